@@ -1,0 +1,1 @@
+"""Headrace: Model-as-a-Service for ONNX models."""
