@@ -1,0 +1,45 @@
+# Every step that people and CI take. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+.DEFAULT_GOAL := help
+.PHONY: help setup protos format check test e2e bench demo run clean
+
+help: ## List the targets
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Make the virtual environment with everything in it
+
+$(STAMP): pyproject.toml scripts/set_up.sh
+	@scripts/set_up.sh "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+protos: setup ## Generate the code of protos/
+	@$(BIN)/python scripts/generate_protos.py
+
+format: setup ## Format the code
+	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix . && $(BIN)/buf format -w
+
+check: setup ## Lint, types, import contracts, protos, generated code
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check.sh
+
+test: setup ## Run all tests
+	@$(BIN)/python -m pytest tests
+
+e2e: setup ## Run only the tests that start the suite as real processes
+	@$(BIN)/python -m pytest tests/e2e
+
+bench: setup ## Measure the data plane, as ratios in one run
+	@$(BIN)/python benchmarks/first.py
+
+demo: setup ## Push, serve, call, watch and replace a real model
+	@$(BIN)/python examples/demo.py
+
+run: setup ## Run the suite in the foreground
+	@$(BIN)/headrace up
+
+clean: ## Remove what the targets made
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,109 @@
+"""The tensor datatypes of the Open Inference Protocol, and the bytes that they are on the wire."""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+
+from headrace import errors
+
+
+class Datatype(enum.StrEnum):
+    """A datatype by its name in the protocol."""
+
+    BOOL = "BOOL"
+    UINT8 = "UINT8"
+    UINT16 = "UINT16"
+    UINT32 = "UINT32"
+    UINT64 = "UINT64"
+    INT8 = "INT8"
+    INT16 = "INT16"
+    INT32 = "INT32"
+    INT64 = "INT64"
+    FP16 = "FP16"
+    FP32 = "FP32"
+    FP64 = "FP64"
+    BF16 = "BF16"
+    BYTES = "BYTES"
+
+
+BFLOAT16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+
+NUMPY_DTYPES: dict[Datatype, np.dtype[Any]] = {
+    Datatype.BOOL: np.dtype(np.bool_),
+    Datatype.UINT8: np.dtype(np.uint8),
+    Datatype.UINT16: np.dtype("<u2"),
+    Datatype.UINT32: np.dtype("<u4"),
+    Datatype.UINT64: np.dtype("<u8"),
+    Datatype.INT8: np.dtype(np.int8),
+    Datatype.INT16: np.dtype("<i2"),
+    Datatype.INT32: np.dtype("<i4"),
+    Datatype.INT64: np.dtype("<i8"),
+    Datatype.FP16: np.dtype("<f2"),
+    Datatype.FP32: np.dtype("<f4"),
+    Datatype.FP64: np.dtype("<f8"),
+    Datatype.BF16: BFLOAT16,
+    Datatype.BYTES: np.dtype(np.object_),
+}
+"""How a tensor of each datatype is held: BYTES as an object array of `bytes`."""
+
+_BY_NUMPY = {dtype: datatype for datatype, dtype in NUMPY_DTYPES.items()}
+_LENGTH = struct.Struct("<I")
+
+
+def datatype_of(array: npt.NDArray[Any]) -> Datatype:
+    """The datatype that an array travels as. Raises InvalidArgument where there is none."""
+    if array.dtype.kind in "SUO":
+        return Datatype.BYTES
+    datatype = _BY_NUMPY.get(array.dtype.newbyteorder("<"))
+    if datatype is None:
+        raise errors.InvalidArgument(
+            "DATATYPE_UNSUPPORTED",
+            f"arrays of dtype {array.dtype} do not travel; use one of {', '.join(NUMPY_DTYPES)}",
+        )
+    return datatype
+
+
+def to_wire(array: npt.NDArray[Any]) -> bytes:
+    """The raw contents of a tensor: row-major, little-endian; BYTES elements behind their lengths."""
+    if array.dtype.kind in "SUO":
+        return encode_bytes_elements(array)
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+
+
+def encode_bytes_elements(array: npt.NDArray[Any]) -> bytes:
+    """BYTES elements in row-major order, each after its length as 4 little-endian bytes."""
+    parts: list[bytes] = []
+    for item in array.ravel():
+        element = item if isinstance(item, bytes) else str(item).encode()
+        parts += (_LENGTH.pack(len(element)), element)
+    return b"".join(parts)
+
+
+def decode_bytes_elements(raw: bytes | memoryview) -> list[bytes]:
+    """The elements of a raw BYTES tensor. Raises InvalidArgument (BYTES_TRUNCATED)."""
+    elements: list[bytes] = []
+    position, end = 0, len(raw)
+    while position < end:
+        if position + 4 > end:
+            raise _truncated("incomplete string length indicator for inference input", position)
+        (length,) = _LENGTH.unpack_from(raw, position)
+        position += 4
+        if position + length > end:
+            raise _truncated("incomplete string data for inference input", position)
+        elements.append(bytes(raw[position : position + length]))
+        position += length
+    return elements
+
+
+def _truncated(text: str, position: int) -> errors.InvalidArgument:
+    return errors.InvalidArgument(
+        "BYTES_TRUNCATED",
+        f"{text}: every element is its length as 4 little-endian bytes, then its bytes; "
+        f"the tensor ends inside the element at byte {position}",
+    )

@@ -1,0 +1,189 @@
+"""A grpc.aio server with what every service has: errors, ids, health, reflection, drain."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from headrace import errors, identity, logs, status
+
+logger = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES = 2**31 - 1
+"""Triton's clients set both limits to this; a server with less refuses what they send."""
+
+Register = Callable[[grpc.aio.Server], None]
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcServer:
+    """A running server: the port it got, and its health, by service name ('' is the whole)."""
+
+    port: int
+    health: health.aio.HealthServicer
+
+
+@asynccontextmanager
+async def open_grpc_server(
+    address: str,
+    service_names: Sequence[str],
+    register: Register,
+    *,
+    drain_seconds: float,
+    pool: descriptor_pool.DescriptorPool | None = None,
+) -> AsyncIterator[GrpcServer]:
+    """Serve on `address` (`host:port`, port 0 for a free one, or `unix:PATH`) while inside.
+
+    `register` adds the servicers; health and reflection over `pool` come with it. On leaving, health
+    says NOT_SERVING, new calls are refused, and running ones have `drain_seconds` to finish.
+    Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
+    """
+    server = grpc.aio.server(interceptors=[CallInterceptor()], options=_options())
+    register(server)
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    names = [*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME]
+    reflection.enable_server_reflection(names, server, pool=pool)
+    port = _bind(server, address)
+    await server.start()
+    for name in ("", *service_names):
+        await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield GrpcServer(port, health_servicer)
+    finally:
+        await health_servicer.enter_graceful_shutdown()
+        await server.stop(drain_seconds)
+
+
+def _options() -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.so_reuseport", 0),  # two servers on one port would share its calls in silence
+    ]
+
+
+def _bind(server: grpc.aio.Server, address: str) -> int:
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise errors.FailedPrecondition(
+            "ADDRESS_IN_USE",
+            f"cannot listen on {address}: the port is in use or the address is not this machine's; "
+            "choose another with --grpc-port (0 takes a free one)",
+            facts={"address": address},
+        ) from error
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Around every call: whose it is, what its records carry, and which status an error becomes.
+
+    Requests are parsed here, so bytes that are no protobuf are the caller's INVALID_ARGUMENT.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """The method's handler, wrapped."""
+        handler: Any = await continuation(handler_call_details)
+        if handler is None:
+            return handler
+        return _wrapped(handler, handler_call_details.method)
+
+
+def _wrapped(handler: Any, method: str) -> Any:
+    parse = handler.request_deserializer or bytes
+    make: Any = {
+        (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
+        (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
+        (True, False): (grpc.stream_unary_rpc_method_handler, handler.stream_unary),
+        (True, True): (grpc.stream_stream_rpc_method_handler, handler.stream_stream),
+    }[handler.request_streaming, handler.response_streaming]
+    build, behaviour = make
+    read = _parsed_stream if handler.request_streaming else _parsed
+    around = _around_stream if handler.response_streaming else _around_unary
+    return build(
+        around(behaviour, lambda request: read(parse, request), method),
+        request_deserializer=None,
+        response_serializer=handler.response_serializer,
+    )
+
+
+def _around_unary(behaviour: Any, read: Callable[[Any], Any], method: str) -> Any:
+    async def call(request: Any, context: Any) -> Any:
+        with _bound(context):
+            try:
+                return await behaviour(read(request), context)
+            except errors.HeadraceError as error:
+                await _abort(context, error)
+            except (grpc.aio.AbortError, GeneratorExit):
+                raise
+            except Exception:
+                logger.exception("a bug ended a call", extra={"method": method})
+                await _abort(context, _bug())
+
+    return call
+
+
+def _around_stream(behaviour: Any, read: Callable[[Any], Any], method: str) -> Any:
+    async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+        with _bound(context):
+            try:
+                async for response in behaviour(read(request), context):
+                    yield response
+            except errors.HeadraceError as error:
+                await _abort(context, error)
+            except (grpc.aio.AbortError, GeneratorExit):
+                raise
+            except Exception:
+                logger.exception("a bug ended a call", extra={"method": method})
+                await _abort(context, _bug())
+
+    return call
+
+
+@contextmanager
+def _bound(context: Any) -> Iterator[None]:
+    metadata: Iterable[tuple[str, str | bytes]] = context.invocation_metadata() or ()
+    caller = identity.identify(metadata, context.peer() or "")
+    with logs.bound(logs.request_context(metadata)), identity.calling(caller):
+        yield
+
+
+async def _abort(context: Any, error: errors.HeadraceError) -> None:
+    await context.abort(
+        status.grpc_code(error), error.message, trailing_metadata=status.trailing_metadata(error)
+    )
+
+
+def _bug() -> errors.Internal:
+    return errors.Internal(
+        "INTERNAL", "the service failed on its own account; its log has the details"
+    )
+
+
+def _parsed(parse: Callable[[bytes], Any], request: bytes) -> Any:
+    try:
+        return parse(request)
+    except DecodeError as error:
+        raise errors.InvalidArgument(
+            "MALFORMED_REQUEST", "the request's bytes are not a message of this method"
+        ) from error
+
+
+async def _parsed_stream(
+    parse: Callable[[bytes], Any], requests: AsyncIterator[bytes]
+) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _parsed(parse, request)

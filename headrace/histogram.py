@@ -1,0 +1,96 @@
+"""A mergeable histogram of durations with a bounded relative error.
+
+Buckets grow by 2**(1/16) from 1 µs to 18 minutes: the exponential histogram of the OpenTelemetry metrics
+data model at scale 4. Two histograms merge by adding their counts, and a quantile read from the merged
+one is within 2.2 % of the exact quantile of all values, which no average of quantiles is. Every
+sixteenth edge is a power of two nanoseconds, so cumulative counts at those edges are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+BUCKETS_PER_OCTAVE = 16
+LOWEST_EXPONENT = 10
+HIGHEST_EXPONENT = 40
+BUCKET_COUNT = (HIGHEST_EXPONENT - LOWEST_EXPONENT) * BUCKETS_PER_OCTAVE + 1
+"""Bucket i holds values in (edge[i-1], edge[i]] ns; the first from 0, the last to infinity."""
+
+EDGES_NS: npt.NDArray[np.float64] = 2.0 ** (
+    LOWEST_EXPONENT + np.arange(BUCKET_COUNT - 1) / BUCKETS_PER_OCTAVE
+)
+"""Upper edges in nanoseconds of all buckets but the last."""
+
+
+@dataclass(slots=True)
+class Histogram:
+    """Counts of durations by bucket, with their exact sum."""
+
+    counts: npt.NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros(BUCKET_COUNT, dtype=np.int64)
+    )
+    sum_ns: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many durations were recorded."""
+        return int(self.counts.sum())
+
+    def record(self, durations_ns: npt.NDArray[Any]) -> None:
+        """Add durations (int64 or float64 [n], nanoseconds) in one vectorised step."""
+        buckets = np.searchsorted(EDGES_NS, durations_ns, side="left")
+        self.counts += np.bincount(buckets, minlength=BUCKET_COUNT)
+        self.sum_ns += int(durations_ns.sum())
+
+    def record_one(self, duration_ns: int, times: int = 1) -> None:
+        """Add one duration, or the same one several times."""
+        self.counts[int(np.searchsorted(EDGES_NS, duration_ns, side="left"))] += times
+        self.sum_ns += duration_ns * times
+
+    def merge(self, other: Histogram) -> None:
+        """Add another histogram's counts to this one's."""
+        self.counts += other.counts
+        self.sum_ns += other.sum_ns
+
+    def quantile_ns(self, quantile: float) -> float:
+        """The duration that a share `quantile` (0 to 1) of all stayed at or below; 0 if there are none.
+
+        Given as the geometric middle of its bucket, so at most 2.2 % off.
+        """
+        total = self.count
+        if total == 0:
+            return 0.0
+        rank = max(1, int(np.ceil(quantile * total)))
+        index = int(np.searchsorted(np.cumsum(self.counts), rank))
+        return float(EDGES_NS[min(index, BUCKET_COUNT - 2)] * 2.0 ** (-0.5 / BUCKETS_PER_OCTAVE))
+
+    def octaves(self) -> list[tuple[float, int]]:
+        """(upper edge in seconds, how many were at or below it) at every power of two nanoseconds."""
+        cumulative = np.cumsum(self.counts)
+        indexes = range(0, BUCKET_COUNT - 1, BUCKETS_PER_OCTAVE)
+        return [(float(EDGES_NS[index]) / 1e9, int(cumulative[index])) for index in indexes]
+
+    def sparse(self) -> dict[int, int]:
+        """The counts of the buckets that are not empty, by index."""
+        return {int(index): int(self.counts[index]) for index in np.flatnonzero(self.counts)}
+
+    @classmethod
+    def from_sparse(cls, counts: Mapping[int, int], sum_ns: int) -> Histogram:
+        """The histogram that `sparse()` and `sum_ns` describe; indexes out of range count as the last."""
+        histogram = cls(sum_ns=sum_ns)
+        for index, count in counts.items():
+            histogram.counts[min(max(index, 0), BUCKET_COUNT - 1)] += count
+        return histogram
+
+
+def merged(histograms: Iterable[Histogram]) -> Histogram:
+    """A new histogram of everything that the given ones hold."""
+    total = Histogram()
+    for histogram in histograms:
+        total.merge(histogram)
+    return total

@@ -1,0 +1,51 @@
+"""Connections to the Redis-protocol server, and what its failures mean."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004
+
+from headrace import errors
+
+RETRY_AFTER_SECONDS = 1.0
+TIMEOUT_SECONDS = 5.0
+_AWAY = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
+
+Redis = redis.asyncio.Redis
+
+
+@asynccontextmanager
+async def open_redis(url: str) -> AsyncIterator[Redis]:
+    """A client of the server at `url` (redis://, rediss:// or unix://); bytes in, bytes out.
+
+    It connects when first used and again after every failure, so it can be opened while the server is
+    away. It never retries by itself: a write that may have happened is its writer's to settle.
+    """
+    client = Redis.from_url(
+        url,
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """A server that is away, loading its data or silent becomes Unavailable (STATE_UNAVAILABLE)."""
+    try:
+        yield
+    except _AWAY as error:
+        raise errors.Unavailable(
+            "STATE_UNAVAILABLE",
+            f"the shared state cannot be reached ({error}); what was asked was not acknowledged: retry",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        ) from error

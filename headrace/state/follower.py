@@ -1,0 +1,132 @@
+"""Following the shared state: a catalog that is always the newest this process could learn of.
+
+List, then watch: a snapshot at revision R, then the changes after R. A follower that fell behind the
+trimmed stream, or that finds another epoch, starts again from a snapshot. While the server is away the
+last catalog stays, and `connected` says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from headrace import errors
+from headrace.state import reader
+from headrace.state.connection import TIMEOUT_SECONDS, Redis
+from headrace.state.keys import Keys
+from headrace.state.records import Catalog, Change
+
+logger = logging.getLogger(__name__)
+
+_WAIT_MILLISECONDS = int(TIMEOUT_SECONDS * 1000 / 5)
+_FIRST_BACKOFF_SECONDS = 0.05
+_MAX_BACKOFF_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a subscriber gets: the new catalog, and the changes that led to it (none: a snapshot)."""
+
+    catalog: Catalog
+    changes: tuple[Change, ...] = ()
+
+
+class StateFollower:
+    """The newest catalog, kept up to date by `run`, which its owner runs in a TaskGroup."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._epoch: str | None = None
+        self._moved = asyncio.Condition()
+        self._subscribers: set[asyncio.Queue[Update]] = set()
+        self.catalog = Catalog()
+        self.connected = False
+        """Whether the last contact with the server went well."""
+
+    @property
+    def synced(self) -> bool:
+        """Whether a snapshot was ever read: before, the catalog is empty and means nothing."""
+        return self._epoch is not None
+
+    async def run(self) -> None:
+        """Follow for ever. Errors of the server are outlived; anything else flies."""
+        backoff = _FIRST_BACKOFF_SECONDS
+        while True:
+            try:
+                await self._follow_once()
+                backoff = _FIRST_BACKOFF_SECONDS
+            except errors.OutOfRange:
+                await self.refresh()
+            except errors.Unavailable as error:
+                self._disconnected(error)
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
+
+    async def refresh(self) -> None:
+        """Read a snapshot now. Raises Unavailable where it cannot."""
+        snapshot = await reader.read_snapshot(self._redis, self._keys)
+        same_epoch = snapshot.epoch == self._epoch
+        if same_epoch and snapshot.catalog.revision < self.catalog.revision:
+            logger.error(
+                "the shared state went back: acknowledged changes are lost",
+                extra={"had": self.catalog.revision, "has": snapshot.catalog.revision},
+            )
+        self._epoch = snapshot.epoch
+        if not same_epoch or snapshot.catalog.revision != self.catalog.revision:
+            await self._publish(Update(snapshot.catalog))
+
+    async def wait_for_revision(self, revision: int) -> None:
+        """Wait until the catalog is at this revision or later."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.catalog.revision >= revision)
+
+    async def updates(self) -> AsyncIterator[Update]:
+        """Every update from now on, the present catalog first (as soon as there is one)."""
+        queue: asyncio.Queue[Update] = asyncio.Queue()
+        if self.synced:
+            queue.put_nowait(Update(self.catalog))
+        self._subscribers.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._subscribers.discard(queue)
+
+    async def _follow_once(self) -> None:
+        position = await reader.read_position(self._redis, self._keys)
+        if (
+            position.epoch != self._epoch
+            or position.revision < self.catalog.revision
+            or not position.covers(self.catalog.revision)
+        ):
+            await self.refresh()
+        if not self.connected:
+            logger.info("following the shared state", extra={"revision": self.catalog.revision})
+        self.connected = True
+        changes = await reader.read_changes(
+            self._redis, self._keys, self.catalog.revision, _WAIT_MILLISECONDS
+        )
+        await self._apply(changes)
+
+    async def _apply(self, changes: list[Change]) -> None:
+        catalog = self.catalog
+        fresh = tuple(change for change in changes if change.revision > catalog.revision)
+        for change in fresh:
+            catalog = reader.apply(catalog, change)
+        if fresh:
+            await self._publish(Update(catalog, fresh))
+
+    async def _publish(self, update: Update) -> None:
+        async with self._moved:
+            self.catalog = update.catalog
+            self._moved.notify_all()
+        for queue in self._subscribers:
+            queue.put_nowait(update)
+
+    def _disconnected(self, error: errors.Unavailable) -> None:
+        if self.connected:
+            logger.warning("lost the shared state, serving what is known: %s", error)
+        self.connected = False

@@ -1,0 +1,73 @@
+"""Where the shared state lies in Redis: one hash tag, so that multi-key scripts work on a cluster."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_NAMESPACE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one namespace. Raises ValueError for a namespace that is no plain name."""
+
+    namespace: str = "default"
+
+    def __post_init__(self) -> None:
+        """Refuse what would break the hash tag."""
+        if not _NAMESPACE.fullmatch(self.namespace):
+            raise ValueError(
+                f"namespace {self.namespace!r} is not a name of 1 to 64 letters, digits, '.', '_', '-'"
+            )
+
+    def _key(self, name: str) -> str:
+        return f"{{headrace:{self.namespace}}}:{name}"
+
+    @property
+    def epoch(self) -> str:
+        """A string set once, by the first registry: says that this state was begun, and which one it is."""
+        return self._key("epoch")
+
+    @property
+    def revision(self) -> str:
+        """A counter: the number of the newest change."""
+        return self._key("revision")
+
+    @property
+    def models(self) -> str:
+        """A hash: model name to its record as JSON."""
+        return self._key("models")
+
+    @property
+    def versions(self) -> str:
+        """A hash: `model/number` to the version's record as JSON."""
+        return self._key("versions")
+
+    @property
+    def numbers(self) -> str:
+        """A hash: model name to its last version number, kept when the model is deleted."""
+        return self._key("numbers")
+
+    @property
+    def changes(self) -> str:
+        """A stream: one entry a change, whose id is `<revision>-0`."""
+        return self._key("changes")
+
+    @property
+    def change_hash(self) -> str:
+        """A string: the SHA-256 of the newest entry of `changes`."""
+        return self._key("change-hash")
+
+    @property
+    def replicas(self) -> str:
+        """A sorted set: replica ids by the time (Unix seconds) at which their presence ends."""
+        return self._key("replicas")
+
+    def replica(self, replica_id: str) -> str:
+        """A string with a TTL: one replica's presence as JSON."""
+        return self._key(f"replica:{replica_id}")
+
+    def request(self, request_id: str) -> str:
+        """A string with a TTL: what a create with this request id made."""
+        return self._key(f"request:{request_id}")

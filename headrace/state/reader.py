@@ -1,0 +1,123 @@
+"""Reading the shared state: a snapshot at one revision, then the changes after it, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from headrace import errors
+from headrace.state.codec import decode
+from headrace.state.connection import Redis, redis_errors
+from headrace.state.keys import Keys
+from headrace.state.records import Catalog, Change, ModelRecord, VersionRecord
+
+_SNAPSHOT = """
+return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]),
+        redis.call('HGETALL', KEYS[3]), redis.call('HGETALL', KEYS[4])}
+"""
+_POSITION = """
+local oldest = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)
+return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), oldest[1] and oldest[1][1] or false}
+"""
+CHANGE_FIELD = b"change"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A catalog, and the epoch of the state that it was read from."""
+
+    epoch: str
+    catalog: Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far the state has come, and the oldest revision whose change is still there (or None)."""
+
+    epoch: str
+    revision: int
+    oldest_change: int | None
+
+    def covers(self, revision: int) -> bool:
+        """Whether the changes after `revision` are all still there."""
+        if revision == self.revision:
+            return True
+        return self.oldest_change is not None and self.oldest_change <= revision + 1
+
+
+async def read_snapshot(redis: Redis, keys: Keys) -> Snapshot:
+    """The whole state at one revision.
+
+    Raises Unavailable: STATE_UNAVAILABLE where the server is away, STATE_NOT_STARTED where no registry
+    has begun a state there.
+    """
+    epoch, revision, models, versions = await _eval(
+        redis, _SNAPSHOT, keys.epoch, keys.revision, keys.models, keys.versions
+    )
+    records = [decode(VersionRecord, value) for value in versions[1::2]]
+    catalog = Catalog(
+        revision=int(revision or 0),
+        models={key.decode(): decode(ModelRecord, value) for key, value in _pairs(models)},
+        versions={(record.model, record.number): record for record in records},
+    )
+    return Snapshot(_started(epoch), catalog)
+
+
+async def read_position(redis: Redis, keys: Keys) -> Position:
+    """How far the state has come. Raises Unavailable as `read_snapshot` does."""
+    epoch, revision, oldest = await _eval(redis, _POSITION, keys.epoch, keys.revision, keys.changes)
+    oldest_change = None if oldest is None else int(oldest.split(b"-")[0])
+    return Position(_started(epoch), int(revision or 0), oldest_change)
+
+
+async def read_changes(
+    redis: Redis, keys: Keys, after_revision: int, wait_milliseconds: int
+) -> list[Change]:
+    """The changes after a revision, oldest first, waiting for the first one up to the time given."""
+    start = {keys.changes: f"{after_revision}-0"}
+    with redis_errors():
+        answer: Any = await redis.xread(cast(Any, start), count=256, block=wait_milliseconds)
+    if not answer:
+        return []
+    entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]] = (
+        next(iter(answer.values()))[0] if isinstance(answer, dict) else answer[0][1]
+    )
+    return [decode(Change, fields[CHANGE_FIELD]) for _, fields in entries]
+
+
+def apply(catalog: Catalog, change: Change) -> Catalog:
+    """The catalog after a change. Raises OutOfRange where it does not follow on the catalog."""
+    if change.revision != catalog.revision + 1:
+        raise errors.OutOfRange(
+            "CHANGE_MISSED", f"change {change.revision} does not follow revision {catalog.revision}"
+        )
+    models = {**catalog.models, **change.models}
+    versions = dict(catalog.versions)
+    for key, record in change.versions.items():
+        model, _, number = key.rpartition("/")
+        if record is None:
+            versions.pop((model, int(number)), None)
+        else:
+            versions[model, int(number)] = record
+    kept = {name: record for name, record in models.items() if record is not None}
+    return replace(catalog, revision=change.revision, models=kept, versions=versions)
+
+
+async def _eval(redis: Redis, script: str, *keys: str) -> Any:
+    with redis_errors():
+        return await cast(Any, redis.eval(script, len(keys), *keys))
+
+
+def _started(epoch: bytes | None) -> str:
+    if epoch is None:
+        raise errors.Unavailable(
+            "STATE_NOT_STARTED",
+            "no registry has started a state in this namespace yet",
+            retry_after_seconds=1.0,
+        )
+    return epoch.decode()
+
+
+def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    return list(zip(flat[::2], flat[1::2], strict=True))

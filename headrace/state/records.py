@@ -1,0 +1,252 @@
+"""The nouns of the shared state: what the registry writes and every replica reads.
+
+All are immutable. A `revision` in a record is the revision of the shared state that last changed it.
+Times are seconds since the Unix epoch.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from headrace.datatypes import Datatype
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output: -1 in `shape` is a free dimension, whose name (or '') is in `dim_names`."""
+
+    name: str
+    datatype: Datatype
+    shape: tuple[int, ...]
+    dim_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The inputs and outputs of a version, in the order of its graph."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+class Provider(enum.StrEnum):
+    """Where a version runs: AUTO takes CUDA where there is a device and falls back to the CPU."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    TENSORRT = "tensorrt"
+
+
+class GraphOptimization(enum.StrEnum):
+    """ONNX Runtime's graph optimisation level."""
+
+    DISABLED = "disabled"
+    BASIC = "basic"
+    EXTENDED = "extended"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How requests become batches: up to `max_batch_size` rows (0: the model does not batch)."""
+
+    max_batch_size: int = 0
+    max_queue_delay_microseconds: int = 0
+    preferred_batch_sizes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePolicy:
+    """How many requests may wait, and how long (0: as long as their deadlines allow)."""
+
+    max_requests: int = 4096
+    timeout_microseconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """ONNX Runtime's session options; 0 threads lets Headrace choose by instances and cores."""
+
+    intra_op_threads: int = 0
+    inter_op_threads: int = 0
+    graph_optimization: GraphOptimization = GraphOptimization.ALL
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """How often each warmed batch size is run before a version is ready (0: no warm-up)."""
+
+    runs: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ServingConfig:
+    """How a version is to be served."""
+
+    batching: Batching = field(default_factory=Batching)
+    queue: QueuePolicy = field(default_factory=QueuePolicy)
+    instances: int = 1
+    provider: Provider = Provider.AUTO
+    session: SessionOptions = field(default_factory=SessionOptions)
+    warm_up: WarmUp = field(default_factory=WarmUp)
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactFile:
+    """One file of a version: its relative path with '/', and its bytes by SHA-256 (64 hex digits)."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """One immutable version: `digest` is the SHA-256 over its files' paths and digests."""
+
+    model: str
+    number: int
+    digest: str
+    files: tuple[ArtifactFile, ...]
+    graph_path: str
+    signature: Signature
+    config: ServingConfig
+    created_at: float
+    description: str = ""
+    revision: int = 0
+
+    @property
+    def key(self) -> str:
+        """`model/number`, as the shared state keeps it."""
+        return version_key(self.model, self.number)
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of all its files."""
+        return sum(file.size_bytes for file in self.files)
+
+
+def version_key(model: str, number: int) -> str:
+    """`model/number`; a model's name has no slash."""
+    return f"{model}/{number}"
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRecord:
+    """Where an alias points."""
+
+    version: int
+    updated_at: float
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A version that gets `weight_percent` (over 0, up to 100) of the requests that name no version."""
+
+    version: int
+    weight_percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRecord:
+    """Where requests that name no version go: `previous` was stable before, and stays loaded."""
+
+    stable: int
+    canary: Canary | None = None
+    previous: int | None = None
+    updated_at: float = 0.0
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A model with what moves atomically with it. `keep_latest`: so many newest versions stay loaded.
+
+    `route` is None until the first version is pushed, which it then names as stable.
+    """
+
+    name: str
+    created_at: float
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    keep_latest: int = 1
+    last_number: int = 0
+    aliases: Mapping[str, AliasRecord] = field(default_factory=dict)
+    route: RouteRecord | None = None
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The shared state at one revision: models by name, versions by (model, number)."""
+
+    revision: int = 0
+    models: Mapping[str, ModelRecord] = field(default_factory=dict)
+    versions: Mapping[tuple[str, int], VersionRecord] = field(default_factory=dict)
+
+    def versions_of(self, model: str) -> list[VersionRecord]:
+        """The versions of a model, oldest first."""
+        found = [version for (name, _), version in self.versions.items() if name == model]
+        return sorted(found, key=lambda version: version.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the `changes` stream: what became of which records, by whom, and what was before.
+
+    `models` and `versions` (by `model/number`) hold the records as they are after the change, None
+    where deleted; `…_before` hold what they were, None where new. `previous_hash` is the SHA-256 of
+    the entry before this one, so that none can be altered in silence.
+    """
+
+    revision: int
+    kind: str
+    resource: str
+    actor: str
+    at: float
+    models: Mapping[str, ModelRecord | None] = field(default_factory=dict)
+    versions: Mapping[str, VersionRecord | None] = field(default_factory=dict)
+    models_before: Mapping[str, ModelRecord | None] = field(default_factory=dict)
+    versions_before: Mapping[str, VersionRecord | None] = field(default_factory=dict)
+    previous_hash: str = ""
+
+
+class LoadState(enum.StrEnum):
+    """Where a version stands on one replica; the names are Triton's."""
+
+    LOADING = "LOADING"
+    READY = "READY"
+    UNLOADING = "UNLOADING"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaVersion:
+    """One version as one replica sees it; `reason` says why it is unavailable."""
+
+    model: str
+    number: int
+    state: LoadState
+    reason: str = ""
+    memory_bytes: int = 0
+    provider: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRecord:
+    """A replica's presence: how to reach it, what it has, and how far it has followed the state."""
+
+    id: str
+    grpc_address: str
+    http_address: str
+    metrics_address: str
+    pid: int
+    started_at: float
+    applied_revision: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
+    versions: tuple[ReplicaVersion, ...] = ()

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Every static check, each named, all run, failing if any failed.
+set -uo pipefail
+failed=()
+verify() {
+  local name=$1
+  shift
+  printf '%-18s' "$name"
+  if output=$("$@" 2>&1); then
+    echo ok
+  else
+    echo FAILED
+    echo "$output"
+    failed+=("$name")
+  fi
+}
+breaking() {
+  git rev-parse --verify --quiet "${BASE:-origin/main}" >/dev/null || return 0
+  git cat-file -e "${BASE:-origin/main}:protos" 2>/dev/null || return 0
+  buf breaking --against ".git#ref=${BASE:-origin/main}"
+}
+verify format ruff format --check .
+verify lint ruff check .
+verify types mypy
+verify imports lint-imports
+verify "buf lint" buf lint
+verify "buf format" buf format --diff --exit-code
+verify "buf breaking" breaking
+verify "generated code" python scripts/generate_protos.py --check
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "failed: ${failed[*]}" >&2
+  exit 1
+fi

@@ -1,0 +1,1 @@
+"""Inference: replicas that serve versions over the Open Inference Protocol."""

@@ -1,0 +1,1 @@
+"""The monitor: what the models do, over all replicas."""

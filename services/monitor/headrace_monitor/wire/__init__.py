@@ -1,0 +1,1 @@
+"""The edges: RPC methods, and conversion between messages and the domain."""
