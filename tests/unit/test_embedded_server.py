@@ -1,0 +1,155 @@
+"""The embedded server keeps what it acknowledged, and no two of them share a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headrace import embedded, errors
+from headrace.state.connection import open_redis
+
+HOLD = """
+import asyncio, sys
+from pathlib import Path
+from headrace import embedded
+
+async def main():
+    binary = embedded.find_server()
+    with embedded.open_place(Path(sys.argv[1])) as place:
+        async with embedded.open_server_process(binary, place) as process:
+            print(process.pid, flush=True)
+            await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_server_answers_on_a_private_socket_without_tcp(tmp_path: Path) -> None:
+    """The URL is that of a Unix socket in a folder for us alone, and TCP is off."""
+    async with embedded.open_embedded_server(tmp_path) as url, open_redis(url) as client:
+        socket = Path(url.removeprefix("unix://"))
+        assert 0o700 == socket.parent.stat().st_mode & 0o777
+        assert {"port": "0"} == await client.config_get("port")
+
+
+async def test_write_survives_kill_of_the_server(tmp_path: Path) -> None:
+    """A write that was acknowledged is there after kill -9 and a new start."""
+    binary = embedded.find_server()
+    with embedded.open_place(tmp_path) as place:
+        async with embedded.open_server_process(binary, place) as process:
+            await write(place.url)
+            process.kill()
+            await process.wait()
+        async with embedded.open_server_process(binary, place):
+            assert b"kept" == await read(place.url)
+
+
+async def test_writes_are_known_to_be_on_the_disk(tmp_path: Path) -> None:
+    """WAITAOF says that the local append-only file has the write."""
+    async with embedded.open_embedded_server(tmp_path) as url, open_redis(url) as client:
+        await client.set("key", "kept")
+        assert [1, 0] == await client.execute_command("WAITAOF", 1, 0, 1000)
+
+
+async def test_data_survives_an_orderly_stop_in_an_odd_folder(tmp_path: Path) -> None:
+    """Blanks and quotes in the folder's name do no harm, and a stop leaves no socket behind."""
+    data = tmp_path / 'it\'s "my" data'
+    async with embedded.open_embedded_server(data) as url:
+        await write(url)
+    assert not Path(url.removeprefix("unix://")).parent.exists()
+    async with embedded.open_embedded_server(data) as url:
+        assert b"kept" == await read(url)
+
+
+async def test_second_server_on_a_folder_is_refused(tmp_path: Path) -> None:
+    """The error names the folder and the process, and the first server serves on."""
+    async with embedded.open_embedded_server(tmp_path) as url:
+        with pytest.raises(errors.FailedPrecondition) as caught:
+            await embedded.open_embedded_server(tmp_path).__aenter__()
+        await write(url)
+    assert ("DATA_IN_USE", str(os.getpid())) == (caught.value.reason, caught.value.facts["process"])
+    assert str(tmp_path / "redis") in caught.value.message
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells a process of its parent's end"
+)
+def test_server_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    """Kill -9 of the parent ends the server, which holds the folder until then."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout
+        server = os.pidfd_open(int(parent.stdout.readline()))
+        os.kill(parent.pid, signal.SIGKILL)
+    asyncio.run(wait_for_end(server))
+    with embedded.hold_folder(tmp_path / "redis"):
+        pass
+
+
+async def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """A damaged manifest ends the start with the server's own last words."""
+    manifest = tmp_path / "redis" / "appendonlydir" / "appendonly.aof.manifest"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("this is no manifest\n")
+    with pytest.raises(errors.FailedPrecondition, match="manifest") as caught:
+        await embedded.open_embedded_server(tmp_path).__aenter__()
+    assert "EMBEDDED_SERVER_FAILED" == caught.value.reason
+
+
+def test_missing_server_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no package and an empty PATH, the error names the ways out."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(errors.FailedPrecondition, match="HEADRACE_REDIS_URL") as caught:
+        embedded.find_server()
+    assert "NO_REDIS_SERVER" == caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("banner", "usable"), [("Redis server v=7.2.4 sha=0", True), ("Redis server v=6.2.1", False)]
+)
+def test_server_on_path_must_be_new_enough(
+    banner: str, usable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A redis-server on PATH serves from version 7 on."""
+    program = tmp_path / "redis-server"
+    program.write_text(f"#!/bin/sh\necho {banner}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    if usable:
+        assert embedded.ServerBinary(program, "7.2.4") == embedded.find_server()
+    else:
+        with pytest.raises(errors.FailedPrecondition):
+            embedded.find_server()
+
+
+async def write(url: str) -> None:
+    """Set a key and see it acknowledged."""
+    async with open_redis(url) as client:
+        assert await client.set("key", "kept")
+
+
+async def read(url: str) -> bytes | str | None:
+    """What the key holds."""
+    async with open_redis(url) as client:
+        return await client.get("key")
+
+
+async def wait_for_end(process: int) -> None:
+    """Wait until the process behind a pidfd has ended."""
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_reader(process, ended.set)
+    try:
+        async with asyncio.timeout(10):
+            await ended.wait()
+    finally:
+        asyncio.get_running_loop().remove_reader(process)
+        os.close(process)
