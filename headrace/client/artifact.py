@@ -1,0 +1,139 @@
+"""What a push sends: one file, or a folder packed into one, with its size and digest."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import stat
+import tarfile
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Literal
+
+from headrace import errors
+from headrace.client.external_data import external_files
+
+CHUNK_BYTES = 1 << 20
+"""Large enough that a message's overhead does not show, a quarter of what the registry takes."""
+
+ENDINGS = (".onnx", ".zip", ".tar", ".tar.gz", ".tgz")
+Phase = Literal["packing", "hashing", "sending", "checking"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a push has come: bytes done of `total_bytes` in its present phase."""
+
+    phase: Phase
+    done_bytes: int
+    total_bytes: int
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An open file with the name under which it is pushed; whoever opened it closes it."""
+
+    filename: str
+    file: IO[bytes]
+    size_bytes: int
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    async def sha256(self, report: Report) -> str:
+        """The SHA-256 of all of it, 64 hex digits."""
+        digest = hashlib.sha256()
+        async for chunk in self.chunks("hashing", report):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    async def chunks(self, phase: Phase, report: Report) -> AsyncIterator[bytes]:
+        """All of it from the start, piece by piece, reporting before each and at the end."""
+        position = 0
+        report(Progress(phase, 0, self.size_bytes))
+        while chunk := await asyncio.to_thread(self._read_at, position):
+            yield chunk
+            position += len(chunk)
+            report(Progress(phase, position, self.size_bytes))
+
+    def _read_at(self, position: int) -> bytes:
+        # A call that broke may still read while the next one starts: neither may move the other's place.
+        with self.lock:
+            self.file.seek(position)
+            return self.file.read(CHUNK_BYTES)
+
+
+@contextmanager
+def open_artifact(source: Path | str | bytes, report: Report) -> Iterator[Artifact]:
+    """What `source` names, to be read while inside: an .onnx, an archive, a folder, or a graph as bytes.
+
+    An .onnx brings its external data with it. Raises InvalidArgument for what is not there, is no
+    artifact, or holds a link.
+    """
+    if isinstance(source, bytes):
+        yield Artifact("model.onnx", io.BytesIO(source), len(source))
+        return
+    path = Path(source)
+    packed = _files_to_pack(path)
+    if not packed:
+        with path.open("rb") as file:
+            yield Artifact(path.name, file, path.stat().st_size)
+        return
+    with tempfile.TemporaryFile(prefix="headrace-push-") as file:
+        _pack(file, path if path.is_dir() else path.parent, packed, report)
+        yield Artifact(f"{path.resolve().stem}.tar", file, file.tell())
+
+
+def _files_to_pack(path: Path) -> list[Path]:
+    """The files that must travel together, or none where the path is one file that travels as it is."""
+    if path.is_dir():
+        return _folder_files(path)
+    if not path.is_file():
+        raise errors.InvalidArgument("ARTIFACT_NOT_FOUND", f"there is no file or folder {path}")
+    if not path.name.lower().endswith(ENDINGS):
+        raise errors.InvalidArgument(
+            "ARTIFACT_KIND_UNKNOWN",
+            f"{path.name} is no artifact; push a file that ends in {', '.join(ENDINGS)}, or a folder",
+        )
+    external = external_files(path) if path.suffix.lower() == ".onnx" else []
+    return [path, *(_plain(file) for file in external)] if external else []
+
+
+def _folder_files(folder: Path) -> list[Path]:
+    files = [path for path in sorted(folder.rglob("*")) if not _is_plain_folder(path)]
+    if not files:
+        raise errors.InvalidArgument("ARTIFACT_EMPTY", f"the folder {folder} has no files")
+    return [_plain(file) for file in files]
+
+
+def _is_plain_folder(path: Path) -> bool:
+    return stat.S_ISDIR(path.lstat().st_mode)
+
+
+def _plain(path: Path) -> Path:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise errors.InvalidArgument(
+            "ARTIFACT_NOT_PLAIN",
+            f"{path} is a link or no plain file; an artifact holds plain files only: put the file there",
+        )
+    return path
+
+
+def _pack(file: IO[bytes], root: Path, paths: list[Path], report: Report) -> None:
+    """Write a tar that depends on names and bytes alone, so that a repeated push has the same digest."""
+    total, done = sum(path.stat().st_size for path in paths), 0
+    report(Progress("packing", 0, total))
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path in paths:
+            member = tarfile.TarInfo(path.relative_to(root).as_posix())
+            member.size = path.stat().st_size
+            with path.open("rb") as content:
+                archive.addfile(member, content)
+            done += member.size
+            report(Progress("packing", done, total))

@@ -1,0 +1,63 @@
+"""The client of the suite for asyncio."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from headrace.client.calls import Calls
+from headrace.client.inferring import InferenceCalls
+from headrace.client.monitoring import MonitorCalls
+from headrace.client.pushing import PushCalls
+from headrace.client.replicas import ReplicaCalls
+from headrace.client.routes import RouteCalls
+from headrace.client.settings import ClientSettings, read_client_settings
+
+
+class AsyncClient(RouteCalls, PushCalls, ReplicaCalls, InferenceCalls, MonitorCalls):
+    """Push, route, infer and watch, from asyncio: `async with AsyncClient() as client`.
+
+    Addresses and times come from arguments, then from HEADRACE_REGISTRY, HEADRACE_INFERENCE,
+    HEADRACE_MONITOR and the like, then from defaults; nothing is connected before it is used. Every
+    method takes `timeout_seconds`, its retries included. Expected errors are those of headrace.errors.
+    Leaving the block, or `close`, ends the connections.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: str | None = None,
+        inference: str | None = None,
+        monitor: str | None = None,
+        actor: str | None = None,
+        timeout_seconds: float | None = None,
+        settings: ClientSettings | None = None,
+    ) -> None:
+        self._calls = Calls(
+            settings
+            or read_client_settings(
+                registry=registry,
+                inference=inference,
+                monitor=monitor,
+                actor=actor,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+        self._metadata = {}
+
+    async def __aenter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connections; calls still running end as cancelled."""
+        await self._calls.close()

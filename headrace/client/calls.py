@@ -1,0 +1,188 @@
+"""Calls to the three services: channels opened when needed, deadlines, retries, errors of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Literal, TypeVar
+
+import grpc
+
+from headrace import errors, identity, status
+from headrace.client.retrying import pause_before_retry
+from headrace.client.settings import ClientSettings
+
+Response = TypeVar("Response")
+Service = Literal["registry", "inference", "monitor"]
+Metadata = tuple[tuple[str, str], ...]
+
+MAX_MESSAGE_BYTES = 2**31 - 1
+"""What the services accept: the largest message that gRPC's length field allows."""
+
+_CHANNEL_OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # A service that comes back is found within the retries of a call; gRPC's own first pause is 1 s.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+]
+
+
+class Calls:
+    """The client's side of every call; `close` ends the channels."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self.settings = settings
+        self._channels: dict[Service, grpc.aio.Channel] = {}
+
+    def channel(self, service: Service) -> grpc.aio.Channel:
+        """The channel to a service, opened at its first use."""
+        if service not in self._channels:
+            address = self.settings.addresses()[service]
+            self._channels[service] = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+        return self._channels[service]
+
+    async def close(self) -> None:
+        """Close all channels; calls still running end as cancelled."""
+        channels, self._channels = list(self._channels.values()), {}
+        for channel in channels:
+            await channel.close()
+
+    def metadata(self, request_id: str = "") -> Metadata:
+        """What every call says about its caller."""
+        actor = (identity.ACTOR_KEY, _ascii(self.settings.actor))
+        return (actor, ("x-request-id", _ascii(request_id))) if request_id else (actor,)
+
+    def allowed(self, timeout_seconds: float | None) -> float:
+        """How long a call may take that was given this much time, or none."""
+        return self.settings.timeout_seconds if timeout_seconds is None else timeout_seconds
+
+    async def call(
+        self,
+        service: Service,
+        attempt: Callable[[float], Awaitable[Response]],
+        *,
+        repeatable: bool,
+        timeout_seconds: float | None = None,
+    ) -> Response:
+        """The answer of `attempt(seconds left)`, tried again while that makes sense."""
+        total = self.allowed(timeout_seconds)
+        deadline = time.monotonic() + total
+        attempts = self.settings.attempts if repeatable else 1
+        for failures in range(1, attempts + 1):
+            try:
+                return await attempt(max(0.0, deadline - time.monotonic()))
+            except grpc.aio.AioRpcError as rpc_error:
+                error = self.error(service, rpc_error, total)
+                pause = pause_before_retry(
+                    error,
+                    failures=failures,
+                    attempts=attempts,
+                    remaining_seconds=deadline - time.monotonic(),
+                    chance=random.random(),  # noqa: S311 spreads callers, guards nothing
+                )
+                if pause is None:
+                    raise error from rpc_error
+            await asyncio.sleep(pause)
+        raise AssertionError("the last failure gives up")
+
+    async def unary(
+        self,
+        service: Service,
+        method: Callable[..., Awaitable[Response]],
+        request: Any,
+        *,
+        repeatable: bool = True,
+        timeout_seconds: float | None = None,
+        request_id: str = "",
+    ) -> Response:
+        """The answer to one request. Raises the errors that the method names."""
+        metadata = self.metadata(request_id)
+
+        async def attempt(seconds: float) -> Response:
+            return await method(request, timeout=seconds, metadata=metadata)
+
+        return await self.call(
+            service, attempt, repeatable=repeatable, timeout_seconds=timeout_seconds
+        )
+
+    async def watch(
+        self, service: Service, open_stream: Callable[[], Any]
+    ) -> AsyncGenerator[Any, None]:
+        """The messages of a stream that does not end, opened again when it breaks.
+
+        `open_stream()` asks for what comes after the last message; every message makes the number of
+        allowed failures whole again.
+        """
+        failures = 0
+        while True:
+            try:
+                async with contextlib.aclosing(self._messages(open_stream())) as messages:
+                    async for message in messages:
+                        failures = 0
+                        yield message
+                error: errors.HeadraceError = self._ended(service)
+            except grpc.aio.AioRpcError as rpc_error:
+                error = self.error(service, rpc_error, self.settings.timeout_seconds)
+            failures += 1
+            pause = pause_before_retry(
+                error,
+                failures=failures,
+                attempts=self.settings.attempts,
+                remaining_seconds=float("inf"),
+                chance=random.random(),  # noqa: S311 spreads callers, guards nothing
+            )
+            if pause is None:
+                raise error
+            await asyncio.sleep(pause)
+
+    @staticmethod
+    async def _messages(stream: Any) -> AsyncGenerator[Any, None]:
+        try:
+            async for message in stream:
+                yield message
+        finally:
+            stream.cancel()  # a reader that stops early must not leave the call running
+
+    def _ended(self, service: Service) -> errors.Unavailable:
+        address = self.settings.addresses()[service]
+        return errors.Unavailable("STREAM_ENDED", f"the {service} at {address} ended the stream")
+
+    def error(
+        self, service: Service, rpc_error: grpc.aio.AioRpcError, total_seconds: float
+    ) -> errors.HeadraceError:
+        """What a failed call means: the service's own error, or what kept the call from it."""
+        error = status.error_from_rpc(rpc_error)
+        if error.reason != rpc_error.code().name:
+            return error
+        return without_reason(error, service, self.settings.addresses()[service], total_seconds)
+
+
+def without_reason(
+    error: errors.HeadraceError, service: str, address: str, total_seconds: float
+) -> errors.HeadraceError:
+    """An error that no service of ours gave a reason, as one that says where and what to do."""
+    facts = {"service": service, "address": address}
+    if isinstance(error, errors.Unavailable):
+        return errors.Unavailable(
+            "SERVICE_UNREACHABLE",
+            f"the {service} cannot be reached at {address} ({error.message}); "
+            "start the suite with `headrace up`, or set the address it has",
+            facts=facts,
+        )
+    if isinstance(error, errors.DeadlineExceeded):
+        return errors.DeadlineExceeded(
+            "DEADLINE_EXCEEDED",
+            f"the {service} at {address} did not answer within {total_seconds:.3g} s; allow more with "
+            "a longer timeout",
+            facts=facts,
+        )
+    return type(error)(error.reason, f"the {service} at {address}: {error.message}", facts=facts)
+
+
+def _ascii(text: str) -> str:
+    return "".join(char if " " <= char <= "~" else "?" for char in text)

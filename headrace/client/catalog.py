@@ -1,0 +1,190 @@
+"""The registry's models, versions and aliases, as a client calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+from uuid import uuid4
+
+from headrace.client import convert
+from headrace.client.calls import Calls
+from headrace.client.resources import Alias, Model, Version
+from headrace.registry.v1 import (
+    alias_pb2,
+    model_pb2,
+    registry_service_pb2,
+    registry_service_pb2_grpc,
+)
+
+PAGE_SIZE = 1000
+
+
+class RegistryCalls:
+    """What every part of the registry's client needs."""
+
+    _calls: Calls
+
+    @cached_property
+    def _registry(self) -> Any:
+        return registry_service_pb2_grpc.RegistryServiceStub(self._calls.channel("registry"))
+
+    async def _pages(
+        self, method: Any, request: Any, items: str, timeout_seconds: float | None
+    ) -> list[Any]:
+        """The items of all pages of a list."""
+        found: list[Any] = []
+        request.page_size = PAGE_SIZE
+        while True:
+            page = await self._calls.unary(
+                "registry", method, request, timeout_seconds=timeout_seconds
+            )
+            found += getattr(page, items)
+            request.page_token = page.next_page_token
+            if not page.next_page_token:
+                return found
+
+
+class CatalogCalls(RegistryCalls):
+    """Models, versions, aliases."""
+
+    async def create_model(
+        self,
+        model: str,
+        *,
+        description: str = "",
+        labels: Mapping[str, str] | None = None,
+        keep_latest: int | None = None,
+        request_id: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Model:
+        """Create a model. Raises AlreadyExists."""
+        proto = model_pb2.Model(
+            name=convert.model_name(model),
+            description=description,
+            labels=labels,
+            keep_latest=keep_latest,
+        )
+        request = registry_service_pb2.CreateModelRequest(
+            model=proto, request_id=request_id or str(uuid4())
+        )
+        created = await self._calls.unary(
+            "registry", self._registry.CreateModel, request, timeout_seconds=timeout_seconds
+        )
+        return convert.model_from_proto(created)
+
+    async def model(self, model: str, *, timeout_seconds: float | None = None) -> Model:
+        """A model. Raises NotFound."""
+        request = registry_service_pb2.GetModelRequest(name=convert.model_name(model))
+        found = await self._calls.unary(
+            "registry", self._registry.GetModel, request, timeout_seconds=timeout_seconds
+        )
+        return convert.model_from_proto(found)
+
+    async def models(self, *, timeout_seconds: float | None = None) -> list[Model]:
+        """All models, by name."""
+        request = registry_service_pb2.ListModelsRequest()
+        found = await self._pages(self._registry.ListModels, request, "models", timeout_seconds)
+        return [convert.model_from_proto(model) for model in found]
+
+    async def revision(self, *, timeout_seconds: float | None = None) -> int:
+        """The revision that the registry's state has now: where a watch may start."""
+        request = registry_service_pb2.ListModelsRequest(page_size=1)
+        page = await self._calls.unary(
+            "registry", self._registry.ListModels, request, timeout_seconds=timeout_seconds
+        )
+        return int(page.revision)
+
+    async def delete_model(
+        self,
+        model: str,
+        *,
+        force: bool = False,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """Delete a model, with all its versions if forced. Raises NotFound, FailedPrecondition, Aborted."""
+        request = registry_service_pb2.DeleteModelRequest(
+            name=convert.model_name(model), force=force, etag=etag
+        )
+        await self._change(self._registry.DeleteModel, request, timeout_seconds)
+
+    async def version(
+        self, model: str, number: int, *, timeout_seconds: float | None = None
+    ) -> Version:
+        """One version. Raises NotFound."""
+        request = registry_service_pb2.GetVersionRequest(name=convert.version_name(model, number))
+        found = await self._calls.unary(
+            "registry", self._registry.GetVersion, request, timeout_seconds=timeout_seconds
+        )
+        return convert.version_from_proto(found)
+
+    async def versions(self, model: str, *, timeout_seconds: float | None = None) -> list[Version]:
+        """A model's versions, newest first. Raises NotFound."""
+        request = registry_service_pb2.ListVersionsRequest(parent=convert.model_name(model))
+        found = await self._pages(self._registry.ListVersions, request, "versions", timeout_seconds)
+        return [convert.version_from_proto(version) for version in found]
+
+    async def delete_version(
+        self, model: str, number: int, *, etag: str = "", timeout_seconds: float | None = None
+    ) -> None:
+        """Delete a version. Raises NotFound, Aborted, and FailedPrecondition while something names it."""
+        request = registry_service_pb2.DeleteVersionRequest(
+            name=convert.version_name(model, number), etag=etag
+        )
+        await self._change(self._registry.DeleteVersion, request, timeout_seconds)
+
+    async def get_alias(
+        self, model: str, alias: str, *, timeout_seconds: float | None = None
+    ) -> Alias:
+        """Where an alias points. Raises NotFound."""
+        request = registry_service_pb2.GetAliasRequest(name=convert.alias_name(model, alias))
+        found = await self._calls.unary(
+            "registry", self._registry.GetAlias, request, timeout_seconds=timeout_seconds
+        )
+        return convert.alias_from_proto(found)
+
+    async def aliases(self, model: str, *, timeout_seconds: float | None = None) -> list[Alias]:
+        """A model's aliases, by name. Raises NotFound."""
+        request = registry_service_pb2.ListAliasesRequest(parent=convert.model_name(model))
+        found = await self._pages(self._registry.ListAliases, request, "aliases", timeout_seconds)
+        return [convert.alias_from_proto(alias) for alias in found]
+
+    async def alias(
+        self,
+        model: str,
+        alias: str,
+        version: int | str,
+        *,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Alias:
+        """Point an alias at a version (a number, or what another alias names), creating it if need be."""
+        number = await self.resolve(model, version, timeout_seconds=timeout_seconds)
+        proto = alias_pb2.Alias(name=convert.alias_name(model, alias), version=number, etag=etag)
+        request = registry_service_pb2.UpdateAliasRequest(alias=proto, allow_missing=not etag)
+        moved = await self._change(self._registry.UpdateAlias, request, timeout_seconds)
+        return convert.alias_from_proto(moved)
+
+    async def delete_alias(
+        self, model: str, alias: str, *, etag: str = "", timeout_seconds: float | None = None
+    ) -> None:
+        """Delete an alias. Raises NotFound, Aborted."""
+        request = registry_service_pb2.DeleteAliasRequest(
+            name=convert.alias_name(model, alias), etag=etag
+        )
+        await self._change(self._registry.DeleteAlias, request, timeout_seconds)
+
+    async def resolve(
+        self, model: str, version: int | str, *, timeout_seconds: float | None = None
+    ) -> int:
+        """The number that a version's number or alias stands for now. Raises NotFound."""
+        if isinstance(version, int) or version.isdecimal():
+            return int(version)
+        return (await self.get_alias(model, version, timeout_seconds=timeout_seconds)).version
+
+    async def _change(self, method: Any, request: Any, timeout_seconds: float | None) -> Any:
+        """Make a change once: made twice it might undo what others did in between."""
+        return await self._calls.unary(
+            "registry", method, request, repeatable=False, timeout_seconds=timeout_seconds
+        )

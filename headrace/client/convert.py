@@ -1,0 +1,233 @@
+"""Messages of the registry and the monitor as what the client hands out, and names as resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf import duration_pb2
+
+from headrace.client.resources import (
+    Alias,
+    Change,
+    Latency,
+    Model,
+    ReplicaStatistics,
+    Route,
+    Statistics,
+    Version,
+    VersionStatistics,
+)
+from headrace.conversion import (
+    serving_config_from_proto,
+    signature_from_proto,
+    timestamp_from_proto,
+)
+from headrace.monitor.v1 import monitor_service_pb2
+from headrace.registry.v1 import (
+    alias_pb2,
+    model_pb2,
+    registry_service_pb2,
+    replica_pb2,
+    route_pb2,
+    version_pb2,
+)
+from headrace.state.records import (
+    ArtifactFile,
+    Canary,
+    LoadState,
+    ReplicaRecord,
+    ReplicaVersion,
+    ServingConfig,
+)
+
+
+def model_name(model: str) -> str:
+    """The resource name of a model."""
+    return f"models/{model}"
+
+
+def version_name(model: str, number: int) -> str:
+    """The resource name of a version."""
+    return f"models/{model}/versions/{number}"
+
+
+def alias_name(model: str, alias: str) -> str:
+    """The resource name of an alias."""
+    return f"models/{model}/aliases/{alias}"
+
+
+def route_name(model: str) -> str:
+    """The resource name of a model's route."""
+    return f"models/{model}/route"
+
+
+def model_from_proto(proto: model_pb2.Model) -> Model:
+    """A model from its message."""
+    return Model(
+        name=_part(proto.name, 1),
+        description=proto.description,
+        labels=dict(proto.labels),
+        keep_latest=proto.keep_latest,
+        last_version=proto.last_version,
+        created_at=timestamp_from_proto(proto.create_time),
+        etag=proto.etag,
+    )
+
+
+def version_from_proto(proto: version_pb2.Version) -> Version:
+    """A version from its message."""
+    return Version(
+        model=_part(proto.name, 1),
+        number=proto.number,
+        digest=proto.digest,
+        files=tuple(ArtifactFile(file.path, file.size_bytes, file.sha256) for file in proto.files),
+        graph_path=proto.graph_path,
+        signature=signature_from_proto(proto.signature),
+        config=serving_config_from_proto(proto.serving_config, ServingConfig()),
+        created_at=timestamp_from_proto(proto.create_time),
+        description=proto.description,
+        etag=proto.etag,
+    )
+
+
+def alias_from_proto(proto: alias_pb2.Alias) -> Alias:
+    """An alias from its message."""
+    return Alias(
+        model=_part(proto.name, 1),
+        name=_part(proto.name, 3),
+        version=proto.version,
+        updated_at=timestamp_from_proto(proto.update_time),
+        etag=proto.etag,
+    )
+
+
+def route_from_proto(proto: route_pb2.Route) -> Route:
+    """A route from its message."""
+    canary = Canary(proto.canary.version, proto.canary.weight_percent)
+    return Route(
+        model=_part(proto.name, 1),
+        stable=proto.stable_version,
+        canary=canary if proto.HasField("canary") else None,
+        previous=proto.previous_version or None,
+        updated_at=timestamp_from_proto(proto.update_time),
+        etag=proto.etag,
+    )
+
+
+def route_to_proto(route: Route) -> route_pb2.Route:
+    """The message that asks for a route."""
+    proto = route_pb2.Route(
+        name=route_name(route.model), stable_version=route.stable, etag=route.etag
+    )
+    if route.canary is not None:
+        proto.canary.version = route.canary.version
+        proto.canary.weight_percent = route.canary.weight_percent
+    return proto
+
+
+def replica_from_proto(proto: replica_pb2.Replica) -> ReplicaRecord:
+    """A replica from its message."""
+    return ReplicaRecord(
+        id=_part(proto.name, 1),
+        grpc_address=proto.grpc_address,
+        http_address=proto.http_address,
+        metrics_address=proto.metrics_address,
+        pid=proto.pid,
+        started_at=timestamp_from_proto(proto.start_time),
+        applied_revision=proto.applied_revision,
+        labels=dict(proto.labels),
+        devices=tuple(proto.devices),
+        versions=tuple(_replica_version_from_proto(version) for version in proto.versions),
+    )
+
+
+def _replica_version_from_proto(proto: replica_pb2.ReplicaVersion) -> ReplicaVersion:
+    state = replica_pb2.VersionState.Name(proto.state).removeprefix("VERSION_STATE_")
+    return ReplicaVersion(
+        model=_part(proto.version, 1),
+        number=int(_part(proto.version, 3)),
+        state=LoadState(state),
+        reason=proto.reason,
+        memory_bytes=proto.memory_bytes,
+        provider=proto.provider,
+    )
+
+
+def change_from_proto(proto: registry_service_pb2.WatchChangesResponse) -> Change:
+    """A change from its message."""
+    after: Model | Version | Alias | Route | None = None
+    match proto.WhichOneof("after"):
+        case "model":
+            after = model_from_proto(proto.model)
+        case "version":
+            after = version_from_proto(proto.version)
+        case "alias":
+            after = alias_from_proto(proto.alias)
+        case "route":
+            after = route_from_proto(proto.route)
+    return Change(proto.revision, proto.kind, proto.resource, proto.actor, after)
+
+
+def statistics_from_proto(proto: monitor_service_pb2.QueryStatisticsResponse) -> Statistics:
+    """Statistics from their message."""
+    return Statistics(
+        start_at=timestamp_from_proto(proto.start_time),
+        end_at=timestamp_from_proto(proto.end_time),
+        versions=tuple(_version_statistics_from_proto(version) for version in proto.statistics),
+        replicas=tuple(
+            ReplicaStatistics(
+                replica.replica,
+                timestamp_from_proto(replica.last_report_time),
+                replica.dropped_reports,
+            )
+            for replica in proto.replicas
+        ),
+    )
+
+
+def _version_statistics_from_proto(
+    proto: monitor_service_pb2.VersionStatistics,
+) -> VersionStatistics:
+    return VersionStatistics(
+        model=proto.model,
+        version=proto.version,
+        replica=proto.replica,
+        success_count=proto.success_count,
+        error_count=proto.error_count,
+        error_counts=dict(proto.error_counts),
+        route_counts=dict(proto.route_counts),
+        row_count=proto.row_count,
+        execution_count=proto.execution_count,
+        batch_counts=dict(proto.batch_counts),
+        requests_per_second=proto.requests_per_second,
+        total=_latency_from_proto(proto.total),
+        queue=_latency_from_proto(proto.queue),
+        compute=_latency_from_proto(proto.compute),
+    )
+
+
+def _latency_from_proto(proto: monitor_service_pb2.Latency) -> Latency:
+    return Latency(
+        count=proto.count,
+        mean_seconds=_seconds(proto.mean),
+        p50_seconds=_seconds(proto.p50),
+        p90_seconds=_seconds(proto.p90),
+        p95_seconds=_seconds(proto.p95),
+        p99_seconds=_seconds(proto.p99),
+        p999_seconds=_seconds(proto.p999),
+    )
+
+
+def duration_to_proto(seconds: float) -> duration_pb2.Duration:
+    """Seconds as a Duration."""
+    duration = duration_pb2.Duration()
+    duration.FromNanoseconds(round(seconds * 1e9))
+    return duration
+
+
+def _seconds(duration: Any) -> float:
+    return float(duration.ToNanoseconds() / 1e9)
+
+
+def _part(name: str, index: int) -> str:
+    return name.split("/")[index]

@@ -1,0 +1,72 @@
+"""What the monitor saw, as a client asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import cached_property
+from typing import Any
+
+from headrace.client import convert
+from headrace.client.calls import Calls
+from headrace.client.resources import Statistics
+from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
+
+
+class MonitorCalls:
+    """Statistics."""
+
+    _calls: Calls
+
+    @cached_property
+    def _monitor(self) -> Any:
+        return monitor_service_pb2_grpc.MonitorServiceStub(self._calls.channel("monitor"))
+
+    async def statistics(
+        self,
+        window_seconds: float = 60.0,
+        model: str = "",
+        version: int = 0,
+        *,
+        by_replica: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Statistics:
+        """What happened in the last `window_seconds`. Raises InvalidArgument for more than is kept."""
+        query = _query(window_seconds, model, version, by_replica=by_replica)
+        found = await self._calls.unary(
+            "monitor", self._monitor.QueryStatistics, query, timeout_seconds=timeout_seconds
+        )
+        return convert.statistics_from_proto(found)
+
+    async def watch_statistics(
+        self,
+        window_seconds: float = 60.0,
+        model: str = "",
+        version: int = 0,
+        *,
+        by_replica: bool = False,
+        interval_seconds: float = 1.0,
+    ) -> AsyncGenerator[Statistics, None]:
+        """The same, again and again, until the reader stops; a watch that breaks is opened again."""
+        request = monitor_service_pb2.WatchStatisticsRequest(
+            query=_query(window_seconds, model, version, by_replica=by_replica),
+            interval=convert.duration_to_proto(interval_seconds),
+        )
+
+        def open_stream() -> object:
+            return self._monitor.WatchStatistics(request, metadata=self._calls.metadata())
+
+        async with aclosing(self._calls.watch("monitor", open_stream)) as messages:
+            async for message in messages:
+                yield convert.statistics_from_proto(message)
+
+
+def _query(
+    window_seconds: float, model: str, version: int, *, by_replica: bool
+) -> monitor_service_pb2.QueryStatisticsRequest:
+    return monitor_service_pb2.QueryStatisticsRequest(
+        model=model,
+        version=version,
+        window=convert.duration_to_proto(window_seconds),
+        by_replica=by_replica,
+    )

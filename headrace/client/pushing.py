@@ -1,0 +1,101 @@
+"""Pushing a version: size and digest first, then the bytes, piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from google.protobuf import json_format
+
+from headrace import errors
+from headrace.client import convert
+from headrace.client.artifact import Artifact, Progress, Report, open_artifact
+from headrace.client.catalog import RegistryCalls
+from headrace.client.resources import Version
+from headrace.conversion import serving_config_to_proto
+from headrace.registry.v1 import registry_service_pb2
+from headrace.state.records import ServingConfig
+from headrace.type.v1 import serving_config_pb2
+
+Config = Mapping[str, Any] | ServingConfig | serving_config_pb2.ServingConfig
+"""How to serve a version: a mapping (the message's JSON form) or message says only what differs from what
+the registry proposes; a ServingConfig says all of it."""
+
+
+class PushCalls(RegistryCalls):
+    """Push versions."""
+
+    async def push(
+        self,
+        model: str,
+        source: Path | str | bytes,
+        *,
+        alias: str = "",
+        config: Config | None = None,
+        description: str = "",
+        create_model: bool = True,
+        progress: Report | None = None,
+        request_id: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Version:
+        """Push a version: an .onnx (with its external data), an archive, a folder, or a graph's bytes.
+
+        It is visible, durable and checked when this returns; `alias` points at it in the same change.
+        A push that finds the registry UNAVAILABLE is sent again with the same `request_id`, so it makes
+        one version. Raises InvalidArgument for what the registry refuses.
+        """
+        report = progress or (lambda _: None)
+        header = registry_service_pb2.PushVersionRequest.Header(
+            parent=convert.model_name(model),
+            alias=alias,
+            serving_config=None if config is None else config_to_proto(config),
+            description=description,
+            create_model=create_model,
+            request_id=request_id or str(uuid4()),
+        )
+        with ExitStack() as stack:
+            opening = open_artifact(source, report)
+            artifact = await asyncio.to_thread(stack.enter_context, opening)
+            header.filename, header.size_bytes = artifact.filename, artifact.size_bytes
+            header.sha256 = await artifact.sha256(report)
+            return await self._send(header, artifact, report, timeout_seconds)
+
+    async def _send(
+        self, header: Any, artifact: Artifact, report: Report, timeout_seconds: float | None
+    ) -> Version:
+        settings, metadata = self._calls.settings, self._calls.metadata()
+
+        async def attempt(seconds: float) -> Any:
+            parts = _parts(header, artifact, report)
+            return await self._registry.PushVersion(parts, timeout=seconds, metadata=metadata)
+
+        total = settings.push_timeout_seconds if timeout_seconds is None else timeout_seconds
+        pushed = await self._calls.call("registry", attempt, repeatable=True, timeout_seconds=total)
+        return convert.version_from_proto(pushed)
+
+
+async def _parts(header: Any, artifact: Artifact, report: Report) -> AsyncIterator[Any]:
+    message = registry_service_pb2.PushVersionRequest
+    yield message(header=header)
+    async for chunk in artifact.chunks("sending", report):
+        yield message(chunk=chunk)
+    report(Progress("checking", artifact.size_bytes, artifact.size_bytes))
+
+
+def config_to_proto(config: Config) -> serving_config_pb2.ServingConfig:
+    """A serving config as its message. Raises InvalidArgument (CONFIG_MALFORMED) for unknown fields."""
+    if isinstance(config, serving_config_pb2.ServingConfig):
+        return config
+    if isinstance(config, ServingConfig):
+        return serving_config_to_proto(config)
+    try:
+        return json_format.ParseDict(dict(config), serving_config_pb2.ServingConfig())
+    except json_format.ParseError as error:
+        raise errors.InvalidArgument(
+            "CONFIG_MALFORMED",
+            f"the serving config is none: {error}; its fields are those of headrace.type.v1.ServingConfig",
+        ) from error

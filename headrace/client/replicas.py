@@ -1,0 +1,126 @@
+"""The replicas and the changes, as a client watches them, and waiting until a version is served."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from headrace import errors
+from headrace.client import convert
+from headrace.client.catalog import CatalogCalls
+from headrace.client.resources import Change
+from headrace.registry.v1 import registry_service_pb2
+from headrace.state.records import LoadState, ReplicaRecord
+
+POLL_SECONDS = 0.2
+"""Replicas speak about once a second and at each change of state; asking costs the registry one read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a version is served: by all replicas, given up by some, or still awaited."""
+
+    ready: bool = False
+    given_up: tuple[str, ...] = ()
+    awaited: tuple[str, ...] = ()
+
+
+def readiness(
+    replicas: Iterable[ReplicaRecord], model: str, number: int, revision: int
+) -> Readiness:
+    """Where a version stands on all replicas; what a replica says counts once it has applied `revision`."""
+    awaited, given_up, count = [], [], 0
+    for replica in replicas:
+        count += 1
+        state, reason = _state(replica, model, number, revision)
+        if state is LoadState.UNAVAILABLE:
+            given_up.append(f"{replica.id}: {reason}")
+        elif state is not LoadState.READY:
+            awaited.append(f"{replica.id}: {reason}")
+    if not count:
+        awaited.append("no replica is there")
+    return Readiness(not awaited and not given_up, tuple(given_up), tuple(awaited))
+
+
+def _state(
+    replica: ReplicaRecord, model: str, number: int, revision: int
+) -> tuple[LoadState | None, str]:
+    if replica.applied_revision < revision:
+        return None, f"has not seen revision {revision} yet"
+    for version in replica.versions:
+        if (version.model, version.number) == (model, number):
+            return version.state, version.reason or version.state.value
+    return None, "does not hold it"
+
+
+class ReplicaCalls(CatalogCalls):
+    """Replicas, readiness, changes."""
+
+    async def replicas(self, *, timeout_seconds: float | None = None) -> list[ReplicaRecord]:
+        """The replicas that are there now, by id, with what each has loaded."""
+        request = registry_service_pb2.ListReplicasRequest()
+        found = await self._pages(self._registry.ListReplicas, request, "replicas", timeout_seconds)
+        return [convert.replica_from_proto(replica) for replica in found]
+
+    async def wait_until_ready(
+        self, model: str, version: int | str, *, timeout_seconds: float | None = None
+    ) -> None:
+        """Wait until every replica, and at least one, serves a version (a number or an alias).
+
+        Raises FailedPrecondition (VERSION_UNAVAILABLE) with the reasons of replicas that could not
+        load it, and DeadlineExceeded (VERSION_NOT_READY) that says what each replica was waiting for.
+        """
+        total = self._calls.allowed(timeout_seconds)
+        deadline = time.monotonic() + total
+        number = await self.resolve(model, version, timeout_seconds=total)
+        revision = await self.revision(timeout_seconds=total)
+        while True:
+            replicas = await self.replicas(timeout_seconds=max(0.1, deadline - time.monotonic()))
+            found = readiness(replicas, model, number, revision)
+            if found.ready:
+                return
+            if found.given_up:
+                raise _unavailable(model, number, found)
+            if time.monotonic() + POLL_SECONDS > deadline:
+                raise _not_ready(model, number, found, total)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def watch(self, start_revision: int = 0, model: str = "") -> AsyncGenerator[Change, None]:
+        """Every change after a revision, in order, of one model or of all, until the reader stops.
+
+        A watch that breaks goes on where it was. Raises OutOfRange where changes after the revision are
+        no longer kept, and Unavailable where the registry stays away.
+        """
+        seen = start_revision
+        name = convert.model_name(model) if model else ""
+
+        def open_stream() -> object:
+            request = registry_service_pb2.WatchChangesRequest(start_revision=seen, model=name)
+            return self._registry.WatchChanges(request, metadata=self._calls.metadata())
+
+        async with aclosing(self._calls.watch("registry", open_stream)) as messages:
+            async for message in messages:
+                seen = message.revision
+                yield convert.change_from_proto(message)
+
+
+def _unavailable(model: str, number: int, found: Readiness) -> errors.FailedPrecondition:
+    return errors.FailedPrecondition(
+        "VERSION_UNAVAILABLE",
+        f"version {number} of {model} cannot be served by {'; '.join(found.given_up)}",
+        facts={"model": model, "version": str(number)},
+    )
+
+
+def _not_ready(
+    model: str, number: int, found: Readiness, seconds: float
+) -> errors.DeadlineExceeded:
+    return errors.DeadlineExceeded(
+        "VERSION_NOT_READY",
+        f"version {number} of {model} was not served within {seconds:g} s: {'; '.join(found.awaited)}; "
+        "replicas hold what the route or an alias names, and the newest versions",
+        facts={"model": model, "version": str(number)},
+    )

@@ -1,0 +1,142 @@
+"""What the client hands out: models, versions, aliases, routes, changes and statistics.
+
+All are immutable. Times are seconds since the Unix epoch; an `etag` given back to a change makes it
+conditional on nothing having changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from headrace.state.records import ArtifactFile, Canary, ServingConfig, Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model. `last_version` is the newest number ever given; `keep_latest` so many stay loaded."""
+
+    name: str
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    keep_latest: int = 1
+    last_version: int = 0
+    created_at: float = 0.0
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One immutable version of a model."""
+
+    model: str
+    number: int
+    digest: str
+    files: tuple[ArtifactFile, ...]
+    graph_path: str
+    signature: Signature
+    config: ServingConfig
+    created_at: float
+    description: str = ""
+    etag: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of all its files."""
+        return sum(file.size_bytes for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A movable name for a version."""
+
+    model: str
+    name: str
+    version: int
+    updated_at: float
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a model's requests that name no version go."""
+
+    model: str
+    stable: int
+    canary: Canary | None = None
+    previous: int | None = None
+    updated_at: float = 0.0
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of the registry's state; `after` is the resource, None where it was deleted."""
+
+    revision: int
+    kind: str
+    resource: str
+    actor: str
+    after: Model | Version | Alias | Route | None
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long something took: quantiles of the merged histogram, within 2.2 %."""
+
+    count: int
+    mean_seconds: float
+    p50_seconds: float
+    p90_seconds: float
+    p95_seconds: float
+    p99_seconds: float
+    p999_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class VersionStatistics:
+    """What one version did in a window; `replica` is set where asked for by replica.
+
+    Version 0 stands for requests that reached none.
+    """
+
+    model: str
+    version: int
+    replica: str
+    success_count: int
+    error_count: int
+    error_counts: Mapping[str, int]
+    route_counts: Mapping[str, int]
+    row_count: int
+    execution_count: int
+    batch_counts: Mapping[int, int]
+    requests_per_second: float
+    total: Latency
+    queue: Latency
+    compute: Latency
+
+    @property
+    def mean_batch_rows(self) -> float:
+        """Rows a run of the model, on average; 0 if it never ran."""
+        batches = sum(self.batch_counts.values())
+        rows = sum(rows * count for rows, count in self.batch_counts.items())
+        return rows / batches if batches else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStatistics:
+    """One replica's reporting: when it last did, and how many reports it had to drop."""
+
+    replica: str
+    last_report_at: float
+    dropped_reports: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What happened in a window, by version, and who reported."""
+
+    start_at: float
+    end_at: float
+    versions: tuple[VersionStatistics, ...]
+    replicas: tuple[ReplicaStatistics, ...]

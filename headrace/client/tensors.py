@@ -1,0 +1,211 @@
+"""Arrays as tensors of the Open Inference Protocol, and answers as arrays: pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headrace import datatypes, errors
+from headrace.datatypes import Datatype
+from headrace.inference import grpc_service_pb2
+
+Array = npt.NDArray[Any]
+Parameter = bool | int | float | str
+ROUTE_PARAMETER = "headrace.route"
+
+_KINDS = {"f": "numbers with a fraction", "i": "numbers", "u": "numbers", "b": "booleans"}
+_ACCEPTED = {"f": "fiu", "V": "fiu", "i": "iu", "u": "iu", "b": "b"}
+"""By the kind of a datatype (V is BF16), the kinds of list values that it holds without loss of meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class InferResult:
+    """An answer: which version gave it, why that one (`route`), and its outputs, read-only arrays.
+
+    BYTES outputs are object arrays of `bytes`.
+    """
+
+    model_name: str
+    model_version: str
+    id: str
+    outputs: Mapping[str, Array]
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+    @property
+    def route(self) -> str:
+        """Why this version answered: stable, canary, pinned, ...; '' from servers that do not say."""
+        return str(self.parameters.get(ROUTE_PARAMETER, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMetadata:
+    """A served version's input or output; -1 is a free dimension."""
+
+    name: str
+    datatype: Datatype
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetadata:
+    """What a served model takes and gives."""
+
+    name: str
+    versions: tuple[str, ...]
+    platform: str
+    inputs: tuple[TensorMetadata, ...]
+    outputs: tuple[TensorMetadata, ...]
+
+    def input_datatype(self, name: str) -> Datatype:
+        """The datatype of an input. Raises InvalidArgument (INPUT_UNKNOWN)."""
+        for tensor in self.inputs:
+            if tensor.name == name:
+                return tensor.datatype
+        names = ", ".join(tensor.name for tensor in self.inputs)
+        raise errors.InvalidArgument(
+            "INPUT_UNKNOWN", f"{self.name} has no input {name!r}; its inputs are {names}"
+        )
+
+
+def metadata_from_proto(proto: grpc_service_pb2.ModelMetadataResponse) -> ModelMetadata:
+    """A model's metadata from its message."""
+    return ModelMetadata(
+        name=proto.name,
+        versions=tuple(proto.versions),
+        platform=proto.platform,
+        inputs=tuple(_tensor_metadata(tensor) for tensor in proto.inputs),
+        outputs=tuple(_tensor_metadata(tensor) for tensor in proto.outputs),
+    )
+
+
+def _tensor_metadata(tensor: Any) -> TensorMetadata:
+    return TensorMetadata(tensor.name, Datatype(tensor.datatype), tuple(tensor.shape))
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value has a dtype of its own, so that no signature has to say what it is."""
+    return hasattr(value, "__array__")
+
+
+def array_from_values(name: str, values: Any, datatype: Datatype) -> Array:
+    """Nested lists, or one value, as an array of a datatype. Raises InvalidArgument where they are none."""
+    try:
+        natural: Array = np.asarray(values, dtype=object if datatype is Datatype.BYTES else None)
+        if datatype is Datatype.BYTES:
+            return _bytes_array(name, natural)
+        target = datatypes.NUMPY_DTYPES[datatype]
+        if natural.size and natural.dtype.kind not in _ACCEPTED[target.kind]:
+            raise _unfit(name, datatype, f"holds {_KINDS.get(natural.dtype.kind, 'other values')}")
+        return np.asarray(values, dtype=target)
+    except (ValueError, OverflowError, TypeError) as error:
+        raise _unfit(name, datatype, str(error)) from error
+
+
+def _bytes_array(name: str, values: Array) -> Array:
+    flat = [_element(name, value) for value in values.ravel()]
+    array = np.empty(len(flat), dtype=object)
+    array[:] = flat
+    return array.reshape(values.shape)
+
+
+def _element(name: str, value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes):
+        return value
+    raise _unfit(name, Datatype.BYTES, f"holds a {type(value).__name__}; give str or bytes")
+
+
+def _unfit(name: str, datatype: Datatype, why: str) -> errors.InvalidArgument:
+    return errors.InvalidArgument(
+        "INPUT_NOT_CONVERTIBLE", f"input {name!r} cannot become a tensor of {datatype}: {why}"
+    )
+
+
+def request_to_proto(
+    model: str,
+    inputs: Mapping[str, Array],
+    *,
+    version: str,
+    outputs: Iterable[str],
+    parameters: Mapping[str, Parameter],
+    request_id: str,
+) -> grpc_service_pb2.ModelInferRequest:
+    """A request for inference, its tensors as raw contents."""
+    request = grpc_service_pb2.ModelInferRequest(
+        model_name=model, model_version=version, id=request_id
+    )
+    for name, array in inputs.items():
+        datatype = datatypes.datatype_of(array)
+        request.inputs.add(name=name, datatype=datatype, shape=array.shape)
+        request.raw_input_contents.append(datatypes.to_wire(array))
+    for output in outputs:
+        request.outputs.add(name=output)
+    for key, value in parameters.items():
+        request.parameters[key].CopyFrom(_parameter_to_proto(key, value))
+    return request
+
+
+def _parameter_to_proto(key: str, value: Parameter) -> grpc_service_pb2.InferParameter:
+    match value:
+        case bool():
+            return grpc_service_pb2.InferParameter(bool_param=value)
+        case int():
+            return grpc_service_pb2.InferParameter(int64_param=value)
+        case float():
+            return grpc_service_pb2.InferParameter(double_param=value)
+        case str():
+            return grpc_service_pb2.InferParameter(string_param=value)
+    raise errors.InvalidArgument(
+        "PARAMETER_UNSUPPORTED", f"parameter {key!r} must be a bool, an int, a float or a str"
+    )
+
+
+def result_from_proto(response: grpc_service_pb2.ModelInferResponse) -> InferResult:
+    """An answer from its message. Raises DataLoss where its tensors are not whole."""
+    if len(response.outputs) != len(response.raw_output_contents):
+        raise _malformed(
+            f"{len(response.raw_output_contents)} tensors for {len(response.outputs)} outputs"
+        )
+    pairs = zip(response.outputs, response.raw_output_contents, strict=True)
+    return InferResult(
+        model_name=response.model_name,
+        model_version=response.model_version,
+        id=response.id,
+        outputs={output.name: _array(output, raw) for output, raw in pairs},
+        parameters={
+            key: getattr(value, value.WhichOneof("parameter_choice") or "string_param")
+            for key, value in response.parameters.items()
+        },
+    )
+
+
+def _array(output: grpc_service_pb2.ModelInferResponse.InferOutputTensor, raw: bytes) -> Array:
+    datatype = Datatype(output.datatype)
+    flat = _elements(raw) if datatype is Datatype.BYTES else _numbers(raw, datatype)
+    if flat.size != math.prod(output.shape):
+        raise _malformed(f"output {output.name!r} has {flat.size} elements for {output.shape}")
+    return flat.reshape(tuple(output.shape))
+
+
+def _elements(raw: bytes) -> Array:
+    elements: Sequence[bytes] = datatypes.decode_bytes_elements(raw)
+    array = np.empty(len(elements), dtype=object)
+    array[:] = elements
+    return array
+
+
+def _numbers(raw: bytes, datatype: Datatype) -> Array:
+    dtype = datatypes.NUMPY_DTYPES[datatype]
+    if len(raw) % dtype.itemsize:
+        raise _malformed(f"{len(raw)} bytes are no whole number of {datatype} elements")
+    return np.frombuffer(raw, dtype=dtype)
+
+
+def _malformed(what: str) -> errors.DataLoss:
+    return errors.DataLoss("RESPONSE_MALFORMED", f"the server's answer is not whole: {what}")
