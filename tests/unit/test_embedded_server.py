@@ -13,6 +13,7 @@ import pytest
 
 from headrace import embedded, errors
 from headrace.state.connection import open_redis
+from tests.suite import wait_for_end
 
 HOLD = """
 import asyncio, sys
@@ -86,7 +87,7 @@ def test_server_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         [sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout
-        server = os.pidfd_open(int(parent.stdout.readline()))
+        server = int(parent.stdout.readline())
         os.kill(parent.pid, signal.SIGKILL)
     asyncio.run(wait_for_end(server))
     with embedded.hold_folder(tmp_path / "redis"):
@@ -141,15 +142,3 @@ async def read(url: str) -> bytes | str | None:
     """What the key holds."""
     async with open_redis(url) as client:
         return await client.get("key")
-
-
-async def wait_for_end(process: int) -> None:
-    """Wait until the process behind a pidfd has ended."""
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_reader(process, ended.set)
-    try:
-        async with asyncio.timeout(10):
-            await ended.wait()
-    finally:
-        asyncio.get_running_loop().remove_reader(process)
-        os.close(process)
