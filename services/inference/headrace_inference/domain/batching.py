@@ -1,0 +1,87 @@
+"""Which waiting requests make the next batch, and how a batch becomes the inputs of one run."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headrace.state.records import Batching
+from headrace_inference.domain.requests import Array, Contents, Pending
+
+
+def share(waiting_rows: int, idle_instances: int, max_rows: int) -> int:
+    """How many rows a free instance takes: its part of what waits, so that no idle one stays idle."""
+    return min(max_rows, -(-waiting_rows // max(1, idle_instances)))
+
+
+def take(waiting: deque[Pending], max_rows: int) -> list[Pending]:
+    """Remove the next batch from the front of the queue, in order: one request at least.
+
+    It ends before the first request that does not fit: of another shape, or over `max_rows`.
+    """
+    first = waiting.popleft()
+    batch = [first]
+    key = first.plan.batch_key
+    if key is None:
+        return batch
+    rows = first.plan.rows
+    while waiting:
+        plan = waiting[0].plan
+        rows += plan.rows
+        if rows > max_rows or plan.batch_key != key:
+            break
+        batch.append(waiting.popleft())
+    return batch
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait for more requests until this point in time."""
+
+    until_ns: int
+
+
+def wait_before_batch(
+    batching: Batching, waiting_rows: int, oldest_received_ns: int, now_ns: int
+) -> Wait | None:
+    """Whether a free instance should wait for more rows; None: take now.
+
+    Without a queue delay it never waits. With one it waits until the rows reach a preferred size (or the
+    largest), or the oldest request has waited for the delay.
+    """
+    if not batching.max_queue_delay_microseconds:
+        return None
+    wanted = batching.preferred_batch_sizes or (batching.max_batch_size,)
+    until_ns = oldest_received_ns + batching.max_queue_delay_microseconds * 1000
+    if waiting_rows in wanted or waiting_rows >= max(wanted) or now_ns >= until_ns:
+        return None
+    return Wait(until_ns)
+
+
+def assemble(batch: Sequence[Pending]) -> list[Array]:
+    """The inputs of one run: row-wise one after the other, one array for each of the version's inputs."""
+    count = len(batch[0].contents)
+    if len(batch) == 1:
+        return [_array(batch[0], place) for place in range(count)]
+    return [_joined(batch, place) for place in range(count)]
+
+
+def _joined(batch: Sequence[Pending], place: int) -> Array:
+    parts: list[Contents] = [request.contents[place] for request in batch]
+    plan = batch[0].plan
+    if all(isinstance(part, bytes) for part in parts):
+        flat = np.frombuffer(b"".join(parts), plan.dtypes[place])  # type: ignore[arg-type]  # bytes, said above
+        return flat.reshape(-1, *plan.shapes[place][1:])
+    return np.concatenate([_array(request, place) for request in batch])
+
+
+def _array(request: Pending, place: int) -> Array:
+    contents = request.contents[place]
+    if isinstance(contents, np.ndarray):
+        return contents
+    array = np.frombuffer(contents, request.plan.dtypes[place]).reshape(request.plan.shapes[place])
+    # A tensor inside a received message may begin at any byte; kernels expect whole elements.
+    return array if array.flags.aligned else array.copy()

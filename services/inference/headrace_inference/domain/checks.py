@@ -1,0 +1,161 @@
+"""Whether a request fits a version, and how it runs there. Pure: headers in, plan out.
+
+Messages begin as Triton's do, since its clients' users search for them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from headrace.datatypes import NUMPY_DTYPES, Datatype
+from headrace.errors import InvalidArgument
+from headrace.state.records import Signature, TensorSpec
+from headrace_inference.domain.requests import Plan, TensorHeader
+
+MAX_ELEMENTS = 2**31
+"""No tensor that fits a message has more elements; shapes over it are refused before any arithmetic."""
+
+
+def plan_request(
+    model: str,
+    signature: Signature,
+    max_batch_size: int,
+    inputs: Sequence[TensorHeader],
+    outputs: Sequence[str],
+) -> Plan:
+    """The plan for a request with these headers. Raises InvalidArgument that says what does not fit."""
+    order = _order(model, signature.inputs, inputs)
+    chosen = [inputs[place] for place in order]
+    for spec, header in zip(signature.inputs, chosen, strict=True):
+        _check_tensor(model, spec, header, batches=max_batch_size > 0)
+    rows = _rows(model, chosen, max_batch_size)
+    dtypes = tuple(_dtype(spec.datatype) for spec in signature.inputs)
+    shapes = tuple(header.shape for header in chosen)
+    return Plan(
+        order=order,
+        shapes=shapes,
+        dtypes=dtypes,
+        sizes=tuple(map(_raw_size, shapes, dtypes)),
+        rows=rows,
+        batch_key=tuple(shape[1:] for shape in shapes) if max_batch_size and rows else None,
+        outputs=_outputs(model, signature.outputs, outputs),
+    )
+
+
+def _dtype(datatype: Datatype) -> np.dtype[Any] | None:
+    return None if datatype is Datatype.BYTES else NUMPY_DTYPES[datatype]
+
+
+def _raw_size(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> int | None:
+    return None if dtype is None else math.prod(shape) * dtype.itemsize
+
+
+def _order(
+    model: str, specs: Sequence[TensorSpec], inputs: Sequence[TensorHeader]
+) -> tuple[int, ...]:
+    places: dict[str, int] = {}
+    for place, header in enumerate(inputs):
+        if header.name in places:
+            raise InvalidArgument(
+                "INPUT_DUPLICATE", f"input '{header.name}' already exists in request"
+            )
+        places[header.name] = place
+    expected = [spec.name for spec in specs]
+    _refuse_unknown_input(model, expected, places)
+    missing = [name for name in expected if name not in places]
+    if missing:
+        raise InvalidArgument(
+            "INPUT_MISSING",
+            f"expected {len(expected)} inputs but got {len(inputs)} inputs for model '{model}'. "
+            f"Got input(s) {_names(places)}, but missing required input(s) {_names(missing)}",
+        )
+    return tuple(places[name] for name in expected)
+
+
+def _refuse_unknown_input(model: str, expected: Sequence[str], places: dict[str, int]) -> None:
+    for name in places:
+        if name not in expected:
+            raise InvalidArgument(
+                "INPUT_UNKNOWN",
+                f"unexpected inference input '{name}' for model '{model}'; "
+                f"its inputs are {_names(expected)}",
+            )
+
+
+def _check_tensor(model: str, spec: TensorSpec, header: TensorHeader, *, batches: bool) -> None:
+    if header.datatype != spec.datatype:
+        raise InvalidArgument(
+            "DATATYPE_MISMATCH",
+            f"inference input '{spec.name}' data-type is '{header.datatype}', "
+            f"but model '{model}' expects '{spec.datatype}'",
+        )
+    if any(dimension < 0 for dimension in header.shape):
+        raise InvalidArgument(
+            "SHAPE_NEGATIVE",
+            f"All input dimensions should be specified for input '{spec.name}' "
+            f"of model '{model}', got {_shape(header.shape)}",
+        )
+    expected = (-1, *spec.shape[1:]) if batches else spec.shape
+    fits = len(header.shape) == len(expected) and all(
+        want in (-1, got) for want, got in zip(expected, header.shape, strict=True)
+    )
+    if not fits:
+        raise InvalidArgument(
+            "SHAPE_MISMATCH",
+            f"unexpected shape for input '{spec.name}' for model '{model}'. "
+            f"Expected {_shape(expected)}, got {_shape(header.shape)}.",
+        )
+    if math.prod(header.shape) > MAX_ELEMENTS:
+        raise InvalidArgument(
+            "SHAPE_TOO_LARGE",
+            f"input '{spec.name}' for model '{model}' would have {math.prod(header.shape)} elements; "
+            f"the most is {MAX_ELEMENTS}",
+        )
+
+
+def _rows(model: str, inputs: Sequence[TensorHeader], max_batch_size: int) -> int:
+    if max_batch_size == 0:
+        return 1
+    rows = inputs[0].shape[0]
+    for header in inputs[1:]:
+        if header.shape[0] != rows:
+            raise InvalidArgument(
+                "BATCH_MISMATCH",
+                f"input '{header.name}' batch size does not match other inputs for '{model}': "
+                f"{header.shape[0]} against {rows}",
+            )
+    if rows > max_batch_size:
+        raise InvalidArgument(
+            "BATCH_TOO_LARGE",
+            f"inference request batch-size must be <= {max_batch_size} for '{model}', got {rows}; "
+            "split the request, or push the version with a larger batching.max_batch_size",
+        )
+    return rows
+
+
+def _outputs(model: str, specs: Sequence[TensorSpec], names: Sequence[str]) -> tuple[int, ...]:
+    if not names:
+        return tuple(range(len(specs)))
+    places = {spec.name: place for place, spec in enumerate(specs)}
+    for position, name in enumerate(names):
+        if name not in places:
+            raise InvalidArgument(
+                "OUTPUT_UNKNOWN",
+                f"unexpected inference output '{name}' for model '{model}'; "
+                f"its outputs are {_names(places)}",
+            )
+        if name in names[:position]:
+            raise InvalidArgument("OUTPUT_DUPLICATE", f"output '{name}' already exists in request")
+    return tuple(places[name] for name in names)
+
+
+def _names(names: Any) -> str:
+    return "[" + ",".join(f"'{name}'" for name in names) + "]"
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "[" + ",".join(map(str, shape)) + "]"

@@ -1,0 +1,78 @@
+"""What every front calls: find the version, check the request, queue it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headrace.errors import HeadraceError, InvalidArgument, Unavailable
+from headrace_inference.domain.keeper import VersionKeeper
+from headrace_inference.domain.requests import Contents, Plan, TensorHeader
+from headrace_inference.domain.served import ServedVersion
+from headrace_inference.domain.statistics import StatisticsBook
+
+ROUTE_ATTEMPTS = 3
+"""A version may be unloaded between being picked and being asked; the next table knows its successor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Where a request goes: the version, why it, and how the request runs there."""
+
+    served: ServedVersion
+    route: str
+    plan: Plan
+
+
+class DataPlane:
+    """The way of a request through this replica, whichever wire it came by."""
+
+    def __init__(self, keeper: VersionKeeper, book: StatisticsBook) -> None:
+        self.keeper = keeper
+        self.book = book
+
+    def resolve(
+        self,
+        model_name: str,
+        version: str,
+        inputs: Sequence[TensorHeader],
+        outputs: Sequence[str],
+    ) -> Resolved:
+        """Where a request with these names and headers goes. Raises HeadraceError."""
+        served, route = self.keeper.table.pick(model_name, version)
+        return Resolved(served, route, served.plan(inputs, outputs))
+
+    def record_refusal(self, model_name: str, error: HeadraceError, received_ns: int) -> None:
+        """Count a request that reached no version, under its model where there is one."""
+        model = model_name.partition("@")[0]
+        known = model if model in self.keeper.table.catalog.models else ""
+        duration_ns = time.monotonic_ns() - received_ns
+        self.book.of(known, 0).record_error(error.reason, duration_ns)
+
+
+def in_graph_order(
+    served: ServedVersion, plan: Plan, contents: Sequence[Contents]
+) -> list[Contents]:
+    """A request's contents in the order of the version's inputs.
+
+    Raises InvalidArgument where raw contents have not exactly the bytes of their shape.
+    """
+    ordered = [contents[place] for place in plan.order]
+    for place, size in enumerate(plan.sizes):
+        part = ordered[place]
+        if isinstance(part, (bytes, memoryview)) and len(part) != size:
+            record = served.record
+            raise InvalidArgument(
+                "RAW_SIZE_MISMATCH",
+                f"input byte size mismatch for input '{record.signature.inputs[place].name}' "
+                f"for model '{record.model}'. Expected {size}, got {len(part)}",
+            )
+    return ordered
+
+
+def unloading() -> HeadraceError:
+    """What a request gets whose version was unloaded under it again and again."""
+    return Unavailable(
+        "VERSION_UNLOADING", "the version is being unloaded; retry", retry_after_seconds=0.1
+    )

@@ -1,0 +1,195 @@
+"""Keeps a replica's versions as the shared state wants them: collect what is, ask the policy, do one thing.
+
+Loads and unloads run as tasks of the keeper's own TaskGroup; the blocking parts run in threads. Whenever
+the catalog or the set of ready versions moves, a new routing table is published in one assignment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from headrace.errors import HeadraceError, Unavailable
+from headrace.state.records import Catalog, LoadState, ReplicaVersion, VersionRecord
+from headrace_inference.domain import policy
+from headrace_inference.domain.policy import Actual, Key
+from headrace_inference.domain.routing import RoutingTable, build_table
+from headrace_inference.domain.served import Runner, ServedVersion
+from headrace_inference.domain.statistics import StatisticsBook
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY_SECONDS = 0.5
+MAX_RETRY_SECONDS = 30.0
+
+_LOAD_STATES = {
+    Actual.ABSENT: LoadState.UNAVAILABLE,
+    Actual.LOADING: LoadState.LOADING,
+    Actual.READY: LoadState.READY,
+    Actual.UNLOADING: LoadState.UNLOADING,
+    Actual.FAILED: LoadState.UNAVAILABLE,
+}
+
+
+class Loader(Protocol):
+    """Brings a version's files here, opens and warms it."""
+
+    async def load(self, record: VersionRecord) -> Runner:
+        """The open, warmed model. Raises HeadraceError: Unavailable where trying again makes sense."""
+
+
+class VersionKeeper:
+    """The versions of this replica, and the routing table that leads to them."""
+
+    def __init__(self, loader: Loader, book: StatisticsBook, max_loading: int) -> None:
+        self._loader = loader
+        self._book = book
+        self._max_loading = max_loading
+        self._catalog = Catalog()
+        self._actual: dict[Key, Actual] = {}
+        self._served: dict[Key, ServedVersion] = {}
+        self._reasons: dict[Key, str] = {}
+        self._retry_at: dict[Key, float | None] = {}
+        self._attempts: dict[Key, int] = {}
+        self._wake = asyncio.Event()
+        self.table = RoutingTable()
+        """What answers now; read it once for each request."""
+        self.changed = asyncio.Event()
+        """Set whenever a version changed its state; whoever tells others clears it."""
+
+    def want(self, catalog: Catalog) -> None:
+        """From now on, hold what this catalog says."""
+        self._catalog = catalog
+        self._publish()
+
+    @property
+    def applied_revision(self) -> int:
+        """The revision of the catalog that the table was built from."""
+        return self.table.catalog.revision
+
+    def settled(self) -> bool:
+        """Whether every version that is wanted is ready or has failed at least once."""
+        return all(
+            self._actual.get(key) in (Actual.READY, Actual.FAILED) or self._attempts.get(key, 0) > 0
+            for key in policy.desired(self._catalog)
+        )
+
+    def versions(self) -> tuple[ReplicaVersion, ...]:
+        """Every version that is here, on its way, or failed, with the reason."""
+        return tuple(self._replica_version(key) for key in sorted(self._actual))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep the versions while inside; on leaving, drain and close all of them."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                loop = tasks.create_task(self._keep(tasks))
+                try:
+                    yield
+                finally:
+                    loop.cancel()
+        finally:
+            served, self._served = list(self._served.values()), {}
+            for version in served:
+                await asyncio.to_thread(version.close)
+
+    async def _keep(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            self._wake.clear()
+            views = self._views()
+            action = policy.next_action(views, time.monotonic(), self._max_loading)
+            if action is None:
+                await self._wait(policy.next_retry(views))
+            else:
+                self._perform(action, tasks)
+
+    def _views(self) -> list[policy.VersionView]:
+        answering = {(model, number) for (model, _), number in self.table.effective.items()}
+        ranks = policy.desired(self._catalog)
+        return policy.views(self._actual, ranks, answering, self._retry_at)
+
+    async def _wait(self, retry_at: float | None) -> None:
+        seconds = None if retry_at is None else max(0.0, retry_at - time.monotonic())
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _perform(self, action: policy.Action, tasks: asyncio.TaskGroup) -> None:
+        match action:
+            case policy.Load(key):
+                self._move(key, Actual.LOADING)
+                tasks.create_task(self._load(key))
+            case policy.Unload(key):
+                served = self._served.pop(key)
+                self._move(key, Actual.UNLOADING)
+                tasks.create_task(self._unload(key, served))
+            case policy.Forget(key):
+                self._forget(key)
+
+    async def _load(self, key: Key) -> None:
+        started = time.monotonic()
+        record = self._catalog.versions[key]
+        try:
+            runner = await self._loader.load(record)
+        except HeadraceError as error:
+            self._failed(key, error)
+            return
+        self._served[key] = ServedVersion(record, runner, self._book.of(*key))
+        self._attempts.pop(key, None)
+        self._reasons.pop(key, None)
+        seconds = round(time.monotonic() - started, 3)
+        facts = {"version": record.key, "provider": runner.provider, "seconds": seconds}
+        logger.info("version ready", extra=facts)
+        self._move(key, Actual.READY)
+
+    def _failed(self, key: Key, error: HeadraceError) -> None:
+        attempts = self._attempts[key] = self._attempts.get(key, 0) + 1
+        self._reasons[key] = f"{error.reason}: {error.message}"
+        delay = min(FIRST_RETRY_SECONDS * 2 ** min(attempts - 1, 16), MAX_RETRY_SECONDS)
+        again = isinstance(error, Unavailable)
+        self._retry_at[key] = time.monotonic() + delay if again else None
+        facts = {"version": f"{key[0]}/{key[1]}", "reason": error.reason, "will_retry": again}
+        logger.warning("version failed to load: %s", error.message, extra=facts)
+        self._move(key, Actual.FAILED)
+
+    async def _unload(self, key: Key, served: ServedVersion) -> None:
+        await asyncio.to_thread(served.close)
+        logger.info("version unloaded", extra={"version": served.record.key})
+        self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        for known in (self._actual, self._reasons, self._retry_at, self._attempts):
+            known.pop(key, None)
+        self._publish()
+
+    def _move(self, key: Key, actual: Actual) -> None:
+        self._actual[key] = actual
+        self._publish()
+
+    def _publish(self) -> None:
+        states = {
+            key: (_LOAD_STATES[actual], self._reasons.get(key, ""))
+            for key, actual in self._actual.items()
+        }
+        former = self.table.effective
+        self.table = build_table(self._catalog, dict(self._served), states, former)
+        self._wake.set()
+        self.changed.set()
+
+    def _replica_version(self, key: Key) -> ReplicaVersion:
+        actual = self._actual[key]
+        served = self._served.get(key)
+        return ReplicaVersion(
+            model=key[0],
+            number=key[1],
+            state=_LOAD_STATES[actual],
+            reason=self._reasons.get(key, "") if actual is Actual.FAILED else "",
+            memory_bytes=served.runner.memory_bytes if served else 0,
+            provider=served.runner.provider if served else "",
+        )

@@ -1,0 +1,156 @@
+"""What a replica should do next about its versions: desired and actual in, one action out.
+
+Stateless: the same versions and the same time give the same answer. Loading comes before unloading, and a
+version that still answers for one that is not ready is not unloaded.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
+from dataclasses import dataclass
+
+from headrace.state.records import Catalog, ModelRecord
+
+Key = tuple[str, int]
+
+
+class Actual(enum.Enum):
+    """Where a version stands here."""
+
+    ABSENT = enum.auto()
+    LOADING = enum.auto()
+    READY = enum.auto()
+    UNLOADING = enum.auto()
+    FAILED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """What the policy sees of a version.
+
+    `rank` orders loading: the lower the sooner; None where nobody wants the version. `answers` says that
+    the route or an alias leads requests to it. `retry_at` is when a failed load may be tried again, in
+    seconds of the clock that `now` is read from; None: never.
+    """
+
+    key: Key
+    actual: Actual
+    rank: int | None
+    answers: bool = False
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Fetch, open and warm this version."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Unload:
+    """Take this version out of the table, drain it, close it."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Drop what is known of a version that failed and is wanted no more."""
+
+    key: Key
+
+
+Action = Load | Unload | Forget
+
+
+def next_action(views: Sequence[VersionView], now: float, max_loading: int) -> Action | None:
+    """The one thing to do now; None if there is nothing."""
+    for view in views:
+        if view.rank is None and view.actual is Actual.FAILED:
+            return Forget(view.key)
+    load = _next_load(views, now, max_loading)
+    return load if load is not None else _next_unload(views)
+
+
+def next_retry(views: Iterable[VersionView]) -> float | None:
+    """When the earliest failed load may be tried again; None if none will be."""
+    times = [
+        view.retry_at
+        for view in views
+        if view.rank is not None and view.actual is Actual.FAILED and view.retry_at is not None
+    ]
+    return min(times, default=None)
+
+
+def _next_load(views: Sequence[VersionView], now: float, max_loading: int) -> Load | None:
+    if sum(view.actual is Actual.LOADING for view in views) >= max_loading:
+        return None
+    candidates = [
+        (view.rank, view.key) for view in views if view.rank is not None and _may_load(view, now)
+    ]
+    return Load(min(candidates)[1]) if candidates else None
+
+
+def _may_load(view: VersionView, now: float) -> bool:
+    if view.actual is Actual.FAILED:
+        return view.retry_at is not None and view.retry_at <= now
+    return view.actual is Actual.ABSENT
+
+
+def _next_unload(views: Sequence[VersionView]) -> Unload | None:
+    for view in views:
+        if view.rank is None and view.actual is Actual.READY and not view.answers:
+            return Unload(view.key)
+    return None
+
+
+def desired(catalog: Catalog) -> dict[Key, int]:
+    """The versions that a replica should hold, with the rank in which to load them.
+
+    0: what the route names as stable; 1: its canary; 2: what an alias names; 3: what was stable before;
+    4: the newest `keep_latest`.
+    """
+    numbers: dict[str, list[int]] = {name: [] for name in catalog.models}
+    for name, number in catalog.versions:
+        numbers.setdefault(name, []).append(number)
+    ranks: dict[Key, int] = {}
+    for name, model in catalog.models.items():
+        for number, rank in _ranked(model, sorted(numbers[name])):
+            key = (name, number)
+            if key in catalog.versions:
+                ranks[key] = min(rank, ranks.get(key, rank))
+    return ranks
+
+
+def _ranked(model: ModelRecord, numbers: Sequence[int]) -> list[tuple[int, int]]:
+    ranked: list[tuple[int, int]] = []
+    if model.route is not None:
+        ranked.append((model.route.stable, 0))
+        if model.route.canary is not None:
+            ranked.append((model.route.canary.version, 1))
+        if model.route.previous is not None:
+            ranked.append((model.route.previous, 3))
+    ranked += [(alias.version, 2) for alias in model.aliases.values()]
+    newest: Sequence[int] = numbers[-model.keep_latest :] if model.keep_latest else ()
+    return ranked + [(number, 4) for number in newest]
+
+
+def views(
+    actual: Mapping[Key, Actual],
+    ranks: Mapping[Key, int],
+    answering: AbstractSet[Key],
+    retry_at: Mapping[Key, float | None],
+) -> list[VersionView]:
+    """What the policy sees, from what is known of each version."""
+    return [
+        VersionView(
+            key,
+            actual.get(key, Actual.ABSENT),
+            ranks.get(key),
+            answers=key in answering,
+            retry_at=retry_at.get(key),
+        )
+        for key in sorted(actual.keys() | ranks.keys())
+    ]

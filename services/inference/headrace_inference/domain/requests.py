@@ -1,0 +1,128 @@
+"""A request on its way: what it asks of a version, and whom to tell the outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from headrace.errors import HeadraceError
+
+Array = npt.NDArray[Any]
+Contents = bytes | memoryview | Array
+"""One input's values: raw little-endian bytes of a fixed-size datatype, or an array."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorHeader:
+    """What a request says of one of its inputs, before anybody checked it."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a request that passed the checks runs on one version.
+
+    `order[i]` is the place in the request of the version's input i, and `shapes[i]` its whole shape.
+    `dtypes[i]` is None for BYTES, and `sizes[i]` is then None too, else the bytes that raw contents must
+    have. Requests with equal `batch_key` may run together; None runs alone. `outputs` are the places of
+    the outputs asked for, in the order asked.
+    """
+
+    order: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[np.dtype[Any] | None, ...]
+    sizes: tuple[int | None, ...]
+    rows: int
+    batch_key: object
+    outputs: tuple[int, ...]
+
+
+class Pending:
+    """A request in a queue or a batch. `contents` are in the order of the version's inputs.
+
+    `reply` is the sink's own: what it needs to answer this request.
+    """
+
+    __slots__ = (
+        "cancelled",
+        "contents",
+        "deadline_ns",
+        "plan",
+        "received_ns",
+        "reply",
+        "route",
+        "sink",
+        "statistics",
+    )
+
+    def __init__(
+        self,
+        plan: Plan,
+        contents: Sequence[Contents],
+        route: str,
+        received_ns: int,
+        deadline_ns: int | None,
+        statistics: ErrorCounter,
+        sink: Sink,
+        reply: Any,
+    ) -> None:
+        self.plan = plan
+        self.contents = contents
+        self.route = route
+        self.received_ns = received_ns
+        self.deadline_ns = deadline_ns
+        self.statistics = statistics
+        self.sink = sink
+        self.reply = reply
+        self.cancelled = False
+
+    def fail(self, error: HeadraceError) -> None:
+        """Count the error and tell the sink."""
+        self.statistics.record_error(error.reason, time.monotonic_ns() - self.received_ns)
+        self.sink.failed(self, error)
+
+
+class ErrorCounter(Protocol):
+    """Counts requests that were answered with an error."""
+
+    def record_error(self, reason: str, duration_ns: int) -> None:
+        """One more, with this reason, after this long."""
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """What one run gave: the outputs of the whole batch, in the order of the version's outputs.
+
+    `first_rows[k]` is where request k's rows begin; a request that ran alone has all of every output.
+    """
+
+    requests: Sequence[Pending]
+    outputs: Sequence[Array]
+    first_rows: Sequence[int]
+
+    def outputs_of(self, index: int) -> list[Array]:
+        """The outputs that request `index` asked for, in the order asked, without copying."""
+        request = self.requests[index]
+        chosen = [self.outputs[place] for place in request.plan.outputs]
+        if len(self.requests) == 1:
+            return chosen
+        start = self.first_rows[index]
+        return [output[start : start + request.plan.rows] for output in chosen]
+
+
+class Sink(Protocol):
+    """Where outcomes go. Called from instance threads; must not block and must not raise."""
+
+    def answered(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> None:
+        """These requests of the batch are answered."""
+
+    def failed(self, request: Pending, error: HeadraceError) -> None:
+        """This request is not."""

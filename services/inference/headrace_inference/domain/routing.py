@@ -1,0 +1,217 @@
+"""Which version answers a request: every name that can be asked for, resolved beforehand.
+
+A table is built whenever the catalog or the set of ready versions moves, and swapped in one assignment;
+a request is answered by the table before or the table after, never by a mixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from headrace.errors import HeadraceError, InvalidArgument, NotFound, Unavailable
+from headrace.state.records import Canary, Catalog, LoadState, ModelRecord
+from headrace_inference.domain.served import ServedVersion
+
+Ready = Mapping[tuple[str, int], ServedVersion]
+States = Mapping[tuple[str, int], tuple[LoadState, str]]
+
+STABLE, CANARY, PINNED, ALIAS, HELD = "stable", "canary", "pinned", "alias", "held"
+"""Why a version answered: it is stable, on trial, asked for by number or by alias; or it is what a name
+led to before, held while the successor is not ready here."""
+
+RETRY_AFTER_SECONDS = 1.0
+
+
+class Target(Protocol):
+    """What a name leads to."""
+
+    @property
+    def served(self) -> ServedVersion:
+        """The version that questions about the name are about: stable, where there is a choice."""
+
+    def pick(self) -> tuple[ServedVersion, str]:
+        """The version that answers this request, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Always the same version."""
+
+    served: ServedVersion
+    reason: str
+
+    def pick(self) -> tuple[ServedVersion, str]:
+        """The version."""
+        return self.served, self.reason
+
+
+@dataclass(slots=True)
+class Split:
+    """A canary gets its share by error diffusion: in any stretch of requests it is off by one at most."""
+
+    stable: Fixed
+    canary: ServedVersion
+    weight_percent: float
+    owed_percent: float = 0.0
+
+    @property
+    def served(self) -> ServedVersion:
+        """The stable version."""
+        return self.stable.served
+
+    def pick(self) -> tuple[ServedVersion, str]:
+        """Stable, or the canary where its share is due."""
+        self.owed_percent += self.weight_percent
+        if self.owed_percent >= 100:
+            self.owed_percent -= 100
+            return self.canary, CANARY
+        return self.stable.pick()
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingTable:
+    """All names that can be asked for, as (model_name, model_version) of a request.
+
+    `effective` is the version that answers, by (model, alias) or (model, '') for the route's stable: what
+    the shared state names once it is ready here, and what it named before until then.
+    """
+
+    targets: Mapping[tuple[str, str], Target] = field(default_factory=dict)
+    effective: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    catalog: Catalog = field(default_factory=Catalog)
+    states: States = field(default_factory=dict)
+    ready: Ready = field(default_factory=dict)
+
+    def pick(self, model_name: str, version: str) -> tuple[ServedVersion, str]:
+        """The version that answers a request for these names, and why.
+
+        Raises NotFound or InvalidArgument for names that lead nowhere, Unavailable for a version that
+        this replica cannot serve at present.
+        """
+        target = self.targets.get((model_name, version))
+        if target is None:
+            raise self.explain(model_name, version)
+        return target.pick()
+
+    def find(self, model_name: str, version: str) -> ServedVersion:
+        """The version that these names are about. Raises as `pick` does."""
+        target = self.targets.get((model_name, version))
+        if target is None:
+            raise self.explain(model_name, version)
+        return target.served
+
+    def explain(self, model_name: str, version: str) -> HeadraceError:
+        """Why these names lead to nothing."""
+        model_part, _, alias = model_name.partition("@")
+        model = self.catalog.models.get(model_part)
+        if model is None:
+            return _unknown_model(model_part)
+        if alias and version:
+            return InvalidArgument(
+                "VERSION_AMBIGUOUS",
+                f"'{model_name}' names an alias and the request also names version '{version}'; "
+                "use one of the two",
+            )
+        return self._explain_version(model, alias or version)
+
+    def _explain_version(self, model: ModelRecord, wanted: str) -> HeadraceError:
+        number = _number(model, wanted)
+        if number is None:
+            return _no_versions(model) if not wanted else _unknown_alias(model, wanted)
+        key = (model.name, number)
+        if key not in self.catalog.versions:
+            return NotFound(
+                "VERSION_NOT_FOUND",
+                f"Request for unknown model: '{model.name}' version {number} is not found",
+            )
+        state, reason = self.states.get(key, (LoadState.UNAVAILABLE, "it is not loaded"))
+        return Unavailable(
+            "VERSION_NOT_READY",
+            f"Request for unknown model: '{model.name}' version {number} is not at ready state: "
+            f"{state.value}{': ' + reason if reason else ''}",
+            facts={"state": state.value, "version": str(number)},
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+
+
+def build_table(
+    catalog: Catalog, ready: Ready, states: States, former: Mapping[tuple[str, str], int]
+) -> RoutingTable:
+    """The table for a catalog and the versions that are ready; `former` is the last one's `effective`."""
+    targets: dict[tuple[str, str], Target] = {
+        (model, str(number)): Fixed(served, PINNED)
+        for (model, number), served in ready.items()
+        if (model, number) in catalog.versions
+    }
+    effective: dict[tuple[str, str], int] = {}
+    for model in catalog.models.values():
+        for name, fixed in _named(model, ready, former):
+            effective[model.name, name] = fixed.served.record.number
+            if name:
+                targets[model.name, name] = fixed
+                targets[f"{model.name}@{name}", ""] = fixed
+            else:
+                targets[model.name, ""] = _routed(model, ready, fixed)
+    return RoutingTable(targets, effective, catalog, states, ready)
+
+
+def _named(
+    model: ModelRecord, ready: Ready, former: Mapping[tuple[str, str], int]
+) -> Iterator[tuple[str, Fixed]]:
+    """What each alias, and '' for the route, leads to, where it leads anywhere."""
+    wanted = {alias: (ALIAS, [record.version]) for alias, record in model.aliases.items()}
+    if model.route is not None:
+        numbers = [model.route.stable]
+        if model.route.previous is not None:
+            numbers.append(model.route.previous)
+        wanted[""] = (STABLE, numbers)
+    for name, (reason, numbers) in wanted.items():
+        before = former.get((model.name, name))
+        candidates = numbers[:1] + ([] if before is None else [before]) + numbers[1:]
+        for number in candidates:
+            if (served := ready.get((model.name, number))) is not None:
+                yield name, Fixed(served, reason if number == numbers[0] else HELD)
+                break
+
+
+def _routed(model: ModelRecord, ready: Ready, stable: Fixed) -> Target:
+    canary: Canary | None = model.route.canary if model.route else None
+    served = ready.get((model.name, canary.version)) if canary else None
+    if canary is None or served is None:
+        return stable
+    return Split(stable, served, canary.weight_percent)
+
+
+def _number(model: ModelRecord, wanted: str) -> int | None:
+    if wanted.isascii() and wanted.isdigit():
+        return int(wanted[:18])
+    if not wanted:
+        return model.route.stable if model.route else None
+    alias = model.aliases.get(wanted)
+    return alias.version if alias else None
+
+
+def _unknown_model(name: str) -> HeadraceError:
+    return NotFound("MODEL_NOT_FOUND", f"Request for unknown model: '{name}' is not found")
+
+
+def _no_versions(model: ModelRecord) -> HeadraceError:
+    return NotFound(
+        "NO_VERSIONS", f"Request for unknown model: '{model.name}' has no available versions"
+    )
+
+
+def _unknown_alias(model: ModelRecord, alias: str) -> HeadraceError:
+    aliases = ", ".join(sorted(model.aliases)) or "none"
+    if alias[:1].isalpha():
+        return NotFound(
+            "ALIAS_NOT_FOUND",
+            f"Request for unknown model: '{model.name}' has no alias '{alias}'; its aliases are: {aliases}",
+        )
+    return InvalidArgument(
+        "VERSION_INVALID",
+        f"failed to get model version from specified version string '{alias}': "
+        f"a number or an alias ({aliases}) is expected",
+    )

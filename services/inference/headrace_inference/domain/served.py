@@ -1,0 +1,140 @@
+"""A version that is loaded: its session, its instances, its statistics."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from headrace.errors import HeadraceError, Internal
+from headrace.state.records import VersionRecord
+from headrace_inference.domain.batching import assemble
+from headrace_inference.domain.checks import plan_request
+from headrace_inference.domain.pool import InstancePool
+from headrace_inference.domain.requests import Array, BatchResult, Pending, Plan, TensorHeader
+from headrace_inference.domain.statistics import BatchTimes, VersionStatistics
+
+logger = logging.getLogger(__name__)
+
+_ids = itertools.count(1)
+
+
+class RunFailed(Exception):
+    """The runtime refused to run these inputs; the text is the runtime's own."""
+
+
+class Runner(Protocol):
+    """An open model. `run` may be called from several threads at a time."""
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that it got."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """How much the process grew by opening and warming it; 0 if unknown."""
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """All outputs for the inputs, both in the graph's order; BYTES as object arrays of bytes.
+
+        Raises RunFailed.
+        """
+
+    def close(self) -> None:
+        """Give the memory back. Called once, when no run is under way."""
+
+
+class ServedVersion:
+    """One version, ready to answer. `close` drains it.
+
+    `memo` is the edges' to keep what depends on this version alone, such as the heads of its answers.
+    """
+
+    def __init__(
+        self, record: VersionRecord, runner: Runner, statistics: VersionStatistics
+    ) -> None:
+        self.id = next(_ids)
+        self.record = record
+        self.runner = runner
+        self.statistics = statistics
+        self.memo: dict[Any, Any] = {}
+        self.version_text = str(record.number)
+        config = record.config
+        self.pool = InstancePool(
+            record.key, config.instances, config.batching, config.queue, self._run_batch
+        )
+
+    def plan(self, inputs: Sequence[TensorHeader], outputs: Sequence[str]) -> Plan:
+        """How a request with these headers runs here. Raises InvalidArgument."""
+        record = self.record
+        max_batch_size = record.config.batching.max_batch_size
+        return plan_request(record.model, record.signature, max_batch_size, inputs, outputs)
+
+    def close(self) -> None:
+        """Finish what waits, then give the memory back. Blocks until then."""
+        self.pool.close()
+        self.runner.close()
+
+    def _run_batch(self, batch: list[Pending]) -> None:
+        try:
+            self._run_together(batch)
+        except RunFailed as error:
+            self._settle_failure(batch, error)
+        except Exception:
+            logger.exception("a bug ended a run", extra={"version": self.record.key})
+            self._fail(
+                batch, Internal("INTERNAL", "the run failed; the replica's log has the details")
+            )
+
+    def _run_together(self, batch: list[Pending]) -> None:
+        started = time.monotonic_ns()
+        inputs = assemble(batch)
+        assembled = time.monotonic_ns()
+        outputs = self.runner.run(inputs)
+        ran = time.monotonic_ns()
+        first_rows = [0, *itertools.accumulate([request.plan.rows for request in batch])]
+        result = BatchResult(batch, outputs, first_rows)
+        self._check_rows(result)
+        for sink, indexes in _by_sink(batch):
+            sink.answered(self, result, indexes)
+        times = BatchTimes(started, assembled, ran, time.monotonic_ns())
+        self.statistics.record_batch(batch, first_rows[-1], times, time.time_ns() // 1_000_000)
+
+    def _check_rows(self, result: BatchResult) -> None:
+        """A graph whose outputs do not follow its batch dimension must not hand rows to strangers."""
+        if len(result.requests) == 1:
+            return
+        rows = result.first_rows[-1]
+        for spec, output in zip(self.record.signature.outputs, result.outputs, strict=True):
+            if output.ndim == 0 or output.shape[0] != rows:
+                raise RunFailed(
+                    f"output '{spec.name}' has shape {list(output.shape)} for a batch of {rows} rows: "
+                    "the model's first dimension is no batch dimension"
+                )
+
+    def _settle_failure(self, batch: list[Pending], error: RunFailed) -> None:
+        """One bad request must fail alone: a batch that failed is run again, each request for itself."""
+        if len(batch) > 1:
+            for request in batch:
+                self._run_batch([request])
+            return
+        failure = Internal(
+            "RUN_FAILED", f"onnx runtime error: {error}", facts={"version": self.record.key}
+        )
+        self._fail(batch, failure)
+
+    def _fail(self, batch: list[Pending], error: HeadraceError) -> None:
+        for request in batch:
+            request.fail(error)
+
+
+def _by_sink(batch: list[Pending]) -> list[tuple[Any, Sequence[int]]]:
+    first = batch[0].sink
+    if all(request.sink is first for request in batch):
+        return [(first, range(len(batch)))]
+    sinks: dict[int, tuple[Any, list[int]]] = {}
+    for index, request in enumerate(batch):
+        sinks.setdefault(id(request.sink), (request.sink, []))[1].append(index)
+    return list(sinks.values())

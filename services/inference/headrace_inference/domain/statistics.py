@@ -1,0 +1,152 @@
+"""What every version did on this replica: totals since it started, and what is new since last asked."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from headrace.histogram import Histogram
+from headrace_inference.domain.requests import Pending
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a version did in some span of time. Spans add up; durations are nanoseconds."""
+
+    successes: int = 0
+    rows: int = 0
+    executions: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    routes: Counter[str] = field(default_factory=Counter)
+    batches: Counter[int] = field(default_factory=Counter)
+    total: Histogram = field(default_factory=Histogram)
+    queue: Histogram = field(default_factory=Histogram)
+    compute: Histogram = field(default_factory=Histogram)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing happened."""
+        return self.executions == 0 and not self.errors
+
+    def add(self, other: Counts) -> None:
+        """Add another span."""
+        self.successes += other.successes
+        self.rows += other.rows
+        self.executions += other.executions
+        self.errors.update(other.errors)
+        self.routes.update(other.routes)
+        self.batches.update(other.batches)
+        self.total.merge(other.total)
+        self.queue.merge(other.queue)
+        self.compute.merge(other.compute)
+
+
+@dataclass(slots=True)
+class BatchDurations:
+    """The three parts of the runs at one batch size, summed."""
+
+    count: int = 0
+    input_ns: int = 0
+    infer_ns: int = 0
+    output_ns: int = 0
+
+
+@dataclass(slots=True)
+class FailDuration:
+    """Failed requests, and how long they took together."""
+
+    count: int = 0
+    ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTimes:
+    """When one run began, had its inputs, had its outputs, and had answered: monotonic nanoseconds."""
+
+    started_ns: int
+    assembled_ns: int
+    ran_ns: int
+    answered_ns: int
+
+
+class VersionStatistics:
+    """The counts of one version: recorded once a batch, vectorised over its requests."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._new = Counts()
+        self._totals = Counts()
+        self.by_batch_size: dict[int, BatchDurations] = {}
+        self.failed = FailDuration()
+        self.last_inference_ms = 0
+
+    def record_batch(
+        self, requests: Sequence[Pending], rows: int, times: BatchTimes, wall_ms: int
+    ) -> None:
+        """One run that answered these requests."""
+        received = np.array([request.received_ns for request in requests], dtype=np.int64)
+        routes = Counter([request.route for request in requests])
+        with self._lock:
+            new = self._new
+            new.successes += len(requests)
+            new.rows += rows
+            new.executions += 1
+            new.batches[rows] += 1
+            new.routes.update(routes)
+            new.total.record(times.answered_ns - received)
+            new.queue.record(np.maximum(times.started_ns - received, 0))
+            new.compute.record_one(times.answered_ns - times.started_ns, len(requests))
+            self.last_inference_ms = wall_ms
+            self._record_durations(rows, times)
+
+    def _record_durations(self, rows: int, times: BatchTimes) -> None:
+        durations = self.by_batch_size.setdefault(rows, BatchDurations())
+        durations.count += 1
+        durations.input_ns += times.assembled_ns - times.started_ns
+        durations.infer_ns += times.ran_ns - times.assembled_ns
+        durations.output_ns += times.answered_ns - times.ran_ns
+
+    def record_error(self, reason: str, duration_ns: int) -> None:
+        """One request that was answered with an error."""
+        with self._lock:
+            self._new.errors[reason] += 1
+            self.failed.count += 1
+            self.failed.ns += duration_ns
+
+    def take_new(self) -> Counts:
+        """What happened since this was last called; it is in the totals from now on."""
+        with self._lock:
+            new, self._new = self._new, Counts()
+            self._totals.add(new)
+        return new
+
+    def totals(self) -> Counts:
+        """Everything since this replica started: a copy."""
+        with self._lock:
+            totals = Counts()
+            totals.add(self._totals)
+            totals.add(self._new)
+        return totals
+
+
+class StatisticsBook:
+    """The statistics of every version that this replica ever served, also after it was unloaded.
+
+    Requests that reached no version count under number 0 of their model, or of the model '' where there
+    is no model of that name: callers cannot grow the book.
+    """
+
+    def __init__(self) -> None:
+        self._versions: dict[tuple[str, int], VersionStatistics] = {}
+
+    def of(self, model: str, number: int) -> VersionStatistics:
+        """The statistics of a version, begun when first asked for."""
+        return self._versions.setdefault((model, number), VersionStatistics())
+
+    def items(self) -> list[tuple[tuple[str, int], VersionStatistics]]:
+        """All of them, by model and number."""
+        return sorted(self._versions.items(), key=lambda item: item[0])

@@ -1,0 +1,73 @@
+"""The settings of a replica."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from headrace import logs
+
+
+def _own_id() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A replica: serves versions over the Open Inference Protocol."""
+
+    redis_url: str
+    """Where the shared state is: redis://, rediss:// or unix://."""
+    registry_address: str
+    """Where artifacts come from: the registry's gRPC address, host:port."""
+    data: Path
+    """The folder of the disk cache of artifacts, by digest."""
+    monitor_address: str | None = None
+    """Where telemetry goes: the monitor's gRPC address, host:port; without one it is dropped."""
+    namespace: str = "default"
+    """The namespace of the shared state."""
+    replica_id: str = field(default_factory=_own_id)
+    """The name of this replica; unique among those that live at a time."""
+    labels: tuple[str, ...] = ()
+    """What the replica is called by, as key=value,key=value."""
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    grpc_port: int = 8001
+    """The port of the Open Inference Protocol over gRPC; 0 takes a free one."""
+    http_port: int = 8000
+    """The port of the protocol's REST form; 0 takes a free one."""
+    metrics_port: int = 8002
+    """The port of Prometheus metrics; 0 takes a free one."""
+    front: Literal["auto", "native", "grpcio"] = "auto"
+    """What serves ModelInfer: native is the fast front, grpcio runs everywhere; auto takes native if it can."""
+    max_requests_in_flight: int = 65_536
+    """Requests that wait or run on the native front at a time; more are refused."""
+    max_bytes_in_flight: int = 4 * 2**30
+    """Bytes of the requests that wait or run on the native front; more are refused."""
+    max_http_body_bytes: int = 64 * 2**20
+    """The largest REST request, also after decompression."""
+    max_loading: int = 2
+    """Versions that are loaded at a time."""
+    cache_max_bytes: int = 50 * 2**30
+    """The disk cache's size; what is over it and not in use is removed, the longest unused first."""
+    telemetry_seconds: float = 1.0
+    """How often telemetry is reported."""
+    telemetry_max_reports: int = 600
+    """Reports kept while the monitor is away; then the oldest are dropped, and counted."""
+    drain_seconds: float = 10.0
+    """How long requests in flight may take when the replica is told to stop."""
+    log_format: logs.Format = "auto"
+    """Log records for people, as JSON, or by whether standard error is a terminal."""
+    log_level: logs.Level = "info"
+    """The least severe records that are logged."""
+    ready_fd: int | None = None
+    """A file descriptor that gets the bound addresses as one JSON line."""
+    stop_with_stdin: bool = False
+    """Stop when standard input ends."""
+
+    def label_map(self) -> dict[str, str]:
+        """The labels by key."""
+        return dict(label.partition("=")[::2] for label in self.labels)

@@ -1,0 +1,160 @@
+"""What is known of versions, as messages of the Open Inference Protocol. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from headrace.datatypes import Datatype
+from headrace.histogram import Histogram
+from headrace.inference import grpc_service_pb2 as pb
+from headrace.inference import model_config_pb2 as config_pb
+from headrace.state.records import LoadState, Provider, TensorSpec, VersionRecord
+from headrace_inference.domain.routing import RoutingTable
+from headrace_inference.domain.statistics import VersionStatistics
+
+PLATFORM = "onnxruntime_onnx"
+BACKEND = "onnxruntime"
+SERVER_NAME = "headrace"
+EXTENSIONS = ("model_configuration", "binary_tensor_data", "parameters", "statistics")
+
+StatisticsItem = tuple[tuple[str, int], VersionStatistics]
+
+
+def server_metadata(version: str) -> pb.ServerMetadataResponse:
+    """Who serves, and which extensions of the protocol it offers."""
+    return pb.ServerMetadataResponse(name=SERVER_NAME, version=version, extensions=EXTENSIONS)
+
+
+def model_metadata(record: VersionRecord, ready_numbers: Sequence[int]) -> pb.ModelMetadataResponse:
+    """What a version takes and gives; shapes include the batch dimension."""
+    return pb.ModelMetadataResponse(
+        name=record.model,
+        versions=[str(number) for number in ready_numbers],
+        platform=PLATFORM,
+        inputs=[_tensor_metadata(record, spec) for spec in record.signature.inputs],
+        outputs=[_tensor_metadata(record, spec) for spec in record.signature.outputs],
+    )
+
+
+def _tensor_metadata(
+    record: VersionRecord, spec: TensorSpec
+) -> pb.ModelMetadataResponse.TensorMetadata:
+    batches = record.config.batching.max_batch_size > 0
+    shape = (-1, *spec.shape[1:]) if batches else spec.shape
+    return pb.ModelMetadataResponse.TensorMetadata(
+        name=spec.name, datatype=spec.datatype.value, shape=shape
+    )
+
+
+def model_config(record: VersionRecord) -> config_pb.ModelConfig:
+    """How a version is served, in Triton's words; dims exclude the batch dimension."""
+    config = record.config
+    message = config_pb.ModelConfig(
+        name=record.model,
+        platform=PLATFORM,
+        backend=BACKEND,
+        max_batch_size=config.batching.max_batch_size,
+        default_model_filename=record.graph_path,
+    )
+    message.version_policy.specific.versions.append(record.number)
+    for spec in record.signature.inputs:
+        message.input.add(name=spec.name, data_type=_data_type(spec), dims=_dims(record, spec))
+    for spec in record.signature.outputs:
+        message.output.add(name=spec.name, data_type=_data_type(spec), dims=_dims(record, spec))
+    message.instance_group.add(
+        name=record.model, count=config.instances, kind=_instance_kind(config.provider)
+    )
+    if config.batching.max_batch_size:
+        _add_batching(message, record)
+    return message
+
+
+def _add_batching(message: config_pb.ModelConfig, record: VersionRecord) -> None:
+    batching, queue = record.config.batching, record.config.queue
+    message.dynamic_batching.SetInParent()
+    message.dynamic_batching.preferred_batch_size.extend(batching.preferred_batch_sizes)
+    message.dynamic_batching.max_queue_delay_microseconds = batching.max_queue_delay_microseconds
+    policy = message.dynamic_batching.default_queue_policy
+    policy.max_queue_size = queue.max_requests
+    policy.default_timeout_microseconds = queue.timeout_microseconds
+
+
+def _instance_kind(provider: Provider) -> Any:
+    kinds = config_pb.ModelInstanceGroup
+    if provider is Provider.AUTO:
+        return kinds.KIND_AUTO
+    return kinds.KIND_CPU if provider is Provider.CPU else kinds.KIND_GPU
+
+
+def _data_type(spec: TensorSpec) -> Any:
+    name = "STRING" if spec.datatype is Datatype.BYTES else spec.datatype.value
+    return config_pb.DataType.Value(f"TYPE_{name}")
+
+
+def _dims(record: VersionRecord, spec: TensorSpec) -> tuple[int, ...]:
+    return spec.shape[1:] if record.config.batching.max_batch_size else spec.shape
+
+
+def repository_index(table: RoutingTable, *, ready_only: bool) -> pb.RepositoryIndexResponse:
+    """Every version that the shared state knows, with where it stands on this replica."""
+    response = pb.RepositoryIndexResponse()
+    for model, number in sorted(table.catalog.versions):
+        state, reason = table.states.get(
+            (model, number), (LoadState.UNAVAILABLE, "not loaded here")
+        )
+        if state is LoadState.READY or not ready_only:
+            response.models.add(name=model, version=str(number), state=state.value, reason=reason)
+    return response
+
+
+def model_statistics(items: Iterable[StatisticsItem]) -> pb.ModelStatisticsResponse:
+    """The totals of these versions since the replica started; number 0 is no version and is left out."""
+    return pb.ModelStatisticsResponse(
+        model_stats=[
+            _version_statistics(model, number, statistics)
+            for (model, number), statistics in items
+            if number
+        ]
+    )
+
+
+def _version_statistics(
+    model: str, number: int, statistics: VersionStatistics
+) -> pb.ModelStatistics:
+    totals = statistics.totals()
+    message = pb.ModelStatistics(
+        name=model,
+        version=str(number),
+        last_inference=statistics.last_inference_ms,
+        inference_count=totals.rows,
+        execution_count=totals.executions,
+    )
+    durations = message.inference_stats
+    _set_duration(durations.success, totals.total)
+    _set_duration(durations.queue, totals.queue)
+    durations.fail.count = statistics.failed.count
+    durations.fail.ns = statistics.failed.ns
+    _add_batches(message, statistics)
+    return message
+
+
+def _set_duration(message: pb.StatisticDuration, histogram: Histogram) -> None:
+    message.count = histogram.count
+    message.ns = histogram.sum_ns
+
+
+def _add_batches(message: pb.ModelStatistics, statistics: VersionStatistics) -> None:
+    totals = message.inference_stats
+    for rows, durations in sorted(statistics.by_batch_size.items()):
+        batch = message.batch_stats.add(batch_size=rows)
+        parts = (
+            (batch.compute_input, totals.compute_input, durations.input_ns),
+            (batch.compute_infer, totals.compute_infer, durations.infer_ns),
+            (batch.compute_output, totals.compute_output, durations.output_ns),
+        )
+        for of_batch, of_all, nanoseconds in parts:
+            of_batch.count = durations.count
+            of_batch.ns = nanoseconds
+            of_all.count += durations.count
+            of_all.ns += nanoseconds

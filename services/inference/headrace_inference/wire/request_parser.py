@@ -1,0 +1,280 @@
+"""ModelInferRequest from its bytes, without copying tensors and mostly without parsing.
+
+A request's top-level fields are scanned in place: tensors stay where they are in the received bytes, and
+what is left (names, shapes, parameters: the head) goes through the generated code. The heads of one
+client's requests repeat byte for byte, so parsed heads are kept, and so are layouts: where in a request
+of a certain length the fixed bytes, the id and the tensors lie. A request that fits a known layout is
+compared, not parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from headrace.errors import InvalidArgument, Unimplemented
+from headrace.inference import grpc_service_pb2 as pb
+from headrace_inference.domain.requests import Plan, TensorHeader
+
+MAX_KEPT_HEADS = 4096
+MAX_KEPT_HEAD_BYTES = 4096
+MAX_LAYOUTS_PER_LENGTH = 8
+MAX_LAYOUT_LENGTHS = 1024
+
+_ID, _RAW = 3, 7
+_LENGTH_DELIMITED = 2
+_FIXED_SIZES = {1: 8, 5: 4}
+
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request without its id and raw contents. `plans` is filled by whoever plans it, by served id."""
+
+    model_name: str
+    model_version: str
+    inputs: tuple[TensorHeader, ...]
+    outputs: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    contents: tuple[Any, ...]
+    """Each input's InferTensorContents, or None."""
+    plans: dict[int, Plan] = field(default_factory=dict)
+
+    @property
+    def typed(self) -> bool:
+        """Whether any input brings typed contents."""
+        return any(contents is not None for contents in self.contents)
+
+
+class Parsed:
+    """A request: its head, its id, and where in its bytes the raw contents lie."""
+
+    __slots__ = ("head", "id", "payload", "raw")
+
+    def __init__(
+        self, payload: bytes, head: Head, request_id: bytes, raw: tuple[Range, ...]
+    ) -> None:
+        self.payload = payload
+        self.head = head
+        self.id = request_id
+        self.raw = raw
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    fixed: tuple[tuple[int, bytes], ...]
+    id_range: Range
+    raw: tuple[Range, ...]
+    head: Head
+
+
+class RequestParser:
+    """Parses requests, remembering heads and layouts. One parser belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._heads: dict[bytes, Head] = {}
+        self._layouts: dict[int, list[_Layout]] = {}
+
+    def parse(self, payload: bytes) -> Parsed:
+        """The request in these bytes. Raises InvalidArgument (MALFORMED_REQUEST, PARAMETER_INVALID)."""
+        for layout in self._layouts.get(len(payload), ()):
+            for offset, fixed in layout.fixed:
+                if not payload.startswith(fixed, offset):
+                    break
+            else:
+                start, end = layout.id_range
+                request_id = _checked_id(payload[start:end]) if end > start else b""
+                return Parsed(payload, layout.head, request_id, layout.raw)
+        return self._parse_anew(payload)
+
+    def _parse_anew(self, payload: bytes) -> Parsed:
+        fixed, id_range, raw = _scan(payload)
+        head_bytes = b"".join([part for _, part in fixed])
+        head = self._heads.get(head_bytes)
+        if head is None:
+            head = _parse_head(fixed)
+            if len(head_bytes) <= MAX_KEPT_HEAD_BYTES and not head.typed:
+                _keep(self._heads, head_bytes, head, MAX_KEPT_HEADS)
+        if not head.typed and len(head_bytes) <= MAX_KEPT_HEAD_BYTES:
+            self._keep_layout(len(payload), _Layout(fixed, id_range, raw, head))
+        return Parsed(payload, head, _checked_id(payload[slice(*id_range)]), raw)
+
+    def _keep_layout(self, length: int, layout: _Layout) -> None:
+        if length not in self._layouts:
+            _keep(self._layouts, length, [], MAX_LAYOUT_LENGTHS)
+        kept = self._layouts[length]
+        kept.insert(0, layout)
+        del kept[MAX_LAYOUTS_PER_LENGTH:]
+
+
+def _keep(kept: dict[Any, Any], key: Any, value: Any, most: int) -> None:
+    if len(kept) >= most:
+        del kept[next(iter(kept))]  # the oldest: a client with endless heads must not grow us
+    kept[key] = value
+
+
+def _scan(payload: bytes) -> tuple[tuple[tuple[int, bytes], ...], Range, tuple[Range, ...]]:
+    """The fixed stretches with their offsets, where the id is, and where the raw contents are.
+
+    Fixed is all but the id's and the raw contents' own bytes; their tags and lengths are fixed, too.
+    """
+    fixed: list[tuple[int, bytes]] = []
+    raw: list[Range] = []
+    id_range = (0, 0)
+    position = stretch = 0
+    end = len(payload)
+    while position < end:
+        tag, position = _varint(payload, position)
+        start, position = _field(payload, position, tag & 7)
+        if tag & 7 == _LENGTH_DELIMITED and tag >> 3 in (_ID, _RAW):
+            fixed.append((stretch, payload[stretch:start]))
+            stretch = position
+            if tag >> 3 == _RAW:
+                raw.append((start, position))
+            else:
+                id_range = (start, position)
+    if stretch < end:
+        fixed.append((stretch, payload[stretch:end]))
+    return tuple(fixed), id_range, tuple(raw)
+
+
+def _field(payload: bytes, position: int, wire_type: int) -> Range:
+    """Where a field's value begins and ends, its length not included."""
+    if wire_type == _LENGTH_DELIMITED:
+        length, position = _varint(payload, position)
+        end = position + length
+    elif wire_type == 0:
+        _, end = _varint(payload, position)
+    elif wire_type in _FIXED_SIZES:
+        end = position + _FIXED_SIZES[wire_type]
+    else:
+        raise _malformed()
+    if end > len(payload):
+        raise _malformed()
+    return position, end
+
+
+def _varint(payload: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while shift < 70:
+        if position >= len(payload):
+            raise _malformed()
+        byte = payload[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+    raise _malformed()
+
+
+def _parse_head(fixed: tuple[tuple[int, bytes], ...]) -> Head:
+    """Parse what is fixed, with every raw content and the id left out, tag and all."""
+    try:
+        message = pb.ModelInferRequest.FromString(_without_raw(fixed))
+    except DecodeError:
+        raise _malformed() from None
+    parameters = {key: _parameter(value) for key, value in message.parameters.items()}
+    _check_parameters(message.parameters)
+    return Head(
+        model_name=message.model_name,
+        model_version=message.model_version,
+        inputs=tuple(
+            TensorHeader(tensor.name, tensor.datatype, tuple(tensor.shape))
+            for tensor in message.inputs
+        ),
+        outputs=tuple(_output_name(output) for output in message.outputs),
+        parameters=parameters,
+        contents=tuple(
+            tensor.contents if tensor.HasField("contents") else None
+            for tensor in map(_checked_input, message.inputs)
+        ),
+    )
+
+
+def _without_raw(fixed: tuple[tuple[int, bytes], ...]) -> bytes:
+    """The fixed stretches, each ended before the tag and length of what follows it."""
+    parts: list[bytes] = []
+    for _, stretch in fixed:
+        position = end = 0
+        while position < len(stretch):
+            end = position
+            tag, after = _varint(stretch, position)
+            if tag & 7 == _LENGTH_DELIMITED and tag >> 3 in (_ID, _RAW):
+                break
+            _, position = _field(stretch, after, tag & 7)
+            end = position
+        parts.append(stretch[:end])
+    return b"".join(parts)
+
+
+def _parameter(value: Any) -> Any:
+    choice = value.WhichOneof("parameter_choice")
+    return getattr(value, choice) if choice else None
+
+
+def _output_name(output: Any) -> str:
+    _refuse_later(output.parameters, f"output '{output.name}'")
+    name: str = output.name
+    return name
+
+
+def _checked_input(tensor: Any) -> Any:
+    _refuse_later(tensor.parameters, f"input '{tensor.name}'")
+    return tensor
+
+
+def _refuse_later(parameters: Any, what: str) -> None:
+    for key in ("classification", "shared_memory_region"):
+        if key in parameters:
+            raise Unimplemented(
+                "PARAMETER_UNSUPPORTED",
+                f"parameter '{key}' of {what} is not offered by this server",
+                facts={"parameter": key},
+            )
+
+
+_KINDS = {
+    "priority": ("uint64_param", "int64_param"),
+    "timeout": ("int64_param",),
+    "sequence_id": ("int64_param", "string_param", "uint64_param"),
+    "sequence_start": ("bool_param",),
+    "sequence_end": ("bool_param",),
+    "triton_enable_empty_final_response": ("bool_param",),
+}
+
+
+def _check_parameters(parameters: Any) -> None:
+    """Reserved keys have their kinds; no other `triton_` key is taken, as Triton's own clients expect."""
+    for key, value in parameters.items():
+        kind = value.WhichOneof("parameter_choice")
+        if key in _KINDS and kind not in _KINDS[key]:
+            raise InvalidArgument(
+                "PARAMETER_INVALID",
+                f"invalid value type for '{key}' parameter, "
+                f"expected {' or '.join(_KINDS[key])}, got {kind}",
+            )
+        if key.startswith("triton_") and key not in _KINDS:
+            raise InvalidArgument(
+                "PARAMETER_RESERVED",
+                f"parameter keys starting with 'triton_' are reserved: '{key}'",
+            )
+
+
+def _checked_id(request_id: bytes) -> bytes:
+    if not request_id.isascii():
+        try:
+            request_id.decode()
+        except UnicodeDecodeError:
+            raise _malformed() from None
+    return request_id
+
+
+def _malformed() -> InvalidArgument:
+    return InvalidArgument(
+        "MALFORMED_REQUEST", "the request's bytes are not an inference.ModelInferRequest"
+    )

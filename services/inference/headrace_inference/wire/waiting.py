@@ -1,0 +1,134 @@
+"""Requests of the event loop: handed to instance threads, awaited, and encoded back on the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.errors import HeadraceError
+from headrace_inference.domain.dataplane import (
+    ROUTE_ATTEMPTS,
+    DataPlane,
+    Resolved,
+    in_graph_order,
+    unloading,
+)
+from headrace_inference.domain.pool import PoolClosed
+from headrace_inference.domain.requests import (
+    Array,
+    BatchResult,
+    Contents,
+    Pending,
+    TensorHeader,
+)
+from headrace_inference.domain.served import ServedVersion
+
+
+@dataclass(frozen=True, slots=True)
+class InferCall:
+    """A request as any wire brings it. `contents` is called once the headers passed the checks."""
+
+    model_name: str
+    model_version: str
+    inputs: Sequence[TensorHeader]
+    outputs: Sequence[str]
+    contents: Callable[[], Sequence[Contents]]
+    received_ns: int
+    deadline_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a version answered: `outputs` in the order asked for."""
+
+    served: ServedVersion
+    pending: Pending
+    outputs: list[Array]
+
+
+class WaitingRequests:
+    """A sink for requests whose callers wait on the event loop it was made on."""
+
+    def __init__(self, dataplane: DataPlane) -> None:
+        self._dataplane = dataplane
+        self._loop = asyncio.get_running_loop()
+
+    async def infer(self, call: InferCall) -> Answer:
+        """The answer to a call. Raises HeadraceError; a cancelled wait drops the request if it can."""
+        try:
+            pending, future = self._enqueue(call)
+        except HeadraceError as error:
+            self._dataplane.record_refusal(call.model_name, error, call.received_ns)
+            raise
+        try:
+            return await future
+        except asyncio.CancelledError:
+            pending.cancelled = True
+            raise
+
+    def _enqueue(self, call: InferCall) -> tuple[Pending, asyncio.Future[Answer]]:
+        for _ in range(ROUTE_ATTEMPTS):
+            resolved = self._dataplane.resolve(
+                call.model_name, call.model_version, call.inputs, call.outputs
+            )
+            future: asyncio.Future[Answer] = self._loop.create_future()
+            pending = self._pending(call, resolved, future)
+            try:
+                resolved.served.pool.submit([pending])
+            except PoolClosed:
+                continue
+            return pending, future
+        raise unloading()
+
+    def _pending(self, call: InferCall, resolved: Resolved, future: Any) -> Pending:
+        return Pending(
+            resolved.plan,
+            in_graph_order(resolved.served, resolved.plan, call.contents()),
+            resolved.route,
+            call.received_ns,
+            call.deadline_ns,
+            resolved.served.statistics,
+            self,
+            future,
+        )
+
+    def answered(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> None:
+        """Wake those who wait, all of a batch in one trip to the loop."""
+        answers = [
+            (
+                result.requests[index],
+                Answer(served, result.requests[index], result.outputs_of(index)),
+            )
+            for index in indexes
+        ]
+        self._loop.call_soon_threadsafe(_settle_all, answers)
+
+    def failed(self, request: Pending, error: HeadraceError) -> None:
+        """Wake the one who waits, with the error."""
+        self._loop.call_soon_threadsafe(_settle, request.reply, None, error)
+
+
+def _settle_all(answers: Sequence[tuple[Pending, Answer]]) -> None:
+    for request, answer in answers:
+        _settle(request.reply, answer, None)
+
+
+def _settle(
+    future: asyncio.Future[Answer], answer: Answer | None, error: HeadraceError | None
+) -> None:
+    if future.done():  # the caller has gone
+        return
+    if error is not None:
+        future.set_exception(error)
+    elif answer is not None:
+        future.set_result(answer)
+
+
+def deadline_ns(remaining_seconds: float | None) -> int | None:
+    """The point in time at which a call's time is up; grpcio says 9.2e18 s where there is no deadline."""
+    if remaining_seconds is None or remaining_seconds > 1e9:
+        return None
+    return time.monotonic_ns() + int(remaining_seconds * 1e9)
