@@ -1,0 +1,150 @@
+"""What a push makes of a path."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from headrace import errors
+from headrace.client.artifact import CHUNK_BYTES, Progress, open_artifact
+
+
+def graph_with_external_data(folder: Path, location: str) -> Path:
+    """A model that keeps its weights in `location`, written to folder/net.onnx."""
+    weights = numpy_helper.from_array(np.zeros((2, 2), dtype=np.float32), "w")
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    model = helper.make_model(helper.make_graph([node], "g", [value], [result], [weights]))
+    onnx.external_data_helper.set_external_data(model.graph.initializer[0], location)
+    model.graph.initializer[0].ClearField("raw_data")
+    path = folder / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+async def pushed(source: Path | str | bytes) -> tuple[str, bytes]:
+    """The name and the bytes that are sent for a source, checked against its size and digest."""
+    reports: list[Progress] = []
+    with open_artifact(source, reports.append) as artifact:
+        digest = await artifact.sha256(reports.append)
+        chunks = [chunk async for chunk in artifact.chunks("sending", reports.append)]
+        content = b"".join(chunks)
+        assert artifact.size_bytes == len(content)
+    assert digest == hashlib.sha256(content).hexdigest()
+    assert all(len(chunk) <= CHUNK_BYTES for chunk in chunks)
+    assert reports[-1] == Progress("sending", len(content), len(content))
+    return artifact.filename, content
+
+
+def names_in(content: bytes) -> list[str]:
+    """The members of a tar."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        return archive.getnames()
+
+
+def test_one_file_travels_as_it_is(tmp_path: Path) -> None:
+    """A graph without external data, larger than a chunk, is sent byte by byte under its name."""
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"\xff" * (CHUNK_BYTES * 2 + 5))
+
+    assert asyncio.run(pushed(path)) == ("net.onnx", path.read_bytes())
+
+
+def test_bytes_are_a_graph() -> None:
+    """A graph that was never a file is sent as model.onnx."""
+    assert asyncio.run(pushed(b"abc")) == ("model.onnx", b"abc")
+
+
+def test_a_folder_is_packed_whole(tmp_path: Path) -> None:
+    """Every file of a folder is in the archive, hidden ones too, by its relative path."""
+    for name in ("model.onnx", "data/weights.bin", ".labels"):
+        (tmp_path / "net" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "net" / name).write_bytes(name.encode())
+
+    filename, content = asyncio.run(pushed(tmp_path / "net"))
+
+    assert filename == "net.tar"
+    assert [".labels", "data/weights.bin", "model.onnx"] == names_in(content)
+
+
+def test_packing_depends_on_names_and_bytes_alone(tmp_path: Path) -> None:
+    """The same files at another place and time have the same digest."""
+    for folder in ("a/net", "b/net"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "model.onnx").write_bytes(b"1")
+
+    first, second = (asyncio.run(pushed(tmp_path / folder / "net")) for folder in ("a", "b"))
+
+    assert first == second
+
+
+def test_external_data_travels_with_its_graph(tmp_path: Path) -> None:
+    """A single .onnx that keeps weights in a file beside it is packed with that file alone."""
+    graph = graph_with_external_data(tmp_path, "net.weights")
+    (tmp_path / "net.weights").write_bytes(b"\0" * 16)
+    (tmp_path / "unrelated.txt").write_text("no")
+
+    filename, content = asyncio.run(pushed(graph))
+
+    assert filename == "net.tar"
+    assert ["net.onnx", "net.weights"] == names_in(content)
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("gone.bin", "EXTERNAL_DATA_MISSING"),
+        ("../net.weights", "EXTERNAL_DATA_UNSAFE"),
+        ("/etc/passwd", "EXTERNAL_DATA_UNSAFE"),
+    ],
+)
+def test_external_data_elsewhere_is_refused(tmp_path: Path, location: str, expected: str) -> None:
+    """A graph cannot make a push send files from outside its folder."""
+    graph = graph_with_external_data(tmp_path, location)
+
+    with pytest.raises(errors.InvalidArgument) as caught, open_artifact(graph, print):
+        pass
+
+    assert expected == caught.value.reason
+
+
+def test_links_are_refused(tmp_path: Path) -> None:
+    """A folder with a symbolic link is not packed: what it points at would travel unseen."""
+    (tmp_path / "model.onnx").write_bytes(b"1")
+    (tmp_path / "link.bin").symlink_to("/etc/passwd")
+
+    with (
+        pytest.raises(errors.InvalidArgument, match=r"link\.bin") as caught,
+        open_artifact(tmp_path, print),
+    ):
+        pass
+
+    assert caught.value.reason == "ARTIFACT_NOT_PLAIN"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("gone.onnx", "ARTIFACT_NOT_FOUND"),
+        ("notes.txt", "ARTIFACT_KIND_UNKNOWN"),
+        ("empty", "ARTIFACT_EMPTY"),
+    ],
+)
+def test_what_is_no_artifact_is_refused(tmp_path: Path, name: str, expected: str) -> None:
+    """A push of something else fails before anything is sent."""
+    (tmp_path / "notes.txt").write_text("no")
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(errors.InvalidArgument) as caught, open_artifact(tmp_path / name, print):
+        pass
+
+    assert expected == caught.value.reason

@@ -1,0 +1,45 @@
+"""When a version counts as served."""
+
+from __future__ import annotations
+
+import pytest
+
+from headrace.client.replicas import Readiness, readiness
+from headrace.state.records import LoadState, ReplicaRecord, ReplicaVersion
+
+
+def replica(
+    name: str, state: LoadState | None, *, reason: str = "", applied: int = 5
+) -> ReplicaRecord:
+    """A replica that has version 2 of digits in a state, or not at all."""
+    version = () if state is None else (ReplicaVersion("digits", 2, state, reason),)
+    other = ReplicaVersion("digits", 1, LoadState.READY)
+    return ReplicaRecord(
+        name, "a:1", "a:2", "a:3", 1, 0.0, applied_revision=applied, versions=(other, *version)
+    )
+
+
+READY = replica("a", LoadState.READY)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "expected"),
+    [
+        ([READY], Readiness(ready=True)),
+        ([READY, replica("b", LoadState.READY)], Readiness(ready=True)),
+        ([], Readiness(awaited=("no replica is there",))),
+        ([READY, replica("b", LoadState.LOADING)], Readiness(awaited=("b: LOADING",))),
+        ([READY, replica("b", None)], Readiness(awaited=("b: does not hold it",))),
+        (
+            [READY, replica("b", LoadState.UNAVAILABLE, reason="no such operator")],
+            Readiness(given_up=("b: no such operator",)),
+        ),
+        (  # what it says is about the time before
+            [replica("b", LoadState.UNAVAILABLE, reason="unloaded", applied=4)],
+            Readiness(awaited=("b: has not seen revision 5 yet",)),
+        ),
+    ],
+)
+def test_readiness(replicas: list[ReplicaRecord], expected: Readiness) -> None:
+    """A row each: what the replicas say of version 2 since revision 5, and what that means."""
+    assert expected == readiness(replicas, "digits", 2, 5)

@@ -1,0 +1,40 @@
+"""Where a client finds the suite."""
+
+from __future__ import annotations
+
+import pytest
+
+from headrace.client import read_client_settings
+from headrace.settings import SettingsError
+
+
+def test_arguments_come_before_the_environment_and_that_before_defaults() -> None:
+    """Each address comes from the first place that has it."""
+    environ = {"HEADRACE_REGISTRY": "reg:1", "HEADRACE_INFERENCE": "inf:2"}
+
+    settings = read_client_settings(environ, registry="given:3", monitor=None)
+
+    expected = {"registry": "given:3", "inference": "inf:2", "monitor": "127.0.0.1:8200"}
+    assert expected == settings.addresses()
+
+
+def test_a_value_that_looks_like_a_flag_is_a_value() -> None:
+    """An actor may begin with a dash."""
+    assert read_client_settings({}, actor="--me").actor == "--me"
+
+
+def test_who_calls_is_user_at_host_by_default() -> None:
+    """Without an actor, changes are recorded under the user's name on this host."""
+    user, at, host = read_client_settings({}).actor.partition("@")
+
+    assert user
+    assert at == "@"
+    assert host
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    """One error has a line for each wrong setting."""
+    environ = {"HEADRACE_REGISTRY": "nowhere", "HEADRACE_ATTEMPTS": "0"}
+
+    with pytest.raises(SettingsError, match=r"(?s)registry: 'nowhere'.*attempts: 0"):
+        read_client_settings(environ)

@@ -1,0 +1,146 @@
+"""Values as tensors and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from headrace import errors
+from headrace.client import tensors
+from headrace.datatypes import NUMPY_DTYPES, Datatype
+from headrace.inference import grpc_service_pb2
+
+
+def echoed(array: Any) -> Any:
+    """What comes back of an array from a server that answers with what it got."""
+    request = tensors.request_to_proto(
+        "echo", {"x": array}, version="", outputs=(), parameters={}, request_id=""
+    )
+    response = grpc_service_pb2.ModelInferResponse(raw_output_contents=request.raw_input_contents)
+    tensor = request.inputs[0]
+    response.outputs.add(name="x", datatype=tensor.datatype, shape=tensor.shape)
+    return tensors.result_from_proto(response).outputs["x"]
+
+
+@pytest.mark.parametrize("datatype", [d for d in Datatype if d is not Datatype.BYTES])
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
+def test_numbers_come_back_as_they_went(datatype: Datatype, shape: tuple[int, ...]) -> None:
+    """Every datatype keeps values, dtype and shape, also without elements or dimensions."""
+    sent = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(NUMPY_DTYPES[datatype])
+
+    back = echoed(sent)
+
+    assert (sent.dtype, sent.shape) == (back.dtype, back.shape)
+    assert np.array_equal(sent, back)
+
+
+def test_other_memory_layouts_travel_as_values() -> None:
+    """Big-endian and transposed arrays arrive with the same values."""
+    sent = np.arange(6, dtype=">f4").reshape(2, 3).T
+
+    assert np.array_equal(sent, echoed(sent))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        np.array([["a", "ß"], ["", "c"]]),
+        np.array([b"\xff\x00", b""], dtype=object),
+        np.array(["x"], dtype=object),
+    ],
+)
+def test_text_and_bytes_come_back_as_bytes(sent: Any) -> None:
+    """BYTES tensors are object arrays of bytes; text travels as UTF-8."""
+    expected = [v if isinstance(v, bytes) else str(v).encode() for v in sent.ravel()]
+
+    back = echoed(sent)
+
+    assert sent.shape == back.shape
+    assert expected == list(back.ravel())
+
+
+def test_dtypes_that_do_not_travel_are_refused() -> None:
+    """Complex numbers have no datatype in the protocol."""
+    with pytest.raises(errors.InvalidArgument, match="complex128"):
+        echoed(np.zeros(2, dtype=complex))
+
+
+@pytest.mark.parametrize(
+    ("values", "datatype", "expected"),
+    [
+        ([[1, 2.5]], Datatype.FP32, np.array([[1, 2.5]], dtype=np.float32)),
+        ([1, 2], Datatype.FP16, np.array([1, 2], dtype=np.float16)),
+        ([1, 2], Datatype.BF16, np.array([1, 2], dtype=ml_dtypes.bfloat16)),
+        ([255], Datatype.UINT8, np.array([255], dtype=np.uint8)),
+        (3, Datatype.INT64, np.array(3, dtype=np.int64)),
+        ([True], Datatype.BOOL, np.array([True])),
+        ([], Datatype.INT32, np.array([], dtype=np.int32)),
+        (["a", b"b"], Datatype.BYTES, np.array([b"a", b"b"], dtype=object)),
+        ("a", Datatype.BYTES, np.array(b"a", dtype=object)),
+    ],
+)
+def test_lists_become_what_the_signature_says(
+    values: Any, datatype: Datatype, expected: Any
+) -> None:
+    """A row each: a list, a datatype, and the array."""
+    array = tensors.array_from_values("x", values, datatype)
+
+    assert (expected.dtype, expected.shape) == (array.dtype, array.shape)
+    assert np.array_equal(expected, array)
+
+
+@pytest.mark.parametrize(
+    ("values", "datatype"),
+    [
+        ([1.5], Datatype.INT64),  # would lose the fraction
+        ([256], Datatype.UINT8),
+        ([-1], Datatype.UINT32),
+        ([[1], [1, 2]], Datatype.FP32),
+        (["1"], Datatype.FP32),
+        ([1], Datatype.BOOL),
+        ([True], Datatype.FP32),
+        ([1], Datatype.BYTES),
+        ([None], Datatype.FP32),
+        ([["a"], ["b", "c"]], Datatype.BYTES),
+    ],
+)
+def test_lists_that_do_not_fit_are_refused(values: Any, datatype: Datatype) -> None:
+    """Nothing is rounded, wrapped or guessed."""
+    with pytest.raises(errors.InvalidArgument) as caught:
+        tensors.array_from_values("x", values, datatype)
+
+    assert caught.value.reason == "INPUT_NOT_CONVERTIBLE"
+
+
+def test_parameters_keep_their_kinds() -> None:
+    """A bool is no int and an int no float on the wire, and all come back as they were."""
+    given: dict[str, tensors.Parameter] = {"a": True, "b": 2, "c": 2.0, "d": "x"}
+    request = tensors.request_to_proto(
+        "m", {}, version="", outputs=("y",), parameters=given, request_id="r"
+    )
+    response = grpc_service_pb2.ModelInferResponse()
+    for key, value in request.parameters.items():
+        response.parameters[key].CopyFrom(value)
+    response.parameters[tensors.ROUTE_PARAMETER].string_param = "canary"
+
+    result = tensors.result_from_proto(response)
+
+    assert given | {tensors.ROUTE_PARAMETER: "canary"} == result.parameters
+    assert result.route == "canary"
+    assert [type(given[key]) for key in given] == [type(result.parameters[key]) for key in given]
+    assert [output.name for output in request.outputs] == ["y"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "raw"), [([2], [b"1234"]), ([1], []), ([1], [b"123"]), ([2], [b"1234", b"1234"])]
+)
+def test_answers_that_are_not_whole_are_data_loss(shape: list[int], raw: list[bytes]) -> None:
+    """Bytes that do not fill the shape are not handed out."""
+    response = grpc_service_pb2.ModelInferResponse(raw_output_contents=raw)
+    response.outputs.add(name="y", datatype="FP32", shape=shape)
+
+    with pytest.raises(errors.DataLoss):
+        tensors.result_from_proto(response)
