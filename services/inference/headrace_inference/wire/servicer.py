@@ -127,19 +127,12 @@ def _key(dataplane: DataPlane, name: str, version: str) -> tuple[str, int]:
     return record.model, record.number
 
 
-class InferHandler(grpc.GenericRpcHandler):
+class InferHandler:
     """ModelInfer on grpc.aio, bytes to bytes, so that both fronts read requests with the same code."""
 
     def __init__(self, dataplane: DataPlane) -> None:
         self._requests = WaitingRequests(dataplane)
         self._parser = RequestParser()
-        self._handler: Any = grpc.unary_unary_rpc_method_handler(self.infer)
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """The handler of ModelInfer; None for every other method."""
-        if handler_call_details.method == f"/{SERVICE_NAME}/ModelInfer":
-            return self._handler
-        return None
 
     async def infer(self, payload: bytes, context: Any) -> bytes:
         """Answer one request."""
@@ -161,7 +154,25 @@ class InferHandler(grpc.GenericRpcHandler):
 
 
 def register(server: grpc.aio.Server, dataplane: DataPlane, facts: ServerFacts) -> None:
-    """Add every RPC of the protocol to a server; ModelInfer's handler comes first and wins."""
-    server.add_generic_rpc_handlers((InferHandler(dataplane),))
+    """Add every RPC of the protocol to a server."""
     servicer = InferenceServicer(dataplane, facts)
-    pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    table = _MethodTable(server, InferHandler(dataplane))
+    pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, table)
+
+
+class _MethodTable:
+    """Takes the generated table of methods, puts the bytes-to-bytes ModelInfer in, and adds it."""
+
+    def __init__(self, server: grpc.aio.Server, infer: InferHandler) -> None:
+        self._server = server
+        self._infer = infer
+
+    def add_generic_rpc_handlers(self, _: Any) -> None:
+        """The same table in its other form; one is enough."""
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
+        """The table, by method name."""
+        handlers["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self._infer.infer)
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, handlers),)
+        )
