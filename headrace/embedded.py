@@ -130,7 +130,18 @@ def open_place(data: Path) -> Iterator[Place]:
                 f"{socket} is longer than the {MAX_SOCKET_PATH_BYTES} bytes that a Unix socket's path "
                 "may have; set TMPDIR to a shorter folder",
             )
+        _note_socket(folder / "socket", socket)
         yield Place(folder, socket, lock)
+
+
+def _note_socket(note: Path, socket: Path) -> None:
+    """Write down where the socket is, and tidy up after one that was killed before it could."""
+    if note.exists():
+        left = Path(note.read_text())
+        left.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            left.parent.rmdir()
+    note.write_text(str(socket))
 
 
 @contextmanager

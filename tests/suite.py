@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+UP = (sys.executable, "-m", "headrace.cli", "up")
 READY_SECONDS = 100.0
 STOP_SECONDS = 30.0
 BACK_SECONDS = 60.0
@@ -107,9 +108,15 @@ async def start_up(
     data: Path, *flags: str, stderr: int | None = None
 ) -> asyncio.subprocess.Process:
     """Start `headrace up --json` on free ports over `data`; the caller ends it."""
-    command = [sys.executable, "-m", "headrace.cli", "up", "--port=0", "--json", f"--data={data}"]
     return await asyncio.create_subprocess_exec(
-        *command, *flags, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr
+        *UP,
+        "--port=0",
+        "--json",
+        f"--data={data}",
+        *flags,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
     )
 
 

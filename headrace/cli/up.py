@@ -1,0 +1,195 @@
+"""`headrace up`: run the whole suite in the foreground."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from headrace.supervisor.plan import Plan
+
+CLIENT_DEFAULTS = {
+    "registry": "127.0.0.1:8100",
+    "inference": "127.0.0.1:8001",
+    "monitor": "127.0.0.1:8200",
+}
+"""Where the client and the other commands look if they are told nothing."""
+_PORTS = "Ports"
+_STATE = "State"
+_LOGS = "Logs"
+
+
+def _port(variable: str, default: int, what: str) -> Any:
+    text = f"{what}; 0 takes a free one. [default: {default}]"
+    return typer.Option(
+        envvar=variable, min=0, max=65535, help=text, show_default=False, rich_help_panel=_PORTS
+    )
+
+
+def _option(variable: str | None, panel: str | None, text: str, **limits: Any) -> Any:
+    return typer.Option(envvar=variable, help=text, rich_help_panel=panel, **limits)
+
+
+Data = Annotated[
+    Path, _option("HEADRACE_DATA", _STATE, "The folder for all that is kept.", file_okay=False)
+]
+RedisUrl = Annotated[
+    str | None,
+    _option(
+        "HEADRACE_REDIS_URL",
+        _STATE,
+        "A Redis-protocol server to share state through; without one, up starts its own.",
+    ),
+]
+Replicas = Annotated[int, _option(None, None, "How many inference processes to run.", min=0)]
+FrontName = Annotated[
+    Literal["auto", "native", "grpcio"],
+    _option("HEADRACE_INFERENCE_FRONT", None, "What serves ModelInfer."),
+]
+Drain = Annotated[
+    float,
+    _option(
+        "HEADRACE_DRAIN_SECONDS",
+        None,
+        "How long requests in flight may take at the stop.",
+        min=0,
+    ),
+]
+Host = Annotated[str, _option("HEADRACE_HOST", _PORTS, "The address that all listen on.")]
+Port = Annotated[
+    int | None,
+    _option(None, _PORTS, "0: every port that is not given is a free one.", min=0, max=0),
+]
+RegistryPort = Annotated[int | None, _port("HEADRACE_REGISTRY_GRPC_PORT", 8100, "Registry, gRPC")]
+RegistryHttpPort = Annotated[
+    int | None, _port("HEADRACE_REGISTRY_HTTP_PORT", 8101, "Registry, health and metrics")
+]
+InferencePort = Annotated[
+    int | None, _port("HEADRACE_INFERENCE_GRPC_PORT", 8001, "First replica, gRPC")
+]
+InferenceHttpPort = Annotated[
+    int | None, _port("HEADRACE_INFERENCE_HTTP_PORT", 8000, "First replica, REST")
+]
+InferenceMetricsPort = Annotated[
+    int | None, _port("HEADRACE_INFERENCE_METRICS_PORT", 8002, "First replica, metrics")
+]
+MonitorPort = Annotated[int | None, _port("HEADRACE_MONITOR_GRPC_PORT", 8200, "Monitor, gRPC")]
+MonitorHttpPort = Annotated[
+    int | None, _port("HEADRACE_MONITOR_HTTP_PORT", 8201, "Monitor, dashboard and metrics")
+]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"],
+    _option("HEADRACE_LOG_LEVEL", _LOGS, "The least severe records that are logged."),
+]
+LogFormat = Annotated[
+    Literal["auto", "human", "json"],
+    _option("HEADRACE_LOG_FORMAT", _LOGS, "auto: for people on a terminal, else JSON."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="When all is ready, print one line of JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `up` to the command line."""
+    app.command()(up)
+
+
+def up(
+    data: Data = Path(".headrace"),
+    redis_url: RedisUrl = None,
+    replicas: Replicas = 1,
+    front: FrontName = "auto",
+    drain_seconds: Drain = 10.0,
+    host: Host = "127.0.0.1",
+    port: Port = None,
+    registry_port: RegistryPort = None,
+    registry_http_port: RegistryHttpPort = None,
+    inference_port: InferencePort = None,
+    inference_http_port: InferenceHttpPort = None,
+    inference_metrics_port: InferenceMetricsPort = None,
+    monitor_port: MonitorPort = None,
+    monitor_http_port: MonitorHttpPort = None,
+    log_level: LogLevel = "info",
+    log_format: LogFormat = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole suite: registry, monitor, replicas and, without --redis-url, a Redis server.
+
+    What ends is started again on the same ports. Each further replica listens ten ports up.
+    Ctrl-C drains and stops all; a second Ctrl-C ends all at once.
+    """
+    from headrace.supervisor.plan import Plan
+
+    ports = {
+        "registry_port": registry_port,
+        "registry_http_port": registry_http_port,
+        "inference_port": inference_port,
+        "inference_http_port": inference_http_port,
+        "inference_metrics_port": inference_metrics_port,
+        "monitor_port": monitor_port,
+        "monitor_http_port": monitor_http_port,
+    }
+    wanted = Plan(
+        data=data.absolute(),
+        host=host,
+        redis_url=redis_url or None,
+        replicas=replicas,
+        front=front,
+        drain_seconds=drain_seconds,
+        log_format=log_format,
+        log_level=log_level,
+        **_chosen(ports, port),
+    )
+    _run(wanted, _print_json if as_json else _print_addresses)
+
+
+def _run(wanted: Plan, show: Callable[[Plan, dict[str, Any]], None]) -> None:
+    import asyncio
+
+    from headrace import logs
+    from headrace.supervisor.run import run
+
+    logs.set_up("up", wanted.log_format, wanted.log_level)
+    asyncio.run(run(wanted, lambda where: show(wanted, where)))
+
+
+def _chosen(ports: dict[str, int | None], otherwise: int | None) -> dict[str, int]:
+    """The ports to plan with; what is missing takes the plan's default."""
+    chosen = {name: otherwise if port is None else port for name, port in ports.items()}
+    return {name: port for name, port in chosen.items() if port is not None}
+
+
+def _print_json(_: Plan, where: dict[str, Any]) -> None:
+    print(json.dumps(where), flush=True)
+
+
+def _print_addresses(wanted: Plan, where: dict[str, Any]) -> None:
+    lines = [
+        "Headrace is up.",
+        f"  registry   {where['registry']}   http://{where['registry_http']}/readyz",
+        f"  monitor    {where['monitor']}   http://{where['monitor_http']}/",
+        *(
+            f"  replica-{index}  {replica['grpc']}   http://{replica['http']}"
+            f"   metrics http://{replica['metrics']}/metrics"
+            for index, replica in enumerate(where["inference"])
+        ),
+        f"  redis      {where['redis_url']}",
+        f"  data       {wanted.data}",
+        *_how_to_reach(where),
+        "Next, elsewhere: headrace push NAME model.onnx --wait",
+        "           then: headrace infer NAME --input INPUT=@input.npy     (Ctrl-C here stops all)",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def _how_to_reach(where: dict[str, Any]) -> list[str]:
+    """What to tell the other commands, if these are not the addresses that they try by themselves."""
+    inference = where["inference"][0]["grpc"] if where["inference"] else ""
+    actual = {**where, "inference": inference}
+    other = {name: actual[name] for name, usual in CLIENT_DEFAULTS.items() if actual[name] != usual}
+    settings = [f"HEADRACE_{name.upper()}={address}" for name, address in other.items() if address]
+    return [f"export {' '.join(settings)}"] if settings else []

@@ -1,0 +1,123 @@
+"""`headrace up` starts all, keeps all running, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.suite import RunningSuite, read_ready_line, running_suite, start_up, wait_for_end
+
+pytestmark = pytest.mark.e2e
+SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_up_serves_until_ctrl_c(tmp_path: Path) -> None:
+    """All that the one ready line names answers, and Ctrl-C ends all of it with status 0."""
+    async with running_suite(tmp_path, replicas=2) as suite:
+        assert ["redis", "registry", "monitor", "replica-0", "replica-1"] == list(suite.pids())
+        for address in grpc_addresses(suite):
+            assert SERVING == await health(address)
+        assert suite.process.stdout
+        assert 0 == await suite.stop(signal.SIGINT)
+        assert b"" == await suite.process.stdout.read()
+    assert not (suite.data / "up.json").exists()
+
+
+async def test_every_killed_child_comes_back_where_it_was(tmp_path: Path) -> None:
+    """After kill -9 of one child after the other, all serve again on the addresses of before."""
+    async with running_suite(tmp_path) as suite:
+        for name in ("redis", "registry", "monitor", "replica-0"):
+            killed = suite.kill(name)
+            await suite.wait_until_back(name, killed)
+        now = json.loads((suite.data / "up.json").read_text())
+        assert addresses(suite.ready) == addresses(now)
+        for address in grpc_addresses(suite):
+            assert SERVING == await health(address)
+
+
+async def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    """Kill -9 of `up` itself ends every child too."""
+    async with running_suite(tmp_path) as suite:
+        children = suite.pids()
+        suite.process.kill()
+        await suite.process.wait()
+        for pid in children.values():
+            await wait_for_end(pid)
+
+
+async def test_second_up_on_a_data_folder_is_refused(tmp_path: Path) -> None:
+    """It ends with status 1 and the folder's name, and the first serves on."""
+    async with running_suite(tmp_path) as suite:
+        second = await start_up(suite.data, stderr=subprocess.PIPE)
+        status, text = await ended(second)
+        assert 1 == status
+        assert "DATA_IN_USE" in text
+        assert str(suite.data) in text
+        assert SERVING == await health(suite.registry)
+
+
+async def test_port_in_use_ends_up_with_its_error(tmp_path: Path) -> None:
+    """It ends with status 1, names the address, and stops what had started."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = await start_up(tmp_path, f"--registry-port={port}", stderr=subprocess.PIPE)
+        status, text = await ended(process)
+    assert 1 == status
+    assert f"127.0.0.1:{port}" in text
+    assert "CHILD_NOT_READY" in text
+
+
+async def test_second_signal_ends_all_at_once(tmp_path: Path) -> None:
+    """While a child hangs in its drain, a second Ctrl-C ends everything without waiting for it."""
+    process = await start_up(tmp_path, stderr=subprocess.PIPE)
+    pids = (await read_ready_line(process))["pids"]
+    os.kill(pids["replica-0"], signal.SIGSTOP)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr
+    async with asyncio.timeout(20):
+        while b"stopping" not in await process.stderr.readline():
+            pass
+    process.send_signal(signal.SIGINT)
+    assert 128 + signal.SIGINT == (await ended(process))[0]
+    for pid in pids.values():
+        await wait_for_end(pid)
+
+
+def addresses(where: dict[str, object]) -> dict[str, object]:
+    """All of a ready line but the process ids."""
+    replicas = where["inference"]
+    assert isinstance(replicas, list)
+    without = [{**replica, "pid": None} for replica in replicas]
+    return {**where, "inference": without, "pids": None}
+
+
+def grpc_addresses(suite: RunningSuite) -> list[str]:
+    """Every gRPC address of the suite."""
+    replicas = [replica["grpc"] for replica in suite.ready["inference"]]
+    return [suite.registry, suite.monitor, *replicas]
+
+
+async def health(address: str) -> int:
+    """What the server says of its health."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        answer = await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=20)
+        return int(answer.status)
+
+
+async def ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
+    """The exit status and standard error, whose end says that no child holds it any more."""
+    async with asyncio.timeout(60):
+        _, text = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, text.decode()
