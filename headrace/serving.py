@@ -12,8 +12,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 from headrace import errors
 
@@ -104,6 +105,34 @@ async def wait_until_set_or(stopping: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+class Background:
+    """Jobs of a block: each runs until the block is left; one that fails ends the block."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self._group = group
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def run(self, job: Coroutine[Any, Any, None]) -> None:
+        """Run a job in the background."""
+        self._tasks.append(self._group.create_task(job))
+
+    def cancel(self) -> None:
+        """End all jobs; leaving the block does this."""
+        for task in self._tasks:
+            task.cancel()
+
+
+@asynccontextmanager
+async def open_background() -> AsyncIterator[Background]:
+    """Jobs that run while inside and are cancelled and awaited on leaving."""
+    async with asyncio.TaskGroup() as group:
+        background = Background(group)
+        try:
+            yield background
+        finally:
+            background.cancel()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

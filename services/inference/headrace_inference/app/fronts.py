@@ -1,0 +1,148 @@
+"""The ports of a replica: the Open Inference Protocol over gRPC and REST, and metrics."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+
+import grpc
+import onnxruntime
+from aiohttp import web
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+from prometheus_client import CollectorRegistry
+
+from headrace.errors import FailedPrecondition
+from headrace.grpc_serving import GrpcServer, open_grpc_server
+from headrace.http_serving import add_operations_routes, open_http_server
+from headrace.inference._pool import POOL
+from headrace_inference.adapters.metrics import ReplicaCollector
+from headrace_inference.app.readiness import Readiness
+from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.settings import Settings
+from headrace_inference.wire import native_front, servicer
+from headrace_inference.wire.rest import add_rest_routes
+
+logger = logging.getLogger(__name__)
+
+InFlight = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Fronts:
+    """The addresses that a replica's ports got, and which front serves ModelInfer."""
+
+    grpc_address: str
+    http_address: str
+    metrics_address: str
+    front: str
+
+
+async def open_fronts(
+    stack: AsyncExitStack, settings: Settings, dataplane: DataPlane, readiness: Readiness
+) -> Fronts:
+    """Open every port; the stack closes them, draining. Raises FailedPrecondition."""
+    facts = servicer.ServerFacts(package_version("headrace"), readiness.is_ready)
+    front = choose_front(settings.front, native_available=native_front.available())
+    logger.info("front chosen", extra={"front": front, "asked": settings.front})
+    open_grpc = _open_native if front == "native" else _open_grpcio
+    grpc_port, in_flight = await open_grpc(stack, settings, dataplane, facts)
+    rest = web.Application(client_max_size=settings.max_http_body_bytes)
+    add_rest_routes(rest, dataplane, facts, settings.max_http_body_bytes)
+    operations = web.Application()
+    metrics = _metrics(dataplane, in_flight, front)
+    add_operations_routes(operations, metrics, readiness.facts)
+    ports = [
+        await stack.enter_async_context(open_http_server(app, settings.host, port))
+        for app, port in ((rest, settings.http_port), (operations, settings.metrics_port))
+    ]
+    addresses = [f"{settings.host}:{port}" for port in (grpc_port, *ports)]
+    return Fronts(addresses[0], addresses[1], addresses[2], front)
+
+
+def choose_front(asked: str, *, native_available: bool) -> str:
+    """The front that serves ModelInfer. Raises FailedPrecondition where the one asked for is not there."""
+    if asked == "native" and not native_available:
+        raise FailedPrecondition(
+            "FRONT_UNAVAILABLE",
+            "front=native needs the package pygrpc-native, which is not installed or has no build for "
+            "this platform; use front=auto or front=grpcio",
+        )
+    return "native" if native_available and asked != "grpcio" else "grpcio"
+
+
+async def _open_native(
+    stack: AsyncExitStack, settings: Settings, dataplane: DataPlane, facts: servicer.ServerFacts
+) -> tuple[int, InFlight]:
+    folder = Path(tempfile.mkdtemp(prefix="headrace-"))  # short: a socket's path has 107 bytes at most
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    fallback = str(folder / "fallback.sock")
+    await stack.enter_async_context(_open_grpc(f"unix:{fallback}", settings, dataplane, facts))
+    limits = native_front.FrontLimits(
+        settings.max_requests_in_flight, settings.max_bytes_in_flight
+    )
+    address = f"{settings.host}:{settings.grpc_port}"
+    opened = await stack.enter_async_context(
+        native_front.open_native_front(
+            address, fallback, dataplane, limits, settings.drain_seconds
+        )
+    )
+    return opened.port, lambda: opened.front.requests_in_flight
+
+
+async def _open_grpcio(
+    stack: AsyncExitStack, settings: Settings, dataplane: DataPlane, facts: servicer.ServerFacts
+) -> tuple[int, InFlight]:
+    address = f"{settings.host}:{settings.grpc_port}"
+    server = await stack.enter_async_context(_open_grpc(address, settings, dataplane, facts))
+    return server.port, lambda: 0
+
+
+def _open_grpc(
+    address: str, settings: Settings, dataplane: DataPlane, facts: servicer.ServerFacts
+) -> AbstractAsyncContextManager[GrpcServer]:
+    def register(server: grpc.aio.Server) -> None:
+        servicer.register(server, dataplane, facts)
+
+    return open_grpc_server(
+        address,
+        [servicer.SERVICE_NAME],
+        register,
+        drain_seconds=settings.drain_seconds,
+        pool=_reflection_pool(),
+    )
+
+
+def _reflection_pool() -> DescriptorPool:
+    """The protocol's private pool, with health's and reflection's own files beside it."""
+    for module in (health_pb2, reflection_pb2):
+        POOL.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
+    return POOL
+
+
+def _metrics(dataplane: DataPlane, in_flight: InFlight, front: str) -> CollectorRegistry:
+    keeper = dataplane.keeper
+    info = {
+        "version": package_version("headrace"),
+        "onnxruntime": onnxruntime.__version__,
+        "front": front,
+    }
+
+    def gauges() -> list[tuple[str, str, float]]:
+        return [
+            ("headrace_inference_in_flight_requests", "Requests that wait or run", in_flight()),
+            ("headrace_inference_applied_revision", "The state applied", keeper.applied_revision),
+        ]
+
+    registry = CollectorRegistry()
+    registry.register(ReplicaCollector(keeper, dataplane.book, gauges, info))
+    return registry
+
+

@@ -1,0 +1,148 @@
+"""A replica, put together: state in, telemetry out, and the fronts between."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+
+from headrace import serving
+from headrace.state.connection import open_redis
+from headrace.state.follower import StateFollower
+from headrace.state.keys import Keys
+from headrace.state.records import ReplicaRecord
+from headrace_inference.adapters import execution_providers, onnx_runtime, presence, telemetry
+from headrace_inference.adapters.artifacts import ArtifactCache
+from headrace_inference.adapters.loader import ArtifactLoader
+from headrace_inference.app.fronts import Fronts, open_fronts
+from headrace_inference.app.readiness import Readiness
+from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.keeper import VersionKeeper
+from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.settings import Settings
+
+_FLUSH_SECONDS = 2.0
+_CHANNEL_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A running replica: where it serves, and what it has."""
+
+    fronts: Fronts
+    keeper: VersionKeeper
+    follower: StateFollower
+
+
+async def main(settings: Settings, stopping: asyncio.Event) -> None:
+    """Run a replica until `stopping` is set. Raises HeadraceError where it cannot."""
+    async with open_replica(settings, stopping) as replica:
+        fronts = replica.fronts
+        addresses = {
+            "grpc": fronts.grpc_address,
+            "http": fronts.http_address,
+            "metrics": fronts.metrics_address,
+        }
+        serving.announce_ready(addresses, settings.ready_fd)
+        await stopping.wait()
+
+
+@asynccontextmanager
+async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIterator[Replica]:
+    """A replica that follows the state and serves while inside; on leaving it drains and withdraws.
+
+    It is open as soon as its ports are: versions become ready later, and readiness says when.
+    """
+    keys = Keys(settings.namespace)
+    book = StatisticsBook()
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(open_redis(settings.redis_url))
+        channel = await stack.enter_async_context(_open_channel(settings.registry_address))
+        follower = StateFollower(redis, keys)
+        keeper = _keeper(settings, channel, follower, book)
+        await stack.enter_async_context(_reporting(settings, book))
+        await stack.enter_async_context(keeper.running())
+        readiness = Readiness(follower, keeper, stopping)
+        fronts = await open_fronts(stack, settings, DataPlane(keeper, book), readiness)
+        replica = Replica(fronts, keeper, follower)
+        describe = _Description(settings, replica)
+        jobs = await stack.enter_async_context(serving.open_background())
+        jobs.run(follower.run())
+        jobs.run(_apply_updates(follower, keeper))
+        jobs.run(presence.keep_present(redis, keys, keeper.changed, describe.record))
+        yield replica
+
+
+def _keeper(
+    settings: Settings, channel: grpc.aio.Channel, follower: StateFollower, book: StatisticsBook
+) -> VersionKeeper:
+    cache = ArtifactCache(settings.data / "artifacts", channel, settings.cache_max_bytes)
+
+    def in_use() -> Iterable[str]:
+        return [record.digest for record in follower.catalog.versions.values()]
+
+    loader = ArtifactLoader(cache, onnx_runtime.open_session, in_use)
+    return VersionKeeper(loader, book, settings.max_loading)
+
+
+async def _apply_updates(follower: StateFollower, keeper: VersionKeeper) -> None:
+    async for update in follower.updates():
+        keeper.want(update.catalog)
+
+
+class _Description:
+    """What the replica tells of itself."""
+
+    def __init__(self, settings: Settings, replica: Replica) -> None:
+        self._settings = settings
+        self._replica = replica
+        self._started_at = time.time()
+        self._devices = execution_providers.devices()
+
+    def record(self) -> ReplicaRecord:
+        """The presence record, as of now."""
+        fronts, keeper = self._replica.fronts, self._replica.keeper
+        return ReplicaRecord(
+            id=self._settings.replica_id,
+            grpc_address=fronts.grpc_address,
+            http_address=fronts.http_address,
+            metrics_address=fronts.metrics_address,
+            pid=os.getpid(),
+            started_at=self._started_at,
+            applied_revision=keeper.applied_revision,
+            labels=self._settings.label_map(),
+            devices=self._devices,
+            versions=keeper.versions(),
+        )
+
+
+@asynccontextmanager
+async def _reporting(settings: Settings, book: StatisticsBook) -> AsyncIterator[None]:
+    """Collect and send telemetry while inside; on leaving, send what is left."""
+    if settings.monitor_address is None:
+        yield
+        return
+    buffer = telemetry.TelemetryBuffer(settings.replica_id, book, settings.telemetry_max_reports)
+    async with _open_channel(settings.monitor_address) as channel:
+        async with serving.open_background() as jobs:
+            jobs.run(telemetry.collect_telemetry(buffer, settings.telemetry_seconds))
+            jobs.run(telemetry.send_telemetry(buffer, channel))
+            yield
+        await telemetry.flush_telemetry(buffer, channel, _FLUSH_SECONDS)
+
+
+@asynccontextmanager
+async def _open_channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
+    channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+    try:
+        yield channel
+    finally:
+        await channel.close()
