@@ -8,10 +8,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 UP = (sys.executable, "-m", "headrace.cli", "up")
@@ -76,11 +77,17 @@ class RunningSuite:
 
 @asynccontextmanager
 async def running_suite(
-    tmp_path: Path, replicas: int = 1, extra: Sequence[str] = ()
+    tmp_path: Path,
+    replicas: int = 1,
+    extra: Sequence[str] = (),
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[RunningSuite]:
-    """Run `headrace up` on free ports while inside; no child of it is left afterwards."""
+    """Run `headrace up` on free ports while inside; no child of it is left afterwards.
+
+    `extra` are further flags; `environ` is the HEADRACE_* part of the environment.
+    """
     data = tmp_path / "headrace"
-    process = await start_up(data, f"--replicas={replicas}", *extra)
+    process = await start_up(data, f"--replicas={replicas}", *extra, environ=environ)
     try:
         suite = RunningSuite(process, data, await read_ready_line(process))
         children = children_of(suite)
@@ -105,7 +112,10 @@ def children_of(suite: RunningSuite) -> set[int]:
 
 
 async def start_up(
-    data: Path, *flags: str, stderr: int | None = None
+    data: Path,
+    *flags: str,
+    stderr: int | None = None,
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> asyncio.subprocess.Process:
     """Start `headrace up --json` on free ports over `data`; the caller ends it."""
     return await asyncio.create_subprocess_exec(
@@ -117,7 +127,13 @@ async def start_up(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=stderr,
+        env=without_settings(os.environ) | dict(environ),
     )
+
+
+def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what the developer has set for a suite of their own."""
+    return {name: value for name, value in environ.items() if not name.startswith("HEADRACE_")}
 
 
 async def read_ready_line(process: asyncio.subprocess.Process) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from headrace.state.connection import open_redis
 from tests.suite import RunningSuite, read_ready_line, running_suite, start_up, wait_for_end
 
 pytestmark = pytest.mark.e2e
@@ -43,6 +44,18 @@ async def test_every_killed_child_comes_back_where_it_was(tmp_path: Path) -> Non
         assert addresses(suite.ready) == addresses(now)
         for address in grpc_addresses(suite):
             assert SERVING == await health(address)
+
+
+async def test_up_shares_state_through_the_server_that_it_is_given(
+    tmp_path: Path, redis_url: str, namespace: str
+) -> None:
+    """With --redis-url there is no server of its own, and the given one stays after the stop."""
+    environ = {"HEADRACE_NAMESPACE": namespace, "HEADRACE_REDIS_URL": redis_url}
+    async with running_suite(tmp_path, environ=environ) as suite:
+        assert ["registry", "monitor", "replica-0"] == list(suite.pids())
+        assert redis_url == suite.redis_url
+    async with open_redis(redis_url) as client:
+        assert await client.ping()
 
 
 async def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
