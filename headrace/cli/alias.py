@@ -1,0 +1,53 @@
+"""`headrace alias`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headrace.cli import output
+from headrace.cli.command import Cli, command
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "alias")(alias)
+
+
+async def alias(
+    cli: Cli,
+    name: Annotated[str, typer.Argument(help="The model.")],
+    alias: Annotated[str, typer.Argument(help="The alias; without one, all are listed.")] = "",
+    version: Annotated[
+        str, typer.Argument(help="What it is to point at: a number or another alias.")
+    ] = "",
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the alias.")] = False,
+) -> None:
+    """Point an alias at a version: callers then say NAME@ALIAS."""
+    if delete and alias and not version:
+        return await _delete(cli, name, alias)
+    if delete or (alias and not version):
+        raise typer.BadParameter("give NAME, or NAME ALIAS VERSION, or NAME ALIAS --delete")
+    if alias:
+        return await _move(cli, name, alias, version)
+    return await _list(cli, name)
+
+
+async def _move(cli: Cli, name: str, alias: str, version: str) -> None:
+    async with cli.client() as client:
+        moved = await client.alias(name, alias, version)
+    cli.show(moved, lambda: f"{name}@{alias} is version {moved.version}")
+
+
+async def _delete(cli: Cli, name: str, alias: str) -> None:
+    async with cli.client() as client:
+        await client.delete_alias(name, alias)
+    cli.show({"deleted": f"models/{name}/aliases/{alias}"}, lambda: f"deleted {name}@{alias}")
+
+
+async def _list(cli: Cli, name: str) -> None:
+    async with cli.client() as client:
+        found = await client.aliases(name)
+    rows = [(each.name, each.version, output.moment(each.updated_at)) for each in found]
+    cli.show({"aliases": found}, lambda: output.table(("alias", "version>", "moved"), rows))

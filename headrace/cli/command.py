@@ -1,0 +1,117 @@
+"""Commands: coroutine functions that get a `Cli` first, and the options that all of them take."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import typing
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headrace.cli import output
+
+if TYPE_CHECKING:
+    from headrace.client import AsyncClient
+
+_PANEL = "Common options"
+_REGISTRY = "The registry's address, host:port. (HEADRACE_REGISTRY; 127.0.0.1:8100)"
+_INFERENCE = "A replica's address, host:port. (HEADRACE_INFERENCE; 127.0.0.1:8001)"
+_MONITOR = "The monitor's address, host:port. (HEADRACE_MONITOR; 127.0.0.1:8200)"
+_TIMEOUT = "How many seconds the command may take. (HEADRACE_TIMEOUT_SECONDS; 30)"
+_JSON = "Print one JSON document (a line each where the command goes on), errors too."
+
+
+def _option(flag: str, text: str) -> Any:
+    return typer.Option(flag, help=text, show_default=False, rich_help_panel=_PANEL)
+
+
+COMMON: dict[str, tuple[Any, Any]] = {
+    "registry": (Annotated[str | None, _option("--registry", _REGISTRY)], None),
+    "inference": (Annotated[str | None, _option("--inference", _INFERENCE)], None),
+    "monitor": (Annotated[str | None, _option("--monitor", _MONITOR)], None),
+    "timeout_seconds": (Annotated[float | None, _option("--timeout", _TIMEOUT)], None),
+    "as_json": (Annotated[bool, _option("--json", _JSON)], False),
+}
+"""By the name of the parameter: its annotation and its default. Accepted before and after a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cli:
+    """What the common options say."""
+
+    registry: str | None = None
+    inference: str | None = None
+    monitor: str | None = None
+    timeout_seconds: float | None = None
+    as_json: bool = False
+
+    def client(self) -> AsyncClient:
+        """A client of the suite that the options name; whoever asks closes it."""
+        from headrace.client import AsyncClient
+
+        return AsyncClient(
+            registry=self.registry,
+            inference=self.inference,
+            monitor=self.monitor,
+            timeout_seconds=self.timeout_seconds,
+        )
+
+    def show(self, value: object, human: Callable[[], Any]) -> None:
+        """Print a value as JSON if asked to, else what `human()` makes of it (or a list of such)."""
+        output.show(value, as_json=self.as_json, human=human)
+
+
+Function = Callable[..., Awaitable[None]]
+
+
+def command(app: typer.Typer, name: str) -> Callable[[Function], Function]:
+    """Add a coroutine function to the command line; its parameters after `cli` are its own options."""
+
+    def add(function: Function) -> Function:
+        app.command(name)(_with_common_options(function))
+        return function
+
+    return add
+
+
+def _with_common_options(function: Function) -> Callable[..., None]:
+    @functools.wraps(function)
+    def run(ctx: typer.Context, **given: Any) -> None:
+        before = ctx.obj or {}
+        common: dict[str, Any] = {name: given.pop(name) or before.get(name) for name in COMMON}
+        cli = Cli(**common | {"as_json": bool(common["as_json"])})
+        with output.quiet_when_nobody_reads():
+            asyncio.run(_coroutine(function, cli, given))
+
+    parameters = [_parameter("ctx", typer.Context), *_own(function), *common_parameters()]
+    signature = inspect.Signature(parameters)
+    run.__signature__ = signature  # type: ignore[attr-defined]  # functions have it; typeshed does not
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+async def _coroutine(function: Function, cli: Cli, given: dict[str, Any]) -> None:
+    await function(cli, **given)
+
+
+def _own(function: Function) -> list[inspect.Parameter]:
+    hints = typing.get_type_hints(function, include_extras=True)
+    _, *own = inspect.signature(function).parameters.values()
+    return [_parameter(own.name, hints[own.name], own.default) for own in own]
+
+
+def common_parameters() -> list[inspect.Parameter]:
+    """The common options as parameters of a function."""
+    return [_parameter(name, *parts) for name, parts in COMMON.items()]
+
+
+def _parameter(
+    name: str, annotation: Any, default: Any = inspect.Parameter.empty
+) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )

@@ -1,0 +1,91 @@
+"""What a failed command prints, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+
+from headrace import errors
+
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+EXIT_UNAVAILABLE = 3
+EXIT_DEADLINE = 4
+EXIT_INTERRUPTED = 130
+
+EXIT_CODES = """Exit status: 0 done; 1 refused, the message says why; 2 wrong usage; 3 a service is away
+or cannot do it now; 4 the time allowed by --timeout ran out; 130 interrupted."""
+
+_REMEDIES: Mapping[str, str] = {
+    "SERVICE_UNREACHABLE": "if it runs elsewhere, say where: --{service} HOST:PORT",
+    "MODEL_NOT_FOUND": "`headrace models` lists the models, `headrace push` creates one",
+    "VERSION_NOT_FOUND": "`headrace versions NAME` lists the versions",
+    "ALIAS_NOT_FOUND": "`headrace alias NAME` lists the aliases",
+    "MODEL_HAS_VERSIONS": "--force deletes its versions with it",
+    "VERSION_IN_USE": "`headrace route` and `headrace alias` move what names it",
+    "ETAG_MISMATCH": "somebody changed it meanwhile: look again, then repeat the command",
+    "VERSION_UNAVAILABLE": "`headrace status NAME` shows every replica",
+    "VERSION_NOT_READY": "`headrace status NAME` shows every replica; --timeout allows more time",
+    "DEADLINE_EXCEEDED": "--timeout SECONDS allows more time",
+}
+
+
+def exit_status(error: errors.HeadraceError) -> int:
+    """The exit status that says what an error says."""
+    if isinstance(error, errors.Unavailable):
+        return EXIT_UNAVAILABLE
+    return EXIT_DEADLINE if isinstance(error, errors.DeadlineExceeded) else EXIT_REFUSED
+
+
+def report(error: errors.HeadraceError, *, as_json: bool) -> int:
+    """Print an expected error on standard error; returns the exit status."""
+    return _report(
+        error.reason,
+        error.message,
+        remedy=_remedy(error),
+        status=exit_status(error),
+        facts=error.facts,
+        violations=error.violations,
+        as_json=as_json,
+    )
+
+
+def report_usage(message: str, command: str, *, as_json: bool) -> int:
+    """Print what is wrong with the arguments or the settings; returns the exit status."""
+    remedy = f"`{command} --help` explains"
+    return _report("USAGE", message, remedy=remedy, status=EXIT_USAGE, as_json=as_json)
+
+
+def _remedy(error: errors.HeadraceError) -> str:
+    remedy = _REMEDIES.get(error.reason, "")
+    return remedy.format_map(error.facts) if error.reason == "SERVICE_UNREACHABLE" else remedy
+
+
+def _report(
+    reason: str,
+    message: str,
+    *,
+    remedy: str,
+    status: int,
+    facts: Mapping[str, str] | None = None,
+    violations: tuple[errors.FieldViolation, ...] = (),
+    as_json: bool,
+) -> int:
+    if as_json:
+        fields = [{"field": v.field, "description": v.description} for v in violations]
+        error = {"reason": reason, "message": message, "remedy": remedy, "facts": facts or {}}
+        print(json.dumps({"error": error | {"violations": fields}}), file=sys.stderr)
+        return status
+    print(f"error: {printable(message)} [{reason}]", file=sys.stderr)
+    for violation in violations:
+        line = f"  {violation.field}: {violation.description}"
+        print(printable(line), file=sys.stderr)
+    if remedy:
+        print(f"  {printable(remedy)}", file=sys.stderr)
+    return status
+
+
+def printable(text: str) -> str:
+    """The text in one line, with nothing that a terminal would obey: others wrote it."""
+    return "".join(char if char.isprintable() else " " for char in text)

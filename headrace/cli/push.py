@@ -1,0 +1,114 @@
+"""`headrace push`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headrace.cli import output
+from headrace.cli.command import Cli, command
+
+if TYPE_CHECKING:
+    from headrace.client import Progress
+
+WAIT_SECONDS = 900.0
+"""How long a push with --wait may take in all, unless --timeout says otherwise."""
+
+_LOADING = "loading"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "push")(push)
+
+
+async def push(
+    cli: Cli,
+    name: Annotated[str, typer.Argument(help="The model; it is created if there is none.")],
+    path: Annotated[
+        Path,
+        typer.Argument(exists=True, help="An .onnx, a .zip, a .tar, a .tar.gz, or a folder."),
+    ],
+    alias: Annotated[str, typer.Option(help="An alias to point at the new version.")] = "",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A serving config as JSON, over what is proposed."
+        ),
+    ] = None,
+    description: Annotated[str, typer.Option(help="What is new in it.")] = "",
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until every replica serves it.")
+    ] = False,
+) -> None:
+    """Push a version: it is checked, then stored for good, then loaded by the replicas.
+
+    The first version of a model becomes its stable one; later ones are called by number or alias until
+    `headrace route` moves. Without --timeout, a push and its --wait may take 15 minutes.
+    """
+    serving_config = None if config is None else _read_config(config)
+    total = WAIT_SECONDS if cli.timeout_seconds is None else cli.timeout_seconds
+    deadline = time.monotonic() + total
+    async with cli.client() as client:
+        with _progress(shown=not cli.as_json and sys.stderr.isatty()) as report:
+            version = await client.push(
+                name,
+                path,
+                alias=alias,
+                config=serving_config,
+                description=description,
+                progress=lambda step: report(step.phase, step),
+                timeout_seconds=total,
+            )
+        pushed = f"pushed version {version.number} of {name} ({output.size(version.size_bytes)})"
+        cli.show(version, lambda: pushed)
+        if wait:
+            with _progress(shown=not cli.as_json and sys.stderr.isatty()) as report:
+                report(_LOADING, None)
+                remaining = max(0.1, deadline - time.monotonic())
+                await client.wait_until_ready(name, version.number, timeout_seconds=remaining)
+            if not cli.as_json:
+                cli.show(version, lambda: f"version {version.number} of {name} is served")
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise typer.BadParameter(f"{path} is no JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise typer.BadParameter(f'{path} is no JSON object such as {{"instances": 2}}')
+    return config
+
+
+Reporter = Callable[[str, "Progress | None"], None]
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Reporter]:
+    """A bar on standard error for each phase, while inside; nothing where nobody looks."""
+    if not shown:
+        yield lambda *_: None
+        return
+    from rich.progress import BarColumn, DownloadColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Bars(*columns, console=output.console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(phase: str, step: Progress | None) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase, total=None)
+            # What is being checked or loaded has no measure: the bar moves without end.
+            if step is not None and step.phase != "checking":
+                bars.update(tasks[phase], completed=step.done_bytes, total=step.total_bytes)
+
+        yield report

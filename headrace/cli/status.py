@@ -1,0 +1,119 @@
+"""`headrace status`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headrace import errors
+from headrace.cli import output
+from headrace.cli.command import Cli, command
+
+if TYPE_CHECKING:
+    from headrace.client import Alias, AsyncClient, Model, Route
+    from headrace.state.records import ReplicaRecord
+
+MODEL_COLUMNS = ("model", "newest>", "stable>", "canary", "previous>", "aliases")
+VERSION_COLUMNS = ("model", "version>", "replica", "state", "provider", "memory>", "reason")
+REPLICA_COLUMNS = ("replica", "grpc", "rest", "devices", "revision>")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """A model with its route, None before its first version, and its aliases."""
+
+    model: Model
+    route: Route | None
+    aliases: list[Alias]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "status")(status)
+
+
+async def status(
+    cli: Cli, name: Annotated[str, typer.Argument(help="Only this model.")] = ""
+) -> None:
+    """Show the models with their routes and aliases, and every version on every replica."""
+    async with cli.client() as client:
+        models = [await client.model(name)] if name else await client.models()
+        found = [
+            each
+            for each in await asyncio.gather(*(_model_status(client, model) for model in models))
+            if each is not None
+        ]
+        replicas = await client.replicas()
+    cli.show(
+        {"models": found, "replicas": [_of_model(replica, name) for replica in replicas]},
+        lambda: _tables(found, replicas, name),
+    )
+
+
+async def _model_status(client: AsyncClient, model: Model) -> ModelStatus | None:
+    try:
+        aliases = await client.aliases(model.name)
+        return ModelStatus(model, await _route(client, model.name), aliases)
+    except errors.NotFound:  # deleted since it was listed
+        return None
+
+
+async def _route(client: AsyncClient, model: str) -> Route | None:
+    try:
+        return await client.route(model)
+    except errors.FailedPrecondition:  # no version yet
+        return None
+
+
+def _of_model(replica: ReplicaRecord, name: str) -> Any:
+    from dataclasses import replace
+
+    kept = tuple(version for version in replica.versions if name in ("", version.model))
+    return replace(replica, versions=kept)
+
+
+def _tables(found: list[ModelStatus], replicas: list[ReplicaRecord], name: str) -> list[Any]:
+    rows = sorted(_version_rows(replicas, name))
+    return [
+        output.table(MODEL_COLUMNS, [_model_row(each) for each in found]),
+        "",
+        output.table(VERSION_COLUMNS, rows) if rows else "no replica holds a version",
+        "",
+        output.table(REPLICA_COLUMNS, [_replica_row(replica) for replica in replicas])
+        if replicas
+        else "no replica is there",
+    ]
+
+
+def _model_row(each: ModelStatus) -> tuple[object, ...]:
+    canary = each.route.canary if each.route else None
+    return (
+        each.model.name,
+        each.model.last_version,
+        each.route.stable if each.route else "-",
+        f"{canary.version} ({canary.weight_percent:g} %)" if canary else "-",
+        (each.route.previous if each.route else None) or "-",
+        ", ".join(f"{alias.name}={alias.version}" for alias in each.aliases) or "-",
+    )
+
+
+def _version_rows(replicas: list[ReplicaRecord], name: str) -> Iterator[tuple[Any, ...]]:
+    for replica in replicas:
+        for version in _of_model(replica, name).versions:
+            memory = output.size(version.memory_bytes) if version.memory_bytes else "-"
+            head = (version.model, version.number, replica.id)
+            yield (*head, version.state, version.provider or "-", memory, version.reason)
+
+
+def _replica_row(replica: ReplicaRecord) -> tuple[object, ...]:
+    return (
+        replica.id,
+        replica.grpc_address,
+        replica.http_address,
+        ", ".join(replica.devices),
+        replica.applied_revision,
+    )

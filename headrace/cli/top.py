@@ -1,0 +1,87 @@
+"""`headrace top`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headrace.cli import output
+from headrace.cli.command import Cli, command
+
+if TYPE_CHECKING:
+    from headrace.client import Statistics, VersionStatistics
+
+COLUMNS = ("model", "version>", "req/s>", "errors>", "p50>", "p99>", "queue p99>", "mean batch>")
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "top")(top)
+
+
+async def top(
+    cli: Cli,
+    name: Annotated[str, typer.Argument(help="Only this model.")] = "",
+    window: Annotated[str, typer.Option(help="How far back: 30s, 5m, 2h.")] = "60s",
+    once: Annotated[bool, typer.Option("--once", help="Print once and end.")] = False,
+) -> None:
+    """Show live what every version does: requests, errors, latency, batches. Ctrl-C ends it."""
+    seconds = parse_window(window)
+    async with cli.client() as client:
+        if once:
+            found = await client.statistics(seconds, name)
+            cli.show(found, lambda: view(found))
+        elif cli.as_json or not sys.stdout.isatty():
+            async for each in client.watch_statistics(seconds, name):
+                cli.show(each, partial(_page, each))
+        else:
+            await _live(client.watch_statistics(seconds, name))
+
+
+def _page(statistics: Statistics) -> list[Any]:
+    return [view(statistics), ""]
+
+
+async def _live(watch: AsyncIterator[Statistics]) -> None:
+    from rich.live import Live
+
+    with Live(console=output.console(), screen=False, auto_refresh=False) as live:
+        async for each in watch:
+            live.update(view(each), refresh=True)
+
+
+def parse_window(text: str) -> float:
+    """A span such as 30s, 5m or 2h in seconds. Raises typer.BadParameter."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if match is None or float(match[1]) == 0:
+        raise typer.BadParameter(f"--window {text!r} is no span of time such as 30s, 5m or 2h")
+    return float(match[1]) * UNITS[match[2]]
+
+
+def view(statistics: Statistics) -> Any:
+    """Statistics as a table: busiest first, or a line where nothing happened."""
+    span = statistics.end_at - statistics.start_at
+    ranked = sorted(statistics.versions, key=lambda each: -each.requests_per_second)
+    reported = f"{len(statistics.replicas)} replicas reported in the last {span:.0f} s"
+    if not ranked:
+        return f"no requests; {reported}"
+    return output.table(COLUMNS, [_row(each) for each in ranked], title=reported)
+
+
+def _row(each: VersionStatistics) -> tuple[object, ...]:
+    return (
+        each.model,
+        each.version or "-",
+        f"{each.requests_per_second:.1f}",
+        each.error_count,
+        output.duration(each.total.p50_seconds),
+        output.duration(each.total.p99_seconds),
+        output.duration(each.queue.p99_seconds),
+        f"{each.mean_batch_rows:.1f}",
+    )

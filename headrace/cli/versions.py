@@ -1,0 +1,48 @@
+"""`headrace versions`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headrace.cli import output
+from headrace.cli.command import Cli, command
+
+if TYPE_CHECKING:
+    from headrace.client import Version
+    from headrace.state.records import TensorSpec
+
+COLUMNS = ("version>", "pushed", "size>", "digest", "takes", "gives", "batch>", "description")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "versions")
+    async def versions(cli: Cli, name: Annotated[str, typer.Argument(help="The model.")]) -> None:
+        """List the versions of a model, newest first."""
+        async with cli.client() as client:
+            found = await client.versions(name)
+        cli.show(
+            {"versions": found},
+            lambda: output.table(COLUMNS, [_row(version) for version in found]),
+        )
+
+
+def _row(version: Version) -> tuple[object, ...]:
+    return (
+        version.number,
+        output.moment(version.created_at),
+        output.size(version.size_bytes),
+        version.digest[:12],
+        ", ".join(_tensor(spec) for spec in version.signature.inputs),
+        ", ".join(_tensor(spec) for spec in version.signature.outputs),
+        version.config.batching.max_batch_size,
+        version.description,
+    )
+
+
+def _tensor(spec: TensorSpec) -> str:
+    shape = ",".join(str(size) for size in spec.shape)
+    return f"{spec.name}:{spec.datatype}[{shape}]"
