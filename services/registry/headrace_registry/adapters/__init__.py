@@ -1,1 +1,1 @@
-"""What the domain needs from outside: stores, runtimes, other services."""
+"""What the registry uses outside itself: Redis, the disk, and the process that checks models."""

@@ -1,1 +1,1 @@
-"""What the service knows and decides; no wire, no store, no clock of its own."""
+"""What the registry decides: pure rules over the catalog, and the order in which things are done."""

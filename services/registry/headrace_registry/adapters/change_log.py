@@ -1,0 +1,231 @@
+"""The change log in Redis: every change is one script, checked against the revision it was decided on."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, cast
+from uuid import uuid4
+
+from redis.exceptions import ResponseError
+
+from headrace import errors
+from headrace.state.codec import decode, encode
+from headrace.state.connection import RETRY_AFTER_SECONDS, Redis, redis_errors
+from headrace.state.keys import Keys
+from headrace.state.reader import CHANGE_FIELD
+from headrace.state.records import Change
+from headrace_registry.domain.catalogue import REVISION_MOVED, Creation, Facts, Made
+
+logger = logging.getLogger(__name__)
+
+REQUEST_TTL_SECONDS = 24 * 3600
+"""A repeated create within a day answers as the first did: the contract says so."""
+CHANGES_KEPT = 10_000
+"""About so many changes can be watched from; who is further behind starts again from a snapshot."""
+_DURABLE_MILLISECONDS = 2000
+"""Below the connection's time limit; an fsync every second needs up to one."""
+_READ_COUNT = 256
+
+# The stream first: it alone can fail by what is stored, and a script is not rolled back.
+_COMMIT = """
+local revision = tonumber(redis.call('GET', KEYS[1]) or '0')
+if redis.call('EXISTS', KEYS[2]) == 0 then return {'not started', 0} end
+if revision ~= tonumber(ARGV[1]) - 1 then return {'moved', revision} end
+redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[4], ARGV[1] .. '-0', ARGV[2], ARGV[3])
+redis.call('SET', KEYS[7], ARGV[5])
+redis.call('SET', KEYS[1], ARGV[1])
+if ARGV[6] ~= '' then redis.call('SET', KEYS[8], ARGV[6], 'EX', ARGV[7]) end
+local at = 9
+for _ = 1, tonumber(ARGV[8]) do
+  local key, field, value = KEYS[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2]
+  if value == '' then redis.call('HDEL', key, field) else redis.call('HSET', key, field, value) end
+  at = at + 3
+end
+return {'made', tonumber(ARGV[1])}
+"""
+_MODELS, _VERSIONS, _NUMBERS = 3, 4, 5
+
+
+class RedisChangeLog:
+    """The change log of one namespace. Several registries may write it: the revision says who was first."""
+
+    def __init__(self, redis: Redis, keys: Keys, changes_kept: int = CHANGES_KEPT) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._changes_kept = changes_kept
+
+    async def begin(self) -> None:
+        """Begin the state if nobody has, and warn of what the server can lose. Raises Unavailable."""
+        with redis_errors():
+            begun = await self._redis.set(self._keys.epoch, uuid4().hex, nx=True)
+        if begun:
+            logger.info("began a state", extra={"namespace": self._keys.namespace})
+        await self._warn_of_losses()
+
+    async def read_facts(self, model: str, request_id: str) -> Facts:
+        """What the catalog does not say. Raises Unavailable."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.hget(self._keys.numbers, model)
+        if request_id:
+            pipeline.get(self._keys.request(request_id))
+        with redis_errors():
+            number, *made = await pipeline.execute()
+        found = made and made[0]
+        return Facts(int(number or 0), decode(Made, found) if found else None)
+
+    async def commit(self, change: Change, creation: Creation | None) -> None:
+        """Make a change, durably.
+
+        Raises Aborted (REVISION_MOVED), and Unavailable (STATE_UNAVAILABLE, STATE_NOT_DURABLE) where it
+        may or may not have been made, or (STATE_REFUSED, STATE_NOT_STARTED) where it was not.
+        """
+        change = replace(change, previous_hash=await self._newest_hash())
+        keys, arguments = self._script_input(change, creation)
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.eval(_COMMIT, len(keys), *keys, *arguments)
+        # On the same connection, so that it waits for this script's own writes.
+        pipeline.execute_command("WAITAOF", 1, 0, _DURABLE_MILLISECONDS)
+        with redis_errors():
+            answer, durable = await pipeline.execute(raise_on_error=False)
+        _check_made(answer, change.revision)
+        _check_durable(durable)
+
+    async def read_after(self, revision: int) -> list[Change]:
+        """The next changes after a revision, oldest first; 0: from the first that is kept.
+
+        Raises OutOfRange (CHANGES_NOT_KEPT, REVISION_UNKNOWN), Unavailable.
+        """
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.get(self._keys.revision)
+        pipeline.xrange(self._keys.changes, min=f"({revision}-0", count=_READ_COUNT)
+        with redis_errors():
+            newest, entries = await pipeline.execute()
+        changes = [decode(Change, fields[CHANGE_FIELD]) for _, fields in entries]
+        _check_position(revision, int(newest or 0), changes)
+        return changes
+
+    async def _newest_hash(self) -> str:
+        with redis_errors():
+            newest = await self._redis.get(self._keys.change_hash)
+        return _text(newest or b"")
+
+    def _script_input(
+        self, change: Change, creation: Creation | None
+    ) -> tuple[list[str], list[bytes | str | int]]:
+        keys = self._keys
+        entry = encode(change)
+        made = encode(Made(creation.fingerprint, change)) if creation else b""
+        writes = list(_writes(change))
+        names = [keys.revision, keys.epoch, keys.models, keys.versions, keys.numbers, keys.changes]
+        # A key for the request even where there is none: the script's other keys keep their places.
+        names += [keys.change_hash, keys.request(creation.request_id if creation else "")]
+        arguments: list[bytes | str | int] = [change.revision, CHANGE_FIELD, entry]
+        arguments += [self._changes_kept, hashlib.sha256(entry).hexdigest(), made]
+        arguments += [REQUEST_TTL_SECONDS, len(writes)]
+        return names, arguments + [part for write in writes for part in write]
+
+    async def _warn_of_losses(self) -> None:
+        loss = _possible_loss(await self._persistence())
+        if loss:
+            logger.warning("acknowledged changes can be lost: %s", loss)
+
+    async def _persistence(self) -> Mapping[str, str] | None:
+        """The server's settings of its append-only file, or None where it does not tell."""
+        try:
+            with redis_errors():
+                found: Any = await self._redis.config_get("append*")
+                await cast(Any, self._redis.execute_command("WAITAOF", 0, 0, 1))
+        except ResponseError as error:
+            return {"waitaof": "no"} if "waitaof" in str(error).lower() else None
+        return {_text(name): _text(value) for name, value in found.items()}
+
+
+def _writes(change: Change) -> Iterator[tuple[int, str, bytes | str]]:
+    """The hash fields that a change sets or, by an empty value, deletes; numbers outlive their models."""
+    for name, model in change.models.items():
+        yield _MODELS, name, encode(model) if model else b""
+        if model:
+            yield _NUMBERS, name, str(model.last_number)
+    for key, version in change.versions.items():
+        yield _VERSIONS, key, encode(version) if version else b""
+
+
+def _check_made(answer: Any, revision: int) -> None:
+    if isinstance(answer, ResponseError):
+        logger.warning("the shared state refused a change: %s", answer)
+        raise errors.Unavailable(
+            "STATE_REFUSED",
+            f"the shared state's server refused the change ({answer}): nothing was changed",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+    if isinstance(answer, Exception):
+        with redis_errors():
+            raise answer
+    outcome, present = answer[0].decode(), int(answer[1])
+    if outcome == "not started":
+        raise errors.Unavailable(
+            "STATE_NOT_STARTED",
+            "the shared state was not begun, or was emptied while the registry ran: restart the registry "
+            "to begin a new one, or restore the server's data",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+    if outcome == "moved":
+        raise errors.Aborted(
+            REVISION_MOVED,
+            f"the state is at revision {present}, the change was decided for {revision}",
+            facts={"present": str(present)},
+        )
+
+
+def _check_durable(durable: Any) -> None:
+    if isinstance(durable, ResponseError):
+        return  # the server has no WAITAOF or no append-only file: the warning at start said so
+    if isinstance(durable, Exception):
+        with redis_errors():
+            raise durable
+    if durable[0] < 1:
+        raise errors.Unavailable(
+            "STATE_NOT_DURABLE",
+            f"the change was made, but its server could not say within {_DURABLE_MILLISECONDS} ms that it "
+            "is on disk: read, and retry with the same request_id or etag",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+
+
+def _check_position(revision: int, newest: int, changes: list[Change]) -> None:
+    if revision > newest:
+        raise errors.OutOfRange(
+            "REVISION_UNKNOWN",
+            f"the state is at revision {newest} and never was at {revision}: list, then watch",
+            facts={"revision": str(newest)},
+        )
+    if revision and revision < newest and (not changes or changes[0].revision != revision + 1):
+        raise errors.OutOfRange(
+            "CHANGES_NOT_KEPT",
+            f"the changes after revision {revision} are no longer kept: list, then watch from there",
+            facts={"revision": str(newest)},
+        )
+
+
+def _possible_loss(persistence: Mapping[str, str] | None) -> str | None:
+    """What the server's settings can lose of what was acknowledged, or None."""
+    if persistence is None:
+        return "the server does not tell how it keeps its data"
+    if persistence.get("waitaof") == "no":
+        return (
+            "the server has no WAITAOF (Redis 7.2 and later, Valkey): a crash loses up to a second"
+        )
+    if persistence.get("appendonly") != "yes":
+        return "the server's appendonly is off: a crash loses all since its last snapshot"
+    if persistence.get("appendfsync") == "no":
+        return (
+            "the server's appendfsync is no: a power cut loses what the system had not written yet"
+        )
+    return None
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

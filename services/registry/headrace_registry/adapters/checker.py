@@ -1,0 +1,153 @@
+"""Checking artifacts in child processes with limits on time and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace import errors
+from headrace.state.codec import decode, encode
+from headrace_registry.adapters.check_task import OUT_OF_MEMORY, CheckReport, CheckTask, error_of
+from headrace_registry.domain.artifacts import Checked, Format
+
+_MAX_REPORT_BYTES = 16 << 20
+"""A signature of a thousand tensors has a hundredth of this; a hijacked child may print for ever."""
+_MEMORY_SIGNS = (b"bad_alloc", b"MemoryError", b"Cannot allocate memory", b"failed to map segment")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLimits:
+    """What one check may use, and how many run at a time."""
+
+    seconds: float
+    memory_bytes: int
+    unpacked_bytes: int
+    files: int
+    at_a_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    status: int
+    output: bytes
+    complaints: bytes
+
+
+class ProcessChecker:
+    """Runs one child process for each check; none outlives its check."""
+
+    def __init__(self, limits: CheckLimits) -> None:
+        self._limits = limits
+        self._places = asyncio.Semaphore(limits.at_a_time)
+
+    async def check(self, file: Path, file_format: Format, folder: Path) -> Checked:
+        """Unpack a pushed file into `folder` and check it. Waits while too many are being checked.
+
+        Raises InvalidArgument for what is refused, ResourceExhausted for what unpacks to too much, and
+        InvalidArgument (MODEL_CHECK_TIMEOUT, MODEL_CHECK_OUT_OF_MEMORY, MODEL_CHECK_FAILED) for what
+        brought the child down.
+        """
+        async with self._places:
+            outcome = await self._run(self._task(file, file_format, folder))
+        report = self._report(outcome)
+        if report.checked is None:
+            assert report.refusal is not None
+            raise error_of(report.refusal)
+        return report.checked
+
+    def _task(self, file: Path, file_format: Format, folder: Path) -> CheckTask:
+        return CheckTask(
+            file=str(file),
+            file_format=file_format,
+            folder=str(folder),
+            unpacked_bytes=self._limits.unpacked_bytes,
+            files=self._limits.files,
+            memory_bytes=self._limits.memory_bytes,
+            cpu_seconds=int(self._limits.seconds) + 1,
+        )
+
+    async def _run(self, task: CheckTask) -> _Outcome:
+        try:
+            async with asyncio.timeout(self._limits.seconds), _child(task) as process:
+                assert process.stdout is not None
+                assert process.stderr is not None
+                output, complaints, status = await asyncio.gather(
+                    _tail(process.stdout), _tail(process.stderr), process.wait()
+                )
+        except TimeoutError:
+            raise self._timeout() from None
+        return _Outcome(status, output, complaints)
+
+    def _report(self, outcome: _Outcome) -> CheckReport:
+        if outcome.status == 0:
+            return decode(CheckReport, outcome.output.strip().rpartition(b"\n")[2])
+        if outcome.status == -signal.SIGXCPU:
+            raise self._timeout()
+        killed_for_memory = outcome.status in (OUT_OF_MEMORY, -signal.SIGKILL)
+        if killed_for_memory or any(sign in outcome.complaints for sign in _MEMORY_SIGNS):
+            raise self._out_of_memory()
+        raise errors.InvalidArgument(
+            "MODEL_CHECK_FAILED",
+            f"the process that checked the model {_ending(outcome.status)}: the model is not taken; a "
+            "replica would fare no better",
+            facts={"status": str(outcome.status)},
+        )
+
+    def _timeout(self) -> errors.InvalidArgument:
+        return errors.InvalidArgument(
+            "MODEL_CHECK_TIMEOUT",
+            f"checking the model took more than {self._limits.seconds:g} s (the registry's setting "
+            "check_seconds): the model is not taken",
+            facts={"limit": f"{self._limits.seconds:g}", "setting": "check_seconds"},
+        )
+
+    def _out_of_memory(self) -> errors.InvalidArgument:
+        return errors.InvalidArgument(
+            "MODEL_CHECK_OUT_OF_MEMORY",
+            f"checking the model took more than {self._limits.memory_bytes} bytes of memory (the "
+            "registry's setting check_memory_bytes): the model is not taken",
+            facts={"limit": str(self._limits.memory_bytes), "setting": "check_memory_bytes"},
+        )
+
+
+@asynccontextmanager
+async def _child(task: CheckTask) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The child, killed on leaving if it still runs: nothing of ours is in its environment."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",  # no module is looked for in the working folder
+        "-m",
+        "headrace_registry.check_child",
+        encode(task).decode(),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        start_new_session=True,  # the terminal's Ctrl-C is the registry's to handle
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _tail(stream: asyncio.StreamReader) -> bytes:
+    """The end of what a stream gives, read to its end."""
+    kept = b""
+    while chunk := await stream.read(1 << 16):
+        kept = (kept + chunk)[-_MAX_REPORT_BYTES:]
+    return kept
+
+
+def _ending(status: int) -> str:
+    if status >= 0:
+        return f"ended with status {status}"
+    return f"was ended by {signal.Signals(-status).name}"

@@ -1,0 +1,61 @@
+"""What the registry counts, for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from headrace import errors
+from headrace.state.follower import StateFollower
+
+_PUSH_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class Metrics:
+    """The registry's metrics: gauges are read from the state when they are asked for."""
+
+    def __init__(self, follower: StateFollower) -> None:
+        self.collectors = CollectorRegistry()
+        self._pushes = Counter(
+            "headrace_registry_pushes",
+            "Pushes by result: ok, or the reason of the error.",
+            ["result"],
+            registry=self.collectors,
+        )
+        self._push_seconds = Histogram(
+            "headrace_registry_push_seconds",
+            "How long pushes took, from their header to their answer.",
+            buckets=_PUSH_SECONDS,
+            registry=self.collectors,
+        )
+        self._gauge("revision", "The revision of the shared state as followed.").set_function(
+            lambda: follower.catalog.revision
+        )
+        self._gauge("models", "The models.").set_function(lambda: len(follower.catalog.models))
+        self._gauge("versions", "The versions of all models.").set_function(
+            lambda: len(follower.catalog.versions)
+        )
+        self._gauge(
+            "state_connected", "1 while the shared state can be reached, else 0."
+        ).set_function(lambda: follower.connected)
+
+    @contextmanager
+    def pushing(self) -> Iterator[None]:
+        """Count what is done inside as one push."""
+        started = time.monotonic()
+        result = "ABANDONED"  # by its caller, or by a bug
+        try:
+            yield
+            result = "ok"
+        except errors.HeadraceError as error:
+            result = error.reason
+            raise
+        finally:
+            self._pushes.labels(result).inc()
+            self._push_seconds.observe(time.monotonic() - started)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"headrace_registry_{name}", text, registry=self.collectors)

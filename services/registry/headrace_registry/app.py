@@ -1,0 +1,150 @@
+"""The registry, assembled."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import web
+
+from headrace import errors, serving
+from headrace.grpc_serving import Register, open_grpc_server
+from headrace.http_serving import add_operations_routes, open_http_server
+from headrace.registry.v1 import registry_service_pb2_grpc
+from headrace.state.connection import Redis, open_redis
+from headrace.state.follower import StateFollower
+from headrace.state.keys import Keys
+from headrace.state.presence import read_replicas
+from headrace_registry.adapters.blobs import BlobStore
+from headrace_registry.adapters.change_log import RedisChangeLog
+from headrace_registry.adapters.checker import CheckLimits, ProcessChecker
+from headrace_registry.adapters.metrics import Metrics
+from headrace_registry.domain.artifacts import Artifacts
+from headrace_registry.domain.catalogue import Catalogue
+from headrace_registry.settings import Settings
+from headrace_registry.wire.servicer import RegistryServicer
+
+logger = logging.getLogger(__name__)
+
+SERVICE_NAME = "headrace.registry.v1.RegistryService"
+_RETRY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A running registry: where it listens."""
+
+    grpc_address: str
+    http_address: str
+
+
+async def main(settings: Settings, stopping: asyncio.Event) -> None:
+    """Run the registry until `stopping` is set."""
+    async with open_registry(settings, stopping) as registry:
+        addresses = {"grpc": registry.grpc_address, "http": registry.http_address}
+        serving.announce_ready(addresses, settings.ready_fd)
+        await stopping.wait()
+
+
+@asynccontextmanager
+async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIterator[Registry]:
+    """A registry that serves while inside. It opens without the shared state too, and waits for it.
+
+    `stopping` ends the watches. Raises FailedPrecondition (ADDRESS_IN_USE).
+    """
+    async with open_redis(settings.redis_url) as redis, asyncio.TaskGroup() as jobs:
+        keys = Keys(settings.namespace)
+        follower = StateFollower(redis, keys)
+        log = RedisChangeLog(redis, keys)
+        metrics = Metrics(follower)
+        begun = await _begin(log, follower)
+        following = jobs.create_task(_follow(log, follower, begun=begun))
+        register = _register(settings, redis, follower, log, metrics, stopping)
+        async with _serving(settings, register, metrics, follower) as registry:
+            yield registry
+        following.cancel()
+
+
+@asynccontextmanager
+async def _serving(
+    settings: Settings, register: Register, metrics: Metrics, follower: StateFollower
+) -> AsyncIterator[Registry]:
+    http = web.Application()
+    add_operations_routes(http, metrics.collectors, partial(_readiness, follower))
+    address = f"{settings.host}:{settings.grpc_port}"
+    async with (
+        open_http_server(http, settings.host, settings.http_port) as http_port,
+        open_grpc_server(
+            address, [SERVICE_NAME], register, drain_seconds=settings.drain_seconds
+        ) as grpc_server,
+    ):
+        yield Registry(
+            grpc_address=f"{settings.host}:{grpc_server.port}",
+            http_address=f"{settings.host}:{http_port}",
+        )
+
+
+def _register(
+    settings: Settings,
+    redis: Redis,
+    follower: StateFollower,
+    log: RedisChangeLog,
+    metrics: Metrics,
+    stopping: asyncio.Event,
+) -> Register:
+    blobs = BlobStore(settings.data)
+    blobs.prepare()
+    catalogue = Catalogue(follower, log, time.time)
+    artifacts = Artifacts(
+        catalogue,
+        blobs,
+        ProcessChecker(_check_limits(settings)),
+        max_bytes=settings.max_artifact_bytes,
+        counted=metrics.pushing,
+    )
+    replicas = partial(read_replicas, redis, Keys(settings.namespace))
+    servicer = RegistryServicer(catalogue, artifacts, blobs, replicas, stopping)
+    return partial(registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
+
+
+def _check_limits(settings: Settings) -> CheckLimits:
+    return CheckLimits(
+        seconds=settings.check_seconds,
+        memory_bytes=settings.check_memory_bytes,
+        unpacked_bytes=settings.max_unpacked_bytes,
+        files=settings.max_artifact_files,
+        at_a_time=settings.checks_at_a_time,
+    )
+
+
+async def _begin(log: RedisChangeLog, follower: StateFollower) -> bool:
+    """Begin the state and read it; False where its server is away."""
+    try:
+        await log.begin()
+        await follower.refresh()
+    except errors.Unavailable as error:
+        logger.warning("the shared state is away, waiting for it: %s", error)
+        return False
+    return True
+
+
+async def _follow(log: RedisChangeLog, follower: StateFollower, *, begun: bool) -> None:
+    while not begun:
+        await asyncio.sleep(_RETRY_SECONDS)
+        begun = await _begin(log, follower)
+    await follower.run()
+
+
+def _readiness(follower: StateFollower) -> tuple[bool, Mapping[str, object]]:
+    """Ready while reads and writes can be answered; reads alone go on without the shared state."""
+    facts = {
+        "state_connected": follower.connected,
+        "state_read": follower.synced,
+        "revision": follower.catalog.revision,
+    }
+    return follower.connected, facts

@@ -1,0 +1,59 @@
+"""The process that unpacks and checks one artifact: `python -m headrace_registry.check_child TASK`.
+
+It limits itself before it touches the artifact, and prints one line of JSON. Whatever else becomes of it
+(killed, crashed, out of memory), the registry goes on and refuses the artifact.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+
+from headrace import errors
+from headrace.state.codec import decode, encode
+from headrace_registry.adapters.check_task import OUT_OF_MEMORY, CheckReport, CheckTask, refusal_of
+from headrace_registry.adapters.unpack import UnpackLimits, unpack
+from headrace_registry.domain.artifacts import Checked
+
+
+def main(task: CheckTask) -> int:
+    """Do the task and print its report; the exit status."""
+    _limit(task)
+    try:
+        report = CheckReport(checked=_check(task))
+    except errors.HeadraceError as error:
+        report = CheckReport(refusal=refusal_of(error))
+    except MemoryError:
+        return OUT_OF_MEMORY
+    sys.stdout.write("\n" + encode(report).decode() + "\n")
+    return 0
+
+
+def _check(task: CheckTask) -> Checked:
+    folder = Path(task.folder)
+    limits = UnpackLimits(task.unpacked_bytes, task.files)
+    graph_path = unpack(Path(task.file), task.file_format, folder, limits)
+    from headrace_registry.adapters.graph_check import (
+        check_graph,
+    )  # under the limits, like the rest
+
+    return Checked(graph_path, check_graph(folder, graph_path))
+
+
+def _limit(task: CheckTask) -> None:
+    limits = [
+        (resource.RLIMIT_CPU, task.cpu_seconds),
+        (resource.RLIMIT_FSIZE, task.unpacked_bytes),
+        (resource.RLIMIT_CORE, 0),
+    ]
+    if sys.platform == "linux":  # macOS has the constant and refuses to set it
+        limits.append((resource.RLIMIT_AS, task.memory_bytes))
+    for what, most in limits:
+        _, hard = resource.getrlimit(what)
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (limit, limit))
+
+
+if __name__ == "__main__":
+    sys.exit(main(decode(CheckTask, sys.argv[1].encode())))

@@ -1,0 +1,81 @@
+"""Aliases: moving and deleting them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from headrace import errors
+from headrace.state.records import AliasRecord, Catalog, Change, ModelRecord
+from headrace_registry.domain.etags import check_etag
+from headrace_registry.domain.models import find_model
+from headrace_registry.domain.names import alias_resource
+from headrace_registry.domain.situation import Situation
+from headrace_registry.domain.versions import find_version
+
+
+@dataclass(frozen=True, slots=True)
+class AliasMove:
+    """Where an alias is to point; `allow_missing` creates it."""
+
+    model: str
+    alias: str
+    version: int
+    etag: str = ""
+    allow_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRemoval:
+    """An alias to delete."""
+
+    model: str
+    alias: str
+    etag: str = ""
+
+
+def find_alias(catalog: Catalog, model: str, alias: str) -> AliasRecord:
+    """The alias. Raises NotFound (MODEL_NOT_FOUND, ALIAS_NOT_FOUND)."""
+    record = find_model(catalog, model).aliases.get(alias)
+    if record is None:
+        raise errors.NotFound(
+            "ALIAS_NOT_FOUND",
+            f"model {model!r} has no alias {alias!r}: create it with allow_missing",
+            facts={"model": model, "alias": alias},
+        )
+    return record
+
+
+def move_alias(situation: Situation, move: AliasMove) -> Change:
+    """Decide on an alias to move. Raises NotFound, Aborted."""
+    model = find_model(situation.catalog, move.model)
+    present = model.aliases.get(move.alias)
+    if present is None and not move.allow_missing:
+        find_alias(situation.catalog, move.model, move.alias)
+    resource = alias_resource(move.model, move.alias)
+    check_etag(move.etag, present.revision if present else None, resource)
+    find_version(situation.catalog, move.model, move.version)
+    moved = AliasRecord(move.version, situation.now, situation.next_revision)
+    aliases = {**model.aliases, move.alias: moved}
+    return _change(situation, "alias.update", resource, model, aliases)
+
+
+def delete_alias(situation: Situation, removal: AliasRemoval) -> Change:
+    """Decide on an alias's end. Raises NotFound, Aborted."""
+    alias = find_alias(situation.catalog, removal.model, removal.alias)
+    resource = alias_resource(removal.model, removal.alias)
+    check_etag(removal.etag, alias.revision, resource)
+    model = find_model(situation.catalog, removal.model)
+    aliases = {name: record for name, record in model.aliases.items() if name != removal.alias}
+    return _change(situation, "alias.delete", resource, model, aliases)
+
+
+def _change(
+    situation: Situation,
+    kind: str,
+    resource: str,
+    model: ModelRecord,
+    aliases: Mapping[str, AliasRecord],
+) -> Change:
+    changed = replace(model, aliases=aliases, revision=situation.next_revision)
+    return situation.change(kind, resource, {model.name: changed})

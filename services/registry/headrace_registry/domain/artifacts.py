@@ -1,0 +1,236 @@
+"""Artifacts: a version is pushed and deleted together with its bytes.
+
+The order of a push is what keeps half-written things out of sight: receive into staging, compare size and
+digest, check in a child process, store the blobs, and only then commit the version that names them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from headrace import errors
+from headrace.state.records import ArtifactFile, Change, ServingConfig, Signature
+from headrace_registry.domain.catalogue import Catalogue, Creation
+from headrace_registry.domain.models import ModelRemoval, check_description, delete_model
+from headrace_registry.domain.proposal import check_config, propose_config
+from headrace_registry.domain.versions import (
+    NewVersion,
+    VersionRemoval,
+    delete_version,
+    model_for_push,
+    publish_version,
+)
+
+
+class Format(enum.StrEnum):
+    """What a pushed file is."""
+
+    ONNX = "onnx"
+    ZIP = "zip"
+    TAR = "tar"
+    TAR_GZ = "tar.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A push as it was announced; `configure` gives the config to serve with, over a proposal."""
+
+    model: str
+    format: Format
+    size_bytes: int
+    sha256: str
+    configure: Callable[[ServingConfig], ServingConfig]
+    description: str = ""
+    alias: str = ""
+    create_model: bool = False
+    creation: Creation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What arrived."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the checker found in an artifact that it did not refuse."""
+
+    graph_path: str
+    signature: Signature
+
+
+class Checker(Protocol):
+    """Unpacks and checks artifacts that nobody trusts."""
+
+    async def check(self, file: Path, file_format: Format, folder: Path) -> Checked:
+        """Unpack a pushed file into `folder` and check it. Raises InvalidArgument, ResourceExhausted."""
+
+
+class BlobStore(Protocol):
+    """Where the bytes of artifacts lie, by their SHA-256."""
+
+    def staging(self) -> AbstractAsyncContextManager[Path]:
+        """A private folder on the store's file system, gone with all in it on leaving."""
+
+    async def receive(self, chunks: AsyncIterator[bytes], file: Path) -> Received:
+        """Write what arrives."""
+
+    async def describe(self, folder: Path) -> tuple[ArtifactFile, ...]:
+        """The files of a folder with their digests."""
+
+    async def store(self, folder: Path, files: Iterable[ArtifactFile]) -> None:
+        """Move the files of a staged folder into the store, durably."""
+
+    async def remove(self, digests: Iterable[str]) -> None:
+        """Remove blobs; those that are not there are passed over."""
+
+
+class Artifacts:
+    """Pushes and deletes versions, and keeps every blob that a version names."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        blobs: BlobStore,
+        checker: Checker,
+        *,
+        max_bytes: int,
+        counted: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._catalogue = catalogue
+        self._blobs = blobs
+        self._checker = checker
+        self._max_bytes = max_bytes
+        self._counted = counted
+        # Held from storing blobs to committing what names them, and while blobs that nothing names go:
+        # or a delete could take the bytes from under a push of the same file.
+        self._keeping = asyncio.Lock()
+
+    async def push(self, push: Push, chunks: AsyncIterator[bytes], actor: str) -> Change:
+        """Publish what arrives as the next version; a failure leaves nothing behind.
+
+        Raises InvalidArgument for other bytes than announced and for what the checker refuses,
+        ResourceExhausted over a limit, NotFound for the model, Unavailable.
+        """
+        with self._counted():
+            return await self._push(push, chunks, actor)
+
+    async def delete_version(self, removal: VersionRemoval, actor: str) -> Change:
+        """Delete a version, and the blobs that no other names. Raises as its decision does, Unavailable."""
+        async with self._keeping:
+            decide = partial(delete_version, removal=removal)
+            change = await self._catalogue.change(removal.model, decide, actor)
+            await self._remove_unnamed(_files_before(change))
+            return change
+
+    async def delete_model(self, removal: ModelRemoval, actor: str) -> Change:
+        """Delete a model, and the blobs that no other names. Raises as its decision does, Unavailable."""
+        async with self._keeping:
+            decide = partial(delete_model, removal=removal)
+            change = await self._catalogue.change(removal.name, decide, actor)
+            await self._remove_unnamed(_files_before(change))
+            return change
+
+    async def _push(self, push: Push, chunks: AsyncIterator[bytes], actor: str) -> Change:
+        made = await self._catalogue.find_made(push.model, push.creation)
+        if made is not None:
+            return made
+        self._admit(push, actor)
+        async with self._blobs.staging() as staging:
+            await self._receive(push, chunks, staging / "pushed")
+            return await self._publish(push, staging, actor)
+
+    def _admit(self, push: Push, actor: str) -> None:
+        """Refuse before the bytes are sent what would be refused after."""
+        if push.size_bytes > self._max_bytes:
+            raise errors.ResourceExhausted(
+                "ARTIFACT_TOO_LARGE",
+                f"the artifact has {push.size_bytes} bytes; the registry takes up to {self._max_bytes} "
+                "(its setting max_artifact_bytes)",
+                facts={"limit": str(self._max_bytes), "setting": "max_artifact_bytes"},
+            )
+        check_description(push.description)
+        situation = self._catalogue.situation(actor)
+        model_for_push(situation, push.model, create_model=push.create_model)
+
+    async def _receive(self, push: Push, chunks: AsyncIterator[bytes], file: Path) -> None:
+        received = await self._blobs.receive(_up_to(chunks, push.size_bytes), file)
+        if received.size_bytes != push.size_bytes:
+            raise _wrong_size(push.size_bytes, f"ended after {received.size_bytes}")
+        if received.sha256 != push.sha256:
+            raise errors.InvalidArgument(
+                "ARTIFACT_DIGEST_MISMATCH",
+                f"the artifact's SHA-256 is {received.sha256}, announced was {push.sha256}: "
+                "the bytes changed on the way, or the file while it was read",
+                facts={"received": received.sha256, "announced": push.sha256},
+            )
+
+    async def _publish(self, push: Push, staging: Path, actor: str) -> Change:
+        folder = staging / "artifact"
+        checked = await self._checker.check(staging / "pushed", push.format, folder)
+        new = _new_version(push, checked, await self._blobs.describe(folder))
+        async with self._keeping:
+            await self._blobs.store(folder, new.files)
+            return await self._commit(push, new, actor)
+
+    async def _commit(self, push: Push, new: NewVersion, actor: str) -> Change:
+        decide = partial(publish_version, new=new)
+        try:
+            return await self._catalogue.change(push.model, decide, actor, push.creation)
+        except errors.Unavailable:  # it may have happened: the blobs stay
+            raise
+        except errors.HeadraceError:
+            await self._remove_unnamed(new.files)
+            raise
+
+    async def _remove_unnamed(self, files: Iterable[ArtifactFile]) -> None:
+        versions = self._catalogue.read().versions.values()
+        named = {file.sha256 for version in versions for file in version.files}
+        await self._blobs.remove({file.sha256 for file in files} - named)
+
+
+def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) -> NewVersion:
+    config = push.configure(propose_config(checked.signature))
+    check_config(config, checked.signature)
+    return NewVersion(
+        model=push.model,
+        files=files,
+        graph_path=checked.graph_path,
+        signature=checked.signature,
+        config=config,
+        description=push.description,
+        alias=push.alias,
+        create_model=push.create_model,
+    )
+
+
+def _files_before(change: Change) -> list[ArtifactFile]:
+    return [file for record in change.versions_before.values() if record for file in record.files]
+
+
+async def _up_to(chunks: AsyncIterator[bytes], announced: int) -> AsyncIterator[bytes]:
+    """The chunks, refused as soon as they are more than announced: nobody fills the disk by lying."""
+    received = 0
+    async for chunk in chunks:
+        received += len(chunk)
+        if received > announced:
+            raise _wrong_size(announced, f"goes on after {announced}")
+        yield chunk
+
+
+def _wrong_size(announced: int, what: str) -> errors.InvalidArgument:
+    return errors.InvalidArgument(
+        "ARTIFACT_SIZE_MISMATCH",
+        f"the artifact was announced with {announced} bytes, but {what}",
+        facts={"announced": str(announced)},
+    )

@@ -1,0 +1,169 @@
+"""The catalogue: reading the state as this process knows it, and changing it one decision at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from headrace import errors
+from headrace.state.records import Catalog, Change
+from headrace_registry.domain.situation import Situation
+
+REVISION_MOVED = "REVISION_MOVED"
+_TRIES = 5
+"""This process decides one change at a time, so only other registries can be faster, and not for long."""
+_VISIBLE_SECONDS = 5.0
+"""How long an acknowledged change may take to be read back here before it is answered all the same."""
+
+Decide = Callable[[Situation], Change]
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """What makes a repeated create the same one: the caller's id for it, and what it asks for."""
+
+    request_id: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a create with some request id asked for, and the change that it made."""
+
+    fingerprint: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the log knows and the catalog does not."""
+
+    last_number: int = 0
+    made: Made | None = None
+
+
+class State(Protocol):
+    """The shared state as far as it was followed."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """The newest catalog known."""
+
+    @property
+    def synced(self) -> bool:
+        """Whether a catalog was ever read."""
+
+    async def wait_for_revision(self, revision: int) -> None:
+        """Wait until the catalog is at this revision or later."""
+
+
+class ChangeLog(Protocol):
+    """Where changes are made: each whole or not at all, and durable when `commit` returns."""
+
+    async def read_facts(self, model: str, request_id: str) -> Facts:
+        """The last number of a model's name, and what the request made. Raises Unavailable."""
+
+    async def commit(self, change: Change, creation: Creation | None) -> None:
+        """Make a change. Raises Aborted (REVISION_MOVED) if another was faster, Unavailable."""
+
+    async def read_after(self, revision: int) -> list[Change]:
+        """Some changes after a revision, oldest first. Raises OutOfRange where they are not kept."""
+
+
+class Catalogue:
+    """Reads answer from the state as followed; writes decide, commit, and wait to read their own change."""
+
+    def __init__(self, state: State, log: ChangeLog, clock: Clock) -> None:
+        self._state = state
+        self._log = log
+        self._clock = clock
+        self._deciding = asyncio.Lock()
+
+    def read(self) -> Catalog:
+        """The newest catalog known. Raises Unavailable (STATE_UNAVAILABLE) before there is one."""
+        if not self._state.synced:
+            raise errors.Unavailable(
+                "STATE_UNAVAILABLE",
+                "the shared state was not read yet; retry",
+                retry_after_seconds=1.0,
+            )
+        return self._state.catalog
+
+    async def change(
+        self, model: str, decide: Decide, actor: str, creation: Creation | None = None
+    ) -> Change:
+        """Decide on the newest state and make it so: the change, or the one that this creation made.
+
+        Raises what `decide` raises, Unavailable, and Aborted where other registries won every race.
+        """
+        async with self._deciding:
+            for _ in range(_TRIES):
+                try:
+                    return await self._change_once(model, decide, actor, creation)
+                except errors.Aborted as error:
+                    if error.reason != REVISION_MOVED:
+                        raise
+                    await self._see(int(error.facts["present"]))
+        raise errors.Aborted(REVISION_MOVED, f"other changes were faster {_TRIES} times: retry")
+
+    async def find_made(self, model: str, creation: Creation | None) -> Change | None:
+        """The change that this creation made before, if any. Raises InvalidArgument, Unavailable.
+
+        It always asks the log, so that what cannot be written is refused before it is sent.
+        """
+        facts = await self._log.read_facts(model, creation.request_id if creation else "")
+        return _repeated(facts.made, creation)
+
+    def situation(self, actor: str, facts: Facts | None = None) -> Situation:
+        """What a decision made now is made from."""
+        last_number = facts.last_number if facts else 0
+        return Situation(self.read(), actor, self._clock(), last_number)
+
+    async def watch(self, after: int, wanted: Callable[[str], bool]) -> AsyncIterator[Change]:
+        """Every change after a revision to a wanted resource, in order, for ever.
+
+        After 0 it starts with the first change that is kept. No more is held than what was read last, so
+        a slow watcher costs nothing.
+
+        Raises OutOfRange where changes after it are not kept or it was not reached yet, Unavailable.
+        """
+        last = after
+        while True:
+            for change in await self._log.read_after(last):
+                last = change.revision
+                if wanted(change.resource):
+                    yield change
+            await self._state.wait_for_revision(last + 1)
+
+    async def _change_once(
+        self, model: str, decide: Decide, actor: str, creation: Creation | None
+    ) -> Change:
+        facts = await self._log.read_facts(model, creation.request_id if creation else "")
+        made = _repeated(facts.made, creation)
+        if made is not None:
+            return made
+        change = decide(self.situation(actor, facts))
+        await self._log.commit(change, creation)
+        await self._see(change.revision)
+        return change
+
+    async def _see(self, revision: int) -> None:
+        with suppress(TimeoutError):  # the change is made and durable: a late answer serves nobody
+            async with asyncio.timeout(_VISIBLE_SECONDS):
+                await self._state.wait_for_revision(revision)
+
+
+def _repeated(made: Made | None, creation: Creation | None) -> Change | None:
+    if made is None or creation is None:
+        return None
+    if made.fingerprint != creation.fingerprint:
+        raise errors.InvalidArgument(
+            "REQUEST_ID_REUSED",
+            f"request_id {creation.request_id} was used for something else: take a new one",
+            facts={"request_id": creation.request_id},
+        )
+    return made.change

@@ -1,0 +1,53 @@
+"""The serving config that is proposed for a signature.
+
+A version is proposed with batching where rows of different requests can share one run:
+  1. every input and every output has at least one dimension, and the first is free;
+  2. where the graph names first dimensions, it names them all alike.
+A push may ask for batching where only rule 2 is broken, for exporters name dimensions as they like; where
+rule 1 is, batching is impossible and refused.
+"""
+
+from __future__ import annotations
+
+from headrace import errors
+from headrace.errors import FieldViolation
+from headrace.state.records import Batching, ServingConfig, Signature
+
+PROPOSED_MAX_BATCH_SIZE = 64
+"""Enough rows to fill the vector units of a small model; a large one reaches its rate earlier."""
+
+
+def propose_config(signature: Signature) -> ServingConfig:
+    """How to serve a version that takes and gives this, if its push says nothing else."""
+    batches = obstacle_to_batching(signature) is None and _named_alike(signature)
+    return ServingConfig(batching=Batching(PROPOSED_MAX_BATCH_SIZE if batches else 0))
+
+
+def check_config(config: ServingConfig, signature: Signature) -> None:
+    """Pass if the signature can be served so. Raises InvalidArgument (BATCHING_IMPOSSIBLE)."""
+    obstacle = obstacle_to_batching(signature)
+    if config.batching.max_batch_size > 0 and obstacle is not None:
+        raise errors.InvalidArgument(
+            "BATCHING_IMPOSSIBLE",
+            f"max_batch_size is {config.batching.max_batch_size}, but {obstacle}: set it to 0, or "
+            "export the model with a free first dimension everywhere",
+            violations=(FieldViolation("serving_config.batching.max_batch_size", obstacle),),
+        )
+
+
+def obstacle_to_batching(signature: Signature) -> str | None:
+    """Why rows of different requests cannot share one run, or None where they can."""
+    if not signature.inputs:
+        return "the model has no inputs"
+    for spec in (*signature.inputs, *signature.outputs):
+        if not spec.shape:
+            return f"{spec.name!r} is a scalar"
+        if spec.shape[0] != -1:
+            return f"the first dimension of {spec.name!r} is fixed to {spec.shape[0]}"
+    return None
+
+
+def _named_alike(signature: Signature) -> bool:
+    specs = (*signature.inputs, *signature.outputs)
+    names = {spec.dim_names[0] for spec in specs if spec.dim_names and spec.dim_names[0]}
+    return len(names) <= 1

@@ -1,0 +1,90 @@
+"""Routes: how the requests of a model that name no version are spread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from headrace import errors
+from headrace.errors import FieldViolation
+from headrace.state.records import Canary, Catalog, Change, RouteRecord
+from headrace_registry.domain.etags import check_etag
+from headrace_registry.domain.models import find_model
+from headrace_registry.domain.names import route_resource
+from headrace_registry.domain.situation import Situation
+from headrace_registry.domain.versions import find_version
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEdit:
+    """The whole route that a model is to have; no canary ends the trial."""
+
+    model: str
+    stable: int
+    canary: Canary | None = None
+    etag: str = ""
+
+
+def find_route(catalog: Catalog, model: str) -> RouteRecord:
+    """The route. Raises NotFound (MODEL_NOT_FOUND), FailedPrecondition (MODEL_HAS_NO_VERSION)."""
+    route = find_model(catalog, model).route
+    if route is None:
+        raise errors.FailedPrecondition(
+            "MODEL_HAS_NO_VERSION",
+            f"model {model!r} has no version yet, so no route: push one",
+            facts={"model": model},
+        )
+    return route
+
+
+def update_route(situation: Situation, edit: RouteEdit) -> Change:
+    """Decide on a route: all of it in one change; the former stable is kept as the way back.
+
+    Raises NotFound, Aborted, FailedPrecondition, InvalidArgument (ROUTE_INVALID).
+    """
+    resource = route_resource(edit.model)
+    present = find_route(situation.catalog, edit.model)
+    check_etag(edit.etag, present.revision, resource)
+    _check(edit)
+    _check_versions(situation.catalog, edit)
+    route = RouteRecord(
+        stable=edit.stable,
+        canary=edit.canary,
+        previous=present.previous if edit.stable == present.stable else present.stable,
+        updated_at=situation.now,
+        revision=situation.next_revision,
+    )
+    model = find_model(situation.catalog, edit.model)
+    changed = replace(model, route=route, revision=situation.next_revision)
+    return situation.change("route.update", resource, {edit.model: changed})
+
+
+def _check_versions(catalog: Catalog, edit: RouteEdit) -> None:
+    find_version(catalog, edit.model, edit.stable)
+    if edit.canary is not None:
+        find_version(catalog, edit.model, edit.canary.version)
+
+
+def _check(edit: RouteEdit) -> None:
+    violations = tuple(_violations(edit))
+    if violations:
+        listed = "; ".join(f"{wrong.field}: {wrong.description}" for wrong in violations)
+        raise errors.InvalidArgument(
+            "ROUTE_INVALID", f"the route is not valid: {listed}", violations=violations
+        )
+
+
+def _violations(edit: RouteEdit) -> Iterator[FieldViolation]:
+    if edit.stable < 1:
+        yield FieldViolation(
+            "route.stable_version", f"{edit.stable} is no version: they start at 1"
+        )
+    if edit.canary is None:
+        return
+    if edit.canary.version == edit.stable:
+        yield FieldViolation("route.canary.version", f"{edit.stable} is the stable version already")
+    if not 0 < edit.canary.weight_percent <= 100:
+        yield FieldViolation(
+            "route.canary.weight_percent",
+            f"{edit.canary.weight_percent:g} is not over 0 and up to 100",
+        )

@@ -1,0 +1,49 @@
+"""What a decision is made from, and the change that it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headrace.state.records import Catalog, Change, ModelRecord, VersionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a decision depends on besides what is asked: the state, who asks, and when."""
+
+    catalog: Catalog
+    actor: str
+    now: float
+    last_number: int = 0
+    """The last version number that a model of the name in question ever had, deleted ones included."""
+
+    @property
+    def next_revision(self) -> int:
+        """The revision that the change gets, if nobody else is faster."""
+        return self.catalog.revision + 1
+
+    def change(
+        self,
+        kind: str,
+        resource: str,
+        models: Mapping[str, ModelRecord | None],
+        versions: Mapping[str, VersionRecord | None] | None = None,
+    ) -> Change:
+        """A change that turns these records (None: deleted) from what they are now."""
+        versions = versions or {}
+        return Change(
+            revision=self.next_revision,
+            kind=kind,
+            resource=resource,
+            actor=self.actor,
+            at=self.now,
+            models=models,
+            versions=versions,
+            models_before={name: self.catalog.models.get(name) for name in models},
+            versions_before={key: self._version(key) for key in versions},
+        )
+
+    def _version(self, key: str) -> VersionRecord | None:
+        model, _, number = key.rpartition("/")
+        return self.catalog.versions.get((model, int(number)))

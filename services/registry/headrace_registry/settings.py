@@ -1,0 +1,74 @@
+"""The registry's settings."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace import logs
+from headrace.state.keys import Keys
+
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The registry: models, versions, aliases, routes and artifacts."""
+
+    redis_url: str
+    """Where the shared state is: redis://, rediss:// or unix://."""
+    data: Path = Path("registry-data")
+    """The folder of the artifacts, which one registry has for itself."""
+    namespace: str = "default"
+    """The part of the shared state that this suite uses."""
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    grpc_port: int = 8100
+    """The port of the gRPC API; 0 takes a free one."""
+    http_port: int = 8101
+    """The port of health and metrics; 0 takes a free one."""
+    drain_seconds: float = 10.0
+    """How long running calls may take to finish when the service stops."""
+    max_artifact_bytes: int = 16 * _GIB
+    """The largest file that can be pushed."""
+    max_unpacked_bytes: int = 32 * _GIB
+    """The most bytes that may come out of an archive."""
+    max_artifact_files: int = 1000
+    """The most entries that an archive may have."""
+    check_seconds: float = 120.0
+    """How long unpacking and checking an artifact may take."""
+    check_memory_bytes: int = 4 * _GIB
+    """How much address space the process that checks an artifact may use."""
+    checks_at_a_time: int = max(1, (os.cpu_count() or 1) // 2)
+    """How many artifacts are checked at a time; others wait."""
+    log_format: logs.Format = "auto"
+    """How log records look: auto is human on a terminal and json otherwise."""
+    log_level: logs.Level = "info"
+    """The least severe records that are logged."""
+    ready_fd: int | None = None
+    """A file descriptor to which one JSON line with the addresses is written when the service is ready."""
+    stop_with_stdin: bool = False
+    """Whether the service stops when its standard input ends."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range, all of it at once."""
+        Keys(self.namespace)
+        wrong = [
+            f"{name} is {value}; it must be over 0"
+            for name, value in self._positive().items()
+            if value <= 0
+        ]
+        if wrong:
+            raise ValueError("\n".join(wrong))
+
+    def _positive(self) -> dict[str, float]:
+        return {
+            "drain_seconds": self.drain_seconds,
+            "max_artifact_bytes": self.max_artifact_bytes,
+            "max_unpacked_bytes": self.max_unpacked_bytes,
+            "max_artifact_files": self.max_artifact_files,
+            "check_seconds": self.check_seconds,
+            "check_memory_bytes": self.check_memory_bytes,
+            "checks_at_a_time": self.checks_at_a_time,
+        }

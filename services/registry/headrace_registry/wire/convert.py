@@ -1,0 +1,180 @@
+"""Records and changes as messages of `headrace.registry.v1`: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from headrace.conversion import (
+    serving_config_to_proto,
+    signature_to_proto,
+    timestamp_to_proto,
+)
+from headrace.registry.v1 import (
+    alias_pb2,
+    model_pb2,
+    registry_service_pb2,
+    replica_pb2,
+    route_pb2,
+    version_pb2,
+)
+from headrace.state.records import (
+    AliasRecord,
+    ArtifactFile,
+    Canary,
+    Change,
+    ModelRecord,
+    ReplicaRecord,
+    ReplicaVersion,
+    RouteRecord,
+    VersionRecord,
+)
+from headrace_registry.domain.etags import etag_of
+from headrace_registry.domain.names import (
+    alias_resource,
+    model_resource,
+    route_resource,
+    version_resource,
+)
+
+
+def model_to_proto(model: ModelRecord) -> model_pb2.Model:
+    """A model as its message."""
+    return model_pb2.Model(
+        name=model_resource(model.name),
+        description=model.description,
+        labels=model.labels,
+        keep_latest=model.keep_latest,
+        create_time=timestamp_to_proto(model.created_at),
+        last_version=model.last_number,
+        etag=etag_of(model.revision),
+    )
+
+
+def version_to_proto(version: VersionRecord) -> version_pb2.Version:
+    """A version as its message."""
+    return version_pb2.Version(
+        name=version_resource(version.model, version.number),
+        number=version.number,
+        digest=version.digest,
+        files=[_file_to_proto(file) for file in version.files],
+        graph_path=version.graph_path,
+        signature=signature_to_proto(version.signature),
+        serving_config=serving_config_to_proto(version.config),
+        description=version.description,
+        create_time=timestamp_to_proto(version.created_at),
+        etag=etag_of(version.revision),
+    )
+
+
+def _file_to_proto(file: ArtifactFile) -> version_pb2.ArtifactFile:
+    return version_pb2.ArtifactFile(path=file.path, size_bytes=file.size_bytes, sha256=file.sha256)
+
+
+def alias_to_proto(model: str, name: str, alias: AliasRecord) -> alias_pb2.Alias:
+    """An alias of a model as its message."""
+    return alias_pb2.Alias(
+        name=alias_resource(model, name),
+        version=alias.version,
+        update_time=timestamp_to_proto(alias.updated_at),
+        etag=etag_of(alias.revision),
+    )
+
+
+def route_to_proto(model: str, route: RouteRecord) -> route_pb2.Route:
+    """The route of a model as its message."""
+    return route_pb2.Route(
+        name=route_resource(model),
+        stable_version=route.stable,
+        canary=_canary_to_proto(route.canary),
+        previous_version=route.previous or 0,
+        update_time=timestamp_to_proto(route.updated_at),
+        etag=etag_of(route.revision),
+    )
+
+
+def _canary_to_proto(canary: Canary | None) -> route_pb2.Canary | None:
+    if canary is None:
+        return None
+    return route_pb2.Canary(version=canary.version, weight_percent=canary.weight_percent)
+
+
+def replica_to_proto(replica: ReplicaRecord) -> replica_pb2.Replica:
+    """A replica as its message."""
+    return replica_pb2.Replica(
+        name=f"replicas/{replica.id}",
+        grpc_address=replica.grpc_address,
+        http_address=replica.http_address,
+        metrics_address=replica.metrics_address,
+        pid=replica.pid,
+        start_time=timestamp_to_proto(replica.started_at),
+        applied_revision=replica.applied_revision,
+        labels=replica.labels,
+        devices=replica.devices,
+        versions=[_replica_version_to_proto(version) for version in replica.versions],
+    )
+
+
+def _replica_version_to_proto(version: ReplicaVersion) -> replica_pb2.ReplicaVersion:
+    return replica_pb2.ReplicaVersion(
+        version=version_resource(version.model, version.number),
+        state=f"VERSION_STATE_{version.state}",
+        reason=version.reason,
+        memory_bytes=version.memory_bytes,
+        provider=version.provider,
+    )
+
+
+def model_after(change: Change) -> model_pb2.Model:
+    """The model that a change made or changed."""
+    return model_to_proto(_model_record(change))
+
+
+def version_after(change: Change) -> version_pb2.Version:
+    """The version that a push made."""
+    (version,) = change.versions.values()
+    assert version is not None
+    return version_to_proto(version)
+
+
+def alias_after(change: Change) -> alias_pb2.Alias:
+    """The alias that a change moved."""
+    model = _model_record(change)
+    name = change.resource.rpartition("/")[2]
+    return alias_to_proto(model.name, name, model.aliases[name])
+
+
+def route_after(change: Change) -> route_pb2.Route:
+    """The route that a change made."""
+    model = _model_record(change)
+    assert model.route is not None
+    return route_to_proto(model.name, model.route)
+
+
+def change_to_proto(change: Change) -> registry_service_pb2.WatchChangesResponse:
+    """A change as a watch tells it."""
+    after: dict[str, Any] = {}
+    if not change.kind.endswith(".delete"):
+        noun = change.kind.partition(".")[0]
+        after = {noun: _AFTER[noun](change)}
+    return registry_service_pb2.WatchChangesResponse(
+        revision=change.revision,
+        kind=change.kind,
+        resource=change.resource,
+        actor=change.actor,
+        **after,
+    )
+
+
+_AFTER: dict[str, Callable[[Change], Any]] = {
+    "model": model_after,
+    "version": version_after,
+    "alias": alias_after,
+    "route": route_after,
+}
+
+
+def _model_record(change: Change) -> ModelRecord:
+    (model,) = change.models.values()
+    assert model is not None
+    return model

@@ -1,0 +1,194 @@
+"""What requests ask for, in the domain's nouns: syntax is checked here, meaning in the domain."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from headrace import errors
+from headrace.conversion import MAX_BATCH_SIZE, serving_config_from_proto
+from headrace.registry.v1 import registry_service_pb2 as pb
+from headrace.registry.v1 import route_pb2
+from headrace.state.records import Batching, Canary, ServingConfig
+from headrace_registry.domain.aliases import AliasMove, AliasRemoval
+from headrace_registry.domain.artifacts import Format, Push
+from headrace_registry.domain.catalogue import Creation
+from headrace_registry.domain.models import (
+    DEFAULT_KEEP_LATEST,
+    ModelEdit,
+    ModelRemoval,
+    NewModel,
+)
+from headrace_registry.domain.names import check_alias_name
+from headrace_registry.domain.pages import PageRequest
+from headrace_registry.domain.routes import RouteEdit
+from headrace_registry.domain.versions import VersionRemoval
+from headrace_registry.wire.resource_names import (
+    parse_alias,
+    parse_digest,
+    parse_model,
+    parse_route,
+    parse_version,
+)
+
+_EDITABLE = ("description", "labels", "keep_latest")
+_ENDINGS = {
+    ".onnx": Format.ONNX,
+    ".zip": Format.ZIP,
+    ".tar": Format.TAR,
+    ".tar.gz": Format.TAR_GZ,
+    ".tgz": Format.TAR_GZ,
+}
+_MOST_PERMISSIVE = ServingConfig(batching=Batching(MAX_BATCH_SIZE))
+
+
+def new_model(request: pb.CreateModelRequest) -> NewModel:
+    """The model to create."""
+    model = request.model
+    return NewModel(
+        name=parse_model(model.name),
+        description=model.description,
+        labels=dict(model.labels),
+        keep_latest=_keep_latest(model),
+    )
+
+
+def model_edit(request: pb.UpdateModelRequest) -> ModelEdit:
+    """What to change of a model: what the mask names, or all that can be."""
+    model = request.model
+    paths = tuple(request.update_mask.paths) or _EDITABLE
+    unknown = sorted(set(paths) - set(_EDITABLE))
+    if unknown:
+        raise errors.InvalidArgument(
+            "UPDATE_MASK_INVALID",
+            f"{', '.join(unknown)} cannot be updated; these can: {', '.join(_EDITABLE)}",
+            violations=(errors.FieldViolation("update_mask", f"among {', '.join(_EDITABLE)}"),),
+        )
+    return ModelEdit(
+        name=parse_model(model.name),
+        etag=model.etag,
+        description=model.description if "description" in paths else None,
+        labels=dict(model.labels) if "labels" in paths else None,
+        keep_latest=_keep_latest(model) if "keep_latest" in paths else None,
+    )
+
+
+def model_removal(request: pb.DeleteModelRequest) -> ModelRemoval:
+    """The model to delete."""
+    return ModelRemoval(parse_model(request.name), request.etag, request.force)
+
+
+def version_removal(request: pb.DeleteVersionRequest) -> VersionRemoval:
+    """The version to delete."""
+    return VersionRemoval(*parse_version(request.name), request.etag)
+
+
+def alias_move(request: pb.UpdateAliasRequest) -> AliasMove:
+    """Where an alias is to point."""
+    model, name = parse_alias(request.alias.name)
+    return AliasMove(model, name, request.alias.version, request.alias.etag, request.allow_missing)
+
+
+def alias_removal(request: pb.DeleteAliasRequest) -> AliasRemoval:
+    """The alias to delete."""
+    return AliasRemoval(*parse_alias(request.name), request.etag)
+
+
+def route_edit(request: pb.UpdateRouteRequest) -> RouteEdit:
+    """The route that a model is to have."""
+    route = request.route
+    model = parse_route(route.name)
+    return RouteEdit(model, route.stable_version, _canary(route), route.etag)
+
+
+def push(header: pb.PushVersionRequest.Header) -> Push:
+    """What is going to be pushed. A config that can never be right is refused before the bytes are sent."""
+    configure = partial(serving_config_from_proto, header.serving_config)
+    configure(_MOST_PERMISSIVE)
+    return Push(
+        model=parse_model(header.parent),
+        format=_format(header.filename),
+        size_bytes=_size(header.size_bytes),
+        sha256=parse_digest(header.sha256, "header.sha256"),
+        configure=configure,
+        description=header.description,
+        alias=check_alias_name(header.alias) if header.alias else "",
+        create_model=header.create_model,
+        creation=creation(header),
+    )
+
+
+def creation(message: Any) -> Creation | None:
+    """What makes a repeat of this create the same one, or None where it has no request_id."""
+    if not message.request_id:
+        return None
+    asked = type(message)()
+    asked.CopyFrom(message)
+    asked.ClearField("request_id")
+    content = message.DESCRIPTOR.full_name.encode() + asked.SerializeToString(deterministic=True)
+    return Creation(_request_id(message.request_id), hashlib.sha256(content).hexdigest())
+
+
+def page(request: Any, listing: str) -> PageRequest:
+    """Which page of a listing."""
+    return PageRequest(listing, request.page_size, request.page_token)
+
+
+def watched_model(request: pb.WatchChangesRequest) -> str | None:
+    """The model whose changes to watch, or None for all."""
+    return parse_model(request.model) if request.model else None
+
+
+def not_negative(value: int, field: str) -> int:
+    """The value of a field, if it is a position. Raises InvalidArgument (POSITION_INVALID)."""
+    if value < 0:
+        raise errors.InvalidArgument(
+            "POSITION_INVALID",
+            f"{field} is {value}; it must be 0 or more",
+            violations=(errors.FieldViolation(field, "0 or more"),),
+        )
+    return value
+
+
+def _keep_latest(model: Any) -> int:
+    return model.keep_latest if model.HasField("keep_latest") else DEFAULT_KEEP_LATEST
+
+
+def _canary(route: route_pb2.Route) -> Canary | None:
+    if not route.HasField("canary"):
+        return None
+    return Canary(route.canary.version, route.canary.weight_percent)
+
+
+def _format(filename: str) -> Format:
+    for ending, file_format in _ENDINGS.items():
+        if filename.lower().endswith(ending):
+            return file_format
+    raise errors.InvalidArgument(
+        "FILENAME_UNSUPPORTED",
+        f"{filename[:200]!r} does not say what it is: it must end with one of {', '.join(_ENDINGS)}",
+        violations=(errors.FieldViolation("header.filename", "a known ending"),),
+    )
+
+
+def _size(size_bytes: int) -> int:
+    if size_bytes < 1:
+        raise errors.InvalidArgument(
+            "ARTIFACT_SIZE_INVALID",
+            f"header.size_bytes is {size_bytes}; it must be the artifact's size, 1 or more",
+            violations=(errors.FieldViolation("header.size_bytes", "1 or more"),),
+        )
+    return size_bytes
+
+
+def _request_id(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise errors.InvalidArgument(
+            "REQUEST_ID_INVALID",
+            f"request_id is {text[:80]!r}; it must be a UUID",
+            violations=(errors.FieldViolation("request_id", "a UUID"),),
+        ) from None

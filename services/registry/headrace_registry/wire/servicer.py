@@ -1,0 +1,208 @@
+"""The registry's RPC methods: decode, call, encode."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from google.protobuf import empty_pb2
+
+from headrace import identity
+from headrace.registry.v1 import (
+    alias_pb2,
+    model_pb2,
+    registry_service_pb2_grpc,
+    route_pb2,
+    version_pb2,
+)
+from headrace.registry.v1 import registry_service_pb2 as pb
+from headrace.state.records import ReplicaRecord
+from headrace_registry.domain.aliases import delete_alias, find_alias, move_alias
+from headrace_registry.domain.artifacts import Artifacts
+from headrace_registry.domain.catalogue import Catalogue
+from headrace_registry.domain.models import create_model, find_model, update_model
+from headrace_registry.domain.names import concerns
+from headrace_registry.domain.pages import take_page
+from headrace_registry.domain.routes import find_route, update_route
+from headrace_registry.domain.versions import find_version
+from headrace_registry.wire import convert, requests
+from headrace_registry.wire.resource_names import (
+    parse_alias,
+    parse_digest,
+    parse_model,
+    parse_route,
+    parse_version,
+)
+from headrace_registry.wire.streams import read_chunks, read_header, until_set
+
+Context = Any
+ReadReplicas = Callable[[], Awaitable[Sequence[ReplicaRecord]]]
+
+
+class BlobReader(Protocol):
+    """Where blobs are read."""
+
+    def read(self, digest: str, offset: int) -> AsyncIterator[bytes]:
+        """The bytes of a blob from `offset`, a chunk at a time."""
+
+
+class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
+    """`headrace.registry.v1.RegistryService`; its contract is in the proto."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        artifacts: Artifacts,
+        blobs: BlobReader,
+        read_replicas: ReadReplicas,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._catalogue = catalogue
+        self._artifacts = artifacts
+        self._blobs = blobs
+        self._read_replicas = read_replicas
+        self._stopping = stopping
+
+    async def CreateModel(self, request: pb.CreateModelRequest, _: Context) -> model_pb2.Model:
+        """Create a model."""
+        new = requests.new_model(request)
+        decide = partial(create_model, new=new)
+        creation = requests.creation(request)
+        change = await self._catalogue.change(new.name, decide, _actor(), creation)
+        return convert.model_after(change)
+
+    async def GetModel(self, request: pb.GetModelRequest, _: Context) -> model_pb2.Model:
+        """Get a model."""
+        model = parse_model(request.name)
+        return convert.model_to_proto(find_model(self._catalogue.read(), model))
+
+    async def ListModels(self, request: pb.ListModelsRequest, _: Context) -> pb.ListModelsResponse:
+        """List models."""
+        catalog = self._catalogue.read()
+        asked = requests.page(request, "models")
+        page = take_page(catalog.models.values(), lambda model: model.name, asked)
+        return pb.ListModelsResponse(
+            models=[convert.model_to_proto(model) for model in page.items],
+            next_page_token=page.next_token,
+            revision=catalog.revision,
+        )
+
+    async def UpdateModel(self, request: pb.UpdateModelRequest, _: Context) -> model_pb2.Model:
+        """Change a model."""
+        edit = requests.model_edit(request)
+        decide = partial(update_model, edit=edit)
+        return convert.model_after(await self._catalogue.change(edit.name, decide, _actor()))
+
+    async def DeleteModel(self, request: pb.DeleteModelRequest, _: Context) -> empty_pb2.Empty:
+        """Delete a model."""
+        await self._artifacts.delete_model(requests.model_removal(request), _actor())
+        return empty_pb2.Empty()
+
+    async def PushVersion(
+        self, messages: AsyncIterator[pb.PushVersionRequest], _: Context
+    ) -> version_pb2.Version:
+        """Push a version."""
+        push = requests.push(await read_header(messages))
+        change = await self._artifacts.push(push, read_chunks(messages), _actor())
+        return convert.version_after(change)
+
+    async def GetVersion(self, request: pb.GetVersionRequest, _: Context) -> version_pb2.Version:
+        """Get a version."""
+        model, number = parse_version(request.name)
+        return convert.version_to_proto(find_version(self._catalogue.read(), model, number))
+
+    async def ListVersions(
+        self, request: pb.ListVersionsRequest, _: Context
+    ) -> pb.ListVersionsResponse:
+        """List the versions of a model, newest first."""
+        catalog, model = self._catalogue.read(), parse_model(request.parent)
+        find_model(catalog, model)
+        asked = requests.page(request, f"{request.parent}/versions")
+        page = take_page(catalog.versions_of(model), lambda version: -version.number, asked)
+        return pb.ListVersionsResponse(
+            versions=[convert.version_to_proto(version) for version in page.items],
+            next_page_token=page.next_token,
+        )
+
+    async def DeleteVersion(self, request: pb.DeleteVersionRequest, _: Context) -> empty_pb2.Empty:
+        """Delete a version."""
+        await self._artifacts.delete_version(requests.version_removal(request), _actor())
+        return empty_pb2.Empty()
+
+    async def ReadBlob(
+        self, request: pb.ReadBlobRequest, _: Context
+    ) -> AsyncIterator[pb.ReadBlobResponse]:
+        """Read a blob."""
+        digest = parse_digest(request.sha256, "sha256")
+        offset = requests.not_negative(request.offset, "offset")
+        async for chunk in self._blobs.read(digest, offset):
+            yield pb.ReadBlobResponse(chunk=chunk)
+
+    async def GetAlias(self, request: pb.GetAliasRequest, _: Context) -> alias_pb2.Alias:
+        """Get an alias."""
+        model, name = parse_alias(request.name)
+        return convert.alias_to_proto(model, name, find_alias(self._catalogue.read(), model, name))
+
+    async def ListAliases(
+        self, request: pb.ListAliasesRequest, _: Context
+    ) -> pb.ListAliasesResponse:
+        """List the aliases of a model."""
+        model = parse_model(request.parent)
+        aliases = find_model(self._catalogue.read(), model).aliases
+        asked = requests.page(request, f"{request.parent}/aliases")
+        page = take_page(aliases, str, asked)
+        return pb.ListAliasesResponse(
+            aliases=[convert.alias_to_proto(model, name, aliases[name]) for name in page.items],
+            next_page_token=page.next_token,
+        )
+
+    async def UpdateAlias(self, request: pb.UpdateAliasRequest, _: Context) -> alias_pb2.Alias:
+        """Move an alias."""
+        move = requests.alias_move(request)
+        decide = partial(move_alias, move=move)
+        return convert.alias_after(await self._catalogue.change(move.model, decide, _actor()))
+
+    async def DeleteAlias(self, request: pb.DeleteAliasRequest, _: Context) -> empty_pb2.Empty:
+        """Delete an alias."""
+        removal = requests.alias_removal(request)
+        decide = partial(delete_alias, removal=removal)
+        await self._catalogue.change(removal.model, decide, _actor())
+        return empty_pb2.Empty()
+
+    async def GetRoute(self, request: pb.GetRouteRequest, _: Context) -> route_pb2.Route:
+        """Get a route."""
+        model = parse_route(request.name)
+        return convert.route_to_proto(model, find_route(self._catalogue.read(), model))
+
+    async def UpdateRoute(self, request: pb.UpdateRouteRequest, _: Context) -> route_pb2.Route:
+        """Change a route."""
+        edit = requests.route_edit(request)
+        decide = partial(update_route, edit=edit)
+        return convert.route_after(await self._catalogue.change(edit.model, decide, _actor()))
+
+    async def ListReplicas(
+        self, request: pb.ListReplicasRequest, _: Context
+    ) -> pb.ListReplicasResponse:
+        """List replicas."""
+        asked = requests.page(request, "replicas")
+        page = take_page(await self._read_replicas(), lambda replica: replica.id, asked)
+        return pb.ListReplicasResponse(
+            replicas=[convert.replica_to_proto(replica) for replica in page.items],
+            next_page_token=page.next_token,
+        )
+
+    async def WatchChanges(
+        self, request: pb.WatchChangesRequest, _: Context
+    ) -> AsyncIterator[pb.WatchChangesResponse]:
+        """Stream changes."""
+        start = requests.not_negative(request.start_revision, "start_revision")
+        model = requests.watched_model(request)
+        changes = self._catalogue.watch(start, partial(concerns, model=model))
+        async for change in until_set(self._stopping, changes):
+            yield convert.change_to_proto(change)
+
+
+def _actor() -> str:
+    return identity.current_caller().actor

@@ -1,0 +1,181 @@
+"""A registry in this process with real sockets and a real server, real ONNX files, and how to push them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import tarfile
+import zipfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import onnx
+from headrace_registry.app import open_registry
+from headrace_registry.settings import Settings
+from onnx import TensorProto, helper
+
+from headrace import errors, status
+from headrace.registry.v1 import registry_service_pb2 as pb
+from headrace.registry.v1 import registry_service_pb2_grpc, version_pb2
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunningRegistry:
+    """A registry that serves, a stub of it, and what stops its watches."""
+
+    stub: Any
+    channel: grpc.aio.Channel
+    http_address: str
+    stopping: asyncio.Event
+    settings: Settings
+
+    def stored_files(self) -> set[str]:
+        """The names of all files under the data folder, staging included."""
+        return {path.name for path in self.settings.data.rglob("*") if path.is_file()}
+
+
+def settings(redis_url: str, namespace: str, data: Path, **changes: Any) -> Settings:
+    """Settings for a registry of a test, on free ports."""
+    base = Settings(
+        redis_url=redis_url,
+        namespace=namespace,
+        data=data,
+        grpc_port=0,
+        http_port=0,
+        drain_seconds=2.0,
+    )
+    return replace(base, **changes)
+
+
+@asynccontextmanager
+async def running_registry(
+    redis_url: str, namespace: str, data: Path, **changes: Any
+) -> AsyncIterator[RunningRegistry]:
+    """A registry that serves while inside."""
+    stopping = asyncio.Event()
+    chosen = settings(redis_url, namespace, data, **changes)
+    async with open_registry(chosen, stopping) as registry:
+        async with grpc.aio.insecure_channel(registry.grpc_address) as channel:
+            stub = registry_service_pb2_grpc.RegistryServiceStub(channel)
+            yield RunningRegistry(stub, channel, registry.http_address, stopping, chosen)
+        stopping.set()
+
+
+async def push(
+    running: RunningRegistry,
+    artifact: bytes,
+    *,
+    model: str = "digits",
+    filename: str = "model.onnx",
+    header: Mapping[str, Any] | None = None,
+) -> version_pb2.Version:
+    """Push an artifact as it should be done; `header` changes what is announced."""
+    announced: dict[str, Any] = {
+        "parent": f"models/{model}",
+        "filename": filename,
+        "size_bytes": len(artifact),
+        "sha256": hashlib.sha256(artifact).hexdigest(),
+        "create_model": True,
+    } | dict(header or {})
+    return await running.stub.PushVersion(push_messages(artifact, announced), timeout=60)
+
+
+def push_messages(artifact: bytes, announced: Mapping[str, Any]) -> Iterator[pb.PushVersionRequest]:
+    """The messages of a push."""
+    yield pb.PushVersionRequest(header=pb.PushVersionRequest.Header(**announced))
+    for start in range(0, len(artifact), CHUNK_BYTES):
+        yield pb.PushVersionRequest(chunk=artifact[start : start + CHUNK_BYTES])
+
+
+async def error_of(call: Any) -> errors.HeadraceError:
+    """The error that a call fails with."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as rpc_error:
+        return status.error_from_rpc(rpc_error)
+    raise AssertionError("the call did not fail")
+
+
+async def read_blob(running: RunningRegistry, sha256: str, offset: int = 0) -> bytes:
+    """A blob from an offset."""
+    request = pb.ReadBlobRequest(sha256=sha256, offset=offset)
+    return b"".join([part.chunk async for part in running.stub.ReadBlob(request, timeout=30)])
+
+
+async def take_changes(call: Any, count: int) -> list[pb.WatchChangesResponse]:
+    """The next changes of a watch."""
+    return [await asyncio.wait_for(call.read(), 20) for _ in range(count)]
+
+
+def onnx_file(bias: float = 1.0, batch: int | str | None = "batch", **io_types: int) -> bytes:
+    """A graph that adds `bias` to rows of four numbers; different biases are different files."""
+    return _model([helper.make_node("Add", ["x", "bias"], ["y"])], batch, bias, **io_types)
+
+
+def _model(
+    nodes: list[Any],
+    batch: int | str | None,
+    bias: float,
+    element: int = TensorProto.FLOAT,
+) -> bytes:
+    graph = helper.make_graph(
+        nodes,
+        "add",
+        [helper.make_tensor_value_info("x", element, [batch, 4])],
+        [helper.make_tensor_value_info("y", element, [batch, 4])],
+        [helper.make_tensor("bias", element, [1], [bias])],
+    )
+    return graph_file(graph)
+
+
+def graph_file(graph: Any) -> bytes:
+    """A graph as the bytes of an ONNX file."""
+    opset = helper.make_opsetid("", 18)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=10).SerializeToString()
+
+
+def external_data_files(location: str = "weights.bin") -> dict[str, bytes]:
+    """The files of a graph whose weights lie beside it."""
+    weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4, 4])
+    weights.data_location = TensorProto.EXTERNAL
+    for key, value in {"location": location, "offset": "0", "length": "64"}.items():
+        weights.external_data.append(onnx.StringStringEntryProto(key=key, value=value))
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "external",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
+        [weights],
+    )
+    return {"model.onnx": graph_file(graph), "weights.bin": b"\0\0\x80?" * 16}
+
+
+def zip_of(files: Mapping[str, bytes]) -> bytes:
+    """Files as a zip archive."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def tar_of(files: Mapping[str, bytes], mode: str = "w:gz", links: Mapping[str, str] = {}) -> bytes:
+    """Files, and symbolic links by their targets, as a tar archive."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        for name, target in links.items():
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            archive.addfile(member)
+    return packed.getvalue()
