@@ -7,7 +7,8 @@ version that still answers for one that is not ready is not unloaded.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from headrace.state.records import Catalog, ModelRecord

@@ -1,0 +1,123 @@
+"""What tests of the inference domain are made of: records, headers, and runners in plain numpy."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from headrace.datatypes import Datatype
+from headrace.errors import HeadraceError
+from headrace.state.records import (
+    AliasRecord,
+    Batching,
+    Canary,
+    Catalog,
+    ModelRecord,
+    QueuePolicy,
+    RouteRecord,
+    ServingConfig,
+    Signature,
+    TensorSpec,
+    VersionRecord,
+)
+from headrace_inference.domain.requests import Array, BatchResult, Pending, TensorHeader
+from headrace_inference.domain.served import RunFailed, ServedVersion
+from headrace_inference.domain.statistics import VersionStatistics
+
+SIGNATURE = Signature(
+    inputs=(TensorSpec("x", Datatype.FP32, (-1, 2)),),
+    outputs=(TensorSpec("y", Datatype.FP32, (-1, 2)), TensorSpec("n", Datatype.INT64, (-1,))),
+)
+
+
+class DoublingRunner:
+    """y = 2 x, n = a row's number in the batch; refuses batches with a negative value."""
+
+    provider = "numpy"
+    memory_bytes = 0
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.closed = False
+        self.gate: threading.Event | None = None
+        self.entered = threading.Semaphore(0)
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        import numpy as np
+
+        self.entered.release()
+        if self.gate is not None:
+            assert self.gate.wait(10)
+        (x,) = inputs
+        if (x < 0).any():
+            raise RunFailed("negative value")
+        self.batches.append(len(x))
+        return [x * 2, np.arange(len(x), dtype=np.int64)]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class RecordingSink:
+    """Remembers outcomes; `wait(n)` waits for n of them."""
+
+    def __init__(self) -> None:
+        self.outputs: dict[object, list[Array]] = {}
+        self.errors: dict[object, HeadraceError] = {}
+        self._settled = threading.Semaphore(0)
+
+    def answered(self, served: object, result: BatchResult, indexes: Sequence[int]) -> None:
+        for index in indexes:
+            self.outputs[result.requests[index].reply] = result.outputs_of(index)
+            self._settled.release()
+
+    def failed(self, request: Pending, error: HeadraceError) -> None:
+        self.errors[request.reply] = error
+        self._settled.release()
+
+    def wait(self, count: int) -> None:
+        for _ in range(count):
+            assert self._settled.acquire(timeout=10)
+
+
+def version(
+    number: int = 1,
+    model: str = "m",
+    batching: Batching | None = None,
+    queue: QueuePolicy | None = None,
+    instances: int = 1,
+) -> VersionRecord:
+    """A version with the doubling signature."""
+    config = ServingConfig(
+        batching=batching or Batching(max_batch_size=8),
+        queue=queue or QueuePolicy(),
+        instances=instances,
+    )
+    return VersionRecord(model, number, f"d{number}", (), "model.onnx", SIGNATURE, config, 0.0)
+
+
+def served(record: VersionRecord, runner: DoublingRunner | None = None) -> ServedVersion:
+    """A loaded version."""
+    return ServedVersion(record, runner or DoublingRunner(), VersionStatistics())
+
+
+def catalog(
+    *numbers: int,
+    stable: int | None = None,
+    canary: Canary | None = None,
+    previous: int | None = None,
+    aliases: dict[str, int] | None = None,
+    keep_latest: int = 1,
+) -> Catalog:
+    """One model 'm' with these versions."""
+    route = RouteRecord(stable, canary, previous) if stable is not None else None
+    records = {name: AliasRecord(number, 0.0) for name, number in (aliases or {}).items()}
+    model = ModelRecord("m", 0.0, aliases=records, route=route, keep_latest=keep_latest)
+    return Catalog(7, {"m": model}, {("m", number): version(number) for number in numbers})
+
+
+def header(
+    rows: int = 1, name: str = "x", datatype: str = "FP32", columns: int = 2
+) -> TensorHeader:
+    """What a request says of its input."""
+    return TensorHeader(name, datatype, (rows, columns))

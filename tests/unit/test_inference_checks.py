@@ -1,0 +1,84 @@
+"""Which requests fit a version."""
+
+from __future__ import annotations
+
+import pytest
+
+from headrace.datatypes import Datatype
+from headrace.errors import InvalidArgument
+from headrace.state.records import Signature, TensorSpec
+from headrace_inference.domain.checks import plan_request
+from headrace_inference.domain.requests import TensorHeader
+from tests.unit.inference_doubles import SIGNATURE, header
+
+TWO_INPUTS = Signature(
+    inputs=(
+        TensorSpec("a", Datatype.FP32, (-1, 2)),
+        TensorSpec("b", Datatype.BYTES, (-1,)),
+    ),
+    outputs=SIGNATURE.outputs,
+)
+
+
+def test_a_plan_orders_inputs_as_the_graph_does() -> None:
+    """Inputs may come in any order; sizes are known for fixed-size datatypes only."""
+    inputs = [TensorHeader("b", "BYTES", (3,)), TensorHeader("a", "FP32", (3, 2))]
+
+    plan = plan_request("m", TWO_INPUTS, 8, inputs, ["n"])
+
+    assert plan.order == (1, 0)
+    assert plan.sizes == (24, None)
+    assert plan.rows == 3
+    assert plan.outputs == (1,)
+
+
+def test_requests_of_other_row_shapes_do_not_share_a_batch() -> None:
+    """The batch key is the shape of a row."""
+    free = Signature((TensorSpec("x", Datatype.FP32, (-1, -1)),), SIGNATURE.outputs)
+
+    keys = {
+        plan_request("m", free, 8, [header(1, columns=columns)], []).batch_key for columns in (2, 3)
+    }
+
+    assert len(keys) == 2
+
+
+def test_a_version_without_batching_runs_each_request_alone() -> None:
+    """Without a batch dimension there is no batch key."""
+    assert plan_request("m", SIGNATURE, 0, [header(5)], []).batch_key is None
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "reason"),
+    [
+        ([], [], "INPUT_MISSING"),
+        ([header(), header()], [], "INPUT_DUPLICATE"),
+        ([header(name="z")], [], "INPUT_UNKNOWN"),
+        ([header(datatype="INT64")], [], "DATATYPE_MISMATCH"),
+        ([header(datatype="FP128")], [], "DATATYPE_MISMATCH"),
+        ([header(columns=3)], [], "SHAPE_MISMATCH"),
+        ([TensorHeader("x", "FP32", ())], [], "SHAPE_MISMATCH"),
+        ([TensorHeader("x", "FP32", (1, 2, 1))], [], "SHAPE_MISMATCH"),
+        ([header(rows=-1)], [], "SHAPE_NEGATIVE"),
+        ([header(rows=9)], [], "BATCH_TOO_LARGE"),
+        ([header(rows=2**62)], [], "SHAPE_TOO_LARGE"),
+        ([header()], ["q"], "OUTPUT_UNKNOWN"),
+        ([header()], ["y", "y"], "OUTPUT_DUPLICATE"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    inputs: list[TensorHeader], outputs: list[str], reason: str
+) -> None:
+    """Each misfit has its reason."""
+    with pytest.raises(InvalidArgument) as caught:
+        plan_request("m", SIGNATURE, 8, inputs, outputs)
+
+    assert reason == caught.value.reason
+
+
+def test_inputs_of_different_batch_sizes_are_refused() -> None:
+    """All inputs bring the same number of rows."""
+    inputs = [TensorHeader("a", "FP32", (3, 2)), TensorHeader("b", "BYTES", (2,))]
+
+    with pytest.raises(InvalidArgument, match="batch size does not match"):
+        plan_request("m", TWO_INPUTS, 8, inputs, [])

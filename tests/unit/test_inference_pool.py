@@ -1,0 +1,206 @@
+"""Instances, batches, deadlines and bounds, with real threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from headrace.state.records import Batching, QueuePolicy, VersionRecord
+from headrace_inference.domain import batching
+from headrace_inference.domain.pool import PoolClosed
+from headrace_inference.domain.requests import Pending
+from headrace_inference.domain.served import ServedVersion
+from tests.unit.inference_doubles import DoublingRunner, RecordingSink, header, served, version
+
+
+@contextmanager
+def serving(
+    record: VersionRecord, *, gated: bool = False
+) -> Iterator[tuple[ServedVersion, DoublingRunner, RecordingSink]]:
+    """A loaded version; gated, its runs wait until `runner.gate` is set."""
+    runner = DoublingRunner()
+    runner.gate = threading.Event() if gated else None
+    loaded = served(record, runner)
+    try:
+        yield loaded, runner, RecordingSink()
+    finally:
+        if runner.gate:
+            runner.gate.set()
+        loaded.close()
+
+
+def request(
+    loaded: ServedVersion,
+    sink: RecordingSink,
+    name: object,
+    value: float = 1.0,
+    rows: int = 1,
+    deadline_ns: int | None = None,
+) -> Pending:
+    """A request whose rows are all `value`."""
+    plan = loaded.plan([header(rows)], [])
+    contents = np.full((rows, 2), value, dtype=np.float32).tobytes()
+    now = time.monotonic_ns()
+    return Pending(plan, [contents], "stable", now, deadline_ns, loaded.statistics, sink, name)
+
+
+def occupy(loaded: ServedVersion, runner: DoublingRunner, sink: RecordingSink) -> None:
+    """Keep the one instance busy behind its gate."""
+    loaded.pool.submit([request(loaded, sink, "first")])
+    assert runner.entered.acquire(timeout=10)
+
+
+def test_what_waits_becomes_one_batch() -> None:
+    """A free instance takes all that waits, and each request gets its own rows."""
+    with serving(version(), gated=True) as (loaded, runner, sink):
+        occupy(loaded, runner, sink)
+        loaded.pool.submit([request(loaded, sink, index, value=index) for index in range(5)])
+        assert runner.gate is not None
+        runner.gate.set()
+        sink.wait(6)
+
+    assert runner.batches == [1, 5]
+    expected = [[[2.0 * index] * 2] for index in range(5)]
+    assert expected == [sink.outputs[index][0].tolist() for index in range(5)]
+
+
+def test_a_batch_has_at_most_its_size() -> None:
+    """Requests over the batch size wait for the next run; one is never split."""
+    with serving(version(batching=Batching(max_batch_size=4)), gated=True) as (
+        loaded,
+        runner,
+        sink,
+    ):
+        occupy(loaded, runner, sink)
+        loaded.pool.submit([request(loaded, sink, index, rows=3) for index in range(3)])
+        assert runner.gate is not None
+        runner.gate.set()
+        sink.wait(4)
+
+    assert runner.batches == [1, 3, 3, 3]
+
+
+def test_instances_share_what_waits() -> None:
+    """Two idle instances take half each, so that no core stays idle."""
+    with serving(version(instances=2), gated=True) as (loaded, runner, sink):
+        loaded.pool.submit([request(loaded, sink, index) for index in range(8)])
+        assert runner.entered.acquire(timeout=10)
+        assert runner.entered.acquire(timeout=10)
+        assert runner.gate is not None
+        runner.gate.set()
+        sink.wait(8)
+
+    assert sorted(runner.batches) == [4, 4]
+
+
+def test_one_bad_request_fails_alone() -> None:
+    """The others of its batch are answered."""
+    with serving(version(), gated=True) as (loaded, runner, sink):
+        occupy(loaded, runner, sink)
+        values = [1.0, -1.0, 3.0]
+        loaded.pool.submit([request(loaded, sink, value, value) for value in values])
+        assert runner.gate is not None
+        runner.gate.set()
+        sink.wait(4)
+
+    assert {"first", 1.0, 3.0} == set(sink.outputs)
+    assert sink.errors[-1.0].reason == "RUN_FAILED"
+
+
+def test_expired_and_cancelled_requests_are_not_run() -> None:
+    """What nobody waits for any more is dropped before it costs a run."""
+    with serving(version(), gated=True) as (loaded, runner, sink):
+        occupy(loaded, runner, sink)
+        gone = request(loaded, sink, "gone")
+        gone.cancelled = True
+        late = request(loaded, sink, "late", deadline_ns=time.monotonic_ns() - 1)
+        loaded.pool.submit([gone, late, request(loaded, sink, "good")])
+        assert runner.gate is not None
+        runner.gate.set()
+        sink.wait(4)
+
+    assert runner.batches == [1, 1]
+    assert sink.errors["gone"].reason == "CANCELLED"
+    assert sink.errors["late"].reason == "DEADLINE_EXCEEDED"
+
+
+def test_a_full_queue_refuses_with_its_limit() -> None:
+    """Over the bound the error names the limit and its setting."""
+    with serving(version(queue=QueuePolicy(max_requests=2)), gated=True) as (loaded, runner, sink):
+        occupy(loaded, runner, sink)
+        loaded.pool.submit([request(loaded, sink, index) for index in range(3)])
+        sink.wait(1)
+        error = sink.errors[2]
+        assert runner.gate is not None
+        runner.gate.set()
+
+    assert error.reason == "QUEUE_FULL"
+    assert error.facts == {"limit": "2", "setting": "queue.max_requests"}
+
+
+def test_closing_finishes_what_waits_and_refuses_what_comes() -> None:
+    """A version in use is never unloaded under a request."""
+    with serving(version(), gated=True) as (loaded, runner, sink):
+        occupy(loaded, runner, sink)
+        loaded.pool.submit([request(loaded, sink, index) for index in range(3)])
+        closing = threading.Thread(target=loaded.close)
+        closing.start()
+        assert runner.gate is not None
+        runner.gate.set()
+        closing.join(10)
+        with pytest.raises(PoolClosed):
+            loaded.pool.submit([request(loaded, sink, "late")])
+
+    assert {"first", 0, 1, 2} == set(sink.outputs)
+    assert runner.closed
+
+
+def test_a_queue_delay_waits_for_a_preferred_size() -> None:
+    """With a delay a free instance waits for the preferred rows, then takes them together."""
+    delayed = Batching(8, max_queue_delay_microseconds=5_000_000, preferred_batch_sizes=(4,))
+    with serving(version(batching=delayed)) as (loaded, runner, sink):
+        for index in range(4):
+            loaded.pool.submit([request(loaded, sink, index)])
+        sink.wait(4)
+
+    assert runner.batches == [4]
+
+
+def test_a_queue_delay_ends() -> None:
+    """After the delay a free instance takes what there is."""
+    delayed = Batching(8, max_queue_delay_microseconds=20_000, preferred_batch_sizes=(4,))
+    with serving(version(batching=delayed)) as (loaded, runner, sink):
+        loaded.pool.submit([request(loaded, sink, 0)])
+        sink.wait(1)
+
+    assert runner.batches == [1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "idle", "most", "expected"),
+    [(8, 2, 64, 4), (7, 2, 64, 4), (100, 1, 64, 64), (1, 4, 64, 1)],
+)
+def test_share(rows: int, idle: int, most: int, expected: int) -> None:
+    """An instance takes its part of what waits, rounded up, within the batch size."""
+    assert expected == batching.share(rows, idle, most)
+
+
+def test_statistics_count_each_request_once() -> None:
+    """Totals and what is new agree with what was answered and refused."""
+    with serving(version()) as (loaded, _, sink):
+        for index in range(10):
+            loaded.pool.submit([request(loaded, sink, index, value=float(index - 1))])
+        sink.wait(10)
+        loaded.pool.close()
+        counts = loaded.statistics.take_new()
+        totals = loaded.statistics.totals()
+
+    assert (counts.successes, dict(counts.errors)) == (9, {"RUN_FAILED": 1})
+    assert counts.total.count == counts.queue.count == counts.compute.count == 9
+    assert totals.successes == 9
+    assert loaded.statistics.take_new().idle

@@ -1,0 +1,117 @@
+"""Which version answers which names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from headrace.errors import HeadraceError, InvalidArgument, NotFound, Unavailable
+from headrace.state.records import Canary, Catalog, LoadState
+from headrace_inference.domain.routing import RoutingTable, build_table
+from tests.unit.inference_doubles import catalog, served, version
+
+
+@contextmanager
+def table(
+    state: Catalog, *ready: int, former: dict[tuple[str, str], int] | None = None
+) -> Iterator[RoutingTable]:
+    """A table in which these versions are ready."""
+    loaded = {("m", number): served(version(number)) for number in ready}
+    states = dict.fromkeys(loaded, (LoadState.READY, ""))
+    try:
+        yield build_table(state, loaded, states, former or {})
+    finally:
+        for item in loaded.values():
+            item.close()
+
+
+def picked(routes: RoutingTable, name: str, number: str = "") -> tuple[int, str]:
+    """The number and the reason of a pick."""
+    chosen, reason = routes.pick(name, number)
+    return chosen.record.number, reason
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "expected"),
+    [
+        ("m", "", (2, "stable")),
+        ("m", "1", (1, "pinned")),
+        ("m", "2", (2, "pinned")),
+        ("m@old", "", (1, "alias")),
+        ("m", "old", (1, "alias")),
+    ],
+)
+def test_names_lead_to_versions(name: str, number: str, expected: tuple[int, str]) -> None:
+    """Route, number and alias lead to their versions, and the reason says which it was."""
+    with table(catalog(1, 2, stable=2, aliases={"old": 1}), 1, 2) as routes:
+        assert expected == picked(routes, name, number)
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "error", "reason"),
+    [
+        ("other", "", NotFound, "MODEL_NOT_FOUND"),
+        ("m", "9", NotFound, "VERSION_NOT_FOUND"),
+        ("m", "nope", NotFound, "ALIAS_NOT_FOUND"),
+        ("m", "-1", InvalidArgument, "VERSION_INVALID"),
+        ("m@old", "1", InvalidArgument, "VERSION_AMBIGUOUS"),
+        ("m", "3", Unavailable, "VERSION_NOT_READY"),
+        ("m", "9" * 40, NotFound, "VERSION_NOT_FOUND"),
+    ],
+)
+def test_names_that_lead_nowhere_say_why(
+    name: str, number: str, error: type[HeadraceError], reason: str
+) -> None:
+    """Every kind of name that leads nowhere has its own reason."""
+    with (
+        table(catalog(1, 2, 3, stable=2, aliases={"old": 1}), 1, 2) as routes,
+        pytest.raises(error) as caught,
+    ):
+        routes.pick(name, number)
+
+    assert reason == caught.value.reason
+
+
+def test_a_successor_that_is_not_ready_does_not_take_over() -> None:
+    """While the route's stable version is not ready, the one that answered before is held."""
+    with table(catalog(1, 2, stable=2, previous=1), 1, former={("m", ""): 1}) as routes:
+        assert picked(routes, "m") == (1, "held")
+
+
+def test_the_version_held_is_the_one_that_answered_here() -> None:
+    """Two moves in a row hold what really answered, not what was never ready."""
+    with table(catalog(1, 2, 3, stable=3, previous=2), 1, former={("m", ""): 1}) as routes:
+        assert picked(routes, "m") == (1, "held")
+
+
+def test_a_fresh_replica_holds_the_previous_version() -> None:
+    """A replica that never served the model falls back to what the route named before."""
+    with table(catalog(1, 2, stable=2, previous=1), 1) as routes:
+        assert picked(routes, "m") == (1, "held")
+
+
+def test_an_alias_moved_to_a_version_that_is_not_ready_is_held_too() -> None:
+    """Aliases move as safely as routes."""
+    state = catalog(1, 2, stable=1, aliases={"a": 2})
+    with table(state, 1, former={("m", "a"): 1}) as routes:
+        assert picked(routes, "m@a") == (1, "held")
+
+
+@pytest.mark.parametrize("weight", [0.5, 10.0, 33.3, 50.0, 100.0])
+def test_a_canary_gets_its_share(weight: float) -> None:
+    """Of 1000 requests the canary gets its weight, off by one at most."""
+    with table(catalog(1, 2, stable=1, canary=Canary(2, weight)), 1, 2) as routes:
+        counts = Counter(picked(routes, "m") for _ in range(1000))
+
+    assert abs(counts[2, "canary"] - 10 * weight) <= 1
+
+
+def test_a_canary_that_is_not_ready_gets_nothing() -> None:
+    """Stable answers all requests until the canary is ready."""
+    with table(catalog(1, 2, stable=1, canary=Canary(2, 50.0)), 1) as routes:
+        counts = Counter(picked(routes, "m") for _ in range(10))
+
+    assert counts == {(1, "stable"): 10}
