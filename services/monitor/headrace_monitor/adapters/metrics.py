@@ -1,0 +1,145 @@
+"""The totals in Prometheus' words.
+
+Nothing here goes back when the monitor restarts, since the totals are stored: rates over a restart are
+true. Durations become cumulative buckets at the powers of two nanoseconds, where counts are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from headrace.histogram import Histogram
+from headrace_monitor.domain.ledger import Ledger
+from headrace_monitor.domain.telemetry import Tally
+from headrace_monitor.domain.totals import VersionKey
+
+MAX_ROWS_EXPONENT = 16
+"""Batches have up to 2^16 rows, the largest max_batch_size."""
+
+_VERSION = ("model", "version")
+
+
+def registry_of(ledger: Ledger) -> CollectorRegistry:
+    """What a scrape of the ledger gives."""
+    registry = CollectorRegistry()
+    registry.register(LedgerCollector(ledger))
+    return registry
+
+
+class LedgerCollector(Collector):
+    """Reads a ledger at every scrape."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def collect(self) -> Iterable[Metric]:
+        """Every metric as it is now."""
+        versions = self._ledger.totals.versions
+        yield _requests(versions)
+        yield _errors(versions)
+        for part, text in (
+            ("", "From reception to answer, of requests answered well."),
+            ("_queue", "Of which waiting for a free instance."),
+            ("_compute", "Of which running."),
+        ):
+            yield _durations(f"headrace_request{part}_duration_seconds", text, part, versions)
+        yield _batch_rows(versions)
+        yield _counted("headrace_rows", "Rows in requests answered well.", versions, "row_count")
+        yield _counted("headrace_executions", "Runs of the model.", versions, "execution_count")
+        yield from self._own()
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing in advance: what there is depends on what was reported."""
+        return ()
+
+    def _own(self) -> Iterable[Metric]:
+        totals = self._ledger.totals
+        yield CounterMetricFamily(
+            "headrace_monitor_reports", "Reports merged.", value=totals.reports
+        )
+        dropped = CounterMetricFamily(
+            "headrace_monitor_dropped_reports",
+            "Reports that a replica dropped because it could not send them in time.",
+            labels=["replica"],
+        )
+        for replica, count in totals.dropped.items():
+            dropped.add_metric([replica], count)
+        yield dropped
+        yield GaugeMetricFamily(
+            "headrace_monitor_window_bytes",
+            "Memory that the windows hold.",
+            value=self._ledger.windows.size_bytes,
+        )
+
+
+Versions = Mapping[VersionKey, Tally]
+
+
+def _labels(key: VersionKey) -> list[str]:
+    return [key.model, str(key.version)]
+
+
+def _requests(versions: Versions) -> Metric:
+    family = CounterMetricFamily(
+        "headrace_requests", "Requests answered, well or not.", labels=_VERSION
+    )
+    for key, tally in versions.items():
+        family.add_metric(_labels(key), tally.request_count)
+    return family
+
+
+def _errors(versions: Versions) -> Metric:
+    family = CounterMetricFamily(
+        "headrace_request_errors",
+        "Requests answered with an error, by its reason.",
+        labels=(*_VERSION, "reason"),
+    )
+    for key, tally in versions.items():
+        for reason, count in tally.error_counts.items():
+            family.add_metric([*_labels(key), reason], count)
+    return family
+
+
+def _counted(name: str, text: str, versions: Versions, attribute: str) -> Metric:
+    family = CounterMetricFamily(name, text, labels=_VERSION)
+    for key, tally in versions.items():
+        family.add_metric(_labels(key), getattr(tally, attribute))
+    return family
+
+
+def _durations(name: str, text: str, part: str, versions: Versions) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=_VERSION)
+    for key, tally in versions.items():
+        histogram: Histogram = getattr(tally, part.removeprefix("_") or "total")
+        buckets: list[tuple[str, float]] = [
+            (_edge(seconds), count) for seconds, count in histogram.octaves()
+        ]
+        buckets.append(("+Inf", histogram.count))
+        family.add_metric(_labels(key), buckets, sum_value=histogram.sum_ns / 1e9)
+    return family
+
+
+def _edge(seconds: float) -> str:
+    return format(seconds, ".9g")
+
+
+def _batch_rows(versions: Versions) -> Metric:
+    family = HistogramMetricFamily("headrace_batch_rows", "Rows in a batch.", labels=_VERSION)
+    for key, tally in versions.items():
+        rows = sum(size * count for size, count in tally.batch_counts.items())
+        family.add_metric(_labels(key), _row_buckets(tally.batch_counts), sum_value=rows)
+    return family
+
+
+def _row_buckets(batch_counts: Mapping[int, int]) -> list[tuple[str, float]]:
+    edges = [2**exponent for exponent in range(MAX_ROWS_EXPONENT + 1)]
+    buckets: list[tuple[str, float]] = [
+        (str(edge), sum(count for rows, count in batch_counts.items() if rows <= edge))
+        for edge in edges
+    ]
+    return [*buckets, ("+Inf", sum(batch_counts.values()))]

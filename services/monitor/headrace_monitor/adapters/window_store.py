@@ -1,0 +1,277 @@
+"""Keeps the ledger's contents in one SQLite file.
+
+The file is in WAL mode with `synchronous=NORMAL`. A committed transaction has been written to the
+operating system, so it survives the death of this process, by kill -9 too. What a power cut can take is
+the last transactions before it, never the file's consistency; a second of telemetry is not worth an fsync
+on every commit, as it would be if these were records of versions. One connection with an exclusive lock,
+used by one thread: a second monitor on the same folder is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from headrace import errors
+from headrace_monitor.domain import packing
+from headrace_monitor.domain.ledger import Contents
+from headrace_monitor.domain.lives import REMEMBERED, Life, LifeKey
+from headrace_monitor.domain.telemetry import Series
+from headrace_monitor.domain.totals import VersionKey
+from headrace_monitor.domain.windows import Cell
+
+logger = logging.getLogger(__name__)
+
+FILE_NAME = "monitor.db"
+SCHEMA_VERSION = 1
+LOCK_TIMEOUT_SECONDS = 5.0
+"""As long as a monitor that is being replaced may take to let go of the file."""
+
+RETRY_SECONDS = 1.0
+_MERGED_BYTES = REMEMBERED // 8
+
+_SCHEMA = f"""
+CREATE TABLE cells (
+  resolution INTEGER, start INTEGER, model TEXT, version INTEGER, replica TEXT, tally BLOB NOT NULL,
+  PRIMARY KEY (resolution, start, model, version, replica)
+);
+CREATE TABLE lives (
+  replica TEXT, boot_id TEXT, highest INTEGER NOT NULL, merged BLOB NOT NULL,
+  first_end_ns INTEGER NOT NULL, last_end_ns INTEGER NOT NULL, seen_ns INTEGER NOT NULL,
+  dropped_reports INTEGER NOT NULL,
+  PRIMARY KEY (replica, boot_id)
+);
+CREATE TABLE totals (
+  model TEXT, version INTEGER, tally BLOB NOT NULL, PRIMARY KEY (model, version)
+);
+CREATE TABLE dropped (replica TEXT PRIMARY KEY, reports INTEGER NOT NULL);
+CREATE TABLE reports (id INTEGER PRIMARY KEY CHECK (id = 1), merged INTEGER NOT NULL);
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+Result = TypeVar("Result")
+
+
+class WindowStore:
+    """The open file; every call runs on its one thread."""
+
+    def __init__(self, database: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
+        self._database = database
+        self._thread = thread
+
+    async def save(self, changes: Contents) -> None:
+        """Write all changes in one transaction.
+
+        Raises Unavailable (TELEMETRY_STORE_UNAVAILABLE) where they cannot be written now: a full disk, say.
+        """
+        await _on(self._thread, lambda: _save(self._database, changes))
+
+
+@asynccontextmanager
+async def open_window_store(folder: Path) -> AsyncIterator[tuple[WindowStore, Contents]]:
+    """The store in `folder` and what it holds; closed on leaving.
+
+    A file that is damaged is renamed, with an error in the log, and a new one is begun. Raises
+    FailedPrecondition: DATA_IN_USE while another process has it open, DATA_FROM_NEWER_VERSION,
+    DATA_UNUSABLE where the folder cannot be written.
+    """
+    with ThreadPoolExecutor(1, "window-store") as thread:
+        database, contents = await _on(thread, lambda: _open_or_begin_anew(folder))
+        try:
+            yield WindowStore(database, thread), contents
+        finally:
+            await _on(thread, database.close)
+
+
+async def _on(thread: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
+    return await asyncio.get_running_loop().run_in_executor(thread, work)
+
+
+def _open_or_begin_anew(folder: Path) -> tuple[sqlite3.Connection, Contents]:
+    path = folder / FILE_NAME
+    with _refusals(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return _open(path)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as damage:
+            _set_aside(path, damage)
+            return _open(path)
+
+
+@contextmanager
+def _refusals(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        locked = "locked" in str(error)
+        raise errors.FailedPrecondition(
+            "DATA_IN_USE" if locked else "DATA_UNUSABLE",
+            f"the monitor cannot use its folder {folder}: {error}; "
+            + ("stop the other monitor" if locked else "make it writable")
+            + " or choose another with --data",
+            facts={"folder": str(folder)},
+        ) from error
+
+
+def _open(path: Path) -> tuple[sqlite3.Connection, Contents]:
+    database = sqlite3.connect(path, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)
+    try:
+        _prepare(database)
+        return database, _load(database)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    database.text_factory = _text
+    database.execute("PRAGMA locking_mode = EXCLUSIVE")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
+    with _transaction(database):  # takes the lock, and keeps it
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+    elif version != SCHEMA_VERSION:
+        raise errors.FailedPrecondition(
+            "DATA_FROM_NEWER_VERSION",
+            f"the monitor's file has schema {version}, this version reads {SCHEMA_VERSION}; "
+            "run the newer version, or choose another folder with --data",
+        )
+    (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+
+
+def _set_aside(path: Path, damage: sqlite3.DatabaseError) -> None:
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+    for suffix in ("", "-wal", "-shm"):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            source.rename(aside.with_name(aside.name + suffix))
+    logger.error(
+        "the file of telemetry is damaged; it is set aside and a new one begun",
+        extra={"path": str(path), "set_aside": str(aside), "damage": str(damage)},
+    )
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if database.in_transaction:  # after a failed write SQLite may have rolled back by itself
+            database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+
+
+def _load(database: sqlite3.Connection) -> Contents:
+    try:
+        return Contents(
+            dict(_cells(database)),
+            dict(_lives(database)),
+            dict(_totals(database)),
+            *_counters(database),
+        )
+    except (TypeError, ValueError) as error:  # a value that no version of this file ever held
+        raise sqlite3.DatabaseError(str(error)) from error
+
+
+def _cells(database: sqlite3.Connection) -> Iterator[tuple[Cell, bytes]]:
+    known: dict[
+        Series, Series
+    ] = {}  # one object for all windows of a series: the keys are most of them
+    for resolution, start, model, version, replica, tally in database.execute(
+        "SELECT * FROM cells"
+    ):
+        series = Series(model, int(version), replica)
+        yield Cell(int(resolution), int(start), known.setdefault(series, series)), _intact(tally)
+
+
+def _lives(database: sqlite3.Connection) -> Iterator[tuple[LifeKey, Life]]:
+    for replica, boot_id, highest, merged, *times in database.execute("SELECT * FROM lives"):
+        life = Life(int(highest), int.from_bytes(merged, "big"), *map(int, times))
+        yield LifeKey(replica, boot_id), life
+
+
+def _totals(database: sqlite3.Connection) -> Iterator[tuple[VersionKey, bytes]]:
+    for model, version, tally in database.execute("SELECT * FROM totals"):
+        yield VersionKey(model, int(version)), _intact(tally)
+
+
+def _counters(database: sqlite3.Connection) -> tuple[int, dict[str, int]]:
+    row = database.execute("SELECT merged FROM reports").fetchone()
+    return int(row[0]) if row else 0, dict(database.execute("SELECT * FROM dropped"))
+
+
+def _intact(tally: bytes) -> bytes:
+    if not packing.is_intact(tally):
+        raise ValueError("a tally's checksum does not match")
+    return tally
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="replace")
+
+
+def _save(database: sqlite3.Connection, changes: Contents) -> None:
+    try:
+        with _transaction(database):
+            _write(database, changes)
+            _drop(database, changes)
+    except sqlite3.OperationalError as error:
+        raise errors.Unavailable(
+            "TELEMETRY_STORE_UNAVAILABLE",
+            f"telemetry cannot be stored: {error}; is the monitor's disk full?",
+            retry_after_seconds=RETRY_SECONDS,
+        ) from error
+
+
+def _write(database: sqlite3.Connection, changes: Contents) -> None:
+    database.executemany(
+        "REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (cell.resolution, cell.start, *cell.series, packed)
+            for cell, packed in changes.cells.items()
+        ],
+    )
+    database.executemany(
+        "REPLACE INTO lives VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(*key, *_life_row(life)) for key, life in changes.lives.items()],
+    )
+    database.executemany(
+        "REPLACE INTO totals VALUES (?, ?, ?)",
+        [(*key, packed) for key, packed in changes.totals.items()],
+    )
+    database.executemany("REPLACE INTO dropped VALUES (?, ?)", list(changes.dropped.items()))
+    database.execute("REPLACE INTO reports VALUES (1, ?)", (changes.reports,))
+
+
+def _life_row(life: Life) -> tuple[int | bytes, ...]:
+    return (
+        life.highest,
+        life.merged.to_bytes(_MERGED_BYTES, "big"),
+        life.first_end_ns,
+        life.last_end_ns,
+        life.seen_ns,
+        life.dropped_reports,
+    )
+
+
+def _drop(database: sqlite3.Connection, changes: Contents) -> None:
+    database.executemany(
+        "DELETE FROM cells WHERE resolution = ? AND start < ?", list(changes.window_floors.items())
+    )
+    database.execute("DELETE FROM lives WHERE seen_ns < ?", (changes.lives_floor_ns,))
+    database.execute("DELETE FROM dropped WHERE replica NOT IN (SELECT replica FROM lives)")

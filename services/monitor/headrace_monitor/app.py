@@ -1,0 +1,96 @@
+"""The monitor, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from headrace import grpc_serving, http_serving, serving
+from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
+from headrace_monitor.adapters import metrics
+from headrace_monitor.adapters.window_store import open_window_store
+from headrace_monitor.domain.intake import Clock, Intake, open_intake
+from headrace_monitor.domain.ledger import Ledger
+from headrace_monitor.domain.queries import Observer
+from headrace_monitor.domain.windows import resolutions
+from headrace_monitor.settings import Settings
+from headrace_monitor.wire import dashboard
+from headrace_monitor.wire.servicer import MonitorServicer
+
+SERVICE_NAME = monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"].full_name
+_MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """A running monitor: the ports it got."""
+
+    grpc_port: int
+    http_port: int
+
+
+async def main(settings: Settings, stopping: asyncio.Event) -> None:
+    """Serve until `stopping` is set, then drain."""
+    async with open_monitor(settings, stopping) as monitor:
+        serving.announce_ready(
+            {
+                "grpc": f"{settings.host}:{monitor.grpc_port}",
+                "http": f"{settings.host}:{monitor.http_port}",
+            },
+            settings.ready_fd,
+        )
+        await stopping.wait()
+
+
+@asynccontextmanager
+async def open_monitor(
+    settings: Settings, stopping: asyncio.Event, clock: Clock = time.time_ns
+) -> AsyncIterator[Monitor]:
+    """A monitor that serves while inside; its streams end when `stopping` is set.
+
+    Raises FailedPrecondition where its folder or one of its addresses cannot be used.
+    """
+    async with open_window_store(settings.data) as (store, contents):
+        kept = resolutions(settings.kept_hours)
+        ledger = Ledger(kept, settings.window_memory_mb * _MIB, contents, clock())
+        observer = Observer(ledger, clock)
+        async with open_intake(ledger, store, clock) as intake:
+            servicer = MonitorServicer(intake, observer, stopping)
+            async with (
+                _open_http(settings, ledger, observer, intake) as http_port,
+                _open_grpc(settings, servicer) as grpc_port,
+            ):
+                yield Monitor(grpc_port, http_port)
+
+
+@asynccontextmanager
+async def _open_grpc(settings: Settings, servicer: MonitorServicer) -> AsyncIterator[int]:
+    async with grpc_serving.open_grpc_server(
+        f"{settings.host}:{settings.grpc_port}",
+        [SERVICE_NAME],
+        lambda server: monitor_service_pb2_grpc.add_MonitorServiceServicer_to_server(
+            servicer, server
+        ),
+        drain_seconds=settings.drain_seconds,
+    ) as server:
+        yield server.port
+
+
+@asynccontextmanager
+async def _open_http(
+    settings: Settings, ledger: Ledger, observer: Observer, intake: Intake
+) -> AsyncIterator[int]:
+    def readiness() -> tuple[bool, Mapping[str, object]]:
+        return not intake.failed, {
+            "storing": not intake.failed,
+            "reports": ledger.totals.reports,
+            "window_bytes": ledger.windows.size_bytes,
+        }
+
+    pages = dashboard.application(observer, settings.namespace)
+    http_serving.add_operations_routes(pages, metrics.registry_of(ledger), readiness)
+    async with http_serving.open_http_server(pages, settings.host, settings.http_port) as port:
+        yield port

@@ -1,0 +1,110 @@
+"""Takes reports in: all that wait are merged and stored together, then each caller is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from headrace import errors
+from headrace_monitor.domain.ledger import Contents, Ledger
+from headrace_monitor.domain.telemetry import Report
+
+logger = logging.getLogger(__name__)
+
+Clock = Callable[[], int]
+"""Nanoseconds since the epoch: reports of several machines meet in one time."""
+
+MAX_WAITING = 10_000
+"""Reports that may wait for the store: ten seconds of a thousand replicas."""
+
+
+class Store(Protocol):
+    """Where the ledger's contents survive the process."""
+
+    async def save(self, changes: Contents) -> None:
+        """Store all changes or none; Unavailable where that cannot be done now."""
+
+
+class Intake:
+    """Accepts reports while it is open."""
+
+    def __init__(self, ledger: Ledger, store: Store, clock: Clock) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._clock = clock
+        self._waiting: list[tuple[Report, asyncio.Future[int]]] = []
+        self._arrived = asyncio.Event()
+        self.failed = False
+
+    async def accept(self, report: Report) -> int:
+        """Merge and store a report, and give its sequence number back once it is stored.
+
+        Raises ResourceExhausted (INTAKE_FULL) when too many wait, and Unavailable where it could not be
+        stored: then it has to be sent again, and will still be merged only once.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise _full()
+        stored: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append((report, stored))
+        self._arrived.set()
+        return await stored
+
+    async def run(self) -> None:
+        """Store what waits, for ever."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            batch, self._waiting = self._waiting, []
+            await self._store_all(batch)
+
+    async def _store_all(self, batch: list[tuple[Report, asyncio.Future[int]]]) -> None:
+        for report, _ in batch:
+            self._ledger.merge(report, self._clock())
+        error = await self._try_to_save()
+        for report, stored in batch:
+            if stored.done():  # its caller went away
+                continue
+            if error is None:
+                stored.set_result(report.sequence)
+            else:
+                stored.set_exception(error)
+
+    async def _try_to_save(self) -> errors.Unavailable | None:
+        # What was merged stays among the ledger's changes until a save succeeds, so a report that is sent
+        # again after a failed one is answered when it really is stored.
+        try:
+            await self._store.save(self._ledger.changes(self._clock()))
+        except errors.Unavailable as error:
+            self._log_failure(error)
+            self.failed = True
+            return error
+        self._ledger.mark_stored()
+        self.failed = False
+        return None
+
+    def _log_failure(self, error: errors.Unavailable) -> None:
+        if not self.failed:
+            logger.error("telemetry cannot be stored: %s", error, extra={"reason": error.reason})
+
+
+@asynccontextmanager
+async def open_intake(ledger: Ledger, store: Store, clock: Clock) -> AsyncIterator[Intake]:
+    """An intake that works while inside; its failure ends what is inside."""
+    intake = Intake(ledger, store, clock)
+    async with asyncio.TaskGroup() as jobs:
+        job = jobs.create_task(intake.run())
+        try:
+            yield intake
+        finally:
+            job.cancel()
+
+
+def _full() -> errors.ResourceExhausted:
+    return errors.ResourceExhausted(
+        "INTAKE_FULL",
+        f"{MAX_WAITING} reports wait to be stored, the most allowed; send this one again later",
+        retry_after_seconds=1.0,
+    )

@@ -1,0 +1,114 @@
+"""Everything the monitor knows: windows, totals and replicas' lives, and what of it is not stored yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from headrace_monitor.domain import packing
+from headrace_monitor.domain.lives import Life, LifeKey
+from headrace_monitor.domain.telemetry import NANOSECONDS, Report, Series
+from headrace_monitor.domain.totals import Totals, VersionKey
+from headrace_monitor.domain.windows import Cell, Resolution, Windows
+
+MAX_LIVES = 10_000
+"""Lives remembered at a time, half a kilobyte each; over it, those longest unheard of go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is stored: all of it at the start, later what changed and below what everything is dropped."""
+
+    cells: dict[Cell, bytes] = field(default_factory=dict)
+    lives: dict[LifeKey, Life] = field(default_factory=dict)
+    totals: dict[VersionKey, bytes] = field(default_factory=dict)
+    reports: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    window_floors: dict[int, int] = field(default_factory=dict)
+    """By resolution: windows that start before this are gone."""
+    lives_floor_ns: int = 0
+    """Lives not heard of since are gone."""
+
+
+class Ledger:
+    """Merges reports, each once; whoever merges also stores `changes()` and then calls `mark_stored`."""
+
+    def __init__(
+        self, kept: tuple[Resolution, ...], limit_bytes: int, contents: Contents, now_ns: int
+    ) -> None:
+        self.windows = Windows(kept, limit_bytes)
+        self.totals = Totals(
+            {key: packing.unpack(packed) for key, packed in contents.totals.items()},
+            contents.reports,
+            dict(contents.dropped),
+        )
+        self.lives = dict(sorted(contents.lives.items(), key=lambda item: item[1].seen_ns))
+        self._kept_ns = kept[-1].kept_seconds * NANOSECONDS
+        self._lives_floor_ns = 0
+        self._restore_windows(contents, now_ns)
+        self.mark_stored()
+
+    def merge(self, report: Report, now_ns: int) -> None:
+        """Count a report, unless it was counted before.
+
+        One that ends in the future, by a clock that is ahead, counts as ending now.
+        """
+        key = LifeKey(report.replica, report.boot_id)
+        life = self.lives.get(key, Life())
+        if life.has(report.sequence):
+            return
+        report = replace(report, end_ns=min(report.end_ns, now_ns))
+        self._count(report, life)
+        self.lives.pop(key, None)  # to the end: the dict is in the order of `seen_ns`
+        self.lives[key] = life.after(report, now_ns)
+        self._changed_lives.add(key)
+
+    def changes(self, now_ns: int) -> Contents:
+        """Drop what is too old, and give all that differs from what is stored."""
+        self.windows.prune(now_ns)
+        self._prune_lives(now_ns)
+        cells = {cell: self.windows.get(cell) for cell in self._changed_cells}
+        versions = self.totals.versions
+        return Contents(
+            {cell: packed for cell, packed in cells.items() if packed is not None},
+            {key: self.lives[key] for key in self._changed_lives if key in self.lives},
+            {key: packing.pack(versions[key]) for key in self._changed_totals},
+            self.totals.reports,
+            dict(self.totals.dropped),
+            self.windows.floors,
+            self._lives_floor_ns,
+        )
+
+    def mark_stored(self) -> None:
+        """All that `changes()` gave is stored, and nothing was merged since."""
+        self._changed_cells: set[Cell] = set()
+        self._changed_lives: set[LifeKey] = set()
+        self._changed_totals: set[VersionKey] = set()
+
+    def _count(self, report: Report, life: Life) -> None:
+        for telemetry in report.versions:
+            series = Series(telemetry.model, telemetry.version, report.replica)
+            self._changed_cells.update(self.windows.add(series, report.end_ns, telemetry.tally))
+            self._changed_totals.add(self.totals.add(telemetry))
+        self.totals.reports += 1
+        lost = max(0, report.dropped_reports - life.dropped_reports)
+        self.totals.dropped[report.replica] = self.totals.dropped.get(report.replica, 0) + lost
+
+    def _prune_lives(self, now_ns: int) -> None:
+        before = self._lives_floor_ns
+        while self.lives and self._is_to_go(next(iter(self.lives.values())), now_ns):
+            gone = self.lives.pop(next(iter(self.lives)))
+            self._lives_floor_ns = gone.seen_ns + 1
+        if self._lives_floor_ns != before:
+            present = {key.replica for key in self.lives}
+            for replica in self.totals.dropped.keys() - present:
+                del self.totals.dropped[replica]
+
+    def _is_to_go(self, oldest: Life, now_ns: int) -> bool:
+        return oldest.seen_ns < now_ns - self._kept_ns or len(self.lives) > MAX_LIVES
+
+    def _restore_windows(self, contents: Contents, now_ns: int) -> None:
+        self.windows.prune(now_ns)
+        floors = self.windows.floors
+        for cell in sorted(contents.cells, key=lambda cell: cell.start):
+            if cell.start >= floors.get(cell.resolution, cell.start + 1):
+                self.windows.put(cell, contents.cells[cell])

@@ -1,0 +1,102 @@
+"""Tallies as some hundred bytes instead of twelve kilobytes, and the sum of many of them in one go.
+
+A packed tally is what windows hold in memory and what the store writes. Its three histograms lie in one
+pair of arrays of the buckets that are not empty, so thousands of them add up in one vectorised step. A
+checksum in front tells damaged bytes from good ones.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from headrace.histogram import BUCKET_COUNT, Histogram
+from headrace_monitor.domain.telemetry import Tally, add_counts
+
+_CHECKSUM = struct.Struct("<I")
+_BUCKETS = struct.Struct("<H")
+_START = _CHECKSUM.size + _BUCKETS.size
+_INDEX_BYTES = 2
+_COUNT_BYTES = 8
+
+
+def pack(tally: Tally) -> bytes:
+    """`tally` as bytes."""
+    counts = np.concatenate([histogram.counts for histogram in _histograms(tally)])
+    buckets = np.flatnonzero(counts)
+    body = b"".join(
+        (
+            _BUCKETS.pack(len(buckets)),
+            buckets.astype("<u2").tobytes(),
+            counts[buckets].astype("<i8").tobytes(),
+            _numbers_to_json(tally),
+        )
+    )
+    return _CHECKSUM.pack(zlib.crc32(body)) + body
+
+
+def unpack(packed: bytes) -> Tally:
+    """The tally that was packed."""
+    return unpack_sum((packed,))
+
+
+def unpack_sum(cells: Iterable[bytes]) -> Tally:
+    """The sum of all packed tallies."""
+    tally = Tally()
+    indexes: list[bytes] = []
+    counts: list[bytes] = []
+    for packed in cells:
+        (length,) = _BUCKETS.unpack_from(packed, _CHECKSUM.size)
+        middle = _START + length * _INDEX_BYTES
+        end = middle + length * _COUNT_BYTES
+        indexes.append(packed[_START:middle])
+        counts.append(packed[middle:end])
+        _add_numbers(tally, json.loads(packed[end:]))
+    _add_buckets(tally, b"".join(indexes), b"".join(counts))
+    return tally
+
+
+def is_intact(packed: bytes) -> bool:
+    """Whether these are the bytes that `pack` gave."""
+    if len(packed) < _START:
+        return False
+    return bool(_CHECKSUM.unpack_from(packed)[0] == zlib.crc32(packed[_CHECKSUM.size :]))
+
+
+def _numbers_to_json(tally: Tally) -> bytes:
+    # JSON because a sum of nanoseconds over years outgrows 64 bits
+    numbers = [
+        [tally.success_count, tally.row_count, tally.execution_count],
+        [tally.total.sum_ns, tally.queue.sum_ns, tally.compute.sum_ns],
+        [tally.error_counts, tally.route_counts, tally.batch_counts],
+    ]
+    return json.dumps(numbers, separators=(",", ":")).encode()
+
+
+def _add_numbers(tally: Tally, numbers: list[Any]) -> None:
+    (success, rows, executions), (total, queue, compute), (by_reason, by_route, by_rows) = numbers
+    tally.success_count += success
+    tally.row_count += rows
+    tally.execution_count += executions
+    tally.total.sum_ns += total
+    tally.queue.sum_ns += queue
+    tally.compute.sum_ns += compute
+    add_counts(tally.error_counts, by_reason)
+    add_counts(tally.route_counts, by_route)
+    add_counts(tally.batch_counts, {int(rows): count for rows, count in by_rows.items()})
+
+
+def _add_buckets(tally: Tally, indexes: bytes, counts: bytes) -> None:
+    dense = np.zeros(3 * BUCKET_COUNT, dtype=np.int64)
+    np.add.at(dense, np.frombuffer(indexes, dtype="<u2"), np.frombuffer(counts, dtype="<i8"))
+    for histogram, part in zip(_histograms(tally), dense.reshape(3, BUCKET_COUNT), strict=True):
+        histogram.counts += part
+
+
+def _histograms(tally: Tally) -> tuple[Histogram, Histogram, Histogram]:
+    return tally.total, tally.queue, tally.compute

@@ -1,0 +1,146 @@
+"""Questions about a stretch of time, and their answers from the ledger."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from headrace import errors
+from headrace_monitor.domain import packing, spans
+from headrace_monitor.domain.intake import Clock
+from headrace_monitor.domain.ledger import Ledger
+from headrace_monitor.domain.lives import Life
+from headrace_monitor.domain.spans import Span
+from headrace_monitor.domain.telemetry import NANOSECONDS, Series, Tally
+
+DEFAULT_WINDOW_NS = 60 * NANOSECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which statistics: '' is every model, 0 every version; `end_ns` 0, or one to come, is the present."""
+
+    model: str = ""
+    version: int = 0
+    window_ns: int = DEFAULT_WINDOW_NS
+    end_ns: int = 0
+    by_replica: bool = False
+
+    def matches(self, series: Series) -> bool:
+        """Whether the query asks for this series."""
+        return self.model in ("", series.model) and self.version in (0, series.version)
+
+    def group(self, series: Series) -> Series:
+        """Whose numbers this series' are added to."""
+        return series if self.by_replica else series._replace(replica="")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionStatistics:
+    """What one version did in a span; `series.replica` is '' for all replicas together."""
+
+    series: Series
+    tally: Tally
+    requests_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStatistics:
+    """A replica's present life: when its newest report ended, and how many it had to drop."""
+
+    replica: str
+    last_report_ns: int
+    dropped_reports: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What happened in a span."""
+
+    span: Span
+    versions: tuple[VersionStatistics, ...]
+    replicas: tuple[ReplicaStatistics, ...]
+
+
+class Observer:
+    """Answers questions from a ledger."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    def statistics(self, query: Query) -> Statistics:
+        """What happened in the query's window. Raises InvalidArgument (INVALID_QUERY)."""
+        now_ns, start_ns, end_ns = self._times(query)
+        kept = self._ledger.windows.resolutions
+        resolution = spans.for_window(kept, start_ns, end_ns, now_ns)
+        span = spans.span_of(resolution, start_ns, end_ns, now_ns)
+        return self._answer(query, [span])[0]
+
+    def series(self, query: Query, step_ns: int = 0) -> list[Statistics]:
+        """How it went in steps, oldest first. Raises InvalidArgument (INVALID_QUERY)."""
+        now_ns, start_ns, end_ns = self._times(query)
+        if step_ns > query.window_ns:
+            raise _invalid("step", "must be at most as long as the window")
+        kept = self._ledger.windows.resolutions
+        return self._answer(query, spans.steps_of(kept, start_ns, end_ns, step_ns, now_ns))
+
+    def _times(self, query: Query) -> tuple[int, int, int]:
+        now_ns = self._clock()
+        kept_seconds = self._ledger.windows.resolutions[-1].kept_seconds
+        if query.window_ns > kept_seconds * NANOSECONDS:
+            raise _invalid("window", f"must be at most {kept_seconds} s: more is not kept")
+        end_ns = min(query.end_ns or now_ns, now_ns)
+        return now_ns, end_ns - query.window_ns, end_ns
+
+    def _answer(self, query: Query, steps: list[Span]) -> list[Statistics]:
+        """The answers for spans of one resolution that follow one another, all but the last as long."""
+        length = max(steps[0].last - steps[0].first + steps[0].resolution, 1)
+        cells: dict[int, dict[Series, list[bytes]]] = defaultdict(lambda: defaultdict(list))
+        first, last = steps[0].first, steps[-1].last
+        for start, series, packed in self._ledger.windows.between(steps[0].resolution, first, last):
+            if query.matches(series):
+                cells[(start - first) // length][query.group(series)].append(packed)
+        lives = _by_replica(self._ledger)
+        return [
+            Statistics(span, _versions(cells[index], span.seconds), _replicas(lives, span))
+            for index, span in enumerate(steps)
+        ]
+
+
+def _versions(cells: dict[Series, list[bytes]], seconds: float) -> tuple[VersionStatistics, ...]:
+    tallies = [(series, packing.unpack_sum(cells[series])) for series in sorted(cells)]
+    return tuple(
+        VersionStatistics(series, tally, tally.request_count / seconds) for series, tally in tallies
+    )
+
+
+def _by_replica(ledger: Ledger) -> dict[str, list[Life]]:
+    lives: dict[str, list[Life]] = defaultdict(list)
+    for key, life in ledger.lives.items():
+        lives[key.replica].append(life)
+    return lives
+
+
+def _replicas(lives: dict[str, list[Life]], span: Span) -> tuple[ReplicaStatistics, ...]:
+    present = {
+        replica: max(of_replica, key=lambda life: life.last_end_ns)
+        for replica, of_replica in lives.items()
+        if any(_reported_in(life, span) for life in of_replica)
+    }
+    return tuple(
+        ReplicaStatistics(replica, present[replica].last_end_ns, present[replica].dropped_reports)
+        for replica in sorted(present)
+    )
+
+
+def _reported_in(life: Life, span: Span) -> bool:
+    return life.first_end_ns <= span.end_ns and life.last_end_ns > span.start_ns
+
+
+def _invalid(field: str, description: str) -> errors.InvalidArgument:
+    return errors.InvalidArgument(
+        "INVALID_QUERY",
+        f"{field} {description}",
+        violations=(errors.FieldViolation(field, description),),
+    )

@@ -1,0 +1,86 @@
+"""The nouns of telemetry: what a version did, and a replica's report of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+from headrace.histogram import Histogram
+
+NANOSECONDS = 1_000_000_000
+
+Key = TypeVar("Key", str, int)
+
+
+class Series(NamedTuple):
+    """Whose numbers: one version of a model on one replica."""
+
+    model: str
+    version: int
+    replica: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of what was done; two of them add up to what both did."""
+
+    success_count: int = 0
+    row_count: int = 0
+    execution_count: int = 0
+    error_counts: dict[str, int] = field(default_factory=dict)
+    route_counts: dict[str, int] = field(default_factory=dict)
+    batch_counts: dict[int, int] = field(default_factory=dict)
+    total: Histogram = field(default_factory=Histogram)
+    queue: Histogram = field(default_factory=Histogram)
+    compute: Histogram = field(default_factory=Histogram)
+
+    @property
+    def error_count(self) -> int:
+        """Requests answered with an error, whatever its reason."""
+        return sum(self.error_counts.values())
+
+    @property
+    def request_count(self) -> int:
+        """Requests answered, well or not."""
+        return self.success_count + self.error_count
+
+    def add(self, other: Tally) -> None:
+        """Add what `other` counted."""
+        self.success_count += other.success_count
+        self.row_count += other.row_count
+        self.execution_count += other.execution_count
+        add_counts(self.error_counts, other.error_counts)
+        add_counts(self.route_counts, other.route_counts)
+        add_counts(self.batch_counts, other.batch_counts)
+        self.total.merge(other.total)
+        self.queue.merge(other.queue)
+        self.compute.merge(other.compute)
+
+
+def add_counts(counts: dict[Key, int], more: Mapping[Key, int]) -> None:
+    """Add `more` to `counts`, key by key."""
+    for key, count in more.items():
+        counts[key] = counts.get(key, 0) + count
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTelemetry:
+    """What one version did in a report's interval; version 0 is for requests that reached none."""
+
+    model: str
+    version: int
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one replica did in one interval of its life `boot_id`; times are nanoseconds since the epoch."""
+
+    replica: str
+    boot_id: str
+    sequence: int
+    start_ns: int
+    end_ns: int
+    versions: tuple[VersionTelemetry, ...] = ()
+    dropped_reports: int = 0

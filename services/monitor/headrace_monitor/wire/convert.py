@@ -1,0 +1,144 @@
+"""Questions from their messages, and answers into theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from headrace import errors
+from headrace.errors import FieldViolation
+from headrace.histogram import Histogram
+from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
+from headrace_monitor.domain.queries import (
+    DEFAULT_WINDOW_NS,
+    Query,
+    ReplicaStatistics,
+    Statistics,
+    VersionStatistics,
+)
+from headrace_monitor.domain.telemetry import NANOSECONDS
+from headrace_monitor.wire.times import duration, nanoseconds, timestamp
+
+DEFAULT_INTERVAL_SECONDS = 1.0
+MIN_INTERVAL_SECONDS = 0.1
+MAX_INTERVAL_SECONDS = 3600.0
+_MAX_INT64 = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A question to answer again and again."""
+
+    query: Query
+    interval_seconds: float
+
+
+def query_from_proto(proto: monitor_service_pb2.QueryStatisticsRequest) -> Query:
+    """The question. Raises InvalidArgument (INVALID_QUERY)."""
+    window_ns = nanoseconds(proto.window) if proto.HasField("window") else DEFAULT_WINDOW_NS
+    end_ns = nanoseconds(proto.end_time) if proto.HasField("end_time") else 0
+    _check(
+        (proto.version >= 0, "version", "must not be negative"),
+        (window_ns > 0, "window", "must be longer than 0"),
+        (end_ns >= 0, "end_time", "must be after 1970"),
+    )
+    return Query(proto.model, proto.version, window_ns, end_ns, proto.by_replica)
+
+
+def watch_from_proto(proto: monitor_service_pb2.WatchStatisticsRequest) -> Watch:
+    """The question and how often to answer it. Raises InvalidArgument (INVALID_QUERY)."""
+    interval = DEFAULT_INTERVAL_SECONDS
+    if proto.HasField("interval"):
+        interval = nanoseconds(proto.interval) / NANOSECONDS
+    _check(
+        (not proto.query.HasField("end_time"), "query.end_time", "must be unset in a watch"),
+        (
+            MIN_INTERVAL_SECONDS <= interval <= MAX_INTERVAL_SECONDS,
+            "interval",
+            f"must be from {MIN_INTERVAL_SECONDS} s to {MAX_INTERVAL_SECONDS} s",
+        ),
+    )
+    return Watch(query_from_proto(proto.query), interval)
+
+
+def series_from_proto(proto: monitor_service_pb2.QuerySeriesRequest) -> tuple[Query, int]:
+    """The question and the length of a step (0: the default). Raises InvalidArgument (INVALID_QUERY)."""
+    step_ns = nanoseconds(proto.step) if proto.HasField("step") else 0
+    _check(
+        (not proto.query.by_replica, "query.by_replica", "must be unset in a series"),
+        (
+            step_ns >= NANOSECONDS or not proto.HasField("step"),
+            "step",
+            "must be at least 1 s",
+        ),
+    )
+    return query_from_proto(proto.query), step_ns
+
+
+def statistics_to_proto(statistics: Statistics) -> monitor_service_pb2.QueryStatisticsResponse:
+    """The answer as a message."""
+    return monitor_service_pb2.QueryStatisticsResponse(
+        start_time=timestamp(statistics.span.start_ns),
+        end_time=timestamp(statistics.span.end_ns),
+        statistics=map(_version_to_proto, statistics.versions),
+        replicas=map(_replica_to_proto, statistics.replicas),
+    )
+
+
+def series_to_proto(
+    steps: Iterable[Statistics],
+) -> monitor_service_pb2.QuerySeriesResponse:
+    """The answers for all steps as one message."""
+    return monitor_service_pb2.QuerySeriesResponse(steps=map(statistics_to_proto, steps))
+
+
+def _version_to_proto(statistics: VersionStatistics) -> monitor_service_pb2.VersionStatistics:
+    tally = statistics.tally
+    return monitor_service_pb2.VersionStatistics(
+        model=statistics.series.model,
+        version=statistics.series.version,
+        replica=statistics.series.replica,
+        success_count=tally.success_count,
+        error_count=tally.error_count,
+        error_counts=tally.error_counts,
+        route_counts=tally.route_counts,
+        row_count=tally.row_count,
+        execution_count=tally.execution_count,
+        batch_counts=tally.batch_counts,
+        requests_per_second=statistics.requests_per_second,
+        total=latency_to_proto(tally.total),
+        queue=latency_to_proto(tally.queue),
+        compute=latency_to_proto(tally.compute),
+    )
+
+
+def latency_to_proto(histogram: Histogram) -> monitor_service_pb2.Latency:
+    """What a histogram tells, and the histogram."""
+    count = histogram.count
+    return monitor_service_pb2.Latency(
+        count=count,
+        mean=duration(histogram.sum_ns / max(count, 1)),
+        p50=duration(histogram.quantile_ns(0.5)),
+        p90=duration(histogram.quantile_ns(0.9)),
+        p95=duration(histogram.quantile_ns(0.95)),
+        p99=duration(histogram.quantile_ns(0.99)),
+        p999=duration(histogram.quantile_ns(0.999)),
+        histogram=telemetry_pb2.Histogram(
+            counts=histogram.sparse(), sum_ns=min(histogram.sum_ns, _MAX_INT64)
+        ),
+    )
+
+
+def _replica_to_proto(statistics: ReplicaStatistics) -> monitor_service_pb2.ReplicaStatistics:
+    return monitor_service_pb2.ReplicaStatistics(
+        replica=statistics.replica,
+        last_report_time=timestamp(statistics.last_report_ns),
+        dropped_reports=statistics.dropped_reports,
+    )
+
+
+def _check(*rules: tuple[bool, str, str]) -> None:
+    violations = tuple(FieldViolation(field, text) for holds, field, text in rules if not holds)
+    if violations:
+        message = "; ".join(f"{wrong.field} {wrong.description}" for wrong in violations)
+        raise errors.InvalidArgument("INVALID_QUERY", message, violations=violations)

@@ -1,0 +1,104 @@
+"""The dashboard: one page, and the JSON that it fetches."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Awaitable, Callable
+from importlib import resources
+from typing import Any
+
+from aiohttp import web
+
+from headrace import errors, status
+from headrace_monitor.domain.queries import Observer, Query, Statistics, VersionStatistics
+from headrace_monitor.domain.telemetry import NANOSECONDS
+
+PAGE = "dashboard.html"
+SECURITY_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+)
+"""The page is one file, fetches from here, and can do nothing else."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def application(observer: Observer, namespace: str) -> web.Application:
+    """GET / (the page), /api/statistics?window=SECONDS and /api/series?window=SECONDS&step=SECONDS."""
+    template = resources.files(__package__).joinpath(PAGE).read_text(encoding="utf-8")
+    page = template.replace("{{namespace}}", html.escape(namespace))
+
+    async def index(_: web.Request) -> web.Response:
+        headers = {"Content-Security-Policy": SECURITY_POLICY}
+        return web.Response(text=page, content_type="text/html", headers=headers)
+
+    async def statistics(request: web.Request) -> web.Response:
+        query = Query(window_ns=_seconds(request, "window", 60))
+        return web.json_response(statistics_to_json(observer.statistics(query)))
+
+    async def series(request: web.Request) -> web.Response:
+        query = Query(window_ns=_seconds(request, "window", 300))
+        steps = observer.series(query, _seconds(request, "step", 5))
+        return web.json_response([statistics_to_json(step) for step in steps])
+
+    app = web.Application(middlewares=[_refusals])
+    app.router.add_get("/", index)
+    app.router.add_get("/api/statistics", statistics)
+    app.router.add_get("/api/series", series)
+    return app
+
+
+def statistics_to_json(statistics: Statistics) -> dict[str, Any]:
+    """The answer as the page reads it: seconds since the epoch, milliseconds for latencies."""
+    return {
+        "start": statistics.span.start_ns / NANOSECONDS,
+        "end": statistics.span.end_ns / NANOSECONDS,
+        "versions": [_version_to_json(version) for version in statistics.versions],
+        "replicas": [
+            {
+                "replica": replica.replica,
+                "last_report": replica.last_report_ns / NANOSECONDS,
+                "dropped_reports": replica.dropped_reports,
+            }
+            for replica in statistics.replicas
+        ],
+    }
+
+
+def _version_to_json(version: VersionStatistics) -> dict[str, Any]:
+    tally = version.tally
+    batched_rows = sum(rows * count for rows, count in tally.batch_counts.items())
+    return {
+        "model": version.series.model,
+        "version": version.series.version,
+        "requests_per_second": version.requests_per_second,
+        "success_count": tally.success_count,
+        "error_counts": tally.error_counts,
+        "mean_batch_rows": batched_rows / max(sum(tally.batch_counts.values()), 1),
+        "p50_ms": tally.total.quantile_ns(0.5) / 1e6,
+        "p99_ms": tally.total.quantile_ns(0.99) / 1e6,
+        "queue_p99_ms": tally.queue.quantile_ns(0.99) / 1e6,
+    }
+
+
+def _seconds(request: web.Request, name: str, default: int) -> int:
+    try:
+        seconds = float(request.query.get(name, default))
+    except ValueError:
+        seconds = math.nan
+    if not 1 <= seconds <= 10 * 366 * 86400:  # NaN is in no range
+        description = "must be a number of seconds, 1 or more"
+        violation = errors.FieldViolation(name, description)
+        raise errors.InvalidArgument(
+            "INVALID_QUERY", f"{name} {description}", violations=(violation,)
+        )
+    return int(seconds * NANOSECONDS)
+
+
+@web.middleware
+async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except errors.HeadraceError as error:
+        body = {"error": error.message, "reason": error.reason}
+        return web.json_response(body, status=status.http_status(error))

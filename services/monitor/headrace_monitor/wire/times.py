@@ -1,0 +1,24 @@
+"""Points and lengths of time, between messages and nanoseconds."""
+
+from __future__ import annotations
+
+from google.protobuf import duration_pb2, timestamp_pb2
+
+from headrace_monitor.domain.telemetry import NANOSECONDS
+
+
+def nanoseconds(proto: timestamp_pb2.Timestamp | duration_pb2.Duration) -> int:
+    """A time as nanoseconds, whatever a caller put in; the message's own method raises on odd ones."""
+    return proto.seconds * NANOSECONDS + proto.nanos
+
+
+def timestamp(time_ns: int) -> timestamp_pb2.Timestamp:
+    """A point in time, not before 1970."""
+    seconds, nanos = divmod(max(time_ns, 0), NANOSECONDS)
+    return timestamp_pb2.Timestamp(seconds=seconds, nanos=nanos)
+
+
+def duration(length_ns: float) -> duration_pb2.Duration:
+    """A length of time, not negative."""
+    seconds, nanos = divmod(max(int(length_ns), 0), NANOSECONDS)
+    return duration_pb2.Duration(seconds=seconds, nanos=nanos)
