@@ -33,7 +33,7 @@ e2e: setup ## Run only the tests that start the suite as real processes
 	@$(BIN)/python -m pytest tests/e2e
 
 bench: setup ## Measure the data plane, as ratios in one run
-	@$(BIN)/python benchmarks/first.py
+	@$(BIN)/python -m benchmarks.first
 
 demo: setup ## Push, serve, call, watch and replace a real model
 	@$(BIN)/python examples/demo.py

@@ -1,0 +1,67 @@
+"""Load from h2load: a closed loop of gRPC calls with one body, timed call by call."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+PATH = "/inference.GRPCInferenceService/ModelInfer"
+STREAMS_PER_CONNECTION = 16
+TIMEOUT_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one run gave: rate in requests a second, latencies in milliseconds."""
+
+    requests: int
+    rate: float
+    p50_ms: float
+    p99_ms: float
+
+
+def require_h2load() -> None:
+    """End with what to install if the load generator is missing."""
+    if shutil.which("h2load") is None:
+        sys.exit(
+            "h2load is missing: `apt-get install nghttp2-client` (Debian), `brew install nghttp2`"
+        )
+
+
+def grpc_frame(message: bytes) -> bytes:
+    """A message as one gRPC data frame's body."""
+    return b"\0" + struct.pack(">I", len(message)) + message
+
+
+def run(address: str, body: bytes, in_flight: int, requests: int) -> Load:
+    """Send `requests` calls, `in_flight` at a time. Raises RuntimeError where any got no HTTP 200."""
+    connections = -(-in_flight // STREAMS_PER_CONNECTION)
+    with tempfile.TemporaryDirectory() as folder:
+        data, log = Path(folder) / "body", Path(folder) / "log"
+        data.write_bytes(body)
+        command = [
+            *("h2load", f"--requests={requests}", f"--clients={connections}"),
+            *(f"--max-concurrent-streams={in_flight // connections}", f"--data={data}"),
+            *("--header=content-type: application/grpc", "--header=te: trailers"),
+            *(f"--log-file={log}", f"http://{address}{PATH}"),
+        ]
+        output = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=TIMEOUT_SECONDS
+        ).stdout
+        return _read(output, np.loadtxt(log, dtype=np.int64, usecols=(0, 1, 2)), requests)
+
+
+def _read(output: str, log: np.ndarray, requests: int) -> Load:  # type: ignore[type-arg]  # int64 [n, 3]
+    if (log[:, 1] != 200).any() or len(log) != requests:
+        raise RuntimeError(f"not every request was answered:\n{output}")
+    finished = next(line for line in output.splitlines() if line.startswith("finished in"))
+    rate = float(finished.split(",")[1].split()[0])
+    p50, p99 = np.percentile(log[:, 2], [50, 99]) / 1000
+    return Load(requests, rate, float(p50), float(p99))
