@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -112,7 +113,7 @@ def answer_of(server: Server) -> bytes:
     import grpc
 
     with grpc.insecure_channel(server.address) as channel:
-        call = channel.unary_unary(load.PATH)
+        call: Any = channel.unary_unary(load.PATH)
         return bytes(call(request()))
 
 
@@ -179,7 +180,7 @@ def report(servers: list[Server], bare: list[float]) -> dict[str, float]:
             p50 = statistics.median(result.p50_ms for result in server.loads[in_flight])
             p99 = statistics.median(result.p99_ms for result in server.loads[in_flight])
             print(f"{server.name:22}{in_flight:>10}{rate:>12,.0f}{p50:>9.3f}{p99:>9.3f}")
-    print(f"{BARE:22}{'–':>10}{statistics.median(bare):>12,.0f}")
+    print(f"{BARE:22}{'-':>10}{statistics.median(bare):>12,.0f}")
     by_name = {server.name: server for server in servers}
     ratios = {
         f"{NATIVE} / {other}, {in_flight} in flight": ratio(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 PATH = "/inference.GRPCInferenceService/ModelInfer"
 STREAMS_PER_CONNECTION = 16
@@ -58,7 +59,7 @@ def run(address: str, body: bytes, in_flight: int, requests: int) -> Load:
         return _read(output, np.loadtxt(log, dtype=np.int64, usecols=(0, 1, 2)), requests)
 
 
-def _read(output: str, log: np.ndarray, requests: int) -> Load:  # type: ignore[type-arg]  # int64 [n, 3]
+def _read(output: str, log: npt.NDArray[np.int64], requests: int) -> Load:
     if (log[:, 1] != 200).any() or len(log) != requests:
         raise RuntimeError(f"not every request was answered:\n{output}")
     finished = next(line for line in output.splitlines() if line.startswith("finished in"))

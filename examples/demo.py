@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +79,7 @@ class Traffic:
         self.answers: Counter[str] = Counter()
         self.failures: list[headrace.HeadraceError] = []
 
-    def __enter__(self) -> Traffic:
+    def __enter__(self) -> Self:
         self._threads = [threading.Thread(target=self._call) for _ in range(CALLERS)]
         for thread in self._threads:
             thread.start()
@@ -121,7 +121,7 @@ def classify(client: headrace.Client, images: Images, labels: Labels) -> float:
 def show_progress(report: headrace.Progress) -> None:
     """One line a phase of a push."""
     if report.done_bytes == report.total_bytes:
-        print(f"   {report.phase.name.lower()}: {report.done_bytes} bytes", flush=True)
+        print(f"   {report.phase}: {report.done_bytes} bytes", flush=True)
 
 
 def push(client: headrace.Client, path: Path) -> int:
