@@ -21,9 +21,17 @@ _SHUTDOWN_SECONDS = 5.0
 async def open_http_server(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve `app` on `host:port` while inside; gives the port it got (0 asks for a free one).
 
-    Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
+    A handler is cancelled when its client goes away, and bodies reach it as they were sent: whoever
+    takes compressed ones bounds what they become. Raises FailedPrecondition (ADDRESS_IN_USE) where the
+    address cannot be bound.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
+        handler_cancellation=True,
+        auto_decompress=False,
+    )
     await runner.setup()
     try:
         await _start(runner, host, port)

@@ -1,0 +1,87 @@
+"""The body of a REST request, bounded before and after decompression."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
+
+from headrace.errors import Cancelled, InvalidArgument, Unimplemented
+
+SETTING = "max_http_body_bytes"
+"""The setting that bounds a body; errors name it."""
+
+_WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+"""HTTP's deflate is zlib's format (RFC 9110), header and checksum included."""
+
+
+async def read_body(request: web.Request, max_bytes: int) -> bytes:
+    """All of the body, decompressed.
+
+    Raises InvalidArgument for a body over `max_bytes` (in transit or decompressed) or a broken one, and
+    Unimplemented for an encoding other than gzip and deflate.
+    """
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        return await _read(request, max_bytes)
+    if encoding not in _WINDOW_BITS:
+        raise Unimplemented(
+            "ENCODING_UNSUPPORTED",
+            f"Content-Encoding '{encoding}' is not offered; send gzip, deflate or no encoding",
+        )
+    packed = await _read(request, max_bytes)
+    return await asyncio.to_thread(inflate, packed, encoding, max_bytes)
+
+
+async def _read(request: web.Request, max_bytes: int) -> bytes:
+    if (request.content_length or 0) > max_bytes:
+        raise _too_large(max_bytes)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in request.content.iter_any():
+            parts.append(part)
+            size += len(part)
+            if size > max_bytes:
+                raise _too_large(max_bytes)
+    except (web.RequestPayloadError, BadHttpMessage) as error:
+        raise InvalidArgument("MALFORMED_BODY", f"the request's body is broken: {error}") from None
+    except ConnectionError:
+        raise Cancelled("CANCELLED", "the caller went away while it sent the request") from None
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def inflate(packed: bytes, encoding: str, max_bytes: int) -> bytes:
+    """The bytes that were packed by `encoding`; never makes more than `max_bytes` and one of them.
+
+    Raises InvalidArgument (BODY_TOO_LARGE, MALFORMED_ENCODING).
+    """
+    inflater = zlib.decompressobj(_WINDOW_BITS[encoding])
+    try:
+        body = inflater.decompress(packed, max_bytes + 1)
+    except zlib.error as error:
+        raise _broken(encoding, str(error)) from None
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    if not inflater.eof:
+        raise _broken(encoding, "it ends before its end marker")
+    if inflater.unused_data:
+        raise _broken(encoding, f"{len(inflater.unused_data)} bytes follow its end marker")
+    return body
+
+
+def _too_large(max_bytes: int) -> InvalidArgument:
+    return InvalidArgument(
+        "BODY_TOO_LARGE",
+        f"the request's body is larger than {max_bytes} bytes (also after decompression); split the "
+        f"request, send it over gRPC, or raise the setting {SETTING}",
+        facts={"limit": str(max_bytes), "setting": SETTING},
+    )
+
+
+def _broken(encoding: str, what: str) -> InvalidArgument:
+    return InvalidArgument(
+        "MALFORMED_ENCODING", f"the request's body is not the {encoding} that it says it is: {what}"
+    )

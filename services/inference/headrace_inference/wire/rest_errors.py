@@ -1,0 +1,89 @@
+"""Around every REST request: whose it is, what its records carry, and what an error's answer is.
+
+An error's body is `{"error": text, "reason": constant}`, with `facts`, `violations` and
+`retry_after_seconds` where the error has them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from headrace import errors, identity, logs, status
+
+logger = logging.getLogger(__name__)
+
+
+def json_response(
+    document: object, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """A JSON answer."""
+    body = msgspec.json.encode(document)
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Bind the request's ids and caller, and turn what is raised into a JSON answer."""
+    metadata = [(key.lower(), value) for key, value in request.headers.items()]
+    caller = identity.identify(metadata, request.remote or "")
+    with logs.bound(logs.request_context(metadata)), identity.calling(caller):
+        try:
+            return await handler(request)
+        except errors.HeadraceError as error:
+            return error_response(error)
+        except web.HTTPException as error:
+            return _http_error_response(error)
+        except Exception:
+            logger.exception("a bug ended a request", extra={"path": request.path})
+            return error_response(_bug())
+
+
+def error_response(
+    error: errors.HeadraceError, extra: Mapping[str, object] | None = None
+) -> web.Response:
+    """The answer that says what an error says, with `extra` members in its body."""
+    headers = {}
+    if error.retry_after_seconds is not None:  # HTTP counts whole seconds
+        headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
+    body = _error_body(error) | dict(extra or {})
+    return json_response(body, status=status.http_status(error), headers=headers)
+
+
+def _error_body(error: errors.HeadraceError) -> dict[str, Any]:
+    body: dict[str, Any] = {"error": _printable(error.message), "reason": error.reason}
+    if error.facts:
+        body["facts"] = {key: _printable(value) for key, value in error.facts.items()}
+    if error.violations:
+        body["violations"] = [
+            {"field": wrong.field, "description": wrong.description} for wrong in error.violations
+        ]
+    if error.retry_after_seconds is not None:
+        body["retry_after_seconds"] = error.retry_after_seconds
+    return body
+
+
+def _http_error_response(error: web.HTTPException) -> web.Response:
+    """aiohttp's own refusals: an unknown path, a verb that the path does not take."""
+    headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+    reason = error.reason.upper().replace(" ", "_")
+    return json_response(
+        {"error": error.reason, "reason": reason}, status=error.status, headers=headers
+    )
+
+
+def _printable(text: str) -> str:
+    """A path may bring bytes that are no UTF-8; an answer must not."""
+    return text.encode(errors="replace").decode()
+
+
+def _bug() -> errors.Internal:
+    return errors.Internal(
+        "INTERNAL", "the service failed on its own account; its log has the details"
+    )

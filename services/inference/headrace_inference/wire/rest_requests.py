@@ -1,0 +1,296 @@
+"""An inference request from its REST form: a JSON head, then its binary tensors in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from headrace.datatypes import NUMPY_DTYPES, Datatype, decode_bytes_elements
+from headrace.errors import InvalidArgument, Unimplemented
+from headrace.state.records import TensorSpec, VersionRecord
+from headrace_inference.domain.requests import Contents, TensorHeader
+from headrace_inference.wire.contents import ZERO_COPY_BYTES, bytes_tensor
+from headrace_inference.wire.rest_tensors import tensor_from_json
+
+HEADER_LENGTH = "Inference-Header-Content-Length"
+"""The header that says how many bytes of a body are JSON; what follows is the binary tail."""
+
+MAX_DIMENSIONS = 64
+"""More than numpy has."""
+
+Scalar = bool | int | float | str | None
+Dimension = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Known = TypeVar("Known", bound=msgspec.Struct)
+
+_ABSENT = (b"", b"null")
+_MAX_DIGITS = 18
+_LATER = ("classification", "shared_memory_region")
+
+
+class _Input(msgspec.Struct, frozen=True):
+    name: str
+    datatype: str
+    shape: Annotated[tuple[Dimension, ...], msgspec.Meta(max_length=MAX_DIMENSIONS)]
+    parameters: dict[str, Scalar] | None = None
+    data: msgspec.Raw = msgspec.Raw()
+
+
+class _Output(msgspec.Struct, frozen=True):
+    name: str
+    parameters: dict[str, Scalar] | None = None
+
+
+class _Head(msgspec.Struct, frozen=True):
+    inputs: list[_Input]
+    id: str | None = None
+    outputs: list[_Output] | None = None
+    parameters: dict[str, Scalar] | None = None
+
+
+class _RequestParameters(msgspec.Struct, frozen=True):
+    binary_data_output: bool | None = None
+    priority: Size | None = None
+    timeout: Size | None = None
+    sequence_id: int | str | None = None
+    sequence_start: bool | None = None
+    sequence_end: bool | None = None
+
+
+class _InputParameters(msgspec.Struct, frozen=True):
+    binary_data_size: Size | None = None
+
+
+class _OutputParameters(msgspec.Struct, frozen=True):
+    binary_data: bool | None = None
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+
+
+@dataclass(frozen=True, slots=True)
+class RestRequest:
+    """A request whose form is right; whether it fits a version, and what its values are, is not known yet.
+
+    `binary` says of each output asked for by name whether it is wanted as binary data,
+    `binary_by_default` of all others.
+    """
+
+    id: str
+    headers: tuple[TensorHeader, ...]
+    outputs: tuple[str, ...]
+    data: tuple[msgspec.Raw | memoryview, ...]
+    binary: Mapping[str, bool]
+    binary_by_default: bool
+
+    def contents(self) -> list[Contents]:
+        """The values of each input; call it once the headers passed the checks. Raises InvalidArgument."""
+        return [_contents(*pair) for pair in zip(self.headers, self.data, strict=True)]
+
+    def wants_binary(self, output: str) -> bool:
+        """Whether this output is to be in the binary tail of the answer."""
+        return self.binary.get(output, self.binary_by_default)
+
+
+def parse_request(body: bytes, header_length: int | None) -> RestRequest:
+    """The request in a body whose first `header_length` bytes (None: all) are JSON.
+
+    Raises InvalidArgument for what is not the protocol's form, Unimplemented for what is not offered.
+    """
+    view = memoryview(body)
+    end = len(view) if header_length is None else header_length
+    head = _parse_head(view[:end])
+    parameters = _known(_RequestParameters, head.parameters, "the request")
+    _refuse_reserved(head.parameters or {})
+    outputs = head.outputs or []
+    return RestRequest(
+        id=head.id or "",
+        headers=tuple(TensorHeader(part.name, part.datatype, part.shape) for part in head.inputs),
+        outputs=tuple(output.name for output in outputs),
+        data=_data(head.inputs, view[end:], has_tail=header_length is not None),
+        binary=_binary(outputs),
+        binary_by_default=bool(parameters.binary_data_output),
+    )
+
+
+def header_length(text: str | None, body_bytes: int) -> int | None:
+    """How much of a body is JSON by the header's text; None where there is no header.
+
+    Raises InvalidArgument (HEADER_LENGTH_INVALID) for what is no number of bytes of the body.
+    """
+    if text is None:
+        return None
+    digits = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    if digits and int(text) <= body_bytes:
+        return int(text)
+    raise InvalidArgument(
+        "HEADER_LENGTH_INVALID",
+        f"{HEADER_LENGTH} is '{text}'; a number from 0 to the body's {body_bytes} bytes is expected: "
+        "the length of the JSON in front of the binary data",
+    )
+
+
+def raw_request(record: VersionRecord, body: bytes) -> RestRequest:
+    """A body that is nothing but the one input of a version; all outputs are wanted as binary data.
+
+    The request is one row where the version batches. One dimension may be free and follows from the
+    length; a BYTES input is one element, the body itself. Raises InvalidArgument (RAW_REQUEST_INVALID).
+    """
+    if len(record.signature.inputs) != 1:
+        count = len(record.signature.inputs)
+        raise _raw_invalid(record, f"takes {count} inputs; a body without JSON can carry one")
+    spec = record.signature.inputs[0]
+    shape = (1, *spec.shape[1:]) if record.config.batching.max_batch_size else spec.shape
+    free = shape.count(-1)
+    if free > 1:
+        raise _raw_invalid(record, f"has {free} free dimensions in input '{spec.name}'; one may be")
+    content: bytes = body
+    if spec.datatype is Datatype.BYTES:
+        filled = tuple(1 if size == -1 else size for size in shape)
+        content = len(body).to_bytes(4, "little") + body
+    else:
+        filled = _fill(record, spec, shape, len(body))
+    header = TensorHeader(spec.name, spec.datatype.value, filled)
+    return RestRequest("", (header,), (), (memoryview(content),), {}, binary_by_default=True)
+
+
+def _fill(
+    record: VersionRecord, spec: TensorSpec, shape: tuple[int, ...], body_bytes: int
+) -> tuple[int, ...]:
+    if -1 not in shape:
+        return shape
+    unit = NUMPY_DTYPES[spec.datatype].itemsize
+    for size in shape:
+        unit *= 1 if size == -1 else size
+    if unit == 0 or body_bytes % unit:
+        raise _raw_invalid(record, f"takes multiples of {unit} bytes, got {body_bytes}")
+    return tuple(body_bytes // unit if size == -1 else size for size in shape)
+
+
+def _raw_invalid(record: VersionRecord, what: str) -> InvalidArgument:
+    return InvalidArgument(
+        "RAW_REQUEST_INVALID", f"raw request for model '{record.model}', which {what}"
+    )
+
+
+def decode_json(decoder: msgspec.json.Decoder[Known], body: bytes | memoryview) -> Known:
+    """What a JSON body says. Raises InvalidArgument (MALFORMED_JSON, MALFORMED_REQUEST)."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidArgument(
+            "MALFORMED_REQUEST", f"the request is not as expected: {error}"
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidArgument("MALFORMED_JSON", _malformed(error, bytes(body[:200]))) from None
+    except RecursionError:
+        raise InvalidArgument("MALFORMED_JSON", "the request's JSON is nested too deep") from None
+
+
+def _parse_head(json: memoryview) -> _Head:
+    return decode_json(_HEAD, json)
+
+
+def _malformed(error: Exception, start: bytes) -> str:
+    return (
+        f"failed to parse the request JSON buffer: {error}; it begins with {start!r}. Where binary data "
+        f"follows the JSON, {HEADER_LENGTH} says how long the JSON is; numbers that are not finite are "
+        'the strings "NaN", "Infinity" and "-Infinity"'
+    )
+
+
+def _known(kind: type[Known], parameters: Mapping[str, Scalar] | None, what: str) -> Known:
+    try:
+        return msgspec.convert(parameters or {}, kind)
+    except msgspec.ValidationError as error:
+        raise InvalidArgument(
+            "PARAMETER_INVALID", f"invalid value type for a parameter of {what}: {error}"
+        ) from None
+
+
+def _refuse_reserved(parameters: Mapping[str, Any]) -> None:
+    for key in parameters:
+        if key.startswith("triton_"):
+            raise InvalidArgument(
+                "PARAMETER_RESERVED",
+                f"parameter keys starting with 'triton_' are reserved: '{key}'",
+            )
+
+
+def _refuse_later(parameters: Mapping[str, Any] | None, what: str) -> None:
+    for key in _LATER:
+        if key in (parameters or {}):
+            raise Unimplemented(
+                "PARAMETER_UNSUPPORTED",
+                f"parameter '{key}' of {what} is not offered by this server",
+                facts={"parameter": key},
+            )
+
+
+def _binary(outputs: Sequence[_Output]) -> dict[str, bool]:
+    binary: dict[str, bool] = {}
+    for output in outputs:
+        what = f"output '{output.name}'"
+        _refuse_later(output.parameters, what)
+        wanted = _known(_OutputParameters, output.parameters, what).binary_data
+        if wanted is not None:
+            binary[output.name] = wanted
+    return binary
+
+
+def _data(
+    inputs: Sequence[_Input], tail: memoryview, *, has_tail: bool
+) -> tuple[msgspec.Raw | memoryview, ...]:
+    """Each input's JSON, or its stretch of the tail."""
+    data: list[msgspec.Raw | memoryview] = []
+    position = 0
+    for part in inputs:
+        size = _binary_size(part, has_tail=has_tail)
+        if size is None:
+            data.append(part.data)
+        else:
+            data.append(tail[position : position + size])
+            position += size
+    if position != len(tail):
+        raise InvalidArgument(
+            "BINARY_SIZE_MISMATCH",
+            f"unexpected binary data size: the inputs' binary_data_size add up to {position} bytes, "
+            f"the body has {len(tail)} after its JSON",
+        )
+    return tuple(data)
+
+
+def _binary_size(part: _Input, *, has_tail: bool) -> int | None:
+    """The input's bytes in the tail; None where its values are in the JSON."""
+    what = f"input '{part.name}'"
+    _refuse_later(part.parameters, what)
+    size = _known(_InputParameters, part.parameters, what).binary_data_size
+    has_data = bytes(memoryview(part.data)[:4]) not in _ABSENT
+    if size is None and not has_data:
+        raise InvalidArgument(
+            "CONTENTS_MISSING",
+            f"unable to find data for {what} in request: it needs either 'data' or the parameter "
+            "'binary_data_size'",
+        )
+    if size is not None and has_data:
+        raise InvalidArgument(
+            "CONTENTS_MIXED", f"{what} has both 'data' and the parameter 'binary_data_size'"
+        )
+    if size is not None and not has_tail:
+        raise InvalidArgument(
+            "HEADER_LENGTH_MISSING",
+            f"{what} says that it is binary data; then the header {HEADER_LENGTH} must say how long "
+            "the JSON in front of it is",
+        )
+    return size
+
+
+def _contents(header: TensorHeader, data: msgspec.Raw | memoryview) -> Contents:
+    if isinstance(data, msgspec.Raw):
+        return tensor_from_json(header, data)
+    if header.datatype == Datatype.BYTES:
+        return bytes_tensor(decode_bytes_elements(data), header)
+    return data if len(data) >= ZERO_COPY_BYTES else bytes(data)
