@@ -42,7 +42,7 @@ class Settings:
     metrics_port: int = 8002
     """The port of Prometheus metrics; 0 takes a free one."""
     front: Literal["auto", "native", "grpcio"] = "auto"
-    """What serves ModelInfer: native is the fast front, grpcio runs everywhere; auto takes native if it can."""
+    """What serves ModelInfer: native is fast, grpcio runs everywhere; auto takes native if it can."""
     max_requests_in_flight: int = 65_536
     """Requests that wait or run on the native front at a time; more are refused."""
     max_bytes_in_flight: int = 4 * 2**30

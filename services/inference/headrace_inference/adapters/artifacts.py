@@ -63,7 +63,7 @@ class ArtifactCache:
 
     async def _fetch_blob(self, file: ArtifactFile) -> None:
         target = self._blobs / file.sha256
-        if target.exists():
+        if await asyncio.to_thread(target.exists):
             return
         partial = self._blobs / f"{file.sha256}.partial"
         await self._download(file, partial)
@@ -77,11 +77,8 @@ class ArtifactCache:
         partial.rename(target)
 
     async def _download(self, file: ArtifactFile, partial: Path) -> None:
-        offset = partial.stat().st_size if partial.exists() else 0
-        if offset > file.size_bytes:
-            partial.unlink()
-            offset = 0
-        if offset == file.size_bytes and partial.exists():
+        offset = await asyncio.to_thread(_resume_at, partial, file.size_bytes)
+        if offset == file.size_bytes:
             return
         try:
             call = self._stub.ReadBlob(pb.ReadBlobRequest(sha256=file.sha256, offset=offset))
@@ -134,6 +131,16 @@ def _fetch_error(file: ArtifactFile, error: HeadraceError) -> HeadraceError:
             "ARTIFACT_UNAVAILABLE", f"{file.path} cannot be fetched from the registry: {error.message}"
         )
     return DataLoss(error.reason, f"the registry cannot give {file.path}: {error.message}")
+
+
+def _resume_at(partial: Path, size_bytes: int) -> int:
+    """How many bytes of a download are here already; the file is there from now on."""
+    partial.touch()
+    here = partial.stat().st_size
+    if here <= size_bytes:
+        return here
+    partial.write_bytes(b"")  # more than the whole: it is something else
+    return 0
 
 
 def _is_complete(folder: Path, files: Iterable[ArtifactFile]) -> bool:
