@@ -170,8 +170,8 @@ def without_reason(
     if isinstance(error, errors.Unavailable):
         return errors.Unavailable(
             "SERVICE_UNREACHABLE",
-            f"the {service} cannot be reached at {address} ({error.message}); "
-            "start the suite with `headrace up`, or set the address it has",
+            f"the {service} cannot be reached at {address} ({error.message.rpartition(': ')[2]}); "
+            "`headrace up` starts the suite",
             facts=facts,
         )
     if isinstance(error, errors.DeadlineExceeded):

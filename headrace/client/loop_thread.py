@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -35,7 +35,9 @@ class LoopThread:
             future.cancel()
             raise
 
-    def iterate(self, start: Callable[[], AsyncGenerator[Result, None]]) -> Iterator[Result]:
+    def iterate(
+        self, start: Callable[[], AsyncGenerator[Result, None]]
+    ) -> Generator[Result, None, None]:
         """The items of an asynchronous generator, which is closed when the reader stops."""
         items = start()
         try:

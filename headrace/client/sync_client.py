@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -236,7 +236,7 @@ class Client:
             self._async.wait_until_ready(model, version, timeout_seconds=timeout_seconds)
         )
 
-    def watch(self, start_revision: int = 0, model: str = "") -> Iterator[Change]:
+    def watch(self, start_revision: int = 0, model: str = "") -> Generator[Change, None, None]:
         """Every change after a revision, in order, until the reader stops."""
         return self._thread.iterate(lambda: self._async.watch(start_revision, model))
 
@@ -320,7 +320,7 @@ class Client:
         *,
         by_replica: bool = False,
         interval_seconds: float = 1.0,
-    ) -> Iterator[Statistics]:
+    ) -> Generator[Statistics, None, None]:
         """The same, again and again, until the reader stops."""
         return self._thread.iterate(
             lambda: self._async.watch_statistics(

@@ -1,0 +1,347 @@
+"""The command line as a process, against the real registry and scripted replicas and monitors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headrace import errors
+from headrace.inference import grpc_service_pb2, grpc_service_pb2_grpc
+from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
+from headrace.state.connection import open_redis
+from headrace.state.keys import Keys
+from headrace.state.presence import announce
+from headrace.state.records import LoadState, ReplicaRecord, ReplicaVersion
+from headrace_registry.app import open_registry
+from tests.rpc.client_fixtures import open_services
+from tests.rpc.registry_fixtures import onnx_file, settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A command that has ended."""
+
+    status: int
+    output: str
+    error: str
+
+    @property
+    def document(self) -> Any:
+        """Its only line of output, as JSON."""
+        (line,) = self.output.splitlines()
+        return json.loads(line)
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """Runs commands against the services at these addresses."""
+
+    flags: tuple[str, ...]
+
+    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+        """A command that runs."""
+        command = [sys.executable, "-m", "headrace.cli", *self.flags, *arguments]
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        )
+
+    async def __call__(self, *arguments: str) -> Finished:
+        """A command's end."""
+        process = await self.start(*arguments)
+        output, error = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode is not None
+        return Finished(process.returncode, output.decode(), error.decode())
+
+
+@asynccontextmanager
+async def open_shell(redis_url: str, namespace: str, data: Path) -> AsyncIterator[Shell]:
+    """Commands against a registry of their own."""
+    chosen = settings(redis_url, namespace, data)
+    async with open_registry(chosen, asyncio.Event()) as registry:
+        yield Shell(("--registry", registry.grpc_address))
+
+
+def model_file(folder: Path, bias: float = 1.0) -> str:
+    """The path of a model that adds `bias`."""
+    path = folder / f"add-{bias}.onnx"
+    path.write_bytes(onnx_file(bias))
+    return str(path)
+
+
+async def test_a_model_from_push_to_delete(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """The whole life of a model in commands for people: every line says what became of it."""
+    async with open_shell(redis_url, namespace, tmp_path / "data") as shell:
+        ran = [
+            await shell("push", "add", model_file(tmp_path, 1.0)),
+            await shell("push", "add", model_file(tmp_path, 2.0), "--alias", "next"),
+            await shell("alias", "add", "champion", "next"),
+            await shell("route", "add", "--canary", "next", "--weight", "10"),
+            await shell("route", "add", "--weight", "50"),
+            await shell("route", "add", "--stable", "champion"),
+            await shell("route", "add", "--rollback"),
+            await shell("alias", "add", "champion", "--delete"),
+            await shell("delete", "add", "--force", "--yes"),
+        ]
+        left = await shell("models", "--json")
+
+    size = len(onnx_file(1.0))
+    assert [
+        f"pushed version 1 of add ({size} B)\n",
+        f"pushed version 2 of add ({size} B)\n",
+        "add@champion is version 2\n",
+        "add: stable 1, canary 2 with 10 %\n",
+        "add: stable 1, canary 2 with 50 %\n",
+        "add: stable 2, previous 1\n",
+        "add: stable 1, previous 2\n",
+        "deleted add@champion\n",
+        "deleted model add\n",
+    ] == [finished.output for finished in ran]
+    assert {(0, "")} == {(finished.status, finished.error) for finished in ran}
+    assert left.document == {"models": []}
+
+
+async def test_every_command_speaks_json(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """With --json, before or after the command, one document comes out."""
+    async with open_shell(redis_url, namespace, tmp_path / "data") as shell:
+        pushed = await shell("--json", "push", "add", model_file(tmp_path))
+        moved = await shell("alias", "add", "champion", "1", "--json")
+        aliases = await shell("alias", "add", "--json")
+        models = await shell("models", "--json")
+        versions = await shell("versions", "add", "--json")
+        route = await shell("route", "add", "--json")
+        status = await shell("status", "add", "--json")
+
+    (version,) = versions.document["versions"]
+    (model,) = status.document["models"]
+    assert version == pushed.document
+    assert ("add", 1) == (version["model"], version["number"])
+    assert version["signature"]["inputs"][0]["datatype"] == "FP32"
+    assert moved.document == aliases.document["aliases"][0]
+    assert models.document["models"] == [model["model"]]
+    assert route.document == model["route"]
+    assert ("add", 1, None) == tuple(model["route"][key] for key in ("model", "stable", "canary"))
+    assert status.document["replicas"] == []
+
+
+async def test_status_shows_why_a_version_is_not_served(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Models with routes, versions with states and reasons, replicas with addresses."""
+    version = ReplicaVersion("add", 1, LoadState.UNAVAILABLE, "no such operator: Zzz")
+    replica = ReplicaRecord("r1", "h:1", "h:2", "h:3", 7, 0.0, 1, versions=(version,))
+    async with open_shell(redis_url, namespace, tmp_path / "data") as shell:
+        await shell("push", "add", model_file(tmp_path))
+        async with open_redis(redis_url) as redis:
+            await announce(redis, Keys(namespace), replica)
+        shown = await shell("status")
+
+    words = [line.split() for line in shown.output.splitlines()]
+    assert ["add", "1", "1", "-", "-", "-"] in words
+    assert ["add", "1", "r1", "UNAVAILABLE", "-", "-", *["no", "such", "operator:", "Zzz"]] in words
+    assert ["r1", "h:1", "h:2", "1"] in words
+    assert "\x1b" not in shown.output
+
+
+async def test_push_with_wait_fails_where_a_replica_gives_up(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """The version is pushed and printed; that it is not served is the error."""
+    version = ReplicaVersion("add", 1, LoadState.UNAVAILABLE, "out of memory")
+    replica = ReplicaRecord("r1", "h:1", "h:2", "h:3", 7, 0.0, 99, versions=(version,))
+    async with (
+        open_shell(redis_url, namespace, tmp_path / "data") as shell,
+        open_redis(redis_url) as redis,
+    ):
+        await announce(redis, Keys(namespace), replica)
+        ran = await shell("push", "add", model_file(tmp_path), "--wait", "--json")
+
+    error = json.loads(ran.error)["error"]
+    assert ran.status == 1
+    assert ran.document["number"] == 1
+    assert error["reason"] == "VERSION_UNAVAILABLE"
+    assert "r1: out of memory" in error["message"]
+
+
+async def test_push_with_wait_runs_out_of_time_where_nobody_serves(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Without a replica the wait ends with its own exit status."""
+    async with open_shell(redis_url, namespace, tmp_path / "data") as shell:
+        ran = await shell("push", "add", model_file(tmp_path), "--wait", "--timeout", "3")
+
+    assert ran.status == 4
+    assert "no replica is there" in ran.error
+
+
+async def test_a_config_is_read_from_a_file(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """What the file says is taken over what is proposed; a field that is none is refused."""
+    config, wrong = tmp_path / "config.json", tmp_path / "wrong.json"
+    config.write_text('{"instances": 3, "batching": {"maxBatchSize": 8}}')
+    wrong.write_text('{"instance": 3}')
+    async with open_shell(redis_url, namespace, tmp_path / "data") as shell:
+        model = model_file(tmp_path)
+        pushed = await shell("push", "add", model, "--config", str(config), "--json")
+        refused = await shell("push", "add", model, "--config", str(wrong))
+
+    taken = pushed.document["config"]
+    assert (3, 8) == (taken["instances"], taken["batching"]["max_batch_size"])
+    assert refused.status == 1
+    assert "[CONFIG_MALFORMED]" in refused.error
+
+
+async def test_refusals_are_one_line_with_reason_and_remedy(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """What the registry refuses ends with status 1 and no traceback."""
+    async with open_shell(redis_url, namespace, tmp_path) as shell:
+        ran = await shell("versions", "nothing")
+
+    line, remedy = ran.error.splitlines()
+    assert ran.status == 1
+    assert ran.output == ""
+    assert line.startswith("error: ")
+    assert line.endswith("[MODEL_NOT_FOUND]")
+    assert "headrace models" in remedy
+
+
+async def test_nobody_there_is_status_3_and_says_what_to_start() -> None:
+    """Without a suite every command says how to start one."""
+    ran = await Shell(("--registry", "127.0.0.1:1"))("models")
+
+    assert ran.status == 3
+    assert "headrace up" in ran.error
+    assert "Traceback" not in ran.error
+
+
+class Replica(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
+    """Answers with its inputs and a text that is no UTF-8; metadata never comes."""
+
+    async def ModelInfer(self, request: Any, context: Any) -> grpc_service_pb2.ModelInferResponse:
+        response = grpc_service_pb2.ModelInferResponse(
+            model_name=request.model_name, model_version="2"
+        )
+        for tensor, raw in zip(request.inputs, request.raw_input_contents, strict=True):
+            response.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
+            response.raw_output_contents.append(raw)
+        response.outputs.add(name="a/b", datatype="BYTES", shape=[2])
+        response.raw_output_contents.append(b"\x02\0\0\0ok\x01\0\0\0\xff")
+        response.parameters["headrace.route"].string_param = "canary"
+        return response
+
+    async def ModelMetadata(self, request: Any, context: Any) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_infer_prints_and_saves_what_comes_back(tmp_path: Path) -> None:
+    """Outputs are printed with the version that gave them, and written to files."""
+    np.save(tmp_path / "x.npy", np.array([[1.5, np.nan]], dtype=np.float32))
+    async with open_services(Replica()) as port:
+        shell = Shell(("--inference", f"127.0.0.1:{port}"))
+        command = ("infer", "digits@next", "--input", f"x=@{tmp_path}/x.npy")
+        found = await shell(*command, "--save", str(tmp_path / "out"), "--json")
+        shown = await shell(*command)
+
+    answer = found.document
+    assert ("2", "canary") == (answer["model_version"], answer["route"])
+    assert answer["outputs"] == {
+        "x": {"datatype": "FP32", "shape": [1, 2], "data": [[1.5, None]]},
+        "a/b": {"datatype": "BYTES", "shape": [2], "data": ["ok", {"b64": "/w=="}]},
+    }
+    assert np.load(tmp_path / "out" / "x.npy").dtype == np.float32
+    assert json.loads((tmp_path / "out" / "a%2Fb.json").read_text()) == ["ok", {"b64": "/w=="}]
+    assert shown.output.startswith("digits@next version 2 (canary)\nx FP32 [1, 2]\n[[1.5 nan]]\n")
+
+
+async def test_a_deadline_is_status_4() -> None:
+    """A replica that does not answer in time ends the command with status 4."""
+    async with open_services(Replica()) as port:
+        shell = Shell(("--inference", f"127.0.0.1:{port}", "--timeout", "0.5"))
+        ran = await shell("infer", "digits", "--input", "x=[1]")
+
+    assert ran.status == 4
+    assert "[DEADLINE_EXCEEDED]" in ran.error
+
+
+class Monitor(monitor_service_pb2_grpc.MonitorServiceServicer):
+    """Says the same again and again, or refuses."""
+
+    def _statistics(self) -> monitor_service_pb2.QueryStatisticsResponse:
+        response = monitor_service_pb2.QueryStatisticsResponse()
+        response.end_time.FromSeconds(60)
+        found = response.statistics.add(model="digits", version=2, success_count=9, error_count=1)
+        found.requests_per_second = 2.5
+        found.batch_counts[4] = 1
+        found.batch_counts[2] = 1
+        found.total.p99.FromMicroseconds(1500)
+        return response
+
+    async def QueryStatistics(
+        self, request: Any, context: Any
+    ) -> monitor_service_pb2.QueryStatisticsResponse:
+        if request.model:
+            raise errors.InvalidArgument(
+                "QUERY_INVALID", "no", violations=(errors.FieldViolation("model", "unknown"),)
+            )
+        return self._statistics()
+
+    async def WatchStatistics(
+        self, request: Any, context: Any
+    ) -> AsyncIterator[monitor_service_pb2.QueryStatisticsResponse]:
+        """As fast as the reader reads."""
+        while True:
+            yield self._statistics()
+
+
+async def test_top_once_is_a_table() -> None:
+    """Each version has a line with rate, errors, latency and mean batch."""
+    async with open_services(Monitor()) as port:
+        shown = await Shell(("--monitor", f"127.0.0.1:{port}"))("top", "--once")
+
+    title, _, line = shown.output.splitlines()
+    assert title.strip() == "0 replicas reported in the last 60 s"
+    assert line.split() == ["digits", "2", "2.5", "1", "0", "µs", "1.5", "ms", "0", "µs", "3.0"]
+
+
+async def test_top_refused_names_the_fields() -> None:
+    """Violations are lines under the error."""
+    async with open_services(Monitor()) as port:
+        shown = await Shell(("--monitor", f"127.0.0.1:{port}"))("top", "x", "--once")
+
+    assert shown.status == 1
+    assert "  model: unknown" in shown.error.splitlines()
+
+
+async def test_top_as_json_is_a_line_each_until_nobody_reads() -> None:
+    """A reader that goes away ends the command quietly and well."""
+    async with open_services(Monitor()) as port:
+        process = await Shell(("--monitor", f"127.0.0.1:{port}")).start("top", "--json")
+        assert process.stdout is not None
+        assert process.stderr is not None
+        lines = [json.loads(await process.stdout.readline()) for _ in range(3)]
+        process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # `| head`
+        status = await asyncio.wait_for(process.wait(), 30)
+        error = await process.stderr.read()
+
+    assert [2.5] * 3 == [line["versions"][0]["requests_per_second"] for line in lines]
+    assert (status, error) == (0, b"")
+
+
+async def test_an_interrupt_is_status_130_and_quiet() -> None:
+    """Ctrl-C ends a command that goes on, without a traceback."""
+    async with open_services(Monitor()) as port:
+        process = await Shell(("--monitor", f"127.0.0.1:{port}")).start("top", "--json")
+        assert process.stdout is not None
+        await process.stdout.readline()
+        process.send_signal(2)
+        _, error = await asyncio.wait_for(process.communicate(), 30)
+
+    assert (process.returncode, error) == (130, b"")

@@ -1,0 +1,138 @@
+"""How the command line reads its arguments and settings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+
+from headrace.cli import app
+from headrace.cli.inputs import parse_inputs
+from headrace.cli.top import parse_window
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x=[[1, 2]]", {"x": [[1, 2]]}),
+        ("x=1.5", {"x": 1.5}),
+        ('text=["a=b"]', {"text": ["a=b"]}),
+        ("onnx::Flatten_0=[true]", {"onnx::Flatten_0": [True]}),
+    ],
+)
+def test_inputs_in_place_are_json(text: str, expected: dict[str, Any]) -> None:
+    """A row each: what follows --input, and the value by its tensor's name."""
+    assert expected == parse_inputs([text])
+
+
+def test_inputs_come_from_files(tmp_path: Path) -> None:
+    """An .npy file is an array, a .json file a list."""
+    np.save(tmp_path / "x.npy", np.ones(2, dtype=np.float16))
+    (tmp_path / "y.json").write_text("[1]")
+
+    inputs = parse_inputs([f"x=@{tmp_path}/x.npy", f"y=@{tmp_path}/y.json"])
+
+    assert inputs["x"].dtype == np.float16
+    assert inputs["y"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["x"], "is none of"),
+        (["=1"], "is none of"),
+        (["x=hello"], "text needs quotes"),
+        (["x=1", "x=2"], "given twice"),
+        (["x=@gone.npy"], "cannot read"),
+        (["x=@notes.txt"], r"no \.npy and no \.json"),
+    ],
+)
+def test_wrong_inputs_are_refused(texts: list[str], message: str) -> None:
+    """What cannot be an input is wrong usage, and the message says what it should be."""
+    with pytest.raises(typer.BadParameter, match=message):
+        parse_inputs(texts)
+
+
+def test_pickled_arrays_are_not_run(tmp_path: Path) -> None:
+    """An .npy file that would run code when read is refused."""
+    np.save(tmp_path / "x.npy", np.array([object()]), allow_pickle=True)
+
+    with pytest.raises(typer.BadParameter, match="cannot read"):
+        parse_inputs([f"x=@{tmp_path}/x.npy"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("30", 30.0), ("30s", 30.0), ("5m", 300.0), ("1.5h", 5400.0)]
+)
+def test_windows(text: str, expected: float) -> None:
+    """A row each: a span as people write it, in seconds."""
+    assert expected == parse_window(text)
+
+
+@pytest.mark.parametrize("text", ["", "0s", "5 m", "-1s", "1d", "m"])
+def test_wrong_windows_are_refused(text: str) -> None:
+    """What is no span of time is wrong usage."""
+    with pytest.raises(typer.BadParameter):
+        parse_window(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["modelz"], "No such command 'modelz'"),
+        (["versions"], "Missing argument"),
+        (["push", "digits", "/gone.onnx"], "does not exist"),
+        (["models", "--registry", "nowhere"], "nowhere"),
+        (["--timeout", "0", "models"], "timeout_seconds"),
+        (["route", "digits", "--rollback", "--stable", "1"], "--rollback goes alone"),
+        (["route", "digits", "--no-canary", "--weight", "1"], "--no-canary goes without"),
+        (["alias", "digits", "champion"], "give NAME"),
+        (["delete", "digits"], "--yes"),
+        (["delete", "digits", "1", "--force", "--yes"], "--force is for a model"),
+        (["infer", "digits", "--input", "x"], "is none of"),
+        (["top", "--window", "soon"], "soon"),
+    ],
+)
+def test_wrong_usage(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row each: wrong arguments end with status 2, one error line and nothing on standard output."""
+    status = app.run(arguments)
+
+    output, error = capsys.readouterr()
+    assert status == 2
+    assert output == ""
+    assert error.startswith("error: ")
+    assert "[USAGE]" in error
+    assert message in error
+
+
+def test_wrong_usage_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json the error is one JSON object."""
+    app.run(["versions", "--json"])
+
+    assert json.loads(capsys.readouterr().err)["error"]["reason"] == "USAGE"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["route", "--help"], ["push", "-h"]])
+def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Help goes to standard output and is no error."""
+    assert app.run(arguments) == 0
+    assert "Usage: headrace" in capsys.readouterr().out
+
+
+def test_exit_statuses_are_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of the whole says what each exit status means."""
+    app.run(["--help"])
+
+    assert "Exit status: 0 done; 1 refused" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """--version prints the version of the package."""
+    assert app.run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("headrace 0.")
