@@ -1,0 +1,62 @@
+"""What ONNX Runtime raises, as errors that say what kind of failure it is, without its source's paths."""
+
+from __future__ import annotations
+
+import re
+
+from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+from headrace_inference.domain.served import RunFailed
+
+RUNTIME_ERRORS: tuple[type[Exception], ...] = (
+    RuntimeError,
+    UnicodeError,  # a string output that is no UTF-8
+    MemoryError,
+    *{
+        kind
+        for kind in vars(state).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    },
+)
+"""All that a session raises: a class for each of its status codes, and built-in ones from its binding."""
+
+MAX_TEXT = 600
+"""Long enough for any message about shapes; some errors quote whole graphs."""
+
+_STATUS = re.compile(r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ")
+_SOURCE = re.compile(
+    r"/\S+\.(?:cc|h|cu|cpp):\d+ (?:[^()]*\([^()]*\)(?: const)?(?: \[with [^\]]*\])? )?"
+)
+_OUT_OF_MEMORY = (
+    "Failed to allocate memory",
+    "bad_alloc",
+    "smaller than requested bytes",
+    "out of memory",
+    "Unable to allocate",
+)
+_DEVICE = ("CUDA failure", "CUDNN failure", "CUBLAS failure", "CUDA error", "TensorRT EP")
+
+
+class OutOfMemory(RunFailed):
+    """The machine or the device had no room for the run."""
+
+
+class DeviceFailed(RunFailed):
+    """The device failed, whatever the inputs were."""
+
+
+def run_failed(error: Exception) -> RunFailed:
+    """The failure that an exception of the runtime stands for."""
+    text = tidy(str(error) or type(error).__name__)
+    if isinstance(error, MemoryError) or any(mark in text for mark in _OUT_OF_MEMORY):
+        return OutOfMemory(text)
+    if isinstance(error, state.EPFail) or any(mark in text for mark in _DEVICE):
+        return DeviceFailed(text)
+    return RunFailed(text)
+
+
+def tidy(text: str) -> str:
+    """The runtime's text in one line, without status numbers and places in its source."""
+    text = _SOURCE.sub("", _STATUS.sub("", text))
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
