@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 import stat
 import tarfile
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,18 +45,21 @@ class Artifact:
     size_bytes: int
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    async def sha256(self, report: Report) -> str:
+    def sha256(self, report: Report) -> str:
         """The SHA-256 of all of it, 64 hex digits."""
         digest = hashlib.sha256()
-        async for chunk in self.chunks("hashing", report):
+        for chunk in self.chunks("hashing", report):
             digest.update(chunk)
         return digest.hexdigest()
 
-    async def chunks(self, phase: Phase, report: Report) -> AsyncIterator[bytes]:
-        """All of it from the start, piece by piece, reporting before each and at the end."""
+    def chunks(self, phase: Phase, report: Report) -> Iterator[bytes]:
+        """All of it from the start, piece by piece, reporting at the start and after each.
+
+        Ends early when it is closed meanwhile.
+        """
         position = 0
         report(Progress(phase, 0, self.size_bytes))
-        while chunk := await asyncio.to_thread(self._read_at, position):
+        while chunk := self._read_at(position):
             yield chunk
             position += len(chunk)
             report(Progress(phase, position, self.size_bytes))
@@ -65,8 +67,15 @@ class Artifact:
     def _read_at(self, position: int) -> bytes:
         # A call that broke may still read while the next one starts: neither may move the other's place.
         with self.lock:
+            if self.file.closed:
+                return b""
             self.file.seek(position)
             return self.file.read(CHUNK_BYTES)
+
+    def close(self) -> None:
+        """Close the file, between two reads."""
+        with self.lock:
+            self.file.close()
 
 
 @contextmanager
@@ -76,18 +85,27 @@ def open_artifact(source: Path | str | bytes, report: Report) -> Iterator[Artifa
     An .onnx brings its external data with it. Raises InvalidArgument for what is not there, is no
     artifact, or holds a link.
     """
+    artifact = _opened(source, report)
+    try:
+        yield artifact
+    finally:
+        artifact.close()
+
+
+def _opened(source: Path | str | bytes, report: Report) -> Artifact:
     if isinstance(source, bytes):
-        yield Artifact("model.onnx", io.BytesIO(source), len(source))
-        return
+        return Artifact("model.onnx", io.BytesIO(source), len(source))
     path = Path(source)
     packed = _files_to_pack(path)
     if not packed:
-        with path.open("rb") as file:
-            yield Artifact(path.name, file, path.stat().st_size)
-        return
-    with tempfile.TemporaryFile(prefix="headrace-push-") as file:
+        return Artifact(path.name, path.open("rb"), path.stat().st_size)
+    file = tempfile.TemporaryFile(prefix="headrace-push-")  # noqa: SIM115 the artifact closes it
+    try:
         _pack(file, path if path.is_dir() else path.parent, packed, report)
-        yield Artifact(f"{path.resolve().stem}.tar", file, file.tell())
+    except BaseException:
+        file.close()
+        raise
+    return Artifact(f"{path.resolve().stem}.tar", file, file.tell())
 
 
 def _files_to_pack(path: Path) -> list[Path]:

@@ -38,6 +38,7 @@ class Calls:
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
         self._channels: dict[Service, grpc.aio.Channel] = {}
+        self._blocking_channels: dict[Service, grpc.Channel] = {}
 
     def channel(self, service: Service) -> grpc.aio.Channel:
         """The channel to a service, opened at its first use."""
@@ -46,8 +47,23 @@ class Calls:
             self._channels[service] = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
         return self._channels[service]
 
+    def blocking_channel(self, service: Service) -> grpc.Channel:
+        """The same without asyncio, for calls that stream requests.
+
+        grpc.aio (1.85, issue grpc/grpc#36066) loses the status of a service that ends such a call
+        while a request is being written, and says INTERNAL instead of what the service refused.
+        """
+        if service not in self._blocking_channels:
+            address = self.settings.addresses()[service]
+            channel = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
+            self._blocking_channels[service] = channel
+        return self._blocking_channels[service]
+
     async def close(self) -> None:
         """Close all channels; calls still running end as cancelled."""
+        for blocking in self._blocking_channels.values():
+            blocking.close()
+        self._blocking_channels.clear()
         channels, self._channels = list(self._channels.values()), {}
         for channel in channels:
             await channel.close()
@@ -76,7 +92,7 @@ class Calls:
         for failures in range(1, attempts + 1):
             try:
                 return await attempt(max(0.0, deadline - time.monotonic()))
-            except grpc.aio.AioRpcError as rpc_error:
+            except grpc.RpcError as rpc_error:
                 error = self.error(service, rpc_error, total)
                 pause = pause_before_retry(
                     error,
@@ -126,7 +142,7 @@ class Calls:
                         failures = 0
                         yield message
                 error: errors.HeadraceError = self._ended(service)
-            except grpc.aio.AioRpcError as rpc_error:
+            except grpc.RpcError as rpc_error:
                 error = self.error(service, rpc_error, self.settings.timeout_seconds)
             failures += 1
             pause = pause_before_retry(
@@ -153,13 +169,31 @@ class Calls:
         return errors.Unavailable("STREAM_ENDED", f"the {service} at {address} ended the stream")
 
     def error(
-        self, service: Service, rpc_error: grpc.aio.AioRpcError, total_seconds: float
+        self, service: Service, rpc_error: grpc.RpcError, total_seconds: float
     ) -> errors.HeadraceError:
         """What a failed call means: the service's own error, or what kept the call from it."""
         error = status.error_from_rpc(rpc_error)
-        if error.reason != rpc_error.code().name:
+        call: Any = rpc_error
+        if error.reason != call.code().name:
             return error
         return without_reason(error, service, self.settings.addresses()[service], total_seconds)
+
+
+async def finished(call: Any) -> Any:
+    """The answer of a call of a blocking channel, awaited; cancelling the wait cancels the call."""
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+
+    def wake(_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+            loop.call_soon_threadsafe(done.set)
+
+    call.add_done_callback(wake)
+    try:
+        await done.wait()
+    finally:
+        call.cancel()  # does nothing to a call that has ended
+    return call.result()
 
 
 def without_reason(

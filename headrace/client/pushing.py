@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,10 +14,11 @@ from google.protobuf import json_format
 from headrace import errors
 from headrace.client import convert
 from headrace.client.artifact import Artifact, Progress, Report, open_artifact
+from headrace.client.calls import finished
 from headrace.client.catalog import RegistryCalls
 from headrace.client.resources import Version
 from headrace.conversion import serving_config_to_proto
-from headrace.registry.v1 import registry_service_pb2
+from headrace.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
 from headrace.state.records import ServingConfig
 from headrace.type.v1 import serving_config_pb2
 
@@ -48,7 +49,7 @@ class PushCalls(RegistryCalls):
         A push that finds the registry UNAVAILABLE is sent again with the same `request_id`, so it makes
         one version. Raises InvalidArgument for what the registry refuses.
         """
-        report = progress or (lambda _: None)
+        report = _on_this_loop(progress or (lambda _: None))
         header = registry_service_pb2.PushVersionRequest.Header(
             parent=convert.model_name(model),
             alias=alias,
@@ -61,27 +62,42 @@ class PushCalls(RegistryCalls):
             opening = open_artifact(source, report)
             artifact = await asyncio.to_thread(stack.enter_context, opening)
             header.filename, header.size_bytes = artifact.filename, artifact.size_bytes
-            header.sha256 = await artifact.sha256(report)
+            header.sha256 = await asyncio.to_thread(artifact.sha256, report)
             return await self._send(header, artifact, report, timeout_seconds)
 
     async def _send(
         self, header: Any, artifact: Artifact, report: Report, timeout_seconds: float | None
     ) -> Version:
-        settings, metadata = self._calls.settings, self._calls.metadata()
+        metadata = self._calls.metadata()
+        method = registry_service_pb2_grpc.RegistryServiceStub(
+            self._calls.blocking_channel("registry")
+        ).PushVersion
 
         async def attempt(seconds: float) -> Any:
             parts = _parts(header, artifact, report)
-            return await self._registry.PushVersion(parts, timeout=seconds, metadata=metadata)
+            return await finished(method.future(parts, timeout=seconds, metadata=metadata))
 
+        settings = self._calls.settings
         total = settings.push_timeout_seconds if timeout_seconds is None else timeout_seconds
         pushed = await self._calls.call("registry", attempt, repeatable=True, timeout_seconds=total)
         return convert.version_from_proto(pushed)
 
 
-async def _parts(header: Any, artifact: Artifact, report: Report) -> AsyncIterator[Any]:
+def _on_this_loop(report: Report) -> Report:
+    """Reports from other threads, made in order on this thread's event loop."""
+    loop = asyncio.get_running_loop()
+
+    def pass_on(step: Progress) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and with it whoever wanted to know
+            loop.call_soon_threadsafe(report, step)
+
+    return pass_on
+
+
+def _parts(header: Any, artifact: Artifact, report: Report) -> Iterator[Any]:
     message = registry_service_pb2.PushVersionRequest
     yield message(header=header)
-    async for chunk in artifact.chunks("sending", report):
+    for chunk in artifact.chunks("sending", report):
         yield message(chunk=chunk)
     report(Progress("checking", artifact.size_bytes, artifact.size_bytes))
 

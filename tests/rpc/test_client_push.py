@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,25 @@ async def test_an_unknown_field_of_a_config_is_refused() -> None:
     async with open_client(Registry()) as client:
         with pytest.raises(errors.InvalidArgument, match="instance_count"):
             await client.push("digits", b"m", config={"instance_count": 3})
+
+
+async def test_a_push_that_is_cancelled_ends_at_the_registry_too() -> None:
+    """Cancelling the caller's task cancels the call, and the artifact's file is closed."""
+    arrived, left = asyncio.Event(), asyncio.Event()
+
+    class Waiting(Registry):
+        async def PushVersion(self, requests: Any, context: Any) -> version_pb2.Version:
+            arrived.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                left.set()
+            raise AssertionError("it never ends by itself")
+
+    async with open_client(Waiting()) as client:
+        task = asyncio.ensure_future(client.push("digits", b"m" * (20 * CHUNK_BYTES)))
+        await asyncio.wait_for(arrived.wait(), 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(left.wait(), 10)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 import tarfile
@@ -31,12 +30,12 @@ def graph_with_external_data(folder: Path, location: str) -> Path:
     return path
 
 
-async def pushed(source: Path | str | bytes) -> tuple[str, bytes]:
+def pushed(source: Path | str | bytes) -> tuple[str, bytes]:
     """The name and the bytes that are sent for a source, checked against its size and digest."""
     reports: list[Progress] = []
     with open_artifact(source, reports.append) as artifact:
-        digest = await artifact.sha256(reports.append)
-        chunks = [chunk async for chunk in artifact.chunks("sending", reports.append)]
+        digest = artifact.sha256(reports.append)
+        chunks = list(artifact.chunks("sending", reports.append))
         content = b"".join(chunks)
         assert artifact.size_bytes == len(content)
     assert digest == hashlib.sha256(content).hexdigest()
@@ -56,12 +55,12 @@ def test_one_file_travels_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(b"\xff" * (CHUNK_BYTES * 2 + 5))
 
-    assert asyncio.run(pushed(path)) == ("net.onnx", path.read_bytes())
+    assert pushed(path) == ("net.onnx", path.read_bytes())
 
 
 def test_bytes_are_a_graph() -> None:
     """A graph that was never a file is sent as model.onnx."""
-    assert asyncio.run(pushed(b"abc")) == ("model.onnx", b"abc")
+    assert pushed(b"abc") == ("model.onnx", b"abc")
 
 
 def test_a_folder_is_packed_whole(tmp_path: Path) -> None:
@@ -70,7 +69,7 @@ def test_a_folder_is_packed_whole(tmp_path: Path) -> None:
         (tmp_path / "net" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "net" / name).write_bytes(name.encode())
 
-    filename, content = asyncio.run(pushed(tmp_path / "net"))
+    filename, content = pushed(tmp_path / "net")
 
     assert filename == "net.tar"
     assert [".labels", "data/weights.bin", "model.onnx"] == names_in(content)
@@ -82,7 +81,7 @@ def test_packing_depends_on_names_and_bytes_alone(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "model.onnx").write_bytes(b"1")
 
-    first, second = (asyncio.run(pushed(tmp_path / folder / "net")) for folder in ("a", "b"))
+    first, second = (pushed(tmp_path / folder / "net") for folder in ("a", "b"))
 
     assert first == second
 
@@ -93,7 +92,7 @@ def test_external_data_travels_with_its_graph(tmp_path: Path) -> None:
     (tmp_path / "net.weights").write_bytes(b"\0" * 16)
     (tmp_path / "unrelated.txt").write_text("no")
 
-    filename, content = asyncio.run(pushed(graph))
+    filename, content = pushed(graph)
 
     assert filename == "net.tar"
     assert ["net.onnx", "net.weights"] == names_in(content)
