@@ -42,6 +42,7 @@ class RuntimeDefaults:
     cores: int = field(default_factory=usable_cores)
     load_timeout_seconds: float = 600.0
     devices: DeviceOptions = field(default_factory=DeviceOptions)
+    hardware: Hardware = field(default_factory=execution_providers.hardware)
 
 
 class OnnxRunner:
@@ -101,9 +102,7 @@ def open_session(
         options.set_load_cancellation_flag(True)
 
     with load_limit(record.key, defaults.load_timeout_seconds, cancel):
-        runner = _runner(
-            _open(graph_path, record, options, defaults.devices), record, runs, defaults
-        )
+        runner = _runner(_open(graph_path, record, options, defaults), record, runs, defaults)
         try:
             warm_up(runner, record)
         except BaseException:
@@ -129,12 +128,10 @@ def _runner(
     return OnnxRunner(execute, strings, provider)
 
 
-def _open(
-    graph_path: Path, record: VersionRecord, options: Any, device_options: DeviceOptions
-) -> Any:
+def _open(graph_path: Path, record: VersionRecord, options: Any, defaults: RuntimeDefaults) -> Any:
     asked = record.config.provider
-    found = execution_providers.hardware()
-    providers = execution_providers.choose(asked, found, device_options)
+    found = defaults.hardware
+    providers = execution_providers.choose(asked, found, defaults.devices)
     if len(providers) > 1:
         execution_providers.load_cuda_libraries()
     session = _create(graph_path, record, options, providers, found)

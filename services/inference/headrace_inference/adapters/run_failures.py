@@ -24,9 +24,9 @@ MAX_TEXT = 600
 """Long enough for any message about shapes; some errors quote whole graphs."""
 
 _STATUS = re.compile(r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ")
-_SOURCE = re.compile(
-    r"/\S+\.(?:cc|h|cu|cpp):\d+ (?:[^()]*\([^()]*\)(?: const)?(?: \[with [^\]]*\])? )?"
-)
+_PLACE = r"/\S+\.(?:cc|h|cu|cpp):\d+ "
+_FUNCTION = r"[^().]*\([^()]*\)(?:::<lambda\(.*?\)>)?(?: const)?(?: \[with [^\]]*\])? "
+_SOURCE = re.compile(f"{_PLACE}(?:{_FUNCTION})?")
 _OUT_OF_MEMORY = (
     "Failed to allocate memory",
     "bad_alloc",

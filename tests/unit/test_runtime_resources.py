@@ -1,0 +1,101 @@
+"""What an open version takes, what closing it gives back, and how long opening may last."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from headrace.datatypes import Datatype
+from headrace.errors import FailedPrecondition
+from headrace.state.records import ServingConfig, SessionOptions
+from headrace_inference.adapters.onnx_runtime import RuntimeDefaults
+from headrace_inference.adapters.resident_memory import resident_bytes
+from tests.unit.runtime_models import Tensor, node, opened, save
+
+MEGABYTE = 1_000_000
+LAYERS = 25
+
+
+def heavy(folder: Path) -> Path:
+    """A chain of layers with 105 MB of weights."""
+    random = np.random.default_rng(7)
+    weights = [
+        (f"w{place}", random.standard_normal((1024, 1024)).astype(np.float32))
+        for place in range(LAYERS)
+    ]
+    nodes = [
+        node("MatMul", [f"t{place}", f"w{place}"], [f"t{place + 1}"]) for place in range(LAYERS)
+    ]
+    first, last = (Tensor(f"t{place}", Datatype.FP32, ["n", 1024]) for place in (0, LAYERS))
+    return save(folder / "model.onnx", nodes, [first], [last], weights)
+
+
+MEASURE = """
+import sys
+from pathlib import Path
+from headrace_inference.adapters.resident_memory import resident_bytes
+from tests.unit.runtime_models import Datatype, identity, opened, record_of
+from headrace_inference.adapters.onnx_runtime import open_session
+opened(identity(Path(sys.argv[2]), Datatype.FP32)).close()
+record = record_of(Path(sys.argv[1]))
+before = resident_bytes()
+runner = open_session(Path(sys.argv[1]), record)
+held = resident_bytes() - before
+stated = runner.memory_bytes
+runner.close()
+print(held, stated, resident_bytes() - before)
+"""
+
+
+def test_closing_gives_the_memory_back(tmp_path: Path) -> None:
+    """A model of 105 MB: its stated memory is near what it takes, and most of that is free again."""
+    small = tmp_path / "small"
+    small.mkdir()
+    command = [sys.executable, "-c", MEASURE, str(heavy(tmp_path)), str(small)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    held, stated, left = map(int, result.stdout.split())
+    assert held > 100 * MEGABYTE
+    assert abs(stated - held) < 20 * MEGABYTE
+    assert left < held / 4
+
+
+def test_resident_memory_grows_with_what_is_held() -> None:
+    """A block that is written counts."""
+    before = resident_bytes()
+    block = np.ones(50 * MEGABYTE, np.uint8)
+    assert resident_bytes() - before > 40 * MEGABYTE
+    assert 1 == block[-1]
+
+
+def endless(folder: Path) -> Path:
+    """A graph whose loop counts to 2**62."""
+    info = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [node("Identity", ["go"], ["go_on"]), node("Add", ["value", "one"], ["next"])],
+        "body",
+        [
+            info("turn", TensorProto.INT64, []),
+            info("go", TensorProto.BOOL, []),
+            info("value", TensorProto.FLOAT, [1]),
+        ],
+        [info("go_on", TensorProto.BOOL, []), info("next", TensorProto.FLOAT, [1])],
+        [helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])],
+    )
+    x, y = Tensor("x", Datatype.FP32, [1]), Tensor("y", Datatype.FP32, [1])
+    loop = node("Loop", ["turns", "true", "x"], ["y"], body=body)
+    weights = [("turns", np.array(2**62)), ("true", np.array([True]).reshape(()))]
+    return save(folder / "model.onnx", [loop], [x], [y], weights)
+
+
+def test_an_endless_graph_is_given_up(tmp_path: Path) -> None:
+    """The warm-up is ended from outside, and the reason names the limit."""
+    config = ServingConfig(session=SessionOptions(intra_op_threads=1))
+    with pytest.raises(FailedPrecondition) as caught:
+        opened(endless(tmp_path), config, RuntimeDefaults(load_timeout_seconds=0.3))
+    assert "LOAD_TIMEOUT" == caught.value.reason
+    assert {"limit_seconds": "0.3"} == caught.value.facts
