@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -63,27 +64,27 @@ class Statistics:
 
 
 class Observer:
-    """Answers questions from a ledger."""
+    """Answers questions from a ledger; a thread adds up, so that a long window holds up nobody else."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
 
-    def statistics(self, query: Query) -> Statistics:
+    async def statistics(self, query: Query) -> Statistics:
         """What happened in the query's window. Raises InvalidArgument (INVALID_QUERY)."""
         now_ns, start_ns, end_ns = self._times(query)
         kept = self._ledger.windows.resolutions
         resolution = spans.for_window(kept, start_ns, end_ns, now_ns)
         span = spans.span_of(resolution, start_ns, end_ns, now_ns)
-        return self._answer(query, [span])[0]
+        return (await self._answers(query, [span]))[0]
 
-    def series(self, query: Query, step_ns: int = 0) -> list[Statistics]:
+    async def series(self, query: Query, step_ns: int = 0) -> list[Statistics]:
         """How it went in steps, oldest first. Raises InvalidArgument (INVALID_QUERY)."""
         now_ns, start_ns, end_ns = self._times(query)
         if step_ns > query.window_ns:
             raise _invalid("step", "must be at most as long as the window")
         kept = self._ledger.windows.resolutions
-        return self._answer(query, spans.steps_of(kept, start_ns, end_ns, step_ns, now_ns))
+        return await self._answers(query, spans.steps_of(kept, start_ns, end_ns, step_ns, now_ns))
 
     def _times(self, query: Query) -> tuple[int, int, int]:
         now_ns = self._clock()
@@ -93,19 +94,38 @@ class Observer:
         end_ns = min(query.end_ns or now_ns, now_ns)
         return now_ns, end_ns - query.window_ns, end_ns
 
-    def _answer(self, query: Query, steps: list[Span]) -> list[Statistics]:
-        """The answers for spans of one resolution that follow one another, all but the last as long."""
-        length = max(steps[0].last - steps[0].first + steps[0].resolution, 1)
-        cells: dict[int, dict[Series, list[bytes]]] = defaultdict(lambda: defaultdict(list))
-        first, last = steps[0].first, steps[-1].last
-        for start, series, packed in self._ledger.windows.between(steps[0].resolution, first, last):
-            if query.matches(series):
-                cells[(start - first) // length][query.group(series)].append(packed)
-        lives = _by_replica(self._ledger)
-        return [
-            Statistics(span, _versions(cells[index], span.seconds), _replicas(lives, span))
-            for index, span in enumerate(steps)
-        ]
+    async def _answers(self, query: Query, steps: list[Span]) -> list[Statistics]:
+        cells, lives = _cells(self._ledger, query, steps), _lives(self._ledger)
+        return await asyncio.to_thread(_add_up, cells, lives, steps)
+
+
+Cells = dict[int, dict[Series, list[bytes]]]
+"""By the number of a step, whose numbers, and the packed tallies that they add up from."""
+
+
+def _cells(ledger: Ledger, query: Query, steps: list[Span]) -> Cells:
+    """What the query asks for; the steps follow one another, and all but the last are as long."""
+    resolution, first, last = steps[0].resolution, steps[0].first, steps[-1].last
+    length = steps[0].last + resolution - first
+    cells: Cells = defaultdict(lambda: defaultdict(list))
+    for start, series, packed in ledger.windows.between(resolution, first, last):
+        if query.matches(series):
+            cells[(start - first) // length][query.group(series)].append(packed)
+    return cells
+
+
+def _lives(ledger: Ledger) -> dict[str, list[Life]]:
+    lives: dict[str, list[Life]] = defaultdict(list)
+    for key, life in ledger.lives.items():
+        lives[key.replica].append(life)
+    return lives
+
+
+def _add_up(cells: Cells, lives: dict[str, list[Life]], steps: list[Span]) -> list[Statistics]:
+    return [
+        Statistics(span, _versions(cells.get(index, {}), span.seconds), _replicas(lives, span))
+        for index, span in enumerate(steps)
+    ]
 
 
 def _versions(cells: dict[Series, list[bytes]], seconds: float) -> tuple[VersionStatistics, ...]:
@@ -113,13 +133,6 @@ def _versions(cells: dict[Series, list[bytes]], seconds: float) -> tuple[Version
     return tuple(
         VersionStatistics(series, tally, tally.request_count / seconds) for series, tally in tallies
     )
-
-
-def _by_replica(ledger: Ledger) -> dict[str, list[Life]]:
-    lives: dict[str, list[Life]] = defaultdict(list)
-    for key, life in ledger.lives.items():
-        lives[key.replica].append(life)
-    return lives
 
 
 def _replicas(lives: dict[str, list[Life]], span: Span) -> tuple[ReplicaStatistics, ...]:

@@ -34,11 +34,11 @@ def application(observer: Observer, namespace: str) -> web.Application:
 
     async def statistics(request: web.Request) -> web.Response:
         query = Query(window_ns=_seconds(request, "window", 60))
-        return web.json_response(statistics_to_json(observer.statistics(query)))
+        return web.json_response(statistics_to_json(await observer.statistics(query)))
 
     async def series(request: web.Request) -> web.Response:
         query = Query(window_ns=_seconds(request, "window", 300))
-        steps = observer.series(query, _seconds(request, "step", 5))
+        steps = await observer.series(query, _seconds(request, "step", 5))
         return web.json_response([statistics_to_json(step) for step in steps])
 
     app = web.Application(middlewares=[_refusals])

@@ -36,7 +36,7 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
     ) -> monitor_service_pb2.QueryStatisticsResponse:
         """What happened in a window."""
         query = convert.query_from_proto(request)
-        return convert.statistics_to_proto(self._observer.statistics(query))
+        return convert.statistics_to_proto(await self._observer.statistics(query))
 
     async def WatchStatistics(
         self, request: monitor_service_pb2.WatchStatisticsRequest, context: Any
@@ -44,11 +44,14 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
         """The same, again and again."""
         watch = convert.watch_from_proto(request)
         async for _ in streams.ticks(self._stopping, watch.interval_seconds):
-            yield convert.statistics_to_proto(self._observer.statistics(watch.query))
+            yield convert.statistics_to_proto(await self._observer.statistics(watch.query))
 
     async def QuerySeries(
         self, request: monitor_service_pb2.QuerySeriesRequest, context: Any
     ) -> monitor_service_pb2.QuerySeriesResponse:
         """What happened in every step of a window."""
         query, step_ns = convert.series_from_proto(request)
-        return convert.series_to_proto(self._observer.series(query, step_ns))
+        steps = await self._observer.series(query, step_ns)
+        return await asyncio.to_thread(
+            convert.series_to_proto, steps
+        )  # a thousand steps take a second

@@ -1,0 +1,133 @@
+"""A real monitor on free ports, its clock in the test's hand, and reports to send it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc
+import numpy as np
+from google.protobuf import timestamp_pb2
+
+from headrace.histogram import Histogram
+from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc, telemetry_pb2
+from headrace_monitor import app
+from headrace_monitor.settings import Settings
+
+SECOND = 1_000_000_000
+NOW = 1_700_000_000 * SECOND
+MILLISECOND = 1_000_000
+
+
+class FakeClock:
+    """The time of day, which only moves when a test says so."""
+
+    def __init__(self, now_ns: int = NOW) -> None:
+        self.now_ns = now_ns
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+@dataclass(frozen=True, slots=True)
+class RunningMonitor:
+    """A monitor to call: over gRPC by `stub`, over HTTP by `get`; `stopping` tells it to stop."""
+
+    channel: grpc.aio.Channel
+    stub: Any
+    http: aiohttp.ClientSession
+    stopping: asyncio.Event
+
+    async def send(self, reports: Iterable[telemetry_pb2.TelemetryReport]) -> list[int]:
+        """Send reports over a stream of their own; the numbers that were acknowledged."""
+        requests = (monitor_service_pb2.ReportTelemetryRequest(report=each) for each in reports)
+        return [response.sequence async for response in self.stub.ReportTelemetry(requests)]
+
+    async def query(self, **fields: Any) -> monitor_service_pb2.QueryStatisticsResponse:
+        """Ask for statistics."""
+        request = monitor_service_pb2.QueryStatisticsRequest(**fields)
+        response: monitor_service_pb2.QueryStatisticsResponse = await self.stub.QueryStatistics(
+            request
+        )
+        return response
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Status and body of a page."""
+        async with self.http.get(path) as response:
+            return response.status, await response.text()
+
+
+@contextlib.asynccontextmanager
+async def running_monitor(
+    data: Path, clock: FakeClock | None = None, **settings: Any
+) -> AsyncIterator[RunningMonitor]:
+    """A monitor over the folder `data`; stopped on leaving."""
+    stopping = asyncio.Event()
+    own = Settings(data=data, grpc_port=0, http_port=0, **settings)
+    async with (
+        app.open_monitor(own, stopping, clock or FakeClock()) as monitor,
+        grpc.aio.insecure_channel(f"127.0.0.1:{monitor.grpc_port}") as channel,
+        aiohttp.ClientSession(f"http://127.0.0.1:{monitor.http_port}") as http,
+    ):
+        stub: Any = monitor_service_pb2_grpc.MonitorServiceStub(channel)
+        try:
+            yield RunningMonitor(channel, stub, http, stopping)
+        finally:
+            stopping.set()
+
+
+def timestamp(time_ns: int) -> timestamp_pb2.Timestamp:
+    """The time as a message."""
+    return timestamp_pb2.Timestamp(seconds=time_ns // SECOND, nanos=time_ns % SECOND)
+
+
+def histogram_of(durations_ns: Iterable[int]) -> telemetry_pb2.Histogram:
+    """The histogram of some durations, as replicas send it."""
+    histogram = Histogram()
+    histogram.record(np.array(list(durations_ns), dtype=np.int64))
+    return telemetry_pb2.Histogram(counts=histogram.sparse(), sum_ns=histogram.sum_ns)
+
+
+def telemetry(
+    durations_ns: Iterable[int], *, model: str = "digits", version: int = 1, failed: int = 0
+) -> telemetry_pb2.VersionTelemetry:
+    """What a version did: a request of one row in a batch of its own for each duration."""
+    durations = list(durations_ns)
+    return telemetry_pb2.VersionTelemetry(
+        model=model,
+        version=version,
+        success_count=len(durations),
+        row_count=len(durations),
+        execution_count=len(durations),
+        error_counts={"QUEUE_FULL": failed} if failed else {},
+        route_counts={"stable": len(durations)},
+        batch_counts={1: len(durations)},
+        total=histogram_of(durations),
+        queue=histogram_of(duration // 4 for duration in durations),
+        compute=histogram_of(duration // 2 for duration in durations),
+    )
+
+
+def report(
+    replica: str,
+    sequence: int,
+    *versions: telemetry_pb2.VersionTelemetry,
+    end_ns: int = NOW,
+    boot_id: str = "boot",
+    dropped: int = 0,
+) -> telemetry_pb2.TelemetryReport:
+    """A report of one second."""
+    return telemetry_pb2.TelemetryReport(
+        replica=replica,
+        boot_id=boot_id,
+        sequence=sequence,
+        start_time=timestamp(end_ns - SECOND),
+        end_time=timestamp(end_ns),
+        versions=versions,
+        dropped_reports=dropped,
+    )

@@ -1,0 +1,233 @@
+"""What the monitor keeps: over a kill, beside a second monitor, and when its file is damaged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import pytest
+
+from headrace import errors
+from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
+from headrace_monitor.adapters.window_store import FILE_NAME, WindowStore, open_window_store
+from headrace_monitor.domain.ledger import Contents, Ledger
+from headrace_monitor.domain.lives import Life, LifeKey
+from headrace_monitor.domain.telemetry import Report, Tally, VersionTelemetry
+from headrace_monitor.domain.windows import resolutions
+from tests.rpc.monitors import (
+    MILLISECOND,
+    NOW,
+    SECOND,
+    FakeClock,
+    report,
+    running_monitor,
+    telemetry,
+)
+
+
+def some_changes(sequences: int = 3) -> Contents:
+    """What a ledger gives to store after some reports."""
+    ledger = Ledger(resolutions(24), 2**30, Contents(), NOW)
+    for sequence in range(1, sequences + 1):
+        version = VersionTelemetry("digits", 1, Tally(success_count=sequence))
+        end_ns = NOW - sequence * SECOND
+        ledger.merge(Report("a", "boot", sequence, end_ns, end_ns, (version,), sequence), NOW)
+    return ledger.changes(NOW)
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    """Another opening gives exactly what was saved."""
+    changes = some_changes()
+    async with open_window_store(tmp_path) as (store, contents):
+        assert Contents() == contents
+        await store.save(changes)
+    async with open_window_store(tmp_path) as (_, contents):
+        pass
+    assert (changes.cells, changes.lives) == (contents.cells, contents.lives)
+    assert (changes.totals, changes.reports) == (contents.totals, contents.reports)
+    assert changes.dropped == contents.dropped
+
+
+async def test_what_is_below_a_floor_is_gone(tmp_path: Path) -> None:
+    """Windows and lives below the floors are deleted, with what their replicas dropped."""
+    async with open_window_store(tmp_path) as (store, _):
+        await store.save(some_changes())
+        floors = {1: NOW // SECOND - 3, 10: NOW // SECOND + 10, 60: 0}
+        await store.save(Contents(window_floors=floors, lives_floor_ns=NOW + 1))
+    async with open_window_store(tmp_path) as (_, contents):
+        pass
+    assert {
+        (1, NOW // SECOND - 3),
+        (1, NOW // SECOND - 2),
+        (60, NOW // SECOND - NOW // SECOND % 60),
+    } == {(cell.resolution, cell.start) for cell in contents.cells}
+    assert ({}, {}) == (contents.lives, contents.dropped)
+
+
+async def test_a_life_far_along_is_kept_exactly(tmp_path: Path) -> None:
+    """The numbers merged in a long life come back bit by bit."""
+    life = Life()
+    for sequence in (*range(1, 6000, 3), 2**40):
+        life = life.after(Report("a", "boot", sequence, NOW, NOW), NOW)
+    async with open_window_store(tmp_path) as (store, _):
+        await store.save(Contents(lives={LifeKey("a", "boot"): life}))
+    async with open_window_store(tmp_path) as (_, contents):
+        pass
+    assert {LifeKey("a", "boot"): life} == contents.lives
+
+
+async def limit_pages(store: WindowStore, pages: int) -> None:
+    pragma = f"PRAGMA max_page_count = {pages}"
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(store._thread, store._database.execute, pragma)
+
+
+async def test_a_full_disk_is_unavailable_and_heals(tmp_path: Path) -> None:
+    """A write that does not fit changes nothing and asks to come again; with space it succeeds."""
+    async with open_window_store(tmp_path) as (store, _):
+        await limit_pages(store, 1)
+        with pytest.raises(errors.Unavailable) as caught:
+            await store.save(some_changes(500))
+        assert ("TELEMETRY_STORE_UNAVAILABLE", 1.0) == (
+            caught.value.reason,
+            caught.value.retry_after_seconds,
+        )
+        await limit_pages(store, 100_000)
+        await store.save(some_changes(500))
+    async with open_window_store(tmp_path) as (_, contents):
+        assert 500 == contents.reports
+
+
+async def test_two_monitors_on_one_folder_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second opening fails with the folder's name and what to do."""
+    monkeypatch.setattr("headrace_monitor.adapters.window_store.LOCK_TIMEOUT_SECONDS", 0.05)
+    async with open_window_store(tmp_path):
+        with pytest.raises(errors.FailedPrecondition) as caught:
+            async with open_window_store(tmp_path):
+                pass
+    assert ("DATA_IN_USE", {"folder": str(tmp_path)}) == (caught.value.reason, caught.value.facts)
+
+
+async def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    """A folder that cannot be made is named in the error."""
+    (tmp_path / "file").touch()
+    with pytest.raises(errors.FailedPrecondition) as caught:
+        async with open_window_store(tmp_path / "file" / "data"):
+            pass
+    assert "DATA_UNUSABLE" == caught.value.reason
+
+
+async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    """A schema that this version does not know is refused, not overwritten."""
+    async with open_window_store(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / FILE_NAME) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(errors.FailedPrecondition) as caught:
+        async with open_window_store(tmp_path):
+            pass
+    assert "DATA_FROM_NEWER_VERSION" == caught.value.reason
+    assert [FILE_NAME] == names_in(tmp_path)
+
+
+def overwrite_everything(path: Path) -> None:
+    path.write_bytes(b"this is no database. " * 1000)
+
+
+def overwrite_the_middle(path: Path) -> None:
+    whole = bytearray(path.read_bytes())
+    whole[4096:] = os.urandom(len(whole) - 4096)
+    path.write_bytes(whole)
+
+
+def change_a_tally(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE cells SET tally = x'00112233445566' WHERE resolution = 60")
+    database.close()
+
+
+def cut_it_short(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize(
+    "damage", [overwrite_everything, overwrite_the_middle, change_a_tally, cut_it_short]
+)
+async def test_a_damaged_file_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
+) -> None:
+    """The monitor starts anew beside the damaged file, and an error says where that is."""
+    async with running_monitor(tmp_path) as monitor:
+        await monitor.send(
+            [report("a", n, telemetry([MILLISECOND], version=n)) for n in range(1, 50)]
+        )
+    damage(tmp_path / FILE_NAME)
+    async with running_monitor(tmp_path) as monitor:
+        assert [] == list((await monitor.query()).statistics)
+        await monitor.send([report("a", 1, telemetry([MILLISECOND]))])
+        assert [1] == [each.success_count for each in (await monitor.query()).statistics]
+    logged = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert 1 == len(logged)
+    set_aside = Path(vars(logged[0])["set_aside"]).name
+    assert set_aside.startswith(f"{FILE_NAME}.damaged-")
+    assert set_aside in names_in(tmp_path)
+
+
+async def test_old_telemetry_leaves_the_file(tmp_path: Path) -> None:
+    """What grew too old is deleted with the next report."""
+    clock = FakeClock()
+    async with running_monitor(tmp_path, clock) as monitor:
+        await monitor.send([report("a", 1, telemetry([MILLISECOND]))])
+        clock.now_ns += 25 * 3600 * SECOND
+        await monitor.send([report("b", 1, end_ns=clock.now_ns)])
+    async with open_window_store(tmp_path) as (_, contents):
+        pass
+    assert [] == list(contents.cells)
+    assert [LifeKey("b", "boot")] == list(contents.lives)
+
+
+async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+    """A monitor killed between two reports has every report that it acknowledged."""
+    reading, writing = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "headrace_monitor", "--data", str(tmp_path)),
+        *("--grpc-port", "0", "--http-port", "0", "--ready-fd", str(writing)),
+        pass_fds=(writing,),
+    )
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        address = json.loads(pipe.readline())["grpc"]
+    acknowledged = await _send_and_kill(address, process)
+    await process.wait()
+    async with open_window_store(tmp_path) as (_, contents):
+        life = contents.lives[LifeKey("a", "boot")]
+    assert 20 == len(acknowledged)
+    assert all(map(life.has, acknowledged))
+
+
+async def _send_and_kill(address: str, process: asyncio.subprocess.Process) -> list[int]:
+    acknowledged: list[int] = []
+    async with grpc.aio.insecure_channel(address) as channel:
+        stream = monitor_service_pb2_grpc.MonitorServiceStub(channel).ReportTelemetry()
+        try:
+            for number in range(1, 21):
+                message = report("a", number, telemetry([MILLISECOND]))
+                await stream.write(monitor_service_pb2.ReportTelemetryRequest(report=message))
+                acknowledged.append((await stream.read()).sequence)
+        finally:
+            process.kill()
+    return acknowledged

@@ -1,0 +1,201 @@
+"""The ledger: every report counts once, whatever is sent again, and what changed is what is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from dataclasses import replace
+
+import pytest
+
+from headrace import errors
+from headrace_monitor.domain import packing, totals
+from headrace_monitor.domain.intake import open_intake
+from headrace_monitor.domain.ledger import Contents, Ledger
+from headrace_monitor.domain.lives import REMEMBERED, Life, LifeKey
+from headrace_monitor.domain.queries import Observer, Query, ReplicaStatistics
+from headrace_monitor.domain.telemetry import NANOSECONDS, Report, Tally, VersionTelemetry
+from headrace_monitor.domain.totals import VersionKey
+from headrace_monitor.domain.windows import resolutions
+
+NOW = 1_000_000 * NANOSECONDS
+HOUR = 3600 * NANOSECONDS
+LIMIT = 64 * 2**20
+
+
+def new_ledger(contents: Contents | None = None, now_ns: int = NOW) -> Ledger:
+    return Ledger(resolutions(24), LIMIT, contents or Contents(), now_ns)
+
+
+def report(sequence: int, *, boot_id: str = "boot", end_ns: int = NOW, dropped: int = 0) -> Report:
+    telemetry = VersionTelemetry("digits", 1, Tally(success_count=1))
+    return Report("a", boot_id, sequence, end_ns - 1, end_ns, (telemetry,), dropped)
+
+
+def requests(ledger: Ledger) -> int:
+    return ledger.totals.versions[VersionKey("digits", 1)].success_count
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_each_sequence_counts_once_in_any_order(seed: int) -> None:
+    """Shuffled and repeated reports count as often as there are different ones."""
+    order = [1 + number % 300 for number in range(900)]
+    random.Random(seed).shuffle(order)
+    ledger = new_ledger()
+    for sequence in order:
+        ledger.merge(report(sequence), NOW)
+    assert (300, 300) == (requests(ledger), ledger.totals.reports)
+
+
+def test_another_life_counts_anew() -> None:
+    """Sequence numbers start again with a new boot id."""
+    ledger = new_ledger()
+    for boot_id in ("one", "two", "one"):
+        ledger.merge(report(1, boot_id=boot_id), NOW)
+    assert 2 == requests(ledger)
+
+
+@pytest.mark.parametrize(
+    ("merged", "asked", "known"),
+    [
+        ([], 1, False),
+        ([1], 1, True),
+        ([1], 2, False),
+        ([1, 3], 2, False),
+        ([3, 1], 1, True),
+        ([1, 1 + REMEMBERED], 1, True),  # too old to tell: taken as merged
+        ([1 + REMEMBERED], 2, False),
+        ([1, 10 * REMEMBERED], 10 * REMEMBERED - 1, False),
+    ],
+)
+def test_a_life_knows_what_was_merged(merged: list[int], asked: int, known: bool) -> None:
+    """A life tells apart all numbers near the highest."""
+    life = Life()
+    for sequence in merged:
+        life = life.after(report(sequence), NOW)
+    assert known == life.has(asked)
+
+
+async def test_a_report_from_the_future_counts_now() -> None:
+    """A replica whose clock is ahead is not invisible until the monitor's has caught up."""
+    ledger = new_ledger()
+    ledger.merge(report(1, end_ns=NOW + HOUR), NOW)
+    statistics = await Observer(ledger, lambda: NOW).statistics(Query())
+    assert [1] == [version.tally.success_count for version in statistics.versions]
+    assert (ReplicaStatistics("a", NOW, 0),) == statistics.replicas
+
+
+def test_dropped_reports_add_up_over_lives() -> None:
+    """What a replica dropped grows with every life, though each life counts from 0."""
+    ledger = new_ledger()
+    ledger.merge(report(1, boot_id="one", dropped=3), NOW)
+    ledger.merge(report(2, boot_id="one", dropped=5), NOW)
+    ledger.merge(report(1, boot_id="two", dropped=2), NOW)
+    assert {"a": 7} == ledger.totals.dropped
+
+
+def test_lives_go_when_their_reports_would_be_too_old_to_count() -> None:
+    """A life is remembered as long as the windows are, and then goes with what its replica dropped."""
+    ledger = new_ledger()
+    ledger.merge(report(1, dropped=1), NOW)
+    assert {LifeKey("a", "boot")} == ledger.changes(NOW + 24 * HOUR).lives.keys()
+    gone = ledger.changes(NOW + 24 * HOUR + 1)
+    assert (NOW + 1, {}, {}) == (gone.lives_floor_ns, ledger.lives, ledger.totals.dropped)
+
+
+def test_changes_are_what_was_not_stored() -> None:
+    """A change is given until it is stored, and then no more."""
+    ledger = new_ledger()
+    ledger.merge(report(1), NOW)
+    assert 3 == len(ledger.changes(NOW).cells)
+    assert 3 == len(ledger.changes(NOW).cells)
+    ledger.mark_stored()
+    assert ({}, {}, {}) == (
+        ledger.changes(NOW).cells,
+        ledger.changes(NOW).lives,
+        ledger.changes(NOW).totals,
+    )
+
+
+async def test_a_ledger_goes_on_from_its_contents() -> None:
+    """What one ledger gave to store is what the next one knows."""
+    first = new_ledger()
+    for sequence in range(1, 6):
+        first.merge(report(sequence, dropped=sequence), NOW)
+    second = new_ledger(first.changes(NOW))
+    second.merge(report(5), NOW)
+    second.merge(report(6, dropped=6), NOW)
+    assert (6, 6, {"a": 6}) == (requests(second), second.totals.reports, second.totals.dropped)
+    observer = Observer(second, lambda: NOW)
+    statistics = await observer.statistics(Query())
+    assert [6] == [version.tally.success_count for version in statistics.versions]
+
+
+def test_old_contents_are_not_taken_up() -> None:
+    """Windows that grew too old while no monitor ran are dropped at the start; totals stay."""
+    first = new_ledger()
+    first.merge(report(1), NOW)
+    second = new_ledger(first.changes(NOW), NOW + 25 * HOUR)
+    assert (0, 1) == (second.windows.size_bytes, requests(second))
+
+
+def test_versions_over_the_limit_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Totals hold a bounded number of versions; the rest is counted under one name."""
+    monkeypatch.setattr(totals, "MAX_VERSIONS", 2)
+    ledger = new_ledger()
+    names = itertools.cycle(["one", "two", "three", "four"])
+    for sequence in range(1, 9):
+        version = VersionTelemetry(next(names), 1, Tally(success_count=1))
+        ledger.merge(replace(report(sequence), versions=(version,)), NOW)
+    counted = {key.model: tally.success_count for key, tally in ledger.totals.versions.items()}
+    assert {"one": 2, "two": 2, totals.OTHER.model: 4} == counted
+
+
+class TroubledStore:
+    """A store that refuses while `troubled`, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.troubled = False
+        self.saved: list[Contents] = []
+
+    async def save(self, changes: Contents) -> None:
+        if self.troubled:
+            raise errors.Unavailable("TELEMETRY_STORE_UNAVAILABLE", "no space left")
+        self.saved.append(changes)
+
+
+async def test_reports_that_wait_are_stored_together() -> None:
+    """Many reports at once make one transaction."""
+    store, ledger = TroubledStore(), new_ledger()
+    async with open_intake(ledger, store, lambda: NOW) as intake:
+        stored = await asyncio.gather(*(intake.accept(report(n)) for n in range(1, 51)))
+    assert list(range(1, 51)) == stored
+    assert [50] == [changes.reports for changes in store.saved]
+
+
+async def test_what_could_not_be_stored_is_stored_when_sent_again() -> None:
+    """A report that failed to be stored, sent again, is acknowledged once it is, and counts once."""
+    store, ledger = TroubledStore(), new_ledger()
+    async with open_intake(ledger, store, lambda: NOW) as intake:
+        store.troubled = True
+        with pytest.raises(errors.Unavailable):
+            await intake.accept(report(1))
+        failed = [intake.failed]
+        store.troubled = False
+        assert 1 == await intake.accept(report(1))
+        failed.append(intake.failed)
+    assert [True, False] == failed
+    (changes,) = store.saved
+    assert [1, 1, 1] == [packing.unpack(cell).success_count for cell in changes.cells.values()]
+
+
+async def test_too_many_waiting_reports_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue in front of the store has a bound, and says so with a time to come again."""
+    monkeypatch.setattr("headrace_monitor.domain.intake.MAX_WAITING", 2)
+    async with open_intake(new_ledger(), TroubledStore(), lambda: NOW) as intake:
+        tasks = [asyncio.ensure_future(intake.accept(report(n))) for n in (1, 2, 3)]
+        *stored, refused = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [1, 2] == stored
+    assert isinstance(refused, errors.ResourceExhausted)
+    assert ("INTAKE_FULL", 1.0) == (refused.reason, refused.retry_after_seconds)
