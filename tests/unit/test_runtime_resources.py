@@ -53,13 +53,13 @@ print(held, stated, resident_bytes() - before)
 
 
 def test_closing_gives_the_memory_back(tmp_path: Path) -> None:
-    """A model of 105 MB: its stated memory is near what it takes, and most of that is free again."""
+    """A model of 105 MB takes that once, says so, and is gone when it is closed."""
     small = tmp_path / "small"
     small.mkdir()
     command = [sys.executable, "-c", MEASURE, str(heavy(tmp_path)), str(small)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     held, stated, left = map(int, result.stdout.split())
-    assert held > 100 * MEGABYTE
+    assert 100 * MEGABYTE < held < 140 * MEGABYTE
     assert abs(stated - held) < 20 * MEGABYTE
     assert left < held / 4
 

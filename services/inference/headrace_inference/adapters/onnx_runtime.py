@@ -55,8 +55,7 @@ class OnnxRunner:
         self.memory_bytes = 0
         """How much the process grew while this version was opened and warmed.
 
-        Approximate: it counts what other threads took meanwhile, misses what was free before, and knows
-        nothing of a device's memory.
+        Approximate: it counts what other threads took meanwhile, and knows nothing of a device's memory.
         """
 
     @property
@@ -93,7 +92,7 @@ def open_session(
     LOAD_TIMEOUT), Unimplemented (DATATYPES_UNSUPPORTED) or Unavailable (OUT_OF_MEMORY).
     """
     defaults = defaults or RuntimeDefaults()
-    before = resident_bytes()
+    before = _settled_bytes()
     options = session_options.build(record.config, defaults.cores)
     runs = session_options.run_options()
 
@@ -108,8 +107,14 @@ def open_session(
         except BaseException:
             runner.close()
             raise
-    runner.memory_bytes = max(0, resident_bytes() - before)
+    runner.memory_bytes = max(0, _settled_bytes() - before)
     return runner
+
+
+def _settled_bytes() -> int:
+    """What the process holds without what it freed: opening parses a copy of all weights on its way."""
+    return_freed_memory()
+    return resident_bytes()
 
 
 def _runner(
