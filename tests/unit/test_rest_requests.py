@@ -185,7 +185,7 @@ def test_raw_request_that_cannot_be(shapes: list[tuple[int, ...]]) -> None:
     assert "RAW_REQUEST_INVALID" == caught.value.reason
 
 
-PACK = {"gzip": gzip.compress, "deflate": zlib.compress}
+PACK: dict[str, Any] = {"gzip": gzip.compress, "deflate": zlib.compress}
 
 
 @pytest.mark.parametrize("encoding", PACK)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import zlib
 
-from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp import StreamReader, web
 
-from headrace.errors import Cancelled, InvalidArgument, Unimplemented
+from headrace.errors import DeadlineExceeded, InvalidArgument, Unimplemented
 
 SETTING = "max_http_body_bytes"
 """The setting that bounds a body; errors name it."""
+
+SILENCE_SECONDS = 30.0
+"""A client that sends nothing of its body for so long is given up; it would hold what it sent for ever."""
 
 _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """HTTP's deflate is zlib's format (RFC 9110), header and checksum included."""
@@ -20,8 +22,8 @@ _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 async def read_body(request: web.Request, max_bytes: int) -> bytes:
     """All of the body, decompressed.
 
-    Raises InvalidArgument for a body over `max_bytes` (in transit or decompressed) or a broken one, and
-    Unimplemented for an encoding other than gzip and deflate.
+    Raises InvalidArgument for a body over `max_bytes` (in transit or decompressed) or a broken one,
+    DeadlineExceeded for one that stalls, Unimplemented for an encoding other than gzip and deflate.
     """
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding in ("", "identity"):
@@ -38,18 +40,27 @@ async def read_body(request: web.Request, max_bytes: int) -> bytes:
 async def _read(request: web.Request, max_bytes: int) -> bytes:
     if (request.content_length or 0) > max_bytes:
         raise _too_large(max_bytes)
+    try:
+        return await _all_parts(request.content, max_bytes)
+    except web.RequestPayloadError as error:
+        raise InvalidArgument("MALFORMED_BODY", f"the request's body is broken: {error}") from None
+    except TimeoutError:
+        raise DeadlineExceeded(
+            "BODY_STALLED", f"nothing more of the request's body came for {SILENCE_SECONDS:g} s"
+        ) from None
+
+
+async def _all_parts(content: StreamReader, max_bytes: int) -> bytes:
+    clock = asyncio.get_running_loop().time
     parts: list[bytes] = []
     size = 0
-    try:
-        async for part in request.content.iter_any():
+    async with asyncio.timeout(SILENCE_SECONDS) as limit:
+        async for part in content.iter_any():
+            limit.reschedule(clock() + SILENCE_SECONDS)
             parts.append(part)
             size += len(part)
             if size > max_bytes:
                 raise _too_large(max_bytes)
-    except (web.RequestPayloadError, BadHttpMessage) as error:
-        raise InvalidArgument("MALFORMED_BODY", f"the request's body is broken: {error}") from None
-    except ConnectionError:
-        raise Cancelled("CANCELLED", "the caller went away while it sent the request") from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 
@@ -20,13 +19,14 @@ def message_to_json(message: Message, *, unset_too: bool = False) -> dict[str, A
     }
 
 
-def _is_shown(message: Message, field: FieldDescriptor, *, unset_too: bool) -> bool:
+def _is_shown(message: Message, field: Any, *, unset_too: bool) -> bool:
     if not field.has_presence or message.HasField(field.name):
         return True
-    return unset_too and field.containing_oneof is None
+    alone: bool = field.containing_oneof is None
+    return unset_too and alone
 
 
-def _field(message: Message, field: FieldDescriptor, *, unset_too: bool) -> Any:
+def _field(message: Message, field: Any, *, unset_too: bool) -> Any:
     value: Any = getattr(message, field.name)
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         of_value = field.message_type.fields_by_name["value"]
@@ -36,7 +36,7 @@ def _field(message: Message, field: FieldDescriptor, *, unset_too: bool) -> Any:
     return _json(field, value, unset_too=unset_too)
 
 
-def _json(field: FieldDescriptor, value: Any, *, unset_too: bool) -> Any:
+def _json(field: Any, value: Any, *, unset_too: bool) -> Any:
     if field.message_type is not None:
         return message_to_json(value, unset_too=unset_too)
     if field.enum_type is not None:

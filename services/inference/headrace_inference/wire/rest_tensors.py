@@ -154,7 +154,8 @@ def binary_contents(array: Array) -> bytes | memoryview:
     """An output's bytes in the binary tail; those of numbers are the array's own."""
     if array.dtype.kind in "SUO":
         return to_wire(array)
-    return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    contiguous: Array = np.ascontiguousarray(array)
+    return contiguous.reshape(-1).view(np.uint8).data
 
 
 def _bad_data(header: TensorHeader, what: str) -> InvalidArgument:

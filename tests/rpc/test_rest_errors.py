@@ -1,0 +1,76 @@
+"""What errors of any kind become on their way out of a REST handler."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from headrace import errors, identity
+from headrace.http_serving import open_http_server
+from headrace_inference.wire.rest_errors import answer_errors, json_response
+
+HEADERS = {"X-Request-Id": "r-1", "X-Headrace-Actor": "ada"}
+
+
+async def answer_of(handler: Any) -> tuple[aiohttp.ClientResponse, Any]:
+    """What a server with this one handler answers."""
+    app = web.Application(middlewares=[answer_errors])
+    app.router.add_get("/", handler)
+    async with (
+        open_http_server(app, "127.0.0.1", 0) as port,
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/", headers=HEADERS) as response,
+    ):
+        return response, await response.json()
+
+
+async def test_everything_an_error_has() -> None:
+    """Reason, facts, violations and the retry delay reach the caller, the delay in whole seconds too."""
+
+    async def refuse(_: web.Request) -> web.Response:
+        raise errors.ResourceExhausted(
+            "QUEUE_FULL",
+            "too many",
+            facts={"limit": "8"},
+            violations=(errors.FieldViolation("a.b", "too long"),),
+            retry_after_seconds=0.1,
+        )
+
+    response, body = await answer_of(refuse)
+    assert (429, "1") == (response.status, response.headers["Retry-After"])
+    assert {
+        "error": "too many",
+        "reason": "QUEUE_FULL",
+        "facts": {"limit": "8"},
+        "violations": [{"field": "a.b", "description": "too long"}],
+        "retry_after_seconds": 0.1,
+    } == body
+
+
+async def test_a_bug(caplog: pytest.LogCaptureFixture) -> None:
+    """A bug is a 500 that tells nothing of our insides, and its traceback is logged once."""
+
+    async def stumble(_: web.Request) -> web.Response:
+        raise ZeroDivisionError("secret")
+
+    with caplog.at_level(logging.ERROR):
+        response, body = await answer_of(stumble)
+    assert (500, "INTERNAL") == (response.status, body["reason"])
+    assert "secret" not in str(body)
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert ZeroDivisionError is record.exc_info[0]
+
+
+async def test_who_calls() -> None:
+    """A handler knows who calls, as the headers say."""
+
+    async def who(_: web.Request) -> web.Response:
+        return json_response({"actor": identity.current_caller().actor})
+
+    _, body = await answer_of(who)
+    assert {"actor": "ada"} == body
