@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import io
 import tarfile
 import zipfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import onnx
-from headrace_registry.app import open_registry
-from headrace_registry.settings import Settings
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from headrace import errors, status
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc, version_pb2
+from headrace_registry.app import open_registry
+from headrace_registry.settings import Settings
 
 CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class RunningRegistry:
-    """A registry that serves, a stub of it, and what stops its watches."""
+    """A registry that serves, stubs of it, and what stops its watches."""
 
     stub: Any
+    blocking_stub: Any
     channel: grpc.aio.Channel
     http_address: str
     stopping: asyncio.Event
@@ -63,8 +66,15 @@ async def running_registry(
     chosen = settings(redis_url, namespace, data, **changes)
     async with open_registry(chosen, stopping) as registry:
         async with grpc.aio.insecure_channel(registry.grpc_address) as channel:
-            stub = registry_service_pb2_grpc.RegistryServiceStub(channel)
-            yield RunningRegistry(stub, channel, registry.http_address, stopping, chosen)
+            with grpc.insecure_channel(registry.grpc_address) as blocking_channel:
+                yield RunningRegistry(
+                    stub=registry_service_pb2_grpc.RegistryServiceStub(channel),
+                    blocking_stub=registry_service_pb2_grpc.RegistryServiceStub(blocking_channel),
+                    channel=channel,
+                    http_address=registry.http_address,
+                    stopping=stopping,
+                    settings=chosen,
+                )
         stopping.set()
 
 
@@ -76,7 +86,10 @@ async def push(
     filename: str = "model.onnx",
     header: Mapping[str, Any] | None = None,
 ) -> version_pb2.Version:
-    """Push an artifact as it should be done; `header` changes what is announced."""
+    """Push an artifact as it should be done; `header` changes what is announced.
+
+    Over the blocking stack: grpc.aio's client loses the status of a call that ends while it still sends.
+    """
     announced: dict[str, Any] = {
         "parent": f"models/{model}",
         "filename": filename,
@@ -84,7 +97,15 @@ async def push(
         "sha256": hashlib.sha256(artifact).hexdigest(),
         "create_model": True,
     } | dict(header or {})
-    return await running.stub.PushVersion(push_messages(artifact, announced), timeout=60)
+    messages = push_messages(artifact, announced)
+    return await _answer(running.blocking_stub.PushVersion.future(messages, timeout=60))
+
+
+async def _answer(call: Any) -> Any:
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    call.add_done_callback(lambda _: loop.call_soon_threadsafe(done.set))
+    await done.wait()
+    return call.result()
 
 
 def push_messages(artifact: bytes, announced: Mapping[str, Any]) -> Iterator[pb.PushVersionRequest]:
@@ -98,9 +119,16 @@ async def error_of(call: Any) -> errors.HeadraceError:
     """The error that a call fails with."""
     try:
         await call
-    except grpc.aio.AioRpcError as rpc_error:
+    except grpc.RpcError as rpc_error:
         return status.error_from_rpc(rpc_error)
     raise AssertionError("the call did not fail")
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until it holds, which nothing tells; fails after ten seconds."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 (there is no event to wait for)
+            await asyncio.sleep(0.01)
 
 
 async def read_blob(running: RunningRegistry, sha256: str, offset: int = 0) -> bytes:
@@ -114,19 +142,12 @@ async def take_changes(call: Any, count: int) -> list[pb.WatchChangesResponse]:
     return [await asyncio.wait_for(call.read(), 20) for _ in range(count)]
 
 
-def onnx_file(bias: float = 1.0, batch: int | str | None = "batch", **io_types: int) -> bytes:
-    """A graph that adds `bias` to rows of four numbers; different biases are different files."""
-    return _model([helper.make_node("Add", ["x", "bias"], ["y"])], batch, bias, **io_types)
-
-
-def _model(
-    nodes: list[Any],
-    batch: int | str | None,
-    bias: float,
-    element: int = TensorProto.FLOAT,
+def onnx_file(
+    bias: float = 1.0, batch: int | str | None = "batch", element: int = TensorProto.FLOAT
 ) -> bytes:
+    """A graph that adds `bias` to rows of four numbers; different biases are different files."""
     graph = helper.make_graph(
-        nodes,
+        [helper.make_node("Add", ["x", "bias"], ["y"])],
         "add",
         [helper.make_tensor_value_info("x", element, [batch, 4])],
         [helper.make_tensor_value_info("y", element, [batch, 4])],
@@ -139,6 +160,69 @@ def graph_file(graph: Any) -> bytes:
     """A graph as the bytes of an ONNX file."""
     opset = helper.make_opsetid("", 18)
     return helper.make_model(graph, opset_imports=[opset], ir_version=10).SerializeToString()
+
+
+def folding_graph(size: int, products: int) -> bytes:
+    """A small file that keeps constant folding busy: a chain of products of large squares."""
+    shape = numpy_helper.from_array(np.array([size, size], dtype=np.int64), "shape")
+    nodes = [helper.make_node("ConstantOfShape", ["shape"], ["p0"])]
+    nodes += [
+        helper.make_node("MatMul", [f"p{step}", "p0"], [f"p{step + 1}"]) for step in range(products)
+    ]
+    nodes += [
+        helper.make_node("ReduceMax", [f"p{products}"], ["most"], keepdims=0),
+        helper.make_node("Add", ["x", "most"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "folding",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
+        [shape],
+    )
+    return graph_file(graph)
+
+
+def heavy_graph(megabytes: int) -> bytes:
+    """A graph with weights of this size inside."""
+    weights = numpy_helper.from_array(np.zeros((megabytes << 18,), dtype=np.float32), "w")
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "w"], ["y"])],
+        "heavy",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", megabytes << 18])],
+        [weights],
+    )
+    return graph_file(graph)
+
+
+def sequence_graph() -> bytes:
+    """A graph whose output is a sequence of tensors."""
+    graph = helper.make_graph(
+        [helper.make_node("SequenceConstruct", ["x"], ["y"])],
+        "sequence",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, None)],
+    )
+    return graph_file(graph)
+
+
+def shapeless_graph() -> bytes:
+    """A graph whose input declares no shape."""
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "shapeless",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )
+    return graph_file(graph)
+
+
+def header_bomb(megabytes: int) -> bytes:
+    """A small tar.gz whose first header claims, and has, this many megabytes."""
+    member = tarfile.TarInfo("bomb")
+    member.type, member.size = tarfile.XHDTYPE, megabytes << 20
+    return gzip.compress(member.tobuf()) + gzip.compress(bytes(1 << 20)) * (megabytes + 1)
 
 
 def external_data_files(location: str = "weights.bin") -> dict[str, bytes]:

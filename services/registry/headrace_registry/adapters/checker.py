@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,6 @@ class CheckLimits:
 class _Outcome:
     status: int
     output: bytes
-    complaints: bytes
 
 
 class ProcessChecker:
@@ -73,16 +73,12 @@ class ProcessChecker:
         )
 
     async def _run(self, task: CheckTask) -> _Outcome:
-        try:
-            async with asyncio.timeout(self._limits.seconds), _child(task) as process:
-                assert process.stdout is not None
-                assert process.stderr is not None
-                output, complaints, status = await asyncio.gather(
-                    _tail(process.stdout), _tail(process.stderr), process.wait()
-                )
-        except TimeoutError:
-            raise self._timeout() from None
-        return _Outcome(status, output, complaints)
+        with _child(task) as process:
+            try:
+                async with asyncio.timeout(self._limits.seconds):
+                    return await asyncio.to_thread(_finish, process)
+            except TimeoutError:
+                raise self._timeout() from None
 
     def _report(self, outcome: _Outcome) -> CheckReport:
         if outcome.status == 0:
@@ -90,7 +86,7 @@ class ProcessChecker:
         if outcome.status == -signal.SIGXCPU:
             raise self._timeout()
         killed_for_memory = outcome.status in (OUT_OF_MEMORY, -signal.SIGKILL)
-        if killed_for_memory or any(sign in outcome.complaints for sign in _MEMORY_SIGNS):
+        if killed_for_memory or any(sign in outcome.output for sign in _MEMORY_SIGNS):
             raise self._out_of_memory()
         raise errors.InvalidArgument(
             "MODEL_CHECK_FAILED",
@@ -116,35 +112,42 @@ class ProcessChecker:
         )
 
 
-@asynccontextmanager
-async def _child(task: CheckTask) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The child, killed on leaving if it still runs: nothing of ours is in its environment."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # no module is looked for in the working folder
-        "-m",
-        "headrace_registry.check_child",
-        encode(task).decode(),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+@contextmanager
+def _child(task: CheckTask) -> Iterator[subprocess.Popen[bytes]]:
+    """The child, killed on leaving if it still runs: nothing of ours is in its environment.
+
+    Not the event loop's own way to start a process: uvloop forks, which runs handlers of every library in
+    the child of a process full of threads, and now and then one of them brings the child down.
+    """
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-P",  # no module is looked for in the working folder
+            "-m",
+            "headrace_registry.check_child",
+            encode(task).decode(),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         env={"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         start_new_session=True,  # the terminal's Ctrl-C is the registry's to handle
     )
     try:
         yield process
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        process.kill()
+        process.wait()
 
 
-async def _tail(stream: asyncio.StreamReader) -> bytes:
-    """The end of what a stream gives, read to its end."""
+def _finish(process: subprocess.Popen[bytes]) -> _Outcome:
+    """Read what the child says to its end, keeping the last of it, and wait for the child."""
+    assert process.stdout is not None
     kept = b""
-    while chunk := await stream.read(1 << 16):
-        kept = (kept + chunk)[-_MAX_REPORT_BYTES:]
-    return kept
+    with process.stdout as stream:
+        while chunk := stream.read1(1 << 16):  # type: ignore[attr-defined]  # a buffered reader
+            kept = (kept + chunk)[-_MAX_REPORT_BYTES:]
+    return _Outcome(process.wait(), kept)
 
 
 def _ending(status: int) -> str:

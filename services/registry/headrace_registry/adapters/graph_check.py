@@ -41,7 +41,7 @@ _DATATYPES: dict[int, Datatype] = {
 def check_graph(folder: Path, graph_path: str) -> Signature:
     """The signature of the graph, if ONNX's checker and ONNX Runtime on the CPU take it.
 
-    Raises InvalidArgument (MODEL_REFUSED, EXTERNAL_DATA_INVALID, DATATYPE_UNSUPPORTED, SHAPE_UNKNOWN).
+    Raises InvalidArgument (MODEL_REFUSED, EXTERNAL_DATA_INVALID, DATATYPE_UNSUPPORTED).
     """
     path = folder / graph_path
     model = _parse(path)
@@ -173,13 +173,10 @@ def _unsupported(name: str, what: str) -> errors.InvalidArgument:
 
 
 def _spec(arg: Any, declared: Any) -> TensorSpec:
-    """A tensor as ONNX Runtime sees it: shapes that it inferred are better than those declared."""
-    if not arg.shape and not declared.type.tensor_type.HasField("shape"):
-        raise errors.InvalidArgument(
-            "SHAPE_UNKNOWN",
-            f"{arg.name[:200]!r} declares no shape and none can be inferred: declare one when you export, "
-            "with free dimensions where they vary",
-        )
+    """A tensor as ONNX Runtime sees it, for shapes that it inferred are better than those declared.
+
+    That there is a shape the ONNX checker has made sure of, so none here is a scalar's.
+    """
     return TensorSpec(
         name=arg.name,
         datatype=_datatype(declared),
