@@ -1,13 +1,16 @@
 """Headrace: Model-as-a-Service for ONNX models.
 
 What a user's program needs is here: `headrace.Client`, `headrace.AsyncClient`, and `headrace.errors`.
-The services import this package too, so a name is loaded when it is first asked for.
+The services import this package too, so the client is loaded when it is first asked for.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from headrace import errors
+from headrace.errors import HeadraceError
 
 if TYPE_CHECKING:
     from headrace.client import (
@@ -17,16 +20,8 @@ if TYPE_CHECKING:
         InferResult,
         Progress,
     )
-    from headrace.errors import HeadraceError
 
-_MODULES = {
-    "AsyncClient": "headrace.client",
-    "Client": "headrace.client",
-    "ClientSettings": "headrace.client",
-    "HeadraceError": "headrace.errors",
-    "InferResult": "headrace.client",
-    "Progress": "headrace.client",
-}
+_OF_THE_CLIENT = {"AsyncClient", "Client", "ClientSettings", "InferResult", "Progress"}
 
 __all__ = [
     "AsyncClient",
@@ -35,13 +30,14 @@ __all__ = [
     "HeadraceError",
     "InferResult",
     "Progress",
+    "errors",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in _OF_THE_CLIENT:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
+    return getattr(importlib.import_module("headrace.client"), name)
 
 
 def __dir__() -> list[str]:

@@ -78,9 +78,9 @@ def _report(
         print(json.dumps({"error": error | {"violations": fields}}), file=sys.stderr)
         return status
     print(f"error: {printable(message)} [{reason}]", file=sys.stderr)
-    for violation in violations:
-        line = f"  {violation.field}: {violation.description}"
-        print(printable(line), file=sys.stderr)
+    for line in (f"{violation.field}: {violation.description}" for violation in violations):
+        if line not in message:
+            print(f"  {printable(line)}", file=sys.stderr)
     if remedy:
         print(f"  {printable(remedy)}", file=sys.stderr)
     return status

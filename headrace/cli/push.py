@@ -97,18 +97,21 @@ def _progress(*, shown: bool) -> Iterator[Reporter]:
     if not shown:
         yield lambda *_: None
         return
-    from rich.progress import BarColumn, DownloadColumn, TextColumn
+    from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[amount]}"))
     with Bars(*columns, console=output.console(stderr=True), transient=True) as bars:
         tasks: dict[str, Any] = {}
 
         def report(phase: str, step: Progress | None) -> None:
             if phase not in tasks:
-                tasks[phase] = bars.add_task(phase, total=None)
+                tasks[phase] = bars.add_task(phase, total=None, amount="")
             # What is being checked or loaded has no measure: the bar moves without end.
             if step is not None and step.phase != "checking":
-                bars.update(tasks[phase], completed=step.done_bytes, total=step.total_bytes)
+                amount = f"{output.size(step.done_bytes)} of {output.size(step.total_bytes)}"
+                bars.update(
+                    tasks[phase], completed=step.done_bytes, total=step.total_bytes, amount=amount
+                )
 
         yield report

@@ -68,7 +68,9 @@ def view(statistics: Statistics) -> Any:
     """Statistics as a table: busiest first, or a line where nothing happened."""
     span = statistics.end_at - statistics.start_at
     ranked = sorted(statistics.versions, key=lambda each: -each.requests_per_second)
-    reported = f"{len(statistics.replicas)} replicas reported in the last {span:.0f} s"
+    count = len(statistics.replicas)
+    replicas = "1 replica" if count == 1 else f"{count} replicas"
+    reported = f"{replicas} reported in the last {span:.0f} s"
     if not ranked:
         return f"no requests; {reported}"
     return output.table(COLUMNS, [_row(each) for each in ranked], title=reported)

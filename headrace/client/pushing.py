@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -50,6 +51,9 @@ class PushCalls(RegistryCalls):
         one version. Raises InvalidArgument for what the registry refuses.
         """
         report = _on_this_loop(progress or (lambda _: None))
+        settings = self._calls.settings
+        total = settings.push_timeout_seconds if timeout_seconds is None else timeout_seconds
+        deadline = time.monotonic() + total
         header = registry_service_pb2.PushVersionRequest.Header(
             parent=convert.model_name(model),
             alias=alias,
@@ -63,10 +67,10 @@ class PushCalls(RegistryCalls):
             artifact = await asyncio.to_thread(stack.enter_context, opening)
             header.filename, header.size_bytes = artifact.filename, artifact.size_bytes
             header.sha256 = await asyncio.to_thread(artifact.sha256, report)
-            return await self._send(header, artifact, report, timeout_seconds)
+            return await self._send(header, artifact, report, deadline)
 
     async def _send(
-        self, header: Any, artifact: Artifact, report: Report, timeout_seconds: float | None
+        self, header: Any, artifact: Artifact, report: Report, deadline: float
     ) -> Version:
         metadata = self._calls.metadata()
         method = registry_service_pb2_grpc.RegistryServiceStub(
@@ -77,9 +81,8 @@ class PushCalls(RegistryCalls):
             parts = _parts(header, artifact, report)
             return await finished(method.future(parts, timeout=seconds, metadata=metadata))
 
-        settings = self._calls.settings
-        total = settings.push_timeout_seconds if timeout_seconds is None else timeout_seconds
-        pushed = await self._calls.call("registry", attempt, repeatable=True, timeout_seconds=total)
+        left = max(0.0, deadline - time.monotonic())
+        pushed = await self._calls.call("registry", attempt, repeatable=True, timeout_seconds=left)
         return convert.version_from_proto(pushed)
 
 

@@ -199,3 +199,12 @@ async def test_the_client_without_a_loop_does_the_same() -> None:
         used = await asyncio.to_thread(use, port)
 
     assert used == ("digits", [2, 3, 4], "DEADLINE_EXCEEDED")
+
+
+def test_a_closed_client_says_so() -> None:
+    """Closing twice is fine; calling after it is the program's mistake."""
+    with Client(registry="127.0.0.1:1") as client:
+        client.close()
+
+    with pytest.raises(RuntimeError, match="the client is closed"):
+        client.models()
