@@ -99,8 +99,10 @@ def test_fields_in_another_order_are_read_alike() -> None:
         b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
         b"\x0b",
         b"\x80" * 20,
-    ]
-    + [b"\x1a\x01\xff", b"\x0a\x02\xff\xfe", b"\x07\x00"],
+        b"\x1a\x01\xff",
+        b"\x0a\x02\xff\xfe",
+        b"\x07\x00",
+    ],
 )
 def test_bytes_that_are_no_request_are_refused(payload: bytes) -> None:
     """Garbage is the caller's error, whatever it is."""

@@ -51,6 +51,10 @@ class Settings:
     """The largest REST request, also after decompression."""
     max_loading: int = 2
     """Versions that are loaded at a time."""
+    load_timeout_seconds: float = 600.0
+    """How long opening and warming a version may take."""
+    gpu_memory_limit_bytes: int = 0
+    """The most memory of a device that one version may take; 0 sets no limit."""
     cache_max_bytes: int = 50 * 2**30
     """The disk cache's size; what is over it and not in use is removed, the longest unused first."""
     telemetry_seconds: float = 1.0

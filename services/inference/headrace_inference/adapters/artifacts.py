@@ -83,7 +83,9 @@ class ArtifactCache:
         try:
             call = self._stub.ReadBlob(pb.ReadBlobRequest(sha256=file.sha256, offset=offset))
             with partial.open("ab") as output:
-                while (chunk := await asyncio.wait_for(call.read(), IDLE_SECONDS)) is not grpc.aio.EOF:
+                while (
+                    chunk := await asyncio.wait_for(call.read(), IDLE_SECONDS)
+                ) is not grpc.aio.EOF:
                     await asyncio.to_thread(output.write, chunk.chunk)
         except TimeoutError:
             raise Unavailable(
@@ -128,7 +130,8 @@ class ArtifactCache:
 def _fetch_error(file: ArtifactFile, error: HeadraceError) -> HeadraceError:
     if isinstance(error, Unavailable):
         return Unavailable(
-            "ARTIFACT_UNAVAILABLE", f"{file.path} cannot be fetched from the registry: {error.message}"
+            "ARTIFACT_UNAVAILABLE",
+            f"{file.path} cannot be fetched from the registry: {error.message}",
         )
     return DataLoss(error.reason, f"the registry cannot give {file.path}: {error.message}")
 

@@ -48,13 +48,19 @@ class ReplicaCollector(Collector):
 def _version_metrics(book: StatisticsBook) -> Iterator[Metric]:
     counters = {
         "requests": CounterMetricFamily(
-            "headrace_inference_requests", "Requests answered well, by why", labels=[*_LABELS, "route"]
+            "headrace_inference_requests",
+            "Requests answered well, by why",
+            labels=[*_LABELS, "route"],
         ),
         "errors": CounterMetricFamily(
-            "headrace_inference_errors", "Requests answered with an error", labels=[*_LABELS, "reason"]
+            "headrace_inference_errors",
+            "Requests answered with an error",
+            labels=[*_LABELS, "reason"],
         ),
         "rows": CounterMetricFamily("headrace_inference_rows", "Rows answered", labels=_LABELS),
-        "runs": CounterMetricFamily("headrace_inference_executions", "Runs of the model", labels=_LABELS),
+        "runs": CounterMetricFamily(
+            "headrace_inference_executions", "Runs of the model", labels=_LABELS
+        ),
     }
     durations = {
         name: HistogramMetricFamily(f"headrace_inference_{name}_seconds", text, labels=_LABELS)
@@ -95,13 +101,17 @@ def _add_histogram(family: HistogramMetricFamily, labels: list[str], histogram: 
 
 def _state_metrics(keeper: VersionKeeper) -> Iterator[Metric]:
     states = GaugeMetricFamily(
-        "headrace_inference_version_state", "1 for the state a version is in", labels=[*_LABELS, "state"]
+        "headrace_inference_version_state",
+        "1 for the state a version is in",
+        labels=[*_LABELS, "state"],
     )
     memory = GaugeMetricFamily(
         "headrace_inference_version_memory_bytes", "What loading a version took", labels=_LABELS
     )
     waiting = GaugeMetricFamily(
-        "headrace_inference_waiting_requests", "Requests that wait for a free instance", labels=_LABELS
+        "headrace_inference_waiting_requests",
+        "Requests that wait for a free instance",
+        labels=_LABELS,
     )
     for version in keeper.versions():
         labels = [version.model, str(version.number)]

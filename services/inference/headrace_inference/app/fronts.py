@@ -81,18 +81,16 @@ def choose_front(asked: str, *, native_available: bool) -> str:
 async def _open_native(
     stack: AsyncExitStack, settings: Settings, dataplane: DataPlane, facts: servicer.ServerFacts
 ) -> tuple[int, InFlight]:
-    folder = Path(tempfile.mkdtemp(prefix="headrace-"))  # short: a socket's path has 107 bytes at most
+    folder = Path(
+        tempfile.mkdtemp(prefix="headrace-")
+    )  # short: a socket's path has 107 bytes at most
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     fallback = str(folder / "fallback.sock")
     await stack.enter_async_context(_open_grpc(f"unix:{fallback}", settings, dataplane, facts))
-    limits = native_front.FrontLimits(
-        settings.max_requests_in_flight, settings.max_bytes_in_flight
-    )
+    limits = native_front.FrontLimits(settings.max_requests_in_flight, settings.max_bytes_in_flight)
     address = f"{settings.host}:{settings.grpc_port}"
     opened = await stack.enter_async_context(
-        native_front.open_native_front(
-            address, fallback, dataplane, limits, settings.drain_seconds
-        )
+        native_front.open_native_front(address, fallback, dataplane, limits, settings.drain_seconds)
     )
     return opened.port, lambda: opened.front.requests_in_flight
 
@@ -144,5 +142,3 @@ def _metrics(dataplane: DataPlane, in_flight: InFlight, front: str) -> Collector
     registry = CollectorRegistry()
     registry.register(ReplicaCollector(keeper, dataplane.book, gauges, info))
     return registry
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -89,8 +90,18 @@ def _keeper(
     def in_use() -> Iterable[str]:
         return [record.digest for record in follower.catalog.versions.values()]
 
-    loader = ArtifactLoader(cache, onnx_runtime.open_session, in_use)
-    return VersionKeeper(loader, book, settings.max_loading)
+    open_model = functools.partial(onnx_runtime.open_session, defaults=_runtime_defaults(settings))
+    return VersionKeeper(ArtifactLoader(cache, open_model, in_use), book, settings.max_loading)
+
+
+def _runtime_defaults(settings: Settings) -> onnx_runtime.RuntimeDefaults:
+    return onnx_runtime.RuntimeDefaults(
+        load_timeout_seconds=settings.load_timeout_seconds,
+        devices=execution_providers.DeviceOptions(
+            gpu_memory_limit_bytes=settings.gpu_memory_limit_bytes,
+            engine_cache=settings.data / "engines",
+        ),
+    )
 
 
 async def _apply_updates(follower: StateFollower, keeper: VersionKeeper) -> None:

@@ -113,10 +113,10 @@ def statistics_of(dataplane: DataPlane, name: str, version: str) -> pb.ModelStat
     items = dataplane.book.items()
     if not name:
         return convert.model_statistics(items)
-    table = dataplane.keeper.table
-    if version:
+    if version or "@" in name:
         key = _key(dataplane, name, version)
         return convert.model_statistics([(key, dataplane.book.of(*key))])
+    table = dataplane.keeper.table
     if name not in table.catalog.models:
         raise table.explain(name, version)
     return convert.model_statistics([item for item in items if item[0][0] == name])
