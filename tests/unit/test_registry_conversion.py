@@ -1,0 +1,98 @@
+"""Signatures, serving configs and times between records and messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from headrace import conversion, errors
+from headrace.datatypes import Datatype
+from headrace.state.records import (
+    Batching,
+    GraphOptimization,
+    Provider,
+    QueuePolicy,
+    ServingConfig,
+    SessionOptions,
+    Signature,
+    TensorSpec,
+    WarmUp,
+)
+from headrace.type.v1 import serving_config_pb2, signature_pb2
+
+OTHER = ServingConfig(
+    Batching(8, 5, (2, 4)),
+    QueuePolicy(3, 4),
+    2,
+    Provider.CUDA,
+    SessionOptions(1, 2, GraphOptimization.BASIC),
+    WarmUp(0),
+)
+
+
+@pytest.mark.parametrize("datatype", list(Datatype))
+def test_a_signature_survives_the_wire(datatype: Datatype) -> None:
+    """Every datatype, free and named dimensions and scalars come back as they were."""
+    spec = TensorSpec("odd:name/0", datatype, (-1, 4, -1), ("batch", "", "n"))
+    signature = Signature((spec,), (TensorSpec("scalar", datatype, ()),))
+    proto = conversion.signature_to_proto(signature)
+    assert signature == conversion.signature_from_proto(proto)
+
+
+def test_a_datatype_nobody_knows_is_refused() -> None:
+    """A message of a newer build, or of none, is no signature."""
+    proto = signature_pb2.Signature(inputs=[signature_pb2.TensorSpec(name="x")])
+    with pytest.raises(errors.InvalidArgument) as caught:
+        conversion.signature_from_proto(proto)
+    assert "DATATYPE_UNSUPPORTED" == caught.value.reason
+
+
+@pytest.mark.parametrize("config", [ServingConfig(), OTHER])
+def test_a_serving_config_survives_the_wire(config: ServingConfig) -> None:
+    """Written whole, a config comes back whatever the default is."""
+    proto = conversion.serving_config_to_proto(config)
+    for default in (ServingConfig(), OTHER):
+        if config.batching.preferred_batch_sizes or not default.batching.preferred_batch_sizes:
+            assert config == conversion.serving_config_from_proto(proto, default)
+
+
+def test_what_is_unset_is_the_default() -> None:
+    """An empty message is the default; one field changes itself alone."""
+    proto = serving_config_pb2.ServingConfig()
+    assert OTHER == conversion.serving_config_from_proto(proto, OTHER)
+    proto.batching.max_batch_size = 16
+    assert Batching(16, 5, (2, 4)) == conversion.serving_config_from_proto(proto, OTHER).batching
+
+
+def test_everything_out_of_range_is_reported_at_once() -> None:
+    """Each field that is wrong gets its violation, with its whole path."""
+    message = serving_config_pb2.ServingConfig
+    proto = message(
+        batching=message.Batching(max_batch_size=65_537, preferred_batch_sizes=[4, 2]),
+        queue=message.Queue(max_requests=0),
+        instances=257,
+        session=message.Session(intra_op_threads=-1, inter_op_threads=1025),
+        warm_up=message.WarmUp(runs=1001),
+    )
+    proto.batching.max_queue_delay.FromMilliseconds(10_001)
+    proto.queue.timeout.FromSeconds(-1)
+    proto.provider = 9  # type: ignore[assignment]  # a newer build's
+    with pytest.raises(errors.InvalidArgument) as caught:
+        conversion.serving_config_from_proto(proto, ServingConfig(), "config")
+    assert [
+        "config.batching.max_batch_size",
+        "config.batching.max_queue_delay",
+        "config.batching.preferred_batch_sizes",
+        "config.queue.max_requests",
+        "config.queue.timeout",
+        "config.instances",
+        "config.provider",
+        "config.session.intra_op_threads",
+        "config.session.inter_op_threads",
+        "config.warm_up.runs",
+    ] == [violation.field for violation in caught.value.violations]
+
+
+def test_times_survive_to_the_microsecond() -> None:
+    """A time is the same after the wire, to what a Timestamp and a float both hold."""
+    seconds = 1_764_000_000.123456
+    assert seconds == conversion.timestamp_from_proto(conversion.timestamp_to_proto(seconds))
