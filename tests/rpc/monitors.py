@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import grpc
 import numpy as np
-from google.protobuf import timestamp_pb2
+from google.protobuf import duration_pb2, timestamp_pb2
 
 from headrace.histogram import Histogram
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc, telemetry_pb2
@@ -79,6 +79,11 @@ async def running_monitor(
             yield RunningMonitor(channel, stub, http, stopping)
         finally:
             stopping.set()
+
+
+def seconds(count: float) -> duration_pb2.Duration:
+    """So many seconds as a message."""
+    return duration_pb2.Duration(seconds=int(count), nanos=round(count % 1 * SECOND))
 
 
 def timestamp(time_ns: int) -> timestamp_pb2.Timestamp:

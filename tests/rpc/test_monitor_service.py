@@ -13,7 +13,6 @@ import pytest
 from google.protobuf import duration_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from headrace import errors, status
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import telemetry_pb2
 from tests.rpc.monitors import (
@@ -23,6 +22,7 @@ from tests.rpc.monitors import (
     FakeClock,
     report,
     running_monitor,
+    seconds,
     telemetry,
     timestamp,
 )
@@ -30,23 +30,8 @@ from tests.rpc.monitors import (
 RELATIVE_ERROR = 0.022
 
 
-def seconds(count: float) -> duration_pb2.Duration:
-    return duration_pb2.Duration(seconds=int(count), nanos=round(count % 1 * SECOND))
-
-
 def in_milliseconds(duration: duration_pb2.Duration) -> float:
     return (duration.seconds * SECOND + duration.nanos) / MILLISECOND
-
-
-async def refusal(call: Any) -> errors.HeadraceError:
-    """The error that a unary or streaming call ends with."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await (_last(call) if hasattr(call, "__aiter__") else call)
-    return status.error_from_rpc(caught.value)
-
-
-async def _last(call: Any) -> Any:
-    return [response async for response in call][-1]
 
 
 async def test_reports_of_three_replicas_merge_exactly(tmp_path: Path) -> None:
@@ -210,129 +195,26 @@ async def test_a_watcher_that_goes_leaves_the_service_well(tmp_path: Path) -> No
         assert [] == list((await monitor.query()).statistics)
 
 
-DAY = 86_400
-BAD_QUERIES: list[tuple[dict[str, Any], str]] = [
-    ({"window": seconds(-1)}, "window"),
-    ({"window": seconds(0)}, "window"),
-    ({"window": seconds(DAY + 1)}, "window"),
-    ({"window": duration_pb2.Duration(seconds=2**62)}, "window"),
-    ({"version": -1}, "version"),
-    ({"end_time": timestamp(-SECOND)}, "end_time"),
-]
-
-
-@pytest.mark.parametrize(("fields", "field"), BAD_QUERIES)
-async def test_a_bad_query_names_its_field(
-    tmp_path: Path, fields: dict[str, Any], field: str
-) -> None:
-    """INVALID_ARGUMENT says which field is wrong and what is allowed."""
-    async with running_monitor(tmp_path) as monitor:
-        error = await refusal(monitor.query(**fields))
-    assert isinstance(error, errors.InvalidArgument)
-    assert ("INVALID_QUERY", [field]) == (error.reason, [each.field for each in error.violations])
-
-
-@pytest.mark.parametrize(
-    ("method", "request_", "field"),
-    [
-        ("QuerySeries", pb.QuerySeriesRequest(step=seconds(61)), "step"),
-        ("QuerySeries", pb.QuerySeriesRequest(step=seconds(0.5)), "step"),
-        (
-            "QuerySeries",
-            pb.QuerySeriesRequest(query=pb.QueryStatisticsRequest(by_replica=True)),
-            "query.by_replica",
-        ),
-        ("WatchStatistics", pb.WatchStatisticsRequest(interval=seconds(0.01)), "interval"),
-        ("WatchStatistics", pb.WatchStatisticsRequest(interval=seconds(3601)), "interval"),
-        (
-            "WatchStatistics",
-            pb.WatchStatisticsRequest(query=pb.QueryStatisticsRequest(end_time=timestamp(NOW))),
-            "query.end_time",
-        ),
-        (
-            "WatchStatistics",
-            pb.WatchStatisticsRequest(query=pb.QueryStatisticsRequest(window=seconds(DAY * 2))),
-            "window",
-        ),
-    ],
-)
-async def test_a_bad_series_or_watch_names_its_field(
-    tmp_path: Path, method: str, request_: Any, field: str
-) -> None:
-    """INVALID_ARGUMENT for what only a series or a watch can have wrong."""
-    async with running_monitor(tmp_path) as monitor:
-        error = await refusal(getattr(monitor.stub, method)(request_))
-    assert ("INVALID_QUERY", [field]) == (error.reason, [each.field for each in error.violations])
-
-
-def wrong(**fields: Any) -> telemetry_pb2.TelemetryReport:
-    """A report with some fields replaced."""
-    proto = report("a", 1, telemetry([MILLISECOND]))
-    for field, value in fields.items():
-        proto.ClearField(field)
-        proto.MergeFrom(telemetry_pb2.TelemetryReport(**{field: value}))
-    return proto
-
-
-def version(**fields: Any) -> telemetry_pb2.VersionTelemetry:
-    known: dict[str, Any] = {"model": "digits", "version": 1}
-    return telemetry_pb2.VersionTelemetry(**(known | fields))
-
-
-@pytest.mark.parametrize(
-    ("bad", "fields"),
-    [
-        (
-            telemetry_pb2.TelemetryReport(),
-            ["replica", "boot_id", "sequence", "start_time", "end_time"],
-        ),
-        (wrong(sequence=-1), ["sequence"]),
-        (wrong(replica="r" * 129), ["replica"]),
-        (wrong(end_time=timestamp(NOW - 5 * SECOND)), ["end_time"]),
-        (wrong(dropped_reports=-1), ["dropped_reports"]),
-        (wrong(versions=[version(model="")]), ["versions[0].model"]),
-        (wrong(versions=[version(), version(success_count=-4)]), ["versions[1].success_count"]),
-        (wrong(versions=[version(error_counts={"X": -1})]), ["versions[0].error_counts"]),
-        (wrong(versions=[version(batch_counts={1: 2**62})]), ["versions[0].batch_counts"]),
-        (
-            wrong(versions=[version(total=telemetry_pb2.Histogram(counts={3: -1}, sum_ns=-1))]),
-            ["versions[0].total.counts", "versions[0].total.sum_ns"],
-        ),
-    ],
-)
-async def test_a_bad_report_names_every_wrong_field(
-    tmp_path: Path, bad: telemetry_pb2.TelemetryReport, fields: list[str]
-) -> None:
-    """INVALID_ARGUMENT lists what is wrong with a report, and nothing of it is counted."""
-    async with running_monitor(tmp_path) as monitor:
-        request = iter([pb.ReportTelemetryRequest(report=bad)])
-        error = await refusal(monitor.stub.ReportTelemetry(request))
-        answer = await monitor.query()
-    assert isinstance(error, errors.InvalidArgument)
-    assert ("INVALID_REPORT", fields) == (error.reason, [each.field for each in error.violations])
-    assert [] == list(answer.statistics)
-
-
 async def test_times_that_no_calendar_has_are_taken_for_what_they_are(tmp_path: Path) -> None:
     """An end far in the future counts as now instead of breaking the service."""
-    odd = wrong()
+    odd = report("a", 1, telemetry([MILLISECOND]))
     odd.end_time.seconds = 2**62
     async with running_monitor(tmp_path) as monitor:
         assert [1] == await monitor.send([odd])
         assert [1] == [each.success_count for each in (await monitor.query()).statistics]
 
 
-async def test_bytes_that_are_no_message_are_the_callers_fault(tmp_path: Path) -> None:
-    """Malformed bytes are INVALID_ARGUMENT, on the stream of reports and in a question."""
-    service = "/headrace.monitor.v1.MonitorService"
+async def test_what_replicas_really_send_is_taken(tmp_path: Path) -> None:
+    """Errors of requests for no known model, and an interval that a clock set back, are counted."""
+    lost = telemetry_pb2.VersionTelemetry(model="", error_counts={"MODEL_NOT_FOUND": 2})
+    sent = report("a", 1, lost)
+    sent.start_time.seconds += 100
     async with running_monitor(tmp_path) as monitor:
-        question: Any = monitor.channel.unary_unary(f"{service}/QueryStatistics")
-        reports: Any = monitor.channel.stream_stream(f"{service}/ReportTelemetry")
-        found = [
-            await refusal(question(b"\xff\xff\xff")),
-            await refusal(reports(iter([b"\xff\xff\xff"]))),
-        ]
-    assert ["MALFORMED_REQUEST"] * 2 == [error.reason for error in found]
+        assert [1] == await monitor.send([sent])
+        answer = await monitor.query()
+    assert [("", 0, 2)] == [
+        (each.model, each.version, each.error_count) for each in answer.statistics
+    ]
 
 
 async def test_the_memory_of_windows_is_bounded(tmp_path: Path) -> None:
