@@ -64,8 +64,7 @@ class TelemetryBuffer:
         self._since_ns = now_ns
         self._reports.append(report)
         while len(self._reports) > self._max_reports:
-            self._reports.popleft()
-            self.dropped += 1
+            self.drop_oldest()
         report.dropped_reports = self.dropped
         self.added.set()
 
@@ -77,6 +76,12 @@ class TelemetryBuffer:
         """The monitor has this report and all before it."""
         while self._reports and self._reports[0].sequence <= sequence:
             self._reports.popleft()
+
+    def drop_oldest(self) -> None:
+        """Give the oldest report up."""
+        if self._reports:
+            self._reports.popleft()
+            self.dropped += 1
 
     def __len__(self) -> int:
         return len(self._reports)
@@ -102,10 +107,19 @@ async def send_telemetry(buffer: TelemetryBuffer, channel: grpc.aio.Channel) -> 
                 buffer.acknowledge(response.sequence)
                 backoff = _FIRST_BACKOFF_SECONDS
         except grpc.aio.AioRpcError as error:
-            facts = {"code": error.code().name, "waiting_reports": len(buffer)}
-            logger.debug("telemetry is kept until the monitor is back", extra=facts)
+            _outlive(buffer, error)
         await asyncio.sleep(backoff)
         backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
+
+
+def _outlive(buffer: TelemetryBuffer, error: grpc.aio.AioRpcError) -> None:
+    """An outage keeps all reports; one that the monitor refuses as such would be refused for ever."""
+    facts = {"code": error.code().name, "waiting_reports": len(buffer)}
+    if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+        buffer.drop_oldest()
+        logger.error("the monitor refused a report: %s", error.details(), extra=facts)
+    else:
+        logger.debug("telemetry is kept until the monitor is back", extra=facts)
 
 
 async def flush_telemetry(
