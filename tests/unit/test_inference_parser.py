@@ -9,7 +9,7 @@ import pytest
 
 from headrace.errors import HeadraceError
 from headrace.inference import grpc_service_pb2 as pb
-from headrace_inference.domain.requests import BatchResult, Pending
+from headrace_inference.domain.requests import Array, BatchResult, Pending
 from headrace_inference.wire.answers import encode_answers, varint
 from headrace_inference.wire.contents import contents_of
 from headrace_inference.wire.request_parser import Parsed, RequestParser
@@ -178,7 +178,7 @@ def test_answers_are_what_the_generated_code_reads() -> None:
         )
         pendings.append(pending)
         ids.append(parsed.id)
-    outputs = [np.arange(12, dtype=np.float32).reshape(6, 2), np.arange(6, dtype=np.int64)]
+    outputs: list[Array] = [np.arange(12, dtype=np.float32).reshape(6, 2), np.arange(6, dtype=np.int64)]
     result = BatchResult(pendings, outputs, [0, 1, 4, 6])
 
     answers = [
