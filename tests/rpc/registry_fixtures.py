@@ -34,7 +34,7 @@ class RunningRegistry:
 
     stub: Any
     blocking_stub: Any
-    channel: grpc.aio.Channel
+    channel: Any
     http_address: str
     stopping: asyncio.Event
     settings: Settings

@@ -7,8 +7,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from headrace import embedded, errors
 from headrace.registry.v1 import registry_service_pb2 as pb
+from headrace.state.connection import open_redis
+from headrace.state.keys import Keys
 from tests.rpc.registry_fixtures import (
     RunningRegistry,
     error_of,
@@ -68,6 +72,39 @@ async def test_a_registry_that_starts_without_its_server_waits_for_it(
                 version = await push(running, onnx_file())
     assert isinstance(error, errors.Unavailable)
     assert 1 == version.number
+
+
+async def test_a_state_that_was_emptied_is_not_begun_again_in_silence(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """What was known is still read; writes are refused until somebody has looked and restarts."""
+    keys = Keys(namespace)
+    async with (
+        open_redis(redis_url) as redis,
+        running_registry(redis_url, namespace, tmp_path) as running,
+    ):
+        version = await push(running, onnx_file(), header={"alias": "champion"})
+        await redis.delete(keys.epoch, keys.revision, keys.models, keys.versions, keys.changes)
+        error = await error_of(_write(running))
+        read = await running.stub.GetVersion(pb.GetVersionRequest(name=version.name))
+    assert isinstance(error, errors.Unavailable)
+    assert "STATE_NOT_STARTED" == error.reason
+    assert version == read
+
+
+async def test_a_server_that_can_lose_changes_is_warned_of(
+    namespace: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without an append-only file the registry works, and its log says at the start what a crash loses."""
+    async with (
+        embedded.open_embedded_server(tmp_path / "state") as url,
+        open_redis(url) as redis,
+    ):
+        await redis.config_set("appendonly", "no")
+        async with running_registry(url, namespace, tmp_path / "registry") as running:
+            version = await push(running, onnx_file())
+    assert 1 == version.number
+    assert "the server's appendonly is off" in caplog.text
 
 
 async def _write(running: RunningRegistry) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace import errors
+from headrace import errors, tethered
 from headrace.state.codec import decode, encode
 from headrace_registry.adapters.check_task import OUT_OF_MEMORY, CheckReport, CheckTask, error_of
 from headrace_registry.domain.artifacts import Checked, Format
@@ -118,9 +118,11 @@ def _child(task: CheckTask) -> Iterator[subprocess.Popen[bytes]]:
 
     Not the event loop's own way to start a process: uvloop forks, which runs handlers of every library in
     the child of a process full of threads, and now and then one of them brings the child down.
+    On Linux the child ends with this process, however that ends.
     """
     process = subprocess.Popen(
         [
+            *(sys.executable, "-I", "-S", tethered.__file__, str(os.getpid())),
             sys.executable,
             "-P",  # no module is looked for in the working folder
             "-m",
