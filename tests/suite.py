@@ -15,6 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from headrace import embedded
+
 UP = (sys.executable, "-m", "headrace.cli", "up")
 READY_SECONDS = 100.0
 STOP_SECONDS = 30.0
@@ -97,6 +99,7 @@ async def running_suite(
             assert 0 == await suite.stop()
         for pid in children:
             await wait_for_end(pid)
+        tidy_up(data)
     finally:
         with suppress(ProcessLookupError):
             process.kill()
@@ -109,6 +112,12 @@ def children_of(suite: RunningSuite) -> set[int]:
         return set(suite.pids().values())
     except FileNotFoundError:
         return set()
+
+
+def tidy_up(data: Path) -> None:
+    """Remove the socket that a killed supervisor left, as the next one would."""
+    with embedded.open_place(data):
+        pass
 
 
 async def start_up(

@@ -13,12 +13,6 @@ if TYPE_CHECKING:
 
     from headrace.supervisor.plan import Plan
 
-CLIENT_DEFAULTS = {
-    "registry": "127.0.0.1:8100",
-    "inference": "127.0.0.1:8001",
-    "monitor": "127.0.0.1:8200",
-}
-"""Where the client and the other commands look if they are told nothing."""
 _PORTS = "Ports"
 _STATE = "State"
 _LOGS = "Logs"
@@ -99,6 +93,7 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
+    ctx: typer.Context,
     data: Data = Path(".headrace"),
     redis_url: RedisUrl = None,
     replicas: Replicas = 1,
@@ -144,6 +139,7 @@ def up(
         log_level=log_level,
         **_chosen(ports, port),
     )
+    as_json = as_json or bool((ctx.obj or {}).get("as_json"))  # before or after the command
     _run(wanted, _print_json if as_json else _print_addresses)
 
 
@@ -188,8 +184,11 @@ def _print_addresses(wanted: Plan, where: dict[str, Any]) -> None:
 
 def _how_to_reach(where: dict[str, Any]) -> list[str]:
     """What to tell the other commands, if these are not the addresses that they try by themselves."""
+    from headrace.client.settings import ClientSettings
+
     inference = where["inference"][0]["grpc"] if where["inference"] else ""
     actual = {**where, "inference": inference}
-    other = {name: actual[name] for name, usual in CLIENT_DEFAULTS.items() if actual[name] != usual}
+    usual = ClientSettings().addresses()
+    other = {name: actual[name] for name in usual if actual[name] != usual[name]}
     settings = [f"HEADRACE_{name.upper()}={address}" for name, address in other.items() if address]
     return [f"export {' '.join(settings)}"] if settings else []

@@ -16,7 +16,14 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from headrace.state.connection import open_redis
-from tests.suite import RunningSuite, read_ready_line, running_suite, start_up, wait_for_end
+from tests.suite import (
+    RunningSuite,
+    read_ready_line,
+    running_suite,
+    start_up,
+    tidy_up,
+    wait_for_end,
+)
 
 pytestmark = pytest.mark.e2e
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -104,6 +111,7 @@ async def test_second_signal_ends_all_at_once(tmp_path: Path) -> None:
     assert 128 + signal.SIGINT == (await ended(process))[0]
     for pid in pids.values():
         await wait_for_end(pid)
+    tidy_up(tmp_path)
 
 
 def addresses(where: dict[str, object]) -> dict[str, object]:
