@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -41,11 +42,29 @@ async def open_redis(url: str) -> AsyncIterator[Redis]:
 @contextmanager
 def redis_errors() -> Iterator[None]:
     """A server that is away, loading its data or silent becomes Unavailable (STATE_UNAVAILABLE)."""
+    before = _cancellations()
     try:
         yield
     except _AWAY as error:
+        _raise_lost_cancellation(before)
         raise errors.Unavailable(
             "STATE_UNAVAILABLE",
             f"the shared state cannot be reached ({error}); what was asked was not acknowledged: retry",
             retry_after_seconds=RETRY_AFTER_SECONDS,
         ) from error
+    _raise_lost_cancellation(before)
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+def _raise_lost_cancellation(before: int) -> None:
+    """Raise the cancellation that came meanwhile and was forgotten.
+
+    The client sends under `asyncio.wait_for`, which in Python 3.11 forgets a cancellation that comes as
+    its inner call ends. A loop that outlives the server's absence would then outlive its own end, too.
+    """
+    if _cancellations() > before:
+        raise asyncio.CancelledError
