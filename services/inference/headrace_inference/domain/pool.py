@@ -54,10 +54,13 @@ class InstancePool:
         self._queue = queue
         self._run_batch = run_batch
         self._max_rows = max(1, batching_config.max_batch_size)
+        self._delays = batching_config.max_queue_delay_microseconds > 0
         self._mutex = threading.Lock()
         self._waiting: deque[Pending] = deque()
         self._waiting_rows = 0
         self._idle: list[threading.Lock] = []
+        self._guests = 0
+        self._guest_left = threading.Condition(self._mutex)
         self._closing = False
         self._threads = [
             threading.Thread(target=self._serve, name=f"{name}-instance-{index}", daemon=True)
@@ -87,12 +90,34 @@ class InstancePool:
         if len(requests) > room:
             self._refuse(requests[max(room, 0) :])
 
+    def enter(self) -> bool:
+        """Whether the caller may run a batch on its own thread now, past the queue; then it must `leave`.
+
+        Only while nothing waits and every instance is idle: a guest takes the place of one.
+        """
+        with self._mutex:
+            alone = len(self._idle) == len(self._threads) and not self._waiting
+            if not alone or self._guests or self._closing or self._delays:
+                return False
+            self._guests = 1
+            return True
+
+    def leave(self) -> None:
+        """The guest's batch is answered."""
+        with self._mutex:
+            self._guests = 0
+            if self._waiting:
+                self._wake_one()
+            if self._closing:
+                self._guest_left.notify_all()
+
     def close(self) -> None:
         """Take no more requests, finish those that wait, and end the threads. Blocks until then."""
         with self._mutex:
             self._closing = True
             while self._idle:
                 self._wake_one()
+            self._guest_left.wait_for(lambda: not self._guests)
         for thread in self._threads:
             thread.join()
 
@@ -124,7 +149,7 @@ class InstancePool:
         if not self._waiting:
             return None, -1
         rows = self._waiting_rows
-        if not self._closing and self._batching.max_queue_delay_microseconds:
+        if self._delays and not self._closing:
             now = time.monotonic_ns()
             wait = batching.wait_before_batch(
                 self._batching, rows, self._waiting[0].received_ns, now

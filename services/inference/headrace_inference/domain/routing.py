@@ -90,17 +90,18 @@ class RoutingTable:
         Raises NotFound or InvalidArgument for names that lead nowhere, Unavailable for a version that
         this replica cannot serve at present.
         """
+        return self.target(model_name, version).pick()
+
+    def target(self, model_name: str, version: str) -> Target:
+        """What these names lead to; it stays true as long as this table is the present one."""
         target = self.targets.get((model_name, version))
         if target is None:
             raise self.explain(model_name, version)
-        return target.pick()
+        return target
 
     def find(self, model_name: str, version: str) -> ServedVersion:
         """The version that these names are about. Raises as `pick` does."""
-        target = self.targets.get((model_name, version))
-        if target is None:
-            raise self.explain(model_name, version)
-        return target.served
+        return self.target(model_name, version).served
 
     def explain(self, model_name: str, version: str) -> HeadraceError:
         """Why these names lead to nothing."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import logging
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from headrace.errors import HeadraceError, Internal
 from headrace.state.records import VersionRecord
-from headrace_inference.domain.batching import assemble
+from headrace_inference.domain.batching import assemble, take
 from headrace_inference.domain.checks import plan_request
 from headrace_inference.domain.pool import InstancePool
 from headrace_inference.domain.requests import Array, BatchResult, Pending, Plan, TensorHeader
@@ -19,6 +20,9 @@ from headrace_inference.domain.statistics import BatchTimes, VersionStatistics
 logger = logging.getLogger(__name__)
 
 _ids = itertools.count(1)
+
+QUICK_NS = 250_000
+"""Runs that are expected to take at most this may be run by the thread that received them."""
 
 
 class RunFailed(Exception):
@@ -61,6 +65,8 @@ class ServedVersion:
         self.statistics = statistics
         self.memo: dict[Any, Any] = {}
         self.version_text = str(record.number)
+        self._max_rows = max(1, record.config.batching.max_batch_size)
+        self._expected_ns = float("inf")
         config = record.config
         self.pool = InstancePool(
             record.key, config.instances, config.batching, config.queue, self._run_batch
@@ -71,6 +77,22 @@ class ServedVersion:
         record = self.record
         max_batch_size = record.config.batching.max_batch_size
         return plan_request(record.model, record.signature, max_batch_size, inputs, outputs)
+
+    def run_at_once(self, requests: list[Pending]) -> bool:
+        """Run requests on the caller's thread if that is quick and nobody is ahead of them.
+
+        For a model whose runs take microseconds, waking an instance costs more than the run. False: they
+        must be queued; nothing happened.
+        """
+        if self._expected_ns > QUICK_NS or not self.pool.enter():
+            return False
+        try:
+            waiting = deque(requests)
+            while waiting:
+                self._run_batch(take(waiting, self._max_rows))
+        finally:
+            self.pool.leave()
+        return True
 
     def close(self) -> None:
         """Finish what waits, then give the memory back. Blocks until then."""
@@ -99,8 +121,17 @@ class ServedVersion:
         self._check_rows(result)
         for sink, indexes in _by_sink(batch):
             sink.answered(self, result, indexes)
+        self._learn(ran - started)
         times = BatchTimes(started, assembled, ran, time.monotonic_ns())
         self.statistics.record_batch(batch, first_rows[-1], times, time.time_ns() // 1_000_000)
+
+    def _learn(self, took_ns: int) -> None:
+        """Expect of the next run what the last ones took: a moving mean that one outlier cannot move far.
+
+        A run that waited for the interpreter is no slow run; several slow ones in a row are.
+        """
+        expected = min(self._expected_ns, 10.0 * QUICK_NS)
+        self._expected_ns = expected + (min(took_ns, 8 * expected) - expected) / 8
 
     def _check_rows(self, result: BatchResult) -> None:
         """A graph whose outputs do not follow its batch dimension must not hand rows to strangers."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
 from headrace.histogram import Histogram
 from headrace_inference.domain.requests import Pending
+
+MAX_UNCOUNTED = 4096
+"""Requests whose runs are kept uncounted at most: some 300 kB."""
 
 
 @dataclass(slots=True)
@@ -63,8 +68,7 @@ class FailDuration:
     ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BatchTimes:
+class BatchTimes(NamedTuple):
     """When one run began, had its inputs, had its outputs, and had answered: monotonic nanoseconds."""
 
     started_ns: int
@@ -73,53 +77,98 @@ class BatchTimes:
     answered_ns: int
 
 
+class _Run(NamedTuple):
+    """What is kept of a run until it is counted."""
+
+    received_ns: list[int]
+    routes: list[str]
+    rows: int
+    times: BatchTimes
+
+
 class VersionStatistics:
-    """The counts of one version: recorded once a batch, vectorised over its requests."""
+    """The counts of one version.
+
+    A run costs an append; runs are counted later, hundreds at a time and vectorised, when somebody asks
+    or when MAX_UNCOUNTED requests have come together.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._new = Counts()
         self._totals = Counts()
-        self.by_batch_size: dict[int, BatchDurations] = {}
-        self.failed = FailDuration()
+        self._runs: list[_Run] = []
+        self._uncounted = 0
+        self._by_batch_size: dict[int, BatchDurations] = {}
+        self._failed = FailDuration()
         self.last_inference_ms = 0
+        """When the last run was answered, in milliseconds since the Unix epoch."""
 
     def record_batch(
         self, requests: Sequence[Pending], rows: int, times: BatchTimes, wall_ms: int
     ) -> None:
         """One run that answered these requests."""
-        received = np.array([request.received_ns for request in requests], dtype=np.int64)
-        routes = Counter([request.route for request in requests])
+        received = [request.received_ns for request in requests]
+        run = _Run(received, [request.route for request in requests], rows, times)
         with self._lock:
-            new = self._new
-            new.successes += len(requests)
-            new.rows += rows
-            new.executions += 1
-            new.batches[rows] += 1
-            new.routes.update(routes)
-            new.total.record(times.answered_ns - received)
-            new.queue.record(np.maximum(times.started_ns - received, 0))
-            new.compute.record_one(times.answered_ns - times.started_ns, len(requests))
+            self._runs.append(run)
+            self._uncounted += len(received)
             self.last_inference_ms = wall_ms
-            self._record_durations(rows, times)
+            if self._uncounted >= MAX_UNCOUNTED:
+                self._count()
+
+    def _count(self) -> None:
+        """Count the runs that are kept; the lock is held."""
+        runs, self._runs, self._uncounted = self._runs, [], 0
+        if not runs:
+            return
+        times = np.array([run.times for run in runs], dtype=np.int64)
+        sizes = np.array([len(run.received_ns) for run in runs])
+        received = np.array(list(chain.from_iterable([run.received_ns for run in runs])))
+        started, answered = (np.repeat(times[:, column], sizes) for column in (0, 3))
+        new = self._new
+        new.successes += len(received)
+        new.executions += len(runs)
+        new.routes.update(chain.from_iterable([run.routes for run in runs]))
+        new.total.record(answered - received)
+        new.queue.record(np.maximum(started - received, 0))
+        new.compute.record(answered - started)
+        for run in runs:
+            new.rows += run.rows
+            new.batches[run.rows] += 1
+            self._record_durations(run.rows, run.times)
 
     def _record_durations(self, rows: int, times: BatchTimes) -> None:
-        durations = self.by_batch_size.setdefault(rows, BatchDurations())
+        durations = self._by_batch_size.setdefault(rows, BatchDurations())
         durations.count += 1
         durations.input_ns += times.assembled_ns - times.started_ns
         durations.infer_ns += times.ran_ns - times.assembled_ns
         durations.output_ns += times.answered_ns - times.ran_ns
 
+    @property
+    def by_batch_size(self) -> dict[int, BatchDurations]:
+        """The parts of the runs by batch size: a copy."""
+        with self._lock:
+            self._count()
+            return {rows: replace(parts) for rows, parts in self._by_batch_size.items()}
+
+    @property
+    def failed(self) -> FailDuration:
+        """Requests answered with an error: a copy."""
+        with self._lock:
+            return replace(self._failed)
+
     def record_error(self, reason: str, duration_ns: int) -> None:
         """One request that was answered with an error."""
         with self._lock:
             self._new.errors[reason] += 1
-            self.failed.count += 1
-            self.failed.ns += duration_ns
+            self._failed.count += 1
+            self._failed.ns += duration_ns
 
     def take_new(self) -> Counts:
         """What happened since this was last called; it is in the totals from now on."""
         with self._lock:
+            self._count()
             new, self._new = self._new, Counts()
             self._totals.add(new)
         return new
@@ -127,6 +176,7 @@ class VersionStatistics:
     def totals(self) -> Counts:
         """Everything since this replica started: a copy."""
         with self._lock:
+            self._count()
             totals = Counts()
             totals.add(self._totals)
             totals.add(self._new)

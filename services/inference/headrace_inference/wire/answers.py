@@ -6,8 +6,9 @@ output's own bytes behind a tag and a length. Fields of a message may come in an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -27,19 +28,42 @@ _RAW_TAG = b"\x32"
 
 def encode_answers(
     served: ServedVersion, result: BatchResult, indexes: Sequence[int], ids: Sequence[bytes]
-) -> Iterator[bytes]:
+) -> list[bytes]:
     """The answer to each of these requests of a batch, in their order."""
     blobs = [_blob(output) for output in result.outputs]
-    alone = len(result.requests) == 1
+    if len(result.requests) == 1 or any(blob is None for blob in blobs):
+        return [
+            encode_answer(
+                served,
+                result.requests[index].plan,
+                result.requests[index].route,
+                result.outputs_of(index),
+                request_id,
+            )
+            for index, request_id in zip(indexes, ids, strict=True)
+        ]
+    return _sliced_answers(served, result, indexes, ids, cast("list[bytes]", blobs))
+
+
+def _sliced_answers(
+    served: ServedVersion,
+    result: BatchResult,
+    indexes: Sequence[int],
+    ids: Sequence[bytes],
+    blobs: Sequence[bytes],
+) -> list[bytes]:
+    """Answers cut out of the batch's outputs; requests in a row mostly share their head."""
+    answers: list[bytes] = []
+    plan: Plan | None = None
+    route = ""
     for index, request_id in zip(indexes, ids, strict=True):
         request = result.requests[index]
-        plan = request.plan
-        if alone or any(blob is None for blob in blobs):
-            yield encode_answer(served, plan, request.route, result.outputs_of(index), request_id)
-        else:
-            first = result.first_rows[index]
-            head = _batch_head(served, plan, request.route, result.outputs)
-            yield head.join(request_id, [blobs[place] for place in plan.outputs], first)
+        if request.plan is not plan or request.route is not route:
+            plan, route = request.plan, request.route
+            head = _batch_head(served, plan, route, result.outputs)
+            chosen = [blobs[place] for place in plan.outputs]
+        answers.append(head.join(request_id, chosen, result.first_rows[index]))
+    return answers
 
 
 def encode_answer(
@@ -63,10 +87,10 @@ class _BatchHead:
     """Of each output: bytes a row, and the tag and length in front of this plan's rows."""
     rows: int
 
-    def join(self, request_id: bytes, blobs: Sequence[bytes | None], first: int) -> bytes:
+    def join(self, request_id: bytes, blobs: Sequence[bytes], first: int) -> bytes:
+        """The answer whose rows begin at `first` in the batch."""
         parts = [self.head] if not request_id else [self.head, _id_field(request_id)]
         for (row_bytes, prefix), blob in zip(self.outputs, blobs, strict=True):
-            assert blob is not None
             parts.append(prefix)
             parts.append(blob[first * row_bytes : (first + self.rows) * row_bytes])
         return b"".join(parts)

@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from headrace import logs, status
 from headrace.errors import FailedPrecondition, HeadraceError, Internal, ResourceExhausted
@@ -27,18 +27,22 @@ from headrace_inference.domain.dataplane import (
     unloading,
 )
 from headrace_inference.domain.pool import PoolClosed, shutting_down
-from headrace_inference.domain.requests import BatchResult, Pending
+from headrace_inference.domain.requests import BatchResult, Pending, Plan
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.wire.answers import encode_answers
 from headrace_inference.wire.contents import contents_of
-from headrace_inference.wire.request_parser import Parsed, RequestParser
+from headrace_inference.wire.request_parser import Head, Range, RequestParser
 
 logger = logging.getLogger(__name__)
 
 MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
 MAX_BURST = 512
 RETRY_AFTER_SECONDS = 0.1
+_Admitted = tuple[ServedVersion, Pending]
 _DRAIN_POLL_SECONDS = 0.01
+_WATCH_SECONDS = 0.02
+_HELD_UP_NS = 20_000_000
+"""A hundred times what a run on the receiving thread is expected to take."""
 
 
 def available() -> bool:
@@ -58,13 +62,12 @@ class FrontLimits:
     max_bytes: int
 
 
-@dataclass(slots=True)
-class _Call:
-    """What it takes to answer a request."""
+class _Reply(NamedTuple):
+    """What it takes to answer a request, or to route it once more."""
 
-    id: int
-    parsed: Parsed
-    size: int
+    call_id: int
+    request_id: bytes
+    payload: bytes
 
 
 class NativeFront:
@@ -82,6 +85,8 @@ class NativeFront:
         self._bytes = 0
         self._bytes_lock = threading.Lock()
         self._stopping = False
+        self._receiver: threading.Thread | None = None
+        self._running_since_ns = 0
 
     @property
     def requests_in_flight(self) -> int:
@@ -93,66 +98,112 @@ class NativeFront:
         self._stopping = True
 
     def receive(self) -> None:
-        """Take bursts until the front is closed."""
+        """Take bursts until the front is closed, or until another thread took over."""
         receive = self._front.recv_batch_details
+        self._receiver = mine = threading.current_thread()
         while (events := receive(MAX_BURST, None)) is not None:
             self._take_burst(events, time.monotonic_ns())
+            if self._receiver is not mine:
+                return
+
+    def watch(self, closed: threading.Event) -> None:
+        """Put another thread in the receiving one's place when a run that should be quick holds it up."""
+        while not closed.wait(_WATCH_SECONDS):
+            since = self._running_since_ns
+            if since and time.monotonic_ns() - since > _HELD_UP_NS:
+                self._running_since_ns = 0
+                logger.warning("a run that should be quick is not: another thread receives")
+                threading.Thread(target=self.receive, name="native-front", daemon=True).start()
 
     def _take_burst(self, events: Sequence[Any], now: int) -> None:
         groups: dict[ServedVersion, list[Pending]] = {}
-        for kind, call_id, _, payload, _, details in events:
-            if kind != self._event_call:
-                self._cancel(call_id)
+        taken = 0
+        for event in events:
+            if event[0] != self._event_call:
+                self._cancel(event[1])
                 continue
-            try:
-                served, pending = self._admit(call_id, payload, details, now)
-            except HeadraceError as error:
-                self._refuse(call_id, error)
+            admitted = self._admit_or_refuse(event, taken, now)
+            if admitted is None:
                 continue
-            except Exception:
-                logger.exception("a bug ended a call")
-                self._refuse(call_id, Internal("INTERNAL", "the service failed on its own account"))
-                continue
+            served, pending = admitted
+            self._pending[event[1]] = pending
+            taken += len(event[3])
             if served in groups:
                 groups[served].append(pending)
             else:
                 groups[served] = [pending]
+        with self._bytes_lock:
+            self._bytes += taken
+        self._running_since_ns = now
         for served, group in groups.items():
-            self._submit(served, group)
+            if not served.run_at_once(group):
+                self._submit(served, group)
+        if threading.current_thread() is self._receiver:
+            self._running_since_ns = 0
 
-    def _admit(
-        self, call_id: int, payload: bytes, details: Any, now: int
-    ) -> tuple[ServedVersion, Pending]:
-        if self._stopping:
-            raise shutting_down()
-        size = len(payload)
-        if len(self._pending) >= self._limits.max_requests or (
-            self._bytes + size > self._limits.max_bytes
-        ):
-            raise self._over_limit()
-        parsed = self._parser.parse(payload)
+    def _admit_or_refuse(self, event: Any, taken: int, now: int) -> _Admitted | None:
+        _, call_id, _, payload, _, details = event
         try:
-            served, pending = self._plan(_Call(call_id, parsed, size), now)
+            served, pending = self._admit(call_id, payload, taken, now)
         except HeadraceError as error:
             self._log_refusal(details, error)
-            self._dataplane.record_refusal(parsed.head.model_name, error, now)
-            raise
-        remaining = details[2]
-        if remaining is not None:
-            pending.deadline_ns = now + int(remaining * 1e9)
-        self._pending[call_id] = pending
-        with self._bytes_lock:
-            self._bytes += size
+            self._refuse(call_id, error)
+            return None
+        except Exception:
+            logger.exception("a bug ended a call")
+            self._refuse(call_id, Internal("INTERNAL", "the service failed on its own account"))
+            return None
+        if details[2] is not None:
+            pending.deadline_ns = now + int(details[2] * 1e9)
         return served, pending
 
-    def _plan(self, call: _Call, now: int) -> tuple[ServedVersion, Pending]:
-        head = call.parsed.head
-        served, route = self._dataplane.keeper.table.pick(head.model_name, head.model_version)
-        plan = head.plans.get(served.id)
-        if plan is None:
-            plan = head.plans[served.id] = served.plan(head.inputs, head.outputs)
-        contents = in_graph_order(served, plan, contents_of(call.parsed))
-        return served, Pending(plan, contents, route, now, None, served.statistics, self, call)
+    def _admit(self, call_id: int, payload: bytes, taken: int, now: int) -> _Admitted:
+        limits = self._limits
+        if (
+            self._stopping
+            or len(self._pending) >= limits.max_requests
+            or self._bytes + taken + len(payload) > limits.max_bytes
+        ):
+            raise shutting_down() if self._stopping else self._over_limit()
+        layout = self._parser.match(payload)
+        if layout is None:
+            return self._admit_anew(call_id, payload, now)
+        served, route = self._pick(layout.head)
+        ready: tuple[Plan, tuple[Range, ...]] | None = layout.ready.get(served.id)
+        if ready is None:
+            return self._admit_anew(call_id, payload, now)
+        plan, ranges = ready
+        contents = [payload[start:end] for start, end in ranges]
+        reply = _Reply(call_id, layout.id_in(payload), payload)
+        return served, Pending(plan, contents, route, now, None, served.statistics, self, reply)
+
+    def _pick(self, head: Head) -> tuple[ServedVersion, str]:
+        """The version that answers a request with this head, by the present routing table."""
+        table = self._dataplane.keeper.table
+        targets = head.targets
+        if not targets or targets[0] is not table:
+            targets[:] = (table, table.target(head.model_name, head.model_version))
+        picked: tuple[ServedVersion, str] = targets[1].pick()
+        return picked
+
+    def _admit_anew(self, call_id: int, payload: bytes, now: int) -> _Admitted:
+        """Parse, plan and check a request, and remember for its likes what came out."""
+        parsed = self._parser.parse(payload)
+        head = parsed.head
+        try:
+            served, route = self._pick(head)
+            plan = head.plans.get(served.id)
+            if plan is None:
+                plan = head.plans[served.id] = served.plan(head.inputs, head.outputs)
+            contents = in_graph_order(served, plan, contents_of(parsed))
+        except HeadraceError as error:
+            self._dataplane.record_refusal(head.model_name, error, now)
+            raise
+        if parsed.layout is not None and all(isinstance(part, bytes) for part in contents):
+            ranges = tuple(parsed.raw[place] for place in plan.order)
+            parsed.layout.ready[served.id] = (plan, ranges)
+        reply = _Reply(call_id, parsed.id, payload)
+        return served, Pending(plan, contents, route, now, None, served.statistics, self, reply)
 
     def _submit(self, served: ServedVersion, group: list[Pending]) -> None:
         try:
@@ -163,16 +214,17 @@ class NativeFront:
 
     def _submit_again(self, former: Pending) -> None:
         """The version went while the burst was parsed: the present table knows its successor."""
+        reply: _Reply = former.reply
         for _ in range(ROUTE_ATTEMPTS):
             try:
-                served, pending = self._plan(former.reply, former.received_ns)
+                served, pending = self._admit_anew(reply.call_id, reply.payload, former.received_ns)
                 pending.deadline_ns = former.deadline_ns
-                self._pending[former.reply.id] = pending
+                self._pending[reply.call_id] = pending
                 served.pool.submit([pending])
             except PoolClosed:
                 continue
             except HeadraceError as error:
-                former.fail(error)
+                self.failed(former, error)
             return
         former.fail(unloading())
 
@@ -183,23 +235,25 @@ class NativeFront:
 
     def answered(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> None:
         """Answer these requests of a batch."""
-        calls: list[_Call] = [result.requests[index].reply for index in indexes]
-        ids = [call.parsed.id for call in calls]
+        replies: list[_Reply] = [result.requests[index].reply for index in indexes]
+        ids = [reply.request_id for reply in replies]
         respond = self._front.respond
-        for call, payload in zip(calls, encode_answers(served, result, indexes, ids), strict=True):
-            respond(call.id, payload)
-        self._done(calls)
+        for reply, answer in zip(
+            replies, encode_answers(served, result, indexes, ids), strict=True
+        ):
+            respond(reply.call_id, answer)
+        self._done(replies)
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """Answer this request with an error."""
-        self._refuse(request.reply.id, error)
+        self._refuse(request.reply.call_id, error)
         self._done([request.reply])
 
-    def _done(self, calls: Sequence[_Call]) -> None:
-        for call in calls:
-            self._pending.pop(call.id, None)
+    def _done(self, replies: Sequence[_Reply]) -> None:
+        for reply in replies:
+            self._pending.pop(reply.call_id, None)
         with self._bytes_lock:
-            self._bytes -= sum([call.size for call in calls])
+            self._bytes -= sum([len(reply.payload) for reply in replies])
 
     def _refuse(self, call_id: int, error: HeadraceError) -> None:
         trailers = status.trailing_metadata(error)
@@ -246,9 +300,14 @@ async def open_native_front(
     native = _bind(address)
     native.set_fallback(fallback_path)
     front = NativeFront(native, dataplane, limits)
-    thread = threading.Thread(target=front.receive, name="native-front", daemon=True)
+    closed = threading.Event()
+    threads = [
+        threading.Thread(target=front.receive, name="native-front", daemon=True),
+        threading.Thread(target=front.watch, args=(closed,), name="native-watch", daemon=True),
+    ]
     native.start()
-    thread.start()
+    for thread in threads:
+        thread.start()
     try:
         yield OpenNativeFront(front, native.bound_port)
     finally:
@@ -257,7 +316,9 @@ async def open_native_front(
         while front.requests_in_flight and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_DRAIN_POLL_SECONDS)  # the answering threads know no event loop
         native.close()
-        await asyncio.to_thread(thread.join)
+        closed.set()
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
 
 
 def _bind(address: str) -> Any:

@@ -43,6 +43,8 @@ class Head:
     contents: tuple[Any, ...]
     """Each input's InferTensorContents, or None."""
     plans: dict[int, Plan] = field(default_factory=dict)
+    targets: list[Any] = field(default_factory=list)
+    """[routing table, target] of the last request with this head; filled by whoever routes it."""
 
     @property
     def typed(self) -> bool:
@@ -50,26 +52,35 @@ class Head:
         return any(contents is not None for contents in self.contents)
 
 
-class Parsed:
-    """A request: its head, its id, and where in its bytes the raw contents lie."""
-
-    __slots__ = ("head", "id", "payload", "raw")
-
-    def __init__(
-        self, payload: bytes, head: Head, request_id: bytes, raw: tuple[Range, ...]
-    ) -> None:
-        self.payload = payload
-        self.head = head
-        self.id = request_id
-        self.raw = raw
-
-
 @dataclass(frozen=True, slots=True)
-class _Layout:
+class Layout:
+    """Where things lie in requests of one length: fixed bytes at their offsets, the id, the raw contents.
+
+    Lengths are fixed bytes too, so every request that fits has raw contents of the same sizes. `ready` is
+    filled by whoever checked them, by served id.
+    """
+
     fixed: tuple[tuple[int, bytes], ...]
     id_range: Range
     raw: tuple[Range, ...]
     head: Head
+    ready: dict[int, Any] = field(default_factory=dict)
+
+    def id_in(self, payload: bytes) -> bytes:
+        """The id of a request that fits. Raises InvalidArgument where it is no UTF-8."""
+        start, end = self.id_range
+        return _checked_id(payload[start:end]) if end > start else b""
+
+
+@dataclass(slots=True)
+class Parsed:
+    """A request: its head, its id, where in its bytes the raw contents lie, and the layout it fits."""
+
+    payload: bytes
+    head: Head
+    id: bytes
+    raw: tuple[Range, ...]
+    layout: Layout | None = None
 
 
 class RequestParser:
@@ -77,19 +88,24 @@ class RequestParser:
 
     def __init__(self) -> None:
         self._heads: dict[bytes, Head] = {}
-        self._layouts: dict[int, list[_Layout]] = {}
+        self._layouts: dict[int, list[Layout]] = {}
 
-    def parse(self, payload: bytes) -> Parsed:
-        """The request in these bytes. Raises InvalidArgument (MALFORMED_REQUEST, PARAMETER_INVALID)."""
+    def match(self, payload: bytes) -> Layout | None:
+        """The layout that the request fits, if one is known."""
         for layout in self._layouts.get(len(payload), ()):
             for offset, fixed in layout.fixed:
                 if not payload.startswith(fixed, offset):
                     break
             else:
-                start, end = layout.id_range
-                request_id = _checked_id(payload[start:end]) if end > start else b""
-                return Parsed(payload, layout.head, request_id, layout.raw)
-        return self._parse_anew(payload)
+                return layout
+        return None
+
+    def parse(self, payload: bytes) -> Parsed:
+        """The request in these bytes. Raises InvalidArgument (MALFORMED_REQUEST, PARAMETER_INVALID)."""
+        layout = self.match(payload)
+        if layout is None:
+            return self._parse_anew(payload)
+        return Parsed(payload, layout.head, layout.id_in(payload), layout.raw, layout)
 
     def _parse_anew(self, payload: bytes) -> Parsed:
         fixed, id_range, raw = _scan(payload)
@@ -99,11 +115,13 @@ class RequestParser:
             head = _parse_head(fixed)
             if len(head_bytes) <= MAX_KEPT_HEAD_BYTES and not head.typed:
                 _keep(self._heads, head_bytes, head, MAX_KEPT_HEADS)
+        layout: Layout | None = None
         if not head.typed and len(head_bytes) <= MAX_KEPT_HEAD_BYTES:
-            self._keep_layout(len(payload), _Layout(fixed, id_range, raw, head))
-        return Parsed(payload, head, _checked_id(payload[slice(*id_range)]), raw)
+            layout = Layout(fixed, id_range, raw, head)
+            self._keep_layout(len(payload), layout)
+        return Parsed(payload, head, _checked_id(payload[slice(*id_range)]), raw, layout)
 
-    def _keep_layout(self, length: int, layout: _Layout) -> None:
+    def _keep_layout(self, length: int, layout: Layout) -> None:
         if length not in self._layouts:
             _keep(self._layouts, length, [], MAX_LAYOUT_LENGTHS)
         kept = self._layouts[length]
