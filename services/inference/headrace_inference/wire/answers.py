@@ -31,7 +31,7 @@ def encode_answers(
 ) -> list[bytes]:
     """The answer to each of these requests of a batch, in their order."""
     blobs = [_blob(output) for output in result.outputs]
-    if len(result.requests) == 1 or any(blob is None for blob in blobs):
+    if result.requests[0].plan.batch_key is None or None in blobs:
         return [
             encode_answer(
                 served,
