@@ -8,7 +8,7 @@ import stat
 import tarfile
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,9 @@ CHUNK_BYTES = 1 << 20
 
 ENDINGS = (".onnx", ".zip", ".tar", ".tar.gz", ".tgz")
 Phase = Literal["packing", "hashing", "sending", "checking"]
+
+Source = Path | str | bytes | Mapping[str, Path]
+"""What can be pushed: a path, a graph as bytes, or files by their paths in the artifact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,11 @@ class Artifact:
 
 
 @contextmanager
-def open_artifact(source: Path | str | bytes, report: Report) -> Iterator[Artifact]:
+def open_artifact(source: Source, report: Report) -> Iterator[Artifact]:
     """What `source` names, to be read while inside: an .onnx, an archive, a folder, or a graph as bytes.
 
-    An .onnx brings its external data with it. Raises InvalidArgument for what is not there, is no
-    artifact, or holds a link.
+    An .onnx brings its external data with it; files that a mapping names may be links. Raises
+    InvalidArgument for what is not there, is no artifact, or is a folder that holds a link.
     """
     artifact = _opened(source, report)
     try:
@@ -92,20 +95,28 @@ def open_artifact(source: Path | str | bytes, report: Report) -> Iterator[Artifa
         artifact.close()
 
 
-def _opened(source: Path | str | bytes, report: Report) -> Artifact:
+def _opened(source: Source, report: Report) -> Artifact:
     if isinstance(source, bytes):
         return Artifact("model.onnx", io.BytesIO(source), len(source))
+    if isinstance(source, Mapping):
+        return _packed("artifact.tar", source, report)
     path = Path(source)
-    packed = _files_to_pack(path)
-    if not packed:
+    files = _files_to_pack(path)
+    if not files:
         return Artifact(path.name, path.open("rb"), path.stat().st_size)
+    root = path if path.is_dir() else path.parent
+    members = {file.relative_to(root).as_posix(): file for file in files}
+    return _packed(f"{path.resolve().stem}.tar", members, report)
+
+
+def _packed(filename: str, members: Mapping[str, Path], report: Report) -> Artifact:
     file = tempfile.TemporaryFile(prefix="headrace-push-")  # noqa: SIM115 the artifact closes it
     try:
-        _pack(file, path if path.is_dir() else path.parent, packed, report)
+        _pack(file, members, report)
     except BaseException:
         file.close()
         raise
-    return Artifact(f"{path.resolve().stem}.tar", file, file.tell())
+    return Artifact(filename, file, file.tell())
 
 
 def _files_to_pack(path: Path) -> list[Path]:
@@ -143,13 +154,13 @@ def _plain(path: Path) -> Path:
     return path
 
 
-def _pack(file: IO[bytes], root: Path, paths: list[Path], report: Report) -> None:
+def _pack(file: IO[bytes], members: Mapping[str, Path], report: Report) -> None:
     """Write a tar that depends on names and bytes alone, so that a repeated push has the same digest."""
-    total, done = sum(path.stat().st_size for path in paths), 0
+    total, done = sum(path.stat().st_size for path in members.values()), 0
     report(Progress("packing", 0, total))
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path in paths:
-            member = tarfile.TarInfo(path.relative_to(root).as_posix())
+        for name, path in members.items():
+            member = tarfile.TarInfo(name)
             member.size = path.stat().st_size
             with path.open("rb") as content:
                 archive.addfile(member, content)

@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
+from google.protobuf import field_mask_pb2
+
 from headrace.client import convert
 from headrace.client.calls import Calls
 from headrace.client.resources import Alias, Model, Version
@@ -86,6 +88,30 @@ class CatalogCalls(RegistryCalls):
         request = registry_service_pb2.ListModelsRequest()
         found = await self._pages(self._registry.ListModels, request, "models", timeout_seconds)
         return [convert.model_from_proto(model) for model in found]
+
+    async def update_model(
+        self,
+        model: str,
+        *,
+        description: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        keep_latest: int | None = None,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Model:
+        """Change what is given of a model, leave the rest. Raises NotFound, Aborted, InvalidArgument."""
+        given = {"description": description, "labels": labels, "keep_latest": keep_latest}
+        changes: dict[str, Any] = {
+            name: value for name, value in given.items() if value is not None
+        }
+        if not changes:  # an empty mask would stand for all fields
+            return await self.model(model, timeout_seconds=timeout_seconds)
+        proto = model_pb2.Model(name=convert.model_name(model), etag=etag, **changes)
+        request = registry_service_pb2.UpdateModelRequest(
+            model=proto, update_mask=field_mask_pb2.FieldMask(paths=list(changes))
+        )
+        changed = await self._change(self._registry.UpdateModel, request, timeout_seconds)
+        return convert.model_from_proto(changed)
 
     async def revision(self, *, timeout_seconds: float | None = None) -> int:
         """The revision that the registry's state has now: where a watch may start."""

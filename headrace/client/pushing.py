@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +13,7 @@ from google.protobuf import json_format
 
 from headrace import errors
 from headrace.client import convert
-from headrace.client.artifact import Artifact, Progress, Report, open_artifact
+from headrace.client.artifact import Artifact, Progress, Report, Source, open_artifact
 from headrace.client.calls import finished
 from headrace.client.catalog import RegistryCalls
 from headrace.client.resources import Version
@@ -34,7 +33,7 @@ class PushCalls(RegistryCalls):
     async def push(
         self,
         model: str,
-        source: Path | str | bytes,
+        source: Source,
         *,
         alias: str = "",
         config: Config | None = None,
@@ -44,7 +43,8 @@ class PushCalls(RegistryCalls):
         request_id: str = "",
         timeout_seconds: float | None = None,
     ) -> Version:
-        """Push a version: an .onnx (with its external data), an archive, a folder, or a graph's bytes.
+        """Push a version: an .onnx (with its external data), an archive, a folder, a graph's bytes, or
+        files by their paths in the artifact.
 
         It is visible, durable and checked when this returns; `alias` points at it in the same change.
         A push that finds the registry UNAVAILABLE is sent again with the same `request_id`, so it makes

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from headrace.client.artifact import Report
+from headrace.client.artifact import Report, Source
 from headrace.client.async_client import AsyncClient
 from headrace.client.inferring import IndexEntry
 from headrace.client.loop_thread import LoopThread
@@ -94,6 +93,28 @@ class Client:
         """All models, by name."""
         return self._thread.run(self._async.models(timeout_seconds=timeout_seconds))
 
+    def update_model(
+        self,
+        model: str,
+        *,
+        description: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        keep_latest: int | None = None,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Model:
+        """Change what is given of a model, leave the rest."""
+        return self._thread.run(
+            self._async.update_model(
+                model,
+                description=description,
+                labels=labels,
+                keep_latest=keep_latest,
+                etag=etag,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
     def revision(self, *, timeout_seconds: float | None = None) -> int:
         """The revision that the registry's state has now."""
         return self._thread.run(self._async.revision(timeout_seconds=timeout_seconds))
@@ -114,7 +135,7 @@ class Client:
     def push(
         self,
         model: str,
-        source: Path | str | bytes,
+        source: Source,
         *,
         alias: str = "",
         config: Config | None = None,

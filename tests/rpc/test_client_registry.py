@@ -60,6 +60,26 @@ async def test_a_version_from_push_to_delete(
     assert ("scale", 2) == (model.name, model.last_version)
 
 
+async def test_a_model_is_changed_where_something_is_given(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """What an update names is changed, the rest stays, and nothing named changes nothing."""
+    async with open_suite(redis_url, namespace, tmp_path) as client:
+        created = await client.create_model("net", description="a net", labels={"team": "vision"})
+        updated = await client.update_model("net", keep_latest=3, etag=created.etag)
+        same = await client.update_model("net")
+        with pytest.raises(errors.Aborted) as raised:
+            await client.update_model("net", description="", etag=created.etag)
+
+    assert ("a net", {"team": "vision"}, 3) == (
+        updated.description,
+        updated.labels,
+        updated.keep_latest,
+    )
+    assert updated == same
+    assert raised.value.reason == "ETAG_MISMATCH"
+
+
 async def test_a_graph_with_external_data_is_pushed_with_it(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from headrace import errors
-from headrace.client.artifact import CHUNK_BYTES, Progress, open_artifact
+from headrace.client.artifact import CHUNK_BYTES, Progress, Source, open_artifact
 
 
 def graph_with_external_data(folder: Path, location: str) -> Path:
@@ -30,7 +30,7 @@ def graph_with_external_data(folder: Path, location: str) -> Path:
     return path
 
 
-def pushed(source: Path | str | bytes) -> tuple[str, bytes]:
+def pushed(source: Source) -> tuple[str, bytes]:
     """The name and the bytes that are sent for a source, checked against its size and digest."""
     reports: list[Progress] = []
     with open_artifact(source, reports.append) as artifact:
@@ -73,6 +73,25 @@ def test_a_folder_is_packed_whole(tmp_path: Path) -> None:
 
     assert filename == "net.tar"
     assert [".labels", "data/weights.bin", "model.onnx"] == names_in(content)
+
+
+def test_files_are_packed_under_the_paths_given(tmp_path: Path) -> None:
+    """A mapping says where each file lies in the artifact; it may name a link, which is followed."""
+    (tmp_path / "weights").write_bytes(b"graph")
+    (tmp_path / "link").symlink_to(tmp_path / "weights")
+
+    name, content = pushed({"model.onnx": tmp_path / "link", "y.labels.txt": tmp_path / "weights"})
+
+    assert name == "artifact.tar"
+    assert ["model.onnx", "y.labels.txt"] == names_in(content)
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        assert [b"graph", b"graph"] == [_content(archive, member) for member in archive]
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    assert file is not None
+    return file.read()
 
 
 def test_packing_depends_on_names_and_bytes_alone(tmp_path: Path) -> None:
