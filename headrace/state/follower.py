@@ -40,6 +40,7 @@ class StateFollower:
         self._redis = redis
         self._keys = keys
         self._epoch: str | None = None
+        self._stale = False
         self._moved = asyncio.Condition()
         self._subscribers: set[asyncio.Queue[Update]] = set()
         self.catalog = Catalog()
@@ -58,8 +59,9 @@ class StateFollower:
             try:
                 await self._follow_once()
                 backoff = _FIRST_BACKOFF_SECONDS
-            except errors.OutOfRange:
-                await self.refresh()
+            except errors.OutOfRange as error:
+                logger.warning("a change was missed, reading all anew: %s", error)
+                self._stale = True
             except errors.Unavailable as error:
                 self._disconnected(error)
                 await asyncio.sleep(backoff)
@@ -75,6 +77,7 @@ class StateFollower:
                 extra={"had": self.catalog.revision, "has": snapshot.catalog.revision},
             )
         self._epoch = snapshot.epoch
+        self._stale = False
         if not same_epoch or snapshot.catalog.revision != self.catalog.revision:
             await self._publish(Update(snapshot.catalog))
 
@@ -98,7 +101,8 @@ class StateFollower:
     async def _follow_once(self) -> None:
         position = await reader.read_position(self._redis, self._keys)
         if (
-            position.epoch != self._epoch
+            self._stale
+            or position.epoch != self._epoch
             or position.revision < self.catalog.revision
             or not position.covers(self.catalog.revision)
         ):

@@ -83,10 +83,8 @@ class ArtifactCache:
         try:
             call = self._stub.ReadBlob(pb.ReadBlobRequest(sha256=file.sha256, offset=offset))
             with partial.open("ab") as output:
-                while (
-                    chunk := await asyncio.wait_for(call.read(), IDLE_SECONDS)
-                ) is not grpc.aio.EOF:
-                    await asyncio.to_thread(output.write, chunk.chunk)
+                while (chunk := await _next_chunk(call)) is not None:
+                    await asyncio.to_thread(output.write, chunk)
         except TimeoutError:
             raise Unavailable(
                 "ARTIFACT_UNAVAILABLE", f"no byte of {file.path} came for {IDLE_SECONDS} s"
@@ -125,6 +123,13 @@ class ArtifactCache:
                 blob.unlink()
                 removed += facts.st_size
         return removed
+
+
+async def _next_chunk(call: Any) -> bytes | None:
+    """The next bytes, or None at the end. Raises TimeoutError."""
+    async with asyncio.timeout(IDLE_SECONDS):
+        message = await call.read()
+    return None if message is grpc.aio.EOF else bytes(message.chunk)
 
 
 def _fetch_error(file: ArtifactFile, error: HeadraceError) -> HeadraceError:

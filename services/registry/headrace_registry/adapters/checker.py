@@ -132,7 +132,11 @@ def _child(task: CheckTask) -> Iterator[subprocess.Popen[bytes]]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={
+            "PATH": os.defpath,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "ORT_DISABLE_TELEMETRY": "1",  # a checked model is nobody else's business
+        },
         start_new_session=True,  # the terminal's Ctrl-C is the registry's to handle
     )
     try:

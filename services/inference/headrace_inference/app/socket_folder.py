@@ -1,0 +1,27 @@
+"""Where the socket lies over which the native front reaches the server behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from headrace.errors import FailedPrecondition
+from headrace_inference.settings import Settings
+
+
+def socket_folder(settings: Settings) -> Path:
+    """A private folder with a short path, since a socket's has 107 bytes at most.
+
+    The same for every life of a replica, so that one that was killed leaves nothing for ever. Raises
+    FailedPrecondition (SOCKET_FOLDER_TAKEN) where somebody else made it first.
+    """
+    name = hashlib.sha256(f"{settings.data.absolute()} {settings.replica_id}".encode()).hexdigest()
+    folder = Path(tempfile.gettempdir()) / f"headrace-{os.getuid()}-{name[:16]}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise FailedPrecondition(
+            "SOCKET_FOLDER_TAKEN", f"{folder} is somebody else's; remove it or set TMPDIR"
+        )
+    return folder
