@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -112,7 +113,8 @@ def _wrapped(handler: Any, method: str) -> Any:
     }[handler.request_streaming, handler.response_streaming]
     build, behaviour = make
     read = _parsed_stream if handler.request_streaming else _parsed
-    around = _around_stream if handler.response_streaming else _around_unary
+    generates = handler.response_streaming and not inspect.iscoroutinefunction(behaviour)
+    around = _around_stream if generates else _around_unary  # a coroutine writes to its context
     return build(
         around(behaviour, lambda request: read(parse, request), method),
         request_deserializer=None,

@@ -146,8 +146,8 @@ async def open_rest_server(
     keeper = VersionKeeper(FolderLoader(folder, open_model), book, max_loading=2)
     server = RestServer("", DataPlane(keeper, book))
     async with keeper.running():
-        keeper.want(_catalog(models))
-        await _wait_until_settled(keeper)
+        keeper.want(catalog_of(models))
+        await wait_until_settled(keeper)
         app = web.Application()
         facts = ServerFacts(SERVER_VERSION, lambda: server.ready)
         add_rest_routes(app, server.dataplane, facts, MAX_BODY_BYTES)
@@ -156,7 +156,8 @@ async def open_rest_server(
             yield server
 
 
-def _catalog(models: Sequence[Model]) -> Catalog:
+def catalog_of(models: Sequence[Model]) -> Catalog:
+    """A catalog in which version 1 of each is stable."""
     return Catalog(
         revision=1,
         models={
@@ -173,7 +174,8 @@ def _catalog(models: Sequence[Model]) -> Catalog:
     )
 
 
-async def _wait_until_settled(keeper: VersionKeeper) -> None:
+async def wait_until_settled(keeper: VersionKeeper) -> None:
+    """Wait until every version is ready, or has failed."""
     while not keeper.settled():
         keeper.changed.clear()
         await keeper.changed.wait()

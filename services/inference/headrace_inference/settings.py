@@ -47,6 +47,10 @@ class Settings:
     """Requests that wait or run on the native front at a time; more are refused."""
     max_bytes_in_flight: int = 4 * 2**30
     """Bytes of the requests that wait or run on the native front; more are refused."""
+    stream_response: Literal["triton", "mlserver"] = "triton"
+    """The form of ModelStreamInfer's answers: Triton's ModelStreamInferResponse, or MLServer's bare one."""
+    max_stream_requests: int = 256
+    """Requests of one stream that wait or run at a time; the next is read when one was answered."""
     max_http_body_bytes: int = 64 * 2**20
     """The largest REST request, also after decompression."""
     max_loading: int = 2

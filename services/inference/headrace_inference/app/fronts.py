@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
-from pathlib import Path
 
 import grpc
 import onnxruntime
@@ -20,15 +18,17 @@ from grpc_reflection.v1alpha import reflection_pb2
 from prometheus_client import CollectorRegistry
 
 from headrace.errors import FailedPrecondition
-from headrace.grpc_serving import GrpcServer, open_grpc_server
+from headrace.grpc_serving import GrpcServer, Register, open_grpc_server
 from headrace.http_serving import add_operations_routes, open_http_server
 from headrace.inference._pool import POOL
 from headrace_inference.adapters.metrics import ReplicaCollector
 from headrace_inference.app.readiness import Readiness
+from headrace_inference.app.socket_folder import socket_folder
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.settings import Settings
 from headrace_inference.wire import native_front, servicer
 from headrace_inference.wire.rest import add_rest_routes
+from headrace_inference.wire.streaming import StreamOptions
 
 logger = logging.getLogger(__name__)
 
@@ -46,14 +46,28 @@ class Fronts:
 
 
 async def open_fronts(
-    stack: AsyncExitStack, settings: Settings, dataplane: DataPlane, readiness: Readiness
+    stack: AsyncExitStack,
+    settings: Settings,
+    dataplane: DataPlane,
+    readiness: Readiness,
+    stopping: asyncio.Event | None = None,
 ) -> Fronts:
-    """Open every port; the stack closes them, draining. Raises FailedPrecondition."""
+    """Open every port; the stack closes them, draining. Streams end when `stopping` is set.
+
+    Raises FailedPrecondition.
+    """
     facts = servicer.ServerFacts(package_version("headrace"), readiness.is_ready)
     front = choose_front(settings.front, native_available=native_front.available())
     logger.info("front chosen", extra={"front": front, "asked": settings.front})
+    streams = StreamOptions(
+        settings.stream_response, settings.max_stream_requests, stopping or asyncio.Event()
+    )
+
+    def register(server: grpc.aio.Server) -> None:
+        servicer.register(server, dataplane, facts, streams)
+
     open_grpc = _open_native if front == "native" else _open_grpcio
-    grpc_port, in_flight = await open_grpc(stack, settings, dataplane, facts)
+    grpc_port, in_flight = await open_grpc(stack, settings, dataplane, register)
     rest = web.Application(client_max_size=settings.max_http_body_bytes)
     add_rest_routes(rest, dataplane, facts, settings.max_http_body_bytes)
     operations = web.Application()
@@ -79,14 +93,10 @@ def choose_front(asked: str, *, native_available: bool) -> str:
 
 
 async def _open_native(
-    stack: AsyncExitStack, settings: Settings, dataplane: DataPlane, facts: servicer.ServerFacts
+    stack: AsyncExitStack, settings: Settings, dataplane: DataPlane, register: Register
 ) -> tuple[int, InFlight]:
-    folder = Path(
-        tempfile.mkdtemp(prefix="headrace-")
-    )  # short: a socket's path has 107 bytes at most
-    stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    fallback = str(folder / "fallback.sock")
-    await stack.enter_async_context(_open_grpc(f"unix:{fallback}", settings, dataplane, facts))
+    fallback = str(socket_folder(settings) / "fallback.sock")
+    await stack.enter_async_context(_open_grpc(f"unix:{fallback}", settings, register))
     limits = native_front.FrontLimits(settings.max_requests_in_flight, settings.max_bytes_in_flight)
     address = f"{settings.host}:{settings.grpc_port}"
     opened = await stack.enter_async_context(
@@ -96,19 +106,16 @@ async def _open_native(
 
 
 async def _open_grpcio(
-    stack: AsyncExitStack, settings: Settings, dataplane: DataPlane, facts: servicer.ServerFacts
+    stack: AsyncExitStack, settings: Settings, _: DataPlane, register: Register
 ) -> tuple[int, InFlight]:
     address = f"{settings.host}:{settings.grpc_port}"
-    server = await stack.enter_async_context(_open_grpc(address, settings, dataplane, facts))
+    server = await stack.enter_async_context(_open_grpc(address, settings, register))
     return server.port, lambda: 0
 
 
 def _open_grpc(
-    address: str, settings: Settings, dataplane: DataPlane, facts: servicer.ServerFacts
+    address: str, settings: Settings, register: Register
 ) -> AbstractAsyncContextManager[GrpcServer]:
-    def register(server: grpc.aio.Server) -> None:
-        servicer.register(server, dataplane, facts)
-
     return open_grpc_server(
         address,
         [servicer.SERVICE_NAME],

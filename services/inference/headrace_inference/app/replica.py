@@ -72,7 +72,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         await stack.enter_async_context(_reporting(settings, book))
         await stack.enter_async_context(keeper.running())
         readiness = Readiness(follower, keeper, stopping)
-        fronts = await open_fronts(stack, settings, DataPlane(keeper, book), readiness)
+        fronts = await open_fronts(stack, settings, DataPlane(keeper, book), readiness, stopping)
         replica = Replica(fronts, keeper, follower)
         describe = _Description(settings, replica)
         jobs = await stack.enter_async_context(serving.open_background())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +13,8 @@ from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.wire import convert
-from headrace_inference.wire.answers import encode_answer
-from headrace_inference.wire.contents import contents_of
-from headrace_inference.wire.request_parser import RequestParser
-from headrace_inference.wire.waiting import InferCall, WaitingRequests, deadline_ns
+from headrace_inference.wire.infer_handler import InferHandler
+from headrace_inference.wire.streaming import StreamHandler, StreamOptions
 
 SERVICE_NAME = "inference.GRPCInferenceService"
 
@@ -80,10 +77,6 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         """Which versions there are."""
         return convert.repository_index(self._dataplane.keeper.table, ready_only=request.ready)
 
-    async def ModelStreamInfer(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        """Not offered."""
-        yield await _not_offered()
-
     RepositoryModelLoad = RepositoryModelUnload = _not_offered
     SystemSharedMemoryStatus = SystemSharedMemoryRegister = _not_offered
     SystemSharedMemoryUnregister = CudaSharedMemoryStatus = _not_offered
@@ -127,52 +120,37 @@ def _key(dataplane: DataPlane, name: str, version: str) -> tuple[str, int]:
     return record.model, record.number
 
 
-class InferHandler:
-    """ModelInfer on grpc.aio, bytes to bytes, so that both fronts read requests with the same code."""
-
-    def __init__(self, dataplane: DataPlane) -> None:
-        self._requests = WaitingRequests(dataplane)
-        self._parser = RequestParser()
-
-    async def infer(self, payload: bytes, context: Any) -> bytes:
-        """Answer one request."""
-        received = time.monotonic_ns()
-        parsed = self._parser.parse(payload)
-        head = parsed.head
-        call = InferCall(
-            head.model_name,
-            head.model_version,
-            head.inputs,
-            head.outputs,
-            lambda: contents_of(parsed),
-            received,
-            deadline_ns(context.time_remaining()),
-        )
-        answer = await self._requests.infer(call)
-        pending = answer.pending
-        return encode_answer(answer.served, pending.plan, pending.route, answer.outputs, parsed.id)
-
-
-def register(server: grpc.aio.Server, dataplane: DataPlane, facts: ServerFacts) -> None:
+def register(
+    server: grpc.aio.Server,
+    dataplane: DataPlane,
+    facts: ServerFacts,
+    streams: StreamOptions | None = None,
+) -> None:
     """Add every RPC of the protocol to a server."""
     servicer = InferenceServicer(dataplane, facts)
-    table = _MethodTable(server, InferHandler(dataplane))
-    pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, table)
+    infer = InferHandler(dataplane)
+    raw: dict[str, Any] = {
+        "ModelInfer": grpc.unary_unary_rpc_method_handler(infer.infer),
+        "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(
+            StreamHandler(infer, streams or StreamOptions()).stream
+        ),
+    }
+    pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, _MethodTable(server, raw))
 
 
 class _MethodTable:
-    """Takes the generated table of methods, puts the bytes-to-bytes ModelInfer in, and adds it."""
+    """Takes the generated table of methods, puts those that go from bytes to bytes in, and adds it."""
 
-    def __init__(self, server: grpc.aio.Server, infer: InferHandler) -> None:
+    def __init__(self, server: grpc.aio.Server, raw: dict[str, Any]) -> None:
         self._server = server
-        self._infer = infer
+        self._raw = raw
 
     def add_generic_rpc_handlers(self, _: Any) -> None:
         """The same table in its other form; one is enough."""
 
     def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
         """The table, by method name."""
-        handlers["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self._infer.infer)
+        table = handlers | self._raw
         self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(service, handlers),)
+            (grpc.method_handlers_generic_handler(service, table),)
         )

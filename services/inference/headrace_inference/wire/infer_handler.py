@@ -1,0 +1,44 @@
+"""ModelInfer on grpc.aio, bytes to bytes, so that both fronts and streams read requests with one code."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.wire.answers import encode_answer
+from headrace_inference.wire.contents import contents_of
+from headrace_inference.wire.request_parser import Parsed, RequestParser
+from headrace_inference.wire.waiting import InferCall, WaitingRequests, deadline_ns
+
+
+class InferHandler:
+    """Answers requests of the event loop that it was made on."""
+
+    def __init__(self, dataplane: DataPlane) -> None:
+        self._requests = WaitingRequests(dataplane)
+        self._parser = RequestParser()
+
+    async def infer(self, payload: bytes, context: Any) -> bytes:
+        """Answer one request. Raises HeadraceError."""
+        return await self.answer(self.parse(payload), deadline_ns(context.time_remaining()))
+
+    def parse(self, payload: bytes) -> Parsed:
+        """The request in these bytes. Raises HeadraceError."""
+        return self._parser.parse(payload)
+
+    async def answer(self, parsed: Parsed, deadline: int | None) -> bytes:
+        """The answer to a request. Raises HeadraceError; a cancelled wait drops the request."""
+        head = parsed.head
+        call = InferCall(
+            head.model_name,
+            head.model_version,
+            head.inputs,
+            head.outputs,
+            lambda: contents_of(parsed),
+            time.monotonic_ns(),
+            deadline,
+        )
+        answer = await self._requests.infer(call)
+        pending = answer.pending
+        return encode_answer(answer.served, pending.plan, pending.route, answer.outputs, parsed.id)

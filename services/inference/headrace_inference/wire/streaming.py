@@ -1,0 +1,149 @@
+"""ModelStreamInfer: many requests on one call, several in flight, answered in the order they came.
+
+Two forms of the answer share the method's path. Triton's wraps each in a ModelStreamInferResponse, whose
+errors are texts beside the answers of other requests; MLServer's is the bare ModelInferResponse, so an
+error can only end the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from headrace.errors import HeadraceError
+from headrace.inference import grpc_service_pb2 as pb
+from headrace.serving import open_background
+from headrace_inference.domain.pool import shutting_down
+from headrace_inference.wire.answers import varint
+from headrace_inference.wire.infer_handler import InferHandler
+from headrace_inference.wire.waiting import deadline_ns
+
+StreamResponse = Literal["triton", "mlserver"]
+
+STATUS_KEY = "triton_grpc_error"
+"""Metadata that asks for a real status instead of an error text in the stream."""
+
+FINAL_PARAMETER = "triton_final_response"
+"""Triton's own load generator waits for ever for an answer without it."""
+
+_FINAL = pb.ModelInferResponse(
+    parameters={FINAL_PARAMETER: pb.InferParameter(bool_param=True)}
+).SerializeToString()
+_INFER_RESPONSE_TAG = b"\x12"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """How streams are answered: in which form, how many requests of one are in flight, and until when."""
+
+    response: StreamResponse = "triton"
+    max_in_flight: int = 256
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A request that got no answer: its id, where it could be read, and why."""
+
+    id: bytes
+    error: HeadraceError
+
+
+class _Stream:
+    """The answers of one stream, in the order of its requests, and the slots that bound them."""
+
+    def __init__(self, context: Any, deadline: int | None, max_in_flight: int) -> None:
+        self.context = context
+        self.deadline = deadline
+        self.slots = asyncio.Semaphore(max_in_flight)
+        self.answers: asyncio.Queue[asyncio.Task[bytes | _Failed] | None] = asyncio.Queue()
+
+
+class StreamHandler:
+    """Reads requests, has them answered side by side, and writes the answers in order."""
+
+    def __init__(self, handler: InferHandler, options: StreamOptions) -> None:
+        self._handler = handler
+        self._options = options
+
+    async def stream(self, requests: AsyncIterator[bytes], context: Any) -> None:
+        """Serve one stream until its caller ends it. Raises HeadraceError where an error ends it.
+
+        When the service stops, what is in flight is answered, and the stream ends with UNAVAILABLE: what
+        else the caller sent was not read.
+        """
+        deadline = deadline_ns(context.time_remaining())
+        stream = _Stream(context, deadline, self._options.max_in_flight)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._write(stream))
+                async with _until(self._options.stopping):
+                    await self._read(requests, stream, group)
+                stream.answers.put_nowait(None)
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        if self._options.stopping.is_set():
+            raise shutting_down()
+
+    async def _read(
+        self, requests: AsyncIterator[bytes], stream: _Stream, group: asyncio.TaskGroup
+    ) -> None:
+        async for payload in requests:
+            await stream.slots.acquire()
+            answer = self._answer(payload, stream.deadline)
+            stream.answers.put_nowait(group.create_task(answer))
+
+    async def _answer(self, payload: bytes, deadline: int | None) -> bytes | _Failed:
+        request_id = b""
+        try:
+            parsed = self._handler.parse(payload)
+            request_id = parsed.id
+            return await self._handler.answer(parsed, deadline)
+        except HeadraceError as error:
+            return _Failed(request_id, error)
+
+    async def _write(self, stream: _Stream) -> None:
+        bare = self._options.response == "mlserver"
+        raises = bare or _wants_status(stream.context.invocation_metadata() or ())
+        while (task := await stream.answers.get()) is not None:
+            answer = await task
+            if isinstance(answer, _Failed) and raises:
+                raise answer.error
+            await stream.context.write(_message(answer, bare=bare))
+            stream.slots.release()
+
+
+def _wants_status(metadata: Iterable[tuple[str, str | bytes]]) -> bool:
+    return any(key == STATUS_KEY and value == "true" for key, value in metadata)
+
+
+def _message(answer: bytes | _Failed, *, bare: bool) -> bytes:
+    if isinstance(answer, _Failed):
+        response = pb.ModelInferResponse(id=answer.id.decode())
+        message = pb.ModelStreamInferResponse(
+            error_message=answer.error.message, infer_response=response
+        )
+        return message.SerializeToString()
+    if bare:
+        return answer
+    length = varint(len(answer) + len(_FINAL))
+    return b"".join((_INFER_RESPONSE_TAG, length, answer, _FINAL))
+
+
+@asynccontextmanager
+async def _until(stopping: asyncio.Event) -> AsyncIterator[None]:
+    """Break the block off when `stopping` is set."""
+    try:
+        async with asyncio.timeout(None) as limit, open_background() as jobs:
+            jobs.run(_expire(limit, stopping))
+            yield
+    except TimeoutError:
+        return
+
+
+async def _expire(limit: asyncio.Timeout, stopping: asyncio.Event) -> None:
+    await stopping.wait()
+    limit.reschedule(asyncio.get_running_loop().time())

@@ -1,0 +1,98 @@
+"""A replica's gRPC port over real versions on ONNX Runtime, for tests of the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import onnx
+
+from headrace import status
+from headrace.inference import grpc_service_pb2 as pb
+from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+from headrace_inference.adapters.onnx_runtime import open_session
+from headrace_inference.app.fronts import open_fronts
+from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.keeper import VersionKeeper
+from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.settings import Settings
+from tests.rpc.rest_fixtures import FolderLoader, Model, OpenModel, catalog_of, wait_until_settled
+
+FRONTS = ("native", "grpcio")
+
+
+class Ready:
+    """A readiness without a shared state to follow."""
+
+    def is_ready(self) -> bool:
+        """Always."""
+        return True
+
+    def facts(self) -> tuple[bool, dict[str, object]]:
+        """Always, for no reason."""
+        return True, {}
+
+
+@dataclass
+class GrpcReplica:
+    """A running replica: its ports, and a stub of its gRPC port."""
+
+    grpc_address: str
+    http_address: str
+    stub: Any
+    dataplane: DataPlane
+    stopping: asyncio.Event
+
+
+@asynccontextmanager
+async def open_grpc_replica(
+    folder: Path, *models: Model, open_model: OpenModel = open_session, **options: Any
+) -> AsyncIterator[GrpcReplica]:
+    """These models, ready, behind the fronts that these settings ask for, while inside."""
+    for served in models:
+        onnx.save(served.graph, folder / f"{served.record.model}.onnx")
+    settings = replace(_settings(folder), **options)
+    stopping = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        book = StatisticsBook()
+        keeper = VersionKeeper(FolderLoader(folder, open_model), book, max_loading=2)
+        await stack.enter_async_context(keeper.running())
+        keeper.want(catalog_of(models))
+        await wait_until_settled(keeper)
+        dataplane = DataPlane(keeper, book)
+        readiness: Any = Ready()
+        fronts = await open_fronts(stack, settings, dataplane, readiness, stopping)
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(fronts.grpc_address))
+        stub = pb_grpc.GRPCInferenceServiceStub(channel)
+        yield GrpcReplica(fronts.grpc_address, fronts.http_address, stub, dataplane, stopping)
+
+
+def _settings(folder: Path) -> Settings:
+    settings = Settings(redis_url="redis://unused", registry_address="unused", data=folder)
+    return replace(settings, grpc_port=0, http_port=0, metrics_port=0, drain_seconds=1.0)
+
+
+def request(
+    model: str, values: np.ndarray[Any, Any], datatype: str = "FP32", request_id: str = ""
+) -> Any:
+    """A request of the one input x."""
+    message = pb.ModelInferRequest(model_name=model, id=request_id)
+    message.inputs.add(name="x", datatype=datatype, shape=values.shape)
+    message.raw_input_contents.append(values.tobytes())
+    return message
+
+
+async def failure_of(call: Any) -> tuple[str, str, str]:
+    """The status, the reason and the message that a call fails with; OK where it does not."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        known = status.error_from_rpc(error)
+        return error.code().name, known.reason, known.message
+    return "OK", "", ""
