@@ -33,7 +33,7 @@ e2e: setup ## Run only the tests that start the suite as real processes
 	@$(BIN)/python -m pytest tests/e2e
 
 bench: setup ## Measure the data plane, as ratios in one run
-	@$(BIN)/python -m benchmarks.first
+	@$(BIN)/python -m benchmarks.first && $(BIN)/python -m benchmarks.data_plane
 
 demo: setup ## Push, serve, call, watch and replace a real model
 	@$(BIN)/python examples/demo.py

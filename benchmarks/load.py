@@ -18,14 +18,15 @@ STREAMS_PER_CONNECTION = 16
 TIMEOUT_SECONDS = 120
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Load:
-    """What one run gave: rate in requests a second, latencies in milliseconds."""
+    """What one run gave: requests a second, latencies, and the server's CPU time a request."""
 
     requests: int
     rate: float
     p50_ms: float
     p99_ms: float
+    cpu_us: float = 0.0
 
 
 def require_h2load() -> None:
@@ -49,6 +50,7 @@ def run(address: str, body: bytes, in_flight: int, requests: int) -> Load:
         data.write_bytes(body)
         command = [
             *("h2load", f"--requests={requests}", f"--clients={connections}"),
+            *("--window-bits=24", "--connection-window-bits=26"),
             *(f"--max-concurrent-streams={in_flight // connections}", f"--data={data}"),
             *("--header=content-type: application/grpc", "--header=te: trailers"),
             *(f"--log-file={log}", f"http://{address}{PATH}"),

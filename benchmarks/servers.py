@@ -1,0 +1,130 @@
+"""What is measured: whole suites, the empty front, peers; and what they say of themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+import headrace
+from benchmarks import load
+from benchmarks.models import Measured
+from headrace.inference import grpc_service_pb2 as pb
+from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+
+NATIVE, GRPCIO, EMPTY = "native front", "grpcio front", "empty native front"
+_CHANNEL_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+
+
+@dataclass(slots=True)
+class Server:
+    """Something to send load to. `pid` is the serving process, if it is ours; `counts`, if it counts."""
+
+    name: str
+    address: str
+    pid: int | None = None
+    counts: bool = True
+    loads: dict[int, list[load.Load]] = field(default_factory=dict)
+
+    def rates(self, in_flight: int) -> list[float]:
+        """The rates of all rounds."""
+        return [result.rate for result in self.loads[in_flight]]
+
+    def measure(self, model: Measured, in_flight: int, seconds: float) -> load.Load:
+        """One round: as many requests as fit into the time at the last round's pace.
+
+        Raises RuntimeError where the server did not answer every one of them well.
+        """
+        results = self.loads.setdefault(in_flight, [])
+        body = load.grpc_frame(request_for(model))
+        first = max(in_flight * 2, 20)
+        pace = results[-1].rate if results else load.run(self.address, body, in_flight, first).rate
+        requests = max(first, int(pace * seconds))
+        before, cpu_before = self._successes(model), self._cpu_seconds()
+        result = load.run(self.address, body, in_flight, requests)
+        result.cpu_us = (self._cpu_seconds() - cpu_before) / requests * 1e6
+        answered = self._successes(model) - before
+        if self.counts and answered != requests:
+            raise RuntimeError(f"{self.name} answered {answered} of {requests} requests well")
+        results.append(result)
+        return result
+
+    def _successes(self, model: Measured) -> int:
+        """How many requests for the model the server says it answered well."""
+        if not self.counts:
+            return 0
+        with grpc.insecure_channel(self.address) as channel:
+            stub = pb_grpc.GRPCInferenceServiceStub(channel)
+            answer = stub.ModelStatistics(pb.ModelStatisticsRequest(name=model.name))
+        return sum(int(item.inference_stats.success.count) for item in answer.model_stats)
+
+    def _cpu_seconds(self) -> float:
+        """What the serving process has used of all cores; 0 where that cannot be read."""
+        if self.pid is None or not sys.platform.startswith("linux"):
+            return 0.0
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def request_for(model: Measured) -> bytes:
+    """One row of the model as a ModelInferRequest."""
+    message = pb.ModelInferRequest(model_name=model.name)
+    message.inputs.add(name=model.input_name, datatype=model.datatype, shape=model.row.shape)
+    message.raw_input_contents.append(model.row.tobytes())
+    return message.SerializeToString()
+
+
+def answer_of(server: Server, model: Measured) -> bytes:
+    """What the server answers to that request, as bytes on the wire."""
+    with grpc.insecure_channel(server.address, options=_CHANNEL_OPTIONS) as channel:
+        call: Any = channel.unary_unary(load.PATH)
+        return bytes(call(request_for(model)))
+
+
+@contextlib.contextmanager
+def suite(front: str, folder: Path, models: Sequence[Measured]) -> Iterator[Server]:
+    """`headrace up` with a front, everything on, and the models served as proposed."""
+    command = [sys.executable, "-m", "headrace.cli", "up", "--port=0", "--json", f"--front={front}"]
+    with (folder / f"{front}.log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, f"--data={folder / front}"], stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    try:
+        assert process.stdout
+        ready = json.loads(process.stdout.readline())
+        address = ready["inference"][0]["grpc"]
+        with headrace.Client(
+            registry=ready["registry"], inference=address, monitor=ready["monitor"]
+        ) as client:
+            for model in models:
+                version = client.push(model.name, model.graph())
+                client.wait_until_ready(model.name, version.number, timeout_seconds=120)
+        name = NATIVE if front == "native" else GRPCIO
+        yield Server(name, address, ready["inference"][0]["pid"])
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def empty_front(answer: bytes, folder: Path) -> Iterator[Server]:
+    """The empty native front with this answer."""
+    path = folder / "answer"
+    path.write_bytes(answer)
+    script = Path(__file__).with_name("empty_front.py")
+    process = subprocess.Popen(
+        [sys.executable, script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout
+        yield Server(EMPTY, process.stdout.readline().strip(), process.pid, counts=False)
+    finally:
+        process.communicate()
