@@ -85,11 +85,15 @@ def encode_bytes_elements(array: npt.NDArray[Any]) -> bytes:
     return b"".join(parts)
 
 
-def decode_bytes_elements(raw: bytes | memoryview) -> list[bytes]:
-    """The elements of a raw BYTES tensor. Raises InvalidArgument (BYTES_TRUNCATED)."""
+def decode_bytes_elements(raw: bytes | memoryview, expected: int | None = None) -> list[bytes]:
+    """The elements of a raw BYTES tensor; of one with more than `expected`, only one more is read.
+
+    Raises InvalidArgument (BYTES_TRUNCATED).
+    """
     elements: list[bytes] = []
     position, end = 0, len(raw)
-    while position < end:
+    most = len(raw) if expected is None else expected
+    while position < end and len(elements) <= most:
         if position + 4 > end:
             raise _truncated("incomplete string length indicator for inference input", position)
         (length,) = _LENGTH.unpack_from(raw, position)

@@ -29,6 +29,13 @@ from dataclasses import dataclass
 REASON_DOMAIN = "headrace.dev"
 """The `google.rpc.ErrorInfo` domain of every reason here."""
 
+MAX_ASCII_CHARACTERS = 1500
+MAX_CHARACTERS = 300
+"""Of a message with other characters. A message travels twice in a call's trailers, percent-encoded and in
+base64, and clients take 8 KiB of them at most: over that they see another error than the one that was sent."""
+
+MAX_FACT_CHARACTERS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
@@ -53,15 +60,34 @@ class HeadraceError(Exception):
         violations: tuple[FieldViolation, ...] = (),
         retry_after_seconds: float | None = None,
     ) -> None:
+        message = _shortened(message)
         super().__init__(message)
         self.reason = reason
         self.message = message
-        self.facts: dict[str, str] = dict(facts or {})
+        self.facts = {
+            key: value[:MAX_FACT_CHARACTERS] for key, value in (facts.items() if facts else ())
+        }
         self.violations = violations
         self.retry_after_seconds = retry_after_seconds
 
+    def forget_history(self) -> None:
+        """Drop the traceback and what it was raised from: their frames hold the request that is refused.
+
+        Who answers an error calls this; else a future or a call that refers to the error keeps a refused
+        message of any size until the cycle is collected.
+        """
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.reason!r}, {self.message!r})"
+
+
+def _shortened(text: str) -> str:
+    """The text, or its beginning and end: callers' own words in a message have any length."""
+    most = MAX_ASCII_CHARACTERS if text.isascii() else MAX_CHARACTERS
+    if len(text) <= most:
+        return text
+    return f"{text[: most * 2 // 3]} ... {text[-most // 4 :]}"
 
 
 class InvalidArgument(HeadraceError):

@@ -128,12 +128,14 @@ def _around_unary(behaviour: Any, read: Callable[[Any], Any], method: str) -> An
             try:
                 return await behaviour(read(request), context)
             except errors.HeadraceError as error:
-                await _abort(context, error)
+                refusal = error
             except (grpc.aio.AbortError, GeneratorExit):
                 raise
             except Exception:
                 logger.exception("a bug ended a call", extra={"method": method})
-                await _abort(context, _bug())
+                refusal = _bug()
+            del request  # grpc keeps what aborts in a cycle, with this frame: it must not hold the message
+            await _abort(context, refusal)
 
     return call
 
@@ -144,13 +146,16 @@ def _around_stream(behaviour: Any, read: Callable[[Any], Any], method: str) -> A
             try:
                 async for response in behaviour(read(request), context):
                     yield response
+                return
             except errors.HeadraceError as error:
-                await _abort(context, error)
+                refusal = error
             except (grpc.aio.AbortError, GeneratorExit):
                 raise
             except Exception:
                 logger.exception("a bug ended a call", extra={"method": method})
-                await _abort(context, _bug())
+                refusal = _bug()
+            del request
+            await _abort(context, refusal)
 
     return call
 
@@ -164,6 +169,7 @@ def _bound(context: Any) -> Iterator[None]:
 
 
 async def _abort(context: Any, error: errors.HeadraceError) -> None:
+    error.forget_history()
     await context.abort(
         status.grpc_code(error), error.message, trailing_metadata=status.trailing_metadata(error)
     )

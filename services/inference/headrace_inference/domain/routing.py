@@ -186,8 +186,8 @@ def _routed(model: ModelRecord, ready: Ready, stable: Fixed) -> Target:
 
 
 def _number(model: ModelRecord, wanted: str) -> int | None:
-    if wanted.isascii() and wanted.isdigit():
-        return int(wanted[:18])
+    if wanted.isascii() and wanted.isdigit() and (wanted[0] != "0" or wanted == "0"):
+        return int(wanted[:18])  # no model has so many: cut, it is another that is not there
     if not wanted:
         return model.route.stable if model.route else None
     alias = model.aliases.get(wanted)

@@ -50,7 +50,8 @@ def contents_of(parsed: Parsed) -> list[Contents]:
 
 def _raw(payload: bytes, start: int, end: int, header: TensorHeader) -> Contents:
     if header.datatype == Datatype.BYTES:
-        return bytes_tensor(decode_bytes_elements(payload[start:end]), header)
+        expected = math.prod(header.shape)
+        return bytes_tensor(decode_bytes_elements(payload[start:end], expected), header)
     if end - start >= ZERO_COPY_BYTES:
         return memoryview(payload)[start:end]
     return payload[start:end]

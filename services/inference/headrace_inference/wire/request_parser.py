@@ -24,6 +24,12 @@ MAX_KEPT_HEAD_BYTES = 4096
 MAX_LAYOUTS_PER_LENGTH = 8
 MAX_LAYOUT_LENGTHS = 1024
 
+MAX_FIELDS = 16_384
+"""Of a request: each costs microseconds, so millions of empty ones would hold up all others for seconds."""
+
+MAX_DIMENSIONS = 64
+"""More than numpy has."""
+
 _ID, _RAW = 3, 7
 _LENGTH_DELIMITED = 2
 _FIXED_SIZES = {1: 8, 5: 4}
@@ -145,7 +151,11 @@ def _scan(payload: bytes) -> tuple[tuple[tuple[int, bytes], ...], Range, tuple[R
     id_range = (0, 0)
     position = stretch = 0
     end = len(payload)
+    fields = 0
     while position < end:
+        fields += 1
+        if fields > MAX_FIELDS:
+            raise _too_many_fields()
         tag, position = _varint(payload, position)
         start, position = _field(payload, position, tag & 7)
         if tag & 7 == _LENGTH_DELIMITED and tag >> 3 in (_ID, _RAW):
@@ -202,7 +212,7 @@ def _parse_head(fixed: tuple[tuple[int, bytes], ...]) -> Head:
         model_name=message.model_name,
         model_version=message.model_version,
         inputs=tuple(
-            TensorHeader(tensor.name, tensor.datatype, tuple(tensor.shape))
+            TensorHeader(tensor.name, tensor.datatype, _shape(tensor))
             for tensor in message.inputs
         ),
         outputs=tuple(_output_name(output) for output in message.outputs),
@@ -212,6 +222,16 @@ def _parse_head(fixed: tuple[tuple[int, bytes], ...]) -> Head:
             for tensor in map(_checked_input, message.inputs)
         ),
     )
+
+
+def _shape(tensor: Any) -> tuple[int, ...]:
+    if len(tensor.shape) > MAX_DIMENSIONS:
+        raise InvalidArgument(
+            "TOO_MANY_DIMENSIONS",
+            f"unexpected shape for input '{tensor.name}': it has {len(tensor.shape)} dimensions; "
+            f"a tensor has at most {MAX_DIMENSIONS}",
+        )
+    return tuple(tensor.shape)
 
 
 def _without_raw(fixed: tuple[tuple[int, bytes], ...]) -> bytes:
@@ -290,6 +310,14 @@ def _checked_id(request_id: bytes) -> bytes:
         except UnicodeDecodeError:
             raise _malformed() from None
     return request_id
+
+
+def _too_many_fields() -> InvalidArgument:
+    return InvalidArgument(
+        "TOO_MANY_FIELDS",
+        f"the request has more than {MAX_FIELDS} inputs, outputs, parameters and raw contents together; "
+        "send many values as one tensor",
+    )
 
 
 def _malformed() -> InvalidArgument:

@@ -37,6 +37,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         try:
             return await handler(request)
         except errors.HeadraceError as error:
+            error.forget_history()
             return error_response(error)
         except web.HTTPException as error:
             return _http_error_response(error)

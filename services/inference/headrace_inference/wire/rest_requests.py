@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -292,5 +293,5 @@ def _contents(header: TensorHeader, data: msgspec.Raw | memoryview) -> Contents:
     if isinstance(data, msgspec.Raw):
         return tensor_from_json(header, data)
     if header.datatype == Datatype.BYTES:
-        return bytes_tensor(decode_bytes_elements(data), header)
+        return bytes_tensor(decode_bytes_elements(data, math.prod(header.shape)), header)
     return data if len(data) >= ZERO_COPY_BYTES else bytes(data)
