@@ -41,14 +41,16 @@ async def open_grpc_server(
     *,
     drain_seconds: float,
     pool: descriptor_pool.DescriptorPool | None = None,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
 ) -> AsyncIterator[GrpcServer]:
     """Serve on `address` (`host:port`, port 0 for a free one, or `unix:PATH`) while inside.
 
-    `register` adds the servicers; health and reflection over `pool` come with it. On leaving, health
+    `register` adds the servicers; health and reflection over `pool` come with it. A larger request than
+    `max_message_bytes` is answered with RESOURCE_EXHAUSTED, by gRPC itself. On leaving, health
     says NOT_SERVING, new calls are refused, and running ones have `drain_seconds` to finish.
     Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
     """
-    server = grpc.aio.server(interceptors=[CallInterceptor()], options=_options())
+    server = grpc.aio.server(interceptors=[CallInterceptor()], options=_options(max_message_bytes))
     register(server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
@@ -65,9 +67,9 @@ async def open_grpc_server(
         await server.stop(drain_seconds)
 
 
-def _options() -> list[tuple[str, int]]:
+def _options(max_message_bytes: int) -> list[tuple[str, int]]:
     return [
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.so_reuseport", 0),  # two servers on one port would share its calls in silence
     ]

@@ -47,6 +47,9 @@ class Settings:
     """Requests that wait or run on the native front at a time; more are refused."""
     max_bytes_in_flight: int = 4 * 2**30
     """Bytes of the requests that wait or run on the native front; more are refused."""
+    max_message_bytes: int = 2**31 - 1
+    """The largest gRPC request, also after decompression. The grpcio front stops reading a larger one; the
+    native front refuses it when it is there, so keep untrusted callers behind a proxy or that front."""
     stream_response: Literal["triton", "mlserver"] = "triton"
     """The form of ModelStreamInfer's answers: Triton's ModelStreamInferResponse, or MLServer's bare one."""
     max_stream_requests: int = 256

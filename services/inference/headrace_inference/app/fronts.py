@@ -97,7 +97,9 @@ async def _open_native(
 ) -> tuple[int, InFlight]:
     fallback = str(socket_folder(settings) / "fallback.sock")
     await stack.enter_async_context(_open_grpc(f"unix:{fallback}", settings, register))
-    limits = native_front.FrontLimits(settings.max_requests_in_flight, settings.max_bytes_in_flight)
+    limits = native_front.FrontLimits(
+        settings.max_requests_in_flight, settings.max_bytes_in_flight, settings.max_message_bytes
+    )
     address = f"{settings.host}:{settings.grpc_port}"
     opened = await stack.enter_async_context(
         native_front.open_native_front(address, fallback, dataplane, limits, settings.drain_seconds)
@@ -122,6 +124,7 @@ def _open_grpc(
         register,
         drain_seconds=settings.drain_seconds,
         pool=_reflection_pool(),
+        max_message_bytes=settings.max_message_bytes,
     )
 
 

@@ -60,6 +60,7 @@ class FrontLimits:
 
     max_requests: int
     max_bytes: int
+    max_message_bytes: int
 
 
 class _Reply(NamedTuple):
@@ -188,6 +189,8 @@ class NativeFront:
 
     def _admit_anew(self, call_id: int, payload: bytes, now: int) -> _Admitted:
         """Parse, plan and check a request, and remember for its likes what came out."""
+        if len(payload) > self._limits.max_message_bytes:  # none like it has a layout
+            raise _too_large(len(payload), self._limits.max_message_bytes)
         parsed = self._parser.parse(payload)
         head = parsed.head
         try:
@@ -274,6 +277,14 @@ class NativeFront:
             facts={"max_requests_in_flight": str(limits.max_requests)},
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
+
+
+def _too_large(size: int, limit: int) -> HeadraceError:
+    return ResourceExhausted(
+        "MESSAGE_TOO_LARGE",
+        f"the request has {size} bytes; the replica takes up to {limit} (its setting max_message_bytes)",
+        facts={"limit": str(limit), "setting": "max_message_bytes"},
+    )
 
 
 @dataclass(frozen=True, slots=True)
