@@ -13,7 +13,9 @@ from headrace import errors, settings
 from headrace.cli import (
     alias,
     delete,
+    export_config,
     failures,
+    import_triton,
     infer,
     models,
     push,
@@ -24,6 +26,22 @@ from headrace.cli import (
     versions,
 )
 from headrace.cli.command import common_parameters
+
+PARTS = (
+    up,
+    push,
+    models,
+    versions,
+    status,
+    alias,
+    route,
+    infer,
+    top,
+    delete,
+    import_triton,
+    export_config,
+)
+"""The modules of the commands, in the order of the help."""
 
 UsageError: type[Any] = typer.BadParameter.__mro__[2]
 """What Typer raises for wrong arguments; the class has no public name in all its versions."""
@@ -41,7 +59,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options_before_the_command())
-    for part in (up, push, models, versions, status, alias, route, infer, top, delete):
+    for part in PARTS:
         part.register(app)
     return app
 

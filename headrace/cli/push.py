@@ -14,9 +14,11 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.command import Cli, command
+from headrace.cli.not_carried import warn
 
 if TYPE_CHECKING:
     from headrace.client import Progress
+    from headrace.client.pushing import Config
 
 WAIT_SECONDS = 900.0
 """How long a push with --wait may take in all, unless --timeout says otherwise."""
@@ -40,7 +42,9 @@ async def push(
     config: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="A serving config as JSON, over what is proposed."
+            exists=True,
+            dir_okay=False,
+            help="A serving config as JSON, or Triton's config.pbtxt, over what is proposed.",
         ),
     ] = None,
     description: Annotated[str, typer.Option(help="What is new in it.")] = "",
@@ -78,7 +82,9 @@ async def push(
                 cli.show(version, lambda: f"version {version.number} of {name} is served")
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> Config:
+    if path.suffix == ".pbtxt":
+        return _from_triton(path)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -86,6 +92,16 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise typer.BadParameter(f'{path} is no JSON object such as {{"instances": 2}}')
     return config
+
+
+def _from_triton(path: Path) -> Config:
+    """What Triton's config says that a serving config can; the rest is listed on standard error."""
+    from headrace.triton.carrying import carry_over
+    from headrace.triton.pbtxt import read_config
+
+    carried = carry_over(read_config(path))
+    warn(carried.not_carried)
+    return carried.serving_config
 
 
 Reporter = Callable[[str, "Progress | None"], None]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from headrace.datatypes import Datatype
 from headrace.histogram import Histogram
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import model_config_pb2 as config_pb
-from headrace.state.records import LoadState, Provider, TensorSpec, VersionRecord
+from headrace.state.records import LoadState, TensorSpec, VersionRecord
+from headrace.triton import exporting
+from headrace.triton.carrying import PLATFORM
 from headrace_inference.domain.routing import RoutingTable
 from headrace_inference.domain.statistics import VersionStatistics
 
-PLATFORM = "onnxruntime_onnx"
-BACKEND = "onnxruntime"
 SERVER_NAME = "headrace"
 EXTENSIONS = ("model_configuration", "binary_tensor_data", "parameters", "statistics")
 
@@ -49,51 +47,7 @@ def _tensor_metadata(
 
 def model_config(record: VersionRecord) -> config_pb.ModelConfig:
     """How a version is served, in Triton's words; dims exclude the batch dimension."""
-    config = record.config
-    message = config_pb.ModelConfig(
-        name=record.model,
-        platform=PLATFORM,
-        backend=BACKEND,
-        max_batch_size=config.batching.max_batch_size,
-        default_model_filename=record.graph_path,
-    )
-    message.version_policy.specific.versions.append(record.number)
-    for spec in record.signature.inputs:
-        message.input.add(name=spec.name, data_type=_data_type(spec), dims=_dims(record, spec))
-    for spec in record.signature.outputs:
-        message.output.add(name=spec.name, data_type=_data_type(spec), dims=_dims(record, spec))
-    message.instance_group.add(
-        name=record.model, count=config.instances, kind=_instance_kind(config.provider)
-    )
-    if config.batching.max_batch_size:
-        _add_batching(message, record)
-    return message
-
-
-def _add_batching(message: config_pb.ModelConfig, record: VersionRecord) -> None:
-    batching, queue = record.config.batching, record.config.queue
-    message.dynamic_batching.SetInParent()
-    message.dynamic_batching.preferred_batch_size.extend(batching.preferred_batch_sizes)
-    message.dynamic_batching.max_queue_delay_microseconds = batching.max_queue_delay_microseconds
-    policy = message.dynamic_batching.default_queue_policy
-    policy.max_queue_size = queue.max_requests
-    policy.default_timeout_microseconds = queue.timeout_microseconds
-
-
-def _instance_kind(provider: Provider) -> Any:
-    kinds = config_pb.ModelInstanceGroup
-    if provider is Provider.AUTO:
-        return kinds.KIND_AUTO
-    return kinds.KIND_CPU if provider is Provider.CPU else kinds.KIND_GPU
-
-
-def _data_type(spec: TensorSpec) -> Any:
-    name = "STRING" if spec.datatype is Datatype.BYTES else spec.datatype.value
-    return config_pb.DataType.Value(f"TYPE_{name}")
-
-
-def _dims(record: VersionRecord, spec: TensorSpec) -> tuple[int, ...]:
-    return spec.shape[1:] if record.config.batching.max_batch_size else spec.shape
+    return exporting.model_config(record)
 
 
 def repository_index(table: RoutingTable, *, ready_only: bool) -> pb.RepositoryIndexResponse:

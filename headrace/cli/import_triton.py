@@ -1,0 +1,93 @@
+"""`headrace import triton`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headrace.cli import output
+from headrace.cli.command import Cli, command
+from headrace.cli.not_carried import describe
+from headrace.cli.push import WAIT_SECONDS
+
+if TYPE_CHECKING:
+    from headrace.client import AsyncClient
+    from headrace.triton.importing import ImportedModel, ImportedVersion
+
+COLUMNS = ("model", "triton>", "version>", "what", "digest")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands."""
+    group = typer.Typer(help="Bring models from other servers.", no_args_is_help=True)
+    app.add_typer(group, name="import")
+    command(group, "triton")(triton)
+
+
+async def triton(
+    cli: Cli,
+    repository: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Triton's model repository.")
+    ],
+    model: Annotated[
+        list[str] | None, typer.Option(help="A model to import; without any, all. Once for each.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done; needs no registry.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until every replica serves what was pushed.")
+    ] = False,
+) -> None:
+    """Import Triton's models: versions, labels, batching, instances, warm-up, session options.
+
+    Versions get Headrace's own numbers, in order; the route answers with the highest. What cannot be
+    carried over is listed. It can be repeated: what is there already is not pushed again. Exit status 1
+    if anything was not imported.
+    """
+    from headrace.triton.importing import import_model
+    from headrace.triton.repository import model_folders
+
+    folders = model_folders(repository, tuple(model or ()))
+    imported: list[ImportedModel] = []
+    async with cli.client() as client:
+        for folder in folders:
+            target = None if dry_run else client
+            imported.append(await import_model(target, folder, cli.timeout_seconds))
+            if not cli.as_json:
+                cli.show(imported[-1], lambda: _lines(imported[-1]))
+        if cli.as_json:
+            cli.show({"models": imported}, lambda: "")
+        if wait and not dry_run:
+            await _wait(client, imported, cli.timeout_seconds or WAIT_SECONDS)
+    if any(each.failed for each in imported):
+        raise typer.Exit(1)
+
+
+async def _wait(client: AsyncClient, imported: list[ImportedModel], seconds: float) -> None:
+    for each in imported:
+        for version in each.versions:
+            if version.action == "pushed":
+                await client.wait_until_ready(each.model, version.number, timeout_seconds=seconds)
+
+
+def _lines(imported: ImportedModel) -> list[Any]:
+    """A table of the versions, the route, and what was not carried over."""
+    rows = [_row(imported.model, version) for version in imported.versions]
+    lines: list[Any] = [output.table(COLUMNS, rows)] if rows else []
+    if imported.stable:
+        lines.append(f"{imported.model}: requests without a version go to {imported.stable}")
+    lines += [f"  {line}" for line in describe(imported.not_carried)]
+    if imported.failure is not None:
+        lines.append(
+            f"{imported.model}: not imported: {imported.failure.message} [{imported.failure.reason}]"
+        )
+    return lines
+
+
+def _row(model: str, version: ImportedVersion) -> tuple[object, ...]:
+    failure = version.failure
+    what = version.action if failure is None else f"failed: {failure.message} [{failure.reason}]"
+    return model, version.triton_version, version.number or "-", what, version.digest[:12] or "-"

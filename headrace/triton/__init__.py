@@ -1,0 +1,1 @@
+"""Triton's configs and model repositories: read, written, carried over into Headrace."""

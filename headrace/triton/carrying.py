@@ -1,0 +1,208 @@
+"""What a Triton config says, as a serving config, and what of it cannot be said there.
+
+Every function of `_CARRIERS` takes from `left`, a copy of the config, what it carries over; what remains is
+listed. The serving config has only what the config says: the rest is left to the registry's proposal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.conversion import (
+    MAX_BATCH_SIZE,
+    MAX_INSTANCES,
+    MAX_QUEUE_DELAY_MICROSECONDS,
+    MAX_QUEUE_REQUESTS,
+    MAX_QUEUE_TIMEOUT_MICROSECONDS,
+    MAX_WARM_UP_RUNS,
+    duration_to_proto,
+)
+from headrace.inference import model_config_pb2
+from headrace.triton.advice import NOTHING
+from headrace.triton.carrying_session import carry_session
+from headrace.triton.remainder import NotCarried, remainder
+from headrace.type.v1 import serving_config_pb2
+
+PLATFORM = "onnxruntime_onnx"
+BACKEND = "onnxruntime"
+
+_GROUP = model_config_pb2.ModelInstanceGroup
+_PROVIDERS = {
+    _GROUP.KIND_AUTO: serving_config_pb2.PROVIDER_AUTO,
+    _GROUP.KIND_GPU: serving_config_pb2.PROVIDER_CUDA,
+    _GROUP.KIND_CPU: serving_config_pb2.PROVIDER_CPU,
+    _GROUP.KIND_MODEL: serving_config_pb2.PROVIDER_AUTO,
+}
+_FIRST_DEVICE = [0]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What of a config holds in Headrace, and what does not."""
+
+    serving_config: serving_config_pb2.ServingConfig
+    not_carried: tuple[NotCarried, ...]
+
+
+def carry_over(config: model_config_pb2.ModelConfig) -> Carried:
+    """A Triton config as a serving config, with all that could not be carried over."""
+    left = model_config_pb2.ModelConfig()
+    left.CopyFrom(config)
+    taken = serving_config_pb2.ServingConfig()
+    for carry in _CARRIERS:
+        carry(left, taken)
+    return Carried(taken, (*remainder(left, config), *_implied(config)))
+
+
+def is_complete(config: model_config_pb2.ModelConfig) -> bool:
+    """Whether Triton takes the config as it is; else it completes inputs, outputs and batching itself."""
+    return bool(config.input) and bool(config.output)
+
+
+def _carry_identity(left: Any, _: Any) -> None:
+    """Take what says which graph it is: a version is that graph, and its signature says the tensors."""
+    for name, ours in (("platform", PLATFORM), ("backend", BACKEND)):
+        if getattr(left, name) == ours:
+            left.ClearField(name)
+    for name in ("name", "default_model_filename"):
+        left.ClearField(name)
+    for tensor in (*left.input, *left.output):
+        for name in ("name", "data_type", "dims"):
+            tensor.ClearField(name)
+
+
+def _carry_warm_up(left: Any, taken: Any) -> None:
+    """Take how often samples of zeros run; Headrace makes such samples itself."""
+    runs = [max(1, sample.count) for sample in left.model_warmup]
+    if runs:
+        taken.warm_up.runs = min(max(runs), MAX_WARM_UP_RUNS)
+    for sample in left.model_warmup:
+        sample.ClearField("name")
+        if sample.count <= MAX_WARM_UP_RUNS:
+            sample.ClearField("count")
+        if sample.batch_size in _warmed_sizes(left):
+            sample.ClearField("batch_size")
+        for name in [name for name in sample.inputs if _is_made_up_alike(left, sample, name)]:
+            del sample.inputs[name]
+
+
+def _warmed_sizes(config: Any) -> set[int]:
+    largest = max(1, config.max_batch_size)
+    powers = {1 << exponent for exponent in range(largest.bit_length())}
+    return {0, largest, *powers, *config.dynamic_batching.preferred_batch_size}
+
+
+def _is_made_up_alike(config: Any, sample: Any, name: str) -> bool:
+    """Whether Headrace makes up the same input: zeros, as many as the config fixes, else 1."""
+    specs = [spec for spec in config.input if spec.name == name]
+    made_up = [[1 if size < 0 else size for size in spec.dims] for spec in specs]
+    value = sample.inputs[name]
+    return value.WhichOneof("input_data_type") == "zero_data" and [list(value.dims)] == made_up
+
+
+def _carry_batch_size(left: Any, taken: Any) -> None:
+    """Take max_batch_size; 0 is left to the proposal where Triton would complete it, too."""
+    size = left.max_batch_size
+    if size or is_complete(left):
+        taken.batching.max_batch_size = max(0, min(size, MAX_BATCH_SIZE))
+    if 0 <= size <= MAX_BATCH_SIZE:
+        left.ClearField("max_batch_size")
+
+
+def _carry_dynamic_batching(left: Any, taken: Any) -> None:
+    """Take preferred sizes, delay and queue policy."""
+    if not left.HasField("dynamic_batching"):
+        return
+    batching = left.dynamic_batching
+    _carry_preferred_sizes(batching, taken)
+    if batching.max_queue_delay_microseconds <= MAX_QUEUE_DELAY_MICROSECONDS:
+        delay = batching.max_queue_delay_microseconds
+        taken.batching.max_queue_delay.CopyFrom(duration_to_proto(delay))
+        batching.ClearField("max_queue_delay_microseconds")
+    if batching.HasField("default_queue_policy"):
+        _carry_queue_policy(batching.default_queue_policy, taken.queue)
+
+
+def _carry_preferred_sizes(batching: Any, taken: Any) -> None:
+    sizes = sorted(set(batching.preferred_batch_size))
+    if all(1 <= size <= taken.batching.max_batch_size for size in sizes):
+        taken.batching.preferred_batch_sizes.extend(sizes)
+        batching.ClearField("preferred_batch_size")
+
+
+def _carry_queue_policy(policy: Any, queue: Any) -> None:
+    """Take the bound (0 is none in Triton, and the default here) and the time after which it refuses."""
+    if policy.max_queue_size <= MAX_QUEUE_REQUESTS:
+        if policy.max_queue_size:
+            queue.max_requests = policy.max_queue_size
+        policy.ClearField("max_queue_size")
+    timeout = policy.default_timeout_microseconds
+    refuses = policy.timeout_action == model_config_pb2.ModelQueuePolicy.REJECT
+    if refuses and timeout <= MAX_QUEUE_TIMEOUT_MICROSECONDS:
+        queue.timeout.CopyFrom(duration_to_proto(timeout))
+        policy.ClearField("default_timeout_microseconds")
+
+
+def _carry_instances(left: Any, taken: Any) -> None:
+    """Take the groups of one kind, GPUs first: their instances together, and where they run."""
+    groups = list(left.instance_group)
+    if not groups:
+        return
+    kinds = [group.kind for group in groups]
+    kind = _GROUP.KIND_GPU if _GROUP.KIND_GPU in kinds else kinds[0]
+    chosen = [group for group in groups if group.kind == kind]
+    taken.provider = _PROVIDERS[kind]
+    if any(group.count > 0 for group in chosen):
+        _carry_counts(chosen, taken)
+    for group in chosen:
+        group.ClearField("kind")
+        if list(group.gpus) == _FIRST_DEVICE:
+            group.ClearField("gpus")
+
+
+def _carry_counts(groups: list[Any], taken: Any) -> None:
+    total = sum(max(1, group.count) for group in groups)
+    taken.instances = min(total, MAX_INSTANCES)
+    if total <= MAX_INSTANCES:
+        for group in groups:
+            group.ClearField("count")
+
+
+def _carry_accelerators(left: Any, taken: Any) -> None:
+    """Take TensorRT or CUDA for instances on GPUs; elsewhere Triton passes them over."""
+    if taken.provider != serving_config_pb2.PROVIDER_CUDA:
+        return
+    for accelerator in left.optimization.execution_accelerators.gpu_execution_accelerator:
+        if accelerator.name == "tensorrt":
+            taken.provider = serving_config_pb2.PROVIDER_TENSORRT
+        if accelerator.name in ("tensorrt", "cuda"):
+            accelerator.ClearField("name")
+
+
+Carrier = Callable[[Any, Any], None]
+_CARRIERS: tuple[Carrier, ...] = (
+    _carry_warm_up,  # looks at the batching, which the others take
+    _carry_batch_size,  # looks at inputs and outputs
+    _carry_identity,
+    _carry_dynamic_batching,
+    _carry_instances,
+    _carry_accelerators,
+    carry_session,
+)
+
+
+def _implied(config: model_config_pb2.ModelConfig) -> Iterator[NotCarried]:
+    """What Triton does because the config leaves something out, and Headrace does not."""
+    if config.max_batch_size > 1 and is_complete(config) and not _has_scheduler(config):
+        yield NotCarried(
+            "dynamic_batching",
+            "(left out)",
+            "Triton runs every request alone; Headrace runs waiting rows of one shape together",
+            f"{NOTHING}, unless rows of a batch act on one another: then set max_batch_size to 0",
+        )
+
+
+def _has_scheduler(config: model_config_pb2.ModelConfig) -> bool:
+    return config.WhichOneof("scheduling_choice") is not None

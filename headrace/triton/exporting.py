@@ -1,0 +1,161 @@
+"""A version of a model as Triton's config: what a replica tells callers, and what Triton would serve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any, Protocol
+
+from headrace.datatypes import Datatype
+from headrace.inference import model_config_pb2
+from headrace.state.records import (
+    ArtifactFile,
+    GraphOptimization,
+    Provider,
+    QueuePolicy,
+    ServingConfig,
+    Signature,
+    TensorSpec,
+)
+from headrace.triton.carrying import BACKEND, PLATFORM
+from headrace.triton.carrying_session import EXECUTION_MODE, INTER_OP, INTRA_OP, PARALLEL
+from headrace.triton.pbtxt import format_config
+
+_LEVELS = {
+    GraphOptimization.BASIC: -1,
+    GraphOptimization.EXTENDED: 1,
+    GraphOptimization.DISABLED: 2,
+}
+_KINDS = model_config_pb2.ModelInstanceGroup
+
+
+class DescribedVersion(Protocol):
+    """What is known of a version, by the registry's client or in the shared state."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def graph_path(self) -> str: ...
+    @property
+    def files(self) -> Sequence[ArtifactFile]: ...
+    @property
+    def signature(self) -> Signature: ...
+    @property
+    def config(self) -> ServingConfig: ...
+
+
+def model_config(version: DescribedVersion) -> model_config_pb2.ModelConfig:
+    """How a version is served, in Triton's words; dims exclude the batch dimension."""
+    config = version.config
+    message = model_config_pb2.ModelConfig(
+        name=version.model,
+        platform=PLATFORM,
+        backend=BACKEND,
+        max_batch_size=config.batching.max_batch_size,
+        default_model_filename=version.graph_path,
+    )
+    message.version_policy.specific.versions.append(version.number)
+    _add_tensors(message, version)
+    message.instance_group.add(
+        name=version.model, count=config.instances, kind=_kind(config.provider)
+    )
+    _add_batching(message, config)
+    _add_session(message, config)
+    _add_warm_up(message, config)
+    return message
+
+
+def config_for_triton(version: DescribedVersion) -> str:
+    """The text of a `config.pbtxt` with which Triton serves a version; comments say where its files go."""
+    message = model_config(version)
+    _give_dims(message)
+    labels = [output.label_filename for output in message.output if output.label_filename]
+    graph = f"{version.model}/{version.number}/{version.graph_path}"
+    lines = [
+        f"# {version.model}/config.pbtxt; the graph is {graph}, with its external data beside it",
+        *(f"# the labels are {version.model}/{name}" for name in labels),
+    ]
+    return "\n".join(lines) + "\n" + format_config(message)
+
+
+def _give_dims(message: model_config_pb2.ModelConfig) -> None:
+    """Triton wants at least one dimension; what has none gets one of size 1, as Triton completes it."""
+    tensors: list[Any] = [*message.input, *message.output]
+    for tensor in [tensor for tensor in tensors if not tensor.dims]:
+        tensor.dims.append(1)
+        if message.max_batch_size:
+            tensor.reshape.SetInParent()
+    for value in (value for sample in message.model_warmup for value in sample.inputs.values()):
+        value.dims.extend([] if value.dims else [1])
+
+
+def _add_tensors(message: model_config_pb2.ModelConfig, version: DescribedVersion) -> None:
+    batches = version.config.batching.max_batch_size > 0
+    for spec in version.signature.inputs:
+        dims = spec.shape[1:] if batches else spec.shape
+        message.input.add(name=spec.name, data_type=_data_type(spec), dims=dims)
+    for spec in version.signature.outputs:
+        message.output.add(
+            name=spec.name,
+            data_type=_data_type(spec),
+            dims=spec.shape[1:] if batches else spec.shape,
+            label_filename=_label_filename(spec.name, version),
+        )
+
+
+def _label_filename(output: str, version: DescribedVersion) -> str:
+    """The file beside the graph that has an output's labels: its own, or that of all outputs."""
+    folder = PurePosixPath(version.graph_path).parent
+    candidates = [str(folder / name) for name in (f"{output}.labels.txt", "labels.txt")]
+    paths = {file.path for file in version.files}
+    return next((path for path in candidates if path in paths), "")
+
+
+def _add_batching(message: model_config_pb2.ModelConfig, config: ServingConfig) -> None:
+    batching, queue = config.batching, config.queue
+    if not batching.max_batch_size and queue == QueuePolicy():
+        return
+    message.dynamic_batching.preferred_batch_size.extend(batching.preferred_batch_sizes)
+    message.dynamic_batching.max_queue_delay_microseconds = batching.max_queue_delay_microseconds
+    policy = message.dynamic_batching.default_queue_policy
+    policy.max_queue_size = queue.max_requests
+    policy.default_timeout_microseconds = queue.timeout_microseconds
+
+
+def _add_session(message: model_config_pb2.ModelConfig, config: ServingConfig) -> None:
+    session = config.session
+    if session.graph_optimization in _LEVELS:
+        message.optimization.graph.level = _LEVELS[session.graph_optimization]
+    if config.provider is Provider.TENSORRT:
+        accelerators = message.optimization.execution_accelerators
+        accelerators.gpu_execution_accelerator.add(name="tensorrt")
+    if session.intra_op_threads:
+        message.parameters[INTRA_OP].string_value = str(session.intra_op_threads)
+    if session.inter_op_threads > 1:
+        message.parameters[INTER_OP].string_value = str(session.inter_op_threads)
+        message.parameters[EXECUTION_MODE].string_value = PARALLEL
+
+
+def _add_warm_up(message: model_config_pb2.ModelConfig, config: ServingConfig) -> None:
+    """Samples of zeros for the smallest and the largest batch, free dimensions as 1."""
+    runs, largest = config.warm_up.runs, max(1, config.batching.max_batch_size)
+    for rows in sorted({1, largest}) if runs and message.input else ():
+        batch_size = rows if config.batching.max_batch_size else 0
+        sample = message.model_warmup.add(name=f"zeros-{rows}", batch_size=batch_size, count=runs)
+        for spec in message.input:
+            value = sample.inputs[spec.name]
+            value.data_type, value.zero_data = spec.data_type, True
+            value.dims.extend(1 if size < 0 else size for size in spec.dims)
+
+
+def _kind(provider: Provider) -> Any:
+    if provider is Provider.AUTO:
+        return _KINDS.KIND_AUTO
+    return _KINDS.KIND_CPU if provider is Provider.CPU else _KINDS.KIND_GPU
+
+
+def _data_type(spec: TensorSpec) -> Any:
+    name = "STRING" if spec.datatype is Datatype.BYTES else spec.datatype.value
+    return model_config_pb2.DataType.Value(f"TYPE_{name}")

@@ -1,0 +1,250 @@
+"""Moving a model of a Triton repository into a registry: its versions in order, then its route.
+
+An import can be repeated: a version whose files and config are there already is not pushed again, and a
+route moves only after something was pushed, so that what people changed since then stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from headrace import errors
+from headrace.client import AsyncClient, Version
+from headrace.client.routes import with_changes
+from headrace.conversion import serving_config_from_proto
+from headrace.inference import model_config_pb2
+from headrace.triton.advice import NOTHING
+from headrace.triton.carrying import Carried, carry_over
+from headrace.triton.graph import read_graph
+from headrace.triton.remainder import NotCarried
+from headrace.triton.repository import (
+    GRAPH,
+    TritonModel,
+    label_path,
+    read_model,
+    unused_files,
+    version_files,
+)
+from headrace.triton.tensors import tensor_differences
+from headrace.type.v1 import serving_config_pb2
+
+MAX_KEEP_LATEST = 100
+"""What the registry's contract allows (model.proto)."""
+
+Action = Literal["to push", "pushed", "unchanged", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a model or a version was not imported."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedVersion:
+    """What became of a Triton version; `number` is Headrace's, 0 where it has none."""
+
+    triton_version: int
+    action: Action
+    number: int = 0
+    digest: str = ""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedModel:
+    """What became of a model; `stable` is what its route answers with, 0 where nothing was asked."""
+
+    model: str
+    versions: tuple[ImportedVersion, ...] = ()
+    stable: int = 0
+    not_carried: tuple[NotCarried, ...] = ()
+    failure: Failure | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything of it was not imported."""
+        return self.failure is not None or any(version.failure for version in self.versions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A version that can be pushed."""
+
+    triton_version: int
+    files: Mapping[str, Path]
+    digest: str
+    notes: tuple[NotCarried, ...] = ()
+
+
+@dataclass(slots=True)
+class _Target:
+    """The model in the registry: what it has, and what this import did."""
+
+    client: AsyncClient
+    name: str
+    timeout_seconds: float | None
+    versions: list[Version] = field(default_factory=list)
+
+
+async def import_model(
+    client: AsyncClient | None, folder: Path, timeout_seconds: float | None = None
+) -> ImportedModel:
+    """Import the model in a folder; without a client, only say what would be done.
+
+    What is wrong with the model or a version is in the result. Raises Unavailable and DeadlineExceeded:
+    those say nothing about the model, and the import can be repeated.
+    """
+    try:
+        model = await asyncio.to_thread(read_model, folder)
+    except errors.HeadraceError as error:
+        return ImportedModel(folder.name, failure=_failure(error))
+    carried = carry_over(_without_what_is_followed(model.config))
+    found = [await asyncio.to_thread(_candidate, model, number) for number in model.versions]
+    notes = [note for each in found if isinstance(each, _Candidate) for note in each.notes]
+    not_carried = tuple(dict.fromkeys((*carried.not_carried, *_too_many(model), *notes)))
+    if client is None:
+        planned = tuple(_planned(each) for each in found)
+        return ImportedModel(model.name, planned, not_carried=not_carried)
+    target = _Target(client, model.name, timeout_seconds)
+    return await _import(target, model, found, carried, not_carried)
+
+
+async def _import(
+    target: _Target,
+    model: TritonModel,
+    found: list[_Candidate | ImportedVersion],
+    carried: Carried,
+    not_carried: tuple[NotCarried, ...],
+) -> ImportedModel:
+    try:
+        target.versions = await _present_versions(target)
+    except errors.HeadraceError as error:
+        return ImportedModel(model.name, not_carried=not_carried, failure=_failure(error))
+    versions = tuple([await _import_version(target, each, carried) for each in found])
+    stable = 0
+    if any(version.number for version in versions):
+        await _keep_loaded(target, min(len(model.versions), MAX_KEEP_LATEST))
+        stable = await _settle_route(target, versions)
+    return ImportedModel(model.name, versions, stable, not_carried)
+
+
+async def _present_versions(target: _Target) -> list[Version]:
+    try:
+        return await target.client.versions(target.name, timeout_seconds=target.timeout_seconds)
+    except errors.NotFound:
+        return []
+
+
+async def _keep_loaded(target: _Target, count: int) -> None:
+    """Let replicas keep as many of the newest versions loaded as Triton did, never fewer than now."""
+    client, seconds = target.client, target.timeout_seconds
+    model = await client.model(target.name, timeout_seconds=seconds)
+    if model.keep_latest < count:
+        await client.update_model(
+            target.name, keep_latest=count, etag=model.etag, timeout_seconds=seconds
+        )
+
+
+async def _import_version(
+    target: _Target, found: _Candidate | ImportedVersion, carried: Carried
+) -> ImportedVersion:
+    if isinstance(found, ImportedVersion):
+        return found
+    for version in target.versions:
+        if version.digest == found.digest and _is_served_so(version, carried.serving_config):
+            return ImportedVersion(
+                found.triton_version, "unchanged", version.number, version.digest
+            )
+    try:
+        version = await target.client.push(
+            target.name,
+            found.files,
+            config=carried.serving_config,
+            description=f"version {found.triton_version} of a Triton model repository",
+            timeout_seconds=target.timeout_seconds,
+        )
+    except errors.HeadraceError as error:
+        return ImportedVersion(found.triton_version, "failed", failure=_failure(error))
+    target.versions.append(version)
+    return ImportedVersion(found.triton_version, "pushed", version.number, version.digest)
+
+
+def _is_served_so(version: Version, config: serving_config_pb2.ServingConfig) -> bool:
+    return serving_config_from_proto(config, version.config) == version.config
+
+
+async def _settle_route(target: _Target, versions: tuple[ImportedVersion, ...]) -> int:
+    """Let the route answer with the highest version, as Triton does, if any was pushed now."""
+    highest = [version.number for version in versions if version.number][-1]
+    route = await target.client.route(target.name, timeout_seconds=target.timeout_seconds)
+    pushed = any(version.action == "pushed" for version in versions)
+    if pushed and route.stable != highest:
+        moved = with_changes(route, stable=highest)
+        route = await target.client.put_route(moved, timeout_seconds=target.timeout_seconds)
+    return route.stable
+
+
+def _without_what_is_followed(
+    config: model_config_pb2.ModelConfig,
+) -> model_config_pb2.ModelConfig:
+    """The config without version policy and label files, which the import follows by itself."""
+    rest = model_config_pb2.ModelConfig()
+    rest.CopyFrom(config)
+    rest.ClearField("version_policy")
+    for output in rest.output:
+        if label_path(output.name, alone=len(rest.output) == 1) is not None:
+            output.ClearField("label_filename")
+    return rest
+
+
+def _candidate(model: TritonModel, number: int) -> _Candidate | ImportedVersion:
+    """A version as it would be pushed, or why it cannot be."""
+    try:
+        files = version_files(model, number)
+    except errors.HeadraceError as error:
+        return ImportedVersion(number, "failed", failure=_failure(error))
+    graph = read_graph(files[GRAPH])
+    differences = () if graph is None else tensor_differences(model.config, graph)
+    notes = (*differences, *unused_files(model, number, files))
+    return _Candidate(number, files, artifact_digest(files), notes)
+
+
+def _planned(found: _Candidate | ImportedVersion) -> ImportedVersion:
+    if isinstance(found, ImportedVersion):
+        return found
+    return ImportedVersion(found.triton_version, "to push", digest=found.digest)
+
+
+def artifact_digest(files: Mapping[str, Path]) -> str:
+    """The digest that the registry gives a version of these files: over theirs, by path."""
+    lines = (f"{_sha256(path)}  {name}\n" for name, path in sorted(files.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _too_many(model: TritonModel) -> Iterable[NotCarried]:
+    if len(model.versions) > MAX_KEEP_LATEST:
+        yield NotCarried(
+            "version_policy",
+            f"{len(model.versions)} versions",
+            f"up to {MAX_KEEP_LATEST} versions stay loaded; all are pushed",
+            f"point aliases at others that must be callable; else {NOTHING}",
+        )
+
+
+def _failure(error: errors.HeadraceError) -> Failure:
+    if isinstance(error, errors.Unavailable | errors.DeadlineExceeded):
+        raise error
+    return Failure(error.reason, error.message)

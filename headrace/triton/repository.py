@@ -1,0 +1,152 @@
+"""A Triton model repository on disk: `MODEL/config.pbtxt`, `MODEL/1/model.onnx`, label files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from headrace import errors
+from headrace.client.external_data import external_files
+from headrace.inference import model_config_pb2
+from headrace.triton.advice import NOTHING
+from headrace.triton.carrying import BACKEND, PLATFORM
+from headrace.triton.pbtxt import read_config
+from headrace.triton.remainder import NotCarried
+from headrace.triton.versions import selected_versions, version_numbers
+
+CONFIG = "config.pbtxt"
+GRAPH = "model.onnx"
+LABELS = "labels.txt"
+"""The labels of output `y` are packed as `y.labels.txt`, and those of any output as `labels.txt`."""
+
+MAX_OUTPUT_NAME_BYTES = 240
+"""With the ending, what a file's name may have on every file system."""
+
+_UNSAFE = frozenset('/\\:"<>|?*')
+"""What a file's name in an artifact may not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class TritonModel:
+    """A model of a repository; `versions` are those that its policy selects, ascending."""
+
+    name: str
+    folder: Path
+    config: model_config_pb2.ModelConfig
+    versions: tuple[int, ...]
+
+
+def model_folders(repository: Path, names: tuple[str, ...] = ()) -> list[Path]:
+    """The folders of the models named, or of all. Raises NotFound (TRITON_MODEL_NOT_FOUND)."""
+    folders = [path for path in sorted(repository.iterdir()) if path.is_dir() and _visible(path)]
+    there = {folder.name for folder in folders}
+    missing = [name for name in names if name not in there]
+    if missing or not folders:
+        raise errors.NotFound(
+            "TRITON_MODEL_NOT_FOUND",
+            f"the repository {repository} has no model {', '.join(missing) or 'at all'}; "
+            f"its models are: {', '.join(sorted(there)) or 'none'}",
+        )
+    return [folder for folder in folders if not names or folder.name in names]
+
+
+def _visible(path: Path) -> bool:
+    return not path.name.startswith(".")
+
+
+def read_model(folder: Path) -> TritonModel:
+    """The model in a folder.
+
+    Raises InvalidArgument (CONFIG_PBTXT_INVALID, TRITON_MODEL_INVALID, TRITON_BACKEND_UNSUPPORTED) and
+    NotFound (TRITON_VERSION_NOT_FOUND).
+    """
+    path = folder / CONFIG
+    config = read_config(path) if path.exists() else model_config_pb2.ModelConfig()
+    if config.name not in ("", folder.name):
+        raise _invalid(f"{path} names the model {config.name!r}; Triton wants the folder's name")
+    _check_backend(folder.name, config)
+    numbers = version_numbers(path.name for path in folder.iterdir() if path.is_dir())
+    return TritonModel(folder.name, folder, config, tuple(selected_versions(config, numbers)))
+
+
+def _check_backend(name: str, config: model_config_pb2.ModelConfig) -> None:
+    if config.platform in ("", PLATFORM) and config.backend in ("", BACKEND):
+        return
+    steps = ", ".join(step.model_name for step in config.ensemble_scheduling.step)
+    what = f"is an ensemble of {steps}" if steps else f"runs on {config.backend or config.platform}"
+    remedy = "call these one after another, or join their graphs" if steps else "export it to ONNX"
+    raise errors.InvalidArgument(
+        "TRITON_BACKEND_UNSUPPORTED",
+        f"model {name!r} {what}, and Headrace serves ONNX graphs: {remedy}, or leave it on Triton",
+    )
+
+
+def version_files(model: TritonModel, number: int) -> dict[str, Path]:
+    """The files of a version by their paths in an artifact: graph, external data, labels.
+
+    Raises NotFound (TRITON_VERSION_NOT_FOUND) without a graph, InvalidArgument for unsafe or missing
+    external data and labels.
+    """
+    graph = graph_of(model, number)
+    external = {path.relative_to(graph.parent).as_posix(): path for path in external_files(graph)}
+    return {GRAPH: graph, **external, **label_files(model)}
+
+
+def graph_of(model: TritonModel, number: int) -> Path:
+    """The graph of a version. Raises NotFound (TRITON_VERSION_NOT_FOUND) where there is none."""
+    name = model.config.default_model_filename or GRAPH
+    path = _inside(model.folder / str(number), name)
+    graph = path / GRAPH if path.is_dir() else path
+    if not graph.is_file():
+        raise errors.NotFound(
+            "TRITON_VERSION_NOT_FOUND",
+            f"version {number} of model {model.name!r} has no graph: there is no file {graph}",
+        )
+    return graph
+
+
+def label_files(model: TritonModel) -> dict[str, Path]:
+    """The label files of a model's outputs by their paths in an artifact.
+
+    Raises InvalidArgument (TRITON_MODEL_INVALID) where one is not there, or not in the model's folder.
+    """
+    found: dict[str, Path] = {}
+    labelled = [output for output in model.config.output if output.label_filename]
+    for output in labelled:
+        path = _inside(model.folder, output.label_filename)
+        if not path.is_file():
+            raise _invalid(f"output {output.name!r} has its labels in {path}, which is not there")
+        if (name := label_path(output.name, alone=len(model.config.output) == 1)) is not None:
+            found[name] = path
+    return found
+
+
+def label_path(output: str, *, alone: bool) -> str | None:
+    """Where an artifact keeps an output's labels; None where its name cannot be a file's."""
+    plain = output.isprintable() and not _UNSAFE & set(output)
+    if plain and len(output.encode()) <= MAX_OUTPUT_NAME_BYTES:
+        return f"{output}.{LABELS}"
+    return LABELS if alone else None
+
+
+def unused_files(
+    model: TritonModel, number: int, files: Mapping[str, Path]
+) -> Iterator[NotCarried]:
+    """An entry for each file of a version's folder that its graph does not name."""
+    folder = model.folder / str(number)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path not in files.values():
+            name = path.relative_to(model.folder).as_posix()
+            yield NotCarried(name, "(file)", "the graph does not name it", NOTHING)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise _invalid(f"{name!r} leads out of {folder}; files must lie in the model's folder")
+    return folder / path
+
+
+def _invalid(what: str) -> errors.InvalidArgument:
+    return errors.InvalidArgument("TRITON_MODEL_INVALID", what)
