@@ -26,10 +26,11 @@ format: setup ## Format the code
 check: setup ## Lint, types, import contracts, protos, generated code
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check.sh
 
-test: setup ## Run all tests
-	@$(BIN)/python -m pytest tests
+test: setup ## Run the tests, but for those that are long or need foreign tools
+	@$(BIN)/python -m pytest tests -m "not toolchain"
 
-e2e: setup ## Run only the tests that start the suite as real processes
+e2e: setup ## Run the suite as real processes, with foreign clients and tools
+	@scripts/install_clients.sh "$(VENV)"
 	@$(BIN)/python -m pytest tests/e2e
 
 bench: setup ## Measure the data plane, as ratios in one run

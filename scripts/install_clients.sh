@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Install the foreign clients and tools that `make e2e` tries: install_clients.sh VENV
+#
+# What cannot be installed here is told and left out; its tests skip themselves with the reason.
+set -uo pipefail
+venv=${1:-.venv}
+root=$(dirname "$0")/..
+clients=$venv/clients
+kserve=0.21.0
+
+compilers=(protobuf-compiler pkg-config cmake g++ curl)
+cpp=(libgrpc++-dev protobuf-compiler-grpc)
+go=(golang-go golang-google-grpc-dev protoc-gen-go-1-3)
+java=(openjdk-17-jdk-headless protobuf-compiler-grpc-java-plugin libgrpc-java libprotobuf-java
+  libnetty-java libguava-java libperfmark-java libgeronimo-annotation-1.3-spec-java)
+
+leave_out() {
+  echo "left out: $1" >&2
+}
+
+debian_packages() {
+  local wanted=("${compilers[@]}" "${cpp[@]}" "${go[@]}" "${java[@]}") missing=()
+  command -v node >/dev/null || wanted+=(nodejs npm)
+  for package in "${wanted[@]}"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "install ok installed" ||
+      missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "as root: apt-get install ${missing[*]}" >&2
+    return 1
+  fi
+  echo "Installing Debian packages: ${missing[*]}"
+  apt-get update -qq &&
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+node_packages() {
+  [ -d "$root/examples/clients/node/node_modules" ] && return
+  echo "Installing the packages of examples/clients/node"
+  npm install --prefix "$root/examples/clients/node" --silent --no-audit --no-fund --no-package-lock
+}
+
+# An environment of its own: KServe brings 40 packages, and stubs that clash with tritonclient's.
+kserve_environment() {
+  [ -e "$clients/kserve/.$kserve" ] && return
+  echo "Installing KServe $kserve into $clients/kserve"
+  "$venv/bin/python" -m venv "$clients/kserve" &&
+    "$clients/kserve/bin/python" -m pip install --quiet --disable-pip-version-check "kserve==$kserve" &&
+    touch "$clients/kserve/.$kserve"
+}
+
+if command -v apt-get >/dev/null; then
+  debian_packages || leave_out "the clients in C++, Go and Java"
+else
+  leave_out "the clients in C++, Go and Java: their libraries are taken from Debian's packages"
+fi
+if command -v npm >/dev/null; then
+  node_packages || leave_out "the client in Node"
+else
+  leave_out "the client in Node: npm is not installed"
+fi
+kserve_environment || leave_out "KServe's clients"
+"$(dirname "$0")/install_perf_analyzer.sh" "$venv" || leave_out "perf_analyzer"
