@@ -31,8 +31,8 @@ REASON_DOMAIN = "headrace.dev"
 
 MAX_ASCII_CHARACTERS = 1500
 MAX_CHARACTERS = 300
-"""Of a message with other characters. A message travels twice in a call's trailers, percent-encoded and in
-base64, and clients take 8 KiB of them at most: over that they see another error than the one that was sent."""
+"""Of a message with other characters. A message travels twice in a call's trailers, percent-encoded and
+in base64, and clients take 8 KiB of them at most: over that they see another error than was sent."""
 
 MAX_FACT_CHARACTERS = 100
 

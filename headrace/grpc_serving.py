@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,48 +126,51 @@ def _wrapped(handler: Any, method: str) -> Any:
 
 def _around_unary(behaviour: Any, read: Callable[[Any], Any], method: str) -> Any:
     async def call(request: Any, context: Any) -> Any:
-        with _bound(context):
-            try:
-                return await behaviour(read(request), context)
-            except errors.HeadraceError as error:
-                refusal = error
-            except (grpc.aio.AbortError, GeneratorExit):
-                raise
-            except Exception:
-                logger.exception("a bug ended a call", extra={"method": method})
-                refusal = _bug()
-            del request  # grpc keeps what aborts in a cycle, with this frame: it must not hold the message
-            await _abort(context, refusal)
+        _begin(context)
+        try:
+            return await behaviour(read(request), context)
+        except errors.HeadraceError as error:
+            refusal = error
+        except (grpc.aio.AbortError, GeneratorExit):
+            raise
+        except Exception:
+            logger.exception("a bug ended a call", extra={"method": method})
+            refusal = _bug()
+        del (
+            request
+        )  # grpc keeps what aborts in a cycle, with this frame: it must not hold the message
+        await _abort(context, refusal)
+        return None
 
     return call
 
 
 def _around_stream(behaviour: Any, read: Callable[[Any], Any], method: str) -> Any:
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-        with _bound(context):
-            try:
-                async for response in behaviour(read(request), context):
-                    yield response
-                return
-            except errors.HeadraceError as error:
-                refusal = error
-            except (grpc.aio.AbortError, GeneratorExit):
-                raise
-            except Exception:
-                logger.exception("a bug ended a call", extra={"method": method})
-                refusal = _bug()
+        _begin(context)
+        refusal: errors.HeadraceError | None = None
+        try:
+            async for response in behaviour(read(request), context):
+                yield response
+        except errors.HeadraceError as error:
+            refusal = error
+        except (grpc.aio.AbortError, GeneratorExit):
+            raise
+        except Exception:
+            logger.exception("a bug ended a call", extra={"method": method})
+            refusal = _bug()
+        if refusal is not None:
             del request
             await _abort(context, refusal)
 
     return call
 
 
-@contextmanager
-def _bound(context: Any) -> Iterator[None]:
+def _begin(context: Any) -> None:
+    """From here on the call's task, which is its own, acts and logs for this call."""
     metadata: Iterable[tuple[str, str | bytes]] = context.invocation_metadata() or ()
-    caller = identity.identify(metadata, context.peer() or "")
-    with logs.bound(logs.request_context(metadata)), identity.calling(caller):
-        yield
+    identity.begin(identity.identify(metadata, context.peer() or ""))
+    logs.begin(logs.request_context(metadata))
 
 
 async def _abort(context: Any, error: errors.HeadraceError) -> None:

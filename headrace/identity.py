@@ -40,6 +40,11 @@ def current_caller() -> Caller:
     return _current.get()
 
 
+def begin(caller: Caller) -> None:
+    """What the present task does from here on is done for this caller."""
+    _current.set(caller)
+
+
 @contextmanager
 def calling(caller: Caller) -> Iterator[None]:
     """What is done inside is done for this caller."""

@@ -50,6 +50,11 @@ def trace_id(traceparent: str) -> str:
     return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else ""
 
 
+def begin(context: RequestContext) -> None:
+    """Records that the present task makes from here on belong to this request."""
+    _current.set(context)
+
+
 @contextmanager
 def bound(context: RequestContext) -> Iterator[None]:
     """Records made inside belong to this request."""

@@ -41,6 +41,7 @@ class StateFollower:
         self._keys = keys
         self._epoch: str | None = None
         self._stale = False
+        self._empty_epoch: str | None = None
         self._moved = asyncio.Condition()
         self._subscribers: set[asyncio.Queue[Update]] = set()
         self.catalog = Catalog()
@@ -71,6 +72,9 @@ class StateFollower:
         """Read a snapshot now. Raises Unavailable where it cannot."""
         snapshot = await reader.read_snapshot(self._redis, self._keys)
         same_epoch = snapshot.epoch == self._epoch
+        if not same_epoch and self.catalog.models and not snapshot.catalog.models:
+            self._keep_what_is_known(snapshot.epoch)
+            return
         if same_epoch and snapshot.catalog.revision < self.catalog.revision:
             logger.error(
                 "the shared state went back: acknowledged changes are lost",
@@ -80,6 +84,12 @@ class StateFollower:
         self._stale = False
         if not same_epoch or snapshot.catalog.revision != self.catalog.revision:
             await self._publish(Update(snapshot.catalog))
+
+    def _keep_what_is_known(self, epoch: str) -> None:
+        """Another state, without any model, stands where ours was: more likely a loss than a wish."""
+        if epoch != self._empty_epoch:
+            logger.error("the shared state was emptied: what is known is kept until it has a model")
+        self._empty_epoch = epoch
 
     async def wait_for_revision(self, revision: int) -> None:
         """Wait until the catalog is at this revision or later."""
