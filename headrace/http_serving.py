@@ -55,6 +55,12 @@ def add_operations_routes(
     app: web.Application, metrics: CollectorRegistry, readiness: Readiness
 ) -> None:
     """Add GET /healthz, /readyz (200 or 503, with the reasons as JSON) and /metrics."""
+    add_health_routes(app, readiness)
+    add_metrics_route(app, metrics)
+
+
+def add_health_routes(app: web.Application, readiness: Readiness) -> None:
+    """Add GET /healthz and /readyz (200 or 503, with the reasons as JSON)."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"live": True})
@@ -65,7 +71,6 @@ def add_operations_routes(
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    add_metrics_route(app, metrics)
 
 
 def add_metrics_route(app: web.Application, metrics: CollectorRegistry) -> None:

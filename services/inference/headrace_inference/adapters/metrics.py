@@ -1,127 +1,132 @@
-"""What this replica did and has, as Prometheus metrics: true histograms per version."""
+"""What this replica did and has, as Prometheus metrics: true histograms per version, and Triton's own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
-)
-from prometheus_client.registry import Collector
-
-from headrace.histogram import Histogram
 from headrace.state.records import LoadState, ReplicaVersion
+from headrace_inference.adapters.metrics_summaries import SummaryWindows
+from headrace_inference.adapters.metrics_text import Family, label_text, text_of
+from headrace_inference.adapters.metrics_triton import state_families, work_families
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.statistics import Counts, StatisticsBook
 
-_LABELS = ["model", "version"]
+Key = tuple[str, int]
+Gauge = tuple[str, str, float]
+"""A name, what it means, and its value now."""
 
 
-class ReplicaCollector(Collector):
-    """Reads the statistics book and the keeper whenever a scraper asks."""
+class Meter(Protocol):
+    """Something of the machine that is read whenever a scraper asks."""
+
+    def families(self) -> Iterable[Family]:
+        """What it shows now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What belongs to the event loop, as it was when a scraper asked."""
+
+    versions: Sequence[ReplicaVersion]
+    waiting: Mapping[Key, int]
+    load_seconds: Mapping[Key, float]
+    gauges: Sequence[Gauge]
+
+
+class ReplicaMetrics:
+    """Reads the keeper, the statistics book and the meters whenever a scraper asks.
+
+    `moment` is quick and belongs on the event loop; `text` may run in a thread, and scrapes may overlap.
+    """
 
     def __init__(
         self,
         keeper: VersionKeeper,
         book: StatisticsBook,
-        gauges: Callable[[], Iterable[tuple[str, str, float]]],
-        info: dict[str, str],
+        gauges: Callable[[], Iterable[Gauge]],
+        info: Mapping[str, str],
+        meters: Sequence[Meter] = (),
+        windows: SummaryWindows | None = None,
     ) -> None:
         self._keeper = keeper
         self._book = book
         self._gauges = gauges
         self._info = info
+        self._meters = meters
+        self._windows = windows
+        self._lock = threading.Lock()
 
-    def collect(self) -> Iterator[Metric]:
-        """All metrics, as they are now."""
-        yield InfoMetricFamily("headrace_inference_build", "What this replica runs on", self._info)
-        yield from _version_metrics(self._book)
-        yield from _state_metrics(self._keeper)
-        for name, text, value in self._gauges():
-            yield GaugeMetricFamily(name, text, value)
-
-
-def _version_metrics(book: StatisticsBook) -> Iterator[Metric]:
-    counters = {
-        "requests": CounterMetricFamily(
-            "headrace_inference_requests",
-            "Requests answered well, by why",
-            labels=[*_LABELS, "route"],
-        ),
-        "errors": CounterMetricFamily(
-            "headrace_inference_errors",
-            "Requests answered with an error",
-            labels=[*_LABELS, "reason"],
-        ),
-        "rows": CounterMetricFamily("headrace_inference_rows", "Rows answered", labels=_LABELS),
-        "runs": CounterMetricFamily(
-            "headrace_inference_executions", "Runs of the model", labels=_LABELS
-        ),
-    }
-    durations = {
-        name: HistogramMetricFamily(f"headrace_inference_{name}_seconds", text, labels=_LABELS)
-        for name, text in (
-            ("request", "From reception to answer"),
-            ("queue", "Waiting for a free instance"),
-            ("compute", "Assembling, running and answering"),
+    def moment(self) -> Moment:
+        """What the event loop knows, as it is now."""
+        ready = self._keeper.table.ready
+        return Moment(
+            self._keeper.versions(),
+            {key: served.pool.waiting for key, served in ready.items()},
+            dict(self._keeper.load_seconds),
+            list(self._gauges()),
         )
-    }
-    for (model, number), statistics in book.items():
-        _add_version(counters, durations, [model, str(number)], statistics.totals())
-    yield from counters.values()
-    yield from durations.values()
+
+    def text(self, moment: Moment) -> bytes:
+        """All metrics in Prometheus' text format."""
+        with self._lock:
+            return text_of(self._families(moment))
+
+    def _families(self, moment: Moment) -> Iterator[Family]:
+        counts = {key: statistics.totals() for key, statistics in self._book.items()}
+        info = Family("headrace_inference_build_info", "gauge", "What this replica runs on")
+        info.add(1, label_text(**self._info))
+        yield info
+        yield from _version_families(counts)
+        yield from _state_families(moment)
+        yield from work_families(counts)
+        yield from state_families(moment.waiting, moment.load_seconds)
+        if self._windows is not None:
+            yield from self._windows.families(counts)
+        for meter in self._meters:
+            yield from meter.families()
 
 
-def _add_version(
-    counters: dict[str, CounterMetricFamily],
-    durations: dict[str, HistogramMetricFamily],
-    labels: list[str],
-    totals: Counts,
-) -> None:
-    for route, count in totals.routes.items():
-        counters["requests"].add_metric([*labels, route], count)
-    for reason, count in totals.errors.items():
-        counters["errors"].add_metric([*labels, reason], count)
-    counters["rows"].add_metric(labels, totals.rows)
-    counters["runs"].add_metric(labels, totals.executions)
-    _add_histogram(durations["request"], labels, totals.total)
-    _add_histogram(durations["queue"], labels, totals.queue)
-    _add_histogram(durations["compute"], labels, totals.compute)
+def _version_families(counts: Mapping[Key, Counts]) -> Iterator[Family]:
+    name = "headrace_inference"
+    requests = Family(f"{name}_requests_total", "counter", "Requests answered well, by why")
+    errors = Family(f"{name}_errors_total", "counter", "Requests answered with an error")
+    rows = Family(f"{name}_rows_total", "counter", "Rows answered")
+    runs = Family(f"{name}_executions_total", "counter", "Runs of the model")
+    request = Family(f"{name}_request_seconds", "histogram", "From reception to answer")
+    queue = Family(f"{name}_queue_seconds", "histogram", "Waiting for a free instance")
+    compute = Family(f"{name}_compute_seconds", "histogram", "Assembling, running and answering")
+    for (model, number), count in counts.items():
+        labels = label_text(model=model, version=str(number))
+        for route, value in count.routes.items():
+            requests.add(value, f"{labels},{label_text(route=route)}")
+        for reason, value in count.errors.items():
+            errors.add(value, f"{labels},{label_text(reason=reason)}")
+        rows.add(count.rows, labels)
+        runs.add(count.executions, labels)
+        request.add_histogram(count.total, labels)
+        queue.add_histogram(count.queue, labels)
+        compute.add_histogram(count.compute, labels)
+    yield from (requests, errors, rows, runs, request, queue, compute)
 
 
-def _add_histogram(family: HistogramMetricFamily, labels: list[str], histogram: Histogram) -> None:
-    buckets = [(f"{edge:.9g}", float(count)) for edge, count in histogram.octaves()]
-    buckets.append(("+Inf", float(histogram.count)))
-    family.add_metric(labels, buckets, histogram.sum_ns / 1e9)
-
-
-def _state_metrics(keeper: VersionKeeper) -> Iterator[Metric]:
-    states = GaugeMetricFamily(
-        "headrace_inference_version_state",
-        "1 for the state a version is in",
-        labels=[*_LABELS, "state"],
-    )
-    memory = GaugeMetricFamily(
-        "headrace_inference_version_memory_bytes", "What loading a version took", labels=_LABELS
-    )
-    waiting = GaugeMetricFamily(
-        "headrace_inference_waiting_requests",
-        "Requests that wait for a free instance",
-        labels=_LABELS,
-    )
-    for version in keeper.versions():
-        labels = [version.model, str(version.number)]
-        _add_states(states, labels, version)
-        memory.add_metric(labels, version.memory_bytes)
-    for (model, number), served in keeper.table.ready.items():
-        waiting.add_metric([model, str(number)], served.pool.waiting)
+def _state_families(moment: Moment) -> Iterator[Family]:
+    name = "headrace_inference"
+    states = Family(f"{name}_version_state", "gauge", "1 for the state a version is in")
+    memory = Family(f"{name}_version_memory_bytes", "gauge", "What loading a version took")
+    waiting = Family(f"{name}_waiting_requests", "gauge", "Requests that wait for a free instance")
+    for version in moment.versions:
+        labels = label_text(model=version.model, version=str(version.number))
+        for state in LoadState:
+            value = int(state is version.state)
+            states.add(value, f'{labels},state="{state.value}"')
+        memory.add(version.memory_bytes, labels)
+    for (model, number), count in moment.waiting.items():
+        waiting.add(count, label_text(model=model, version=str(number)))
     yield from (states, memory, waiting)
-
-
-def _add_states(family: GaugeMetricFamily, labels: list[str], version: ReplicaVersion) -> None:
-    for state in LoadState:
-        family.add_metric([*labels, state.value], float(state is version.state))
+    for gauge, text, now in moment.gauges:
+        family = Family(gauge, "gauge", text)
+        family.add(now)
+        yield family

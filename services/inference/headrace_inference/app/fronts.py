@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 
 import grpc
-import onnxruntime
 from aiohttp import web
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
-from prometheus_client import CollectorRegistry
 
 from headrace.errors import FailedPrecondition
 from headrace.grpc_serving import GrpcServer, Register, open_grpc_server
-from headrace.http_serving import add_operations_routes, open_http_server
+from headrace.http_serving import open_http_server
 from headrace.inference._pool import POOL
-from headrace_inference.adapters.metrics import ReplicaCollector
+from headrace_inference.app.operations import InFlight, open_operations
 from headrace_inference.app.readiness import Readiness
 from headrace_inference.app.socket_folder import socket_folder
 from headrace_inference.domain.dataplane import DataPlane
@@ -31,8 +28,6 @@ from headrace_inference.wire.rest import add_rest_routes
 from headrace_inference.wire.streaming import StreamOptions
 
 logger = logging.getLogger(__name__)
-
-InFlight = Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +65,10 @@ async def open_fronts(
     grpc_port, in_flight = await open_grpc(stack, settings, dataplane, register)
     rest = web.Application(client_max_size=settings.max_http_body_bytes)
     add_rest_routes(rest, dataplane, facts, settings.max_http_body_bytes)
-    operations = web.Application()
-    metrics = _metrics(dataplane, in_flight, front)
-    add_operations_routes(operations, metrics, readiness.facts)
+    summaries = settings.metrics_summaries
+    operations = stack.enter_context(
+        open_operations(dataplane, readiness, in_flight, front, summaries=summaries)
+    )
     ports = [
         await stack.enter_async_context(open_http_server(app, settings.host, port))
         for app, port in ((rest, settings.http_port), (operations, settings.metrics_port))
@@ -133,22 +129,3 @@ def _reflection_pool() -> DescriptorPool:
     for module in (health_pb2, reflection_pb2):
         POOL.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
     return POOL
-
-
-def _metrics(dataplane: DataPlane, in_flight: InFlight, front: str) -> CollectorRegistry:
-    keeper = dataplane.keeper
-    info = {
-        "version": package_version("headrace"),
-        "onnxruntime": onnxruntime.__version__,
-        "front": front,
-    }
-
-    def gauges() -> list[tuple[str, str, float]]:
-        return [
-            ("headrace_inference_in_flight_requests", "Requests that wait or run", in_flight()),
-            ("headrace_inference_applied_revision", "The state applied", keeper.applied_revision),
-        ]
-
-    registry = CollectorRegistry()
-    registry.register(ReplicaCollector(keeper, dataplane.book, gauges, info))
-    return registry

@@ -60,6 +60,8 @@ class VersionKeeper:
         """What answers now; read it once for each request."""
         self.changed = asyncio.Event()
         """Set whenever a version changed its state; whoever tells others clears it."""
+        self.load_seconds: dict[Key, float] = {}
+        """How long fetching, opening and warming took, of every version that is loaded."""
 
     def want(self, catalog: Catalog) -> None:
         """From now on, hold what this catalog says."""
@@ -143,7 +145,7 @@ class VersionKeeper:
         self._served[key] = ServedVersion(record, runner, self._book.of(*key))
         self._attempts.pop(key, None)
         self._reasons.pop(key, None)
-        seconds = round(time.monotonic() - started, 3)
+        seconds = self.load_seconds[key] = round(time.monotonic() - started, 3)
         facts = {"version": record.key, "provider": runner.provider, "seconds": seconds}
         logger.info("version ready", extra=facts)
         self._move(key, Actual.READY)
@@ -164,7 +166,13 @@ class VersionKeeper:
         self._forget(key)
 
     def _forget(self, key: Key) -> None:
-        for known in (self._actual, self._reasons, self._retry_at, self._attempts):
+        for known in (
+            self._actual,
+            self._reasons,
+            self._retry_at,
+            self._attempts,
+            self.load_seconds,
+        ):
             known.pop(key, None)
         self._publish()
 

@@ -20,7 +20,10 @@ MAX_UNCOUNTED = 4096
 
 @dataclass(slots=True)
 class Counts:
-    """What a version did in some span of time. Spans add up; durations are nanoseconds."""
+    """What a version did in some span of time. Spans add up; durations are nanoseconds.
+
+    `input`, `infer` and `output` are the parts of `compute`; each request of a batch counts the batch's.
+    """
 
     successes: int = 0
     rows: int = 0
@@ -31,6 +34,9 @@ class Counts:
     total: Histogram = field(default_factory=Histogram)
     queue: Histogram = field(default_factory=Histogram)
     compute: Histogram = field(default_factory=Histogram)
+    input: Histogram = field(default_factory=Histogram)
+    infer: Histogram = field(default_factory=Histogram)
+    output: Histogram = field(default_factory=Histogram)
 
     @property
     def idle(self) -> bool:
@@ -48,6 +54,9 @@ class Counts:
         self.total.merge(other.total)
         self.queue.merge(other.queue)
         self.compute.merge(other.compute)
+        self.input.merge(other.input)
+        self.infer.merge(other.infer)
+        self.output.merge(other.output)
 
 
 @dataclass(slots=True)
@@ -133,6 +142,9 @@ class VersionStatistics:
         new.total.record(answered - received)
         new.queue.record(np.maximum(started - received, 0))
         new.compute.record(answered - started)
+        parts = np.diff(times, axis=1)
+        for column, histogram in enumerate((new.input, new.infer, new.output)):
+            histogram.record(parts[:, column], sizes)
         for run in runs:
             new.rows += run.rows
             new.batches[run.rows] += 1

@@ -1,0 +1,82 @@
+"""Triton's metrics of versions, by its names, types and labels: dashboards made for it go on working.
+
+What has no meaning here is absent: response caching, pinned memory, first responses of decoupled models.
+Number 0 of a model, under which requests count that reached no version, is left out, too: Triton has no
+such series, and counts no such requests.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from headrace_inference.adapters.metrics_text import Family, label_text
+from headrace_inference.domain.statistics import Counts
+
+Key = tuple[str, int]
+
+FAILURES = {
+    "QUEUE_FULL": "REJECTED",
+    "QUEUE_TIMEOUT": "REJECTED",
+    "DEADLINE_EXCEEDED": "REJECTED",
+    "CANCELLED": "CANCELED",
+    "RUN_FAILED": "BACKEND",
+    "OUT_OF_MEMORY": "BACKEND",
+    "DEVICE_FAILED": "BACKEND",
+}
+"""Triton's words for our reasons; all others are OTHER."""
+
+_OTHER = "OTHER"
+_REASONS = ("REJECTED", "CANCELED", "BACKEND", _OTHER)
+
+
+def failures(errors: Mapping[str, int]) -> dict[str, int]:
+    """Failed requests by Triton's reasons: all four, also those at 0."""
+    counts: Counter[str] = Counter()
+    for reason, count in errors.items():
+        counts[FAILURES.get(reason, _OTHER)] += count
+    return {reason: counts[reason] for reason in _REASONS}
+
+
+def work_families(counts: Mapping[Key, Counts]) -> Iterator[Family]:
+    """What versions did: requests, inferences, executions, and time in microseconds."""
+    failed = Family("nv_inference_request_failure", "counter", "Failed requests, by reason")
+    counters = [
+        Family(f"nv_inference_{name}", "counter", text)
+        for name, text in (
+            ("request_success", "Successful requests"),
+            ("count", "Inferences: the rows of successful requests"),
+            ("exec_count", "Runs of the model, of any batch size"),
+            ("request_duration_us", "Time of successful requests, end to end"),
+            ("queue_duration_us", "Time of requests in the queue"),
+            ("compute_input_duration_us", "Time of requests while their inputs were assembled"),
+            ("compute_infer_duration_us", "Time of requests while the model ran"),
+            ("compute_output_duration_us", "Time of requests while they were answered"),
+        )
+    ]
+    for (model, number), count in counts.items():
+        if number:
+            labels = label_text(model=model, version=str(number))
+            for family, value in zip(counters, _values(count), strict=True):
+                family.add(value, labels)
+            for reason, value in failures(count.errors).items():
+                failed.add(value, f'{labels},reason="{reason}"')
+    yield from (*counters, failed)
+
+
+def _values(count: Counts) -> tuple[int, ...]:
+    histograms = (count.total, count.queue, count.input, count.infer, count.output)
+    sums = [histogram.sum_ns // 1000 for histogram in histograms]
+    return (count.successes, count.rows, count.executions, *sums)
+
+
+def state_families(
+    waiting: Mapping[Key, int], load_seconds: Mapping[Key, float]
+) -> Iterator[Family]:
+    """What versions that are loaded have: requests that wait, and how long loading took."""
+    pending = Family("nv_inference_pending_request_count", "gauge", "Requests in the queue")
+    loaded = Family("nv_model_load_duration_secs", "gauge", "How long loading took")
+    for family, values in ((pending, waiting), (loaded, load_seconds)):
+        for (model, number), value in values.items():
+            family.add(value, label_text(model=model, version=str(number)))
+        yield family

@@ -1,0 +1,69 @@
+"""The port of operations: liveness, readiness, and metrics that are written in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version as package_version
+
+import onnxruntime
+from aiohttp import web
+
+from headrace.http_serving import add_health_routes
+from headrace_inference.adapters.metrics import Meter, ReplicaMetrics
+from headrace_inference.adapters.metrics_devices import open_device_meter
+from headrace_inference.adapters.metrics_machine import MachineMeter
+from headrace_inference.adapters.metrics_summaries import SummaryWindows
+from headrace_inference.adapters.metrics_text import CONTENT_TYPE
+from headrace_inference.app.readiness import Readiness
+from headrace_inference.domain.dataplane import DataPlane
+
+InFlight = Callable[[], int]
+
+
+@contextmanager
+def open_operations(
+    dataplane: DataPlane, readiness: Readiness, in_flight: InFlight, front: str, *, summaries: bool
+) -> Iterator[web.Application]:
+    """The application of the port, which may be served while inside."""
+    with open_device_meter() as devices:
+        app = web.Application()
+        add_health_routes(app, readiness.facts)
+        meters: list[Meter] = [MachineMeter(), *([devices] if devices else [])]
+        metrics = ReplicaMetrics(
+            dataplane.keeper,
+            dataplane.book,
+            lambda: _gauges(dataplane, in_flight),
+            _info(front),
+            meters,
+            SummaryWindows() if summaries else None,
+        )
+        add_text_metrics(app, metrics)
+        yield app
+
+
+def add_text_metrics(app: web.Application, metrics: ReplicaMetrics) -> None:
+    """Add GET /metrics."""
+
+    async def exposition(_: web.Request) -> web.Response:
+        body = await asyncio.to_thread(metrics.text, metrics.moment())
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+    app.router.add_get("/metrics", exposition)
+
+
+def _info(front: str) -> dict[str, str]:
+    return {
+        "version": package_version("headrace"),
+        "onnxruntime": onnxruntime.__version__,
+        "front": front,
+    }
+
+
+def _gauges(dataplane: DataPlane, in_flight: InFlight) -> list[tuple[str, str, float]]:
+    revision = dataplane.keeper.applied_revision
+    return [
+        ("headrace_inference_in_flight_requests", "Requests that wait or run", in_flight()),
+        ("headrace_inference_applied_revision", "The state applied", revision),
+    ]
