@@ -109,11 +109,11 @@ def _check_tensor(model: str, spec: TensorSpec, header: TensorHeader, *, batches
             f"unexpected shape for input '{spec.name}' for model '{model}'. "
             f"Expected {_shape(expected)}, got {_shape(header.shape)}.",
         )
-    if math.prod(header.shape) > MAX_ELEMENTS:
+    if math.prod(size or 1 for size in header.shape) > MAX_ELEMENTS:  # numpy minds the others, too
         raise InvalidArgument(
             "SHAPE_TOO_LARGE",
-            f"input '{spec.name}' for model '{model}' would have {math.prod(header.shape)} elements; "
-            f"the most is {MAX_ELEMENTS}",
+            f"input '{spec.name}' for model '{model}' has shape {_shape(header.shape)}; "
+            f"its dimensions that are not 0 may have {MAX_ELEMENTS} elements together",
         )
 
 

@@ -105,7 +105,7 @@ class RoutingTable:
 
     def explain(self, model_name: str, version: str) -> HeadraceError:
         """Why these names lead to nothing."""
-        model_part, _, alias = model_name.partition("@")
+        model_part, separator, alias = model_name.partition("@")
         model = self.catalog.models.get(model_part)
         if model is None:
             return _unknown_model(model_part)
@@ -115,6 +115,8 @@ class RoutingTable:
                 f"'{model_name}' names an alias and the request also names version '{version}'; "
                 "use one of the two",
             )
+        if separator and not alias:
+            return _unknown_alias(model, alias)
         return self._explain_version(model, alias or version)
 
     def _explain_version(self, model: ModelRecord, wanted: str) -> HeadraceError:

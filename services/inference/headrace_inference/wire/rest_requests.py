@@ -22,6 +22,9 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 MAX_DIMENSIONS = 64
 """More than numpy has."""
 
+MAX_TENSORS = 8192
+"""Inputs or outputs of a request: each costs microseconds, and a body could name a million."""
+
 Scalar = bool | int | float | str | None
 Dimension = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -46,9 +49,9 @@ class _Output(msgspec.Struct, frozen=True):
 
 
 class _Head(msgspec.Struct, frozen=True):
-    inputs: list[_Input]
+    inputs: Annotated[list[_Input], msgspec.Meta(max_length=MAX_TENSORS)]
     id: str | None = None
-    outputs: list[_Output] | None = None
+    outputs: Annotated[list[_Output], msgspec.Meta(max_length=MAX_TENSORS)] | None = None
     parameters: dict[str, Scalar] | None = None
 
 
