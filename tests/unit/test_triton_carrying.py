@@ -302,9 +302,8 @@ def test_advice_is_about_fields_that_there_are() -> None:
 
 
 def _leads_somewhere(path: str) -> bool:
-    descriptor = model_config_pb2.ModelConfig.DESCRIPTOR
     first, *rest = path.split(".")
-    field = descriptor.fields_by_name.get(first)
+    field: Any = model_config_pb2.ModelConfig.DESCRIPTOR.fields_by_name.get(first)
     if first == "parameters":
         return True
     while field is not None and rest:
