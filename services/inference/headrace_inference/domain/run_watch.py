@@ -1,0 +1,124 @@
+"""Ends runs that nobody waits for any more, and runs that take longer than any may.
+
+Whoever runs a batch registers it with what ends it, and takes it out again: two operations on a dictionary.
+One thread looks at what is registered, a few dozen times a second.
+"""
+
+from __future__ import annotations
+
+import enum
+import itertools
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from headrace.errors import Cancelled, DeadlineExceeded, HeadraceError
+from headrace_inference.domain.requests import Pending
+
+LOOK_SECONDS = 0.02
+"""A run outlives its last caller by so much at most; looking costs some 20 µs."""
+
+MAX_RUN_SECONDS = 300.0
+
+
+class RunHandle(Protocol):
+    """What one run is begun with. A handle that was used to end a run is never used again."""
+
+    terminate: bool
+    """Set it to end the run, at the next node of its graph."""
+
+
+class Ending(enum.Enum):
+    """Why a run is to be ended."""
+
+    ABANDONED = "nobody waits for it"
+    TOO_LONG = "it takes too long"
+
+
+_Run = tuple[Sequence[Pending], RunHandle, int]
+"""A batch, what ends it, and when it began; a plain tuple, for it is made for every batch."""
+
+
+class RunWatch:
+    """The runs that are under way on a replica. A limit of 0 seconds is none."""
+
+    def __init__(self, max_run_seconds: float = MAX_RUN_SECONDS) -> None:
+        self.max_run_seconds = max_run_seconds
+        self._runs: dict[int, _Run] = {}
+        self._tickets = itertools.count()
+
+    def begin(self, batch: Sequence[Pending], handle: RunHandle, started_ns: int) -> int:
+        """Register a run; its ticket."""
+        ticket = next(self._tickets)
+        self._runs[ticket] = (batch, handle, started_ns)
+        return ticket
+
+    def end(self, ticket: int) -> bool:
+        """Take a run out. False: it was ended, and its handle is spent."""
+        return self._runs.pop(ticket, None) is not None
+
+    def look(self, now_ns: int) -> None:
+        """End what is to be ended as of now."""
+        for ticket, (batch, handle, started_ns) in self._runs.copy().items():
+            ending = ending_of(batch, started_ns, now_ns, self._max_run_ns)
+            # Whoever takes a run out owns its handle: without that, this could end the handle's next run.
+            if ending is not None and self.end(ticket):
+                handle.terminate = True
+
+    def error_for(self, request: Pending, started_ns: int, now_ns: int) -> HeadraceError:
+        """What a request gets whose run was ended."""
+        ran_ms = (now_ns - started_ns) / 1e6
+        if request.deadline_ns is not None and now_ns > request.deadline_ns:
+            return DeadlineExceeded(
+                "DEADLINE_EXCEEDED",
+                f"the request's deadline passed while it ran; its run was ended after {ran_ms:.1f} ms",
+            )
+        if request.cancelled:
+            return Cancelled("CANCELLED", "the caller went away while the request ran")
+        return self._too_long(ran_ms)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look again and again, in a thread, while inside."""
+        left = threading.Event()
+        thread = threading.Thread(target=self._watch, args=(left,), name="run-watch", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            left.set()
+            thread.join()
+
+    def _watch(self, left: threading.Event) -> None:
+        while not left.wait(LOOK_SECONDS):
+            if self._runs:
+                self.look(time.monotonic_ns())
+
+    @property
+    def _max_run_ns(self) -> float:
+        return self.max_run_seconds * 1e9 or float("inf")
+
+    def _too_long(self, ran_ms: float) -> HeadraceError:
+        return DeadlineExceeded(
+            "RUN_TOO_LONG",
+            f"the run was ended after {ran_ms:.1f} ms: a run may take {self.max_run_seconds:g} s "
+            "(max_run_seconds); send less at a time, or raise the replica's setting",
+            facts={"limit_seconds": f"{self.max_run_seconds:g}", "setting": "max_run_seconds"},
+        )
+
+
+def ending_of(
+    batch: Sequence[Pending], started_ns: int, now_ns: int, max_run_ns: float
+) -> Ending | None:
+    """Why a run should be ended; None: let it run."""
+    if now_ns - started_ns > max_run_ns:
+        return Ending.TOO_LONG
+    return None if any(is_awaited(request, now_ns) for request in batch) else Ending.ABANDONED
+
+
+def is_awaited(request: Pending, now_ns: int) -> bool:
+    """Whether anybody still waits for the answer to a request."""
+    deadline_ns = request.deadline_ns
+    return not request.cancelled and (deadline_ns is None or now_ns <= deadline_ns)

@@ -1,0 +1,40 @@
+"""What the domain wants of an open model, whatever runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from headrace_inference.domain.requests import Array
+from headrace_inference.domain.run_watch import RunHandle
+
+
+class RunFailed(Exception):
+    """The runtime refused to run these inputs; the text is the runtime's own."""
+
+
+class Runner(Protocol):
+    """An open model. `run` may be called from several threads at a time."""
+
+    labels: Mapping[str, Sequence[bytes]]
+    """The names of the classes of outputs, where the version has files of them; set by its loader."""
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that it got."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """How much the process grew by opening and warming it; 0 if unknown."""
+
+    def new_handle(self) -> RunHandle:
+        """What ends a run that is begun with it. Only one run at a time may have it."""
+
+    def run(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
+        """All outputs for the inputs, both in the graph's order; BYTES as object arrays of bytes.
+
+        Raises RunFailed, also where the run was ended by its handle.
+        """
+
+    def close(self) -> None:
+        """Give the memory back. Called once, when no run is under way."""
