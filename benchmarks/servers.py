@@ -92,6 +92,15 @@ def answer_of(server: Server, model: Measured) -> bytes:
 @contextlib.contextmanager
 def suite(front: str, folder: Path, models: Sequence[Measured]) -> Iterator[Server]:
     """`headrace up` with a front, everything on, and the models served as proposed."""
+    with open_suite(front, folder, models) as (server, _):
+        yield server
+
+
+@contextlib.contextmanager
+def open_suite(
+    front: str, folder: Path, models: Sequence[Measured]
+) -> Iterator[tuple[Server, headrace.Client]]:
+    """The same, with a client of it."""
     command = [sys.executable, "-m", "headrace.cli", "up", "--port=0", "--json", f"--front={front}"]
     with (folder / f"{front}.log").open("w") as log:
         process = subprocess.Popen(
@@ -107,8 +116,8 @@ def suite(front: str, folder: Path, models: Sequence[Measured]) -> Iterator[Serv
             for model in models:
                 version = client.push(model.name, model.graph())
                 client.wait_until_ready(model.name, version.number, timeout_seconds=120)
-        name = NATIVE if front == "native" else GRPCIO
-        yield Server(name, address, ready["inference"][0]["pid"])
+            name = NATIVE if front == "native" else GRPCIO
+            yield Server(name, address, ready["inference"][0]["pid"]), client
     finally:
         process.terminate()
         process.wait()

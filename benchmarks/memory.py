@@ -1,0 +1,103 @@
+"""Does a replica give back what it takes? Resident memory over a million requests, and over many loads.
+
+    python -m benchmarks.memory [--requests N] [--loads N]
+
+First the MLP: resident memory of the replica (VmRSS) after 10,000 requests and after a million, at
+64 in flight. Then a version with 20 MB of weights is pushed again and again; the route stays where it is,
+so that each push loads the new version and unloads the one before; resident memory is read when the
+replica holds the same two versions again, after a tenth of the loads and after all. Both as ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+import headrace
+from benchmarks import load
+from benchmarks.models import MLP
+from benchmarks.servers import Server, open_suite, request_for
+
+MOST = 1.05
+CHUNK_REQUESTS = 100_000
+SETTLE_SECONDS = 3.0
+"""Telemetry, statistics and freed memory need a moment after the last request."""
+
+
+def resident_bytes(pid: int) -> int:
+    """VmRSS of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
+
+
+def after_requests(server: Server, requests: int) -> int:
+    """Resident memory after so many more requests."""
+    body = load.grpc_frame(request_for(MLP))
+    for start in range(0, requests, CHUNK_REQUESTS):
+        load.run(server.address, body, 64, min(CHUNK_REQUESTS, requests - start))
+    time.sleep(SETTLE_SECONDS)
+    assert server.pid
+    return resident_bytes(server.pid)
+
+
+def heavy(seed: int) -> bytes:
+    """A model with 20 MB of random weights, of its own for every seed."""
+    weights = np.random.default_rng(seed).normal(size=(2048, 2560)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "heavy",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2048])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 2560])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model: onnx.ModelProto = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+def after_loads(client: headrace.Client, pid: int, first: int, count: int) -> int:
+    """Resident memory after so many more pushes, when the replica has settled."""
+    for seed in range(first, first + count):
+        version = client.push("heavy", heavy(seed), timeout_seconds=120)
+        client.wait_until_ready("heavy", version.number, timeout_seconds=120)
+        if version.number > 2:
+            client.delete_version("heavy", version.number - 1)
+    time.sleep(SETTLE_SECONDS)
+    return resident_bytes(pid)
+
+
+def main() -> int:
+    """Measure, print, and say by the exit status whether memory came back."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--requests", type=int, default=1_000_000)
+    parser.add_argument("--loads", type=int, default=200)
+    arguments = parser.parse_args()
+    load.require_h2load()
+    with (
+        tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder,
+        open_suite("native", Path(folder), [MLP]) as (server, client),
+    ):
+        assert server.pid
+        early = after_requests(server, 10_000)
+        late = after_requests(server, arguments.requests)
+        few = after_loads(client, server.pid, 0, max(3, arguments.loads // 10))
+        many = after_loads(client, server.pid, 1000, arguments.loads)
+    ratios = {
+        f"resident after {arguments.requests} requests / after 10000": (late / early, late),
+        f"resident after {arguments.loads} loads / after a tenth of them": (many / few, many),
+    }
+    for name, (ratio, size) in ratios.items():
+        print(f"{name:60}{ratio:6.3f}  ({size / 2**20:.0f} MiB; at most {MOST})")
+    return 0 if all(ratio <= MOST for ratio, _ in ratios.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
