@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.onnx_runtime import open_session
 from headrace_inference.domain.requests import Array
+from headrace_inference.domain.run_watch import RunHandle
 from headrace_inference.domain.served import Runner
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, open_grpc_replica, request
 from tests.rpc.rest_fixtures import echo
@@ -36,21 +37,23 @@ def front(request: pytest.FixtureRequest) -> str:
 class GatedRunner:
     """A real session whose runs wait for a gate; it remembers their inputs."""
 
-    labels: dict[str, Any] = {}  # noqa: RUF012 - as the protocol has it
-
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self.provider = runner.provider
         self.memory_bytes = 0
+        self.labels: Mapping[str, Sequence[bytes]] = {}
         self.gate = threading.Event()
         self.entered = threading.Semaphore(0)
         self.seen: list[float] = []
 
-    def run(self, inputs: Sequence[Array]) -> list[Array]:
+    def new_handle(self) -> Any:
+        return self._runner.new_handle()
+
+    def run(self, inputs: Sequence[Array], handle: Any = None) -> list[Array]:
         self.entered.release()
         assert self.gate.wait(PATIENCE_SECONDS)
         self.seen.append(float(inputs[0].ravel()[0]))
-        return self._runner.run(inputs)
+        return self._runner.run(inputs, handle)
 
     def close(self) -> None:
         self._runner.close()
@@ -130,7 +133,7 @@ async def test_bytes_that_are_no_request_are_told_too(tmp_path: Path, front: str
         open_grpc_replica(tmp_path, echo(Datatype.FP32), front=front) as replica,
         grpc.aio.insecure_channel(replica.grpc_address) as channel,
     ):
-        raw = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+        raw: Any = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
         call = raw(sent(b"\xff\xff", numbered(1).SerializeToString()))
         messages = [pb.ModelStreamInferResponse.FromString(part) async for part in call]
 
@@ -159,7 +162,7 @@ async def test_mlservers_form_is_the_bare_answer(tmp_path: Path, front: str) -> 
         open_grpc_replica(tmp_path, echo(Datatype.FP32), **options) as replica,
         grpc.aio.insecure_channel(replica.grpc_address) as channel,
     ):
-        raw = channel.stream_stream(
+        raw: Any = channel.stream_stream(
             "/inference.GRPCInferenceService/ModelStreamInfer",
             request_serializer=pb.ModelInferRequest.SerializeToString,
             response_deserializer=pb.ModelInferResponse.FromString,
@@ -191,9 +194,9 @@ async def test_a_stream_has_so_many_requests_in_flight(tmp_path: Path, front: st
         waiting: list[int] = []
         run = gates.runner.run
 
-        def counting(inputs: Sequence[Array]) -> list[Array]:
+        def counting(inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
             waiting.append(_pool(replica).waiting)
-            return run(inputs)
+            return run(inputs, handle)
 
         gates.runner.run = counting  # type: ignore[method-assign]  # to look before each run
         call = replica.stub.ModelStreamInfer(sent(*[numbered(index) for index in range(20)]))

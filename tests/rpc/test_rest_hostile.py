@@ -93,12 +93,17 @@ class GatedRunner:
         self._asked = asked
         self._gate = gate
         self.provider, self.memory_bytes = runner.provider, runner.memory_bytes
+        self.labels = runner.labels
 
-    def run(self, inputs: Any) -> list[Array]:
+    def new_handle(self) -> Any:
+        """The model's own."""
+        return self._runner.new_handle()
+
+    def run(self, inputs: Any, handle: Any = None) -> list[Array]:
         """Wait for the gate, then run."""
         self._asked.set()
         assert self._gate.wait(30)
-        return self._runner.run(inputs)
+        return self._runner.run(inputs, handle)
 
     def close(self) -> None:
         """Close the model."""

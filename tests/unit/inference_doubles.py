@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from headrace.datatypes import Datatype
 from headrace.errors import HeadraceError
@@ -21,13 +21,30 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace_inference.domain.requests import Array, BatchResult, Pending, TensorHeader
-from headrace_inference.domain.served import RunFailed, ServedVersion
+from headrace_inference.domain.run_watch import RunHandle
+from headrace_inference.domain.runner import RunFailed
+from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.statistics import VersionStatistics
 
 SIGNATURE = Signature(
     inputs=(TensorSpec("x", Datatype.FP32, (-1, 2)),),
     outputs=(TensorSpec("y", Datatype.FP32, (-1, 2)), TensorSpec("n", Datatype.INT64, (-1,))),
 )
+
+
+class Handle:
+    """Remembers that it was to end its run."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+
+    @property
+    def terminate(self) -> bool:
+        return self.ended.is_set()
+
+    @terminate.setter
+    def terminate(self, value: bool) -> None:
+        self.ended.set()
 
 
 class DoublingRunner:
@@ -37,12 +54,16 @@ class DoublingRunner:
     memory_bytes = 0
 
     def __init__(self) -> None:
+        self.labels: Mapping[str, Sequence[bytes]] = {}
         self.batches: list[int] = []
         self.closed = False
         self.gate: threading.Event | None = None
         self.entered = threading.Semaphore(0)
 
-    def run(self, inputs: Sequence[Array]) -> list[Array]:
+    def new_handle(self) -> Handle:
+        return Handle()
+
+    def run(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
         import numpy as np
 
         self.entered.release()

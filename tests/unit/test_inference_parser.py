@@ -10,6 +10,7 @@ import pytest
 from headrace.errors import HeadraceError
 from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.requests import Array, BatchResult, Pending
+from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.wire.answers import encode_answers, varint
 from headrace_inference.wire.contents import contents_of
 from headrace_inference.wire.request_parser import Parsed, RequestParser
@@ -122,7 +123,7 @@ def test_no_garbage_crashes_the_parser() -> None:
         for _ in range(random.randint(1, 4)):
             payload[random.randrange(len(payload))] = random.randrange(256)
         try:
-            contents_of(parser.parse(bytes(payload)))
+            contents_of(parser.parse(bytes(payload)), RegionTable())
         except HeadraceError:
             continue
 
@@ -134,9 +135,9 @@ def test_no_garbage_crashes_the_parser() -> None:
         (lambda r: r.parameters["priority"].__setattr__("string_param", "1"), "PARAMETER_INVALID"),
         (
             lambda r: (
-                r.outputs.add(name="y").parameters["classification"].__setattr__("int64_param", 1)
+                r.outputs.add(name="y").parameters["classification"].__setattr__("int64_param", 0)
             ),
-            "PARAMETER_UNSUPPORTED",
+            "PARAMETER_INVALID",
         ),
         (lambda r: r.raw_input_contents.append(b""), "RAW_COUNT_MISMATCH"),
         (lambda r: r.inputs[0].contents.fp32_contents.append(1.0), "CONTENTS_MIXED"),
@@ -149,7 +150,7 @@ def test_what_a_request_must_not_say(change: object, reason: str) -> None:
     change(request)  # type: ignore[operator]  # rows are functions
 
     with pytest.raises(HeadraceError) as caught:
-        contents_of(RequestParser().parse(request.SerializeToString()))
+        contents_of(RequestParser().parse(request.SerializeToString()), RegionTable())
 
     assert reason == caught.value.reason
 
@@ -174,11 +175,21 @@ def test_answers_are_what_the_generated_code_reads() -> None:
         parsed = parser.parse(message(request_id, rows, float(rows)).SerializeToString())
         plan = loaded.plan(parsed.head.inputs, ["n", "y"] if rows == 2 else [])
         pending = Pending(
-            plan, contents_of(parsed), "stable", 0, None, loaded.statistics, sink, None
+            plan,
+            contents_of(parsed, RegionTable()),
+            "stable",
+            0,
+            None,
+            loaded.statistics,
+            sink,
+            None,
         )
         pendings.append(pending)
         ids.append(parsed.id)
-    outputs: list[Array] = [np.arange(12, dtype=np.float32).reshape(6, 2), np.arange(6, dtype=np.int64)]
+    outputs: list[Array] = [
+        np.arange(12, dtype=np.float32).reshape(6, 2),
+        np.arange(6, dtype=np.int64),
+    ]
     result = BatchResult(pendings, outputs, [0, 1, 4, 6])
 
     answers = [

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from headrace.datatypes import Datatype
-from headrace.errors import HeadraceError, InvalidArgument, Unimplemented
+from headrace.errors import HeadraceError, InvalidArgument
 from headrace.state.records import Batching, ServingConfig, Signature, TensorSpec, VersionRecord
 from headrace_inference.domain.requests import TensorHeader
+from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.wire.contents import ZERO_COPY_BYTES
 from headrace_inference.wire.rest_body import inflate
 from headrace_inference.wire.rest_requests import (
@@ -59,7 +60,7 @@ def test_a_whole_request() -> None:
     assert ("42", ("a", "b")) == (request.id, request.outputs)
     assert (TensorHeader("x", "INT64", (1,)),) == request.headers
     assert [False, True] == [request.wants_binary("a"), request.wants_binary("b")]
-    assert [7] == np.asarray(request.contents()[0]).tolist()
+    assert [7] == np.asarray(request.contents(RegionTable())[0]).tolist()
 
 
 def test_members_that_are_null() -> None:
@@ -73,7 +74,7 @@ def test_members_that_are_null() -> None:
 def test_binary_tail() -> None:
     """Binary inputs are taken from the tail in the order of the inputs, JSON ones not counted."""
     inputs = [binary_input("a", 2), json_input(), binary_input("b", 3)]
-    contents = parse({"inputs": inputs}, b"\x01\x02\x03\x04\x05").contents()
+    contents = parse({"inputs": inputs}, b"\x01\x02\x03\x04\x05").contents(RegionTable())
     assert (b"\x01\x02", b"\x03\x04\x05") == (contents[0], contents[2])
 
 
@@ -81,7 +82,8 @@ def test_large_tensors_are_not_copied() -> None:
     """A large binary tensor is read where it lies in the body."""
     tail = bytes(ZERO_COPY_BYTES)
     assert isinstance(
-        parse({"inputs": [binary_input("a", len(tail))]}, tail).contents()[0], memoryview
+        parse({"inputs": [binary_input("a", len(tail))]}, tail).contents(RegionTable())[0],
+        memoryview,
     )
 
 
@@ -115,12 +117,23 @@ def test_refusals(head: object, tail: bytes | None, reason: str) -> None:
     assert (InvalidArgument, reason) == (type(error), error.reason)
 
 
-@pytest.mark.parametrize("key", ["shared_memory_region", "classification"])
-def test_what_is_not_offered(key: str) -> None:
-    """Parameters that this server does not offer are refused, not ignored."""
-    asked = {"inputs": [json_input()], "outputs": [{"name": "y", "parameters": {key: "1"}}]}
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"classification": "1"},
+        {"classification": 0},
+        {"shared_memory_region": "r"},
+        {"shared_memory_byte_size": 4},
+        {"shared_memory_offset": 4},
+        {"shared_memory_region": "r", "shared_memory_byte_size": -1},
+        {"shared_memory_region": 1, "shared_memory_byte_size": 1},
+    ],
+)
+def test_wishes_that_cannot_be(parameters: dict[str, object]) -> None:
+    """Parameters of an output have their types and belong together."""
+    asked = {"inputs": [json_input()], "outputs": [{"name": "y", "parameters": parameters}]}
     error = refusal(asked)
-    assert (Unimplemented, "PARAMETER_UNSUPPORTED") == (type(error), error.reason)
+    assert (InvalidArgument, "PARAMETER_INVALID") == (type(error), error.reason)
 
 
 @pytest.mark.parametrize(
@@ -166,14 +179,14 @@ def test_raw_request(
     spec = TensorSpec("x", Datatype.FP32, shape)
     request = raw_request(record(spec, max_batch_size=max_batch_size), bytes(24))
     assert (TensorHeader("x", "FP32", expected),) == request.headers
-    assert [bytes(24)] == request.contents()
+    assert [bytes(24)] == request.contents(RegionTable())
     assert request.wants_binary("anything")
 
 
 def test_raw_request_of_bytes() -> None:
     """A raw body for a BYTES input is its one element."""
     request = raw_request(record(TensorSpec("x", Datatype.BYTES, (-1,))), b"text")
-    assert ["text"] == np.asarray(request.contents()[0]).tolist()
+    assert ["text"] == np.asarray(request.contents(RegionTable())[0]).tolist()
 
 
 @pytest.mark.parametrize("shapes", [[], [(1,), (1,)], [(-1, -1)], [(-1, 4)], [(-1, 0)]], ids=str)

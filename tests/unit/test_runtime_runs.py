@@ -19,7 +19,7 @@ from headrace_inference.adapters import session_options
 from headrace_inference.adapters.execution_providers import CPU, CUDA, TENSORRT, Hardware, hardware
 from headrace_inference.adapters.onnx_runtime import RuntimeDefaults, bound_execution, open_session
 from headrace_inference.adapters.run_failures import OutOfMemory, tidy
-from headrace_inference.domain.served import RunFailed
+from headrace_inference.domain.runner import RunFailed
 from tests.unit.runtime_models import Tensor, identity, node, opened, record_of, save
 
 CASES = Path(onnx.__file__).parent / "backend/test/data"
@@ -245,10 +245,10 @@ def test_a_binding_gives_what_arrays_give(tmp_path: Path, datatype: Datatype) ->
     """Devices are run through bindings: all but the device is the same on the CPU."""
     path = identity(tmp_path, datatype)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    signature, runs = record_of(path).signature, session_options.run_options()
-    execute = bound_execution(session, signature, runs, "cpu", 0)
+    execute = bound_execution(session, record_of(path).signature, "cpu", 0)
+    runs = session_options.run_options()
     for sent in (values(datatype), values(datatype, (0, 2)), values(datatype, (4, 6))[::2, ::3]):
-        assert_same(sent, execute([sent])[0])
+        assert_same(sent, execute([sent], runs)[0])
 
 
 def test_too_large_an_output_is_told_from_wrong_inputs(tmp_path: Path) -> None:

@@ -56,10 +56,14 @@ class Settings:
     """The form of ModelStreamInfer's answers: Triton's ModelStreamInferResponse, or MLServer's bare one."""
     max_stream_requests: int = 256
     """Requests of one stream that wait or run at a time; the next is read when one was answered."""
+    allow_client_shared_memory: bool = False
+    """Whether callers on this machine may register shared memory for their tensors."""
     max_http_body_bytes: int = 64 * 2**20
     """The largest REST request, also after decompression."""
     max_loading: int = 2
     """Versions that are loaded at a time."""
+    max_run_seconds: float = 300.0
+    """How long one run of a model may take, whatever its callers allow; 0 sets no limit."""
     load_timeout_seconds: float = 600.0
     """How long opening and warming a version may take."""
     gpu_memory_limit_bytes: int = 0

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifacts import ArtifactCache
+from headrace_inference.domain.labels import label_files
 from headrace_inference.domain.served import Runner
 
 Opened = TypeVar("Opened")
@@ -31,8 +32,21 @@ class ArtifactLoader:
         """The open, warmed model. Raises HeadraceError."""
         folder = await self._cache.fetch(record)
         await self._cache.prune({*self._in_use(), record.digest})
-        graph = folder / record.graph_path
-        return await _in_daemon_thread(lambda: self._open_model(graph, record), record.key)
+
+        def open_it() -> Runner:
+            labels = _read_labels(folder, record)
+            runner = self._open_model(folder / record.graph_path, record)
+            runner.labels = labels
+            return runner
+
+        return await _in_daemon_thread(open_it, record.key)
+
+
+def _read_labels(folder: Path, record: VersionRecord) -> dict[str, list[bytes]]:
+    """By output, the names of its classes: one a line."""
+    files = label_files(record)
+    lines = {path: (folder / path).read_bytes().splitlines() for path in set(files.values())}
+    return {name: lines[path] for name, path in files.items()}
 
 
 async def _in_daemon_thread(open_it: Callable[[], Opened], name: str) -> Opened:

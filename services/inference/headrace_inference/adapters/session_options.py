@@ -60,7 +60,7 @@ def build(config: ServingConfig, cores: int) -> Any:
 
 
 def run_options() -> Any:
-    """The options of every run of a session, shared by its threads; setting `terminate` ends all of them.
+    """The options of a run; setting `terminate` ends all that have them.
 
     A failed run is its caller's answer: nothing of it goes to standard error, which callers could flood.
     """

@@ -21,6 +21,7 @@ from headrace_inference.adapters import execution_providers, onnx_runtime, prese
 from headrace_inference.adapters.artifacts import ArtifactCache
 from headrace_inference.adapters.loader import ArtifactLoader
 from headrace_inference.app.fronts import Fronts, open_fronts
+from headrace_inference.app.memory import region_table
 from headrace_inference.app.readiness import Readiness
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
@@ -72,7 +73,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         await stack.enter_async_context(_reporting(settings, book))
         await stack.enter_async_context(keeper.running())
         readiness = Readiness(follower, keeper, stopping)
-        fronts = await open_fronts(stack, settings, DataPlane(keeper, book), readiness, stopping)
+        fronts = await open_fronts(stack, settings, DataPlane(keeper, book, region_table(settings)), readiness, stopping)
         replica = Replica(fronts, keeper, follower)
         describe = _Description(settings, replica)
         jobs = await stack.enter_async_context(serving.open_background())
@@ -91,7 +92,8 @@ def _keeper(
         return [record.digest for record in follower.catalog.versions.values()]
 
     open_model = functools.partial(onnx_runtime.open_session, defaults=_runtime_defaults(settings))
-    return VersionKeeper(ArtifactLoader(cache, open_model, in_use), book, settings.max_loading)
+    loader = ArtifactLoader(cache, open_model, in_use)
+    return VersionKeeper(loader, book, settings.max_loading, settings.max_run_seconds)
 
 
 def _runtime_defaults(settings: Settings) -> onnx_runtime.RuntimeDefaults:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,14 @@ import numpy as np
 from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.errors import InvalidArgument
 from headrace.state.records import Signature, TensorSpec
-from headrace_inference.domain.requests import Plan, TensorHeader
+from headrace_inference.domain.requests import Options, Plan, TensorHeader, Wish
 
 MAX_ELEMENTS = 2**31
 """No tensor that fits a message has more elements; shapes over it are refused before any arithmetic."""
+
+
+_UNORDERED = (Datatype.FP16, Datatype.BF16, Datatype.BOOL, Datatype.BYTES)
+"""Datatypes that Triton gives no classes of, either."""
 
 
 def plan_request(
@@ -151,6 +156,29 @@ def _outputs(model: str, specs: Sequence[TensorSpec], names: Sequence[str]) -> t
         if name in names[:position]:
             raise InvalidArgument("OUTPUT_DUPLICATE", f"output '{name}' already exists in request")
     return tuple(places[name] for name in names)
+
+
+def with_options(signature: Signature, plan: Plan, options: Options) -> Plan:
+    """The plan, with what else the request asks for. Raises InvalidArgument for what is not possible."""
+    for place, wish in zip(plan.outputs, options.wishes or (), strict=bool(options.wishes)):
+        _check_wish(signature.outputs[place], wish)
+    return replace(
+        plan, priority=options.priority, timeout_us=options.timeout_us, wishes=options.wishes
+    )
+
+
+def _check_wish(spec: TensorSpec, wish: Wish) -> None:
+    if wish.classes and wish.window is not None:
+        raise InvalidArgument(
+            "CLASSIFICATION_IN_REGION",
+            f"output '{spec.name}': output can't set both 'shared_memory_region' and 'classification'",
+        )
+    if wish.classes and spec.datatype in _UNORDERED:
+        raise InvalidArgument(
+            "CLASSIFICATION_DATATYPE",
+            f"output '{spec.name}' is {spec.datatype}, which has no classes; classification takes "
+            "integers, FP32 and FP64",
+        )
 
 
 def _names(names: Any) -> str:

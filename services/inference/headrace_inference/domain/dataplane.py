@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from headrace.errors import HeadraceError, InvalidArgument, Unavailable
 from headrace_inference.domain.keeper import VersionKeeper
-from headrace_inference.domain.requests import Contents, Plan, TensorHeader
+from headrace_inference.domain.requests import NO_OPTIONS, Contents, Options, Plan, TensorHeader
 from headrace_inference.domain.served import ServedVersion
+from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.domain.statistics import StatisticsBook
 
 ROUTE_ATTEMPTS = 3
@@ -28,9 +29,12 @@ class Resolved:
 class DataPlane:
     """The way of a request through this replica, whichever wire it came by."""
 
-    def __init__(self, keeper: VersionKeeper, book: StatisticsBook) -> None:
+    def __init__(
+        self, keeper: VersionKeeper, book: StatisticsBook, regions: RegionTable | None = None
+    ) -> None:
         self.keeper = keeper
         self.book = book
+        self.regions = regions or RegionTable()
 
     def resolve(
         self,
@@ -38,10 +42,11 @@ class DataPlane:
         version: str,
         inputs: Sequence[TensorHeader],
         outputs: Sequence[str],
+        options: Options = NO_OPTIONS,
     ) -> Resolved:
-        """Where a request with these names and headers goes. Raises HeadraceError."""
+        """Where a request with these names, headers and options goes. Raises HeadraceError."""
         served, route = self.keeper.table.pick(model_name, version)
-        return Resolved(served, route, served.plan(inputs, outputs))
+        return Resolved(served, route, served.plan(inputs, outputs, options))
 
     def record_refusal(self, model_name: str, error: HeadraceError, received_ns: int) -> None:
         """Count a request that reached no version, under its model where there is one."""

@@ -18,6 +18,7 @@ from headrace.state.records import Catalog, LoadState, ReplicaVersion, VersionRe
 from headrace_inference.domain import policy
 from headrace_inference.domain.policy import Actual, Key
 from headrace_inference.domain.routing import RoutingTable, build_table
+from headrace_inference.domain.run_watch import MAX_RUN_SECONDS, RunWatch
 from headrace_inference.domain.served import Runner, ServedVersion
 from headrace_inference.domain.statistics import StatisticsBook
 
@@ -45,10 +46,17 @@ class Loader(Protocol):
 class VersionKeeper:
     """The versions of this replica, and the routing table that leads to them."""
 
-    def __init__(self, loader: Loader, book: StatisticsBook, max_loading: int) -> None:
+    def __init__(
+        self,
+        loader: Loader,
+        book: StatisticsBook,
+        max_loading: int,
+        max_run_seconds: float = MAX_RUN_SECONDS,
+    ) -> None:
         self._loader = loader
         self._book = book
         self._max_loading = max_loading
+        self._watch = RunWatch(max_run_seconds)
         self._catalog = Catalog()
         self._actual: dict[Key, Actual] = {}
         self._served: dict[Key, ServedVersion] = {}
@@ -87,17 +95,18 @@ class VersionKeeper:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the versions while inside; on leaving, drain and close all of them."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                loop = tasks.create_task(self._keep(tasks))
-                try:
-                    yield
-                finally:
-                    loop.cancel()
-        finally:
-            served, self._served = list(self._served.values()), {}
-            for version in served:
-                await asyncio.to_thread(version.close)
+        with self._watch.watching():
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    loop = tasks.create_task(self._keep(tasks))
+                    try:
+                        yield
+                    finally:
+                        loop.cancel()
+            finally:
+                served, self._served = list(self._served.values()), {}
+                for version in served:
+                    await asyncio.to_thread(version.close)
 
     async def _keep(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -142,7 +151,7 @@ class VersionKeeper:
         except HeadraceError as error:
             self._failed(key, error)
             return
-        self._served[key] = ServedVersion(record, runner, self._book.of(*key))
+        self._served[key] = ServedVersion(record, runner, self._book.of(*key), self._watch)
         self._attempts.pop(key, None)
         self._reasons.pop(key, None)
         seconds = self.load_seconds[key] = round(time.monotonic() - started, 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,13 +27,48 @@ class TensorHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of a region of shared memory: where an input's bytes are, or an output's are to go."""
+
+    region: str
+    byte_size: int
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How an output is wanted: as its best `classes` (0: as its values), in the answer or in a window."""
+
+    classes: int = 0
+    window: Window | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a request asks for beside inputs and outputs; most ask for nothing.
+
+    `priority` 0 is the version's default and 1 the highest. `timeout_us` is how long the request may
+    wait in the queue, 0 as long as the version allows. `wishes` are those of the outputs asked for by
+    name, in that order; None where all are wanted as plain values.
+    """
+
+    priority: int = 0
+    timeout_us: int = 0
+    wishes: tuple[Wish, ...] | None = None
+
+
+NO_OPTIONS = Options()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How a request that passed the checks runs on one version.
 
     `order[i]` is the place in the request of the version's input i, and `shapes[i]` its whole shape.
     `dtypes[i]` is None for BYTES, and `sizes[i]` is then None too, else the bytes that raw contents must
     have. Requests with equal `batch_key` may run together; None runs alone. `outputs` are the places of
-    the outputs asked for, in the order asked.
+    the outputs asked for, in the order asked; `priority`, `timeout_us` and `wishes` are the request's
+    options.
     """
 
     order: tuple[int, ...]
@@ -43,6 +78,9 @@ class Plan:
     rows: int
     batch_key: object
     outputs: tuple[int, ...]
+    priority: int = 0
+    timeout_us: int = 0
+    wishes: tuple[Wish, ...] | None = None
 
 
 class Pending:
@@ -121,8 +159,13 @@ class BatchResult:
 class Sink(Protocol):
     """Where outcomes go. Called from instance threads; must not block and must not raise."""
 
-    def answered(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> None:
-        """These requests of the batch are answered."""
+    def answered(
+        self, served: Any, result: BatchResult, indexes: Sequence[int]
+    ) -> Collection[int] | None:
+        """Answer these requests of the batch.
+
+        What it returns are those that could not be answered after all, and whose `fail` it called.
+        """
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """This request is not."""

@@ -6,16 +6,28 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from headrace.errors import HeadraceError, Internal
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.batching import assemble, take
-from headrace_inference.domain.checks import plan_request
+from headrace_inference.domain.checks import plan_request, with_options
 from headrace_inference.domain.pool import InstancePool
-from headrace_inference.domain.requests import Array, BatchResult, Pending, Plan, TensorHeader
+from headrace_inference.domain.requests import (
+    NO_OPTIONS,
+    Array,
+    BatchResult,
+    Options,
+    Pending,
+    Plan,
+    TensorHeader,
+)
+from headrace_inference.domain.run_watch import RunHandle, RunWatch
+from headrace_inference.domain.runner import RunFailed, Runner
 from headrace_inference.domain.statistics import BatchTimes, VersionStatistics
+
+__all__ = ["RunFailed", "Runner", "ServedVersion"]
 
 logger = logging.getLogger(__name__)
 
@@ -25,29 +37,11 @@ QUICK_NS = 250_000
 """Runs that are expected to take at most this may be run by the thread that received them."""
 
 
-class RunFailed(Exception):
-    """The runtime refused to run these inputs; the text is the runtime's own."""
+class _RunEnded(Exception):
+    """The watch ended the run that began at `started_ns`."""
 
-
-class Runner(Protocol):
-    """An open model. `run` may be called from several threads at a time."""
-
-    @property
-    def provider(self) -> str:
-        """The execution provider that it got."""
-
-    @property
-    def memory_bytes(self) -> int:
-        """How much the process grew by opening and warming it; 0 if unknown."""
-
-    def run(self, inputs: Sequence[Array]) -> list[Array]:
-        """All outputs for the inputs, both in the graph's order; BYTES as object arrays of bytes.
-
-        Raises RunFailed.
-        """
-
-    def close(self) -> None:
-        """Give the memory back. Called once, when no run is under way."""
+    def __init__(self, started_ns: int) -> None:
+        self.started_ns = started_ns
 
 
 class ServedVersion:
@@ -57,7 +51,11 @@ class ServedVersion:
     """
 
     def __init__(
-        self, record: VersionRecord, runner: Runner, statistics: VersionStatistics
+        self,
+        record: VersionRecord,
+        runner: Runner,
+        statistics: VersionStatistics,
+        watch: RunWatch | None = None,
     ) -> None:
         self.id = next(_ids)
         self.record = record
@@ -67,16 +65,24 @@ class ServedVersion:
         self.version_text = str(record.number)
         self._max_rows = max(1, record.config.batching.max_batch_size)
         self._expected_ns = float("inf")
+        self._watch = watch or RunWatch()
+        self._handles: list[RunHandle] = []
         config = record.config
         self.pool = InstancePool(
             record.key, config.instances, config.batching, config.queue, self._run_batch
         )
 
-    def plan(self, inputs: Sequence[TensorHeader], outputs: Sequence[str]) -> Plan:
-        """How a request with these headers runs here. Raises InvalidArgument."""
+    def plan(
+        self,
+        inputs: Sequence[TensorHeader],
+        outputs: Sequence[str],
+        options: Options = NO_OPTIONS,
+    ) -> Plan:
+        """How a request with these headers and options runs here. Raises InvalidArgument."""
         record = self.record
         max_batch_size = record.config.batching.max_batch_size
-        return plan_request(record.model, record.signature, max_batch_size, inputs, outputs)
+        plan = plan_request(record.model, record.signature, max_batch_size, inputs, outputs)
+        return plan if options == NO_OPTIONS else with_options(record.signature, plan, options)
 
     def run_at_once(self, requests: list[Pending]) -> bool:
         """Run requests on the caller's thread if that is quick and nobody is ahead of them.
@@ -102,6 +108,8 @@ class ServedVersion:
     def _run_batch(self, batch: list[Pending]) -> None:
         try:
             self._run_together(batch)
+        except _RunEnded as ended:
+            self._settle_ended(batch, ended.started_ns)
         except RunFailed as error:
             self._settle_failure(batch, error)
         except Exception:
@@ -114,16 +122,37 @@ class ServedVersion:
         started = time.monotonic_ns()
         inputs = assemble(batch)
         assembled = time.monotonic_ns()
-        outputs = self.runner.run(inputs)
+        outputs = self._watched_run(batch, inputs, assembled)
         ran = time.monotonic_ns()
         first_rows = [0, *itertools.accumulate([request.plan.rows for request in batch])]
         result = BatchResult(batch, outputs, first_rows)
         self._check_rows(result)
+        refused: list[int] = []
         for sink, indexes in _by_sink(batch):
-            sink.answered(self, result, indexes)
+            refused += sink.answered(self, result, indexes) or ()
         self._learn(ran - started)
         times = BatchTimes(started, assembled, ran, time.monotonic_ns())
-        self.statistics.record_batch(batch, first_rows[-1], times, time.time_ns() // 1_000_000)
+        answered = _without(batch, refused) if refused else batch
+        self.statistics.record_batch(answered, first_rows[-1], times, time.time_ns() // 1_000_000)
+
+    def _watched_run(
+        self, batch: list[Pending], inputs: list[Array], started_ns: int
+    ) -> list[Array]:
+        """Run so that the watch can end it. Raises RunFailed, and _RunEnded where the watch did."""
+        try:
+            handle = self._handles.pop()
+        except IndexError:
+            handle = self.runner.new_handle()
+        ticket = self._watch.begin(batch, handle, started_ns)
+        try:
+            return self.runner.run(inputs, handle)
+        except RunFailed:
+            if handle.terminate:
+                raise _RunEnded(started_ns) from None
+            raise
+        finally:
+            if self._watch.end(ticket):
+                self._handles.append(handle)
 
     def _learn(self, took_ns: int) -> None:
         """Expect of the next run what the last ones took: a moving mean that one outlier cannot move far.
@@ -145,6 +174,11 @@ class ServedVersion:
                     "the model's first dimension is no batch dimension"
                 )
 
+    def _settle_ended(self, batch: list[Pending], started_ns: int) -> None:
+        now = time.monotonic_ns()
+        for request in batch:
+            request.fail(self._watch.error_for(request, started_ns, now))
+
     def _settle_failure(self, batch: list[Pending], error: RunFailed) -> None:
         """One bad request must fail alone: a batch that failed is run again, each request for itself."""
         if len(batch) > 1:
@@ -159,6 +193,10 @@ class ServedVersion:
     def _fail(self, batch: list[Pending], error: HeadraceError) -> None:
         for request in batch:
             request.fail(error)
+
+
+def _without(batch: Sequence[Pending], refused: Collection[int]) -> list[Pending]:
+    return [request for index, request in enumerate(batch) if index not in refused]
 
 
 def _by_sink(batch: list[Pending]) -> list[tuple[Any, Sequence[int]]]:

@@ -16,6 +16,7 @@ from headrace.datatypes import to_wire
 from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.requests import Array, BatchResult, Plan
 from headrace_inference.domain.served import ServedVersion
+from headrace_inference.domain.shown import Shown
 
 ROUTE_PARAMETER = "headrace.route"
 MAX_KEPT_HEADS = 1024
@@ -78,6 +79,38 @@ def encode_answer(
     return b"".join(parts)
 
 
+def encode_shown(
+    served: ServedVersion, plan: Plan, route: str, outputs: Sequence[Shown], request_id: bytes
+) -> bytes:
+    """The answer with these outputs; those in shared memory have no bytes in it."""
+    wanted = [(output.datatype, output.array.shape, output.window) for output in outputs]
+    key = (plan.outputs, route, tuple(wanted))
+    head: bytes | None = served.memo.get(key)
+    if head is None:
+        head = _shown_message(served, route, outputs).SerializeToString()
+        _keep(served, key, head)
+    parts: list[bytes | memoryview] = [head, _id_field(request_id)]
+    for output in outputs:
+        raw = b"" if output.window is not None else to_wire(output.array)
+        parts += (_RAW_TAG, varint(len(raw)), raw)
+    return b"".join(parts)
+
+
+def _shown_message(
+    served: ServedVersion, route: str, outputs: Sequence[Shown]
+) -> pb.ModelInferResponse:
+    message = _empty_message(served, route)
+    for output in outputs:
+        part = message.outputs.add(
+            name=output.name, datatype=output.datatype.value, shape=output.array.shape
+        )
+        if output.window is not None:
+            part.parameters["shared_memory_region"].string_param = output.window.region
+            part.parameters["shared_memory_byte_size"].int64_param = output.window.byte_size
+            part.parameters["shared_memory_offset"].int64_param = output.window.offset
+    return message
+
+
 @dataclass(frozen=True, slots=True)
 class _BatchHead:
     """What the answers of one plan's requests in a batch share: their head, and each output's row size."""
@@ -127,11 +160,17 @@ def _message(
     served: ServedVersion, places: tuple[int, ...], route: str, shapes: tuple[tuple[int, ...], ...]
 ) -> pb.ModelInferResponse:
     record = served.record
-    message = pb.ModelInferResponse(model_name=record.model, model_version=served.version_text)
-    message.parameters[ROUTE_PARAMETER].string_param = route
+    message = _empty_message(served, route)
     for place, shape in zip(places, shapes, strict=True):
         spec = record.signature.outputs[place]
         message.outputs.add(name=spec.name, datatype=spec.datatype.value, shape=shape)
+    return message
+
+
+def _empty_message(served: ServedVersion, route: str) -> pb.ModelInferResponse:
+    model = served.record.model
+    message = pb.ModelInferResponse(model_name=model, model_version=served.version_text)
+    message.parameters[ROUTE_PARAMETER].string_param = route
     return message
 
 

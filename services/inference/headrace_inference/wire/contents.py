@@ -10,7 +10,8 @@ import numpy as np
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype, decode_bytes_elements
 from headrace.errors import InvalidArgument
-from headrace_inference.domain.requests import Array, Contents, TensorHeader
+from headrace_inference.domain.requests import Array, Contents, TensorHeader, Window
+from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.wire.request_parser import Head, Parsed
 
 ZERO_COPY_BYTES = 32_768
@@ -32,16 +33,15 @@ _TYPED_FIELDS = {
 }
 
 
-def contents_of(parsed: Parsed) -> list[Contents]:
+def contents_of(parsed: Parsed, regions: RegionTable) -> list[Contents]:
     """The values of each input, in the request's order; the headers must have passed the checks.
 
-    Raises InvalidArgument for values that are missing, too many, mixed, or no elements of their datatype.
+    Raises InvalidArgument for values that are missing, too many, mixed, or no elements of their datatype,
+    and what `regions` raises for those in shared memory.
     """
     head = parsed.head
-    if head.typed or not parsed.raw:
-        return _typed_contents(parsed)
-    if len(parsed.raw) != len(head.inputs):
-        raise _raw_count(head, len(parsed.raw))
+    if head.typed or head.window_bytes or len(parsed.raw) != len(head.inputs):
+        return _mixed_contents(parsed, regions)
     return [
         _raw(parsed.payload, start, end, header)
         for (start, end), header in zip(parsed.raw, head.inputs, strict=True)
@@ -79,25 +79,46 @@ def bytes_tensor(elements: Sequence[bytes], header: TensorHeader) -> Array:
     return array.reshape(header.shape)
 
 
-def _typed_contents(parsed: Parsed) -> list[Contents]:
+def _mixed_contents(parsed: Parsed, regions: RegionTable) -> list[Contents]:
+    """Inputs in shared memory have no entry in the raw contents; all others have, or none has."""
     head = parsed.head
+    raw = iter(parsed.raw)
     contents: list[Contents] = []
-    for header, typed in zip(head.inputs, head.contents, strict=True):
-        if typed is not None and parsed.raw:
-            raise InvalidArgument(
-                "CONTENTS_MIXED",
-                "contents field must not be specified when using raw_input_contents for "
-                f"'{header.name}' for model '{head.model_name}'",
-            )
-        if typed is None and parsed.raw:
-            raise _raw_count(head, len(parsed.raw))
-        if typed is None and header.shape.count(0) == 0:
-            raise _no_data(head, header)
-        contents.append(_typed_tensor(head, header, typed))
+    for header, typed, window in zip(head.inputs, head.contents, head.windows, strict=True):
+        if typed is not None and (parsed.raw or window is not None):
+            raise _mixed(head, header)
+        if window is not None:
+            contents.append(window_contents(header, window, regions))
+        elif parsed.raw:
+            stretch = next(raw, None)
+            if stretch is None:
+                raise _raw_count(head, len(parsed.raw))
+            contents.append(_raw(parsed.payload, *stretch, header))
+        else:
+            contents.append(_typed_tensor(head, header, typed))
+    if next(raw, None) is not None:
+        raise _raw_count(head, len(parsed.raw))
     return contents
 
 
+def window_contents(header: TensorHeader, window: Window, regions: RegionTable) -> Contents:
+    """An input's values from shared memory. Raises HeadraceError, before reading more than is needed."""
+    datatype = Datatype(header.datatype)
+    if datatype is Datatype.BYTES:
+        return bytes_tensor(decode_bytes_elements(regions.read(window)), header)
+    expected = math.prod(header.shape) * NUMPY_DTYPES[datatype].itemsize
+    if window.byte_size != expected:
+        raise InvalidArgument(
+            "RAW_SIZE_MISMATCH",
+            f"input byte size mismatch for input '{header.name}' in shared memory region "
+            f"'{window.region}'. Expected {expected}, got {window.byte_size}",
+        )
+    return regions.read(window)
+
+
 def _typed_tensor(head: Head, header: TensorHeader, typed: Any) -> Array:
+    if typed is None and header.shape.count(0) == 0:
+        raise _no_data(head, header)
     datatype = Datatype(header.datatype)
     name = _TYPED_FIELDS.get(datatype)
     if name is None:
@@ -129,6 +150,14 @@ def _narrowed(datatype: Datatype) -> Callable[[Any], Array]:
     return lambda values: np.array(values, dtype=dtype)
 
 
+def _mixed(head: Head, header: TensorHeader) -> InvalidArgument:
+    return InvalidArgument(
+        "CONTENTS_MIXED",
+        "contents field must not be specified when using raw_input_contents for "
+        f"'{header.name}' for model '{head.model_name}'",
+    )
+
+
 def _no_data(head: Head, header: TensorHeader) -> InvalidArgument:
     return InvalidArgument(
         "CONTENTS_MISSING",
@@ -137,8 +166,9 @@ def _no_data(head: Head, header: TensorHeader) -> InvalidArgument:
 
 
 def _raw_count(head: Head, count: int) -> InvalidArgument:
+    expected = head.windows.count(None)
     return InvalidArgument(
         "RAW_COUNT_MISMATCH",
-        f"expected {len(head.inputs)} entries in raw_input_contents for model '{head.model_name}', "
+        f"expected {expected} entries in raw_input_contents for model '{head.model_name}', "
         f"one for each input in order, got {count}: unable to find data for input tensor",
     )

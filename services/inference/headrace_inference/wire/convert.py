@@ -11,17 +11,26 @@ from headrace.state.records import LoadState, TensorSpec, VersionRecord
 from headrace.triton import exporting
 from headrace.triton.carrying import PLATFORM
 from headrace_inference.domain.routing import RoutingTable
+from headrace_inference.domain.shared_memory import Region
 from headrace_inference.domain.statistics import VersionStatistics
 
 SERVER_NAME = "headrace"
-EXTENSIONS = ("model_configuration", "binary_tensor_data", "parameters", "statistics")
+EXTENSIONS = (
+    "classification",
+    "model_configuration",
+    "binary_tensor_data",
+    "parameters",
+    "statistics",
+)
+SHARED_MEMORY_EXTENSIONS = ("system_shared_memory", "cuda_shared_memory")
 
 StatisticsItem = tuple[tuple[str, int], VersionStatistics]
 
 
-def server_metadata(version: str) -> pb.ServerMetadataResponse:
+def server_metadata(version: str, *, shared_memory: bool) -> pb.ServerMetadataResponse:
     """Who serves, and which extensions of the protocol it offers."""
-    return pb.ServerMetadataResponse(name=SERVER_NAME, version=version, extensions=EXTENSIONS)
+    extensions = EXTENSIONS + (SHARED_MEMORY_EXTENSIONS if shared_memory else ())
+    return pb.ServerMetadataResponse(name=SERVER_NAME, version=version, extensions=extensions)
 
 
 def model_metadata(record: VersionRecord, ready_numbers: Sequence[int]) -> pb.ModelMetadataResponse:
@@ -59,6 +68,26 @@ def repository_index(table: RoutingTable, *, ready_only: bool) -> pb.RepositoryI
         )
         if state is LoadState.READY or not ready_only:
             response.models.add(name=model, version=str(number), state=state.value, reason=reason)
+    return response
+
+
+def system_regions(regions: Iterable[Region]) -> pb.SystemSharedMemoryStatusResponse:
+    """Regions of the system's memory, by name."""
+    response = pb.SystemSharedMemoryStatusResponse()
+    for region in regions:
+        status = response.regions[region.name]
+        status.name, status.key = region.name, region.key
+        status.offset, status.byte_size = region.offset, region.byte_size
+    return response
+
+
+def device_regions(regions: Iterable[Region]) -> pb.CudaSharedMemoryStatusResponse:
+    """Regions of devices' memory, by name."""
+    response = pb.CudaSharedMemoryStatusResponse()
+    for region in regions:
+        status = response.regions[region.name]
+        status.name, status.byte_size = region.name, region.byte_size
+        status.device_id = region.device_id or 0
     return response
 
 

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.wire.answers import encode_answer
+from headrace_inference.wire.answers import encode_answer, encode_shown
 from headrace_inference.wire.contents import contents_of
 from headrace_inference.wire.request_parser import Parsed, RequestParser
 from headrace_inference.wire.waiting import InferCall, WaitingRequests, deadline_ns
@@ -16,6 +16,7 @@ class InferHandler:
     """Answers requests of the event loop that it was made on."""
 
     def __init__(self, dataplane: DataPlane) -> None:
+        self._regions = dataplane.regions
         self._requests = WaitingRequests(dataplane)
         self._parser = RequestParser()
 
@@ -35,10 +36,13 @@ class InferHandler:
             head.model_version,
             head.inputs,
             head.outputs,
-            lambda: contents_of(parsed),
+            lambda: contents_of(parsed, self._regions),
             time.monotonic_ns(),
             deadline,
+            head.options,
         )
         answer = await self._requests.infer(call)
-        pending = answer.pending
-        return encode_answer(answer.served, pending.plan, pending.route, answer.outputs, parsed.id)
+        served, plan, route = answer.served, answer.pending.plan, answer.pending.route
+        if answer.shown is not None:
+            return encode_shown(served, plan, route, answer.shown, parsed.id)
+        return encode_answer(served, plan, route, answer.outputs, parsed.id)

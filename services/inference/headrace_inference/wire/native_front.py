@@ -27,11 +27,13 @@ from headrace_inference.domain.dataplane import (
     unloading,
 )
 from headrace_inference.domain.pool import PoolClosed, shutting_down
-from headrace_inference.domain.requests import BatchResult, Pending, Plan
+from headrace_inference.domain.requests import BatchResult, Contents, Pending, Plan, Sink
 from headrace_inference.domain.served import ServedVersion
-from headrace_inference.wire.answers import encode_answers
+from headrace_inference.domain.shown import Shown, check_windows
+from headrace_inference.wire.answers import encode_answers, encode_shown
 from headrace_inference.wire.contents import contents_of
-from headrace_inference.wire.request_parser import Head, Range, RequestParser
+from headrace_inference.wire.request_parser import Head, Parsed, Range, RequestParser
+from headrace_inference.wire.wishes import WishSink
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +71,8 @@ class _Reply(NamedTuple):
     call_id: int
     request_id: bytes
     payload: bytes
+    window_bytes: int = 0
+    """How much it brought in shared memory."""
 
 
 class NativeFront:
@@ -82,6 +86,7 @@ class NativeFront:
         self._dataplane = dataplane
         self._limits = limits
         self._parser = RequestParser()
+        self._wishes = WishSink(dataplane.regions, self._answer_shown, self.failed)
         self._pending: dict[int, Pending] = {}
         self._bytes = 0
         self._bytes_lock = threading.Lock()
@@ -93,6 +98,11 @@ class NativeFront:
     def requests_in_flight(self) -> int:
         """How many requests wait or run."""
         return len(self._pending)
+
+    def abandon(self) -> None:
+        """Nobody will be answered any more: what waits need not run, and what runs may end."""
+        for pending in list(self._pending.values()):
+            pending.cancelled = True
 
     def stop_accepting(self) -> None:
         """From now on answer new requests with UNAVAILABLE."""
@@ -128,7 +138,7 @@ class NativeFront:
                 continue
             served, pending = admitted
             self._pending[event[1]] = pending
-            taken += len(event[3])
+            taken += len(event[3]) + pending.reply.window_bytes
             if served in groups:
                 groups[served].append(pending)
             else:
@@ -197,16 +207,28 @@ class NativeFront:
             served, route = self._pick(head)
             plan = head.plans.get(served.id)
             if plan is None:
-                plan = head.plans[served.id] = served.plan(head.inputs, head.outputs)
-            contents = in_graph_order(served, plan, contents_of(parsed))
+                plan = head.plans[served.id] = served.plan(head.inputs, head.outputs, head.options)
+            contents = self._contents(served, plan, parsed)
         except HeadraceError as error:
             self._dataplane.record_refusal(head.model_name, error, now)
             raise
-        if parsed.layout is not None and all(isinstance(part, bytes) for part in contents):
+        if (
+            parsed.layout is not None
+            and head.plain
+            and all(isinstance(part, bytes) for part in contents)
+        ):
             ranges = tuple(parsed.raw[place] for place in plan.order)
             parsed.layout.ready[served.id] = (plan, ranges)
-        reply = _Reply(call_id, parsed.id, payload)
-        return served, Pending(plan, contents, route, now, None, served.statistics, self, reply)
+        reply = _Reply(call_id, parsed.id, payload, head.window_bytes)
+        sink: Sink = self if plan.wishes is None else self._wishes
+        return served, Pending(plan, contents, route, now, None, served.statistics, sink, reply)
+
+    def _contents(self, served: ServedVersion, plan: Plan, parsed: Parsed) -> list[Contents]:
+        regions = self._dataplane.regions
+        if self._bytes + parsed.head.window_bytes > self._limits.max_bytes:
+            raise self._over_limit()
+        check_windows(plan, regions)
+        return in_graph_order(served, plan, contents_of(parsed, regions))
 
     def _submit(self, served: ServedVersion, group: list[Pending]) -> None:
         try:
@@ -247,6 +269,12 @@ class NativeFront:
             respond(reply.call_id, answer)
         self._done(replies)
 
+    def _answer_shown(self, served: ServedVersion, request: Pending, shown: list[Shown]) -> None:
+        reply: _Reply = request.reply
+        answer = encode_shown(served, request.plan, request.route, shown, reply.request_id)
+        self._front.respond(reply.call_id, answer)
+        self._done([reply])
+
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """Answer this request with an error."""
         self._refuse(request.reply.call_id, error)
@@ -256,7 +284,7 @@ class NativeFront:
         for reply in replies:
             self._pending.pop(reply.call_id, None)
         with self._bytes_lock:
-            self._bytes -= sum([len(reply.payload) for reply in replies])
+            self._bytes -= sum([len(reply.payload) + reply.window_bytes for reply in replies])
 
     def _refuse(self, call_id: int, error: HeadraceError) -> None:
         trailers = status.trailing_metadata(error)
@@ -327,6 +355,7 @@ async def open_native_front(
         while front.requests_in_flight and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_DRAIN_POLL_SECONDS)  # the answering threads know no event loop
         native.close()
+        front.abandon()
         closed.set()
         for thread in threads:
             await asyncio.to_thread(thread.join)

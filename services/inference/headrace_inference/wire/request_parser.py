@@ -15,9 +15,10 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from headrace.errors import InvalidArgument, Unimplemented
+from headrace.errors import InvalidArgument
 from headrace.inference import grpc_service_pb2 as pb
-from headrace_inference.domain.requests import Plan, TensorHeader
+from headrace_inference.domain.requests import Options, Plan, TensorHeader, Window
+from headrace_inference.wire.parameters import options_of, parameters_of, window_of, wish_of
 
 MAX_KEPT_HEADS = 4096
 MAX_KEPT_HEAD_BYTES = 4096
@@ -48,14 +49,18 @@ class Head:
     parameters: Mapping[str, Any]
     contents: tuple[Any, ...]
     """Each input's InferTensorContents, or None."""
+    windows: tuple[Window | None, ...]
+    """Where each input's bytes are in shared memory, or None."""
+    options: Options
+    typed: bool
+    """Whether any input brings typed contents."""
+    plain: bool
+    """Whether inputs and outputs are in the messages, all of them, and outputs are wanted as values."""
+    window_bytes: int
+    """How much is to be read from shared memory."""
     plans: dict[int, Plan] = field(default_factory=dict)
     targets: list[Any] = field(default_factory=list)
     """[routing table, target] of the last request with this head; filled by whoever routes it."""
-
-    @property
-    def typed(self) -> bool:
-        """Whether any input brings typed contents."""
-        return any(contents is not None for contents in self.contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,21 +211,23 @@ def _parse_head(fixed: tuple[tuple[int, bytes], ...]) -> Head:
         message = pb.ModelInferRequest.FromString(_without_raw(fixed))
     except DecodeError:
         raise _malformed() from None
-    parameters = {key: _parameter(value) for key, value in message.parameters.items()}
-    _check_parameters(message.parameters)
+    inputs = message.inputs
+    contents = tuple(part.contents if part.HasField("contents") else None for part in inputs)
+    windows = tuple(window_of(part, f"input '{part.name}'") for part in inputs)
+    parameters = parameters_of(message)
+    options = options_of(parameters, [wish_of(output) for output in message.outputs])
     return Head(
         model_name=message.model_name,
         model_version=message.model_version,
-        inputs=tuple(
-            TensorHeader(tensor.name, tensor.datatype, _shape(tensor))
-            for tensor in message.inputs
-        ),
-        outputs=tuple(_output_name(output) for output in message.outputs),
+        inputs=tuple(TensorHeader(part.name, part.datatype, _shape(part)) for part in inputs),
+        outputs=tuple(output.name for output in message.outputs),
         parameters=parameters,
-        contents=tuple(
-            tensor.contents if tensor.HasField("contents") else None
-            for tensor in map(_checked_input, message.inputs)
-        ),
+        contents=contents,
+        windows=windows,
+        options=options,
+        typed=any(part is not None for part in contents),
+        plain=options.wishes is None and windows.count(None) == len(windows),
+        window_bytes=sum(part.byte_size for part in windows if part is not None),
     )
 
 
@@ -248,59 +255,6 @@ def _without_raw(fixed: tuple[tuple[int, bytes], ...]) -> bytes:
             end = position
         parts.append(stretch[:end])
     return b"".join(parts)
-
-
-def _parameter(value: Any) -> Any:
-    choice = value.WhichOneof("parameter_choice")
-    return getattr(value, choice) if choice else None
-
-
-def _output_name(output: Any) -> str:
-    _refuse_later(output.parameters, f"output '{output.name}'")
-    name: str = output.name
-    return name
-
-
-def _checked_input(tensor: Any) -> Any:
-    _refuse_later(tensor.parameters, f"input '{tensor.name}'")
-    return tensor
-
-
-def _refuse_later(parameters: Any, what: str) -> None:
-    for key in ("classification", "shared_memory_region"):
-        if key in parameters:
-            raise Unimplemented(
-                "PARAMETER_UNSUPPORTED",
-                f"parameter '{key}' of {what} is not offered by this server",
-                facts={"parameter": key},
-            )
-
-
-_KINDS = {
-    "priority": ("uint64_param", "int64_param"),
-    "timeout": ("int64_param",),
-    "sequence_id": ("int64_param", "string_param", "uint64_param"),
-    "sequence_start": ("bool_param",),
-    "sequence_end": ("bool_param",),
-    "triton_enable_empty_final_response": ("bool_param",),
-}
-
-
-def _check_parameters(parameters: Any) -> None:
-    """Reserved keys have their kinds; no other `triton_` key is taken, as Triton's own clients expect."""
-    for key, value in parameters.items():
-        kind = value.WhichOneof("parameter_choice")
-        if key in _KINDS and kind not in _KINDS[key]:
-            raise InvalidArgument(
-                "PARAMETER_INVALID",
-                f"invalid value type for '{key}' parameter, "
-                f"expected {' or '.join(_KINDS[key])}, got {kind}",
-            )
-        if key.startswith("triton_") and key not in _KINDS:
-            raise InvalidArgument(
-                "PARAMETER_RESERVED",
-                f"parameter keys starting with 'triton_' are reserved: '{key}'",
-            )
 
 
 def _checked_id(request_id: bytes) -> bytes:

@@ -16,6 +16,7 @@ from headrace_inference.wire import convert
 from headrace_inference.wire.rest_answers import EncodedAnswer, encode_rest_answer
 from headrace_inference.wire.rest_body import read_body
 from headrace_inference.wire.rest_errors import answer_errors, error_response, json_response
+from headrace_inference.wire.rest_memory import add_memory_routes
 from headrace_inference.wire.rest_messages import message_to_json
 from headrace_inference.wire.rest_requests import (
     HEADER_LENGTH,
@@ -48,6 +49,7 @@ def add_rest_routes(
     app.router.add_get("/v2", routes.server_metadata)
     app.router.add_get("/v2/health/live", routes.server_live)
     app.router.add_get("/v2/health/ready", routes.server_ready)
+    add_memory_routes(app, dataplane.regions, max_body_bytes)
     app.router.add_get("/v2/models/stats", routes.statistics)
     app.router.add_post("/v2/repository/index", routes.repository_index)
     for model in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
@@ -87,7 +89,13 @@ class RestRoutes:
 
     async def server_metadata(self, request: web.Request) -> web.Response:
         """Name, version, extensions."""
-        return json_response(message_to_json(convert.server_metadata(self._facts.version)))
+        return json_response(
+            message_to_json(
+                convert.server_metadata(
+                    self._facts.version, shared_memory=self._dataplane.regions.allowed
+                )
+            )
+        )
 
     async def model_metadata(self, request: web.Request) -> web.Response:
         """What a version takes and gives."""
@@ -125,7 +133,13 @@ class RestRoutes:
         body = await read_body(request, self._max_body_bytes)
         parsed = self._parse(request, name, version, body)
         call = InferCall(
-            name, version, parsed.headers, parsed.outputs, parsed.contents, received_ns
+            name,
+            version,
+            parsed.headers,
+            parsed.outputs,
+            lambda: parsed.contents(self._dataplane.regions),
+            received_ns,
+            options=parsed.options,
         )
         answer = await self._requests.infer(call)
         return _response(encode_rest_answer(parsed, answer))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from headrace.state.records import TensorSpec
-from headrace_inference.domain.requests import Array
+from headrace_inference.domain.requests import Window
+from headrace_inference.domain.shown import Shown
 from headrace_inference.wire.answers import ROUTE_PARAMETER
 from headrace_inference.wire.rest_requests import RestRequest
 from headrace_inference.wire.rest_tensors import binary_contents, values_to_json
@@ -26,10 +27,8 @@ class EncodedAnswer:
 def encode_rest_answer(request: RestRequest, answer: Answer) -> EncodedAnswer:
     """The answer to a request. Raises InvalidArgument where JSON cannot carry an output."""
     tail: list[bytes | memoryview] = []
-    specs = answer.served.record.signature.outputs
     outputs = [
-        _output(specs[place], array, tail, binary=request.wants_binary(specs[place].name))
-        for place, array in zip(answer.pending.plan.outputs, answer.outputs, strict=True)
+        _output(shown, tail, binary=request.wants_binary(shown.name)) for shown in _shown(answer)
     ]
     head = {
         "model_name": answer.served.record.model,
@@ -39,19 +38,37 @@ def encode_rest_answer(request: RestRequest, answer: Answer) -> EncodedAnswer:
         "outputs": outputs,
     }
     json = msgspec.json.encode(head)
-    wants_tail = any("parameters" in output for output in outputs)
+    wants_tail = any("binary_data_size" in output.get("parameters", ()) for output in outputs)
     return EncodedAnswer(b"".join((json, *tail)), len(json) if wants_tail else None)
 
 
-def _output(
-    spec: TensorSpec, array: Array, tail: list[bytes | memoryview], *, binary: bool
-) -> dict[str, Any]:
+def _shown(answer: Answer) -> Sequence[Shown]:
+    if answer.shown is not None:
+        return answer.shown
+    specs = answer.served.record.signature.outputs
+    return [
+        Shown(specs[place].name, specs[place].datatype, array)
+        for place, array in zip(answer.pending.plan.outputs, answer.outputs, strict=True)
+    ]
+
+
+def _output(shown: Shown, tail: list[bytes | memoryview], *, binary: bool) -> dict[str, Any]:
     output: dict[str, Any] = {
-        "name": spec.name,
-        "datatype": spec.datatype.value,
-        "shape": array.shape,
+        "name": shown.name,
+        "datatype": shown.datatype.value,
+        "shape": shown.array.shape,
     }
+    if shown.window is not None:
+        return output | {"parameters": _window_parameters(shown.window)}
     if binary:
-        tail.append(binary_contents(array))
+        tail.append(binary_contents(shown.array))
         return output | {"parameters": {"binary_data_size": len(tail[-1])}}
-    return output | {"data": values_to_json(spec, array)}
+    return output | {"data": values_to_json(shown, shown.array)}
+
+
+def _window_parameters(window: Window) -> dict[str, Any]:
+    return {
+        "shared_memory_region": window.region,
+        "shared_memory_byte_size": window.byte_size,
+        "shared_memory_offset": window.offset,
+    }

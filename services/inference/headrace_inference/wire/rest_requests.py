@@ -5,15 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype, decode_bytes_elements
-from headrace.errors import InvalidArgument, Unimplemented
+from headrace.errors import InvalidArgument
 from headrace.state.records import TensorSpec, VersionRecord
-from headrace_inference.domain.requests import Contents, TensorHeader
-from headrace_inference.wire.contents import ZERO_COPY_BYTES, bytes_tensor
+from headrace_inference.domain.requests import (
+    NO_OPTIONS,
+    Contents,
+    Options,
+    TensorHeader,
+    Window,
+)
+from headrace_inference.domain.shared_memory import RegionTable
+from headrace_inference.wire.contents import ZERO_COPY_BYTES, bytes_tensor, window_contents
+from headrace_inference.wire.parameters import options_of, refuse_reserved, window, wish
 from headrace_inference.wire.rest_tensors import tensor_from_json
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -32,7 +40,6 @@ Known = TypeVar("Known", bound=msgspec.Struct)
 
 _ABSENT = (b"", b"null")
 _MAX_DIGITS = 18
-_LATER = ("classification", "shared_memory_region")
 
 
 class _Input(msgspec.Struct, frozen=True):
@@ -64,12 +71,24 @@ class _RequestParameters(msgspec.Struct, frozen=True):
     sequence_end: bool | None = None
 
 
-class _InputParameters(msgspec.Struct, frozen=True):
+class _WindowParameters(msgspec.Struct, frozen=True):
+    shared_memory_region: str | None = None
+    shared_memory_byte_size: Size | None = None
+    shared_memory_offset: Size | None = None
+
+    def window(self, what: str) -> Window | None:
+        """The stretch of shared memory that these name."""
+        size, offset = self.shared_memory_byte_size, self.shared_memory_offset
+        return window(self.shared_memory_region, size, offset, what)
+
+
+class _InputParameters(_WindowParameters, frozen=True):
     binary_data_size: Size | None = None
 
 
-class _OutputParameters(msgspec.Struct, frozen=True):
+class _OutputParameters(_WindowParameters, frozen=True):
     binary_data: bool | None = None
+    classification: int | None = None
 
 
 _HEAD = msgspec.json.Decoder(_Head)
@@ -80,19 +99,20 @@ class RestRequest:
     """A request whose form is right; whether it fits a version, and what its values are, is not known yet.
 
     `binary` says of each output asked for by name whether it is wanted as binary data,
-    `binary_by_default` of all others.
+    `binary_by_default` of all others. The `data` of an input may be in shared memory.
     """
 
     id: str
     headers: tuple[TensorHeader, ...]
     outputs: tuple[str, ...]
-    data: tuple[msgspec.Raw | memoryview, ...]
+    data: tuple[msgspec.Raw | memoryview | Window, ...]
     binary: Mapping[str, bool]
     binary_by_default: bool
+    options: Options = NO_OPTIONS
 
-    def contents(self) -> list[Contents]:
-        """The values of each input; call it once the headers passed the checks. Raises InvalidArgument."""
-        return [_contents(*pair) for pair in zip(self.headers, self.data, strict=True)]
+    def contents(self, regions: RegionTable) -> list[Contents]:
+        """The values of each input; call it once the headers passed the checks. Raises HeadraceError."""
+        return [_contents(*pair, regions) for pair in zip(self.headers, self.data, strict=True)]
 
     def wants_binary(self, output: str) -> bool:
         """Whether this output is to be in the binary tail of the answer."""
@@ -108,15 +128,28 @@ def parse_request(body: bytes, header_length: int | None) -> RestRequest:
     end = len(view) if header_length is None else header_length
     head = _parse_head(view[:end])
     parameters = _known(_RequestParameters, head.parameters, "the request")
-    _refuse_reserved(head.parameters or {})
+    refuse_reserved(head.parameters or {})
     outputs = head.outputs or []
+    known = [
+        _known(_OutputParameters, part.parameters, f"output '{part.name}'") for part in outputs
+    ]
+    wishes = [
+        wish(wanted.classification, wanted.window(f"output '{part.name}'"))
+        for part, wanted in zip(outputs, known, strict=True)
+    ]
+    plain = {"priority": parameters.priority, "timeout": parameters.timeout}
     return RestRequest(
         id=head.id or "",
         headers=tuple(TensorHeader(part.name, part.datatype, part.shape) for part in head.inputs),
         outputs=tuple(output.name for output in outputs),
         data=_data(head.inputs, view[end:], has_tail=header_length is not None),
-        binary=_binary(outputs),
+        binary={
+            part.name: wanted.binary_data
+            for part, wanted in zip(outputs, known, strict=True)
+            if wanted.binary_data is not None
+        },
         binary_by_default=bool(parameters.binary_data_output),
+        options=options_of(plain, wishes),
     )
 
 
@@ -215,45 +248,20 @@ def _known(kind: type[Known], parameters: Mapping[str, Scalar] | None, what: str
         ) from None
 
 
-def _refuse_reserved(parameters: Mapping[str, Any]) -> None:
-    for key in parameters:
-        if key.startswith("triton_"):
-            raise InvalidArgument(
-                "PARAMETER_RESERVED",
-                f"parameter keys starting with 'triton_' are reserved: '{key}'",
-            )
-
-
-def _refuse_later(parameters: Mapping[str, Any] | None, what: str) -> None:
-    for key in _LATER:
-        if key in (parameters or {}):
-            raise Unimplemented(
-                "PARAMETER_UNSUPPORTED",
-                f"parameter '{key}' of {what} is not offered by this server",
-                facts={"parameter": key},
-            )
-
-
-def _binary(outputs: Sequence[_Output]) -> dict[str, bool]:
-    binary: dict[str, bool] = {}
-    for output in outputs:
-        what = f"output '{output.name}'"
-        _refuse_later(output.parameters, what)
-        wanted = _known(_OutputParameters, output.parameters, what).binary_data
-        if wanted is not None:
-            binary[output.name] = wanted
-    return binary
-
-
 def _data(
     inputs: Sequence[_Input], tail: memoryview, *, has_tail: bool
-) -> tuple[msgspec.Raw | memoryview, ...]:
-    """Each input's JSON, or its stretch of the tail."""
-    data: list[msgspec.Raw | memoryview] = []
+) -> tuple[msgspec.Raw | memoryview | Window, ...]:
+    """Each input's JSON, its stretch of the tail, or of shared memory."""
+    data: list[msgspec.Raw | memoryview | Window] = []
     position = 0
     for part in inputs:
-        size = _binary_size(part, has_tail=has_tail)
-        if size is None:
+        what = f"input '{part.name}'"
+        parameters = _known(_InputParameters, part.parameters, what)
+        window = parameters.window(what)
+        size = _binary_size(part, parameters, window, has_tail=has_tail)
+        if window is not None:
+            data.append(window)
+        elif size is None:
             data.append(part.data)
         else:
             data.append(tail[position : position + size])
@@ -267,22 +275,22 @@ def _data(
     return tuple(data)
 
 
-def _binary_size(part: _Input, *, has_tail: bool) -> int | None:
-    """The input's bytes in the tail; None where its values are in the JSON."""
+def _binary_size(
+    part: _Input, parameters: _InputParameters, window: Window | None, *, has_tail: bool
+) -> int | None:
+    """The input's bytes in the tail; None where its values are in the JSON or in shared memory."""
     what = f"input '{part.name}'"
-    _refuse_later(part.parameters, what)
-    size = _known(_InputParameters, part.parameters, what).binary_data_size
+    size = parameters.binary_data_size
     has_data = bytes(memoryview(part.data)[:4]) not in _ABSENT
-    if size is None and not has_data:
+    places = has_data + (size is not None) + (window is not None)
+    ways = "'data', the parameter 'binary_data_size' or the parameter 'shared_memory_region'"
+    if places == 0:
         raise InvalidArgument(
             "CONTENTS_MISSING",
-            f"unable to find data for {what} in request: it needs either 'data' or the parameter "
-            "'binary_data_size'",
+            f"unable to find data for {what} in request: it needs one of {ways}",
         )
-    if size is not None and has_data:
-        raise InvalidArgument(
-            "CONTENTS_MIXED", f"{what} has both 'data' and the parameter 'binary_data_size'"
-        )
+    if places > 1:
+        raise InvalidArgument("CONTENTS_MIXED", f"{what} has more than one of {ways}")
     if size is not None and not has_tail:
         raise InvalidArgument(
             "HEADER_LENGTH_MISSING",
@@ -292,7 +300,11 @@ def _binary_size(part: _Input, *, has_tail: bool) -> int | None:
     return size
 
 
-def _contents(header: TensorHeader, data: msgspec.Raw | memoryview) -> Contents:
+def _contents(
+    header: TensorHeader, data: msgspec.Raw | memoryview | Window, regions: RegionTable
+) -> Contents:
+    if isinstance(data, Window):
+        return window_contents(header, data, regions)
     if isinstance(data, msgspec.Raw):
         return tensor_from_json(header, data)
     if header.datatype == Datatype.BYTES:

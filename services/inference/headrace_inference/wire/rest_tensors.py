@@ -10,14 +10,13 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 import numpy as np
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype, to_wire
 from headrace.errors import InvalidArgument
-from headrace.state.records import TensorSpec
 from headrace_inference.domain.requests import Array, TensorHeader
 
 Float = float | Literal["NaN", "Infinity", "-Infinity"]
@@ -117,7 +116,19 @@ def _array(header: TensorHeader, datatype: Datatype, flat: list[Any]) -> Array:
         raise _bad_data(header, f"a value is too large for {datatype}") from None
 
 
-def values_to_json(spec: TensorSpec, array: Array) -> list[Any]:
+class Described(Protocol):
+    """What has a tensor's name and datatype."""
+
+    @property
+    def name(self) -> str:
+        """The tensor's name."""
+
+    @property
+    def datatype(self) -> Datatype:
+        """The tensor's datatype."""
+
+
+def values_to_json(spec: Described, array: Array) -> list[Any]:
     """An output's `data`: its values, flat. Raises InvalidArgument where JSON cannot carry them."""
     if spec.datatype in _BINARY_ONLY:
         raise _binary_only("output", spec.name, spec.datatype)
@@ -137,7 +148,7 @@ def _non_finite(value: float) -> str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
-def _text(spec: TensorSpec, element: bytes | str) -> str:
+def _text(spec: Described, element: bytes | str) -> str:
     if isinstance(element, str):
         return element
     try:

@@ -58,7 +58,9 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
 
     async def ServerMetadata(self, request: Any, context: Any) -> pb.ServerMetadataResponse:
         """Name, version, extensions."""
-        return convert.server_metadata(self._facts.version)
+        return convert.server_metadata(
+            self._facts.version, shared_memory=self._dataplane.regions.allowed
+        )
 
     async def ModelMetadata(self, request: Any, context: Any) -> pb.ModelMetadataResponse:
         """What a version takes and gives."""
@@ -77,10 +79,50 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         """Which versions there are."""
         return convert.repository_index(self._dataplane.keeper.table, ready_only=request.ready)
 
+    async def SystemSharedMemoryStatus(
+        self, request: Any, context: Any
+    ) -> pb.SystemSharedMemoryStatusResponse:
+        """Which regions of the system's memory are registered."""
+        return convert.system_regions(self._dataplane.regions.status(request.name))
+
+    async def SystemSharedMemoryRegister(
+        self, request: Any, context: Any
+    ) -> pb.SystemSharedMemoryRegisterResponse:
+        """Make a region known."""
+        regions = self._dataplane.regions
+        regions.register_system(request.name, request.key, request.offset, request.byte_size)
+        return pb.SystemSharedMemoryRegisterResponse()
+
+    async def SystemSharedMemoryUnregister(
+        self, request: Any, context: Any
+    ) -> pb.SystemSharedMemoryUnregisterResponse:
+        """Forget a region, or all."""
+        self._dataplane.regions.unregister(request.name)
+        return pb.SystemSharedMemoryUnregisterResponse()
+
+    async def CudaSharedMemoryStatus(
+        self, request: Any, context: Any
+    ) -> pb.CudaSharedMemoryStatusResponse:
+        """Which regions of devices' memory are registered."""
+        return convert.device_regions(self._dataplane.regions.status(request.name, device=True))
+
+    async def CudaSharedMemoryRegister(
+        self, request: Any, context: Any
+    ) -> pb.CudaSharedMemoryRegisterResponse:
+        """Make a device's memory known."""
+        regions = self._dataplane.regions
+        handle, device_id = request.raw_handle, request.device_id
+        regions.register_device(request.name, handle, device_id, request.byte_size)
+        return pb.CudaSharedMemoryRegisterResponse()
+
+    async def CudaSharedMemoryUnregister(
+        self, request: Any, context: Any
+    ) -> pb.CudaSharedMemoryUnregisterResponse:
+        """Forget a device's memory, or all."""
+        self._dataplane.regions.unregister(request.name, device=True)
+        return pb.CudaSharedMemoryUnregisterResponse()
+
     RepositoryModelLoad = RepositoryModelUnload = _not_offered
-    SystemSharedMemoryStatus = SystemSharedMemoryRegister = _not_offered
-    SystemSharedMemoryUnregister = CudaSharedMemoryStatus = _not_offered
-    CudaSharedMemoryRegister = CudaSharedMemoryUnregister = _not_offered
     TraceSetting = LogSettings = _not_offered
 
 

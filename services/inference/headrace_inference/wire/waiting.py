@@ -18,13 +18,17 @@ from headrace_inference.domain.dataplane import (
 )
 from headrace_inference.domain.pool import PoolClosed
 from headrace_inference.domain.requests import (
+    NO_OPTIONS,
     Array,
     BatchResult,
     Contents,
+    Options,
     Pending,
     TensorHeader,
 )
 from headrace_inference.domain.served import ServedVersion
+from headrace_inference.domain.shown import Shown, check_windows
+from headrace_inference.wire.wishes import WishSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +42,17 @@ class InferCall:
     contents: Callable[[], Sequence[Contents]]
     received_ns: int
     deadline_ns: int | None = None
+    options: Options = NO_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a version answered: `outputs` in the order asked for."""
+    """What a version answered: `outputs` in the order asked for, and `shown` where wishes were made."""
 
     served: ServedVersion
     pending: Pending
-    outputs: list[Array]
+    outputs: Sequence[Array] = ()
+    shown: Sequence[Shown] | None = None
 
 
 class WaitingRequests:
@@ -55,6 +61,7 @@ class WaitingRequests:
     def __init__(self, dataplane: DataPlane) -> None:
         self._dataplane = dataplane
         self._loop = asyncio.get_running_loop()
+        self._wishes = WishSink(dataplane.regions, self._answer_shown, self.failed)
 
     async def infer(self, call: InferCall) -> Answer:
         """The answer to a call. Raises HeadraceError; a cancelled wait drops the request if it can."""
@@ -72,7 +79,7 @@ class WaitingRequests:
     def _enqueue(self, call: InferCall) -> tuple[Pending, asyncio.Future[Answer]]:
         for _ in range(ROUTE_ATTEMPTS):
             resolved = self._dataplane.resolve(
-                call.model_name, call.model_version, call.inputs, call.outputs
+                call.model_name, call.model_version, call.inputs, call.outputs, call.options
             )
             future: asyncio.Future[Answer] = self._loop.create_future()
             pending = self._pending(call, resolved, future)
@@ -84,6 +91,7 @@ class WaitingRequests:
         raise unloading()
 
     def _pending(self, call: InferCall, resolved: Resolved, future: Any) -> Pending:
+        check_windows(resolved.plan, self._dataplane.regions)
         return Pending(
             resolved.plan,
             in_graph_order(resolved.served, resolved.plan, call.contents()),
@@ -91,7 +99,7 @@ class WaitingRequests:
             call.received_ns,
             call.deadline_ns,
             resolved.served.statistics,
-            self,
+            self if resolved.plan.wishes is None else self._wishes,
             future,
         )
 
@@ -105,6 +113,10 @@ class WaitingRequests:
             for index in indexes
         ]
         self._loop.call_soon_threadsafe(_settle_all, answers)
+
+    def _answer_shown(self, served: ServedVersion, request: Pending, shown: list[Shown]) -> None:
+        answer = Answer(served, request, shown=shown)
+        self._loop.call_soon_threadsafe(_settle, request.reply, answer, None)
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """Wake the one who waits, with the error."""
