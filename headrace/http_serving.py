@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from headrace import errors
 
+logger = logging.getLogger(__name__)
+
 Readiness = Callable[[], tuple[bool, Mapping[str, object]]]
 """Says whether the service is ready, and why or why not, fact by fact."""
 
 _SHUTDOWN_SECONDS = 5.0
+_MAX_ERROR_TEXT = 300
+_BACKLOG = 128
+_FAULTS_OF_CALLERS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 
 
 @asynccontextmanager
@@ -22,33 +32,62 @@ async def open_http_server(app: web.Application, host: str, port: int) -> AsyncI
     """Serve `app` on `host:port` while inside; gives the port it got (0 asks for a free one).
 
     A handler is cancelled when its client goes away, and bodies reach it as they were sent: whoever
-    takes compressed ones bounds what they become. Raises FailedPrecondition (ADDRESS_IN_USE) where the
-    address cannot be bound.
+    takes compressed ones bounds what they become. What is no HTTP is answered in JSON, too. Raises
+    FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
     """
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        shutdown_timeout=_SHUTDOWN_SECONDS,
-        handler_cancellation=True,
-        auto_decompress=False,
-    )
+    runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_SECONDS, handler_cancellation=True)
     await runner.setup()
     try:
-        await _start(runner, host, port)
-        yield int(runner.addresses[0][1])
+        with closing(await _listen(runner, host, port)) as server:
+            yield int(server.sockets[0].getsockname()[1])
     finally:
         await runner.cleanup()
 
 
-async def _start(runner: web.AppRunner, host: str, port: int) -> None:
+async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+
+    def protocol() -> asyncio.Protocol:
+        assert runner.server is not None
+        return _Connection(runner.server, loop=loop, access_log=None, auto_decompress=False)
+
     try:
-        await web.TCPSite(runner, host, port).start()
+        return await loop.create_server(protocol, host, port, backlog=_BACKLOG)
     except OSError as error:
         raise errors.FailedPrecondition(
             "ADDRESS_IN_USE",
             f"cannot listen on {host}:{port} ({error.strerror}); choose another port (0 takes a free one)",
             facts={"address": f"{host}:{port}"},
         ) from error
+
+
+class _Connection(web.RequestHandler):
+    """One client's connection. What it does wrong is answered in JSON, and no error of ours in the log."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what is no HTTP; the connection ends with it."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or request.writer.output_size > 0:
+            return super().handle_error(request, status, exc, message)
+        text = " ".join((message or str(exc)).split())[:_MAX_ERROR_TEXT]
+        logger.debug("malformed HTTP: %s", text, extra={"remote": request.remote})
+        phrase = HTTPStatus(status).phrase
+        body = {"error": text or phrase, "reason": phrase.upper().replace(" ", "_")}
+        response = web.json_response(body, status=status)
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """An error record for what is our fault, a debug record for what is a caller's."""
+        if isinstance(kw.get("exc_info"), _FAULTS_OF_CALLERS):
+            logger.debug(*args)
+        else:
+            super().log_exception(*args, **kw)
 
 
 def add_operations_routes(
