@@ -25,6 +25,7 @@ from headrace.triton.remainder import NotCarried
 from headrace.triton.repository import (
     GRAPH,
     TritonModel,
+    file_errors,
     label_path,
     read_model,
     unused_files,
@@ -178,7 +179,12 @@ async def _import_version(
 
 
 def _is_served_so(version: Version, config: serving_config_pb2.ServingConfig) -> bool:
-    return serving_config_from_proto(config, version.config) == version.config
+    try:
+        return serving_config_from_proto(config, version.config) == version.config
+    except (
+        errors.InvalidArgument
+    ):  # the two together make no sense, such as sizes over the new maximum
+        return False
 
 
 async def _settle_route(target: _Target, versions: tuple[ImportedVersion, ...]) -> int:
@@ -208,9 +214,14 @@ def _without_what_is_followed(
 def _candidate(model: TritonModel, number: int) -> _Candidate | ImportedVersion:
     """A version as it would be pushed, or why it cannot be."""
     try:
-        files = version_files(model, number)
+        with file_errors(model.folder):
+            return _read_candidate(model, number)
     except errors.HeadraceError as error:
         return ImportedVersion(number, "failed", failure=_failure(error))
+
+
+def _read_candidate(model: TritonModel, number: int) -> _Candidate:
+    files = version_files(model, number)
     graph = read_graph(files[GRAPH])
     differences = () if graph is None else tensor_differences(model.config, graph)
     notes = (*differences, *unused_files(model, number, files))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -62,11 +63,12 @@ def read_model(folder: Path) -> TritonModel:
     NotFound (TRITON_VERSION_NOT_FOUND).
     """
     path = folder / CONFIG
-    config = read_config(path) if path.exists() else model_config_pb2.ModelConfig()
+    with file_errors(folder):
+        config = read_config(path) if path.exists() else model_config_pb2.ModelConfig()
+        numbers = version_numbers(path.name for path in folder.iterdir() if path.is_dir())
     if config.name not in ("", folder.name):
         raise _invalid(f"{path} names the model {config.name!r}; Triton wants the folder's name")
     _check_backend(folder.name, config)
-    numbers = version_numbers(path.name for path in folder.iterdir() if path.is_dir())
     return TritonModel(folder.name, folder, config, tuple(selected_versions(config, numbers)))
 
 
@@ -146,6 +148,15 @@ def _inside(folder: Path, name: str) -> Path:
     if path.is_absolute() or ".." in path.parts:
         raise _invalid(f"{name!r} leads out of {folder}; files must lie in the model's folder")
     return folder / path
+
+
+@contextmanager
+def file_errors(folder: Path) -> Iterator[None]:
+    """What the file system refuses of a model, as InvalidArgument (TRITON_MODEL_INVALID)."""
+    try:
+        yield
+    except OSError as error:
+        raise _invalid(f"the model in {folder} cannot be read: {error}") from error
 
 
 def _invalid(what: str) -> errors.InvalidArgument:

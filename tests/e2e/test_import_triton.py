@@ -37,24 +37,23 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Imported]:
     folder: Path = tmp_path_factory.mktemp("import")
     build(folder / "models")
     with serving(folder, {}) as addresses:
-        status, output = run(addresses, "import", "triton", str(folder / "models"), "--wait")
+        status, output, _ = run(addresses, "import", "triton", str(folder / "models"), "--wait")
         assert 1 == status  # for the ensemble
         models = {model["model"]: model for model in json.loads(output)["models"]}
         yield Imported(addresses, folder / "models", models)
 
 
-def run(addresses: Addresses, *arguments: str) -> tuple[int | None, str]:
-    """A command's exit status and output, as JSON."""
+def run(addresses: Addresses, *arguments: str) -> tuple[int | None, str, str]:
+    """A command's exit status, its output as JSON, and what it wrote to standard error."""
     return asyncio.run(_run(addresses, arguments))
 
 
-async def _run(addresses: Addresses, arguments: tuple[str, ...]) -> tuple[int | None, str]:
+async def _run(addresses: Addresses, arguments: tuple[str, ...]) -> tuple[int | None, str, str]:
     command = (sys.executable, "-m", "headrace.cli", "--json", "--registry", addresses.registry)
-    process = await asyncio.create_subprocess_exec(
-        *command, *arguments, stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 90)
-    return process.returncode, output.decode()
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, *arguments, stdout=pipe, stderr=pipe)
+    output, complaints = await asyncio.wait_for(process.communicate(), 90)
+    return process.returncode, output.decode(), complaints.decode()
 
 
 def scaled(client: Any, module: Any, model: str, version: str = "") -> tuple[float, str]:
@@ -132,7 +131,9 @@ def test_what_was_not_taken_over_is_printed(imported: Imported) -> None:
 def test_a_second_import_changes_nothing(imported: Imported) -> None:
     """The same command again pushes nothing; without the ensemble it ends well."""
     models = ["--model=scaler", "--model=shared", "--model=bare", "--model=colours"]
-    status, output = run(imported.addresses, "import", "triton", str(imported.repository), *models)
+    status, output, _ = run(
+        imported.addresses, "import", "triton", str(imported.repository), *models
+    )
 
     versions = [version for model in json.loads(output)["models"] for version in model["versions"]]
     assert (0, {"unchanged"}) == (status, {version["action"] for version in versions})
@@ -140,8 +141,8 @@ def test_a_second_import_changes_nothing(imported: Imported) -> None:
 
 def test_a_version_is_exported_for_triton(imported: Imported) -> None:
     """The exported text is a config of the stable version, or of one that is asked for."""
-    _, stable = run(imported.addresses, "export-config", "scaler")
-    _, first = run(imported.addresses, "export-config", "scaler", "--version", "1")
+    _, stable, _ = run(imported.addresses, "export-config", "scaler")
+    _, first, _ = run(imported.addresses, "export-config", "scaler", "--version", "1")
     configs = [
         parse_config(json.loads(output)["config_pbtxt"], "exported") for output in (stable, first)
     ]
@@ -151,12 +152,31 @@ def test_a_version_is_exported_for_triton(imported: Imported) -> None:
 
 
 def test_a_push_takes_tritons_config(imported: Imported, tmp_path: Path) -> None:
-    """`push --config config.pbtxt` serves the new version as it says."""
+    """`push --config config.pbtxt` serves the version as it says, and names what it cannot."""
     config = tmp_path / "config.pbtxt"
-    config.write_text("max_batch_size: 2 instance_group { count: 3 } dynamic_batching { }")
-    graph = imported.repository / "bare" / "1" / "model.onnx"
+    config.write_text(
+        "max_batch_size: 2 instance_group { count: 3 } dynamic_batching { } "
+        "response_cache { enable: true }"
+    )
+    graph = str(imported.repository / "bare" / "1" / "model.onnx")
 
-    status, output = run(imported.addresses, "push", "pushed", str(graph), "--config", str(config))
+    pushed = run(imported.addresses, "push", "pushed", graph, "--config", str(config))
 
+    status, output, complaints = pushed
     served = json.loads(output)["config"]
     assert (0, 2, 3) == (status, served["batching"]["max_batch_size"], served["instances"])
+    assert complaints.startswith("not carried over: response_cache = {enable: true}: ")
+
+
+def test_a_wrong_config_is_refused_with_its_place(imported: Imported, tmp_path: Path) -> None:
+    """A text that is no config is named with line and column, and nothing is pushed."""
+    config = tmp_path / "config.pbtxt"
+    config.write_text('name: "m"\nmax_batch: 3\n')
+    graph = str(imported.repository / "bare" / "1" / "model.onnx")
+
+    pushed = run(imported.addresses, "push", "refused", graph, "--config", str(config))
+
+    status, output, complaints = pushed
+    error = json.loads(complaints)["error"]
+    assert (1, "", "CONFIG_PBTXT_INVALID") == (status, output, error["reason"])
+    assert f"{config}:2:1: " in error["message"]

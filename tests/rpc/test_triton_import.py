@@ -97,10 +97,17 @@ async def test_a_new_config_or_graph_makes_a_version(
         shutil.copytree(repository / "scaler" / "2", folder / "2")
         third = await import_model(client, folder)
         config = (await client.version("bare", 2)).config
+        (folder / "config.pbtxt").write_text(
+            "max_batch_size: 8 dynamic_batching { preferred_batch_size: 8 }"
+        )
+        await import_model(client, folder)
+        (folder / "config.pbtxt").write_text("max_batch_size: 4")
+        fifth = await import_model(client, folder)
 
     assert [(1, "pushed", 1)] == became(first)
     assert ([(1, "pushed", 2)], 2, 3) == (became(second), second.stable, config.instances)
     assert ([(2, "pushed", 3)], 3) == (became(third), third.stable)
+    assert ([(2, "pushed", 5)], 5) == (became(fifth), fifth.stable)
 
 
 async def test_labels_and_external_data_travel(
@@ -221,12 +228,13 @@ async def test_models_that_cannot_be_read(repository: Path, config: str, expecte
     [
         'default_model_filename: "../../scaler/1/model.onnx"',
         'default_model_filename: "/etc/passwd"',
+        f'default_model_filename: "{"n" * 300}"',
         'output { name: "y" label_filename: "../colours/colours.txt" }',
         'output { name: "y" label_filename: "gone.txt" }',
     ],
 )
 async def test_files_stay_inside_the_model(repository: Path, config: str) -> None:
-    """A row each: a config that names a file elsewhere, or none; its version is refused."""
+    """A row each: a config that names a file elsewhere, or one that cannot be; its version is refused."""
     (repository / "bare" / "config.pbtxt").write_text(config)
 
     imported = await import_model(None, repository / "bare")
