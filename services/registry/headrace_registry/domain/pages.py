@@ -74,7 +74,7 @@ def _encode(listing: str, after: Key) -> str:
 def _decode(request: PageRequest, items: list[Item], key: Callable[[Item], Key]) -> Key:
     try:
         listing, after = json.loads(base64.urlsafe_b64decode(request.token.encode()))
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, RecursionError):
         raise _not_a_token(request) from None
     same_kind = isinstance(after, int if items and isinstance(key(items[0]), int) else (str, int))
     if listing != request.listing or isinstance(after, bool) or not same_kind:
