@@ -49,7 +49,12 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server
 
     def protocol() -> asyncio.Protocol:
         assert runner.server is not None
-        return _Connection(runner.server, loop=loop, access_log=None, auto_decompress=False)
+        return _Connection(
+            runner.server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type]  # turns it off, as AppRunner itself does
+            auto_decompress=False,
+        )
 
     try:
         return await loop.create_server(protocol, host, port, backlog=_BACKLOG)
