@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2 as tritons_config_pb2
 
 from headrace import errors
 from headrace.conversion import serving_config_from_proto
@@ -125,6 +127,19 @@ dynamic_batching {
 }
 backend: "onnxruntime"
 """
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_tritons_own_code_reads_what_is_exported(config: ServingConfig) -> None:
+    """The text is a ModelConfig by Triton's generated code, too, and means the same there."""
+    text = config_for_triton(version(config))
+
+    theirs = text_format.Parse(text, tritons_config_pb2.ModelConfig())
+
+    ours = parse_config(text, "exported")
+    assert ours.SerializeToString(deterministic=True) == theirs.SerializeToString(
+        deterministic=True
+    )
 
 
 def test_tensors_without_dims_get_one() -> None:
