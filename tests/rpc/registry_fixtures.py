@@ -196,6 +196,17 @@ def heavy_graph(megabytes: int) -> bytes:
     return graph_file(graph)
 
 
+def row_mixing_graph() -> bytes:
+    """A graph that divides by sums over all rows."""
+    graph = helper.make_graph(
+        [helper.make_node("Softmax", ["x"], ["y"], axis=0)],
+        "mixing",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])],
+    )
+    return graph_file(graph)
+
+
 def sequence_graph() -> bytes:
     """A graph whose output is a sequence of tensors."""
     graph = helper.make_graph(

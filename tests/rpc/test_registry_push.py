@@ -27,6 +27,7 @@ from tests.rpc.registry_fixtures import (
     push,
     push_messages,
     read_blob,
+    row_mixing_graph,
     running_registry,
     sequence_graph,
     shapeless_graph,
@@ -265,6 +266,18 @@ async def test_a_push_wins_over_the_proposal(
     assert 64 == chosen.batching.max_batch_size
     assert [8, 16] == list(chosen.batching.preferred_batch_sizes)
     assert serving_config_pb2.PROVIDER_AUTO == chosen.provider
+
+
+async def test_a_graph_that_mixes_rows_is_proposed_without_batching(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Its signature looks as if it batched, its rows change one another; a push may insist all the same."""
+    config = {"batching": {"max_batch_size": 8}}
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        version = await push(running, row_mixing_graph())
+        insisting = await push(running, row_mixing_graph(), header={"serving_config": config})
+    assert 0 == version.serving_config.batching.max_batch_size
+    assert 8 == insisting.serving_config.batching.max_batch_size
 
 
 async def test_concurrent_pushes_get_numbers_of_their_own(

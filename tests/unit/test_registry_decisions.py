@@ -224,10 +224,11 @@ PROPOSALS = [
 def test_batching_is_proposed_where_rows_can_share_a_run(
     inputs: list[TensorSpec], outputs: list[TensorSpec], proposed: int, possible: bool
 ) -> None:
-    """The first dimension must be free everywhere; names that differ only keep it from being proposed."""
+    """The first dimension must be free everywhere; other names, or rows that mix, stop the proposal."""
     signature = Signature(tuple(inputs), tuple(outputs))
     batching = ServingConfig(batching=Batching(8))
     assert proposed == proposal.propose_config(signature).batching.max_batch_size
+    assert 0 == proposal.propose_config(signature, mixes_rows=True).batching.max_batch_size
     if possible:
         proposal.check_config(batching, signature)
     else:

@@ -38,7 +38,8 @@ def _check(task: CheckTask) -> Checked:
         check_graph,
     )  # under the limits, like the rest
 
-    return Checked(graph_path, check_graph(folder, graph_path))
+    graph = check_graph(folder, graph_path)
+    return Checked(graph_path, graph.signature, graph.mixes_rows)
 
 
 def _limit(task: CheckTask) -> None:

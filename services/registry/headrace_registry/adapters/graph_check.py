@@ -7,6 +7,7 @@ crash, hang or eat memory on a hostile file.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +17,7 @@ import onnxruntime
 from headrace import errors
 from headrace.datatypes import Datatype
 from headrace.state.records import Signature, TensorSpec
+from headrace_registry.adapters.row_check import mixes_rows
 
 _FATAL_ONLY = 4
 _MAX_REASON_CHARACTERS = 500
@@ -38,8 +40,16 @@ _DATATYPES: dict[int, Datatype] = {
 }
 
 
-def check_graph(folder: Path, graph_path: str) -> Signature:
-    """The signature of the graph, if ONNX's checker and ONNX Runtime on the CPU take it.
+@dataclass(frozen=True, slots=True)
+class CheckedGraph:
+    """What the check found: the signature, and whether rows that run together change one another."""
+
+    signature: Signature
+    mixes_rows: bool
+
+
+def check_graph(folder: Path, graph_path: str) -> CheckedGraph:
+    """What is found in the graph, if ONNX's checker and ONNX Runtime on the CPU take it.
 
     Raises InvalidArgument (MODEL_REFUSED, EXTERNAL_DATA_INVALID, DATATYPE_UNSUPPORTED).
     """
@@ -51,10 +61,11 @@ def check_graph(folder: Path, graph_path: str) -> Signature:
     for value in declared.values():
         _datatype(value)  # ONNX Runtime would refuse some of these too, but not say it so well
     session = _open_session(path)
-    return Signature(
+    signature = Signature(
         inputs=tuple(_spec(arg, declared[arg.name]) for arg in session.get_inputs()),
         outputs=tuple(_spec(arg, declared[arg.name]) for arg in session.get_outputs()),
     )
+    return CheckedGraph(signature, mixes_rows(session, signature))
 
 
 def _parse(path: Path) -> Any:

@@ -67,6 +67,7 @@ class Checked:
 
     graph_path: str
     signature: Signature
+    mixes_rows: bool = False
 
 
 class Checker(Protocol):
@@ -200,7 +201,7 @@ class Artifacts:
 
 
 def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) -> NewVersion:
-    config = push.configure(propose_config(checked.signature))
+    config = push.configure(propose_config(checked.signature, mixes_rows=checked.mixes_rows))
     check_config(config, checked.signature)
     return NewVersion(
         model=push.model,

@@ -2,9 +2,10 @@
 
 A version is proposed with batching where rows of different requests can share one run:
   1. every input and every output has at least one dimension, and the first is free;
-  2. where the graph names first dimensions, it names them all alike.
-A push may ask for batching where only rule 2 is broken, for exporters name dimensions as they like; where
-rule 1 is, batching is impossible and refused.
+  2. where the graph names first dimensions, it names them all alike;
+  3. rows that the check made up gave together what they gave alone, where that could be tried.
+A push may ask for batching where only rules 2 and 3 are broken, for exporters name dimensions as they
+like; where rule 1 is, batching is impossible and refused.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ PROPOSED_MAX_BATCH_SIZE = 64
 """Enough rows to fill the vector units of a small model; a large one reaches its rate earlier."""
 
 
-def propose_config(signature: Signature) -> ServingConfig:
+def propose_config(signature: Signature, *, mixes_rows: bool = False) -> ServingConfig:
     """How to serve a version that takes and gives this, if its push says nothing else."""
-    batches = obstacle_to_batching(signature) is None and _named_alike(signature)
+    obstacle = mixes_rows or obstacle_to_batching(signature)
+    batches = not obstacle and _named_alike(signature)
     return ServingConfig(batching=Batching(PROPOSED_MAX_BATCH_SIZE if batches else 0))
 
 
