@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos format check test e2e bench demo run clean
+.PHONY: help setup protos format check test e2e conformance bench demo run clean
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Make the virtual environment with everything in it
 
@@ -32,6 +32,9 @@ test: setup ## Run the tests, but for those that are long or need foreign tools
 e2e: setup ## Run the suite as real processes, with foreign clients and tools
 	@scripts/install_clients.sh "$(VENV)"
 	@$(BIN)/python -m pytest tests/e2e
+
+conformance: setup ## Compare with bare ONNX Runtime on all of ONNX's backend tests (ARGS=--quick: no pushes)
+	@$(BIN)/python -m tests.conformance $(ARGS)
 
 bench: setup ## Measure the data plane, as ratios in one run
 	@$(BIN)/python -m benchmarks.first && $(BIN)/python -m benchmarks.data_plane
