@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from headrace_inference.domain.requests import Window
 from headrace_inference.domain.shown import Shown
 from headrace_inference.wire.answers import ROUTE_PARAMETER
 from headrace_inference.wire.rest_requests import RestRequest
@@ -59,16 +58,9 @@ def _output(shown: Shown, tail: list[bytes | memoryview], *, binary: bool) -> di
         "shape": shown.array.shape,
     }
     if shown.window is not None:
-        return output | {"parameters": _window_parameters(shown.window)}
+        # No parameters: Triton's C++ client takes any to announce binary data, and the caller knows where.
+        return output
     if binary:
         tail.append(binary_contents(shown.array))
         return output | {"parameters": {"binary_data_size": len(tail[-1])}}
     return output | {"data": values_to_json(shown, shown.array)}
-
-
-def _window_parameters(window: Window) -> dict[str, Any]:
-    return {
-        "shared_memory_region": window.region,
-        "shared_memory_byte_size": window.byte_size,
-        "shared_memory_offset": window.offset,
-    }
