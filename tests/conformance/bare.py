@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnxruntime
 from onnx.backend.test.runner import Runner
 
-from headrace.datatypes import BFLOAT16
 from headrace.errors import InvalidArgument
 from headrace.state.records import GraphOptimization, ServingConfig, SessionOptions, Signature
 from headrace_inference.adapters.run_failures import tidy
@@ -43,6 +43,7 @@ _ELEMENTS = {
     "float8_e5m2fnuz": (20, np.uint8),
 }
 """Of dtypes that numpy itself does not have: ONNX's element type, and what holds the same bits."""
+_DTYPES = {number: np.dtype(getattr(ml_dtypes, name)) for name, (number, _) in _ELEMENTS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +145,11 @@ def _value(value: Value) -> Any:
 
 
 def _read(value: Any) -> Value:
-    if value.element_type() != _ELEMENTS["bfloat16"][0]:
+    dtype = _DTYPES.get(value.element_type())
+    if dtype is None:
         return value.numpy()
     raw = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
-    return np.frombuffer(raw, BFLOAT16).reshape(value.shape())
+    return np.frombuffer(raw, dtype).reshape(value.shape())
 
 
 def _as_expected(case: Case, answers: Sequence[Sequence[Value]]) -> bool:
