@@ -55,6 +55,9 @@ class GatedRunner:
         self.seen.append(float(inputs[0].ravel()[0]))
         return self._runner.run(inputs, handle)
 
+    def probe(self) -> str:
+        return self._runner.probe()
+
     def close(self) -> None:
         self._runner.close()
 

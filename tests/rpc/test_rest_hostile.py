@@ -105,6 +105,10 @@ class GatedRunner:
         assert self._gate.wait(30)
         return self._runner.run(inputs, handle)
 
+    def probe(self) -> str:
+        """The model's own."""
+        return self._runner.probe()
+
     def close(self) -> None:
         """Close the model."""
         self._runner.close()

@@ -57,6 +57,7 @@ class DoublingRunner:
         self.labels: Mapping[str, Sequence[bytes]] = {}
         self.batches: list[int] = []
         self.closed = False
+        self.broken = ""
         self.gate: threading.Event | None = None
         self.entered = threading.Semaphore(0)
 
@@ -70,10 +71,15 @@ class DoublingRunner:
         if self.gate is not None:
             assert self.gate.wait(10)
         (x,) = inputs
+        if self.broken:
+            raise RunFailed(self.broken)
         if (x < 0).any():
             raise RunFailed("negative value")
         self.batches.append(len(x))
         return [x * 2, np.arange(len(x), dtype=np.int64)]
+
+    def probe(self) -> str:
+        return self.broken
 
     def close(self) -> None:
         self.closed = True

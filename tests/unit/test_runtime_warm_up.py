@@ -14,8 +14,8 @@ from headrace.state.records import Batching, ServingConfig, Signature, TensorSpe
 from headrace_inference.adapters import warm_up
 from headrace_inference.adapters.run_failures import DeviceFailed, OutOfMemory
 from headrace_inference.adapters.warm_up import Verdict
-from headrace_inference.domain.served import RunFailed
-from tests.unit.runtime_models import Tensor, node, opened, save
+from headrace_inference.domain.runner import RunFailed
+from tests.unit.runtime_models import Tensor, identity, node, opened, save
 
 FP32 = Datatype.FP32
 BATCHING = ServingConfig(batching=Batching(max_batch_size=4))
@@ -151,3 +151,14 @@ def test_no_warm_up_where_none_is_asked(tmp_path: Path) -> None:
     """0 runs: even a model that does not batch is loaded."""
     config = ServingConfig(batching=Batching(max_batch_size=4), warm_up=WarmUp(runs=0))
     opened(reshapes_to_one_row(tmp_path), config).close()
+
+
+def test_the_probe_of_a_version_is_the_run_that_it_was_warmed_with(tmp_path: Path) -> None:
+    """It works while the session does, and says nothing where no run is known to have worked."""
+    path = identity(tmp_path, Datatype.FP32)
+    warmed, cold = opened(path), opened(path, ServingConfig(warm_up=WarmUp(runs=0)))
+    inputs = warmed.warmed_with()
+    assert inputs is not None
+    assert [(1, 2)] == [array.shape for array in inputs]
+    assert ("", "") == (warmed.probe(), cold.probe())
+    assert cold.warmed_with() is None

@@ -11,7 +11,7 @@ from typing import TypeVar
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifacts import ArtifactCache
 from headrace_inference.domain.labels import label_files
-from headrace_inference.domain.served import Runner
+from headrace_inference.domain.runner import Runner
 
 Opened = TypeVar("Opened")
 OpenModel = Callable[[Path, VersionRecord], Runner]

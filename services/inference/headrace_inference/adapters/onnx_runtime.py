@@ -24,6 +24,7 @@ from headrace_inference.adapters.run_failures import RUNTIME_ERRORS, OutOfMemory
 from headrace_inference.adapters.warm_up import RETRY_AFTER_SECONDS, warm_up
 from headrace_inference.domain.requests import Array
 from headrace_inference.domain.run_watch import RunHandle
+from headrace_inference.domain.runner import RunFailed
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ class OnnxRunner:
         self._provider = provider
         self.labels: Mapping[str, Sequence[bytes]] = {}
         """The names of the classes of outputs, set by whoever found files of them."""
+        self.warmed_with: Callable[[], Sequence[Array] | None] = lambda: None
+        """Makes the inputs of a run that worked, set by whoever warmed it."""
         self.memory_bytes = 0
         """How much the process grew while this version was opened and warmed.
 
@@ -88,6 +91,16 @@ class OnnxRunner:
             outputs[place] = _encoded(outputs[place])
         return outputs
 
+    def probe(self) -> str:
+        """What the run that it was warmed with fails with now; empty where it works, or none is known."""
+        try:
+            inputs = self.warmed_with()
+            if inputs is not None:
+                self.run(inputs, self.new_handle())
+        except RunFailed as failure:
+            return str(failure)
+        return ""
+
     def close(self) -> None:
         """Give the memory back. Called once, when no run is under way."""
         self._execute = None  # the only reference to the session, which goes with it
@@ -114,7 +127,7 @@ def open_session(
     with load_limit(record.key, defaults.load_timeout_seconds, cancel):
         runner = _runner(_open(graph_path, record, options, defaults), record, runs, defaults)
         try:
-            warm_up(runner, record)
+            runner.warmed_with = warm_up(runner, record)
         except BaseException:
             runner.close()
             raise

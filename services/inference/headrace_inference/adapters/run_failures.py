@@ -6,7 +6,7 @@ import re
 
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from headrace_inference.domain.served import RunFailed
+from headrace_inference.domain.runner import RunFailed
 
 RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
@@ -43,6 +43,8 @@ class OutOfMemory(RunFailed):
 
 class DeviceFailed(RunFailed):
     """The device failed, whatever the inputs were."""
+
+    is_fatal = True
 
 
 def run_failed(error: Exception) -> RunFailed:

@@ -12,9 +12,10 @@ so a failed run says little. It fails the load only where it says enough, which 
 from __future__ import annotations
 
 import enum
+import functools
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
 from headrace.state.records import Batching, Signature, TensorSpec, VersionRecord
 from headrace_inference.adapters.run_failures import DeviceFailed, OutOfMemory
 from headrace_inference.domain.requests import Array
-from headrace_inference.domain.served import RunFailed, Runner
+from headrace_inference.domain.runner import RunFailed, Runner
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,10 @@ MAX_MADE_UP_BYTES = 1 << 30
 """Making up larger inputs would take the memory of the versions that answer."""
 
 RETRY_AFTER_SECONDS = 5.0
+
+
+MakeInputs = Callable[[], Sequence[Array] | None]
+"""Makes the inputs of a run, or None."""
 
 
 class Verdict(enum.Enum):
@@ -43,20 +48,30 @@ class Verdict(enum.Enum):
     DOES_NOT_BATCH = "does not batch"
 
 
-def warm_up(runner: Runner, record: VersionRecord) -> None:
-    """Run every warmed batch size. Raises FailedPrecondition or Unavailable where that fails the load."""
+def warm_up(runner: Runner, record: VersionRecord) -> MakeInputs:
+    """Run every warmed batch size; what makes the inputs of the first run, if that worked.
+
+    Raises FailedPrecondition or Unavailable where a failed run fails the load.
+    """
     config = record.config
-    if config.warm_up.runs == 0:
-        return
-    for rows in batch_sizes(config.batching):
-        inputs = made_up_inputs(record.signature, rows, batches=config.batching.max_batch_size > 0)
+    batches = config.batching.max_batch_size > 0
+    warmed_with: MakeInputs = _none
+    for rows in batch_sizes(config.batching) if config.warm_up.runs else ():
+        make = functools.partial(made_up_inputs, record.signature, rows, batches=batches)
+        inputs = make()
         if inputs is None:
             logger.info("not warmed: inputs too large", extra=_facts(record, rows, ()))
-            return
+            break
         failure = _run(runner, inputs, config.warm_up.runs)
         if failure is not None:
             _settle(record, rows, inputs, failure)
-            return
+            break
+        warmed_with = make if warmed_with is _none else warmed_with
+    return warmed_with
+
+
+def _none() -> None:
+    return None
 
 
 def batch_sizes(batching: Batching) -> tuple[int, ...]:

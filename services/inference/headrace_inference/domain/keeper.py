@@ -135,7 +135,7 @@ class VersionKeeper:
         match action:
             case policy.Load(key):
                 self._move(key, Actual.LOADING)
-                tasks.create_task(self._load(key))
+                tasks.create_task(self._load(key, tasks))
             case policy.Unload(key):
                 served = self._served.pop(key)
                 self._move(key, Actual.UNLOADING)
@@ -143,7 +143,7 @@ class VersionKeeper:
             case policy.Forget(key):
                 self._forget(key)
 
-    async def _load(self, key: Key) -> None:
+    async def _load(self, key: Key, tasks: asyncio.TaskGroup) -> None:
         started = time.monotonic()
         record = self._catalog.versions[key]
         try:
@@ -151,13 +151,39 @@ class VersionKeeper:
         except HeadraceError as error:
             self._failed(key, error)
             return
-        self._served[key] = ServedVersion(record, runner, self._book.of(*key), self._watch)
+        self._served[key] = self._serve(record, runner, tasks)
         self._attempts.pop(key, None)
         self._reasons.pop(key, None)
         seconds = self.load_seconds[key] = round(time.monotonic() - started, 3)
         facts = {"version": record.key, "provider": runner.provider, "seconds": seconds}
         logger.info("version ready", extra=facts)
         self._move(key, Actual.READY)
+
+    def _serve(
+        self, record: VersionRecord, runner: Runner, tasks: asyncio.TaskGroup
+    ) -> ServedVersion:
+        key = (record.model, record.number)
+        loop = asyncio.get_running_loop()
+
+        def broken(served: ServedVersion, wrong: str) -> None:
+            loop.call_soon_threadsafe(self._retire_broken, tasks, key, served, wrong)
+
+        return ServedVersion(record, runner, self._book.of(*key), self._watch, broken)
+
+    def _retire_broken(
+        self, tasks: asyncio.TaskGroup, key: Key, served: ServedVersion, wrong: str
+    ) -> None:
+        """Take a version out of the table that cannot run any more; its names lead to what they may."""
+        if self._served.get(key) is not served:
+            return
+        del self._served[key]
+        self._attempts[key] = 1  # it was settled once: the replica stays ready
+        self._move(key, Actual.UNLOADING)
+        tasks.create_task(self._close_broken(key, served, wrong))
+
+    async def _close_broken(self, key: Key, served: ServedVersion, wrong: str) -> None:
+        await asyncio.to_thread(served.close)
+        self._failed(key, _broken(served, wrong))
 
     def _failed(self, key: Key, error: HeadraceError) -> None:
         attempts = self._attempts[key] = self._attempts.get(key, 0) + 1
@@ -166,7 +192,7 @@ class VersionKeeper:
         again = isinstance(error, Unavailable)
         self._retry_at[key] = time.monotonic() + delay if again else None
         facts = {"version": f"{key[0]}/{key[1]}", "reason": error.reason, "will_retry": again}
-        logger.warning("version failed to load: %s", error.message, extra=facts)
+        logger.warning("version failed: %s", error.message, extra=facts)
         self._move(key, Actual.FAILED)
 
     async def _unload(self, key: Key, served: ServedVersion) -> None:
@@ -210,3 +236,11 @@ class VersionKeeper:
             memory_bytes=served.runner.memory_bytes if served else 0,
             provider=served.runner.provider if served else "",
         )
+
+
+def _broken(served: ServedVersion, wrong: str) -> HeadraceError:
+    return Unavailable(
+        "VERSION_BROKEN",
+        f"{served.record.key} cannot run any more and is opened anew: run after run failed, and so does "
+        f"what ran when it was opened: {wrong}",
+    )

@@ -145,6 +145,8 @@ class BatchResult:
     requests: Sequence[Pending]
     outputs: Sequence[Array]
     first_rows: Sequence[int]
+    times_ns: Sequence[int] = ()
+    """When the batch was begun, its inputs were joined, and the run had ended."""
 
     def outputs_of(self, index: int) -> list[Array]:
         """The outputs that request `index` asked for, in the order asked, without copying."""

@@ -12,6 +12,9 @@ from headrace_inference.domain.run_watch import RunHandle
 class RunFailed(Exception):
     """The runtime refused to run these inputs; the text is the runtime's own."""
 
+    is_fatal = False
+    """Whether it would refuse any others, too."""
+
 
 class Runner(Protocol):
     """An open model. `run` may be called from several threads at a time."""
@@ -35,6 +38,9 @@ class Runner(Protocol):
 
         Raises RunFailed, also where the run was ended by its handle.
         """
+
+    def probe(self) -> str:
+        """What the run that it was warmed with fails with now; empty where it works, or none is known."""
 
     def close(self) -> None:
         """Give the memory back. Called once, when no run is under way."""

@@ -6,13 +6,14 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from headrace.errors import HeadraceError, Internal
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.batching import assemble, take
 from headrace_inference.domain.checks import plan_request, with_options
+from headrace_inference.domain.failure_streak import FailureStreak
 from headrace_inference.domain.pool import InstancePool
 from headrace_inference.domain.requests import (
     NO_OPTIONS,
@@ -37,6 +38,10 @@ QUICK_NS = 250_000
 """Runs that are expected to take at most this may be run by the thread that received them."""
 
 
+Broken = Callable[["ServedVersion", str], None]
+"""Called, from any thread, with a version that cannot run any more, and why."""
+
+
 class _RunEnded(Exception):
     """The watch ended the run that began at `started_ns`."""
 
@@ -56,6 +61,7 @@ class ServedVersion:
         runner: Runner,
         statistics: VersionStatistics,
         watch: RunWatch | None = None,
+        broken: Broken | None = None,
     ) -> None:
         self.id = next(_ids)
         self.record = record
@@ -67,6 +73,8 @@ class ServedVersion:
         self._expected_ns = float("inf")
         self._watch = watch or RunWatch()
         self._handles: list[RunHandle] = []
+        self._failures = FailureStreak(runner.probe, self._tell_broken)
+        self._broken = broken
         config = record.config
         self.pool = InstancePool(
             record.key, config.instances, config.batching, config.queue, self._run_batch
@@ -125,12 +133,13 @@ class ServedVersion:
         outputs = self._watched_run(batch, inputs, assembled)
         ran = time.monotonic_ns()
         first_rows = [0, *itertools.accumulate([request.plan.rows for request in batch])]
-        result = BatchResult(batch, outputs, first_rows)
+        result = BatchResult(batch, outputs, first_rows, (started, assembled, ran))
         self._check_rows(result)
         refused: list[int] = []
         for sink, indexes in _by_sink(batch):
             refused += sink.answered(self, result, indexes) or ()
         self._learn(ran - started)
+        self._failures.length = 0
         times = BatchTimes(started, assembled, ran, time.monotonic_ns())
         answered = _without(batch, refused) if refused else batch
         self.statistics.record_batch(answered, first_rows[-1], times, time.time_ns() // 1_000_000)
@@ -189,6 +198,11 @@ class ServedVersion:
             "RUN_FAILED", f"onnx runtime error: {error}", facts={"version": self.record.key}
         )
         self._fail(batch, failure)
+        self._failures.add(error)
+
+    def _tell_broken(self, wrong: str) -> None:
+        if self._broken is not None:
+            self._broken(self, wrong)
 
     def _fail(self, batch: list[Pending], error: HeadraceError) -> None:
         for request in batch:
