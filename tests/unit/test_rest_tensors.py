@@ -17,7 +17,7 @@ from headrace_inference.domain.requests import Array, TensorHeader
 from headrace_inference.wire.rest_tensors import (
     binary_contents,
     tensor_from_json,
-    values_to_json,
+    tensor_to_json,
 )
 
 INTEGERS = [datatype for datatype in Datatype if NUMPY_DTYPES[datatype].kind in "iu"]
@@ -125,7 +125,7 @@ def test_numbers_that_are_not_finite() -> None:
     array = read("FP32", (4,), '["NaN", "Infinity", "-Infinity", 0.5]')
     assert math.isnan(array[0])
     assert [math.inf, -math.inf, 0.5] == array[1:].tolist()
-    assert ["NaN", "Infinity", "-Infinity", 0.5] == values_to_json(spec(Datatype.FP32), array)
+    assert b'["NaN","Infinity","-Infinity",0.5]' == tensor_to_json(spec(Datatype.FP32), array)
 
 
 def test_bare_nan_is_no_json() -> None:
@@ -140,7 +140,7 @@ def test_datatypes_without_json(datatype: Datatype) -> None:
     with pytest.raises(InvalidArgument, match="binary_data_size"):
         read(datatype, (1,), "[1]")
     with pytest.raises(InvalidArgument, match="binary_data: true") as caught:
-        values_to_json(spec(datatype), np.zeros(1, NUMPY_DTYPES[datatype]))
+        tensor_to_json(spec(datatype), np.zeros(1, NUMPY_DTYPES[datatype]))
     assert "DATATYPE_NOT_IN_JSON" == caught.value.reason
 
 
@@ -148,7 +148,7 @@ def test_bytes_that_are_no_text() -> None:
     """Output bytes that JSON cannot carry are an error that says how to get them."""
     array = np.array([b"ok", b"\xff"], dtype=np.object_)
     with pytest.raises(InvalidArgument, match="binary_data: true") as caught:
-        values_to_json(spec(Datatype.BYTES), array)
+        tensor_to_json(spec(Datatype.BYTES), array)
     assert "OUTPUT_NOT_UTF8" == caught.value.reason
 
 
@@ -170,6 +170,58 @@ def test_elements_are_taken_as_they_are() -> None:
     """Strings keep their characters, and a nested list of them its order."""
     array = read("BYTES", (2, 2), json.dumps([["", "ä"], ["\x00", "🙂"]]))
     assert [["", "ä"], ["\x00", "🙂"]] == array.tolist()
+
+
+@pytest.mark.parametrize(
+    "datatype", [d for d in Datatype if d not in (Datatype.FP16, Datatype.BF16)]
+)
+@pytest.mark.parametrize("count", [0, 1, 300_000])
+def test_long_lists(datatype: Datatype, count: int) -> None:
+    """A tensor of any length, written and read again, is the same to the bit."""
+    random = np.random.default_rng(0)
+    dtype = NUMPY_DTYPES[datatype]
+    array: Array
+    if datatype is Datatype.BYTES:
+        array = np.array([f"{n}, ]" for n in range(count)], dtype=np.object_)
+    elif dtype.kind == "f":
+        array = random.standard_normal(count).astype(dtype)
+    else:
+        array = random.integers(0, 255, count * dtype.itemsize, np.uint8).view(dtype)
+        array = array.astype(np.bool_) if datatype is Datatype.BOOL else array
+    text = tensor_to_json(spec(datatype), array)
+    assert array.tolist() == read(datatype, (count,), text.decode()).tolist()
+    assert count == len(json.loads(text))
+
+
+def test_fp32_has_few_digits() -> None:
+    """A value is written as what people wrote, not as the nearest FP64."""
+    assert b"[0.1,-0.3,7.0]" == tensor_to_json(
+        spec(Datatype.FP32), np.array([0.1, -0.3, 7], dtype=np.float32)
+    )
+
+
+@pytest.mark.parametrize("spaces", ["", " ", "\n" * 10_000, " " * 200_000])
+def test_long_lists_with_white_space(spaces: str) -> None:
+    """White space of any length between values is none of them."""
+    text = f"[{spaces}1{spaces},2{spaces},{'3,' * 50_000}4{spaces}]"
+    assert [1, 2, *[3] * 50_000, 4] == read("INT32", (50_003,), text).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" + "1," * 50_000 + "1]", "it has 50001 values, its shape has 50000"),
+        ("[" + "1," * 49_998 + "1]", "it has 49999 values, its shape has 50000"),
+        ("[" + "1," * 49_999 + "1.5]", "Expected `int`, got `float` - at `$[49999]`"),
+        ("[" + "1," * 40_000 + "[2]" + ",3" * 9_999 + "]", "Expected `int`, got `array`"),
+        ("[" + "1," * 49_999 + "3000000000]", "Expected `int` <= 2147483647 - at `$[49999]`"),
+    ],
+)
+def test_long_lists_that_are_wrong(text: str, message: str) -> None:
+    """What is wrong far behind in a long list is found, and said as in a short one."""
+    with pytest.raises(InvalidArgument) as caught:
+        read("INT32", (50_000,), text)
+    assert message in caught.value.message
 
 
 def spec(datatype: Datatype) -> Any:

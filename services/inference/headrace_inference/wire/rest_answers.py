@@ -11,7 +11,7 @@ import msgspec
 from headrace_inference.domain.shown import Shown
 from headrace_inference.wire.answers import ROUTE_PARAMETER
 from headrace_inference.wire.rest_requests import RestRequest
-from headrace_inference.wire.rest_tensors import binary_contents, values_to_json
+from headrace_inference.wire.rest_tensors import binary_contents, tensor_to_json
 from headrace_inference.wire.waiting import Answer
 
 
@@ -63,4 +63,4 @@ def _output(shown: Shown, tail: list[bytes | memoryview], *, binary: bool) -> di
     if binary:
         tail.append(binary_contents(shown.array))
         return output | {"parameters": {"binary_data_size": len(tail[-1])}}
-    return output | {"data": values_to_json(shown, shown.array)}
+    return output | {"data": msgspec.Raw(tensor_to_json(shown, shown.array))}
