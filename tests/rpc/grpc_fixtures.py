@@ -19,6 +19,7 @@ from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace_inference.adapters.onnx_runtime import open_session
 from headrace_inference.app.fronts import open_fronts
 from headrace_inference.app.memory import region_table
+from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.statistics import StatisticsBook
@@ -65,10 +66,11 @@ async def open_grpc_replica(
         keeper = VersionKeeper(
             FolderLoader(folder, open_model), book, 2, max_run_seconds=settings.max_run_seconds
         )
+        tracer = stack.enter_context(open_tracer(settings))
         await stack.enter_async_context(keeper.running())
         keeper.want(catalog_of(models))
         await wait_until_settled(keeper)
-        dataplane = DataPlane(keeper, book, region_table(settings))
+        dataplane = DataPlane(keeper, book, region_table(settings), tracer)
         readiness: Any = Ready()
         fronts = await open_fronts(stack, settings, dataplane, readiness, stopping)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(fronts.grpc_address))

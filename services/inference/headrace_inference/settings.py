@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,16 @@ class Settings:
     """The most memory of a device that one version may take; 0 sets no limit."""
     cache_max_bytes: int = 50 * 2**30
     """The disk cache's size; what is over it and not in use is removed, the longest unused first."""
+    trace_file: Path | None = None
+    """The file of traces, one JSON object a line; without one no request can be traced."""
+    trace_level: tuple[str, ...] = ()
+    """What is traced from the start: TIMESTAMPS, TENSORS or both; TraceSetting changes it."""
+    trace_rate: int = 1000
+    """Of how many requests one is traced."""
+    grpc_header_forward_pattern: str = ""
+    """A regular expression; headers of gRPC calls that it matches are parameters in traces."""
+    http_header_forward_pattern: str = ""
+    """The same for the headers of REST requests."""
     telemetry_seconds: float = 1.0
     """How often telemetry is reported."""
     telemetry_max_reports: int = 600
@@ -84,6 +95,14 @@ class Settings:
     """A file descriptor that gets the bound addresses as one JSON line."""
     stop_with_stdin: bool = False
     """Stop when standard input ends."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a value that no replica can be started with."""
+        for name in ("grpc_header_forward_pattern", "http_header_forward_pattern"):
+            try:
+                re.compile(getattr(self, name))
+            except re.error as error:
+                raise ValueError(f"--{name.replace('_', '-')}: {error}") from None
 
     def label_map(self) -> dict[str, str]:
         """The labels by key."""

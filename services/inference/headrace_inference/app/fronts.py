@@ -22,6 +22,7 @@ from headrace_inference.app.operations import InFlight, open_operations
 from headrace_inference.app.readiness import Readiness
 from headrace_inference.app.socket_folder import socket_folder
 from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.log_switches import LogSwitches
 from headrace_inference.settings import Settings
 from headrace_inference.wire import native_front, servicer
 from headrace_inference.wire.rest import add_rest_routes
@@ -51,7 +52,9 @@ async def open_fronts(
 
     Raises FailedPrecondition.
     """
-    facts = servicer.ServerFacts(package_version("headrace"), readiness.is_ready)
+    switches = LogSwitches(settings.log_level)
+    stack.enter_context(switches.installed())
+    facts = servicer.ServerFacts(package_version("headrace"), readiness.is_ready, switches)
     front = choose_front(settings.front, native_available=native_front.available())
     logger.info("front chosen", extra={"front": front, "asked": settings.front})
     streams = StreamOptions(

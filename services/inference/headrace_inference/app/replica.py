@@ -23,6 +23,7 @@ from headrace_inference.adapters.loader import ArtifactLoader
 from headrace_inference.app.fronts import Fronts, open_fronts
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.readiness import Readiness
+from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.statistics import StatisticsBook
@@ -70,10 +71,12 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         channel = await stack.enter_async_context(_open_channel(settings.registry_address))
         follower = StateFollower(redis, keys)
         keeper = _keeper(settings, channel, follower, book)
+        tracer = stack.enter_context(open_tracer(settings))
         await stack.enter_async_context(_reporting(settings, book))
         await stack.enter_async_context(keeper.running())
         readiness = Readiness(follower, keeper, stopping)
-        fronts = await open_fronts(stack, settings, DataPlane(keeper, book, region_table(settings)), readiness, stopping)
+        dataplane = DataPlane(keeper, book, region_table(settings), tracer)
+        fronts = await open_fronts(stack, settings, dataplane, readiness, stopping)
         replica = Replica(fronts, keeper, follower)
         describe = _Description(settings, replica)
         jobs = await stack.enter_async_context(serving.open_background())

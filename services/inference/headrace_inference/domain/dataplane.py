@@ -12,6 +12,8 @@ from headrace_inference.domain.requests import NO_OPTIONS, Contents, Options, Pl
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.domain.trace_settings import Changes
+from headrace_inference.domain.tracing import Tracer
 
 ROUTE_ATTEMPTS = 3
 """A version may be unloaded between being picked and being asked; the next table knows its successor."""
@@ -30,11 +32,16 @@ class DataPlane:
     """The way of a request through this replica, whichever wire it came by."""
 
     def __init__(
-        self, keeper: VersionKeeper, book: StatisticsBook, regions: RegionTable | None = None
+        self,
+        keeper: VersionKeeper,
+        book: StatisticsBook,
+        regions: RegionTable | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.keeper = keeper
         self.book = book
         self.regions = regions or RegionTable()
+        self.tracer = tracer or Tracer()
 
     def resolve(
         self,
@@ -47,6 +54,14 @@ class DataPlane:
         """Where a request with these names, headers and options goes. Raises HeadraceError."""
         served, route = self.keeper.table.pick(model_name, version)
         return Resolved(served, route, served.plan(inputs, outputs, options))
+
+    def trace_settings(self, model: str, changes: Changes) -> dict[str, list[str]]:
+        """The settings of traces, of a model or ('') of all, after these changes. Raises HeadraceError."""
+        if model and model not in self.keeper.table.catalog.models:
+            raise InvalidArgument("MODEL_UNKNOWN", f"Request for unknown model : {model}")
+        if changes:
+            self.tracer.update(model, changes)
+        return self.tracer.settings(model)
 
     def record_refusal(self, model_name: str, error: HeadraceError, received_ns: int) -> None:
         """Count a request that reached no version, under its model where there is one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from headrace.histogram import Histogram
 from headrace.inference import grpc_service_pb2 as pb
@@ -10,6 +10,7 @@ from headrace.inference import model_config_pb2 as config_pb
 from headrace.state.records import LoadState, TensorSpec, VersionRecord
 from headrace.triton import exporting
 from headrace.triton.carrying import PLATFORM
+from headrace_inference.domain.log_switches import Value
 from headrace_inference.domain.routing import RoutingTable
 from headrace_inference.domain.shared_memory import Region
 from headrace_inference.domain.statistics import VersionStatistics
@@ -21,6 +22,8 @@ EXTENSIONS = (
     "binary_tensor_data",
     "parameters",
     "statistics",
+    "trace",
+    "logging",
 )
 SHARED_MEMORY_EXTENSIONS = ("system_shared_memory", "cuda_shared_memory")
 
@@ -88,6 +91,42 @@ def device_regions(regions: Iterable[Region]) -> pb.CudaSharedMemoryStatusRespon
         status = response.regions[region.name]
         status.name, status.byte_size = region.name, region.byte_size
         status.device_id = region.device_id or 0
+    return response
+
+
+def trace_changes(request: pb.TraceSettingRequest) -> dict[str, list[str]]:
+    """What a request changes, by setting; an empty list takes a setting back."""
+    return {key: list(value.value) for key, value in request.settings.items()}
+
+
+def trace_settings(settings: Mapping[str, Sequence[str]]) -> pb.TraceSettingResponse:
+    """The settings of traces."""
+    response = pb.TraceSettingResponse()
+    for key, values in settings.items():
+        response.settings[key].value.extend(values)
+    return response
+
+
+def log_changes(request: pb.LogSettingsRequest) -> dict[str, Value | None]:
+    """What a request changes, by setting; None where it brings no value."""
+    changes: dict[str, Value | None] = {}
+    for key, value in request.settings.items():
+        kind = value.WhichOneof("parameter_choice")
+        changes[key] = getattr(value, kind) if kind else None
+    return changes
+
+
+def log_settings(settings: Mapping[str, Value]) -> pb.LogSettingsResponse:
+    """The settings of logs."""
+    response = pb.LogSettingsResponse()
+    for key, value in settings.items():
+        message = response.settings[key]
+        if isinstance(value, bool):
+            message.bool_param = value
+        elif isinstance(value, int):
+            message.uint32_param = value
+        else:
+            message.string_param = value
     return response
 
 

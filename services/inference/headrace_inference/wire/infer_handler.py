@@ -3,43 +3,54 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.answers import encode_answer, encode_shown
 from headrace_inference.wire.contents import contents_of
 from headrace_inference.wire.request_parser import Parsed, RequestParser
 from headrace_inference.wire.waiting import InferCall, WaitingRequests, deadline_ns
+
+Metadata = Iterable[tuple[str, str | bytes]] | None
 
 
 class InferHandler:
     """Answers requests of the event loop that it was made on."""
 
     def __init__(self, dataplane: DataPlane) -> None:
-        self._regions = dataplane.regions
+        self._dataplane = dataplane
+        self._tracer = dataplane.tracer
         self._requests = WaitingRequests(dataplane)
         self._parser = RequestParser()
 
     async def infer(self, payload: bytes, context: Any) -> bytes:
         """Answer one request. Raises HeadraceError."""
-        return await self.answer(self.parse(payload), deadline_ns(context.time_remaining()))
+        deadline = deadline_ns(context.time_remaining())
+        return await self.answer(self.parse(payload), deadline, context.invocation_metadata())
 
     def parse(self, payload: bytes) -> Parsed:
         """The request in these bytes. Raises HeadraceError."""
         return self._parser.parse(payload)
 
-    async def answer(self, parsed: Parsed, deadline: int | None) -> bytes:
+    async def answer(self, parsed: Parsed, deadline: int | None, metadata: Metadata) -> bytes:
         """The answer to a request. Raises HeadraceError; a cancelled wait drops the request."""
         head = parsed.head
+
+        def facts() -> RequestFacts:
+            forwarded = self._tracer.grpc_headers.forwarded(metadata or ())
+            return RequestFacts(parsed.id.decode(), {**head.parameters, **forwarded})
+
         call = InferCall(
             head.model_name,
-            head.model_version,
-            head.inputs,
-            head.outputs,
-            lambda: contents_of(parsed, self._regions),
+            lambda: self._dataplane.resolve(
+                head.model_name, head.model_version, head.inputs, head.outputs, head.options
+            ),
+            lambda: contents_of(parsed, self._dataplane.regions),
             time.monotonic_ns(),
             deadline,
-            head.options,
+            facts=facts,
         )
         answer = await self._requests.infer(call)
         served, plan, route = answer.served, answer.pending.plan, answer.pending.route

@@ -30,6 +30,7 @@ from headrace_inference.domain.pool import PoolClosed, shutting_down
 from headrace_inference.domain.requests import BatchResult, Contents, Pending, Plan, Sink
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shown import Shown, check_windows
+from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.answers import encode_answers, encode_shown
 from headrace_inference.wire.contents import contents_of
 from headrace_inference.wire.request_parser import Head, Parsed, Range, RequestParser
@@ -129,6 +130,7 @@ class NativeFront:
     def _take_burst(self, events: Sequence[Any], now: int) -> None:
         groups: dict[ServedVersion, list[Pending]] = {}
         taken = 0
+        tracing = self._dataplane.tracer.on
         for event in events:
             if event[0] != self._event_call:
                 self._cancel(event[1])
@@ -139,6 +141,8 @@ class NativeFront:
             served, pending = admitted
             self._pending[event[1]] = pending
             taken += len(event[3]) + pending.reply.window_bytes
+            if tracing:
+                self._trace(served, pending, event[5][0])
             if served in groups:
                 groups[served].append(pending)
             else:
@@ -151,6 +155,16 @@ class NativeFront:
                 self._submit(served, group)
         if threading.current_thread() is self._receiver:
             self._running_since_ns = 0
+
+    def _trace(self, served: ServedVersion, pending: Pending, metadata: Any) -> None:
+        tracer = self._dataplane.tracer
+
+        def facts() -> RequestFacts:
+            parsed = self._parser.parse(pending.reply.payload)
+            forwarded = tracer.grpc_headers.forwarded(metadata)
+            return RequestFacts(parsed.id.decode(), {**parsed.head.parameters, **forwarded})
+
+        tracer.consider(served, pending, facts)
 
     def _admit_or_refuse(self, event: Any, taken: int, now: int) -> _Admitted | None:
         _, call_id, _, payload, _, details = event

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from headrace.errors import FailedPrecondition
 from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire import convert
 from headrace_inference.wire.rest_answers import EncodedAnswer, encode_rest_answer
 from headrace_inference.wire.rest_body import read_body
@@ -26,6 +27,7 @@ from headrace_inference.wire.rest_requests import (
     parse_request,
     raw_request,
 )
+from headrace_inference.wire.rest_settings import add_settings_routes
 from headrace_inference.wire.servicer import ServerFacts, metadata_of, model_ready, statistics_of
 from headrace_inference.wire.waiting import InferCall, WaitingRequests
 
@@ -50,6 +52,7 @@ def add_rest_routes(
     app.router.add_get("/v2/health/live", routes.server_live)
     app.router.add_get("/v2/health/ready", routes.server_ready)
     add_memory_routes(app, dataplane.regions, max_body_bytes)
+    add_settings_routes(app, dataplane, facts.log, max_body_bytes)
     app.router.add_get("/v2/models/stats", routes.statistics)
     app.router.add_post("/v2/repository/index", routes.repository_index)
     for model in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
@@ -134,15 +137,19 @@ class RestRoutes:
         parsed = self._parse(request, name, version, body)
         call = InferCall(
             name,
-            version,
-            parsed.headers,
-            parsed.outputs,
+            lambda: self._dataplane.resolve(
+                name, version, parsed.headers, parsed.outputs, parsed.options
+            ),
             lambda: parsed.contents(self._dataplane.regions),
             received_ns,
-            options=parsed.options,
+            facts=lambda: self._facts_of(request, parsed),
         )
         answer = await self._requests.infer(call)
         return _response(encode_rest_answer(parsed, answer))
+
+    def _facts_of(self, request: web.Request, parsed: RestRequest) -> RequestFacts:
+        headers = self._dataplane.tracer.http_headers.forwarded(request.headers.items())
+        return RequestFacts(parsed.id, {**parsed.parameters, **headers})
 
     def _parse(self, request: web.Request, name: str, version: str, body: bytes) -> RestRequest:
         length = header_length(request.headers.get(HEADER_LENGTH), len(body))

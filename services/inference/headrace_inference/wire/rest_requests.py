@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -37,6 +37,7 @@ Scalar = bool | int | float | str | None
 Dimension = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Known = TypeVar("Known", bound=msgspec.Struct)
+Decoded = TypeVar("Decoded")
 
 _ABSENT = (b"", b"null")
 _MAX_DIGITS = 18
@@ -109,6 +110,7 @@ class RestRequest:
     binary: Mapping[str, bool]
     binary_by_default: bool
     options: Options = NO_OPTIONS
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
 
     def contents(self, regions: RegionTable) -> list[Contents]:
         """The values of each input; call it once the headers passed the checks. Raises HeadraceError."""
@@ -150,6 +152,7 @@ def parse_request(body: bytes, header_length: int | None) -> RestRequest:
         },
         binary_by_default=bool(parameters.binary_data_output),
         options=options_of(plain, wishes),
+        parameters=head.parameters or {},
     )
 
 
@@ -213,7 +216,7 @@ def _raw_invalid(record: VersionRecord, what: str) -> InvalidArgument:
     )
 
 
-def decode_json(decoder: msgspec.json.Decoder[Known], body: bytes | memoryview) -> Known:
+def decode_json(decoder: msgspec.json.Decoder[Decoded], body: bytes | memoryview) -> Decoded:
     """What a JSON body says. Raises InvalidArgument (MALFORMED_JSON, MALFORMED_REQUEST)."""
     try:
         return decoder.decode(body)

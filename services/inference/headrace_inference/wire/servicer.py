@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -12,6 +12,7 @@ from headrace.errors import Unavailable, Unimplemented
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.log_switches import LogSwitches
 from headrace_inference.wire import convert
 from headrace_inference.wire.infer_handler import InferHandler
 from headrace_inference.wire.streaming import StreamHandler, StreamOptions
@@ -21,10 +22,11 @@ SERVICE_NAME = "inference.GRPCInferenceService"
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the RPCs about the server itself say: its version, and whether it is ready."""
+    """What the RPCs about the server itself say and change: version, readiness, and what is logged."""
 
     version: str
     is_ready: Callable[[], bool]
+    log: LogSwitches = field(default_factory=LogSwitches)
 
 
 async def _not_offered(*_: Any) -> Any:
@@ -123,7 +125,16 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         return pb.CudaSharedMemoryUnregisterResponse()
 
     RepositoryModelLoad = RepositoryModelUnload = _not_offered
-    TraceSetting = LogSettings = _not_offered
+
+    async def TraceSetting(self, request: Any, context: Any) -> pb.TraceSettingResponse:
+        """Change which requests are traced, and say which are."""
+        changes = convert.trace_changes(request)
+        return convert.trace_settings(self._dataplane.trace_settings(request.model_name, changes))
+
+    async def LogSettings(self, request: Any, context: Any) -> pb.LogSettingsResponse:
+        """Change which log records are made, and say which are."""
+        self._facts.log.update(convert.log_changes(request))
+        return convert.log_settings(self._facts.log.values())
 
 
 def model_ready(dataplane: DataPlane, name: str, version: str) -> bool:

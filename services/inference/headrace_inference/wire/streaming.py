@@ -93,15 +93,17 @@ class StreamHandler:
     ) -> None:
         async for payload in requests:
             await stream.slots.acquire()
-            answer = self._answer(payload, stream.deadline)
+            answer = self._answer(payload, stream)
             stream.answers.put_nowait(group.create_task(answer))
 
-    async def _answer(self, payload: bytes, deadline: int | None) -> bytes | _Failed:
+    async def _answer(self, payload: bytes, stream: _Stream) -> bytes | _Failed:
         request_id = b""
         try:
             parsed = self._handler.parse(payload)
             request_id = parsed.id
-            return await self._handler.answer(parsed, deadline)
+            return await self._handler.answer(
+                parsed, stream.deadline, stream.context.invocation_metadata()
+            )
         except HeadraceError as error:
             return _Failed(request_id, error)
 

@@ -18,31 +18,32 @@ from headrace_inference.domain.dataplane import (
 )
 from headrace_inference.domain.pool import PoolClosed
 from headrace_inference.domain.requests import (
-    NO_OPTIONS,
     Array,
     BatchResult,
     Contents,
-    Options,
     Pending,
-    TensorHeader,
 )
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shown import Shown, check_windows
+from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.wishes import WishSink
 
 
 @dataclass(frozen=True, slots=True)
 class InferCall:
-    """A request as any wire brings it. `contents` is called once the headers passed the checks."""
+    """A request as any wire brings it: `resolve` says where it goes, and raises what is wrong with it.
+
+    `contents` is called after it, in a thread where that takes long.
+    """
 
     model_name: str
-    model_version: str
-    inputs: Sequence[TensorHeader]
-    outputs: Sequence[str]
+    resolve: Callable[[], Resolved]
     contents: Callable[[], Sequence[Contents]]
     received_ns: int
     deadline_ns: int | None = None
-    options: Options = NO_OPTIONS
+    contents_take_long: bool = False
+    facts: Callable[[], RequestFacts] = RequestFacts
+    """What a trace says of the request; called only where it is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class WaitingRequests:
     async def infer(self, call: InferCall) -> Answer:
         """The answer to a call. Raises HeadraceError; a cancelled wait drops the request if it can."""
         try:
-            pending, future = self._enqueue(call)
+            pending, future = await self._enqueue(call)
         except HeadraceError as error:
             self._dataplane.record_refusal(call.model_name, error, call.received_ns)
             raise
@@ -76,13 +77,18 @@ class WaitingRequests:
             pending.cancelled = True
             raise
 
-    def _enqueue(self, call: InferCall) -> tuple[Pending, asyncio.Future[Answer]]:
+    async def _enqueue(self, call: InferCall) -> tuple[Pending, asyncio.Future[Answer]]:
         for _ in range(ROUTE_ATTEMPTS):
-            resolved = self._dataplane.resolve(
-                call.model_name, call.model_version, call.inputs, call.outputs, call.options
-            )
+            resolved = call.resolve()
+            check_windows(resolved.plan, self._dataplane.regions)
+            if call.contents_take_long:
+                contents = await asyncio.to_thread(call.contents)
+            else:
+                contents = call.contents()
             future: asyncio.Future[Answer] = self._loop.create_future()
-            pending = self._pending(call, resolved, future)
+            pending = self._pending(call, resolved, contents, future)
+            if self._dataplane.tracer.on:
+                self._dataplane.tracer.consider(resolved.served, pending, call.facts)
             try:
                 resolved.served.pool.submit([pending])
             except PoolClosed:
@@ -90,11 +96,12 @@ class WaitingRequests:
             return pending, future
         raise unloading()
 
-    def _pending(self, call: InferCall, resolved: Resolved, future: Any) -> Pending:
-        check_windows(resolved.plan, self._dataplane.regions)
+    def _pending(
+        self, call: InferCall, resolved: Resolved, contents: Sequence[Contents], future: Any
+    ) -> Pending:
         return Pending(
             resolved.plan,
-            in_graph_order(resolved.served, resolved.plan, call.contents()),
+            in_graph_order(resolved.served, resolved.plan, contents),
             resolved.route,
             call.received_ns,
             call.deadline_ns,
