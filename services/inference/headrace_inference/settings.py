@@ -36,6 +36,9 @@ class Settings:
     """What the replica is called by, as key=value,key=value."""
     host: str = "127.0.0.1"
     """The address to listen on."""
+    advertised_host: str = ""
+    """The host under which others reach this replica, as `headrace status` shows it; by default the address
+    listened on, or this machine's name where that is every address."""
     grpc_port: int = 8001
     """The port of the Open Inference Protocol over gRPC; 0 takes a free one."""
     http_port: int = 8000
@@ -103,6 +106,12 @@ class Settings:
                 re.compile(getattr(self, name))
             except re.error as error:
                 raise ValueError(f"--{name.replace('_', '-')}: {error}") from None
+
+    def reachable_at(self, address: str) -> str:
+        """An address listened on, host:port, as others reach it."""
+        host, _, port = address.rpartition(":")
+        everywhere = host in ("0.0.0.0", "[::]", "::", "")  # noqa: S104
+        return f"{self.advertised_host or (socket.gethostname() if everywhere else host)}:{port}"
 
     def label_map(self) -> dict[str, str]:
         """The labels by key."""

@@ -128,9 +128,9 @@ class _Description:
         fronts, keeper = self._replica.fronts, self._replica.keeper
         return ReplicaRecord(
             id=self._settings.replica_id,
-            grpc_address=fronts.grpc_address,
-            http_address=fronts.http_address,
-            metrics_address=fronts.metrics_address,
+            grpc_address=self._settings.reachable_at(fronts.grpc_address),
+            http_address=self._settings.reachable_at(fronts.http_address),
+            metrics_address=self._settings.reachable_at(fronts.metrics_address),
             pid=os.getpid(),
             started_at=self._started_at,
             applied_revision=keeper.applied_revision,
