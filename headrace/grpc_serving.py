@@ -22,6 +22,10 @@ logger = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 2**31 - 1
 """Triton's clients set both limits to this; a server with less refuses what they send."""
 
+MAX_PENDING_CALLS = 65_536
+"""Calls that arrived and whose handler has not begun. From 1,000 on gRPC's own limit answers some of them
+with CANCELLED, chosen by chance: also those of callers who have nothing to do with the crowd."""
+
 Register = Callable[[grpc.aio.Server], None]
 
 
@@ -71,6 +75,8 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
+        ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
         ("grpc.so_reuseport", 0),  # two servers on one port would share its calls in silence
     ]
 
