@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 _STATM = Path("/proc/self/statm")
+_M_ARENA_MAX = -8  # from glibc's malloc.h
+_ARENAS = 2
 
 
 def resident_bytes() -> int:
@@ -20,6 +22,20 @@ def resident_bytes() -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def limit_arenas() -> None:
+    """Have glibc serve all threads from two arenas. To be called once, before threads start.
+
+    Every thread that loads a version would else take an arena of its own, and what freed blocks leave
+    between others in each is never given back: over 60 loads of 20 MB a replica grew by 6 % of its size,
+    and by nothing with two arenas. Requests were as fast, within the noise.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def return_freed_memory() -> None:
