@@ -14,12 +14,14 @@ from headrace.datatypes import Datatype
 from headrace.state.records import (
     Batching,
     GraphOptimization,
+    Priorities,
     Provider,
     QueuePolicy,
     ServingConfig,
     SessionOptions,
     Signature,
     TensorSpec,
+    TimeoutAction,
     WarmUp,
 )
 from headrace.type.v1 import serving_config_pb2, signature_pb2
@@ -33,6 +35,7 @@ MAX_QUEUE_TIMEOUT_MICROSECONDS = 3600 * 1_000_000
 MAX_INSTANCES = 256
 MAX_THREADS = 1024
 MAX_WARM_UP_RUNS = 1000
+MAX_PRIORITY_LEVELS = 100
 
 
 def timestamp_to_proto(seconds: float) -> timestamp_pb2.Timestamp:
@@ -108,11 +111,10 @@ def serving_config_to_proto(config: ServingConfig) -> serving_config_pb2.Serving
             max_batch_size=config.batching.max_batch_size,
             max_queue_delay=duration_to_proto(config.batching.max_queue_delay_microseconds),
             preferred_batch_sizes=config.batching.preferred_batch_sizes,
+            allowed_batch_sizes=config.batching.allowed_batch_sizes,
+            preserve_ordering=config.batching.preserve_ordering,
         ),
-        queue=message.Queue(
-            max_requests=config.queue.max_requests,
-            timeout=duration_to_proto(config.queue.timeout_microseconds),
-        ),
+        queue=_queue_to_proto(config.queue),
         instances=config.instances,
         provider=f"PROVIDER_{config.provider.name}",
         session=message.Session(
@@ -121,6 +123,29 @@ def serving_config_to_proto(config: ServingConfig) -> serving_config_pb2.Serving
             graph_optimization=f"GRAPH_OPTIMIZATION_{config.session.graph_optimization.name}",
         ),
         warm_up=message.WarmUp(runs=config.warm_up.runs),
+        priorities=_priorities_to_proto(config.priorities),
+        max_in_flight_requests=config.max_in_flight_requests,
+    )
+
+
+def _queue_to_proto(queue: QueuePolicy) -> serving_config_pb2.ServingConfig.Queue:
+    return serving_config_pb2.ServingConfig.Queue(
+        max_requests=queue.max_requests,
+        timeout=duration_to_proto(queue.timeout_microseconds),
+        timeout_action=f"QUEUE_TIMEOUT_ACTION_{queue.timeout_action.name}",
+        allow_timeout_override=queue.allow_timeout_override,
+    )
+
+
+def _priorities_to_proto(
+    priorities: Priorities,
+) -> serving_config_pb2.ServingConfig.Priorities | None:
+    if not priorities.levels:
+        return None
+    return serving_config_pb2.ServingConfig.Priorities(
+        levels=priorities.levels,
+        default_level=priorities.default_level,
+        queues={level: _queue_to_proto(queue) for level, queue in priorities.queues.items()},
     )
 
 
@@ -135,15 +160,25 @@ def serving_config_from_proto(
     range; their paths start with `field`.
     """
     reader = _Reader()
+    batching = _batching(reader, proto.batching, default.batching, f"{field}.batching")
+    queue = _queue(reader, proto.queue, default.queue, f"{field}.queue")
     config = ServingConfig(
-        batching=_batching(reader, proto.batching, default.batching, f"{field}.batching"),
-        queue=_queue(reader, proto.queue, default.queue, f"{field}.queue"),
+        batching=batching,
+        queue=queue,
         instances=reader.number(proto, "instances", default.instances, (1, MAX_INSTANCES), field),
         provider=reader.choice(
             proto, "provider", default.provider, _enum_values("PROVIDER_", Provider), field
         ),
         session=_session(reader, proto.session, default.session, f"{field}.session"),
         warm_up=_warm_up(reader, proto.warm_up, default.warm_up, f"{field}.warm_up"),
+        priorities=_priorities(reader, proto, default.priorities, queue, f"{field}.priorities"),
+        max_in_flight_requests=reader.number(
+            proto,
+            "max_in_flight_requests",
+            default.max_in_flight_requests,
+            (0, MAX_QUEUE_REQUESTS),
+            field,
+        ),
     )
     reader.raise_if_wrong()
     return config
@@ -161,6 +196,9 @@ class _Reader:
         if not message.HasField(name):
             return default
         return self._in_range(getattr(message, name), allowed, f"{path}.{name}", "")
+
+    def flag(self, message: Any, name: str, *, default: bool) -> bool:
+        return getattr(message, name) if message.HasField(name) else default
 
     def microseconds(self, message: Any, name: str, default: int, most: int, path: str) -> int:
         if not message.HasField(name):
@@ -210,7 +248,14 @@ def _batching(reader: _Reader, proto: Any, default: Batching, path: str) -> Batc
             f"{path}.preferred_batch_sizes",
             f"{list(sizes)} is not ascending between 1 and max_batch_size, {most}",
         )
-    return Batching(most, delay, sizes)
+    allowed = tuple(proto.allowed_batch_sizes) or default.allowed_batch_sizes
+    if allowed and (not _ascending((0, *allowed)) or allowed[-1] != most):
+        reader.wrong(
+            f"{path}.allowed_batch_sizes",
+            f"{list(allowed)} is not ascending from 1 or more to max_batch_size, {most}",
+        )
+    ordered = reader.flag(proto, "preserve_ordering", default=default.preserve_ordering)
+    return Batching(most, delay, sizes, allowed, ordered)
 
 
 def _ascending(numbers: Iterable[int]) -> bool:
@@ -225,7 +270,34 @@ def _queue(reader: _Reader, proto: Any, default: QueuePolicy, path: str) -> Queu
         timeout_microseconds=reader.microseconds(
             proto, "timeout", default.timeout_microseconds, MAX_QUEUE_TIMEOUT_MICROSECONDS, path
         ),
+        timeout_action=reader.choice(
+            proto,
+            "timeout_action",
+            default.timeout_action,
+            _enum_values("QUEUE_TIMEOUT_ACTION_", TimeoutAction),
+            path,
+        ),
+        allow_timeout_override=reader.flag(
+            proto, "allow_timeout_override", default=default.allow_timeout_override
+        ),
     )
+
+
+def _priorities(
+    reader: _Reader, config: Any, default: Priorities, queue: QueuePolicy, path: str
+) -> Priorities:
+    if not config.HasField("priorities"):
+        return default
+    proto = config.priorities
+    levels = reader.number(proto, "levels", default.levels, (0, MAX_PRIORITY_LEVELS), path)
+    lowest = min(levels, 1)
+    default_level = reader.number(proto, "default_level", levels, (lowest, levels), path)
+    queues = {}
+    for level in sorted(proto.queues):
+        queues[level] = _queue(reader, proto.queues[level], queue, f"{path}.queues[{level}]")
+        if not 1 <= level <= levels:
+            reader.wrong(f"{path}.queues[{level}]", f"{level} is not between 1 and {levels}")
+    return Priorities(levels, default_level, queues)
 
 
 def _session(reader: _Reader, proto: Any, default: SessionOptions, path: str) -> SessionOptions:

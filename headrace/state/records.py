@@ -56,6 +56,17 @@ class Batching:
     max_batch_size: int = 0
     max_queue_delay_microseconds: int = 0
     preferred_batch_sizes: tuple[int, ...] = ()
+    allowed_batch_sizes: tuple[int, ...] = ()
+    """The only sizes that are run, the last of them the largest; none: every size."""
+    preserve_ordering: bool = False
+    """Whether batches are answered in the order in which they were taken."""
+
+
+class TimeoutAction(enum.StrEnum):
+    """What becomes of a request that waited too long: refused, or put behind the others."""
+
+    REJECT = "reject"
+    DELAY = "delay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,21 @@ class QueuePolicy:
 
     max_requests: int = 4096
     timeout_microseconds: int = 0
+    timeout_action: TimeoutAction = TimeoutAction.REJECT
+    allow_timeout_override: bool = False
+    """Whether a request's own timeout can shorten this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Priorities:
+    """Levels of requests, 1 the highest; with 0 levels all are alike.
+
+    `queues` are the policies of levels that differ from the version's.
+    """
+
+    levels: int = 0
+    default_level: int = 0
+    queues: Mapping[int, QueuePolicy] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +118,9 @@ class ServingConfig:
     provider: Provider = Provider.AUTO
     session: SessionOptions = field(default_factory=SessionOptions)
     warm_up: WarmUp = field(default_factory=WarmUp)
+    priorities: Priorities = field(default_factory=Priorities)
+    max_in_flight_requests: int = 0
+    """How many requests may wait or run; 0: only the queue bounds them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from headrace import conversion, errors
@@ -9,23 +11,27 @@ from headrace.datatypes import Datatype
 from headrace.state.records import (
     Batching,
     GraphOptimization,
+    Priorities,
     Provider,
     QueuePolicy,
     ServingConfig,
     SessionOptions,
     Signature,
     TensorSpec,
+    TimeoutAction,
     WarmUp,
 )
 from headrace.type.v1 import serving_config_pb2, signature_pb2
 
 OTHER = ServingConfig(
-    Batching(8, 5, (2, 4)),
-    QueuePolicy(3, 4),
+    Batching(8, 5, (2, 4), (3, 8), preserve_ordering=True),
+    QueuePolicy(3, 4, TimeoutAction.DELAY, allow_timeout_override=True),
     2,
     Provider.CUDA,
     SessionOptions(1, 2, GraphOptimization.BASIC),
     WarmUp(0),
+    Priorities(3, 2, {1: QueuePolicy(9, 0, TimeoutAction.DELAY, allow_timeout_override=True)}),
+    77,
 )
 
 
@@ -59,15 +65,31 @@ def test_what_is_unset_is_the_default() -> None:
     """An empty message is the default; one field changes itself alone."""
     proto = serving_config_pb2.ServingConfig()
     assert OTHER == conversion.serving_config_from_proto(proto, OTHER)
-    proto.batching.max_batch_size = 16
-    assert Batching(16, 5, (2, 4)) == conversion.serving_config_from_proto(proto, OTHER).batching
+    proto.batching.preserve_ordering = False
+    expected = replace(OTHER, batching=replace(OTHER.batching, preserve_ordering=False))
+    assert expected == conversion.serving_config_from_proto(proto, OTHER)
+
+
+def test_a_level_leaves_unset_what_is_as_for_all() -> None:
+    """Its policy is read over the version's, and the default level is the lowest."""
+    proto = serving_config_pb2.ServingConfig(max_in_flight_requests=5)
+    proto.queue.max_requests = 7
+    proto.priorities.levels = 3
+    proto.priorities.queues[2].allow_timeout_override = True
+    config = conversion.serving_config_from_proto(proto, ServingConfig())
+    expected = Priorities(3, 3, {2: QueuePolicy(7, allow_timeout_override=True)})
+    assert (expected, 5) == (config.priorities, config.max_in_flight_requests)
 
 
 def test_everything_out_of_range_is_reported_at_once() -> None:
     """Each field that is wrong gets its violation, with its whole path."""
     message = serving_config_pb2.ServingConfig
     proto = message(
-        batching=message.Batching(max_batch_size=65_537, preferred_batch_sizes=[4, 2]),
+        batching=message.Batching(
+            max_batch_size=65_537, preferred_batch_sizes=[4, 2], allowed_batch_sizes=[4, 8]
+        ),
+        priorities=message.Priorities(levels=2, default_level=3, queues={9: message.Queue()}),
+        max_in_flight_requests=-1,
         queue=message.Queue(max_requests=0),
         instances=257,
         session=message.Session(intra_op_threads=-1, inter_op_threads=1025),
@@ -82,6 +104,7 @@ def test_everything_out_of_range_is_reported_at_once() -> None:
         "config.batching.max_batch_size",
         "config.batching.max_queue_delay",
         "config.batching.preferred_batch_sizes",
+        "config.batching.allowed_batch_sizes",
         "config.queue.max_requests",
         "config.queue.timeout",
         "config.instances",
@@ -89,6 +112,9 @@ def test_everything_out_of_range_is_reported_at_once() -> None:
         "config.session.intra_op_threads",
         "config.session.inter_op_threads",
         "config.warm_up.runs",
+        "config.priorities.default_level",
+        "config.priorities.queues[9]",
+        "config.max_in_flight_requests",
     ] == [violation.field for violation in caught.value.violations]
 
 
