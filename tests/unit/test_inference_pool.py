@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from headrace.state.records import Batching, QueuePolicy, VersionRecord
+from headrace.state.records import Batching, Priorities, QueuePolicy, VersionRecord
 from headrace_inference.domain import batching
 from headrace_inference.domain.pool import PoolClosed
 from headrace_inference.domain.requests import Pending
@@ -204,3 +206,118 @@ def test_statistics_count_each_request_once() -> None:
     assert counts.total.count == counts.queue.count == counts.compute.count == 9
     assert totals.successes == 9
     assert loaded.statistics.take_new().idle
+
+
+def test_urgent_requests_overtake_those_that_wait() -> None:
+    """The highest level first, in order within one; batches of one row show it."""
+    record = version(batching=Batching(max_batch_size=1))
+    config = replace(record.config, priorities=Priorities(levels=2, default_level=2))
+    with serving(replace(record, config=config), gated=True) as (loaded, runner, sink):
+        occupy(loaded, runner, sink)
+        for name, priority in (("a", 0), ("b", 1), ("c", 2), ("d", 1)):
+            pending = request(loaded, sink, name)
+            pending.plan = replace(pending.plan, priority=priority)
+            loaded.pool.submit([pending])
+        assert runner.gate is not None
+        runner.gate.set()
+        sink.wait(5)
+
+    assert ["first", "b", "d", "a", "c"] == list(sink.outputs)
+
+
+def test_a_request_may_wait_less_than_others() -> None:
+    """Its own timeout counts where the policy lets it."""
+    policy = QueuePolicy(allow_timeout_override=True)
+    with serving(version(queue=policy), gated=True) as (loaded, runner, sink):
+        occupy(loaded, runner, sink)
+        hasty = request(loaded, sink, "hasty")
+        hasty.plan = replace(hasty.plan, timeout_us=1)
+        loaded.pool.submit([hasty, request(loaded, sink, "calm")])
+        assert runner.gate is not None
+        runner.gate.set()
+        sink.wait(3)
+
+    assert {"first", "calm"} == set(sink.outputs)
+    assert "QUEUE_TIMEOUT" == sink.errors["hasty"].reason
+
+
+def test_what_runs_counts_against_the_limit_in_flight() -> None:
+    """One runs, one waits, the third is told the limit; when they are done there is room again."""
+    record = version()
+    record = replace(record, config=replace(record.config, max_in_flight_requests=2))
+    with serving(record, gated=True) as (loaded, runner, sink):
+        occupy(loaded, runner, sink)
+        loaded.pool.submit([request(loaded, sink, "second"), request(loaded, sink, "third")])
+        sink.wait(1)
+        error = sink.errors["third"]
+        assert runner.gate is not None
+        runner.gate.set()
+        sink.wait(2)
+        while not loaded.pool.idle:
+            time.sleep(0.001)
+        loaded.pool.submit([request(loaded, sink, name) for name in ("fourth", "fifth")])
+        sink.wait(2)
+
+    assert "MAX_IN_FLIGHT_REACHED" == error.reason
+    assert {"limit": "2", "setting": "max_in_flight_requests"} == error.facts
+    assert {"first", "second", "fourth", "fifth"} == set(sink.outputs)
+
+
+def test_answers_keep_the_order_of_their_batches() -> None:
+    """Two instances, and the second to take a batch is ready first: it waits for the first."""
+    ordered = Batching(max_batch_size=1, preserve_ordering=True)
+    with serving(version(batching=ordered, instances=2), gated=True) as (loaded, runner, sink):
+        slow, quick = threading.Event(), threading.Event()
+        gates = {1.0: slow, 2.0: quick}
+        run = runner.run
+
+        def run_behind_its_gate(inputs: Any, handle: Any = None) -> Any:
+            outputs = run(inputs, handle)
+            assert gates[float(inputs[0][0, 0])].wait(10)
+            return outputs
+
+        loaded._run = run_behind_its_gate
+        assert runner.gate is not None
+        runner.gate.set()
+        loaded.pool.submit(
+            [request(loaded, sink, "slow", 1.0), request(loaded, sink, "quick", 2.0)]
+        )
+        assert runner.entered.acquire(timeout=10)
+        assert runner.entered.acquire(timeout=10)
+        quick.set()
+        assert not sink.outputs
+        slow.set()
+        sink.wait(2)
+
+    assert ["slow", "quick"] == list(sink.outputs)
+
+
+def test_batches_are_filled_up_to_an_allowed_size() -> None:
+    """The model sees allowed sizes only; callers see their own rows, statistics too."""
+    allowed = Batching(max_batch_size=8, allowed_batch_sizes=(2, 8))
+    with serving(version(batching=allowed), gated=True) as (loaded, runner, sink):
+        occupy(loaded, runner, sink)
+        loaded.pool.submit([request(loaded, sink, index, value=index) for index in range(3)])
+        assert runner.gate is not None
+        runner.gate.set()
+        sink.wait(4)
+        rows = loaded.statistics.totals().rows
+
+    assert ([2, 8], 4) == (runner.batches, rows)
+    expected = [[[2.0 * index] * 2] for index in range(3)]
+    assert expected == [sink.outputs[index][0].tolist() for index in range(3)]
+
+
+def test_only_plain_versions_take_guests() -> None:
+    """What has an order, a limit or levels is run by its instances alone."""
+    record = version()
+    limited = replace(record, config=replace(record.config, max_in_flight_requests=2))
+    ordered = version(batching=Batching(8, preserve_ordering=True))
+    leveled = replace(record, config=replace(record.config, priorities=Priorities(2, 1)))
+    for config, expected in ((record, True), (limited, False), (ordered, False), (leveled, False)):
+        with serving(config) as (loaded, _, _):
+            while not loaded.pool.idle:
+                time.sleep(0.001)
+            assert expected == loaded.pool.enter()
+            if expected:
+                loaded.pool.leave()

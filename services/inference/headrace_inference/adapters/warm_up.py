@@ -75,14 +75,17 @@ def _none() -> None:
 
 
 def batch_sizes(batching: Batching) -> tuple[int, ...]:
-    """1, the largest, then preferred sizes and powers of two between.
+    """Those that are allowed, if only some are; else 1, the largest, preferred sizes and powers of two.
 
     The largest comes second: TensorRT builds an engine for the range of sizes seen, and so builds two.
     """
     largest = max(1, batching.max_batch_size)
+    if batching.allowed_batch_sizes:
+        smallest, *between = batching.allowed_batch_sizes
+        return tuple(dict.fromkeys((smallest, largest, *between)))
     powers = {1 << exponent for exponent in range(largest.bit_length())}
-    between = {size for size in {*powers, *batching.preferred_batch_sizes} if 1 < size < largest}
-    return tuple(dict.fromkeys((1, largest, *sorted(between))))
+    others = {size for size in {*powers, *batching.preferred_batch_sizes} if 1 < size < largest}
+    return tuple(dict.fromkeys((1, largest, *sorted(others))))
 
 
 def made_up_inputs(signature: Signature, rows: int, *, batches: bool) -> list[Array] | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from headrace.state.records import Batching
 from headrace_inference.domain.requests import Array, Contents, Pending
+from headrace_inference.domain.waiting import Waiting
 
 
 def share(waiting_rows: int, idle_instances: int, max_rows: int) -> int:
@@ -17,7 +18,7 @@ def share(waiting_rows: int, idle_instances: int, max_rows: int) -> int:
     return min(max_rows, -(-waiting_rows // max(1, idle_instances)))
 
 
-def take(waiting: deque[Pending], max_rows: int) -> list[Pending]:
+def take(waiting: Waiting | deque[Pending], max_rows: int) -> list[Pending]:
     """Remove the next batch from the front of the queue, in order: one request at least.
 
     It ends before the first request that does not fit: of another shape, or over `max_rows`.

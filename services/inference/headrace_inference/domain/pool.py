@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from headrace.errors import (
     Cancelled,
@@ -20,15 +19,23 @@ from headrace.errors import (
     ResourceExhausted,
     Unavailable,
 )
-from headrace.state.records import Batching, QueuePolicy
+from headrace.state.records import ServingConfig
 from headrace_inference.domain import batching
 from headrace_inference.domain.requests import Pending
+from headrace_inference.domain.turns import Turn, Turns
+from headrace_inference.domain.waiting import (
+    FifoQueue,
+    is_refused,
+    open_queue,
+    timeout_us,
+    times_out,
+)
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 0.1
-RunBatch = Callable[[list[Pending]], None]
-"""Runs a batch and answers each of its requests, whatever happens."""
+RunBatch = Callable[[list[Pending], Turn | None], None]
+"""Runs a batch, waits for its turn if it has one, and answers each of its requests, whatever happens."""
 
 
 class PoolClosed(Exception):
@@ -44,27 +51,34 @@ class InstancePool:
     def __init__(
         self,
         name: str,
-        instances: int,
-        batching_config: Batching,
-        queue: QueuePolicy,
+        config: ServingConfig,
         run_batch: RunBatch,
     ) -> None:
         self.name = name
-        self._batching = batching_config
-        self._queue = queue
+        self._batching = config.batching
         self._run_batch = run_batch
-        self._max_rows = max(1, batching_config.max_batch_size)
-        self._delays = batching_config.max_queue_delay_microseconds > 0
+        self._max_rows = max(1, config.batching.max_batch_size)
+        self._max_in_flight = config.max_in_flight_requests
+        self._delays = config.batching.max_queue_delay_microseconds > 0
+        self._turns = Turns() if config.batching.preserve_ordering else None
         self._mutex = threading.Lock()
-        self._waiting: deque[Pending] = deque()
+        self._waiting = open_queue(config)
         self._waiting_rows = 0
+        self._running = 0
+        self._times_out = times_out(config)
         self._idle: list[threading.Lock] = []
+        self._takes_guests = not (
+            self._delays
+            or self._turns
+            or self._max_in_flight
+            or not isinstance(self._waiting, FifoQueue)
+        )
         self._guests = 0
         self._guest_left = threading.Condition(self._mutex)
         self._closing = False
         self._threads = [
             threading.Thread(target=self._serve, name=f"{name}-instance-{index}", daemon=True)
-            for index in range(instances)
+            for index in range(config.instances)
         ]
         for thread in self._threads:
             thread.start()
@@ -74,21 +88,33 @@ class InstancePool:
         """How many requests wait."""
         return len(self._waiting)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and every instance sleeps."""
+        with self._mutex:
+            return self._is_idle()
+
+    def _is_idle(self) -> bool:
+        return len(self._idle) == len(self._threads) and not self._waiting
+
     def submit(self, requests: Sequence[Pending]) -> None:
         """Queue requests; those over the bound fail with RESOURCE_EXHAUSTED.
 
         Raises PoolClosed, before taking any, where the version no longer takes requests.
         """
+        over_limit: Sequence[Pending] = ()
         with self._mutex:
             if self._closing:
                 raise PoolClosed(self.name)
-            room = self._queue.max_requests - len(self._waiting)
-            taken = requests if len(requests) <= room else requests[: max(room, 0)]
-            self._waiting.extend(taken)
+            if self._max_in_flight:
+                requests, over_limit = self._within_limit(requests)
+            taken, over_bound = self._waiting.put(requests)
             self._waiting_rows += sum([request.plan.rows for request in taken])
             self._wake_one()
-        if len(requests) > room:
-            self._refuse(requests[max(room, 0) :])
+        for request in over_limit:
+            request.fail(self._over_limit())
+        for request in over_bound:
+            request.fail(self._queue_full(request))
 
     def enter(self) -> bool:
         """Whether the caller may run a batch on its own thread now, past the queue; then it must `leave`.
@@ -96,8 +122,7 @@ class InstancePool:
         Only while nothing waits and every instance is idle: a guest takes the place of one.
         """
         with self._mutex:
-            alone = len(self._idle) == len(self._threads) and not self._waiting
-            if not alone or self._guests or self._closing or self._delays:
+            if not self._is_idle() or self._guests or self._closing or not self._takes_guests:
                 return False
             self._guests = 1
             return True
@@ -124,17 +149,23 @@ class InstancePool:
     def _serve(self) -> None:
         sleeper = threading.Lock()
         sleeper.acquire()
+        batch: list[Pending] | None = None
         while True:
             with self._mutex:
+                if batch is not None:
+                    self._running -= len(batch)
                 batch, wait_seconds = self._next_batch()
+                turn = self._turns.take() if batch and self._turns else None
                 if batch is None and self._closing and not self._waiting:
                     return
                 if batch is None:
                     self._idle.append(sleeper)
             if batch is None:
                 self._sleep(sleeper, wait_seconds)
+            elif turn is None:
+                self._run_live(batch, None)
             else:
-                self._run_live(batch)
+                self._run_in_turn(batch, turn)
 
     def _sleep(self, sleeper: threading.Lock, seconds: float) -> None:
         if sleeper.acquire(timeout=seconds):
@@ -159,6 +190,7 @@ class InstancePool:
         most = batching.share(rows, len(self._idle) + 1, self._max_rows)
         batch = batching.take(self._waiting, most)
         self._waiting_rows -= sum([request.plan.rows for request in batch])
+        self._running += len(batch)
         if self._waiting:
             self._wake_one()
         return batch, -1
@@ -167,36 +199,55 @@ class InstancePool:
         if self._idle:
             self._idle.pop().release()
 
-    def _run_live(self, batch: list[Pending]) -> None:
+    def _run_in_turn(self, batch: list[Pending], turn: Turn) -> None:
+        try:
+            self._run_live(batch, turn)
+        finally:
+            turn.end()
+
+    def _run_live(self, batch: list[Pending], turn: Turn | None) -> None:
         now = time.monotonic_ns()
         live = [request for request in batch if self._is_wanted(request, now)]
         if live:
-            self._run_batch(live)
+            self._run_batch(live, turn)
 
     def _is_wanted(self, request: Pending, now_ns: int) -> bool:
-        waited_ns = now_ns - request.received_ns
         if request.cancelled:
             request.fail(_CALLER_GONE)
             return False
-        limit_ns = self._queue.timeout_microseconds * 1000
         if request.deadline_ns is not None and now_ns > request.deadline_ns:
-            request.fail(_deadline_passed(waited_ns))
+            request.fail(_deadline_passed(now_ns - request.received_ns))
             return False
-        if limit_ns and waited_ns > limit_ns:
-            request.fail(_waited_too_long(waited_ns, limit_ns))
+        if self._times_out and is_refused(self._waiting.policy_of(request.plan), request, now_ns):
+            policy = self._waiting.policy_of(request.plan)
+            limit_ns = timeout_us(policy, request.plan) * 1000
+            request.fail(_waited_too_long(now_ns - request.received_ns, limit_ns))
             return False
         return True
 
-    def _refuse(self, requests: Iterable[Pending]) -> None:
-        for request in requests:
-            request.fail(self._queue_full())
+    def _within_limit(
+        self, requests: Sequence[Pending]
+    ) -> tuple[Sequence[Pending], Sequence[Pending]]:
+        room = max(0, self._max_in_flight - self._running - len(self._waiting))
+        return requests[:room], requests[room:]
 
-    def _queue_full(self) -> HeadraceError:
+    def _queue_full(self, request: Pending) -> HeadraceError:
+        most = self._waiting.policy_of(request.plan).max_requests
         return ResourceExhausted(
             "QUEUE_FULL",
-            f"Exceeds maximum queue size: {self._queue.max_requests} requests wait for {self.name}; "
+            f"Exceeds maximum queue size: {most} requests wait for {self.name}; "
             "retry later, add replicas, or push the version with a larger queue.max_requests",
-            facts={"limit": str(self._queue.max_requests), "setting": "queue.max_requests"},
+            facts={"limit": str(most), "setting": "queue.max_requests"},
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+
+    def _over_limit(self) -> HeadraceError:
+        most = self._max_in_flight
+        return ResourceExhausted(
+            "MAX_IN_FLIGHT_REACHED",
+            f"{most} requests wait or run for {self.name}, as many as may; retry later, add replicas, or "
+            "push the version with a larger max_in_flight_requests",
+            facts={"limit": str(most), "setting": "max_in_flight_requests"},
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
 

@@ -14,6 +14,7 @@ from headrace.state.records import VersionRecord
 from headrace_inference.domain.batching import assemble, take
 from headrace_inference.domain.checks import plan_request, with_options
 from headrace_inference.domain.failure_streak import FailureStreak
+from headrace_inference.domain.padding import padded_run
 from headrace_inference.domain.pool import InstancePool
 from headrace_inference.domain.requests import (
     NO_OPTIONS,
@@ -27,6 +28,7 @@ from headrace_inference.domain.requests import (
 from headrace_inference.domain.run_watch import RunHandle, RunWatch
 from headrace_inference.domain.runner import RunFailed, Runner
 from headrace_inference.domain.statistics import BatchTimes, VersionStatistics
+from headrace_inference.domain.turns import Turn
 
 __all__ = ["RunFailed", "Runner", "ServedVersion"]
 
@@ -76,9 +78,9 @@ class ServedVersion:
         self._failures = FailureStreak(runner.probe, self._tell_broken)
         self._broken = broken
         config = record.config
-        self.pool = InstancePool(
-            record.key, config.instances, config.batching, config.queue, self._run_batch
-        )
+        allowed = config.batching.allowed_batch_sizes
+        self._run = padded_run(runner.run, allowed) if allowed else runner.run
+        self.pool = InstancePool(record.key, config, self._run_batch)
 
     def plan(
         self,
@@ -113,20 +115,20 @@ class ServedVersion:
         self.pool.close()
         self.runner.close()
 
-    def _run_batch(self, batch: list[Pending]) -> None:
+    def _run_batch(self, batch: list[Pending], turn: Turn | None = None) -> None:
         try:
-            self._run_together(batch)
+            self._run_together(batch, turn)
         except _RunEnded as ended:
             self._settle_ended(batch, ended.started_ns)
         except RunFailed as error:
-            self._settle_failure(batch, error)
+            self._settle_failure(batch, error, turn)
         except Exception:
             logger.exception("a bug ended a run", extra={"version": self.record.key})
             self._fail(
                 batch, Internal("INTERNAL", "the run failed; the replica's log has the details")
             )
 
-    def _run_together(self, batch: list[Pending]) -> None:
+    def _run_together(self, batch: list[Pending], turn: Turn | None) -> None:
         started = time.monotonic_ns()
         inputs = assemble(batch)
         assembled = time.monotonic_ns()
@@ -135,6 +137,8 @@ class ServedVersion:
         first_rows = [0, *itertools.accumulate([request.plan.rows for request in batch])]
         result = BatchResult(batch, outputs, first_rows, (started, assembled, ran))
         self._check_rows(result)
+        if turn is not None:
+            turn.wait()
         refused: list[int] = []
         for sink, indexes in _by_sink(batch):
             refused += sink.answered(self, result, indexes) or ()
@@ -154,7 +158,7 @@ class ServedVersion:
             handle = self.runner.new_handle()
         ticket = self._watch.begin(batch, handle, started_ns)
         try:
-            return self.runner.run(inputs, handle)
+            return self._run(inputs, handle)
         except RunFailed:
             if handle.terminate:
                 raise _RunEnded(started_ns) from None
@@ -188,11 +192,11 @@ class ServedVersion:
         for request in batch:
             request.fail(self._watch.error_for(request, started_ns, now))
 
-    def _settle_failure(self, batch: list[Pending], error: RunFailed) -> None:
+    def _settle_failure(self, batch: list[Pending], error: RunFailed, turn: Turn | None) -> None:
         """One bad request must fail alone: a batch that failed is run again, each request for itself."""
         if len(batch) > 1:
             for request in batch:
-                self._run_batch([request])
+                self._run_batch([request], turn)
             return
         failure = Internal(
             "RUN_FAILED", f"onnx runtime error: {error}", facts={"version": self.record.key}
