@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.e2e.traffic import client_of, push
 from tests.suite import RunningSuite, running_suite
@@ -29,10 +30,13 @@ class Addresses:
 
 @contextmanager
 def serving(
-    folder: Path, models: Mapping[str, bytes], flags: Sequence[str] = ()
+    folder: Path,
+    models: Mapping[str, bytes],
+    flags: Sequence[str] = (),
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Addresses]:
-    """The addresses of a replica that serves these models while inside."""
-    context = running_suite(folder, extra=flags)
+    """The addresses of a replica that serves these models while inside; `environ` holds settings."""
+    context = running_suite(folder, extra=flags, environ=environ)
     with asyncio.Runner() as runner:
         suite = runner.run(context.__aenter__())
         try:

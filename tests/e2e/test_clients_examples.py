@@ -21,9 +21,12 @@ from images import load_split
 import headrace
 from tests.e2e.served import Addresses, serving
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "clients"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples" / "clients"
+BUILDS = ROOT / "build" / "clients"
+"""Kept for the next run, which builds only what has changed."""
 INSTALLED = Path(sys.prefix) / "clients"
-"""Where scripts/install_clients.sh installs; what is built here lies there, too, for the next run."""
+"""Where scripts/install_clients.sh installs."""
 BUILD_SECONDS = 500
 RUN_SECONDS = 30
 JARS = Path("/usr/share/java")
@@ -64,24 +67,24 @@ def build(*command: str | Path) -> None:
 def built_go() -> list[str | Path]:
     """The client in Go, with Debian's libraries."""
     need(["go", "protoc", "protoc-gen-go"], [Path("/usr/share/gocode/src/google.golang.org/grpc")])
-    build(EXAMPLES / "go" / "build.sh", INSTALLED / "go")
-    return [INSTALLED / "go" / "classify"]
+    build(EXAMPLES / "go" / "build.sh", BUILDS / "go")
+    return [BUILDS / "go" / "classify"]
 
 
 def built_cpp() -> list[str | Path]:
     """The client in C++, with Debian's libraries."""
     need(["cmake", "g++", "protoc", "grpc_cpp_plugin", "pkg-config"])
-    build("cmake", "-S", EXAMPLES / "cpp", "-B", INSTALLED / "cpp")
-    build("cmake", "--build", INSTALLED / "cpp")
-    return [INSTALLED / "cpp" / "classify"]
+    build("cmake", "-S", EXAMPLES / "cpp", "-B", BUILDS / "cpp")
+    build("cmake", "--build", BUILDS / "cpp")
+    return [BUILDS / "cpp" / "classify"]
 
 
 def built_java() -> list[str | Path]:
     """The client in Java, with Debian's libraries."""
     jars = [JARS / "grpc-netty.jar", JARS / "netty-codec-http2.jar", JARS / "perfmark-api.jar"]
     need(["javac", "protoc", "grpc_java_plugin"], jars)
-    build(EXAMPLES / "java" / "build.sh", INSTALLED / "java")
-    return [INSTALLED / "java" / "classify"]
+    build(EXAMPLES / "java" / "build.sh", BUILDS / "java")
+    return [BUILDS / "java" / "classify"]
 
 
 def node() -> list[str | Path]:
@@ -146,6 +149,17 @@ def test_an_error_over_grpc(suite: Addresses, language: Language) -> None:
 
     assert (1, "") == (ended.status, ended.output)
     assert UNKNOWN in ended.errors
+
+
+def test_a_stream_from_node(suite: Addresses) -> None:
+    """Answers of a stream come in order, and an error is told between them."""
+    client = node()
+    client[1] = EXAMPLES / "node" / "stream.mjs"
+    ended = run(*client, suite.grpc, "digits", "nope", "digits@champion")
+
+    assert (0, "") == (ended.status, ended.errors)
+    digit = "digit 2, digits version 1"
+    assert [f"1: {digit}", f"2: {UNKNOWN}", f"3: {digit}"] == ended.output.splitlines()
 
 
 def test_kserve(suite: Addresses) -> None:

@@ -42,6 +42,8 @@ SHORT_WINDOWS = (
 SHARED_MEMORY = ("--shared-memory", "system", "--output-shared-memory-size", "1024")
 TIMEOUT_SECONDS = 60
 """Where an answer lacks what the tool waits for it hangs instead of failing."""
+MAX_SHOWN = 2000
+"""Letters of what the tool says: after an error it prints all of its help."""
 
 _LEVEL = re.compile(
     r"^(?:Concurrency|Request Rate): (\S+), throughput: (\S+) infer/sec, latency (\d+) usec",
@@ -66,11 +68,14 @@ FRONTS = ["native", pytest.param("grpcio", marks=pytest.mark.toolchain)]
 def suite(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Addresses]:
-    """A suite with this front and shared memory allowed that serves the MLP and an identity of texts."""
+    """A suite with this front, shared memory and traces that serves the MLP and an identity of texts."""
     folder: Path = tmp_path_factory.mktemp("suite")
     served = {"mlp": models.mlp(), "texts": texts()}
-    flags = [f"--front={request.param}"]
-    with serving(folder, served, flags) as addresses:
+    settings = {
+        "HEADRACE_INFERENCE_ALLOW_CLIENT_SHARED_MEMORY": "true",
+        "HEADRACE_INFERENCE_TRACE_FILE": str(folder / "traces"),
+    }
+    with serving(folder, served, [f"--front={request.param}"], settings) as addresses:
         yield addresses
 
 
@@ -97,13 +102,14 @@ def analyze(suite: Addresses, wire: str, *flags: str, model: str = "mlp") -> lis
         timeout=TIMEOUT_SECONDS,
         check=False,
     )
-    assert 0 == run.returncode, run.stdout + run.stderr
-    assert not _FAILURE.search(run.stdout + run.stderr), run.stdout + run.stderr
+    told = run.stdout + run.stderr
+    assert 0 == run.returncode, told[:MAX_SHOWN]
+    assert not _FAILURE.search(told), told[:MAX_SHOWN]
     levels = [
         Level(float(level), float(rate), int(latency))
         for level, rate, latency in _LEVEL.findall(run.stdout)
     ]
-    assert levels, run.stdout
+    assert levels, told[:MAX_SHOWN]
     assert all(level.rate > 0 and level.latency_us > 0 for level in levels)
     return levels
 

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 
+/** Classifies one digit. */
 final class Classify {
   private static final int DEADLINE_SECONDS = 5;
 
