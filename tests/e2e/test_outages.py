@@ -74,12 +74,22 @@ async def test_a_replica_dies(tmp_path: Path) -> None:
             killed = suite.kill("replica-0")
             await traffic.wait_for_more()
             await suite.wait_until_back("replica-0", killed)
+            await _wait_until_ready_means_ready(first)
             await first.wait_until_ready("m", 2, timeout_seconds=30)
             async with flowing(first, "m", FACTORS) as returned:
                 await returned.wait_for_more()
 
     assert traffic.failures == []
     assert returned.failures == []
+
+
+async def _wait_until_ready_means_ready(client: AsyncClient) -> None:
+    """A replica that came back says that it is ready only once its versions are."""
+    async with asyncio.timeout(30):
+        while not await client.server_ready():  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
+    assert await client.model_ready("m", 1)
+    assert await client.model_ready("m", 2)
 
 
 async def test_redis_dies(tmp_path: Path) -> None:
