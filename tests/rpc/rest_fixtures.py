@@ -36,7 +36,7 @@ from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.served import Runner
 from headrace_inference.domain.statistics import StatisticsBook
-from headrace_inference.wire.rest import add_rest_routes
+from headrace_inference.wire.rest import RestLimits, add_rest_routes
 from headrace_inference.wire.servicer import ServerFacts
 
 MAX_BODY_BYTES = 2**20
@@ -137,7 +137,10 @@ class RestServer:
 
 @asynccontextmanager
 async def open_rest_server(
-    folder: Path, *models: Model, open_model: OpenModel = open_session
+    folder: Path,
+    *models: Model,
+    open_model: OpenModel = open_session,
+    max_bytes_in_flight: int = 2**30,
 ) -> AsyncIterator[RestServer]:
     """These models, ready, on a server of their own while inside."""
     for served in models:
@@ -150,7 +153,8 @@ async def open_rest_server(
         await wait_until_settled(keeper)
         app = web.Application()
         facts = ServerFacts(SERVER_VERSION, lambda: server.ready)
-        add_rest_routes(app, server.dataplane, facts, MAX_BODY_BYTES)
+        limits = RestLimits(MAX_BODY_BYTES, max_bytes_in_flight)
+        add_rest_routes(app, server.dataplane, facts, limits)
         async with open_http_server(app, "127.0.0.1", 0) as port:
             server.address = f"127.0.0.1:{port}"
             yield server

@@ -64,6 +64,8 @@ class Settings:
     """Whether callers on this machine may register shared memory for their tensors."""
     max_http_body_bytes: int = 64 * 2**20
     """The largest REST request, also after decompression."""
+    max_http_bytes_in_flight: int = 2**30
+    """Bytes of the REST requests that are read, wait or run at a time; more are refused."""
     max_loading: int = 2
     """Versions that are loaded at a time."""
     max_run_seconds: float = 300.0

@@ -25,7 +25,7 @@ from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.log_switches import LogSwitches
 from headrace_inference.settings import Settings
 from headrace_inference.wire import native_front, servicer
-from headrace_inference.wire.rest import add_rest_routes
+from headrace_inference.wire.rest import RestLimits, add_rest_routes
 from headrace_inference.wire.streaming import StreamOptions
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,8 @@ async def open_fronts(
     open_grpc = _open_native if front == "native" else _open_grpcio
     grpc_port, in_flight = await open_grpc(stack, settings, dataplane, register)
     rest = web.Application(client_max_size=settings.max_http_body_bytes)
-    add_rest_routes(rest, dataplane, facts, settings.max_http_body_bytes)
+    limits = RestLimits(settings.max_http_body_bytes, settings.max_http_bytes_in_flight)
+    add_rest_routes(rest, dataplane, facts, limits)
     summaries = settings.metrics_summaries
     operations = stack.enter_context(
         open_operations(dataplane, readiness, in_flight, front, summaries=summaries)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from headrace_inference.domain.dataplane import Resolved
+from headrace_inference.domain.requests import Wish
 from headrace_inference.domain.shown import Shown
 from headrace_inference.wire.answers import ROUTE_PARAMETER
 from headrace_inference.wire.rest_requests import RestRequest
-from headrace_inference.wire.rest_tensors import binary_contents, tensor_to_json
+from headrace_inference.wire.rest_tensors import binary_contents, check_json, tensor_to_json
 from headrace_inference.wire.waiting import Answer
 
 
@@ -39,6 +42,20 @@ def encode_rest_answer(request: RestRequest, answer: Answer) -> EncodedAnswer:
     json = msgspec.json.encode(head)
     wants_tail = any("binary_data_size" in output.get("parameters", ()) for output in outputs)
     return EncodedAnswer(b"".join((json, *tail)), len(json) if wants_tail else None)
+
+
+def check_answerable(request: RestRequest, resolved: Resolved) -> None:
+    """Refuse, before it runs, a request whose answer JSON could not carry. Raises InvalidArgument."""
+    plan, specs = resolved.plan, resolved.served.record.signature.outputs
+    for place, wish in zip(plan.outputs, plan.wishes or itertools.repeat(Wish()), strict=False):
+        if wish == Wish() and not request.wants_binary(specs[place].name):
+            check_json(specs[place])
+
+
+def json_bytes(request: RestRequest, answer: Answer) -> int:
+    """The bytes of the tensors that an answer says in JSON."""
+    said = [shown for shown in _shown(answer) if not request.wants_binary(shown.name)]
+    return sum(shown.array.nbytes for shown in said)
 
 
 def _shown(answer: Answer) -> Sequence[Shown]:

@@ -1,16 +1,23 @@
-"""The body of a REST request, bounded before and after decompression."""
+"""The bodies of REST requests: each bounded before and after decompression, and all of them together."""
 
 from __future__ import annotations
 
 import asyncio
 import zlib
+from contextvars import ContextVar
 
 from aiohttp import StreamReader, web
+from aiohttp.typedefs import Handler
 
-from headrace.errors import DeadlineExceeded, InvalidArgument, Unimplemented
+from headrace.errors import DeadlineExceeded, InvalidArgument, ResourceExhausted, Unimplemented
 
 SETTING = "max_http_body_bytes"
 """The setting that bounds a body; errors name it."""
+
+TOTAL_SETTING = "max_http_bytes_in_flight"
+"""The setting that bounds all bodies together."""
+
+RETRY_AFTER_SECONDS = 0.1
 
 SILENCE_SECONDS = 30.0
 """A client that sends nothing of its body for so long is given up; it would hold what it sent for ever."""
@@ -19,11 +26,62 @@ _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """HTTP's deflate is zlib's format (RFC 9110), header and checksum included."""
 
 
+class HeldBytes:
+    """What one request holds of the bytes that all may hold together."""
+
+    def __init__(self, budget: BodyBudget) -> None:
+        self._budget = budget
+        self.count = 0
+
+    def add(self, count: int) -> None:
+        """Hold more, or less. Raises ResourceExhausted where that is more than all may hold together."""
+        self._budget.add(count)
+        self.count += count
+
+
+class BodyBudget:
+    """Counts the bytes of bodies, packed or not, from their arrival until their requests are answered."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self.held_bytes = 0
+
+    def add(self, count: int) -> None:
+        """Hold more, or less. Raises ResourceExhausted where that is over the limit."""
+        if count > 0 and self.held_bytes + count > self._max_bytes:
+            raise self._over_limit()
+        self.held_bytes += count
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Around every request: what `read_body` counted for it is given back at its end."""
+        held = HeldBytes(self)
+        token = _held.set(held)
+        try:
+            return await handler(request)
+        finally:
+            _held.reset(token)
+            self.held_bytes -= held.count
+
+    def _over_limit(self) -> ResourceExhausted:
+        return ResourceExhausted(
+            "REPLICA_OVERLOADED",
+            f"this replica holds {self.held_bytes} bytes of REST requests; it holds at most "
+            f"{self._max_bytes} ({TOTAL_SETTING}); retry later, or add replicas",
+            facts={"limit": str(self._max_bytes), "setting": TOTAL_SETTING},
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+
+
+_held: ContextVar[HeldBytes] = ContextVar("held_bytes")
+
+
 async def read_body(request: web.Request, max_bytes: int) -> bytes:
-    """All of the body, decompressed.
+    """All of the body, decompressed; its bytes count until the request is answered.
 
     Raises InvalidArgument for a body over `max_bytes` (in transit or decompressed) or a broken one,
-    DeadlineExceeded for one that stalls, Unimplemented for an encoding other than gzip and deflate.
+    DeadlineExceeded for one that stalls, ResourceExhausted where all bodies together are too much,
+    Unimplemented for an encoding other than gzip and deflate.
     """
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding in ("", "identity"):
@@ -34,14 +92,16 @@ async def read_body(request: web.Request, max_bytes: int) -> bytes:
             f"Content-Encoding '{encoding}' is not offered; send gzip, deflate or no encoding",
         )
     packed = await _read(request, max_bytes)
-    return await asyncio.to_thread(inflate, packed, encoding, max_bytes)
+    body = await asyncio.to_thread(inflate, packed, encoding, max_bytes)
+    _held.get().add(len(body) - len(packed))
+    return body
 
 
 async def _read(request: web.Request, max_bytes: int) -> bytes:
     if (request.content_length or 0) > max_bytes:
         raise _too_large(max_bytes)
     try:
-        return await _all_parts(request.content, max_bytes)
+        return await _all_parts(request.content, max_bytes, _held.get())
     except web.RequestPayloadError as error:
         raise InvalidArgument("MALFORMED_BODY", f"the request's body is broken: {error}") from None
     except TimeoutError:
@@ -50,17 +110,18 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
         ) from None
 
 
-async def _all_parts(content: StreamReader, max_bytes: int) -> bytes:
+async def _all_parts(content: StreamReader, max_bytes: int, held: HeldBytes) -> bytes:
     clock = asyncio.get_running_loop().time
     parts: list[bytes] = []
     size = 0
     async with asyncio.timeout(SILENCE_SECONDS) as limit:
         async for part in content.iter_any():
             limit.reschedule(clock() + SILENCE_SECONDS)
-            parts.append(part)
             size += len(part)
             if size > max_bytes:
                 raise _too_large(max_bytes)
+            held.add(len(part))
+            parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

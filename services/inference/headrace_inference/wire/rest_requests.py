@@ -18,6 +18,7 @@ from headrace_inference.domain.requests import (
     Options,
     TensorHeader,
     Window,
+    Wish,
 )
 from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.wire.contents import ZERO_COPY_BYTES, bytes_tensor, window_contents
@@ -41,6 +42,8 @@ Decoded = TypeVar("Decoded")
 
 _ABSENT = (b"", b"null")
 _MAX_DIGITS = 18
+_FINAL_RESPONSE = "triton_enable_empty_final_response"
+"""Triton's own clients put it into every request."""
 
 
 class _Input(msgspec.Struct, frozen=True):
@@ -70,6 +73,7 @@ class _RequestParameters(msgspec.Struct, frozen=True):
     sequence_id: int | str | None = None
     sequence_start: bool | None = None
     sequence_end: bool | None = None
+    triton_enable_empty_final_response: bool | None = None
 
 
 class _WindowParameters(msgspec.Struct, frozen=True):
@@ -129,8 +133,7 @@ def parse_request(body: bytes, header_length: int | None) -> RestRequest:
     view = memoryview(body)
     end = len(view) if header_length is None else header_length
     head = _parse_head(view[:end])
-    parameters = _known(_RequestParameters, head.parameters, "the request")
-    refuse_reserved(head.parameters or {})
+    parameters = head.parameters or {}
     outputs = head.outputs or []
     known = [
         _known(_OutputParameters, part.parameters, f"output '{part.name}'") for part in outputs
@@ -139,7 +142,7 @@ def parse_request(body: bytes, header_length: int | None) -> RestRequest:
         wish(wanted.classification, wanted.window(f"output '{part.name}'"))
         for part, wanted in zip(outputs, known, strict=True)
     ]
-    plain = {"priority": parameters.priority, "timeout": parameters.timeout}
+    options = request_options(parameters, wishes)
     return RestRequest(
         id=head.id or "",
         headers=tuple(TensorHeader(part.name, part.datatype, part.shape) for part in head.inputs),
@@ -150,10 +153,17 @@ def parse_request(body: bytes, header_length: int | None) -> RestRequest:
             for part, wanted in zip(outputs, known, strict=True)
             if wanted.binary_data is not None
         },
-        binary_by_default=bool(parameters.binary_data_output),
-        options=options_of(plain, wishes),
-        parameters=head.parameters or {},
+        options=options,
+        binary_by_default=bool(parameters.get("binary_data_output")),
+        parameters=parameters,
     )
+
+
+def request_options(parameters: Mapping[str, Scalar], wishes: Sequence[Wish]) -> Options:
+    """What a request asks for by its parameters. Raises InvalidArgument for what they must not be."""
+    known = _known(_RequestParameters, parameters, "the request")
+    refuse_reserved(key for key in parameters if key != _FINAL_RESPONSE)
+    return options_of({"priority": known.priority, "timeout": known.timeout}, wishes)
 
 
 def header_length(text: str | None, body_bytes: int) -> int | None:

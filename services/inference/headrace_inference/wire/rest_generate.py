@@ -1,0 +1,103 @@
+"""The generate form: a JSON object with a member for each input and output, without shapes and datatypes.
+
+Members that name no input are parameters, as are those of a member `parameters`. The leading dimensions of
+an input that a value lacks are 1, so a single value fills any shape of ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from headrace.errors import InvalidArgument
+from headrace.state.records import TensorSpec, VersionRecord
+from headrace_inference.domain.requests import TensorHeader
+from headrace_inference.wire.rest_requests import (
+    RestRequest,
+    Scalar,
+    decode_json,
+    request_options,
+)
+from headrace_inference.wire.rest_tensors import tensor_to_json
+from headrace_inference.wire.waiting import Answer
+
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+
+Members = Mapping[str, msgspec.Raw]
+
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ID = msgspec.json.Decoder(str)
+_SCALAR = msgspec.json.Decoder(Scalar)
+_NOTHING = msgspec.Raw(b"{}")
+_SCALARS = msgspec.json.Decoder(dict[str, Scalar])
+
+
+def parse_generate(body: bytes) -> Members:
+    """The members of a request. Raises InvalidArgument (MALFORMED_JSON, MALFORMED_REQUEST)."""
+    return decode_json(_MEMBERS, body)
+
+
+def generate_request(record: VersionRecord, members: Members) -> RestRequest:
+    """The request that these members are to a version. Raises InvalidArgument."""
+    inputs = [spec for spec in record.signature.inputs if spec.name in members]
+    rest = {name: text for name, text in members.items() if name not in {i.name for i in inputs}}
+    request_id = decode_json(_ID, rest.pop("id")) if "id" in rest else ""
+    parameters = decode_json(_SCALARS, rest.pop("parameters", _NOTHING))
+    for name, text in rest.items():
+        parameters[name] = _parameter(record, name, text)
+    tensors = [_tensor(spec, members[spec.name]) for spec in inputs]
+    return RestRequest(
+        id=request_id,
+        headers=tuple(header for header, _ in tensors),
+        outputs=(),
+        data=tuple(text for _, text in tensors),
+        binary={},
+        binary_by_default=False,
+        options=request_options(parameters, ()),
+        parameters=parameters,
+    )
+
+
+def _parameter(record: VersionRecord, name: str, text: msgspec.Raw) -> Scalar:
+    try:
+        return _SCALAR.decode(text)
+    except msgspec.ValidationError:
+        inputs = ", ".join(spec.name for spec in record.signature.inputs)
+        raise InvalidArgument(
+            "PARAMETER_INVALID",
+            f"member '{name}' is no input of model '{record.model}' (those are: {inputs}), and as a "
+            "parameter it must be a text, a number, true, false or null",
+            facts={"parameter": name},
+        ) from None
+
+
+def _tensor(spec: TensorSpec, text: msgspec.Raw) -> tuple[TensorHeader, msgspec.Raw]:
+    """An input's header and data: its value in as many lists as the shape has dimensions."""
+    shape: list[int] = []
+    value: Any = msgspec.json.decode(text)
+    while isinstance(value, list):
+        shape.append(len(value))
+        value = value[0] if value else None
+    missing = max(0, len(spec.shape) - len(shape))
+    nested = b"[" * missing + bytes(text) + b"]" * missing
+    header = TensorHeader(spec.name, spec.datatype.value, (*[1] * missing, *shape))
+    return header, msgspec.Raw(nested)
+
+
+def encode_generated(request: RestRequest, answer: Answer) -> bytes:
+    """The answer as one JSON object: a tensor of one element is that element, others are flat lists."""
+    record = answer.served.record
+    document: dict[str, Any] = {"id": request.id} if request.id else {}
+    document |= {"model_name": record.model, "model_version": answer.served.version_text}
+    for place, array in zip(answer.pending.plan.outputs, answer.outputs, strict=True):
+        spec = record.signature.outputs[place]
+        text = tensor_to_json(spec, array)
+        document[spec.name] = msgspec.Raw(text[1:-1] if array.size == 1 else text)
+    return msgspec.json.encode(document)
+
+
+def event(data: bytes) -> bytes:
+    """One server-sent event."""
+    return b"data: %b\n\n" % data
