@@ -19,9 +19,9 @@ from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace_inference.adapters.onnx_runtime import open_session
 from headrace_inference.app.fronts import open_fronts
 from headrace_inference.app.memory import region_table
+from headrace_inference.app.models import open_models
 from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.statistics import StatisticsBook
 from headrace_inference.settings import Settings
 from tests.rpc.rest_fixtures import FolderLoader, Model, OpenModel, catalog_of, wait_until_settled
@@ -63,16 +63,15 @@ async def open_grpc_replica(
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
         book = StatisticsBook()
-        keeper = VersionKeeper(
-            FolderLoader(folder, open_model), book, 2, max_run_seconds=settings.max_run_seconds
-        )
         tracer = stack.enter_context(open_tracer(settings))
-        await stack.enter_async_context(keeper.running())
-        keeper.want(catalog_of(models))
+        loader = FolderLoader(folder, open_model)
+        held = await stack.enter_async_context(open_models(settings, loader, book))
+        keeper = held.keeper
+        held.want(catalog_of(models))
         await wait_until_settled(keeper)
         dataplane = DataPlane(keeper, book, region_table(settings), tracer)
         readiness: Any = Ready()
-        fronts = await open_fronts(stack, settings, dataplane, readiness, stopping)
+        fronts = await open_fronts(stack, settings, dataplane, readiness, stopping, held.control)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(fronts.grpc_address))
         stub = pb_grpc.GRPCInferenceServiceStub(channel)
         yield GrpcReplica(fronts.grpc_address, fronts.http_address, stub, dataplane, stopping)

@@ -31,6 +31,7 @@ from headrace.state.records import (
     TensorSpec,
     VersionRecord,
 )
+from headrace_inference.adapters.loader import read_labels
 from headrace_inference.adapters.onnx_runtime import open_session
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
@@ -120,6 +121,12 @@ class FolderLoader:
         """The open model."""
         path = self.folder / f"{record.model}.onnx"
         return await asyncio.to_thread(self.open_model, path, record)
+
+    async def open_in(self, folder: Path, record: VersionRecord) -> Runner:
+        """The open model whose files are in a folder of its own."""
+        runner = await asyncio.to_thread(self.open_model, folder / record.graph_path, record)
+        runner.labels = read_labels(folder, record)
+        return runner
 
 
 @dataclass

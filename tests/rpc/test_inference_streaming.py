@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.onnx_runtime import open_session
 from headrace_inference.domain.requests import Array
-from headrace_inference.domain.run_watch import RunHandle
 from headrace_inference.domain.served import Runner
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, open_grpc_replica, request
 from tests.rpc.rest_fixtures import echo
@@ -45,11 +44,13 @@ class GatedRunner:
         self.gate = threading.Event()
         self.entered = threading.Semaphore(0)
         self.seen: list[float] = []
+        self.look: Callable[[], None] = lambda: None
 
     def new_handle(self) -> Any:
         return self._runner.new_handle()
 
     def run(self, inputs: Sequence[Array], handle: Any = None) -> list[Array]:
+        self.look()
         self.entered.release()
         assert self.gate.wait(PATIENCE_SECONDS)
         self.seen.append(float(inputs[0].ravel()[0]))
@@ -195,13 +196,7 @@ async def test_a_stream_has_so_many_requests_in_flight(tmp_path: Path, front: st
         tmp_path, echo(Datatype.FP32), open_model=_gated(gates), **options
     ) as replica:
         waiting: list[int] = []
-        run = gates.runner.run
-
-        def counting(inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
-            waiting.append(_pool(replica).waiting)
-            return run(inputs, handle)
-
-        gates.runner.run = counting  # type: ignore[method-assign]  # to look before each run
+        gates.runner.look = lambda: waiting.append(_pool(replica).waiting)
         call = replica.stub.ModelStreamInfer(sent(*[numbered(index) for index in range(20)]))
         await _entered(gates.runner)
         gates.runner.gate.set()

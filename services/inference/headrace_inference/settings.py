@@ -60,6 +60,8 @@ class Settings:
     """The form of ModelStreamInfer's answers: Triton's ModelStreamInferResponse, or MLServer's bare one."""
     max_stream_requests: int = 256
     """Requests of one stream that wait or run at a time; the next is read when one was answered."""
+    model_control: Literal["registry", "explicit"] = "registry"
+    """Who loads models: the registry alone, or by RepositoryModelLoad callers too, on this replica only."""
     allow_client_shared_memory: bool = False
     """Whether callers on this machine may register shared memory for their tensors."""
     max_http_body_bytes: int = 64 * 2**20

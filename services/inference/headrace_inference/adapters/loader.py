@@ -32,9 +32,13 @@ class ArtifactLoader:
         """The open, warmed model. Raises HeadraceError."""
         folder = await self._cache.fetch(record)
         await self._cache.prune({*self._in_use(), record.digest})
+        return await self.open_in(folder, record)
+
+    async def open_in(self, folder: Path, record: VersionRecord) -> Runner:
+        """The version whose files are in a folder, open and warmed. Raises HeadraceError."""
 
         def open_it() -> Runner:
-            labels = _read_labels(folder, record)
+            labels = read_labels(folder, record)
             runner = self._open_model(folder / record.graph_path, record)
             runner.labels = labels
             return runner
@@ -42,8 +46,8 @@ class ArtifactLoader:
         return await _in_daemon_thread(open_it, record.key)
 
 
-def _read_labels(folder: Path, record: VersionRecord) -> dict[str, list[bytes]]:
-    """By output, the names of its classes: one a line."""
+def read_labels(folder: Path, record: VersionRecord) -> dict[str, list[bytes]]:
+    """By output, the names of its classes: one a line, from the version's folder. Raises OSError."""
     files = label_files(record)
     lines = {path: (folder / path).read_bytes().splitlines() for path in set(files.values())}
     return {name: lines[path] for name, path in files.items()}

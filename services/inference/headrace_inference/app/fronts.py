@@ -23,6 +23,7 @@ from headrace_inference.app.readiness import Readiness
 from headrace_inference.app.socket_folder import socket_folder
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.log_switches import LogSwitches
+from headrace_inference.domain.model_control import ModelControl, RegistryControl
 from headrace_inference.settings import Settings
 from headrace_inference.wire import native_front, servicer
 from headrace_inference.wire.rest import RestLimits, add_rest_routes
@@ -47,6 +48,7 @@ async def open_fronts(
     dataplane: DataPlane,
     readiness: Readiness,
     stopping: asyncio.Event | None = None,
+    control: ModelControl | None = None,
 ) -> Fronts:
     """Open every port; the stack closes them, draining. Streams end when `stopping` is set.
 
@@ -54,7 +56,9 @@ async def open_fronts(
     """
     switches = LogSwitches(settings.log_level)
     stack.enter_context(switches.installed())
-    facts = servicer.ServerFacts(package_version("headrace"), readiness.is_ready, switches)
+    facts = servicer.ServerFacts(
+        package_version("headrace"), readiness.is_ready, switches, control or RegistryControl()
+    )
     front = choose_front(settings.front, native_available=native_front.available())
     logger.info("front chosen", extra={"front": front, "asked": settings.front})
     streams = StreamOptions(

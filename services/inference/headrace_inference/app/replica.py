@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -17,11 +16,10 @@ from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.records import ReplicaRecord
-from headrace_inference.adapters import execution_providers, onnx_runtime, presence, telemetry
-from headrace_inference.adapters.artifacts import ArtifactCache
-from headrace_inference.adapters.loader import ArtifactLoader
+from headrace_inference.adapters import execution_providers, presence, telemetry
 from headrace_inference.app.fronts import Fronts, open_fronts
 from headrace_inference.app.memory import region_table
+from headrace_inference.app.models import Models, artifact_loader, open_models
 from headrace_inference.app.readiness import Readiness
 from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.dataplane import DataPlane
@@ -70,48 +68,26 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         redis = await stack.enter_async_context(open_redis(settings.redis_url))
         channel = await stack.enter_async_context(_open_channel(settings.registry_address))
         follower = StateFollower(redis, keys)
-        keeper = _keeper(settings, channel, follower, book)
         tracer = stack.enter_context(open_tracer(settings))
         await stack.enter_async_context(_reporting(settings, book))
-        await stack.enter_async_context(keeper.running())
+        loader = artifact_loader(settings, channel, follower)
+        models = await stack.enter_async_context(open_models(settings, loader, book))
+        keeper = models.keeper
         readiness = Readiness(follower, keeper, stopping)
         dataplane = DataPlane(keeper, book, region_table(settings), tracer)
-        fronts = await open_fronts(stack, settings, dataplane, readiness, stopping)
+        fronts = await open_fronts(stack, settings, dataplane, readiness, stopping, models.control)
         replica = Replica(fronts, keeper, follower)
         describe = _Description(settings, replica)
         jobs = await stack.enter_async_context(serving.open_background())
         jobs.run(follower.run())
-        jobs.run(_apply_updates(follower, keeper))
+        jobs.run(_apply_updates(follower, models))
         jobs.run(presence.keep_present(redis, keys, keeper.changed, describe.record))
         yield replica
 
 
-def _keeper(
-    settings: Settings, channel: grpc.aio.Channel, follower: StateFollower, book: StatisticsBook
-) -> VersionKeeper:
-    cache = ArtifactCache(settings.data / "artifacts", channel, settings.cache_max_bytes)
-
-    def in_use() -> Iterable[str]:
-        return [record.digest for record in follower.catalog.versions.values()]
-
-    open_model = functools.partial(onnx_runtime.open_session, defaults=_runtime_defaults(settings))
-    loader = ArtifactLoader(cache, open_model, in_use)
-    return VersionKeeper(loader, book, settings.max_loading, settings.max_run_seconds)
-
-
-def _runtime_defaults(settings: Settings) -> onnx_runtime.RuntimeDefaults:
-    return onnx_runtime.RuntimeDefaults(
-        load_timeout_seconds=settings.load_timeout_seconds,
-        devices=execution_providers.DeviceOptions(
-            gpu_memory_limit_bytes=settings.gpu_memory_limit_bytes,
-            engine_cache=settings.data / "engines",
-        ),
-    )
-
-
-async def _apply_updates(follower: StateFollower, keeper: VersionKeeper) -> None:
+async def _apply_updates(follower: StateFollower, models: Models) -> None:
     async for update in follower.updates():
-        keeper.want(update.catalog)
+        models.want(update.catalog)
 
 
 class _Description:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -64,6 +64,8 @@ class VersionKeeper:
         self._retry_at: dict[Key, float | None] = {}
         self._attempts: dict[Key, int] = {}
         self._wake = asyncio.Event()
+        self._published = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
         self.table = RoutingTable()
         """What answers now; read it once for each request."""
         self.changed = asyncio.Event()
@@ -75,6 +77,34 @@ class VersionKeeper:
         """From now on, hold what this catalog says."""
         self._catalog = catalog
         self._publish()
+
+    def adopt(self, catalog: Catalog, opened: Iterable[tuple[VersionRecord, Runner]]) -> None:
+        """Hold what this catalog says; these of its versions are open already.
+
+        They take the place of what has their numbers, in the same moment, and are the keeper's to close.
+        """
+        assert self._tasks is not None, "not running"
+        replaced = []
+        for record, runner in opened:
+            key = (record.model, record.number)
+            replaced.append(self._served.get(key))
+            self._served[key] = self._serve(record, runner, self._tasks)
+            self._actual[key] = Actual.READY
+            self._reasons.pop(key, None)
+        self.want(catalog)
+        for served in replaced:
+            if served is not None:
+                self._tasks.create_task(asyncio.to_thread(served.close))
+
+    async def settle(self, model: str) -> str:
+        """Wait until each wanted version of a model is ready or has failed; why, for those that have."""
+        while True:
+            keys = [key for key in policy.desired(self._catalog) if key[0] == model]
+            done = (Actual.READY, Actual.FAILED)
+            if all(self._actual.get(key) in done for key in keys):
+                failed = [key for key in keys if self._actual[key] is Actual.FAILED]
+                return "; ".join(f"version {key[1]}: {self._reasons[key]}" for key in failed)
+            await self._published.wait()
 
     @property
     def applied_revision(self) -> int:
@@ -98,6 +128,7 @@ class VersionKeeper:
         with self._watch.watching():
             try:
                 async with asyncio.TaskGroup() as tasks:
+                    self._tasks = tasks
                     loop = tasks.create_task(self._keep(tasks))
                     try:
                         yield
@@ -183,7 +214,8 @@ class VersionKeeper:
 
     async def _close_broken(self, key: Key, served: ServedVersion, wrong: str) -> None:
         await asyncio.to_thread(served.close)
-        self._failed(key, _broken(served, wrong))
+        if key not in self._served:
+            self._failed(key, _broken(served, wrong))
 
     def _failed(self, key: Key, error: HeadraceError) -> None:
         attempts = self._attempts[key] = self._attempts.get(key, 0) + 1
@@ -198,7 +230,8 @@ class VersionKeeper:
     async def _unload(self, key: Key, served: ServedVersion) -> None:
         await asyncio.to_thread(served.close)
         logger.info("version unloaded", extra={"version": served.record.key})
-        self._forget(key)
+        if key not in self._served:  # nothing was adopted in its place meanwhile
+            self._forget(key)
 
     def _forget(self, key: Key) -> None:
         for known in (
@@ -224,6 +257,8 @@ class VersionKeeper:
         self.table = build_table(self._catalog, dict(self._served), states, former)
         self._wake.set()
         self.changed.set()
+        self._published.set()
+        self._published = asyncio.Event()
 
     def _replica_version(self, key: Key) -> ReplicaVersion:
         actual = self._actual[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from headrace.errors import InvalidArgument, Unimplemented
 from headrace.histogram import Histogram
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import model_config_pb2 as config_pb
@@ -11,13 +12,18 @@ from headrace.state.records import LoadState, TensorSpec, VersionRecord
 from headrace.triton import exporting
 from headrace.triton.carrying import PLATFORM
 from headrace_inference.domain.log_switches import Value
+from headrace_inference.domain.model_control import LoadRequest
 from headrace_inference.domain.routing import RoutingTable
 from headrace_inference.domain.shared_memory import Region
 from headrace_inference.domain.statistics import VersionStatistics
 
 SERVER_NAME = "headrace"
+FILE_PREFIX = "file:"
+"""In front of the path of a file that a caller brings."""
+
 EXTENSIONS = (
     "classification",
+    "model_repository",
     "model_configuration",
     "binary_tensor_data",
     "parameters",
@@ -92,6 +98,59 @@ def device_regions(regions: Iterable[Region]) -> pb.CudaSharedMemoryStatusRespon
         status.name, status.byte_size = region.name, region.byte_size
         status.device_id = region.device_id or 0
     return response
+
+
+def load_request(request: pb.RepositoryModelLoadRequest) -> LoadRequest:
+    """A model to load. Raises Unimplemented, or InvalidArgument for parameters that are none."""
+    _refuse_repository(request.repository_name)
+    config: str | None = None
+    files: dict[str, bytes] = {}
+    for key, value in request.parameters.items():
+        kind = value.WhichOneof("parameter_choice")
+        if key == "config":
+            _check_kind(key, kind, "string_param")
+            config = value.string_param
+        elif key.startswith(FILE_PREFIX):
+            _check_kind(key, kind, "bytes_param")
+            files[key.removeprefix(FILE_PREFIX)] = value.bytes_param
+        else:
+            raise unknown_load_parameter(key)
+    return LoadRequest(request.model_name, config, files)
+
+
+def unloaded_name(request: pb.RepositoryModelUnloadRequest) -> str:
+    """The model to unload. Raises Unimplemented, or InvalidArgument for parameters that are none."""
+    _refuse_repository(request.repository_name)
+    for key, value in request.parameters.items():
+        if key != "unload_dependents":
+            raise unknown_load_parameter(key)
+        _check_kind(key, value.WhichOneof("parameter_choice"), "bool_param")
+    name: str = request.model_name
+    return name
+
+
+def unknown_load_parameter(key: str) -> InvalidArgument:
+    """What a caller gets who asks for something that loading does not know."""
+    return InvalidArgument(
+        "PARAMETER_INVALID",
+        f"unrecognized load parameter '{key}'. Loading takes config and file:VERSION/NAME, unloading "
+        "unload_dependents",
+    )
+
+
+def _refuse_repository(name: str) -> None:
+    if name:
+        raise Unimplemented(
+            "REPOSITORY_UNSUPPORTED", "'repository_name' specification is not supported"
+        )
+
+
+def _check_kind(key: str, kind: str | None, expected: str) -> None:
+    if kind != expected:
+        raise InvalidArgument(
+            "PARAMETER_INVALID",
+            f"invalid value type for '{key}' parameter, expected {expected}, got {kind}",
+        )
 
 
 def trace_changes(request: pb.TraceSettingRequest) -> dict[str, list[str]]:

@@ -18,6 +18,7 @@ from headrace_inference.wire.rest_errors import answer_errors, error_response, j
 from headrace_inference.wire.rest_infer import InferRoutes, names
 from headrace_inference.wire.rest_memory import add_memory_routes
 from headrace_inference.wire.rest_messages import message_to_json
+from headrace_inference.wire.rest_models import add_model_control_routes
 from headrace_inference.wire.rest_requests import decode_json
 from headrace_inference.wire.rest_settings import add_settings_routes
 from headrace_inference.wire.servicer import ServerFacts, metadata_of, model_ready, statistics_of
@@ -49,6 +50,7 @@ def add_rest_routes(
     app.router.add_get("/v2/health/ready", routes.server_ready)
     add_memory_routes(app, dataplane.regions, max_body_bytes)
     add_settings_routes(app, dataplane, facts.log, max_body_bytes)
+    add_model_control_routes(app, facts.control, max_body_bytes)
     app.router.add_get("/v2/models/stats", routes.statistics)
     app.router.add_post("/v2/repository/index", routes.repository_index)
     for model in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):

@@ -8,11 +8,12 @@ from typing import Any
 
 import grpc
 
-from headrace.errors import Unavailable, Unimplemented
+from headrace.errors import Unavailable
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.log_switches import LogSwitches
+from headrace_inference.domain.model_control import ModelControl, RegistryControl
 from headrace_inference.wire import convert
 from headrace_inference.wire.infer_handler import InferHandler
 from headrace_inference.wire.streaming import StreamHandler, StreamOptions
@@ -22,19 +23,12 @@ SERVICE_NAME = "inference.GRPCInferenceService"
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the RPCs about the server itself say and change: version, readiness, and what is logged."""
+    """What the RPCs about the server itself say and change: version, readiness, logs, and its models."""
 
     version: str
     is_ready: Callable[[], bool]
     log: LogSwitches = field(default_factory=LogSwitches)
-
-
-async def _not_offered(*_: Any) -> Any:
-    raise Unimplemented(
-        "METHOD_UNIMPLEMENTED",
-        "this server does not offer this method; versions are loaded and unloaded by what the registry "
-        "says: `headrace push`, `headrace route`, `headrace delete`",
-    )
+    control: ModelControl = field(default_factory=RegistryControl)
 
 
 class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
@@ -124,7 +118,19 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         self._dataplane.regions.unregister(request.name, device=True)
         return pb.CudaSharedMemoryUnregisterResponse()
 
-    RepositoryModelLoad = RepositoryModelUnload = _not_offered
+    async def RepositoryModelLoad(
+        self, request: Any, context: Any
+    ) -> pb.RepositoryModelLoadResponse:
+        """Load a model that the caller brings, or that was unloaded."""
+        await self._facts.control.load(convert.load_request(request))
+        return pb.RepositoryModelLoadResponse()
+
+    async def RepositoryModelUnload(
+        self, request: Any, context: Any
+    ) -> pb.RepositoryModelUnloadResponse:
+        """Unload a model from this replica."""
+        await self._facts.control.unload(convert.unloaded_name(request))
+        return pb.RepositoryModelUnloadResponse()
 
     async def TraceSetting(self, request: Any, context: Any) -> pb.TraceSettingResponse:
         """Change which requests are traced, and say which are."""

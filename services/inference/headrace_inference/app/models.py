@@ -1,0 +1,70 @@
+"""Where the versions of a replica come from, and who says which they are."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+
+from headrace.state.follower import StateFollower
+from headrace.state.records import Catalog
+from headrace_inference.adapters import execution_providers, onnx_runtime
+from headrace_inference.adapters.artifacts import ArtifactCache
+from headrace_inference.adapters.loader import ArtifactLoader
+from headrace_inference.adapters.local_models import FolderLoader, open_local_models
+from headrace_inference.domain.keeper import VersionKeeper
+from headrace_inference.domain.model_control import ExplicitControl, ModelControl, RegistryControl
+from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The versions of a replica, what callers may do to them, and where the registry's word goes."""
+
+    keeper: VersionKeeper
+    control: ModelControl
+    want: Callable[[Catalog], None]
+
+
+@asynccontextmanager
+async def open_models(
+    settings: Settings, loader: FolderLoader, book: StatisticsBook
+) -> AsyncIterator[Models]:
+    """Keep the versions while inside, those of callers too where the setting allows them."""
+    if settings.model_control == "registry":
+        keeper = VersionKeeper(loader, book, settings.max_loading, settings.max_run_seconds)
+        async with keeper.running():
+            yield Models(keeper, RegistryControl(), keeper.want)
+        return
+    async with open_local_models(settings.data, loader) as local:
+        keeper = VersionKeeper(local, book, settings.max_loading, settings.max_run_seconds)
+        control = ExplicitControl(keeper, local, local)
+        async with keeper.running():
+            yield Models(keeper, control, control.want)
+
+
+def artifact_loader(
+    settings: Settings, channel: grpc.aio.Channel, follower: StateFollower
+) -> ArtifactLoader:
+    """The loader of the registry's versions."""
+    cache = ArtifactCache(settings.data / "artifacts", channel, settings.cache_max_bytes)
+
+    def in_use() -> Iterable[str]:
+        return [record.digest for record in follower.catalog.versions.values()]
+
+    open_model = functools.partial(onnx_runtime.open_session, defaults=_runtime_defaults(settings))
+    return ArtifactLoader(cache, open_model, in_use)
+
+
+def _runtime_defaults(settings: Settings) -> onnx_runtime.RuntimeDefaults:
+    return onnx_runtime.RuntimeDefaults(
+        load_timeout_seconds=settings.load_timeout_seconds,
+        devices=execution_providers.DeviceOptions(
+            gpu_memory_limit_bytes=settings.gpu_memory_limit_bytes,
+            engine_cache=settings.data / "engines",
+        ),
+    )

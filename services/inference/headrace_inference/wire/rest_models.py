@@ -1,0 +1,79 @@
+"""The routes by which callers load and unload models on this replica."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import msgspec
+from aiohttp import web
+
+from headrace.errors import InvalidArgument
+from headrace_inference.domain.model_control import LoadRequest, ModelControl
+from headrace_inference.wire.convert import FILE_PREFIX, unknown_load_parameter
+from headrace_inference.wire.rest_body import read_body
+from headrace_inference.wire.rest_requests import decode_json
+
+
+class _LoadBody(msgspec.Struct, frozen=True):
+    parameters: dict[str, str] | None = None
+
+
+class _UnloadBody(msgspec.Struct, frozen=True):
+    parameters: dict[str, bool] | None = None
+
+
+_LOAD_BODY = msgspec.json.Decoder(_LoadBody)
+_UNLOAD_BODY = msgspec.json.Decoder(_UnloadBody)
+
+
+def add_model_control_routes(
+    app: web.Application, control: ModelControl, max_body_bytes: int
+) -> None:
+    """Add the routes to an app."""
+    routes = ModelControlRoutes(control, max_body_bytes)
+    app.router.add_post("/v2/repository/models/{model}/load", routes.load)
+    app.router.add_post("/v2/repository/models/{model}/unload", routes.unload)
+
+
+class ModelControlRoutes:
+    """Decode, call, encode."""
+
+    def __init__(self, control: ModelControl, max_body_bytes: int) -> None:
+        self._control = control
+        self._max_body_bytes = max_body_bytes
+
+    async def load(self, request: web.Request) -> web.Response:
+        """Load a model that the caller brings, or that was unloaded."""
+        body = await read_body(request, self._max_body_bytes)
+        parameters = decode_json(_LOAD_BODY, body or b"{}").parameters or {}
+        await self._control.load(_load_request(request.match_info["model"], parameters))
+        return web.Response()
+
+    async def unload(self, request: web.Request) -> web.Response:
+        """Unload a model from this replica."""
+        body = await read_body(request, self._max_body_bytes)
+        for key in decode_json(_UNLOAD_BODY, body or b"{}").parameters or {}:
+            if key != "unload_dependents":
+                raise unknown_load_parameter(key)
+        await self._control.unload(request.match_info["model"])
+        return web.Response()
+
+
+def _load_request(name: str, parameters: dict[str, str]) -> LoadRequest:
+    files: dict[str, bytes] = {}
+    for key, value in parameters.items():
+        if key.startswith(FILE_PREFIX):
+            files[key.removeprefix(FILE_PREFIX)] = _decoded(key, value)
+        elif key != "config":
+            raise unknown_load_parameter(key)
+    return LoadRequest(name, parameters.get("config"), files)
+
+
+def _decoded(key: str, text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise InvalidArgument(
+            "PARAMETER_INVALID", f"parameter '{key}' is no base64 text: {error}"
+        ) from None

@@ -1,0 +1,249 @@
+"""Loading and unloading by callers: refused by default, and what it does where it is allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import tritonclient.grpc as triton_grpc
+import tritonclient.http as triton_http
+from onnx import TensorProto, helper
+
+from headrace.datatypes import Datatype
+from headrace.inference import grpc_service_pb2 as pb
+from tests.rpc.grpc_fixtures import GrpcReplica, failure_of, open_grpc_replica, request
+from tests.rpc.rest_fixtures import echo
+
+X = np.array([[1, 2]], np.float32)
+NONE: Mapping[str, bytes] = MappingProxyType({})
+
+
+def scaling(factor: float, size: int | str = "n") -> bytes:
+    """y = factor * x: FP32 [n, 2]."""
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["x", "factor"], ["y"])],
+        "scaling",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [size, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [size, 2])],
+        [helper.make_tensor("factor", TensorProto.FLOAT, [], [factor])],
+    )
+    opset = [helper.make_opsetid("", 18)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def config(**members: Any) -> str:
+    """A ModelConfig as JSON."""
+    return json.dumps({"name": "local", "backend": "onnxruntime"} | members)
+
+
+def load(name: str = "local", text: str | None = None, files: Mapping[str, bytes] = NONE) -> Any:
+    """A request to load a model with this config and these files."""
+    message = pb.RepositoryModelLoadRequest(model_name=name)
+    if text is not None:
+        message.parameters["config"].string_param = text
+    for path, data in files.items():
+        message.parameters[f"file:{path}"].bytes_param = data
+    return message
+
+
+def graph(number: int, data: bytes) -> dict[str, bytes]:
+    """The graph of a version."""
+    return {f"{number}/model.onnx": data}
+
+
+@asynccontextmanager
+async def opened(folder: Path, control: str = "explicit") -> AsyncIterator[GrpcReplica]:
+    """A replica with one registered model."""
+    options: dict[str, Any] = {"model_control": control}
+    async with open_grpc_replica(folder, echo(Datatype.FP32), **options) as replica:
+        yield replica
+
+
+def folders(folder: Path, pattern: str) -> list[Path]:
+    """The folders that match."""
+    return [path for path in folder.glob(pattern) if path.is_dir()]
+
+
+async def answer_of(replica: GrpcReplica, model: str = "local") -> tuple[str, list[float]]:
+    """The version that answers X, and what it says."""
+    answer = await replica.stub.ModelInfer(request(model, X))
+    return answer.model_version, np.frombuffer(answer.raw_output_contents[0], "<f4").tolist()
+
+
+async def index_of(replica: GrpcReplica) -> list[tuple[str, str, str]]:
+    """The repository index."""
+    index = await replica.stub.RepositoryIndex(pb.RepositoryIndexRequest())
+    return [(entry.name, entry.version, entry.state) for entry in index.models]
+
+
+async def test_by_default_the_registry_alone_loads(tmp_path: Path) -> None:
+    """The refusal names what to do instead, over gRPC and REST."""
+    async with opened(tmp_path, "registry") as replica:
+        failures = [
+            await failure_of(replica.stub.RepositoryModelLoad(load())),
+            await failure_of(
+                replica.stub.RepositoryModelUnload(
+                    pb.RepositoryModelUnloadRequest(model_name="echo-FP32")
+                )
+            ),
+        ]
+        assert [("echo-FP32", "1", "READY")] == await index_of(replica)
+
+    assert [("UNAVAILABLE", "MODEL_CONTROL_REGISTRY")] * 2 == [each[:2] for each in failures]
+    assert failures[0][2].startswith("explicit model load / unload is not allowed")
+    assert "headrace push" in failures[0][2]
+
+
+async def test_a_model_of_the_caller(tmp_path: Path) -> None:
+    """Versions have the numbers given, the policy says which are loaded, and the index shows them."""
+    text = config(max_batch_size=4, versionPolicy={"latest": {"numVersions": 2}})
+    files = graph(3, scaling(3)) | graph(5, scaling(5)) | graph(2, scaling(2))
+    async with opened(tmp_path) as replica:
+        await replica.stub.RepositoryModelLoad(load(text=text, files=files))
+        answers = [await answer_of(replica)]
+        pinned = request("local", X)
+        pinned.model_version = "3"
+        answers.append((await replica.stub.ModelInfer(pinned)).model_version)
+        index = await index_of(replica)
+        shown = await replica.stub.ModelConfig(pb.ModelConfigRequest(name="local"))
+
+    assert [("5", [5.0, 10.0]), "3"] == answers
+    assert [("echo-FP32", "1"), ("local", "3"), ("local", "5")] == [each[:2] for each in index]
+    assert 4 == shown.config.max_batch_size
+
+
+async def test_a_reload_takes_over_and_a_failed_one_does_not(tmp_path: Path) -> None:
+    """The same number may have another graph; requests in between are all answered."""
+    async with opened(tmp_path) as replica:
+        await replica.stub.RepositoryModelLoad(load(text=config(), files=graph(1, scaling(2))))
+        stop = asyncio.Event()
+        seen: list[list[float]] = []
+
+        async def keep_asking() -> None:
+            while not stop.is_set():
+                seen.append((await answer_of(replica))[1])
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep_asking())
+            await replica.stub.RepositoryModelLoad(load(text=config(), files=graph(1, scaling(7))))
+            bad = load(text=config(), files=graph(1, b"no graph"))
+            failure = await failure_of(replica.stub.RepositoryModelLoad(bad))
+            stop.set()
+        answer = await answer_of(replica)
+
+    assert "INVALID_ARGUMENT" == failure[0]
+    assert ("1", [7.0, 14.0]) == answer
+    assert all(values in ([2.0, 4.0], [7.0, 14.0]) for values in seen)
+
+
+async def test_unloaded_models_are_gone_until_they_are_loaded_again(tmp_path: Path) -> None:
+    """A caller's model leaves no trace; a registered one is only kept off this replica."""
+    async with opened(tmp_path) as replica:
+        await replica.stub.RepositoryModelLoad(load(text=config(), files=graph(1, scaling(2))))
+        for name in ("local", "echo-FP32", "never-loaded"):
+            unload = pb.RepositoryModelUnloadRequest(model_name=name)
+            unload.parameters["unload_dependents"].bool_param = True
+            await replica.stub.RepositoryModelUnload(unload)
+        failures = [
+            await failure_of(replica.stub.ModelInfer(request(name, np.zeros(1, np.float32))))
+            for name in ("local", "echo-FP32")
+        ]
+        await replica.stub.RepositoryModelLoad(load("echo-FP32"))
+        await replica.stub.ModelInfer(request("echo-FP32", np.zeros(1, np.float32)))
+
+    assert [("NOT_FOUND", "MODEL_NOT_FOUND"), ("NOT_FOUND", "NO_VERSIONS")] == [
+        each[:2] for each in failures
+    ]
+    assert [] == folders(tmp_path, "local-*")
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "reason"),
+    [
+        (load("unknown"), "NOT_FOUND", "MODEL_NOT_FOUND"),
+        (load("../x"), "INVALID_ARGUMENT", "MODEL_NAME_INVALID"),
+        (load(""), "INVALID_ARGUMENT", "MODEL_NAME_INVALID"),
+        (load("echo-FP32", config()), "FAILED_PRECONDITION", "MODEL_REGISTERED"),
+        (load(files=graph(1, scaling(1))), "INVALID_ARGUMENT", "MODEL_FILES_INVALID"),
+        (load(text="{", files=graph(1, scaling(1))), "INVALID_ARGUMENT", "MODEL_FILES_INVALID"),
+        (load(text=config(), files=graph(1, b"x")), "INVALID_ARGUMENT", "MODEL_FILES_INVALID"),
+        (load(text=config(), files={"1/other": b""}), "INVALID_ARGUMENT", "MODEL_FILES_INVALID"),
+        (load(text=config(), files={"1/../../x": b""}), "INVALID_ARGUMENT", "MODEL_FILES_INVALID"),
+        (load(text=config(), files={"1//etc/x": b""}), "INVALID_ARGUMENT", "MODEL_FILES_INVALID"),
+        (load(text=config(), files={"model.onnx": b""}), "NOT_FOUND", "TRITON_VERSION_NOT_FOUND"),
+        (
+            load(text=config(), files={"01/model.onnx": b""}),
+            "NOT_FOUND",
+            "TRITON_VERSION_NOT_FOUND",
+        ),
+        (
+            load(text=config(max_batch_size=4), files=graph(1, scaling(1, 1))),
+            "INVALID_ARGUMENT",
+            "MODEL_FILES_INVALID",
+        ),
+    ],
+)
+async def test_what_cannot_be_loaded(tmp_path: Path, message: Any, code: str, reason: str) -> None:
+    """Each with its status; nothing is left behind, and what was there still answers."""
+    async with opened(tmp_path) as replica:
+        failure = await failure_of(replica.stub.RepositoryModelLoad(message))
+        await replica.stub.ModelInfer(request("echo-FP32", np.zeros(1, np.float32)))
+        assert [("echo-FP32", "1", "READY")] == await index_of(replica)
+        left = folders(tmp_path, "local-*/*")
+
+    assert (code, reason) == failure[:2]
+    assert [] == left
+
+
+async def test_parameters_of_a_wrong_kind(tmp_path: Path) -> None:
+    """They are the caller's error; so is a repository's name."""
+    wrong = load()
+    wrong.parameters["config"].bool_param = True
+    unknown = load()
+    unknown.parameters["colour"].string_param = "red"
+    named = load()
+    named.repository_name = "r"
+    async with opened(tmp_path) as replica:
+        failures = [
+            await failure_of(replica.stub.RepositoryModelLoad(each))
+            for each in (wrong, unknown, named)
+        ]
+
+    assert ["INVALID_ARGUMENT", "INVALID_ARGUMENT", "UNIMPLEMENTED"] == [f[0] for f in failures]
+    assert "unrecognized load parameter 'colour'" in failures[1][2]
+
+
+@pytest.mark.parametrize("module", [triton_grpc, triton_http], ids=["grpc", "http"])
+async def test_tritons_clients_load_and_unload(tmp_path: Path, module: Any) -> None:
+    """Both clients, unmodified, with a label file of the caller's."""
+    text = config(
+        output=[{"name": "y", "data_type": "TYPE_FP32", "dims": [2], "label_filename": "names"}]
+    )
+    files = {"file:1/model.onnx": scaling(2), "file:names": b"one\ntwo\n"}
+
+    def ask() -> Any:
+        with module.InferenceServerClient(
+            replica.http_address if module is triton_http else replica.grpc_address
+        ) as client:
+            client.load_model("local", config=text, files=files)
+            given = module.InferInput("x", [1, 2], "FP32")
+            given.set_data_from_numpy(X)
+            wanted = module.InferRequestedOutput("y", class_count=1)
+            answer = client.infer("local", [given], outputs=[wanted]).as_numpy("y")
+            client.unload_model("local")
+            return answer.tolist(), client.is_model_ready("echo-FP32")
+
+    async with opened(tmp_path) as replica:
+        answer = await asyncio.to_thread(ask)
+
+    assert ([b"4.000000:1:two"], True) == answer
