@@ -70,30 +70,18 @@ ADVICE: Mapping[str, Advice] = {
         "name sizes between 1 and max_batch_size",
     ),
     "dynamic_batching.max_queue_delay_microseconds": (_OUT_OF_RANGE, "10 s are the most"),
-    "dynamic_batching.preserve_ordering": (
-        "batches of several instances end in any order",
-        "let callers match answers by id, or set instances to 1",
+    "dynamic_batching.priority_levels": (_OUT_OF_RANGE, "100 levels are the most"),
+    "dynamic_batching.default_priority_level": (
+        _OUT_OF_RANGE,
+        "name one of the levels; without one it is the lowest",
     ),
-    "dynamic_batching.priority_levels": (
-        "all requests of a version wait in one queue",
-        "push urgent and other traffic's model under two names",
-    ),
-    "dynamic_batching.default_priority_level": ("there are no priority levels", NOTHING),
     "dynamic_batching.priority_queue_policy": (
-        "there are no priority levels",
-        "one policy holds for all requests: queue.max_requests and queue.timeout",
-    ),
-    "dynamic_batching.default_queue_policy.timeout_action": (
-        "what waited too long is refused, never put behind the others",
-        "set queue.timeout, or let callers set deadlines",
+        _OUT_OF_RANGE,
+        "name levels from 1 to priority_levels, bounds up to 1,000,000 and times up to 1 h",
     ),
     "dynamic_batching.default_queue_policy.default_timeout_microseconds": (
-        "it goes with the action DELAY, or " + _OUT_OF_RANGE,
+        _OUT_OF_RANGE,
         "set queue.timeout, up to 1 h",
-    ),
-    "dynamic_batching.default_queue_policy.allow_timeout_override": (
-        "a caller's gRPC deadline bounds its waiting",
-        "let callers set deadlines instead of the timeout parameter",
     ),
     "dynamic_batching.default_queue_policy.max_queue_size": (
         _OUT_OF_RANGE,

@@ -13,14 +13,11 @@ from typing import Any
 from headrace.conversion import (
     MAX_BATCH_SIZE,
     MAX_INSTANCES,
-    MAX_QUEUE_DELAY_MICROSECONDS,
-    MAX_QUEUE_REQUESTS,
-    MAX_QUEUE_TIMEOUT_MICROSECONDS,
     MAX_WARM_UP_RUNS,
-    duration_to_proto,
 )
 from headrace.inference import model_config_pb2
 from headrace.triton.advice import NOTHING
+from headrace.triton.carrying_batching import carry_dynamic_batching
 from headrace.triton.carrying_session import carry_session
 from headrace.triton.remainder import NotCarried, remainder
 from headrace.type.v1 import serving_config_pb2
@@ -111,40 +108,6 @@ def _carry_batch_size(left: Any, taken: Any) -> None:
         left.ClearField("max_batch_size")
 
 
-def _carry_dynamic_batching(left: Any, taken: Any) -> None:
-    """Take preferred sizes, delay and queue policy."""
-    if not left.HasField("dynamic_batching"):
-        return
-    batching = left.dynamic_batching
-    _carry_preferred_sizes(batching, taken)
-    if batching.max_queue_delay_microseconds <= MAX_QUEUE_DELAY_MICROSECONDS:
-        delay = batching.max_queue_delay_microseconds
-        taken.batching.max_queue_delay.CopyFrom(duration_to_proto(delay))
-        batching.ClearField("max_queue_delay_microseconds")
-    if batching.HasField("default_queue_policy"):
-        _carry_queue_policy(batching.default_queue_policy, taken.queue)
-
-
-def _carry_preferred_sizes(batching: Any, taken: Any) -> None:
-    sizes = sorted(set(batching.preferred_batch_size))
-    if all(1 <= size <= taken.batching.max_batch_size for size in sizes):
-        taken.batching.preferred_batch_sizes.extend(sizes)
-        batching.ClearField("preferred_batch_size")
-
-
-def _carry_queue_policy(policy: Any, queue: Any) -> None:
-    """Take the bound (0 is none in Triton, and the default here) and the time after which it refuses."""
-    if policy.max_queue_size <= MAX_QUEUE_REQUESTS:
-        if policy.max_queue_size:
-            queue.max_requests = policy.max_queue_size
-        policy.ClearField("max_queue_size")
-    timeout = policy.default_timeout_microseconds
-    refuses = policy.timeout_action == model_config_pb2.ModelQueuePolicy.REJECT
-    if refuses and timeout <= MAX_QUEUE_TIMEOUT_MICROSECONDS:
-        queue.timeout.CopyFrom(duration_to_proto(timeout))
-        policy.ClearField("default_timeout_microseconds")
-
-
 def _carry_instances(left: Any, taken: Any) -> None:
     """Take the groups of one kind, GPUs first: their instances together, and where they run."""
     groups = list(left.instance_group)
@@ -186,7 +149,7 @@ _CARRIERS: tuple[Carrier, ...] = (
     _carry_warm_up,  # looks at the batching, which the others take
     _carry_batch_size,  # looks at inputs and outputs
     _carry_identity,
-    _carry_dynamic_batching,
+    carry_dynamic_batching,
     _carry_instances,
     _carry_accelerators,
     carry_session,

@@ -16,6 +16,7 @@ from headrace.state.records import (
     ServingConfig,
     Signature,
     TensorSpec,
+    TimeoutAction,
 )
 from headrace.triton.carrying import BACKEND, PLATFORM
 from headrace.triton.carrying_session import EXECUTION_MODE, INTER_OP, INTRA_OP, PARALLEL
@@ -114,14 +115,26 @@ def _label_filename(output: str, version: DescribedVersion) -> str:
 
 
 def _add_batching(message: model_config_pb2.ModelConfig, config: ServingConfig) -> None:
-    batching, queue = config.batching, config.queue
-    if not batching.max_batch_size and queue == QueuePolicy():
+    batching, priorities = config.batching, config.priorities
+    if not batching.max_batch_size and config.queue == QueuePolicy() and not priorities.levels:
         return
-    message.dynamic_batching.preferred_batch_size.extend(batching.preferred_batch_sizes)
-    message.dynamic_batching.max_queue_delay_microseconds = batching.max_queue_delay_microseconds
-    policy = message.dynamic_batching.default_queue_policy
-    policy.max_queue_size = queue.max_requests
-    policy.default_timeout_microseconds = queue.timeout_microseconds
+    dynamic = message.dynamic_batching
+    dynamic.preferred_batch_size.extend(batching.preferred_batch_sizes)
+    dynamic.max_queue_delay_microseconds = batching.max_queue_delay_microseconds
+    dynamic.preserve_ordering = batching.preserve_ordering
+    _set_policy(dynamic.default_queue_policy, config.queue)
+    dynamic.priority_levels = priorities.levels
+    dynamic.default_priority_level = priorities.default_level
+    for level, policy in priorities.queues.items():
+        _set_policy(dynamic.priority_queue_policy[level], policy)
+
+
+def _set_policy(message: Any, policy: QueuePolicy) -> None:
+    message.max_queue_size = policy.max_requests
+    message.default_timeout_microseconds = policy.timeout_microseconds
+    message.allow_timeout_override = policy.allow_timeout_override
+    if policy.timeout_action is TimeoutAction.DELAY:
+        message.timeout_action = model_config_pb2.ModelQueuePolicy.DELAY
 
 
 def _add_session(message: model_config_pb2.ModelConfig, config: ServingConfig) -> None:

@@ -68,6 +68,27 @@ def listed(text: str) -> dict[str, str]:
             },
         ),
         (
+            (
+                "dynamic_batching { preserve_ordering: true priority_levels: 2 "
+                "default_priority_level: 1 default_queue_policy { timeout_action: DELAY "
+                "default_timeout_microseconds: 5 allow_timeout_override: true } "
+                "priority_queue_policy { key: 1 value { max_queue_size: 3 } } }"
+            ),
+            {
+                "batching": {"max_queue_delay": "0s", "preserve_ordering": True},
+                "queue": {
+                    "timeout": "0.000005s",
+                    "timeout_action": "QUEUE_TIMEOUT_ACTION_DELAY",
+                    "allow_timeout_override": True,
+                },
+                "priorities": {
+                    "levels": 2,
+                    "default_level": 1,
+                    "queues": {"1": {"max_requests": 3, "timeout": "0s"}},
+                },
+            },
+        ),
+        (
             "instance_group { count: 3 kind: KIND_CPU }",
             {"instances": 3, "provider": "PROVIDER_CPU"},
         ),
@@ -176,23 +197,19 @@ def test_what_is_carried_over(text: str, expected: dict[str, Any]) -> None:
         (
             (
                 "max_batch_size: 4 dynamic_batching { preferred_batch_size: [2, 8] "
-                "preserve_ordering: true priority_levels: 2 default_priority_level: 1 "
+                "priority_levels: 2 default_priority_level: 3 "
                 "max_queue_delay_microseconds: 20000000 "
-                "default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 5 "
-                "allow_timeout_override: true max_queue_size: 2000000 } "
-                "priority_queue_policy { key: 1 value { max_queue_size: 3 } } }"
+                "default_queue_policy { default_timeout_microseconds: 5000000000 "
+                "max_queue_size: 2000000 } "
+                "priority_queue_policy { key: 9 value { max_queue_size: 3 } } }"
             ),
             {
                 "dynamic_batching.preferred_batch_size": "[2, 8]",
-                "dynamic_batching.preserve_ordering": "True",
-                "dynamic_batching.priority_levels": "2",
-                "dynamic_batching.default_priority_level": "1",
+                "dynamic_batching.default_priority_level": "3",
                 "dynamic_batching.max_queue_delay_microseconds": "20000000",
-                "dynamic_batching.default_queue_policy.timeout_action": "DELAY",
-                "dynamic_batching.default_queue_policy.default_timeout_microseconds": "5",
-                "dynamic_batching.default_queue_policy.allow_timeout_override": "True",
+                "dynamic_batching.default_queue_policy.default_timeout_microseconds": "5000000000",
                 "dynamic_batching.default_queue_policy.max_queue_size": "2000000",
-                'dynamic_batching.priority_queue_policy["1"]': "{max_queue_size: 3}",
+                'dynamic_batching.priority_queue_policy["9"]': "{max_queue_size: 3}",
             },
         ),
         ("sequence_batching { }", {"sequence_batching": "{}"}),
