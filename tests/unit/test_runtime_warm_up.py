@@ -30,10 +30,12 @@ BATCHING = ServingConfig(batching=Batching(max_batch_size=4))
         (Batching(8), (1, 8, 2, 4)),
         (Batching(12), (1, 12, 2, 4, 8)),
         (Batching(8, preferred_batch_sizes=(3, 8, 20)), (1, 8, 2, 3, 4)),
+        (Batching(8, allowed_batch_sizes=(2, 4, 8)), (2, 8, 4)),
+        (Batching(8, allowed_batch_sizes=(8,)), (8,)),
     ],
 )
 def test_sizes_that_are_warmed(batching: Batching, expected: tuple[int, ...]) -> None:
-    """One row, the largest batch, then what lies between."""
+    """One row, the largest batch, then what lies between; or those that are allowed, and no others."""
     assert expected == warm_up.batch_sizes(batching)
 
 
