@@ -122,14 +122,9 @@ def test_removed_memory_stays_until_it_is_unregistered(table: RegionTable) -> No
 
 
 def _times_open(path: Path) -> int:
-    links = [os.readlink(f"/proc/self/fd/{number}") for number in _descriptors()]
+    descriptors = list(Path("/proc/self/fd").iterdir())
+    links = [str(entry.readlink()) for entry in descriptors if entry.is_symlink()]
     return sum(link.startswith(str(path)) for link in links)
-
-
-def _descriptors() -> list[int]:
-    with os.scandir("/proc/self/fd") as entries:
-        numbers = [int(entry.name) for entry in entries]
-    return [number for number in numbers if Path(f"/proc/self/fd/{number}").is_symlink()]
 
 
 def test_a_name_is_registered_once_and_forgotten_once(table: RegionTable) -> None:
