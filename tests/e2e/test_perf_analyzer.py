@@ -22,6 +22,7 @@ TOOL = shutil.which(
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.toolchain,
     pytest.mark.skipif(
         TOOL is None,
         reason="perf_analyzer is not installed; `make e2e` does it (scripts/install_perf_analyzer.sh)",
@@ -61,10 +62,7 @@ class Level:
     latency_us: int
 
 
-FRONTS = ["native", pytest.param("grpcio", marks=pytest.mark.toolchain)]
-
-
-@pytest.fixture(scope="module", params=FRONTS)
+@pytest.fixture(scope="module", params=["native", "grpcio"])
 def suite(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Addresses]:
@@ -133,7 +131,6 @@ def test_one_level(suite: Addresses, wire: str, flags: Sequence[str]) -> None:
     assert 1 == len(analyze(suite, wire, *flags, *ONCE))
 
 
-@pytest.mark.toolchain
 @BOTH_WIRES
 @pytest.mark.parametrize(
     ("flags", "levels"),
