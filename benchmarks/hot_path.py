@@ -1,0 +1,226 @@
+"""What does each feature cost on the hot path? Microseconds a request, in one process, without a network.
+
+    python -m benchmarks.hot_path [--requests N]
+
+Bursts of requests for the MLP go through the native front's own code, from received bytes to answered
+bytes, with a front that takes the answers and does nothing. Each row changes one thing; in brackets is the
+difference to everything as it is. A difference within the noise is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.models import MLP
+from benchmarks.servers import request_for
+from headrace.datatypes import Datatype
+from headrace.inference import grpc_service_pb2 as pb
+from headrace.state.records import (
+    Batching,
+    Canary,
+    Catalog,
+    ModelRecord,
+    RouteRecord,
+    ServingConfig,
+    Signature,
+    TensorSpec,
+    VersionRecord,
+)
+from headrace_inference.adapters import onnx_runtime
+from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.keeper import VersionKeeper
+from headrace_inference.domain.served import Runner, ServedVersion
+from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.wire.native_front import FrontLimits, NativeFront
+
+SIGNATURE = Signature(
+    (TensorSpec("x", Datatype.FP32, (-1, 16), ("batch", "")),),
+    (TensorSpec("y", Datatype.FP32, (-1, 4), ("batch", "")),),
+)
+METADATA = (("user-agent", "grpc-python/1.85.1 grpc-c/55.0.0 (linux; chttp2)"),)
+BURSTS = (1, 8, 64)
+ROUNDS = 12
+
+
+class NoFront:
+    """Takes answers, and counts them."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+
+    def respond(self, call_id: int, payload: bytes) -> bool:
+        """Count."""
+        self.answered += 1
+        return True
+
+    def fail(self, call_id: int, code: int, message: str, trailers: Any) -> bool:
+        """No request of this benchmark fails."""
+        raise AssertionError(message)
+
+
+class Loader:
+    """Opens the MLP."""
+
+    def __init__(self, folder: Path) -> None:
+        self._graph = folder / "model.onnx"
+        self._graph.write_bytes(MLP.graph())
+
+    async def load(self, record: VersionRecord) -> Runner:
+        """The MLP, whatever the record."""
+        return onnx_runtime.open_session(self._graph, record)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A way to drive the front: its requests, one after the other, and what is changed in it."""
+
+    name: str
+    payloads: Sequence[bytes]
+    details: Any = (METADATA, "ipv4:127.0.0.1:1", None)
+    prepare: Callable[[NativeFront, ServedVersion], None] | None = None
+    canary: float = 0.0
+
+
+class Rig:
+    """A front over a keeper with two versions of the MLP."""
+
+    def __init__(self, keeper: VersionKeeper, book: StatisticsBook) -> None:
+        self._keeper = keeper
+        self._sink = NoFront()
+        limits = FrontLimits(2**16, 2**32, 2**31 - 1)
+        self.front = NativeFront(self._sink, DataPlane(keeper, book), limits)
+
+    def microseconds(self, variant: Variant, burst: int, requests: int) -> float:
+        """The time a request took in the fastest round: whatever else the machine does only adds."""
+        for _ in range(50):
+            self._send(variant, burst, burst)
+        return min(self._send(variant, burst, requests) / requests * 1e6 for _ in range(ROUNDS))
+
+    def _send(self, variant: Variant, burst: int, requests: int) -> float:
+        bursts = _bursts(variant, burst, requests)
+        started = time.perf_counter()
+        for events in bursts:
+            wanted = self._sink.answered + len(events)
+            self.front._take_burst(events, time.monotonic_ns())
+            while self._sink.answered < wanted:
+                time.sleep(0)
+        return time.perf_counter() - started
+
+
+def _bursts(variant: Variant, burst: int, requests: int) -> list[list[Any]]:
+    """Events as the native package gives them: kind, call id, method, payload, client key, details."""
+    count = len(variant.payloads)
+    events = [
+        (0, number, 0, variant.payloads[number % count], "client", variant.details)
+        for number in range(requests)
+    ]
+    return [events[start : start + burst] for start in range(0, requests, burst)]
+
+
+def with_ids(count: int) -> list[bytes]:
+    """Requests that differ in their ids."""
+    message = pb.ModelInferRequest.FromString(request_for(MLP))
+    payloads = []
+    for number in range(count):
+        message.id = f"{number:08d}"
+        payloads.append(message.SerializeToString())
+    return payloads
+
+
+def forget_layouts(front: NativeFront, _: ServedVersion) -> None:
+    """Have every request scanned, its head looked up, and its contents checked anew."""
+    parser = front._parser
+    parser.match = lambda payload: None  # type: ignore[method-assign]
+
+
+def forget_heads(front: NativeFront, served: ServedVersion) -> None:
+    """Have every request parsed by the generated code and planned anew, too."""
+    forget_layouts(front, served)
+    parser = front._parser
+    parser._heads = _Forgetful()
+
+
+class _Forgetful(dict[bytes, Any]):
+    def get(self, key: bytes, default: Any = None) -> Any:
+        return default
+
+
+def no_statistics(_: NativeFront, served: ServedVersion) -> None:
+    """Count nothing."""
+    served.statistics.record_batch = lambda *_: None  # type: ignore[method-assign]
+
+
+def queued(_: NativeFront, served: ServedVersion) -> None:
+    """Hand every request to an instance thread."""
+    served.run_at_once = lambda requests: False  # type: ignore[method-assign]
+
+
+async def measure(variant: Variant, requests: int) -> list[float]:
+    """A fresh rig for the variant; microseconds a request by burst."""
+    config = ServingConfig(batching=Batching(max_batch_size=64))
+    first = VersionRecord(MLP.name, 1, "a", (), "model.onnx", SIGNATURE, config, 0.0)
+    canary = Canary(2, variant.canary) if variant.canary else None
+    model = ModelRecord(MLP.name, 0.0, route=RouteRecord(1, canary))
+    versions = {(MLP.name, number): replace(first, number=number) for number in (1, 2)}
+    book = StatisticsBook()
+    with tempfile.TemporaryDirectory() as folder:
+        keeper = VersionKeeper(Loader(Path(folder)), book, 2)
+        async with keeper.running():
+            keeper.want(Catalog(1, {MLP.name: model}, versions))
+            while len(keeper.table.ready) < 2:  # noqa: ASYNC110 - both load in threads
+                await asyncio.sleep(0.01)
+            rig = Rig(keeper, book)
+            if variant.prepare is not None:
+                variant.prepare(rig.front, keeper.table.ready[MLP.name, 1])
+            return [rig.microseconds(variant, burst, requests) for burst in BURSTS]
+
+
+def variants() -> tuple[Variant, list[Variant]]:
+    """The whole path as it is, and what is changed in it, one at a time."""
+    plain = [request_for(MLP)]
+    whole = Variant("everything on", plain)
+    deadline = (METADATA, "ipv4:127.0.0.1:1", 10.0)
+    changed = [
+        Variant("with a request id", with_ids(512)),
+        Variant("with a deadline", plain, details=deadline),
+        Variant("with a canary at 10 %", plain, canary=10.0),
+        Variant("without statistics", plain, prepare=no_statistics),
+        Variant("without layouts: scanned, head looked up", plain, prepare=forget_layouts),
+        Variant("without kept heads: parsed and planned", plain, prepare=forget_heads),
+        Variant("queued to an instance thread", plain, prepare=queued),
+    ]
+    return whole, changed
+
+
+async def table(requests: int) -> None:
+    """Measure all variants and print them with their difference to the whole."""
+    whole, changed = variants()
+    base = await measure(whole, requests)
+    print(
+        f"{'microseconds a request, in bursts of':44}" + "".join(f"{burst:>16}" for burst in BURSTS)
+    )
+    print(f"{whole.name:44}" + "".join(f"{value:>16.2f}" for value in base))
+    for variant in changed:
+        values = await measure(variant, requests)
+        cells = [f"{v:.2f} ({v - b:+.2f})" for v, b in zip(values, base, strict=True)]
+        print(f"{variant.name:44}" + "".join(f"{cell:>16}" for cell in cells))
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--requests", type=int, default=4096, help="a round")
+    asyncio.run(table(parser.parse_args().requests))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
