@@ -1,0 +1,45 @@
+"""The models that hostile requests are about: each answers what it is given, or twice that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import onnx
+from onnx import TensorProto, helper
+
+from tests.e2e.models import scaling
+
+MIXED = {
+    "f": TensorProto.FLOAT,
+    "n": TensorProto.INT8,
+    "u": TensorProto.UINT64,
+    "h": TensorProto.FLOAT16,
+    "b": TensorProto.BOOL,
+    "s": TensorProto.STRING,
+}
+"""The inputs of the model `mixed`, [batch, 2] each; outputs are called `out_` and the same."""
+
+
+def graphs() -> Mapping[str, bytes]:
+    """`scale`: y = 2x, FP32 [batch, 2]; `mixed`: six datatypes; `wide`: FP32, three free dimensions."""
+    return {
+        "scale": scaling(2.0),
+        "mixed": identities(MIXED, ["batch", 2]),
+        "wide": identities({"x": TensorProto.FLOAT}, ["a", "b", "c"]),
+    }
+
+
+def identities(inputs: Mapping[str, int], shape: Sequence[str | int]) -> bytes:
+    """A graph that gives every input back as an output."""
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [name], [f"out_{name}"]) for name in inputs],
+        "identities",
+        [helper.make_tensor_value_info(name, kind, shape) for name, kind in inputs.items()],
+        [
+            helper.make_tensor_value_info(f"out_{name}", kind, shape)
+            for name, kind in inputs.items()
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
