@@ -20,10 +20,10 @@ from headrace_inference.wire.waiting import Answer
 
 @dataclass(frozen=True, slots=True)
 class EncodedAnswer:
-    """A body, and how much of it is JSON; None: all."""
+    """A body: its JSON, and the binary tail, which is the outputs' own memory; None: there is no tail."""
 
-    body: bytes
-    header_length: int | None
+    json: bytes
+    tail: Sequence[bytes | memoryview] | None
 
 
 def encode_rest_answer(request: RestRequest, answer: Answer) -> EncodedAnswer:
@@ -41,7 +41,7 @@ def encode_rest_answer(request: RestRequest, answer: Answer) -> EncodedAnswer:
     }
     json = msgspec.json.encode(head)
     wants_tail = any("binary_data_size" in output.get("parameters", ()) for output in outputs)
-    return EncodedAnswer(b"".join((json, *tail)), len(json) if wants_tail else None)
+    return EncodedAnswer(json, tail if wants_tail else None)
 
 
 def check_answerable(request: RestRequest, resolved: Resolved) -> None:

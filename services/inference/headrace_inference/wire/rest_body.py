@@ -19,6 +19,8 @@ TOTAL_SETTING = "max_http_bytes_in_flight"
 
 RETRY_AFTER_SECONDS = 0.1
 
+Body = bytes | bytearray
+
 SILENCE_SECONDS = 30.0
 """A client that sends nothing of its body for so long is given up; it would hold what it sent for ever."""
 
@@ -76,7 +78,7 @@ class BodyBudget:
 _held: ContextVar[HeldBytes] = ContextVar("held_bytes")
 
 
-async def read_body(request: web.Request, max_bytes: int) -> bytes:
+async def read_body(request: web.Request, max_bytes: int) -> Body:
     """All of the body, decompressed; its bytes count until the request is answered.
 
     Raises InvalidArgument for a body over `max_bytes` (in transit or decompressed) or a broken one,
@@ -97,7 +99,7 @@ async def read_body(request: web.Request, max_bytes: int) -> bytes:
     return body
 
 
-async def _read(request: web.Request, max_bytes: int) -> bytes:
+async def _read(request: web.Request, max_bytes: int) -> Body:
     if (request.content_length or 0) > max_bytes:
         raise _too_large(max_bytes)
     try:
@@ -110,22 +112,22 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
         ) from None
 
 
-async def _all_parts(content: StreamReader, max_bytes: int, held: HeldBytes) -> bytes:
+async def _all_parts(content: StreamReader, max_bytes: int, held: HeldBytes) -> Body:
+    """All parts in one piece of memory, each copied once as it comes."""
     clock = asyncio.get_running_loop().time
-    parts: list[bytes] = []
-    size = 0
+    body = bytearray()
     async with asyncio.timeout(SILENCE_SECONDS) as limit:
-        async for part in content.iter_any():
+        while not content.at_eof():
+            part, _ = await content.readchunk()  # as it came; other ways to read copy it once more
             limit.reschedule(clock() + SILENCE_SECONDS)
-            size += len(part)
-            if size > max_bytes:
+            if len(body) + len(part) > max_bytes:
                 raise _too_large(max_bytes)
             held.add(len(part))
-            parts.append(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+            body += part
+    return body
 
 
-def inflate(packed: bytes, encoding: str, max_bytes: int) -> bytes:
+def inflate(packed: Body, encoding: str, max_bytes: int) -> bytes:
     """The bytes that were packed by `encoding`; never makes more than `max_bytes` and one of them.
 
     Raises InvalidArgument (BODY_TOO_LARGE, MALFORMED_ENCODING).

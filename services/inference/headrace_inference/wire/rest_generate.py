@@ -34,7 +34,7 @@ _NOTHING = msgspec.Raw(b"{}")
 _SCALARS = msgspec.json.Decoder(dict[str, Scalar])
 
 
-def parse_generate(body: bytes) -> Members:
+def parse_generate(body: bytes | bytearray) -> Members:
     """The members of a request. Raises InvalidArgument (MALFORMED_JSON, MALFORMED_REQUEST)."""
     return decode_json(_MEMBERS, body)
 

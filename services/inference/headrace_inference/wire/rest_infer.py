@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from aiohttp import web
+from aiohttp import payload, web
+from aiohttp.abc import AbstractStreamWriter
 
 from headrace.errors import HeadraceError
 from headrace_inference.domain.dataplane import DataPlane, Resolved
@@ -19,7 +20,7 @@ from headrace_inference.wire.rest_answers import (
     encode_rest_answer,
     json_bytes,
 )
-from headrace_inference.wire.rest_body import read_body
+from headrace_inference.wire.rest_body import Body, read_body
 from headrace_inference.wire.rest_generate import (
     EVENT_STREAM,
     Members,
@@ -42,6 +43,9 @@ MIN_COMPRESSED_BYTES = 1024
 
 COMPRESSED_ON_LOOP_BYTES = 65_536
 """Larger answers are compressed in a thread, so that the event loop goes on."""
+
+JOINED_BYTES = 65_536
+"""An answer of up to this much is sent as one piece; copying it costs less than a second system call."""
 
 JSON_ON_LOOP_BYTES = 262_144
 """JSON of more than this is read and written in a thread: it takes milliseconds."""
@@ -103,7 +107,7 @@ class InferRoutes:
         return encode_generated(generation.request, answer)
 
     async def _parsed(
-        self, name: str, version: str, body: bytes, length: int | None, *, long: bool
+        self, name: str, version: str, body: Body, length: int | None, *, long: bool
     ) -> RestRequest:
         if length == 0:
             return raw_request(self._dataplane.keeper.table.find(name, version).record, body)
@@ -177,8 +181,33 @@ async def _response(parsed: RestRequest, answer: Answer) -> web.Response:
 
 
 def _encoded_response(answer: EncodedAnswer) -> web.Response:
-    response = json_bytes_response(answer.body)
-    if answer.header_length is not None:
-        response.content_type = "application/octet-stream"
-        response.headers[HEADER_LENGTH] = str(answer.header_length)
+    if answer.tail is None:
+        return json_bytes_response(answer.json)
+    parts = [answer.json, *answer.tail]
+    size = sum(map(len, parts))
+    response = web.Response(
+        body=b"".join(parts) if size <= JOINED_BYTES else _Parts(parts, size),
+        content_type="application/octet-stream",
+        headers={HEADER_LENGTH: str(len(answer.json))},
+        zlib_executor_size=COMPRESSED_ON_LOOP_BYTES,
+    )
+    if size >= MIN_COMPRESSED_BYTES:
+        response.enable_compression()
     return response
+
+
+class _Parts(payload.Payload):
+    """A body in parts, none of which is copied."""
+
+    def __init__(self, parts: Sequence[bytes | memoryview], size: int) -> None:
+        super().__init__(parts)
+        self._size = size
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """The body as text: nobody asks for it."""
+        return b"".join(self._value).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send the parts."""
+        for part in self._value:
+            await writer.write(part)

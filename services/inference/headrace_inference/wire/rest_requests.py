@@ -125,7 +125,7 @@ class RestRequest:
         return self.binary.get(output, self.binary_by_default)
 
 
-def parse_request(body: bytes, header_length: int | None) -> RestRequest:
+def parse_request(body: bytes | bytearray, header_length: int | None) -> RestRequest:
     """The request in a body whose first `header_length` bytes (None: all) are JSON.
 
     Raises InvalidArgument for what is not the protocol's form, Unimplemented for what is not offered.
@@ -183,7 +183,7 @@ def header_length(text: str | None, body_bytes: int) -> int | None:
     )
 
 
-def raw_request(record: VersionRecord, body: bytes) -> RestRequest:
+def raw_request(record: VersionRecord, body: bytes | bytearray) -> RestRequest:
     """A body that is nothing but the one input of a version; all outputs are wanted as binary data.
 
     The request is one row where the version batches. One dimension may be free and follows from the
@@ -197,7 +197,7 @@ def raw_request(record: VersionRecord, body: bytes) -> RestRequest:
     free = shape.count(-1)
     if free > 1:
         raise _raw_invalid(record, f"has {free} free dimensions in input '{spec.name}'; one may be")
-    content: bytes = body
+    content: bytes | bytearray = body
     if spec.datatype is Datatype.BYTES:
         filled = tuple(1 if size == -1 else size for size in shape)
         content = len(body).to_bytes(4, "little") + body
@@ -226,7 +226,9 @@ def _raw_invalid(record: VersionRecord, what: str) -> InvalidArgument:
     )
 
 
-def decode_json(decoder: msgspec.json.Decoder[Decoded], body: bytes | memoryview) -> Decoded:
+def decode_json(
+    decoder: msgspec.json.Decoder[Decoded], body: bytes | bytearray | memoryview
+) -> Decoded:
     """What a JSON body says. Raises InvalidArgument (MALFORMED_JSON, MALFORMED_REQUEST)."""
     try:
         return decoder.decode(body)
