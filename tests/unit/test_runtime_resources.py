@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from onnx import TensorProto, helper
 from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition
 from headrace.state.records import ServingConfig, SessionOptions
+from headrace_inference.adapters.load_limit import LoadBounds
 from headrace_inference.adapters.onnx_runtime import RuntimeDefaults
-from headrace_inference.adapters.resident_memory import resident_bytes
-from tests.unit.runtime_models import Tensor, node, opened, save
+from headrace_inference.adapters.resident_memory import resident_bytes, return_freed_memory
+from tests.unit.runtime_models import Tensor, identity, node, opened, save
 
 MEGABYTE = 1_000_000
 LAYERS = 25
@@ -66,27 +68,27 @@ def test_closing_gives_the_memory_back(tmp_path: Path) -> None:
 
 def test_resident_memory_grows_with_what_is_held() -> None:
     """A block that is written counts."""
+    return_freed_memory()  # else the block may lie where another has been
     before = resident_bytes()
     block = np.ones(50 * MEGABYTE, np.uint8)
     assert resident_bytes() - before > 40 * MEGABYTE
     assert 1 == block[-1]
 
 
-def endless(folder: Path) -> Path:
-    """A graph whose loop counts to 2**62."""
+def endless(folder: Path, step: Any, size: int = 1) -> Path:
+    """A graph whose loop goes on for 2**62 turns, each of which makes `next` of `value` and x."""
     info = helper.make_tensor_value_info
     body = helper.make_graph(
-        [node("Identity", ["go"], ["go_on"]), node("Add", ["value", "one"], ["next"])],
+        [node("Identity", ["go"], ["go_on"]), step],
         "body",
         [
             info("turn", TensorProto.INT64, []),
             info("go", TensorProto.BOOL, []),
-            info("value", TensorProto.FLOAT, [1]),
+            info("value", TensorProto.FLOAT, ["m"]),
         ],
-        [info("go_on", TensorProto.BOOL, []), info("next", TensorProto.FLOAT, [1])],
-        [helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])],
+        [info("go_on", TensorProto.BOOL, []), info("next", TensorProto.FLOAT, ["k"])],
     )
-    x, y = Tensor("x", Datatype.FP32, [1]), Tensor("y", Datatype.FP32, [1])
+    x, y = Tensor("x", Datatype.FP32, [size]), Tensor("y", Datatype.FP32, ["n"])
     loop = node("Loop", ["turns", "true", "x"], ["y"], body=body)
     weights = [("turns", np.array(2**62)), ("true", np.array([True]).reshape(()))]
     return save(folder / "model.onnx", [loop], [x], [y], weights)
@@ -96,6 +98,28 @@ def test_an_endless_graph_is_given_up(tmp_path: Path) -> None:
     """The warm-up is ended from outside, and the reason names the limit."""
     config = ServingConfig(session=SessionOptions(intra_op_threads=1))
     with pytest.raises(FailedPrecondition) as caught:
-        opened(endless(tmp_path), config, RuntimeDefaults(load_timeout_seconds=0.3))
+        opened(
+            endless(tmp_path, node("Add", ["value", "x"], ["next"])),
+            config,
+            RuntimeDefaults(load_bounds=LoadBounds(seconds=0.3)),
+        )
     assert "LOAD_TIMEOUT" == caught.value.reason
     assert {"limit_seconds": "0.3"} == caught.value.facts
+
+
+def test_a_load_that_eats_the_memory_is_given_up(tmp_path: Path) -> None:
+    """A warm-up that grows by a megabyte a turn is ended, and the reason names the setting."""
+    growing = endless(tmp_path, node("Concat", ["value", "x"], ["next"], axis=0), size=262_144)
+    config = ServingConfig(session=SessionOptions(intra_op_threads=1))
+    defaults = RuntimeDefaults(load_bounds=LoadBounds(memory_bytes=100 * MEGABYTE))
+    with pytest.raises(FailedPrecondition) as caught:
+        opened(growing, config, defaults)
+    assert "LOAD_TOO_LARGE" == caught.value.reason
+    assert "max_load_memory_bytes" == caught.value.facts["setting"]
+
+
+def test_a_load_within_its_bounds_is_left_alone(tmp_path: Path) -> None:
+    """A limit that is not reached changes nothing."""
+    bounds = LoadBounds(seconds=60, memory_bytes=1000 * MEGABYTE)
+    runner = opened(identity(tmp_path, Datatype.FP32), None, RuntimeDefaults(load_bounds=bounds))
+    assert (1, 2) == runner.run([np.ones((1, 2), np.float32)])[0].shape

@@ -74,6 +74,8 @@ class Settings:
     """How long one run of a model may take, whatever its callers allow; 0 sets no limit."""
     load_timeout_seconds: float = 600.0
     """How long opening and warming a version may take."""
+    max_load_memory_bytes: int = 0
+    """By how much the replica may grow while it opens and warms one version; 0 sets no limit."""
     gpu_memory_limit_bytes: int = 0
     """The most memory of a device that one version may take; 0 sets no limit."""
     cache_max_bytes: int = 50 * 2**30

@@ -18,7 +18,7 @@ from headrace.state.records import Provider, Signature, TensorSpec, VersionRecor
 from headrace_inference.adapters import execution_providers, session_options
 from headrace_inference.adapters.cores import usable_cores
 from headrace_inference.adapters.execution_providers import DeviceOptions, Hardware, ProviderList
-from headrace_inference.adapters.load_limit import load_limit
+from headrace_inference.adapters.load_limit import LoadBounds, load_limit
 from headrace_inference.adapters.resident_memory import resident_bytes, return_freed_memory
 from headrace_inference.adapters.run_failures import RUNTIME_ERRORS, OutOfMemory, run_failed
 from headrace_inference.adapters.warm_up import RETRY_AFTER_SECONDS, warm_up
@@ -42,7 +42,7 @@ class RuntimeDefaults:
     """What holds for every version that a replica opens."""
 
     cores: int = field(default_factory=usable_cores)
-    load_timeout_seconds: float = 600.0
+    load_bounds: LoadBounds = field(default_factory=LoadBounds)
     devices: DeviceOptions = field(default_factory=DeviceOptions)
     hardware: Hardware = field(default_factory=execution_providers.hardware)
 
@@ -113,7 +113,7 @@ def open_session(
     """Open and warm a version; the caller closes it. Blocks, without holding the interpreter's lock.
 
     Raises FailedPrecondition (PROVIDER_UNAVAILABLE, MODEL_UNLOADABLE, WARM_UP_FAILED, DEVICE_FAILED,
-    LOAD_TIMEOUT), Unimplemented (DATATYPES_UNSUPPORTED) or Unavailable (OUT_OF_MEMORY).
+    LOAD_TIMEOUT, LOAD_TOO_LARGE), Unimplemented (DATATYPES_UNSUPPORTED) or Unavailable (OUT_OF_MEMORY).
     """
     defaults = defaults or RuntimeDefaults()
     before = _settled_bytes()
@@ -124,7 +124,7 @@ def open_session(
         runs.terminate = True
         options.set_load_cancellation_flag(True)
 
-    with load_limit(record.key, defaults.load_timeout_seconds, cancel):
+    with load_limit(record.key, defaults.load_bounds, cancel):
         runner = _runner(_open(graph_path, record, options, defaults), record, runs, defaults)
         try:
             runner.warmed_with = warm_up(runner, record)

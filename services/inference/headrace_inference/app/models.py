@@ -13,6 +13,7 @@ from headrace.state.follower import StateFollower
 from headrace.state.records import Catalog
 from headrace_inference.adapters import execution_providers, onnx_runtime
 from headrace_inference.adapters.artifacts import ArtifactCache
+from headrace_inference.adapters.load_limit import LoadBounds
 from headrace_inference.adapters.loader import ArtifactLoader
 from headrace_inference.adapters.local_models import FolderLoader, open_local_models
 from headrace_inference.domain.keeper import VersionKeeper
@@ -62,7 +63,7 @@ def artifact_loader(
 
 def _runtime_defaults(settings: Settings) -> onnx_runtime.RuntimeDefaults:
     return onnx_runtime.RuntimeDefaults(
-        load_timeout_seconds=settings.load_timeout_seconds,
+        load_bounds=LoadBounds(settings.load_timeout_seconds, settings.max_load_memory_bytes),
         devices=execution_providers.DeviceOptions(
             gpu_memory_limit_bytes=settings.gpu_memory_limit_bytes,
             engine_cache=settings.data / "engines",
