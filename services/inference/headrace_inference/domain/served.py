@@ -6,7 +6,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from headrace.errors import HeadraceError, Internal
@@ -139,14 +139,15 @@ class ServedVersion:
         self._check_rows(result)
         if turn is not None:
             turn.wait()
+        times = BatchTimes(started, assembled, ran, ran)
+        wall_ms = time.time_ns() // 1_000_000
+        run = self.statistics.record_run(batch, first_rows[-1], times, wall_ms)
         refused: list[int] = []
         for sink, indexes in _by_sink(batch):
             refused += sink.answered(self, result, indexes) or ()
+        run.answered(time.monotonic_ns(), refused)
         self._learn(ran - started)
         self._failures.length = 0
-        times = BatchTimes(started, assembled, ran, time.monotonic_ns())
-        answered = _without(batch, refused) if refused else batch
-        self.statistics.record_batch(answered, first_rows[-1], times, time.time_ns() // 1_000_000)
 
     def _watched_run(
         self, batch: list[Pending], inputs: list[Array], started_ns: int
@@ -211,10 +212,6 @@ class ServedVersion:
     def _fail(self, batch: list[Pending], error: HeadraceError) -> None:
         for request in batch:
             request.fail(error)
-
-
-def _without(batch: Sequence[Pending], refused: Collection[int]) -> list[Pending]:
-    return [request for index, request in enumerate(batch) if index not in refused]
 
 
 def _by_sink(batch: list[Pending]) -> list[tuple[Any, Sequence[int]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, NamedTuple
@@ -87,13 +87,29 @@ class BatchTimes(NamedTuple):
     answered_ns: int
 
 
-class _Run(NamedTuple):
+class RecordedRun:
     """What is kept of a run until it is counted."""
 
-    received_ns: list[int]
-    routes: list[str]
-    rows: int
-    times: BatchTimes
+    __slots__ = ("received_ns", "routes", "rows", "times")
+
+    def __init__(
+        self, received_ns: list[int], routes: list[str], rows: int, times: BatchTimes
+    ) -> None:
+        self.received_ns = received_ns
+        self.routes = routes
+        self.rows = rows
+        self.times = times
+
+    def answered(self, now_ns: int, refused: Collection[int] = ()) -> None:
+        """Its requests are answered now, all but those at these places, which failed after all.
+
+        Whoever counted it meanwhile counted it as answered when it had run.
+        """
+        self.times = self.times._replace(answered_ns=now_ns)
+        if refused:
+            kept = [place for place in range(len(self.received_ns)) if place not in refused]
+            self.routes = [self.routes[place] for place in kept]
+            self.received_ns = [self.received_ns[place] for place in kept]
 
 
 class VersionStatistics:
@@ -107,25 +123,29 @@ class VersionStatistics:
         self._lock = threading.Lock()
         self._new = Counts()
         self._totals = Counts()
-        self._runs: list[_Run] = []
+        self._runs: list[RecordedRun] = []
         self._uncounted = 0
         self._by_batch_size: dict[int, BatchDurations] = {}
         self._failed = FailDuration()
         self.last_inference_ms = 0
         """When the last run was answered, in milliseconds since the Unix epoch."""
 
-    def record_batch(
+    def record_run(
         self, requests: Sequence[Pending], rows: int, times: BatchTimes, wall_ms: int
-    ) -> None:
-        """One run that answered these requests."""
+    ) -> RecordedRun:
+        """One run that is about to answer these requests; the caller says when it has.
+
+        Recorded before, so that whoever has an answer and asks finds it counted.
+        """
         received = [request.received_ns for request in requests]
-        run = _Run(received, [request.route for request in requests], rows, times)
+        run = RecordedRun(received, [request.route for request in requests], rows, times)
         with self._lock:
             self._runs.append(run)
             self._uncounted += len(received)
             self.last_inference_ms = wall_ms
             if self._uncounted >= MAX_UNCOUNTED:
                 self._count()
+        return run
 
     def _count(self) -> None:
         """Count the runs that are kept; the lock is held."""
@@ -133,8 +153,9 @@ class VersionStatistics:
         if not runs:
             return
         times = np.array([run.times for run in runs], dtype=np.int64)
-        sizes = np.array([len(run.received_ns) for run in runs])
-        received = np.array(list(chain.from_iterable([run.received_ns for run in runs])))
+        received_lists = [run.received_ns for run in runs]  # each read once: it may be replaced
+        sizes = np.array([len(received) for received in received_lists])
+        received = np.array(list(chain.from_iterable(received_lists)), dtype=np.int64)
         started, answered = (np.repeat(times[:, column], sizes) for column in (0, 3))
         new = self._new
         new.successes += len(received)
