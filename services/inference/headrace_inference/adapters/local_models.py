@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 GRAPH = "model.onnx"
 
+MAX_PATH_BYTES = 255
+"""Of a file in a version: what any file system takes as one name, whatever the path is made of."""
+
 
 class FolderLoader(Protocol):
     """Loads the registry's versions, and those whose files are in a folder."""
@@ -105,7 +108,7 @@ def _config(request: LoadRequest) -> model_config_pb2.ModelConfig:
     config = model_config_pb2.ModelConfig()
     try:
         json_format.Parse(request.config, config)
-    except json_format.ParseError as error:
+    except (json_format.ParseError, RecursionError) as error:
         raise InvalidArgument("MODEL_FILES_INVALID", f"Invalid config override: {error}") from None
     return config
 
@@ -131,9 +134,11 @@ def _files_of(
         if output.label_filename in common
     }
     files = common | own | labels
+    folders = {str(folder) for path in files for folder in PurePosixPath(path).parents}
     for path in files:
         parts = PurePosixPath(path).parts
-        if not parts or parts[0] == "/" or ".." in parts or "\0" in path:
+        unsafe = not parts or parts[0] == "/" or ".." in parts or "\0" in path
+        if unsafe or str(PurePosixPath(path)) in folders or len(path.encode()) > MAX_PATH_BYTES:
             raise InvalidArgument(
                 "MODEL_FILES_INVALID", f"'file:{number}/{path}' is no path inside the version"
             )
