@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.e2e.models import scaling
 
@@ -21,11 +22,14 @@ MIXED = {
 
 
 def graphs() -> Mapping[str, bytes]:
-    """`scale`: y = 2x, FP32 [batch, 2]; `mixed`: six datatypes; `wide`: FP32, three free dimensions."""
+    """`scale`: y = 2x, FP32 [batch, 2]; `mixed`: six datatypes; `wide`: FP32, three free dimensions;
+    `lookup`: y = i, INT64 [batch, 1], for the indexes 0, 1 and 2.
+    """
     return {
         "scale": scaling(2.0),
         "mixed": identities(MIXED, ["batch", 2]),
         "wide": identities({"x": TensorProto.FLOAT}, ["a", "b", "c"]),
+        "lookup": lookup(),
     }
 
 
@@ -39,6 +43,20 @@ def identities(inputs: Mapping[str, int], shape: Sequence[str | int]) -> bytes:
             helper.make_tensor_value_info(f"out_{name}", kind, shape)
             for name, kind in inputs.items()
         ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def lookup() -> bytes:
+    """A graph that refuses indexes out of its table's range when it runs."""
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "i"], ["y"])],
+        "lookup",
+        [helper.make_tensor_value_info("i", TensorProto.INT64, ["batch", 1])],
+        [helper.make_tensor_value_info("y", TensorProto.INT64, ["batch", 1])],
+        [numpy_helper.from_array(np.arange(3), "table")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)

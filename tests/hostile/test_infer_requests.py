@@ -312,6 +312,17 @@ PARAMETERS: list[Row] = [
     ),
 ]
 
+
+
+def _index(number: int) -> bytes:
+    return request("lookup", [tensor("i", "INT64", [1, 1])], [struct.pack("<q", number)])
+
+
+VALUES: list[Row] = [
+    (f"index {number}", partial(_index, number), f"{WRONG} INPUTS_REFUSED")
+    for number in (3, -4, 2**31, 2**63 - 1, -(2**63))
+]
+
 GOOD: list[Row] = [
     ("no values", lambda: request(inputs=[tensor(shape=[0, 2])], raw=[b""]), "OK"),
     (
@@ -330,7 +341,7 @@ GOOD: list[Row] = [
     ),
 ]
 
-ROWS = [*NAMES, *VERSIONS, *SHAPES, *DATATYPES, *TENSORS, *TEXTS, *PARAMETERS, *GOOD]
+ROWS = [*NAMES, *VERSIONS, *SHAPES, *DATATYPES, *TENSORS, *TEXTS, *PARAMETERS, *VALUES, *GOOD]
 
 
 @pytest.mark.parametrize(

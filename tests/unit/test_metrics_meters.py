@@ -73,6 +73,7 @@ def test_memory(tmp_path: Path) -> None:
         ("QUEUE_TIMEOUT", "REJECTED"),
         ("CANCELLED", "CANCELED"),
         ("RUN_FAILED", "BACKEND"),
+        ("INPUTS_REFUSED", "BACKEND"),
         ("INTERNAL", "OTHER"),
     ],
 )

@@ -19,7 +19,7 @@ from headrace_inference.adapters import session_options
 from headrace_inference.adapters.execution_providers import CPU, CUDA, TENSORRT, Hardware, hardware
 from headrace_inference.adapters.onnx_runtime import RuntimeDefaults, bound_execution, open_session
 from headrace_inference.adapters.run_failures import OutOfMemory, tidy
-from headrace_inference.domain.runner import RunFailed
+from headrace_inference.domain.runner import InputsRefused, RunFailed
 from tests.unit.runtime_models import Tensor, identity, node, opened, record_of, save
 
 CASES = Path(onnx.__file__).parent / "backend/test/data"
@@ -178,7 +178,7 @@ def test_a_failing_operator_is_told_without_the_runtimes_paths(
     outputs = [Tensor("c", Datatype.FP32, ["k"])]
     path = save(tmp_path / "model.onnx", [node("Add", ["a", "b"], ["c"])], inputs, outputs)
     runner = opened(path)
-    with pytest.raises(RunFailed) as caught:
+    with pytest.raises(InputsRefused) as caught:
         runner.run([np.zeros(2, np.float32), np.zeros(3, np.float32)])
     text = str(caught.value)
     assert text.endswith("Attempting to broadcast an axis by a dimension other than 1. 2 by 3")

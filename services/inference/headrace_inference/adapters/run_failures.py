@@ -6,7 +6,7 @@ import re
 
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from headrace_inference.domain.runner import RunFailed
+from headrace_inference.domain.runner import InputsRefused, RunFailed
 
 RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
@@ -19,6 +19,9 @@ RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     },
 )
 """All that a session raises: a class for each of its status codes, and built-in ones from its binding."""
+
+_REFUSALS = (state.InvalidArgument, state.Fail, state.RuntimeException)
+"""What operators end a run with. The graph itself is no reason: it ran when the version was warmed."""
 
 MAX_TEXT = 600
 """Long enough for any message about shapes; some errors quote whole graphs."""
@@ -54,7 +57,7 @@ def run_failed(error: Exception) -> RunFailed:
         return OutOfMemory(text)
     if isinstance(error, state.EPFail) or any(mark in text for mark in _DEVICE):
         return DeviceFailed(text)
-    return RunFailed(text)
+    return InputsRefused(text) if isinstance(error, _REFUSALS) else RunFailed(text)
 
 
 def tidy(text: str) -> str:

@@ -16,6 +16,10 @@ class RunFailed(Exception):
     """Whether it would refuse any others, too."""
 
 
+class InputsRefused(RunFailed):
+    """Their values or shapes are what the graph cannot run: an index out of range, matrices that do not fit."""
+
+
 class Runner(Protocol):
     """An open model. `run` may be called from several threads at a time."""
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from headrace.errors import HeadraceError, Internal
+from headrace.errors import HeadraceError, Internal, InvalidArgument
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.batching import assemble, take
 from headrace_inference.domain.checks import plan_request, with_options
@@ -26,7 +26,7 @@ from headrace_inference.domain.requests import (
     TensorHeader,
 )
 from headrace_inference.domain.run_watch import RunHandle, RunWatch
-from headrace_inference.domain.runner import RunFailed, Runner
+from headrace_inference.domain.runner import InputsRefused, RunFailed, Runner
 from headrace_inference.domain.statistics import BatchTimes, VersionStatistics
 from headrace_inference.domain.turns import Turn
 
@@ -199,10 +199,7 @@ class ServedVersion:
             for request in batch:
                 self._run_batch([request], turn)
             return
-        failure = Internal(
-            "RUN_FAILED", f"onnx runtime error: {error}", facts={"version": self.record.key}
-        )
-        self._fail(batch, failure)
+        self._fail(batch, _failure(self.record.key, error))
         self._failures.add(error)
 
     def _tell_broken(self, wrong: str) -> None:
@@ -212,6 +209,13 @@ class ServedVersion:
     def _fail(self, batch: list[Pending], error: HeadraceError) -> None:
         for request in batch:
             request.fail(error)
+
+
+def _failure(version: str, error: RunFailed) -> HeadraceError:
+    text, facts = f"onnx runtime error: {error}", {"version": version}
+    if isinstance(error, InputsRefused):
+        return InvalidArgument("INPUTS_REFUSED", text, facts=facts)
+    return Internal("RUN_FAILED", text, facts=facts)
 
 
 def _by_sink(batch: list[Pending]) -> list[tuple[Any, Sequence[int]]]:
