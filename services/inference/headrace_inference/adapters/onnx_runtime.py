@@ -18,6 +18,7 @@ from headrace.state.records import Provider, Signature, TensorSpec, VersionRecor
 from headrace_inference.adapters import execution_providers, session_options
 from headrace_inference.adapters.cores import usable_cores
 from headrace_inference.adapters.execution_providers import DeviceOptions, Hardware, ProviderList
+from headrace_inference.adapters.giving_way import nothing_but_give_way
 from headrace_inference.adapters.load_limit import LoadBounds, load_limit
 from headrace_inference.adapters.resident_memory import resident_bytes, return_freed_memory
 from headrace_inference.adapters.run_failures import RUNTIME_ERRORS, OutOfMemory, run_failed
@@ -42,6 +43,8 @@ class RuntimeDefaults:
     """What holds for every version that a replica opens."""
 
     cores: int = field(default_factory=usable_cores)
+    gives_way: bool = False
+    """Whether threads that open versions give way to those that serve; they do to their ends."""
     load_bounds: LoadBounds = field(default_factory=LoadBounds)
     devices: DeviceOptions = field(default_factory=DeviceOptions)
     hardware: Hardware = field(default_factory=execution_providers.hardware)
@@ -163,7 +166,9 @@ def _open(graph_path: Path, record: VersionRecord, options: Any, defaults: Runti
     providers = execution_providers.choose(asked, found, defaults.devices)
     if len(providers) > 1:
         execution_providers.load_cuda_libraries()
-    session = _create(graph_path, record, options, providers, found)
+    # Devices start threads of their own when they are set up, which must not give way.
+    gives_way = defaults.gives_way and len(providers) == 1
+    session = _create(graph_path, record, options, providers, found, gives_way=gives_way)
     got = session.get_providers()
     execution_providers.refuse_fallback(asked, got, found)
     facts = {"version": record.key, "asked": str(asked), "got": got, "devices": found.devices()}
@@ -174,12 +179,23 @@ def _open(graph_path: Path, record: VersionRecord, options: Any, defaults: Runti
 
 
 def _create(
-    graph_path: Path, record: VersionRecord, options: Any, providers: ProviderList, found: Hardware
+    graph_path: Path,
+    record: VersionRecord,
+    options: Any,
+    providers: ProviderList,
+    found: Hardware,
+    *,
+    gives_way: bool,
 ) -> Any:
+    left_out = nothing_but_give_way() if gives_way else None
     try:
         # Its own fallback prints to standard output and hides what went wrong: ours is `choose`.
         return onnxruntime.InferenceSession(
-            str(graph_path), options, providers=providers, enable_fallback=0
+            str(graph_path),
+            options,
+            providers=providers,
+            disabled_optimizers=left_out,
+            enable_fallback=0,
         )
     except RUNTIME_ERRORS as error:
         if _TENSORRT_MISSING in str(error):

@@ -1,0 +1,53 @@
+"""Which threads give way while a version is opened."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headrace.datatypes import Datatype
+from headrace.state.records import Provider, ServingConfig, SessionOptions
+from headrace_inference.adapters.giving_way import NICENESS
+from headrace_inference.adapters.onnx_runtime import OnnxRunner, RuntimeDefaults
+from tests.unit.runtime_models import identity, opened
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities here")
+
+
+def threads() -> set[int]:
+    """The ids of this process's threads."""
+    return {int(path.name) for path in Path("/proc/self/task").iterdir()}
+
+
+def niceness(thread: int = 0) -> int:
+    """How far a thread, or this one, gives way."""
+    return os.getpriority(os.PRIO_PROCESS, thread or threading.get_native_id())
+
+
+@pytest.mark.parametrize(("gives_way", "expected"), [(True, NICENESS), (False, 0)])
+def test_the_opening_thread_gives_way_and_those_that_will_serve_do_not(
+    tmp_path: Path, gives_way: bool, expected: int
+) -> None:
+    """The session's own threads keep their priority for the requests to come."""
+    path = identity(tmp_path, Datatype.FP32)
+    config = ServingConfig(provider=Provider.CPU, session=SessionOptions(intra_op_threads=3))
+    own = niceness()
+
+    def open_it() -> tuple[OnnxRunner, int]:
+        return opened(path, config, RuntimeDefaults(gives_way=gives_way)), niceness()
+
+    with ThreadPoolExecutor(1) as loading:
+        loading.submit(niceness).result()
+        before = threads()
+        runner, opener = loading.submit(open_it).result()
+        started = threads() - before
+
+    assert (own + expected, own) == (opener, niceness())
+    assert [own, own] == [niceness(thread) for thread in started]
+    assert (1, 2) == runner.run([np.ones((1, 2), np.float32)])[0].shape
