@@ -17,7 +17,7 @@ class RunFailed(Exception):
 
 
 class InputsRefused(RunFailed):
-    """Their values or shapes are what the graph cannot run: an index out of range, matrices that do not fit."""
+    """The graph cannot run their values or shapes: an index out of range, matrices that do not fit."""
 
 
 class Runner(Protocol):
