@@ -1,0 +1,79 @@
+"""Priorities and limits as callers meet them, on ONNX Runtime behind both fronts."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.state.records import Priorities, ServingConfig, WarmUp
+from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica
+from tests.rpc.rest_fixtures import Model
+from tests.rpc.test_endless_runs import PATIENCE_SECONDS, TURNS, Begun, counting, turns
+
+
+@pytest.fixture(params=FRONTS)
+def front(request: pytest.FixtureRequest) -> str:
+    """Each of the fronts."""
+    return str(request.param)
+
+
+def counting_with(**config: Any) -> Model:
+    """The counting model with one instance, served so."""
+    model = counting()
+    served = ServingConfig(warm_up=WarmUp(runs=0), **config)
+    return replace(model, record=replace(model.record, config=served))
+
+
+async def until_waiting(replica: GrpcReplica, count: int) -> None:
+    """Wait until so many requests are queued."""
+    pool = replica.dataplane.keeper.table.find("counting", "").pool
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while pool.waiting < count:  # noqa: ASYNC110  # the threads of the front know no event loop
+            await asyncio.sleep(0)
+
+
+async def test_urgent_requests_are_answered_first(tmp_path: Path, front: str) -> None:
+    """The priority parameter of a request that came last puts it in front."""
+    begun, order = Begun(), []
+    model = counting_with(priorities=Priorities(levels=2, default_level=2))
+    async with open_grpc_replica(
+        tmp_path, model, front=front, open_model=begun.open_session
+    ) as replica:
+        running = replica.stub.ModelInfer(turns(TURNS))
+        await begun.wait()
+
+        async def ask(name: str, priority: int) -> None:
+            message = turns(1)
+            message.parameters["priority"].uint64_param = priority
+            await replica.stub.ModelInfer(message, timeout=PATIENCE_SECONDS)
+            order.append(name)
+
+        async with asyncio.TaskGroup() as tasks:
+            for place, (name, priority) in enumerate((("calm", 2), ("urgent", 1)), start=1):
+                tasks.create_task(ask(name, priority))
+                await until_waiting(replica, place)
+            running.cancel()
+
+    assert ["urgent", "calm"] == order
+
+
+async def test_over_the_limit_in_flight_callers_are_told_at_once(
+    tmp_path: Path, front: str
+) -> None:
+    """One runs, which is all that may, and the next is refused with the limit's name."""
+    begun = Begun()
+    model = counting_with(max_in_flight_requests=1)
+    async with open_grpc_replica(
+        tmp_path, model, front=front, open_model=begun.open_session
+    ) as replica:
+        running = replica.stub.ModelInfer(turns(TURNS))
+        await begun.wait()
+        code, reason, message = await failure_of(replica.stub.ModelInfer(turns(1)))
+        running.cancel()
+
+    assert ("RESOURCE_EXHAUSTED", "MAX_IN_FLIGHT_REACHED") == (code, reason)
+    assert "max_in_flight_requests" in message
