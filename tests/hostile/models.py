@@ -23,13 +23,14 @@ MIXED = {
 
 def graphs() -> Mapping[str, bytes]:
     """`scale`: y = 2x, FP32 [batch, 2]; `mixed`: six datatypes; `wide`: FP32, three free dimensions;
-    `lookup`: y = i, INT64 [batch, 1], for the indexes 0, 1 and 2.
+    `lookup`: y = i, INT64 [batch, 1], for the indexes 0, 1 and 2; `divide`: a / b and its remainder.
     """
     return {
         "scale": scaling(2.0),
         "mixed": identities(MIXED, ["batch", 2]),
         "wide": identities({"x": TensorProto.FLOAT}, ["a", "b", "c"]),
         "lookup": lookup(),
+        "divide": divide(),
     }
 
 
@@ -57,6 +58,19 @@ def lookup() -> bytes:
         [helper.make_tensor_value_info("i", TensorProto.INT64, ["batch", 1])],
         [helper.make_tensor_value_info("y", TensorProto.INT64, ["batch", 1])],
         [numpy_helper.from_array(np.arange(3), "table")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def divide() -> bytes:
+    """A graph that divides one input by the other: INT64 [batch, 1]."""
+    graph = helper.make_graph(
+        [helper.make_node("Div", ["a", "b"], ["q"]), helper.make_node("Mod", ["a", "b"], ["r"])],
+        "divide",
+        [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", 1]) for name in "ab"],
+        [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", 1]) for name in "qr"],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)

@@ -313,7 +313,6 @@ PARAMETERS: list[Row] = [
 ]
 
 
-
 def _index(number: int) -> bytes:
     return request("lookup", [tensor("i", "INT64", [1, 1])], [struct.pack("<q", number)])
 
@@ -321,6 +320,17 @@ def _index(number: int) -> bytes:
 VALUES: list[Row] = [
     (f"index {number}", partial(_index, number), f"{WRONG} INPUTS_REFUSED")
     for number in (3, -4, 2**31, 2**63 - 1, -(2**63))
+]
+
+
+def _divided(dividend: int, divisor: int) -> bytes:
+    inputs = [tensor(name, "INT64", [1, 1]) for name in "ab"]
+    return request("divide", inputs, [struct.pack("<q", dividend), struct.pack("<q", divisor)])
+
+
+VALUES += [
+    ("division by 0", partial(_divided, 1, 0), f"{WRONG} INPUTS_REFUSED"),
+    ("the smallest integer by -1", partial(_divided, -(2**63), -1), "OK"),
 ]
 
 GOOD: list[Row] = [

@@ -15,7 +15,7 @@ import onnxruntime
 from headrace.datatypes import BFLOAT16, Datatype
 from headrace.errors import FailedPrecondition, Unavailable, Unimplemented
 from headrace.state.records import Provider, Signature, TensorSpec, VersionRecord
-from headrace_inference.adapters import execution_providers, session_options
+from headrace_inference.adapters import division_guard, execution_providers, session_options
 from headrace_inference.adapters.cores import usable_cores
 from headrace_inference.adapters.execution_providers import DeviceOptions, Hardware, ProviderList
 from headrace_inference.adapters.giving_way import nothing_but_give_way
@@ -190,13 +190,14 @@ def _create(
     left_out = nothing_but_give_way() if gives_way else None
     try:
         # Its own fallback prints to standard output and hides what went wrong: ours is `choose`.
-        return onnxruntime.InferenceSession(
-            str(graph_path),
-            options,
-            providers=providers,
-            disabled_optimizers=left_out,
-            enable_fallback=0,
-        )
+        with division_guard.guarded(graph_path) as path:
+            return onnxruntime.InferenceSession(
+                str(path),
+                options,
+                providers=providers,
+                disabled_optimizers=left_out,
+                enable_fallback=0,
+            )
     except RUNTIME_ERRORS as error:
         if _TENSORRT_MISSING in str(error):
             execution_providers.refuse_fallback(record.config.provider, (), found)
