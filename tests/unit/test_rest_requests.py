@@ -17,11 +17,11 @@ from headrace_inference.domain.requests import TensorHeader
 from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.wire.contents import ZERO_COPY_BYTES
 from headrace_inference.wire.rest_body import inflate
+from headrace_inference.wire.rest_raw import raw_request
 from headrace_inference.wire.rest_requests import (
     RestRequest,
     header_length,
     parse_request,
-    raw_request,
 )
 
 LIMIT = 1000

@@ -13,13 +13,14 @@ from aiohttp import web
 from headrace.errors import FailedPrecondition
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.wire import convert
+from headrace_inference.wire.openapi import add_description_routes
 from headrace_inference.wire.rest_body import BodyBudget, read_body
 from headrace_inference.wire.rest_errors import answer_errors, error_response, json_response
 from headrace_inference.wire.rest_infer import InferRoutes, names
 from headrace_inference.wire.rest_memory import add_memory_routes
 from headrace_inference.wire.rest_messages import message_to_json
 from headrace_inference.wire.rest_models import add_model_control_routes
-from headrace_inference.wire.rest_requests import decode_json
+from headrace_inference.wire.rest_requests import IndexBody, decode_json
 from headrace_inference.wire.rest_settings import add_settings_routes
 from headrace_inference.wire.servicer import ServerFacts, metadata_of, model_ready, statistics_of
 
@@ -45,6 +46,7 @@ def add_rest_routes(
     runs = InferRoutes(dataplane, max_body_bytes)
     app.middlewares.append(answer_errors)
     app.middlewares.append(BodyBudget(limits.max_bytes_in_flight).middleware)
+    add_description_routes(app, facts.version)
     app.router.add_get("/v2", routes.server_metadata)
     app.router.add_get("/v2/health/live", routes.server_live)
     app.router.add_get("/v2/health/ready", routes.server_ready)
@@ -63,11 +65,7 @@ def add_rest_routes(
         app.router.add_post(f"{model}/generate_stream", runs.generate_stream)
 
 
-class _IndexRequest(msgspec.Struct, frozen=True):
-    ready: bool | None = None
-
-
-_INDEX_REQUEST = msgspec.json.Decoder(_IndexRequest)
+_INDEX_BODY = msgspec.json.Decoder(IndexBody)
 
 
 class RestRoutes:
@@ -124,6 +122,6 @@ class RestRoutes:
     async def repository_index(self, request: web.Request) -> web.Response:
         """Which versions there are; the body `{"ready": true}` asks for those that are ready only."""
         body = await read_body(request, self._max_body_bytes)
-        ready_only = bool(decode_json(_INDEX_REQUEST, body or b"{}").ready)
+        ready_only = bool(decode_json(_INDEX_BODY, body or b"{}").ready)
         index = convert.repository_index(self._dataplane.keeper.table, ready_only=ready_only)
         return json_response([message_to_json(entry) for entry in index.models])

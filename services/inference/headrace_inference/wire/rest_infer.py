@@ -29,12 +29,12 @@ from headrace_inference.wire.rest_generate import (
     generate_request,
     parse_generate,
 )
+from headrace_inference.wire.rest_raw import raw_request
 from headrace_inference.wire.rest_requests import (
     HEADER_LENGTH,
     RestRequest,
     header_length,
     parse_request,
-    raw_request,
 )
 from headrace_inference.wire.waiting import Answer, InferCall, WaitingRequests
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 import msgspec
 from aiohttp import web
@@ -17,24 +16,30 @@ from headrace_inference.wire.rest_messages import message_to_json
 from headrace_inference.wire.rest_requests import Size, decode_json
 
 
-class _SystemRegion(msgspec.Struct, frozen=True):
+class SystemRegion(msgspec.Struct, frozen=True):
+    """A stretch of the system's shared memory, by the key it was created under."""
+
     key: str
     byte_size: Size
     offset: Size = 0
 
 
-class _Handle(msgspec.Struct, frozen=True):
+class DeviceHandle(msgspec.Struct, frozen=True):
+    """A handle that CUDA gave for another process, as base64."""
+
     b64: str
 
 
-class _DeviceRegion(msgspec.Struct, frozen=True):
-    raw_handle: _Handle
+class DeviceRegion(msgspec.Struct, frozen=True):
+    """A device's memory."""
+
+    raw_handle: DeviceHandle
     device_id: int
     byte_size: Size
 
 
-_SYSTEM_REGION = msgspec.json.Decoder(_SystemRegion)
-_DEVICE_REGION = msgspec.json.Decoder(_DeviceRegion)
+_SYSTEM_REGION = msgspec.json.Decoder(SystemRegion)
+_DEVICE_REGION = msgspec.json.Decoder(DeviceRegion)
 
 
 def add_memory_routes(app: web.Application, regions: RegionTable, max_body_bytes: int) -> None:
@@ -100,7 +105,7 @@ def _region(request: web.Request) -> str:
 def _handle(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one; text that is no ASCII is another
         raise InvalidArgument(
             "MALFORMED_REQUEST", f"raw_handle.b64 is no base64 text: {error}"
         ) from None

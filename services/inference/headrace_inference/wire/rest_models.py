@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 import msgspec
 from aiohttp import web
@@ -15,16 +14,20 @@ from headrace_inference.wire.rest_body import read_body
 from headrace_inference.wire.rest_requests import decode_json
 
 
-class _LoadBody(msgspec.Struct, frozen=True):
+class LoadBody(msgspec.Struct, frozen=True):
+    """Parameters `config` (Triton's, as JSON) and `file:VERSION/NAME` (base64)."""
+
     parameters: dict[str, str] | None = None
 
 
-class _UnloadBody(msgspec.Struct, frozen=True):
+class UnloadBody(msgspec.Struct, frozen=True):
+    """The parameter `unload_dependents`, which has no effect here."""
+
     parameters: dict[str, bool] | None = None
 
 
-_LOAD_BODY = msgspec.json.Decoder(_LoadBody)
-_UNLOAD_BODY = msgspec.json.Decoder(_UnloadBody)
+_LOAD_BODY = msgspec.json.Decoder(LoadBody)
+_UNLOAD_BODY = msgspec.json.Decoder(UnloadBody)
 
 
 def add_model_control_routes(
@@ -73,7 +76,7 @@ def _load_request(name: str, parameters: dict[str, str]) -> LoadRequest:
 def _decoded(key: str, text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one; text that is no ASCII is another
         raise InvalidArgument(
             "PARAMETER_INVALID", f"parameter '{key}' is no base64 text: {error}"
         ) from None

@@ -9,9 +9,8 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from headrace.datatypes import NUMPY_DTYPES, Datatype, decode_bytes_elements
+from headrace.datatypes import Datatype, decode_bytes_elements
 from headrace.errors import InvalidArgument
-from headrace.state.records import TensorSpec, VersionRecord
 from headrace_inference.domain.requests import (
     NO_OPTIONS,
     Contents,
@@ -46,24 +45,36 @@ _FINAL_RESPONSE = "triton_enable_empty_final_response"
 """Triton's own clients put it into every request."""
 
 
-class _Input(msgspec.Struct, frozen=True):
+class InferInput(msgspec.Struct, frozen=True):
+    """One input: `data` are its values, unless its parameters say where they are."""
+
     name: str
     datatype: str
     shape: Annotated[tuple[Dimension, ...], msgspec.Meta(max_length=MAX_DIMENSIONS)]
     parameters: dict[str, Scalar] | None = None
-    data: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
 
 
-class _Output(msgspec.Struct, frozen=True):
+class InferOutput(msgspec.Struct, frozen=True):
+    """One output that is asked for."""
+
     name: str
     parameters: dict[str, Scalar] | None = None
 
 
-class _Head(msgspec.Struct, frozen=True):
-    inputs: Annotated[list[_Input], msgspec.Meta(max_length=MAX_TENSORS)]
+class InferBody(msgspec.Struct, frozen=True):
+    """A request: without `outputs`, all of them are asked for."""
+
+    inputs: Annotated[list[InferInput], msgspec.Meta(max_length=MAX_TENSORS)]
     id: str | None = None
-    outputs: Annotated[list[_Output], msgspec.Meta(max_length=MAX_TENSORS)] | None = None
+    outputs: Annotated[list[InferOutput], msgspec.Meta(max_length=MAX_TENSORS)] | None = None
     parameters: dict[str, Scalar] | None = None
+
+
+class IndexBody(msgspec.Struct, frozen=True):
+    """Whether only ready versions are asked for."""
+
+    ready: bool | None = None
 
 
 class _RequestParameters(msgspec.Struct, frozen=True):
@@ -96,7 +107,7 @@ class _OutputParameters(_WindowParameters, frozen=True):
     classification: int | None = None
 
 
-_HEAD = msgspec.json.Decoder(_Head)
+_HEAD = msgspec.json.Decoder(InferBody)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,49 +194,6 @@ def header_length(text: str | None, body_bytes: int) -> int | None:
     )
 
 
-def raw_request(record: VersionRecord, body: bytes | bytearray) -> RestRequest:
-    """A body that is nothing but the one input of a version; all outputs are wanted as binary data.
-
-    The request is one row where the version batches. One dimension may be free and follows from the
-    length; a BYTES input is one element, the body itself. Raises InvalidArgument (RAW_REQUEST_INVALID).
-    """
-    if len(record.signature.inputs) != 1:
-        count = len(record.signature.inputs)
-        raise _raw_invalid(record, f"takes {count} inputs; a body without JSON can carry one")
-    spec = record.signature.inputs[0]
-    shape = (1, *spec.shape[1:]) if record.config.batching.max_batch_size else spec.shape
-    free = shape.count(-1)
-    if free > 1:
-        raise _raw_invalid(record, f"has {free} free dimensions in input '{spec.name}'; one may be")
-    content: bytes | bytearray = body
-    if spec.datatype is Datatype.BYTES:
-        filled = tuple(1 if size == -1 else size for size in shape)
-        content = len(body).to_bytes(4, "little") + body
-    else:
-        filled = _fill(record, spec, shape, len(body))
-    header = TensorHeader(spec.name, spec.datatype.value, filled)
-    return RestRequest("", (header,), (), (memoryview(content),), {}, binary_by_default=True)
-
-
-def _fill(
-    record: VersionRecord, spec: TensorSpec, shape: tuple[int, ...], body_bytes: int
-) -> tuple[int, ...]:
-    if -1 not in shape:
-        return shape
-    unit = NUMPY_DTYPES[spec.datatype].itemsize
-    for size in shape:
-        unit *= 1 if size == -1 else size
-    if unit == 0 or body_bytes % unit:
-        raise _raw_invalid(record, f"takes multiples of {unit} bytes, got {body_bytes}")
-    return tuple(body_bytes // unit if size == -1 else size for size in shape)
-
-
-def _raw_invalid(record: VersionRecord, what: str) -> InvalidArgument:
-    return InvalidArgument(
-        "RAW_REQUEST_INVALID", f"raw request for model '{record.model}', which {what}"
-    )
-
-
 def decode_json(
     decoder: msgspec.json.Decoder[Decoded], body: bytes | bytearray | memoryview
 ) -> Decoded:
@@ -242,7 +210,7 @@ def decode_json(
         raise InvalidArgument("MALFORMED_JSON", "the request's JSON is nested too deep") from None
 
 
-def _parse_head(json: memoryview) -> _Head:
+def _parse_head(json: memoryview) -> InferBody:
     return decode_json(_HEAD, json)
 
 
@@ -264,7 +232,7 @@ def _known(kind: type[Known], parameters: Mapping[str, Scalar] | None, what: str
 
 
 def _data(
-    inputs: Sequence[_Input], tail: memoryview, *, has_tail: bool
+    inputs: Sequence[InferInput], tail: memoryview, *, has_tail: bool
 ) -> tuple[msgspec.Raw | memoryview | Window, ...]:
     """Each input's JSON, its stretch of the tail, or of shared memory."""
     data: list[msgspec.Raw | memoryview | Window] = []
@@ -291,7 +259,7 @@ def _data(
 
 
 def _binary_size(
-    part: _Input, parameters: _InputParameters, window: Window | None, *, has_tail: bool
+    part: InferInput, parameters: _InputParameters, window: Window | None, *, has_tail: bool
 ) -> int | None:
     """The input's bytes in the tail; None where its values are in the JSON or in shared memory."""
     what = f"input '{part.name}'"

@@ -13,8 +13,14 @@ from headrace_inference.wire.rest_body import read_body
 from headrace_inference.wire.rest_errors import json_response
 from headrace_inference.wire.rest_requests import decode_json
 
-_LOG_CHANGES = msgspec.json.Decoder(dict[str, bool | int | str | None])
-_TRACE_CHANGES = msgspec.json.Decoder(dict[str, str | int | list[str] | None])
+LogChanges = dict[str, bool | int | str | None]
+"""Settings by name."""
+
+TraceChanges = dict[str, str | int | list[str] | None]
+"""Settings by name; null takes one back."""
+
+_LOG_CHANGES = msgspec.json.Decoder(LogChanges)
+_TRACE_CHANGES = msgspec.json.Decoder(TraceChanges)
 
 _LISTS = ("trace_level",)
 """Settings that are lists in JSON; all others are single texts."""
