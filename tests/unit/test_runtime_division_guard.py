@@ -123,7 +123,8 @@ def test_what_needs_no_guard(tmp_path: Path) -> None:
     garbage.write_bytes(b"\x22\x03Div garbage")
     empty = tmp_path / "empty.onnx"
     empty.write_bytes(b"")
-    assert [None] * 4 == [guarded_graph(path) for path in (floats, none, garbage, empty)]
+    paths = (floats, none, garbage, empty, tmp_path / "missing.onnx")
+    assert [None] * 5 == [guarded_graph(path) for path in paths]
 
 
 def test_a_graph_with_external_data(tmp_path: Path) -> None:

@@ -62,11 +62,10 @@ def guarded_graph(path: Path) -> bytes | None:
 
 def _names_division(path: Path) -> bool:
     """Whether the file names one of the operators: most do not, and need not be parsed."""
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            return False
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return any(content.find(mark) >= 0 for mark in _MARKS)
+    if not path.is_file() or not path.stat().st_size:
+        return False  # ONNX Runtime says what is wrong with it
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return any(content.find(mark) >= 0 for mark in _MARKS)
 
 
 class _Guard:
