@@ -167,7 +167,7 @@ class VersionStatistics:
         parts = np.diff(times, axis=1)
         for column, histogram in enumerate((new.input, new.infer, new.output)):
             histogram.record(parts[:, column], sizes)
-        self._count_batches(np.array([run.rows for run in runs]), np.diff(times, axis=1))
+        self._count_batches(np.array([run.rows for run in runs]), parts)
 
     def _count_batches(self, rows: npt.NDArray[Any], parts: npt.NDArray[Any]) -> None:
         """Sum the runs by batch size: `rows` [n], `parts` int64 [n, 3] nanoseconds."""

@@ -214,6 +214,9 @@ def _version_statistics(
     durations = message.inference_stats
     _set_duration(durations.success, totals.total)
     _set_duration(durations.queue, totals.queue)
+    _set_duration(durations.compute_input, totals.input)
+    _set_duration(durations.compute_infer, totals.infer)
+    _set_duration(durations.compute_output, totals.output)
     durations.fail.count = statistics.failed.count
     durations.fail.ns = statistics.failed.ns
     _add_batches(message, statistics)
@@ -226,16 +229,14 @@ def _set_duration(message: pb.StatisticDuration, histogram: Histogram) -> None:
 
 
 def _add_batches(message: pb.ModelStatistics, statistics: VersionStatistics) -> None:
-    totals = message.inference_stats
+    """Runs by their rows. The totals count each request of a run, these count the run once."""
     for rows, durations in sorted(statistics.by_batch_size.items()):
         batch = message.batch_stats.add(batch_size=rows)
         parts = (
-            (batch.compute_input, totals.compute_input, durations.input_ns),
-            (batch.compute_infer, totals.compute_infer, durations.infer_ns),
-            (batch.compute_output, totals.compute_output, durations.output_ns),
+            (batch.compute_input, durations.input_ns),
+            (batch.compute_infer, durations.infer_ns),
+            (batch.compute_output, durations.output_ns),
         )
-        for of_batch, of_all, nanoseconds in parts:
-            of_batch.count = durations.count
-            of_batch.ns = nanoseconds
-            of_all.count += durations.count
-            of_all.ns += nanoseconds
+        for part, nanoseconds in parts:
+            part.count = durations.count
+            part.ns = nanoseconds

@@ -1,0 +1,61 @@
+"""The protocol's statistics of a version, from runs that were recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headrace_inference.domain.requests import Pending
+from headrace_inference.domain.statistics import BatchTimes, VersionStatistics
+from headrace_inference.wire.convert import model_statistics
+from tests.unit.inference_doubles import RecordingSink, header, served, version
+
+
+def recorded(*batches: tuple[int, int]) -> VersionStatistics:
+    """The statistics of runs, each of so many requests of so many rows, with the parts 1, 20, 300 µs."""
+
+    statistics, sink = VersionStatistics(), RecordingSink()
+    loaded = served(version())
+    for requests, rows in batches:
+        plan = loaded.plan([header(rows)], [])
+        batch = [Pending(plan, [], "stable", 0, None, statistics, sink, None)] * requests
+        times = BatchTimes(7_000, 8_000, 28_000, 28_000)
+        statistics.record_run(batch, requests * rows, times, 5).answered(328_000)
+    loaded.close()
+    return statistics
+
+
+def message(statistics: VersionStatistics) -> Any:
+    """The message of one version."""
+    (only,) = model_statistics([(("m", 1), statistics), (("m", 0), statistics)]).model_stats
+    return only
+
+
+def test_totals_count_requests_and_batches_count_runs() -> None:
+    """Each request of a batch has the batch's times in the totals; a batch has them once."""
+    said = message(recorded((4, 2), (4, 2), (1, 1)))
+    assert (17, 3, 5) == (said.inference_count, said.execution_count, said.last_inference)
+    totals = said.inference_stats
+    parts = (totals.compute_input, totals.compute_infer, totals.compute_output)
+    assert [(9, 9_000), (9, 180_000), (9, 2_700_000)] == [(part.count, part.ns) for part in parts]
+    assert (9, 9 * 328_000, 9, 9 * 7_000) == (
+        totals.success.count,
+        totals.success.ns,
+        totals.queue.count,
+        totals.queue.ns,
+    )
+    assert [(1, 1, 20_000), (8, 2, 40_000)] == [
+        (batch.batch_size, batch.compute_infer.count, batch.compute_infer.ns)
+        for batch in said.batch_stats
+    ]
+
+
+def test_what_never_ran() -> None:
+    """A version that only failed has no times, and its failures with theirs."""
+    statistics = VersionStatistics()
+    statistics.record_error("QUEUE_FULL", 1_000)
+    said = message(statistics)
+    assert (1, 1_000, 0) == (
+        said.inference_stats.fail.count,
+        said.inference_stats.fail.ns,
+        said.inference_stats.compute_infer.count,
+    )
