@@ -92,10 +92,7 @@ class InstancePool:
     def idle(self) -> bool:
         """Whether nothing waits and every instance sleeps."""
         with self._mutex:
-            return self._is_idle()
-
-    def _is_idle(self) -> bool:
-        return len(self._idle) == len(self._threads) and not self._waiting
+            return len(self._idle) == len(self._threads) and not self._waiting
 
     def submit(self, requests: Sequence[Pending]) -> None:
         """Queue requests; those over the bound fail with RESOURCE_EXHAUSTED.
@@ -122,7 +119,8 @@ class InstancePool:
         Only while nothing waits and every instance is idle: a guest takes the place of one.
         """
         with self._mutex:
-            if not self._is_idle() or self._guests or self._closing or not self._takes_guests:
+            alone = len(self._idle) == len(self._threads) and not self._waiting
+            if not alone or self._guests or self._closing or not self._takes_guests:
                 return False
             self._guests = 1
             return True
