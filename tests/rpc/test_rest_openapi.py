@@ -124,8 +124,9 @@ async def test_good_answers_fit_their_schemas(tmp_path: Path) -> None:
             (f"{MODEL}/infer", GOOD | {"id": "seven"}),
             (f"{MODEL}/generate", {"x": [1, 2], "id": "seven"}),
             ("/v2/repository/index", {"ready": True}),
+            ("/v2/repository/{repository}/index", {}),
         ):
-            status, answer = await http.post(body, path.format(model="echo-FP32"))
+            status, answer = await http.post(body, path.format(model="echo-FP32", repository="any"))
             assert 200 == status
             validator(document, path, "post", 200).validate(answer)
 

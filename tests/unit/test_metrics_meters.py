@@ -71,8 +71,10 @@ def test_memory(tmp_path: Path) -> None:
     [
         ("QUEUE_FULL", "REJECTED"),
         ("QUEUE_TIMEOUT", "REJECTED"),
+        ("MAX_IN_FLIGHT_REACHED", "REJECTED"),
         ("CANCELLED", "CANCELED"),
         ("RUN_FAILED", "BACKEND"),
+        ("RUN_TOO_LONG", "BACKEND"),
         ("INPUTS_REFUSED", "BACKEND"),
         ("INTERNAL", "OTHER"),
     ],

@@ -18,12 +18,13 @@ Key = tuple[str, int]
 FAILURES = {
     "QUEUE_FULL": "REJECTED",
     "QUEUE_TIMEOUT": "REJECTED",
+    "MAX_IN_FLIGHT_REACHED": "REJECTED",
     "DEADLINE_EXCEEDED": "REJECTED",
     "CANCELLED": "CANCELED",
     "RUN_FAILED": "BACKEND",
     "INPUTS_REFUSED": "BACKEND",
-    "OUT_OF_MEMORY": "BACKEND",
-    "DEVICE_FAILED": "BACKEND",
+    "RUN_TOO_LONG": "BACKEND",
+    "VERSION_BROKEN": "BACKEND",
 }
 """Triton's words for our reasons; all others are OTHER."""
 

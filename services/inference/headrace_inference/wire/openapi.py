@@ -19,6 +19,7 @@ _PARAMETER = re.compile(r"{(\w+)}")
 _PARAMETERS = {
     "model": "A model's name, or `name@alias`.",
     "version": "A version's number, or an alias.",
+    "repository": "A repository's name, which is not looked at.",
     "region": "The name that a region was or is to be registered under.",
 }
 _RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)

@@ -55,6 +55,7 @@ def add_rest_routes(
     add_model_control_routes(app, facts.control, max_body_bytes)
     app.router.add_get("/v2/models/stats", routes.statistics)
     app.router.add_post("/v2/repository/index", routes.repository_index)
+    app.router.add_post("/v2/repository/{repository}/index", routes.repository_index)
     for model in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
         app.router.add_get(model, routes.model_metadata)
         app.router.add_get(f"{model}/ready", routes.model_ready)
