@@ -46,7 +46,7 @@ class Settings:
     metrics_port: int = 8002
     """The port of Prometheus metrics; 0 takes a free one."""
     metrics_summaries: bool = False
-    """Whether metrics have Triton's latency summaries, 35 series a version: quantiles of the last minute."""
+    """Whether metrics have Triton's latency summaries: 35 series a version, of the last minute."""
     front: Literal["auto", "native", "grpcio"] = "auto"
     """What serves ModelInfer: native is fast, grpcio runs everywhere; auto takes native if it can."""
     max_requests_in_flight: int = 65_536
