@@ -180,7 +180,11 @@ async def test_unloaded_models_are_gone_until_they_are_loaded_again(tmp_path: Pa
         (load(text=config(), files={"1/other": b""}), "INVALID_ARGUMENT", "MODEL_FILES_INVALID"),
         (load(text=config(), files={"1/../../x": b""}), "INVALID_ARGUMENT", "MODEL_FILES_INVALID"),
         (load(text=config(), files={"1//etc/x": b""}), "INVALID_ARGUMENT", "MODEL_FILES_INVALID"),
-        (load(text=config(), files={"1/" + "a" * 300: b""}), "INVALID_ARGUMENT", "MODEL_FILES_INVALID"),
+        (
+            load(text=config(), files={"1/" + "a" * 300: b""}),
+            "INVALID_ARGUMENT",
+            "MODEL_FILES_INVALID",
+        ),
         (
             load(text=config(), files={"1/a": b"", "1/a/b": b""}),
             "INVALID_ARGUMENT",
