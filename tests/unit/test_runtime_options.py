@@ -33,16 +33,23 @@ def test_instances_share_the_cores(
 
 
 def test_the_runtime_gets_the_threads() -> None:
-    """Threads of a server do not spin, and operators run side by side only where that is asked."""
+    """Operators run side by side only where that is asked."""
     options = session_options.build(ServingConfig(session=SessionOptions(3, 2)), cores=8)
     assert (3, 2) == (options.intra_op_num_threads, options.inter_op_num_threads)
     assert onnxruntime.ExecutionMode.ORT_PARALLEL == options.execution_mode
-    for pool in ("intra_op", "inter_op"):
-        assert "0" == options.get_session_config_entry(f"session.{pool}.allow_spinning")
     alone = session_options.build(ServingConfig(), cores=8)
     assert onnxruntime.ExecutionMode.ORT_SEQUENTIAL == alone.execution_mode
     assert alone.enable_cpu_mem_arena
     assert alone.enable_mem_pattern
+
+
+@pytest.mark.parametrize(("spinning", "expected"), [(True, "1"), (False, "0")])
+def test_threads_spin_within_a_run_at_most(*, spinning: bool, expected: str) -> None:
+    """Whether they do is a setting; that they stop when the run ends is not."""
+    options = session_options.build(ServingConfig(), cores=8, spinning=spinning)
+    for pool in ("intra_op", "inter_op"):
+        assert expected == options.get_session_config_entry(f"session.{pool}.allow_spinning")
+    assert "1" == options.get_session_config_entry("session.force_spinning_stop")
 
 
 @pytest.mark.parametrize("level", GraphOptimization)

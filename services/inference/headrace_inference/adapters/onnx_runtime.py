@@ -43,6 +43,7 @@ class RuntimeDefaults:
     """What holds for every version that a replica opens."""
 
     cores: int = field(default_factory=usable_cores)
+    spinning: bool = True
     gives_way: bool = False
     """Whether threads that open versions give way to those that serve; they do to their ends."""
     load_bounds: LoadBounds = field(default_factory=LoadBounds)
@@ -120,7 +121,7 @@ def open_session(
     """
     defaults = defaults or RuntimeDefaults()
     before = _settled_bytes()
-    options = session_options.build(record.config, defaults.cores)
+    options = session_options.build(record.config, defaults.cores, spinning=defaults.spinning)
     runs = session_options.run_options()
 
     def cancel() -> None:

@@ -64,6 +64,7 @@ def artifact_loader(
 def _runtime_defaults(settings: Settings) -> onnx_runtime.RuntimeDefaults:
     return onnx_runtime.RuntimeDefaults(
         gives_way=True,
+        spinning=settings.spinning,
         load_bounds=LoadBounds(settings.load_timeout_seconds, settings.max_load_memory_bytes),
         devices=execution_providers.DeviceOptions(
             gpu_memory_limit_bytes=settings.gpu_memory_limit_bytes,
