@@ -101,20 +101,8 @@ def schemas() -> dict[str, Schema]:
     )
 
 
-def _by_hand() -> dict[str, Schema]:
+def _inference_by_hand() -> dict[str, Schema]:
     return {
-        "Error": _ERROR,
-        "Live": _object(live=_FLAG),
-        "Ready": _object(ready=_FLAG),
-        "ModelReady": _object(name=_TEXT, ready=_FLAG),
-        "NotReady": {"allOf": [ref("Error"), _object(more=True, ready=_FLAG)]},
-        "ModelNotReady": {
-            "description": "Not ready (`ready` is there), or the names are wrong.",
-            "allOf": [
-                ref("Error"),
-                {"type": "object", "properties": {"name": _TEXT, "ready": _FLAG}},
-            ],
-        },
         "InferOutputAnswer": _OUTPUT,
         "InferAnswer": {
             "type": "object",
@@ -136,6 +124,23 @@ def _by_hand() -> dict[str, Schema]:
         "GenerateAnswer": {
             "description": "A member for each output, by its name: one element, or a flat list.",
             **_object(more=True, model_name=_TEXT, model_version=_TEXT),
+        },
+    }
+
+
+def _by_hand() -> dict[str, Schema]:
+    return _inference_by_hand() | {
+        "Error": _ERROR,
+        "Live": _object(live=_FLAG),
+        "Ready": _object(ready=_FLAG),
+        "ModelReady": _object(name=_TEXT, ready=_FLAG),
+        "NotReady": {"allOf": [ref("Error"), _object(more=True, ready=_FLAG)]},
+        "ModelNotReady": {
+            "description": "Not ready (`ready` is there), or the names are wrong.",
+            "allOf": [
+                ref("Error"),
+                {"type": "object", "properties": {"name": _TEXT, "ready": _FLAG}},
+            ],
         },
         "LogSettings": {
             "type": "object",
