@@ -34,7 +34,7 @@ from headrace.state.records import (
     TensorSpec,
     VersionRecord,
 )
-from headrace_inference.adapters import onnx_runtime
+from headrace_inference.adapters.runtime import onnx_runtime
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.served import Runner, ServedVersion

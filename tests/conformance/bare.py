@@ -19,7 +19,7 @@ from onnx.backend.test.runner import Runner
 
 from headrace.errors import InvalidArgument
 from headrace.state.records import GraphOptimization, ServingConfig, SessionOptions, Signature
-from headrace_inference.adapters.run_failures import tidy
+from headrace_inference.adapters.runtime.run_failures import tidy
 from headrace_registry.adapters.graph_check import CheckedGraph, check_graph
 from tests.conformance.cases import Case, DataSet, Value
 

@@ -19,7 +19,7 @@ from headrace.state.records import (
     ServingConfig,
     VersionRecord,
 )
-from headrace_inference.adapters.onnx_runtime import open_session
+from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.app.fronts import open_fronts
 from headrace_inference.app.readiness import Readiness
 from headrace_inference.domain.dataplane import DataPlane

@@ -10,8 +10,8 @@ import pytest
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.state.records import Batching, Provider, ServingConfig
-from headrace_inference.adapters.execution_providers import DeviceOptions, devices, hardware
-from headrace_inference.adapters.onnx_runtime import RuntimeDefaults
+from headrace_inference.adapters.runtime.execution_providers import DeviceOptions, devices, hardware
+from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
 from tests.unit.runtime_models import Tensor, identity, node, opened, save
 
 pytestmark = [

@@ -16,7 +16,7 @@ import onnx
 from headrace import status
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
-from headrace_inference.adapters.onnx_runtime import open_session
+from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.app.fronts import open_fronts
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import open_models

@@ -32,12 +32,12 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace_inference.adapters.loader import read_labels
-from headrace_inference.adapters.onnx_runtime import open_session
+from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.served import Runner
 from headrace_inference.domain.statistics import StatisticsBook
-from headrace_inference.wire.rest import RestLimits, add_rest_routes
+from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
 from headrace_inference.wire.servicer import ServerFacts
 
 MAX_BODY_BYTES = 2**20

@@ -20,7 +20,7 @@ from tritonclient.utils import InferenceServerException, serialize_byte_tensor, 
 
 from headrace.datatypes import Datatype
 from headrace.state.records import VersionRecord
-from headrace_inference.adapters.onnx_runtime import open_session
+from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.adapters.system_memory import FOLDER
 from headrace_inference.domain.served import Runner
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica, request

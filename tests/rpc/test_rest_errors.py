@@ -11,7 +11,7 @@ from aiohttp import web
 
 from headrace import errors, identity
 from headrace.http_serving import open_http_server
-from headrace_inference.wire.rest_errors import answer_errors, json_response
+from headrace_inference.wire.rest.errors import answer_errors, json_response
 
 HEADERS = {"X-Request-Id": "r-1", "X-Headrace-Actor": "ada"}
 

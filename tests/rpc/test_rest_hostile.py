@@ -15,10 +15,10 @@ import aiohttp
 import pytest
 
 from headrace.state.records import VersionRecord
-from headrace_inference.adapters.onnx_runtime import open_session
+from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.domain.requests import Array
 from headrace_inference.domain.served import Runner
-from headrace_inference.wire import rest_body
+from headrace_inference.wire.rest import body as rest_body
 from tests.rpc.rest_fixtures import ECHO, GOOD, MAX_BODY_BYTES, open_http
 
 PACK: dict[str, Any] = {"gzip": gzip.compress, "deflate": zlib.compress}

@@ -20,7 +20,7 @@ from headrace.datatypes import Datatype
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.statistics import StatisticsBook
-from headrace_inference.wire.rest import RestLimits, add_rest_routes
+from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
 from headrace_inference.wire.servicer import ServerFacts
 from tests.rpc.rest_fixtures import (
     GOOD,

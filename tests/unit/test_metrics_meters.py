@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from headrace.histogram import Histogram
-from headrace_inference.adapters.metrics_devices import DeviceMeter, open_device_meter
-from headrace_inference.adapters.metrics_machine import CpuTimes, MachineMeter, parse_stat
-from headrace_inference.adapters.metrics_summaries import QUANTILES, SummaryWindows
-from headrace_inference.adapters.metrics_text import Family
-from headrace_inference.adapters.metrics_triton import failures
+from headrace_inference.adapters.metrics.devices import DeviceMeter, open_device_meter
+from headrace_inference.adapters.metrics.machine import CpuTimes, MachineMeter, parse_stat
+from headrace_inference.adapters.metrics.summaries import QUANTILES, SummaryWindows
+from headrace_inference.adapters.metrics.text import Family
+from headrace_inference.adapters.metrics.triton import failures
 from headrace_inference.domain.statistics import Counts
 
 STAT = "cpu  {busy} 0 0 {idle} 0 0 0 0 9 9\ncpu0 1 2 3 4 5 6 7 8 9 10\n"

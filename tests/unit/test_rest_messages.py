@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import model_config_pb2 as config_pb
-from headrace_inference.wire.rest_messages import message_to_json
+from headrace_inference.wire.rest.messages import message_to_json
 
 
 def test_numbers_of_64_bits_are_numbers() -> None:

@@ -16,9 +16,9 @@ from headrace.state.records import Batching, ServingConfig, Signature, TensorSpe
 from headrace_inference.domain.requests import TensorHeader
 from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.wire.contents import ZERO_COPY_BYTES
-from headrace_inference.wire.rest_body import inflate
-from headrace_inference.wire.rest_raw import raw_request
-from headrace_inference.wire.rest_requests import (
+from headrace_inference.wire.rest.body import inflate
+from headrace_inference.wire.rest.raw import raw_request
+from headrace_inference.wire.rest.requests import (
     RestRequest,
     header_length,
     parse_request,

@@ -14,7 +14,7 @@ from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.errors import InvalidArgument
 from headrace.state.records import TensorSpec
 from headrace_inference.domain.requests import Array, TensorHeader
-from headrace_inference.wire.rest_tensors import (
+from headrace_inference.wire.rest.tensors import (
     binary_contents,
     tensor_from_json,
     tensor_to_json,

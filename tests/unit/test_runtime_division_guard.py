@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from headrace_inference.adapters.division_guard import guarded, guarded_graph
+from headrace_inference.adapters.runtime.division_guard import guarded, guarded_graph
 from headrace_inference.domain.requests import Array
 
 KINDS = {np.int32: TensorProto.INT32, np.int64: TensorProto.INT64, np.float32: TensorProto.FLOAT}

@@ -13,8 +13,8 @@ import pytest
 
 from headrace.datatypes import Datatype
 from headrace.state.records import Provider, ServingConfig, SessionOptions
-from headrace_inference.adapters.giving_way import NICENESS
-from headrace_inference.adapters.onnx_runtime import OnnxRunner, RuntimeDefaults
+from headrace_inference.adapters.runtime.giving_way import NICENESS
+from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner, RuntimeDefaults
 from tests.unit.runtime_models import identity, opened
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities here")

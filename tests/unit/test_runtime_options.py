@@ -8,9 +8,9 @@ import onnxruntime
 import pytest
 
 from headrace.state.records import GraphOptimization, ServingConfig, SessionOptions
-from headrace_inference.adapters import session_options
-from headrace_inference.adapters.cores import quota_cores, usable_cores
-from headrace_inference.adapters.session_options import Threads
+from headrace_inference.adapters.runtime import session_options
+from headrace_inference.adapters.runtime.cores import quota_cores, usable_cores
+from headrace_inference.adapters.runtime.session_options import Threads
 
 
 @pytest.mark.parametrize(

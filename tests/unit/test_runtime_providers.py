@@ -8,9 +8,9 @@ import pytest
 
 from headrace.errors import FailedPrecondition
 from headrace.state.records import Provider
-from headrace_inference.adapters import execution_providers as providers
-from headrace_inference.adapters.cuda_devices import cuda_device_count
-from headrace_inference.adapters.execution_providers import (
+from headrace_inference.adapters.runtime import execution_providers as providers
+from headrace_inference.adapters.runtime.cuda_devices import cuda_device_count
+from headrace_inference.adapters.runtime.execution_providers import (
     CPU,
     CUDA,
     TENSORRT,

@@ -14,9 +14,9 @@ from onnx import TensorProto, helper
 from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition
 from headrace.state.records import ServingConfig, SessionOptions
-from headrace_inference.adapters.load_limit import LoadBounds
-from headrace_inference.adapters.onnx_runtime import RuntimeDefaults
 from headrace_inference.adapters.resident_memory import resident_bytes, return_freed_memory
+from headrace_inference.adapters.runtime.load_limit import LoadBounds
+from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
 from tests.unit.runtime_models import Tensor, identity, node, opened, save
 
 MEGABYTE = 1_000_000
@@ -42,7 +42,7 @@ import sys
 from pathlib import Path
 from headrace_inference.adapters.resident_memory import resident_bytes
 from tests.unit.runtime_models import Datatype, identity, opened, record_of
-from headrace_inference.adapters.onnx_runtime import open_session
+from headrace_inference.adapters.runtime.onnx_runtime import open_session
 opened(identity(Path(sys.argv[2]), Datatype.FP32)).close()
 record = record_of(Path(sys.argv[1]))
 before = resident_bytes()

@@ -15,10 +15,20 @@ from onnx import numpy_helper
 from headrace.datatypes import BFLOAT16, NUMPY_DTYPES, Datatype
 from headrace.errors import FailedPrecondition, Unimplemented
 from headrace.state.records import Provider, ServingConfig
-from headrace_inference.adapters import session_options
-from headrace_inference.adapters.execution_providers import CPU, CUDA, TENSORRT, Hardware, hardware
-from headrace_inference.adapters.onnx_runtime import RuntimeDefaults, bound_execution, open_session
-from headrace_inference.adapters.run_failures import OutOfMemory, tidy
+from headrace_inference.adapters.runtime import session_options
+from headrace_inference.adapters.runtime.execution_providers import (
+    CPU,
+    CUDA,
+    TENSORRT,
+    Hardware,
+    hardware,
+)
+from headrace_inference.adapters.runtime.onnx_runtime import (
+    RuntimeDefaults,
+    bound_execution,
+    open_session,
+)
+from headrace_inference.adapters.runtime.run_failures import OutOfMemory, tidy
 from headrace_inference.domain.runner import InputsRefused, RunFailed
 from tests.unit.runtime_models import Tensor, identity, node, opened, record_of, save
 

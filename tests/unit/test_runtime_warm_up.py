@@ -11,9 +11,9 @@ import pytest
 from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition
 from headrace.state.records import Batching, ServingConfig, Signature, TensorSpec, WarmUp
-from headrace_inference.adapters import warm_up
-from headrace_inference.adapters.run_failures import DeviceFailed, OutOfMemory
-from headrace_inference.adapters.warm_up import Verdict
+from headrace_inference.adapters.runtime import warm_up
+from headrace_inference.adapters.runtime.run_failures import DeviceFailed, OutOfMemory
+from headrace_inference.adapters.runtime.warm_up import Verdict
 from headrace_inference.domain.runner import RunFailed
 from tests.unit.runtime_models import Tensor, identity, node, opened, save
 

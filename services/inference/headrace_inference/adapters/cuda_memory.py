@@ -10,7 +10,7 @@ import ctypes
 import weakref
 from typing import Any
 
-from headrace_inference.adapters.cuda_devices import DRIVER, cuda_device_count
+from headrace_inference.adapters.runtime.cuda_devices import DRIVER, cuda_device_count
 from headrace_inference.domain.shared_memory import OpenDeviceMemory, Segment
 
 HANDLE_BYTES = 64

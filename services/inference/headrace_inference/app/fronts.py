@@ -26,7 +26,7 @@ from headrace_inference.domain.log_switches import LogSwitches
 from headrace_inference.domain.model_control import ModelControl, RegistryControl
 from headrace_inference.settings import Settings
 from headrace_inference.wire import native_front, servicer
-from headrace_inference.wire.rest import RestLimits, add_rest_routes
+from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
 from headrace_inference.wire.streaming import StreamOptions
 
 logger = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ import grpc
 
 from headrace.state.follower import StateFollower
 from headrace.state.records import Catalog
-from headrace_inference.adapters import execution_providers, onnx_runtime
 from headrace_inference.adapters.artifacts import ArtifactCache
-from headrace_inference.adapters.load_limit import LoadBounds
 from headrace_inference.adapters.loader import ArtifactLoader
 from headrace_inference.adapters.local_models import FolderLoader, open_local_models
+from headrace_inference.adapters.runtime import execution_providers, onnx_runtime
+from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.model_control import ExplicitControl, ModelControl, RegistryControl
 from headrace_inference.domain.statistics import StatisticsBook

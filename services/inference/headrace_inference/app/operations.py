@@ -11,11 +11,11 @@ import onnxruntime
 from aiohttp import web
 
 from headrace.http_serving import add_health_routes
-from headrace_inference.adapters.metrics import Meter, ReplicaMetrics
-from headrace_inference.adapters.metrics_devices import open_device_meter
-from headrace_inference.adapters.metrics_machine import MachineMeter
-from headrace_inference.adapters.metrics_summaries import SummaryWindows
-from headrace_inference.adapters.metrics_text import CONTENT_TYPE
+from headrace_inference.adapters.metrics.devices import open_device_meter
+from headrace_inference.adapters.metrics.machine import MachineMeter
+from headrace_inference.adapters.metrics.replica import Meter, ReplicaMetrics
+from headrace_inference.adapters.metrics.summaries import SummaryWindows
+from headrace_inference.adapters.metrics.text import CONTENT_TYPE
 from headrace_inference.app.readiness import Readiness
 from headrace_inference.domain.dataplane import DataPlane
 

@@ -16,7 +16,8 @@ from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.records import ReplicaRecord
-from headrace_inference.adapters import execution_providers, presence, telemetry
+from headrace_inference.adapters import presence, telemetry
+from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.app.fronts import Fronts, open_fronts
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import Models, artifact_loader, open_models

@@ -11,10 +11,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import model_config_pb2 as config_pb
-from headrace_inference.wire.rest_memory import DeviceRegion, SystemRegion
-from headrace_inference.wire.rest_models import LoadBody, UnloadBody
-from headrace_inference.wire.rest_requests import IndexBody, InferBody, Scalar
-from headrace_inference.wire.rest_settings import LogChanges, TraceChanges
+from headrace_inference.wire.rest.memory import DeviceRegion, SystemRegion
+from headrace_inference.wire.rest.models import LoadBody, UnloadBody
+from headrace_inference.wire.rest.requests import IndexBody, InferBody, Scalar
+from headrace_inference.wire.rest.settings import LogChanges, TraceChanges
 
 Schema = dict[str, Any]
 

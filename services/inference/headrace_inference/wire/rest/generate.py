@@ -14,13 +14,13 @@ import msgspec
 from headrace.errors import InvalidArgument
 from headrace.state.records import TensorSpec, VersionRecord
 from headrace_inference.domain.requests import TensorHeader
-from headrace_inference.wire.rest_requests import (
+from headrace_inference.wire.rest.requests import (
     RestRequest,
     Scalar,
     decode_json,
     request_options,
 )
-from headrace_inference.wire.rest_tensors import tensor_to_json
+from headrace_inference.wire.rest.tensors import tensor_to_json
 from headrace_inference.wire.waiting import Answer
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"

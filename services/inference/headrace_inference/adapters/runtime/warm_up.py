@@ -23,7 +23,7 @@ import numpy as np
 from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
 from headrace.state.records import Batching, Signature, TensorSpec, VersionRecord
-from headrace_inference.adapters.run_failures import DeviceFailed, OutOfMemory
+from headrace_inference.adapters.runtime.run_failures import DeviceFailed, OutOfMemory
 from headrace_inference.domain.requests import Array
 from headrace_inference.domain.runner import RunFailed, Runner
 

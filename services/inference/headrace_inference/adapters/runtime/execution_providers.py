@@ -14,7 +14,7 @@ import onnxruntime
 
 from headrace.errors import FailedPrecondition
 from headrace.state.records import Provider
-from headrace_inference.adapters.cuda_devices import cuda_device_count
+from headrace_inference.adapters.runtime.cuda_devices import cuda_device_count
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"

@@ -9,9 +9,9 @@ from aiohttp import web
 
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.log_switches import LogSwitches
-from headrace_inference.wire.rest_body import read_body
-from headrace_inference.wire.rest_errors import json_response
-from headrace_inference.wire.rest_requests import decode_json
+from headrace_inference.wire.rest.body import read_body
+from headrace_inference.wire.rest.errors import json_response
+from headrace_inference.wire.rest.requests import decode_json
 
 LogChanges = dict[str, bool | int | str | None]
 """Settings by name."""

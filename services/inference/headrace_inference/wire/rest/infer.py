@@ -14,14 +14,14 @@ from headrace.errors import HeadraceError
 from headrace_inference.domain.dataplane import DataPlane, Resolved
 from headrace_inference.domain.requests import Contents
 from headrace_inference.domain.tracing import RequestFacts
-from headrace_inference.wire.rest_answers import (
+from headrace_inference.wire.rest.answers import (
     EncodedAnswer,
     check_answerable,
     encode_rest_answer,
     json_bytes,
 )
-from headrace_inference.wire.rest_body import Body, read_body
-from headrace_inference.wire.rest_generate import (
+from headrace_inference.wire.rest.body import Body, read_body
+from headrace_inference.wire.rest.generate import (
     EVENT_STREAM,
     Members,
     encode_generated,
@@ -29,8 +29,8 @@ from headrace_inference.wire.rest_generate import (
     generate_request,
     parse_generate,
 )
-from headrace_inference.wire.rest_raw import raw_request
-from headrace_inference.wire.rest_requests import (
+from headrace_inference.wire.rest.raw import raw_request
+from headrace_inference.wire.rest.requests import (
     HEADER_LENGTH,
     RestRequest,
     header_length,

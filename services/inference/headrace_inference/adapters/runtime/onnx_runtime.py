@@ -15,14 +15,18 @@ import onnxruntime
 from headrace.datatypes import BFLOAT16, Datatype
 from headrace.errors import FailedPrecondition, Unavailable, Unimplemented
 from headrace.state.records import Provider, Signature, TensorSpec, VersionRecord
-from headrace_inference.adapters import division_guard, execution_providers, session_options
-from headrace_inference.adapters.cores import usable_cores
-from headrace_inference.adapters.execution_providers import DeviceOptions, Hardware, ProviderList
-from headrace_inference.adapters.giving_way import nothing_but_give_way
-from headrace_inference.adapters.load_limit import LoadBounds, load_limit
 from headrace_inference.adapters.resident_memory import resident_bytes, return_freed_memory
-from headrace_inference.adapters.run_failures import RUNTIME_ERRORS, OutOfMemory, run_failed
-from headrace_inference.adapters.warm_up import RETRY_AFTER_SECONDS, warm_up
+from headrace_inference.adapters.runtime import division_guard, execution_providers, session_options
+from headrace_inference.adapters.runtime.cores import usable_cores
+from headrace_inference.adapters.runtime.execution_providers import (
+    DeviceOptions,
+    Hardware,
+    ProviderList,
+)
+from headrace_inference.adapters.runtime.giving_way import nothing_but_give_way
+from headrace_inference.adapters.runtime.load_limit import LoadBounds, load_limit
+from headrace_inference.adapters.runtime.run_failures import RUNTIME_ERRORS, OutOfMemory, run_failed
+from headrace_inference.adapters.runtime.warm_up import RETRY_AFTER_SECONDS, warm_up
 from headrace_inference.domain.requests import Array
 from headrace_inference.domain.run_watch import RunHandle
 from headrace_inference.domain.runner import RunFailed

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from headrace_inference.wire.openapi_operations import BINARY, JSON, OPERATIONS, Operation
-from headrace_inference.wire.openapi_page import page_of
-from headrace_inference.wire.openapi_schemas import Schema, ref, schemas
-from headrace_inference.wire.rest_requests import HEADER_LENGTH
+from headrace_inference.wire.openapi.operations import BINARY, JSON, OPERATIONS, Operation
+from headrace_inference.wire.openapi.page import page_of
+from headrace_inference.wire.openapi.schemas import Schema, ref, schemas
+from headrace_inference.wire.rest.requests import HEADER_LENGTH
 
 _PARAMETER = re.compile(r"{(\w+)}")
 _PARAMETERS = {

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from headrace_inference.adapters.metrics_text import Family, label_text
+from headrace_inference.adapters.metrics.text import Family, label_text
 
 logger = logging.getLogger(__name__)
 

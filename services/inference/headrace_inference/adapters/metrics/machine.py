@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace_inference.adapters.metrics_text import Family
+from headrace_inference.adapters.metrics.text import Family
 
 PROC = Path("/proc")
 

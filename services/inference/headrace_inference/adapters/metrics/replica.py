@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from headrace.state.records import LoadState, ReplicaVersion
-from headrace_inference.adapters.metrics_summaries import SummaryWindows
-from headrace_inference.adapters.metrics_text import Family, label_text, text_of
-from headrace_inference.adapters.metrics_triton import state_families, work_families
+from headrace_inference.adapters.metrics.summaries import SummaryWindows
+from headrace_inference.adapters.metrics.text import Family, label_text, text_of
+from headrace_inference.adapters.metrics.triton import state_families, work_families
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.statistics import Counts, StatisticsBook
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from headrace.histogram import Histogram
-from headrace_inference.adapters.metrics_text import Family, label_text
+from headrace_inference.adapters.metrics.text import Family, label_text
 from headrace_inference.domain.statistics import Counts
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)

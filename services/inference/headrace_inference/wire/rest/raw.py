@@ -6,7 +6,7 @@ from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.errors import InvalidArgument
 from headrace.state.records import TensorSpec, VersionRecord
 from headrace_inference.domain.requests import TensorHeader
-from headrace_inference.wire.rest_requests import RestRequest
+from headrace_inference.wire.rest.requests import RestRequest
 
 
 def raw_request(record: VersionRecord, body: bytes | bytearray) -> RestRequest:

@@ -13,8 +13,8 @@ from headrace_inference.domain.dataplane import Resolved
 from headrace_inference.domain.requests import Wish
 from headrace_inference.domain.shown import Shown
 from headrace_inference.wire.answers import ROUTE_PARAMETER
-from headrace_inference.wire.rest_requests import RestRequest
-from headrace_inference.wire.rest_tensors import binary_contents, check_json, tensor_to_json
+from headrace_inference.wire.rest.requests import RestRequest
+from headrace_inference.wire.rest.tensors import binary_contents, check_json, tensor_to_json
 from headrace_inference.wire.waiting import Answer
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from headrace_inference.adapters.metrics_text import Family, label_text
+from headrace_inference.adapters.metrics.text import Family, label_text
 from headrace_inference.domain.statistics import Counts
 
 Key = tuple[str, int]

@@ -22,7 +22,7 @@ from headrace_inference.domain.requests import (
 from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.wire.contents import ZERO_COPY_BYTES, bytes_tensor, window_contents
 from headrace_inference.wire.parameters import options_of, refuse_reserved, window, wish
-from headrace_inference.wire.rest_tensors import tensor_from_json
+from headrace_inference.wire.rest.tensors import tensor_from_json
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """The header that says how many bytes of a body are JSON; what follows is the binary tail."""

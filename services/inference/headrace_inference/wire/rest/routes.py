@@ -13,15 +13,15 @@ from aiohttp import web
 from headrace.errors import FailedPrecondition
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.wire import convert
-from headrace_inference.wire.openapi import add_description_routes
-from headrace_inference.wire.rest_body import BodyBudget, read_body
-from headrace_inference.wire.rest_errors import answer_errors, error_response, json_response
-from headrace_inference.wire.rest_infer import InferRoutes, names
-from headrace_inference.wire.rest_memory import add_memory_routes
-from headrace_inference.wire.rest_messages import message_to_json
-from headrace_inference.wire.rest_models import add_model_control_routes
-from headrace_inference.wire.rest_requests import IndexBody, decode_json
-from headrace_inference.wire.rest_settings import add_settings_routes
+from headrace_inference.wire.openapi.document import add_description_routes
+from headrace_inference.wire.rest.body import BodyBudget, read_body
+from headrace_inference.wire.rest.errors import answer_errors, error_response, json_response
+from headrace_inference.wire.rest.infer import InferRoutes, names
+from headrace_inference.wire.rest.memory import add_memory_routes
+from headrace_inference.wire.rest.messages import message_to_json
+from headrace_inference.wire.rest.models import add_model_control_routes
+from headrace_inference.wire.rest.requests import IndexBody, decode_json
+from headrace_inference.wire.rest.settings import add_settings_routes
 from headrace_inference.wire.servicer import ServerFacts, metadata_of, model_ready, statistics_of
 
 

@@ -10,10 +10,10 @@ from aiohttp import web
 from headrace.errors import InvalidArgument
 from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.wire import convert
-from headrace_inference.wire.rest_body import read_body
-from headrace_inference.wire.rest_errors import json_response
-from headrace_inference.wire.rest_messages import message_to_json
-from headrace_inference.wire.rest_requests import Size, decode_json
+from headrace_inference.wire.rest.body import read_body
+from headrace_inference.wire.rest.errors import json_response
+from headrace_inference.wire.rest.messages import message_to_json
+from headrace_inference.wire.rest.requests import Size, decode_json
 
 
 class SystemRegion(msgspec.Struct, frozen=True):

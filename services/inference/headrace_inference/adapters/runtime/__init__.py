@@ -1,0 +1,1 @@
+"""ONNX Runtime: how a version is opened, warmed and run."""

@@ -1,0 +1,1 @@
+"""The Open Inference Protocol over HTTP: one module for each kind of request."""
