@@ -92,6 +92,14 @@ class Priorities:
     queues: Mapping[int, QueuePolicy] = field(default_factory=dict)
 
 
+class ExecutionMode(enum.StrEnum):
+    """How operators run: AUTO runs them in parallel where there are several threads across operators."""
+
+    AUTO = "auto"
+    SEQUENTIAL = "sequential"
+    PARALLEL = "parallel"
+
+
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
     """ONNX Runtime's session options; 0 threads lets Headrace choose by instances and cores."""
@@ -99,13 +107,52 @@ class SessionOptions:
     intra_op_threads: int = 0
     inter_op_threads: int = 0
     graph_optimization: GraphOptimization = GraphOptimization.ALL
+    execution_mode: ExecutionMode = ExecutionMode.AUTO
+    cpu_memory_arena: bool = True
+    memory_pattern: bool = True
+    free_dimensions: Mapping[str, int] = field(default_factory=dict)
+    """Sizes of the inputs' named dimensions; a version's signature has them already."""
+    custom_operators: tuple[str, ...] = ()
+    """File names of shared libraries, which every service has in a folder of its own."""
+    io_binding: bool | None = None
+    """Whether tensors are handed over by a binding; None: where that gains, or is the only way."""
+
+
+class MadeUpData(enum.StrEnum):
+    """The values of an input that is made up."""
+
+    ZEROS = "zeros"
+    RANDOM = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleInput:
+    """One input of a sample: values from a file of the artifact, or made up where `file` is empty.
+
+    `shape` is that of one row; where it is empty the signature says it.
+    """
+
+    file: str = ""
+    data: MadeUpData = MadeUpData.ZEROS
+    shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Inputs by name that every warmed batch size is run with, so many times."""
+
+    name: str
+    inputs: Mapping[str, SampleInput]
+    runs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """How often each warmed batch size is run before a version is ready (0: no warm-up)."""
+    """What is run before a version is ready: `samples`, or else `runs` times what is made up."""
 
     runs: int = 1
+    data: MadeUpData = MadeUpData.ZEROS
+    samples: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +168,8 @@ class ServingConfig:
     priorities: Priorities = field(default_factory=Priorities)
     max_in_flight_requests: int = 0
     """How many requests may wait or run; 0: only the queue bounds them."""
+    provider_options: Mapping[Provider, Mapping[str, str]] = field(default_factory=dict)
+    """What execution providers are told over what they are told anyway; AUTO is none of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,19 @@ class QueueTimeoutAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     QUEUE_TIMEOUT_ACTION_UNSPECIFIED: _ClassVar[QueueTimeoutAction]
     QUEUE_TIMEOUT_ACTION_REJECT: _ClassVar[QueueTimeoutAction]
     QUEUE_TIMEOUT_ACTION_DELAY: _ClassVar[QueueTimeoutAction]
+
+class ExecutionMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EXECUTION_MODE_UNSPECIFIED: _ClassVar[ExecutionMode]
+    EXECUTION_MODE_AUTO: _ClassVar[ExecutionMode]
+    EXECUTION_MODE_SEQUENTIAL: _ClassVar[ExecutionMode]
+    EXECUTION_MODE_PARALLEL: _ClassVar[ExecutionMode]
+
+class MadeUpData(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MADE_UP_DATA_UNSPECIFIED: _ClassVar[MadeUpData]
+    MADE_UP_DATA_ZEROS: _ClassVar[MadeUpData]
+    MADE_UP_DATA_RANDOM: _ClassVar[MadeUpData]
 PROVIDER_UNSPECIFIED: Provider
 PROVIDER_AUTO: Provider
 PROVIDER_CPU: Provider
@@ -44,9 +57,16 @@ GRAPH_OPTIMIZATION_ALL: GraphOptimization
 QUEUE_TIMEOUT_ACTION_UNSPECIFIED: QueueTimeoutAction
 QUEUE_TIMEOUT_ACTION_REJECT: QueueTimeoutAction
 QUEUE_TIMEOUT_ACTION_DELAY: QueueTimeoutAction
+EXECUTION_MODE_UNSPECIFIED: ExecutionMode
+EXECUTION_MODE_AUTO: ExecutionMode
+EXECUTION_MODE_SEQUENTIAL: ExecutionMode
+EXECUTION_MODE_PARALLEL: ExecutionMode
+MADE_UP_DATA_UNSPECIFIED: MadeUpData
+MADE_UP_DATA_ZEROS: MadeUpData
+MADE_UP_DATA_RANDOM: MadeUpData
 
 class ServingConfig(_message.Message):
-    __slots__ = ("batching", "queue", "instances", "provider", "session", "warm_up", "priorities", "max_in_flight_requests")
+    __slots__ = ("batching", "queue", "instances", "provider", "session", "warm_up", "priorities", "max_in_flight_requests", "provider_options")
     class Batching(_message.Message):
         __slots__ = ("max_batch_size", "max_queue_delay", "preferred_batch_sizes", "allowed_batch_sizes", "preserve_ordering")
         MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -88,19 +108,97 @@ class ServingConfig(_message.Message):
         queues: _containers.MessageMap[int, ServingConfig.Queue]
         def __init__(self, levels: _Optional[int] = ..., default_level: _Optional[int] = ..., queues: _Optional[_Mapping[int, ServingConfig.Queue]] = ...) -> None: ...
     class Session(_message.Message):
-        __slots__ = ("intra_op_threads", "inter_op_threads", "graph_optimization")
+        __slots__ = ("intra_op_threads", "inter_op_threads", "graph_optimization", "execution_mode", "cpu_memory_arena", "memory_pattern", "free_dimensions", "custom_operators", "io_binding")
+        class FreeDimensionsEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: int
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
         INTRA_OP_THREADS_FIELD_NUMBER: _ClassVar[int]
         INTER_OP_THREADS_FIELD_NUMBER: _ClassVar[int]
         GRAPH_OPTIMIZATION_FIELD_NUMBER: _ClassVar[int]
+        EXECUTION_MODE_FIELD_NUMBER: _ClassVar[int]
+        CPU_MEMORY_ARENA_FIELD_NUMBER: _ClassVar[int]
+        MEMORY_PATTERN_FIELD_NUMBER: _ClassVar[int]
+        FREE_DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
+        CUSTOM_OPERATORS_FIELD_NUMBER: _ClassVar[int]
+        IO_BINDING_FIELD_NUMBER: _ClassVar[int]
         intra_op_threads: int
         inter_op_threads: int
         graph_optimization: GraphOptimization
-        def __init__(self, intra_op_threads: _Optional[int] = ..., inter_op_threads: _Optional[int] = ..., graph_optimization: _Optional[_Union[GraphOptimization, str]] = ...) -> None: ...
+        execution_mode: ExecutionMode
+        cpu_memory_arena: bool
+        memory_pattern: bool
+        free_dimensions: _containers.ScalarMap[str, int]
+        custom_operators: _containers.RepeatedScalarFieldContainer[str]
+        io_binding: bool
+        def __init__(self, intra_op_threads: _Optional[int] = ..., inter_op_threads: _Optional[int] = ..., graph_optimization: _Optional[_Union[GraphOptimization, str]] = ..., execution_mode: _Optional[_Union[ExecutionMode, str]] = ..., cpu_memory_arena: _Optional[bool] = ..., memory_pattern: _Optional[bool] = ..., free_dimensions: _Optional[_Mapping[str, int]] = ..., custom_operators: _Optional[_Iterable[str]] = ..., io_binding: _Optional[bool] = ...) -> None: ...
+    class ProviderOptions(_message.Message):
+        __slots__ = ("cpu", "cuda", "tensorrt")
+        class CpuEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: str
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+        class CudaEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: str
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+        class TensorrtEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: str
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+        CPU_FIELD_NUMBER: _ClassVar[int]
+        CUDA_FIELD_NUMBER: _ClassVar[int]
+        TENSORRT_FIELD_NUMBER: _ClassVar[int]
+        cpu: _containers.ScalarMap[str, str]
+        cuda: _containers.ScalarMap[str, str]
+        tensorrt: _containers.ScalarMap[str, str]
+        def __init__(self, cpu: _Optional[_Mapping[str, str]] = ..., cuda: _Optional[_Mapping[str, str]] = ..., tensorrt: _Optional[_Mapping[str, str]] = ...) -> None: ...
     class WarmUp(_message.Message):
-        __slots__ = ("runs",)
+        __slots__ = ("runs", "data", "samples")
+        class Input(_message.Message):
+            __slots__ = ("shape", "data", "file")
+            SHAPE_FIELD_NUMBER: _ClassVar[int]
+            DATA_FIELD_NUMBER: _ClassVar[int]
+            FILE_FIELD_NUMBER: _ClassVar[int]
+            shape: _containers.RepeatedScalarFieldContainer[int]
+            data: MadeUpData
+            file: str
+            def __init__(self, shape: _Optional[_Iterable[int]] = ..., data: _Optional[_Union[MadeUpData, str]] = ..., file: _Optional[str] = ...) -> None: ...
+        class Sample(_message.Message):
+            __slots__ = ("name", "runs", "inputs")
+            class InputsEntry(_message.Message):
+                __slots__ = ("key", "value")
+                KEY_FIELD_NUMBER: _ClassVar[int]
+                VALUE_FIELD_NUMBER: _ClassVar[int]
+                key: str
+                value: ServingConfig.WarmUp.Input
+                def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ServingConfig.WarmUp.Input, _Mapping]] = ...) -> None: ...
+            NAME_FIELD_NUMBER: _ClassVar[int]
+            RUNS_FIELD_NUMBER: _ClassVar[int]
+            INPUTS_FIELD_NUMBER: _ClassVar[int]
+            name: str
+            runs: int
+            inputs: _containers.MessageMap[str, ServingConfig.WarmUp.Input]
+            def __init__(self, name: _Optional[str] = ..., runs: _Optional[int] = ..., inputs: _Optional[_Mapping[str, ServingConfig.WarmUp.Input]] = ...) -> None: ...
         RUNS_FIELD_NUMBER: _ClassVar[int]
+        DATA_FIELD_NUMBER: _ClassVar[int]
+        SAMPLES_FIELD_NUMBER: _ClassVar[int]
         runs: int
-        def __init__(self, runs: _Optional[int] = ...) -> None: ...
+        data: MadeUpData
+        samples: _containers.RepeatedCompositeFieldContainer[ServingConfig.WarmUp.Sample]
+        def __init__(self, runs: _Optional[int] = ..., data: _Optional[_Union[MadeUpData, str]] = ..., samples: _Optional[_Iterable[_Union[ServingConfig.WarmUp.Sample, _Mapping]]] = ...) -> None: ...
     BATCHING_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     INSTANCES_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +207,7 @@ class ServingConfig(_message.Message):
     WARM_UP_FIELD_NUMBER: _ClassVar[int]
     PRIORITIES_FIELD_NUMBER: _ClassVar[int]
     MAX_IN_FLIGHT_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     batching: ServingConfig.Batching
     queue: ServingConfig.Queue
     instances: int
@@ -117,4 +216,5 @@ class ServingConfig(_message.Message):
     warm_up: ServingConfig.WarmUp
     priorities: ServingConfig.Priorities
     max_in_flight_requests: int
-    def __init__(self, batching: _Optional[_Union[ServingConfig.Batching, _Mapping]] = ..., queue: _Optional[_Union[ServingConfig.Queue, _Mapping]] = ..., instances: _Optional[int] = ..., provider: _Optional[_Union[Provider, str]] = ..., session: _Optional[_Union[ServingConfig.Session, _Mapping]] = ..., warm_up: _Optional[_Union[ServingConfig.WarmUp, _Mapping]] = ..., priorities: _Optional[_Union[ServingConfig.Priorities, _Mapping]] = ..., max_in_flight_requests: _Optional[int] = ...) -> None: ...
+    provider_options: ServingConfig.ProviderOptions
+    def __init__(self, batching: _Optional[_Union[ServingConfig.Batching, _Mapping]] = ..., queue: _Optional[_Union[ServingConfig.Queue, _Mapping]] = ..., instances: _Optional[int] = ..., provider: _Optional[_Union[Provider, str]] = ..., session: _Optional[_Union[ServingConfig.Session, _Mapping]] = ..., warm_up: _Optional[_Union[ServingConfig.WarmUp, _Mapping]] = ..., priorities: _Optional[_Union[ServingConfig.Priorities, _Mapping]] = ..., max_in_flight_requests: _Optional[int] = ..., provider_options: _Optional[_Union[ServingConfig.ProviderOptions, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,37 @@
+"""Records of the shared state as `headrace.type.v1` messages, and back: pure functions."""
+
+from __future__ import annotations
+
+from headrace.conversion.ranges import (
+    MAX_BATCH_SIZE,
+    MAX_INSTANCES,
+    MAX_PRIORITY_LEVELS,
+    MAX_QUEUE_DELAY_MICROSECONDS,
+    MAX_QUEUE_REQUESTS,
+    MAX_QUEUE_TIMEOUT_MICROSECONDS,
+    MAX_THREADS,
+    MAX_WARM_UP_RUNS,
+    MAX_WARM_UP_SAMPLES,
+)
+from headrace.conversion.serving_config import serving_config_from_proto, serving_config_to_proto
+from headrace.conversion.signatures import signature_from_proto, signature_to_proto
+from headrace.conversion.times import duration_to_proto, timestamp_from_proto, timestamp_to_proto
+
+__all__ = [
+    "MAX_BATCH_SIZE",
+    "MAX_INSTANCES",
+    "MAX_PRIORITY_LEVELS",
+    "MAX_QUEUE_DELAY_MICROSECONDS",
+    "MAX_QUEUE_REQUESTS",
+    "MAX_QUEUE_TIMEOUT_MICROSECONDS",
+    "MAX_THREADS",
+    "MAX_WARM_UP_RUNS",
+    "MAX_WARM_UP_SAMPLES",
+    "duration_to_proto",
+    "serving_config_from_proto",
+    "serving_config_to_proto",
+    "signature_from_proto",
+    "signature_to_proto",
+    "timestamp_from_proto",
+    "timestamp_to_proto",
+]

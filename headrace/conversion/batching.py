@@ -1,0 +1,127 @@
+"""How requests become batches, wait, and go before one another: sections of a serving config."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+from headrace.conversion.ranges import (
+    MAX_BATCH_SIZE,
+    MAX_PRIORITY_LEVELS,
+    MAX_QUEUE_DELAY_MICROSECONDS,
+    MAX_QUEUE_REQUESTS,
+    MAX_QUEUE_TIMEOUT_MICROSECONDS,
+)
+from headrace.conversion.reading import Reader, enum_values
+from headrace.conversion.times import duration_to_proto
+from headrace.state.records import Batching, Priorities, QueuePolicy, TimeoutAction
+from headrace.type.v1 import serving_config_pb2
+
+_Message = serving_config_pb2.ServingConfig
+
+
+def batching_to_proto(batching: Batching) -> serving_config_pb2.ServingConfig.Batching:
+    """The section as its message, every field set."""
+    return _Message.Batching(
+        max_batch_size=batching.max_batch_size,
+        max_queue_delay=duration_to_proto(batching.max_queue_delay_microseconds),
+        preferred_batch_sizes=batching.preferred_batch_sizes,
+        allowed_batch_sizes=batching.allowed_batch_sizes,
+        preserve_ordering=batching.preserve_ordering,
+    )
+
+
+def queue_to_proto(queue: QueuePolicy) -> serving_config_pb2.ServingConfig.Queue:
+    """The section as its message, every field set."""
+    return serving_config_pb2.ServingConfig.Queue(
+        max_requests=queue.max_requests,
+        timeout=duration_to_proto(queue.timeout_microseconds),
+        timeout_action=f"QUEUE_TIMEOUT_ACTION_{queue.timeout_action.name}",
+        allow_timeout_override=queue.allow_timeout_override,
+    )
+
+
+def priorities_to_proto(
+    priorities: Priorities,
+) -> serving_config_pb2.ServingConfig.Priorities | None:
+    """The section as its message; None where all requests are alike."""
+    if not priorities.levels:
+        return None
+    return serving_config_pb2.ServingConfig.Priorities(
+        levels=priorities.levels,
+        default_level=priorities.default_level,
+        queues={level: queue_to_proto(queue) for level, queue in priorities.queues.items()},
+    )
+
+
+def batching_from_proto(reader: Reader, proto: Any, default: Batching, path: str) -> Batching:
+    """What the message sets, over `default`."""
+    most = reader.number(proto, "max_batch_size", default.max_batch_size, (0, MAX_BATCH_SIZE), path)
+    delay = reader.microseconds(
+        proto,
+        "max_queue_delay",
+        default.max_queue_delay_microseconds,
+        MAX_QUEUE_DELAY_MICROSECONDS,
+        path,
+    )
+    sizes = tuple(proto.preferred_batch_sizes) or default.preferred_batch_sizes
+    if not _ascending((0, *sizes)) or any(size > most for size in sizes):
+        reader.wrong(
+            f"{path}.preferred_batch_sizes",
+            f"{list(sizes)} is not ascending between 1 and max_batch_size, {most}",
+        )
+    allowed = tuple(proto.allowed_batch_sizes) or default.allowed_batch_sizes
+    if allowed and (not _ascending((0, *allowed)) or allowed[-1] != most):
+        reader.wrong(
+            f"{path}.allowed_batch_sizes",
+            f"{list(allowed)} is not ascending from 1 or more to max_batch_size, {most}",
+        )
+    ordered = reader.flag(proto, "preserve_ordering", default=default.preserve_ordering)
+    return Batching(most, delay, sizes, allowed, ordered)
+
+
+def _ascending(numbers: Iterable[int]) -> bool:
+    return all(low < high for low, high in itertools.pairwise(numbers))
+
+
+def queue_from_proto(reader: Reader, proto: Any, default: QueuePolicy, path: str) -> QueuePolicy:
+    """What the message sets, over `default`."""
+    return QueuePolicy(
+        max_requests=reader.number(
+            proto, "max_requests", default.max_requests, (1, MAX_QUEUE_REQUESTS), path
+        ),
+        timeout_microseconds=reader.microseconds(
+            proto, "timeout", default.timeout_microseconds, MAX_QUEUE_TIMEOUT_MICROSECONDS, path
+        ),
+        timeout_action=reader.choice(
+            proto,
+            "timeout_action",
+            default.timeout_action,
+            enum_values("QUEUE_TIMEOUT_ACTION_", TimeoutAction),
+            path,
+        ),
+        allow_timeout_override=reader.flag(
+            proto, "allow_timeout_override", default=default.allow_timeout_override
+        ),
+    )
+
+
+def priorities_from_proto(
+    reader: Reader, config: Any, default: Priorities, queue: QueuePolicy, path: str
+) -> Priorities:
+    """What the config sets, over `default`; a level that leaves something unset has it from `queue`."""
+    if not config.HasField("priorities"):
+        return default
+    proto = config.priorities
+    levels = reader.number(proto, "levels", default.levels, (0, MAX_PRIORITY_LEVELS), path)
+    lowest = min(levels, 1)
+    default_level = reader.number(proto, "default_level", levels, (lowest, levels), path)
+    queues = {}
+    for level in sorted(proto.queues):
+        queues[level] = queue_from_proto(
+            reader, proto.queues[level], queue, f"{path}.queues[{level}]"
+        )
+        if not 1 <= level <= levels:
+            reader.wrong(f"{path}.queues[{level}]", f"{level} is not between 1 and {levels}")
+    return Priorities(levels, default_level, queues)

@@ -1,0 +1,97 @@
+"""What execution providers are told: a section of a serving config, of known options only.
+
+An option is known where it changes how a version computes or what memory it takes. Those are left out that
+name files (engine caches, calibration tables, plug-ins), that choose the device or a stream, which are the
+replica's to choose, and that hold for one run at a time only, as CUDA graphs do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from headrace.conversion.reading import Reader
+from headrace.state.records import Provider
+from headrace.type.v1 import serving_config_pb2
+
+_Message = serving_config_pb2.ServingConfig.ProviderOptions
+Options = Mapping[Provider, Mapping[str, str]]
+
+_SWITCH = "0|1"
+_TRUTH = "True|False|true|false|0|1"
+_NUMBER = "[0-9]{1,19}"
+_SHAPES = r"[^\s,:]{1,200}:[0-9]+(x[0-9]+)*(,[^\s,:]{1,200}:[0-9]+(x[0-9]+)*){0,31}"
+
+KNOWN: Mapping[Provider, Mapping[str, str]] = {
+    Provider.CPU: {
+        "mlas.enable_gemm_fastmath_arm64_bfloat16": _SWITCH,
+        "session.set_denormal_as_zero": _SWITCH,
+    },
+    Provider.CUDA: {
+        "arena_extend_strategy": "kNextPowerOfTwo|kSameAsRequested",
+        "cudnn_conv1d_pad_to_nc1d": _SWITCH,
+        "cudnn_conv_algo_search": "EXHAUSTIVE|HEURISTIC|DEFAULT",
+        "cudnn_conv_use_max_workspace": _SWITCH,
+        "do_copy_in_default_stream": _SWITCH,
+        "enable_skip_layer_norm_strict_mode": _SWITCH,
+        "fuse_conv_bias": _SWITCH,
+        "gpu_mem_limit": _NUMBER,
+        "prefer_nhwc": _SWITCH,
+        "sdpa_kernel": "[0-9]{1,4}",
+        "tunable_op_enable": _SWITCH,
+        "tunable_op_max_tuning_duration_ms": "[0-9]{1,6}",
+        "tunable_op_tuning_enable": _SWITCH,
+        "use_ep_level_unified_stream": _SWITCH,
+        "use_tf32": _SWITCH,
+    },
+    Provider.TENSORRT: {
+        "trt_auxiliary_streams": "-1|[0-9]{1,2}",
+        "trt_bf16_enable": _TRUTH,
+        "trt_build_heuristics_enable": _TRUTH,
+        "trt_builder_optimization_level": "[0-5]",
+        "trt_context_memory_sharing_enable": _TRUTH,
+        "trt_force_sequential_engine_build": _TRUTH,
+        "trt_fp16_enable": _TRUTH,
+        "trt_int8_enable": _TRUTH,
+        "trt_layer_norm_fp32_fallback": _TRUTH,
+        "trt_max_partition_iterations": "[0-9]{1,5}",
+        "trt_max_workspace_size": _NUMBER,
+        "trt_min_subgraph_size": "[0-9]{1,6}",
+        "trt_op_types_to_exclude": r"[A-Za-z0-9_]{1,80}(,[A-Za-z0-9_]{1,80}){0,63}",
+        "trt_profile_max_shapes": _SHAPES,
+        "trt_profile_min_shapes": _SHAPES,
+        "trt_profile_opt_shapes": _SHAPES,
+        "trt_sparsity_enable": _TRUTH,
+    },
+}
+"""By provider and option, a regular expression of the values that are taken."""
+
+_SECTIONS = {provider: provider.value for provider in KNOWN}
+
+
+def provider_options_to_proto(
+    options: Options,
+) -> serving_config_pb2.ServingConfig.ProviderOptions | None:
+    """The section as its message; None where nothing is told."""
+    told = {_SECTIONS[provider]: values for provider, values in options.items()}
+    return _Message(**told) if told else None
+
+
+def provider_options_from_proto(reader: Reader, proto: Any, default: Options, path: str) -> Options:
+    """What the message sets, over `default`, provider by provider."""
+    told = {provider: getattr(proto, section) for provider, section in _SECTIONS.items()}
+    for provider, values in told.items():
+        for name, value in sorted(values.items()):
+            _check(reader, provider, name, value, f"{path}.{_SECTIONS[provider]}")
+    set_here = {provider: dict(sorted(values.items())) for provider, values in told.items()}
+    return {**default, **{provider: values for provider, values in set_here.items() if values}}
+
+
+def _check(reader: Reader, provider: Provider, name: str, value: str, path: str) -> None:
+    allowed = KNOWN[provider].get(name)
+    if allowed is None:
+        known = ", ".join(KNOWN[provider])
+        reader.wrong(path, f"{name[:80]!r} cannot be set; these can: {known}")
+    elif re.fullmatch(allowed, value) is None:
+        reader.wrong(f"{path}[{name!r}]", f"{value[:80]!r} is not of the form {allowed}")

@@ -1,0 +1,77 @@
+"""Reading messages field by field, over defaults, so that all that is wrong is reported at once."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from headrace import errors
+from headrace.type.v1 import serving_config_pb2
+
+Choice = TypeVar("Choice", bound=enum.StrEnum)
+
+MAX_VIOLATIONS = 20
+"""An error travels in a trailer, which clients take up to 8 KiB of."""
+
+
+class Reader:
+    """Reads the fields that a message sets, over defaults, and gathers what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.violations: list[errors.FieldViolation] = []
+
+    def number(
+        self, message: Any, name: str, default: int, allowed: tuple[int, int], path: str
+    ) -> int:
+        """A field that lies between two bounds, both allowed."""
+        if not message.HasField(name):
+            return default
+        return self.in_range(getattr(message, name), allowed, f"{path}.{name}")
+
+    def flag(self, message: Any, name: str, *, default: bool) -> bool:
+        """A field that is true or false."""
+        return getattr(message, name) if message.HasField(name) else default
+
+    def microseconds(self, message: Any, name: str, default: int, most: int, path: str) -> int:
+        """A duration of up to `most` microseconds."""
+        if not message.HasField(name):
+            return default
+        value = getattr(message, name).ToMicroseconds()
+        return self.in_range(value, (0, most), f"{path}.{name}", " microseconds")
+
+    def choice(
+        self, message: Any, name: str, default: Choice, values: Mapping[int, Choice], path: str
+    ) -> Choice:
+        """One of a closed set."""
+        number = getattr(message, name)
+        if number and number not in values:
+            self.wrong(f"{path}.{name}", f"{number} is none of {', '.join(values.values())}")
+        return values.get(number, default)
+
+    def wrong(self, field: str, description: str) -> None:
+        """Note what is wrong with a field."""
+        self.violations.append(errors.FieldViolation(field, description))
+
+    def raise_if_wrong(self) -> None:
+        """Raise InvalidArgument (SERVING_CONFIG_INVALID) if anything was wrong."""
+        if self.violations:
+            first = tuple(self.violations[:MAX_VIOLATIONS])
+            listed = "; ".join(f"{wrong.field}: {wrong.description}" for wrong in first)
+            raise errors.InvalidArgument(
+                "SERVING_CONFIG_INVALID",
+                f"the serving config is out of its ranges: {listed}",
+                violations=first,
+            )
+
+    def in_range(self, value: int, allowed: tuple[int, int], field: str, unit: str = "") -> int:
+        """The value, noted as wrong where it is not between the bounds."""
+        low, high = allowed
+        if not low <= value <= high:
+            self.wrong(field, f"{value}{unit} is not between {low} and {high}{unit}")
+        return value
+
+
+def enum_values(prefix: str, choices: type[Choice]) -> dict[int, Choice]:
+    """The choices by their numbers in the proto enum whose values have this prefix."""
+    return {getattr(serving_config_pb2, prefix + choice.name): choice for choice in choices}

@@ -1,0 +1,24 @@
+"""Points in time and durations as messages, and back."""
+
+from __future__ import annotations
+
+from google.protobuf import duration_pb2, timestamp_pb2
+
+
+def timestamp_to_proto(seconds: float) -> timestamp_pb2.Timestamp:
+    """Seconds since the Unix epoch as a Timestamp, to the microsecond (a float holds no more)."""
+    timestamp = timestamp_pb2.Timestamp()
+    timestamp.FromMicroseconds(round(seconds * 1e6))
+    return timestamp
+
+
+def timestamp_from_proto(timestamp: timestamp_pb2.Timestamp) -> float:
+    """A Timestamp as seconds since the Unix epoch."""
+    return timestamp.ToMicroseconds() / 1e6
+
+
+def duration_to_proto(microseconds: int) -> duration_pb2.Duration:
+    """Microseconds as a Duration."""
+    duration = duration_pb2.Duration()
+    duration.FromMicroseconds(microseconds)
+    return duration

@@ -1,0 +1,77 @@
+"""What is run before a version is ready: a section of a serving config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headrace.conversion.ranges import (
+    MAX_DIMENSION,
+    MAX_SAMPLE_NAME_CHARACTERS,
+    MAX_WARM_UP_RUNS,
+    MAX_WARM_UP_SAMPLES,
+)
+from headrace.conversion.reading import Reader, enum_values
+from headrace.state.records import MadeUpData, Sample, SampleInput, WarmUp
+from headrace.type.v1 import serving_config_pb2
+
+_Message = serving_config_pb2.ServingConfig.WarmUp
+
+
+def warm_up_to_proto(warm_up: WarmUp) -> serving_config_pb2.ServingConfig.WarmUp:
+    """The section as its message, every field set."""
+    return _Message(
+        runs=warm_up.runs,
+        data=f"MADE_UP_DATA_{warm_up.data.name}",
+        samples=[_sample_to_proto(sample) for sample in warm_up.samples],
+    )
+
+
+def _sample_to_proto(sample: Sample) -> serving_config_pb2.ServingConfig.WarmUp.Sample:
+    inputs = {name: _input_to_proto(given) for name, given in sample.inputs.items()}
+    return _Message.Sample(name=sample.name, runs=sample.runs, inputs=inputs)
+
+
+def _input_to_proto(given: SampleInput) -> serving_config_pb2.ServingConfig.WarmUp.Input:
+    if given.file:
+        return _Message.Input(shape=given.shape, file=given.file)
+    return _Message.Input(shape=given.shape, data=f"MADE_UP_DATA_{given.data.name}")
+
+
+def warm_up_from_proto(reader: Reader, proto: Any, default: WarmUp, path: str) -> WarmUp:
+    """What the message sets, over `default`."""
+    kinds = enum_values("MADE_UP_DATA_", MadeUpData)
+    if len(proto.samples) > MAX_WARM_UP_SAMPLES:
+        reader.wrong(
+            f"{path}.samples", f"{len(proto.samples)} samples are more than {MAX_WARM_UP_SAMPLES}"
+        )
+    samples = [
+        _sample(reader, sample, index, f"{path}.samples[{index}]")
+        for index, sample in enumerate(proto.samples[:MAX_WARM_UP_SAMPLES])
+    ]
+    return WarmUp(
+        runs=reader.number(proto, "runs", default.runs, (0, MAX_WARM_UP_RUNS), path),
+        data=reader.choice(proto, "data", default.data, kinds, path),
+        samples=tuple(samples) or default.samples,
+    )
+
+
+def _sample(reader: Reader, proto: Any, index: int, path: str) -> Sample:
+    name = proto.name or str(index)
+    if len(name) > MAX_SAMPLE_NAME_CHARACTERS or not name.isprintable():
+        reader.wrong(f"{path}.name", f"is not up to {MAX_SAMPLE_NAME_CHARACTERS} characters")
+    inputs = {
+        name: _input(reader, given, f"{path}.inputs[{name[:80]!r}]")
+        for name, given in sorted(proto.inputs.items())
+    }
+    runs = reader.number(proto, "runs", 1, (1, MAX_WARM_UP_RUNS), path)
+    return Sample(name, inputs, runs)
+
+
+def _input(reader: Reader, proto: Any, path: str) -> SampleInput:
+    if proto.WhichOneof("values") is None:
+        reader.wrong(path, "says neither data nor a file")
+    for size in proto.shape:
+        reader.in_range(size, (0, MAX_DIMENSION), f"{path}.shape")
+    kinds = enum_values("MADE_UP_DATA_", MadeUpData)
+    data = reader.choice(proto, "data", MadeUpData.ZEROS, kinds, path)
+    return SampleInput(proto.file, data, tuple(proto.shape))
