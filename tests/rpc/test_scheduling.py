@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headrace.state.records import Priorities, ServingConfig, WarmUp
+from headrace.state.records import Priorities, QueuePolicy, ServingConfig, WarmUp
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica
 from tests.rpc.rest_fixtures import Model
 from tests.rpc.test_endless_runs import PATIENCE_SECONDS, TURNS, Begun, counting, turns
@@ -59,6 +59,52 @@ async def test_urgent_requests_are_answered_first(tmp_path: Path, front: str) ->
             running.cancel()
 
     assert ["urgent", "calm"] == order
+
+
+async def test_a_request_hears_of_its_queue_timeout_while_another_runs(
+    tmp_path: Path, front: str
+) -> None:
+    """Nobody waits for the run in front to learn that it takes too long."""
+    begun = Begun()
+    model = counting_with(queue=QueuePolicy(timeout_microseconds=1000))
+    async with open_grpc_replica(
+        tmp_path, model, front=front, open_model=begun.open_session
+    ) as replica:
+        running = replica.stub.ModelInfer(turns(TURNS))
+        await begun.wait()
+        call = replica.stub.ModelInfer(turns(1), timeout=PATIENCE_SECONDS)
+        code, reason, _ = await failure_of(call)
+        assert not running.done()
+        running.cancel()
+
+    assert ("DEADLINE_EXCEEDED", "QUEUE_TIMEOUT") == (code, reason)
+
+
+async def test_callers_who_left_make_room_in_a_full_queue(tmp_path: Path, front: str) -> None:
+    """A queue of calls that nobody waits for refuses nobody for long."""
+    begun = Begun()
+    model = counting_with(queue=QueuePolicy(max_requests=2))
+    async with open_grpc_replica(
+        tmp_path, model, front=front, open_model=begun.open_session
+    ) as replica:
+        running = replica.stub.ModelInfer(turns(TURNS))
+        await begun.wait()
+        left = [replica.stub.ModelInfer(turns(1)) for _ in range(2)]
+        await until_waiting(replica, 2)
+        code, reason, _ = await failure_of(replica.stub.ModelInfer(turns(1)))
+        for call in left:
+            call.cancel()
+        pool = replica.dataplane.keeper.table.find("counting", "").pool
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while pool.waiting:  # noqa: ASYNC110  # the threads of the front know no event loop
+                await asyncio.sleep(0.001)
+        live = replica.stub.ModelInfer(turns(1), timeout=PATIENCE_SECONDS)
+        await until_waiting(replica, 1)
+        running.cancel()
+        answer = await live
+
+    assert ("RESOURCE_EXHAUSTED", "QUEUE_FULL") == (code, reason)
+    assert "counting" == answer.model_name
 
 
 async def test_over_the_limit_in_flight_callers_are_told_at_once(

@@ -14,7 +14,7 @@ import pytest
 
 from headrace.state.records import Batching, Priorities, QueuePolicy, VersionRecord
 from headrace_inference.domain import batching
-from headrace_inference.domain.pool import PoolClosed
+from headrace_inference.domain.pool import LOOKED_AT_NS, PoolClosed
 from headrace_inference.domain.requests import Pending
 from headrace_inference.domain.served import ServedVersion
 from tests.unit.inference_doubles import DoublingRunner, RecordingSink, header, served, version
@@ -129,6 +129,39 @@ def test_expired_and_cancelled_requests_are_not_run() -> None:
     assert runner.batches == [1, 1]
     assert sink.errors["gone"].reason == "CANCELLED"
     assert sink.errors["late"].reason == "DEADLINE_EXCEEDED"
+
+
+def test_what_need_not_wait_is_dropped_while_a_run_is_on() -> None:
+    """Cancelled, expired or past its timeout: told before the instance is free, and its place is too."""
+    policy = QueuePolicy(max_requests=4, allow_timeout_override=True)
+    with serving(version(queue=policy), gated=True) as (loaded, runner, sink):
+        occupy(loaded, runner, sink)
+        gone, hasty = request(loaded, sink, "gone"), request(loaded, sink, "hasty")
+        late = request(loaded, sink, "late", deadline_ns=time.monotonic_ns() + 1)
+        gone.cancelled, hasty.plan = True, replace(hasty.plan, timeout_us=1)
+        loaded.pool.submit([request(loaded, sink, "good"), gone, late, hasty])
+        loaded.pool.drop_unwanted(time.monotonic_ns() + LOOKED_AT_NS)
+        assert {"gone", "late", "hasty"} == set(sink.errors)
+        loaded.pool.submit([request(loaded, sink, index) for index in range(3)])
+        assert runner.gate is not None
+        runner.gate.set()
+        sink.wait(8)
+
+    assert {"first", "good", 0, 1, 2} == set(sink.outputs)
+    assert [1, 4] == runner.batches
+    reasons = {"gone": "CANCELLED", "late": "DEADLINE_EXCEEDED", "hasty": "QUEUE_TIMEOUT"}
+    assert reasons == {name: error.reason for name, error in sink.errors.items()}
+
+
+def test_a_queue_that_is_about_to_be_taken_is_left_alone() -> None:
+    """Looking costs nothing where requests hardly wait."""
+    with serving(version(), gated=True) as (loaded, runner, sink):
+        occupy(loaded, runner, sink)
+        gone = request(loaded, sink, "gone")
+        gone.cancelled = True
+        loaded.pool.submit([gone])
+        loaded.pool.drop_unwanted(gone.received_ns + LOOKED_AT_NS - 1)
+        assert (1, {}) == (loaded.pool.waiting, sink.errors)
 
 
 def test_a_full_queue_refuses_with_its_limit() -> None:

@@ -69,6 +69,24 @@ def test_a_run_that_is_over_is_not_ended() -> None:
     assert not handle.terminate
 
 
+def test_a_watch_looks_at_the_queues_of_versions_that_are_open() -> None:
+    """What waits behind a long run is dropped in time."""
+    watch, runner, sink = RunWatch(), EndlessRunner(), RecordingSink()
+    loaded = ServedVersion(version(), runner, VersionStatistics(), watch)
+    with watch.watching():
+        running = request(loaded, sink, "running")
+        loaded.pool.submit([running])
+        assert runner.entered.acquire(timeout=10)
+        soon = time.monotonic_ns() + 1_000_000
+        loaded.pool.submit([request(loaded, sink, "late", deadline_ns=soon)])
+        sink.wait(1)
+        assert ["late"] == list(sink.errors)
+        running.cancelled = True
+        sink.wait(1)
+        loaded.close()
+    assert not watch._queues
+
+
 class EndlessRunner(DoublingRunner):
     """Runs that end only by their handles."""
 

@@ -90,6 +90,21 @@ def test_what_waited_too_long_is_put_behind_its_level_and_before_lower_ones() ->
 
 
 @pytest.mark.parametrize(
+    "queue", [FifoQueue(DELAYING), LeveledQueue(DELAYING, Priorities(2, 1), clock=lambda: 12_000)]
+)
+def test_requests_can_be_taken_out_wherever_they_are(queue: Waiting) -> None:
+    """Those that are not there any more are not taken; the others keep their order."""
+    a, b, c, d = (
+        request(name, received_ns=ns) for name, ns in (("a", 0), ("b", 5), ("c", 9000), ("d", 1))
+    )
+    queue.put([a, b, c])
+    assert queue[0] in (a, c)  # late ones are behind by now
+    assert {a, b, c} == set(queue.all())
+    assert (0, [a, b]) == (queue.oldest_ns(), list(queue.take_out({b, d, a})))
+    assert (9000, "c") == (queue.oldest_ns(), drained(queue))
+
+
+@pytest.mark.parametrize(
     ("limit", "override", "own", "expected"),
     [
         (0, False, 0, 0),

@@ -34,6 +34,9 @@ from headrace_inference.domain.waiting import (
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 0.1
+LOOKED_AT_NS = 20_000_000
+"""Where the oldest request has waited for less, all of them are about to be taken: nobody looks at them."""
+
 RunBatch = Callable[[list[Pending], Turn | None], None]
 """Runs a batch, waits for its turn if it has one, and answers each of its requests, whatever happens."""
 
@@ -112,6 +115,26 @@ class InstancePool:
             request.fail(self._over_limit())
         for request in over_bound:
             request.fail(self._queue_full(request))
+
+    def drop_unwanted(self, now_ns: int) -> None:
+        """Fail those that wait and need not be run any more: callers hear, and others find room."""
+        if not self._waiting:  # looked at again under the mutex: versions that rest cost nothing
+            return
+        with self._mutex:
+            if not self._waiting or now_ns - self._waiting.oldest_ns() < LOOKED_AT_NS:
+                return
+            waiting = self._waiting.all()
+        refusals: dict[Pending, HeadraceError] = {}
+        for request in waiting:
+            if refusal := self._refusal(request, now_ns):
+                refusals[request] = refusal
+        if not refusals:
+            return
+        with self._mutex:
+            dropped = self._waiting.take_out(refusals)
+            self._waiting_rows -= sum([request.plan.rows for request in dropped])
+        for request in dropped:
+            request.fail(refusals[request])
 
     def enter(self) -> bool:
         """Whether the caller may run a batch on its own thread now, past the queue; then it must `leave`.
@@ -205,23 +228,23 @@ class InstancePool:
 
     def _run_live(self, batch: list[Pending], turn: Turn | None) -> None:
         now = time.monotonic_ns()
-        live = [request for request in batch if self._is_wanted(request, now)]
-        if live:
-            self._run_batch(live, turn)
+        refusals = [self._refusal(request, now) for request in batch]
+        if any(refusals):
+            batch = _settled(batch, refusals)
+        if batch:
+            self._run_batch(batch, turn)
 
-    def _is_wanted(self, request: Pending, now_ns: int) -> bool:
+    def _refusal(self, request: Pending, now_ns: int) -> HeadraceError | None:
+        """Why a request that waited is not to be run; None: run it."""
         if request.cancelled:
-            request.fail(_CALLER_GONE)
-            return False
+            return _CALLER_GONE
         if request.deadline_ns is not None and now_ns > request.deadline_ns:
-            request.fail(_deadline_passed(now_ns - request.received_ns))
-            return False
+            return _deadline_passed(now_ns - request.received_ns)
         if self._times_out and is_refused(self._waiting.policy_of(request.plan), request, now_ns):
             policy = self._waiting.policy_of(request.plan)
             limit_ns = timeout_us(policy, request.plan) * 1000
-            request.fail(_waited_too_long(now_ns - request.received_ns, limit_ns))
-            return False
-        return True
+            return _waited_too_long(now_ns - request.received_ns, limit_ns)
+        return None
 
     def _within_limit(
         self, requests: Sequence[Pending]
@@ -248,6 +271,17 @@ class InstancePool:
             facts={"limit": str(most), "setting": "max_in_flight_requests"},
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
+
+
+def _settled(batch: Sequence[Pending], refusals: Sequence[HeadraceError | None]) -> list[Pending]:
+    """Tell those that are refused; the others."""
+    wanted = []
+    for request, refusal in zip(batch, refusals, strict=True):
+        if refusal is None:
+            wanted.append(request)
+        else:
+            request.fail(refusal)
+    return wanted
 
 
 def shutting_down() -> HeadraceError:

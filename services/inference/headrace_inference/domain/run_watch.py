@@ -1,4 +1,4 @@
-"""Ends runs that nobody waits for any more, and runs that take longer than any may.
+"""Ends runs that nobody waits for any more, and runs that take longer than any may; and looks at queues.
 
 Whoever runs a batch registers it with what ends it, and takes it out again: two operations on a dictionary.
 One thread looks at what is registered, a few dozen times a second.
@@ -20,6 +20,9 @@ from headrace_inference.domain.requests import Pending
 LOOK_SECONDS = 0.02
 """A run outlives its last caller by so much at most; looking costs some 20 µs."""
 
+LOOK_REST = 50
+"""After a look the watch rests for so many times as long: long queues cost a fiftieth of a core at most."""
+
 MAX_RUN_SECONDS = 300.0
 
 
@@ -28,6 +31,13 @@ class RunHandle(Protocol):
 
     terminate: bool
     """Set it to end the run, at the next node of its graph."""
+
+
+class Queue(Protocol):
+    """What requests wait in."""
+
+    def drop_unwanted(self, now_ns: int) -> None:
+        """Fail those that are not to be run any more."""
 
 
 class Ending(enum.Enum):
@@ -47,6 +57,7 @@ class RunWatch:
     def __init__(self, max_run_seconds: float = MAX_RUN_SECONDS) -> None:
         self.max_run_seconds = max_run_seconds
         self._runs: dict[int, _Run] = {}
+        self._queues: set[Queue] = set()
         self._tickets = itertools.count()
 
     def begin(self, batch: Sequence[Pending], handle: RunHandle, started_ns: int) -> int:
@@ -59,13 +70,23 @@ class RunWatch:
         """Take a run out. False: it was ended, and its handle is spent."""
         return self._runs.pop(ticket, None) is not None
 
+    def add(self, queue: Queue) -> None:
+        """Look at what waits in a queue, too, until it is removed."""
+        self._queues.add(queue)
+
+    def remove(self, queue: Queue) -> None:
+        """Look at a queue no more."""
+        self._queues.discard(queue)
+
     def look(self, now_ns: int) -> None:
-        """End what is to be ended as of now."""
+        """End what is to be ended as of now, and drop what need not wait any more."""
         for ticket, (batch, handle, started_ns) in self._runs.copy().items():
             ending = ending_of(batch, started_ns, now_ns, self._max_run_ns)
             # Whoever takes a run out owns its handle: without that, this could end the handle's next run.
             if ending is not None and self.end(ticket):
                 handle.terminate = True
+        for queue in tuple(self._queues):
+            queue.drop_unwanted(now_ns)
 
     def error_for(self, request: Pending, started_ns: int, now_ns: int) -> HeadraceError:
         """What a request gets whose run was ended."""
@@ -92,9 +113,12 @@ class RunWatch:
             thread.join()
 
     def _watch(self, left: threading.Event) -> None:
-        while not left.wait(LOOK_SECONDS):
-            if self._runs:
-                self.look(time.monotonic_ns())
+        wait_seconds = LOOK_SECONDS
+        while not left.wait(wait_seconds):
+            began = time.monotonic()
+            self.look(time.monotonic_ns())
+            took = time.monotonic() - began
+            wait_seconds = max(LOOK_SECONDS, took * LOOK_REST)
 
     @property
     def _max_run_ns(self) -> float:

@@ -81,6 +81,7 @@ class ServedVersion:
         allowed = config.batching.allowed_batch_sizes
         self._run = padded_run(runner.run, allowed) if allowed else runner.run
         self.pool = InstancePool(record.key, config, self._run_batch)
+        self._watch.add(self.pool)
 
     def plan(
         self,
@@ -113,6 +114,7 @@ class ServedVersion:
     def close(self) -> None:
         """Finish what waits, then give the memory back. Blocks until then."""
         self.pool.close()
+        self._watch.remove(self.pool)
         self.runner.close()
 
     def _run_batch(self, batch: list[Pending], turn: Turn | None = None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from headrace.state.records import Priorities, QueuePolicy, ServingConfig, TimeoutAction
@@ -30,6 +30,15 @@ class Waiting(Protocol):
 
     def popleft(self) -> Pending:
         """Take the next out."""
+
+    def oldest_ns(self) -> int:
+        """When the one that waits longest was received; there must be one."""
+
+    def all(self) -> Sequence[Pending]:
+        """All that wait: a copy."""
+
+    def take_out(self, requests: Collection[Pending]) -> Sequence[Pending]:
+        """Take these out, wherever they are: those that were still there."""
 
     def __getitem__(self, place: int) -> Pending:
         """The next, which is the only place that may be asked for."""
@@ -66,6 +75,18 @@ class FifoQueue(deque[Pending]):
     def policy_of(self, plan: Plan) -> QueuePolicy:  # noqa: ARG002  # as the other has it
         """The same for all."""
         return self._policy
+
+    def oldest_ns(self) -> int:
+        """When the one that waits longest was received; there must be one."""
+        return self[0].received_ns
+
+    def all(self) -> Sequence[Pending]:
+        """All that wait: a copy."""
+        return list(self)
+
+    def take_out(self, requests: Collection[Pending]) -> Sequence[Pending]:
+        """Take these out, wherever they are: those that were still there."""
+        return _take_out(self, requests)
 
 
 class _Level:
@@ -123,6 +144,18 @@ class LeveledQueue:
         """Take the next out."""
         return self._next_queue().popleft()
 
+    def oldest_ns(self) -> int:
+        """When the one that waits longest was received; there must be one."""
+        return min(queue[0].received_ns for queue in self._queues() if queue)
+
+    def all(self) -> Sequence[Pending]:
+        """All that wait: a copy."""
+        return [request for queue in self._queues() for request in queue]
+
+    def take_out(self, requests: Collection[Pending]) -> Sequence[Pending]:
+        """Take these out, wherever they are: those that were still there."""
+        return [taken for queue in self._queues() for taken in _take_out(queue, requests)]
+
     def __getitem__(self, place: int) -> Pending:
         """The next, which is the only place that may be asked for."""
         return self._next_queue()[place]
@@ -131,6 +164,9 @@ class LeveledQueue:
         """How many wait."""
         return sum(map(len, self._levels))
 
+    def _queues(self) -> list[deque[Pending]]:
+        return [queue for level in self._levels for queue in (level.patient, level.delayed)]
+
     def _next_queue(self) -> deque[Pending]:
         now_ns = self._clock()
         return next(level.next_queue(now_ns) for level in self._levels if len(level))
@@ -138,6 +174,14 @@ class LeveledQueue:
     def _level_of(self, plan: Plan) -> _Level:
         known = 1 <= plan.priority <= len(self._levels)
         return self._levels[(plan.priority if known else self._default) - 1]
+
+
+def _take_out(queue: deque[Pending], requests: Collection[Pending]) -> list[Pending]:
+    taken = [request for request in queue if request in requests]
+    kept = [request for request in queue if request not in requests]
+    queue.clear()
+    queue.extend(kept)
+    return taken
 
 
 def timeout_us(policy: QueuePolicy, plan: Plan) -> int:
