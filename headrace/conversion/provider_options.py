@@ -19,7 +19,7 @@ _Message = serving_config_pb2.ServingConfig.ProviderOptions
 Options = Mapping[Provider, Mapping[str, str]]
 
 _SWITCH = "0|1"
-_TRUTH = "True|False|true|false|0|1"
+_TRUTH = "True|False"
 _NUMBER = "[0-9]{1,19}"
 _SHAPES = r"[^\s,:]{1,200}:[0-9]+(x[0-9]+)*(,[^\s,:]{1,200}:[0-9]+(x[0-9]+)*){0,31}"
 

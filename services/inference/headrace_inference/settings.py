@@ -79,6 +79,9 @@ class Settings:
     """How long opening and warming a version may take."""
     max_load_memory_bytes: int = 0
     """By how much the replica may grow while it opens and warms one version; 0 sets no limit."""
+    custom_operators: Path | None = None
+    """The folder of the shared libraries with custom operators that serving configs may name, the same as
+    the registry's; without one they are refused."""
     gpu_memory_limit_bytes: int = 0
     """The most memory of a device that one version may take; 0 sets no limit."""
     cache_max_bytes: int = 50 * 2**30

@@ -42,6 +42,9 @@ class Settings:
     """How much address space the process that checks an artifact may use."""
     checks_at_a_time: int = max(1, (os.cpu_count() or 1) // 2)
     """How many artifacts are checked at a time; others wait."""
+    custom_operators: Path | None = None
+    """The folder of the shared libraries with custom operators that serving configs may name; they run
+    where artifacts are checked. Without one they are refused."""
     log_format: logs.Format = "auto"
     """How log records look: auto is human on a terminal and json otherwise."""
     log_level: logs.Level = "info"

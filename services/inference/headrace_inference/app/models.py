@@ -70,4 +70,5 @@ def _runtime_defaults(settings: Settings) -> onnx_runtime.RuntimeDefaults:
             gpu_memory_limit_bytes=settings.gpu_memory_limit_bytes,
             engine_cache=settings.data / "engines",
         ),
+        custom_operators=settings.custom_operators,
     )

@@ -6,7 +6,7 @@ Decisions only: `Hardware` says what there is, functions say what follows. `hard
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,11 @@ TENSORRT = "TensorrtExecutionProvider"
 Options = dict[str, str]
 ProviderList = list[tuple[str, Options]]
 """ONNX Runtime's own form: providers with their options, the preferred one first."""
+
+Told = Mapping[Provider, Mapping[str, str]]
+"""What a serving config tells the providers, over what they are told anyway."""
+
+_MEMORY_LIMIT = "gpu_mem_limit"
 
 _SHORT_NAMES = {CPU: Provider.CPU, CUDA: Provider.CUDA, TENSORRT: Provider.TENSORRT}
 _NEEDED = {Provider.CPU: CPU, Provider.CUDA: CUDA, Provider.TENSORRT: TENSORRT}
@@ -74,15 +79,19 @@ def load_cuda_libraries() -> None:
         onnxruntime.preload_dlls()
 
 
-def choose(asked: Provider, found: Hardware, options: DeviceOptions) -> ProviderList:
+def choose(
+    asked: Provider, found: Hardware, options: DeviceOptions, told: Told | None = None
+) -> ProviderList:
     """The providers to open a session with. Raises FailedPrecondition (PROVIDER_UNAVAILABLE)."""
+    told = told or {}
     refuse_what_is_not_there(asked, found)
     cpu: ProviderList = [(CPU, {})]
     if asked is Provider.CPU or not found.has_cuda:
         return cpu
-    cuda = (CUDA, cuda_options(options))
+    cuda = (CUDA, cuda_options(options, told.get(Provider.CUDA, {})))
     if asked is Provider.TENSORRT:
-        return [(TENSORRT, tensorrt_options(options)), cuda, *cpu]
+        tensorrt = tensorrt_options(options) | dict(told.get(Provider.TENSORRT, {}))
+        return [(TENSORRT, tensorrt), cuda, *cpu]
     return [cuda, *cpu]
 
 
@@ -118,9 +127,10 @@ def short_name(provider: str) -> str:
     return _SHORT_NAMES.get(provider, provider)
 
 
-def cuda_options(options: DeviceOptions) -> Options:
-    """What the CUDA provider is told."""
-    told = {
+def cuda_options(options: DeviceOptions, told: Mapping[str, str] | None = None) -> Options:
+    """What the CUDA provider is told; of two memory limits the lower holds."""
+    told = dict(told or {})
+    defaults = {
         "device_id": str(options.device_id),
         # Exhaustive search, the default, tries every algorithm for each new batch size: seconds each.
         "cudnn_conv_algo_search": "HEURISTIC",
@@ -129,9 +139,9 @@ def cuda_options(options: DeviceOptions) -> Options:
         # Separate copy streams are documented to race in some models.
         "do_copy_in_default_stream": "1",
     }
-    if options.gpu_memory_limit_bytes:
-        told["gpu_mem_limit"] = str(options.gpu_memory_limit_bytes)
-    return told
+    limits = [options.gpu_memory_limit_bytes, int(told.pop(_MEMORY_LIMIT, "0"))]
+    limit = min(filter(None, limits), default=0)
+    return defaults | told | ({_MEMORY_LIMIT: str(limit)} if limit else {})
 
 
 def tensorrt_options(options: DeviceOptions) -> Options:

@@ -14,6 +14,7 @@ import onnxruntime
 
 from headrace.datatypes import BFLOAT16, Datatype
 from headrace.errors import FailedPrecondition, Unavailable, Unimplemented
+from headrace.operator_libraries import find_libraries
 from headrace.state.records import Provider, Signature, TensorSpec, VersionRecord
 from headrace_inference.adapters.resident_memory import resident_bytes, return_freed_memory
 from headrace_inference.adapters.runtime import division_guard, execution_providers, session_options
@@ -53,6 +54,8 @@ class RuntimeDefaults:
     load_bounds: LoadBounds = field(default_factory=LoadBounds)
     devices: DeviceOptions = field(default_factory=DeviceOptions)
     hardware: Hardware = field(default_factory=execution_providers.hardware)
+    custom_operators: Path | None = None
+    """The folder of the libraries that serving configs may name."""
 
 
 class OnnxRunner:
@@ -121,11 +124,12 @@ def open_session(
     """Open and warm a version; the caller closes it. Blocks, without holding the interpreter's lock.
 
     Raises FailedPrecondition (PROVIDER_UNAVAILABLE, MODEL_UNLOADABLE, WARM_UP_FAILED, DEVICE_FAILED,
-    LOAD_TIMEOUT, LOAD_TOO_LARGE), Unimplemented (DATATYPES_UNSUPPORTED) or Unavailable (OUT_OF_MEMORY).
+    LOAD_TIMEOUT, LOAD_TOO_LARGE, CUSTOM_OPERATORS_UNAVAILABLE), Unimplemented (DATATYPES_UNSUPPORTED) or
+    Unavailable (OUT_OF_MEMORY).
     """
     defaults = defaults or RuntimeDefaults()
     before = _settled_bytes()
-    options = session_options.build(record.config, defaults.cores, spinning=defaults.spinning)
+    options = _options(record, defaults)
     runs = session_options.run_options()
 
     def cancel() -> None:
@@ -143,6 +147,13 @@ def open_session(
     return runner
 
 
+def _options(record: VersionRecord, defaults: RuntimeDefaults) -> Any:
+    libraries = find_libraries(record.config.session.custom_operators, defaults.custom_operators)
+    return session_options.build(
+        record.config, defaults.cores, spinning=defaults.spinning, libraries=libraries
+    )
+
+
 def _settled_bytes() -> int:
     """What the process holds without what it freed: opening parses a copy of all weights on its way."""
     return_freed_memory()
@@ -154,7 +165,7 @@ def _runner(
 ) -> OnnxRunner:
     signature = record.signature
     provider = execution_providers.short_name(session.get_providers()[0])
-    if _needs_binding(signature, provider):
+    if _needs_binding(signature, provider, asked=record.config.session.io_binding):
         device = "cpu" if provider == Provider.CPU else "cuda"
         execute = bound_execution(session, signature, device, defaults.devices.device_id)
     else:
@@ -168,7 +179,8 @@ def _runner(
 def _open(graph_path: Path, record: VersionRecord, options: Any, defaults: RuntimeDefaults) -> Any:
     asked = record.config.provider
     found = defaults.hardware
-    providers = execution_providers.choose(asked, found, defaults.devices)
+    told = record.config.provider_options
+    providers = execution_providers.choose(asked, found, defaults.devices, told)
     if len(providers) > 1:
         execution_providers.load_cuda_libraries()
     # Devices start threads of their own when they are set up, which must not give way.
@@ -220,8 +232,9 @@ def _create(
         ) from error
 
 
-def _needs_binding(signature: Signature, provider: str) -> bool:
+def _needs_binding(signature: Signature, provider: str, *, asked: bool | None) -> bool:
     """Whether runs go through a binding: for tensors that numpy cannot hold, and to use a device's arena.
+    What the serving config asks for holds where there is a choice.
 
     A binding takes no strings: with string inputs a device is used through arrays, and BF16 not at all.
     """
@@ -234,7 +247,8 @@ def _needs_binding(signature: Signature, provider: str) -> bool:
             "onnx runtime cannot run BYTES inputs together with BF16 tensors; "
             "cast the BF16 tensors to FP32 in the graph",
         )
-    return bfloat16 or (provider != Provider.CPU and not string_inputs)
+    wanted = provider != Provider.CPU if asked is None else asked
+    return bfloat16 or (wanted and not string_inputs)
 
 
 def array_execution(session: Any, signature: Signature) -> Execute:
