@@ -16,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from headrace import errors, identity, logs, status
+from headrace.call_metrics import CallMetrics, MethodCalls
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +47,18 @@ async def open_grpc_server(
     drain_seconds: float,
     pool: descriptor_pool.DescriptorPool | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
+    calls: CallMetrics | None = None,
 ) -> AsyncIterator[GrpcServer]:
     """Serve on `address` (`host:port`, port 0 for a free one, or `unix:PATH`) while inside.
 
     `register` adds the servicers; health and reflection over `pool` come with it. A larger request than
-    `max_message_bytes` is answered with RESOURCE_EXHAUSTED, by gRPC itself. On leaving, health
-    says NOT_SERVING, new calls are refused, and running ones have `drain_seconds` to finish.
+    `max_message_bytes` is answered with RESOURCE_EXHAUSTED, by gRPC itself. `calls` counts what it was
+    announced to. On leaving, health says NOT_SERVING, new calls are refused, and running ones have
+    `drain_seconds` to finish.
     Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
     """
-    server = grpc.aio.server(interceptors=[CallInterceptor()], options=_options(max_message_bytes))
+    interceptor = CallInterceptor(calls or CallMetrics())
+    server = grpc.aio.server(interceptors=[interceptor], options=_options(max_message_bytes))
     register(server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
@@ -94,10 +98,13 @@ def _bind(server: grpc.aio.Server, address: str) -> int:
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Around every call: whose it is, what its records carry, and which status an error becomes.
+    """Around every call: whose it is, what its records carry, which status an error becomes, its count.
 
     Requests are parsed here, so bytes that are no protobuf are the caller's INVALID_ARGUMENT.
     """
+
+    def __init__(self, calls: CallMetrics) -> None:
+        self._calls = calls
 
     async def intercept_service(
         self,
@@ -108,10 +115,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler: Any = await continuation(handler_call_details)
         if handler is None:
             return handler
-        return _wrapped(handler, handler_call_details.method)
+        method = handler_call_details.method
+        return _wrapped(handler, method, self._calls.of(method))
 
 
-def _wrapped(handler: Any, method: str) -> Any:
+def _wrapped(handler: Any, method: str, calls: MethodCalls) -> Any:
     parse = handler.request_deserializer or bytes
     make: Any = {
         (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
@@ -124,50 +132,59 @@ def _wrapped(handler: Any, method: str) -> Any:
     generates = handler.response_streaming and not inspect.iscoroutinefunction(behaviour)
     around = _around_stream if generates else _around_unary  # a coroutine writes to its context
     return build(
-        around(behaviour, lambda request: read(parse, request), method),
+        around(behaviour, lambda request: read(parse, request, calls), method, calls),
         request_deserializer=None,
         response_serializer=handler.response_serializer,
     )
 
 
-def _around_unary(behaviour: Any, read: Callable[[Any], Any], method: str) -> Any:
+def _around_unary(
+    behaviour: Any, read: Callable[[Any], Any], method: str, calls: MethodCalls
+) -> Any:
     async def call(request: Any, context: Any) -> Any:
         _begin(context)
-        try:
-            return await behaviour(read(request), context)
-        except errors.HeadraceError as error:
-            refusal = error
-        except (grpc.aio.AbortError, GeneratorExit):
-            raise
-        except Exception:
-            logger.exception("a bug ended a call", extra={"method": method})
-            refusal = _bug()
-        del (
-            request
-        )  # grpc keeps what aborts in a cycle, with this frame: it must not hold the message
-        await _abort(context, refusal)
-        return None
+        with calls.begin(context):
+            try:
+                response = await behaviour(read(request), context)
+            except errors.HeadraceError as error:
+                refusal = error
+            except (grpc.aio.AbortError, GeneratorExit):
+                raise
+            except Exception:
+                logger.exception("a bug ended a call", extra={"method": method})
+                refusal = _bug()
+            else:
+                calls.sent += 1
+                return response
+            # grpc keeps what aborts in a cycle, with this frame: it must not hold the message
+            del request
+            await _abort(context, refusal)
+            return None
 
     return call
 
 
-def _around_stream(behaviour: Any, read: Callable[[Any], Any], method: str) -> Any:
+def _around_stream(
+    behaviour: Any, read: Callable[[Any], Any], method: str, calls: MethodCalls
+) -> Any:
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
         _begin(context)
         refusal: errors.HeadraceError | None = None
-        try:
-            async for response in behaviour(read(request), context):
-                yield response
-        except errors.HeadraceError as error:
-            refusal = error
-        except (grpc.aio.AbortError, GeneratorExit):
-            raise
-        except Exception:
-            logger.exception("a bug ended a call", extra={"method": method})
-            refusal = _bug()
-        if refusal is not None:
-            del request
-            await _abort(context, refusal)
+        with calls.begin(context):
+            try:
+                async for response in behaviour(read(request), context):
+                    calls.sent += 1
+                    yield response
+            except errors.HeadraceError as error:
+                refusal = error
+            except (grpc.aio.AbortError, GeneratorExit):
+                raise
+            except Exception:
+                logger.exception("a bug ended a call", extra={"method": method})
+                refusal = _bug()
+            if refusal is not None:
+                del request
+                await _abort(context, refusal)
 
     return call
 
@@ -192,7 +209,8 @@ def _bug() -> errors.Internal:
     )
 
 
-def _parsed(parse: Callable[[bytes], Any], request: bytes) -> Any:
+def _parsed(parse: Callable[[bytes], Any], request: bytes, calls: MethodCalls) -> Any:
+    calls.received += 1
     try:
         return parse(request)
     except DecodeError as error:
@@ -202,7 +220,7 @@ def _parsed(parse: Callable[[bytes], Any], request: bytes) -> Any:
 
 
 async def _parsed_stream(
-    parse: Callable[[bytes], Any], requests: AsyncIterator[bytes]
+    parse: Callable[[bytes], Any], requests: AsyncIterator[bytes], calls: MethodCalls
 ) -> AsyncIterator[Any]:
     async for request in requests:
-        yield _parsed(parse, request)
+        yield _parsed(parse, request, calls)

@@ -47,6 +47,7 @@ class GrpcReplica:
 
     grpc_address: str
     http_address: str
+    metrics_address: str
     stub: Any
     dataplane: DataPlane
     stopping: asyncio.Event
@@ -74,7 +75,14 @@ async def open_grpc_replica(
         fronts = await open_fronts(stack, settings, dataplane, readiness, stopping, held.control)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(fronts.grpc_address))
         stub = pb_grpc.GRPCInferenceServiceStub(channel)
-        yield GrpcReplica(fronts.grpc_address, fronts.http_address, stub, dataplane, stopping)
+        yield GrpcReplica(
+            fronts.grpc_address,
+            fronts.http_address,
+            fronts.metrics_address,
+            stub,
+            dataplane,
+            stopping,
+        )
 
 
 def _settings(folder: Path) -> Settings:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from headrace import grpc_serving, http_serving, serving
+from headrace.call_metrics import CallMetrics
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
 from headrace_monitor.adapters import metrics
 from headrace_monitor.adapters.window_store import open_window_store
@@ -20,7 +21,7 @@ from headrace_monitor.settings import Settings
 from headrace_monitor.wire import dashboard
 from headrace_monitor.wire.servicer import MonitorServicer
 
-SERVICE_NAME = monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"].full_name
+SERVICE = monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"]
 _MIB = 2**20
 
 
@@ -59,29 +60,33 @@ async def open_monitor(
         observer = Observer(ledger, clock)
         async with open_intake(ledger, store, clock) as intake:
             servicer = MonitorServicer(intake, observer, stopping)
+            calls = CallMetrics([SERVICE])
             async with (
-                _open_http(settings, ledger, observer, intake) as http_port,
-                _open_grpc(settings, servicer) as grpc_port,
+                _open_http(settings, ledger, observer, intake, calls) as http_port,
+                _open_grpc(settings, servicer, calls) as grpc_port,
             ):
                 yield Monitor(grpc_port, http_port)
 
 
 @asynccontextmanager
-async def _open_grpc(settings: Settings, servicer: MonitorServicer) -> AsyncIterator[int]:
+async def _open_grpc(
+    settings: Settings, servicer: MonitorServicer, calls: CallMetrics
+) -> AsyncIterator[int]:
     async with grpc_serving.open_grpc_server(
         f"{settings.host}:{settings.grpc_port}",
-        [SERVICE_NAME],
+        [SERVICE.full_name],
         lambda server: monitor_service_pb2_grpc.add_MonitorServiceServicer_to_server(
             servicer, server
         ),
         drain_seconds=settings.drain_seconds,
+        calls=calls,
     ) as server:
         yield server.port
 
 
 @asynccontextmanager
 async def _open_http(
-    settings: Settings, ledger: Ledger, observer: Observer, intake: Intake
+    settings: Settings, ledger: Ledger, observer: Observer, intake: Intake, calls: CallMetrics
 ) -> AsyncIterator[int]:
     def readiness() -> tuple[bool, Mapping[str, object]]:
         return not intake.failed, {
@@ -91,6 +96,6 @@ async def _open_http(
         }
 
     pages = dashboard.application(observer, settings.namespace)
-    http_serving.add_operations_routes(pages, metrics.registry_of(ledger), readiness)
+    http_serving.add_operations_routes(pages, metrics.registry_of(ledger, calls), readiness)
     async with http_serving.open_http_server(pages, settings.host, settings.http_port) as port:
         yield port

@@ -13,9 +13,10 @@ from functools import partial
 from aiohttp import web
 
 from headrace import errors, serving
+from headrace.call_metrics import CallMetrics
 from headrace.grpc_serving import Register, open_grpc_server
 from headrace.http_serving import add_operations_routes, open_http_server
-from headrace.registry.v1 import registry_service_pb2_grpc
+from headrace.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
 from headrace.state.connection import Redis, open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
@@ -31,7 +32,7 @@ from headrace_registry.wire.servicer import RegistryServicer
 
 logger = logging.getLogger(__name__)
 
-SERVICE_NAME = "headrace.registry.v1.RegistryService"
+SERVICE = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
 _RETRY_SECONDS = 0.5
 
 
@@ -75,12 +76,18 @@ async def _serving(
     settings: Settings, register: Register, metrics: Metrics, follower: StateFollower
 ) -> AsyncIterator[Registry]:
     http = web.Application()
+    calls = CallMetrics([SERVICE])
+    metrics.collectors.register(calls)
     add_operations_routes(http, metrics.collectors, partial(_readiness, follower))
     address = f"{settings.host}:{settings.grpc_port}"
     async with (
         open_http_server(http, settings.host, settings.http_port) as http_port,
         open_grpc_server(
-            address, [SERVICE_NAME], register, drain_seconds=settings.drain_seconds
+            address,
+            [SERVICE.full_name],
+            register,
+            drain_seconds=settings.drain_seconds,
+            calls=calls,
         ) as grpc_server,
     ):
         yield Registry(

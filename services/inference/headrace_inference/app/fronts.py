@@ -14,6 +14,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
+from headrace.call_metrics import CallMetrics
 from headrace.errors import FailedPrecondition
 from headrace.grpc_serving import GrpcServer, Register, open_grpc_server
 from headrace.http_serving import open_http_server
@@ -69,13 +70,14 @@ async def open_fronts(
         servicer.register(server, dataplane, facts, streams)
 
     open_grpc = _open_native if front == "native" else _open_grpcio
-    grpc_port, in_flight = await open_grpc(stack, settings, dataplane, register)
+    calls = CallMetrics([servicer.SERVICE], servicer.INFERRING)
+    grpc_port, in_flight = await open_grpc(stack, settings, dataplane, register, calls)
     rest = web.Application(client_max_size=settings.max_http_body_bytes)
     limits = RestLimits(settings.max_http_body_bytes, settings.max_http_bytes_in_flight)
     add_rest_routes(rest, dataplane, facts, limits)
     summaries = settings.metrics_summaries
     operations = stack.enter_context(
-        open_operations(dataplane, readiness, in_flight, front, summaries=summaries)
+        open_operations(dataplane, readiness, in_flight, front, calls, summaries=summaries)
     )
     ports = [
         await stack.enter_async_context(open_http_server(app, settings.host, port))
@@ -97,10 +99,14 @@ def choose_front(asked: str, *, native_available: bool) -> str:
 
 
 async def _open_native(
-    stack: AsyncExitStack, settings: Settings, dataplane: DataPlane, register: Register
+    stack: AsyncExitStack,
+    settings: Settings,
+    dataplane: DataPlane,
+    register: Register,
+    calls: CallMetrics,
 ) -> tuple[int, InFlight]:
     fallback = str(socket_folder(settings) / "fallback.sock")
-    await stack.enter_async_context(_open_grpc(f"unix:{fallback}", settings, register))
+    await stack.enter_async_context(_open_grpc(f"unix:{fallback}", settings, register, calls))
     limits = native_front.FrontLimits(
         settings.max_requests_in_flight, settings.max_bytes_in_flight, settings.max_message_bytes
     )
@@ -112,23 +118,28 @@ async def _open_native(
 
 
 async def _open_grpcio(
-    stack: AsyncExitStack, settings: Settings, _: DataPlane, register: Register
+    stack: AsyncExitStack,
+    settings: Settings,
+    _: DataPlane,
+    register: Register,
+    calls: CallMetrics,
 ) -> tuple[int, InFlight]:
     address = f"{settings.host}:{settings.grpc_port}"
-    server = await stack.enter_async_context(_open_grpc(address, settings, register))
+    server = await stack.enter_async_context(_open_grpc(address, settings, register, calls))
     return server.port, lambda: 0
 
 
 def _open_grpc(
-    address: str, settings: Settings, register: Register
+    address: str, settings: Settings, register: Register, calls: CallMetrics
 ) -> AbstractAsyncContextManager[GrpcServer]:
     return open_grpc_server(
         address,
-        [servicer.SERVICE_NAME],
+        [servicer.SERVICE.full_name],
         register,
         drain_seconds=settings.drain_seconds,
         pool=_reflection_pool(),
         max_message_bytes=settings.max_message_bytes,
+        calls=calls,
     )
 
 

@@ -10,7 +10,9 @@ from importlib.metadata import version as package_version
 import onnxruntime
 from aiohttp import web
 
+from headrace.call_metrics import CallMetrics
 from headrace.http_serving import add_health_routes
+from headrace_inference.adapters.metrics.calls import CallMeter
 from headrace_inference.adapters.metrics.devices import open_device_meter
 from headrace_inference.adapters.metrics.machine import MachineMeter
 from headrace_inference.adapters.metrics.replica import Meter, ReplicaMetrics
@@ -24,13 +26,19 @@ InFlight = Callable[[], int]
 
 @contextmanager
 def open_operations(
-    dataplane: DataPlane, readiness: Readiness, in_flight: InFlight, front: str, *, summaries: bool
+    dataplane: DataPlane,
+    readiness: Readiness,
+    in_flight: InFlight,
+    front: str,
+    calls: CallMetrics,
+    *,
+    summaries: bool,
 ) -> Iterator[web.Application]:
     """The application of the port, which may be served while inside."""
     with open_device_meter() as devices:
         app = web.Application()
         add_health_routes(app, readiness.facts)
-        meters: list[Meter] = [MachineMeter(), *([devices] if devices else [])]
+        meters: list[Meter] = [CallMeter(calls), MachineMeter(), *([devices] if devices else [])]
         metrics = ReplicaMetrics(
             dataplane.keeper,
             dataplane.book,

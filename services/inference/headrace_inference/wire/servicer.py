@@ -18,7 +18,9 @@ from headrace_inference.wire import convert
 from headrace_inference.wire.infer_handler import InferHandler
 from headrace_inference.wire.streaming import StreamHandler, StreamOptions
 
-SERVICE_NAME = "inference.GRPCInferenceService"
+SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+INFERRING = (f"/{SERVICE.full_name}/ModelInfer", f"/{SERVICE.full_name}/ModelStreamInfer")
+"""The methods whose requests are counted by version."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,11 @@ MAX_ROWS_EXPONENT = 16
 _VERSION = ("model", "version")
 
 
-def registry_of(ledger: Ledger) -> CollectorRegistry:
-    """What a scrape of the ledger gives."""
+def registry_of(ledger: Ledger, *others: Collector) -> CollectorRegistry:
+    """What a scrape gives: the ledger, and these."""
     registry = CollectorRegistry()
-    registry.register(LedgerCollector(ledger))
+    for collector in (LedgerCollector(ledger), *others):
+        registry.register(collector)
     return registry
 
 
