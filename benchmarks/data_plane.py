@@ -1,12 +1,13 @@
 """How near is the data plane to what the machine can do? Four models, one run, one table.
 
-    python -m benchmarks.data_plane [--models mlp] [--rounds N] [--seconds S] [--peer NAME=HOST:PORT]
+    python -m benchmarks.data_plane [--models mlp] [--rounds N] [--seconds S] [--peer NAME=HOST:PORT[@PID]]
 
 Each model at 1, 8, 64 and 512 requests in flight, one row a request: `headrace up`, native front and
 everything on; an empty native front that answers the same bytes; the grpcio front; bare ONNX Runtime, best
 of batch size and threads; and any other server of the protocol given as `--peer`, which must serve the
-same models under the same names. They take turns in every round. Every answer is counted as well answered
-by the server's own statistics: an HTTP status says nothing of a gRPC error. CPU is the serving process's.
+same models under the same names and give the same answers. They take turns in every round. Every answer is
+counted as well answered by the server's own statistics: an HTTP status says nothing of a gRPC error. CPU is
+the serving process's.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ import onnxruntime
 from benchmarks import bare, load, models
 from benchmarks.first import ratio
 from benchmarks.models import Measured
-from benchmarks.servers import NATIVE, Server, answer_of, empty_front, suite
+from benchmarks.servers import (
+    NATIVE,
+    Server,
+    answer_of,
+    empty_front,
+    peer,
+    require_same_answer,
+    suite,
+)
 
 IN_FLIGHT = {
     "mlp": (1, 8, 64, 512),
@@ -138,15 +147,17 @@ def main() -> int:
             native = stack.enter_context(suite("native", folder, [model]))
             grpcio = stack.enter_context(suite("grpcio", folder, [model]))
             empty = stack.enter_context(empty_front(answer_of(native, model), folder))
-            peers = [Server(*peer.split("=", 1)) for peer in arguments.peer]
+            peers = [peer(text) for text in arguments.peer]
+            for other in peers:
+                require_same_answer(native, other, model)
             servers = [native, empty, grpcio, *peers]
             alone = measure(model, servers, arguments.rounds, arguments.seconds)
         show(model, servers, alone)
         reached += goals(model, native, empty, alone)
-        for peer in peers:
+        for other in peers:
             for in_flight in IN_FLIGHT[model.name]:
                 print(
-                    f"{NATIVE} / {peer.name}, {in_flight} in flight: {ratio(native, peer, in_flight):.2f}"
+                    f"{NATIVE} / {other.name}, {in_flight} in flight: {ratio(native, other, in_flight):.2f}"
                 )
     print("\nratios, medians over rounds:")
     for goal in reached:
@@ -163,7 +174,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--models", default=names, help=f"of {names}")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of load, a server and round")
-    parser.add_argument("--peer", action="append", default=[], metavar="NAME=HOST:PORT")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=HOST:PORT[@PID]")
     return parser.parse_args()
 
 

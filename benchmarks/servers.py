@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 
 import headrace
 from benchmarks import load
@@ -87,6 +88,26 @@ def answer_of(server: Server, model: Measured) -> bytes:
     with grpc.insecure_channel(server.address, options=_CHANNEL_OPTIONS) as channel:
         call: Any = channel.unary_unary(load.PATH)
         return bytes(call(request_for(model)))
+
+
+def peer(text: str) -> Server:
+    """Another server of the protocol, of `NAME=HOST:PORT`, or `NAME=HOST:PORT@PID` to count its CPU."""
+    name, _, rest = text.partition("=")
+    address, _, pid = rest.partition("@")
+    return Server(name, address, int(pid) if pid else None)
+
+
+def require_same_answer(server: Server, other: Server, model: Measured) -> None:
+    """Raises RuntimeError where the two do not answer the model's request with the same FP32 numbers."""
+    first, second = (
+        np.frombuffer(
+            pb.ModelInferResponse.FromString(answer_of(one, model)).raw_output_contents[0],
+            np.float32,
+        )
+        for one in (server, other)
+    )
+    if first.shape != second.shape or not np.allclose(first, second, rtol=1e-3, atol=1e-3):
+        raise RuntimeError(f"{other.name} does not answer {model.name} as {server.name} does")
 
 
 @contextlib.contextmanager
