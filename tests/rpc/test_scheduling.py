@@ -66,13 +66,15 @@ async def test_a_request_hears_of_its_queue_timeout_while_another_runs(
 ) -> None:
     """Nobody waits for the run in front to learn that it takes too long."""
     begun = Begun()
-    model = counting_with(queue=QueuePolicy(timeout_microseconds=1000))
+    model = counting_with(queue=QueuePolicy(allow_timeout_override=True))
+    hasty = turns(1)
+    hasty.parameters["timeout"].int64_param = 1000
     async with open_grpc_replica(
         tmp_path, model, front=front, open_model=begun.open_session
     ) as replica:
         running = replica.stub.ModelInfer(turns(TURNS))
         await begun.wait()
-        call = replica.stub.ModelInfer(turns(1), timeout=PATIENCE_SECONDS)
+        call = replica.stub.ModelInfer(hasty, timeout=PATIENCE_SECONDS)
         code, reason, _ = await failure_of(call)
         assert not running.done()
         running.cancel()
