@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from headrace.conversion.ranges import (
@@ -70,8 +71,17 @@ def _sample(reader: Reader, proto: Any, index: int, path: str) -> Sample:
 def _input(reader: Reader, proto: Any, path: str) -> SampleInput:
     if proto.WhichOneof("values") is None:
         reader.wrong(path, "says neither data nor a file")
+    if proto.file and not _is_inside(proto.file):
+        reader.wrong(f"{path}.file", f"{proto.file[:200]!r} is no path inside the artifact")
     for size in proto.shape:
         reader.in_range(size, (0, MAX_DIMENSION), f"{path}.shape")
     kinds = enum_values("MADE_UP_DATA_", MadeUpData)
     data = reader.choice(proto, "data", MadeUpData.ZEROS, kinds, path)
     return SampleInput(proto.file, data, tuple(proto.shape))
+
+
+def _is_inside(file: str) -> bool:
+    """Whether it is a file's path as artifacts have them: relative, plain and nowhere else."""
+    path = PurePosixPath(file)
+    plain = file.isprintable() and "\\" not in file and str(path) == file
+    return plain and not path.is_absolute() and ".." not in path.parts

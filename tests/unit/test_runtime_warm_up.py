@@ -11,7 +11,7 @@ import pytest
 from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition
 from headrace.state.records import Batching, ServingConfig, Signature, TensorSpec, WarmUp
-from headrace_inference.adapters.runtime import warm_up
+from headrace_inference.adapters.runtime import made_up_inputs, warm_up
 from headrace_inference.adapters.runtime.run_failures import DeviceFailed, OutOfMemory
 from headrace_inference.adapters.runtime.warm_up import Verdict
 from headrace_inference.domain.runner import RunFailed
@@ -57,7 +57,7 @@ def test_shapes_that_are_made_up(
 ) -> None:
     """Free dimensions are 1, but for the batch and what has its name."""
     spec = TensorSpec("x", FP32, shape, names)
-    assert expected == warm_up.made_up_shape(spec, 4, batches=batches)
+    assert expected == made_up_inputs.made_up_shape(spec, 4, batches=batches)
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ def test_when_a_dimension_is_guessed(
 ) -> None:
     """The batch is no guess: the serving config names it."""
     signature = Signature((TensorSpec("x", FP32, shape, names),), ())
-    assert expected == warm_up.guesses(signature, batches=batches)
+    assert expected == made_up_inputs.guesses(signature, batches=batches)
 
 
 @pytest.mark.parametrize("datatype", Datatype)
 def test_inputs_of_every_datatype_are_made_up(datatype: Datatype) -> None:
     """Zeros, and empty strings."""
     signature = Signature((TensorSpec("x", datatype, (-1, 2)),), ())
-    made = warm_up.made_up_inputs(signature, 3, batches=True)
+    made = made_up_inputs.made_up_inputs(signature, 3, batches=True)
     assert made is not None
     assert (3, 2) == made[0].shape
     assert ("" if datatype is Datatype.BYTES else 0) == made[0][0, 0]
@@ -94,7 +94,7 @@ def test_inputs_of_every_datatype_are_made_up(datatype: Datatype) -> None:
 def test_inputs_too_large_to_make_up(shape: tuple[int, ...]) -> None:
     """Nothing is allocated for them."""
     signature = Signature((TensorSpec("x", FP32, shape),), ())
-    assert warm_up.made_up_inputs(signature, 1, batches=False) is None
+    assert made_up_inputs.made_up_inputs(signature, 1, batches=False) is None
 
 
 @pytest.mark.parametrize(

@@ -139,12 +139,17 @@ def open_session(
     with load_limit(record.key, defaults.load_bounds, cancel):
         runner = _runner(_open(graph_path, record, options, defaults), record, runs, defaults)
         try:
-            runner.warmed_with = warm_up(runner, record)
+            runner.warmed_with = warm_up(runner, record, _folder(graph_path, record))
         except BaseException:
             runner.close()
             raise
     runner.memory_bytes = max(0, _settled_bytes() - before)
     return runner
+
+
+def _folder(graph_path: Path, record: VersionRecord) -> Path:
+    """The folder of the version's files, among which the graph has its path."""
+    return graph_path.parents[record.graph_path.count("/")]
 
 
 def _options(record: VersionRecord, defaults: RuntimeDefaults) -> Any:

@@ -1,8 +1,8 @@
-"""Run a version on made-up inputs before it answers, so that its first caller does not pay for set-up.
+"""Run a version before it answers, so that its first caller does not pay for set-up.
 
-The values are zeros and empty strings. A free dimension is as large as the batch where it has the batch
-dimension's name, else 1. Such inputs may be wrong for the model (an index, a shape, a number in a string),
-so a failed run says little. It fails the load only where it says enough, which `judge` decides:
+Samples that its serving config gives must run: a failed run fails the load. Without samples inputs are made
+up. Those may be wrong for the model (an index, a shape, a number in a string), so a failed run says little,
+and fails the load only where it says enough, which `judge` decides:
 
 - the device failed: it would fail for every caller;
 - no dimension was guessed and there was no memory for a batch that the serving config allows;
@@ -14,23 +14,19 @@ from __future__ import annotations
 import enum
 import functools
 import logging
-import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
-from headrace.state.records import Batching, Signature, TensorSpec, VersionRecord
+from headrace.state.records import Batching, VersionRecord
+from headrace_inference.adapters.runtime.made_up_inputs import guesses
 from headrace_inference.adapters.runtime.run_failures import DeviceFailed, OutOfMemory
+from headrace_inference.adapters.runtime.warm_up_inputs import WarmUpInputs, warm_up_inputs
 from headrace_inference.domain.requests import Array
 from headrace_inference.domain.runner import RunFailed, Runner
 
 logger = logging.getLogger(__name__)
-
-MAX_MADE_UP_BYTES = 1 << 30
-"""Making up larger inputs would take the memory of the versions that answer."""
 
 RETRY_AFTER_SECONDS = 5.0
 
@@ -46,28 +42,40 @@ class Verdict(enum.Enum):
     NO_MEMORY = "no memory"
     DEVICE_FAILED = "device failed"
     DOES_NOT_BATCH = "does not batch"
+    SAMPLE_FAILED = "sample failed"
 
 
-def warm_up(runner: Runner, record: VersionRecord) -> MakeInputs:
+def warm_up(runner: Runner, record: VersionRecord, folder: Path) -> MakeInputs:
     """Run every warmed batch size; what makes the inputs of the first run, if that worked.
 
-    Raises FailedPrecondition or Unavailable where a failed run fails the load.
+    `folder` has the version's files. Raises FailedPrecondition or Unavailable where a failed run fails the
+    load, InvalidArgument (WARM_UP_SAMPLE_INVALID).
     """
-    config = record.config
-    batches = config.batching.max_batch_size > 0
-    warmed_with: MakeInputs = _none
-    for rows in batch_sizes(config.batching) if config.warm_up.runs else ():
-        make = functools.partial(made_up_inputs, record.signature, rows, batches=batches)
-        inputs = make()
+    warmed = [_warm(runner, record, given) for given in warm_up_inputs(record, folder)]
+    return next(filter(None, warmed), _none)
+
+
+def _warm(runner: Runner, record: VersionRecord, given: WarmUpInputs) -> MakeInputs | None:
+    """Run every size; what makes the inputs of the first run that worked."""
+    warmed_with: MakeInputs | None = None
+    for rows in batch_sizes(record.config.batching) if given.runs else ():
+        inputs = given.make(rows)
         if inputs is None:
             logger.info("not warmed: inputs too large", extra=_facts(record, rows, ()))
-            break
-        failure = _run(runner, inputs, config.warm_up.runs)
+            continue
+        failure = _run(runner, inputs, given.runs)
         if failure is not None:
-            _settle(record, rows, inputs, failure)
+            _settle(record, rows, inputs, failure, given.name)
             break
-        warmed_with = make if warmed_with is _none else warmed_with
+        warmed_with = warmed_with or functools.partial(_made_again, given, rows)
     return warmed_with
+
+
+def _made_again(given: WarmUpInputs, rows: int) -> Sequence[Array] | None:
+    try:
+        return given.make(rows)
+    except HeadraceError:  # its file is gone meanwhile
+        return None
 
 
 def _none() -> None:
@@ -88,36 +96,6 @@ def batch_sizes(batching: Batching) -> tuple[int, ...]:
     return tuple(dict.fromkeys((1, largest, *sorted(others))))
 
 
-def made_up_inputs(signature: Signature, rows: int, *, batches: bool) -> list[Array] | None:
-    """One input for each of the signature's; None where they would be over MAX_MADE_UP_BYTES."""
-    shapes = [made_up_shape(spec, rows, batches=batches) for spec in signature.inputs]
-    dtypes = [NUMPY_DTYPES[spec.datatype] for spec in signature.inputs]
-    sizes = map(_most_bytes, shapes, dtypes)
-    if sum(sizes) > MAX_MADE_UP_BYTES:
-        return None
-    return [_zeros(spec, shape) for spec, shape in zip(signature.inputs, shapes, strict=True)]
-
-
-def made_up_shape(spec: TensorSpec, rows: int, *, batches: bool) -> tuple[int, ...]:
-    """The shape of a made-up input of so many rows."""
-    names = _names(spec)
-    batch_name = names[0] if batches and names else ""
-    shape = [
-        rows if name and name == batch_name else 1 if size < 0 else size
-        for size, name in zip(spec.shape, names, strict=True)
-    ]
-    return (rows, *shape[1:]) if batches and shape else tuple(shape)
-
-
-def guesses(signature: Signature, *, batches: bool) -> bool:
-    """Whether a made-up input has a dimension whose size the signature leaves open."""
-    return any(
-        size < 0 and not (batches and (place == 0 or (name and name == _names(spec)[0])))
-        for spec in signature.inputs
-        for place, (size, name) in enumerate(zip(spec.shape, _names(spec), strict=True))
-    )
-
-
 def judge(failure: RunFailed, rows: int, *, guessed: bool) -> Verdict:
     """What a failed run of so many rows means; all smaller numbers of rows that were tried ran."""
     if isinstance(failure, DeviceFailed):
@@ -129,20 +107,11 @@ def judge(failure: RunFailed, rows: int, *, guessed: bool) -> Verdict:
     return Verdict.DOES_NOT_BATCH if rows > 1 else Verdict.LOAD_ANYWAY
 
 
-def _names(spec: TensorSpec) -> Sequence[str]:
-    missing = len(spec.shape) - len(spec.dim_names)
-    return (*spec.dim_names, *[""] * missing)
-
-
-def _most_bytes(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
-    # numpy checks the other dimensions of an empty array, too.
-    return math.prod(max(1, size) for size in shape) * dtype.itemsize
-
-
-def _zeros(spec: TensorSpec, shape: tuple[int, ...]) -> Array:
-    if spec.datatype is Datatype.BYTES:
-        return np.full(shape, "", np.object_)
-    return np.zeros(shape, NUMPY_DTYPES[spec.datatype])
+def judge_sample(failure: RunFailed) -> Verdict:
+    """What a failed run of a given sample means, which is no guess."""
+    if isinstance(failure, DeviceFailed):
+        return Verdict.DEVICE_FAILED
+    return Verdict.NO_MEMORY if isinstance(failure, OutOfMemory) else Verdict.SAMPLE_FAILED
 
 
 def _run(runner: Runner, inputs: Sequence[Array], times: int) -> RunFailed | None:
@@ -154,11 +123,14 @@ def _run(runner: Runner, inputs: Sequence[Array], times: int) -> RunFailed | Non
     return None
 
 
-def _settle(record: VersionRecord, rows: int, inputs: Sequence[Array], failure: RunFailed) -> None:
+def _settle(
+    record: VersionRecord, rows: int, inputs: Sequence[Array], failure: RunFailed, sample: str
+) -> None:
     batches = record.config.batching.max_batch_size > 0
-    verdict = judge(failure, rows, guessed=guesses(record.signature, batches=batches))
+    guessed = guesses(record.signature, batches=batches)
+    verdict = judge_sample(failure) if sample else judge(failure, rows, guessed=guessed)
     if verdict is not Verdict.LOAD_ANYWAY:
-        raise _load_failed(verdict, record, rows, failure) from failure
+        raise _load_failed(verdict, record, rows, failure, sample) from failure
     logger.info(
         "warm-up run failed on made-up inputs; loading all the same: %s",
         failure,
@@ -172,7 +144,7 @@ def _facts(record: VersionRecord, rows: int, inputs: Sequence[Array]) -> dict[st
 
 
 def _load_failed(
-    verdict: Verdict, record: VersionRecord, rows: int, failure: RunFailed
+    verdict: Verdict, record: VersionRecord, rows: int, failure: RunFailed, sample: str
 ) -> HeadraceError:
     if verdict is Verdict.NO_MEMORY:
         return Unavailable(
@@ -185,6 +157,13 @@ def _load_failed(
         return FailedPrecondition(
             "DEVICE_FAILED",
             f"the device failed when {record.key} was warmed: {failure}; check the GPU and its driver",
+        )
+    if verdict is Verdict.SAMPLE_FAILED:
+        return FailedPrecondition(
+            "WARM_UP_FAILED",
+            f"{record.key} does not run {rows} rows of its warm-up sample {sample!r}: {failure}; push it "
+            "with a sample that suits the model, or without samples",
+            facts={"sample": sample},
         )
     return FailedPrecondition(
         "WARM_UP_FAILED",
