@@ -21,6 +21,7 @@ from headrace.state.records import Sample, SampleInput, Signature, TensorSpec
 Array = npt.NDArray[Any]
 
 NPY = ".npy"
+_MOST_NAMED = 20
 MAX_BYTES = 1 << 30
 """Of one input: what is larger is no row to warm a model with."""
 
@@ -161,4 +162,6 @@ def _check_size(sample: str, spec: TensorSpec, size: int) -> None:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return "the inputs " + (", ".join(repr(name[:80]) for name in sorted(names)) or "none")
+    """The names, as far as an error has room for them."""
+    first = [repr(name[:80]) for name in sorted(names)[:_MOST_NAMED]]
+    return "the inputs " + (", ".join(first) or "none")

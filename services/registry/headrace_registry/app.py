@@ -126,6 +126,7 @@ def _check_limits(settings: Settings) -> CheckLimits:
         unpacked_bytes=settings.max_unpacked_bytes,
         files=settings.max_artifact_files,
         at_a_time=settings.checks_at_a_time,
+        custom_operators=settings.custom_operators,
     )
 
 

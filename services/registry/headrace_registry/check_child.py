@@ -1,4 +1,4 @@
-"""The process that unpacks and checks one artifact: `python -m headrace_registry.check_child TASK`.
+"""The process that unpacks and checks one artifact: `python -m headrace_registry.check_child < TASK`.
 
 It limits itself before it touches the artifact, and prints one line of JSON. Whatever else becomes of it
 (killed, crashed, out of memory), the registry goes on and refuses the artifact.
@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 
 from headrace import errors
+from headrace.operator_libraries import find_libraries
 from headrace.state.codec import decode, encode
 from headrace_registry.adapters.check_task import OUT_OF_MEMORY, CheckReport, CheckTask, refusal_of
 from headrace_registry.adapters.unpack import UnpackLimits, unpack
-from headrace_registry.domain.artifacts import Checked
+from headrace_registry.domain.artifacts import Asked, Checked
+from headrace_registry.domain.proposal import propose_config
 
 
 def main(task: CheckTask) -> int:
@@ -31,15 +33,30 @@ def main(task: CheckTask) -> int:
 
 
 def _check(task: CheckTask) -> Checked:
-    folder = Path(task.folder)
+    folder, asked = Path(task.folder), task.asked
+    libraries = find_libraries(asked.session.custom_operators, _path(task.custom_operators))
     limits = UnpackLimits(task.unpacked_bytes, task.files)
     graph_path = unpack(Path(task.file), task.file_format, folder, limits)
-    from headrace_registry.adapters.graph_check import (
-        check_graph,
-    )  # under the limits, like the rest
+    from headrace.warm_up_samples import check_samples  # under the limits, like the rest
+    from headrace_registry.adapters.graph_check import check_graph
 
-    graph = check_graph(folder, graph_path)
-    return Checked(graph_path, graph.signature, graph.mixes_rows)
+    graph = check_graph(folder, graph_path, asked.session, libraries)
+    checked = Checked(graph_path, graph.signature, graph.mixes_rows)
+    batches = _batches(asked, checked)
+    check_samples(asked.warm_up.samples, checked.signature, folder, batches=batches)
+    return checked
+
+
+def _batches(asked: Asked, checked: Checked) -> bool:
+    """Whether the version is going to batch: as asked, or else as proposed."""
+    if asked.max_batch_size is not None:
+        return asked.max_batch_size > 0
+    proposed = propose_config(checked.signature, mixes_rows=checked.mixes_rows)
+    return proposed.batching.max_batch_size > 0
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _limit(task: CheckTask) -> None:
@@ -57,4 +74,4 @@ def _limit(task: CheckTask) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(decode(CheckTask, sys.argv[1].encode())))
+    sys.exit(main(decode(CheckTask, sys.stdin.buffer.read())))

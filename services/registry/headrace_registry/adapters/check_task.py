@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace import errors
-from headrace_registry.domain.artifacts import Checked, Format
+from headrace_registry.domain.artifacts import Asked, Checked, Format
 
 OUT_OF_MEMORY = 77
 """The child's exit status that says so; Python itself ends with 1, or by a signal."""
 
 _REFUSALS: dict[str, type[errors.HeadraceError]] = {
-    kind.__name__: kind for kind in (errors.InvalidArgument, errors.ResourceExhausted)
+    kind.__name__: kind
+    for kind in (
+        errors.InvalidArgument,
+        errors.ResourceExhausted,
+        errors.FailedPrecondition,
+    )
 }
 
 
@@ -26,6 +31,9 @@ class CheckTask:
     files: int
     memory_bytes: int
     cpu_seconds: int
+    asked: Asked
+    custom_operators: str | None
+    """The folder of the libraries that may be named."""
 
 
 @dataclass(frozen=True, slots=True)

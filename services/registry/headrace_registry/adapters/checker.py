@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from headrace import errors, tethered
 from headrace.state.codec import decode, encode
 from headrace_registry.adapters.check_task import OUT_OF_MEMORY, CheckReport, CheckTask, error_of
-from headrace_registry.domain.artifacts import Checked, Format
+from headrace_registry.domain.artifacts import Asked, Checked, Format
 
 _MAX_REPORT_BYTES = 16 << 20
 """A signature of a thousand tensors has a hundredth of this; a hijacked child may print for ever."""
@@ -24,13 +24,14 @@ _MEMORY_SIGNS = (b"bad_alloc", b"MemoryError", b"Cannot allocate memory", b"fail
 
 @dataclass(frozen=True, slots=True)
 class CheckLimits:
-    """What one check may use, and how many run at a time."""
+    """What one check may use, and how many run at a time; `custom_operators` is a folder of libraries."""
 
     seconds: float
     memory_bytes: int
     unpacked_bytes: int
     files: int
     at_a_time: int
+    custom_operators: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +47,24 @@ class ProcessChecker:
         self._limits = limits
         self._places = asyncio.Semaphore(limits.at_a_time)
 
-    async def check(self, file: Path, file_format: Format, folder: Path) -> Checked:
-        """Unpack a pushed file into `folder` and check it. Waits while too many are being checked.
+    async def check(self, file: Path, file_format: Format, folder: Path, asked: Asked) -> Checked:
+        """Unpack a pushed file into `folder`, check it and what is asked. Waits while too many are checked.
 
-        Raises InvalidArgument for what is refused, ResourceExhausted for what unpacks to too much, and
+        Raises InvalidArgument for what is refused, ResourceExhausted for what unpacks to too much,
+        FailedPrecondition (CUSTOM_OPERATORS_UNAVAILABLE), and
         InvalidArgument (MODEL_CHECK_TIMEOUT, MODEL_CHECK_OUT_OF_MEMORY, MODEL_CHECK_FAILED) for what
         brought the child down.
         """
         async with self._places:
-            outcome = await self._run(self._task(file, file_format, folder))
+            outcome = await self._run(self._task(file, file_format, folder, asked))
         report = self._report(outcome)
         if report.checked is None:
             assert report.refusal is not None
             raise error_of(report.refusal)
         return report.checked
 
-    def _task(self, file: Path, file_format: Format, folder: Path) -> CheckTask:
+    def _task(self, file: Path, file_format: Format, folder: Path, asked: Asked) -> CheckTask:
+        libraries = self._limits.custom_operators
         return CheckTask(
             file=str(file),
             file_format=file_format,
@@ -70,13 +73,15 @@ class ProcessChecker:
             files=self._limits.files,
             memory_bytes=self._limits.memory_bytes,
             cpu_seconds=int(self._limits.seconds) + 1,
+            asked=asked,
+            custom_operators=None if libraries is None else str(libraries.absolute()),
         )
 
     async def _run(self, task: CheckTask) -> _Outcome:
-        with _child(task) as process:
+        with _child() as process:
             try:
                 async with asyncio.timeout(self._limits.seconds):
-                    return await asyncio.to_thread(_finish, process)
+                    return await asyncio.to_thread(_finish, process, encode(task))
             except TimeoutError:
                 raise self._timeout() from None
 
@@ -113,7 +118,7 @@ class ProcessChecker:
 
 
 @contextmanager
-def _child(task: CheckTask) -> Iterator[subprocess.Popen[bytes]]:
+def _child() -> Iterator[subprocess.Popen[bytes]]:
     """The child, killed on leaving if it still runs: nothing of ours is in its environment.
 
     Not the event loop's own way to start a process: uvloop forks, which runs handlers of every library in
@@ -127,9 +132,8 @@ def _child(task: CheckTask) -> Iterator[subprocess.Popen[bytes]]:
             "-P",  # no module is looked for in the working folder
             "-m",
             "headrace_registry.check_child",
-            encode(task).decode(),
         ],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # a task with many warm-up samples is too long for an argument
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={
@@ -146,9 +150,12 @@ def _child(task: CheckTask) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _finish(process: subprocess.Popen[bytes]) -> _Outcome:
-    """Read what the child says to its end, keeping the last of it, and wait for the child."""
+def _finish(process: subprocess.Popen[bytes], task: bytes) -> _Outcome:
+    """Give the child its task, read what it says, keeping the last of it, and wait for its end."""
+    assert process.stdin is not None
     assert process.stdout is not None
+    with suppress(BrokenPipeError), process.stdin as stdin:  # its end says more than a broken pipe
+        stdin.write(task)
     kept = b""
     with process.stdout as stream:
         while chunk := stream.read1(1 << 16):  # type: ignore[attr-defined]  # a buffered reader

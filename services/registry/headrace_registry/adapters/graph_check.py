@@ -6,20 +6,27 @@ crash, hang or eat memory on a hostile file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import onnx
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from headrace import errors
 from headrace.datatypes import Datatype
-from headrace.state.records import Signature, TensorSpec
+from headrace.state.records import GraphOptimization, SessionOptions, Signature, TensorSpec
 from headrace_registry.adapters.row_check import mixes_rows
 
 _FATAL_ONLY = 4
+_LEVELS = {
+    GraphOptimization.DISABLED: onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    GraphOptimization.BASIC: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    GraphOptimization.EXTENDED: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    GraphOptimization.ALL: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
 _MAX_REASON_CHARACTERS = 500
 
 _DATATYPES: dict[int, Datatype] = {
@@ -48,11 +55,19 @@ class CheckedGraph:
     mixes_rows: bool
 
 
-def check_graph(folder: Path, graph_path: str) -> CheckedGraph:
-    """What is found in the graph, if ONNX's checker and ONNX Runtime on the CPU take it.
+def check_graph(
+    folder: Path,
+    graph_path: str,
+    asked: SessionOptions | None = None,
+    libraries: Sequence[Path] = (),
+) -> CheckedGraph:
+    """What is found in the graph, if ONNX's checker and ONNX Runtime on the CPU take it as asked.
 
-    Raises InvalidArgument (MODEL_REFUSED, EXTERNAL_DATA_INVALID, DATATYPE_UNSUPPORTED).
+    The signature has the sizes of free dimensions that are asked. Raises InvalidArgument (MODEL_REFUSED,
+    EXTERNAL_DATA_INVALID, DATATYPE_UNSUPPORTED, FREE_DIMENSION_UNKNOWN) and FailedPrecondition
+    (CUSTOM_OPERATORS_UNAVAILABLE).
     """
+    asked = asked or SessionOptions()
     path = folder / graph_path
     model = _parse(path)
     _check_external_data(folder, model)
@@ -60,7 +75,9 @@ def check_graph(folder: Path, graph_path: str) -> CheckedGraph:
     declared = _declared(model)
     for value in declared.values():
         _datatype(value)  # ONNX Runtime would refuse some of these too, but not say it so well
-    session = _open_session(path)
+    inputs = [declared[value.name] for value in model.graph.input if value.name in declared]
+    _check_free_dimensions(asked.free_dimensions, inputs)
+    session = _open_session(path, _session_options(asked, libraries))
     signature = Signature(
         inputs=tuple(_spec(arg, declared[arg.name]) for arg in session.get_inputs()),
         outputs=tuple(_spec(arg, declared[arg.name]) for arg in session.get_outputs()),
@@ -84,12 +101,50 @@ def _check_with_onnx(path: Path) -> None:
         raise _refused("the ONNX checker refuses it", error) from error
 
 
-def _open_session(path: Path) -> Any:
-    """Open it as a replica would, optimisations included: there it must not fail for the first time."""
+def _session_options(asked: SessionOptions, libraries: Sequence[Path]) -> Any:
+    """What a replica would say of the graph: there it must not fail for the first time."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
+    options.graph_optimization_level = _LEVELS[asked.graph_optimization]
+    for name, size in asked.free_dimensions.items():
+        options.add_free_dimension_override_by_name(name, size)
+    for library in libraries:
+        _add_operators(options, library)
+    return options
+
+
+def _add_operators(options: Any, library: Path) -> None:
+    try:
+        options.register_custom_ops_library(str(library))
+    except Fail as error:
+        text = " ".join(str(error).split())[:_MAX_REASON_CHARACTERS]
+        raise errors.FailedPrecondition(
+            "CUSTOM_OPERATORS_UNAVAILABLE",
+            f"onnx runtime {onnxruntime.__version__} cannot load {library.name!r} from the folder of the "
+            f"registry's setting custom_operators: {text}",
+            facts={"setting": "custom_operators", "missing": library.name},
+        ) from error
+
+
+def _check_free_dimensions(asked: Mapping[str, int], inputs: Iterable[Any]) -> None:
+    """Every dimension that gets a size must be a free one of an input, or nobody would notice a typo."""
+    shapes = [value.type.tensor_type.shape for value in inputs]
+    free = sorted({dim.dim_param for shape in shapes for dim in shape.dim if dim.dim_param})
+    unknown = [name for name in asked if name not in free]
+    if unknown:
+        listed = ", ".join(repr(name[:80]) for name in free[:20]) or "none"
+        raise errors.InvalidArgument(
+            "FREE_DIMENSION_UNKNOWN",
+            f"no free dimension of an input is named {unknown[0][:80]!r}; named ones are: {listed}",
+            violations=(
+                errors.FieldViolation("serving_config.session.free_dimensions", "named by inputs"),
+            ),
+        )
+
+
+def _open_session(path: Path, options: Any) -> Any:
     try:
         return onnxruntime.InferenceSession(
             str(path), sess_options=options, providers=["CPUExecutionProvider"]

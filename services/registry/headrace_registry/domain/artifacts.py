@@ -10,13 +10,20 @@ import asyncio
 import enum
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from headrace import errors
-from headrace.state.records import ArtifactFile, Change, ServingConfig, Signature
+from headrace.state.records import (
+    ArtifactFile,
+    Change,
+    ServingConfig,
+    SessionOptions,
+    Signature,
+    WarmUp,
+)
 from headrace_registry.domain.catalogue import Catalogue, Creation
 from headrace_registry.domain.models import ModelRemoval, check_description, delete_model
 from headrace_registry.domain.proposal import check_config, propose_config
@@ -39,6 +46,16 @@ class Format(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a push's serving config says of things that only a look at the artifact can prove right."""
+
+    session: SessionOptions = field(default_factory=SessionOptions)
+    warm_up: WarmUp = field(default_factory=WarmUp)
+    max_batch_size: int | None = None
+    """None: as the registry proposes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Push:
     """A push as it was announced; `configure` gives the config to serve with, over a proposal."""
 
@@ -51,6 +68,7 @@ class Push:
     alias: str = ""
     create_model: bool = False
     creation: Creation | None = None
+    asked: Asked = field(default_factory=Asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +91,11 @@ class Checked:
 class Checker(Protocol):
     """Unpacks and checks artifacts that nobody trusts."""
 
-    async def check(self, file: Path, file_format: Format, folder: Path) -> Checked:
-        """Unpack a pushed file into `folder` and check it. Raises InvalidArgument, ResourceExhausted."""
+    async def check(self, file: Path, file_format: Format, folder: Path, asked: Asked) -> Checked:
+        """Unpack a pushed file into `folder`, check it and what is asked.
+
+        Raises InvalidArgument, ResourceExhausted, FailedPrecondition.
+        """
 
 
 class BlobStore(Protocol):
@@ -121,7 +142,8 @@ class Artifacts:
         """Publish what arrives as the next version; a failure leaves nothing behind.
 
         Raises InvalidArgument for other bytes than announced and for what the checker refuses,
-        ResourceExhausted over a limit, NotFound for the model, Unavailable.
+        FailedPrecondition for operators that are not here, ResourceExhausted over a limit, NotFound for
+        the model, Unavailable.
         """
         with self._counted():
             return await self._push(push, chunks, actor)
@@ -178,7 +200,7 @@ class Artifacts:
 
     async def _publish(self, push: Push, staging: Path, actor: str) -> Change:
         folder = staging / "artifact"
-        checked = await self._checker.check(staging / "pushed", push.format, folder)
+        checked = await self._checker.check(staging / "pushed", push.format, folder, push.asked)
         new = _new_version(push, checked, await self._blobs.describe(folder))
         async with self._keeping:
             await self._blobs.store(folder, new.files)

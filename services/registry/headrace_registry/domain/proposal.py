@@ -11,6 +11,7 @@ like; where rule 1 is, batching is impossible and refused.
 from __future__ import annotations
 
 from headrace import errors
+from headrace.datatypes import Datatype
 from headrace.errors import FieldViolation
 from headrace.state.records import Batching, ServingConfig, Signature
 
@@ -26,7 +27,18 @@ def propose_config(signature: Signature, *, mixes_rows: bool = False) -> Serving
 
 
 def check_config(config: ServingConfig, signature: Signature) -> None:
-    """Pass if the signature can be served so. Raises InvalidArgument (BATCHING_IMPOSSIBLE)."""
+    """Pass if the signature can be served so.
+
+    Raises InvalidArgument (BATCHING_IMPOSSIBLE, IO_BINDING_IMPOSSIBLE).
+    """
+    strings = [spec.name for spec in signature.inputs if spec.datatype is Datatype.BYTES]
+    if config.session.io_binding and strings:
+        what = f"input {strings[0][:80]!r} is BYTES, and a binding takes no strings"
+        raise errors.InvalidArgument(
+            "IO_BINDING_IMPOSSIBLE",
+            f"session.io_binding is true, but {what}: leave it out",
+            violations=(FieldViolation("serving_config.session.io_binding", what),),
+        )
     obstacle = obstacle_to_batching(signature)
     if config.batching.max_batch_size > 0 and obstacle is not None:
         raise errors.InvalidArgument(

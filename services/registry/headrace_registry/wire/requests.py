@@ -13,7 +13,7 @@ from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import route_pb2
 from headrace.state.records import Batching, Canary, ServingConfig
 from headrace_registry.domain.aliases import AliasMove, AliasRemoval
-from headrace_registry.domain.artifacts import Format, Push
+from headrace_registry.domain.artifacts import Asked, Format, Push
 from headrace_registry.domain.catalogue import Creation
 from headrace_registry.domain.models import (
     DEFAULT_KEEP_LATEST,
@@ -106,7 +106,8 @@ def route_edit(request: pb.UpdateRouteRequest) -> RouteEdit:
 def push(header: pb.PushVersionRequest.Header) -> Push:
     """What is going to be pushed. A config that can never be right is refused before the bytes are sent."""
     configure = partial(serving_config_from_proto, header.serving_config)
-    configure(_MOST_PERMISSIVE)
+    possible = configure(_MOST_PERMISSIVE)
+    batching = header.serving_config.batching
     return Push(
         model=parse_model(header.parent),
         format=_format(header.filename),
@@ -117,6 +118,11 @@ def push(header: pb.PushVersionRequest.Header) -> Push:
         alias=check_alias_name(header.alias) if header.alias else "",
         create_model=header.create_model,
         creation=creation(header),
+        asked=Asked(
+            possible.session,
+            possible.warm_up,
+            batching.max_batch_size if batching.HasField("max_batch_size") else None,
+        ),
     )
 
 
