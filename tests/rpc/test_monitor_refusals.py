@@ -119,6 +119,7 @@ def version(**fields: Any) -> telemetry_pb2.VersionTelemetry:
         (wrong(versions=[version(), version(success_count=-4)]), ["versions[1].success_count"]),
         (wrong(versions=[version(error_counts={"X": -1})]), ["versions[0].error_counts"]),
         (wrong(versions=[version(batch_counts={1: 2**62})]), ["versions[0].batch_counts"]),
+        (wrong(versions=[version(batch_counts={-1: 1})]), ["versions[0].batch_counts"]),
         (
             wrong(versions=[version(total=telemetry_pb2.Histogram(counts={3: -1}, sum_ns=-1))]),
             ["versions[0].total.counts", "versions[0].total.sum_ns"],
@@ -149,3 +150,44 @@ async def test_bytes_that_are_no_message_are_the_callers_fault(tmp_path: Path) -
             await refusal(reports(iter([b"\xff\xff\xff"]))),
         ]
     assert ["MALFORMED_REQUEST"] * 2 == [error.reason for error in found]
+
+
+async def test_a_report_of_too_many_versions_is_refused(tmp_path: Path) -> None:
+    """A report over the setting says so, with the limit, and nothing of it is kept."""
+    versions = [version(model=f"m{number}", success_count=1) for number in range(201)]
+    async with running_monitor(tmp_path, max_report_versions=200) as monitor:
+        request = iter([pb.ReportTelemetryRequest(report=report("a", 1, *versions))])
+        error = await refusal(monitor.stub.ReportTelemetry(request))
+        assert [1] == await monitor.send([report("a", 1, *versions[:200])])
+        answer = await monitor.query()
+    assert isinstance(error, errors.InvalidArgument)
+    assert ("REPORT_TOO_LARGE", {"limit": "200", "setting": "max_report_versions"}) == (
+        error.reason,
+        error.facts,
+    )
+    assert 200 == len(answer.statistics)
+
+
+async def test_invented_models_leave_the_known_ones_their_counts(tmp_path: Path) -> None:
+    """Whatever names somebody makes up, a model that was there is counted under its own."""
+    async with running_monitor(tmp_path, max_versions=10) as monitor:
+        await monitor.send([report("a", 1, telemetry([MILLISECOND]))])
+        for number in range(1, 6):
+            names = [f"invented-{number}-{index}" for index in range(100)]
+            invented = [version(model=name, error_counts={"X": 1}) for name in names]
+            await monitor.send([report("evil", number, *invented)])
+        await monitor.send([report("a", 2, telemetry([MILLISECOND]))])
+        answer = await monitor.query()
+    counts = {each.model: each.success_count + each.error_count for each in answer.statistics}
+    assert (2, 491, 11) == (counts["digits"], counts["_other"], len(counts))
+
+
+async def test_replicas_over_the_setting_are_refused(tmp_path: Path) -> None:
+    """A replica too many is told which setting to raise and when to come again."""
+    async with running_monitor(tmp_path, max_replicas=1) as monitor:
+        await monitor.send([report("a", 1)])
+        request = iter([pb.ReportTelemetryRequest(report=report("b", 1))])
+        error = await refusal(monitor.stub.ReportTelemetry(request))
+        assert [2] == await monitor.send([report("a", 2)])
+    assert isinstance(error, errors.ResourceExhausted)
+    assert ("TOO_MANY_REPLICAS", 5.0) == (error.reason, error.retry_after_seconds)

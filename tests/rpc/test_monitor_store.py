@@ -75,6 +75,16 @@ async def test_what_is_below_a_floor_is_gone(tmp_path: Path) -> None:
     assert ({}, {}) == (contents.lives, contents.dropped)
 
 
+async def test_versions_that_were_silent_are_gone(tmp_path: Path) -> None:
+    """Totals that were dropped are deleted."""
+    changes = some_changes()
+    async with open_window_store(tmp_path) as (store, _):
+        await store.save(changes)
+        await store.save(Contents(gone_totals=frozenset(changes.totals)))
+    async with open_window_store(tmp_path) as (_, contents):
+        assert {} == contents.totals
+
+
 async def test_a_life_far_along_is_kept_exactly(tmp_path: Path) -> None:
     """The numbers merged in a long life come back bit by bit."""
     life = Life()

@@ -6,13 +6,16 @@ import asyncio
 import itertools
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from headrace import errors
 from headrace_monitor.domain import packing, totals
+from headrace_monitor.domain.folding import MAX_BATCH_SIZES
 from headrace_monitor.domain.intake import open_intake
 from headrace_monitor.domain.ledger import Contents, Ledger
+from headrace_monitor.domain.limits import DEFAULT_LIMITS, SILENT_SECONDS, Limits
 from headrace_monitor.domain.lives import REMEMBERED, Life, LifeKey
 from headrace_monitor.domain.queries import Observer, Query, ReplicaStatistics
 from headrace_monitor.domain.telemetry import NANOSECONDS, Report, Tally, VersionTelemetry
@@ -24,8 +27,10 @@ HOUR = 3600 * NANOSECONDS
 LIMIT = 64 * 2**20
 
 
-def new_ledger(contents: Contents | None = None, now_ns: int = NOW) -> Ledger:
-    return Ledger(resolutions(24), LIMIT, contents or Contents(), now_ns)
+def new_ledger(
+    contents: Contents | None = None, now_ns: int = NOW, limits: Limits = DEFAULT_LIMITS
+) -> Ledger:
+    return Ledger(resolutions(24), LIMIT, contents or Contents(), now_ns, limits)
 
 
 def report(sequence: int, *, boot_id: str = "boot", end_ns: int = NOW, dropped: int = 0) -> Report:
@@ -140,16 +145,68 @@ def test_old_contents_are_not_taken_up() -> None:
     assert (0, 1) == (second.windows.size_bytes, requests(second))
 
 
-def test_versions_over_the_limit_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_over_the_limit_count_together() -> None:
     """Totals hold a bounded number of versions; the rest is counted under one name."""
-    monkeypatch.setattr(totals, "MAX_VERSIONS", 2)
-    ledger = new_ledger()
+    ledger = new_ledger(limits=Limits(versions=2))
     names = itertools.cycle(["one", "two", "three", "four"])
     for sequence in range(1, 9):
         version = VersionTelemetry(next(names), 1, Tally(success_count=1))
         ledger.merge(replace(report(sequence), versions=(version,)), NOW)
     counted = {key.model: tally.success_count for key, tally in ledger.totals.versions.items()}
     assert {"one": 2, "two": 2, totals.OTHER.model: 4} == counted
+
+
+def merged(ledger: Ledger, sequence: int, now_ns: int, model: str, **counts: Any) -> None:
+    version = VersionTelemetry(model, 1, Tally(**counts))
+    ledger.merge(replace(report(sequence, end_ns=now_ns), versions=(version,)), now_ns)
+
+
+def test_a_silent_version_gives_its_place_to_a_new_one() -> None:
+    """When there is no room, a version that was silent for ten minutes goes, and is gone from the store."""
+    ledger, late = new_ledger(limits=Limits(versions=2)), NOW + SILENT_SECONDS * NANOSECONDS
+    for sequence, (model, now_ns) in enumerate(
+        [("one", NOW), ("two", NOW + 1), ("new", late), ("new", late + 1), ("newer", late + 1)],
+        start=1,
+    ):
+        merged(ledger, sequence, now_ns, model, success_count=1)
+    assert {"two": 1, "new": 1, "_other": 2} == {
+        key.model: tally.success_count for key, tally in ledger.totals.versions.items()
+    } | {"_other": ledger.totals.versions[totals.OTHER].success_count}
+    assert {VersionKey("one", 1)} == ledger.changes(late + 1).gone_totals
+
+
+def test_what_was_silent_past_the_windows_is_gone() -> None:
+    """A version that nobody reported for as long as windows are kept leaves the totals and the store."""
+    ledger = new_ledger()
+    merged(ledger, 1, NOW, "digits", success_count=1)
+    assert frozenset() == ledger.changes(NOW + 24 * HOUR).gone_totals
+    gone = ledger.changes(NOW + 24 * HOUR + 1)
+    assert {VersionKey("digits", 1)} == gone.gone_totals
+    assert {} == gone.totals
+    assert {} == ledger.totals.versions
+
+
+def test_reasons_over_the_limit_count_together() -> None:
+    """A version keeps a bounded number of reasons and routes; the sums stay right."""
+    ledger = new_ledger(limits=Limits(reasons=3))
+    for sequence in range(1, 101):
+        counts = {f"R{sequence}": 1, "R1": 1}
+        merged(ledger, sequence, NOW, "digits", error_counts=counts, route_counts=counts)
+    tally = ledger.totals.versions[VersionKey("digits", 1)]
+    expected = {"R1": 100, "R2": 1, "R3": 1, "_other": 97}
+    assert (expected, expected) == (tally.error_counts, tally.route_counts)
+
+
+def test_batch_sizes_over_the_limit_count_at_powers_of_two() -> None:
+    """Invented batch sizes do not grow the monitor, and the metric's buckets stay exact."""
+    ledger = new_ledger()
+    for sequence in range(1, 11):
+        sizes = range(sequence * 1000, sequence * 1000 + 1000)
+        merged(ledger, sequence, NOW, "digits", batch_counts=dict.fromkeys(sizes, 1))
+    counts = ledger.totals.versions[VersionKey("digits", 1)].batch_counts
+    assert 10_000 == sum(counts.values())
+    assert MAX_BATCH_SIZES < len(counts) < MAX_BATCH_SIZES + 20
+    assert 7193 == sum(count for rows, count in counts.items() if rows <= 8192)
 
 
 class TroubledStore:
@@ -199,3 +256,53 @@ async def test_too_many_waiting_reports_are_refused(monkeypatch: pytest.MonkeyPa
     assert [1, 2] == stored
     assert isinstance(refused, errors.ResourceExhausted)
     assert ("INTAKE_FULL", 1.0) == (refused.reason, refused.retry_after_seconds)
+
+
+async def test_a_replica_too_many_is_refused_until_another_is_silent() -> None:
+    """Invented replicas are refused, those that are known go on, and a silent one's place is given away."""
+    now = [NOW]
+    limits = Limits(replicas=2)
+    async with open_intake(new_ledger(), TroubledStore(), lambda: now[0], limits) as intake:
+        for replica in ("a", "b"):
+            await intake.accept(replace(report(1), replica=replica))
+        with pytest.raises(errors.ResourceExhausted) as caught:
+            await intake.accept(replace(report(1), replica="c"))
+        now[0] += SILENT_SECONDS * NANOSECONDS
+        await intake.accept(replace(report(2), replica="b"))
+        now[0] += 1
+        await intake.accept(replace(report(1), replica="c"))
+    assert ("TOO_MANY_REPLICAS", {"limit": "2", "setting": "max_replicas"}) == (
+        caught.value.reason,
+        caught.value.facts,
+    )
+
+
+async def test_replicas_are_known_after_a_restart() -> None:
+    """A monitor that starts anew counts those that reported just before."""
+    first = new_ledger()
+    first.merge(report(1), NOW)
+    second = new_ledger(first.changes(NOW))
+    async with open_intake(second, TroubledStore(), lambda: NOW, Limits(replicas=1)) as intake:
+        assert 2 == await intake.accept(report(2))
+        with pytest.raises(errors.ResourceExhausted):
+            await intake.accept(replace(report(1), replica="b"))
+
+
+async def test_what_grew_too_old_goes_without_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody reports any more, old windows are dropped all the same."""
+    monkeypatch.setattr("headrace_monitor.domain.intake.IDLE_SECONDS", 0.01)
+    now, stored = [NOW], asyncio.Event()
+    ledger = new_ledger()
+
+    class Watched(TroubledStore):
+        async def save(self, changes: Contents) -> None:
+            await super().save(changes)
+            if changes.gone_totals:
+                stored.set()
+
+    async with open_intake(ledger, Watched(), lambda: now[0]) as intake:
+        await intake.accept(report(1))
+        now[0] += 25 * HOUR
+        async with asyncio.timeout(10):
+            await stored.wait()
+    assert (0, {}, {}) == (ledger.windows.size_bytes, ledger.lives, ledger.totals.versions)

@@ -65,7 +65,8 @@ class MonitorServiceServicer:
 
     def ReportTelemetry(self, request_iterator, context):
         """A replica streams its reports, once a second; each is acknowledged when it is stored. INVALID_ARGUMENT
-        for a report without replica, boot_id or sequence.
+        for a report without replica, boot_id or sequence, or with too many versions; RESOURCE_EXHAUSTED where
+        too many replicas report or too many reports wait: send it again later.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -99,7 +99,8 @@ class Settings:
     telemetry_seconds: float = 1.0
     """How often telemetry is reported."""
     telemetry_max_reports: int = 600
-    """Reports kept while the monitor is away; then the oldest are dropped, and counted."""
+    """Of how many intervals reports are kept while the monitor is away; then the oldest are dropped, and
+    counted."""
     drain_seconds: float = 10.0
     """How long requests in flight may take when the replica is told to stop."""
     log_format: logs.Format = "auto"

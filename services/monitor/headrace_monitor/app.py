@@ -23,6 +23,8 @@ from headrace_monitor.wire.servicer import MonitorServicer
 
 SERVICE = monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"]
 _MIB = 2**20
+MAX_MESSAGE_BYTES = 64 * _MIB
+"""A hundred versions whose histograms are full have two; nobody is to fill the memory with one message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,13 @@ async def open_monitor(
     """
     async with open_window_store(settings.data) as (store, contents):
         kept = resolutions(settings.kept_hours)
-        ledger = Ledger(kept, settings.window_memory_mb * _MIB, contents, clock())
+        memory = settings.window_memory_mb * _MIB
+        ledger = Ledger(kept, memory, contents, clock(), settings.limits)
         observer = Observer(ledger, clock)
-        async with open_intake(ledger, store, clock) as intake:
-            servicer = MonitorServicer(intake, observer, stopping)
+        async with open_intake(ledger, store, clock, settings.limits) as intake:
+            servicer = MonitorServicer(
+                intake, observer, stopping, max_versions=settings.max_report_versions
+            )
             calls = CallMetrics([SERVICE])
             async with (
                 _open_http(settings, ledger, observer, intake, calls) as http_port,
@@ -79,6 +84,7 @@ async def _open_grpc(
             servicer, server
         ),
         drain_seconds=settings.drain_seconds,
+        max_message_bytes=MAX_MESSAGE_BYTES,
         calls=calls,
     ) as server:
         yield server.port

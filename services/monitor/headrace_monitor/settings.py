@@ -6,8 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace import logs
+from headrace_monitor.domain.limits import Limits
 
-MAX_KEPT_HOURS = 24 * 31
+SENT_VERSIONS = 100
+"""What replicas put into one report, by the contract."""
+
+_RANGES = {
+    "kept_hours": (1, 24 * 31),
+    "window_memory_mb": (1, 2**20),
+    "max_report_versions": (SENT_VERSIONS, 10_000),
+    "max_versions": (1, 20_000),
+    "max_reasons": (1, 4096),
+    "max_replicas": (1, 10_000),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,19 @@ class Settings:
     window_memory_mb: int = 256
     """What windows may take of memory (MiB); over it the oldest are dropped early."""
 
+    max_report_versions: int = 1000
+    """The most versions in one report; a larger report is refused. Replicas send at most 100 in each."""
+
+    max_versions: int = 2000
+    """The most versions told apart at a time, over all replicas; others are counted as the model _other.
+    One that was silent for 10 minutes gives its place to a new one."""
+
+    max_reasons: int = 200
+    """The most reasons of errors, and routes, told apart of one version; others are counted as _other."""
+
+    max_replicas: int = 1000
+    """The most replicas that report within 10 minutes; those of others are refused until there is room."""
+
     drain_seconds: float = 10.0
     """How long calls that run may take to end at a stop."""
 
@@ -52,7 +76,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what is out of range."""
-        if not 1 <= self.kept_hours <= MAX_KEPT_HOURS:
-            raise ValueError(f"--kept-hours must be from 1 to {MAX_KEPT_HOURS}")
-        if self.window_memory_mb < 1:
-            raise ValueError("--window-memory-mb must be at least 1")
+        wrong = [
+            f"--{name.replace('_', '-')} must be from {least} to {most}"
+            for name, (least, most) in _RANGES.items()
+            if not least <= getattr(self, name) <= most
+        ]
+        if wrong:
+            raise ValueError("\n".join(wrong))
+
+    @property
+    def limits(self) -> Limits:
+        """What reports can make the monitor keep."""
+        return Limits(self.max_versions, self.max_reasons, self.max_replicas)

@@ -10,8 +10,8 @@ import asyncio
 import logging
 import time
 import uuid
-from collections import deque
-from collections.abc import AsyncIterator
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import grpc
@@ -28,30 +28,48 @@ logger = logging.getLogger(__name__)
 _FIRST_BACKOFF_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 5.0
 
+MAX_VERSIONS = 100
+"""In one report: so many are always taken, by the contract."""
+
+MAX_BATCH_SIZES = 1000
+"""Of one version in one report; if there are more, batches count at the next power of two."""
+
 
 class TelemetryBuffer:
-    """Reports that are not acknowledged yet, oldest first."""
+    """Reports that are not acknowledged yet, oldest first: those of `max_intervals` intervals at most.
 
-    def __init__(self, replica: str, book: StatisticsBook, max_reports: int) -> None:
+    An interval has one report, or one for each MAX_VERSIONS versions that did something in it.
+    """
+
+    def __init__(self, replica: str, book: StatisticsBook, max_intervals: int) -> None:
         self._replica = replica
         self._book = book
         self._boot_id = uuid.uuid4().hex
         self._sequence = 0
         self._since_ns = time.time_ns()
         self._reports: deque[telemetry_pb2.TelemetryReport] = deque()
-        self._max_reports = max_reports
+        self._last_of_interval: deque[int] = deque(maxlen=max(1, max_intervals))
         self.added = asyncio.Event()
         self.dropped = 0
         """Reports that were dropped, unacknowledged."""
 
     def collect(self) -> None:
-        """Add a report of what happened since the last one, also if that is nothing."""
+        """Add what happened since this was last called, also if that is nothing."""
         now_ns = time.time_ns()
         versions = [
             _version_telemetry(model, number, counts)
             for (model, number), statistics in self._book.items()
             if not (counts := statistics.take_new()).idle
         ]
+        if len(self._last_of_interval) == self._last_of_interval.maxlen:
+            self._drop_until(self._last_of_interval[0])
+        for start in range(0, max(1, len(versions)), MAX_VERSIONS):
+            self._add(now_ns, versions[start : start + MAX_VERSIONS])
+        self._last_of_interval.append(self._sequence)
+        self._since_ns = now_ns
+        self.added.set()
+
+    def _add(self, now_ns: int, versions: list[telemetry_pb2.VersionTelemetry]) -> None:
         self._sequence += 1
         report = telemetry_pb2.TelemetryReport(
             replica=self._replica,
@@ -60,13 +78,13 @@ class TelemetryBuffer:
             start_time=_timestamp(self._since_ns),
             end_time=_timestamp(now_ns),
             versions=versions,
+            dropped_reports=self.dropped,
         )
-        self._since_ns = now_ns
         self._reports.append(report)
-        while len(self._reports) > self._max_reports:
+
+    def _drop_until(self, sequence: int) -> None:
+        while self._reports and self._reports[0].sequence <= sequence:
             self.drop_oldest()
-        report.dropped_reports = self.dropped
-        self.added.set()
 
     def after(self, sequence: int) -> list[telemetry_pb2.TelemetryReport]:
         """The reports after this one that are still here."""
@@ -101,23 +119,29 @@ async def send_telemetry(buffer: TelemetryBuffer, channel: grpc.aio.Channel) -> 
     """Send for ever, over one stream after the other."""
     stub: Any = pb_grpc.MonitorServiceStub(channel)
     backoff = _FIRST_BACKOFF_SECONDS
+    told: grpc.StatusCode | None = None
     while True:
         try:
             async for response in stub.ReportTelemetry(_requests(buffer)):
                 buffer.acknowledge(response.sequence)
-                backoff = _FIRST_BACKOFF_SECONDS
+                backoff, told = _FIRST_BACKOFF_SECONDS, None
         except grpc.aio.AioRpcError as error:
-            _outlive(buffer, error)
+            _outlive(buffer, error, told)
+            told = error.code()
         await asyncio.sleep(backoff)
         backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
 
 
-def _outlive(buffer: TelemetryBuffer, error: grpc.aio.AioRpcError) -> None:
+def _outlive(
+    buffer: TelemetryBuffer, error: grpc.aio.AioRpcError, told: grpc.StatusCode | None
+) -> None:
     """An outage keeps all reports; one that the monitor refuses as such would be refused for ever."""
     facts = {"code": error.code().name, "waiting_reports": len(buffer)}
     if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
         buffer.drop_oldest()
         logger.error("the monitor refused a report: %s", error.details(), extra=facts)
+    elif error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and told is not error.code():
+        logger.warning("the monitor is full, telemetry is kept: %s", error.details(), extra=facts)
     else:
         logger.debug("telemetry is kept until the monitor is back", extra=facts)
 
@@ -154,11 +178,20 @@ def _version_telemetry(model: str, number: int, counts: Counts) -> telemetry_pb2
         execution_count=counts.executions,
         error_counts=counts.errors,
         route_counts=counts.routes,
-        batch_counts=counts.batches,
+        batch_counts=_batch_counts(counts.batches),
         total=_histogram(counts.total),
         queue=_histogram(counts.queue),
         compute=_histogram(counts.compute),
     )
+
+
+def _batch_counts(batches: Mapping[int, int]) -> Mapping[int, int]:
+    if len(batches) <= MAX_BATCH_SIZES:
+        return batches
+    folded: Counter[int] = Counter()
+    for rows, count in batches.items():
+        folded[1 << max(rows - 1, 0).bit_length()] += count
+    return folded
 
 
 def _histogram(histogram: Histogram) -> telemetry_pb2.Histogram:

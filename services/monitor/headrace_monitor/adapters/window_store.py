@@ -274,4 +274,7 @@ def _drop(database: sqlite3.Connection, changes: Contents) -> None:
         "DELETE FROM cells WHERE resolution = ? AND start < ?", list(changes.window_floors.items())
     )
     database.execute("DELETE FROM lives WHERE seen_ns < ?", (changes.lives_floor_ns,))
+    database.executemany(
+        "DELETE FROM totals WHERE model = ? AND version = ?", list(changes.gone_totals)
+    )
     database.execute("DELETE FROM dropped WHERE replica NOT IN (SELECT replica FROM lives)")

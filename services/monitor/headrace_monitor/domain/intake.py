@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
 from headrace import errors
 from headrace_monitor.domain.ledger import Contents, Ledger
+from headrace_monitor.domain.limits import DEFAULT_LIMITS, Limits
+from headrace_monitor.domain.reporters import Reporters
 from headrace_monitor.domain.telemetry import Report
 
 logger = logging.getLogger(__name__)
@@ -18,7 +20,10 @@ Clock = Callable[[], int]
 """Nanoseconds since the epoch: reports of several machines meet in one time."""
 
 MAX_WAITING = 10_000
-"""Reports that may wait for the store: ten seconds of a thousand replicas."""
+"""Versions in reports that may wait for the store, 12 kB each; an empty report counts as one."""
+
+IDLE_SECONDS = 60.0
+"""Where no report comes, what grew too old is dropped so often."""
 
 
 class Store(Protocol):
@@ -31,10 +36,12 @@ class Store(Protocol):
 class Intake:
     """Accepts reports while it is open."""
 
-    def __init__(self, ledger: Ledger, store: Store, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, store: Store, clock: Clock, reporters: Reporters) -> None:
         self._ledger = ledger
         self._store = store
         self._clock = clock
+        self._reporters = reporters
+        self._waiting_versions = 0
         self._waiting: list[tuple[Report, asyncio.Future[int]]] = []
         self._arrived = asyncio.Event()
         self.failed = False
@@ -42,11 +49,14 @@ class Intake:
     async def accept(self, report: Report) -> int:
         """Merge and store a report, and give its sequence number back once it is stored.
 
-        Raises ResourceExhausted (INTAKE_FULL) when too many wait, and Unavailable where it could not be
-        stored: then it has to be sent again, and will still be merged only once.
+        Raises ResourceExhausted (INTAKE_FULL, TOO_MANY_REPLICAS) when too many wait or report, and
+        Unavailable where it could not be stored: then it has to be sent again, and will still be merged
+        only once.
         """
-        if len(self._waiting) >= MAX_WAITING:
+        if self._waiting_versions >= MAX_WAITING:
             raise _full()
+        self._reporters.admit(report.replica, self._clock())
+        self._waiting_versions += max(1, len(report.versions))
         stored: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append((report, stored))
         self._arrived.set()
@@ -55,14 +65,21 @@ class Intake:
     async def run(self) -> None:
         """Store what waits, for ever."""
         while True:
-            await self._arrived.wait()
+            await self._wait_for_reports()
             self._arrived.clear()
             batch, self._waiting = self._waiting, []
+            self._waiting_versions = 0
             await self._store_all(batch)
+
+    async def _wait_for_reports(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._arrived.wait()
 
     async def _store_all(self, batch: list[tuple[Report, asyncio.Future[int]]]) -> None:
         for report, _ in batch:
             self._ledger.merge(report, self._clock())
+            await asyncio.sleep(0)  # others are served meanwhile: a large report takes a second
         error = await self._try_to_save()
         for report, stored in batch:
             if stored.done():  # its caller went away
@@ -91,9 +108,12 @@ class Intake:
 
 
 @asynccontextmanager
-async def open_intake(ledger: Ledger, store: Store, clock: Clock) -> AsyncIterator[Intake]:
+async def open_intake(
+    ledger: Ledger, store: Store, clock: Clock, limits: Limits = DEFAULT_LIMITS
+) -> AsyncIterator[Intake]:
     """An intake that works while inside; its failure ends what is inside."""
-    intake = Intake(ledger, store, clock)
+    heard_ns = {key.replica: life.seen_ns for key, life in ledger.lives.items()}
+    intake = Intake(ledger, store, clock, Reporters(limits.replicas, heard_ns))
     async with asyncio.TaskGroup() as jobs:
         job = jobs.create_task(intake.run())
         try:
@@ -105,6 +125,6 @@ async def open_intake(ledger: Ledger, store: Store, clock: Clock) -> AsyncIterat
 def _full() -> errors.ResourceExhausted:
     return errors.ResourceExhausted(
         "INTAKE_FULL",
-        f"{MAX_WAITING} reports wait to be stored, the most allowed; send this one again later",
+        f"reports of {MAX_WAITING} versions wait to be stored, the most allowed; send this one again later",
         retry_after_seconds=1.0,
     )

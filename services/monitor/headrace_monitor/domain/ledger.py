@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from headrace_monitor.domain import packing
+from headrace_monitor.domain.folding import folded
+from headrace_monitor.domain.limits import DEFAULT_LIMITS, SILENT_SECONDS, Limits
 from headrace_monitor.domain.lives import Life, LifeKey
-from headrace_monitor.domain.telemetry import NANOSECONDS, Report, Series
-from headrace_monitor.domain.totals import Totals, VersionKey
+from headrace_monitor.domain.telemetry import NANOSECONDS, Report, Series, Tally
+from headrace_monitor.domain.totals import OTHER, Totals, VersionKey
 from headrace_monitor.domain.windows import Cell, Resolution, Windows
 
 MAX_LIVES = 10_000
@@ -27,20 +30,29 @@ class Contents:
     """By resolution: windows that start before this are gone."""
     lives_floor_ns: int = 0
     """Lives not heard of since are gone."""
+    gone_totals: frozenset[VersionKey] = frozenset()
+    """Versions that were silent for too long."""
 
 
 class Ledger:
     """Merges reports, each once; whoever merges also stores `changes()` and then calls `mark_stored`."""
 
     def __init__(
-        self, kept: tuple[Resolution, ...], limit_bytes: int, contents: Contents, now_ns: int
+        self,
+        kept: tuple[Resolution, ...],
+        limit_bytes: int,
+        contents: Contents,
+        now_ns: int,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
+        self._limits = limits
         self.windows = Windows(kept, limit_bytes)
         self.totals = Totals(
             {key: packing.unpack(packed) for key, packed in contents.totals.items()},
             contents.reports,
             dict(contents.dropped),
         )
+        self.totals.begin(now_ns)
         self.lives = dict(sorted(contents.lives.items(), key=lambda item: item[1].seen_ns))
         self._kept_ns = kept[-1].kept_seconds * NANOSECONDS
         self._lives_floor_ns = 0
@@ -57,7 +69,7 @@ class Ledger:
         if life.has(report.sequence):
             return
         report = replace(report, end_ns=min(report.end_ns, now_ns))
-        self._count(report, life)
+        self._count(report, life, now_ns)
         self.lives.pop(key, None)  # to the end: the dict is in the order of `seen_ns`
         self.lives[key] = life.after(report, now_ns)
         self._changed_lives.add(key)
@@ -66,6 +78,7 @@ class Ledger:
         """Drop what is too old, and give all that differs from what is stored."""
         self.windows.prune(now_ns)
         self._prune_lives(now_ns)
+        self._forget(self.totals.drop_silent(now_ns - self._kept_ns))
         cells = {cell: self.windows.get(cell) for cell in self._changed_cells}
         versions = self.totals.versions
         return Contents(
@@ -76,6 +89,7 @@ class Ledger:
             dict(self.totals.dropped),
             self.windows.floors,
             self._lives_floor_ns,
+            frozenset(self._gone_totals),
         )
 
     def mark_stored(self) -> None:
@@ -83,15 +97,36 @@ class Ledger:
         self._changed_cells: set[Cell] = set()
         self._changed_lives: set[LifeKey] = set()
         self._changed_totals: set[VersionKey] = set()
+        self._gone_totals: set[VersionKey] = set()
 
-    def _count(self, report: Report, life: Life) -> None:
+    def _count(self, report: Report, life: Life, now_ns: int) -> None:
         for telemetry in report.versions:
-            series = Series(telemetry.model, telemetry.version, report.replica)
-            self._changed_cells.update(self.windows.add(series, report.end_ns, telemetry.tally))
-            self._changed_totals.add(self.totals.add(telemetry))
+            key = self._place(VersionKey(telemetry.model, telemetry.version), now_ns)
+            known = self.totals.versions.get(key) or Tally()
+            tally = folded(telemetry.tally, known, self._limits.reasons)
+            series = Series(*key, report.replica)
+            self._changed_cells.update(self.windows.add(series, report.end_ns, tally))
+            self.totals.add(key, tally, now_ns)
+            self._changed_totals.add(key)
+            self._gone_totals.discard(key)
         self.totals.reports += 1
         lost = max(0, report.dropped_reports - life.dropped_reports)
         self.totals.dropped[report.replica] = self.totals.dropped.get(report.replica, 0) + lost
+
+    def _place(self, key: VersionKey, now_ns: int) -> VersionKey:
+        """Where a version counts: as itself, or with all those for which there is no room."""
+        if key in self.totals.versions or self._has_room():
+            return key
+        since_ns = now_ns - SILENT_SECONDS * NANOSECONDS
+        self._forget(self.totals.drop_silent(since_ns, most=1))
+        return key if self._has_room() else OTHER
+
+    def _has_room(self) -> bool:
+        return len(self.totals.versions) - (OTHER in self.totals.versions) < self._limits.versions
+
+    def _forget(self, versions: Iterable[VersionKey]) -> None:
+        self._gone_totals.update(versions)
+        self._changed_totals.difference_update(versions)
 
     def _prune_lives(self, now_ns: int) -> None:
         before = self._lives_floor_ns

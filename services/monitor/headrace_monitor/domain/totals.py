@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from headrace_monitor.domain.telemetry import Tally, VersionTelemetry
-
-MAX_VERSIONS = 2000
-"""More would make the scrape of a metric with 30 buckets larger than scrapers take in their ten seconds."""
+from headrace_monitor.domain.telemetry import Tally
 
 
 class VersionKey(NamedTuple):
@@ -29,11 +26,26 @@ class Totals:
     versions: dict[VersionKey, Tally] = field(default_factory=dict)
     reports: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    _heard_ns: dict[VersionKey, int] = field(default_factory=dict)
+    """When each version was last heard of (those that were loaded: at the load), longest silent first."""
 
-    def add(self, telemetry: VersionTelemetry) -> VersionKey:
-        """Count what a version did, and say under which key."""
-        key = VersionKey(telemetry.model, telemetry.version)
-        if key not in self.versions and len(self.versions) >= MAX_VERSIONS:
-            key = OTHER
-        self.versions.setdefault(key, Tally()).add(telemetry.tally)
-        return key
+    def begin(self, now_ns: int) -> None:
+        """Count everybody's silence from now."""
+        self._heard_ns = dict.fromkeys(self.versions, now_ns)
+
+    def add(self, key: VersionKey, tally: Tally, now_ns: int) -> None:
+        """Count what a version did."""
+        self.versions.setdefault(key, Tally()).add(tally)
+        self._heard_ns.pop(key, None)
+        self._heard_ns[key] = now_ns
+
+    def drop_silent(self, before_ns: int, most: int | None = None) -> list[VersionKey]:
+        """Forget versions not heard of since, the longest silent first, at most `most`; say which."""
+        silent: list[VersionKey] = []
+        for key, heard_ns in self._heard_ns.items():
+            if heard_ns >= before_ns or len(silent) == most:
+                break
+            silent.append(key)
+        for key in silent:
+            del self.versions[key], self._heard_ns[key]
+        return silent

@@ -17,7 +17,6 @@ MAX_NAME_LENGTH = 128
 MAX_COUNT = 2**48
 """Of anything in one report: more is a mistake, and sums of it would outgrow 64 bits."""
 
-MAX_VERSIONS = 10_000
 MAX_KEYS = 4096
 """Reasons, routes or batch sizes of one version in one report."""
 
@@ -25,8 +24,10 @@ MAX_VIOLATIONS = 20
 """More would not fit into the trailers of a call."""
 
 
-def report_from_proto(proto: telemetry_pb2.TelemetryReport) -> Report:
-    """The report. Raises InvalidArgument (INVALID_REPORT)."""
+def report_from_proto(proto: telemetry_pb2.TelemetryReport, max_versions: int) -> Report:
+    """The report. Raises InvalidArgument (INVALID_REPORT, REPORT_TOO_LARGE)."""
+    if len(proto.versions) > max_versions:
+        raise _too_large(len(proto.versions), max_versions)
     violations = tuple(_report_violations(proto))[:MAX_VIOLATIONS]
     if violations:
         first = violations[0]
@@ -73,9 +74,7 @@ def _report_violations(proto: telemetry_pb2.TelemetryReport) -> Iterator[FieldVi
         yield FieldViolation("sequence", f"must be 1 or more, not {proto.sequence}")
     yield from _time_violations(proto)
     yield from _count_violations("dropped_reports", proto.dropped_reports)
-    if len(proto.versions) > MAX_VERSIONS:
-        yield FieldViolation("versions", f"must be at most {MAX_VERSIONS}")
-    for index, version in enumerate(proto.versions[:MAX_VERSIONS]):
+    for index, version in enumerate(proto.versions):
         yield from _version_violations(f"versions[{index}]", version)
 
 
@@ -98,11 +97,23 @@ def _version_violations(
         for key in getattr(version, field):
             yield from _name_violations(f"{path}.{field}", key)
     yield from _map_violations(f"{path}.batch_counts", version.batch_counts)
+    if any(rows < 0 for rows in version.batch_counts):
+        yield FieldViolation(f"{path}.batch_counts", "must be of batches with 0 rows or more")
     for field in ("total", "queue", "compute"):
         histogram: telemetry_pb2.Histogram = getattr(version, field)
         yield from _map_violations(f"{path}.{field}.counts", histogram.counts)
         if histogram.sum_ns < 0:
             yield FieldViolation(f"{path}.{field}.sum_ns", "must not be negative")
+
+
+def _too_large(versions: int, most: int) -> errors.InvalidArgument:
+    return errors.InvalidArgument(
+        "REPORT_TOO_LARGE",
+        f"the report has {versions} versions; up to {most} are taken in one (the monitor's setting "
+        "max_report_versions): send the others in further reports",
+        facts={"limit": str(most), "setting": "max_report_versions"},
+        violations=(FieldViolation("versions", f"up to {most}"),),
+    )
 
 
 def _name_violations(field: str, name: str) -> Iterator[FieldViolation]:

@@ -15,10 +15,13 @@ from headrace_monitor.wire import convert, report_convert, streams
 class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
     """Serves reports from an intake and questions from an observer; streams end when `stopping` is set."""
 
-    def __init__(self, intake: Intake, observer: Observer, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, intake: Intake, observer: Observer, stopping: asyncio.Event, *, max_versions: int
+    ) -> None:
         self._intake = intake
         self._observer = observer
         self._stopping = stopping
+        self._max_versions = max_versions
 
     async def ReportTelemetry(
         self,
@@ -27,7 +30,7 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
     ) -> AsyncIterator[monitor_service_pb2.ReportTelemetryResponse]:
         """Store reports, and acknowledge each once it is."""
         async for request in streams.until_set(self._stopping, request_iterator):
-            report = report_convert.report_from_proto(request.report)
+            report = report_convert.report_from_proto(request.report, self._max_versions)
             sequence = await self._intake.accept(report)
             yield monitor_service_pb2.ReportTelemetryResponse(sequence=sequence)
 
