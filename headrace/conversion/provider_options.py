@@ -2,7 +2,8 @@
 
 An option is known where it changes how a version computes or what memory it takes. Those are left out that
 name files (engine caches, calibration tables, plug-ins), that choose the device or a stream, which are the
-replica's to choose, and that hold for one run at a time only, as CUDA graphs do.
+replica's to choose, that hold for one run at a time only, as CUDA graphs do, and that change the whole
+process, as setting denormals to zero does.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _SHAPES = r"[^\s,:]{1,200}:[0-9]+(x[0-9]+)*(,[^\s,:]{1,200}:[0-9]+(x[0-9]+)*){0,
 KNOWN: Mapping[Provider, Mapping[str, str]] = {
     Provider.CPU: {
         "mlas.enable_gemm_fastmath_arm64_bfloat16": _SWITCH,
-        "session.set_denormal_as_zero": _SWITCH,
+        "optimization.enable_gelu_approximation": _SWITCH,
+        "session.disable_prepacking": _SWITCH,
+        "session.dynamic_block_base": "[0-9]{1,3}",
     },
     Provider.CUDA: {
         "arena_extend_strategy": "kNextPowerOfTwo|kSameAsRequested",

@@ -46,7 +46,7 @@ WHOLE: Json = {
         ],
     },
     "provider_options": {
-        "cpu": {"session.set_denormal_as_zero": "1"},
+        "cpu": {"session.dynamic_block_base": "4"},
         "cuda": {"use_tf32": "0", "gpu_mem_limit": "1000000"},
         "tensorrt": {"trt_fp16_enable": "True", "trt_profile_min_shapes": "x:1x4,y:1x4"},
     },

@@ -8,12 +8,17 @@ import pytest
 
 from headrace import conversion, errors
 from headrace.datatypes import Datatype
+from headrace.state import codec
 from headrace.state.records import (
     Batching,
+    ExecutionMode,
     GraphOptimization,
+    MadeUpData,
     Priorities,
     Provider,
     QueuePolicy,
+    Sample,
+    SampleInput,
     ServingConfig,
     SessionOptions,
     Signature,
@@ -28,10 +33,28 @@ OTHER = ServingConfig(
     QueuePolicy(3, 4, TimeoutAction.DELAY, allow_timeout_override=True),
     2,
     Provider.CUDA,
-    SessionOptions(1, 2, GraphOptimization.BASIC),
-    WarmUp(0),
+    SessionOptions(
+        1,
+        2,
+        GraphOptimization.BASIC,
+        ExecutionMode.SEQUENTIAL,
+        cpu_memory_arena=False,
+        memory_pattern=False,
+        free_dimensions={"height": 224, "width": 192},
+        custom_operators=("liba.so", "libb.so"),
+        io_binding=False,
+    ),
+    WarmUp(
+        0,
+        MadeUpData.RANDOM,
+        (
+            Sample("day", {"x": SampleInput("warmup/x.npy"), "y": SampleInput(shape=(2, 3))}, 4),
+            Sample("1", {"x": SampleInput(data=MadeUpData.RANDOM)}),
+        ),
+    ),
     Priorities(3, 2, {1: QueuePolicy(9, 0, TimeoutAction.DELAY, allow_timeout_override=True)}),
     77,
+    {Provider.CUDA: {"use_tf32": "0"}, Provider.CPU: {"session.dynamic_block_base": "4"}},
 )
 
 
@@ -59,6 +82,19 @@ def test_a_serving_config_survives_the_wire(config: ServingConfig) -> None:
     for default in (ServingConfig(), OTHER):
         if config.batching.preferred_batch_sizes or not default.batching.preferred_batch_sizes:
             assert config == conversion.serving_config_from_proto(proto, default)
+
+
+@pytest.mark.parametrize("config", [ServingConfig(), OTHER])
+def test_a_serving_config_survives_the_shared_state(config: ServingConfig) -> None:
+    """As JSON, with every field."""
+    assert config == codec.decode(ServingConfig, codec.encode(config))
+
+
+def test_a_config_of_an_older_build_has_the_defaults() -> None:
+    """A record that was written before a field was there is served as it was then."""
+    old = b'{"session": {"inter_op_threads": 2}, "warm_up": {"runs": 3}}'
+    expected = ServingConfig(session=SessionOptions(inter_op_threads=2), warm_up=WarmUp(3))
+    assert expected == codec.decode(ServingConfig, old)
 
 
 def test_what_is_unset_is_the_default() -> None:

@@ -7,7 +7,13 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from headrace.state.records import GraphOptimization, ServingConfig, SessionOptions
+from headrace.state.records import (
+    ExecutionMode,
+    GraphOptimization,
+    Provider,
+    ServingConfig,
+    SessionOptions,
+)
 from headrace_inference.adapters.runtime import session_options
 from headrace_inference.adapters.runtime.cores import quota_cores, usable_cores
 from headrace_inference.adapters.runtime.session_options import Threads
@@ -30,6 +36,45 @@ def test_instances_share_the_cores(
     """0 threads means an even share, and one thread at least."""
     config = ServingConfig(instances=instances, session=SessionOptions(intra, inter))
     assert expected == session_options.threads(config, cores)
+
+
+@pytest.mark.parametrize(
+    ("mode", "inter", "expected"),
+    [
+        (ExecutionMode.AUTO, 0, 1),
+        (ExecutionMode.AUTO, 3, 3),
+        (ExecutionMode.SEQUENTIAL, 3, 1),
+        (ExecutionMode.PARALLEL, 3, 3),
+        (ExecutionMode.PARALLEL, 0, 4),
+    ],
+)
+def test_operators_run_in_parallel_where_that_is_asked(
+    mode: ExecutionMode, inter: int, expected: int
+) -> None:
+    """By the mode, or by threads for it; the mode alone takes an even share of the cores."""
+    config = ServingConfig(
+        instances=2, session=SessionOptions(inter_op_threads=inter, execution_mode=mode)
+    )
+    assert expected == session_options.threads(config, cores=8).inter_op
+    modes = onnxruntime.ExecutionMode
+    runs = modes.ORT_PARALLEL if expected > 1 else modes.ORT_SEQUENTIAL
+    assert runs == session_options.build(config, cores=8).execution_mode
+
+
+def test_memory_can_be_given_back_after_each_run() -> None:
+    """Without the arena and without plans of the memory of runs."""
+    session = SessionOptions(cpu_memory_arena=False, memory_pattern=False)
+    options = session_options.build(ServingConfig(session=session), cores=1)
+    assert (False, False) == (options.enable_cpu_mem_arena, options.enable_mem_pattern)
+
+
+def test_options_of_the_cpu_are_entries_of_the_session() -> None:
+    """ONNX Runtime's CPU provider has none of its own."""
+    told = {Provider.CPU: {"session.dynamic_block_base": "4"}, Provider.CUDA: {"use_tf32": "0"}}
+    options = session_options.build(ServingConfig(provider_options=told), cores=1)
+    assert "4" == options.get_session_config_entry("session.dynamic_block_base")
+    with pytest.raises(RuntimeError):
+        options.get_session_config_entry("use_tf32")
 
 
 def test_the_runtime_gets_the_threads() -> None:

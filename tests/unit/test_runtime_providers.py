@@ -127,6 +127,35 @@ def test_tensorrt_keeps_its_engines_where_it_is_told() -> None:
     assert ("True", "/cache") == (told["trt_engine_cache_enable"], told["trt_engine_cache_path"])
 
 
+def test_a_serving_config_is_over_what_a_replica_says() -> None:
+    """By provider; CUDA's options hold below TensorRT, too, and the device stays the replica's choice."""
+    told = {
+        Provider.CPU: {"session.dynamic_block_base": "4"},
+        Provider.CUDA: {"cudnn_conv_algo_search": "EXHAUSTIVE", "use_tf32": "0"},
+        Provider.TENSORRT: {"trt_fp16_enable": "True"},
+    }
+    options = DeviceOptions(device_id=1)
+    chosen = dict(providers.choose(Provider.TENSORRT, WITH_DEVICE, options, told))
+    assert {"device_id": "1", "trt_fp16_enable": "True"} == chosen[TENSORRT]
+    assert ("EXHAUSTIVE", "0", "1") == tuple(
+        chosen[CUDA][name] for name in ("cudnn_conv_algo_search", "use_tf32", "device_id")
+    )
+    assert {} == chosen[CPU]
+
+
+@pytest.mark.parametrize(
+    ("replica", "version", "expected"),
+    [(0, "5", "5"), (9, "5", "5"), (4, "5", "4"), (4, None, "4"), (0, None, None), (4, "0", "4")],
+)
+def test_the_lower_limit_of_memory_holds(
+    replica: int, version: str | None, expected: str | None
+) -> None:
+    """A version cannot take more of a device than its replica allows."""
+    told = {} if version is None else {"gpu_mem_limit": version}
+    options = providers.cuda_options(DeviceOptions(gpu_memory_limit_bytes=replica), told)
+    assert expected == options.get("gpu_mem_limit")
+
+
 @pytest.mark.parametrize(
     ("provider", "expected"),
     [(CPU, "cpu"), (CUDA, "cuda"), (TENSORRT, "tensorrt"), ("CoreMLExecutionProvider",) * 2],
