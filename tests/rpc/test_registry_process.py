@@ -90,3 +90,35 @@ def _runs(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"  # ended, and nobody has asked for its status
+
+
+async def test_a_second_registry_on_a_folder_does_not_start(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """It ends with the folder, who has it and what to do; what the first one holds is untouched."""
+    async with _process(redis_url, namespace, tmp_path) as (first, addresses):
+        (tmp_path / "staging" / "mine").mkdir()
+        second = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "headrace_registry", "--grpc-port=0", "--http-port=0"),
+            *(f"--redis-url={redis_url}", f"--namespace={namespace}", f"--data={tmp_path}"),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, told = await asyncio.wait_for(second.communicate(), 20)
+        async with grpc.aio.insecure_channel(addresses["grpc"]) as channel:
+            stub = registry_service_pb2_grpc.RegistryServiceStub(channel)
+            await stub.ListModels(pb.ListModelsRequest())
+    assert 1 == second.returncode
+    for word in (f"process {first.pid} on", str(tmp_path), "--data", "DATA_IN_USE"):
+        assert word in told.decode()
+    assert (tmp_path / "staging" / "mine").exists()
+
+
+async def test_a_killed_registry_leaves_its_folder_free(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """The lock goes with the process, by SIGKILL too."""
+    async with _process(redis_url, namespace, tmp_path) as (process, _):
+        process.kill()
+        await process.wait()
+    async with _process(redis_url, namespace, tmp_path) as (_, addresses):
+        assert addresses["grpc"]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +24,7 @@ from headrace.state.presence import read_replicas
 from headrace_registry.adapters.blobs import BlobStore
 from headrace_registry.adapters.change_log import RedisChangeLog
 from headrace_registry.adapters.checker import CheckLimits, ProcessChecker
+from headrace_registry.adapters.folder_lock import folder_lock
 from headrace_registry.adapters.metrics import Metrics
 from headrace_registry.domain.artifacts import Artifacts
 from headrace_registry.domain.catalogue import Catalogue
@@ -56,9 +57,12 @@ async def main(settings: Settings, stopping: asyncio.Event) -> None:
 async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIterator[Registry]:
     """A registry that serves while inside. It opens without the shared state too, and waits for it.
 
-    `stopping` ends the watches. Raises FailedPrecondition (ADDRESS_IN_USE).
+    `stopping` ends the watches. Raises FailedPrecondition (ADDRESS_IN_USE, DATA_IN_USE, DATA_UNUSABLE).
     """
-    async with open_redis(settings.redis_url) as redis, asyncio.TaskGroup() as jobs:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(folder_lock(settings.data))
+        redis = await stack.enter_async_context(open_redis(settings.redis_url))
+        jobs = await stack.enter_async_context(asyncio.TaskGroup())
         keys = Keys(settings.namespace)
         follower = StateFollower(redis, keys)
         log = RedisChangeLog(redis, keys)

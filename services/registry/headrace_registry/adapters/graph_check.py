@@ -6,6 +6,7 @@ crash, hang or eat memory on a hostile file.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -91,14 +92,14 @@ def _parse(path: Path) -> Any:
     try:
         return onnx.load_model(path, load_external_data=False)
     except DecodeError as error:
-        raise _refused("it is no ONNX file", error) from error
+        raise _refused("it is no ONNX file", error, path) from error
 
 
 def _check_with_onnx(path: Path) -> None:
     try:
         onnx.checker.check_model(str(path), full_check=False)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
-        raise _refused("the ONNX checker refuses it", error) from error
+        raise _refused("the ONNX checker refuses it", error, path) from error
 
 
 def _session_options(asked: SessionOptions, libraries: Sequence[Path]) -> Any:
@@ -119,11 +120,10 @@ def _add_operators(options: Any, library: Path) -> None:
     try:
         options.register_custom_ops_library(str(library))
     except Fail as error:
-        text = " ".join(str(error).split())[:_MAX_REASON_CHARACTERS]
         raise errors.FailedPrecondition(
             "CUSTOM_OPERATORS_UNAVAILABLE",
             f"onnx runtime {onnxruntime.__version__} cannot load {library.name!r} from the folder of the "
-            f"registry's setting custom_operators: {text}",
+            f"registry's setting custom_operators: {_said(error, library.parent)}",
             facts={"setting": "custom_operators", "missing": library.name},
         ) from error
 
@@ -153,12 +153,20 @@ def _open_session(path: Path, options: Any) -> Any:
         # ONNX Runtime has no common class for its errors; what memory failed is told apart from them.
         if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "allocate" in str(error):
             raise MemoryError(str(error)[:_MAX_REASON_CHARACTERS]) from error
-        raise _refused("ONNX Runtime refuses it", error) from error
+        raise _refused("ONNX Runtime refuses it", error, path) from error
 
 
-def _refused(what: str, error: Exception) -> errors.InvalidArgument:
-    text = " ".join(str(error).split())[:_MAX_REASON_CHARACTERS]
+def _refused(what: str, error: Exception, path: Path) -> errors.InvalidArgument:
+    text = _said(error, path.parent)
     return errors.InvalidArgument("MODEL_REFUSED", f"the model is not taken: {what}: {text}")
+
+
+def _said(error: Exception, folder: Path) -> str:
+    """What an error says, in one line; where the artifact lies on this machine is nobody's business."""
+    text = " ".join(str(error).split())
+    for place in (folder, folder.resolve()):
+        text = text.replace(f"{place}{os.sep}", "").replace(str(place), ".")
+    return text[:_MAX_REASON_CHARACTERS]
 
 
 def _check_external_data(folder: Path, model: Any) -> None:
