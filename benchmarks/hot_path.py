@@ -38,7 +38,7 @@ from headrace_inference.adapters.runtime import onnx_runtime
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.served import Runner, ServedVersion
-from headrace_inference.domain.statistics import BatchTimes, RecordedRun, StatisticsBook
+from headrace_inference.domain.statistics import StatisticsBook
 from headrace_inference.wire.native_front import FrontLimits, NativeFront
 
 SIGNATURE = Signature(
@@ -155,8 +155,7 @@ class _Forgetful(dict[bytes, Any]):
 
 def no_statistics(_: NativeFront, served: ServedVersion) -> None:
     """Count nothing."""
-    run = RecordedRun([], [], 0, BatchTimes(0, 0, 0, 0))
-    served.statistics.record_run = lambda *_: run  # type: ignore[method-assign]
+    served.statistics.record_run = lambda *_: None  # type: ignore[method-assign]
 
 
 def queued(_: NativeFront, served: ServedVersion) -> None:

@@ -20,7 +20,7 @@ from headrace.state.records import (
     TensorSpec,
     VersionRecord,
 )
-from headrace_inference.domain.requests import Array, BatchResult, Pending, TensorHeader
+from headrace_inference.domain.requests import Array, BatchResult, Pending, Prepared, TensorHeader
 from headrace_inference.domain.run_watch import RunHandle
 from headrace_inference.domain.runner import RunFailed
 from headrace_inference.domain.served import ServedVersion
@@ -93,9 +93,12 @@ class RecordingSink:
         self.errors: dict[object, HeadraceError] = {}
         self._settled = threading.Semaphore(0)
 
-    def answered(self, served: object, result: BatchResult, indexes: Sequence[int]) -> None:
-        for index in indexes:
-            self.outputs[result.requests[index].reply] = result.outputs_of(index)
+    def prepare(self, served: object, result: BatchResult, indexes: Sequence[int]) -> Prepared:
+        return [(result.requests[index].reply, result.outputs_of(index)) for index in indexes], ()
+
+    def send(self, answers: Sequence[tuple[object, list[Array]]]) -> None:
+        for reply, outputs in answers:
+            self.outputs[reply] = outputs
             self._settled.release()
 
     def failed(self, request: Pending, error: HeadraceError) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from headrace_inference.domain.requests import Pending
-from headrace_inference.domain.statistics import BatchTimes, VersionStatistics
+from headrace_inference.domain.statistics import VersionStatistics
 from headrace_inference.wire.convert import model_statistics
 from tests.unit.inference_doubles import RecordingSink, header, served, version
 
@@ -18,8 +19,7 @@ def recorded(*batches: tuple[int, int]) -> VersionStatistics:
     for requests, rows in batches:
         plan = loaded.plan([header(rows)], [])
         batch = [Pending(plan, [], "stable", 0, None, statistics, sink, None)] * requests
-        times = BatchTimes(7_000, 8_000, 28_000, 28_000)
-        statistics.record_run(batch, requests * rows, times, 5).answered(328_000)
+        statistics.record_run(batch, requests * rows, (7_000, 8_000, 28_000, 328_000))
     loaded.close()
     return statistics
 
@@ -30,10 +30,20 @@ def message(statistics: VersionStatistics) -> Any:
     return only
 
 
+def test_the_last_inference_is_told_in_time_since_the_epoch() -> None:
+    """Runs are timed on the monotonic clock; what is told is the wall's."""
+    statistics = VersionStatistics()
+    assert 0 == statistics.last_inference_ms
+    before_ms, now_ns = time.time_ns() // 1_000_000, time.monotonic_ns()
+    statistics.record_run([], 1, (now_ns, now_ns, now_ns, now_ns))
+    told_ms, after_ms = statistics.last_inference_ms, time.time_ns() // 1_000_000
+    assert before_ms - 1 <= told_ms <= after_ms + 1
+
+
 def test_totals_count_requests_and_batches_count_runs() -> None:
     """Each request of a batch has the batch's times in the totals; a batch has them once."""
     said = message(recorded((4, 2), (4, 2), (1, 1)))
-    assert (17, 3, 5) == (said.inference_count, said.execution_count, said.last_inference)
+    assert (17, 3) == (said.inference_count, said.execution_count)
     totals = said.inference_stats
     parts = (totals.compute_input, totals.compute_infer, totals.compute_output)
     assert [(9, 9_000), (9, 180_000), (9, 2_700_000)] == [(part.count, part.ns) for part in parts]

@@ -145,7 +145,7 @@ class BatchResult:
     requests: Sequence[Pending]
     outputs: Sequence[Array]
     first_rows: Sequence[int]
-    times_ns: Sequence[int] = ()
+    times_ns: tuple[int, int, int] = (0, 0, 0)
     """When the batch was begun, its inputs were joined, and the run had ended."""
 
     def outputs_of(self, index: int) -> list[Array]:
@@ -158,16 +158,18 @@ class BatchResult:
         return [output[start : start + request.plan.rows] for output in chosen]
 
 
+Prepared = tuple[Any, Collection[int]]
+"""Answers, which only their sink knows, and the places of requests that could not be answered after all."""
+
+
 class Sink(Protocol):
-    """Where outcomes go. Called from instance threads; must not block and must not raise."""
+    """Where outcomes go. Called from the thread that ran a batch; must not block and must not raise."""
 
-    def answered(
-        self, served: Any, result: BatchResult, indexes: Sequence[int]
-    ) -> Collection[int] | None:
-        """Answer these requests of the batch.
+    def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Prepared:
+        """Make the answers to these requests of a batch; it calls `fail` of those that get none."""
 
-        What it returns are those that could not be answered after all, and whose `fail` it called.
-        """
+    def send(self, answers: Any) -> None:
+        """Send what was prepared: the batch is counted, and nothing is left to do for it."""
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """This request is not."""

@@ -23,11 +23,12 @@ from headrace_inference.domain.requests import (
     Options,
     Pending,
     Plan,
+    Sink,
     TensorHeader,
 )
 from headrace_inference.domain.run_watch import RunHandle, RunWatch
 from headrace_inference.domain.runner import InputsRefused, RunFailed, Runner
-from headrace_inference.domain.statistics import BatchTimes, VersionStatistics
+from headrace_inference.domain.statistics import VersionStatistics
 from headrace_inference.domain.turns import Turn
 
 __all__ = ["RunFailed", "Runner", "ServedVersion"]
@@ -104,6 +105,9 @@ class ServedVersion:
         if self._expected_ns > QUICK_NS or not self.pool.enter():
             return False
         try:
+            if len(requests) == 1:
+                self._run_batch(requests)
+                return True
             waiting = deque(requests)
             while waiting:
                 self._run_batch(take(waiting, self._max_rows))
@@ -136,20 +140,30 @@ class ServedVersion:
         assembled = time.monotonic_ns()
         outputs = self._watched_run(batch, inputs, assembled)
         ran = time.monotonic_ns()
-        first_rows = [0, *itertools.accumulate([request.plan.rows for request in batch])]
-        result = BatchResult(batch, outputs, first_rows, (started, assembled, ran))
+        result = BatchResult(batch, outputs, _first_rows(batch), (started, assembled, ran))
         self._check_rows(result)
         if turn is not None:
             turn.wait()
-        times = BatchTimes(started, assembled, ran, ran)
-        wall_ms = time.time_ns() // 1_000_000
-        run = self.statistics.record_run(batch, first_rows[-1], times, wall_ms)
-        refused: list[int] = []
-        for sink, indexes in _by_sink(batch):
-            refused += sink.answered(self, result, indexes) or ()
-        run.answered(time.monotonic_ns(), refused)
         self._learn(ran - started)
         self._failures.length = 0
+        self._answer(result)
+
+    def _answer(self, result: BatchResult) -> None:
+        """Count before sending: whoever has an answer and asks finds it counted.
+
+        Sending comes last, too, because it wakes the threads of the front, which may want this core.
+        """
+        batch = result.requests
+        prepared = [
+            (sink, sink.prepare(self, result, indexes)) for sink, indexes in _by_sink(batch)
+        ]
+        refused = [place for _, (_, places) in prepared for place in places]
+        if refused:
+            batch = [request for place, request in enumerate(batch) if place not in refused]
+        times = (*result.times_ns, time.monotonic_ns())
+        self.statistics.record_run(batch, result.first_rows[-1], times)
+        for sink, (answers, _) in prepared:
+            sink.send(answers)
 
     def _watched_run(
         self, batch: list[Pending], inputs: list[Array], started_ns: int
@@ -220,9 +234,18 @@ def _failure(version: str, error: RunFailed) -> HeadraceError:
     return Internal("RUN_FAILED", text, facts=facts)
 
 
-def _by_sink(batch: list[Pending]) -> list[tuple[Any, Sequence[int]]]:
+def _first_rows(batch: Sequence[Pending]) -> Sequence[int]:
+    if len(batch) == 1:
+        return 0, batch[0].plan.rows
+    return [0, *itertools.accumulate([request.plan.rows for request in batch])]
+
+
+def _by_sink(batch: Sequence[Pending]) -> list[tuple[Sink, Sequence[int]]]:
     first = batch[0].sink
-    if all(request.sink is first for request in batch):
+    for request in batch:
+        if request.sink is not first:
+            break
+    else:
         return [(first, range(len(batch)))]
     sinks: dict[int, tuple[Any, list[int]]] = {}
     for index, request in enumerate(batch):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
+from array import array
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from headrace_inference.domain.requests import Pending
 
 MAX_UNCOUNTED = 4096
 """Requests whose runs are kept uncounted at most: some 300 kB."""
+
+_RUN_NUMBERS = 6
 
 
 @dataclass(slots=True)
@@ -78,97 +81,67 @@ class FailDuration:
     ns: int = 0
 
 
-class BatchTimes(NamedTuple):
-    """When one run began, had its inputs, had its outputs, and had answered: monotonic nanoseconds."""
-
-    started_ns: int
-    assembled_ns: int
-    ran_ns: int
-    answered_ns: int
-
-
-class RecordedRun:
-    """What is kept of a run until it is counted."""
-
-    __slots__ = ("received_ns", "routes", "rows", "times")
-
-    def __init__(
-        self, received_ns: list[int], routes: list[str], rows: int, times: BatchTimes
-    ) -> None:
-        self.received_ns = received_ns
-        self.routes = routes
-        self.rows = rows
-        self.times = times
-
-    def answered(self, now_ns: int, refused: Collection[int] = ()) -> None:
-        """Its requests are answered now, all but those at these places, which failed after all.
-
-        Whoever counted it meanwhile counted it as answered when it had run.
-        """
-        started, assembled, ran, _ = self.times  # `_replace` takes a microsecond
-        self.times = BatchTimes(started, assembled, ran, now_ns)
-        if refused:
-            kept = [place for place in range(len(self.received_ns)) if place not in refused]
-            self.routes = [self.routes[place] for place in kept]
-            self.received_ns = [self.received_ns[place] for place in kept]
+RunTimes = tuple[int, int, int, int]
+"""When one run began, had its inputs, had its outputs, and had its answers: monotonic nanoseconds."""
 
 
 class VersionStatistics:
     """The counts of one version.
 
-    A run costs an append; runs are counted later, hundreds at a time and vectorised, when somebody asks
-    or when MAX_UNCOUNTED requests have come together.
+    A run costs a few appended numbers; runs are counted later, hundreds at a time and vectorised, when
+    somebody asks or when MAX_UNCOUNTED requests have come together.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._new = Counts()
         self._totals = Counts()
-        self._runs: list[RecordedRun] = []
-        self._uncounted = 0
+        self._runs = array("q")
+        """Of each run that is not counted yet: its four times, its rows, its requests."""
+        self._received_ns = array("q")
+        self._routes: list[str] = []
         self._by_batch_size: dict[int, BatchDurations] = {}
         self._failed = FailDuration()
-        self.last_inference_ms = 0
-        """When the last run was answered, in milliseconds since the Unix epoch."""
+        self._last_answered_ns = 0
 
-    def record_run(
-        self, requests: Sequence[Pending], rows: int, times: BatchTimes, wall_ms: int
-    ) -> RecordedRun:
-        """One run that is about to answer these requests; the caller says when it has.
-
-        Recorded before, so that whoever has an answer and asks finds it counted.
-        """
-        received = [request.received_ns for request in requests]
-        run = RecordedRun(received, [request.route for request in requests], rows, times)
+    def record_run(self, requests: Sequence[Pending], rows: int, times: RunTimes) -> None:
+        """One run of so many rows that answers these requests."""
         with self._lock:
-            self._runs.append(run)
-            self._uncounted += len(received)
-            self.last_inference_ms = wall_ms
-            if self._uncounted >= MAX_UNCOUNTED:
+            self._runs.extend((*times, rows, len(requests)))
+            self._received_ns.extend([request.received_ns for request in requests])
+            self._routes += [request.route for request in requests]
+            self._last_answered_ns = times[3]
+            if len(self._routes) >= MAX_UNCOUNTED:
                 self._count()
-        return run
+
+    @property
+    def last_inference_ms(self) -> int:
+        """When the last run was answered, in milliseconds since the Unix epoch; 0 before the first."""
+        if not self._last_answered_ns:
+            return 0
+        return (time.time_ns() - (time.monotonic_ns() - self._last_answered_ns)) // 1_000_000
 
     def _count(self) -> None:
         """Count the runs that are kept; the lock is held."""
-        runs, self._runs, self._uncounted = self._runs, [], 0
-        if not runs:
+        if not self._runs:
             return
-        times = np.array([run.times for run in runs], dtype=np.int64)
-        received_lists = [run.received_ns for run in runs]  # each read once: it may be replaced
-        sizes = np.array([len(received) for received in received_lists])
-        received = np.array(list(chain.from_iterable(received_lists)), dtype=np.int64)
-        started, answered = (np.repeat(times[:, column], sizes) for column in (0, 3))
+        runs = np.array(self._runs, dtype=np.int64).reshape(-1, _RUN_NUMBERS)
+        received = np.array(self._received_ns, dtype=np.int64)
+        routes, self._routes = self._routes, []
+        self._runs, self._received_ns = array("q"), array("q")
+        times, rows, sizes = runs[:, :4], runs[:, 4], runs[:, 5]
+        started, answered = np.repeat(times[:, 0], sizes), np.repeat(times[:, 3], sizes)
         new = self._new
         new.successes += len(received)
         new.executions += len(runs)
-        new.routes.update(chain.from_iterable([run.routes for run in runs]))
+        new.routes.update(routes)
         new.total.record(answered - received)
         new.queue.record(np.maximum(started - received, 0))
         new.compute.record(answered - started)
         parts = np.diff(times, axis=1)
         for column, histogram in enumerate((new.input, new.infer, new.output)):
             histogram.record(parts[:, column], sizes)
-        self._count_batches(np.array([run.rows for run in runs]), parts)
+        self._count_batches(rows, parts)
 
     def _count_batches(self, rows: npt.NDArray[Any], parts: npt.NDArray[Any]) -> None:
         """Sum the runs by batch size: `rows` [n], `parts` int64 [n, 3] nanoseconds."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from headrace.errors import FailedPrecondition, HeadraceError
 from headrace_inference.domain.batching import assemble
 from headrace_inference.domain.forwarded_headers import HeaderPattern
-from headrace_inference.domain.requests import Array, BatchResult, Pending, Sink
+from headrace_inference.domain.requests import Array, BatchResult, Pending, Prepared, Sink
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.trace_settings import TENSORS, TIMESTAMPS, Changes, TraceSettings
 
@@ -137,9 +137,9 @@ class TracedSink:
         self._facts = facts
         self._write = write
 
-    def answered(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Collection[int]:
-        """Answer the request, and trace how it went."""
-        refused = self._inner.answered(served, result, indexes) or ()
+    def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Prepared:
+        """Make the answer to the request, and trace how it went."""
+        answers, refused = self._inner.prepare(served, result, indexes)
         for index in indexes:
             if index in refused:  # traced when it failed
                 continue
@@ -150,7 +150,11 @@ class TracedSink:
             if TENSORS in self._settings.levels:
                 trace |= _tensors(served, request, result.outputs_of(index))
             self._write(trace, self._settings.log_frequency)
-        return refused
+        return answers, refused
+
+    def send(self, answers: Any) -> None:
+        """Send the answer."""
+        self._inner.send(answers)
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """Answer the request with an error, and trace that."""

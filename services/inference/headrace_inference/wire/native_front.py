@@ -27,7 +27,7 @@ from headrace_inference.domain.dataplane import (
     unloading,
 )
 from headrace_inference.domain.pool import PoolClosed, shutting_down
-from headrace_inference.domain.requests import BatchResult, Contents, Pending, Plan, Sink
+from headrace_inference.domain.requests import BatchResult, Contents, Pending, Plan, Prepared, Sink
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shown import Shown, check_windows
 from headrace_inference.domain.tracing import RequestFacts
@@ -87,12 +87,12 @@ class NativeFront:
         self._dataplane = dataplane
         self._limits = limits
         self._parser = RequestParser()
-        self._wishes = WishSink(dataplane.regions, self._answer_shown, self.failed)
+        self._wishes = WishSink(dataplane.regions, _encode_shown, self.send, self.failed)
         self._pending: dict[int, Pending] = {}
         self._bytes = 0
         self._bytes_lock = threading.Lock()
         self._stopping = False
-        self._receiver: threading.Thread | None = None
+        self._receiver = 0  # the identity of the thread that receives
         self._running_since_ns = 0
 
     @property
@@ -112,10 +112,10 @@ class NativeFront:
     def receive(self) -> None:
         """Take bursts until the front is closed, or until another thread took over."""
         receive = self._front.recv_batch_details
-        self._receiver = mine = threading.current_thread()
+        self._receiver = mine = threading.get_ident()
         while (events := receive(MAX_BURST, None)) is not None:
             self._take_burst(events, time.monotonic_ns())
-            if self._receiver is not mine:
+            if self._receiver != mine:
                 return
 
     def watch(self, closed: threading.Event) -> None:
@@ -128,6 +128,32 @@ class NativeFront:
                 threading.Thread(target=self.receive, name="native-front", daemon=True).start()
 
     def _take_burst(self, events: Sequence[Any], now: int) -> None:
+        if len(events) == 1:
+            self._take_one(events[0], now)
+        else:
+            self._take_many(events, now)
+
+    def _take_one(self, event: Any, now: int) -> None:
+        """What `_take_many` does, for a caller that waits for each answer: nothing is grouped or summed."""
+        if event[0] != self._event_call:
+            self._cancel(event[1])
+            return
+        admitted = self._admit_or_refuse(event, 0, now)
+        if admitted is None:
+            return
+        served, pending = admitted
+        self._pending[event[1]] = pending
+        with self._bytes_lock:
+            self._bytes += len(event[3]) + pending.reply.window_bytes
+        if self._dataplane.tracer.on:
+            self._trace(served, pending, event[5][0])
+        self._running_since_ns = now
+        if not served.run_at_once([pending]):
+            self._submit(served, [pending])
+        if threading.get_ident() == self._receiver:
+            self._running_since_ns = 0
+
+    def _take_many(self, events: Sequence[Any], now: int) -> None:
         groups: dict[ServedVersion, list[Pending]] = {}
         taken = 0
         tracing = self._dataplane.tracer.on
@@ -153,7 +179,7 @@ class NativeFront:
         for served, group in groups.items():
             if not served.run_at_once(group):
                 self._submit(served, group)
-        if threading.current_thread() is self._receiver:
+        if threading.get_ident() == self._receiver:
             self._running_since_ns = 0
 
     def _trace(self, served: ServedVersion, pending: Pending, metadata: Any) -> None:
@@ -272,22 +298,18 @@ class NativeFront:
         if pending is not None:
             pending.cancelled = True
 
-    def answered(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> None:
-        """Answer these requests of a batch."""
+    def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Prepared:
+        """Encode the answers to these requests of a batch."""
         replies: list[_Reply] = [result.requests[index].reply for index in indexes]
         ids = [reply.request_id for reply in replies]
-        respond = self._front.respond
-        for reply, answer in zip(
-            replies, encode_answers(served, result, indexes, ids), strict=True
-        ):
-            respond(reply.call_id, answer)
-        self._done(replies)
+        return (replies, encode_answers(served, result, indexes, ids)), ()
 
-    def _answer_shown(self, served: ServedVersion, request: Pending, shown: list[Shown]) -> None:
-        reply: _Reply = request.reply
-        answer = encode_shown(served, request.plan, request.route, shown, reply.request_id)
-        self._front.respond(reply.call_id, answer)
-        self._done([reply])
+    def send(self, answers: tuple[Sequence[_Reply], Sequence[bytes]]) -> None:
+        """Hand encoded answers to the package."""
+        respond = self._front.respond
+        for reply, answer in zip(*answers, strict=True):
+            respond(reply.call_id, answer)
+        self._done(answers[0])
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """Answer this request with an error."""
@@ -295,10 +317,12 @@ class NativeFront:
         self._done([request.reply])
 
     def _done(self, replies: Sequence[_Reply]) -> None:
-        for reply in replies:
-            self._pending.pop(reply.call_id, None)
+        gone = 0
+        for call_id, _, payload, window_bytes in replies:
+            self._pending.pop(call_id, None)
+            gone += len(payload) + window_bytes
         with self._bytes_lock:
-            self._bytes -= sum([len(reply.payload) + reply.window_bytes for reply in replies])
+            self._bytes -= gone
 
     def _refuse(self, call_id: int, error: HeadraceError) -> None:
         trailers = status.trailing_metadata(error)
@@ -319,6 +343,14 @@ class NativeFront:
             facts={"max_requests_in_flight": str(limits.max_requests)},
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
+
+
+def _encode_shown(
+    served: ServedVersion, request: Pending, shown: list[Shown]
+) -> tuple[Sequence[_Reply], Sequence[bytes]]:
+    reply: _Reply = request.reply
+    answer = encode_shown(served, request.plan, request.route, shown, reply.request_id)
+    return [reply], [answer]
 
 
 def _too_large(size: int, limit: int) -> HeadraceError:

@@ -22,6 +22,7 @@ from headrace_inference.domain.requests import (
     BatchResult,
     Contents,
     Pending,
+    Prepared,
 )
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shown import Shown, check_windows
@@ -62,7 +63,7 @@ class WaitingRequests:
     def __init__(self, dataplane: DataPlane) -> None:
         self._dataplane = dataplane
         self._loop = asyncio.get_running_loop()
-        self._wishes = WishSink(dataplane.regions, self._answer_shown, self.failed)
+        self._wishes = WishSink(dataplane.regions, _shown, self._send_shown, self.failed)
 
     async def infer(self, call: InferCall) -> Answer:
         """The answer to a call. Raises HeadraceError; a cancelled wait drops the request if it can."""
@@ -110,29 +111,31 @@ class WaitingRequests:
             future,
         )
 
-    def answered(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> None:
+    def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Prepared:
+        """What those who wait get; it is encoded on the loop."""
+        requests = [result.requests[index] for index in indexes]
+        outputs = [result.outputs_of(index) for index in indexes]
+        return [Answer(served, *one) for one in zip(requests, outputs, strict=True)], ()
+
+    def send(self, answers: Sequence[Answer]) -> None:
         """Wake those who wait, all of a batch in one trip to the loop."""
-        answers = [
-            (
-                result.requests[index],
-                Answer(served, result.requests[index], result.outputs_of(index)),
-            )
-            for index in indexes
-        ]
         self._loop.call_soon_threadsafe(_settle_all, answers)
 
-    def _answer_shown(self, served: ServedVersion, request: Pending, shown: list[Shown]) -> None:
-        answer = Answer(served, request, shown=shown)
-        self._loop.call_soon_threadsafe(_settle, request.reply, answer, None)
+    def _send_shown(self, answer: Answer) -> None:
+        self._loop.call_soon_threadsafe(_settle, answer.pending.reply, answer, None)
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """Wake the one who waits, with the error."""
         self._loop.call_soon_threadsafe(_settle, request.reply, None, error)
 
 
-def _settle_all(answers: Sequence[tuple[Pending, Answer]]) -> None:
-    for request, answer in answers:
-        _settle(request.reply, answer, None)
+def _shown(served: ServedVersion, request: Pending, shown: list[Shown]) -> Answer:
+    return Answer(served, request, shown=shown)
+
+
+def _settle_all(answers: Sequence[Answer]) -> None:
+    for answer in answers:
+        _settle(answer.pending.reply, answer, None)
 
 
 def _settle(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from headrace.errors import HeadraceError
-from headrace_inference.domain.requests import BatchResult, Pending
+from headrace_inference.domain.requests import BatchResult, Pending, Prepared
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.domain.shown import Shown, shown_outputs
 
-Answer = Callable[[ServedVersion, Pending, list[Shown]], None]
+Encode = Callable[[ServedVersion, Pending, list[Shown]], Any]
+Send = Callable[[Any], None]
 Fail = Callable[[Pending, HeadraceError], None]
 
 
@@ -21,14 +22,15 @@ class WishSink:
     A sink of its own, so that batches without wishes never look for them.
     """
 
-    def __init__(self, regions: RegionTable, answer: Answer, fail: Fail) -> None:
+    def __init__(self, regions: RegionTable, encode: Encode, send: Send, fail: Fail) -> None:
         self._regions = regions
-        self._answer = answer
+        self._encode = encode
+        self._send = send
         self._fail = fail
 
-    def answered(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Collection[int]:
-        """Answer these requests of a batch; those that cannot be answered are returned."""
-        refused = []
+    def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Prepared:
+        """Make the answers to these requests of a batch."""
+        answers, refused = [], []
         for index in indexes:
             request = result.requests[index]
             outputs = result.outputs_of(index)
@@ -38,8 +40,13 @@ class WishSink:
                 request.fail(error)
                 refused.append(index)
             else:
-                self._answer(served, request, shown)
-        return refused
+                answers.append(self._encode(served, request, shown))
+        return answers, refused
+
+    def send(self, answers: Sequence[Any]) -> None:
+        """Send what was prepared."""
+        for answer in answers:
+            self._send(answer)
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """Answer this request with an error."""
