@@ -78,7 +78,12 @@ class Settings:
     load_timeout_seconds: float = 600.0
     """How long opening and warming a version may take."""
     max_load_memory_bytes: int = 0
-    """By how much the replica may grow while it opens and warms one version; 0 sets no limit."""
+    """How much memory opening and warming one version may take; 0 sets no limit."""
+    tuning_seconds: float = 2.0
+    """How long it may take to measure how a version runs best, where its config leaves that open; 0 has
+    nothing measured."""
+    prepared_max_bytes: int = 20 * 2**30
+    """The size of the disk cache of optimised graphs; what is over it and not in use is removed."""
     custom_operators: Path | None = None
     """The folder of the shared libraries with custom operators that serving configs may name, the same as
     the registry's; without one they are refused."""

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 _STATM = Path("/proc/self/statm")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _M_ARENA_MAX = -8  # from glibc's malloc.h
 _ARENAS = 2
 
@@ -15,13 +16,26 @@ _ARENAS = 2
 def resident_bytes() -> int:
     """The resident set; where the kernel tells only its peak, that; 0 where it tells nothing."""
     if _STATM.exists():
-        return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(_STATM.read_text().split()[1]) * _PAGE_BYTES
     try:
         import resource
     except ImportError:  # Windows
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def own_bytes(pid: int | None = None) -> int:
+    """Of the resident set of this process, or of another, what is no file's: the kernel could not drop it.
+
+    Where the kernel does not tell, all of the resident set of this process, and 0 for another.
+    """
+    statm = _STATM if pid is None else Path(f"/proc/{pid}/statm")
+    try:
+        _, resident, shared, *_ = map(int, statm.read_text().split())
+    except OSError:  # no such files here, or no such process any more
+        return resident_bytes() if pid is None else 0
+    return (resident - shared) * _PAGE_BYTES
 
 
 def limit_arenas() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import grpc
@@ -14,6 +13,7 @@ from headrace.state.records import Catalog
 from headrace_inference.adapters.artifacts import ArtifactCache
 from headrace_inference.adapters.loader import ArtifactLoader
 from headrace_inference.adapters.local_models import FolderLoader, open_local_models
+from headrace_inference.adapters.preparation.opening import Preparation, open_preparing_opener
 from headrace_inference.adapters.runtime import execution_providers, onnx_runtime
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.domain.keeper import VersionKeeper
@@ -48,17 +48,21 @@ async def open_models(
             yield Models(keeper, control, control.want)
 
 
-def artifact_loader(
+@contextmanager
+def open_artifact_loader(
     settings: Settings, channel: grpc.aio.Channel, follower: StateFollower
-) -> ArtifactLoader:
-    """The loader of the registry's versions."""
+) -> Iterator[ArtifactLoader]:
+    """The loader of the registry's versions, which may be used while inside."""
     cache = ArtifactCache(settings.data / "artifacts", channel, settings.cache_max_bytes)
 
     def in_use() -> Iterable[str]:
         return [record.digest for record in follower.catalog.versions.values()]
 
-    open_model = functools.partial(onnx_runtime.open_session, defaults=_runtime_defaults(settings))
-    return ArtifactLoader(cache, open_model, in_use)
+    preparation = Preparation(
+        settings.data / "prepared", settings.prepared_max_bytes, settings.tuning_seconds
+    )
+    with open_preparing_opener(preparation, _runtime_defaults(settings)) as opener:
+        yield ArtifactLoader(cache, opener.open, in_use)
 
 
 def _runtime_defaults(settings: Settings) -> onnx_runtime.RuntimeDefaults:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from headrace.errors import FailedPrecondition, HeadraceError
-from headrace_inference.adapters.resident_memory import resident_bytes
+from headrace_inference.adapters.resident_memory import own_bytes
 
 _LOOK_SECONDS = 0.02
 
@@ -22,6 +22,30 @@ class LoadBounds:
     memory_bytes: int = 0
 
 
+class LoadWatch:
+    """Looks at one load, whose memory `used_bytes` tells."""
+
+    def __init__(self, version: str, bounds: LoadBounds, used_bytes: Callable[[], int]) -> None:
+        self._version = version
+        self._bounds = bounds
+        self._used_bytes = used_bytes
+        self._until = time.monotonic() + bounds.seconds
+        self._most_bytes = used_bytes() + bounds.memory_bytes
+
+    def pause(self) -> float:
+        """For how many seconds nobody need look."""
+        left = max(0.0, self._until - time.monotonic())
+        return min(left, _LOOK_SECONDS) if self._bounds.memory_bytes else left
+
+    def passed(self) -> HeadraceError | None:
+        """Which bound is passed: LOAD_TIMEOUT, LOAD_TOO_LARGE, or none."""
+        if time.monotonic() >= self._until:
+            return _too_long(self._version, self._bounds.seconds)
+        if self._bounds.memory_bytes and self._used_bytes() > self._most_bytes:
+            return _too_large(self._version, self._bounds.memory_bytes)
+        return None
+
+
 @contextmanager
 def load_limit(version: str, bounds: LoadBounds, cancel: Callable[[], None]) -> Iterator[None]:
     """Call `cancel`, from another thread, if the inside takes more than its bounds.
@@ -30,51 +54,37 @@ def load_limit(version: str, bounds: LoadBounds, cancel: Callable[[], None]) -> 
     LOAD_TOO_LARGE). Memory is looked at again and again, so one large step may be noticed only when it is
     taken; what else grows in the process meanwhile counts, too.
     """
-    watch = _LoadWatch(version, bounds, cancel)
-    thread = threading.Thread(target=watch.run, name=f"limit-{version}", daemon=True)
+    watching = _Watching(LoadWatch(version, bounds, own_bytes), cancel)
+    thread = threading.Thread(target=watching.run, name=f"limit-{version}", daemon=True)
     thread.start()
     try:
         yield
     except Exception as error:
-        if watch.passed is not None:
-            raise watch.passed from error
+        if watching.passed is not None:
+            raise watching.passed from error
         raise
     finally:
-        watch.ended.set()
+        watching.ended.set()
         thread.join()
-    if watch.passed is not None:  # it finished all the same, but what `cancel` did stays done
-        raise watch.passed
+    if watching.passed is not None:  # it finished all the same, but what `cancel` did stays done
+        raise watching.passed
 
 
-class _LoadWatch:
-    """Looks at one load until it has ended or has passed a bound."""
+class _Watching:
+    """A thread that looks until the load has ended or has passed a bound."""
 
-    def __init__(self, version: str, bounds: LoadBounds, cancel: Callable[[], None]) -> None:
-        self._version = version
-        self._bounds = bounds
+    def __init__(self, watch: LoadWatch, cancel: Callable[[], None]) -> None:
+        self._watch = watch
         self._cancel = cancel
-        self._until = time.monotonic() + bounds.seconds
-        self._most_bytes = resident_bytes() + bounds.memory_bytes
         self.ended = threading.Event()
         self.passed: HeadraceError | None = None
 
     def run(self) -> None:
-        while not self.ended.wait(self._pause()):
-            self.passed = self._look()
+        while not self.ended.wait(self._watch.pause()):
+            self.passed = self._watch.passed()
             if self.passed is not None:
                 self._cancel()
                 return
-
-    def _pause(self) -> float:
-        left = max(0.0, self._until - time.monotonic())
-        return min(left, _LOOK_SECONDS) if self._bounds.memory_bytes else left
-
-    def _look(self) -> HeadraceError | None:
-        if time.monotonic() >= self._until:
-            return _too_long(self._version, self._bounds.seconds)
-        if self._bounds.memory_bytes and resident_bytes() > self._most_bytes:
-            return _too_large(self._version, self._bounds.memory_bytes)
-        return None
 
 
 def _too_long(version: str, seconds: float) -> FailedPrecondition:
@@ -89,7 +99,7 @@ def _too_long(version: str, seconds: float) -> FailedPrecondition:
 def _too_large(version: str, memory_bytes: int) -> FailedPrecondition:
     return FailedPrecondition(
         "LOAD_TOO_LARGE",
-        f"the replica grew by more than {memory_bytes} bytes (max_load_memory_bytes) while {version} was "
-        "opened and warmed, and gave it up; push it with smaller batches, or raise the setting",
+        f"opening and warming {version} took more than {memory_bytes} bytes of memory "
+        "(max_load_memory_bytes), and was given up; push it with smaller batches, or raise the setting",
         facts={"limit_bytes": str(memory_bytes), "setting": "max_load_memory_bytes"},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,15 @@ from headrace_inference.adapters.runtime.execution_providers import (
 )
 from headrace_inference.adapters.runtime.giving_way import nothing_but_give_way
 from headrace_inference.adapters.runtime.load_limit import LoadBounds, load_limit
+from headrace_inference.adapters.runtime.prepared_graph import (
+    UNPREPARED,
+    Prepared,
+    open_as_saved,
+    save_into,
+)
 from headrace_inference.adapters.runtime.run_failures import RUNTIME_ERRORS, OutOfMemory, run_failed
 from headrace_inference.adapters.runtime.warm_up import RETRY_AFTER_SECONDS, warm_up
+from headrace_inference.domain.execution_plan import NO_PLAN
 from headrace_inference.domain.requests import Array
 from headrace_inference.domain.run_watch import RunHandle
 from headrace_inference.domain.runner import RunFailed
@@ -72,6 +80,8 @@ class OnnxRunner:
         """The names of the classes of outputs, set by whoever found files of them."""
         self.warmed_with: Callable[[], Sequence[Array] | None] = lambda: None
         """Makes the inputs of a run that worked, set by whoever warmed it."""
+        self.plan = NO_PLAN
+        """How it is to be run, where its config leaves that open; set by whoever opened it."""
         self.memory_bytes = 0
         """How much the process grew while this version was opened and warmed.
 
@@ -119,17 +129,25 @@ class OnnxRunner:
 
 
 def open_session(
-    graph_path: Path, record: VersionRecord, defaults: RuntimeDefaults | None = None
+    graph_path: Path,
+    record: VersionRecord,
+    defaults: RuntimeDefaults | None = None,
+    prepared: Prepared = UNPREPARED,
+    *,
+    save_to: Path | None = None,
 ) -> OnnxRunner:
     """Open and warm a version; the caller closes it. Blocks, without holding the interpreter's lock.
 
+    What is `prepared` of it is used; else its optimised graph is saved into the folder `save_to`, if given.
     Raises FailedPrecondition (PROVIDER_UNAVAILABLE, MODEL_UNLOADABLE, WARM_UP_FAILED, DEVICE_FAILED,
     LOAD_TIMEOUT, LOAD_TOO_LARGE, CUSTOM_OPERATORS_UNAVAILABLE), Unimplemented (DATATYPES_UNSUPPORTED) or
     Unavailable (OUT_OF_MEMORY).
     """
     defaults = defaults or RuntimeDefaults()
     before = _settled_bytes()
-    options = _options(record, defaults)
+    options = _options(record, defaults, prepared)
+    if save_to is not None:
+        save_into(options, save_to)
     runs = session_options.run_options()
 
     def cancel() -> None:
@@ -137,9 +155,11 @@ def open_session(
         options.set_load_cancellation_flag(True)
 
     with load_limit(record.key, defaults.load_bounds, cancel):
-        runner = _runner(_open(graph_path, record, options, defaults), record, runs, defaults)
+        session = _open(graph_path, record, options, defaults, prepared)
+        runner = _runner(session, record, runs, defaults)
+        runner.plan = prepared.plan
         try:
-            runner.warmed_with = warm_up(runner, record, _folder(graph_path, record))
+            runner.warmed_with = warm_up(runner, record, folder_of(graph_path, record))
         except BaseException:
             runner.close()
             raise
@@ -147,16 +167,29 @@ def open_session(
     return runner
 
 
-def _folder(graph_path: Path, record: VersionRecord) -> Path:
+def open_unwarmed(
+    graph_path: Path, record: VersionRecord, defaults: RuntimeDefaults, prepared: Prepared
+) -> OnnxRunner:
+    """Open a version without bounds and without warming it; the caller closes it. Raises as above."""
+    options = _options(record, defaults, prepared)
+    session = _open(graph_path, record, options, defaults, prepared)
+    return _runner(session, record, session_options.run_options(), defaults)
+
+
+def folder_of(graph_path: Path, record: VersionRecord) -> Path:
     """The folder of the version's files, among which the graph has its path."""
     return graph_path.parents[record.graph_path.count("/")]
 
 
-def _options(record: VersionRecord, defaults: RuntimeDefaults) -> Any:
-    libraries = find_libraries(record.config.session.custom_operators, defaults.custom_operators)
-    return session_options.build(
-        record.config, defaults.cores, spinning=defaults.spinning, libraries=libraries
+def _options(record: VersionRecord, defaults: RuntimeDefaults, prepared: Prepared) -> Any:
+    config = prepared.plan.applied_to(record.config)
+    libraries = find_libraries(config.session.custom_operators, defaults.custom_operators)
+    options = session_options.build(
+        config, defaults.cores, spinning=defaults.spinning, libraries=libraries
     )
+    if prepared.graph is not None:
+        open_as_saved(options)
+    return options
 
 
 def _settled_bytes() -> int:
@@ -181,7 +214,13 @@ def _runner(
     return OnnxRunner(execute, strings, provider, runs)
 
 
-def _open(graph_path: Path, record: VersionRecord, options: Any, defaults: RuntimeDefaults) -> Any:
+def _open(
+    graph_path: Path,
+    record: VersionRecord,
+    options: Any,
+    defaults: RuntimeDefaults,
+    prepared: Prepared,
+) -> Any:
     asked = record.config.provider
     found = defaults.hardware
     told = record.config.provider_options
@@ -190,7 +229,8 @@ def _open(graph_path: Path, record: VersionRecord, options: Any, defaults: Runti
         execution_providers.load_cuda_libraries()
     # Devices start threads of their own when they are set up, which must not give way.
     gives_way = defaults.gives_way and len(providers) == 1
-    session = _create(graph_path, record, options, providers, found, gives_way=gives_way)
+    with _readable(graph_path, prepared) as path:
+        session = _create(path, record, options, providers, found, gives_way=gives_way)
     got = session.get_providers()
     execution_providers.refuse_fallback(asked, got, found)
     facts = {"version": record.key, "asked": str(asked), "got": got, "devices": found.devices()}
@@ -200,8 +240,15 @@ def _open(graph_path: Path, record: VersionRecord, options: Any, defaults: Runti
     return session
 
 
+def _readable(graph_path: Path, prepared: Prepared) -> AbstractContextManager[Path]:
+    """Where the graph is to be read. Divisions in a saved one are guarded already."""
+    if prepared.graph is not None:
+        return nullcontext(prepared.graph)
+    return division_guard.guarded(graph_path)
+
+
 def _create(
-    graph_path: Path,
+    path: Path,
     record: VersionRecord,
     options: Any,
     providers: ProviderList,
@@ -212,14 +259,9 @@ def _create(
     left_out = nothing_but_give_way() if gives_way else None
     try:
         # Its own fallback prints to standard output and hides what went wrong: ours is `choose`.
-        with division_guard.guarded(graph_path) as path:
-            return onnxruntime.InferenceSession(
-                str(path),
-                options,
-                providers=providers,
-                disabled_optimizers=left_out,
-                enable_fallback=0,
-            )
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=providers, disabled_optimizers=left_out, enable_fallback=0
+        )
     except RUNTIME_ERRORS as error:
         if _TENSORRT_MISSING in str(error):
             execution_providers.refuse_fallback(record.config.provider, (), found)

@@ -1,0 +1,182 @@
+"""Prepared versions on this machine's disk: by digest, and by all that what was saved depends on.
+
+An entry is a folder that is there whole or not at all: it is written beside, synced and renamed. Whatever
+is wrong with one, it is a miss. Removing one that is in use harms nobody: mapped files stay until unmapped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from uuid import uuid4
+
+import onnxruntime
+
+from headrace.errors import DataLoss
+from headrace.state.codec import decode, encode
+from headrace.state.records import ServingConfig, Signature, VersionRecord
+from headrace_inference.adapters.preparation.task import Machine
+from headrace_inference.adapters.runtime.prepared_graph import GRAPH
+from headrace_inference.domain.execution_plan import ExecutionPlan
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+"""To be raised when what is saved, or how it is chosen, changes."""
+
+MANIFEST = "manifest.json"
+_STAGING = ".staging-"
+_ABANDONED_SECONDS = 3600.0
+"""A folder that is still being written has changed within this time."""
+
+_CPU_FACTS = ("model name", "flags", "Features", "CPU implementer", "CPU part")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an entry holds: the sizes of its files by name, and how to run it, once that is measured."""
+
+    files: dict[str, int] = field(default_factory=dict)
+    plan: ExecutionPlan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is there of a version: its saved graph, if it could be saved, and how to run it, if measured."""
+
+    place: Path
+    graph: Path | None = None
+    plan: ExecutionPlan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Dependence:
+    """All that what is saved depends on, beside the version's files."""
+
+    format: int
+    runtime: str
+    processor: str
+    machine: Machine
+    signature: Signature
+    config: ServingConfig
+
+
+class PreparedCache:
+    """The entries below a folder, which may be used by several processes."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._processor = processor()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def place_of(self, record: VersionRecord, machine: Machine) -> Path:
+        """The folder of a version's entry, whether it is there or not."""
+        dependence = _Dependence(
+            FORMAT,
+            onnxruntime.__version__,
+            self._processor,
+            machine,
+            record.signature,
+            record.config,
+        )
+        return self._folder / record.digest / hashlib.sha256(encode(dependence)).hexdigest()[:32]
+
+    def find(self, place: Path) -> Entry | None:
+        """What lies there, used now; None where there is nothing, or nothing whole."""
+        try:
+            manifest = decode(Manifest, (place / MANIFEST).read_bytes())
+            sizes = {name: (place / name).stat().st_size for name in manifest.files}
+            os.utime(place / MANIFEST)
+        except (OSError, DataLoss):
+            return None
+        if sizes != manifest.files:
+            return None
+        return Entry(place, place / GRAPH if GRAPH in sizes else None, manifest.plan)
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A folder to save into, removed at the end unless it was kept."""
+        folder = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self._folder))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def keep(self, staging: Path, place: Path) -> Entry:
+        """Make an entry of what was saved; no other process sees half of it. Raises OSError."""
+        sizes = {path.name: path.stat().st_size for path in staging.iterdir()}
+        (staging / MANIFEST).write_bytes(encode(Manifest(sizes)))
+        for path in (*staging.iterdir(), staging):
+            _sync(path)
+        self.remove(place)
+        place.parent.mkdir(exist_ok=True)
+        staging.rename(place)
+        return Entry(place, place / GRAPH if GRAPH in sizes else None)
+
+    def note(self, entry: Entry, plan: ExecutionPlan) -> None:
+        """Remember what was measured. Raises OSError."""
+        manifest = decode(Manifest, (entry.place / MANIFEST).read_bytes())
+        beside = entry.place / f".{MANIFEST}-{uuid4().hex}"
+        beside.write_bytes(encode(replace(manifest, plan=plan)))
+        beside.rename(entry.place / MANIFEST)
+
+    def remove(self, place: Path) -> None:
+        """Remove an entry, if it is there."""
+        shutil.rmtree(place, ignore_errors=True)
+
+    def prune(self, in_use: Collection[str]) -> None:
+        """Remove the longest unused entries until the rest is within the size; none of digests in use."""
+        _remove_abandoned(self._folder)
+        entries = sorted((used_at(place), place) for place in self._folder.glob("[!.]*/*"))
+        sizes = {
+            place: sum(path.stat().st_size for path in place.iterdir()) for _, place in entries
+        }
+        total = sum(sizes.values())
+        for _, place in entries:
+            if total > self._max_bytes and place.parent.name not in in_use:
+                self.remove(place)
+                total -= sizes[place]
+                logger.info(
+                    "removed an unused prepared version", extra={"digest": place.parent.name}
+                )
+
+
+def processor() -> str:
+    """What kernels and the packing of weights are chosen by."""
+    facts = [platform.system(), platform.machine()]
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        first, _, _ = cpuinfo.read_text().partition("\n\n")
+        facts += [line for line in first.splitlines() if line.startswith(_CPU_FACTS)]
+    return "\n".join(facts)
+
+
+def used_at(place: Path) -> float:
+    """When an entry was last used; 0 where it is none."""
+    manifest = place / MANIFEST
+    return manifest.stat().st_mtime if manifest.exists() else 0.0
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for path in folder.glob(f"{_STAGING}*"):
+        if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Have it on the disk: after a power failure a file must not have its size and not its bytes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,210 @@
+"""How a version runs best on this machine: measured on made-up inputs, in bounded time."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.state.records import ExecutionMode, VersionRecord
+from headrace_inference.adapters.runtime.made_up_inputs import guesses
+from headrace_inference.adapters.runtime.warm_up import batch_sizes
+from headrace_inference.adapters.runtime.warm_up_inputs import WarmUpInputs, warm_up_inputs
+from headrace_inference.domain import execution_plan
+from headrace_inference.domain.execution_plan import NO_PLAN, ExecutionPlan, Layout
+from headrace_inference.domain.requests import Array
+from headrace_inference.domain.runner import RunFailed, Runner
+
+OpenWith = Callable[[ExecutionPlan], Runner]
+"""Opens the version with the threads of a plan, without warming it."""
+
+TINY_SECONDS = 30e-6
+"""A run that takes no longer costs less than what surrounds it: one thread, and no more questions."""
+
+_ROUNDS, _FEW_ROUNDS = 5, 2
+_BLOCK_SECONDS = 0.004
+_SETTLING_RUNS = 2
+"""The first run of a size makes room in the arena."""
+
+_LATENCY_SHARE = 0.3
+"""Of the time that there is; the rest is for batches."""
+
+_MOST_WAITED = 0.25
+"""Where threads stood ready for more of the time than this, what was measured is the others' work."""
+
+
+class Contended(Exception):
+    """Others had the cores: the measurements say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    until: float
+
+    @property
+    def left(self) -> float:
+        return self.until - time.monotonic()
+
+
+def is_open(record: VersionRecord) -> bool:
+    """Whether the config leaves something to choose, and what warms it is as large as real inputs."""
+    config, session = record.config, record.config.session
+    batches = config.batching.max_batch_size > 0
+    chosen = config.instances and session.intra_op_threads and not batches
+    parallel = session.inter_op_threads > 1 or session.execution_mode is ExecutionMode.PARALLEL
+    guessed = not config.warm_up.samples and guesses(record.signature, batches=batches)
+    return not (chosen or parallel or guessed)
+
+
+def measure(
+    record: VersionRecord, folder: Path, cores: int, seconds: float, open_with: OpenWith
+) -> ExecutionPlan:
+    """The best plan found within about so many seconds; `folder` has the version's files.
+
+    A version whose runs are too long for that gets no plan. Raises Contended, RunFailed, HeadraceError.
+    """
+    with ExitStack() as stack:
+        bench = _Bench(record, warm_up_inputs(record, folder)[0], open_with, stack)
+        layouts = execution_plan.layouts(record.config, cores)
+        plan = _search(bench, layouts, _Budget(time.monotonic() + seconds))
+        bench.refuse_contention()
+    return plan
+
+
+def _search(bench: _Bench, layouts: Sequence[Layout], budget: _Budget) -> ExecutionPlan:
+    latencies = bench.latencies(layouts, budget)
+    if len(latencies) < len(layouts):
+        return NO_PLAN
+    if min(latencies.values()) <= TINY_SECONDS and not bench.config.instances:
+        return ExecutionPlan(1, 1)
+    quickest = min(latencies, key=lambda layout: latencies[layout])
+    by_rows = bench.rates_by_rows(quickest, budget)
+    rows = execution_plan.efficient_rows(by_rows)
+    at_once = rows or max(by_rows)
+    rates = {
+        layout: bench.rate(layout, max(1, at_once // layout.instances))
+        for layout in execution_plan.promising(latencies)
+    }
+    best = execution_plan.best_layout(latencies, rates)
+    return ExecutionPlan(best.instances, best.threads, rows)
+
+
+class _Bench:
+    """Sessions of one version by their threads, and how fast they run."""
+
+    def __init__(
+        self, record: VersionRecord, inputs: WarmUpInputs, open_with: OpenWith, stack: ExitStack
+    ) -> None:
+        self.config = record.config
+        self._made = inputs
+        self._open_with = open_with
+        self._stack = stack
+        self._runners: dict[int, Runner] = {}
+        self._sizes = sorted(batch_sizes(record.config.batching))
+        self._started, self._waited = time.monotonic(), _waited_seconds()
+
+    def refuse_contention(self) -> None:
+        """Raises Contended if threads had to wait for cores until now."""
+        waited = _waited_seconds() - self._waited
+        if waited > _MOST_WAITED * (time.monotonic() - self._started):
+            raise Contended
+
+    def latencies(self, layouts: Sequence[Layout], budget: _Budget) -> dict[Layout, float]:
+        """How long one run of the smallest size takes with each, in turns, so that all see the same.
+
+        Some are missing where a single run takes too long to go on.
+        """
+        inputs = self._inputs(self._sizes[0])
+        until = _Budget(time.monotonic() + budget.left * _LATENCY_SHARE)
+        found: dict[Layout, float] = {}
+        for layout in itertools.chain.from_iterable(itertools.repeat(layouts, _ROUNDS)):
+            seconds = _block_seconds(self._runner(layout), inputs)
+            found[layout] = min(seconds, found.get(layout, seconds))
+            if until.left < seconds:
+                break
+            if layout == layouts[-1]:
+                self.refuse_contention()
+        return found
+
+    def rates_by_rows(self, layout: Layout, budget: _Budget) -> dict[int, float]:
+        """Rows a second of one run at a time, for growing sizes, until they bring no more."""
+        rates: dict[int, float] = {}
+        for rows in self._sizes:
+            expected = rows / max(rates.values(), default=float("inf"))
+            if expected > budget.left or not execution_plan.grows(list(rates.values())):
+                break
+            inputs, runner = self._inputs(rows), self._runner(layout)
+            turns = _ROUNDS if expected < _BLOCK_SECONDS else _FEW_ROUNDS
+            rates[rows] = rows / min(_block_seconds(runner, inputs) for _ in range(turns))
+        return rates
+
+    def rate(self, layout: Layout, rows: int) -> float:
+        """Rows a second of all instances together, each with so many at a time."""
+        rows = max(size for size in self._sizes if size <= max(rows, self._sizes[0]))
+        inputs, runner = self._inputs(rows), self._runner(layout)
+        return max(_rate(runner, inputs, layout, rows) for _ in range(_FEW_ROUNDS))
+
+    def _runner(self, layout: Layout) -> Runner:
+        if layout.threads not in self._runners:
+            runner = self._open_with(ExecutionPlan(1, layout.threads))
+            self._stack.callback(runner.close)
+            self._runners[layout.threads] = runner
+        return self._runners[layout.threads]
+
+    def _inputs(self, rows: int) -> list[Array]:
+        inputs = self._made.make(rows)
+        if inputs is None:
+            raise RunFailed("inputs too large to be made up")
+        return inputs
+
+
+def _block_seconds(runner: Runner, inputs: Sequence[Array]) -> float:
+    """How long one run takes, over as many as fill a short while."""
+    took = _BLOCK_SECONDS
+    for _ in range(_SETTLING_RUNS):
+        started = time.perf_counter()
+        runner.run(inputs)
+        took = time.perf_counter() - started
+        if took >= _BLOCK_SECONDS:
+            return took
+    count = int(_BLOCK_SECONDS / took)
+    started = time.perf_counter()
+    for _ in range(count):
+        runner.run(inputs)
+    return (time.perf_counter() - started) / count
+
+
+def _rate(runner: Runner, inputs: Sequence[Array], layout: Layout, rows: int) -> float:
+    """Rows a second with one thread for each instance, all at once."""
+    each = max(2, int(_BLOCK_SECONDS / max(1e-6, _block_seconds(runner, inputs))))
+    start = threading.Barrier(layout.instances + 1)
+    failures: list[RunFailed] = []
+
+    def work() -> None:
+        start.wait()
+        try:
+            for _ in range(each):
+                runner.run(inputs)
+        except RunFailed as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=work) for _ in range(layout.instances)]
+    for thread in threads:
+        thread.start()
+    start.wait()
+    started = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return rows * each * layout.instances / (time.perf_counter() - started)
+
+
+def _waited_seconds() -> float:
+    """How long this process's threads stood ready without a core, all together; 0 where nobody counts."""
+    files = Path("/proc/self/task").glob("*/schedstat")
+    return sum(int(file.read_text().split()[1]) for file in files) / 1e9

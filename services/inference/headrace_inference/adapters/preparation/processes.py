@@ -1,0 +1,234 @@
+"""The preparing processes of a replica: started when needed, watched, killed, and ended when idle."""
+
+from __future__ import annotations
+
+import functools
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
+from headrace.state.codec import decode, encode
+from headrace_inference.adapters.preparation.task import PrepareReport, PrepareTask
+from headrace_inference.adapters.resident_memory import own_bytes
+from headrace_inference.adapters.runtime.load_limit import LoadBounds, LoadWatch
+
+MODULE = "headrace_inference.adapters.preparation.worker"
+IDLE_SECONDS = 10.0
+"""A process that nobody needed for this long is ended: it holds some 60 MB."""
+
+_LOOK_SECONDS = 0.02
+_START_SECONDS = 60.0
+_SECRETS = "HEADRACE_"
+"""Of the environment what begins so is the replica's own: addresses with passwords, for one."""
+
+_MAX_ANSWER_BYTES = 1 << 20
+RETRY_AFTER_SECONDS = 5.0
+
+
+class _Ended(Exception):
+    """The process ended before it answered, with this status."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+class _Process:
+    """One preparing process. Whoever starts it ends it."""
+
+    def __init__(self) -> None:
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)
+        }
+        self._popen = subprocess.Popen(
+            [sys.executable, "-P", "-m", MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # the terminal's Ctrl-C is the replica's to handle
+        )
+        self._received = b""
+        self.idle_since = 0.0
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._popen.pid
+
+    def is_alive(self) -> bool:
+        """Whether nobody has killed it."""
+        return self._popen.poll() is None
+
+    def wait_until_ready(self) -> None:
+        """Wait for its first line. Raises _Ended, HeadraceError."""
+        self._line("a preparing process", LoadBounds(_START_SECONDS))
+
+    def ask(self, task: PrepareTask, bounds: LoadBounds) -> PrepareReport:
+        """Give it a task and wait for the answer. Raises _Ended, and FailedPrecondition over a bound."""
+        assert self._popen.stdin is not None
+        try:
+            self._popen.stdin.write(encode(task) + b"\n")
+            self._popen.stdin.flush()
+        except BrokenPipeError:
+            raise _Ended(self._popen.wait()) from None
+        return decode(PrepareReport, self._line(task.record.key, bounds))
+
+    def kill(self) -> None:
+        """End it, whatever it is doing; whoever waits for an answer hears of it."""
+        self._popen.kill()
+
+    def end(self) -> None:
+        """End it, and wait until it is gone. Nobody waits for an answer."""
+        self._popen.kill()
+        self._popen.wait()
+        assert self._popen.stdin is not None
+        assert self._popen.stdout is not None
+        self._popen.stdout.close()
+        with suppress(BrokenPipeError):  # a task that it did not read
+            self._popen.stdin.close()
+
+    def _line(self, name: str, bounds: LoadBounds) -> bytes:
+        """Its next line. Raises _Ended, and HeadraceError over a bound."""
+        assert self._popen.stdout is not None
+        watch = LoadWatch(name, bounds, functools.partial(own_bytes, self._popen.pid))
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._popen.stdout, selectors.EVENT_READ)
+            while b"\n" not in self._received:
+                if not selector.select(watch.pause()):
+                    if passed := watch.passed():
+                        raise passed
+                    continue
+                chunk = os.read(self._popen.stdout.fileno(), 1 << 16)
+                if not chunk or len(self._received) > _MAX_ANSWER_BYTES:
+                    self._popen.kill()
+                    raise _Ended(self._popen.wait())
+                self._received += chunk
+        line, _, self._received = self._received.partition(b"\n")
+        return line
+
+
+@dataclass(slots=True)
+class PreparingProcesses:
+    """As many processes as there are tasks at a time. `prepare` may be called from any thread."""
+
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+    _idle: list[_Process] = field(default_factory=list)
+    _all: set[_Process] = field(default_factory=set)
+    _closed: bool = False
+
+    def prepare(
+        self, task: PrepareTask, bounds: LoadBounds, *, alone: bool = False
+    ) -> PrepareReport:
+        """Have a task done, by a process that does no other if `alone`. Blocks.
+
+        Raises FailedPrecondition (LOAD_TIMEOUT, LOAD_TOO_LARGE, LOAD_CRASHED), Unavailable (LOAD_KILLED).
+        """
+        process = self._take()
+        try:
+            if not process.idle_since:
+                process.wait_until_ready()
+            report = process.ask(task, bounds)
+        except _Ended as ended:
+            self._end(process)
+            raise _crashed(task.record.key, ended.status) from None
+        except BaseException:
+            self._end(process)
+            raise
+        if alone:
+            self._end(process)
+        else:
+            self._give_back(process)
+        return report
+
+    def pids(self, *, busy: bool = False) -> list[int]:
+        """The processes that are there now; of those that have something to do, if `busy`."""
+        with self._mutex:
+            processes = self._all.difference(self._idle) if busy else self._all
+            return [process.pid for process in processes]
+
+    def close(self) -> None:
+        """End all of them; tasks under way fail."""
+        with self._mutex:
+            self._closed = True
+            busy = self._all.difference(self._idle)
+            idle, self._idle = self._idle, []
+        for process in busy:
+            process.kill()
+        for process in idle:
+            self._end(process)
+
+    def _take(self) -> _Process:
+        with self._mutex:
+            if self._closed:
+                raise Unavailable("REPLICA_STOPPING", "the replica is about to end")
+            while self._idle:
+                process = self._idle.pop()
+                if process.is_alive():
+                    return process
+                self._all.discard(process)
+            process = _Process()
+            self._all.add(process)
+            return process
+
+    def _give_back(self, process: _Process) -> None:
+        process.idle_since = time.monotonic()
+        with self._mutex:
+            closed = self._closed
+            if not closed:
+                self._idle.append(process)
+        if closed:
+            self._end(process)
+            return
+        timer = threading.Timer(IDLE_SECONDS, self._end_if_idle, [process, process.idle_since])
+        timer.daemon = True
+        timer.start()
+
+    def _end_if_idle(self, process: _Process, since: float) -> None:
+        with self._mutex:
+            if process not in self._idle or process.idle_since != since:
+                return
+            self._idle.remove(process)
+        self._end(process)
+
+    def _end(self, process: _Process) -> None:
+        process.end()
+        with self._mutex:
+            self._all.discard(process)
+
+
+@contextmanager
+def open_preparing_processes() -> Iterator[PreparingProcesses]:
+    """None of them is there before it is needed, nor afterwards."""
+    processes = PreparingProcesses()
+    try:
+        yield processes
+    finally:
+        processes.close()
+
+
+def _crashed(version: str, status: int) -> HeadraceError:
+    if status == -signal.SIGKILL:
+        return Unavailable(
+            "LOAD_KILLED",
+            f"the process that opened {version} on trial was killed, most likely for want of memory; it is "
+            "tried again. Free some memory, or set max_load_memory_bytes to refuse such versions",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+    ending = f"ended with status {status}" if status >= 0 else f"died of {_signal(-status)}"
+    return FailedPrecondition(
+        "LOAD_CRASHED",
+        f"the process that opened {version} on trial {ending}, and so would this replica: export the model "
+        "again, and push it as a new version",
+        facts={"status": str(status)},
+    )
+
+
+def _signal(number: int) -> str:
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"

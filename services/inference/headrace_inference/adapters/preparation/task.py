@@ -1,0 +1,91 @@
+"""What a replica tells the preparing process, and what that answers: one line of JSON each."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from headrace import errors
+from headrace.state.records import VersionRecord
+from headrace_inference.domain.execution_plan import ExecutionPlan
+
+_KINDS: dict[str, type[errors.HeadraceError]] = {
+    kind.__name__: kind
+    for kind in (errors.FailedPrecondition, errors.Unimplemented, errors.InvalidArgument)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What sessions are opened with on this machine, in a form that can be sent."""
+
+    cores: int
+    spinning: bool
+    device_id: int
+    gpu_memory_limit_bytes: int
+    engine_cache: str
+    custom_operators: str
+
+
+class Step(enum.StrEnum):
+    """What is to be done with a version."""
+
+    TRY = "try"
+    """Open it on trial, and save what came of it into the folder `target`, where one is named."""
+    MEASURE = "measure"
+    """Find out how to run it best, from the graph `saved` where one is named, in `seconds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareTask:
+    """One step with one version, whose own graph is at `graph`."""
+
+    step: Step
+    graph: str
+    record: VersionRecord
+    machine: Machine
+    target: str = ""
+    saved: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a version cannot be opened: an error of `headrace.errors`, by its class's name."""
+
+    kind: str
+    reason: str
+    message: str
+    facts: dict[str, str]
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareReport:
+    """What came of it: a failure, whether a graph was saved, or what was measured.
+
+    Without a plan the measurements were of no use, since others had the cores meanwhile.
+    """
+
+    failure: Failure | None = None
+    saved: bool = False
+    plan: ExecutionPlan | None = None
+
+
+def failure_of(error: errors.HeadraceError) -> Failure:
+    """An error, to be sent."""
+    delay = error.retry_after_seconds
+    return Failure(type(error).__name__, error.reason, error.message, dict(error.facts), delay)
+
+
+def error_of(failure: Failure) -> errors.HeadraceError:
+    """The error that was sent; a kind that no opening raises becomes Unavailable."""
+    kind = _KINDS.get(failure.kind)
+    if kind is not None:
+        return kind(failure.reason, failure.message, facts=failure.facts)
+    return errors.Unavailable(
+        failure.reason,
+        failure.message,
+        facts=failure.facts,
+        retry_after_seconds=failure.retry_after_seconds,
+    )

@@ -1,0 +1,151 @@
+"""What the preparing process does with one version: opens it on trial, saves it, measures it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from headrace.errors import HeadraceError
+from headrace.state.records import VersionRecord
+from headrace_inference.adapters.preparation import measuring
+from headrace_inference.adapters.preparation.task import (
+    Machine,
+    PrepareReport,
+    PrepareTask,
+    Step,
+    failure_of,
+)
+from headrace_inference.adapters.runtime.execution_providers import DeviceOptions
+from headrace_inference.adapters.runtime.onnx_runtime import (
+    OnnxRunner,
+    RuntimeDefaults,
+    folder_of,
+    open_session,
+    open_unwarmed,
+)
+from headrace_inference.adapters.runtime.prepared_graph import FILES, GRAPH, Prepared
+from headrace_inference.adapters.runtime.warm_up import batch_sizes
+from headrace_inference.domain.execution_plan import NO_PLAN, ExecutionPlan
+from headrace_inference.domain.requests import Array
+from headrace_inference.domain.runner import RunFailed
+
+logger = logging.getLogger(__name__)
+
+
+def do(task: PrepareTask) -> PrepareReport:
+    """Do the task."""
+    defaults = runtime_defaults(task.machine)
+    return try_out(task, defaults) if task.step is Step.TRY else measured(task, defaults)
+
+
+def try_out(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
+    """Open it on trial. What cannot be saved is opened all the same."""
+    target = Path(task.target) if task.target else None
+    task = replace(task, record=warmed_briefly(task.record))
+    try:
+        trial = _opened(task, defaults, target)
+    except HeadraceError as error:
+        return PrepareReport(failure_of(error))
+    try:
+        saved = target is not None and _is_usable(task, defaults, target, trial)
+    finally:
+        trial.close()
+    return PrepareReport(saved=saved)
+
+
+def warmed_briefly(record: VersionRecord) -> VersionRecord:
+    """The version, to be warmed with its smallest and its largest batch: nothing new is between."""
+    sizes = sorted(batch_sizes(record.config.batching))
+    batching = replace(
+        record.config.batching,
+        allowed_batch_sizes=tuple(dict.fromkeys((sizes[0], sizes[-1]))),
+        preferred_batch_sizes=(),
+    )
+    warm_up = replace(record.config.warm_up, runs=min(1, record.config.warm_up.runs))
+    return replace(record, config=replace(record.config, batching=batching, warm_up=warm_up))
+
+
+def measured(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
+    """How it runs best. What cannot be measured is run as if nobody had asked."""
+    graph, record = Path(task.graph), task.record
+    saved = Path(task.saved) if task.saved else None
+
+    def open_with(plan: ExecutionPlan) -> OnnxRunner:
+        return open_unwarmed(graph, record, defaults, Prepared(plan, saved))
+
+    folder = folder_of(graph, record)
+    try:
+        plan = measuring.measure(record, folder, defaults.cores, task.seconds, open_with)
+    except measuring.Contended:
+        return PrepareReport()
+    except (HeadraceError, RunFailed) as failure:
+        logger.info("not measured: %s", failure)
+        return PrepareReport(plan=NO_PLAN)
+    return PrepareReport(plan=plan)
+
+
+def runtime_defaults(machine: Machine) -> RuntimeDefaults:
+    """What a session is opened with, as the replica would."""
+    return RuntimeDefaults(
+        cores=machine.cores,
+        spinning=machine.spinning,
+        devices=DeviceOptions(
+            device_id=machine.device_id,
+            gpu_memory_limit_bytes=machine.gpu_memory_limit_bytes,
+            engine_cache=Path(machine.engine_cache) if machine.engine_cache else None,
+        ),
+        custom_operators=Path(machine.custom_operators) if machine.custom_operators else None,
+    )
+
+
+def _opened(task: PrepareTask, defaults: RuntimeDefaults, target: Path | None) -> OnnxRunner:
+    """Open and warm it, saving it if that can be done: some graphs open and cannot be saved."""
+    graph = Path(task.graph)
+    if target is None:
+        return open_session(graph, task.record, defaults)
+    try:
+        return open_session(graph, task.record, defaults, save_to=target)
+    except HeadraceError:
+        _remove_files(target)
+        return open_session(graph, task.record, defaults)
+
+
+def _is_usable(
+    task: PrepareTask, defaults: RuntimeDefaults, target: Path, trial: OnnxRunner
+) -> bool:
+    """Whether the saved graph opens and answers what the trial does, bit for bit."""
+    if not (target / GRAPH).is_file():
+        return False
+    try:
+        saved = open_unwarmed(
+            Path(task.graph), task.record, defaults, Prepared(NO_PLAN, target / GRAPH)
+        )
+    except HeadraceError as error:
+        logger.info("the saved graph does not open: %s", error.message)
+        return False
+    try:
+        return _answer_alike(trial, saved)
+    finally:
+        saved.close()
+
+
+def _answer_alike(trial: OnnxRunner, saved: OnnxRunner) -> bool:
+    inputs = trial.warmed_with()
+    if inputs is None:
+        return True
+    try:
+        pairs = zip(trial.run(inputs), saved.run(inputs), strict=True)
+        return all(_bits(one) == _bits(other) for one, other in pairs)
+    except RunFailed:
+        return False
+
+
+def _bits(array: Array) -> tuple[object, ...]:
+    values = array.tolist() if array.dtype.hasobject else array.tobytes()
+    return array.shape, array.dtype.str, values
+
+
+def _remove_files(target: Path) -> None:
+    for name in FILES:
+        (target / name).unlink(missing_ok=True)

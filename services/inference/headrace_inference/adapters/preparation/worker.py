@@ -1,0 +1,71 @@
+"""The preparing process: `python -m headrace_inference.adapters.preparation.worker`.
+
+It reads tasks from standard input, a line each, and answers each with a line on what was its standard
+output. It ends as soon as its input does, whatever it is doing; the kernel ends it first when memory runs
+out; and whatever else wants its cores gets them.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import queue
+import sys
+import threading
+from pathlib import Path
+from typing import BinaryIO
+
+from headrace.state.codec import decode, encode
+from headrace_inference.adapters.preparation.task import PrepareTask
+from headrace_inference.adapters.preparation.trial import do
+from headrace_inference.adapters.resident_memory import return_freed_memory
+from headrace_inference.adapters.runtime.giving_way import NICENESS
+
+READY = b"ready\n"
+_OOM_SCORE = Path("/proc/self/oom_score_adj")
+_FIRST_TO_GO = "1000"
+
+
+def main() -> int:
+    """Prepare version after version until there are no more."""
+    give_way()
+    answers = _own_output()
+    answers.write(READY)
+    tasks = _lines(sys.stdin.buffer)
+    while True:
+        report = do(decode(PrepareTask, tasks.get()))
+        gc.collect()
+        return_freed_memory()
+        answers.write(encode(report) + b"\n")
+
+
+def give_way() -> None:
+    """Let all others have the cores first, and the memory."""
+    os.nice(NICENESS)
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        _OOM_SCORE.write_text(_FIRST_TO_GO)
+
+
+def _own_output() -> BinaryIO:
+    """The answers' way out; what libraries print goes to standard error."""
+    kept = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return os.fdopen(kept, "wb", buffering=0)
+
+
+def _lines(source: BinaryIO) -> queue.SimpleQueue[bytes]:
+    """The lines of a stream, whose end is the end of this process."""
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in source:
+            lines.put(line)
+        os._exit(0)
+
+    threading.Thread(target=read, name="tasks", daemon=True).start()
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

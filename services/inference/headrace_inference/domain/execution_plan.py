@@ -1,0 +1,109 @@
+"""How a version is run where its serving config leaves that open, and how measurements decide it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from headrace.state.records import ServingConfig
+
+LATENCY_SLACK = 1.05
+"""A lone request may take this much longer than with the layout that answers it first."""
+
+RATE_SLACK = 1.03
+"""Rows a second may be this much fewer than with the layout that runs most."""
+
+WORTH_WAITING_FOR = 1.02
+"""More rows at once must bring so much more rows a second: every request of a batch waits for its last."""
+
+HOPELESS = 1.5
+"""A layout whose lone requests take this much longer cannot make up for it: its rate is not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """So many runs at a time, with so many threads each."""
+
+    instances: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionPlan:
+    """What was chosen for a version. Zeros choose nothing.
+
+    `efficient_rows`: more rows than these at once bring no more rows a second (0: as many as may be).
+    """
+
+    instances: int = 0
+    intra_op_threads: int = 0
+    efficient_rows: int = 0
+
+    def applied_to(self, config: ServingConfig) -> ServingConfig:
+        """The config with its open choices made: what it says itself holds."""
+        threads = config.session.intra_op_threads or self.intra_op_threads
+        session = dataclasses.replace(config.session, intra_op_threads=threads)
+        instances = config.instances or self.instances or 1
+        return dataclasses.replace(config, instances=instances, session=session)
+
+    def most_rows(self, config: ServingConfig) -> int:
+        """How many rows of waiting requests are put together. A queue delay or sizes of one's own hold."""
+        batching = config.batching
+        most = max(1, batching.max_batch_size)
+        asked = batching.max_queue_delay_microseconds or batching.preferred_batch_sizes
+        return most if asked or not self.efficient_rows else min(most, self.efficient_rows)
+
+
+NO_PLAN = ExecutionPlan()
+"""One instance with all cores, and batches as large as they may be."""
+
+
+def layouts(config: ServingConfig, cores: int) -> list[Layout]:
+    """Those to choose from, the most threads first: runs times threads are the cores, or what is given."""
+    if config.instances:
+        return [
+            Layout(
+                config.instances,
+                config.session.intra_op_threads or max(1, cores // config.instances),
+            )
+        ]
+    if config.session.intra_op_threads:
+        return [
+            Layout(
+                max(1, cores // config.session.intra_op_threads), config.session.intra_op_threads
+            )
+        ]
+    powers = [1 << exponent for exponent in range(cores.bit_length())]
+    counts = sorted({*powers, cores}, reverse=True)
+    return [Layout(cores // threads, threads) for threads in counts]
+
+
+def promising(latencies: Mapping[Layout, float]) -> list[Layout]:
+    """The layouts whose rate is worth measuring, by how long a lone request takes with each."""
+    best = min(latencies.values())
+    return [layout for layout, seconds in latencies.items() if seconds <= HOPELESS * best]
+
+
+def best_layout(latencies: Mapping[Layout, float], rates: Mapping[Layout, float]) -> Layout:
+    """The layout that misses the best latency and the best rate least; of equals the fewest threads."""
+    quickest, most = min(latencies.values()), max(rates.values())
+
+    def shortfall(layout: Layout) -> tuple[float, int, int]:
+        late = max(0.0, latencies[layout] / quickest - LATENCY_SLACK)
+        slow = max(0.0, most / rates[layout] - RATE_SLACK)
+        return max(late, slow), layout.instances * layout.threads, layout.threads
+
+    return min(rates, key=shortfall)
+
+
+def grows(rates: Sequence[float]) -> bool:
+    """Whether larger batches may still bring more, by the rates at sizes measured so far, ascending."""
+    return len(rates) < 3 or max(rates[-2:]) >= WORTH_WAITING_FOR * max(rates[:-2])
+
+
+def efficient_rows(rates: Mapping[int, float]) -> int:
+    """The smallest number of rows that runs about as many a second as any; 0 if more may bring more."""
+    best = max(rates.values())
+    rows = min(size for size, rate in rates.items() if WORTH_WAITING_FOR * rate >= best)
+    return 0 if rows == max(rates) else rows
