@@ -172,7 +172,16 @@ def test_what_only_grpc_has(suite: Addresses, flags: Sequence[str]) -> None:
     analyze(suite, "grpc", *flags, *ONCE)
 
 
-@pytest.mark.parametrize("flags", [(), ("--concurrency-range", "8"), ("-b", "8")])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (),
+        ("--concurrency-range", "8"),
+        ("-b", "8"),
+        ("--request-rate-range", "200"),
+        SHARED_MEMORY,
+    ],
+)
 def test_streams(suite: Addresses, flags: Sequence[str]) -> None:
     """Requests over streams are served, and each answer is told to be final."""
     analyze(suite, "grpc", "--async", "--streaming", *flags, *ONCE)

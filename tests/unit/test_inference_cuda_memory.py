@@ -98,7 +98,9 @@ def test_a_region_of_one_kind_is_not_found_as_the_other() -> None:
     """Names are shared, and status and unregistering tell the kinds apart."""
     table = table_of(Driver())
     table.register_device("r", HANDLE, 0, 16)
+    table.unregister("r")
     with pytest.raises(HeadraceError) as caught:
-        table.unregister("r")
+        table.status("r")
 
     assert "REGION_NOT_FOUND" == caught.value.reason
+    assert ["r"] == [region.name for region in table.status("r", device=True)]

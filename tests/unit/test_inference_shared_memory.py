@@ -127,8 +127,8 @@ def _times_open(path: Path) -> int:
     return sum(link.startswith(str(path)) for link in links)
 
 
-def test_a_name_is_registered_once_and_forgotten_once(table: RegionTable) -> None:
-    """Registering twice, and forgetting what is not there, are refused; forgetting all is not."""
+def test_a_name_is_registered_once_and_forgotten_at_any_time(table: RegionTable) -> None:
+    """Registering twice is refused; forgetting what is not there is not, as with Triton."""
     with memory(bytes(8)) as path:
         table.register_system("a", path.name, 0, 8)
         table.register_system("b", path.name, 4, 4)
@@ -136,7 +136,8 @@ def test_a_name_is_registered_once_and_forgotten_once(table: RegionTable) -> Non
         assert "REGION_EXISTS" == reason_of(table.register_system, "a", path.name, 0, 8)
         assert ["a", "b"] == [region.name for region in table.status("")]
         table.unregister("a")
-        assert "REGION_NOT_FOUND" == reason_of(table.unregister, "a")
+        table.unregister("a")
+        assert ["b"] == [region.name for region in table.status("")]
         table.unregister("")
         assert [] == table.status("")
 

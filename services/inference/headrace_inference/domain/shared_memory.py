@@ -109,9 +109,13 @@ class RegionTable:
         self._regions[name] = Region(name, 0, byte_size, segment, device_id=device_id)
 
     def unregister(self, name: str, *, device: bool = False) -> None:
-        """Forget a region, or all of a kind where no name is given. Raises Unimplemented, or NotFound."""
-        for region in self.status(name, device=device):
-            del self._regions[region.name]
+        """Forget a region, or all of a kind where no name is given. Raises Unimplemented.
+
+        A name that is not there is none any more, as with Triton: callers tidy up before they register.
+        """
+        for region in self.status("", device=device):
+            if name in ("", region.name):
+                del self._regions[region.name]
 
     def status(self, name: str, *, device: bool = False) -> list[Region]:
         """This region, or all of a kind where no name is given. Raises Unimplemented, or NotFound."""
