@@ -109,7 +109,7 @@ class Rig:
         started = time.perf_counter()
         for events in bursts:
             wanted = self._sink.answered + len(events)
-            self.front._take_burst(events, time.monotonic_ns())
+            self.front.take(events, time.monotonic_ns())
             while self._sink.answered < wanted:
                 time.sleep(0)
         return time.perf_counter() - started

@@ -49,6 +49,9 @@ class Settings:
     """Whether metrics have Triton's latency summaries: 35 series a version, of the last minute."""
     front: Literal["auto", "native", "grpcio"] = "auto"
     """What serves ModelInfer: native is fast, grpcio runs everywhere; auto takes native if it can."""
+    busy_poll_microseconds: int = 100
+    """How long the native front looks for the next call after a lone one before it sleeps, which costs a core
+    so much and saves the time to wake up; 0, or a single core, has it sleep at once."""
     max_requests_in_flight: int = 65_536
     """Requests that wait or run on the native front at a time; more are refused."""
     max_bytes_in_flight: int = 4 * 2**30

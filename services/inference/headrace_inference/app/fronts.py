@@ -19,6 +19,7 @@ from headrace.errors import FailedPrecondition
 from headrace.grpc_serving import GrpcServer, Register, open_grpc_server
 from headrace.http_serving import open_http_server
 from headrace.inference._pool import POOL
+from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.app.operations import InFlight, open_operations
 from headrace_inference.app.readiness import Readiness
 from headrace_inference.app.socket_folder import socket_folder
@@ -26,7 +27,8 @@ from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.log_switches import LogSwitches
 from headrace_inference.domain.model_control import ModelControl, RegistryControl
 from headrace_inference.settings import Settings
-from headrace_inference.wire import native_front, servicer
+from headrace_inference.wire import native_server, servicer
+from headrace_inference.wire.native_front import FrontLimits
 from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
 from headrace_inference.wire.streaming import StreamOptions
 
@@ -60,7 +62,7 @@ async def open_fronts(
     facts = servicer.ServerFacts(
         package_version("headrace"), readiness.is_ready, switches, control or RegistryControl()
     )
-    front = choose_front(settings.front, native_available=native_front.available())
+    front = choose_front(settings.front, native_available=native_server.available())
     logger.info("front chosen", extra={"front": front, "asked": settings.front})
     streams = StreamOptions(
         settings.stream_response, settings.max_stream_requests, stopping or asyncio.Event()
@@ -107,12 +109,15 @@ async def _open_native(
 ) -> tuple[int, InFlight]:
     fallback = str(socket_folder(settings) / "fallback.sock")
     await stack.enter_async_context(_open_grpc(f"unix:{fallback}", settings, register, calls))
-    limits = native_front.FrontLimits(
+    limits = FrontLimits(
         settings.max_requests_in_flight, settings.max_bytes_in_flight, settings.max_message_bytes
     )
+    # With one core the thread that looks would keep the one that receives from it.
+    poll_ns = settings.busy_poll_microseconds * 1000 if usable_cores() > 1 else 0
+    options = native_server.NativeOptions(limits, settings.drain_seconds, poll_ns)
     address = f"{settings.host}:{settings.grpc_port}"
     opened = await stack.enter_async_context(
-        native_front.open_native_front(address, fallback, dataplane, limits, settings.drain_seconds)
+        native_server.open_native_front(address, fallback, dataplane, options)
     )
     return opened.port, lambda: opened.front.requests_in_flight
 

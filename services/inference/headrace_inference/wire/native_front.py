@@ -1,25 +1,19 @@
-"""The fast front: ModelInfer over pygrpc-native, whose HTTP/2 and gRPC framing run outside the GIL.
+"""The fast front: ModelInfer from received bytes to answered bytes.
 
-The one module that knows pygrpc-native. One thread receives calls in bursts, parses, routes and queues
-them; the instance threads answer them by id. Everything else on the port goes to a grpc.aio server behind
-a Unix socket. Known limits of the package: its queue of events has no bound, so this thread never waits for
-anything but events and refuses at once what is over our own bounds; a message has no size limit until it
-has arrived whole; and it does not terminate TLS.
+The receiving thread parses, routes and queues calls, and runs what is quick; instance threads run the
+rest. Calls are answered by id.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from headrace import logs, status
-from headrace.errors import FailedPrecondition, HeadraceError, Internal, ResourceExhausted
+from headrace.errors import HeadraceError, Internal, ResourceExhausted
 from headrace_inference.domain.dataplane import (
     ROUTE_ATTEMPTS,
     DataPlane,
@@ -33,28 +27,13 @@ from headrace_inference.domain.shown import Shown, check_windows
 from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.answers import encode_answers, encode_shown
 from headrace_inference.wire.contents import contents_of
-from headrace_inference.wire.request_parser import Head, Parsed, Range, RequestParser
+from headrace_inference.wire.request_parser import Head, Parsed, RequestParser
 from headrace_inference.wire.wishes import WishSink
 
 logger = logging.getLogger(__name__)
 
-MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
-MAX_BURST = 512
 RETRY_AFTER_SECONDS = 0.1
 _Admitted = tuple[ServedVersion, Pending]
-_DRAIN_POLL_SECONDS = 0.01
-_WATCH_SECONDS = 0.02
-_HELD_UP_NS = 20_000_000
-"""A hundred times what a run on the receiving thread is expected to take."""
-
-
-def available() -> bool:
-    """Whether the package is installed and works on this platform."""
-    try:
-        import pygrpc_native  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +56,7 @@ class _Reply(NamedTuple):
 
 
 class NativeFront:
-    """The receiving thread and the sink of the requests it takes."""
+    """Takes bursts of calls, and is the sink of their requests."""
 
     def __init__(self, front: Any, dataplane: DataPlane, limits: FrontLimits) -> None:
         from pygrpc_native import EVENT_CALL
@@ -92,8 +71,6 @@ class NativeFront:
         self._bytes = 0
         self._bytes_lock = threading.Lock()
         self._stopping = False
-        self._receiver = 0  # the identity of the thread that receives
-        self._running_since_ns = 0
 
     @property
     def requests_in_flight(self) -> int:
@@ -109,25 +86,11 @@ class NativeFront:
         """From now on answer new requests with UNAVAILABLE."""
         self._stopping = True
 
-    def receive(self) -> None:
-        """Take bursts until the front is closed, or until another thread took over."""
-        receive = self._front.recv_batch_details
-        self._receiver = mine = threading.get_ident()
-        while (events := receive(MAX_BURST, None)) is not None:
-            self._take_burst(events, time.monotonic_ns())
-            if self._receiver != mine:
-                return
+    def take(self, events: Sequence[Any], now: int) -> None:
+        """Parse, route and queue a burst of calls that came at a monotonic time in nanoseconds.
 
-    def watch(self, closed: threading.Event) -> None:
-        """Put another thread in the receiving one's place when a run that should be quick holds it up."""
-        while not closed.wait(_WATCH_SECONDS):
-            since = self._running_since_ns
-            if since and time.monotonic_ns() - since > _HELD_UP_NS:
-                self._running_since_ns = 0
-                logger.warning("a run that should be quick is not: another thread receives")
-                threading.Thread(target=self.receive, name="native-front", daemon=True).start()
-
-    def _take_burst(self, events: Sequence[Any], now: int) -> None:
+        What is quick is run here and now. One thread at a time may be inside.
+        """
         if len(events) == 1:
             self._take_one(events[0], now)
         else:
@@ -147,11 +110,8 @@ class NativeFront:
             self._bytes += len(event[3]) + pending.reply.window_bytes
         if self._dataplane.tracer.on:
             self._trace(served, pending, event[5][0])
-        self._running_since_ns = now
         if not served.run_at_once([pending]):
             self._submit(served, [pending])
-        if threading.get_ident() == self._receiver:
-            self._running_since_ns = 0
 
     def _take_many(self, events: Sequence[Any], now: int) -> None:
         groups: dict[ServedVersion, list[Pending]] = {}
@@ -175,12 +135,9 @@ class NativeFront:
                 groups[served] = [pending]
         with self._bytes_lock:
             self._bytes += taken
-        self._running_since_ns = now
         for served, group in groups.items():
             if not served.run_at_once(group):
                 self._submit(served, group)
-        if threading.get_ident() == self._receiver:
-            self._running_since_ns = 0
 
     def _trace(self, served: ServedVersion, pending: Pending, metadata: Any) -> None:
         tracer = self._dataplane.tracer
@@ -220,7 +177,7 @@ class NativeFront:
         if layout is None:
             return self._admit_anew(call_id, payload, now)
         served, route = self._pick(layout.head)
-        ready: tuple[Plan, tuple[Range, ...]] | None = layout.ready.get(served.id)
+        ready: tuple[Plan, Sequence[tuple[int, int]]] | None = layout.ready.get(served.id)
         if ready is None:
             return self._admit_anew(call_id, payload, now)
         plan, ranges = ready
@@ -359,62 +316,3 @@ def _too_large(size: int, limit: int) -> HeadraceError:
         f"the request has {size} bytes; the replica takes up to {limit} (its setting max_message_bytes)",
         facts={"limit": str(limit), "setting": "max_message_bytes"},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class OpenNativeFront:
-    """A front that serves, and the port it got."""
-
-    front: NativeFront
-    port: int
-
-
-@asynccontextmanager
-async def open_native_front(
-    address: str,
-    fallback_path: str,
-    dataplane: DataPlane,
-    limits: FrontLimits,
-    drain_seconds: float,
-) -> AsyncIterator[OpenNativeFront]:
-    """Serve on `address` while inside; what is not ModelInfer goes to the server at `fallback_path`.
-
-    On leaving, new requests are refused and those in flight have `drain_seconds` to be answered.
-    Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
-    """
-    native = _bind(address)
-    native.set_fallback(fallback_path)
-    front = NativeFront(native, dataplane, limits)
-    closed = threading.Event()
-    threads = [
-        threading.Thread(target=front.receive, name="native-front", daemon=True),
-        threading.Thread(target=front.watch, args=(closed,), name="native-watch", daemon=True),
-    ]
-    native.start()
-    for thread in threads:
-        thread.start()
-    try:
-        yield OpenNativeFront(front, native.bound_port)
-    finally:
-        front.stop_accepting()
-        deadline = time.monotonic() + drain_seconds
-        while front.requests_in_flight and time.monotonic() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(_DRAIN_POLL_SECONDS)  # the answering threads know no event loop
-        native.close()
-        front.abandon()
-        closed.set()
-        for thread in threads:
-            await asyncio.to_thread(thread.join)
-
-
-def _bind(address: str) -> Any:
-    from pygrpc_native import NativeGrpcFront
-
-    try:
-        return NativeGrpcFront(address, [(MODEL_INFER, False)], call_details=True)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise FailedPrecondition(
-            "ADDRESS_IN_USE",
-            f"cannot listen on {address} ({error}); choose another with --grpc-port (0 takes a free one)",
-            facts={"address": address},
-        ) from error

@@ -1,0 +1,94 @@
+"""Opens the native front on its port, and closes it draining.
+
+ModelInfer comes over pygrpc-native, whose HTTP/2 and gRPC framing run outside the GIL; everything else on
+the port goes to a grpc.aio server behind a Unix socket. Known limits of the package: its queue of events
+has no bound, so the receiving thread never waits for anything but events; a message has no size limit
+until it has arrived whole; and it does not terminate TLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.errors import FailedPrecondition
+from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.wire.native_front import FrontLimits, NativeFront
+from headrace_inference.wire.receiver import Receiver
+
+MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
+_DRAIN_POLL_SECONDS = 0.01
+
+
+def available() -> bool:
+    """Whether the package is installed and works on this platform."""
+    try:
+        import pygrpc_native  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class OpenNativeFront:
+    """A front that serves, and the port it got."""
+
+    front: NativeFront
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class NativeOptions:
+    """How the native front is run: seconds to answer what is in flight, nanoseconds to look for calls."""
+
+    limits: FrontLimits
+    drain_seconds: float
+    poll_ns: int = 0
+
+
+@asynccontextmanager
+async def open_native_front(
+    address: str, fallback_path: str, dataplane: DataPlane, options: NativeOptions
+) -> AsyncIterator[OpenNativeFront]:
+    """Serve on `address` while inside; what is not ModelInfer goes to the server at `fallback_path`.
+
+    On leaving, new requests are refused and those in flight have `drain_seconds` to be answered.
+    Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
+    """
+    native = _bind(address)
+    native.set_fallback(fallback_path)
+    front = NativeFront(native, dataplane, options.limits)
+    receiver = Receiver(native.recv_batch_details, front.take, options.poll_ns)
+
+    native.start()
+    async with receiver.receiving():
+        try:
+            yield OpenNativeFront(front, native.bound_port)
+            front.stop_accepting()
+            await _drain(front, options.drain_seconds)
+        finally:
+            native.close()
+            front.abandon()
+
+
+async def _drain(front: NativeFront, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while front.requests_in_flight and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(_DRAIN_POLL_SECONDS)  # the answering threads know no event loop
+
+
+def _bind(address: str) -> Any:
+    from pygrpc_native import NativeGrpcFront
+
+    try:
+        return NativeGrpcFront(address, [(MODEL_INFER, False)], call_details=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise FailedPrecondition(
+            "ADDRESS_IN_USE",
+            f"cannot listen on {address} ({error}); choose another with --grpc-port (0 takes a free one)",
+            facts={"address": address},
+        ) from error

@@ -1,0 +1,75 @@
+"""How the receiving thread waits for the next burst."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from headrace_inference.wire.receiver import PollBudget, Receiver
+
+WINDOW_NS = 100_000
+
+
+def test_looks_after_a_lone_call_only() -> None:
+    """Several calls in flight make better batches when nobody snatches the first of them."""
+    budget = PollBudget(WINDOW_NS)
+    assert [0, WINDOW_NS, 0, 0] == [budget.after(calls) for calls in (0, 1, 2, 64)]
+
+
+def test_looks_never_without_a_window() -> None:
+    """A window of 0 is the setting that turns it off."""
+    assert 0 == PollBudget(0).after(1)
+
+
+def test_looks_no_more_when_it_does_not_pay() -> None:
+    """Callers who take longer than the window cost one look in many, until one pays."""
+    budget = PollBudget(WINDOW_NS)
+    looks = 0
+    for _ in range(PollBudget.TRIES_EVERY * 2):
+        if budget.after(1):
+            looks += 1
+            budget.looked(found=False)
+    assert PollBudget.MOST // 2 + 1 == looks
+    budget.looked(found=True)
+    assert WINDOW_NS == budget.after(1)
+
+
+class Bursts:
+    """A source of bursts that are there at once, until it is closed; remembers how it was waited for."""
+
+    def __init__(self, bursts: Sequence[list[str]]) -> None:
+        self._bursts = list(bursts)
+        self.waits: list[int | None] = []
+        self.closed = threading.Event()
+
+    def receive(self, most: int, wait_ms: int | None) -> list[Any] | None:
+        self.waits.append(wait_ms)
+        if self._bursts:
+            return self._bursts.pop(0)
+        if wait_ms is None:
+            self.closed.wait()
+            return None
+        return []
+
+
+def test_bursts_come_in_order_and_the_thread_ends_with_the_source() -> None:
+    """After a lone call it looks without sleeping; else it sleeps until there is something."""
+    source = Bursts([["a"], ["b", "c"], ["d"]])
+    taken: list[list[str]] = []
+    done = threading.Event()
+
+    def take(events: Sequence[str], now_ns: int) -> None:
+        taken.append(list(events))
+        if len(taken) == 3:
+            done.set()
+
+    async def receive_all() -> None:
+        async with Receiver(source.receive, take, WINDOW_NS).receiving():
+            assert await asyncio.to_thread(done.wait, 10)
+            source.closed.set()
+
+    asyncio.run(receive_all())
+    assert [["a"], ["b", "c"], ["d"]] == taken
+    assert [None, 0, None] == source.waits[:3]
