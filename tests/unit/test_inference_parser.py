@@ -11,8 +11,9 @@ from headrace.errors import HeadraceError
 from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.requests import Array, BatchResult, Pending
 from headrace_inference.domain.shared_memory import RegionTable
-from headrace_inference.wire.answers import encode_answers, varint
+from headrace_inference.wire.answers import encode_answers
 from headrace_inference.wire.contents import contents_of
+from headrace_inference.wire.protobuf_fields import varint
 from headrace_inference.wire.request_parser import Parsed, RequestParser
 from tests.unit.inference_doubles import RecordingSink, served, version
 

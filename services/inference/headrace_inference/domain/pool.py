@@ -237,9 +237,9 @@ class InstancePool:
     def _refusal(self, request: Pending, now_ns: int) -> HeadraceError | None:
         """Why a request that waited is not to be run; None: run it."""
         if request.cancelled:
-            return _CALLER_GONE
+            return CALLER_GONE
         if request.deadline_ns is not None and now_ns > request.deadline_ns:
-            return _deadline_passed(now_ns - request.received_ns)
+            return deadline_passed(now_ns - request.received_ns)
         if self._times_out and is_refused(self._waiting.policy_of(request.plan), request, now_ns):
             policy = self._waiting.policy_of(request.plan)
             limit_ns = timeout_us(policy, request.plan) * 1000
@@ -293,10 +293,12 @@ def shutting_down() -> HeadraceError:
     )
 
 
-_CALLER_GONE = Cancelled("CANCELLED", "the caller went away before the request was run")
+CALLER_GONE = Cancelled("CANCELLED", "the caller went away before the request was run")
+"""What a request gets that was cancelled."""
 
 
-def _deadline_passed(waited_ns: int) -> HeadraceError:
+def deadline_passed(waited_ns: int) -> HeadraceError:
+    """What a request gets whose deadline passed before it was run."""
     return DeadlineExceeded(
         "DEADLINE_EXCEEDED",
         f"the request's deadline passed after {waited_ns / 1e6:.1f} ms in the queue; it was not run",

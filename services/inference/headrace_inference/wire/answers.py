@@ -17,6 +17,7 @@ from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.requests import Array, BatchResult, Plan
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shown import Shown
+from headrace_inference.wire.protobuf_fields import varint
 
 ROUTE_PARAMETER = "headrace.route"
 MAX_KEPT_HEADS = 1024
@@ -194,13 +195,3 @@ def _buffer(output: Array) -> memoryview:
 
 def _id_field(request_id: bytes) -> bytes:
     return _ID_TAG + varint(len(request_id)) + request_id if request_id else b""
-
-
-def varint(value: int) -> bytes:
-    """A protobuf varint."""
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from headrace.datatypes import NUMPY_DTYPES, Datatype, decode_bytes_elements
+from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.errors import InvalidArgument
 from headrace_inference.domain.requests import Array, Contents, TensorHeader, Window
 from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.wire.request_parser import Head, Parsed
+from headrace_inference.wire.typed_contents import TypedInPlace, bytes_elements, in_pieces
 
 ZERO_COPY_BYTES = 32_768
 """From this size on a tensor is read where it lies; below, its own small `bytes` is cheaper to join."""
@@ -51,7 +52,7 @@ def contents_of(parsed: Parsed, regions: RegionTable) -> list[Contents]:
 def _raw(payload: bytes, start: int, end: int, header: TensorHeader) -> Contents:
     if header.datatype == Datatype.BYTES:
         expected = math.prod(header.shape)
-        return bytes_tensor(decode_bytes_elements(payload[start:end], expected), header)
+        return bytes_tensor(bytes_elements(payload[start:end], expected), header)
     if end - start >= ZERO_COPY_BYTES:
         return memoryview(payload)[start:end]
     return payload[start:end]
@@ -67,16 +68,22 @@ def bytes_tensor(elements: Sequence[bytes], header: TensorHeader) -> Array:
             f"'{header.name}', expected {expected}",
         )
     array = np.empty(expected, dtype=np.object_)
+    for piece in in_pieces(expected):
+        try:
+            array[piece] = [element.decode() for element in elements[piece]]
+        except UnicodeDecodeError:
+            raise _no_text(elements, header) from None
+    return array.reshape(header.shape)
+
+
+def _no_text(elements: Sequence[bytes], header: TensorHeader) -> InvalidArgument:
     for index, element in enumerate(elements):
         try:
-            array[index] = element.decode()
+            element.decode()
         except UnicodeDecodeError as error:
-            raise InvalidArgument(
-                "BYTES_NOT_UTF8",
-                f"element {index} of inference input '{header.name}' is no UTF-8 text ({error.reason}); "
-                "ONNX strings are UTF-8",
-            ) from None
-    return array.reshape(header.shape)
+            what = f"element {index} of inference input '{header.name}' is no UTF-8 text ({error.reason})"
+            break
+    return InvalidArgument("BYTES_NOT_UTF8", f"{what}; ONNX strings are UTF-8")
 
 
 def _mixed_contents(parsed: Parsed, regions: RegionTable) -> list[Contents]:
@@ -105,7 +112,7 @@ def window_contents(header: TensorHeader, window: Window, regions: RegionTable) 
     """An input's values from shared memory. Raises HeadraceError, before reading more than is needed."""
     datatype = Datatype(header.datatype)
     if datatype is Datatype.BYTES:
-        return bytes_tensor(decode_bytes_elements(regions.read(window)), header)
+        return bytes_tensor(bytes_elements(regions.read(window), math.prod(header.shape)), header)
     expected = math.prod(header.shape) * NUMPY_DTYPES[datatype].itemsize
     if window.byte_size != expected:
         raise InvalidArgument(
@@ -126,10 +133,10 @@ def _typed_tensor(head: Head, header: TensorHeader, typed: Any) -> Array:
             "CONTENTS_UNSUPPORTED",
             f"{datatype} has no typed contents: send input '{header.name}' in raw_input_contents",
         )
-    values = [] if typed is None else getattr(typed, name)
+    values = _values(typed, name)
     expected = math.prod(header.shape)
     if datatype is Datatype.BYTES:
-        return bytes_tensor(list(values), header)
+        return bytes_tensor(values, header)
     if len(values) != expected:
         if not len(values):
             raise _no_data(head, header)
@@ -141,13 +148,20 @@ def _typed_tensor(head: Head, header: TensorHeader, typed: Any) -> Array:
     return _narrowed(datatype)(values).reshape(header.shape)
 
 
+def _values(typed: Any, name: str) -> Any:
+    """The values of a field of typed contents, wherever they are."""
+    if typed is None:
+        return []
+    return typed.values(name) if isinstance(typed, TypedInPlace) else getattr(typed, name)
+
+
 def _narrowed(datatype: Datatype) -> Callable[[Any], Array]:
     """Typed contents are 32 bits wide at least; narrower datatypes take the low bytes, as Triton does."""
     dtype = NUMPY_DTYPES[datatype]
     if dtype.kind in "iu" and dtype.itemsize < 4:
         wide = np.int64
-        return lambda values: np.array(values, dtype=wide).astype(dtype)
-    return lambda values: np.array(values, dtype=dtype)
+        return lambda values: np.asarray(values, dtype=wide).astype(dtype)
+    return lambda values: np.asarray(values, dtype=dtype)
 
 
 def _mixed(head: Head, header: TensorHeader) -> InvalidArgument:

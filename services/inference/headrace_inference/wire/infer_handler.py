@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -10,6 +11,11 @@ from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.answers import encode_answer, encode_shown
 from headrace_inference.wire.contents import contents_of
+from headrace_inference.wire.large_requests import (
+    decoding_takes_long,
+    parse_large,
+    parsing_takes_long,
+)
 from headrace_inference.wire.request_parser import Parsed, RequestParser
 from headrace_inference.wire.waiting import InferCall, WaitingRequests, deadline_ns
 
@@ -28,10 +34,13 @@ class InferHandler:
     async def infer(self, payload: bytes, context: Any) -> bytes:
         """Answer one request. Raises HeadraceError."""
         deadline = deadline_ns(context.time_remaining())
-        return await self.answer(self.parse(payload), deadline, context.invocation_metadata())
+        parsed = await self.parse(payload)
+        return await self.answer(parsed, deadline, context.invocation_metadata())
 
-    def parse(self, payload: bytes) -> Parsed:
-        """The request in these bytes. Raises HeadraceError."""
+    async def parse(self, payload: bytes) -> Parsed:
+        """The request in these bytes, in a thread where that takes long. Raises HeadraceError."""
+        if parsing_takes_long(payload):
+            return await asyncio.to_thread(parse_large, payload)
         return self._parser.parse(payload)
 
     async def answer(self, parsed: Parsed, deadline: int | None, metadata: Metadata) -> bytes:
@@ -50,6 +59,7 @@ class InferHandler:
             lambda: contents_of(parsed, self._dataplane.regions),
             time.monotonic_ns(),
             deadline,
+            contents_take_long=decoding_takes_long(parsed),
             facts=facts,
         )
         answer = await self._requests.infer(call)

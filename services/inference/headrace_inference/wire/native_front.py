@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,6 +27,12 @@ from headrace_inference.domain.shown import Shown, check_windows
 from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.answers import encode_answers, encode_shown
 from headrace_inference.wire.contents import contents_of
+from headrace_inference.wire.decoder import Aside, Decoder
+from headrace_inference.wire.large_requests import (
+    decoding_takes_long,
+    parse_large,
+    parsing_takes_long,
+)
 from headrace_inference.wire.request_parser import Head, Parsed, RequestParser
 from headrace_inference.wire.wishes import WishSink
 
@@ -67,7 +73,8 @@ class NativeFront:
         self._limits = limits
         self._parser = RequestParser()
         self._wishes = WishSink(dataplane.regions, _encode_shown, self.send, self.failed)
-        self._pending: dict[int, Pending] = {}
+        self._pending: dict[int, Pending | Aside] = {}
+        self.decoder = Decoder(self._decode)
         self._bytes = 0
         self._bytes_lock = threading.Lock()
         self._stopping = False
@@ -139,11 +146,56 @@ class NativeFront:
             if not served.run_at_once(group):
                 self._submit(served, group)
 
-    def _trace(self, served: ServedVersion, pending: Pending, metadata: Any) -> None:
+    def _put_aside(self, event: Any, now: int) -> None:
+        aside = Aside(event, now)
+        self._pending[aside.call_id] = aside
+        with self._bytes_lock:
+            self._bytes += len(aside.payload)
+        self.decoder.put(aside)
+
+    def _decode(self, aside: Aside) -> None:
+        """Admit a request that was put aside, on the decoder's thread."""
+        try:
+            aside.check_wanted()
+            parsed = parse_large(aside.payload)
+            served, pending = self._admit_parsed(
+                aside.call_id, aside.payload, parsed, aside.received_ns
+            )
+        except HeadraceError as error:
+            self._log_refusal(aside.details, error)
+            self._refuse_aside(aside, error)
+        except Exception:
+            logger.exception("a bug ended a call")
+            self._refuse_aside(aside, _bug())
+        else:
+            self._take_decoded(aside, served, pending)
+
+    def _take_decoded(self, aside: Aside, served: ServedVersion, pending: Pending) -> None:
+        pending.deadline_ns = aside.deadline_ns
+        with self._bytes_lock:
+            self._bytes += pending.reply.window_bytes
+        self._pending[aside.call_id] = pending
+        if aside.cancelled:  # else it is the pending one that is cancelled from now on
+            pending.cancelled = True
+        if self._dataplane.tracer.on:
+            self._trace(served, pending, aside.details[0], parse_large)
+        self._submit(served, [pending])
+
+    def _refuse_aside(self, aside: Aside, error: HeadraceError) -> None:
+        self._refuse(aside.call_id, error)
+        self._done([_Reply(aside.call_id, b"", aside.payload)])
+
+    def _trace(
+        self,
+        served: ServedVersion,
+        pending: Pending,
+        metadata: Any,
+        parse: Callable[[bytes], Parsed] | None = None,
+    ) -> None:
         tracer = self._dataplane.tracer
 
         def facts() -> RequestFacts:
-            parsed = self._parser.parse(pending.reply.payload)
+            parsed = (parse or self._parser.parse)(pending.reply.payload)
             forwarded = tracer.grpc_headers.forwarded(metadata)
             return RequestFacts(parsed.id.decode(), {**parsed.head.parameters, **forwarded})
 
@@ -152,20 +204,24 @@ class NativeFront:
     def _admit_or_refuse(self, event: Any, taken: int, now: int) -> _Admitted | None:
         _, call_id, _, payload, _, details = event
         try:
-            served, pending = self._admit(call_id, payload, taken, now)
+            admitted = self._admit(call_id, payload, taken, now)
         except HeadraceError as error:
             self._log_refusal(details, error)
             self._refuse(call_id, error)
             return None
         except Exception:
             logger.exception("a bug ended a call")
-            self._refuse(call_id, Internal("INTERNAL", "the service failed on its own account"))
+            self._refuse(call_id, _bug())
+            return None
+        if admitted is None:
+            self._put_aside(event, now)
             return None
         if details[2] is not None:
-            pending.deadline_ns = now + int(details[2] * 1e9)
-        return served, pending
+            admitted[1].deadline_ns = now + int(details[2] * 1e9)
+        return admitted
 
-    def _admit(self, call_id: int, payload: bytes, taken: int, now: int) -> _Admitted:
+    def _admit(self, call_id: int, payload: bytes, taken: int, now: int) -> _Admitted | None:
+        """The request, ready to run; None where the decoder has to have it."""
         limits = self._limits
         if (
             self._stopping
@@ -194,11 +250,18 @@ class NativeFront:
         picked: tuple[ServedVersion, str] = targets[1].pick()
         return picked
 
-    def _admit_anew(self, call_id: int, payload: bytes, now: int) -> _Admitted:
-        """Parse, plan and check a request, and remember for its likes what came out."""
+    def _admit_anew(self, call_id: int, payload: bytes, now: int) -> _Admitted | None:
         if len(payload) > self._limits.max_message_bytes:  # none like it has a layout
             raise _too_large(len(payload), self._limits.max_message_bytes)
+        if parsing_takes_long(payload):
+            return None
         parsed = self._parser.parse(payload)
+        if decoding_takes_long(parsed):
+            return None
+        return self._admit_parsed(call_id, payload, parsed, now)
+
+    def _admit_parsed(self, call_id: int, payload: bytes, parsed: Parsed, now: int) -> _Admitted:
+        """Plan and check a request, and remember for its likes what came out."""
         head = parsed.head
         try:
             served, route = self._pick(head)
@@ -239,7 +302,10 @@ class NativeFront:
         reply: _Reply = former.reply
         for _ in range(ROUTE_ATTEMPTS):
             try:
-                served, pending = self._admit_anew(reply.call_id, reply.payload, former.received_ns)
+                parsed = parse_large(reply.payload)  # the parser belongs to the receiving thread
+                served, pending = self._admit_parsed(
+                    reply.call_id, reply.payload, parsed, former.received_ns
+                )
                 pending.deadline_ns = former.deadline_ns
                 self._pending[reply.call_id] = pending
                 served.pool.submit([pending])
@@ -308,6 +374,10 @@ def _encode_shown(
     reply: _Reply = request.reply
     answer = encode_shown(served, request.plan, request.route, shown, reply.request_id)
     return [reply], [answer]
+
+
+def _bug() -> HeadraceError:
+    return Internal("INTERNAL", "the service failed on its own account")
 
 
 def _too_large(size: int, limit: int) -> HeadraceError:

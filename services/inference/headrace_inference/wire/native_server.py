@@ -65,14 +65,15 @@ async def open_native_front(
     receiver = Receiver(native.recv_batch_details, front.take, options.poll_ns)
 
     native.start()
-    async with receiver.receiving():
-        try:
-            yield OpenNativeFront(front, native.bound_port)
-            front.stop_accepting()
-            await _drain(front, options.drain_seconds)
-        finally:
-            native.close()
-            front.abandon()
+    with front.decoder.running():
+        async with receiver.receiving():
+            try:
+                yield OpenNativeFront(front, native.bound_port)
+                front.stop_accepting()
+                await _drain(front, options.drain_seconds)
+            finally:
+                native.close()
+                front.abandon()
 
 
 async def _drain(front: NativeFront, seconds: float) -> None:

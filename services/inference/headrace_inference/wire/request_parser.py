@@ -19,6 +19,13 @@ from headrace.errors import InvalidArgument
 from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.requests import Options, Plan, TensorHeader, Window
 from headrace_inference.wire.parameters import options_of, parameters_of, window_of, wish_of
+from headrace_inference.wire.protobuf_fields import (
+    LENGTH_DELIMITED,
+    Range,
+    malformed,
+    read_field,
+    read_varint,
+)
 
 MAX_KEPT_HEADS = 4096
 MAX_KEPT_HEAD_BYTES = 4096
@@ -31,11 +38,7 @@ MAX_FIELDS = 16_384
 MAX_DIMENSIONS = 64
 """More than numpy has."""
 
-_ID, _RAW = 3, 7
-_LENGTH_DELIMITED = 2
-_FIXED_SIZES = {1: 8, 5: 4}
-
-Range = tuple[int, int]
+_ID, RAW = 3, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Head:
     outputs: tuple[str, ...]
     parameters: Mapping[str, Any]
     contents: tuple[Any, ...]
-    """Each input's InferTensorContents, or None."""
+    """Each input's InferTensorContents or TypedInPlace, or None."""
     windows: tuple[Window | None, ...]
     """Where each input's bytes are in shared memory, or None."""
     options: Options
@@ -160,13 +163,13 @@ def _scan(payload: bytes) -> tuple[tuple[tuple[int, bytes], ...], Range, tuple[R
     while position < end:
         fields += 1
         if fields > MAX_FIELDS:
-            raise _too_many_fields()
-        tag, position = _varint(payload, position)
-        start, position = _field(payload, position, tag & 7)
-        if tag & 7 == _LENGTH_DELIMITED and tag >> 3 in (_ID, _RAW):
+            raise too_many_fields()
+        tag, position = read_varint(payload, position, end)
+        start, position = read_field(payload, position, tag & 7, end)
+        if tag & 7 == LENGTH_DELIMITED and tag >> 3 in (_ID, RAW):
             fixed.append((stretch, payload[stretch:start]))
             stretch = position
-            if tag >> 3 == _RAW:
+            if tag >> 3 == RAW:
                 raw.append((start, position))
             else:
                 id_range = (start, position)
@@ -175,42 +178,12 @@ def _scan(payload: bytes) -> tuple[tuple[tuple[int, bytes], ...], Range, tuple[R
     return tuple(fixed), id_range, tuple(raw)
 
 
-def _field(payload: bytes, position: int, wire_type: int) -> Range:
-    """Where a field's value begins and ends, its length not included."""
-    if wire_type == _LENGTH_DELIMITED:
-        length, position = _varint(payload, position)
-        end = position + length
-    elif wire_type == 0:
-        _, end = _varint(payload, position)
-    elif wire_type in _FIXED_SIZES:
-        end = position + _FIXED_SIZES[wire_type]
-    else:
-        raise _malformed()
-    if end > len(payload):
-        raise _malformed()
-    return position, end
-
-
-def _varint(payload: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 70:
-        if position >= len(payload):
-            raise _malformed()
-        byte = payload[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-    raise _malformed()
-
-
 def _parse_head(fixed: tuple[tuple[int, bytes], ...]) -> Head:
     """Parse what is fixed, with every raw content and the id left out, tag and all."""
     try:
         message = pb.ModelInferRequest.FromString(_without_raw(fixed))
     except DecodeError:
-        raise _malformed() from None
+        raise malformed() from None
     inputs = message.inputs
     contents = tuple(part.contents if part.HasField("contents") else None for part in inputs)
     windows = tuple(window_of(part, f"input '{part.name}'") for part in inputs)
@@ -248,10 +221,10 @@ def _without_raw(fixed: tuple[tuple[int, bytes], ...]) -> bytes:
         position = end = 0
         while position < len(stretch):
             end = position
-            tag, after = _varint(stretch, position)
-            if tag & 7 == _LENGTH_DELIMITED and tag >> 3 in (_ID, _RAW):
+            tag, after = read_varint(stretch, position, len(stretch))
+            if tag & 7 == LENGTH_DELIMITED and tag >> 3 in (_ID, RAW):
                 break
-            _, position = _field(stretch, after, tag & 7)
+            _, position = read_field(stretch, after, tag & 7, len(stretch))
             end = position
         parts.append(stretch[:end])
     return b"".join(parts)
@@ -262,19 +235,14 @@ def _checked_id(request_id: bytes) -> bytes:
         try:
             request_id.decode()
         except UnicodeDecodeError:
-            raise _malformed() from None
+            raise malformed() from None
     return request_id
 
 
-def _too_many_fields() -> InvalidArgument:
+def too_many_fields() -> InvalidArgument:
+    """What a request is told that has more than MAX_FIELDS."""
     return InvalidArgument(
         "TOO_MANY_FIELDS",
         f"the request has more than {MAX_FIELDS} inputs, outputs, parameters and raw contents together; "
         "send many values as one tensor",
-    )
-
-
-def _malformed() -> InvalidArgument:
-    return InvalidArgument(
-        "MALFORMED_REQUEST", "the request's bytes are not an inference.ModelInferRequest"
     )

@@ -17,8 +17,8 @@ from headrace.errors import HeadraceError
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.serving import open_background
 from headrace_inference.domain.pool import shutting_down
-from headrace_inference.wire.answers import varint
 from headrace_inference.wire.infer_handler import InferHandler
+from headrace_inference.wire.protobuf_fields import varint
 from headrace_inference.wire.waiting import deadline_ns
 
 StreamResponse = Literal["triton", "mlserver"]
@@ -99,7 +99,7 @@ class StreamHandler:
     async def _answer(self, payload: bytes, stream: _Stream) -> bytes | _Failed:
         request_id = b""
         try:
-            parsed = self._handler.parse(payload)
+            parsed = await self._handler.parse(payload)
             request_id = parsed.id
             return await self._handler.answer(
                 parsed, stream.deadline, stream.context.invocation_metadata()

@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from headrace.datatypes import Datatype, decode_bytes_elements
+from headrace.datatypes import Datatype
 from headrace.errors import InvalidArgument
 from headrace_inference.domain.requests import (
     NO_OPTIONS,
@@ -23,6 +23,7 @@ from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.wire.contents import ZERO_COPY_BYTES, bytes_tensor, window_contents
 from headrace_inference.wire.parameters import options_of, refuse_reserved, window, wish
 from headrace_inference.wire.rest.tensors import tensor_from_json
+from headrace_inference.wire.typed_contents import bytes_elements
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """The header that says how many bytes of a body are JSON; what follows is the binary tail."""
@@ -291,5 +292,5 @@ def _contents(
     if isinstance(data, msgspec.Raw):
         return tensor_from_json(header, data)
     if header.datatype == Datatype.BYTES:
-        return bytes_tensor(decode_bytes_elements(data, math.prod(header.shape)), header)
+        return bytes_tensor(bytes_elements(data, math.prod(header.shape)), header)
     return data if len(data) >= ZERO_COPY_BYTES else bytes(data)
