@@ -38,7 +38,7 @@ class GatedRunner:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self.provider = runner.provider
+        self.plan, self.provider = runner.plan, runner.provider
         self.memory_bytes = 0
         self.labels: Mapping[str, Sequence[bytes]] = {}
         self.gate = threading.Event()

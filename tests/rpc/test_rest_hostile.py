@@ -93,7 +93,7 @@ class GatedRunner:
         self._asked = asked
         self._gate = gate
         self.provider, self.memory_bytes = runner.provider, runner.memory_bytes
-        self.labels = runner.labels
+        self.plan, self.labels = runner.plan, runner.labels
 
     def new_handle(self) -> Any:
         """The model's own."""

@@ -20,6 +20,7 @@ from headrace.state.records import (
     TensorSpec,
     VersionRecord,
 )
+from headrace_inference.domain.execution_plan import NO_PLAN
 from headrace_inference.domain.requests import Array, BatchResult, Pending, Prepared, TensorHeader
 from headrace_inference.domain.run_watch import RunHandle
 from headrace_inference.domain.runner import RunFailed
@@ -50,6 +51,7 @@ class Handle:
 class DoublingRunner:
     """y = 2 x, n = a row's number in the batch; refuses batches with a negative value."""
 
+    plan = NO_PLAN
     provider = "numpy"
     memory_bytes = 0
 

@@ -46,7 +46,7 @@ class PoolClosed(Exception):
 
 
 class InstancePool:
-    """A queue and the instance threads that empty it.
+    """A queue and the instance threads that empty it, up to `most_rows` of several requests at a time.
 
     The threads start with the pool; whoever made it calls `close`, which lets what waits finish first.
     """
@@ -56,11 +56,12 @@ class InstancePool:
         name: str,
         config: ServingConfig,
         run_batch: RunBatch,
+        most_rows: int,
     ) -> None:
         self.name = name
         self._batching = config.batching
         self._run_batch = run_batch
-        self._max_rows = max(1, config.batching.max_batch_size)
+        self._max_rows = most_rows
         self._max_in_flight = config.max_in_flight_requests
         self._delays = config.batching.max_queue_delay_microseconds > 0
         self._turns = Turns() if config.batching.preserve_ordering else None

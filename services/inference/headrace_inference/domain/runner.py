@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from headrace_inference.domain.execution_plan import ExecutionPlan
 from headrace_inference.domain.requests import Array
 from headrace_inference.domain.run_watch import RunHandle
 
@@ -25,6 +26,10 @@ class Runner(Protocol):
 
     labels: Mapping[str, Sequence[bytes]]
     """The names of the classes of outputs, where the version has files of them; set by its loader."""
+
+    @property
+    def plan(self) -> ExecutionPlan:
+        """How it is to be run, where its config leaves that open."""
 
     @property
     def provider(self) -> str:

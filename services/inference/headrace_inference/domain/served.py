@@ -7,6 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from headrace.errors import HeadraceError, Internal, InvalidArgument
@@ -72,16 +73,18 @@ class ServedVersion:
         self.statistics = statistics
         self.memo: dict[Any, Any] = {}
         self.version_text = str(record.number)
-        self._max_rows = max(1, record.config.batching.max_batch_size)
+        config = runner.plan.applied_to(record.config)
+        self.as_run = replace(record, config=config)
+        """The version with what was chosen here, where its config leaves that open."""
+        self._max_rows = runner.plan.most_rows(config)
         self._expected_ns = float("inf")
         self._watch = watch or RunWatch()
         self._handles: list[RunHandle] = []
         self._failures = FailureStreak(runner.probe, self._tell_broken)
         self._broken = broken
-        config = record.config
         allowed = config.batching.allowed_batch_sizes
         self._run = padded_run(runner.run, allowed) if allowed else runner.run
-        self.pool = InstancePool(record.key, config, self._run_batch)
+        self.pool = InstancePool(record.key, config, self._run_batch, self._max_rows)
         self._watch.add(self.pool)
 
     def plan(

@@ -67,7 +67,7 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     async def ModelConfig(self, request: Any, context: Any) -> pb.ModelConfigResponse:
         """How a version is served."""
         served = self._dataplane.keeper.table.find(request.name, request.version)
-        return pb.ModelConfigResponse(config=convert.model_config(served.record))
+        return pb.ModelConfigResponse(config=convert.model_config(served.as_run))
 
     async def ModelStatistics(self, request: Any, context: Any) -> pb.ModelStatisticsResponse:
         """What versions did."""

@@ -113,7 +113,7 @@ class RestRoutes:
     async def model_config(self, request: web.Request) -> web.Response:
         """How a version is served."""
         served = self._dataplane.keeper.table.find(*names(request))
-        return json_response(message_to_json(convert.model_config(served.record)))
+        return json_response(message_to_json(convert.model_config(served.as_run)))
 
     async def statistics(self, request: web.Request) -> web.Response:
         """What versions did."""
