@@ -53,7 +53,7 @@ def serving_config_from_proto(
     config = ServingConfig(
         batching=batching,
         queue=queue,
-        instances=reader.number(proto, "instances", default.instances, (1, MAX_INSTANCES), field),
+        instances=reader.number(proto, "instances", default.instances, (0, MAX_INSTANCES), field),
         provider=reader.choice(
             proto, "provider", default.provider, enum_values("PROVIDER_", Provider), field
         ),

@@ -102,7 +102,7 @@ class ExecutionMode(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """ONNX Runtime's session options; 0 threads lets Headrace choose by instances and cores."""
+    """ONNX Runtime's session options; 0 threads lets a replica choose, by measuring or by its cores."""
 
     intra_op_threads: int = 0
     inter_op_threads: int = 0
@@ -161,7 +161,8 @@ class ServingConfig:
 
     batching: Batching = field(default_factory=Batching)
     queue: QueuePolicy = field(default_factory=QueuePolicy)
-    instances: int = 1
+    instances: int = 0
+    """How many batches run at a time; 0: what each replica finds best when it measures."""
     provider: Provider = Provider.AUTO
     session: SessionOptions = field(default_factory=SessionOptions)
     warm_up: WarmUp = field(default_factory=WarmUp)

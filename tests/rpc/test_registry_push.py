@@ -122,7 +122,7 @@ REFUSED: list[tuple[str, str, bytes, dict[str, Any]]] = [
     ("REQUEST_ID_INVALID", "m.onnx", onnx_file(), {"request_id": "mine"}),
     ("DESCRIPTION_TOO_LONG", "m.onnx", onnx_file(), {"description": "x" * 4097}),
     ("MODEL_NOT_FOUND", "m.onnx", onnx_file(), {"create_model": False}),
-    ("SERVING_CONFIG_INVALID", "m.onnx", onnx_file(), {"serving_config": {"instances": 0}}),
+    ("SERVING_CONFIG_INVALID", "m.onnx", onnx_file(), {"serving_config": {"instances": -1}}),
     (
         "BATCHING_IMPOSSIBLE",
         "m.onnx",
