@@ -21,7 +21,7 @@ Options = Mapping[Provider, Mapping[str, str]]
 
 _SWITCH = "0|1"
 _TRUTH = "True|False"
-_NUMBER = "[0-9]{1,19}"
+_NUMBER = "[0-9]{1,20}"
 _SHAPES = r"[^\s,:]{1,200}:[0-9]+(x[0-9]+)*(,[^\s,:]{1,200}:[0-9]+(x[0-9]+)*){0,31}"
 
 KNOWN: Mapping[Provider, Mapping[str, str]] = {

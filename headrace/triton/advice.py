@@ -9,9 +9,9 @@ UNKNOWN = ("Headrace has no such setting", "see docs/migrating-from-triton.md")
 
 _GRAPH_ONLY = ("Headrace serves ONNX graphs", "export the model to ONNX")
 _OUT_OF_RANGE = "is out of the range that Headrace takes"
-_PROVIDER_OPTIONS = "Headrace chooses the GPU providers' options by itself"
+_PROVIDER_OPTIONS = "Headrace does not offer this option, or not with this value"
+_OTHER_OPTION = "docs/operations.md lists the options that serving configs take"
 _SEQUENTIAL = "without execution_mode 1 ONNX Runtime runs operators one after another"
-_FREE = "Headrace warms up with zeros, free dimensions as 1"
 
 Advice = tuple[str, str]
 """Why it is not carried over, and what to do."""
@@ -99,12 +99,12 @@ ADVICE: Mapping[str, Advice] = {
     "optimization.priority": ("models have no priorities among each other", NOTHING),
     "optimization.cuda": ("CUDA graphs are not offered", NOTHING),
     "optimization.execution_accelerators.gpu_execution_accelerator.name": (
-        "it holds only together with KIND_GPU, and is TensorRT or CUDA",
+        "TensorRT holds only together with KIND_GPU, and CUDA not with KIND_CPU; there are no others",
         'push with "provider": "PROVIDER_TENSORRT" where every replica has a GPU',
     ),
     "optimization.execution_accelerators.gpu_execution_accelerator.parameters": (
         _PROVIDER_OPTIONS,
-        "check precision and memory after the move",
+        _OTHER_OPTION,
     ),
     "optimization.execution_accelerators.cpu_execution_accelerator": (
         "on the CPU only ONNX Runtime's own provider is offered",
@@ -119,11 +119,15 @@ ADVICE: Mapping[str, Advice] = {
         "add it to preferred_batch_size",
     ),
     "model_warmup.count": (_OUT_OF_RANGE, "1000 runs are the most"),
-    "model_warmup.inputs": (_FREE, "send a real request after the push"),
-    "model_operations": (
-        "Headrace loads no native code that a model brings",
-        "replace the custom operators by ONNX's",
+    "model_warmup.name": (
+        "a sample is taken whole, and 100 are the most",
+        "correct its inputs, or leave out those that say the least",
     ),
+    "model_warmup.inputs": (
+        "its file must lie in the model's folder warmup",
+        "put it there, and correct its name",
+    ),
+    "model_operations": ("16 libraries are the most", "join them"),
     "model_transaction_policy": (
         "a request has one answer",
         "keep models that answer several times on Triton",
@@ -137,20 +141,17 @@ ADVICE: Mapping[str, Advice] = {
     "response_cache": ("there is no response cache", "cache before the replicas"),
     "parameters.intra_op_thread_count": (_OUT_OF_RANGE, "0 to 1024 threads are allowed"),
     "parameters.inter_op_thread_count": (_SEQUENTIAL, NOTHING),
-    "parameters.execution_mode": (
-        "parallel execution needs inter_op_thread_count over 1",
-        "set session.inter_op_threads",
+    "parameters.execution_mode": ("execution modes are 0 and 1", "correct it"),
+    "parameters.enable_mem_arena": ("it is 0 or 1", "correct it"),
+    "parameters.enable_mem_pattern": ("it is 0 or 1", "correct it"),
+    "parameters.memory.enable_memory_arena_shrinkage": (
+        "the arena is not shrunk",
+        "set session.cpu_memory_arena to false to give memory back after every run",
     ),
-    "parameters.enable_mem_arena": ("ONNX Runtime's memory arena is always on", NOTHING),
-    "parameters.enable_mem_pattern": ("ONNX Runtime's memory patterns are always on", NOTHING),
-    "parameters.memory.enable_memory_arena_shrinkage": ("the arena is not shrunk", NOTHING),
-    "parameters.cudnn_conv_algo_search": (_PROVIDER_OPTIONS + " (here HEURISTIC)", NOTHING),
-    "parameters.gpu_mem_limit": (
-        _PROVIDER_OPTIONS,
-        "set the inference service's gpu_memory_limit_bytes",
-    ),
-    "parameters.arena_extend_strategy": (_PROVIDER_OPTIONS, NOTHING),
-    "parameters.do_copy_in_default_stream": (_PROVIDER_OPTIONS, NOTHING),
+    "parameters.cudnn_conv_algo_search": (_PROVIDER_OPTIONS, _OTHER_OPTION),
+    "parameters.gpu_mem_limit": (_PROVIDER_OPTIONS, _OTHER_OPTION),
+    "parameters.arena_extend_strategy": (_PROVIDER_OPTIONS, _OTHER_OPTION),
+    "parameters.do_copy_in_default_stream": (_PROVIDER_OPTIONS, _OTHER_OPTION),
     "parameters": (
         "Headrace has no setting of this name",
         "if callers read it from the model's config, tell them another way",

@@ -10,15 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.conversion import (
-    MAX_BATCH_SIZE,
-    MAX_INSTANCES,
-    MAX_WARM_UP_RUNS,
-)
+from headrace.conversion import MAX_BATCH_SIZE, MAX_INSTANCES
 from headrace.inference import model_config_pb2
 from headrace.triton.advice import NOTHING
 from headrace.triton.carrying_batching import carry_dynamic_batching
-from headrace.triton.carrying_session import carry_session
+from headrace.triton.carrying_providers import carry_accelerators, carry_cuda_parameters
+from headrace.triton.carrying_session import carry_session, library_names
+from headrace.triton.carrying_warm_up import carry_warm_up
 from headrace.triton.remainder import NotCarried, remainder
 from headrace.type.v1 import serving_config_pb2
 
@@ -70,35 +68,6 @@ def _carry_identity(left: Any, _: Any) -> None:
             tensor.ClearField(name)
 
 
-def _carry_warm_up(left: Any, taken: Any) -> None:
-    """Take how often samples of zeros run; Headrace makes such samples itself."""
-    runs = [max(1, sample.count) for sample in left.model_warmup]
-    if runs:
-        taken.warm_up.runs = min(max(runs), MAX_WARM_UP_RUNS)
-    for sample in left.model_warmup:
-        sample.ClearField("name")
-        if sample.count <= MAX_WARM_UP_RUNS:
-            sample.ClearField("count")
-        if sample.batch_size in _warmed_sizes(left):
-            sample.ClearField("batch_size")
-        for name in [name for name in sample.inputs if _is_made_up_alike(left, sample, name)]:
-            del sample.inputs[name]
-
-
-def _warmed_sizes(config: Any) -> set[int]:
-    largest = max(1, config.max_batch_size)
-    powers = {1 << exponent for exponent in range(largest.bit_length())}
-    return {0, largest, *powers, *config.dynamic_batching.preferred_batch_size}
-
-
-def _is_made_up_alike(config: Any, sample: Any, name: str) -> bool:
-    """Whether Headrace makes up the same input: zeros, as many as the config fixes, else 1."""
-    specs = [spec for spec in config.input if spec.name == name]
-    made_up = [[1 if size < 0 else size for size in spec.dims] for spec in specs]
-    value = sample.inputs[name]
-    return value.WhichOneof("input_data_type") == "zero_data" and [list(value.dims)] == made_up
-
-
 def _carry_batch_size(left: Any, taken: Any) -> None:
     """Take max_batch_size; 0 is left to the proposal where Triton would complete it, too."""
     size = left.max_batch_size
@@ -133,31 +102,29 @@ def _carry_counts(groups: list[Any], taken: Any) -> None:
             group.ClearField("count")
 
 
-def _carry_accelerators(left: Any, taken: Any) -> None:
-    """Take TensorRT or CUDA for instances on GPUs; elsewhere Triton passes them over."""
-    if taken.provider != serving_config_pb2.PROVIDER_CUDA:
-        return
-    for accelerator in left.optimization.execution_accelerators.gpu_execution_accelerator:
-        if accelerator.name == "tensorrt":
-            taken.provider = serving_config_pb2.PROVIDER_TENSORRT
-        if accelerator.name in ("tensorrt", "cuda"):
-            accelerator.ClearField("name")
-
-
 Carrier = Callable[[Any, Any], None]
 _CARRIERS: tuple[Carrier, ...] = (
-    _carry_warm_up,  # looks at the batching, which the others take
+    carry_warm_up,  # looks at the batching, which the others take
     _carry_batch_size,  # looks at inputs and outputs
     _carry_identity,
     carry_dynamic_batching,
     _carry_instances,
-    _carry_accelerators,
+    carry_accelerators,  # looks at the provider
+    carry_cuda_parameters,
     carry_session,
 )
 
 
 def _implied(config: model_config_pb2.ModelConfig) -> Iterator[NotCarried]:
-    """What Triton does because the config leaves something out, and Headrace does not."""
+    """What Triton does because the config leaves something out, and what a version does not bring along."""
+    libraries = library_names(config)
+    if libraries:
+        yield NotCarried(
+            "model_operations.op_library_filename",
+            ", ".join(libraries),
+            "a library is no part of a version: services load it by its name from a folder of their own",
+            "put it into the folder of the setting custom_operators, of the registry and of every replica",
+        )
     if config.max_batch_size > 1 and is_complete(config) and not _has_scheduler(config):
         yield NotCarried(
             "dynamic_batching",

@@ -1,12 +1,14 @@
-"""ONNX Runtime's session options in a Triton config: the graph's optimisation level, and parameters."""
+"""ONNX Runtime's session options in a Triton config: graph level, custom operators, and parameters."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from headrace.conversion import MAX_THREADS
+from headrace.conversion.ranges import MAX_OPERATOR_LIBRARIES
 from headrace.type.v1 import serving_config_pb2
 
 GRAPH_LEVELS: Mapping[int, Any] = {
@@ -20,17 +22,14 @@ GRAPH_LEVELS: Mapping[int, Any] = {
 INTRA_OP = "intra_op_thread_count"
 INTER_OP = "inter_op_thread_count"
 EXECUTION_MODE = "execution_mode"
-PARALLEL = "1"
+SEQUENTIAL, PARALLEL = "0", "1"
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
-ALWAYS_SO: Mapping[str, str] = {
-    "enable_mem_arena": "1",
-    "enable_mem_pattern": "1",
-    "session.use_device_allocator_for_initializers": "0",
-    "cudnn_conv_algo_search": "1",
-    "arena_extend_strategy": "1",
-    "do_copy_in_default_stream": "1",
-}
+MEM_ARENA = "enable_mem_arena"
+MEM_PATTERN = "enable_mem_pattern"
+_SWITCHES = {"0": False, "1": True}
+
+ALWAYS_SO: Mapping[str, str] = {"session.use_device_allocator_for_initializers": "0"}
 """Parameters with the value that Headrace gives them anyway."""
 
 
@@ -38,6 +37,8 @@ def carry_session(left: Any, taken: Any) -> None:
     """Take what a serving config's session says."""
     _carry_level(left, taken)
     _carry_threads(left, taken)
+    _carry_memory(left, taken)
+    _carry_operators(left, taken)
     for name, value in ALWAYS_SO.items():
         if _parameter(left, name) == value:
             del left.parameters[name]
@@ -54,17 +55,47 @@ def _carry_level(left: Any, taken: Any) -> None:
 
 def _carry_threads(left: Any, taken: Any) -> None:
     """Take thread counts; those across operators count only where operators run in parallel."""
-    intra = _threads(left, INTRA_OP)
+    intra, inter, mode = _threads(left, INTRA_OP), _threads(left, INTER_OP), _mode(left)
     if intra is not None:
         taken.session.intra_op_threads = intra
         del left.parameters[INTRA_OP]
-    inter, mode = _threads(left, INTER_OP), _parameter(left, EXECUTION_MODE)
-    if mode == PARALLEL and inter is not None and inter > 1:
+    if mode == PARALLEL and inter is not None:
         taken.session.inter_op_threads = inter
         del left.parameters[INTER_OP]
+    if mode == PARALLEL and (inter or 0) <= 1:  # more threads say so by themselves
+        taken.session.execution_mode = serving_config_pb2.EXECUTION_MODE_PARALLEL
+    if mode is not None:
         del left.parameters[EXECUTION_MODE]
-    elif mode == "0":
-        del left.parameters[EXECUTION_MODE]
+
+
+def _mode(left: Any) -> str | None:
+    mode = _parameter(left, EXECUTION_MODE)
+    return mode if mode in (SEQUENTIAL, PARALLEL) else None
+
+
+def _carry_memory(left: Any, taken: Any) -> None:
+    """Take whether runs keep their memory, and plan it."""
+    for name, ours in ((MEM_ARENA, "cpu_memory_arena"), (MEM_PATTERN, "memory_pattern")):
+        value = _SWITCHES.get(_parameter(left, name) or "")
+        if value is not None:
+            setattr(taken.session, ours, value)
+            del left.parameters[name]
+
+
+def _carry_operators(left: Any, taken: Any) -> None:
+    """Take the names of libraries, not where they lie: that is each service's own folder."""
+    names = library_names(left)
+    if names and len(names) <= MAX_OPERATOR_LIBRARIES:
+        taken.session.custom_operators.extend(names)
+        left.model_operations.ClearField("op_library_filename")
+        if not left.model_operations.ListFields():
+            left.ClearField("model_operations")
+
+
+def library_names(config: Any) -> list[str]:
+    """The names of the config's libraries of custom operators, without their folders."""
+    paths = config.model_operations.op_library_filename
+    return list(dict.fromkeys(PurePosixPath(path).name for path in paths))
 
 
 def _threads(left: Any, name: str) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
@@ -10,7 +11,6 @@ from headrace.datatypes import Datatype
 from headrace.inference import model_config_pb2
 from headrace.state.records import (
     ArtifactFile,
-    GraphOptimization,
     Provider,
     QueuePolicy,
     ServingConfig,
@@ -19,14 +19,12 @@ from headrace.state.records import (
     TimeoutAction,
 )
 from headrace.triton.carrying import BACKEND, PLATFORM
-from headrace.triton.carrying_session import EXECUTION_MODE, INTER_OP, INTRA_OP, PARALLEL
+from headrace.triton.carrying_warm_up import FOLDER
+from headrace.triton.exporting_session import add_session, unsaid
+from headrace.triton.exporting_warm_up import add_warm_up, file_name, sample_files, without_npy
 from headrace.triton.pbtxt import format_config
+from headrace.warm_up_samples import NPY
 
-_LEVELS = {
-    GraphOptimization.BASIC: -1,
-    GraphOptimization.EXTENDED: 1,
-    GraphOptimization.DISABLED: 2,
-}
 _KINDS = model_config_pb2.ModelInstanceGroup
 
 
@@ -63,22 +61,37 @@ def model_config(version: DescribedVersion) -> model_config_pb2.ModelConfig:
         name=version.model, count=config.instances, kind=_kind(config.provider)
     )
     _add_batching(message, config)
-    _add_session(message, config)
-    _add_warm_up(message, config)
+    add_session(message, config)
+    add_warm_up(message, config)
     return message
 
 
 def config_for_triton(version: DescribedVersion) -> str:
     """The text of a `config.pbtxt` with which Triton serves a version; comments say where its files go."""
     message = model_config(version)
+    readable = without_npy(version.config)
+    if readable != version.config.warm_up.samples:
+        message.ClearField("model_warmup")
+        warm_up = replace(version.config.warm_up, samples=readable)
+        add_warm_up(message, replace(version.config, warm_up=warm_up))
     _give_dims(message)
-    labels = [output.label_filename for output in message.output if output.label_filename]
-    graph = f"{version.model}/{version.number}/{version.graph_path}"
-    lines = [
-        f"# {version.model}/config.pbtxt; the graph is {graph}, with its external data beside it",
-        *(f"# the labels are {version.model}/{name}" for name in labels),
-    ]
-    return "\n".join(lines) + "\n" + format_config(message)
+    return "\n".join(_comments(version, message)) + "\n" + format_config(message)
+
+
+def _comments(version: DescribedVersion, message: Any) -> Iterator[str]:
+    model, config = version.model, version.config
+    graph = f"{model}/{version.number}/{version.graph_path}"
+    yield f"# {model}/config.pbtxt; the graph is {graph}, with its external data beside it"
+    for output in message.output:
+        if output.label_filename:
+            yield f"# the labels are {model}/{output.label_filename}"
+    for file in sample_files(config):
+        if file.endswith(NPY):
+            yield f"# samples with {file} are left out: Triton reads no .npy"
+        else:
+            yield f"# the warm-up values {file} are {model}/{FOLDER}/{file_name(file)}"
+    for field in unsaid(config):
+        yield f"# Triton has no word for {field}"
 
 
 def _give_dims(message: model_config_pb2.ModelConfig) -> None:
@@ -135,32 +148,6 @@ def _set_policy(message: Any, policy: QueuePolicy) -> None:
     message.allow_timeout_override = policy.allow_timeout_override
     if policy.timeout_action is TimeoutAction.DELAY:
         message.timeout_action = model_config_pb2.ModelQueuePolicy.DELAY
-
-
-def _add_session(message: model_config_pb2.ModelConfig, config: ServingConfig) -> None:
-    session = config.session
-    if session.graph_optimization in _LEVELS:
-        message.optimization.graph.level = _LEVELS[session.graph_optimization]
-    if config.provider is Provider.TENSORRT:
-        accelerators = message.optimization.execution_accelerators
-        accelerators.gpu_execution_accelerator.add(name="tensorrt")
-    if session.intra_op_threads:
-        message.parameters[INTRA_OP].string_value = str(session.intra_op_threads)
-    if session.inter_op_threads > 1:
-        message.parameters[INTER_OP].string_value = str(session.inter_op_threads)
-        message.parameters[EXECUTION_MODE].string_value = PARALLEL
-
-
-def _add_warm_up(message: model_config_pb2.ModelConfig, config: ServingConfig) -> None:
-    """Samples of zeros for the smallest and the largest batch, free dimensions as 1."""
-    runs, largest = config.warm_up.runs, max(1, config.batching.max_batch_size)
-    for rows in sorted({1, largest}) if runs and message.input else ():
-        batch_size = rows if config.batching.max_batch_size else 0
-        sample = message.model_warmup.add(name=f"zeros-{rows}", batch_size=batch_size, count=runs)
-        for spec in message.input:
-            value = sample.inputs[spec.name]
-            value.data_type, value.zero_data = spec.data_type, True
-            value.dims.extend(1 if size < 0 else size for size in spec.dims)
 
 
 def _kind(provider: Provider) -> Any:

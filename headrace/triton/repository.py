@@ -12,6 +12,7 @@ from headrace.client.external_data import external_files
 from headrace.inference import model_config_pb2
 from headrace.triton.advice import NOTHING
 from headrace.triton.carrying import BACKEND, PLATFORM
+from headrace.triton.carrying_warm_up import FOLDER, is_inside
 from headrace.triton.pbtxt import read_config
 from headrace.triton.remainder import NotCarried
 from headrace.triton.versions import selected_versions, version_numbers
@@ -85,14 +86,14 @@ def _check_backend(name: str, config: model_config_pb2.ModelConfig) -> None:
 
 
 def version_files(model: TritonModel, number: int) -> dict[str, Path]:
-    """The files of a version by their paths in an artifact: graph, external data, labels.
+    """The files of a version by their paths in an artifact: graph, external data, labels, warm-up values.
 
     Raises NotFound (TRITON_VERSION_NOT_FOUND) without a graph, InvalidArgument for unsafe or missing
-    external data and labels.
+    external data, labels and values.
     """
     graph = graph_of(model, number)
     external = {path.relative_to(graph.parent).as_posix(): path for path in external_files(graph)}
-    return {GRAPH: graph, **external, **label_files(model)}
+    return {GRAPH: graph, **external, **label_files(model), **sample_files(model)}
 
 
 def graph_of(model: TritonModel, number: int) -> Path:
@@ -121,6 +122,24 @@ def label_files(model: TritonModel) -> dict[str, Path]:
             raise _invalid(f"output {output.name!r} has its labels in {path}, which is not there")
         if (name := label_path(output.name, alone=len(model.config.output) == 1)) is not None:
             found[name] = path
+    return found
+
+
+def sample_files(model: TritonModel) -> dict[str, Path]:
+    """The files of a model's warm-up samples by their paths in an artifact.
+
+    Raises InvalidArgument (TRITON_MODEL_INVALID) where one is not there; those that a config names outside
+    of the model's folder for them are not taken.
+    """
+    found: dict[str, Path] = {}
+    for sample in model.config.model_warmup:
+        for value in sample.inputs.values():
+            name = value.input_data_file
+            if name and is_inside(name):
+                found[f"{FOLDER}/{name}"] = model.folder / FOLDER / name
+    missing = [str(path) for path in found.values() if not path.is_file()]
+    if missing:
+        raise _invalid(f"warm-up samples have values in {', '.join(missing)}: not there")
     return found
 
 

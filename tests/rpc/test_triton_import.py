@@ -16,7 +16,15 @@ from examples.triton_repository.build import build
 from headrace import errors
 from headrace.cli import app
 from headrace.client import AsyncClient
-from headrace.state.records import Batching, GraphOptimization, Provider, QueuePolicy
+from headrace.state.records import (
+    Batching,
+    GraphOptimization,
+    MadeUpData,
+    Provider,
+    QueuePolicy,
+    Sample,
+    SampleInput,
+)
 from headrace.triton.importing import ImportedModel, import_model
 from headrace.triton.repository import model_folders, read_model, version_files
 from headrace_registry.app import open_registry
@@ -126,6 +134,48 @@ async def test_labels_and_external_data_travel(
     assert () == imported.not_carried
     paths = [file.path for file in version.files]
     assert ["colour.labels.txt", "model.onnx", "weights.bin"] == sorted(paths)
+
+
+SAMPLES = """
+max_batch_size: 8
+parameters { key: "enable_mem_arena" value { string_value: "0" } }
+model_warmup { name: "day" count: 2 inputs { key: "x" value {
+  data_type: TYPE_FP32 dims: 2 input_data_file: "monday/row" } } }
+model_warmup { name: "noise" inputs { key: "x" value {
+  data_type: TYPE_FP32 dims: 2 random_data: true } } }
+"""
+
+
+async def test_samples_travel_with_their_files(
+    redis_url: str, namespace: str, repository: Path, tmp_path: Path
+) -> None:
+    """The values of given samples are in the version, under the paths that its config names."""
+    folder = repository / "bare"
+    row = folder / "warmup" / "monday" / "row"
+    row.parent.mkdir(parents=True)
+    row.write_bytes(bytes(8))
+    (folder / "config.pbtxt").write_text(SAMPLES)
+    async with open_suite(redis_url, namespace, tmp_path / "data") as client:
+        imported = [await import_model(client, folder) for _ in range(2)]
+        version = await client.version("bare", 1)
+        row.write_bytes(bytes(9))
+        wrong = await import_model(client, folder)
+        row.unlink()
+        gone = await import_model(client, folder)
+
+    assert ["pushed", "unchanged"] == [each.versions[0].action for each in imported]
+    assert () == imported[0].not_carried
+    assert ["model.onnx", "warmup/monday/row"] == sorted(file.path for file in version.files)
+    expected = (
+        Sample("day", {"x": SampleInput("warmup/monday/row", shape=(2,))}, 2),
+        Sample("noise", {"x": SampleInput(data=MadeUpData.RANDOM, shape=(2,))}),
+    )
+    assert expected == version.config.warm_up.samples
+    assert not version.config.session.cpu_memory_arena
+    reasons = [each.versions[0].failure for each in (wrong, gone)]
+    assert ["WARM_UP_SAMPLE_INVALID", "TRITON_MODEL_INVALID"] == [
+        failure.reason for failure in reasons if failure
+    ]
 
 
 async def test_a_version_that_is_refused_keeps_no_other_back(

@@ -133,7 +133,93 @@ def listed(text: str) -> dict[str, str]:
             {"session": {"inter_op_threads": 2}},
         ),
         ('parameters { key: "execution_mode" value { string_value: "0" } }', {}),
-        ('parameters { key: "enable_mem_arena" value { string_value: "1" } }', {}),
+        (
+            'parameters { key: "execution_mode" value { string_value: "1" } }',
+            {"session": {"execution_mode": "EXECUTION_MODE_PARALLEL"}},
+        ),
+        (
+            (
+                'parameters { key: "enable_mem_arena" value { string_value: "1" } }'
+                'parameters { key: "enable_mem_pattern" value { string_value: "0" } }'
+            ),
+            {"session": {"cpu_memory_arena": True, "memory_pattern": False}},
+        ),
+        (
+            (
+                'parameters { key: "cudnn_conv_algo_search" value { string_value: "0" } }'
+                'parameters { key: "arena_extend_strategy" value { string_value: "1" } }'
+                'parameters { key: "do_copy_in_default_stream" value { string_value: "0" } }'
+                'parameters { key: "gpu_mem_limit" value { string_value: "4294967200" } }'
+            ),
+            {
+                "provider_options": {
+                    "cuda": {
+                        "cudnn_conv_algo_search": "EXHAUSTIVE",
+                        "arena_extend_strategy": "kSameAsRequested",
+                        "do_copy_in_default_stream": "0",
+                        "gpu_mem_limit": "4294967200",
+                    }
+                }
+            },
+        ),
+        (
+            (
+                "instance_group { kind: KIND_GPU } optimization { execution_accelerators { "
+                'gpu_execution_accelerator { name: "tensorrt" '
+                'parameters { key: "precision_mode" value: "FP16" } '
+                'parameters { key: "max_workspace_size_bytes" value: "1073741824" } '
+                'parameters { key: "trt_engine_cache_enable" value: "1" } '
+                'parameters { key: "trt_sparsity_enable" value: "true" } '
+                'parameters { key: "trt_builder_optimization_level" value: "3" } '
+                'parameters { key: "trt_profile_min_shapes" value: "x:1x3,y:1" } } } }'
+            ),
+            {
+                "provider": "PROVIDER_TENSORRT",
+                "provider_options": {
+                    "tensorrt": {
+                        "trt_fp16_enable": "True",
+                        "trt_max_workspace_size": "1073741824",
+                        "trt_sparsity_enable": "True",
+                        "trt_builder_optimization_level": "3",
+                        "trt_profile_min_shapes": "x:1x3,y:1",
+                    }
+                },
+            },
+        ),
+        (
+            (
+                "optimization { execution_accelerators { gpu_execution_accelerator { "
+                'name: "cuda" parameters { key: "use_ep_level_unified_stream" value: "1" } } } }'
+            ),
+            {"provider_options": {"cuda": {"use_ep_level_unified_stream": "1"}}},
+        ),
+        (
+            COMPLETE + "max_batch_size: 0 "
+            'model_warmup { name: "a" count: 3 inputs { key: "x" value { dims: 4 zero_data: true } } '
+            'inputs { key: "z" value { dims: [4, 2] random_data: true } } } '
+            'model_warmup { name: "b" batch_size: 1 '
+            'inputs { key: "x" value { dims: 4 input_data_file: "day/x" } } }',
+            {
+                "batching": {"max_batch_size": 0},
+                "warm_up": {
+                    "samples": [
+                        {
+                            "name": "a",
+                            "runs": 3,
+                            "inputs": {
+                                "x": {"shape": ["4"], "data": "MADE_UP_DATA_ZEROS"},
+                                "z": {"shape": ["4", "2"], "data": "MADE_UP_DATA_RANDOM"},
+                            },
+                        },
+                        {
+                            "name": "b",
+                            "runs": 1,
+                            "inputs": {"x": {"shape": ["4"], "file": "warmup/day/x"}},
+                        },
+                    ]
+                },
+            },
+        ),
         (
             COMPLETE + 'model_warmup { name: "w" batch_size: 1 count: 5 inputs { key: "x" value '
             "{ data_type: TYPE_FP32 dims: 4 zero_data: true } } }",
@@ -235,36 +321,46 @@ def test_what_is_carried_over(text: str, expected: dict[str, Any]) -> None:
             (
                 "instance_group { kind: KIND_GPU } optimization { execution_accelerators { "
                 'gpu_execution_accelerator { name: "tensorrt" parameters { key: "precision_mode" '
-                'value: "FP16" } } cpu_execution_accelerator { name: "openvino" } } }'
+                'value: "FP12" } '
+                'parameters { key: "trt_engine_cache_path" value: "/cache" } } '
+                'cpu_execution_accelerator { name: "openvino" } } }'
             ),
             {
                 'optimization.execution_accelerators.gpu_execution_accelerator["tensorrt"]'
-                '.parameters["precision_mode"]': "FP16",
+                '.parameters["precision_mode"]': "FP12",
+                'optimization.execution_accelerators.gpu_execution_accelerator["tensorrt"]'
+                '.parameters["trt_engine_cache_path"]': "/cache",
                 'optimization.execution_accelerators.cpu_execution_accelerator["openvino"]': (
                     '{name: "openvino"}'
                 ),
             },
         ),
         (
-            'optimization { execution_accelerators { gpu_execution_accelerator { name: "cuda" } } }',
+            (
+                "instance_group { kind: KIND_CPU } optimization { execution_accelerators { "
+                'gpu_execution_accelerator { name: "cuda" } '
+                'gpu_execution_accelerator { name: "tensorrt" } } }'
+            ),
             {
                 'optimization.execution_accelerators.gpu_execution_accelerator["cuda"].name': "cuda",
+                'optimization.execution_accelerators.gpu_execution_accelerator["tensorrt"]'
+                ".name": "tensorrt",
             },
         ),
         (
             X + 'max_batch_size: 8 model_warmup { name: "w" batch_size: 5 count: 2000 '
-            'inputs { key: "x" value { dims: 4 random_data: true } } '
+            'inputs { key: "x" value { dims: 4 input_data_file: "../x" } } '
             'inputs { key: "z" value { dims: 4 zero_data: true } } }',
             {
                 'model_warmup["w"].batch_size': "5",
                 'model_warmup["w"].count': "2000",
-                'model_warmup["w"].inputs["x"]': "{dims: 4 random_data: true}",
-                'model_warmup["w"].inputs["z"]': "{dims: 4 zero_data: true}",
+                'model_warmup["w"].name': "w",
+                'model_warmup["w"].inputs["x"]': '{dims: 4 input_data_file: "../x"}',
             },
         ),
         (
-            'model_operations { op_library_filename: "ops.so" }',
-            {"model_operations": '{op_library_filename: "ops.so"}'},
+            'model_operations { op_library_filename: ["/lib/ops.so", "more.so", "ops.so"] }',
+            {"model_operations.op_library_filename": "ops.so, more.so"},
         ),
         (
             "model_transaction_policy { decoupled: true }",
@@ -335,7 +431,7 @@ def test_every_field_is_carried_over_or_listed() -> None:
     found = carry_over(config).not_carried
     names = {each.field.partition(".")[0].partition("[")[0] for each in found}
     taken = {"name", "default_model_filename", "max_batch_size", "sequence_batching"}
-    taken |= {"dynamic_batching"}  # of one scheduler, the last that is set remains
+    taken |= {"model_warmup", "dynamic_batching"}  # of one scheduler, the last that is set remains
     assert set(config.DESCRIPTOR.fields_by_name) == names | taken
 
 

@@ -16,9 +16,13 @@ from headrace.inference import model_config_pb2
 from headrace.state.records import (
     ArtifactFile,
     Batching,
+    ExecutionMode,
     GraphOptimization,
+    MadeUpData,
     Provider,
     QueuePolicy,
+    Sample,
+    SampleInput,
     ServingConfig,
     SessionOptions,
     Signature,
@@ -60,6 +64,24 @@ CONFIGS = [
     ),
     ServingConfig(
         session=SessionOptions(graph_optimization=GraphOptimization.EXTENDED), warm_up=WarmUp(4)
+    ),
+    ServingConfig(
+        batching=Batching(8),
+        session=SessionOptions(
+            inter_op_threads=1,
+            execution_mode=ExecutionMode.PARALLEL,
+            cpu_memory_arena=False,
+            memory_pattern=False,
+        ),
+        warm_up=WarmUp(2, MadeUpData.RANDOM),
+        provider_options={Provider.CUDA: {"use_tf32": "0"}},
+    ),
+    ServingConfig(
+        provider=Provider.TENSORRT,
+        provider_options={
+            Provider.CUDA: {"gpu_mem_limit": "7"},
+            Provider.TENSORRT: {"trt_fp16_enable": "True"},
+        },
     ),
 ]
 
@@ -140,6 +162,46 @@ def test_tritons_own_code_reads_what_is_exported(config: ServingConfig) -> None:
     assert ours.SerializeToString(deterministic=True) == theirs.SerializeToString(
         deterministic=True
     )
+
+
+def test_samples_libraries_and_what_triton_cannot_say() -> None:
+    """Raw samples are Triton's, for the smallest and the largest batch; the rest is said in comments."""
+    signature = Signature((TensorSpec("x", Datatype.FP32, (-1, -1)),), ())
+    samples = (
+        Sample("day", {"x": SampleInput("warmup/day/x", shape=(3,))}, 2),
+        Sample("npy", {"x": SampleInput("x.npy")}),
+    )
+    config = ServingConfig(
+        Batching(8),
+        session=SessionOptions(
+            custom_operators=("liba.so",), free_dimensions={"n": 3}, io_binding=True
+        ),
+        warm_up=WarmUp(samples=samples),
+        provider_options={Provider.CPU: {"session.dynamic_block_base": "4"}},
+    )
+
+    text = config_for_triton(version(config, signature))
+
+    assert text.splitlines()[1:7] == [
+        "# the warm-up values warmup/day/x are m/warmup/day/x",
+        "# samples with x.npy are left out: Triton reads no .npy",
+        "# Triton has no word for session.free_dimensions",
+        "# Triton has no word for session.io_binding",
+        "# Triton has no word for provider_options.cpu",
+        'name: "m"',
+    ]
+    read = parse_config(text, "exported")
+    assert ["liba.so"] == list(read.model_operations.op_library_filename)
+    assert [("day-1", 1, 2), ("day-8", 8, 2)] == [
+        (sample.name, sample.batch_size, sample.count) for sample in read.model_warmup
+    ]
+    value = read.model_warmup[1].inputs["x"]
+    assert ([3], "day/x") == (list(value.dims), value.input_data_file)
+    shown = model_config(version(config, signature))
+    assert ["day-1", "day-8", "npy-1", "npy-8"] == [each.name for each in shown.model_warmup]
+    carried = serving_config_from_proto(carry_over(read).serving_config, ServingConfig())
+    assert ("liba.so",) == carried.session.custom_operators
+    assert samples[0].inputs == carried.warm_up.samples[1].inputs
 
 
 def test_tensors_without_dims_get_one() -> None:
