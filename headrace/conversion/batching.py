@@ -29,6 +29,7 @@ def batching_to_proto(batching: Batching) -> serving_config_pb2.ServingConfig.Ba
         preferred_batch_sizes=batching.preferred_batch_sizes,
         allowed_batch_sizes=batching.allowed_batch_sizes,
         preserve_ordering=batching.preserve_ordering,
+        allow_larger_requests=batching.allow_larger_requests,
     )
 
 
@@ -78,7 +79,22 @@ def batching_from_proto(reader: Reader, proto: Any, default: Batching, path: str
             f"{list(allowed)} is not ascending from 1 or more to max_batch_size, {most}",
         )
     ordered = reader.flag(proto, "preserve_ordering", default=default.preserve_ordering)
-    return Batching(most, delay, sizes, allowed, ordered)
+    larger = _larger_from_proto(reader, proto, default, allowed, path)
+    return Batching(most, delay, sizes, allowed, ordered, larger)
+
+
+def _larger_from_proto(
+    reader: Reader, proto: Any, default: Batching, allowed: tuple[int, ...], path: str
+) -> bool:
+    """Whoever says how large a batch may be has set a limit, and says so if requests may be over it."""
+    limited = bool(allowed) or proto.HasField("max_batch_size")
+    larger = reader.flag(
+        proto, "allow_larger_requests", default=default.allow_larger_requests and not limited
+    )
+    if larger and allowed:
+        what = "cannot be true with allowed_batch_sizes, which are the only sizes that are run"
+        reader.wrong(f"{path}.allow_larger_requests", what)
+    return larger
 
 
 def _ascending(numbers: Iterable[int]) -> bool:

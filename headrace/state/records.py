@@ -60,6 +60,8 @@ class Batching:
     """The only sizes that are run, the last of them the largest; none: every size."""
     preserve_ordering: bool = False
     """Whether batches are answered in the order in which they were taken."""
+    allow_larger_requests: bool = False
+    """Whether one request of more rows than `max_batch_size` is run, alone, or refused."""
 
 
 class TimeoutAction(enum.StrEnum):

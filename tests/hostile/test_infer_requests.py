@@ -119,7 +119,7 @@ SHAPES: Sequence[Row] = [
         ("zero columns", [1, 0], "SHAPE_MISMATCH"),
         ("rows without data", [2, 2], "RAW_SIZE_MISMATCH"),
         ("zero rows with data", [0, 2], "RAW_SIZE_MISMATCH"),
-        ("65 rows", [65, 2], "BATCH_TOO_LARGE"),
+        ("65 rows without data", [65, 2], "RAW_SIZE_MISMATCH"),
         ("64 dimensions", [1] * 64, "SHAPE_MISMATCH"),
         ("65 dimensions", [1] * 65, "TOO_MANY_DIMENSIONS"),
         ("10,000 dimensions", [1] * 10_000, "TOO_MANY_DIMENSIONS"),

@@ -134,7 +134,7 @@ TENSORS: list[Row] = [
     _tensor("shape empty", "400 SHAPE_MISMATCH", shape=[]),
     _tensor("10,000 dimensions", REQUEST, shape=[1] * 10_000),
     _tensor("no rows", "200", shape=[0, 2], data=[]),
-    _tensor("65 rows", "400 BATCH_TOO_LARGE", shape=[65, 2], data=[1] * 130),
+    _tensor("more rows than a batch has", "200", shape=[65, 2], data=[1] * 130),
     _tensor("no data", "400 CONTENTS_MISSING", data=None),
     _tensor("data too few", DATA, data=[1]),
     _tensor("data too many", DATA, data=[1, 2, 3]),

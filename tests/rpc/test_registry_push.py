@@ -57,6 +57,7 @@ async def test_a_pushed_graph_becomes_version_one(
     assert [-1, 4] == list(version.signature.outputs[0].shape)
     assert ["batch", ""] == list(version.signature.outputs[0].dim_names)
     assert 64 == version.serving_config.batching.max_batch_size
+    assert version.serving_config.batching.allow_larger_requests
     assert 1 == route.stable_version
     assert 1 == alias.version
     assert artifact == blob

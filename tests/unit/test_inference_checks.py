@@ -76,6 +76,13 @@ def test_what_does_not_fit_is_refused(
     assert reason == caught.value.reason
 
 
+def test_a_larger_request_runs_alone_where_that_is_allowed() -> None:
+    """More rows than a batch takes are no mistake where nobody set the limit."""
+    plan = plan_request("m", SIGNATURE, 8, [header(rows=500)], [], allow_larger=True)
+
+    assert plan.rows == 500
+
+
 def test_inputs_of_different_batch_sizes_are_refused() -> None:
     """All inputs bring the same number of rows."""
     inputs = [TensorHeader("a", "FP32", (3, 2)), TensorHeader("b", "BYTES", (2,))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -104,6 +105,39 @@ def test_what_is_unset_is_the_default() -> None:
     proto.batching.preserve_ordering = False
     expected = replace(OTHER, batching=replace(OTHER.batching, preserve_ordering=False))
     assert expected == conversion.serving_config_from_proto(proto, OTHER)
+
+
+PROPOSED = ServingConfig(batching=Batching(64, allow_larger_requests=True))
+
+
+@pytest.mark.parametrize(
+    ("batching", "expected"),
+    [
+        ({}, True),
+        ({"preserve_ordering": True}, True),
+        ({"max_batch_size": 64}, False),
+        ({"max_batch_size": 8, "allow_larger_requests": True}, True),
+        ({"allow_larger_requests": False}, False),
+        ({"allowed_batch_sizes": [8, 64]}, False),
+    ],
+)
+def test_larger_requests_are_allowed_where_nobody_set_a_limit(
+    batching: dict[str, Any], expected: bool
+) -> None:
+    """Who says how large a batch may be has asked for a limit, unless a push says otherwise."""
+    proto = serving_config_pb2.ServingConfig(batching=batching)
+    config = conversion.serving_config_from_proto(proto, PROPOSED)
+    assert expected == config.batching.allow_larger_requests
+
+
+def test_larger_requests_do_not_go_with_sizes_that_are_the_only_ones() -> None:
+    """A config that contradicts itself is refused, with the field."""
+    batching = {"allowed_batch_sizes": [64], "allow_larger_requests": True}
+    proto = serving_config_pb2.ServingConfig(batching=batching)
+    with pytest.raises(errors.InvalidArgument) as caught:
+        conversion.serving_config_from_proto(proto, PROPOSED)
+    fields = [violation.field for violation in caught.value.violations]
+    assert ["serving_config.batching.allow_larger_requests"] == fields
 
 
 def test_a_level_leaves_unset_what_is_as_for_all() -> None:

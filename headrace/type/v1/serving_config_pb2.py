@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%headrace/type/v1/serving_config.proto\x12\x10headrace.type.v1\x1a\x1egoogle/protobuf/duration.proto\"\xc1\x14\n\rServingConfig\x12:\n\x08\x62\x61tching\x18\x01 \x01(\x0b\x32(.headrace.type.v1.ServingConfig.Batching\x12\x34\n\x05queue\x18\x02 \x01(\x0b\x32%.headrace.type.v1.ServingConfig.Queue\x12\x16\n\tinstances\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12,\n\x08provider\x18\x04 \x01(\x0e\x32\x1a.headrace.type.v1.Provider\x12\x38\n\x07session\x18\x05 \x01(\x0b\x32\'.headrace.type.v1.ServingConfig.Session\x12\x37\n\x07warm_up\x18\x06 \x01(\x0b\x32&.headrace.type.v1.ServingConfig.WarmUp\x12>\n\npriorities\x18\x07 \x01(\x0b\x32*.headrace.type.v1.ServingConfig.Priorities\x12#\n\x16max_in_flight_requests\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12I\n\x10provider_options\x18\t \x01(\x0b\x32/.headrace.type.v1.ServingConfig.ProviderOptions\x1a\xe0\x01\n\x08\x42\x61tching\x12\x1b\n\x0emax_batch_size\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x32\n\x0fmax_queue_delay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1d\n\x15preferred_batch_sizes\x18\x03 \x03(\x05\x12\x1b\n\x13\x61llowed_batch_sizes\x18\x04 \x03(\x05\x12\x1e\n\x11preserve_ordering\x18\x05 \x01(\x08H\x01\x88\x01\x01\x42\x11\n\x0f_max_batch_sizeB\x14\n\x12_preserve_ordering\x1a\xdd\x01\n\x05Queue\x12\x19\n\x0cmax_requests\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12<\n\x0etimeout_action\x18\x03 \x01(\x0e\x32$.headrace.type.v1.QueueTimeoutAction\x12#\n\x16\x61llow_timeout_override\x18\x04 \x01(\x08H\x01\x88\x01\x01\x42\x0f\n\r_max_requestsB\x19\n\x17_allow_timeout_override\x1a\xf8\x01\n\nPriorities\x12\x13\n\x06levels\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1a\n\rdefault_level\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x46\n\x06queues\x18\x03 \x03(\x0b\x32\x36.headrace.type.v1.ServingConfig.Priorities.QueuesEntry\x1aT\n\x0bQueuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.headrace.type.v1.ServingConfig.Queue:\x02\x38\x01\x42\t\n\x07_levelsB\x10\n\x0e_default_level\x1a\x9e\x04\n\x07Session\x12\x1d\n\x10intra_op_threads\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1d\n\x10inter_op_threads\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12?\n\x12graph_optimization\x18\x03 \x01(\x0e\x32#.headrace.type.v1.GraphOptimization\x12\x37\n\x0e\x65xecution_mode\x18\x04 \x01(\x0e\x32\x1f.headrace.type.v1.ExecutionMode\x12\x1d\n\x10\x63pu_memory_arena\x18\x05 \x01(\x08H\x02\x88\x01\x01\x12\x1b\n\x0ememory_pattern\x18\x06 \x01(\x08H\x03\x88\x01\x01\x12T\n\x0f\x66ree_dimensions\x18\x07 \x03(\x0b\x32;.headrace.type.v1.ServingConfig.Session.FreeDimensionsEntry\x12\x18\n\x10\x63ustom_operators\x18\x08 \x03(\t\x12\x17\n\nio_binding\x18\t \x01(\x08H\x04\x88\x01\x01\x1a\x35\n\x13\x46reeDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x13\n\x11_intra_op_threadsB\x13\n\x11_inter_op_threadsB\x13\n\x11_cpu_memory_arenaB\x11\n\x0f_memory_patternB\r\n\x0b_io_binding\x1a\xfc\x02\n\x0fProviderOptions\x12\x45\n\x03\x63pu\x18\x01 \x03(\x0b\x32\x38.headrace.type.v1.ServingConfig.ProviderOptions.CpuEntry\x12G\n\x04\x63uda\x18\x02 \x03(\x0b\x32\x39.headrace.type.v1.ServingConfig.ProviderOptions.CudaEntry\x12O\n\x08tensorrt\x18\x03 \x03(\x0b\x32=.headrace.type.v1.ServingConfig.ProviderOptions.TensorrtEntry\x1a*\n\x08\x43puEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tCudaEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rTensorrtEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\xcd\x03\n\x06WarmUp\x12\x11\n\x04runs\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12*\n\x04\x64\x61ta\x18\x02 \x01(\x0e\x32\x1c.headrace.type.v1.MadeUpData\x12>\n\x07samples\x18\x03 \x03(\x0b\x32-.headrace.type.v1.ServingConfig.WarmUp.Sample\x1a^\n\x05Input\x12\r\n\x05shape\x18\x01 \x03(\x03\x12,\n\x04\x64\x61ta\x18\x02 \x01(\x0e\x32\x1c.headrace.type.v1.MadeUpDataH\x00\x12\x0e\n\x04\x66ile\x18\x03 \x01(\tH\x00\x42\x08\n\x06values\x1a\xda\x01\n\x06Sample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x04runs\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12I\n\x06inputs\x18\x03 \x03(\x0b\x32\x39.headrace.type.v1.ServingConfig.WarmUp.Sample.InputsEntry\x1a[\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12;\n\x05value\x18\x02 \x01(\x0b\x32,.headrace.type.v1.ServingConfig.WarmUp.Input:\x02\x38\x01\x42\x07\n\x05_runsB\x07\n\x05_runsB\x0c\n\n_instancesB\x19\n\x17_max_in_flight_requests*s\n\x08Provider\x12\x18\n\x14PROVIDER_UNSPECIFIED\x10\x00\x12\x11\n\rPROVIDER_AUTO\x10\x01\x12\x10\n\x0cPROVIDER_CPU\x10\x02\x12\x11\n\rPROVIDER_CUDA\x10\x03\x12\x15\n\x11PROVIDER_TENSORRT\x10\x04*\xb3\x01\n\x11GraphOptimization\x12\"\n\x1eGRAPH_OPTIMIZATION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bGRAPH_OPTIMIZATION_DISABLED\x10\x01\x12\x1c\n\x18GRAPH_OPTIMIZATION_BASIC\x10\x02\x12\x1f\n\x1bGRAPH_OPTIMIZATION_EXTENDED\x10\x03\x12\x1a\n\x16GRAPH_OPTIMIZATION_ALL\x10\x04*{\n\x12QueueTimeoutAction\x12$\n QUEUE_TIMEOUT_ACTION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bQUEUE_TIMEOUT_ACTION_REJECT\x10\x01\x12\x1e\n\x1aQUEUE_TIMEOUT_ACTION_DELAY\x10\x02*\x84\x01\n\rExecutionMode\x12\x1e\n\x1a\x45XECUTION_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45XECUTION_MODE_AUTO\x10\x01\x12\x1d\n\x19\x45XECUTION_MODE_SEQUENTIAL\x10\x02\x12\x1b\n\x17\x45XECUTION_MODE_PARALLEL\x10\x03*[\n\nMadeUpData\x12\x1c\n\x18MADE_UP_DATA_UNSPECIFIED\x10\x00\x12\x16\n\x12MADE_UP_DATA_ZEROS\x10\x01\x12\x17\n\x13MADE_UP_DATA_RANDOM\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%headrace/type/v1/serving_config.proto\x12\x10headrace.type.v1\x1a\x1egoogle/protobuf/duration.proto\"\xff\x14\n\rServingConfig\x12:\n\x08\x62\x61tching\x18\x01 \x01(\x0b\x32(.headrace.type.v1.ServingConfig.Batching\x12\x34\n\x05queue\x18\x02 \x01(\x0b\x32%.headrace.type.v1.ServingConfig.Queue\x12\x16\n\tinstances\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12,\n\x08provider\x18\x04 \x01(\x0e\x32\x1a.headrace.type.v1.Provider\x12\x38\n\x07session\x18\x05 \x01(\x0b\x32\'.headrace.type.v1.ServingConfig.Session\x12\x37\n\x07warm_up\x18\x06 \x01(\x0b\x32&.headrace.type.v1.ServingConfig.WarmUp\x12>\n\npriorities\x18\x07 \x01(\x0b\x32*.headrace.type.v1.ServingConfig.Priorities\x12#\n\x16max_in_flight_requests\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12I\n\x10provider_options\x18\t \x01(\x0b\x32/.headrace.type.v1.ServingConfig.ProviderOptions\x1a\x9e\x02\n\x08\x42\x61tching\x12\x1b\n\x0emax_batch_size\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x32\n\x0fmax_queue_delay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1d\n\x15preferred_batch_sizes\x18\x03 \x03(\x05\x12\x1b\n\x13\x61llowed_batch_sizes\x18\x04 \x03(\x05\x12\x1e\n\x11preserve_ordering\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12\"\n\x15\x61llow_larger_requests\x18\x06 \x01(\x08H\x02\x88\x01\x01\x42\x11\n\x0f_max_batch_sizeB\x14\n\x12_preserve_orderingB\x18\n\x16_allow_larger_requests\x1a\xdd\x01\n\x05Queue\x12\x19\n\x0cmax_requests\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12<\n\x0etimeout_action\x18\x03 \x01(\x0e\x32$.headrace.type.v1.QueueTimeoutAction\x12#\n\x16\x61llow_timeout_override\x18\x04 \x01(\x08H\x01\x88\x01\x01\x42\x0f\n\r_max_requestsB\x19\n\x17_allow_timeout_override\x1a\xf8\x01\n\nPriorities\x12\x13\n\x06levels\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1a\n\rdefault_level\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x46\n\x06queues\x18\x03 \x03(\x0b\x32\x36.headrace.type.v1.ServingConfig.Priorities.QueuesEntry\x1aT\n\x0bQueuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.headrace.type.v1.ServingConfig.Queue:\x02\x38\x01\x42\t\n\x07_levelsB\x10\n\x0e_default_level\x1a\x9e\x04\n\x07Session\x12\x1d\n\x10intra_op_threads\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1d\n\x10inter_op_threads\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12?\n\x12graph_optimization\x18\x03 \x01(\x0e\x32#.headrace.type.v1.GraphOptimization\x12\x37\n\x0e\x65xecution_mode\x18\x04 \x01(\x0e\x32\x1f.headrace.type.v1.ExecutionMode\x12\x1d\n\x10\x63pu_memory_arena\x18\x05 \x01(\x08H\x02\x88\x01\x01\x12\x1b\n\x0ememory_pattern\x18\x06 \x01(\x08H\x03\x88\x01\x01\x12T\n\x0f\x66ree_dimensions\x18\x07 \x03(\x0b\x32;.headrace.type.v1.ServingConfig.Session.FreeDimensionsEntry\x12\x18\n\x10\x63ustom_operators\x18\x08 \x03(\t\x12\x17\n\nio_binding\x18\t \x01(\x08H\x04\x88\x01\x01\x1a\x35\n\x13\x46reeDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x13\n\x11_intra_op_threadsB\x13\n\x11_inter_op_threadsB\x13\n\x11_cpu_memory_arenaB\x11\n\x0f_memory_patternB\r\n\x0b_io_binding\x1a\xfc\x02\n\x0fProviderOptions\x12\x45\n\x03\x63pu\x18\x01 \x03(\x0b\x32\x38.headrace.type.v1.ServingConfig.ProviderOptions.CpuEntry\x12G\n\x04\x63uda\x18\x02 \x03(\x0b\x32\x39.headrace.type.v1.ServingConfig.ProviderOptions.CudaEntry\x12O\n\x08tensorrt\x18\x03 \x03(\x0b\x32=.headrace.type.v1.ServingConfig.ProviderOptions.TensorrtEntry\x1a*\n\x08\x43puEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tCudaEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rTensorrtEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\xcd\x03\n\x06WarmUp\x12\x11\n\x04runs\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12*\n\x04\x64\x61ta\x18\x02 \x01(\x0e\x32\x1c.headrace.type.v1.MadeUpData\x12>\n\x07samples\x18\x03 \x03(\x0b\x32-.headrace.type.v1.ServingConfig.WarmUp.Sample\x1a^\n\x05Input\x12\r\n\x05shape\x18\x01 \x03(\x03\x12,\n\x04\x64\x61ta\x18\x02 \x01(\x0e\x32\x1c.headrace.type.v1.MadeUpDataH\x00\x12\x0e\n\x04\x66ile\x18\x03 \x01(\tH\x00\x42\x08\n\x06values\x1a\xda\x01\n\x06Sample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x04runs\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12I\n\x06inputs\x18\x03 \x03(\x0b\x32\x39.headrace.type.v1.ServingConfig.WarmUp.Sample.InputsEntry\x1a[\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12;\n\x05value\x18\x02 \x01(\x0b\x32,.headrace.type.v1.ServingConfig.WarmUp.Input:\x02\x38\x01\x42\x07\n\x05_runsB\x07\n\x05_runsB\x0c\n\n_instancesB\x19\n\x17_max_in_flight_requests*s\n\x08Provider\x12\x18\n\x14PROVIDER_UNSPECIFIED\x10\x00\x12\x11\n\rPROVIDER_AUTO\x10\x01\x12\x10\n\x0cPROVIDER_CPU\x10\x02\x12\x11\n\rPROVIDER_CUDA\x10\x03\x12\x15\n\x11PROVIDER_TENSORRT\x10\x04*\xb3\x01\n\x11GraphOptimization\x12\"\n\x1eGRAPH_OPTIMIZATION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bGRAPH_OPTIMIZATION_DISABLED\x10\x01\x12\x1c\n\x18GRAPH_OPTIMIZATION_BASIC\x10\x02\x12\x1f\n\x1bGRAPH_OPTIMIZATION_EXTENDED\x10\x03\x12\x1a\n\x16GRAPH_OPTIMIZATION_ALL\x10\x04*{\n\x12QueueTimeoutAction\x12$\n QUEUE_TIMEOUT_ACTION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bQUEUE_TIMEOUT_ACTION_REJECT\x10\x01\x12\x1e\n\x1aQUEUE_TIMEOUT_ACTION_DELAY\x10\x02*\x84\x01\n\rExecutionMode\x12\x1e\n\x1a\x45XECUTION_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45XECUTION_MODE_AUTO\x10\x01\x12\x1d\n\x19\x45XECUTION_MODE_SEQUENTIAL\x10\x02\x12\x1b\n\x17\x45XECUTION_MODE_PARALLEL\x10\x03*[\n\nMadeUpData\x12\x1c\n\x18MADE_UP_DATA_UNSPECIFIED\x10\x00\x12\x16\n\x12MADE_UP_DATA_ZEROS\x10\x01\x12\x17\n\x13MADE_UP_DATA_RANDOM\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,44 +44,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVINGCONFIG_PROVIDEROPTIONS_TENSORRTENTRY']._serialized_options = b'8\001'
   _globals['_SERVINGCONFIG_WARMUP_SAMPLE_INPUTSENTRY']._loaded_options = None
   _globals['_SERVINGCONFIG_WARMUP_SAMPLE_INPUTSENTRY']._serialized_options = b'8\001'
-  _globals['_PROVIDER']._serialized_start=2719
-  _globals['_PROVIDER']._serialized_end=2834
-  _globals['_GRAPHOPTIMIZATION']._serialized_start=2837
-  _globals['_GRAPHOPTIMIZATION']._serialized_end=3016
-  _globals['_QUEUETIMEOUTACTION']._serialized_start=3018
-  _globals['_QUEUETIMEOUTACTION']._serialized_end=3141
-  _globals['_EXECUTIONMODE']._serialized_start=3144
-  _globals['_EXECUTIONMODE']._serialized_end=3276
-  _globals['_MADEUPDATA']._serialized_start=3278
-  _globals['_MADEUPDATA']._serialized_end=3369
+  _globals['_PROVIDER']._serialized_start=2781
+  _globals['_PROVIDER']._serialized_end=2896
+  _globals['_GRAPHOPTIMIZATION']._serialized_start=2899
+  _globals['_GRAPHOPTIMIZATION']._serialized_end=3078
+  _globals['_QUEUETIMEOUTACTION']._serialized_start=3080
+  _globals['_QUEUETIMEOUTACTION']._serialized_end=3203
+  _globals['_EXECUTIONMODE']._serialized_start=3206
+  _globals['_EXECUTIONMODE']._serialized_end=3338
+  _globals['_MADEUPDATA']._serialized_start=3340
+  _globals['_MADEUPDATA']._serialized_end=3431
   _globals['_SERVINGCONFIG']._serialized_start=92
-  _globals['_SERVINGCONFIG']._serialized_end=2717
+  _globals['_SERVINGCONFIG']._serialized_end=2779
   _globals['_SERVINGCONFIG_BATCHING']._serialized_start=585
-  _globals['_SERVINGCONFIG_BATCHING']._serialized_end=809
-  _globals['_SERVINGCONFIG_QUEUE']._serialized_start=812
-  _globals['_SERVINGCONFIG_QUEUE']._serialized_end=1033
-  _globals['_SERVINGCONFIG_PRIORITIES']._serialized_start=1036
-  _globals['_SERVINGCONFIG_PRIORITIES']._serialized_end=1284
-  _globals['_SERVINGCONFIG_PRIORITIES_QUEUESENTRY']._serialized_start=1171
-  _globals['_SERVINGCONFIG_PRIORITIES_QUEUESENTRY']._serialized_end=1255
-  _globals['_SERVINGCONFIG_SESSION']._serialized_start=1287
-  _globals['_SERVINGCONFIG_SESSION']._serialized_end=1829
-  _globals['_SERVINGCONFIG_SESSION_FREEDIMENSIONSENTRY']._serialized_start=1679
-  _globals['_SERVINGCONFIG_SESSION_FREEDIMENSIONSENTRY']._serialized_end=1732
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS']._serialized_start=1832
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS']._serialized_end=2212
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CPUENTRY']._serialized_start=2076
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CPUENTRY']._serialized_end=2118
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CUDAENTRY']._serialized_start=2120
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CUDAENTRY']._serialized_end=2163
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_TENSORRTENTRY']._serialized_start=2165
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_TENSORRTENTRY']._serialized_end=2212
-  _globals['_SERVINGCONFIG_WARMUP']._serialized_start=2215
-  _globals['_SERVINGCONFIG_WARMUP']._serialized_end=2676
-  _globals['_SERVINGCONFIG_WARMUP_INPUT']._serialized_start=2352
-  _globals['_SERVINGCONFIG_WARMUP_INPUT']._serialized_end=2446
-  _globals['_SERVINGCONFIG_WARMUP_SAMPLE']._serialized_start=2449
-  _globals['_SERVINGCONFIG_WARMUP_SAMPLE']._serialized_end=2667
-  _globals['_SERVINGCONFIG_WARMUP_SAMPLE_INPUTSENTRY']._serialized_start=2567
-  _globals['_SERVINGCONFIG_WARMUP_SAMPLE_INPUTSENTRY']._serialized_end=2658
+  _globals['_SERVINGCONFIG_BATCHING']._serialized_end=871
+  _globals['_SERVINGCONFIG_QUEUE']._serialized_start=874
+  _globals['_SERVINGCONFIG_QUEUE']._serialized_end=1095
+  _globals['_SERVINGCONFIG_PRIORITIES']._serialized_start=1098
+  _globals['_SERVINGCONFIG_PRIORITIES']._serialized_end=1346
+  _globals['_SERVINGCONFIG_PRIORITIES_QUEUESENTRY']._serialized_start=1233
+  _globals['_SERVINGCONFIG_PRIORITIES_QUEUESENTRY']._serialized_end=1317
+  _globals['_SERVINGCONFIG_SESSION']._serialized_start=1349
+  _globals['_SERVINGCONFIG_SESSION']._serialized_end=1891
+  _globals['_SERVINGCONFIG_SESSION_FREEDIMENSIONSENTRY']._serialized_start=1741
+  _globals['_SERVINGCONFIG_SESSION_FREEDIMENSIONSENTRY']._serialized_end=1794
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS']._serialized_start=1894
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS']._serialized_end=2274
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CPUENTRY']._serialized_start=2138
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CPUENTRY']._serialized_end=2180
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CUDAENTRY']._serialized_start=2182
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CUDAENTRY']._serialized_end=2225
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_TENSORRTENTRY']._serialized_start=2227
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_TENSORRTENTRY']._serialized_end=2274
+  _globals['_SERVINGCONFIG_WARMUP']._serialized_start=2277
+  _globals['_SERVINGCONFIG_WARMUP']._serialized_end=2738
+  _globals['_SERVINGCONFIG_WARMUP_INPUT']._serialized_start=2414
+  _globals['_SERVINGCONFIG_WARMUP_INPUT']._serialized_end=2508
+  _globals['_SERVINGCONFIG_WARMUP_SAMPLE']._serialized_start=2511
+  _globals['_SERVINGCONFIG_WARMUP_SAMPLE']._serialized_end=2729
+  _globals['_SERVINGCONFIG_WARMUP_SAMPLE_INPUTSENTRY']._serialized_start=2629
+  _globals['_SERVINGCONFIG_WARMUP_SAMPLE_INPUTSENTRY']._serialized_end=2720
 # @@protoc_insertion_point(module_scope)

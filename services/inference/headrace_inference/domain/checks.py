@@ -31,13 +31,20 @@ def plan_request(
     max_batch_size: int,
     inputs: Sequence[TensorHeader],
     outputs: Sequence[str],
+    *,
+    allow_larger: bool = False,
 ) -> Plan:
-    """The plan for a request with these headers. Raises InvalidArgument that says what does not fit."""
+    """The plan for a request with these headers, of more rows than a batch takes if that is allowed.
+
+    Raises InvalidArgument that says what does not fit.
+    """
     order = _order(model, signature.inputs, inputs)
     chosen = [inputs[place] for place in order]
     for spec, header in zip(signature.inputs, chosen, strict=True):
         _check_tensor(model, spec, header, batches=max_batch_size > 0)
     rows = _rows(model, chosen, max_batch_size)
+    if rows > max(max_batch_size, 1) and not allow_larger:
+        raise _too_many_rows(model, rows, max_batch_size)
     dtypes = tuple(_dtype(spec.datatype) for spec in signature.inputs)
     shapes = tuple(header.shape for header in chosen)
     return Plan(
@@ -133,13 +140,16 @@ def _rows(model: str, inputs: Sequence[TensorHeader], max_batch_size: int) -> in
                 f"input '{header.name}' batch size does not match other inputs for '{model}': "
                 f"{header.shape[0]} against {rows}",
             )
-    if rows > max_batch_size:
-        raise InvalidArgument(
-            "BATCH_TOO_LARGE",
-            f"inference request batch-size must be <= {max_batch_size} for '{model}', got {rows}; "
-            "split the request, or push the version with a larger batching.max_batch_size",
-        )
     return rows
+
+
+def _too_many_rows(model: str, rows: int, max_batch_size: int) -> InvalidArgument:
+    return InvalidArgument(
+        "BATCH_TOO_LARGE",
+        f"inference request batch-size must be <= {max_batch_size} for '{model}', got {rows}; split the "
+        "request, or push the version with a larger batching.max_batch_size, or with "
+        "batching.allow_larger_requests",
+    )
 
 
 def _outputs(model: str, specs: Sequence[TensorSpec], names: Sequence[str]) -> tuple[int, ...]:

@@ -95,8 +95,15 @@ class ServedVersion:
     ) -> Plan:
         """How a request with these headers and options runs here. Raises InvalidArgument."""
         record = self.record
-        max_batch_size = record.config.batching.max_batch_size
-        plan = plan_request(record.model, record.signature, max_batch_size, inputs, outputs)
+        batching = record.config.batching
+        plan = plan_request(
+            record.model,
+            record.signature,
+            batching.max_batch_size,
+            inputs,
+            outputs,
+            allow_larger=batching.allow_larger_requests,
+        )
         return plan if options == NO_OPTIONS else with_options(record.signature, plan, options)
 
     def run_at_once(self, requests: list[Pending]) -> bool:

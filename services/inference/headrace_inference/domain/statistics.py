@@ -16,6 +16,9 @@ import numpy.typing as npt
 from headrace.histogram import Histogram
 from headrace_inference.domain.requests import Pending
 
+MAX_BATCH_SIZES = 1024
+"""Told apart of one version; beyond them, runs count at the next power of two."""
+
 MAX_UNCOUNTED = 4096
 """Requests whose runs are kept uncounted at most: some 300 kB."""
 
@@ -153,12 +156,20 @@ class VersionStatistics:
         for size, count, (inputs, infers, outputs) in zip(
             sizes.tolist(), counts.tolist(), sums.tolist(), strict=True
         ):
-            self._new.batches[size] += count
-            durations = self._by_batch_size.setdefault(size, BatchDurations())
+            place = self._told_apart(size)
+            self._new.batches[place] += count
+            durations = self._by_batch_size.setdefault(place, BatchDurations())
             durations.count += count
             durations.input_ns += inputs
             durations.infer_ns += infers
             durations.output_ns += outputs
+
+    def _told_apart(self, size: int) -> int:
+        """Callers choose how many rows they send: they cannot grow this without end."""
+        known = self._by_batch_size
+        if size in known or len(known) < MAX_BATCH_SIZES:
+            return size
+        return 1 << max(size - 1, 0).bit_length()
 
     @property
     def by_batch_size(self) -> dict[int, BatchDurations]:

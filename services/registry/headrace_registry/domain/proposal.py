@@ -23,7 +23,10 @@ def propose_config(signature: Signature, *, mixes_rows: bool = False) -> Serving
     """How to serve a version that takes and gives this, if its push says nothing else."""
     obstacle = mixes_rows or obstacle_to_batching(signature)
     batches = not obstacle and _named_alike(signature)
-    return ServingConfig(batching=Batching(PROPOSED_MAX_BATCH_SIZE if batches else 0))
+    if not batches:
+        return ServingConfig()
+    # Nobody asked for a limit: a request with more rows is run, alone.
+    return ServingConfig(batching=Batching(PROPOSED_MAX_BATCH_SIZE, allow_larger_requests=True))
 
 
 def check_config(config: ServingConfig, signature: Signature) -> None:
