@@ -122,6 +122,26 @@ async def test_a_model_of_the_caller(tmp_path: Path) -> None:
     assert 4 == shown.config.max_batch_size
 
 
+async def test_a_model_of_the_caller_is_warmed_with_its_samples(tmp_path: Path) -> None:
+    """Their files come along; one that is missing fails the load, one elsewhere is never read."""
+    value = {"dataType": "TYPE_FP32", "dims": [2], "inputDataFile": "day/row"}
+    sample = {"name": "day", "inputs": {"x": value}}
+    outside = {"name": "day", "inputs": {"x": value | {"inputDataFile": "../../secret"}}}
+    files = graph(1, scaling(3))
+    text = config(max_batch_size=4, model_warmup=[sample])
+    async with opened(tmp_path) as replica:
+        failure = await failure_of(replica.stub.RepositoryModelLoad(load("local", text, files)))
+        await replica.stub.RepositoryModelLoad(
+            load("local", text, files | {"warmup/day/row": bytes(8)})
+        )
+        assert ("1", [3.0, 6.0]) == await answer_of(replica)
+        other = config(max_batch_size=4, model_warmup=[outside])
+        await replica.stub.RepositoryModelLoad(load("local", other, files))
+
+    assert "LOAD_FAILED" == failure[1]
+    assert "there is no file 'warmup/day/row' in the artifact" in failure[2]
+
+
 async def test_a_reload_takes_over_and_a_failed_one_does_not(tmp_path: Path) -> None:
     """The same number may have another graph; requests in between are all answered."""
     async with opened(tmp_path) as replica:

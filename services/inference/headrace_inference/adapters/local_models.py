@@ -29,6 +29,7 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace.triton.carrying import carry_over
+from headrace.triton.carrying_warm_up import FOLDER as WARM_UP_FOLDER
 from headrace.triton.graph import GraphTensor, read_graph
 from headrace.triton.versions import selected_versions, version_numbers
 from headrace_inference.domain.model_control import LoadRequest, LocalModel
@@ -121,7 +122,11 @@ def _files_of(
     request: LoadRequest, config: model_config_pb2.ModelConfig, number: int
 ) -> dict[str, bytes]:
     """The files of one version by their paths in it: its own, those of all, and labels by output."""
-    common = {path: data for path, data in request.files.items() if "/" not in path}
+    common = {
+        path: data
+        for path, data in request.files.items()
+        if "/" not in path or path.startswith(f"{WARM_UP_FOLDER}/")
+    }
     prefix = f"{number}/"
     own = {
         path.removeprefix(prefix): data
