@@ -37,24 +37,41 @@ async def test_health_and_reflection(tmp_path: Path) -> None:
             assert len(methods) >= 4
 
 
+async def test_reflection_describes_what_errors_carry(tmp_path: Path) -> None:
+    """A tool that reads everything by reflection can show an error's reason and retry delay."""
+    async with running_suite(tmp_path) as suite:
+        for service in SERVICES:
+            async with grpc.aio.insecure_channel(getattr(suite, service)) as channel:
+                for name in ("google.rpc.ErrorInfo", "google.rpc.RetryInfo"):
+                    files = await _files(channel, name)
+                    assert "google/rpc/error_details.proto" in {file.name for file in files}
+
+
 async def _reflect(channel: Any, name: str) -> tuple[set[str], list[str]]:
     """The services that reflection lists, and the methods of one of them."""
-    stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
-    requests = [
-        reflection_pb2.ServerReflectionRequest(list_services=""),
-        reflection_pb2.ServerReflectionRequest(file_containing_symbol=name),
-    ]
-    answers = [answer async for answer in stub.ServerReflectionInfo(iter(requests))]
-    listed = {service.name for service in answers[0].list_services_response.service}
-    files = [
-        descriptor_pb2.FileDescriptorProto.FromString(file)
-        for file in answers[1].file_descriptor_response.file_descriptor_proto
-    ]
+    answer = await _ask(channel, reflection_pb2.ServerReflectionRequest(list_services=""))
+    listed = {service.name for service in answer.list_services_response.service}
     methods = [
         method.name
-        for file in files
+        for file in await _files(channel, name)
         for service in file.service
         if f"{file.package}.{service.name}" == name
         for method in service.method
     ]
     return listed, methods
+
+
+async def _files(channel: Any, symbol: str) -> list[Any]:
+    """The files that reflection gives for a symbol."""
+    request = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
+    answer = await _ask(channel, request)
+    return [
+        descriptor_pb2.FileDescriptorProto.FromString(file)
+        for file in answer.file_descriptor_response.file_descriptor_proto
+    ]
+
+
+async def _ask(channel: Any, request: Any) -> Any:
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+    answers = [answer async for answer in stub.ServerReflectionInfo(iter([request]))]
+    return answers[0]

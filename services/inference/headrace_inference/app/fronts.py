@@ -10,7 +10,9 @@ from importlib.metadata import version as package_version
 
 import grpc
 from aiohttp import web
+from google.protobuf import duration_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
@@ -149,7 +151,7 @@ def _open_grpc(
 
 
 def _reflection_pool() -> DescriptorPool:
-    """The protocol's private pool, with health's and reflection's own files beside it."""
-    for module in (health_pb2, reflection_pb2):
+    """The protocol's private pool, with the files of health, reflection and errors' details beside it."""
+    for module in (duration_pb2, error_details_pb2, health_pb2, reflection_pb2):
         POOL.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
     return POOL
