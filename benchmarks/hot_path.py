@@ -39,7 +39,8 @@ from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.served import Runner, ServedVersion
 from headrace_inference.domain.statistics import StatisticsBook
-from headrace_inference.wire.native_front import FrontLimits, NativeFront
+from headrace_inference.wire.front_limits import FrontLimits
+from headrace_inference.wire.native_front import NativeFront
 
 SIGNATURE = Signature(
     (TensorSpec("x", Datatype.FP32, (-1, 16), ("batch", "")),),

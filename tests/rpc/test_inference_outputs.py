@@ -220,6 +220,28 @@ async def test_tensors_in_shared_memory(tmp_path: Path, front: str, module: Any)
 
 
 @needs_shared_memory
+@pytest.mark.parametrize("module", [triton_grpc, triton_http], ids=["grpc", "http"])
+async def test_what_is_read_from_shared_memory_counts_as_what_is_sent(
+    tmp_path: Path, front: str, module: Any
+) -> None:
+    """A short message that names large memory is held to the limits of large messages."""
+    limits = {"max_bytes_in_flight": 50_000, "max_http_bytes_in_flight": 50_000}
+
+    def ask() -> tuple[str, Any]:
+        with client_of(replica, module) as client, memory(60_000) as both:
+            both.register(client)
+            with pytest.raises(InferenceServerException) as refused:
+                client.infer("echo-FP32", [both.input(module, [15_000], "FP32", 60_000)])
+            return refused.value.message(), client.infer("echo-FP32", [echoed(module)])
+
+    async with opened(tmp_path, front, **limits) as replica:
+        message, answer = await asyncio.to_thread(ask)
+
+    assert "it holds at most" in message
+    np.testing.assert_array_equal(X, answer.as_numpy("y"))
+
+
+@needs_shared_memory
 async def test_texts_in_shared_memory(tmp_path: Path, front: str) -> None:
     """BYTES have the same form there as in messages."""
     texts = np.array([b"one", b"", "drüben".encode()], np.object_)

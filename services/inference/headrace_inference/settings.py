@@ -50,12 +50,12 @@ class Settings:
     front: Literal["auto", "native", "grpcio"] = "auto"
     """What serves ModelInfer: native is fast, grpcio runs everywhere; auto takes native if it can."""
     busy_poll_microseconds: int = 100
-    """How long the native front looks for the next call after a lone one before it sleeps, which costs a core
-    so much and saves the time to wake up; 0, or a single core, has it sleep at once."""
+    """How long the native front looks for the next call after a lone one before it sleeps, which costs a
+    core so much and saves the time to wake up; 0, or a single core, has it sleep at once."""
     max_requests_in_flight: int = 65_536
-    """Requests that wait or run on the native front at a time; more are refused."""
+    """Inference requests on the gRPC port that wait or run at a time; more are refused."""
     max_bytes_in_flight: int = 4 * 2**30
-    """Bytes of the requests that wait or run on the native front; more are refused."""
+    """Their bytes, in messages and in shared memory; more are refused."""
     max_message_bytes: int = 2**31 - 1
     """The largest gRPC request, also after decompression. The grpcio front stops reading a larger one; the
     native front refuses it when it is there, so keep untrusted callers behind a proxy or that front."""
@@ -70,7 +70,8 @@ class Settings:
     max_http_body_bytes: int = 64 * 2**20
     """The largest REST request, also after decompression."""
     max_http_bytes_in_flight: int = 2**30
-    """Bytes of the REST requests that are read, wait or run at a time; more are refused."""
+    """Bytes of the REST requests that are read, wait or run at a time, those in shared memory too; more are
+    refused."""
     max_loading: int = 2
     """Versions that are loaded at a time."""
     max_run_seconds: float = 300.0

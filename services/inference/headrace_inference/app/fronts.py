@@ -30,7 +30,7 @@ from headrace_inference.domain.log_switches import LogSwitches
 from headrace_inference.domain.model_control import ModelControl, RegistryControl
 from headrace_inference.settings import Settings
 from headrace_inference.wire import native_server, servicer
-from headrace_inference.wire.native_front import FrontLimits
+from headrace_inference.wire.front_limits import FrontLimits
 from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
 from headrace_inference.wire.streaming import StreamOptions
 
@@ -71,7 +71,7 @@ async def open_fronts(
     )
 
     def register(server: grpc.aio.Server) -> None:
-        servicer.register(server, dataplane, facts, streams)
+        servicer.register(server, dataplane, facts, streams, _limits(settings))
 
     open_grpc = _open_native if front == "native" else _open_grpcio
     calls = CallMetrics([servicer.SERVICE], servicer.INFERRING)
@@ -111,12 +111,9 @@ async def _open_native(
 ) -> tuple[int, InFlight]:
     fallback = str(socket_folder(settings) / "fallback.sock")
     await stack.enter_async_context(_open_grpc(f"unix:{fallback}", settings, register, calls))
-    limits = FrontLimits(
-        settings.max_requests_in_flight, settings.max_bytes_in_flight, settings.max_message_bytes
-    )
     # With one core the thread that looks would keep the one that receives from it.
     poll_ns = settings.busy_poll_microseconds * 1000 if usable_cores() > 1 else 0
-    options = native_server.NativeOptions(limits, settings.drain_seconds, poll_ns)
+    options = native_server.NativeOptions(_limits(settings), settings.drain_seconds, poll_ns)
     address = f"{settings.host}:{settings.grpc_port}"
     opened = await stack.enter_async_context(
         native_server.open_native_front(address, fallback, dataplane, options)
@@ -134,6 +131,12 @@ async def _open_grpcio(
     address = f"{settings.host}:{settings.grpc_port}"
     server = await stack.enter_async_context(_open_grpc(address, settings, register, calls))
     return server.port, lambda: 0
+
+
+def _limits(settings: Settings) -> FrontLimits:
+    return FrontLimits(
+        settings.max_requests_in_flight, settings.max_bytes_in_flight, settings.max_message_bytes
+    )
 
 
 def _open_grpc(

@@ -11,10 +11,12 @@ from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.answers import encode_answer, encode_shown
 from headrace_inference.wire.contents import contents_of
+from headrace_inference.wire.front_limits import FrontLimits, HeldRequests
 from headrace_inference.wire.large_requests import (
     decoding_takes_long,
     parse_large,
     parsing_takes_long,
+    size_of,
 )
 from headrace_inference.wire.request_parser import Parsed, RequestParser
 from headrace_inference.wire.waiting import InferCall, WaitingRequests, deadline_ns
@@ -25,8 +27,9 @@ Metadata = Iterable[tuple[str, str | bytes]] | None
 class InferHandler:
     """Answers requests of the event loop that it was made on."""
 
-    def __init__(self, dataplane: DataPlane) -> None:
+    def __init__(self, dataplane: DataPlane, limits: FrontLimits) -> None:
         self._dataplane = dataplane
+        self._held = HeldRequests(limits)
         self._tracer = dataplane.tracer
         self._requests = WaitingRequests(dataplane)
         self._parser = RequestParser()
@@ -62,7 +65,8 @@ class InferHandler:
             contents_take_long=decoding_takes_long(parsed),
             facts=facts,
         )
-        answer = await self._requests.infer(call)
+        with self._held.holding(size_of(parsed)):
+            answer = await self._requests.infer(call)
         served, plan, route = answer.served, answer.pending.plan, answer.pending.route
         if answer.shown is not None:
             return encode_shown(served, plan, route, answer.shown, parsed.id)

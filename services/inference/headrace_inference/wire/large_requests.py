@@ -71,6 +71,16 @@ def parse_large(payload: bytes) -> Parsed:
     return Parsed(rest, head, parsed.id, parsed.raw)
 
 
+def size_of(parsed: Parsed) -> int:
+    """The bytes that a request has in its message and in shared memory."""
+    head = parsed.head
+    if head.typed:
+        for part in head.contents:
+            if isinstance(part, TypedInPlace):
+                return len(part.payload) + head.window_bytes
+    return len(parsed.payload) + head.window_bytes
+
+
 def _cut_typed(payload: bytes) -> tuple[bytes, dict[int, TypedInPlace]]:
     """A request without the typed contents of its longer inputs, and those, by the inputs' places."""
     kept: list[bytes] = []

@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from headrace import logs, status
-from headrace.errors import HeadraceError, Internal, ResourceExhausted
+from headrace.errors import HeadraceError, Internal
 from headrace_inference.domain.dataplane import (
     ROUTE_ATTEMPTS,
     DataPlane,
@@ -28,6 +27,7 @@ from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.answers import encode_answers, encode_shown
 from headrace_inference.wire.contents import contents_of
 from headrace_inference.wire.decoder import Aside, Decoder
+from headrace_inference.wire.front_limits import FrontLimits
 from headrace_inference.wire.large_requests import (
     decoding_takes_long,
     parse_large,
@@ -38,17 +38,7 @@ from headrace_inference.wire.wishes import WishSink
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER_SECONDS = 0.1
 _Admitted = tuple[ServedVersion, Pending]
-
-
-@dataclass(frozen=True, slots=True)
-class FrontLimits:
-    """What the front holds at most; over either the answer is RESOURCE_EXHAUSTED."""
-
-    max_requests: int
-    max_bytes: int
-    max_message_bytes: int
 
 
 class _Reply(NamedTuple):
@@ -228,7 +218,11 @@ class NativeFront:
             or len(self._pending) >= limits.max_requests
             or self._bytes + taken + len(payload) > limits.max_bytes
         ):
-            raise shutting_down() if self._stopping else self._over_limit()
+            raise (
+                shutting_down()
+                if self._stopping
+                else limits.over_limit(len(self._pending), self._bytes)
+            )
         layout = self._parser.match(payload)
         if layout is None:
             return self._admit_anew(call_id, payload, now)
@@ -252,7 +246,7 @@ class NativeFront:
 
     def _admit_anew(self, call_id: int, payload: bytes, now: int) -> _Admitted | None:
         if len(payload) > self._limits.max_message_bytes:  # none like it has a layout
-            raise _too_large(len(payload), self._limits.max_message_bytes)
+            raise self._limits.too_large(len(payload))
         if parsing_takes_long(payload):
             return None
         parsed = self._parser.parse(payload)
@@ -286,7 +280,7 @@ class NativeFront:
     def _contents(self, served: ServedVersion, plan: Plan, parsed: Parsed) -> list[Contents]:
         regions = self._dataplane.regions
         if self._bytes + parsed.head.window_bytes > self._limits.max_bytes:
-            raise self._over_limit()
+            raise self._limits.over_limit(len(self._pending), self._bytes)
         check_windows(plan, regions)
         return in_graph_order(served, plan, contents_of(parsed, regions))
 
@@ -356,17 +350,6 @@ class NativeFront:
             with logs.bound(logs.request_context(details[0])):
                 logger.debug("request refused: %s", error.message, extra={"reason": error.reason})
 
-    def _over_limit(self) -> HeadraceError:
-        limits = self._limits
-        return ResourceExhausted(
-            "REPLICA_OVERLOADED",
-            f"this replica holds {len(self._pending)} requests of {self._bytes} bytes; it holds at most "
-            f"{limits.max_requests} (max_requests_in_flight) of {limits.max_bytes} bytes "
-            "(max_bytes_in_flight); retry later, or add replicas",
-            facts={"max_requests_in_flight": str(limits.max_requests)},
-            retry_after_seconds=RETRY_AFTER_SECONDS,
-        )
-
 
 def _encode_shown(
     served: ServedVersion, request: Pending, shown: list[Shown]
@@ -378,11 +361,3 @@ def _encode_shown(
 
 def _bug() -> HeadraceError:
     return Internal("INTERNAL", "the service failed on its own account")
-
-
-def _too_large(size: int, limit: int) -> HeadraceError:
-    return ResourceExhausted(
-        "MESSAGE_TOO_LARGE",
-        f"the request has {size} bytes; the replica takes up to {limit} (its setting max_message_bytes)",
-        facts={"limit": str(limit), "setting": "max_message_bytes"},
-    )

@@ -17,7 +17,8 @@ from typing import Any
 
 from headrace.errors import FailedPrecondition
 from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.wire.native_front import FrontLimits, NativeFront
+from headrace_inference.wire.front_limits import FrontLimits
+from headrace_inference.wire.native_front import NativeFront
 from headrace_inference.wire.receiver import Receiver
 
 MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"

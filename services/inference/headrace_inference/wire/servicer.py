@@ -15,6 +15,7 @@ from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.log_switches import LogSwitches
 from headrace_inference.domain.model_control import ModelControl, RegistryControl
 from headrace_inference.wire import convert
+from headrace_inference.wire.front_limits import FrontLimits
 from headrace_inference.wire.infer_handler import InferHandler
 from headrace_inference.wire.streaming import StreamHandler, StreamOptions
 
@@ -185,15 +186,16 @@ def register(
     server: grpc.aio.Server,
     dataplane: DataPlane,
     facts: ServerFacts,
-    streams: StreamOptions | None = None,
+    streams: StreamOptions,
+    limits: FrontLimits,
 ) -> None:
-    """Add every RPC of the protocol to a server."""
+    """Add every RPC of the protocol to a server; what infers holds no more than `limits` allow."""
     servicer = InferenceServicer(dataplane, facts)
-    infer = InferHandler(dataplane)
+    infer = InferHandler(dataplane, limits)
     raw: dict[str, Any] = {
         "ModelInfer": grpc.unary_unary_rpc_method_handler(infer.infer),
         "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(
-            StreamHandler(infer, streams or StreamOptions()).stream
+            StreamHandler(infer, streams).stream
         ),
     }
     pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, _MethodTable(server, raw))

@@ -99,6 +99,11 @@ async def read_body(request: web.Request, max_bytes: int) -> Body:
     return body
 
 
+def hold(count: int) -> None:
+    """Count so many more bytes until the request is answered. Raises ResourceExhausted."""
+    _held.get().add(count)
+
+
 async def _read(request: web.Request, max_bytes: int) -> Body:
     if (request.content_length or 0) > max_bytes:
         raise _too_large(max_bytes)

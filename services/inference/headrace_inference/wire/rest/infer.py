@@ -20,7 +20,7 @@ from headrace_inference.wire.rest.answers import (
     encode_rest_answer,
     json_bytes,
 )
-from headrace_inference.wire.rest.body import Body, read_body
+from headrace_inference.wire.rest.body import Body, hold, read_body
 from headrace_inference.wire.rest.generate import (
     EVENT_STREAM,
     Members,
@@ -68,12 +68,13 @@ class InferRoutes:
             length = header_length(request.headers.get(HEADER_LENGTH), len(body))
             long = (len(body) if length is None else length) > JSON_ON_LOOP_BYTES
             parsed = await self._parsed(name, version, body, length, long=long)
+            hold(parsed.window_bytes)
         call = InferCall(
             name,
             lambda: self._resolve(name, version, parsed),
             lambda: parsed.contents(self._dataplane.regions),
             received_ns,
-            contents_take_long=long,
+            contents_take_long=long or parsed.contents_take_long,
             facts=lambda: self._facts_of(request, parsed),
         )
         answer = await self._requests.infer(call)

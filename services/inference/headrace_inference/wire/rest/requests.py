@@ -21,6 +21,7 @@ from headrace_inference.domain.requests import (
 )
 from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.wire.contents import ZERO_COPY_BYTES, bytes_tensor, window_contents
+from headrace_inference.wire.large_requests import LONG_COPY_BYTES, LONG_TEXT_BYTES
 from headrace_inference.wire.parameters import options_of, refuse_reserved, window, wish
 from headrace_inference.wire.rest.tensors import tensor_from_json
 from headrace_inference.wire.typed_contents import bytes_elements
@@ -131,6 +132,23 @@ class RestRequest:
     def contents(self, regions: RegionTable) -> list[Contents]:
         """The values of each input; call it once the headers passed the checks. Raises HeadraceError."""
         return [_contents(*pair, regions) for pair in zip(self.headers, self.data, strict=True)]
+
+    @property
+    def window_bytes(self) -> int:
+        """How much is to be read from shared memory."""
+        return sum([data.byte_size for data in self.data if isinstance(data, Window)])
+
+    @property
+    def contents_take_long(self) -> bool:
+        """Whether to decode what is not in the JSON in another thread: large texts and windows."""
+        texts = sum(
+            [
+                len(data)
+                for header, data in zip(self.headers, self.data, strict=True)
+                if isinstance(data, memoryview) and header.datatype == Datatype.BYTES
+            ]
+        )
+        return texts > LONG_TEXT_BYTES or self.window_bytes > LONG_COPY_BYTES
 
     def wants_binary(self, output: str) -> bool:
         """Whether this output is to be in the binary tail of the answer."""
