@@ -9,13 +9,36 @@ from contextlib import asynccontextmanager, contextmanager
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004
+from redis.exceptions import (
+    AskError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,  # noqa: A004
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,  # noqa: A004
+    TryAgainError,
+)
 
 from headrace import errors
 
 RETRY_AFTER_SECONDS = 1.0
 TIMEOUT_SECONDS = 5.0
 _AWAY = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
+_REFUSALS = (
+    AskError,
+    ClusterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+)
+"""Moved to another node, no primary, no right, full, a replica since a failover, slots on the move."""
+_OTHER_REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE", "UNBLOCKED", "DENIED")
+"""Those for which the client has no class: a failed disk, too few replicas, a script that does not end, a
+wait that ends because a failover made the server a replica."""
 
 Redis = redis.asyncio.Redis
 
@@ -41,7 +64,11 @@ async def open_redis(url: str) -> AsyncIterator[Redis]:
 
 @contextmanager
 def redis_errors() -> Iterator[None]:
-    """A server that is away, loading its data or silent becomes Unavailable (STATE_UNAVAILABLE)."""
+    """A server that cannot be used now becomes Unavailable.
+
+    STATE_UNAVAILABLE where it is away, loading its data or silent; STATE_REFUSED where it answers that it
+    cannot. Any other answer that is an error flies: it says that what was asked was wrong.
+    """
     before = _cancellations()
     try:
         yield
@@ -52,7 +79,27 @@ def redis_errors() -> Iterator[None]:
             f"the shared state cannot be reached ({error}); what was asked was not acknowledged: retry",
             retry_after_seconds=RETRY_AFTER_SECONDS,
         ) from error
+    except ResponseError as error:
+        _raise_lost_cancellation(before)
+        if not is_refusal(error):
+            raise
+        raise refusal(error) from error
     _raise_lost_cancellation(before)
+
+
+def is_refusal(error: ResponseError) -> bool:
+    """Whether a server's answer says that it cannot now, rather than that it was asked wrongly."""
+    return isinstance(error, _REFUSALS) or str(error).startswith(_OTHER_REFUSALS)
+
+
+def refusal(error: ResponseError) -> errors.Unavailable:
+    """What a refused command becomes; nothing of it happened."""
+    return errors.Unavailable(
+        "STATE_REFUSED",
+        f"the shared state's server refused what was asked ({error}): nothing was changed; look at the "
+        "server's memory, disk, rights and role",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
 
 
 def _cancellations() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, cast
 
 from headrace.state.codec import decode, encode
@@ -13,9 +12,12 @@ from headrace.state.records import ReplicaRecord
 TTL_SECONDS = 6
 """Presence ends this long after the last word of a replica, which speaks every second."""
 
+# By the server's clock, for those of the replicas differ.
 _ANNOUNCE = """
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[4])
-redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
+local now = tonumber(redis.call('TIME')[1])
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[3])
+redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
 """
 _WITHDRAW = """
 redis.call('DEL', KEYS[1])
@@ -25,8 +27,7 @@ redis.call('ZREM', KEYS[2], ARGV[1])
 
 async def announce(redis: Redis, keys: Keys, record: ReplicaRecord) -> None:
     """Say that a replica is there, for TTL_SECONDS. Raises Unavailable."""
-    ends_at = time.time() + TTL_SECONDS
-    arguments = (encode(record), record.id, ends_at, TTL_SECONDS)
+    arguments = (encode(record), record.id, TTL_SECONDS)
     await _eval(redis, _ANNOUNCE, [keys.replica(record.id), keys.replicas], *arguments)
 
 
@@ -38,7 +39,6 @@ async def withdraw(redis: Redis, keys: Keys, replica_id: str) -> None:
 async def read_replicas(redis: Redis, keys: Keys) -> list[ReplicaRecord]:
     """The replicas that are there now, by id. Raises Unavailable."""
     with redis_errors():
-        await redis.zremrangebyscore(keys.replicas, "-inf", time.time() - TTL_SECONDS)
         ids = cast(list[bytes], await redis.zrange(keys.replicas, 0, -1))
         names = sorted(replica_id.decode() for replica_id in ids)
         values: list[Any] = (

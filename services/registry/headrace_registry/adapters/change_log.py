@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 
 from headrace import errors
 from headrace.state.codec import decode, encode
-from headrace.state.connection import RETRY_AFTER_SECONDS, Redis, redis_errors
+from headrace.state.connection import RETRY_AFTER_SECONDS, Redis, redis_errors, refusal
 from headrace.state.keys import Keys
 from headrace.state.reader import CHANGE_FIELD
 from headrace.state.records import Change
@@ -134,12 +134,12 @@ class RedisChangeLog:
 
     async def _persistence(self) -> Mapping[str, str] | None:
         """The server's settings of its append-only file, or None where it does not tell."""
-        try:
-            with redis_errors():
+        with redis_errors():
+            try:
                 found: Any = await self._redis.config_get("append*")
                 await cast(Any, self._redis.execute_command("WAITAOF", 0, 0, 1))
-        except ResponseError as error:
-            return {"waitaof": "no"} if "waitaof" in str(error).lower() else None
+            except ResponseError as error:
+                return {"waitaof": "no"} if "waitaof" in str(error).lower() else None
         return {_text(name): _text(value) for name, value in found.items()}
 
 
@@ -156,11 +156,7 @@ def _writes(change: Change) -> Iterator[tuple[int, str, bytes | str]]:
 def _check_made(answer: Any, revision: int) -> None:
     if isinstance(answer, ResponseError):
         logger.warning("the shared state refused a change: %s", answer)
-        raise errors.Unavailable(
-            "STATE_REFUSED",
-            f"the shared state's server refused the change ({answer}): nothing was changed",
-            retry_after_seconds=RETRY_AFTER_SECONDS,
-        )
+        raise refusal(answer)
     if isinstance(answer, Exception):
         with redis_errors():
             raise answer
