@@ -73,10 +73,10 @@ def assemble(batch: Sequence[Pending]) -> list[Array]:
 def _joined(batch: Sequence[Pending], place: int) -> Array:
     parts: list[Contents] = [request.contents[place] for request in batch]
     plan = batch[0].plan
-    if all(isinstance(part, bytes) for part in parts):
-        flat = np.frombuffer(b"".join(parts), plan.dtypes[place])  # type: ignore[arg-type]  # bytes, said above
-        return flat.reshape(-1, *plan.shapes[place][1:])
-    return np.concatenate([_array(request, place) for request in batch])
+    if any(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate([_array(request, place) for request in batch])
+    flat = np.frombuffer(b"".join(parts), plan.dtypes[place])  # type: ignore[arg-type]  # no array, said above
+    return flat.reshape(-1, *plan.shapes[place][1:])
 
 
 def _array(request: Pending, place: int) -> Array:
