@@ -62,14 +62,14 @@ def mlp() -> bytes:
     graph = GraphBuilder()
     hidden = graph.node("Relu", graph.node("MatMul", "x", graph.weight(16, 32, scale=1)))
     graph.node("MatMul", hidden, graph.weight(32, 4, scale=1), output="y")
-    return graph.model([_tensor("x", ["batch", 16])], [_tensor("y", ["batch", 4])])
+    return graph.model([tensor("x", ["batch", 16])], [tensor("y", ["batch", 4])])
 
 
 def identity() -> bytes:
     """What comes in goes out: FP32 [batch, 262144], 1 MiB a row."""
     graph = GraphBuilder()
     graph.node("Identity", "x", output="y")
-    return graph.model([_tensor("x", ["batch", 2**18])], [_tensor("y", ["batch", 2**18])])
+    return graph.model([tensor("x", ["batch", 2**18])], [tensor("y", ["batch", 2**18])])
 
 
 def encoder(layers: int = 6, hidden: int = 384, heads: int = 12, length: int = 128) -> bytes:
@@ -84,7 +84,7 @@ def encoder(layers: int = 6, hidden: int = 384, heads: int = 12, length: int = 1
         )
     graph.node("Gather", state, graph.constant(np.array(0)), output="y", axis=1)
     ids = helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", length])
-    return graph.model([ids], [_tensor("y", ["batch", hidden])])
+    return graph.model([ids], [tensor("y", ["batch", hidden])])
 
 
 def _attention(graph: GraphBuilder, state: str, hidden: int, heads: int, length: int) -> str:
@@ -137,7 +137,7 @@ def resnet50() -> bytes:
             channels = 256 * 2**stage
     pooled = graph.node("Flatten", graph.node("GlobalAveragePool", state))
     graph.node("Gemm", pooled, graph.weight(channels, 1000), graph.weight(1000), output="y")
-    return graph.model([_tensor("x", ["batch", 3, 224, 224])], [_tensor("y", ["batch", 1000])])
+    return graph.model([tensor("x", ["batch", 3, 224, 224])], [tensor("y", ["batch", 1000])])
 
 
 def _bottleneck(graph: GraphBuilder, state: str, channels: int, width: int, stride: int) -> str:
@@ -165,7 +165,7 @@ def _convolved(
     )
 
 
-def _tensor(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
+def tensor(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
 

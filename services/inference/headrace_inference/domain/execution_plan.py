@@ -17,6 +17,9 @@ RATE_SLACK = 1.03
 WORTH_WAITING_FOR = 1.02
 """More rows at once must bring so much more rows a second: every request of a batch waits for its last."""
 
+BATCH_SECONDS = 100e-6
+"""What a batch costs beside its run: being taken from the queue, counted, and answered."""
+
 HOPELESS = 1.5
 """A layout whose lone requests take this much longer cannot make up for it: its rate is not measured."""
 

@@ -1,7 +1,9 @@
 """Prepared versions on this machine's disk: by digest, and by all that what was saved depends on.
 
-An entry is a folder that is there whole or not at all: it is written beside, synced and renamed. Whatever
-is wrong with one, it is a miss. Removing one that is in use harms nobody: mapped files stay until unmapped.
+An entry is a folder that is there whole or not at all: it is written beside and renamed. Its large files
+are synced before; its small ones are checked whenever they are read, which costs less than to wait for the
+disk. So neither has the right size and the wrong bytes after a power failure. Whatever is wrong with an
+entry, it is a miss. Removing one that is in use harms nobody: mapped files stay until unmapped.
 """
 
 from __future__ import annotations
@@ -38,14 +40,27 @@ _STAGING = ".staging-"
 _ABANDONED_SECONDS = 3600.0
 """A folder that is still being written has changed within this time."""
 
+_SMALL_BYTES = 1 << 20
+
+_SLACK = 64
+"""The cache may be over its size by one part in so many."""
+
 _CPU_FACTS = ("model name", "flags", "Features", "CPU implementer", "CPU part")
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
-    """What an entry holds: the sizes of its files by name, and how to run it, once that is measured."""
+class Kept:
+    """What is known of a file: its size and, of a small one, its SHA-256."""
 
-    files: dict[str, int] = field(default_factory=dict)
+    size_bytes: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an entry holds: its files by name, and how to run it, once that is measured."""
+
+    files: dict[str, Kept] = field(default_factory=dict)
     plan: ExecutionPlan | None = None
 
 
@@ -77,6 +92,7 @@ class PreparedCache:
         self._folder = folder
         self._max_bytes = max_bytes
         self._processor = processor()
+        self._added_bytes = max_bytes  # of an earlier life nothing is known
         folder.mkdir(parents=True, exist_ok=True)
 
     def place_of(self, record: VersionRecord, machine: Machine) -> Path:
@@ -95,13 +111,13 @@ class PreparedCache:
         """What lies there, used now; None where there is nothing, or nothing whole."""
         try:
             manifest = decode(Manifest, (place / MANIFEST).read_bytes())
-            sizes = {name: (place / name).stat().st_size for name in manifest.files}
+            files = {name: _known(place / name) for name in manifest.files}
             os.utime(place / MANIFEST)
         except (OSError, DataLoss):
             return None
-        if sizes != manifest.files:
+        if files != manifest.files:
             return None
-        return Entry(place, place / GRAPH if GRAPH in sizes else None, manifest.plan)
+        return Entry(place, place / GRAPH if GRAPH in files else None, manifest.plan)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -114,14 +130,16 @@ class PreparedCache:
 
     def keep(self, staging: Path, place: Path) -> Entry:
         """Make an entry of what was saved; no other process sees half of it. Raises OSError."""
-        sizes = {path.name: path.stat().st_size for path in staging.iterdir()}
-        (staging / MANIFEST).write_bytes(encode(Manifest(sizes)))
-        for path in (*staging.iterdir(), staging):
-            _sync(path)
+        files = {path.name: _known(path) for path in staging.iterdir()}
+        for name, known in files.items():
+            if not known.sha256:
+                _sync(staging / name)
+        (staging / MANIFEST).write_bytes(encode(Manifest(files)))
         self.remove(place)
         place.parent.mkdir(exist_ok=True)
         staging.rename(place)
-        return Entry(place, place / GRAPH if GRAPH in sizes else None)
+        self._added_bytes += sum(known.size_bytes for known in files.values())
+        return Entry(place, place / GRAPH if GRAPH in files else None)
 
     def note(self, entry: Entry, plan: ExecutionPlan) -> None:
         """Remember what was measured. Raises OSError."""
@@ -135,7 +153,13 @@ class PreparedCache:
         shutil.rmtree(place, ignore_errors=True)
 
     def prune(self, in_use: Collection[str]) -> None:
-        """Remove the longest unused entries until the rest is within the size; none of digests in use."""
+        """Remove the longest unused entries until the rest is within the size; none of digests in use.
+
+        Looks at all entries, hence not before enough was added to make a difference.
+        """
+        if self._added_bytes < self._max_bytes // _SLACK:
+            return
+        self._added_bytes = 0
         _remove_abandoned(self._folder)
         entries = sorted((used_at(place), place) for place in self._folder.glob("[!.]*/*"))
         sizes = {
@@ -173,8 +197,16 @@ def _remove_abandoned(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def _known(path: Path) -> Kept:
+    """Raises OSError."""
+    size = path.stat().st_size
+    if size > _SMALL_BYTES:
+        return Kept(size)
+    return Kept(size, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
 def _sync(path: Path) -> None:
-    """Have it on the disk: after a power failure a file must not have its size and not its bytes."""
+    """Have it on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

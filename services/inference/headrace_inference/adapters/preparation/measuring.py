@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from headrace.state.records import ExecutionMode, VersionRecord
 from headrace_inference.adapters.runtime.made_up_inputs import guesses
@@ -21,6 +24,9 @@ from headrace_inference.domain.runner import RunFailed, Runner
 
 OpenWith = Callable[[ExecutionPlan], Runner]
 """Opens the version with the threads of a plan, without warming it."""
+
+Batch = Callable[[], object]
+"""Runs one batch. Raises RunFailed."""
 
 TINY_SECONDS = 30e-6
 """A run that takes no longer costs less than what surrounds it: one thread, and no more questions."""
@@ -76,11 +82,11 @@ def measure(
 
 
 def _search(bench: _Bench, layouts: Sequence[Layout], budget: _Budget) -> ExecutionPlan:
+    if len(layouts) > 1 and bench.is_tiny(layouts[-1]):
+        return ExecutionPlan(1, 1)
     latencies = bench.latencies(layouts, budget)
     if len(latencies) < len(layouts):
         return NO_PLAN
-    if min(latencies.values()) <= TINY_SECONDS and not bench.config.instances:
-        return ExecutionPlan(1, 1)
     quickest = min(latencies, key=lambda layout: latencies[layout])
     by_rows = bench.rates_by_rows(quickest, budget)
     rows = execution_plan.efficient_rows(by_rows)
@@ -113,6 +119,11 @@ class _Bench:
         if waited > _MOST_WAITED * (time.monotonic() - self._started):
             raise Contended
 
+    def is_tiny(self, layout: Layout) -> bool:
+        """Whether a run is over before threads could help, and before anything else is."""
+        run = functools.partial(self._runner(layout).run, self._inputs(self._sizes[0]))
+        return _block_seconds(run) <= TINY_SECONDS
+
     def latencies(self, layouts: Sequence[Layout], budget: _Budget) -> dict[Layout, float]:
         """How long one run of the smallest size takes with each, in turns, so that all see the same.
 
@@ -122,7 +133,7 @@ class _Bench:
         until = _Budget(time.monotonic() + budget.left * _LATENCY_SHARE)
         found: dict[Layout, float] = {}
         for layout in itertools.chain.from_iterable(itertools.repeat(layouts, _ROUNDS)):
-            seconds = _block_seconds(self._runner(layout), inputs)
+            seconds = _block_seconds(functools.partial(self._runner(layout).run, inputs))
             found[layout] = min(seconds, found.get(layout, seconds))
             if until.left < seconds:
                 break
@@ -137,16 +148,18 @@ class _Bench:
             expected = rows / max(rates.values(), default=float("inf"))
             if expected > budget.left or not execution_plan.grows(list(rates.values())):
                 break
-            inputs, runner = self._inputs(rows), self._runner(layout)
+            batch = self._batch(self._runner(layout), rows)
             turns = _ROUNDS if expected < _BLOCK_SECONDS else _FEW_ROUNDS
-            rates[rows] = rows / min(_block_seconds(runner, inputs) for _ in range(turns))
+            seconds = min(_block_seconds(batch) for _ in range(turns))
+            rates[rows] = rows / (seconds + execution_plan.BATCH_SECONDS)
         return rates
 
     def rate(self, layout: Layout, rows: int) -> float:
         """Rows a second of all instances together, each with so many at a time."""
         rows = max(size for size in self._sizes if size <= max(rows, self._sizes[0]))
-        inputs, runner = self._inputs(rows), self._runner(layout)
-        return max(_rate(runner, inputs, layout, rows) for _ in range(_FEW_ROUNDS))
+        batch = self._batch(self._runner(layout), rows)
+        runs = max(_runs_a_second(batch, layout.instances) for _ in range(_FEW_ROUNDS))
+        return rows * runs
 
     def _runner(self, layout: Layout) -> Runner:
         if layout.threads not in self._runners:
@@ -155,6 +168,14 @@ class _Bench:
             self._runners[layout.threads] = runner
         return self._runners[layout.threads]
 
+    def _batch(self, runner: Runner, rows: int) -> Batch:
+        """A run of so many requests of one row: a lone one is read in place, others are put together."""
+        inputs = self._inputs(rows)
+        if rows == 1:
+            return functools.partial(runner.run, inputs)
+        requests = [np.split(array, rows) for array in inputs]
+        return lambda: runner.run([np.concatenate(arrays) for arrays in requests])
+
     def _inputs(self, rows: int) -> list[Array]:
         inputs = self._made.make(rows)
         if inputs is None:
@@ -162,46 +183,35 @@ class _Bench:
         return inputs
 
 
-def _block_seconds(runner: Runner, inputs: Sequence[Array]) -> float:
-    """How long one run takes, over as many as fill a short while."""
+def _block_seconds(batch: Batch) -> float:
+    """How long one takes, over as many as fill a short while."""
     took = _BLOCK_SECONDS
     for _ in range(_SETTLING_RUNS):
         started = time.perf_counter()
-        runner.run(inputs)
+        batch()
         took = time.perf_counter() - started
         if took >= _BLOCK_SECONDS:
             return took
     count = int(_BLOCK_SECONDS / took)
     started = time.perf_counter()
     for _ in range(count):
-        runner.run(inputs)
+        batch()
     return (time.perf_counter() - started) / count
 
 
-def _rate(runner: Runner, inputs: Sequence[Array], layout: Layout, rows: int) -> float:
-    """Rows a second with one thread for each instance, all at once."""
-    each = max(2, int(_BLOCK_SECONDS / max(1e-6, _block_seconds(runner, inputs))))
-    start = threading.Barrier(layout.instances + 1)
-    failures: list[RunFailed] = []
+def _runs_a_second(batch: Batch, instances: int) -> float:
+    """Of so many threads together."""
+    each = max(2, int(_BLOCK_SECONDS / _block_seconds(batch)))
 
     def work() -> None:
-        start.wait()
-        try:
-            for _ in range(each):
-                runner.run(inputs)
-        except RunFailed as failure:
-            failures.append(failure)
+        for _ in range(each):
+            batch()
 
-    threads = [threading.Thread(target=work) for _ in range(layout.instances)]
-    for thread in threads:
-        thread.start()
-    start.wait()
-    started = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return rows * each * layout.instances / (time.perf_counter() - started)
+    with ThreadPoolExecutor(instances) as pool:
+        started = time.perf_counter()
+        for future in [pool.submit(work) for _ in range(instances)]:
+            future.result()
+        return each * instances / (time.perf_counter() - started)
 
 
 def _waited_seconds() -> float:
