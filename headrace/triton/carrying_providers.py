@@ -6,11 +6,10 @@ own affair, which keeps engines in any case.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from headrace.conversion.provider_options import KNOWN
+from headrace.conversion.provider_options import takes
 from headrace.state.records import Provider
 from headrace.type.v1 import serving_config_pb2
 
@@ -55,7 +54,7 @@ def carry_cuda_parameters(left: Any, taken: Any) -> None:
         # Looking a key up in a map of messages would create it.
         text = left.parameters[name].string_value if name in left.parameters else ""
         value = words.get(text, "" if words else text)
-        if _takes(Provider.CUDA, name, value):
+        if takes(Provider.CUDA, name, value):
             taken.provider_options.cuda[name] = value
             del left.parameters[name]
 
@@ -66,7 +65,7 @@ def _carry_tensorrt(parameters: Any, options: Any) -> None:
         options[PRECISIONS[precision]] = "True"
     if precision == _PLAIN or precision in PRECISIONS:
         del parameters[PRECISION]
-    if _takes(Provider.TENSORRT, "trt_max_workspace_size", workspace):
+    if takes(Provider.TENSORRT, "trt_max_workspace_size", workspace):
         options["trt_max_workspace_size"] = workspace
         del parameters[WORKSPACE]
     for name in _ALWAYS:
@@ -79,12 +78,7 @@ def _carry_options(parameters: Any, options: Any, provider: Provider) -> None:
     for name in sorted(parameters):
         text = parameters[name]
         switch = "True" if text in _TRUE else "False" if text in _FALSE else text
-        value = next((each for each in (text, switch) if _takes(provider, name, each)), None)
+        value = next((each for each in (text, switch) if takes(provider, name, each)), None)
         if value is not None:
             options[name] = value
             del parameters[name]
-
-
-def _takes(provider: Provider, name: str, value: str) -> bool:
-    allowed = KNOWN[provider].get(name)
-    return allowed is not None and re.fullmatch(allowed, value) is not None

@@ -140,7 +140,7 @@ REFUSED: list[tuple[str, str, Json]] = [
     ),
     (
         "SERVING_CONFIG_INVALID",
-        "cuda['gpu_mem_limit']: '-1' is not of the form",
+        "cuda['gpu_mem_limit']: '-1' is not a number of bytes",
         {"provider_options": {"cuda": {"gpu_mem_limit": "-1"}}},
     ),
     (
