@@ -76,7 +76,7 @@ def chain() -> bytes:
     for layer in range(LAYERS):
         output = "y" if layer == LAYERS - 1 else ""
         state = graph.node("MatMul", state, graph.weight(WIDTH, WIDTH), output=output)
-    shape = ["batch", WIDTH]
+    shape: list[int | str] = ["batch", WIDTH]
     return graph.model([tensor("x", shape)], [tensor("y", shape)])
 
 

@@ -19,7 +19,12 @@ from headrace.state.records import (
     ServingConfig,
     VersionRecord,
 )
-from headrace_inference.adapters.runtime.onnx_runtime import open_session
+from headrace_inference.adapters.preparation.opening import (
+    Preparation,
+    PreparingOpener,
+    open_preparing_opener,
+)
+from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
 from headrace_inference.app.fronts import open_fronts
 from headrace_inference.app.readiness import Readiness
 from headrace_inference.domain.dataplane import DataPlane
@@ -56,10 +61,11 @@ class Serving(Protocol):
 @dataclass
 class _FolderLoader:
     folder: Path
+    opener: PreparingOpener
 
     async def load(self, record: VersionRecord) -> Runner:
         path = self.folder / record.model / GRAPH
-        return await asyncio.to_thread(open_session, path, record)
+        return await asyncio.to_thread(self.opener.open, path, record)
 
 
 class _AlwaysReady(Readiness):
@@ -128,7 +134,8 @@ class InProcess:
 
 
 def _record(examined: Examined, config: ServingConfig) -> VersionRecord:
-    return VersionRecord(examined.case.name, 1, "", (), GRAPH, examined.signature, config, 0.0)
+    name = examined.case.name
+    return VersionRecord(name, 1, name, (), GRAPH, examined.signature, config, 0.0)
 
 
 @asynccontextmanager
@@ -139,8 +146,12 @@ async def open_in_process(folder: Path, front: Front = "auto") -> AsyncIterator[
     )
     settings = replace(settings, grpc_port=0, http_port=0, drain_seconds=1.0, front=front)
     book = StatisticsBook()
-    keeper = VersionKeeper(_FolderLoader(folder), book, max_loading=AT_A_TIME)
+    preparation = Preparation(
+        folder / ".prepared", settings.prepared_max_bytes, settings.tuning_seconds
+    )
     async with AsyncExitStack() as stack:
+        opener = stack.enter_context(open_preparing_opener(preparation, RuntimeDefaults()))
+        keeper = VersionKeeper(_FolderLoader(folder, opener), book, max_loading=AT_A_TIME)
         await stack.enter_async_context(keeper.running())
         fronts = await open_fronts(stack, settings, DataPlane(keeper, book), _AlwaysReady())
         yield InProcess(folder, keeper, fronts.grpc_address, fronts.http_address)
