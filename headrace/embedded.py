@@ -25,6 +25,7 @@ OLDEST_MAJOR_VERSION = 7
 """Redis 7 writes the append-only file in parts with a manifest; older servers cannot read ours."""
 MAX_SOCKET_PATH_BYTES = 103
 """The length of `sun_path` less its closing zero: 107 on Linux, 103 on macOS."""
+SOCKET_NAME = "redis.sock"
 MAX_LOG_BYTES = 1_000_000
 START_SECONDS = 120.0
 """How long a server may take to read its data; the state of the suite is small."""
@@ -123,7 +124,7 @@ def open_place(data: Path) -> Iterator[Place]:
     """
     folder = data.absolute() / "redis"
     with hold_folder(folder) as lock, tempfile.TemporaryDirectory(prefix="headrace-") as private:
-        socket = Path(private) / "redis.sock"
+        socket = Path(private) / SOCKET_NAME
         if len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
             raise errors.FailedPrecondition(
                 "SOCKET_PATH_TOO_LONG",
@@ -137,10 +138,14 @@ def open_place(data: Path) -> Iterator[Place]:
 def _note_socket(note: Path, socket: Path) -> None:
     """Write down where the socket is, and tidy up after one that was killed before it could."""
     if note.exists():
-        left = Path(note.read_text())
-        left.unlink(missing_ok=True)
-        with suppress(FileNotFoundError):
-            left.parent.rmdir()
+        left = Path(
+            note.read_text(errors="replace")
+        )  # cut short, or anything, if its writer was killed
+        if left.is_socket():
+            left.unlink(missing_ok=True)
+        if left.name == SOCKET_NAME:
+            with suppress(OSError, ValueError):  # not there, or not empty; or no path at all
+                left.parent.rmdir()
     note.write_text(str(socket))
 
 

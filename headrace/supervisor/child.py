@@ -46,6 +46,9 @@ async def open_child(
     reading, writing = os.pipe()
     try:
         process = await _start(command, writing)
+    except OSError as error:  # no memory, no process left, no such program
+        os.close(reading)
+        raise _not_ready(name, f"could not be started ({error})") from error
     except BaseException:
         os.close(reading)
         raise
@@ -84,7 +87,7 @@ async def _wait_until_ready(
     except TimeoutError:
         raise _not_ready(name, f"was not ready within {START_SECONDS:.0f} s") from None
     if not line:
-        raise _not_ready(name, await _how_it_ended(process))
+        raise _not_ready(name, f"{await _how_it_ended(process)}; its own line above says why")
     addresses: dict[str, str] = json.loads(line)
     return addresses
 
@@ -112,7 +115,7 @@ async def _how_it_ended(process: asyncio.subprocess.Process) -> str:
 def _not_ready(name: str, what: str) -> errors.FailedPrecondition:
     return errors.FailedPrecondition(
         "CHILD_NOT_READY",
-        f"{name} {what}; its own line above says why",
+        f"{name} {what}",
         facts={"child": name},
     )
 

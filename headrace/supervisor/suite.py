@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -25,8 +26,20 @@ from headrace.supervisor.plan import (
     replica_name,
 )
 
+logger = logging.getLogger(__name__)
+
 STATUS_FILE = "up.json"
 """In the data folder while the suite is up: what the ready line says, kept up to date."""
+
+
+def write_status(file: Path, status: dict[str, Any]) -> None:
+    """Replace the file by what is so now. A full disk is no reason to end what runs."""
+    new = file.with_suffix(".new")
+    try:
+        new.write_text(json.dumps(status) + "\n")
+        new.replace(file)
+    except OSError as error:
+        logger.warning("the suite's status file is old: %s", error, extra={"file": str(file)})
 
 
 class Suite:
@@ -98,9 +111,7 @@ class Suite:
 
     def _changed(self) -> None:
         if self._ready:
-            new = self.status_file.with_suffix(".new")
-            new.write_text(json.dumps(self.as_json()) + "\n")
-            new.replace(self.status_file)
+            write_status(self.status_file, self.as_json())
 
     @asynccontextmanager
     async def _open_redis(

@@ -143,3 +143,24 @@ async def read(url: str) -> bytes | str | None:
     """What the key holds."""
     async with open_redis(url) as client:
         return await client.get("key")
+
+
+@pytest.mark.parametrize("note", ["", "/", "a\0b"])
+async def test_a_note_that_was_cut_short_keeps_nobody_from_starting(
+    tmp_path: Path, note: str
+) -> None:
+    """Only a socket is tidied up; whatever else the note says is left alone."""
+    (tmp_path / "redis").mkdir()
+    (tmp_path / "redis" / "socket").write_text(note)
+    with embedded.open_place(tmp_path) as place:
+        assert str(place.socket) == (place.folder / "socket").read_text()
+
+
+def test_a_note_of_a_file_that_is_no_socket_leaves_it(tmp_path: Path) -> None:
+    """What is not ours is not removed."""
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    (tmp_path / "redis").mkdir()
+    (tmp_path / "redis" / "socket").write_text(str(mine))
+    with embedded.open_place(tmp_path):
+        assert "mine" == mine.read_text()

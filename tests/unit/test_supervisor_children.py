@@ -16,6 +16,7 @@ import pytest
 from headrace import errors
 from headrace.supervisor.child import Addresses, Running, open_child
 from headrace.supervisor.keeper import Keeper, open_kept
+from headrace.supervisor.suite import write_status
 from tests.suite import wait_for_end
 
 SERVICE = """
@@ -145,3 +146,26 @@ async def test_stop_while_a_child_starts_is_prompt(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert {} == pids
+
+
+async def test_a_program_that_cannot_be_started_is_an_error_with_its_name(tmp_path: Path) -> None:
+    """What the system says becomes an expected error: such a start is tried again, and ends nothing."""
+    missing = str(tmp_path / "no-such-program")
+    with pytest.raises(errors.FailedPrecondition, match="child could not be started") as caught:
+        async with open_child("child", [missing], {}, grace_seconds=1):
+            pass
+    assert "CHILD_NOT_READY" == caught.value.reason
+
+
+def test_a_status_file_that_cannot_be_written_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full disk, or a folder that is gone, is a warning: the suite runs on, and writes it again later."""
+    file = tmp_path / "gone" / "up.json"
+    write_status(file, {"ready": True})
+    file.parent.mkdir()
+    write_status(file, {"ready": True})
+    assert {"ready": True} == json.loads(file.read_text())
+    assert ["the suite's status file is old"] == [
+        record.getMessage().partition(":")[0] for record in caplog.records
+    ]
