@@ -92,9 +92,16 @@ class StateFollower:
         self._empty_epoch = epoch
 
     async def wait_for_revision(self, revision: int) -> None:
-        """Wait until the catalog is at this revision or later."""
+        """Wait until the catalog is at this revision or later, or went back: then it may never be."""
+        epoch, last = self._epoch, self.catalog.revision
+
+        def arrived() -> bool:
+            revision_now = self.catalog.revision
+            other_state = epoch is not None and self._epoch != epoch
+            return revision_now >= revision or revision_now < last or other_state
+
         async with self._moved:
-            await self._moved.wait_for(lambda: self.catalog.revision >= revision)
+            await self._moved.wait_for(arrived)
 
     async def updates(self) -> AsyncIterator[Update]:
         """Every update from now on, the present catalog first (as soon as there is one)."""

@@ -1,4 +1,4 @@
-"""A shared state whose server is there and refuses: full, read-only after a failover, or without a right."""
+"""A shared state whose server is there and refuses, or goes back: full, read-only, restored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ from headrace.state.connection import Redis, open_redis
 from headrace.state.keys import Keys
 from headrace.state.records import ReplicaRecord
 from headrace_inference.adapters.presence import keep_present
-from tests.rpc.registry_fixtures import RunningRegistry, error_of, eventually, running_registry
+from tests.rpc.registry_fixtures import (
+    RunningRegistry,
+    error_of,
+    eventually,
+    onnx_file,
+    push,
+    running_registry,
+)
 
 RECORD = ReplicaRecord("replica-0", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", 7, 0.0, 0)
 
@@ -132,3 +139,41 @@ async def test_a_replica_with_a_wrong_clock_is_seen(
         found = await presence.read_replicas(redis, keys)
         again = await presence.read_replicas(redis, keys)
     assert [[RECORD], [RECORD]] == [found, again]
+
+
+async def test_a_quiet_watch_hears_that_the_state_went_back(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """A watcher that is ahead of a restored state is told to list again, not left to wait."""
+    keys = Keys(namespace)
+    async with (
+        open_redis(redis_url) as redis,
+        running_registry(redis_url, namespace, tmp_path) as running,
+    ):
+        for name in ("one", "two", "three"):
+            await create(running, name)
+        watch = running.stub.WatchChanges(pb.WatchChangesRequest(start_revision=2))
+        assert 3 == (await watch.read()).revision
+        await redis.set(keys.revision, 1)
+        async with asyncio.timeout(20):
+            error = await error_of(watch.read())
+    assert isinstance(error, errors.OutOfRange)
+    assert "REVISION_UNKNOWN" == error.reason
+
+
+async def test_a_delete_is_done_whole_though_its_caller_goes(
+    namespace: str, tmp_path: Path
+) -> None:
+    """A caller that leaves while the change is on its way leaves no bytes behind that nothing names."""
+    async with (
+        server(tmp_path / "state") as (url, redis),
+        running_registry(url, namespace, tmp_path / "registry") as running,
+    ):
+        await push(running, onnx_file())
+        await redis.execute_command("CLIENT", "PAUSE", 1000, "WRITE")
+        delete = running.stub.DeleteModel(pb.DeleteModelRequest(name="models/digits", force=True))
+        async with asyncio.timeout(10):
+            while not (await redis.info("clients"))["blocked_clients"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        delete.cancel()
+        await eventually(lambda: not running.stored_files())

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from headrace import errors
 from headrace.state.records import (
@@ -24,7 +24,7 @@ from headrace.state.records import (
     Signature,
     WarmUp,
 )
-from headrace_registry.domain.catalogue import Catalogue, Creation
+from headrace_registry.domain.catalogue import Catalogue, Creation, Decide
 from headrace_registry.domain.models import ModelRemoval, check_description, delete_model
 from headrace_registry.domain.proposal import check_config, propose_config
 from headrace_registry.domain.versions import (
@@ -150,17 +150,17 @@ class Artifacts:
 
     async def delete_version(self, removal: VersionRemoval, actor: str) -> Change:
         """Delete a version, and the blobs that no other names. Raises as its decision does, Unavailable."""
-        async with self._keeping:
-            decide = partial(delete_version, removal=removal)
-            change = await self._catalogue.change(removal.model, decide, actor)
-            await self._remove_unnamed(_files_before(change))
-            return change
+        decide = partial(delete_version, removal=removal)
+        return await _to_end(self._delete(removal.model, decide, actor))
 
     async def delete_model(self, removal: ModelRemoval, actor: str) -> Change:
         """Delete a model, and the blobs that no other names. Raises as its decision does, Unavailable."""
+        decide = partial(delete_model, removal=removal)
+        return await _to_end(self._delete(removal.name, decide, actor))
+
+    async def _delete(self, model: str, decide: Decide, actor: str) -> Change:
         async with self._keeping:
-            decide = partial(delete_model, removal=removal)
-            change = await self._catalogue.change(removal.name, decide, actor)
+            change = await self._catalogue.change(model, decide, actor)
             await self._remove_unnamed(_files_before(change))
             return change
 
@@ -235,6 +235,18 @@ def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) 
         alias=push.alias,
         create_model=push.create_model,
     )
+
+
+async def _to_end(work: Coroutine[Any, Any, Change]) -> Change:
+    """What the work gives. Its caller may go, but then waits: half of it would leave blobs for ever."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # nobody is there to be told
+        raise
 
 
 def _files_before(change: Change) -> list[ArtifactFile]:

@@ -58,7 +58,7 @@ class State(Protocol):
         """Whether a catalog was ever read."""
 
     async def wait_for_revision(self, revision: int) -> None:
-        """Wait until the catalog is at this revision or later."""
+        """Wait until the catalog is at this revision or later, or went back."""
 
 
 class ChangeLog(Protocol):
