@@ -6,7 +6,9 @@ another where the version batches.
 
 from __future__ import annotations
 
+import io
 import math
+import tokenize
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,18 @@ from headrace.state.records import Sample, SampleInput, Signature, TensorSpec
 Array = npt.NDArray[Any]
 
 NPY = ".npy"
+_HEADER_2_0 = np.lib.format.read_array_header_2_0
+_MALFORMED = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    SyntaxError,
+    RecursionError,
+    EOFError,
+    tokenize.TokenError,
+)
+"""All that reading a header of any bytes raises, tried with 20,000 of them."""
+_MOST_CHARACTERS = 200
 _MOST_NAMED = 20
 MAX_BYTES = 1 << 30
 """Of one input: what is larger is no row to warm a model with."""
@@ -129,11 +143,7 @@ def _texts(elements: Iterable[bytes | str]) -> Array:
 def _read_npy(
     sample: str, spec: TensorSpec, given: SampleInput, path: Path, *, batches: bool
 ) -> Array:
-    try:
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError) as error:
-        raise _wrong(sample, spec, f"{given.file!r} is no .npy file: {error}") from error
-    _check_size(sample, spec, array.nbytes)
+    array = _npy_array(sample, spec, path)
     row = given.shape or _row_shape(spec, batches=batches)
     if batches and array.ndim == len(row):
         array = array[np.newaxis]
@@ -143,6 +153,23 @@ def _read_npy(
         problem = f"{given.file!r} is {array.dtype} {list(array.shape)}"
         raise _wrong(sample, spec, f"{problem}; it must be {spec.datatype} {list(expected)}")
     return values
+
+
+def _npy_array(sample: str, spec: TensorSpec, path: Path) -> Array:
+    """The array in a file, never an object that its bytes would make: those run as code."""
+    _check_size(sample, spec, path.stat().st_size)
+    raw = io.BytesIO(path.read_bytes())
+    try:
+        version = np.lib.format.read_magic(raw)
+        read = np.lib.format.read_array_header_1_0
+        shape, fortran, dtype = (read if version[0] == 1 else _HEADER_2_0)(raw)
+        data = raw.getbuffer()[raw.tell() :]
+        if dtype.hasobject or len(data) != math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"{len(data)} bytes are no {dtype} {list(shape)}")
+        return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+    except _MALFORMED as error:
+        text = str(error)[:_MOST_CHARACTERS]
+        raise _wrong(sample, spec, f"{path.name!r} is no .npy file: {text}") from error
 
 
 def _of_datatype(array: Array, datatype: Datatype) -> Array | None:

@@ -175,6 +175,40 @@ def test_what_does_not_suit_is_refused(
     assert expected in refusal(record(given, shape), tmp_path)
 
 
+def npy(header: str, data: bytes = bytes(8), version: int = 1) -> bytes:
+    """A file with this header."""
+    text = header.encode() + b"\n"
+    size = len(text).to_bytes(2 if version == 1 else 4, "little")
+    return b"\x93NUMPY" + bytes([version, 0]) + size + text + data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x93NUMPY",
+        b"PK\x03\x04" + bytes(100),
+        npy("{"),
+        npy("(" * 5000),
+        npy("-" * 5000 + "1"),
+        npy("{'descr': '<f4'}"),
+        npy("{'descr': '<f99', 'fortran_order': False, 'shape': (2,)}"),
+        npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"),
+        npy("{'descr': [('a', '|O')], 'fortran_order': False, 'shape': (1,)}"),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}"),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-2,)}"),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (True, 2.0)}"),
+        npy(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({2**63}, {2**63})}}"),
+        npy(f"{{'descr': '<f4', 'fortran_order': False, 'shape': (0, {10**30})}}", b""),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", bytes(8), 2) + b"x",
+    ],
+)
+def test_files_that_are_no_npy_are_refused(tmp_path: Path, data: bytes) -> None:
+    """Whatever is in them: they come from anybody, and no object is made of their bytes."""
+    (tmp_path / "x.npy").write_bytes(data)
+    assert "is no .npy file" in refusal(record(SampleInput("x.npy")), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
