@@ -154,15 +154,28 @@ def hold_folder(folder: Path) -> Iterator[int]:
     """Be the only one to use `folder` while inside; gives the descriptor that stands for it.
 
     A process that inherits the descriptor holds the folder too, until it ends.
-    Raises FailedPrecondition (DATA_IN_USE) where another process holds it.
+    Raises FailedPrecondition: DATA_IN_USE where another process holds it, DATA_UNUSABLE where it cannot be
+    written.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = _open_lock(folder)
     try:
         _lock(lock, folder)
         yield lock
     finally:
         os.close(lock)
+
+
+def _open_lock(folder: Path) -> int:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise errors.FailedPrecondition(
+            "DATA_UNUSABLE",
+            f"{folder} cannot be used: {error.strerror}; make it writable, or choose another data folder "
+            "with --data",
+            facts={"folder": str(folder)},
+        ) from error
 
 
 def _lock(lock: int, folder: Path) -> None:

@@ -88,7 +88,12 @@ def open_artifact(source: Source, report: Report) -> Iterator[Artifact]:
     An .onnx brings its external data with it; files that a mapping names may be links. Raises
     InvalidArgument for what is not there, is no artifact, or is a folder that holds a link.
     """
-    artifact = _opened(source, report)
+    try:
+        artifact = _opened(source, report)
+    except OSError as error:
+        raise errors.InvalidArgument(
+            "ARTIFACT_UNREADABLE", f"what is to be pushed cannot be read: {error}"
+        ) from error
     try:
         yield artifact
     finally:

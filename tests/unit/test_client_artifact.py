@@ -166,3 +166,12 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path, name: str, expected: str
         pass
 
     assert expected == caught.value.reason
+
+
+def test_a_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path) -> None:
+    """What the system says of a file becomes an expected error, not a traceback."""
+    files = {"model.onnx": tmp_path / "missing"}
+    opening = open_artifact(files, lambda _: None)
+    with pytest.raises(errors.InvalidArgument, match="missing") as caught, opening:
+        pass
+    assert "ARTIFACT_UNREADABLE" == caught.value.reason
