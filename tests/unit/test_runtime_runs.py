@@ -23,9 +23,9 @@ from headrace_inference.adapters.runtime.execution_providers import (
     Hardware,
     hardware,
 )
+from headrace_inference.adapters.runtime.executions import bound_execution
 from headrace_inference.adapters.runtime.onnx_runtime import (
     RuntimeDefaults,
-    bound_execution,
     open_session,
 )
 from headrace_inference.adapters.runtime.run_failures import OutOfMemory, tidy

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from headrace_inference.adapters.preparation.processes import (
     PreparingProcesses,
     open_preparing_processes,
 )
+from headrace_inference.adapters.preparation.quiet import Quiet
 from headrace_inference.adapters.preparation.task import (
     Machine,
     PrepareReport,
@@ -29,6 +29,7 @@ from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.adapters.runtime.onnx_runtime import (
     OnnxRunner,
     RuntimeDefaults,
+    folder_of,
     open_session,
 )
 from headrace_inference.adapters.runtime.prepared_graph import Prepared
@@ -38,6 +39,9 @@ logger = logging.getLogger(__name__)
 
 _ENTRIES_AT_LEAST = 4
 """A larger version is not saved: a single one would drive out the others."""
+
+_PATIENCE = 2
+"""Times the time for measuring: so long a load waits for a measurement, and the other way round."""
 
 _MEASURING_GRACE_SECONDS = 30.0
 """Opening the graph with other threads is no part of the time for measuring."""
@@ -64,7 +68,7 @@ class PreparingOpener:
         self._processes = processes
         self._defaults = defaults
         self._machine = machine_of(defaults)
-        self._measuring = threading.Lock()
+        self._quiet = Quiet(_PATIENCE * preparation.tuning_seconds)
         self._open: weakref.WeakKeyDictionary[OnnxRunner, str] = weakref.WeakKeyDictionary()
 
     def open(self, graph_path: Path, record: VersionRecord) -> OnnxRunner:
@@ -75,7 +79,7 @@ class PreparingOpener:
         if self._is_for_a_device(record):
             self._try_out(graph_path, record, target=None, alone=True)
             return open_session(graph_path, record, self._defaults)
-        place = self._cache.place_of(record, self._machine)
+        place = self._place(graph_path, record)
         entry = self._cache.find(place) or self._prepare(graph_path, record, place)
         try:
             runner = self._open_prepared(graph_path, record, entry)
@@ -94,7 +98,8 @@ class PreparingOpener:
     def _open_prepared(self, graph_path: Path, record: VersionRecord, entry: Entry) -> OnnxRunner:
         plan = self._plan(graph_path, record, entry)
         prepared = Prepared(plan, entry.graph)
-        runner = open_session(graph_path, record, self._defaults, prepared)
+        with self._quiet.loading():
+            runner = open_session(graph_path, record, self._defaults, prepared)
         facts = {
             "instances": plan.instances,
             "threads": plan.intra_op_threads,
@@ -102,6 +107,12 @@ class PreparingOpener:
         }
         logger.info("version prepared", extra=_facts(record) | facts)
         return runner
+
+    def _place(self, graph_path: Path, record: VersionRecord) -> Path:
+        """Where the prepared version lies. One whose files nobody named by hash goes when they do."""
+        if all(file.sha256 for file in record.files):
+            return self._cache.place_of(record, self._machine)
+        return folder_of(graph_path, record) / ".prepared"
 
     def _is_for_a_device(self, record: VersionRecord) -> bool:
         found, told = self._defaults.hardware, record.config.provider_options
@@ -130,7 +141,8 @@ class PreparingOpener:
         """Open it on trial. Saving takes memory, too: what is over the bound with it is tried without."""
         task = PrepareTask(Step.TRY, str(graph_path), record, self._machine, str(target or ""))
         try:
-            report = self._processes.prepare(task, self._defaults.load_bounds, alone=alone)
+            with self._quiet.loading():
+                report = self._processes.prepare(task, self._defaults.load_bounds, alone=alone)
         except FailedPrecondition as error:
             if target is None or error.reason != "LOAD_TOO_LARGE":
                 raise
@@ -157,14 +169,14 @@ class PreparingOpener:
     def _measured(
         self, graph_path: Path, record: VersionRecord, entry: Entry
     ) -> ExecutionPlan | None:
-        """One version at a time: two would measure each other."""
+        """The best plan found; None where others had the cores."""
         seconds = self._tuning_seconds
         saved = str(entry.graph or "")
         task = PrepareTask(
             Step.MEASURE, str(graph_path), record, self._machine, saved=saved, seconds=seconds
         )
         bounds = replace(self._defaults.load_bounds, seconds=_MEASURING_GRACE_SECONDS + 2 * seconds)
-        with self._measuring:
+        with self._quiet.measuring():
             try:
                 return self._processes.prepare(task, bounds).plan
             except HeadraceError as error:

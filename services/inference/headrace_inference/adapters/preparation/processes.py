@@ -25,7 +25,6 @@ IDLE_SECONDS = 10.0
 """A process that nobody needed for this long is ended: it holds some 60 MB."""
 
 _LOOK_SECONDS = 0.02
-_START_SECONDS = 60.0
 _SECRETS = "HEADRACE_"
 """Of the environment what begins so is the replica's own: addresses with passwords, for one."""
 
@@ -66,9 +65,9 @@ class _Process:
         """Whether nobody has killed it."""
         return self._popen.poll() is None
 
-    def wait_until_ready(self) -> None:
-        """Wait for its first line. Raises _Ended, HeadraceError."""
-        self._line("a preparing process", LoadBounds(_START_SECONDS))
+    def wait_until_ready(self, version: str, seconds: float) -> None:
+        """Wait for its first line: what it takes to start is not the version's. Raises as `ask` does."""
+        self._line(version, LoadBounds(seconds))
 
     def ask(self, task: PrepareTask, bounds: LoadBounds) -> PrepareReport:
         """Give it a task and wait for the answer. Raises _Ended, and FailedPrecondition over a bound."""
@@ -133,7 +132,7 @@ class PreparingProcesses:
         process = self._take()
         try:
             if not process.idle_since:
-                process.wait_until_ready()
+                process.wait_until_ready(task.record.key, bounds.seconds)
             report = process.ask(task, bounds)
         except _Ended as ended:
             self._end(process)

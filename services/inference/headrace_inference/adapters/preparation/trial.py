@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from headrace.errors import HeadraceError
-from headrace.state.records import VersionRecord
+from headrace.state.records import MadeUpData, VersionRecord
 from headrace_inference.adapters.preparation import measuring
 from headrace_inference.adapters.preparation.task import (
     Machine,
@@ -17,6 +18,7 @@ from headrace_inference.adapters.preparation.task import (
     failure_of,
 )
 from headrace_inference.adapters.runtime.execution_providers import DeviceOptions
+from headrace_inference.adapters.runtime.made_up_inputs import made_up_inputs
 from headrace_inference.adapters.runtime.onnx_runtime import (
     OnnxRunner,
     RuntimeDefaults,
@@ -125,20 +127,28 @@ def _is_usable(
         logger.info("the saved graph does not open: %s", error.message)
         return False
     try:
-        return _answer_alike(trial, saved)
+        return _answer_alike(task.record, trial, saved)
     finally:
         saved.close()
 
 
-def _answer_alike(trial: OnnxRunner, saved: OnnxRunner) -> bool:
-    inputs = trial.warmed_with()
-    if inputs is None:
-        return True
+def _answer_alike(record: VersionRecord, trial: OnnxRunner, saved: OnnxRunner) -> bool:
+    """On what it was warmed with, and on random values if it takes them: zeros would hide lost weights."""
+    batches = record.config.batching.max_batch_size > 0
+    random = made_up_inputs(record.signature, 1, batches=batches, data=MadeUpData.RANDOM)
+    return all(
+        _answers(trial, inputs) == _answers(saved, inputs)
+        for inputs in (random, trial.warmed_with())
+        if inputs is not None
+    )
+
+
+def _answers(runner: OnnxRunner, inputs: Sequence[Array]) -> list[tuple[object, ...]] | None:
+    """All bits of them; None where it does not run these inputs."""
     try:
-        pairs = zip(trial.run(inputs), saved.run(inputs), strict=True)
-        return all(_bits(one) == _bits(other) for one, other in pairs)
+        return [_bits(array) for array in runner.run(inputs)]
     except RunFailed:
-        return False
+        return None
 
 
 def _bits(array: Array) -> tuple[object, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,10 +12,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from headrace.datatypes import BFLOAT16, Datatype
-from headrace.errors import FailedPrecondition, Unavailable, Unimplemented
+from headrace.datatypes import Datatype
+from headrace.errors import FailedPrecondition, Unavailable
 from headrace.operator_libraries import find_libraries
-from headrace.state.records import Provider, Signature, TensorSpec, VersionRecord
+from headrace.state.records import Provider, VersionRecord
 from headrace_inference.adapters.resident_memory import resident_bytes, return_freed_memory
 from headrace_inference.adapters.runtime import division_guard, execution_providers, session_options
 from headrace_inference.adapters.runtime.cores import usable_cores
@@ -24,6 +23,12 @@ from headrace_inference.adapters.runtime.execution_providers import (
     DeviceOptions,
     Hardware,
     ProviderList,
+)
+from headrace_inference.adapters.runtime.executions import (
+    Execute,
+    array_execution,
+    bound_execution,
+    needs_binding,
 )
 from headrace_inference.adapters.runtime.giving_way import nothing_but_give_way
 from headrace_inference.adapters.runtime.load_limit import LoadBounds, load_limit
@@ -42,13 +47,7 @@ from headrace_inference.domain.runner import RunFailed
 
 logger = logging.getLogger(__name__)
 
-BFLOAT16_ELEMENT = 16
-"""`TensorProto.BFLOAT16`: ONNX Runtime takes this number where numpy has no type of its own."""
-
 _TENSORRT_MISSING = "Please install TensorRT libraries"
-
-Execute = Callable[[Sequence[Array], Any], list[Array]]
-"""One run with its run options: inputs to outputs, both in the graph's order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +202,7 @@ def _runner(
 ) -> OnnxRunner:
     signature = record.signature
     provider = execution_providers.short_name(session.get_providers()[0])
-    if _needs_binding(signature, provider, asked=record.config.session.io_binding):
+    if needs_binding(signature, provider, asked=record.config.session.io_binding):
         device = "cpu" if provider == Provider.CPU else "cuda"
         execute = bound_execution(session, signature, device, defaults.devices.device_id)
     else:
@@ -277,82 +276,6 @@ def _create(
             f"onnx runtime cannot open {record.key}: {failure}; export the model again, for an opset "
             f"that onnxruntime {onnxruntime.__version__} knows, and push it as a new version",
         ) from error
-
-
-def _needs_binding(signature: Signature, provider: str, *, asked: bool | None) -> bool:
-    """Whether runs go through a binding: for tensors that numpy cannot hold, and to use a device's arena.
-    What the serving config asks for holds where there is a choice.
-
-    A binding takes no strings: with string inputs a device is used through arrays, and BF16 not at all.
-    """
-    specs = (*signature.inputs, *signature.outputs)
-    string_inputs = any(spec.datatype is Datatype.BYTES for spec in signature.inputs)
-    bfloat16 = any(spec.datatype is Datatype.BF16 for spec in specs)
-    if bfloat16 and string_inputs:
-        raise Unimplemented(
-            "DATATYPES_UNSUPPORTED",
-            "onnx runtime cannot run BYTES inputs together with BF16 tensors; "
-            "cast the BF16 tensors to FP32 in the graph",
-        )
-    wanted = provider != Provider.CPU if asked is None else asked
-    return bfloat16 or (wanted and not string_inputs)
-
-
-def array_execution(session: Any, signature: Signature) -> Execute:
-    """Runs from numpy to numpy: inputs are read in place, outputs are views of the runtime's own buffers.
-
-    Measured for a 16-32-4 MLP of one row, best of five: 3.1 µs with run options that are made once, 3.8
-    without, 5.4 with vectors of OrtValue, 6.0 with a binding. The session's private `_sess.run` takes 2.3:
-    under 1 % of a core at 10,000 batches a second, which is not worth a private name.
-    """
-    names = [spec.name for spec in signature.inputs]
-    outputs = [spec.name for spec in signature.outputs]
-    run: Callable[..., list[Array]] = session.run
-
-    def execute(inputs: Sequence[Array], runs: Any) -> list[Array]:
-        return run(outputs, dict(zip(names, inputs, strict=True)), runs)
-
-    return execute
-
-
-def bound_execution(session: Any, signature: Signature, device: str, device_id: int) -> Execute:
-    """Runs through a binding of their own, whose outputs lie in the device's arena until they are read.
-
-    BF16 and string outputs are bound to the host, the only place where they can be read.
-    """
-
-    def execute(inputs: Sequence[Array], runs: Any) -> list[Array]:
-        binding = session.io_binding()
-        for spec, array in zip(signature.inputs, inputs, strict=True):
-            _bind_input(binding, spec, array)
-        for spec in signature.outputs:
-            on_host = spec.datatype in (Datatype.BF16, Datatype.BYTES)
-            where = ("cpu", 0) if on_host else (device, device_id)
-            binding.bind_output(spec.name, *where)
-        session.run_with_iobinding(binding, runs)
-        return [_read_output(value) for value in binding.get_outputs()]
-
-    return execute
-
-
-def _bind_input(binding: Any, spec: TensorSpec, array: Array) -> None:
-    # The runtime reads the buffer of an array as if it were contiguous: strides would be lost silently.
-    array = np.asarray(array, order="C")
-    if spec.datatype is not Datatype.BF16:
-        binding.bind_cpu_input(spec.name, array)
-        return
-    bits = array.view(np.uint16)
-    value = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, BFLOAT16_ELEMENT)
-    binding.bind_ortvalue_input(spec.name, value)
-
-
-def _read_output(value: Any) -> Array:
-    if value.element_type() != BFLOAT16_ELEMENT:
-        array: Array = value.numpy()
-        return array
-    size = value.tensor_size_in_bytes()
-    raw = ctypes.string_at(value.data_ptr(), size) if size else b""
-    return np.frombuffer(raw, BFLOAT16).reshape(value.shape())
 
 
 def _encoded(texts: Array) -> Array:
