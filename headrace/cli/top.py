@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("model", "version>", "req/s>", "errors>", "p50>", "p99>", "queue p99>", "mean batch>")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+MAX_SECONDS = 100 * 366 * 86400
+"""A century: what is really kept is the monitor's to say."""
 
 
 def register(app: typer.Typer) -> None:
@@ -59,9 +61,10 @@ async def _live(watch: AsyncIterator[Statistics]) -> None:
 def parse_window(text: str) -> float:
     """A span such as 30s, 5m or 2h in seconds. Raises typer.BadParameter."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    if match is None or float(match[1]) == 0:
-        raise typer.BadParameter(f"--window {text!r} is no span of time such as 30s, 5m or 2h")
-    return float(match[1]) * UNITS[match[2]]
+    seconds = float(match[1]) * UNITS[match[2]] if match else 0.0
+    if not 0 < seconds <= MAX_SECONDS:
+        raise typer.BadParameter(f"--window {text[:40]!r} is no span of time such as 30s, 5m or 2h")
+    return seconds
 
 
 def view(statistics: Statistics) -> Any:

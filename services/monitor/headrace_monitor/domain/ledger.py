@@ -100,13 +100,19 @@ class Ledger:
         self._gone_totals: set[VersionKey] = set()
 
     def _count(self, report: Report, life: Life, now_ns: int) -> None:
+        tallies: dict[VersionKey, Tally] = {}
         for telemetry in report.versions:
             key = self._place(VersionKey(telemetry.model, telemetry.version), now_ns)
             known = self.totals.versions.get(key) or Tally()
             tally = folded(telemetry.tally, known, self._limits.reasons)
-            series = Series(*key, report.replica)
-            self._changed_cells.update(self.windows.add(series, report.end_ns, tally))
             self.totals.add(key, tally, now_ns)
+            if key in tallies:  # of all those for which there is no room
+                tallies[key].add(tally)
+            else:
+                tallies[key] = tally
+        for key, tally in tallies.items():
+            cells = self.windows.add(Series(*key, report.replica), report.end_ns, tally)
+            self._changed_cells.update(cells)
             self._changed_totals.add(key)
             self._gone_totals.discard(key)
         self.totals.reports += 1
