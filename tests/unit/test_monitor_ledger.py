@@ -186,6 +186,17 @@ def test_what_was_silent_past_the_windows_is_gone() -> None:
     assert {} == ledger.totals.versions
 
 
+async def test_a_clock_that_was_ahead_for_a_moment_stops_nothing() -> None:
+    """After a jump of a day and back, what is reported is seen again at once, not a day later."""
+    ledger = new_ledger()
+    ledger.merge(report(1), NOW)
+    ledger.changes(NOW + 25 * HOUR)
+    ledger.changes(NOW + 1)
+    ledger.merge(report(2), NOW + 1)
+    statistics = await Observer(ledger, lambda: NOW + 1).statistics(Query())
+    assert [1] == [version.tally.success_count for version in statistics.versions]
+
+
 def test_reasons_over_the_limit_count_together() -> None:
     """A version keeps a bounded number of reasons and routes; the sums stay right."""
     ledger = new_ledger(limits=Limits(reasons=3))

@@ -63,6 +63,7 @@ class Windows:
             resolution.seconds: {} for resolution in kept
         }
         self._floors = {resolution.seconds: 0 for resolution in kept}
+        self._pruned = dict(self._floors)
 
     @property
     def size_bytes(self) -> int:
@@ -111,9 +112,13 @@ class Windows:
                     yield start, series, packed
 
     def prune(self, now_ns: int) -> None:
-        """Drop every window that is too old to be kept."""
+        """Drop every window that is too old to be kept; by a clock that went back, fewer are."""
         for resolution in self.resolutions:
-            self._drop_below(resolution.seconds, resolution.floor_at(now_ns))
+            floor = resolution.floor_at(now_ns)
+            if floor < self._pruned[resolution.seconds]:
+                self._floors[resolution.seconds] = floor
+            self._pruned[resolution.seconds] = floor
+            self._drop_below(resolution.seconds, floor)
 
     def _sum(self, cell: Cell, tally: Tally) -> Tally:
         packed = self.get(cell)
