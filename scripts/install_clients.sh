@@ -14,12 +14,14 @@ go=(golang-go golang-google-grpc-dev protoc-gen-go-1-3)
 java=(openjdk-17-jdk-headless protobuf-compiler-grpc-java-plugin libgrpc-java libprotobuf-java
   libnetty-java libguava-java libperfmark-java libgeronimo-annotation-1.3-spec-java)
 
+proxy=(haproxy openssl)
+
 leave_out() {
   echo "left out: $1" >&2
 }
 
 debian_packages() {
-  local wanted=("${compilers[@]}" "${cpp[@]}" "${go[@]}" "${java[@]}") missing=()
+  local wanted=("${compilers[@]}" "${cpp[@]}" "${go[@]}" "${java[@]}" "${proxy[@]}") missing=()
   command -v node >/dev/null || wanted+=(nodejs npm)
   for package in "${wanted[@]}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "install ok installed" ||
@@ -51,9 +53,9 @@ kserve_environment() {
 }
 
 if command -v apt-get >/dev/null; then
-  debian_packages || leave_out "the clients in C++, Go and Java"
+  debian_packages || leave_out "the clients in C++, Go and Java, and the proxy"
 else
-  leave_out "the clients in C++, Go and Java: their libraries are taken from Debian's packages"
+  leave_out "the clients in C++, Go and Java, and the proxy: they are taken from Debian's packages"
 fi
 if command -v npm >/dev/null; then
   node_packages || leave_out "the client in Node"
