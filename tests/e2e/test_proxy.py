@@ -154,7 +154,7 @@ async def infer(channel: grpc.aio.Channel) -> float:
     """One call through the proxy: twice 21."""
     request = service_pb2.ModelInferRequest(model_name="m")
     request.inputs.add(name="x", datatype="FP32", shape=[1, 2])
-    request.raw_input_contents.append(np.float32([[21, 0]]).tobytes())
+    request.raw_input_contents.append(np.array([[21, 0]], np.float32).tobytes())
     stub: Any = service_pb2_grpc.GRPCInferenceServiceStub(channel)
     answer = await stub.ModelInfer(request, wait_for_ready=True, timeout=START_SECONDS)
     return float(np.frombuffer(answer.raw_output_contents[0], np.float32)[0])
