@@ -1,0 +1,113 @@
+"""A replica loads what the registry has: hostile graphs hold up nothing, and a second life is quicker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headrace import AsyncClient
+from headrace.state.records import LoadState
+from headrace_inference.adapters.preparation.cache import MANIFEST
+from headrace_inference.app import Replica, open_replica
+from headrace_inference.settings import Settings
+from headrace_registry.app import open_registry
+from tests.rpc.registry_fixtures import onnx_file
+from tests.rpc.registry_fixtures import settings as registry_settings
+from tests.unit.runtime_models import node
+from tests.unit.test_runtime_resources import endless
+
+ROWS = np.arange(8, dtype=np.float32).reshape(2, 4)
+WAIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A registry and a replica, in this process, and a client of both."""
+
+    replica: Replica
+    client: AsyncClient
+
+    async def infer(self) -> bytes:
+        """The answer of the model that serves."""
+        result = await self.client.infer("good", {"x": ROWS})
+        return b"".join(output.tobytes() for output in result.outputs.values())
+
+    async def settled(self, model: str) -> tuple[LoadState, str]:
+        """What became of a model's version."""
+        keeper = self.replica.keeper
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                keeper.changed.clear()
+                for version in keeper.versions():
+                    if version.model == model and version.state is not LoadState.LOADING:
+                        return version.state, version.reason
+                await keeper.changed.wait()
+
+
+@asynccontextmanager
+async def suite(
+    redis_url: str, namespace: str, folder: Path, **changes: Any
+) -> AsyncIterator[Suite]:
+    """Both of them while inside."""
+    chosen = registry_settings(redis_url, namespace, folder / "registry")
+    async with open_registry(chosen, asyncio.Event()) as registry:
+        settings = Settings(
+            redis_url=redis_url,
+            registry_address=registry.grpc_address,
+            data=folder / "replica",
+            namespace=namespace,
+            grpc_port=0,
+            http_port=0,
+            metrics_port=0,
+            **changes,
+        )
+        async with (
+            open_replica(settings, asyncio.Event()) as replica,
+            AsyncClient(
+                registry=registry.grpc_address, inference=replica.fronts.grpc_address
+            ) as client,
+        ):
+            yield Suite(replica, client)
+
+
+async def test_a_hostile_graph_fails_alone(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """Its version says why; the other's answers are what they were, all the time."""
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    hostile = endless(folder, node("Add", ["value", "x"], ["next"])).read_bytes()
+    async with suite(redis_url, namespace, tmp_path, load_timeout_seconds=2.0) as running:
+        await running.client.push("good", onnx_file())
+        await running.settled("good")
+        answers = {await running.infer()}
+        await running.client.push("hostile", hostile)
+        settled = asyncio.create_task(running.settled("hostile"))
+        while not settled.done():
+            answers.add(await running.infer())
+        state, reason = await settled
+    assert (1, LoadState.UNAVAILABLE) == (len(answers), state)
+    assert reason.startswith("LOAD_TIMEOUT: hostile/1 took more than 2 s")
+
+
+async def test_a_second_life_finds_versions_prepared(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """What one life of a replica prepared, the next opens as it is."""
+    answers: list[bytes] = []
+    prepared: list[list[int]] = []
+    for _ in range(2):
+        async with suite(redis_url, namespace, tmp_path) as running:
+            if not answers:
+                await running.client.push("good", onnx_file())
+            assert (LoadState.READY, "") == await running.settled("good")
+            answers.append(await running.infer())
+            manifests = (tmp_path / "replica" / "prepared").rglob(MANIFEST)
+            prepared.append([path.stat().st_ino for path in manifests])
+    assert answers[0] == answers[1]
+    assert prepared[0] == prepared[1]
+    assert 1 == len(prepared[0])
