@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype
-from headrace.state.records import Batching, Provider, ServingConfig
+from headrace.state.records import Batching, Provider, ServingConfig, SessionOptions
 from headrace_inference.adapters.runtime.execution_providers import DeviceOptions, devices, hardware
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
 from tests.unit.runtime_models import Tensor, identity, node, opened, save
@@ -73,3 +74,23 @@ def test_a_version_fits_its_memory_limit(tmp_path: Path) -> None:
     limited = RuntimeDefaults(devices=DeviceOptions(gpu_memory_limit_bytes=64 << 20))
     runner = opened(classifier(tmp_path), ON_CUDA, limited)
     assert "cuda" == runner.provider
+
+
+def test_a_serving_config_tells_cuda_what_to_do(tmp_path: Path) -> None:
+    """Options go over what a replica says, and the device still agrees with the CPU."""
+    path = classifier(tmp_path)
+    told = {Provider.CUDA: {"cudnn_conv_algo_search": "DEFAULT", "use_tf32": "0"}}
+    on_device = opened(path, replace(ON_CUDA, provider_options=told))
+    on_cpu = opened(path, ServingConfig(provider=Provider.CPU))
+    x = np.random.default_rng(1).standard_normal((2, 1, 8, 8)).astype(np.float32)
+    assert "cuda" == on_device.provider
+    np.testing.assert_allclose(on_cpu.run([x])[0], on_device.run([x])[0], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("bound", [True, False])
+def test_a_device_is_used_with_and_without_a_binding(tmp_path: Path, bound: bool) -> None:
+    """The answers are the same."""
+    config = replace(ON_CUDA, session=SessionOptions(io_binding=bound))
+    runner = opened(identity(tmp_path, Datatype.FP32), config)
+    x = np.array([[1.5, -2.0]], np.float32)
+    assert x.tolist() == runner.run([x])[0].tolist()
