@@ -145,3 +145,20 @@ def test_what_cannot_be_is_refused_at_the_push(suite: Suite) -> None:
     assert 1 == status
     assert "WARM_UP_SAMPLE_INVALID" in said
     assert "has 7 bytes; FP32 [2] has 8" in " ".join(said.split())
+
+
+def test_a_sample_that_does_not_run_keeps_a_version_from_being_ready(suite: Suite) -> None:
+    """It can be right in every way that the registry can see; the replica says which it was."""
+    artifact = suite.folder / "words"
+    artifact.mkdir()
+    x, y = Tensor("x", Datatype.INT64, ["n"]), Tensor("y", Datatype.FP32, ["n"])
+    table = [("table", np.arange(10, dtype=np.float32))]
+    save(artifact / "model.onnx", [node("Gather", ["table", "x"], ["y"])], [x], [y], table)
+    np.save(artifact / "day.npy", np.array([1, 10], np.int64))
+    sample = {"name": "monday", "inputs": {"x": {"file": "day.npy"}}}
+
+    status, said = suite.push("words", artifact, {"warm_up": {"samples": [sample]}}, "--wait")
+
+    assert 1 == status
+    assert "WARM_UP_FAILED" in said
+    assert "of its warm-up sample 'monday'" in " ".join(said.split())
