@@ -37,10 +37,11 @@ def preparing(
     bounds: LoadBounds | None = None,
     max_bytes: int = GIGABYTE,
     tuning_seconds: float = 0.0,
+    idle_seconds: float = 60.0,
 ) -> Iterator[tuple[PreparingOpener, PreparingProcesses]]:
     """An opener with a cache below a folder, and its processes."""
     defaults = RuntimeDefaults(cores=2, load_bounds=bounds or LoadBounds(60))
-    with open_preparing_processes() as processes:
+    with open_preparing_processes(idle_seconds) as processes:
         preparation = Preparation(folder / "prepared", max_bytes, tuning_seconds)
         yield PreparingOpener(preparation, processes, defaults), processes
 

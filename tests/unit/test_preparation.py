@@ -191,3 +191,21 @@ def enter(quiet: Quiet) -> bool:
 def enter_measuring(quiet: Quiet) -> bool:
     with quiet.measuring():
         return True
+
+
+def test_a_disk_that_takes_nothing_costs_the_saved_graph_only(tmp_path: Path) -> None:
+    """The version is tried out and opened all the same."""
+    with preparing(tmp_path) as (opener, _):
+        (tmp_path / "prepared").rmdir()
+        (tmp_path / "prepared").write_bytes(b"no folder any more")
+        assert (3, 32) == opener.open(*layered(tmp_path / "v")).run([images()])[0].shape
+
+
+def test_two_loads_of_the_same_version_share_an_entry(tmp_path: Path) -> None:
+    """Whoever comes second finds it, or leaves it as it is."""
+    path, record = layered(tmp_path / "v")
+    with preparing(tmp_path) as (opener, _), ThreadPoolExecutor(2) as pool:
+        runners = list(pool.map(lambda _: opener.open(path, record), range(2)))
+        answers = {runner.run([images()])[0].tobytes() for runner in runners}
+    assert 1 == len(answers)
+    assert {GRAPH, WEIGHTS, MANIFEST} == {file.name for file in entry(tmp_path).iterdir()}

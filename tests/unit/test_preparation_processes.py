@@ -136,6 +136,14 @@ def test_an_idle_process_that_was_killed_costs_nothing(tmp_path: Path) -> None:
         assert pid not in processes.pids()
 
 
+def test_an_idle_process_ends_after_a_while(tmp_path: Path) -> None:
+    """It holds memory that nobody needs."""
+    with preparing(tmp_path, idle_seconds=0.01) as (opener, processes):
+        opener.open(*layered(tmp_path / "a")).close()
+        wait_until(lambda: processes.pids() == [])
+        opener.open(*layered(tmp_path / "b")).close()
+
+
 def test_closing_ends_what_is_being_prepared(tmp_path: Path) -> None:
     """A replica that ends waits for no hostile graph."""
     folder = tmp_path / "hostile"

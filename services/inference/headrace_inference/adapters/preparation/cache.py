@@ -128,8 +128,16 @@ class PreparedCache:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def keep(self, staging: Path, place: Path) -> Entry:
-        """Make an entry of what was saved; no other process sees half of it. Raises OSError."""
+    def keep(self, staging: Path, place: Path, *, saved: bool) -> Entry:
+        """Make an entry of what was saved, or of there being nothing; nobody sees half of it.
+
+        Where another load of the same version came first, its entry stays. Raises OSError.
+        """
+        if there := self.find(place):
+            return there
+        if not saved:
+            for path in staging.iterdir():
+                path.unlink()
         files = {path.name: _known(path) for path in staging.iterdir()}
         for name, known in files.items():
             if not known.sha256:

@@ -121,18 +121,16 @@ class PreparingOpener:
 
     def _prepare(self, graph_path: Path, record: VersionRecord, place: Path) -> Entry:
         """Try the version out, and keep what is saved. A disk that is full costs the saved graph only."""
-        with self._cache.staging() as staging:
-            saves = record.size_bytes <= self._largest
-            report = self._try_out(graph_path, record, staging if saves else None)
-            if not report.saved:
-                for path in staging.iterdir():
-                    path.unlink()
-            try:
-                entry = self._cache.keep(staging, place)
-            except OSError as error:
-                logger.warning("a prepared version is not kept: %s", error, extra=_facts(record))
-                return Entry(place)
-        self._cache.prune({*self._open.values(), record.digest})
+        try:
+            with self._cache.staging() as staging:
+                saves = record.size_bytes <= self._largest
+                report = self._try_out(graph_path, record, staging if saves else None)
+                entry = self._cache.keep(staging, place, saved=report.saved)
+            self._cache.prune({*self._open.values(), record.digest})
+        except OSError as error:
+            logger.warning("a prepared version is not kept: %s", error, extra=_facts(record))
+            self._try_out(graph_path, record, None)
+            return Entry(place)
         return entry
 
     def _try_out(

@@ -9,10 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 
 from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
 from headrace.state.codec import decode, encode
@@ -54,7 +52,8 @@ class _Process:
             start_new_session=True,  # the terminal's Ctrl-C is the replica's to handle
         )
         self._received = b""
-        self.idle_since = 0.0
+        self.timer: threading.Timer | None = None
+        """What ends it when it was idle for long; None where it never had a task."""
 
     @property
     def pid(self) -> int:
@@ -113,25 +112,30 @@ class _Process:
         return line
 
 
-@dataclass(slots=True)
 class PreparingProcesses:
     """As many processes as there are tasks at a time. `prepare` may be called from any thread."""
 
-    _mutex: threading.Lock = field(default_factory=threading.Lock)
-    _idle: list[_Process] = field(default_factory=list)
-    _all: set[_Process] = field(default_factory=set)
-    _closed: bool = False
+    def __init__(self, idle_seconds: float) -> None:
+        self._idle_seconds = idle_seconds
+        self._mutex = threading.Lock()
+        self._idle: list[_Process] = []
+        self._all: set[_Process] = set()
+        self._closed = False
 
     def prepare(
         self, task: PrepareTask, bounds: LoadBounds, *, alone: bool = False
     ) -> PrepareReport:
         """Have a task done, by a process that does no other if `alone`. Blocks.
 
-        Raises FailedPrecondition (LOAD_TIMEOUT, LOAD_TOO_LARGE, LOAD_CRASHED), Unavailable (LOAD_KILLED).
+        Raises FailedPrecondition (LOAD_TIMEOUT, LOAD_TOO_LARGE, LOAD_CRASHED), Unavailable (LOAD_KILLED,
+        LOAD_NOT_STARTED).
         """
-        process = self._take()
         try:
-            if not process.idle_since:
+            process = self._take()
+        except OSError as error:
+            raise _not_started(task.record.key, error) from error
+        try:
+            if process.timer is None:
                 process.wait_until_ready(task.record.key, bounds.seconds)
             report = process.ask(task, bounds)
         except _Ended as ended:
@@ -161,6 +165,8 @@ class PreparingProcesses:
         for process in busy:
             process.kill()
         for process in idle:
+            if process.timer is not None:
+                process.timer.cancel()
             self._end(process)
 
     def _take(self) -> _Process:
@@ -169,29 +175,31 @@ class PreparingProcesses:
                 raise Unavailable("REPLICA_STOPPING", "the replica is about to end")
             while self._idle:
                 process = self._idle.pop()
+                if process.timer is not None:
+                    process.timer.cancel()
                 if process.is_alive():
                     return process
+                process.end()
                 self._all.discard(process)
             process = _Process()
             self._all.add(process)
             return process
 
     def _give_back(self, process: _Process) -> None:
-        process.idle_since = time.monotonic()
+        timer = threading.Timer(self._idle_seconds, self._end_if_idle, [process])
+        timer.daemon = True
         with self._mutex:
             closed = self._closed
             if not closed:
+                process.timer = timer
+                timer.start()
                 self._idle.append(process)
         if closed:
             self._end(process)
-            return
-        timer = threading.Timer(IDLE_SECONDS, self._end_if_idle, [process, process.idle_since])
-        timer.daemon = True
-        timer.start()
 
-    def _end_if_idle(self, process: _Process, since: float) -> None:
+    def _end_if_idle(self, process: _Process) -> None:
         with self._mutex:
-            if process not in self._idle or process.idle_since != since:
+            if process not in self._idle or process.timer is not threading.current_thread():
                 return
             self._idle.remove(process)
         self._end(process)
@@ -203,13 +211,21 @@ class PreparingProcesses:
 
 
 @contextmanager
-def open_preparing_processes() -> Iterator[PreparingProcesses]:
+def open_preparing_processes(idle_seconds: float = IDLE_SECONDS) -> Iterator[PreparingProcesses]:
     """None of them is there before it is needed, nor afterwards."""
-    processes = PreparingProcesses()
+    processes = PreparingProcesses(idle_seconds)
     try:
         yield processes
     finally:
         processes.close()
+
+
+def _not_started(version: str, error: OSError) -> Unavailable:
+    return Unavailable(
+        "LOAD_NOT_STARTED",
+        f"no process could be started to open {version} on trial ({error.strerror}); it is tried again",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
 
 
 def _crashed(version: str, status: int) -> HeadraceError:

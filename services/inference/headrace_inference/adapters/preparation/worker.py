@@ -12,6 +12,7 @@ import os
 import queue
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,8 +44,9 @@ def give_way() -> None:
     """Let all others have the cores first, and the memory."""
     os.nice(NICENESS)
     if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        _OOM_SCORE.write_text(_FIRST_TO_GO)
+        with suppress(OSError):  # a sandbox may forbid either
+            _OOM_SCORE.write_text(_FIRST_TO_GO)
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _own_output() -> BinaryIO:
