@@ -62,6 +62,9 @@ class NoFront:
         self.answered += 1
         return True
 
+    def metrics(self) -> None:
+        """Nothing is counted: all answers are read."""
+
     def fail(self, call_id: int, code: int, message: str, trailers: Any) -> bool:
         """No request of this benchmark fails."""
         raise AssertionError(message)

@@ -55,7 +55,8 @@ class Settings:
     max_requests_in_flight: int = 65_536
     """Inference requests on the gRPC port that wait or run at a time; more are refused."""
     max_bytes_in_flight: int = 4 * 2**30
-    """Their bytes, in messages and in shared memory; more are refused."""
+    """Their bytes, in messages and in shared memory, and those of answers that callers do not read; more
+    are refused."""
     max_message_bytes: int = 2**31 - 1
     """The largest gRPC request, also after decompression. The grpcio front stops reading a larger one; the
     native front refuses it when it is there, so keep untrusted callers behind a proxy or that front."""

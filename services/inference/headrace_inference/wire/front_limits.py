@@ -41,7 +41,10 @@ class FrontLimits:
 
 
 class HeldRequests:
-    """The requests that an event loop holds, and their bytes in messages and in shared memory."""
+    """The requests that an event loop holds: their bytes in messages and shared memory, and their answers.
+
+    An answer is held until it is sent: callers who do not read must not make the process grow.
+    """
 
     def __init__(self, limits: FrontLimits) -> None:
         self._limits = limits
@@ -61,3 +64,11 @@ class HeldRequests:
         finally:
             self._requests -= 1
             self._bytes -= count
+
+    def hold_answer(self, count: int) -> None:
+        """Hold an answer of so many bytes, whatever the limit: new requests are refused for it."""
+        self._bytes += count
+
+    def answer_sent(self, count: int) -> None:
+        """Answers of so many bytes are sent, or will never be."""
+        self._bytes -= count

@@ -29,7 +29,7 @@ class InferHandler:
 
     def __init__(self, dataplane: DataPlane, limits: FrontLimits) -> None:
         self._dataplane = dataplane
-        self._held = HeldRequests(limits)
+        self.held = HeldRequests(limits)
         self._tracer = dataplane.tracer
         self._requests = WaitingRequests(dataplane)
         self._parser = RequestParser()
@@ -38,7 +38,11 @@ class InferHandler:
         """Answer one request. Raises HeadraceError."""
         deadline = deadline_ns(context.time_remaining())
         parsed = await self.parse(payload)
-        return await self.answer(parsed, deadline, context.invocation_metadata())
+        answer = await self.answer(parsed, deadline, context.invocation_metadata())
+        size = len(answer)
+        self.held.hold_answer(size)
+        context.add_done_callback(lambda _: self.held.answer_sent(size))
+        return answer
 
     async def parse(self, payload: bytes) -> Parsed:
         """The request in these bytes, in a thread where that takes long. Raises HeadraceError."""
@@ -65,7 +69,7 @@ class InferHandler:
             contents_take_long=decoding_takes_long(parsed),
             facts=facts,
         )
-        with self._held.holding(size_of(parsed)):
+        with self.held.holding(size_of(parsed)):
             answer = await self._requests.infer(call)
         served, plan, route = answer.served, answer.pending.plan, answer.pending.route
         if answer.shown is not None:

@@ -34,6 +34,7 @@ from headrace_inference.wire.large_requests import (
     parsing_takes_long,
 )
 from headrace_inference.wire.request_parser import Head, Parsed, RequestParser
+from headrace_inference.wire.unread_answers import UnreadAnswers
 from headrace_inference.wire.wishes import WishSink
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class NativeFront:
         self._wishes = WishSink(dataplane.regions, _encode_shown, self.send, self.failed)
         self._pending: dict[int, Pending | Aside] = {}
         self.decoder = Decoder(self._decode)
+        self.unread = UnreadAnswers(front.metrics, self._pending.__len__, limits.max_bytes)
         self._bytes = 0
         self._bytes_lock = threading.Lock()
         self._stopping = False
@@ -216,13 +218,9 @@ class NativeFront:
         if (
             self._stopping
             or len(self._pending) >= limits.max_requests
-            or self._bytes + taken + len(payload) > limits.max_bytes
+            or self._bytes + taken + len(payload) > self.unread.room
         ):
-            raise (
-                shutting_down()
-                if self._stopping
-                else limits.over_limit(len(self._pending), self._bytes)
-            )
+            self._check_room(taken + len(payload))
         layout = self._parser.match(payload)
         if layout is None:
             return self._admit_anew(call_id, payload, now)
@@ -279,8 +277,8 @@ class NativeFront:
 
     def _contents(self, served: ServedVersion, plan: Plan, parsed: Parsed) -> list[Contents]:
         regions = self._dataplane.regions
-        if self._bytes + parsed.head.window_bytes > self._limits.max_bytes:
-            raise self._limits.over_limit(len(self._pending), self._bytes)
+        if self._bytes + parsed.head.window_bytes > self.unread.room:
+            self._check_room(parsed.head.window_bytes)
         check_windows(plan, regions)
         return in_graph_order(served, plan, contents_of(parsed, regions))
 
@@ -326,20 +324,21 @@ class NativeFront:
         respond = self._front.respond
         for reply, answer in zip(*answers, strict=True):
             respond(reply.call_id, answer)
-        self._done(answers[0])
+        self._done(*answers)
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """Answer this request with an error."""
         self._refuse(request.reply.call_id, error)
         self._done([request.reply])
 
-    def _done(self, replies: Sequence[_Reply]) -> None:
+    def _done(self, replies: Sequence[_Reply], answers: Sequence[bytes] = ()) -> None:
         gone = 0
         for call_id, _, payload, window_bytes in replies:
             self._pending.pop(call_id, None)
             gone += len(payload) + window_bytes
         with self._bytes_lock:
             self._bytes -= gone
+            self.unread.give(answers)
 
     def _refuse(self, call_id: int, error: HeadraceError) -> None:
         trailers = status.trailing_metadata(error)
@@ -349,6 +348,16 @@ class NativeFront:
         if logger.isEnabledFor(logging.DEBUG):
             with logs.bound(logs.request_context(details[0])):
                 logger.debug("request refused: %s", error.message, extra={"reason": error.reason})
+
+    def _check_room(self, count: int) -> None:
+        """Raises Unavailable or ResourceExhausted where there is no room for another request."""
+        if self._stopping:
+            raise shutting_down()
+        with self._bytes_lock:
+            self.unread.look()
+        held = self._bytes + self.unread.bytes
+        if len(self._pending) >= self._limits.max_requests or held + count > self._limits.max_bytes:
+            raise self._limits.over_limit(len(self._pending), held)
 
 
 def _encode_shown(

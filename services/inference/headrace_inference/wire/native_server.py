@@ -87,7 +87,7 @@ def _bind(address: str) -> Any:
     from pygrpc_native import NativeGrpcFront
 
     try:
-        return NativeGrpcFront(address, [(MODEL_INFER, False)], call_details=True)
+        return NativeGrpcFront(address, [(MODEL_INFER, False)], call_details=True, metrics=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise FailedPrecondition(
             "ADDRESS_IN_USE",

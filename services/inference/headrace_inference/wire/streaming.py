@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import grpc
+
 from headrace.errors import HeadraceError
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.serving import open_background
@@ -60,6 +62,11 @@ class _Stream:
         self.deadline = deadline
         self.slots = asyncio.Semaphore(max_in_flight)
         self.answers: asyncio.Queue[asyncio.Task[bytes | _Failed] | None] = asyncio.Queue()
+        self.unsent_bytes = 0
+
+
+class _CallerLeft(Exception):
+    """Nobody is there to write to any more."""
 
 
 class StreamHandler:
@@ -84,7 +91,12 @@ class StreamHandler:
                     await self._read(requests, stream, group)
                 stream.answers.put_nowait(None)
         except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+            failure = failures.exceptions[0]
+            if isinstance(failure, _CallerLeft):
+                return
+            raise failure from None
+        finally:
+            self._handler.held.answer_sent(stream.unsent_bytes)
         if self._options.stopping.is_set():
             raise shutting_down()
 
@@ -101,11 +113,14 @@ class StreamHandler:
         try:
             parsed = await self._handler.parse(payload)
             request_id = parsed.id
-            return await self._handler.answer(
+            answer = await self._handler.answer(
                 parsed, stream.deadline, stream.context.invocation_metadata()
             )
         except HeadraceError as error:
             return _Failed(request_id, error)
+        stream.unsent_bytes += len(answer)
+        self._handler.held.hold_answer(len(answer))
+        return answer
 
     async def _write(self, stream: _Stream) -> None:
         bare = self._options.response == "mlserver"
@@ -114,8 +129,18 @@ class StreamHandler:
             answer = await task
             if isinstance(answer, _Failed) and raises:
                 raise answer.error
-            await stream.context.write(_message(answer, bare=bare))
+            await _send(stream.context, _message(answer, bare=bare))
+            if isinstance(answer, bytes):
+                stream.unsent_bytes -= len(answer)
+                self._handler.held.answer_sent(len(answer))
             stream.slots.release()
+
+
+async def _send(context: Any, message: bytes) -> None:
+    try:
+        await context.write(message)
+    except grpc.aio.InternalError as error:
+        raise _CallerLeft from error
 
 
 def _wants_status(metadata: Iterable[tuple[str, str | bytes]]) -> bool:
