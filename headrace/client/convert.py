@@ -83,7 +83,7 @@ def version_from_proto(proto: version_pb2.Version) -> Version:
         files=tuple(ArtifactFile(file.path, file.size_bytes, file.sha256) for file in proto.files),
         graph_path=proto.graph_path,
         signature=signature_from_proto(proto.signature),
-        config=serving_config_from_proto(proto.serving_config, ServingConfig()),
+        config=serving_config_from_proto(proto.serving_config, ServingConfig(), check=False),
         created_at=timestamp_from_proto(proto.create_time),
         description=proto.description,
         etag=proto.etag,

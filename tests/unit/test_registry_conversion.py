@@ -140,6 +140,17 @@ def test_larger_requests_do_not_go_with_sizes_that_are_the_only_ones() -> None:
     assert ["serving_config.batching.allow_larger_requests"] == fields
 
 
+def test_a_client_reads_what_a_newer_registry_took() -> None:
+    """Options and ranges that this build does not know are no reason to list no versions."""
+    proto = serving_config_pb2.ServingConfig(instances=1000)
+    proto.provider_options.cuda["of_tomorrow"] = "1"
+    config = conversion.serving_config_from_proto(proto, ServingConfig(), check=False)
+    assert (1000, {Provider.CUDA: {"of_tomorrow": "1"}}) == (
+        config.instances,
+        config.provider_options,
+    )
+
+
 def test_a_level_leaves_unset_what_is_as_for_all() -> None:
     """Its policy is read over the version's, and the default level is the lowest."""
     proto = serving_config_pb2.ServingConfig(max_in_flight_requests=5)
