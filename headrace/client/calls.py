@@ -201,21 +201,22 @@ def without_reason(
 ) -> errors.HeadraceError:
     """An error that no service of ours gave a reason, as one that says where and what to do."""
     facts = {"service": service, "address": address}
+    called = "replica" if service == "inference" else service
     if isinstance(error, errors.Unavailable):
         return errors.Unavailable(
             "SERVICE_UNREACHABLE",
-            f"the {service} cannot be reached at {address} ({error.message.rpartition(': ')[2]}); "
+            f"the {called} cannot be reached at {address} ({error.message.rpartition(': ')[2]}); "
             "`headrace up` starts the suite",
             facts=facts,
         )
     if isinstance(error, errors.DeadlineExceeded):
         return errors.DeadlineExceeded(
             "DEADLINE_EXCEEDED",
-            f"the {service} at {address} did not answer within {total_seconds:.3g} s; allow more with "
+            f"the {called} at {address} did not answer within {total_seconds:.3g} s; allow more with "
             "a longer timeout",
             facts=facts,
         )
-    return type(error)(error.reason, f"the {service} at {address}: {error.message}", facts=facts)
+    return type(error)(error.reason, f"the {called} at {address}: {error.message}", facts=facts)
 
 
 def _ascii(text: str) -> str:

@@ -143,14 +143,16 @@ async def test_a_deadline_that_passes_names_the_service_and_the_time() -> None:
 
 
 async def test_nobody_at_the_address_is_unavailable_and_says_what_to_start() -> None:
-    """A refused connection names the service, the address and the command."""
+    """A refused connection names the process as people call it, the address and the command."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     async with AsyncClient(settings=settings_for(port, attempts=1)) as client:
-        with pytest.raises(errors.Unavailable, match=f"registry.*:{port}.*headrace up") as caught:
-            await client.models()
-
-    assert caught.value.reason == "SERVICE_UNREACHABLE"
+        calls = {"registry": client.models(), "replica": client.server_ready()}
+        for name, call in calls.items():
+            said = f"the {name} cannot be reached at .*:{port} .*headrace up"
+            with pytest.raises(errors.Unavailable, match=said) as caught:
+                await call
+            assert "SERVICE_UNREACHABLE" == caught.value.reason
 
 
 async def test_a_service_that_is_not_the_one_meant_is_named() -> None:
