@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.dataplane import DataPlane, Resolved
 from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.answers import encode_answer, encode_shown
 from headrace_inference.wire.contents import contents_of
@@ -18,7 +18,7 @@ from headrace_inference.wire.large_requests import (
     parsing_takes_long,
     size_of,
 )
-from headrace_inference.wire.request_parser import Parsed, RequestParser
+from headrace_inference.wire.request_parser import Head, Parsed, RequestParser
 from headrace_inference.wire.waiting import InferCall, WaitingRequests, deadline_ns
 
 Metadata = Iterable[tuple[str, str | bytes]] | None
@@ -50,6 +50,13 @@ class InferHandler:
             return await asyncio.to_thread(parse_large, payload)
         return self._parser.parse(payload)
 
+    def _resolve(self, head: Head) -> Resolved:
+        served, route = self._dataplane.keeper.table.pick(head.model_name, head.model_version)
+        plan = head.plans.get(served.id)
+        if plan is None:
+            plan = head.plans[served.id] = served.plan(head.inputs, head.outputs, head.options)
+        return Resolved(served, route, plan)
+
     async def answer(self, parsed: Parsed, deadline: int | None, metadata: Metadata) -> bytes:
         """The answer to a request. Raises HeadraceError; a cancelled wait drops the request."""
         head = parsed.head
@@ -60,9 +67,7 @@ class InferHandler:
 
         call = InferCall(
             head.model_name,
-            lambda: self._dataplane.resolve(
-                head.model_name, head.model_version, head.inputs, head.outputs, head.options
-            ),
+            lambda: self._resolve(head),
             lambda: contents_of(parsed, self._dataplane.regions),
             time.monotonic_ns(),
             deadline,

@@ -46,6 +46,8 @@ def add_rest_routes(
     runs = InferRoutes(dataplane, max_body_bytes)
     app.middlewares.append(answer_errors)
     app.middlewares.append(BodyBudget(limits.max_bytes_in_flight).middleware)
+    for model in _MODEL_PATHS:  # first: aiohttp tries routes in their order
+        app.router.add_post(f"{model}/infer", runs.infer)
     add_description_routes(app, facts.version)
     app.router.add_get("/v2", routes.server_metadata)
     app.router.add_get("/v2/health/live", routes.server_live)
@@ -56,16 +58,16 @@ def add_rest_routes(
     app.router.add_get("/v2/models/stats", routes.statistics)
     app.router.add_post("/v2/repository/index", routes.repository_index)
     app.router.add_post("/v2/repository/{repository}/index", routes.repository_index)
-    for model in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
+    for model in _MODEL_PATHS:
         app.router.add_get(model, routes.model_metadata)
         app.router.add_get(f"{model}/ready", routes.model_ready)
         app.router.add_get(f"{model}/config", routes.model_config)
         app.router.add_get(f"{model}/stats", routes.statistics)
-        app.router.add_post(f"{model}/infer", runs.infer)
         app.router.add_post(f"{model}/generate", runs.generate)
         app.router.add_post(f"{model}/generate_stream", runs.generate_stream)
 
 
+_MODEL_PATHS = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
 _INDEX_BODY = msgspec.json.Decoder(IndexBody)
 
 
