@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,17 +23,22 @@ from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 
 NATIVE, GRPCIO, EMPTY = "native front", "grpcio front", "empty native front"
+_COUNTED_SECONDS = 0.2
+"""In how long a server that counts late has counted the requests that it has answered."""
+
 _CHANNEL_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
 @dataclass(slots=True)
 class Server:
-    """Something to send load to. `pid` is the serving process, if it is ours; `counts`, if it counts."""
+    """Something to send load to. `pid` is the serving process, if known; `counts`, if it counts, and
+    `counts_late`, if it may do so after it has answered."""
 
     name: str
     address: str
     pid: int | None = None
     counts: bool = True
+    counts_late: bool = False
     loads: dict[int, list[load.Load]] = field(default_factory=dict)
 
     def rates(self, in_flight: int) -> list[float]:
@@ -62,6 +68,8 @@ class Server:
         """How many requests for the model the server says it answered well."""
         if not self.counts:
             return 0
+        if self.counts_late:
+            time.sleep(_COUNTED_SECONDS)
         with grpc.insecure_channel(self.address) as channel:
             stub = pb_grpc.GRPCInferenceServiceStub(channel)
             answer = stub.ModelStatistics(pb.ModelStatisticsRequest(name=model.name))
@@ -94,7 +102,7 @@ def peer(text: str) -> Server:
     """Another server of the protocol, of `NAME=HOST:PORT`, or `NAME=HOST:PORT@PID` to count its CPU."""
     name, _, rest = text.partition("=")
     address, _, pid = rest.partition("@")
-    return Server(name, address, int(pid) if pid else None)
+    return Server(name, address, int(pid) if pid else None, counts_late=True)
 
 
 def require_same_answer(server: Server, other: Server, model: Measured) -> None:
