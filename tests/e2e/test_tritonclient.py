@@ -97,6 +97,8 @@ async def _fill(suite: RunningSuite) -> None:
         await client.alias("m", "next", 2)
         for model, names in MODELS.items():
             await push(client, model, identities(names))
+        await client.push("four", scaling(4.0), config={"batching": {"maxBatchSize": 4}})
+        await client.wait_until_ready("four", 1, timeout_seconds=60)
         await push(client, "counting", counting().graph.SerializeToString())
 
 
@@ -255,7 +257,7 @@ def _counts(client: Any) -> list[int]:
         ("nope", "", (1, 2), "Request for unknown model: 'nope' is not found"),
         ("m", "9", (1, 2), "version 9 is not found"),
         ("m", "", (1, 3), "unexpected shape for input 'x'"),
-        ("m", "", (65, 2), "batch-size must be <= 64"),
+        ("four", "", (5, 2), "batch-size must be <= 4"),
     ],
 )
 def test_wrong_requests_are_told_what_is_wrong(
@@ -267,6 +269,15 @@ def test_wrong_requests_are_told_what_is_wrong(
             client.infer(name, x_of(module, shape), version)
         assert client.infer("m", x_of(module), "1").as_numpy("y").tolist() == [[2.0, 2.0]]
         client.close()
+
+
+def test_more_rows_than_anybody_bounded(suite: RunningSuite) -> None:
+    """Where the registry proposed the batch size, a request of more rows is answered, on both wires."""
+    for module, client in clients(suite):
+        result = client.infer("m", x_of(module, (500, 2)), "1")
+        client.close()
+
+        assert [[2.0, 2.0]] * 500 == result.as_numpy("y").tolist()
 
 
 def test_requested_outputs_only(suite: RunningSuite) -> None:
