@@ -117,3 +117,16 @@ async def test_outputs_without_json(tmp_path: Path) -> None:
         book = http.server.dataplane.book
         runs = book.of("echo-FP16", 1).totals().executions
     assert (400, "INPUT_MISSING", 0) == (status, answer["reason"], runs)
+
+
+async def test_many_values_are_read_beside_the_event_loop(tmp_path: Path) -> None:
+    """A large request is answered as a small one, and what is wrong with it is told."""
+    count = 100_000
+    async with open_http(tmp_path, echo(Datatype.FP32)) as http:
+        path = "/v2/models/echo-FP32/generate"
+        status, answer = await http.post({"x": [1.5] * count}, path)
+        wrong, refused = await http.post({"x": [1.5] * count + ["text"]}, path)
+        unknown, _ = await http.post({"x": [1.5] * count}, "/v2/models/unknown/generate")
+    assert (200, [1.5] * count) == (status, answer["y"])
+    assert (400, "DATA_INVALID") == (wrong, refused["reason"])
+    assert 404 == unknown

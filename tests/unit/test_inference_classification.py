@@ -32,6 +32,12 @@ def test_a_model_that_does_not_batch_has_one_list() -> None:
     assert [b"7:2", b"5:1", b"5:3", b"1:0"] == texts(output, 9, batches=False)
 
 
+def test_a_scalar_has_one_class() -> None:
+    """A model that batches may answer a lone request with one: it is its only class."""
+    found = best_classes("y", np.array(2.5, np.float32), 3, (), batches=True)
+    assert [b"2.500000:0"] == found.tolist()
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "uint64", "float32", "float64"])
 @pytest.mark.parametrize("elements", [7, 5000])
 def test_order_is_that_of_a_plain_sort(dtype: str, elements: int) -> None:

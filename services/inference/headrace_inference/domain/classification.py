@@ -25,6 +25,7 @@ def best_classes(
     The result is BYTES [rows, k] where the output's first dimension is the batch, else [k]; k is `classes`,
     or an item's elements where those are fewer. Raises InvalidArgument (CLASSIFICATION_TOO_LARGE).
     """
+    batches = batches and output.ndim > 0  # a request that ran alone may have got a scalar
     rows = output.shape[0] if batches else 1
     elements = math.prod(output.shape[1:]) if batches else output.size
     if elements > MAX_ELEMENTS:

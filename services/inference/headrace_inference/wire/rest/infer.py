@@ -11,6 +11,7 @@ from aiohttp import payload, web
 from aiohttp.abc import AbstractStreamWriter
 
 from headrace.errors import HeadraceError
+from headrace.state.records import VersionRecord
 from headrace_inference.domain.dataplane import DataPlane, Resolved
 from headrace_inference.domain.requests import Contents
 from headrace_inference.domain.tracing import RequestFacts
@@ -95,7 +96,9 @@ class InferRoutes:
         with self._counting(name, received_ns):
             body = await read_body(request, self._max_body_bytes)
             members = parse_generate(body)
-        generation = _Generation(self._dataplane, name, version, members)
+            generation = _Generation(self._dataplane, name, version, members)
+            if len(body) > JSON_ON_LOOP_BYTES:
+                await asyncio.to_thread(generation.prepare)
         call = InferCall(
             name,
             generation.resolve,
@@ -144,12 +147,22 @@ class _Generation:
         self._dataplane = dataplane
         self._names = (name, version)
         self._members = members
+        self._record: VersionRecord | None = None
         self.request: RestRequest
+
+    def prepare(self) -> None:
+        """Read the values for the version that is likely to answer. Raises HeadraceError."""
+        self._read_for(self._dataplane.keeper.table.find(*self._names).record)
+
+    def _read_for(self, record: VersionRecord) -> None:
+        if self._record is not record:
+            self.request = generate_request(record, self._members)
+            self._record = record
 
     def resolve(self) -> Resolved:
         """Where it goes, and how it runs there. Raises HeadraceError."""
         served, route = self._dataplane.keeper.table.pick(*self._names)
-        self.request = generate_request(served.record, self._members)
+        self._read_for(served.record)
         plan = served.plan(self.request.headers, (), self.request.options)
         resolved = Resolved(served, route, plan)
         check_answerable(self.request, resolved)
