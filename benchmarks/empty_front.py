@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pygrpc_native import EVENT_CALL, NativeGrpcFront
 
-MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
+from headrace_inference.adapters.runtime.cores import usable_cores
+from headrace_inference.wire.native_server import MODEL_INFER, io_threads
 
 
 def serve(front: NativeGrpcFront, answer: bytes) -> None:
@@ -27,7 +28,10 @@ def serve(front: NativeGrpcFront, answer: bytes) -> None:
 def main() -> None:
     """Serve until standard input ends."""
     answer = Path(sys.argv[1]).read_bytes()
-    front = NativeGrpcFront("127.0.0.1:0", [(MODEL_INFER, False)], call_details=True)
+    threads = io_threads(usable_cores())  # the package as a replica uses it
+    front = NativeGrpcFront(
+        "127.0.0.1:0", [(MODEL_INFER, False)], io_threads=threads, call_details=True
+    )
     front.start()
     thread = threading.Thread(target=serve, args=(front, answer))
     thread.start()

@@ -41,7 +41,7 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace_inference.adapters.preparation.opening import Preparation, open_preparing_opener
-from headrace_inference.adapters.resident_memory import limit_arenas, own_bytes
+from headrace_inference.adapters.resident_memory import tune_allocator, own_bytes
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults, open_session
 from headrace_inference.app.fronts import open_fronts
 from headrace_inference.app.readiness import Readiness
@@ -234,7 +234,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--small", type=int, default=50)
     arguments = parser.parse_args()
-    limit_arenas()
+    tune_allocator()
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as path:
         folder = Path(path)
         (folder / "mlp.onnx").write_bytes(MLP.graph())

@@ -1,4 +1,4 @@
-"""How the receiving thread waits for the next burst."""
+"""How the receiving thread waits for the next burst, and how many threads receive for it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
+from headrace_inference.wire.native_server import io_threads
 from headrace_inference.wire.receiver import PollBudget, Receiver
 
 WINDOW_NS = 100_000
@@ -73,3 +76,9 @@ def test_bursts_come_in_order_and_the_thread_ends_with_the_source() -> None:
     asyncio.run(receive_all())
     assert [["a"], ["b", "c"], ["d"]] == taken
     assert [None, 0, None] == source.waits[:3]
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 2), (8, 4), (64, 4)])
+def test_threads_for_http2(cores: int, threads: int) -> None:
+    """Half of the cores are left to models, and most of many."""
+    assert threads == io_threads(cores)

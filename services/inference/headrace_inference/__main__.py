@@ -14,7 +14,7 @@ from headrace_inference.settings import Settings
 def main() -> int:
     """Read the settings, run, and give the process's exit status."""
     settings = read_or_exit(Settings, "inference", sys.argv[1:], os.environ)
-    resident_memory.limit_arenas()
+    resident_memory.tune_allocator()
     logs.set_up("inference", settings.log_format, settings.log_level)
     return serving.run(
         functools.partial(app.main, settings), stop_with_stdin=settings.stop_with_stdin

@@ -111,9 +111,14 @@ async def _open_native(
 ) -> tuple[int, InFlight]:
     fallback = str(socket_folder(settings) / "fallback.sock")
     await stack.enter_async_context(_open_grpc(f"unix:{fallback}", settings, register, calls))
-    # With one core the thread that looks would keep the one that receives from it.
-    poll_ns = settings.busy_poll_microseconds * 1000 if usable_cores() > 1 else 0
-    options = native_server.NativeOptions(_limits(settings), settings.drain_seconds, poll_ns)
+    cores = usable_cores()
+    options = native_server.NativeOptions(
+        _limits(settings),
+        settings.drain_seconds,
+        native_server.io_threads(cores),
+        # With one core the thread that looks would keep the one that receives from it.
+        settings.busy_poll_microseconds * 1000 if cores > 1 else 0,
+    )
     address = f"{settings.host}:{settings.grpc_port}"
     opened = await stack.enter_async_context(
         native_server.open_native_front(address, fallback, dataplane, options)
