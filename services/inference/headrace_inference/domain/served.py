@@ -41,6 +41,9 @@ _ids = itertools.count(1)
 QUICK_NS = 250_000
 """Runs that are expected to take at most this may be run by the thread that received them."""
 
+BURST_NS = 1_000_000
+"""And so may bursts, whose runs take no longer together."""
+
 
 Broken = Callable[["ServedVersion", str], None]
 """Called, from any thread, with a version that cannot run any more, and why."""
@@ -112,7 +115,8 @@ class ServedVersion:
         For a model whose runs take microseconds, waking an instance costs more than the run. False: they
         must be queued; nothing happened.
         """
-        if self._expected_ns > QUICK_NS or not self.pool.enter():
+        batches = -(-len(requests) // self._max_rows)
+        if self._expected_ns > min(QUICK_NS, BURST_NS // batches) or not self.pool.enter():
             return False
         try:
             if len(requests) == 1:
@@ -154,7 +158,6 @@ class ServedVersion:
         self._check_rows(result)
         if turn is not None:
             turn.wait()
-        self._learn(ran - started)
         self._failures.length = 0
         self._answer(result)
 
@@ -171,6 +174,7 @@ class ServedVersion:
         if refused:
             batch = [request for place, request in enumerate(batch) if place not in refused]
         times = (*result.times_ns, time.monotonic_ns())
+        self._learn(times[3] - times[0])
         self.statistics.record_run(batch, result.first_rows[-1], times)
         for sink, (answers, _) in prepared:
             sink.send(answers)
@@ -195,7 +199,7 @@ class ServedVersion:
                 self._handles.append(handle)
 
     def _learn(self, took_ns: int) -> None:
-        """Expect of the next run what the last ones took: a moving mean that one outlier cannot move far.
+        """Expect of the next run what the last ones took, up to their answers: a mean that moves slowly.
 
         A run that waited for the interpreter is no slow run; several slow ones in a row are.
         """
