@@ -39,7 +39,7 @@ _SETTLING_RUNS = 2
 _LATENCY_SHARE = 0.3
 """Of the time that there is; the rest is for batches."""
 
-_MOST_WAITED = 0.25
+_MOST_WAITED = 0.12
 """Where threads stood ready for more of the time than this, what was measured is the others' work."""
 
 
