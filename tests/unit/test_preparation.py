@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 
 from headrace.datatypes import Datatype
@@ -19,7 +20,7 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
     RuntimeDefaults,
     open_session,
 )
-from headrace_inference.adapters.runtime.prepared_graph import GRAPH, WEIGHTS
+from headrace_inference.adapters.runtime.prepared_graph import GRAPH, WEIGHTS, Prepared
 from headrace_inference.domain.execution_plan import NO_PLAN
 from tests.unit.preparation_fixtures import (
     BATCHED,
@@ -209,3 +210,20 @@ def test_two_loads_of_the_same_version_share_an_entry(tmp_path: Path) -> None:
         answers = {runner.run([images()])[0].tobytes() for runner in runners}
     assert 1 == len(answers)
     assert {GRAPH, WEIGHTS, MANIFEST} == {file.name for file in entry(tmp_path).iterdir()}
+
+
+def test_a_graph_that_is_saved_with_other_inputs_is_opened_from_its_own(tmp_path: Path) -> None:
+    """ONNX Runtime leaves inputs over where it folds what depended on the shape of a weight."""
+    path, record = layered(tmp_path / "v")
+    with preparing(tmp_path) as (opener, _):
+        opener.open(path, record).close()
+        saved = onnx.load(entry(tmp_path) / GRAPH, load_external_data=False)
+        extra = onnx.helper.make_tensor_value_info("weight_SHAPE", onnx.TensorProto.INT64, [1])
+        saved.graph.input.append(extra)
+        onnx.save(saved, tmp_path / "other.onnx")
+        prepared = Prepared(graph=tmp_path / "other.onnx")
+        (tmp_path / WEIGHTS).hardlink_to(entry(tmp_path) / WEIGHTS)
+    with pytest.raises(FailedPrecondition) as caught:
+        open_session(path, record, RuntimeDefaults(cores=1), prepared)
+    assert "MODEL_UNLOADABLE" == caught.value.reason
+    assert "other inputs" in caught.value.message

@@ -26,6 +26,7 @@ _LOOK_SECONDS = 0.02
 _SECRETS = "HEADRACE_"
 """Of the environment what begins so is the replica's own: addresses with passwords, for one."""
 
+_LAST_SECONDS = 5.0
 _MAX_ANSWER_BYTES = 1 << 20
 RETRY_AFTER_SECONDS = 5.0
 
@@ -92,6 +93,14 @@ class _Process:
         with suppress(BrokenPipeError):  # a task that it did not read
             self._popen.stdin.close()
 
+    def _status(self) -> int:
+        """What it ended with; one that says no more and does not end is killed."""
+        try:
+            return self._popen.wait(_LAST_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            return self._popen.wait()
+
     def _line(self, name: str, bounds: LoadBounds) -> bytes:
         """Its next line. Raises _Ended, and HeadraceError over a bound."""
         assert self._popen.stdout is not None
@@ -104,9 +113,10 @@ class _Process:
                         raise passed
                     continue
                 chunk = os.read(self._popen.stdout.fileno(), 1 << 16)
-                if not chunk or len(self._received) > _MAX_ANSWER_BYTES:
+                if not chunk:
+                    raise _Ended(self._status())
+                if len(self._received) > _MAX_ANSWER_BYTES:
                     self._popen.kill()
-                    raise _Ended(self._popen.wait())
                 self._received += chunk
         line, _, self._received = self._received.partition(b"\n")
         return line

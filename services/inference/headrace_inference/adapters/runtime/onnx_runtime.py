@@ -230,6 +230,8 @@ def _open(
     gives_way = defaults.gives_way and len(providers) == 1
     with _readable(graph_path, prepared) as path:
         session = _create(path, record, options, providers, found, gives_way=gives_way)
+    if prepared.graph is not None:
+        _refuse_other_inputs(session, record)
     got = session.get_providers()
     execution_providers.refuse_fallback(asked, got, found)
     facts = {"version": record.key, "asked": str(asked), "got": got, "devices": found.devices()}
@@ -237,6 +239,16 @@ def _open(
     if execution_providers.fell_back(asked, got, found):
         logger.warning("CUDA could not be loaded; the version runs on the CPU", extra=facts)
     return session
+
+
+def _refuse_other_inputs(session: Any, record: VersionRecord) -> None:
+    """ONNX Runtime saves some old graphs, whose weights are inputs, so that they ask for more inputs."""
+    expected = {spec.name for spec in record.signature.inputs}
+    if {value.name for value in session.get_inputs()} != expected:
+        raise FailedPrecondition(
+            "MODEL_UNLOADABLE",
+            f"the saved graph of {record.key} has other inputs than its own graph",
+        )
 
 
 def _readable(graph_path: Path, prepared: Prepared) -> AbstractContextManager[Path]:
