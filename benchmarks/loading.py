@@ -41,7 +41,7 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace_inference.adapters.preparation.opening import Preparation, open_preparing_opener
-from headrace_inference.adapters.resident_memory import tune_allocator, own_bytes
+from headrace_inference.adapters.resident_memory import own_bytes, tune_allocator
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults, open_session
 from headrace_inference.app.fronts import open_fronts
 from headrace_inference.app.readiness import Readiness
