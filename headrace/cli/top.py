@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,14 +79,20 @@ def view(statistics: Statistics) -> Any:
     return output.table(COLUMNS, [_row(each) for each in ranked], title=reported)
 
 
+def _durations(each: VersionStatistics) -> Sequence[str]:
+    """Of requests that were answered well: where there were none, there is nothing to tell."""
+    if not each.success_count:
+        return ["-"] * 3
+    told = (each.total.p50_seconds, each.total.p99_seconds, each.queue.p99_seconds)
+    return [output.duration(seconds) for seconds in told]
+
+
 def _row(each: VersionStatistics) -> tuple[object, ...]:
     return (
         each.model,
         each.version or "-",
         f"{each.requests_per_second:.1f}",
         each.error_count,
-        output.duration(each.total.p50_seconds),
-        output.duration(each.total.p99_seconds),
-        output.duration(each.queue.p99_seconds),
+        *_durations(each),
         f"{each.mean_batch_rows:.1f}",
     )

@@ -353,3 +353,10 @@ async def test_log_settings_that_cannot_be(
         failure = await failure_of(replica.stub.LogSettings(log_changes(**settings)))
 
     assert code == failure[0]
+
+
+async def test_the_server_tells_the_name_that_it_was_given(tmp_path: Path, front: str) -> None:
+    """Some programs that were written for Triton go on only with a server of that name."""
+    async with open_grpc_replica(tmp_path, front=front, server_name="triton") as replica:
+        about = await replica.stub.ServerMetadata(pb.ServerMetadataRequest())
+    assert "triton" == about.name

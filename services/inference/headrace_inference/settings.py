@@ -47,6 +47,8 @@ class Settings:
     """The port of Prometheus metrics; 0 takes a free one."""
     metrics_summaries: bool = False
     """Whether metrics have Triton's latency summaries: 35 series a version, of the last minute."""
+    server_name: str = "headrace"
+    """The name that ServerMetadata tells; some programs written for Triton insist on triton."""
     front: Literal["auto", "native", "grpcio"] = "auto"
     """What serves ModelInfer: native is fast, grpcio runs everywhere; auto takes native if it can."""
     busy_poll_microseconds: int = 100

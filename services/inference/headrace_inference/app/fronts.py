@@ -62,7 +62,11 @@ async def open_fronts(
     switches = LogSwitches(settings.log_level)
     stack.enter_context(switches.installed())
     facts = servicer.ServerFacts(
-        package_version("headrace"), readiness.is_ready, switches, control or RegistryControl()
+        package_version("headrace"),
+        readiness.is_ready,
+        settings.server_name,
+        switches,
+        control or RegistryControl(),
     )
     front = choose_front(settings.front, native_available=native_server.available())
     logger.info("front chosen", extra={"front": front, "asked": settings.front})

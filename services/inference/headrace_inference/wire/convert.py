@@ -17,7 +17,6 @@ from headrace_inference.domain.routing import RoutingTable
 from headrace_inference.domain.shared_memory import Region
 from headrace_inference.domain.statistics import VersionStatistics
 
-SERVER_NAME = "headrace"
 FILE_PREFIX = "file:"
 """In front of the path of a file that a caller brings."""
 
@@ -36,10 +35,10 @@ SHARED_MEMORY_EXTENSIONS = ("system_shared_memory", "cuda_shared_memory")
 StatisticsItem = tuple[tuple[str, int], VersionStatistics]
 
 
-def server_metadata(version: str, *, shared_memory: bool) -> pb.ServerMetadataResponse:
+def server_metadata(name: str, version: str, *, shared_memory: bool) -> pb.ServerMetadataResponse:
     """Who serves, and which extensions of the protocol it offers."""
     extensions = EXTENSIONS + (SHARED_MEMORY_EXTENSIONS if shared_memory else ())
-    return pb.ServerMetadataResponse(name=SERVER_NAME, version=version, extensions=extensions)
+    return pb.ServerMetadataResponse(name=name, version=version, extensions=extensions)
 
 
 def model_metadata(record: VersionRecord, ready_numbers: Sequence[int]) -> pb.ModelMetadataResponse:

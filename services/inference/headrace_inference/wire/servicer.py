@@ -26,10 +26,11 @@ INFERRING = (f"/{SERVICE.full_name}/ModelInfer", f"/{SERVICE.full_name}/ModelStr
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the RPCs about the server itself say and change: version, readiness, logs, and its models."""
+    """What the RPCs about the server itself say and change: name, version, readiness, logs, models."""
 
     version: str
     is_ready: Callable[[], bool]
+    name: str = "headrace"
     log: LogSwitches = field(default_factory=LogSwitches)
     control: ModelControl = field(default_factory=RegistryControl)
 
@@ -58,7 +59,9 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     async def ServerMetadata(self, request: Any, context: Any) -> pb.ServerMetadataResponse:
         """Name, version, extensions."""
         return convert.server_metadata(
-            self._facts.version, shared_memory=self._dataplane.regions.allowed
+            self._facts.name,
+            self._facts.version,
+            shared_memory=self._dataplane.regions.allowed,
         )
 
     async def ModelMetadata(self, request: Any, context: Any) -> pb.ModelMetadataResponse:

@@ -95,7 +95,9 @@ class RestRoutes:
         return json_response(
             message_to_json(
                 convert.server_metadata(
-                    self._facts.version, shared_memory=self._dataplane.regions.allowed
+                    self._facts.name,
+                    self._facts.version,
+                    shared_memory=self._dataplane.regions.allowed,
                 )
             )
         )
