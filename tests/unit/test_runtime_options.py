@@ -95,6 +95,7 @@ def test_threads_spin_within_a_run_at_most(*, spinning: bool, expected: str) -> 
     for pool in ("intra_op", "inter_op"):
         assert expected == options.get_session_config_entry(f"session.{pool}.allow_spinning")
     assert "1" == options.get_session_config_entry("session.force_spinning_stop")
+    assert "25" == options.get_session_config_entry("session.intra_op.spin_duration_us")
 
 
 @pytest.mark.parametrize("level", GraphOptimization)

@@ -80,8 +80,8 @@ class Settings:
     max_run_seconds: float = 300.0
     """How long one run of a model may take, whatever its callers allow; 0 sets no limit."""
     spinning: bool = True
-    """Whether the threads of a run wait for one another without sleeping: faster where the cores are the
-    replica's own, slower where other work shares them."""
+    """Whether the threads of a run wait for one another awake for a few microseconds before they sleep:
+    faster where the cores are the replica's own, slower where other work shares them."""
     load_timeout_seconds: float = 600.0
     """How long opening and warming a version may take."""
     max_load_memory_bytes: int = 0

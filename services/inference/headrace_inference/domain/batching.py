@@ -13,6 +13,10 @@ from headrace_inference.domain.requests import Array, Contents, Pending
 from headrace_inference.domain.waiting import Waiting
 
 
+ALIGNMENT = 16
+"""Bytes: where the C library begins a block, and so what tensors of their own have."""
+
+
 def share(waiting_rows: int, idle_instances: int, max_rows: int) -> int:
     """How many rows a free instance takes: its part of what waits, so that no idle one stays idle."""
     return min(max_rows, -(-waiting_rows // max(1, idle_instances)))
@@ -82,7 +86,17 @@ def _joined(batch: Sequence[Pending], place: int) -> Array:
 def _array(request: Pending, place: int) -> Array:
     contents = request.contents[place]
     if isinstance(contents, np.ndarray):
-        return contents
+        return _aligned(contents)
     array = np.frombuffer(contents, request.plan.dtypes[place]).reshape(request.plan.shapes[place])
-    # A tensor inside a received message may begin at any byte; kernels expect whole elements.
-    return array if array.flags.aligned else array.copy()
+    return array if isinstance(contents, bytes) else _aligned(array)  # `bytes` are aligned
+
+
+def _aligned(array: Array) -> Array:
+    """The array where vector instructions want it: a tensor inside a message may begin at any byte.
+
+    Kernels that take the first elements one by one, up to where vectors begin, sum in another order, and
+    so answer with other last bits.
+    """
+    if array.dtype.hasobject or array.ctypes.data % ALIGNMENT == 0:
+        return array
+    return array.copy()

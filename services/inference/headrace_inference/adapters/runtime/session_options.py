@@ -29,6 +29,14 @@ _LEVELS = {
 
 _SPINNING = ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning")
 _STOP_SPINNING = "session.force_spinning_stop"
+_SPIN_DURATION = "session.intra_op.spin_duration_us"
+
+SPIN_MICROSECONDS = 25
+"""How long a thread of a run waits awake for the next operator; then it sleeps until it is woken.
+
+Measured on two cores, an encoder and ResNet-50: alone as fast as with ONNX Runtime's own 1,000, where 10
+lose 4 %; beside a program that burns one of the cores a quarter faster.
+"""
 
 
 class Severity(enum.IntEnum):
@@ -72,9 +80,9 @@ def build(
 ) -> Any:
     """The options of a version's session; `libraries` have its custom operators.
 
-    `spinning` has the threads of a run wait for one another without sleeping, and stop when the run ends:
-    an idle worker that went on would burn the cores that the server's own threads need. On a quiet machine
-    it took a fifth off an encoder's latency; where other work wants the same cores it adds as much.
+    `spinning` has the threads of a run wait for one another awake for SPIN_MICROSECONDS, and stop when the
+    run ends: an idle worker that went on would burn the cores that the server's own threads need. On a quiet
+    machine it takes a sixth off an encoder's latency; where other work wants the same cores it adds as much.
     Raises FailedPrecondition (CUSTOM_OPERATORS_UNAVAILABLE) for a library that cannot be loaded.
     """
     options = onnxruntime.SessionOptions()
@@ -96,6 +104,7 @@ def _set_threads(options: Any, chosen: Threads, *, spinning: bool) -> None:
     for entry in _SPINNING:
         options.add_session_config_entry(entry, "1" if spinning else "0")
     options.add_session_config_entry(_STOP_SPINNING, "1")
+    options.add_session_config_entry(_SPIN_DURATION, str(SPIN_MICROSECONDS))
 
 
 def _set_graph(options: Any, session: SessionOptions) -> None:
