@@ -80,9 +80,9 @@ def build(
 ) -> Any:
     """The options of a version's session; `libraries` have its custom operators.
 
-    `spinning` has the threads of a run wait for one another awake for SPIN_MICROSECONDS, and stop when the
-    run ends: an idle worker that went on would burn the cores that the server's own threads need. On a quiet
-    machine it takes a sixth off an encoder's latency; where other work wants the same cores it adds as much.
+    `spinning` has the threads of a run wait for one another awake for SPIN_MICROSECONDS, and stop when
+    the run ends: an idle worker that went on would burn the cores that the server's own threads need. On a
+    quiet machine it takes a sixth off an encoder's latency; where others want the cores it adds as much.
     Raises FailedPrecondition (CUSTOM_OPERATORS_UNAVAILABLE) for a library that cannot be loaded.
     """
     options = onnxruntime.SessionOptions()
