@@ -61,11 +61,10 @@ def test_a_layout_far_too_slow_for_one_is_not_measured_further() -> None:
     ("rates", "expected"),
     [
         ({1: 54.0, 2: 65.0, 4: 69.0, 8: 73.0, 16: 67.0, 32: 64.0}, 8),
-        (
-            {1: 54.0, 2: 65.0, 4: 73.0, 8: 72.5, 16: 67.0},
-            8,
-        ),  # alike: the larger costs less around it
-        ({1: 68.0, 2: 78.0, 4: 77.5, 8: 77.0}, 8),  # what lies beyond brings nothing, or less
+        ({1: 54.0, 2: 65.0, 4: 72.5, 8: 73.0, 16: 67.0}, 4),  # twice the wait for nothing
+        ({1: 68.0, 2: 78.0, 4: 77.5, 8: 77.0}, 2),
+        ({1: 54.0, 2: 65.0, 4: 70.0, 8: 73.0}, 8),  # the last brought little, and more will not
+        ({1: 54.0, 2: 65.0, 4: 70.0, 8: 74.0}, 0),
         ({1: 100.0, 2: 200.0, 4: 400.0}, 0),  # more may bring more
         ({1: 19.0, 2: 18.0, 4: 17.0}, 1),
         ({1: 54.0, 2: 65.0, 4: 73.0, 8: 67.0}, 4),
@@ -73,7 +72,7 @@ def test_a_layout_far_too_slow_for_one_is_not_measured_further() -> None:
     ],
 )
 def test_no_more_rows_at_once_than_gain_anything(rates: dict[int, float], expected: int) -> None:
-    """The largest size that runs as many rows a second as any."""
+    """The smallest size that runs as many rows a second as any."""
     assert expected == execution_plan.efficient_rows(rates)
 
 
@@ -83,7 +82,7 @@ def test_no_more_rows_at_once_than_gain_anything(rates: dict[int, float], expect
         ([], True),
         ([54.0, 50.0], True),
         ([54.0, 65.0, 69.0], True),
-        ([54.0, 65.0, 64.0, 66.5], True),
+        ([54.0, 65.0, 64.0, 67.0], True),
         ([54.0, 65.0, 64.0, 66.0], False),
     ],
 )

@@ -12,7 +12,6 @@ from headrace.state.records import Batching
 from headrace_inference.domain.requests import Array, Contents, Pending
 from headrace_inference.domain.waiting import Waiting
 
-
 ALIGNMENT = 16
 """Bytes: where the C library begins a block, and so what tensors of their own have."""
 

@@ -14,8 +14,11 @@ LATENCY_SLACK = 1.05
 RATE_SLACK = 1.03
 """Rows a second may be this much fewer than with the layout that runs most."""
 
-RATE_NOISE = 1.02
-"""Rates that differ by less are alike."""
+WORTH_WAITING_FOR = 1.03
+"""More rows at once must bring so much more rows a second: every request of a batch waits for its last."""
+
+STILL_GROWING = 1.05
+"""Where the largest size measured brought so much more than the one before, a larger one may, too."""
 
 BATCH_SECONDS = 100e-6
 """What a batch costs beside its run: being taken from the queue, counted, and answered."""
@@ -36,7 +39,7 @@ class Layout:
 class ExecutionPlan:
     """What was chosen for a version. Zeros choose nothing.
 
-    `efficient_rows`: more rows than these at once run fewer rows a second (0: as many as may be).
+    `efficient_rows`: more rows than these at once bring no more rows a second (0: as many as may be).
     """
 
     instances: int = 0
@@ -102,11 +105,15 @@ def best_layout(latencies: Mapping[Layout, float], rates: Mapping[Layout, float]
 
 def grows(rates: Sequence[float]) -> bool:
     """Whether larger batches may still bring more, by the rates at sizes measured so far, ascending."""
-    return len(rates) < 3 or max(rates[-2:]) >= RATE_NOISE * max(rates[:-2])
+    return len(rates) < 3 or max(rates[-2:]) >= WORTH_WAITING_FOR * max(rates[:-2])
 
 
 def efficient_rows(rates: Mapping[int, float]) -> int:
-    """The most rows that run about as many a second as any; 0 where still more may bring more."""
+    """The smallest number of rows that runs about as many a second as any; 0 if more may bring more."""
     best = max(rates.values())
-    rows = max(size for size, rate in rates.items() if RATE_NOISE * rate >= best)
-    return 0 if rows == max(rates) and grows(list(rates.values())) else rows
+    rows = min(size for size, rate in rates.items() if WORTH_WAITING_FOR * rate >= best)
+    *smaller, largest = sorted(rates)
+    if rows < largest:
+        return rows
+    grows_on = not smaller or rates[largest] >= STILL_GROWING * rates[smaller[-1]]
+    return 0 if grows_on else rows
