@@ -180,6 +180,6 @@ async def test_a_delete_is_done_whole_though_its_caller_goes(
 
 
 async def _change_is_held_back(redis: Redis) -> bool:
-    """Whether the script that changes the state waits; those that follow it wait, too, with other commands."""
+    """Whether the script that changes the state waits; those who follow it wait in other commands."""
     clients = await redis.client_list()
     return any("b" in each["flags"] and each["cmd"].startswith("eval") for each in clients)
