@@ -30,13 +30,16 @@ OCTAVES_SECONDS: tuple[float, ...] = tuple((EDGES_NS[::BUCKETS_PER_OCTAVE] / 1e9
 """The edges at powers of two nanoseconds, in seconds."""
 
 
+NO_COUNTS: npt.NDArray[np.int64] = np.zeros(BUCKET_COUNT, dtype=np.int64)
+NO_COUNTS.flags.writeable = False
+
+
 @dataclass(slots=True)
 class Histogram:
     """Counts of durations by bucket, with their exact sum."""
 
-    counts: npt.NDArray[np.int64] = field(
-        default_factory=lambda: np.zeros(BUCKET_COUNT, dtype=np.int64)
-    )
+    counts: npt.NDArray[np.int64] = field(default_factory=lambda: NO_COUNTS)
+    """Read only: an empty histogram, of which a replica has many, shares its zeros with all others."""
     sum_ns: int = 0
 
     @property
@@ -53,21 +56,32 @@ class Histogram:
         """
         buckets = np.searchsorted(EDGES_NS, durations_ns, side="left")
         if times is None:
-            self.counts += np.bincount(buckets, minlength=BUCKET_COUNT)
+            self.add_counts(np.bincount(buckets, minlength=BUCKET_COUNT))
             self.sum_ns += int(durations_ns.sum())
         else:
-            np.add.at(self.counts, buckets, times)
+            np.add.at(self._own(), buckets, times)
             self.sum_ns += int(durations_ns @ times)
 
     def record_one(self, duration_ns: int, times: int = 1) -> None:
         """Add one duration, or the same one several times."""
-        self.counts[int(np.searchsorted(EDGES_NS, duration_ns, side="left"))] += times
+        self._own()[int(np.searchsorted(EDGES_NS, duration_ns, side="left"))] += times
         self.sum_ns += duration_ns * times
 
     def merge(self, other: Histogram) -> None:
         """Add another histogram's counts to this one's."""
-        self.counts += other.counts
+        if other.counts is not NO_COUNTS:
+            self.add_counts(other.counts)
         self.sum_ns += other.sum_ns
+
+    def add_counts(self, counts: npt.NDArray[np.int64]) -> None:
+        """Add counts by bucket, int64 [BUCKET_COUNT]."""
+        own = self._own()
+        own += counts
+
+    def _own(self) -> npt.NDArray[np.int64]:
+        if self.counts is NO_COUNTS:
+            self.counts = np.zeros(BUCKET_COUNT, dtype=np.int64)
+        return self.counts
 
     def quantile_ns(self, quantile: float) -> float:
         """The duration that a share `quantile` (0 to 1) of all stayed at or below; 0 if there are none.
@@ -99,7 +113,7 @@ class Histogram:
         """The histogram that `sparse()` and `sum_ns` describe; indexes out of range count as the last."""
         histogram = cls(sum_ns=sum_ns)
         for index, count in counts.items():
-            histogram.counts[min(max(index, 0), BUCKET_COUNT - 1)] += count
+            histogram._own()[min(max(index, 0), BUCKET_COUNT - 1)] += count
         return histogram
 
 

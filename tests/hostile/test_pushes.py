@@ -144,5 +144,8 @@ def _wait_until(holds: Callable[[], bool]) -> None:
 
 def _staged(target: Target) -> list[str]:
     """The files that lie where pushes are received."""
-    folder = target.suite.data / "registry"
-    return [str(path) for path in folder.rglob("pushed")]
+    while True:
+        try:
+            return [str(path) for path in (target.suite.data / "registry").rglob("pushed")]
+        except FileNotFoundError:  # a folder went while it was looked into
+            continue

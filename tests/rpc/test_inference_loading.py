@@ -13,7 +13,7 @@ import numpy as np
 
 from headrace import AsyncClient
 from headrace.state.records import LoadState
-from headrace_inference.adapters.preparation.cache import MANIFEST
+from headrace_inference.adapters.runtime.prepared_graph import GRAPH
 from headrace_inference.app import Replica, open_replica
 from headrace_inference.settings import Settings
 from headrace_registry.app import open_registry
@@ -106,8 +106,8 @@ async def test_a_second_life_finds_versions_prepared(
                 await running.client.push("good", onnx_file())
             assert (LoadState.READY, "") == await running.settled("good")
             answers.append(await running.infer())
-            manifests = (tmp_path / "replica" / "prepared").rglob(MANIFEST)
-            prepared.append([path.stat().st_ino for path in manifests])
+            graphs = (tmp_path / "replica" / "prepared").rglob(GRAPH)
+            prepared.append([path.stat().st_ino for path in graphs])
     assert answers[0] == answers[1]
     assert prepared[0] == prepared[1]
     assert 1 == len(prepared[0])

@@ -12,8 +12,8 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _ARENAS = 2
-_LARGEST_IN_ARENA = 32 * 2**20
-_KEPT_BYTES = 256 * 2**20
+_LARGEST_IN_ARENA = 4 * 2**20
+_KEPT_BYTES = 64 * 2**20
 
 
 def resident_bytes() -> int:
@@ -48,9 +48,9 @@ def tune_allocator() -> None:
     freed blocks leave between others in each is never given back. Over 60 loads of 20 MB a replica grew by
     6 % of its size, and by nothing with two arenas; requests were as fast, within the noise.
 
-    Tensors of megabytes come and go with every request: blocks up to the largest size that glibc allows
-    are taken from the arenas, and some freed memory stays at their ends, where each would else be mapped,
-    filled with pages one fault at a time, and unmapped again.
+    Tensors of a megabyte come and go with every request: blocks of up to 4 MiB are taken from the arenas,
+    at whose ends some freed memory stays, where each would else be mapped, filled with pages one fault at
+    a time, and unmapped again. Larger ones, such as weights, are mapped, and so given back whole.
     """
     if sys.platform != "linux":
         return

@@ -95,7 +95,7 @@ def _add_buckets(tally: Tally, indexes: bytes, counts: bytes) -> None:
     dense = np.zeros(3 * BUCKET_COUNT, dtype=np.int64)
     np.add.at(dense, np.frombuffer(indexes, dtype="<u2"), np.frombuffer(counts, dtype="<i8"))
     for histogram, part in zip(_histograms(tally), dense.reshape(3, BUCKET_COUNT), strict=True):
-        histogram.counts += part
+        histogram.add_counts(part)
 
 
 def _histograms(tally: Tally) -> tuple[Histogram, Histogram, Histogram]:
