@@ -44,7 +44,7 @@ from headrace_inference.adapters.preparation.opening import Preparation, open_pr
 from headrace_inference.adapters.resident_memory import own_bytes, tune_allocator
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults, open_session
 from headrace_inference.app.fronts import open_fronts
-from headrace_inference.app.readiness import Readiness
+from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.runner import Runner
@@ -88,21 +88,6 @@ def record(name: str, graph: Path, width: tuple[int, int]) -> VersionRecord:
     ]
     signature = Signature((specs[0],), (specs[1],))
     return VersionRecord(name, 1, graph.stem, (), graph.name, signature, CONFIG, 0.0)
-
-
-class Always(Readiness):
-    """The readiness of a replica that follows no shared state."""
-
-    def __init__(self) -> None:
-        """Take nothing: there is nothing to ask."""
-
-    def is_ready(self) -> bool:
-        """Always."""
-        return True
-
-    def facts(self) -> tuple[bool, dict[str, object]]:
-        """No reasons."""
-        return True, {}
 
 
 @dataclass
@@ -170,7 +155,7 @@ async def open_served(folder: Path, prepared: Path | None) -> AsyncIterator[Serv
         loader = Loader(folder, prepared, stack.enter_context(contextlib.ExitStack()))
         keeper = VersionKeeper(loader, book, settings.max_loading)
         await stack.enter_async_context(keeper.running())
-        fronts = await open_fronts(stack, settings, DataPlane(keeper, book), Always())
+        fronts = await open_fronts(stack, settings, DataPlane(keeper, book), AlwaysReady())
         yield Served(keeper, fronts.grpc_address)
 
 

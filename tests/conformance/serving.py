@@ -26,7 +26,7 @@ from headrace_inference.adapters.preparation.opening import (
 )
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
 from headrace_inference.app.fronts import open_fronts
-from headrace_inference.app.readiness import Readiness
+from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.served import Runner
@@ -66,21 +66,6 @@ class _FolderLoader:
     async def load(self, record: VersionRecord) -> Runner:
         path = self.folder / record.model / GRAPH
         return await asyncio.to_thread(self.opener.open, path, record)
-
-
-class _AlwaysReady(Readiness):
-    """The readiness of a replica that follows no shared state."""
-
-    def __init__(self) -> None:
-        """Take nothing: there is nothing to ask."""
-
-    def is_ready(self) -> bool:
-        """Always."""
-        return True
-
-    def facts(self) -> tuple[bool, dict[str, object]]:
-        """No reasons."""
-        return True, {}
 
 
 @dataclass
@@ -153,7 +138,7 @@ async def open_in_process(folder: Path, front: Front = "auto") -> AsyncIterator[
         opener = stack.enter_context(open_preparing_opener(preparation, RuntimeDefaults()))
         keeper = VersionKeeper(_FolderLoader(folder, opener), book, max_loading=AT_A_TIME)
         await stack.enter_async_context(keeper.running())
-        fronts = await open_fronts(stack, settings, DataPlane(keeper, book), _AlwaysReady())
+        fronts = await open_fronts(stack, settings, DataPlane(keeper, book), AlwaysReady())
         yield InProcess(folder, keeper, fronts.grpc_address, fronts.http_address)
 
 

@@ -20,6 +20,7 @@ from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.app.fronts import open_fronts
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import open_models
+from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.statistics import StatisticsBook
@@ -27,18 +28,6 @@ from headrace_inference.settings import Settings
 from tests.rpc.rest_fixtures import FolderLoader, Model, OpenModel, catalog_of, wait_until_settled
 
 FRONTS = ("native", "grpcio")
-
-
-class Ready:
-    """A readiness without a shared state to follow."""
-
-    def is_ready(self) -> bool:
-        """Always."""
-        return True
-
-    def facts(self) -> tuple[bool, dict[str, object]]:
-        """Always, for no reason."""
-        return True, {}
 
 
 @dataclass
@@ -71,8 +60,9 @@ async def open_grpc_replica(
         held.want(catalog_of(models))
         await wait_until_settled(keeper)
         dataplane = DataPlane(keeper, book, region_table(settings), tracer)
-        readiness: Any = Ready()
-        fronts = await open_fronts(stack, settings, dataplane, readiness, stopping, held.control)
+        fronts = await open_fronts(
+            stack, settings, dataplane, AlwaysReady(), stopping, held.control
+        )
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(fronts.grpc_address))
         stub = pb_grpc.GRPCInferenceServiceStub(channel)
         yield GrpcReplica(

@@ -31,3 +31,18 @@ class Readiness:
             "versions_settled": self._keeper.settled(),
             "stopping": self._stopping.is_set(),
         }
+
+
+class AlwaysReady(Readiness):
+    """The readiness of a replica that follows no shared state: its versions are given to it by hand."""
+
+    def __init__(self) -> None:
+        """Take nothing: there is nothing to ask."""
+
+    def is_ready(self) -> bool:
+        """Always."""
+        return True
+
+    def facts(self) -> tuple[bool, dict[str, object]]:
+        """No reasons."""
+        return True, {}
