@@ -2,7 +2,8 @@
 
 What is wrong below a call is answered by the packages that the fronts are made of, each in its way: with
 an error of the connection or of the stream, or by closing. gRPC's own rules make INTERNAL (13) the status
-of a message that cannot be unpacked or that is cut off.
+of a message that cannot be unpacked or that is cut off. Headers over its limit are answered by grpcio with
+RESOURCE_EXHAUSTED (8) or, when the machine is busy, about once in twenty times not at all.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tests.hostile.frames import (
     RESET,
     SETTINGS,
     WINDOW,
+    Connection,
     block,
     call,
     changed,
@@ -127,7 +129,7 @@ FRAMES: list[Row] = [
         "headers that unpack to 16 MB",
         BEGIN + frame(HEADERS, BOTH, 1, frames.bomb()),
         "goaway 11",
-        "grpc 8",
+        f"grpc 8 or {IGNORED}",
     ),
     ("a ping of 3 bytes", BEGIN + frame(PING, 0, 0, b"123"), "goaway 1", "closed"),
     (
@@ -274,10 +276,19 @@ ROWS = [*OTHER_PROTOCOLS, *FRAMES, *CALLS]
 )
 def test_connection(target: Target, sent: bytes, native: str, grpcio: str) -> None:
     """Wrong bytes end their call or their connection, and nothing else."""
-    expected = {"native": native, "grpcio": grpcio}[target.front]
+    expected = {"native": native, "grpcio": grpcio}[target.front].split(" or ")
     with connected(target.suite.inference) as connection:
         connection.send(sent)
-        if expected == IGNORED:
-            connection.wait_for_ping()
-        else:
-            assert connection.outcome() in expected.split(" or ")
+        assert _outcome(connection, expected) in expected
+
+
+def _outcome(connection: Connection, expected: list[str]) -> str:
+    """What became of the call; `ignored` where nothing came and the connection still lives."""
+    if expected != [IGNORED]:
+        try:
+            return connection.outcome()
+        except TimeoutError:
+            if IGNORED not in expected:
+                raise
+    connection.wait_for_ping()
+    return IGNORED
