@@ -23,6 +23,9 @@ from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 
 NATIVE, GRPCIO, EMPTY = "native front", "grpcio front", "empty native front"
+TURNS = 20
+"""How often at least every request in flight is answered and replaced, however slow the model."""
+
 _COUNTED_SECONDS = 0.2
 """In how long a server that counts late has counted the requests that it has answered."""
 
@@ -46,15 +49,15 @@ class Server:
         return [result.rate for result in self.loads[in_flight]]
 
     def measure(self, model: Measured, in_flight: int, seconds: float) -> load.Load:
-        """One round: as many requests as fit into the time at the last round's pace.
+        """One round: as many requests as fit into the time at the last round's pace, and `TURNS` at least.
 
         Raises RuntimeError where the server did not answer every one of them well.
         """
         results = self.loads.setdefault(in_flight, [])
         body = load.grpc_frame(request_for(model))
-        first = max(in_flight * 2, 20)
+        first = max(in_flight * 4, 20)
         pace = results[-1].rate if results else load.run(self.address, body, in_flight, first).rate
-        requests = max(first, int(pace * seconds))
+        requests = max(in_flight * TURNS, int(pace * seconds))
         before, cpu_before = self._successes(model), self._cpu_seconds()
         result = load.run(self.address, body, in_flight, requests)
         result.cpu_us = (self._cpu_seconds() - cpu_before) / requests * 1e6
