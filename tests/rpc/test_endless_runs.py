@@ -81,7 +81,7 @@ class Begun:
             self._runs.release()
             return run(inputs, handle)
 
-        runner.run = told  # type: ignore[method-assign]  # the session itself stays real
+        runner.run = runner.run_alone = told  # type: ignore[method-assign]  # the session itself stays real
         return runner
 
     async def wait(self) -> None:

@@ -51,10 +51,30 @@ def test_the_layout_that_misses_latency_and_rate_least(
     assert expected == execution_plan.best_layout(latencies, {WIDE: wide[1], NARROW: narrow[1]})
 
 
+@pytest.mark.parametrize(
+    ("wide", "narrow", "expected"),
+    [
+        ((0.010, 100.0), (0.020, 100.5), (WIDE, 0)),  # nothing to gain by a second session
+        ((0.010, 100.0), (0.020, 105.0), (NARROW, 2)),
+        ((0.010, 100.0), (0.0103, 105.0), (NARROW, 0)),  # suits lone requests as well
+        ((0.010, 105.0), (0.020, 100.0), (WIDE, 0)),
+        ((0.010, 105.0), (0.0099, 100.0), (WIDE, 0)),
+    ],
+)
+def test_lone_requests_have_threads_of_their_own_where_that_pays(
+    wide: tuple[float, float], narrow: tuple[float, float], expected: tuple[Layout, int]
+) -> None:
+    """The layout with the best rate serves the many, the quickest the lone."""
+    latencies = {WIDE: wide[0], NARROW: narrow[0]}
+    rates = {WIDE: wide[1], NARROW: narrow[1]}
+    assert expected == execution_plan.two_layouts(latencies, rates)
+
+
 def test_a_layout_far_too_slow_for_one_is_not_measured_further() -> None:
-    """Its rate could not make up for it."""
+    """Its rate could not make up for it, unless lone requests have a session of their own."""
     latencies = {WIDE: 0.010, NARROW: 0.019, Layout(1, 1): 0.0149}
-    assert [WIDE, Layout(1, 1)] == execution_plan.promising(latencies)
+    assert [WIDE, Layout(1, 1)] == execution_plan.promising(latencies, apart=False)
+    assert [WIDE, NARROW, Layout(1, 1)] == execution_plan.promising(latencies, apart=True)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,25 @@ def occupy(loaded: ServedVersion, runner: DoublingRunner, sink: RecordingSink) -
     assert runner.entered.acquire(timeout=10)
 
 
+def test_a_request_beside_which_nothing_runs_has_the_version_to_itself() -> None:
+    """One that comes meanwhile, and several that wait together, share it."""
+    with serving(version(instances=2), gated=True) as (loaded, runner, sink):
+        occupy(loaded, runner, sink)
+        assert 1 == runner.alone
+        loaded.pool.submit([request(loaded, sink, "beside")])
+        assert runner.entered.acquire(timeout=10)
+        loaded.pool.submit([request(loaded, sink, index) for index in range(4)])
+        assert runner.gate is not None
+        runner.gate.set()
+        sink.wait(6)
+        assert 1 == runner.alone
+        while not loaded.pool.idle:
+            time.sleep(0.001)
+        loaded.pool.submit([request(loaded, sink, "last")])
+        sink.wait(1)
+        assert 2 == runner.alone
+
+
 def test_what_waits_becomes_one_batch() -> None:
     """A free instance takes all that waits, and each request gets its own rows."""
     with serving(version(), gated=True) as (loaded, runner, sink):
@@ -309,7 +328,7 @@ def test_answers_keep_the_order_of_their_batches() -> None:
             assert gates[float(inputs[0][0, 0])].wait(10)
             return outputs
 
-        loaded._run = run_behind_its_gate
+        loaded._run = loaded._run_alone = run_behind_its_gate
         assert runner.gate is not None
         runner.gate.set()
         loaded.pool.submit(

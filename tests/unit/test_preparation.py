@@ -21,7 +21,7 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
     open_session,
 )
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH, WEIGHTS, Prepared
-from headrace_inference.domain.execution_plan import NO_PLAN
+from headrace_inference.domain.execution_plan import NO_PLAN, ExecutionPlan
 from tests.unit.preparation_fixtures import (
     BATCHED,
     SINGLE,
@@ -160,6 +160,32 @@ def test_a_version_is_measured_once(tmp_path: Path) -> None:
     with preparing(tmp_path, tuning_seconds=0.5) as (opener, processes):
         assert plan == opener.open(path, record).plan
         assert [] == processes.pids()
+
+
+def test_lone_requests_have_a_session_that_shares_the_weights(tmp_path: Path) -> None:
+    """It is opened with threads of its own, warmed, answers the same, and goes with the other."""
+    path, record = layered(tmp_path / "v")
+    with preparing(tmp_path) as (opener, _):
+        opener.open(path, record).close()
+    plan = ExecutionPlan(instances=2, intra_op_threads=1, lone_threads=2)
+    apart = Prepared(plan, entry(tmp_path) / GRAPH)
+    assert Prepared(ExecutionPlan(1, 2), apart.graph) == apart.for_lone_requests()
+    before = thread_count()
+    runner = open_session(path, record, RuntimeDefaults(cores=2), apart)
+    assert before + 1 == thread_count()  # of the lone requests' session; a single thread needs none
+    assert runner.run([images()])[0].tobytes() == runner.run_alone([images()])[0].tobytes()
+    runner.close()
+    assert before == thread_count()
+
+
+def test_without_shared_weights_there_is_no_second_session() -> None:
+    """It would hold them twice."""
+    plan = ExecutionPlan(instances=2, intra_op_threads=1, lone_threads=2)
+    assert Prepared(plan).for_lone_requests() is None
+
+
+def thread_count() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
 
 
 def test_a_version_whose_inputs_have_no_size_is_not_measured(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ class Settings:
     """How long opening and warming a version may take."""
     max_load_memory_bytes: int = 0
     """How much memory opening and warming one version may take; 0 sets no limit."""
-    tuning_seconds: float = 2.0
+    tuning_seconds: float = 5.0
     """How long it may take to measure how a version runs best, where its config leaves that open; 0 has
     nothing measured."""
     prepared_max_bytes: int = 20 * 2**30

@@ -11,10 +11,10 @@ from headrace.state.records import ServingConfig
 LATENCY_SLACK = 1.05
 """A lone request may take this much longer than with the layout that answers it first."""
 
-RATE_SLACK = 1.03
+RATE_SLACK = 1.01
 """Rows a second may be this much fewer than with the layout that runs most."""
 
-WORTH_WAITING_FOR = 1.03
+WORTH_WAITING_FOR = 1.02
 """More rows at once must bring so much more rows a second: every request of a batch waits for its last."""
 
 STILL_GROWING = 1.05
@@ -24,7 +24,10 @@ BATCH_SECONDS = 100e-6
 """What a batch costs beside its run: being taken from the queue, counted, and answered."""
 
 HOPELESS = 1.5
-"""A layout whose lone requests take this much longer cannot make up for it: its rate is not measured."""
+"""A layout whose lone requests take this much longer cannot make up for it: its rate is not measured.
+
+Unless a session of their own runs them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,14 @@ class ExecutionPlan:
     """What was chosen for a version. Zeros choose nothing.
 
     `efficient_rows`: more rows than these at once bring no more rows a second (0: as many as may be).
+    `lone_threads`: of a session of its own for requests that come while nothing else of the version runs
+    (0: they run as all others).
     """
 
     instances: int = 0
     intra_op_threads: int = 0
     efficient_rows: int = 0
+    lone_threads: int = 0
 
     def applied_to(self, config: ServingConfig) -> ServingConfig:
         """The config with its open choices made: what it says itself holds."""
@@ -52,6 +58,10 @@ class ExecutionPlan:
         session = dataclasses.replace(config.session, intra_op_threads=threads)
         instances = config.instances or self.instances or 1
         return dataclasses.replace(config, instances=instances, session=session)
+
+    def for_lone_requests(self) -> ExecutionPlan:
+        """How the session of lone requests is opened."""
+        return ExecutionPlan(1, self.lone_threads)
 
     def most_rows(self, config: ServingConfig) -> int:
         """How many rows of waiting requests are put together. A queue delay or sizes of one's own hold."""
@@ -85,9 +95,14 @@ def layouts(config: ServingConfig, cores: int) -> list[Layout]:
     return [Layout(cores // threads, threads) for threads in counts]
 
 
-def promising(latencies: Mapping[Layout, float]) -> list[Layout]:
-    """The layouts whose rate is worth measuring, by how long a lone request takes with each."""
+def promising(latencies: Mapping[Layout, float], *, apart: bool) -> list[Layout]:
+    """The layouts whose rate is worth measuring, by how long a lone request takes with each.
+
+    `apart`: lone requests may have a session of their own.
+    """
     best = min(latencies.values())
+    if apart:
+        return list(latencies)
     return [layout for layout, seconds in latencies.items() if seconds <= HOPELESS * best]
 
 
@@ -101,6 +116,27 @@ def best_layout(latencies: Mapping[Layout, float], rates: Mapping[Layout, float]
         return max(late, slow), layout.instances * layout.threads, layout.threads
 
     return min(rates, key=shortfall)
+
+
+def two_layouts(
+    latencies: Mapping[Layout, float], rates: Mapping[Layout, float]
+) -> tuple[Layout, int]:
+    """The layout with the best rate, and the threads of lone requests: 0 where it suits them as well.
+
+    Threads of one run wait for one another after every operator; runs of one thread each never do. So
+    the layout that answers a lone request first is rarely the one that answers most of many.
+    """
+    best = best_layout(latencies, rates)
+    quickest = min(latencies, key=lambda layout: latencies[layout])
+    fits_both = (
+        latencies[best] <= LATENCY_SLACK * latencies[quickest]
+        and max(rates.values()) <= RATE_SLACK * rates[best]
+    )
+    if fits_both:
+        return best, 0
+    fastest = max(rates, key=lambda layout: rates[layout])
+    late = latencies[fastest] > LATENCY_SLACK * latencies[quickest]
+    return fastest, quickest.threads if late else 0
 
 
 def grows(rates: Sequence[float]) -> bool:

@@ -48,6 +48,12 @@ class Runner(Protocol):
         Raises RunFailed, also where the run was ended by its handle.
         """
 
+    def run_alone(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
+        """The same for a request that comes while nothing else runs: with more threads, if that helps.
+
+        Only called while no other run is under way; others may begin before it ends.
+        """
+
     def probe(self) -> str:
         """What the run that it was warmed with fails with now; empty where it works, or none is known."""
 

@@ -15,7 +15,7 @@ from headrace.state.records import VersionRecord
 from headrace_inference.domain.batching import assemble, take
 from headrace_inference.domain.checks import plan_request, with_options
 from headrace_inference.domain.failure_streak import FailureStreak
-from headrace_inference.domain.padding import padded_run
+from headrace_inference.domain.padding import Run, padded_run
 from headrace_inference.domain.pool import InstancePool
 from headrace_inference.domain.requests import (
     NO_OPTIONS,
@@ -86,8 +86,12 @@ class ServedVersion:
         self._failures = FailureStreak(runner.probe, self._tell_broken)
         self._broken = broken
         allowed = config.batching.allowed_batch_sizes
-        self._run = padded_run(runner.run, allowed) if allowed else runner.run
-        self.pool = InstancePool(record.key, config, self._run_batch, self._max_rows)
+        self._run, self._run_alone = (
+            padded_run(run, allowed) if allowed else run for run in (runner.run, runner.run_alone)
+        )
+        self.pool = InstancePool(
+            record.key, config, self._run_batch, self._run_lone, self._max_rows
+        )
         self._watch.add(self.pool)
 
     def plan(
@@ -120,7 +124,7 @@ class ServedVersion:
             return False
         try:
             if len(requests) == 1:
-                self._run_batch(requests)
+                self._run_lone(requests)
                 return True
             waiting = deque(requests)
             while waiting:
@@ -136,8 +140,14 @@ class ServedVersion:
         self.runner.close()
 
     def _run_batch(self, batch: list[Pending], turn: Turn | None = None) -> None:
+        self._run_or_settle(self._run, batch, turn)
+
+    def _run_lone(self, batch: list[Pending], turn: Turn | None = None) -> None:
+        self._run_or_settle(self._run_alone, batch, turn)
+
+    def _run_or_settle(self, run: Run, batch: list[Pending], turn: Turn | None) -> None:
         try:
-            self._run_together(batch, turn)
+            self._run_together(run, batch, turn)
         except _RunEnded as ended:
             self._settle_ended(batch, ended.started_ns)
         except RunFailed as error:
@@ -148,11 +158,11 @@ class ServedVersion:
                 batch, Internal("INTERNAL", "the run failed; the replica's log has the details")
             )
 
-    def _run_together(self, batch: list[Pending], turn: Turn | None) -> None:
+    def _run_together(self, run: Run, batch: list[Pending], turn: Turn | None) -> None:
         started = time.monotonic_ns()
         inputs = assemble(batch)
         assembled = time.monotonic_ns()
-        outputs = self._watched_run(batch, inputs, assembled)
+        outputs = self._watched_run(run, batch, inputs, assembled)
         ran = time.monotonic_ns()
         result = BatchResult(batch, outputs, _first_rows(batch), (started, assembled, ran))
         self._check_rows(result)
@@ -180,7 +190,7 @@ class ServedVersion:
             sink.send(answers)
 
     def _watched_run(
-        self, batch: list[Pending], inputs: list[Array], started_ns: int
+        self, run: Run, batch: list[Pending], inputs: list[Array], started_ns: int
     ) -> list[Array]:
         """Run so that the watch can end it. Raises RunFailed, and _RunEnded where the watch did."""
         try:
@@ -189,7 +199,7 @@ class ServedVersion:
             handle = self.runner.new_handle()
         ticket = self._watch.begin(batch, handle, started_ns)
         try:
-            return self._run(inputs, handle)
+            return run(inputs, handle)
         except RunFailed:
             if handle.terminate:
                 raise _RunEnded(started_ns) from None

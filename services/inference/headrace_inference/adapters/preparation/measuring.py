@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,7 @@ Batch = Callable[[], object]
 TINY_SECONDS = 30e-6
 """A run that takes no longer costs less than what surrounds it: one thread, and no more questions."""
 
-_ROUNDS, _FEW_ROUNDS = 5, 2
+_LATENCY_ROUNDS, _RATE_ROUNDS, _REPEATS = 5, 2, 3
 _BLOCK_SECONDS = 0.004
 _SETTLING_RUNS = 2
 """The first run of a size makes room in the arena."""
@@ -67,36 +68,43 @@ def is_open(record: VersionRecord) -> bool:
 
 
 def measure(
-    record: VersionRecord, folder: Path, cores: int, seconds: float, open_with: OpenWith
+    record: VersionRecord,
+    folder: Path,
+    cores: int,
+    seconds: float,
+    open_with: OpenWith,
+    *,
+    apart: bool = False,
 ) -> ExecutionPlan:
     """The best plan found within about so many seconds; `folder` has the version's files.
 
+    `apart`: lone requests may have a session of their own, for the weights are shared.
     A version whose runs are too long for that gets no plan. Raises Contended, RunFailed, HeadraceError.
     """
     with ExitStack() as stack:
         bench = _Bench(record, warm_up_inputs(record, folder)[0], open_with, stack)
         layouts = execution_plan.layouts(record.config, cores)
-        plan = _search(bench, layouts, _Budget(time.monotonic() + seconds))
+        plan = _search(bench, layouts, _Budget(time.monotonic() + seconds), apart=apart)
         bench.refuse_contention()
     return plan
 
 
-def _search(bench: _Bench, layouts: Sequence[Layout], budget: _Budget) -> ExecutionPlan:
+def _search(
+    bench: _Bench, layouts: Sequence[Layout], budget: _Budget, *, apart: bool
+) -> ExecutionPlan:
     if len(layouts) > 1 and bench.is_tiny(layouts[-1]):
         return ExecutionPlan(1, 1)
     latencies = bench.latencies(layouts, budget)
     if len(latencies) < len(layouts):
         return NO_PLAN
-    quickest = min(latencies, key=lambda layout: latencies[layout])
-    by_rows = bench.rates_by_rows(quickest, budget)
-    rows = execution_plan.efficient_rows(by_rows)
-    at_once = rows or max(by_rows)
-    rates = {
-        layout: bench.rate(layout, max(1, at_once // layout.instances))
-        for layout in execution_plan.promising(latencies)
-    }
-    best = execution_plan.best_layout(latencies, rates)
-    return ExecutionPlan(best.instances, best.threads, rows)
+    by_rows = bench.rates(execution_plan.promising(latencies, apart=apart), budget)
+    rates = {layout: max(found.values()) for layout, found in by_rows.items()}
+    if apart:
+        best, lone_threads = execution_plan.two_layouts(latencies, rates)
+    else:
+        best, lone_threads = execution_plan.best_layout(latencies, rates), 0
+    rows = execution_plan.efficient_rows(by_rows[best])
+    return ExecutionPlan(best.instances, best.threads, rows, lone_threads)
 
 
 class _Bench:
@@ -110,6 +118,7 @@ class _Bench:
         self._open_with = open_with
         self._stack = stack
         self._runners: dict[int, Runner] = {}
+        self._alone: dict[tuple[int, int], float] = {}
         self._sizes = sorted(batch_sizes(record.config.batching))
         self._started, self._waited = time.monotonic(), _waited_seconds()
 
@@ -132,7 +141,7 @@ class _Bench:
         inputs = self._inputs(self._sizes[0])
         until = _Budget(time.monotonic() + budget.left * _LATENCY_SHARE)
         found: dict[Layout, float] = {}
-        for layout in itertools.chain.from_iterable(itertools.repeat(layouts, _ROUNDS)):
+        for layout in itertools.chain.from_iterable(itertools.repeat(layouts, _LATENCY_ROUNDS)):
             seconds = _block_seconds(functools.partial(self._runner(layout).run, inputs))
             found[layout] = min(seconds, found.get(layout, seconds))
             if until.left < seconds:
@@ -141,25 +150,37 @@ class _Bench:
                 self.refuse_contention()
         return found
 
-    def rates_by_rows(self, layout: Layout, budget: _Budget) -> dict[int, float]:
-        """Rows a second of one run at a time, for growing sizes, until they bring no more."""
-        rates: dict[int, float] = {}
-        for rows in self._sizes:
-            expected = rows / max(rates.values(), default=float("inf"))
-            if expected > budget.left or not execution_plan.grows(list(rates.values())):
-                break
-            batch = self._batch(self._runner(layout), rows)
-            turns = _ROUNDS if expected < _BLOCK_SECONDS else _FEW_ROUNDS
-            seconds = min(_block_seconds(batch) for _ in range(turns))
-            rates[rows] = rows / (seconds + execution_plan.BATCH_SECONDS)
-        return rates
+    def rates(self, layouts: Sequence[Layout], budget: _Budget) -> dict[Layout, dict[int, float]]:
+        """Rows a second of all instances together, for growing sizes, until they bring no more.
 
-    def rate(self, layout: Layout, rows: int) -> float:
-        """Rows a second of all instances together, each with so many at a time."""
-        rows = max(size for size in self._sizes if size <= max(rows, self._sizes[0]))
+        Layouts take turns, so that all see the same machine; what there is time for is repeated.
+        """
+        found: dict[Layout, dict[int, float]] = {layout: {} for layout in layouts}
+        for rows in self._sizes:
+            growing = [one for one in layouts if execution_plan.grows(list(found[one].values()))]
+            for layout in growing * _RATE_ROUNDS:
+                self._look_at(layout, rows, found[layout], budget)
+        for _, rows, layout in itertools.product(range(_REPEATS), self._sizes, layouts):
+            if rows in found[layout]:
+                self._look_at(layout, rows, found[layout], budget)
+        return found
+
+    def _look_at(self, layout: Layout, rows: int, found: dict[int, float], budget: _Budget) -> None:
+        expected = _SETTLING_RUNS * layout.instances * rows / max(found.values(), default=math.inf)
+        if found and expected > budget.left:
+            return
+        found[rows] = max(found.get(rows, 0.0), self._rate(layout, rows))
+
+    def _rate(self, layout: Layout, rows: int) -> float:
         batch = self._batch(self._runner(layout), rows)
-        runs = max(_runs_a_second(batch, layout.instances) for _ in range(_FEW_ROUNDS))
-        return rows * runs
+        if layout.instances == 1:
+            seconds = _block_seconds(batch)
+            return rows / (seconds + execution_plan.BATCH_SECONDS)
+        if (layout.threads, rows) not in self._alone:
+            self._alone[layout.threads, rows] = _block_seconds(batch)
+        count = max(_SETTLING_RUNS, int(_BLOCK_SECONDS / self._alone[layout.threads, rows]))
+        together = _together_seconds(batch, layout.instances, count)
+        return sum(rows / (seconds + execution_plan.BATCH_SECONDS) for seconds in together)
 
     def _runner(self, layout: Layout) -> Runner:
         if layout.threads not in self._runners:
@@ -199,19 +220,17 @@ def _block_seconds(batch: Batch) -> float:
     return (time.perf_counter() - started) / count
 
 
-def _runs_a_second(batch: Batch, instances: int) -> float:
-    """Of so many threads together."""
-    each = max(2, int(_BLOCK_SECONDS / _block_seconds(batch)))
+def _together_seconds(batch: Batch, instances: int, count: int) -> list[float]:
+    """How long one takes on each of so many threads, which run so many each beside the others."""
 
-    def work() -> None:
-        for _ in range(each):
+    def work() -> float:
+        started = time.perf_counter()
+        for _ in range(count):
             batch()
+        return (time.perf_counter() - started) / count
 
     with ThreadPoolExecutor(instances) as pool:
-        started = time.perf_counter()
-        for future in [pool.submit(work) for _ in range(instances)]:
-            future.result()
-        return each * instances / (time.perf_counter() - started)
+        return [future.result() for future in [pool.submit(work) for _ in range(instances)]]
 
 
 def _waited_seconds() -> float:

@@ -104,6 +104,7 @@ class PreparingOpener:
             "instances": plan.instances,
             "threads": plan.intra_op_threads,
             "rows": plan.efficient_rows,
+            "lone_threads": plan.lone_threads,
         }
         logger.info("version prepared", extra=_facts(record) | facts)
         return runner

@@ -78,7 +78,9 @@ def measured(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
 
     folder = folder_of(graph, record)
     try:
-        plan = measuring.measure(record, folder, defaults.cores, task.seconds, open_with)
+        plan = measuring.measure(
+            record, folder, defaults.cores, task.seconds, open_with, apart=saved is not None
+        )
     except measuring.Contended:
         return PrepareReport()
     except (HeadraceError, RunFailed) as failure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ class OnnxRunner:
         self, execute: Execute, string_outputs: Sequence[int], provider: str, loading: RunHandle
     ) -> None:
         self._execute: Execute | None = execute
+        self._execute_alone: Execute | None = None
         self._loading = loading
         self._string_outputs = string_outputs
         self._provider = provider
@@ -92,6 +93,10 @@ class OnnxRunner:
         """The execution provider that it got: cpu, cuda or tensorrt."""
         return self._provider
 
+    def use_for_lone_requests(self, other: OnnxRunner) -> None:
+        """Run lone requests with the session of `other`, which is this one's from now on."""
+        self._execute_alone, other._execute = other._execute, None
+
     def new_handle(self) -> RunHandle:
         """What ends a run that is begun with it: its run options."""
         handle: RunHandle = session_options.run_options()
@@ -102,9 +107,18 @@ class OnnxRunner:
 
         Without a handle the run is part of opening, and ends with it. Raises RunFailed.
         """
-        assert self._execute is not None, "closed"
+        return self._outputs(self._execute, inputs, handle)
+
+    def run_alone(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
+        """The same for a request that comes while nothing else runs. Raises RunFailed."""
+        return self._outputs(self._execute_alone or self._execute, inputs, handle)
+
+    def _outputs(
+        self, execute: Execute | None, inputs: Sequence[Array], handle: RunHandle | None
+    ) -> list[Array]:
+        assert execute is not None, "closed"
         try:
-            outputs = self._execute(inputs, self._loading if handle is None else handle)
+            outputs = execute(inputs, self._loading if handle is None else handle)
         except RUNTIME_ERRORS as error:
             raise run_failed(error) from error
         for place in self._string_outputs:
@@ -123,7 +137,8 @@ class OnnxRunner:
 
     def close(self) -> None:
         """Give the memory back. Called once, when no run is under way."""
-        self._execute = None  # the only reference to the session, which goes with it
+        # The only references to the sessions, which go with them.
+        self._execute = self._execute_alone = None
         return_freed_memory()
 
 
@@ -144,20 +159,27 @@ def open_session(
     """
     defaults = defaults or RuntimeDefaults()
     before = _settled_bytes()
-    options = _options(record, defaults, prepared)
+    lone = prepared.for_lone_requests()
+    options = [_options(record, defaults, each) for each in (prepared, lone) if each is not None]
     if save_to is not None:
-        save_into(options, save_to)
+        save_into(options[0], save_to)
     runs = session_options.run_options()
 
     def cancel() -> None:
         runs.terminate = True
-        options.set_load_cancellation_flag(True)
+        for each in options:
+            each.set_load_cancellation_flag(True)
 
+    # This thread gives way for good, and so would threads of a session that it opens after that.
+    first = defaults if lone is None else replace(defaults, gives_way=False)
     with load_limit(record.key, defaults.load_bounds, cancel):
-        session = _open(graph_path, record, options, defaults, prepared)
+        session = _open(graph_path, record, options[0], first, prepared)
         runner = _runner(session, record, runs, defaults)
         runner.plan = prepared.plan
         try:
+            if lone is not None:
+                session = _open(graph_path, record, options[1], defaults, lone)
+                runner.use_for_lone_requests(_runner(session, record, runs, defaults))
             runner.warmed_with = warm_up(runner, record, folder_of(graph_path, record))
         except BaseException:
             runner.close()

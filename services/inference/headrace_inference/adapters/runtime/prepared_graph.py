@@ -31,6 +31,12 @@ class Prepared:
     plan: ExecutionPlan = NO_PLAN
     graph: Path | None = None
 
+    def for_lone_requests(self) -> Prepared | None:
+        """How the session of lone requests is opened, if it is worth one: where it shares the weights."""
+        if not self.plan.lone_threads or self.graph is None:
+            return None
+        return Prepared(self.plan.for_lone_requests(), self.graph)
+
 
 UNPREPARED = Prepared()
 

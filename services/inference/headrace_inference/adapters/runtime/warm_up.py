@@ -58,12 +58,15 @@ def warm_up(runner: Runner, record: VersionRecord, folder: Path) -> MakeInputs:
 def _warm(runner: Runner, record: VersionRecord, given: WarmUpInputs) -> MakeInputs | None:
     """Run every size; what makes the inputs of the first run that worked."""
     warmed_with: MakeInputs | None = None
-    for rows in batch_sizes(record.config.batching) if given.runs else ():
+    sizes = batch_sizes(record.config.batching)
+    for rows in sizes if given.runs else ():
         inputs = given.make(rows)
         if inputs is None:
             logger.info("not warmed: inputs too large", extra=_facts(record, rows, ()))
             continue
-        failure = _run(runner, inputs, given.runs)
+        failure = _run(runner.run, inputs, given.runs)
+        if failure is None and runner.plan.lone_threads and rows in (min(sizes), max(sizes)):
+            failure = _run(runner.run_alone, inputs, given.runs)
         if failure is not None:
             _settle(record, rows, inputs, failure, given.name)
             break
@@ -114,10 +117,12 @@ def judge_sample(failure: RunFailed) -> Verdict:
     return Verdict.NO_MEMORY if isinstance(failure, OutOfMemory) else Verdict.SAMPLE_FAILED
 
 
-def _run(runner: Runner, inputs: Sequence[Array], times: int) -> RunFailed | None:
+def _run(
+    run: Callable[[Sequence[Array]], object], inputs: Sequence[Array], times: int
+) -> RunFailed | None:
     try:
         for _ in range(times):
-            runner.run(inputs)
+            run(inputs)
     except RunFailed as failure:
         return failure
     return None
