@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -338,10 +339,21 @@ async def test_top_as_json_is_a_line_each_until_nobody_reads() -> None:
 async def test_an_interrupt_is_status_130_and_quiet() -> None:
     """Ctrl-C ends a command that goes on, without a traceback."""
     async with open_services(Monitor()) as port:
-        process = await Shell(("--monitor", f"127.0.0.1:{port}")).start("top", "--json")
+        with interrupts_heard():
+            process = await Shell(("--monitor", f"127.0.0.1:{port}")).start("top", "--json")
         assert process.stdout is not None
         await process.stdout.readline()
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         _, error = await asyncio.wait_for(process.communicate(), 30)
 
     assert (process.returncode, error) == (130, b"")
+
+
+@contextmanager
+def interrupts_heard() -> Iterator[None]:
+    """Processes started inside hear Ctrl-C, also where these tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
