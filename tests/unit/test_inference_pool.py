@@ -57,9 +57,11 @@ def occupy(loaded: ServedVersion, runner: DoublingRunner, sink: RecordingSink) -
     assert runner.entered.acquire(timeout=10)
 
 
-def test_a_request_beside_which_nothing_runs_has_the_version_to_itself() -> None:
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_request_beside_which_nothing_runs_has_the_version_to_itself(ordered: bool) -> None:
     """One that comes meanwhile, and several that wait together, share it."""
-    with serving(version(instances=2), gated=True) as (loaded, runner, sink):
+    record = version(batching=Batching(max_batch_size=8, preserve_ordering=ordered), instances=2)
+    with serving(record, gated=True) as (loaded, runner, sink):
         occupy(loaded, runner, sink)
         assert 1 == runner.alone
         loaded.pool.submit([request(loaded, sink, "beside")])

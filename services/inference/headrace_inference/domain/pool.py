@@ -182,6 +182,7 @@ class InstancePool:
                 others = self._running or self._guests
                 batch, wait_seconds = self._next_batch()
                 is_alone = batch and len(batch) == 1 and not (others or self._waiting)
+                run = self._run_alone if is_alone else self._run_batch
                 turn = self._turns.take() if batch and self._turns else None
                 if batch is None and self._closing and not self._waiting:
                     return
@@ -190,9 +191,9 @@ class InstancePool:
             if batch is None:
                 self._sleep(sleeper, wait_seconds)
             elif turn is None:
-                self._run_live(batch, None, self._run_alone if is_alone else self._run_batch)
+                self._run_live(batch, None, run)
             else:
-                self._run_in_turn(batch, turn)
+                self._run_in_turn(batch, turn, run)
 
     def _sleep(self, sleeper: threading.Lock, seconds: float) -> None:
         if sleeper.acquire(timeout=seconds):
@@ -226,9 +227,9 @@ class InstancePool:
         if self._idle:
             self._idle.pop().release()
 
-    def _run_in_turn(self, batch: list[Pending], turn: Turn) -> None:
+    def _run_in_turn(self, batch: list[Pending], turn: Turn, run: RunBatch) -> None:
         try:
-            self._run_live(batch, turn, self._run_batch)
+            self._run_live(batch, turn, run)
         finally:
             turn.end()
 
