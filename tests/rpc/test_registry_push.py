@@ -320,3 +320,48 @@ async def test_leftovers_of_a_killed_registry_are_cleared(
     left.write_bytes(b"half")
     async with running_registry(redis_url, namespace, tmp_path) as running:
         assert set() == running.stored_files()
+
+
+async def test_blobs_that_a_killed_push_stored_are_removed(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Those that a version names stay, though a note of them was left, and so do those of no note."""
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        version = await push(running, onnx_file())
+        assert [] == list((tmp_path / "storing").iterdir())
+        named = running.stored_files()
+    blobs = {name: blob_of(tmp_path, name) for name in ("left", "shared", "of no note")}
+    for name, path in blobs.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(name)
+    digests = [blobs["left"].name, version.files[0].sha256]
+    (tmp_path / "storing" / "killed").write_text("\n".join((*digests, "../../registry.lock")))
+    (tmp_path / "storing" / "cut short").write_text(blobs["shared"].name[:40])
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        await eventually(lambda: not any((tmp_path / "storing").iterdir()))
+        assert not blobs["left"].exists()
+        assert named <= running.stored_files()
+        assert blobs["shared"].exists()
+        assert blobs["of no note"].exists()
+    assert (tmp_path / "registry.lock").exists()
+
+
+async def test_a_refused_commit_leaves_no_blobs(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Of two pushes at a time with one request_id, the one that comes second leaves nothing."""
+    header = {"request_id": str(uuid4())}
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        outcomes = await asyncio.gather(
+            *(push(running, onnx_file(bias=bias), header=header) for bias in (1, 2)),
+            return_exceptions=True,
+        )
+        (version,) = (one for one in outcomes if not isinstance(one, BaseException))
+        assert {version.files[0].sha256} == running.stored_files()
+        assert [] == list((tmp_path / "storing").iterdir())
+
+
+def blob_of(data: Path, text: str) -> Path:
+    """Where the blob with these bytes lies."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return data / "blobs" / digest[:2] / digest

@@ -17,7 +17,7 @@ from headrace.call_metrics import CallMetrics
 from headrace.grpc_serving import Register, open_grpc_server
 from headrace.http_serving import add_operations_routes, open_http_server
 from headrace.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
-from headrace.state.connection import Redis, open_redis
+from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.presence import read_replicas
@@ -68,8 +68,22 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         log = RedisChangeLog(redis, keys)
         metrics = Metrics(follower)
         begun = await _begin(log, follower)
-        following = jobs.create_task(_follow(log, follower, begun=begun))
-        register = _register(settings, redis, follower, log, metrics, stopping)
+        blobs = BlobStore(settings.data)
+        blobs.prepare()
+        catalogue = Catalogue(follower, log, time.time)
+        artifacts = Artifacts(
+            catalogue,
+            blobs,
+            ProcessChecker(_check_limits(settings)),
+            max_bytes=settings.max_artifact_bytes,
+            counted=metrics.pushing,
+        )
+        following = jobs.create_task(_follow(log, follower, artifacts, begun=begun))
+        replicas = partial(read_replicas, redis, keys)
+        servicer = RegistryServicer(catalogue, artifacts, blobs, replicas, stopping)
+        register = partial(
+            registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer
+        )
         async with _serving(settings, register, metrics, follower) as registry:
             yield registry
         following.cancel()
@@ -100,29 +114,6 @@ async def _serving(
         )
 
 
-def _register(
-    settings: Settings,
-    redis: Redis,
-    follower: StateFollower,
-    log: RedisChangeLog,
-    metrics: Metrics,
-    stopping: asyncio.Event,
-) -> Register:
-    blobs = BlobStore(settings.data)
-    blobs.prepare()
-    catalogue = Catalogue(follower, log, time.time)
-    artifacts = Artifacts(
-        catalogue,
-        blobs,
-        ProcessChecker(_check_limits(settings)),
-        max_bytes=settings.max_artifact_bytes,
-        counted=metrics.pushing,
-    )
-    replicas = partial(read_replicas, redis, Keys(settings.namespace))
-    servicer = RegistryServicer(catalogue, artifacts, blobs, replicas, stopping)
-    return partial(registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
-
-
 def _check_limits(settings: Settings) -> CheckLimits:
     return CheckLimits(
         seconds=settings.check_seconds,
@@ -145,10 +136,16 @@ async def _begin(log: RedisChangeLog, follower: StateFollower) -> bool:
     return True
 
 
-async def _follow(log: RedisChangeLog, follower: StateFollower, *, begun: bool) -> None:
+async def _follow(
+    log: RedisChangeLog, follower: StateFollower, artifacts: Artifacts, *, begun: bool
+) -> None:
     while not begun:
         await asyncio.sleep(_RETRY_SECONDS)
         begun = await _begin(log, follower)
+    try:
+        await artifacts.remove_left()
+    except OSError as error:
+        logger.warning("what interrupted pushes left stays until the next start: %s", error)
     await follower.run()
 
 

@@ -1,6 +1,7 @@
 """Blobs on a local folder, by SHA-256: whole and durable before anything can name them.
 
 staging/<random>/   what is being pushed, gone with its push or at the next start
+storing/<random>    the digests, a line each, of blobs that no version may name yet
 blobs/<2 digits>/<64 digits>
 """
 
@@ -9,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO, Protocol
+from uuid import uuid4
 
 from headrace import errors
 from headrace.state.records import ArtifactFile
@@ -25,6 +28,7 @@ from headrace_registry.domain.artifacts import Received
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class _Hash(Protocol):
@@ -38,11 +42,12 @@ class BlobStore:
     def __init__(self, data: Path) -> None:
         self._blobs = data / "blobs"
         self._staging = data / "staging"
+        self._storing = data / "storing"
 
     def prepare(self) -> None:
         """Make the folders and clear what a killed process left in staging."""
         shutil.rmtree(self._staging, ignore_errors=True)
-        for folder in (self._blobs, self._staging):
+        for folder in (self._blobs, self._staging, self._storing):
             folder.mkdir(parents=True, exist_ok=True)
 
     @asynccontextmanager
@@ -67,6 +72,22 @@ class BlobStore:
     async def describe(self, folder: Path) -> tuple[ArtifactFile, ...]:
         """The files under `folder` by path, hashed here: the checker's word is not taken for it."""
         return await run_to_end(_describe, folder)
+
+    async def note(self, files: Iterable[ArtifactFile]) -> Path:
+        """Write down, durably, which blobs are about to be stored. Raises ResourceExhausted (DISK_FULL)."""
+        text = "".join(f"{digest}\n" for digest in sorted({file.sha256 for file in files}))
+        note = self._storing / uuid4().hex
+        with disk_errors():
+            await run_to_end(_write_note, note, text)
+        return note
+
+    async def strike(self, note: Path) -> None:
+        """Forget a note: versions name its blobs, or they are gone."""
+        await run_to_end(note.unlink, missing_ok=True)
+
+    async def notes(self) -> Mapping[Path, frozenset[str]]:
+        """What was noted and not struck: digests. A note that was cut short is older than its blobs."""
+        return await run_to_end(_read_notes, self._storing)
 
     async def store(self, folder: Path, files: Iterable[ArtifactFile]) -> None:
         """Move the files of a staged folder into the store. Raises ResourceExhausted (DISK_FULL)."""
@@ -118,6 +139,19 @@ class BlobStore:
             touched.add(target.parent)
         for directory in touched:
             _sync(directory)
+
+
+def _write_note(note: Path, text: str) -> None:
+    note.write_text(text)
+    _sync(note)
+    _sync(note.parent)
+
+
+def _read_notes(folder: Path) -> dict[Path, frozenset[str]]:
+    return {
+        note: frozenset(filter(_DIGEST.fullmatch, note.read_text(errors="replace").splitlines()))
+        for note in folder.iterdir()
+    }
 
 
 def _write(out: IO[bytes], digest: _Hash, chunk: bytes) -> None:

@@ -1,14 +1,17 @@
 """Artifacts: a version is pushed and deleted together with its bytes.
 
 The order of a push is what keeps half-written things out of sight: receive into staging, compare size and
-digest, check in a child process, store the blobs, and only then commit the version that names them.
+digest, check in a child process, note which blobs there will be, store them, and only then commit the
+version that names them. What was noted and never named, since the registry was killed or did not learn what
+became of its commit, is removed at the next start.
 """
 
 from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -110,6 +113,15 @@ class BlobStore(Protocol):
     async def describe(self, folder: Path) -> tuple[ArtifactFile, ...]:
         """The files of a folder with their digests."""
 
+    async def note(self, files: Iterable[ArtifactFile]) -> Path:
+        """Write down, durably, which blobs are about to be stored."""
+
+    async def strike(self, note: Path) -> None:
+        """Forget a note."""
+
+    async def notes(self) -> Mapping[Path, frozenset[str]]:
+        """The digests of every note that was not struck."""
+
     async def store(self, folder: Path, files: Iterable[ArtifactFile]) -> None:
         """Move the files of a staged folder into the store, durably."""
 
@@ -203,23 +215,38 @@ class Artifacts:
         checked = await self._checker.check(staging / "pushed", push.format, folder, push.asked)
         new = _new_version(push, checked, await self._blobs.describe(folder))
         async with self._keeping:
-            await self._blobs.store(folder, new.files)
-            return await self._commit(push, new, actor)
+            return await self._keep(push, new, folder, actor)
 
-    async def _commit(self, push: Push, new: NewVersion, actor: str) -> Change:
-        decide = partial(publish_version, new=new)
+    async def _keep(self, push: Push, new: NewVersion, folder: Path, actor: str) -> Change:
+        note = await self._blobs.note(new.files)
         try:
-            return await self._catalogue.change(push.model, decide, actor, push.creation)
-        except errors.Unavailable:  # it may have happened: the blobs stay
+            await self._blobs.store(folder, new.files)
+            decide = partial(publish_version, new=new)
+            change = await self._catalogue.change(push.model, decide, actor, push.creation)
+        except errors.Unavailable:  # it may have happened: the blobs stay, and so does the note
             raise
         except errors.HeadraceError:
             await self._remove_unnamed(new.files)
+            await self._blobs.strike(note)
             raise
+        await self._blobs.strike(note)
+        return change
+
+    async def remove_left(self) -> None:
+        """Remove the blobs of pushes that did not come to their end. The catalogue must be current."""
+        async with self._keeping:
+            for note, digests in (await self._blobs.notes()).items():
+                await self._remove(digests)
+                await self._blobs.strike(note)
 
     async def _remove_unnamed(self, files: Iterable[ArtifactFile]) -> None:
+        await self._remove({file.sha256 for file in files})
+
+    async def _remove(self, digests: AbstractSet[str]) -> None:
+        """Remove those that no version names."""
         versions = self._catalogue.read().versions.values()
         named = {file.sha256 for version in versions for file in version.files}
-        await self._blobs.remove({file.sha256 for file in files} - named)
+        await self._blobs.remove(digests - named)
 
 
 def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) -> NewVersion:
