@@ -113,7 +113,8 @@ async def _open_native(
     register: Register,
     calls: CallMetrics,
 ) -> tuple[int, InFlight]:
-    fallback = str(socket_folder(settings) / "fallback.sock")
+    folder = stack.enter_context(socket_folder(settings))
+    fallback = str(folder / "fallback.sock")
     await stack.enter_async_context(_open_grpc(f"unix:{fallback}", settings, register, calls))
     cores = usable_cores()
     options = native_server.NativeOptions(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from headrace.errors import FailedPrecondition
 from headrace_inference.settings import Settings
 
 
-def socket_folder(settings: Settings) -> Path:
-    """A private folder with a short path, since a socket's has 107 bytes at most.
+@contextmanager
+def socket_folder(settings: Settings) -> Iterator[Path]:
+    """A private folder with a short path, since a socket's has 107 bytes at most; gone on leaving.
 
     The same for every life of a replica, so that one that was killed leaves nothing for ever. Raises
     FailedPrecondition (SOCKET_FOLDER_TAKEN) where somebody else made it first.
@@ -24,4 +28,7 @@ def socket_folder(settings: Settings) -> Path:
         raise FailedPrecondition(
             "SOCKET_FOLDER_TAKEN", f"{folder} is somebody else's; remove it or set TMPDIR"
         )
-    return folder
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
