@@ -48,7 +48,6 @@ class PoolClosed(Exception):
 class InstancePool:
     """A queue and the instance threads that empty it, up to `most_rows` of several requests at a time.
 
-    `run_alone` gets the batches of one request beside which nothing runs or waits, `run_batch` the others.
     The threads start with the pool; whoever made it calls `close`, which lets what waits finish first.
     """
 
@@ -57,13 +56,11 @@ class InstancePool:
         name: str,
         config: ServingConfig,
         run_batch: RunBatch,
-        run_alone: RunBatch,
         most_rows: int,
     ) -> None:
         self.name = name
         self._batching = config.batching
         self._run_batch = run_batch
-        self._run_alone = run_alone
         self._max_rows = most_rows
         self._max_in_flight = config.max_in_flight_requests
         self._delays = config.batching.max_queue_delay_microseconds > 0
@@ -179,10 +176,7 @@ class InstancePool:
             with self._mutex:
                 if batch is not None:
                     self._running -= len(batch)
-                others = self._running or self._guests
                 batch, wait_seconds = self._next_batch()
-                is_alone = batch and len(batch) == 1 and not (others or self._waiting)
-                run = self._run_alone if is_alone else self._run_batch
                 turn = self._turns.take() if batch and self._turns else None
                 if batch is None and self._closing and not self._waiting:
                     return
@@ -191,9 +185,9 @@ class InstancePool:
             if batch is None:
                 self._sleep(sleeper, wait_seconds)
             elif turn is None:
-                self._run_live(batch, None, run)
+                self._run_live(batch, None)
             else:
-                self._run_in_turn(batch, turn, run)
+                self._run_in_turn(batch, turn)
 
     def _sleep(self, sleeper: threading.Lock, seconds: float) -> None:
         if sleeper.acquire(timeout=seconds):
@@ -227,19 +221,19 @@ class InstancePool:
         if self._idle:
             self._idle.pop().release()
 
-    def _run_in_turn(self, batch: list[Pending], turn: Turn, run: RunBatch) -> None:
+    def _run_in_turn(self, batch: list[Pending], turn: Turn) -> None:
         try:
-            self._run_live(batch, turn, run)
+            self._run_live(batch, turn)
         finally:
             turn.end()
 
-    def _run_live(self, batch: list[Pending], turn: Turn | None, run: RunBatch) -> None:
+    def _run_live(self, batch: list[Pending], turn: Turn | None) -> None:
         now = time.monotonic_ns()
         refusals = [self._refusal(request, now) for request in batch]
         if any(refusals):
             batch = _settled(batch, refusals)
         if batch:
-            run(batch, turn)
+            self._run_batch(batch, turn)
 
     def _refusal(self, request: Pending, now_ns: int) -> HeadraceError | None:
         """Why a request that waited is not to be run; None: run it."""

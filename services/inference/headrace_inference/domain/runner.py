@@ -51,7 +51,7 @@ class Runner(Protocol):
     def run_alone(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
         """The same for a request that comes while nothing else runs: with more threads, if that helps.
 
-        Only called while no other run is under way; others may begin before it ends.
+        Called while no other run is under way; others may begin at the same moment, or before it ends.
         """
 
     def probe(self) -> str:

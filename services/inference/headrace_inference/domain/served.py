@@ -15,7 +15,7 @@ from headrace.state.records import VersionRecord
 from headrace_inference.domain.batching import assemble, take
 from headrace_inference.domain.checks import plan_request, with_options
 from headrace_inference.domain.failure_streak import FailureStreak
-from headrace_inference.domain.padding import Run, padded_run
+from headrace_inference.domain.padding import padded_run
 from headrace_inference.domain.pool import InstancePool
 from headrace_inference.domain.requests import (
     NO_OPTIONS,
@@ -89,9 +89,8 @@ class ServedVersion:
         self._run, self._run_alone = (
             padded_run(run, allowed) if allowed else run for run in (runner.run, runner.run_alone)
         )
-        self.pool = InstancePool(
-            record.key, config, self._run_batch, self._run_lone, self._max_rows
-        )
+        self._under_way: list[RunHandle] = []
+        self.pool = InstancePool(record.key, config, self._run_batch, self._max_rows)
         self._watch.add(self.pool)
 
     def plan(
@@ -124,7 +123,7 @@ class ServedVersion:
             return False
         try:
             if len(requests) == 1:
-                self._run_lone(requests)
+                self._run_batch(requests)
                 return True
             waiting = deque(requests)
             while waiting:
@@ -140,14 +139,8 @@ class ServedVersion:
         self.runner.close()
 
     def _run_batch(self, batch: list[Pending], turn: Turn | None = None) -> None:
-        self._run_or_settle(self._run, batch, turn)
-
-    def _run_lone(self, batch: list[Pending], turn: Turn | None = None) -> None:
-        self._run_or_settle(self._run_alone, batch, turn)
-
-    def _run_or_settle(self, run: Run, batch: list[Pending], turn: Turn | None) -> None:
         try:
-            self._run_together(run, batch, turn)
+            self._run_together(batch, turn)
         except _RunEnded as ended:
             self._settle_ended(batch, ended.started_ns)
         except RunFailed as error:
@@ -158,11 +151,11 @@ class ServedVersion:
                 batch, Internal("INTERNAL", "the run failed; the replica's log has the details")
             )
 
-    def _run_together(self, run: Run, batch: list[Pending], turn: Turn | None) -> None:
+    def _run_together(self, batch: list[Pending], turn: Turn | None) -> None:
         started = time.monotonic_ns()
         inputs = assemble(batch)
         assembled = time.monotonic_ns()
-        outputs = self._watched_run(run, batch, inputs, assembled)
+        outputs = self._watched_run(batch, inputs, assembled)
         ran = time.monotonic_ns()
         result = BatchResult(batch, outputs, _first_rows(batch), (started, assembled, ran))
         self._check_rows(result)
@@ -190,21 +183,25 @@ class ServedVersion:
             sink.send(answers)
 
     def _watched_run(
-        self, run: Run, batch: list[Pending], inputs: list[Array], started_ns: int
+        self, batch: list[Pending], inputs: list[Array], started_ns: int
     ) -> list[Array]:
         """Run so that the watch can end it. Raises RunFailed, and _RunEnded where the watch did."""
         try:
             handle = self._handles.pop()
         except IndexError:
             handle = self.runner.new_handle()
+        # What is answered already runs no more: its caller's next request may be here before we return.
+        is_alone = len(batch) == 1 and not self._under_way and not self.pool.waiting
+        self._under_way.append(handle)
         ticket = self._watch.begin(batch, handle, started_ns)
         try:
-            return run(inputs, handle)
+            return (self._run_alone if is_alone else self._run)(inputs, handle)
         except RunFailed:
             if handle.terminate:
                 raise _RunEnded(started_ns) from None
             raise
         finally:
+            self._under_way.remove(handle)
             if self._watch.end(ticket):
                 self._handles.append(handle)
 
