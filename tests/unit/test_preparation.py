@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import onnx
+import onnxruntime
 import pytest
 
 from headrace.datatypes import Datatype
@@ -162,30 +165,37 @@ def test_a_version_is_measured_once(tmp_path: Path) -> None:
         assert [] == processes.pids()
 
 
-def test_lone_requests_have_a_session_that_shares_the_weights(tmp_path: Path) -> None:
-    """It is opened with threads of its own, warmed, answers the same, and goes with the other."""
+def test_lone_requests_have_a_session_that_shares_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is opened with threads of its own, answers the same, and goes with the other."""
     path, record = layered(tmp_path / "v")
     with preparing(tmp_path) as (opener, _):
         opener.open(path, record).close()
     plan = ExecutionPlan(instances=2, intra_op_threads=1, lone_threads=2)
     apart = Prepared(plan, entry(tmp_path) / GRAPH)
     assert Prepared(ExecutionPlan(1, 2), apart.graph) == apart.for_lone_requests()
-    before = thread_count()
+    sessions: list[tuple[int, weakref.ref[Any]]] = []
+    opened = onnxruntime.InferenceSession
+
+    def open_noted(path: str, options: Any, **others: Any) -> Any:
+        session = opened(path, options, **others)
+        sessions.append((options.intra_op_num_threads, weakref.ref(session)))
+        return session
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", open_noted)
     runner = open_session(path, record, RuntimeDefaults(cores=2), apart)
-    assert before + 1 == thread_count()  # of the lone requests' session; a single thread needs none
+    assert [1, 2] == [threads for threads, _ in sessions]
     assert runner.run([images()])[0].tobytes() == runner.run_alone([images()])[0].tobytes()
+    assert [True, True] == [session() is not None for _, session in sessions]
     runner.close()
-    assert before == thread_count()
+    assert [None, None] == [session() for _, session in sessions]
 
 
 def test_without_shared_weights_there_is_no_second_session() -> None:
     """It would hold them twice."""
     plan = ExecutionPlan(instances=2, intra_op_threads=1, lone_threads=2)
     assert Prepared(plan).for_lone_requests() is None
-
-
-def thread_count() -> int:
-    return len(list(Path("/proc/self/task").iterdir()))
 
 
 def test_a_version_whose_inputs_have_no_size_is_not_measured(tmp_path: Path) -> None:
