@@ -27,6 +27,10 @@ MAX_PENDING_CALLS = 65_536
 """Calls that arrived and whose handler has not begun. From 1,000 on gRPC's own limit answers some of them
 with CANCELLED, chosen by chance: also those of callers who have nothing to do with the crowd."""
 
+MAX_METADATA_BYTES = 64 * 1024
+"""The headers of a call, each counted with 32 bytes more (RFC 7540, 6.5.2). Between two limits of its own
+(8 and 16 KiB) gRPC refuses calls by chance: callers with a large token would lose one call in a hundred."""
+
 Register = Callable[[grpc.aio.Server], None]
 
 
@@ -79,6 +83,8 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
         ("grpc.so_reuseport", 0),  # two servers on one port would share its calls in silence

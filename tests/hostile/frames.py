@@ -16,6 +16,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RESET, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 END_STREAM, END_HEADERS, ACK, PADDED = 1, 4, 1, 8
 ANSWER_SECONDS = 10.0
+MAX_FRAME_BYTES = 16_384
 
 Header = tuple[bytes, bytes]
 
@@ -81,7 +82,19 @@ def call(
 ) -> bytes:
     """The frames of a whole call whose message fits one DATA frame."""
     data = message(payload, compressed=compressed, length=length)
-    return frame(HEADERS, END_HEADERS, stream, block(headers)) + frame(DATA, end, stream, data)
+    return head(headers, stream) + frame(DATA, end, stream, data)
+
+
+def head(headers: Sequence[Header], stream: int) -> bytes:
+    """The headers of a call, in as many frames as they need."""
+    fields = block(headers)
+    parts = [fields[at : at + MAX_FRAME_BYTES] for at in range(0, len(fields), MAX_FRAME_BYTES)]
+    kinds = [HEADERS] + [CONTINUATION] * (len(parts) - 1)
+    ends = [0] * (len(parts) - 1) + [END_HEADERS]
+    return b"".join(
+        frame(kind, flags, stream, part)
+        for kind, flags, part in zip(kinds, ends, parts, strict=True)
+    )
 
 
 def changed(name: bytes, value: bytes | None) -> tuple[Header, ...]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.errors import FailedPrecondition
+from headrace.grpc_serving import MAX_METADATA_BYTES
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.wire.front_limits import FrontLimits
 from headrace_inference.wire.native_front import NativeFront
@@ -106,6 +107,7 @@ def _bind(address: str, io_threads: int) -> Any:
             io_threads=io_threads,
             call_details=True,
             metrics=True,
+            max_metadata_size=MAX_METADATA_BYTES,
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise FailedPrecondition(
