@@ -78,6 +78,28 @@ def test_bursts_come_in_order_and_the_thread_ends_with_the_source() -> None:
     assert [None, 0, None] == source.waits[:3]
 
 
+def test_a_thread_that_is_held_up_is_relieved() -> None:
+    """The next burst is taken by another thread; the one that was held up takes no more."""
+    source = Bursts([["slow"], ["b", "c"], ["d"]])
+    takers: dict[str, int] = {}
+    done = threading.Event()
+
+    def take(events: Sequence[str], now_ns: int) -> None:
+        takers[events[0]] = threading.get_ident()
+        if events[0] == "slow":
+            assert done.wait(10)
+        elif events[0] == "d":
+            done.set()
+
+    async def receive_all() -> None:
+        async with Receiver(source.receive, take).receiving():
+            assert await asyncio.to_thread(done.wait, 10)
+            source.closed.set()
+
+    asyncio.run(receive_all())
+    assert takers["slow"] != takers["b"] == takers["d"]
+
+
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 2), (8, 4), (64, 4)])
 def test_threads_for_http2(cores: int, threads: int) -> None:
     """Half of the cores are left to models, and most of many."""

@@ -68,6 +68,7 @@ class Receiver:
         self._take = take
         self._budget = PollBudget(poll_ns)
         self._threads: list[threading.Thread] = []
+        self._mutex = threading.Lock()  # guards the next two: one thread is relieved, and once
         self._thread = 0  # the identity of the one that receives
         self._taking_since_ns = 0
 
@@ -100,9 +101,10 @@ class Receiver:
             now = time.monotonic_ns()
             self._taking_since_ns = now
             self._take(events, now)
-            if self._thread != mine:
-                return
-            self._taking_since_ns = 0
+            with self._mutex:
+                if self._thread != mine:
+                    return
+                self._taking_since_ns = 0
             events = self._next(len(events))
 
     def _next(self, former: int) -> Sequence[Any] | None:
@@ -126,6 +128,12 @@ class Receiver:
         while not closed.wait(_WATCH_SECONDS):
             since = self._taking_since_ns
             if since and time.monotonic_ns() - since > _HELD_UP_NS:
-                self._taking_since_ns = self._thread = 0
-                logger.warning("a run that should be quick is not: another thread receives")
-                self._start()
+                self._relieve(since)
+
+    def _relieve(self, since_ns: int) -> None:
+        with self._mutex:
+            if self._taking_since_ns != since_ns:  # it has just gone on
+                return
+            self._taking_since_ns = self._thread = 0
+        logger.warning("a run that should be quick is not: another thread receives")
+        self._start()
