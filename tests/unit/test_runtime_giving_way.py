@@ -13,7 +13,8 @@ import pytest
 
 from headrace.datatypes import Datatype
 from headrace.state.records import Provider, ServingConfig, SessionOptions
-from headrace_inference.adapters.runtime.giving_way import NICENESS
+from headrace_inference.adapters.runtime.cores import usable_cores
+from headrace_inference.adapters.runtime.giving_way import NICENESS, leaving_cores_free, most_of
 from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner, RuntimeDefaults
 from tests.unit.runtime_models import identity, opened
 
@@ -50,4 +51,43 @@ def test_the_opening_thread_gives_way_and_those_that_will_serve_do_not(
 
     assert (own + expected, own) == (opener, niceness())
     assert [own, own] == [niceness(thread) for thread in started]
+    assert [os.sched_getaffinity(0)] * 2 == [os.sched_getaffinity(thread) for thread in started]
     assert (1, 2) == runner.run([np.ones((1, 2), np.float32)])[0].shape
+
+
+@pytest.mark.parametrize(
+    ("cores", "expected"), [(set(), 0), ({3}, 0), ({1, 3}, 1), (set(range(16)), 12)]
+)
+def test_a_quarter_of_the_cores_is_left_free(cores: set[int], expected: int) -> None:
+    """One at least; and a load keeps to none where there is one core only, or nobody knows of any."""
+    some = most_of(cores)
+    assert expected == len(some)
+    assert some <= cores
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="one core")
+def test_only_threads_that_are_started_inside_leave_cores_free_and_only_until_it_ends() -> None:
+    """What serves meanwhile keeps every core, and what was started to serve gets them all."""
+    everything = os.sched_getaffinity(0)
+    seen: dict[str, set[int]] = {}
+    ended = threading.Event()
+    started = threading.Event()
+
+    def session_thread() -> None:
+        seen["inside"] = os.sched_getaffinity(0)
+        started.set()
+        assert ended.wait(10)
+        seen["afterwards"] = os.sched_getaffinity(0)
+
+    with ThreadPoolExecutor(1) as serving:
+        serving.submit(niceness).result()
+        with leaving_cores_free():
+            thread = threading.Thread(target=session_thread)
+            thread.start()
+            assert started.wait(10)
+            seen["serving"] = serving.submit(os.sched_getaffinity, 0).result()
+        ended.set()
+        thread.join()
+
+    assert (most_of(everything), everything) == (seen["inside"], seen["afterwards"])
+    assert (everything, everything) == (seen["serving"], os.sched_getaffinity(0))

@@ -30,7 +30,10 @@ from headrace_inference.adapters.runtime.executions import (
     bound_execution,
     needs_binding,
 )
-from headrace_inference.adapters.runtime.giving_way import nothing_but_give_way
+from headrace_inference.adapters.runtime.giving_way import (
+    leaving_cores_free,
+    nothing_but_give_way,
+)
 from headrace_inference.adapters.runtime.load_limit import LoadBounds, load_limit
 from headrace_inference.adapters.runtime.prepared_graph import (
     UNPREPARED,
@@ -57,7 +60,8 @@ class RuntimeDefaults:
     cores: int = field(default_factory=usable_cores)
     spinning: bool = True
     gives_way: bool = False
-    """Whether threads that open versions give way to those that serve; they do to their ends."""
+    """Whether threads that open versions give way to those that serve: on some of the cores until it is
+    open, and with less priority to their ends."""
     load_bounds: LoadBounds = field(default_factory=LoadBounds)
     devices: DeviceOptions = field(default_factory=DeviceOptions)
     hardware: Hardware = field(default_factory=execution_providers.hardware)
@@ -172,7 +176,8 @@ def open_session(
 
     # This thread gives way for good, and so would threads of a session that it opens after that.
     first = defaults if lone is None else replace(defaults, gives_way=False)
-    with load_limit(record.key, defaults.load_bounds, cancel):
+    free = leaving_cores_free() if defaults.gives_way else nullcontext()
+    with free, load_limit(record.key, defaults.load_bounds, cancel):
         session = _open(graph_path, record, options[0], first, prepared)
         runner = _runner(session, record, runs, defaults)
         runner.plan = prepared.plan
