@@ -18,9 +18,12 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 MAX_BURST = 512
-_WATCH_SECONDS = 0.02
 _HELD_UP_NS = 20_000_000
 """A hundred times what a run on the receiving thread is expected to take."""
+
+_WATCH_SECONDS, _SELDOM_SECONDS = 0.02, 0.1
+"""How often somebody looks whether the receiving thread is held up: seldom where it was always free, which
+it is unless it runs small models. Every look takes some 70 µs from one of the cores that run."""
 
 Receive = Callable[[int, int | None], list[Any] | None]
 """At most so many events, waiting so many milliseconds for the first; None once the front is closed."""
@@ -125,8 +128,10 @@ class Receiver:
         return None
 
     def _watch(self, closed: threading.Event) -> None:
-        while not closed.wait(_WATCH_SECONDS):
+        pause = _WATCH_SECONDS
+        while not closed.wait(pause):
             since = self._taking_since_ns
+            pause = _WATCH_SECONDS if since else min(2 * pause, _SELDOM_SECONDS)
             if since and time.monotonic_ns() - since > _HELD_UP_NS:
                 self._relieve(since)
 
