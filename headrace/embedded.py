@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import importlib.util
 import logging
 import os
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace import errors, tethered
+from headrace.folder_lock import hold_folder
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ OLDEST_MAJOR_VERSION = 7
 MAX_SOCKET_PATH_BYTES = 103
 """The length of `sun_path` less its closing zero: 107 on Linux, 103 on macOS."""
 SOCKET_NAME = "redis.sock"
+LOCK_NAME = "lock"
 MAX_LOG_BYTES = 1_000_000
 START_SECONDS = 120.0
 """How long a server may take to read its data; the state of the suite is small."""
@@ -123,7 +124,10 @@ def open_place(data: Path) -> Iterator[Place]:
     Raises FailedPrecondition (DATA_IN_USE) where another process, or a server that it left, holds it.
     """
     folder = data.absolute() / "redis"
-    with hold_folder(folder) as lock, tempfile.TemporaryDirectory(prefix="headrace-") as private:
+    with (
+        hold_folder(folder, LOCK_NAME, "a Redis-protocol server") as lock,
+        tempfile.TemporaryDirectory(prefix="headrace-") as private,
+    ):
         socket = Path(private) / SOCKET_NAME
         if len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
             raise errors.FailedPrecondition(
@@ -147,50 +151,6 @@ def _note_socket(note: Path, socket: Path) -> None:
             with suppress(OSError, ValueError):  # not there, or not empty; or no path at all
                 left.parent.rmdir()
     note.write_text(str(socket))
-
-
-@contextmanager
-def hold_folder(folder: Path) -> Iterator[int]:
-    """Be the only one to use `folder` while inside; gives the descriptor that stands for it.
-
-    A process that inherits the descriptor holds the folder too, until it ends.
-    Raises FailedPrecondition: DATA_IN_USE where another process holds it, DATA_UNUSABLE where it cannot be
-    written.
-    """
-    lock = _open_lock(folder)
-    try:
-        _lock(lock, folder)
-        yield lock
-    finally:
-        os.close(lock)
-
-
-def _open_lock(folder: Path) -> int:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise errors.FailedPrecondition(
-            "DATA_UNUSABLE",
-            f"{folder} cannot be used: {error.strerror}; make it writable, or choose another data folder "
-            "with --data",
-            facts={"folder": str(folder)},
-        ) from error
-
-
-def _lock(lock: int, folder: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
-        raise errors.FailedPrecondition(
-            "DATA_IN_USE",
-            f"{folder} is in use by what process {holder or '(unknown)'} started; stop that first, "
-            "or choose another data folder",
-            facts={"folder": str(folder), "process": holder},
-        ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace import embedded
+from headrace.folder_lock import hold_folder
 from headrace.supervisor.child import Addresses, Running, kill_group, open_child
 from headrace.supervisor.keeper import Keeper, open_kept
 from headrace.supervisor.plan import (
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 STATUS_FILE = "up.json"
 """In the data folder while the suite is up: what the ready line says, kept up to date."""
+
+LOCK_NAME = "lock"
 
 
 def write_status(file: Path, status: dict[str, Any]) -> None:
@@ -92,7 +95,7 @@ class Suite:
         Each tier needs the one before it, so it starts after that and stops before it.
         """
         async with AsyncExitStack() as stack:
-            stack.enter_context(embedded.hold_folder(self.plan.data))
+            stack.enter_context(hold_folder(self.plan.data, LOCK_NAME, "a suite"))
             if not self.redis_url:
                 await self._enter_redis(stack)
             await stack.enter_async_context(open_kept([self._registry, self._monitor]))

@@ -22,8 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from headrace import errors, status
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc, version_pb2
-from headrace_registry.adapters import folder_lock
-from headrace_registry.app import open_registry
+from headrace_registry.app import LOCK_NAME, open_registry
 from headrace_registry.settings import Settings
 
 CHUNK_BYTES = 1 << 20
@@ -43,7 +42,7 @@ class RunningRegistry:
     def stored_files(self) -> set[str]:
         """The names of all files under the data folder, staging included, the lock's left out."""
         found = {path.name for path in self.settings.data.rglob("*") if path.is_file()}
-        return found - {folder_lock.FILE_NAME}
+        return found - {LOCK_NAME}
 
 
 def settings(redis_url: str, namespace: str, data: Path, **changes: Any) -> Settings:

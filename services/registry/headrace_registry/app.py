@@ -14,6 +14,7 @@ from aiohttp import web
 
 from headrace import errors, serving
 from headrace.call_metrics import CallMetrics
+from headrace.folder_lock import hold_folder
 from headrace.grpc_serving import Register, open_grpc_server
 from headrace.http_serving import add_operations_routes, open_http_server
 from headrace.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
@@ -24,7 +25,6 @@ from headrace.state.presence import read_replicas
 from headrace_registry.adapters.blobs import BlobStore
 from headrace_registry.adapters.change_log import RedisChangeLog
 from headrace_registry.adapters.checker import CheckLimits, ProcessChecker
-from headrace_registry.adapters.folder_lock import folder_lock
 from headrace_registry.adapters.metrics import Metrics
 from headrace_registry.domain.artifacts import Artifacts
 from headrace_registry.domain.catalogue import Catalogue
@@ -34,6 +34,9 @@ from headrace_registry.wire.servicer import RegistryServicer
 logger = logging.getLogger(__name__)
 
 SERVICE = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
+LOCK_NAME = "registry.lock"
+"""In the data folder: a second registry would clear the first one's staging and delete its blobs."""
+
 _RETRY_SECONDS = 0.5
 
 
@@ -60,7 +63,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
     `stopping` ends the watches. Raises FailedPrecondition (ADDRESS_IN_USE, DATA_IN_USE, DATA_UNUSABLE).
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(folder_lock(settings.data))
+        stack.enter_context(hold_folder(settings.data, LOCK_NAME, "a registry"))
         redis = await stack.enter_async_context(open_redis(settings.redis_url))
         jobs = await stack.enter_async_context(asyncio.TaskGroup())
         keys = Keys(settings.namespace)
