@@ -100,6 +100,38 @@ def test_a_thread_that_is_held_up_is_relieved() -> None:
     assert takers["slow"] != takers["b"] == takers["d"]
 
 
+def test_without_more_threads_the_one_that_is_held_up_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where none can be started the next burst waits, and is taken."""
+    source = Bursts([["slow"], ["b"]])
+    taken: list[str] = []
+    done, refused = threading.Event(), threading.Event()
+    start = Receiver._start
+
+    def start_once(receiver: Receiver) -> None:
+        if receiver._threads:
+            refused.set()
+            raise RuntimeError("can't start new thread")
+        start(receiver)
+
+    def take(events: Sequence[str], now_ns: int) -> None:
+        taken.extend(events)
+        if events[0] == "slow":
+            assert refused.wait(10)
+        else:
+            done.set()
+
+    async def receive_all() -> None:
+        async with Receiver(source.receive, take).receiving():
+            assert await asyncio.to_thread(done.wait, 10)
+            source.closed.set()
+
+    monkeypatch.setattr(Receiver, "_start", start_once)
+    asyncio.run(receive_all())
+    assert ["slow", "b"] == taken
+
+
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 2), (8, 4), (64, 4)])
 def test_threads_for_http2(cores: int, threads: int) -> None:
     """Half of the cores are left to models, and most of many."""

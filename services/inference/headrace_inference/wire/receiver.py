@@ -93,9 +93,8 @@ class Receiver:
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="native-front", daemon=True)
-        self._threads = [former for former in self._threads if former.is_alive()]
-        self._threads.append(thread)
         thread.start()
+        self._threads = [*(former for former in self._threads if former.is_alive()), thread]
 
     def _run(self) -> None:
         mine = self._thread = threading.get_ident()
@@ -139,6 +138,11 @@ class Receiver:
         with self._mutex:
             if self._taking_since_ns != since_ns:  # it has just gone on
                 return
+            former = self._thread
             self._taking_since_ns = self._thread = 0
+            try:
+                self._start()
+            except RuntimeError:  # no more threads: it stays the one that receives, when it can
+                self._taking_since_ns, self._thread = since_ns, former
+                return
         logger.warning("a run that should be quick is not: another thread receives")
-        self._start()
