@@ -37,6 +37,7 @@ from headrace.state.records import (
 from headrace_inference.adapters.runtime import onnx_runtime
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
+from headrace_inference.domain.requests import Pending
 from headrace_inference.domain.served import Runner, ServedVersion
 from headrace_inference.domain.statistics import StatisticsBook
 from headrace_inference.wire.front_limits import FrontLimits
@@ -164,7 +165,11 @@ def no_statistics(_: NativeFront, served: ServedVersion) -> None:
 
 def queued(_: NativeFront, served: ServedVersion) -> None:
     """Hand every request to an instance thread."""
-    served.run_at_once = lambda requests: False  # type: ignore[method-assign]
+
+    def never(requests: list[Pending], most_ns: int = 0) -> bool:
+        return False
+
+    served.run_at_once = never  # type: ignore[method-assign]
 
 
 async def measure(variant: Variant, requests: int) -> list[float]:

@@ -57,6 +57,12 @@ def occupy(loaded: ServedVersion, runner: DoublingRunner, sink: RecordingSink) -
     assert runner.entered.acquire(timeout=10)
 
 
+def wait_until_idle(loaded: ServedVersion) -> None:
+    """Return when nothing waits and every instance sleeps."""
+    while not loaded.pool.idle:
+        time.sleep(0.001)
+
+
 @pytest.mark.parametrize("ordered", [False, True])
 def test_a_request_beside_which_nothing_runs_has_the_version_to_itself(ordered: bool) -> None:
     """One that comes meanwhile, and several that wait together, share it."""
@@ -71,8 +77,7 @@ def test_a_request_beside_which_nothing_runs_has_the_version_to_itself(ordered: 
         runner.gate.set()
         sink.wait(6)
         assert 1 == runner.alone
-        while not loaded.pool.idle:
-            time.sleep(0.001)
+        wait_until_idle(loaded)
         loaded.pool.submit([request(loaded, sink, "last")])
         sink.wait(1)
         assert 2 == runner.alone
@@ -307,8 +312,7 @@ def test_what_runs_counts_against_the_limit_in_flight() -> None:
         assert runner.gate is not None
         runner.gate.set()
         sink.wait(2)
-        while not loaded.pool.idle:
-            time.sleep(0.001)
+        wait_until_idle(loaded)
         loaded.pool.submit([request(loaded, sink, name) for name in ("fourth", "fifth")])
         sink.wait(2)
 
@@ -370,8 +374,22 @@ def test_only_plain_versions_take_guests() -> None:
     leveled = replace(record, config=replace(record.config, priorities=Priorities(2, 1)))
     for config, expected in ((record, True), (limited, False), (ordered, False), (leveled, False)):
         with serving(config) as (loaded, _, _):
-            while not loaded.pool.idle:
-                time.sleep(0.001)
+            wait_until_idle(loaded)
             assert expected == loaded.pool.enter()
             if expected:
                 loaded.pool.leave()
+
+
+def test_a_request_is_run_at_once_where_its_run_takes_no_longer_than_the_caller_has() -> None:
+    """How long runs take is learnt from those that were: of the first nothing is known."""
+    with serving(version()) as (loaded, _, sink):
+        hour_ns = 3_600 * 10**9
+        wait_until_idle(loaded)
+        assert not loaded.run_at_once([request(loaded, sink, "unknown")], hour_ns)
+        for index in range(100):
+            loaded.pool.submit([request(loaded, sink, index)])
+            sink.wait(1)
+        wait_until_idle(loaded)
+        assert not loaded.run_at_once([request(loaded, sink, "no time")], 0)
+        assert loaded.run_at_once([request(loaded, sink, "quick")], hour_ns)
+        assert {"quick"} == set(sink.outputs) - set(range(100))

@@ -44,6 +44,9 @@ QUICK_NS = 250_000
 BURST_NS = 1_000_000
 """And so may bursts, whose runs take no longer together."""
 
+QUIET_NS = BURST_NS
+"""And so may a lone request while it is quiet: nobody else is likely to call meanwhile."""
+
 
 Broken = Callable[["ServedVersion", str], None]
 """Called, from any thread, with a version that cannot run any more, and why."""
@@ -112,14 +115,14 @@ class ServedVersion:
         )
         return plan if options == NO_OPTIONS else with_options(record.signature, plan, options)
 
-    def run_at_once(self, requests: list[Pending]) -> bool:
-        """Run requests on the caller's thread if that is quick and nobody is ahead of them.
+    def run_at_once(self, requests: list[Pending], most_ns: int = QUICK_NS) -> bool:
+        """Run requests on the caller's thread if a run takes at most so long and nobody is ahead of them.
 
         For a model whose runs take microseconds, waking an instance costs more than the run. False: they
         must be queued; nothing happened.
         """
         batches = -(-len(requests) // self._max_rows)
-        if self._expected_ns > min(QUICK_NS, BURST_NS // batches) or not self.pool.enter():
+        if self._expected_ns > min(most_ns, BURST_NS // batches) or not self.pool.enter():
             return False
         try:
             if len(requests) == 1:

@@ -21,7 +21,7 @@ from headrace_inference.domain.dataplane import (
 )
 from headrace_inference.domain.pool import PoolClosed, shutting_down
 from headrace_inference.domain.requests import BatchResult, Contents, Pending, Plan, Prepared, Sink
-from headrace_inference.domain.served import ServedVersion
+from headrace_inference.domain.served import QUICK_NS, ServedVersion
 from headrace_inference.domain.shown import Shown, check_windows
 from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.answers import encode_answers, encode_shown
@@ -85,17 +85,18 @@ class NativeFront:
         """From now on answer new requests with UNAVAILABLE."""
         self._stopping = True
 
-    def take(self, events: Sequence[Any], now: int) -> None:
+    def take(self, events: Sequence[Any], now: int, most_ns: int = QUICK_NS) -> None:
         """Parse, route and queue a burst of calls that came at a monotonic time in nanoseconds.
 
-        What is quick is run here and now. One thread at a time may be inside.
+        What is quick is run here and now: a lone call's run may take `most_ns`. One thread at a time may be
+        inside.
         """
         if len(events) == 1:
-            self._take_one(events[0], now)
+            self._take_one(events[0], now, most_ns)
         else:
             self._take_many(events, now)
 
-    def _take_one(self, event: Any, now: int) -> None:
+    def _take_one(self, event: Any, now: int, most_ns: int) -> None:
         """What `_take_many` does, for a caller that waits for each answer: nothing is grouped or summed."""
         if event[0] != self._event_call:
             self._cancel(event[1])
@@ -109,7 +110,7 @@ class NativeFront:
             self._bytes += len(event[3]) + pending.reply.window_bytes
         if self._dataplane.tracer.on:
             self._trace(served, pending, event[5][0])
-        if not served.run_at_once([pending]):
+        if not served.run_at_once([pending], most_ns):
             self._submit(served, [pending])
 
     def _take_many(self, events: Sequence[Any], now: int) -> None:

@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from headrace_inference.domain.served import QUICK_NS, QUIET_NS
+
 logger = logging.getLogger(__name__)
 
 MAX_BURST = 512
@@ -27,8 +29,8 @@ it is unless it runs small models. Every look takes some 70 µs from one of the 
 
 Receive = Callable[[int, int | None], list[Any] | None]
 """At most so many events, waiting so many milliseconds for the first; None once the front is closed."""
-Take = Callable[[Sequence[Any], int], None]
-"""Takes a burst that was received at a monotonic time in nanoseconds."""
+Take = Callable[[Sequence[Any], int, int], None]
+"""Takes a burst that was received at a monotonic time in nanoseconds; a run may hold it up for so many."""
 
 
 class PollBudget:
@@ -61,6 +63,29 @@ class PollBudget:
     def looked(self, *, found: bool) -> None:
         """Whether looking for that long found a call."""
         self._worth = min(self.MOST, self._worth + 1) if found else max(0, self._worth - 2)
+
+
+class Patience:
+    """How long a run may hold up the receiving thread: longer while nobody is likely to call meanwhile.
+
+    That is so while calls come one at a time and none had to wait for the one before. It takes some of them
+    in a row to be sure, and one other to end it.
+    """
+
+    CALLS = 8
+    GAP_NS = 30_000
+    """What is there already is received in less."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def with_burst(self, calls: int, gap_ns: int) -> int:
+        """How long a run of this burst may be, in ns: so many calls, so long after the last was taken."""
+        if calls != 1 or gap_ns < self.GAP_NS:
+            self._calls = 0
+        elif self._calls < self.CALLS:
+            self._calls += 1
+        return QUIET_NS if self._calls == self.CALLS else QUICK_NS
 
 
 class Receiver:
@@ -98,15 +123,18 @@ class Receiver:
 
     def _run(self) -> None:
         mine = self._thread = threading.get_ident()
+        patience = Patience()
+        taken = time.monotonic_ns()
         events = self._next(0)
         while events is not None:
             now = time.monotonic_ns()
             self._taking_since_ns = now
-            self._take(events, now)
+            self._take(events, now, patience.with_burst(len(events), now - taken))
             with self._mutex:
                 if self._thread != mine:
                     return
                 self._taking_since_ns = 0
+            taken = time.monotonic_ns()
             events = self._next(len(events))
 
     def _next(self, former: int) -> Sequence[Any] | None:
