@@ -29,7 +29,7 @@ with CANCELLED, chosen by chance: also those of callers who have nothing to do w
 
 MAX_METADATA_BYTES = 64 * 1024
 """The headers of a call, each counted with 32 bytes more (RFC 7540, 6.5.2). Between two limits of its own
-(8 and 16 KiB) gRPC refuses calls by chance: callers with a large token would lose one call in a hundred."""
+(8 and 16 KiB) gRPC refuses calls by chance: callers with a token of 12 kB would lose half of theirs."""
 
 Register = Callable[[grpc.aio.Server], None]
 
