@@ -14,6 +14,7 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.command import Cli, command
+from headrace.cli.failures import printable
 from headrace.cli.not_carried import warn
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ async def push(
                 timeout_seconds=total,
             )
         pushed = f"pushed version {version.number} of {name} ({output.size(version.size_bytes)})"
-        cli.show(version, lambda: pushed)
+        cli.show(version, lambda: [pushed, *map(printable, version.notices)])
         if wait:
             with _progress(shown=not cli.as_json and sys.stderr.isatty()) as report:
                 report(_LOADING, None)

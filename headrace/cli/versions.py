@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headrace.cli import output
 from headrace.cli.command import Cli, command
+from headrace.cli.failures import printable
 
 if TYPE_CHECKING:
     from headrace.client import Version
@@ -26,7 +28,10 @@ def register(app: typer.Typer) -> None:
             found = await client.versions(name)
         cli.show(
             {"versions": found},
-            lambda: output.table(COLUMNS, [_row(version) for version in found]),
+            lambda: [
+                output.table(COLUMNS, [_row(version) for version in found]),
+                *notice_lines(found),
+            ],
         )
 
 
@@ -41,6 +46,12 @@ def _row(version: Version) -> tuple[object, ...]:
         version.config.batching.max_batch_size,
         version.description,
     )
+
+
+def notice_lines(versions: Sequence[Version]) -> list[str]:
+    """A line for each notice, below the table, after an empty one."""
+    lines = [f"version {v.number}: {printable(notice)}" for v in versions for notice in v.notices]
+    return ["", *lines] if lines else []
 
 
 def _tensor(spec: TensorSpec) -> str:

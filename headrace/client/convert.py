@@ -87,6 +87,7 @@ def version_from_proto(proto: version_pb2.Version) -> Version:
         created_at=timestamp_from_proto(proto.create_time),
         description=proto.description,
         etag=proto.etag,
+        notices=tuple(proto.notices),
     )
 
 

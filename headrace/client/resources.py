@@ -39,6 +39,8 @@ class Version:
     created_at: float
     description: str = ""
     etag: str = ""
+    notices: tuple[str, ...] = ()
+    """What the registry says about it, a sentence of one line each."""
 
     @property
     def size_bytes(self) -> int:

@@ -198,6 +198,8 @@ class VersionRecord:
     created_at: float
     description: str = ""
     revision: int = 0
+    notices: tuple[str, ...] = ()
+    """Sentences of one line each that the registry says about it: what was decided, and why."""
 
     @property
     def key(self) -> str:

@@ -8,19 +8,27 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headrace import errors
+from headrace.cli.versions import notice_lines
+from headrace.client import Version
 from headrace.inference import grpc_service_pb2, grpc_service_pb2_grpc
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
 from headrace.state.presence import announce
-from headrace.state.records import LoadState, ReplicaRecord, ReplicaVersion
+from headrace.state.records import (
+    LoadState,
+    ReplicaRecord,
+    ReplicaVersion,
+    ServingConfig,
+    Signature,
+)
 from headrace_registry.app import open_registry
 from tests.rpc.client_fixtures import open_services
 from tests.rpc.registry_fixtures import onnx_file, settings
@@ -357,3 +365,11 @@ def interrupts_heard() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_notices_are_shown_below_the_versions() -> None:
+    """A line each, after the table, with nothing that a terminal would obey."""
+    version = Version("m", 3, "d", (), "m.onnx", Signature((), ()), ServingConfig(), 0.0)
+    said = replace(version, notices=("one\x1b", "two"))
+    assert [] == notice_lines([version])
+    assert ["", "version 3: one ", "version 3: two"] == notice_lines([said])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from headrace import errors
+from headrace.client.convert import version_from_proto
 from headrace.datatypes import Datatype
 from headrace.state.records import (
     AliasRecord,
@@ -45,6 +46,7 @@ from headrace_registry.domain.versions import (
     delete_version,
     publish_version,
 )
+from headrace_registry.wire.convert import version_to_proto
 
 NO_SIGNATURE = Signature((), ())
 FILE = ArtifactFile("model.onnx", 3, "ab" * 32)
@@ -252,3 +254,13 @@ def test_a_token_that_no_list_gave_is_refused(token: str) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
         take_page([3, 2], lambda number: number, PageRequest("letters", 2, token))
     assert "PAGE_TOKEN_INVALID" == caught.value.reason
+
+
+def test_what_the_registry_says_about_a_version_reaches_the_client() -> None:
+    """Notices go from the check into the record, its message and the client's version, in order."""
+    said = ("batching off: it cannot be", "ZipMap was taken off")
+    change = publish_version(SITUATION, new_version("m", notices=said))
+    (record,) = change.versions.values()
+    assert record is not None
+    assert said == record.notices
+    assert said == version_from_proto(version_to_proto(record)).notices

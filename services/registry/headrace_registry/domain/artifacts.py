@@ -89,6 +89,8 @@ class Checked:
     graph_path: str
     signature: Signature
     mixes_rows: bool = False
+    notices: tuple[str, ...] = ()
+    """What its pusher should know, a sentence of one line each."""
 
 
 class Checker(Protocol):
@@ -261,6 +263,7 @@ def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) 
         description=push.description,
         alias=push.alias,
         create_model=push.create_model,
+        notices=checked.notices,
     )
 
 

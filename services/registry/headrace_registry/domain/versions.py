@@ -36,6 +36,7 @@ class NewVersion:
     description: str = ""
     alias: str = ""
     create_model: bool = False
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def publish_version(situation: Situation, new: NewVersion) -> Change:
         created_at=situation.now,
         description=new.description,
         revision=situation.next_revision,
+        notices=new.notices,
     )
     return situation.change(
         "version.push",

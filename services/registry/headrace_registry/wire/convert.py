@@ -64,6 +64,7 @@ def version_to_proto(version: VersionRecord) -> version_pb2.Version:
         description=version.description,
         create_time=timestamp_to_proto(version.created_at),
         etag=etag_of(version.revision),
+        notices=version.notices,
     )
 
 
