@@ -91,7 +91,7 @@ def _row_shape(spec: TensorSpec, *, batches: bool) -> tuple[int, ...]:
 
 def _check_shape(sample: str, spec: TensorSpec, given: SampleInput, *, batches: bool) -> None:
     row = _row_shape(spec, batches=batches)
-    if given.shape and not _fits(given.shape, row):
+    if given.shape and not spec.unranked and not _fits(given.shape, row):
         what = "one row without the batch dimension" if batches else "the whole input"
         raise _wrong(sample, spec, f"its shape is {list(given.shape)}; {what} has {list(row)}")
 
@@ -106,7 +106,7 @@ def _read_raw(
     sample: str, spec: TensorSpec, given: SampleInput, path: Path, *, batches: bool
 ) -> Array:
     row = given.shape or _row_shape(spec, batches=batches)
-    if any(size < 0 for size in row):
+    if any(size < 0 for size in row) or (spec.unranked and not given.shape):
         raise _wrong(sample, spec, f"the model leaves {list(row)} open: say the file's shape")
     shape = (1, *row) if batches else tuple(row)
     if spec.datatype is Datatype.BYTES:
@@ -149,7 +149,8 @@ def _read_npy(
         array = array[np.newaxis]
     expected = (-1, *row) if batches else row
     values = _of_datatype(array, spec.datatype)
-    if values is None or not _fits(array.shape, expected) or (batches and not len(array)):
+    fits = (spec.unranked and not given.shape) or _fits(array.shape, expected)
+    if values is None or not fits or (batches and not len(array)):
         problem = f"{given.file!r} is {array.dtype} {list(array.shape)}"
         raise _wrong(sample, spec, f"{problem}; it must be {spec.datatype} {list(expected)}")
     return values

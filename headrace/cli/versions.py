@@ -13,9 +13,12 @@ from headrace.cli.failures import printable
 
 if TYPE_CHECKING:
     from headrace.client import Version
-    from headrace.state.records import TensorSpec
+    from headrace.state.records import Signature, TensorSpec
 
 COLUMNS = ("version>", "pushed", "size>", "digest", "takes", "gives", "batch>", "description")
+
+MOST_OPTIONAL = 4
+"""Some exporters list every weight as an input."""
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +44,7 @@ def _row(version: Version) -> tuple[object, ...]:
         output.moment(version.created_at),
         output.size(version.size_bytes),
         version.digest[:12],
-        ", ".join(_tensor(spec) for spec in version.signature.inputs),
+        _inputs(version.signature),
         ", ".join(_tensor(spec) for spec in version.signature.outputs),
         version.config.batching.max_batch_size,
         version.description,
@@ -54,6 +57,14 @@ def notice_lines(versions: Sequence[Version]) -> list[str]:
     return ["", *lines] if lines else []
 
 
+def _inputs(signature: Signature) -> str:
+    """The inputs; of optional ones, of which there may be hundreds, the first."""
+    optional = [f"{_tensor(spec)}?" for spec in signature.optional_inputs[:MOST_OPTIONAL]]
+    rest = len(signature.optional_inputs) - len(optional)
+    more = [f"{rest} more optional ones"] if rest else []
+    return ", ".join([*map(_tensor, signature.inputs), *optional, *more])
+
+
 def _tensor(spec: TensorSpec) -> str:
-    shape = ",".join(str(size) for size in spec.shape)
+    shape = "..." if spec.unranked else ",".join(str(size) for size in spec.shape)
     return f"{spec.name}:{spec.datatype}[{shape}]"

@@ -13,6 +13,7 @@ def signature_to_proto(signature: Signature) -> signature_pb2.Signature:
     return signature_pb2.Signature(
         inputs=[_tensor_to_proto(spec) for spec in signature.inputs],
         outputs=[_tensor_to_proto(spec) for spec in signature.outputs],
+        optional_inputs=[_tensor_to_proto(spec) for spec in signature.optional_inputs],
     )
 
 
@@ -21,6 +22,7 @@ def signature_from_proto(proto: signature_pb2.Signature) -> Signature:
     return Signature(
         inputs=tuple(_tensor_from_proto(spec) for spec in proto.inputs),
         outputs=tuple(_tensor_from_proto(spec) for spec in proto.outputs),
+        optional_inputs=tuple(_tensor_from_proto(spec) for spec in proto.optional_inputs),
     )
 
 
@@ -30,6 +32,7 @@ def _tensor_to_proto(spec: TensorSpec) -> signature_pb2.TensorSpec:
         data_type=f"DATA_TYPE_{spec.datatype}",
         shape=spec.shape,
         dim_names=spec.dim_names,
+        unranked=spec.unranked,
     )
 
 
@@ -39,6 +42,7 @@ def _tensor_from_proto(proto: signature_pb2.TensorSpec) -> TensorSpec:
         datatype=_datatype_from_proto(proto),
         shape=tuple(proto.shape),
         dim_names=tuple(proto.dim_names),
+        unranked=proto.unranked,
     )
 
 

@@ -7,7 +7,7 @@ Times are seconds since the Unix epoch.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from headrace.datatypes import Datatype
@@ -21,6 +21,8 @@ class TensorSpec:
     datatype: Datatype
     shape: tuple[int, ...]
     dim_names: tuple[str, ...] = ()
+    unranked: bool = False
+    """Whether it may have any number of dimensions; `shape` is then empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,14 @@ class Signature:
     """The inputs and outputs of a version, in the order of its graph."""
 
     inputs: tuple[TensorSpec, ...]
+    """Those that every request must bring."""
     outputs: tuple[TensorSpec, ...]
+    optional_inputs: tuple[TensorSpec, ...] = ()
+    """Those that have a default in the graph, which a request may replace."""
+
+    def inputs_with(self, optional: Iterable[int]) -> tuple[TensorSpec, ...]:
+        """The required inputs, and behind them the optional ones at these places."""
+        return (*self.inputs, *[self.optional_inputs[place] for place in optional])
 
 
 class Provider(enum.StrEnum):

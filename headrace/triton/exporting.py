@@ -108,15 +108,25 @@ def _give_dims(message: model_config_pb2.ModelConfig) -> None:
 def _add_tensors(message: model_config_pb2.ModelConfig, version: DescribedVersion) -> None:
     batches = version.config.batching.max_batch_size > 0
     for spec in version.signature.inputs:
-        dims = spec.shape[1:] if batches else spec.shape
+        dims = _dims(spec, batches=batches)
         message.input.add(name=spec.name, data_type=_data_type(spec), dims=dims)
+    for spec in version.signature.optional_inputs:
+        dims = _dims(spec, batches=False)
+        message.input.add(name=spec.name, data_type=_data_type(spec), dims=dims, optional=True)
     for spec in version.signature.outputs:
         message.output.add(
             name=spec.name,
             data_type=_data_type(spec),
-            dims=spec.shape[1:] if batches else spec.shape,
+            dims=_dims(spec, batches=batches),
             label_filename=_label_filename(spec.name, version),
         )
+
+
+def _dims(spec: TensorSpec, *, batches: bool) -> Sequence[int]:
+    """The dimensions without that of the batch; one free one stands for an unknown rank."""
+    if spec.unranked:
+        return (-1,)
+    return spec.shape[1:] if batches else spec.shape
 
 
 def _label_filename(output: str, version: DescribedVersion) -> str:

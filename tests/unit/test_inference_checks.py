@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from headrace.datatypes import Datatype
@@ -30,6 +32,68 @@ def test_a_plan_orders_inputs_as_the_graph_does() -> None:
     assert plan.sizes == (24, None)
     assert plan.rows == 3
     assert plan.outputs == (1,)
+
+
+OPTIONAL = Signature(
+    inputs=(TensorSpec("x", Datatype.FP32, (-1, 2)),),
+    outputs=SIGNATURE.outputs,
+    optional_inputs=(
+        TensorSpec("bias", Datatype.FP32, (2,)),
+        TensorSpec("scale", Datatype.FP32, ()),
+    ),
+)
+
+
+def test_optional_inputs_follow_the_required_ones() -> None:
+    """A request that brings one runs alone, whatever its rows; one that brings none is as all others."""
+    x, scale = header(3), TensorHeader("scale", "FP32", ())
+
+    plan = plan_request("m", OPTIONAL, 8, [scale, x], [])
+
+    assert (1, 0) == plan.order
+    assert (1,) == plan.optional
+    assert (24, 4) == plan.sizes
+    assert 3 == plan.rows
+    assert plan.batch_key is None
+    assert plan_request("m", SIGNATURE, 8, [x], []) == plan_request("m", OPTIONAL, 8, [x], [])
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (TensorHeader("scale", "FP32", (1,)), "SHAPE_MISMATCH"),
+        (TensorHeader("bias", "FP64", (2,)), "DATATYPE_MISMATCH"),
+        (TensorHeader("other", "FP32", ()), "INPUT_UNKNOWN"),
+    ],
+)
+def test_optional_inputs_are_checked_like_others(given: TensorHeader, reason: str) -> None:
+    """Their shapes have no batch dimension."""
+    with pytest.raises(InvalidArgument) as caught:
+        plan_request("m", OPTIONAL, 8, [header(3), given], [])
+    assert reason == caught.value.reason
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3, 4)])
+def test_an_input_of_unknown_rank_takes_any_shape(shape: tuple[int, ...]) -> None:
+    """Only the datatype is known; sizes follow from what is sent, and nothing is batched."""
+    signature = Signature((TensorSpec("x", Datatype.FP32, (), unranked=True),), ())
+
+    plan = plan_request("m", signature, 0, [TensorHeader("x", "FP32", shape)], [])
+
+    assert (shape,) == plan.shapes
+    assert (4 * math.prod(shape),) == plan.sizes
+    assert plan.batch_key is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason"), [((-1,), "SHAPE_NEGATIVE"), ((1 << 20, 1 << 20), "SHAPE_TOO_LARGE")]
+)
+def test_an_unknown_rank_is_no_way_around_the_limits(shape: tuple[int, ...], reason: str) -> None:
+    """Sizes below 0 and sizes that no message holds are refused before any arithmetic."""
+    signature = Signature((TensorSpec("x", Datatype.FP32, (), unranked=True),), ())
+    with pytest.raises(InvalidArgument) as caught:
+        plan_request("m", signature, 0, [TensorHeader("x", "FP32", shape)], [])
+    assert reason == caught.value.reason
 
 
 def test_requests_of_other_row_shapes_do_not_share_a_batch() -> None:

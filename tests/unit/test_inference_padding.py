@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def test_the_smallest_size_that_fits(rows: int, expected: int) -> None:
 def test_results_are_those_of_the_rows_asked_for(rows: int, seen: int, dtype: type) -> None:
     """Whatever was filled in never comes back."""
     sent: Array = np.resize(np.array([0, 1, 2], dtype), (rows, 3))
-    answer, sizes = padded_run(running, (2, 8))([sent], None)
+    answer, sizes = padded_run(running, (2, 8), 1)([sent], None)
     np.testing.assert_array_equal(sent, answer)
     assert [seen] * rows == sizes.tolist()
 
@@ -44,7 +45,7 @@ def test_what_is_filled_in_is_a_row_that_was_sent() -> None:
         seen.extend(inputs)
         return list(inputs)
 
-    padded_run(keeping, (4,))([np.array([[1], [7]])], None)
+    padded_run(keeping, (4,), 1)([np.array([[1], [7]])], None)
     assert [1, 7, 7, 7] == seen[0].ravel().tolist()
 
 
@@ -55,4 +56,20 @@ def test_outputs_that_do_not_follow_the_rows_are_refused() -> None:
         return [inputs[0].sum(axis=0)]
 
     with pytest.raises(RunFailed, match="allowed_batch_sizes"):
-        padded_run(summed, (4,))([np.zeros((3, 2))], None)
+        padded_run(summed, (4,), 1)([np.zeros((3, 2))], None)
+
+
+def test_optional_inputs_are_not_filled_up() -> None:
+    """They stand behind the required ones, and are no batch: a default that a caller replaced, or None."""
+    seen: list[Any] = []
+
+    def keeping(inputs: Sequence[Any], handle: RunHandle | None = None) -> list[Array]:
+        seen.extend(inputs)
+        return [inputs[0]]
+
+    scale = np.array([5])
+    sent: list[Any] = [np.array([[1]]), None, scale]
+    padded_run(keeping, (4,), 1)(sent, None)
+    assert [1, 1, 1, 1] == seen[0].ravel().tolist()
+    assert seen[1] is None
+    assert seen[2] is scale

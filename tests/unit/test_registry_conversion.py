@@ -61,9 +61,10 @@ OTHER = ServingConfig(
 
 @pytest.mark.parametrize("datatype", list(Datatype))
 def test_a_signature_survives_the_wire(datatype: Datatype) -> None:
-    """Every datatype, free and named dimensions and scalars come back as they were."""
+    """Every datatype, free and named dimensions, scalars and unknown ranks come back as they were."""
     spec = TensorSpec("odd:name/0", datatype, (-1, 4, -1), ("batch", "", "n"))
-    signature = Signature((spec,), (TensorSpec("scalar", datatype, ()),))
+    unranked = TensorSpec("any", datatype, (), unranked=True)
+    signature = Signature((spec,), (TensorSpec("scalar", datatype, ()),), (spec, unranked))
     proto = conversion.signature_to_proto(signature)
     assert signature == conversion.signature_from_proto(proto)
 

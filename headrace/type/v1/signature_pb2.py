@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n headrace/type/v1/signature.proto\x12\x10headrace.type.v1\"k\n\nTensorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\tdata_type\x18\x02 \x01(\x0e\x32\x1a.headrace.type.v1.DataType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x11\n\tdim_names\x18\x04 \x03(\t\"h\n\tSignature\x12,\n\x06inputs\x18\x01 \x03(\x0b\x32\x1c.headrace.type.v1.TensorSpec\x12-\n\x07outputs\x18\x02 \x03(\x0b\x32\x1c.headrace.type.v1.TensorSpec*\xc8\x02\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44\x41TA_TYPE_BOOL\x10\x01\x12\x13\n\x0f\x44\x41TA_TYPE_UINT8\x10\x02\x12\x14\n\x10\x44\x41TA_TYPE_UINT16\x10\x03\x12\x14\n\x10\x44\x41TA_TYPE_UINT32\x10\x04\x12\x14\n\x10\x44\x41TA_TYPE_UINT64\x10\x05\x12\x12\n\x0e\x44\x41TA_TYPE_INT8\x10\x06\x12\x13\n\x0f\x44\x41TA_TYPE_INT16\x10\x07\x12\x13\n\x0f\x44\x41TA_TYPE_INT32\x10\x08\x12\x13\n\x0f\x44\x41TA_TYPE_INT64\x10\t\x12\x12\n\x0e\x44\x41TA_TYPE_FP16\x10\n\x12\x12\n\x0e\x44\x41TA_TYPE_FP32\x10\x0b\x12\x12\n\x0e\x44\x41TA_TYPE_FP64\x10\x0c\x12\x13\n\x0f\x44\x41TA_TYPE_BYTES\x10\r\x12\x12\n\x0e\x44\x41TA_TYPE_BF16\x10\x0e\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n headrace/type/v1/signature.proto\x12\x10headrace.type.v1\"}\n\nTensorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\tdata_type\x18\x02 \x01(\x0e\x32\x1a.headrace.type.v1.DataType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x11\n\tdim_names\x18\x04 \x03(\t\x12\x10\n\x08unranked\x18\x05 \x01(\x08\"\x9f\x01\n\tSignature\x12,\n\x06inputs\x18\x01 \x03(\x0b\x32\x1c.headrace.type.v1.TensorSpec\x12-\n\x07outputs\x18\x02 \x03(\x0b\x32\x1c.headrace.type.v1.TensorSpec\x12\x35\n\x0foptional_inputs\x18\x03 \x03(\x0b\x32\x1c.headrace.type.v1.TensorSpec*\xc8\x02\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44\x41TA_TYPE_BOOL\x10\x01\x12\x13\n\x0f\x44\x41TA_TYPE_UINT8\x10\x02\x12\x14\n\x10\x44\x41TA_TYPE_UINT16\x10\x03\x12\x14\n\x10\x44\x41TA_TYPE_UINT32\x10\x04\x12\x14\n\x10\x44\x41TA_TYPE_UINT64\x10\x05\x12\x12\n\x0e\x44\x41TA_TYPE_INT8\x10\x06\x12\x13\n\x0f\x44\x41TA_TYPE_INT16\x10\x07\x12\x13\n\x0f\x44\x41TA_TYPE_INT32\x10\x08\x12\x13\n\x0f\x44\x41TA_TYPE_INT64\x10\t\x12\x12\n\x0e\x44\x41TA_TYPE_FP16\x10\n\x12\x12\n\x0e\x44\x41TA_TYPE_FP32\x10\x0b\x12\x12\n\x0e\x44\x41TA_TYPE_FP64\x10\x0c\x12\x13\n\x0f\x44\x41TA_TYPE_BYTES\x10\r\x12\x12\n\x0e\x44\x41TA_TYPE_BF16\x10\x0e\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headrace.type.v1.signature_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DATATYPE']._serialized_start=270
-  _globals['_DATATYPE']._serialized_end=598
+  _globals['_DATATYPE']._serialized_start=344
+  _globals['_DATATYPE']._serialized_end=672
   _globals['_TENSORSPEC']._serialized_start=54
-  _globals['_TENSORSPEC']._serialized_end=161
-  _globals['_SIGNATURE']._serialized_start=163
-  _globals['_SIGNATURE']._serialized_end=267
+  _globals['_TENSORSPEC']._serialized_end=179
+  _globals['_SIGNATURE']._serialized_start=182
+  _globals['_SIGNATURE']._serialized_end=341
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -66,11 +67,25 @@ def wait_before_batch(
 
 
 def assemble(batch: Sequence[Pending]) -> list[Array]:
-    """The inputs of one run: row-wise one after the other, one array for each of the version's inputs."""
+    """The inputs of one run: row-wise one after the other, one array for each of the version's inputs.
+
+    Behind them, of a request that brings any, its optional inputs, with None for those that it leaves out.
+    """
     count = len(batch[0].contents)
-    if len(batch) == 1:
-        return [_array(batch[0], place) for place in range(count)]
-    return [_joined(batch, place) for place in range(count)]
+    if len(batch) > 1:
+        return [_joined(batch, place) for place in range(count)]
+    arrays = [_array(batch[0], place) for place in range(count)]
+    optional = batch[0].plan.optional
+    return _spread(arrays, optional) if optional else arrays
+
+
+def _spread(arrays: Sequence[Array], optional: Sequence[int]) -> list[Array]:
+    """The arrays, of which the last are optional inputs, with these in their places."""
+    required = len(arrays) - len(optional)
+    places: list[Any] = [None] * (optional[-1] + 1)
+    for place, array in zip(optional, arrays[required:], strict=True):
+        places[place] = array
+    return [*arrays[:required], *places]
 
 
 def _joined(batch: Sequence[Pending], place: int) -> Array:

@@ -6,7 +6,7 @@ Messages begin as Triton's do, since its clients' users search for them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,23 +38,29 @@ def plan_request(
 
     Raises InvalidArgument that says what does not fit.
     """
-    order = _order(model, signature.inputs, inputs)
+    places = _places(model, signature, inputs)
+    given = _given(signature.optional_inputs, places)
+    specs = signature.inputs_with(given)
+    order = tuple(places[spec.name] for spec in specs)
     chosen = [inputs[place] for place in order]
-    for spec, header in zip(signature.inputs, chosen, strict=True):
-        _check_tensor(model, spec, header, batches=max_batch_size > 0)
-    rows = _rows(model, chosen, max_batch_size)
+    required = len(signature.inputs)
+    for place, (spec, header) in enumerate(zip(specs, chosen, strict=True)):
+        _check_tensor(model, spec, header, batches=max_batch_size > 0 and place < required)
+    rows = _rows(model, chosen[:required], max_batch_size)
     if rows > max(max_batch_size, 1) and not allow_larger:
         raise _too_many_rows(model, rows, max_batch_size)
-    dtypes = tuple(_dtype(spec.datatype) for spec in signature.inputs)
+    dtypes = tuple(_dtype(spec.datatype) for spec in specs)
     shapes = tuple(header.shape for header in chosen)
+    joins = max_batch_size and rows and not given
     return Plan(
         order=order,
         shapes=shapes,
         dtypes=dtypes,
         sizes=tuple(map(_raw_size, shapes, dtypes)),
         rows=rows,
-        batch_key=tuple(shape[1:] for shape in shapes) if max_batch_size and rows else None,
+        batch_key=tuple(shape[1:] for shape in shapes) if joins else None,
         outputs=_outputs(model, signature.outputs, outputs),
+        optional=given,
     )
 
 
@@ -66,9 +72,13 @@ def _raw_size(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> int | None
     return None if dtype is None else math.prod(shape) * dtype.itemsize
 
 
-def _order(
-    model: str, specs: Sequence[TensorSpec], inputs: Sequence[TensorHeader]
-) -> tuple[int, ...]:
+def _given(optional: Sequence[TensorSpec], places: Mapping[str, int]) -> tuple[int, ...]:
+    """The places of the optional inputs that a request brings."""
+    return tuple(place for place, spec in enumerate(optional) if spec.name in places)
+
+
+def _places(model: str, signature: Signature, inputs: Sequence[TensorHeader]) -> dict[str, int]:
+    """The place in the request of each input by its name."""
     places: dict[str, int] = {}
     for place, header in enumerate(inputs):
         if header.name in places:
@@ -76,8 +86,9 @@ def _order(
                 "INPUT_DUPLICATE", f"input '{header.name}' already exists in request"
             )
         places[header.name] = place
-    expected = [spec.name for spec in specs]
-    _refuse_unknown_input(model, expected, places)
+    expected = [spec.name for spec in signature.inputs]
+    optional = [spec.name for spec in signature.optional_inputs]
+    _refuse_unknown_input(model, [*expected, *optional], places)
     missing = [name for name in expected if name not in places]
     if missing:
         raise InvalidArgument(
@@ -85,7 +96,7 @@ def _order(
             f"expected {len(expected)} inputs but got {len(inputs)} inputs for model '{model}'. "
             f"Got input(s) {_names(places)}, but missing required input(s) {_names(missing)}",
         )
-    return tuple(places[name] for name in expected)
+    return places
 
 
 def _refuse_unknown_input(model: str, expected: Sequence[str], places: dict[str, int]) -> None:
@@ -112,10 +123,7 @@ def _check_tensor(model: str, spec: TensorSpec, header: TensorHeader, *, batches
             f"of model '{model}', got {_shape(header.shape)}",
         )
     expected = (-1, *spec.shape[1:]) if batches else spec.shape
-    fits = len(header.shape) == len(expected) and all(
-        want in (-1, got) for want, got in zip(expected, header.shape, strict=True)
-    )
-    if not fits:
+    if not spec.unranked and not _fits(header.shape, expected):
         raise InvalidArgument(
             "SHAPE_MISMATCH",
             f"unexpected shape for input '{spec.name}' for model '{model}'. "
@@ -127,6 +135,12 @@ def _check_tensor(model: str, spec: TensorSpec, header: TensorHeader, *, batches
             f"input '{spec.name}' for model '{model}' has shape {_shape(header.shape)}; "
             f"its dimensions that are not 0 may have {MAX_ELEMENTS} elements together",
         )
+
+
+def _fits(shape: Sequence[int], expected: Sequence[int]) -> bool:
+    return len(shape) == len(expected) and all(
+        want in (-1, got) for want, got in zip(expected, shape, strict=True)
+    )
 
 
 def _rows(model: str, inputs: Sequence[TensorHeader], max_batch_size: int) -> int:

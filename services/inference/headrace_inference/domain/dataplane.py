@@ -83,9 +83,10 @@ def in_graph_order(
         part = ordered[place]
         if isinstance(part, (bytes, memoryview)) and len(part) != size:
             record = served.record
+            spec = record.signature.inputs_with(plan.optional)[place]
             raise InvalidArgument(
                 "RAW_SIZE_MISMATCH",
-                f"input byte size mismatch for input '{record.signature.inputs[place].name}' "
+                f"input byte size mismatch for input '{spec.name}' "
                 f"for model '{record.model}'. Expected {size}, got {len(part)}",
             )
     return ordered

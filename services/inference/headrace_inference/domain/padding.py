@@ -14,15 +14,19 @@ from headrace_inference.domain.runner import RunFailed
 Run = Callable[[Sequence[Array], RunHandle | None], list[Array]]
 
 
-def padded_run(run: Run, allowed: Sequence[int]) -> Run:
-    """`run`, with batches filled up to the next allowed size and results cut to the rows asked for."""
+def padded_run(run: Run, allowed: Sequence[int], required: int) -> Run:
+    """`run`, with batches filled up to the next allowed size and results cut to the rows asked for.
+
+    Only the first `required` inputs have rows: those behind them are optional, and no batch of anything.
+    """
 
     def padded(inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
         rows = len(inputs[0])
         size = allowed_size(rows, allowed)
         if size == rows:
             return run(inputs, handle)
-        outputs = run([_filled(array, size) for array in inputs], handle)
+        filled = [_filled(array, size) for array in inputs[:required]]
+        outputs = run([*filled, *inputs[required:]], handle)
         return [_cut(output, rows, size) for output in outputs]
 
     return padded

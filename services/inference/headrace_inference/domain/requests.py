@@ -68,7 +68,8 @@ class Plan:
     `dtypes[i]` is None for BYTES, and `sizes[i]` is then None too, else the bytes that raw contents must
     have. Requests with equal `batch_key` may run together; None runs alone. `outputs` are the places of
     the outputs asked for, in the order asked; `priority`, `timeout_us` and `wishes` are the request's
-    options.
+    options. `optional` are the places, among the version's optional inputs, of those that the request
+    brings: they follow the required ones in all of these.
     """
 
     order: tuple[int, ...]
@@ -81,6 +82,7 @@ class Plan:
     priority: int = 0
     timeout_us: int = 0
     wishes: tuple[Wish, ...] | None = None
+    optional: tuple[int, ...] = ()
 
 
 class Pending:

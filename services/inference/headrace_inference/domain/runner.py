@@ -43,8 +43,9 @@ class Runner(Protocol):
         """What ends a run that is begun with it. Only one run at a time may have it."""
 
     def run(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
-        """All outputs for the inputs, both in the graph's order; BYTES as object arrays of bytes.
+        """All outputs for the inputs, both in the signature's order; BYTES as object arrays of bytes.
 
+        Optional inputs follow the required ones, if any is given: None, or the end, for the others.
         Raises RunFailed, also where the run was ended by its handle.
         """
 

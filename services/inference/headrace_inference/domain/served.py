@@ -90,7 +90,8 @@ class ServedVersion:
         self._broken = broken
         allowed = config.batching.allowed_batch_sizes
         self._run, self._run_alone = (
-            padded_run(run, allowed) if allowed else run for run in (runner.run, runner.run_alone)
+            padded_run(run, allowed, len(record.signature.inputs)) if allowed else run
+            for run in (runner.run, runner.run_alone)
         )
         self._under_way: list[RunHandle] = []
         self.pool = InstancePool(record.key, config, self._run_batch, self._max_rows)

@@ -190,7 +190,8 @@ def _timestamps(request: Pending, times_ns: Sequence[int]) -> list[dict[str, Any
 
 def _tensors(served: ServedVersion, request: Pending, outputs: Sequence[Array]) -> Trace:
     signature = served.record.signature
-    inputs = zip(signature.inputs, assemble([request]), strict=True)
+    given = [array for array in assemble([request]) if array is not None]
+    inputs = zip(signature.inputs_with(request.plan.optional), given, strict=True)
     chosen = [signature.outputs[place] for place in request.plan.outputs]
     return {
         "inputs": [_tensor(spec.name, spec.datatype, array) for spec, array in inputs],

@@ -42,21 +42,27 @@ def server_metadata(name: str, version: str, *, shared_memory: bool) -> pb.Serve
 
 
 def model_metadata(record: VersionRecord, ready_numbers: Sequence[int]) -> pb.ModelMetadataResponse:
-    """What a version takes and gives; shapes include the batch dimension."""
+    """What a version takes and gives; shapes include the batch dimension.
+
+    The protocol has no word for an unknown rank: [-1] makes tools ask for the shape.
+    """
+    batches = record.config.batching.max_batch_size > 0
     return pb.ModelMetadataResponse(
         name=record.model,
         versions=[str(number) for number in ready_numbers],
         platform=PLATFORM,
-        inputs=[_tensor_metadata(record, spec) for spec in record.signature.inputs],
-        outputs=[_tensor_metadata(record, spec) for spec in record.signature.outputs],
+        inputs=[
+            *(_tensor_metadata(spec, batches=batches) for spec in record.signature.inputs),
+            *(_tensor_metadata(spec) for spec in record.signature.optional_inputs),
+        ],
+        outputs=[_tensor_metadata(spec, batches=batches) for spec in record.signature.outputs],
     )
 
 
 def _tensor_metadata(
-    record: VersionRecord, spec: TensorSpec
+    spec: TensorSpec, *, batches: bool = False
 ) -> pb.ModelMetadataResponse.TensorMetadata:
-    batches = record.config.batching.max_batch_size > 0
-    shape = (-1, *spec.shape[1:]) if batches else spec.shape
+    shape = (-1, *spec.shape[1:]) if batches or spec.unranked else spec.shape
     return pb.ModelMetadataResponse.TensorMetadata(
         name=spec.name, datatype=spec.datatype.value, shape=shape
     )

@@ -57,6 +57,8 @@ def obstacle_to_batching(signature: Signature) -> str | None:
     if not signature.inputs:
         return "the model has no inputs"
     for spec in (*signature.inputs, *signature.outputs):
+        if spec.unranked:
+            return f"{spec.name!r} has no declared number of dimensions"
         if not spec.shape:
             return f"{spec.name!r} is a scalar"
         if spec.shape[0] != -1:

@@ -27,8 +27,9 @@ def needs_binding(signature: Signature, provider: str, *, asked: bool | None) ->
 
     A binding takes no strings: with string inputs a device is used through arrays, and BF16 not at all.
     """
-    specs = (*signature.inputs, *signature.outputs)
-    string_inputs = any(spec.datatype is Datatype.BYTES for spec in signature.inputs)
+    inputs = (*signature.inputs, *signature.optional_inputs)
+    specs = (*inputs, *signature.outputs)
+    string_inputs = any(spec.datatype is Datatype.BYTES for spec in inputs)
     bfloat16 = any(spec.datatype is Datatype.BF16 for spec in specs)
     if bfloat16 and string_inputs:
         raise Unimplemented(
@@ -47,12 +48,13 @@ def array_execution(session: Any, signature: Signature) -> Execute:
     without, 5.4 with vectors of OrtValue, 6.0 with a binding. The session's private `_sess.run` takes 2.3:
     under 1 % of a core at 10,000 batches a second, which is not worth a private name.
     """
-    names = [spec.name for spec in signature.inputs]
+    names = [spec.name for spec in (*signature.inputs, *signature.optional_inputs)]
     outputs = [spec.name for spec in signature.outputs]
     run: Callable[..., list[Array]] = session.run
 
     def execute(inputs: Sequence[Array], runs: Any) -> list[Array]:
-        return run(outputs, dict(zip(names, inputs, strict=True)), runs)
+        # Optional inputs are left out at the end, or None, which the runtime takes for left out.
+        return run(outputs, dict(zip(names, inputs, strict=False)), runs)
 
     return execute
 
@@ -62,11 +64,13 @@ def bound_execution(session: Any, signature: Signature, device: str, device_id: 
 
     BF16 and string outputs are bound to the host, the only place where they can be read.
     """
+    specs = (*signature.inputs, *signature.optional_inputs)
 
     def execute(inputs: Sequence[Array], runs: Any) -> list[Array]:
         binding = session.io_binding()
-        for spec, array in zip(signature.inputs, inputs, strict=True):
-            _bind_input(binding, spec, array)
+        for spec, array in zip(specs, inputs, strict=False):
+            if array is not None:
+                _bind_input(binding, spec, array)
         for spec in signature.outputs:
             on_host = spec.datatype in (Datatype.BF16, Datatype.BYTES)
             where = ("cpu", 0) if on_host else (device, device_id)

@@ -20,6 +20,9 @@ from headrace_inference.domain.requests import Array
 MAX_MADE_UP_BYTES = 1 << 30
 """Making up larger inputs would take the memory of the versions that answer."""
 
+UNRANKED_SHAPE = (1,)
+"""Of an input that may have any number of dimensions: most graphs that take a scalar take this, too."""
+
 _SEED = 1
 _MOST_DIGITS = 8
 
@@ -42,6 +45,8 @@ def made_up_inputs(
 
 def made_up_shape(spec: TensorSpec, rows: int, *, batches: bool) -> tuple[int, ...]:
     """The shape of a made-up input of so many rows."""
+    if spec.unranked:
+        return UNRANKED_SHAPE
     names = _names(spec)
     batch_name = names[0] if batches and names else ""
     shape = [
@@ -53,7 +58,7 @@ def made_up_shape(spec: TensorSpec, rows: int, *, batches: bool) -> tuple[int, .
 
 def guesses(signature: Signature, *, batches: bool) -> bool:
     """Whether a made-up input has a dimension whose size the signature leaves open."""
-    return any(
+    return any(spec.unranked for spec in signature.inputs) or any(
         size < 0 and not (batches and (place == 0 or (name and name == _names(spec)[0])))
         for spec in signature.inputs
         for place, (size, name) in enumerate(zip(spec.shape, _names(spec), strict=True))

@@ -72,7 +72,8 @@ def _with_shape(spec: TensorSpec, given: SampleInput, *, batches: bool) -> Tenso
     """The input with the shape of the sample, where that says one."""
     if not given.shape:
         return spec
-    return replace(spec, shape=(-1, *given.shape) if batches else given.shape, dim_names=())
+    shape = (-1, *given.shape) if batches else given.shape
+    return replace(spec, shape=shape, dim_names=(), unranked=False)
 
 
 def _from_file(

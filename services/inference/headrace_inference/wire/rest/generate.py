@@ -41,7 +41,9 @@ def parse_generate(body: bytes | bytearray) -> Members:
 
 def generate_request(record: VersionRecord, members: Members) -> RestRequest:
     """The request that these members are to a version. Raises InvalidArgument."""
-    inputs = [spec for spec in record.signature.inputs if spec.name in members]
+    signature = record.signature
+    known = (*signature.inputs, *signature.optional_inputs)
+    inputs = [spec for spec in known if spec.name in members]
     rest = {name: text for name, text in members.items() if name not in {i.name for i in inputs}}
     request_id = decode_json(_ID, rest.pop("id")) if "id" in rest else ""
     parameters = decode_json(_SCALARS, rest.pop("parameters", _NOTHING))

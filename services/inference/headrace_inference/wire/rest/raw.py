@@ -19,6 +19,8 @@ def raw_request(record: VersionRecord, body: bytes | bytearray) -> RestRequest:
         count = len(record.signature.inputs)
         raise _raw_invalid(record, f"takes {count} inputs; a body without JSON can carry one")
     spec = record.signature.inputs[0]
+    if spec.unranked:
+        raise _raw_invalid(record, f"says no shape of input '{spec.name}': send it as JSON")
     shape = (1, *spec.shape[1:]) if record.config.batching.max_batch_size else spec.shape
     free = shape.count(-1)
     if free > 1:
