@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import stat
+import os
 import tarfile
 import tempfile
 import threading
@@ -16,6 +16,7 @@ from typing import IO, Literal
 
 from headrace import errors
 from headrace.client.external_data import external_files
+from headrace.client.folder import folder_files
 
 CHUNK_BYTES = 1 << 20
 """Large enough that a message's overhead does not show, a quarter of what the registry takes."""
@@ -85,8 +86,8 @@ class Artifact:
 def open_artifact(source: Source, report: Report) -> Iterator[Artifact]:
     """What `source` names, to be read while inside: an .onnx, an archive, a folder, or a graph as bytes.
 
-    An .onnx brings its external data with it; files that a mapping names may be links. Raises
-    InvalidArgument for what is not there, is no artifact, or is a folder that holds a link.
+    An .onnx brings its external data with it. A link counts as the file or folder that it leads to.
+    Raises InvalidArgument for what is not there, and for what is no artifact.
     """
     try:
         artifact = _opened(source, report)
@@ -106,12 +107,11 @@ def _opened(source: Source, report: Report) -> Artifact:
     if isinstance(source, Mapping):
         return _packed("artifact.tar", source, report)
     path = Path(source)
-    files = _files_to_pack(path)
-    if not files:
+    members = _members(path)
+    if not members:
         return Artifact(path.name, path.open("rb"), path.stat().st_size)
-    root = path if path.is_dir() else path.parent
-    members = {file.relative_to(root).as_posix(): file for file in files}
-    return _packed(f"{path.resolve().stem}.tar", members, report)
+    # A link keeps its own name: what it leads to may be called by its digest.
+    return _packed(f"{Path(os.path.abspath(path)).stem}.tar", members, report)  # noqa: PTH100
 
 
 def _packed(filename: str, members: Mapping[str, Path], report: Report) -> Artifact:
@@ -124,10 +124,10 @@ def _packed(filename: str, members: Mapping[str, Path], report: Report) -> Artif
     return Artifact(filename, file, file.tell())
 
 
-def _files_to_pack(path: Path) -> list[Path]:
+def _members(path: Path) -> Mapping[str, Path]:
     """The files that must travel together, or none where the path is one file that travels as it is."""
     if path.is_dir():
-        return _folder_files(path)
+        return folder_files(path)
     if not path.is_file():
         raise errors.InvalidArgument("ARTIFACT_NOT_FOUND", f"there is no file or folder {path}")
     if not path.name.lower().endswith(ENDINGS):
@@ -135,28 +135,8 @@ def _files_to_pack(path: Path) -> list[Path]:
             "ARTIFACT_KIND_UNKNOWN",
             f"{path.name} is no artifact; push a file that ends in {', '.join(ENDINGS)}, or a folder",
         )
-    external = external_files(path) if path.suffix.lower() == ".onnx" else []
-    return [path, *(_plain(file) for file in external)] if external else []
-
-
-def _folder_files(folder: Path) -> list[Path]:
-    files = [path for path in sorted(folder.rglob("*")) if not _is_plain_folder(path)]
-    if not files:
-        raise errors.InvalidArgument("ARTIFACT_EMPTY", f"the folder {folder} has no files")
-    return [_plain(file) for file in files]
-
-
-def _is_plain_folder(path: Path) -> bool:
-    return stat.S_ISDIR(path.lstat().st_mode)
-
-
-def _plain(path: Path) -> Path:
-    if not stat.S_ISREG(path.lstat().st_mode):
-        raise errors.InvalidArgument(
-            "ARTIFACT_NOT_PLAIN",
-            f"{path} is a link or no plain file; an artifact holds plain files only: put the file there",
-        )
-    return path
+    external = external_files(path) if path.suffix.lower() == ".onnx" else {}
+    return {path.name: path, **external} if external else {}
 
 
 def _pack(file: IO[bytes], members: Mapping[str, Path], report: Report) -> None:

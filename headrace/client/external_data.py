@@ -9,9 +9,10 @@ from typing import Any
 from headrace import errors
 
 
-def external_files(graph: Path) -> list[Path]:
-    """The files beside `graph` that hold its external data, each once, by name.
+def external_files(graph: Path) -> dict[str, Path]:
+    """The files that hold the external data of `graph`, by the locations that it gives them.
 
+    They lie beside the graph, or, where `graph` is a link, beside what that leads to.
     A file that is no ONNX graph names none: the registry says what is wrong with it. Raises
     InvalidArgument: EXTERNAL_DATA_UNSAFE for a location outside the graph's folder, EXTERNAL_DATA_MISSING.
     """
@@ -21,8 +22,11 @@ def external_files(graph: Path) -> list[Path]:
     try:
         model = onnx.load(graph, load_external_data=False)
     except DecodeError:
-        return []
-    return [_located(graph, location) for location in sorted(set(_locations(model)))]
+        return {}
+    return {
+        PurePosixPath(location).as_posix(): _located(graph, location)
+        for location in sorted(set(_locations(model)))
+    }
 
 
 def _locations(model: Any) -> Iterator[str]:
@@ -62,10 +66,11 @@ def _located(graph: Path, location: str) -> Path:
             "EXTERNAL_DATA_UNSAFE",
             f"{graph} keeps data in {location!r}; external data must lie beside the graph or below it",
         )
-    found = graph.parent / path
-    if not found.is_file():
-        raise errors.InvalidArgument(
-            "EXTERNAL_DATA_MISSING",
-            f"{graph} keeps data in {location!r}, and there is no such file beside it",
-        )
-    return found
+    found = [folder / path for folder in (graph.parent, graph.resolve().parent)]
+    for file in found:
+        if file.is_file():
+            return file
+    raise errors.InvalidArgument(
+        "EXTERNAL_DATA_MISSING",
+        f"{graph} keeps data in {location!r}, and there is no such file beside it",
+    )

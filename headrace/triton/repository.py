@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from headrace import errors
 from headrace.client.external_data import external_files
 from headrace.inference import model_config_pb2
+from headrace.platform_metadata import is_platform_metadata
 from headrace.triton.advice import NOTHING
 from headrace.triton.carrying import BACKEND, PLATFORM
 from headrace.triton.carrying_warm_up import FOLDER, is_inside
@@ -54,7 +55,7 @@ def model_folders(repository: Path, names: tuple[str, ...] = ()) -> list[Path]:
 
 
 def _visible(path: Path) -> bool:
-    return not path.name.startswith(".")
+    return not path.name.startswith(".") and not is_platform_metadata(PurePosixPath(path.name))
 
 
 def read_model(folder: Path) -> TritonModel:
@@ -92,8 +93,7 @@ def version_files(model: TritonModel, number: int) -> dict[str, Path]:
     external data, labels and values.
     """
     graph = graph_of(model, number)
-    external = {path.relative_to(graph.parent).as_posix(): path for path in external_files(graph)}
-    return {GRAPH: graph, **external, **label_files(model), **sample_files(model)}
+    return {GRAPH: graph, **external_files(graph), **label_files(model), **sample_files(model)}
 
 
 def graph_of(model: TritonModel, number: int) -> Path:
@@ -157,9 +157,9 @@ def unused_files(
     """An entry for each file of a version's folder that its graph does not name."""
     folder = model.folder / str(number)
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path not in files.values():
-            name = path.relative_to(model.folder).as_posix()
-            yield NotCarried(name, "(file)", "the graph does not name it", NOTHING)
+        name = PurePosixPath(path.relative_to(model.folder))
+        if path.is_file() and path not in files.values() and not is_platform_metadata(name):
+            yield NotCarried(name.as_posix(), "(file)", "the graph does not name it", NOTHING)
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -38,6 +38,11 @@ from tests.rpc.registry_fixtures import (
 PLAIN = {"model.onnx": onnx_file(), "labels.txt": b"zero\none\n"}
 FILES = external_data_files()
 NESTED = {f"net/{name}": content for name, content in FILES.items()}
+FORK = bytes.fromhex("00051607") + bytes(100)
+FINDER = NESTED | {"net/.DS_Store": b"x", "__MACOSX/._net": FORK, "__MACOSX/net/._model.onnx": FORK}
+"""What Finder packs of a folder."""
+BSDTAR = {"._net": FORK, "net/._model.onnx": FORK} | NESTED
+"""What macOS' tar packs of it."""
 
 
 async def test_a_pushed_graph_becomes_version_one(
@@ -71,6 +76,13 @@ async def test_a_pushed_graph_becomes_version_one(
         ("net.tar.gz", tar_of(FILES)),
         ("NET.TGZ", tar_of(NESTED)),
         ("nested.zip", zip_of(NESTED)),
+        ("finder.zip", zip_of(FINDER)),
+        ("bsdtar.tgz", tar_of(BSDTAR)),
+        ("flat.tar", tar_of({"./._model.onnx": FORK} | FILES, "w")),
+        (
+            "volume.tar",
+            tar_of(FILES | {"..2026_01_01/model.onnx": b""}, "w", {"..data": "..2026_01_01"}),
+        ),
         ("dotted.tar", tar_of({f"./{name}": content for name, content in FILES.items()}, "w")),
     ],
 )
@@ -142,6 +154,8 @@ REFUSED: list[tuple[str, str, bytes, dict[str, Any]]] = [
     ("ARCHIVE_UNSAFE_PATH", "m.tar", tar_of(PLAIN | {"/tmp/out": b""}, "w"), {}),
     ("ARCHIVE_UNSAFE_PATH", "m.tar.gz", tar_of(PLAIN | {"a/../../out": b""}), {}),
     ("ARCHIVE_UNSAFE_PATH", "m.zip", zip_of(PLAIN | {"a\\..\\out": b""}), {}),
+    ("ARCHIVE_UNSAFE_PATH", "m.zip", zip_of(PLAIN | {"__MACOSX/../../out": b""}), {}),
+    ("GRAPH_NOT_FOUND", "m.zip", zip_of({"__MACOSX/model.onnx": FORK, "._model.onnx": FORK}), {}),
     ("ARCHIVE_UNSAFE_ENTRY", "m.tar", tar_of(PLAIN, "w", {"w.bin": "/etc/passwd"}), {}),
     ("ARCHIVE_DUPLICATE_PATH", "m.zip", zip_of(PLAIN | {"./model.onnx": b""}), {}),
     ("ARCHIVE_DUPLICATE_PATH", "m.zip", zip_of(PLAIN | {"labels.txt/x": b""}), {}),

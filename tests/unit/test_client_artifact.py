@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -135,18 +137,101 @@ def test_external_data_elsewhere_is_refused(tmp_path: Path, location: str, expec
     assert expected == caught.value.reason
 
 
-def test_links_are_refused(tmp_path: Path) -> None:
-    """A folder with a symbolic link is not packed: what it points at would travel unseen."""
-    (tmp_path / "model.onnx").write_bytes(b"1")
-    (tmp_path / "link.bin").symlink_to("/etc/passwd")
+def snapshot_in_a_cache(folder: Path) -> Path:
+    """A model as Hugging Face's cache keeps it: links to files that are called by their digests."""
+    blobs, snapshot = folder / "net" / "blobs", folder / "net" / "snapshots" / "0a1b"
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    graph_with_external_data(blobs, "net.onnx_data").rename(blobs / "6e6f")
+    (blobs / "7a7b").write_bytes(b"\0" * 16)
+    for name, blob in (("net.onnx", "6e6f"), ("net.onnx_data", "7a7b")):
+        (snapshot / name).symlink_to(f"../../blobs/{blob}")
+    return snapshot
 
-    with (
-        pytest.raises(errors.InvalidArgument, match=r"link\.bin") as caught,
-        open_artifact(tmp_path, print),
-    ):
+
+@pytest.mark.parametrize(("name", "expected"), [("net.onnx", "net.tar"), ("", "0a1b.tar")])
+def test_links_of_a_cache_are_followed(tmp_path: Path, name: str, expected: str) -> None:
+    """A graph, or the folder around it, is sent with what its links lead to, under the links' names."""
+    snapshot = snapshot_in_a_cache(tmp_path)
+
+    filename, content = pushed(snapshot / name)
+
+    assert expected == filename
+    assert ["net.onnx", "net.onnx_data"] == names_in(content)
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        files = [_content(archive, member) for member in archive]
+    assert [(snapshot / file).read_bytes() for file in ("net.onnx", "net.onnx_data")] == files
+
+
+def test_a_link_to_a_graph_finds_the_data_beside_the_graph(tmp_path: Path) -> None:
+    """Where external data is not beside the link, it is looked for beside what the link leads to."""
+    (tmp_path / "store").mkdir()
+    graph = graph_with_external_data(tmp_path / "store", "net.weights")
+    (tmp_path / "store" / "net.weights").write_bytes(b"\0" * 16)
+    (tmp_path / "current.onnx").symlink_to(graph)
+
+    _, content = pushed(tmp_path / "current.onnx")
+
+    assert ["current.onnx", "net.weights"] == names_in(content)
+
+
+def test_links_to_folders_are_followed(tmp_path: Path) -> None:
+    """What lies below a folder that a link leads to is sent below the link's name."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "weights.bin").write_bytes(b"1")
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "model.onnx").write_bytes(b"1")
+    (tmp_path / "net" / "data").symlink_to(tmp_path / "store")
+
+    assert ["data/weights.bin", "model.onnx"] == names_in(pushed(tmp_path / "net")[1])
+
+
+def test_what_systems_leave_in_a_folder_is_passed_over(tmp_path: Path) -> None:
+    """macOS, git, a downloader and Kubernetes keep files of their own beside a model's."""
+    names = (
+        *("._model.onnx", ".DS_Store", "__MACOSX/._model.onnx", ".git/HEAD"),
+        *(".cache/huggingface/model.onnx.lock", "..2026_01_01/model.onnx", "data/._x", "data/x"),
+        ".labels",
+    )
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"1")
+    (tmp_path / "..data").symlink_to("..2026_01_01")
+    (tmp_path / "model.onnx").symlink_to("..data/model.onnx")
+
+    assert [".labels", "data/x", "model.onnx"] == names_in(pushed(tmp_path)[1])
+
+
+def _link_nowhere(folder: Path) -> None:
+    (folder / "strange").symlink_to("gone")
+
+
+def _link_back(folder: Path) -> None:
+    (folder / "data").mkdir()
+    (folder / "data" / "strange").symlink_to("..")
+
+
+def _pipe(folder: Path) -> None:
+    os.mkfifo(folder / "strange")
+
+
+def _whole_cache(folder: Path) -> None:
+    snapshot = snapshot_in_a_cache(folder)
+    (folder / "blobs").symlink_to("net/blobs")
+    (folder / "snapshots").mkdir()
+    snapshot.rename(folder / "snapshots" / "strange")
+
+
+@pytest.mark.parametrize("make", [_link_nowhere, _link_back, _pipe, _whole_cache])
+def test_what_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """A link that leads nowhere or back up, a pipe, a whole cache: the error names it."""
+    make(tmp_path)
+    opening = open_artifact(tmp_path, print)
+
+    with pytest.raises(errors.InvalidArgument, match="strange") as caught, opening:
         pass
 
-    assert caught.value.reason == "ARTIFACT_NOT_PLAIN"
+    assert "ARTIFACT_NOT_PLAIN" == caught.value.reason
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from headrace import errors
+from headrace.platform_metadata import is_platform_metadata
 from headrace_registry.adapters.disk import disk_errors
 from headrace_registry.domain.artifacts import Format
 
@@ -25,6 +26,7 @@ GRAPH_NAME = "model.onnx"
 _COPY_BYTES = 1 << 20
 _MAX_PATH_CHARACTERS = 1024
 _MAX_NAME_CHARACTERS = 255
+_MOST_NAMED = 5
 _DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -49,7 +51,8 @@ class UnpackLimits:
 def unpack(file: Path, file_format: Format, folder: Path, limits: UnpackLimits) -> str:
     """Unpack into `folder`, which it makes, and give the path of the graph in it.
 
-    An archive whose files all lie in one folder is taken as that folder. Raises InvalidArgument
+    An archive whose files all lie in one folder is taken as that folder. What systems and tools leave
+    (macOS's `__MACOSX` and `._*`) is passed over. Raises InvalidArgument
     (ARCHIVE_UNSAFE_PATH, ARCHIVE_UNSAFE_ENTRY, ARCHIVE_DUPLICATE_PATH, ARCHIVE_DAMAGED, GRAPH_NOT_FOUND,
     GRAPH_AMBIGUOUS) and ResourceExhausted (ARCHIVE_TOO_LARGE, ARCHIVE_TOO_MANY_FILES).
     """
@@ -73,7 +76,8 @@ def find_graph(folder: Path) -> str:
         return GRAPH_NAME
     if not graphs:
         raise errors.InvalidArgument(
-            "GRAPH_NOT_FOUND", "the archive has no .onnx file at its top: put the graph there"
+            "GRAPH_NOT_FOUND",
+            f"the archive has no .onnx file at its top: put the graph there{_elsewhere(folder)}",
         )
     if len(graphs) > 1:
         raise errors.InvalidArgument(
@@ -81,6 +85,15 @@ def find_graph(folder: Path) -> str:
             f"the archive has {len(graphs)} .onnx files at its top: call one of them {GRAPH_NAME}",
         )
     return graphs[0]
+
+
+def _elsewhere(folder: Path) -> str:
+    """What to say of graphs that lie deeper: archives of a pipeline hold one in each folder."""
+    graphs = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.onnx"))
+    if not graphs:
+        return ""
+    more = f" and {len(graphs) - _MOST_NAMED} more" if len(graphs) > _MOST_NAMED else ""
+    return f", or push one of {', '.join(graphs[:_MOST_NAMED])}{more} by itself"
 
 
 class _Writer:
@@ -99,7 +112,7 @@ class _Writer:
             raise errors.ResourceExhausted(
                 "ARCHIVE_TOO_MANY_FILES",
                 f"the archive has more than {self._limits.files} entries (the registry's setting "
-                "max_artifact_files)",
+                "max_artifact_files): push the graph with what it needs, or raise the setting",
                 facts={"limit": str(self._limits.files), "setting": "max_artifact_files"},
             )
 
@@ -150,7 +163,7 @@ def _unpack_zip(file: Path, writer: _Writer) -> None:
         for info in archive.infolist():
             writer.count_entry()
             mode = info.external_attr >> 16
-            if info.is_dir():
+            if info.is_dir() or _is_passed_over(info.filename):
                 continue
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG) or info.flag_bits & 1:
                 raise _unsafe_entry(info.filename)
@@ -162,12 +175,16 @@ def _unpack_tar(file: Path, writer: _Writer) -> None:
     with tarfile.open(file, "r:*") as archive:
         while (member := archive.next()) is not None:
             writer.count_entry()
-            if member.isdir():
+            if member.isdir() or _is_passed_over(member.name):
                 continue
             source = archive.extractfile(member) if member.isreg() else None
             if source is None:
                 raise _unsafe_entry(member.name)
             writer.write(member.name, source)
+
+
+def _is_passed_over(name: str) -> bool:
+    return is_platform_metadata(PurePosixPath(name))
 
 
 def _make_folder(folder: Path, name: str) -> None:
