@@ -99,6 +99,16 @@ async def test_an_archive_with_external_data_is_taken(
     assert "model.onnx" == version.graph_path
 
 
+async def test_an_archive_of_two_thousand_files_is_taken(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Diffusion models bring a file for each tensor of their weights."""
+    weights = {f"weights/layer_{number}": b"%d" % (number % 7) for number in range(2000)}
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        version = await push(running, tar_of(PLAIN | weights, "w"), filename="net.tar")
+    assert len(PLAIN) + 2000 == len(version.files)
+
+
 @pytest.mark.parametrize(
     ("element", "expected"),
     [

@@ -30,11 +30,11 @@ class Settings:
     """The port of health and metrics; 0 takes a free one."""
     drain_seconds: float = 10.0
     """How long running calls may take to finish when the service stops."""
-    max_artifact_bytes: int = 16 * _GIB
+    max_artifact_bytes: int = 32 * _GIB
     """The largest file that can be pushed."""
-    max_unpacked_bytes: int = 32 * _GIB
+    max_unpacked_bytes: int = 64 * _GIB
     """The most bytes that may come out of an archive."""
-    max_artifact_files: int = 1000
+    max_artifact_files: int = 10_000
     """The most entries that an archive may have."""
     check_seconds: float = 120.0
     """How long unpacking and checking an artifact may take."""
