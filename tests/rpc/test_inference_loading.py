@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import numpy as np
 
 from headrace import AsyncClient
@@ -92,6 +93,22 @@ async def test_a_hostile_graph_fails_alone(redis_url: str, namespace: str, tmp_p
         state, reason = await settled
     assert (1, LoadState.UNAVAILABLE) == (len(answers), state)
     assert reason.startswith("LOAD_TIMEOUT: hostile/1 took more than 2 s")
+
+
+async def test_a_version_that_is_not_prepared_says_so(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Its state has the reason, and the metrics the graph that serves."""
+    async with suite(redis_url, namespace, tmp_path, prepared_max_bytes=100) as running:
+        await running.client.push("good", onnx_file())
+        state, reason = await running.settled("good")
+        assert LoadState.READY is state
+        assert reason.startswith("the graph serves as it was pushed: it is over a quarter of")
+        async with aiohttp.ClientSession() as session:
+            metrics = f"http://{running.replica.fronts.metrics_address}/metrics"
+            text = await (await session.get(metrics)).text()
+    labels = 'model="good",version="1",graph="pushed"'
+    assert f"headrace_inference_version_graph{{{labels}}} 1\n" in text
 
 
 async def test_a_second_life_finds_versions_prepared(

@@ -40,6 +40,7 @@ class GatedRunner:
         self._runner = runner
         self.plan, self.provider = runner.plan, runner.provider
         self.memory_bytes = 0
+        self.graph, self.remark = runner.graph, runner.remark
         self.labels: Mapping[str, Sequence[bytes]] = {}
         self.gate = threading.Event()
         self.entered = threading.Semaphore(0)

@@ -94,6 +94,7 @@ class GatedRunner:
         self._gate = gate
         self.provider, self.memory_bytes = runner.provider, runner.memory_bytes
         self.plan, self.labels = runner.plan, runner.labels
+        self.graph, self.remark = runner.graph, runner.remark
 
     def new_handle(self) -> Any:
         """The model's own."""

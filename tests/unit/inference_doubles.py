@@ -54,6 +54,8 @@ class DoublingRunner:
     plan = NO_PLAN
     provider = "numpy"
     memory_bytes = 0
+    graph = "pushed"
+    remark = ""
 
     def __init__(self) -> None:
         self.labels: Mapping[str, Sequence[bytes]] = {}

@@ -230,14 +230,6 @@ def enter_measuring(quiet: Quiet) -> bool:
         return True
 
 
-def test_a_disk_that_takes_nothing_costs_the_saved_graph_only(tmp_path: Path) -> None:
-    """The version is tried out and opened all the same."""
-    with preparing(tmp_path) as (opener, _):
-        (tmp_path / "prepared").rmdir()
-        (tmp_path / "prepared").write_bytes(b"no folder any more")
-        assert (3, 32) == opener.open(*layered(tmp_path / "v")).run([images()])[0].shape
-
-
 def test_two_loads_of_the_same_version_share_an_entry(tmp_path: Path) -> None:
     """Whoever comes second finds it, or leaves it as it is."""
     path, record = layered(tmp_path / "v")

@@ -90,7 +90,7 @@ class VersionKeeper:
             replaced.append(self._served.get(key))
             self._served[key] = self._serve(record, runner, self._tasks)
             self._actual[key] = Actual.READY
-            self._reasons.pop(key, None)
+            self._reasons[key] = runner.remark
         self.want(catalog)
         for served in replaced:
             if served is not None:
@@ -184,7 +184,7 @@ class VersionKeeper:
             return
         self._served[key] = self._serve(record, runner, tasks)
         self._attempts.pop(key, None)
-        self._reasons.pop(key, None)
+        self._reasons[key] = runner.remark
         seconds = self.load_seconds[key] = round(time.monotonic() - started, 3)
         facts = {"version": record.key, "provider": runner.provider, "seconds": seconds}
         logger.info("version ready", extra=facts)
@@ -267,7 +267,7 @@ class VersionKeeper:
             model=key[0],
             number=key[1],
             state=_LOAD_STATES[actual],
-            reason=self._reasons.get(key, "") if actual is Actual.FAILED else "",
+            reason=self._reasons.get(key, "") if actual in (Actual.FAILED, Actual.READY) else "",
             memory_bytes=served.runner.memory_bytes if served else 0,
             provider=served.runner.provider if served else "",
         )

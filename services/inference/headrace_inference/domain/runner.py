@@ -32,6 +32,14 @@ class Runner(Protocol):
         """How it is to be run, where its config leaves that open."""
 
     @property
+    def graph(self) -> str:
+        """Which graph it runs: `prepared`, as it was optimised and saved, or as it was `pushed`."""
+
+    @property
+    def remark(self) -> str:
+        """What whoever asks how the version serves should know; empty where all is as usual."""
+
+    @property
     def provider(self) -> str:
         """The execution provider that it got."""
 

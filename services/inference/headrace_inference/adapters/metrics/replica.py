@@ -32,6 +32,7 @@ class Moment:
 
     versions: Sequence[ReplicaVersion]
     waiting: Mapping[Key, int]
+    graphs: Mapping[Key, str]
     load_seconds: Mapping[Key, float]
     gauges: Sequence[Gauge]
 
@@ -65,6 +66,7 @@ class ReplicaMetrics:
         return Moment(
             self._keeper.versions(),
             {key: served.pool.waiting for key, served in ready.items()},
+            {key: served.runner.graph for key, served in ready.items()},
             dict(self._keeper.load_seconds),
             list(self._gauges()),
         )
@@ -112,6 +114,14 @@ def _version_families(counts: Mapping[Key, Counts]) -> Iterator[Family]:
     yield from (requests, errors, rows, runs, request, queue, compute)
 
 
+def _graphs(moment: Moment) -> Family:
+    text = "1 for the graph that serves: prepared (optimised and saved), or as it was pushed"
+    graphs = Family("headrace_inference_version_graph", "gauge", text)
+    for (model, number), graph in moment.graphs.items():
+        graphs.add(1, label_text(model=model, version=str(number), graph=graph))
+    return graphs
+
+
 def _state_families(moment: Moment) -> Iterator[Family]:
     name = "headrace_inference"
     states = Family(f"{name}_version_state", "gauge", "1 for the state a version is in")
@@ -125,7 +135,7 @@ def _state_families(moment: Moment) -> Iterator[Family]:
         memory.add(version.memory_bytes, labels)
     for (model, number), count in moment.waiting.items():
         waiting.add(count, label_text(model=model, version=str(number)))
-    yield from (states, memory, waiting)
+    yield from (states, memory, waiting, _graphs(moment))
     for gauge, text, now in moment.gauges:
         family = Family(gauge, "gauge", text)
         family.add(now)

@@ -32,7 +32,7 @@ from headrace_inference.domain.execution_plan import ExecutionPlan
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """To be raised when what is saved, or how it is chosen, changes."""
 
 MANIFEST = "manifest.json"
@@ -62,6 +62,8 @@ class Manifest:
 
     files: dict[str, Kept] = field(default_factory=dict)
     plan: ExecutionPlan | None = None
+    unsaved_because: str = ""
+    format: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Entry:
     place: Path
     graph: Path | None = None
     plan: ExecutionPlan | None = None
+    unsaved_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,6 @@ class PreparedCache:
         self._max_bytes = max_bytes
         self._processor = processor()
         self._added_bytes = max_bytes  # of an earlier life nothing is known
-        folder.mkdir(parents=True, exist_ok=True)
 
     def place_of(self, record: VersionRecord, machine: Machine) -> Path:
         """The folder of a version's entry, whether it is there or not."""
@@ -115,21 +117,23 @@ class PreparedCache:
             os.utime(place / MANIFEST)
         except (OSError, DataLoss):
             return None
-        if files != manifest.files:
+        if files != manifest.files or manifest.format != FORMAT:
             return None
-        return Entry(place, place / GRAPH if GRAPH in files else None, manifest.plan)
+        graph = place / GRAPH if GRAPH in files else None
+        return Entry(place, graph, manifest.plan, manifest.unsaved_because)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """A folder to save into, removed at the end unless it was kept."""
+        """A folder to save into, removed at the end unless it was kept. Raises OSError."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self._folder))
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def keep(self, staging: Path, place: Path, *, saved: bool) -> Entry:
-        """Make an entry of what was saved, or of there being nothing; nobody sees half of it.
+    def keep(self, staging: Path, place: Path, *, saved: bool, because: str = "") -> Entry:
+        """Make an entry of what was saved, or of there being nothing because of something; whole or not.
 
         Where another load of the same version came first, its entry stays. Raises OSError.
         """
@@ -142,23 +146,34 @@ class PreparedCache:
         for name, known in files.items():
             if not known.sha256:
                 _sync(staging / name)
-        (staging / MANIFEST).write_bytes(encode(Manifest(files)))
+        manifest = Manifest(files, unsaved_because=because, format=FORMAT)
+        (staging / MANIFEST).write_bytes(encode(manifest))
         self.remove(place)
         place.parent.mkdir(exist_ok=True)
         staging.rename(place)
         self._added_bytes += sum(known.size_bytes for known in files.values())
-        return Entry(place, place / GRAPH if GRAPH in files else None)
+        return Entry(place, place / GRAPH if GRAPH in files else None, None, because)
 
     def note(self, entry: Entry, plan: ExecutionPlan) -> None:
         """Remember what was measured. Raises OSError."""
         manifest = decode(Manifest, (entry.place / MANIFEST).read_bytes())
-        beside = entry.place / f".{MANIFEST}-{uuid4().hex}"
-        beside.write_bytes(encode(replace(manifest, plan=plan)))
-        beside.rename(entry.place / MANIFEST)
+        self._replace_manifest(entry.place, replace(manifest, plan=plan))
+
+    def give_up_graph(self, entry: Entry, because: str) -> None:
+        """Remember that the saved graph must not be used, and why. Raises OSError."""
+        manifest = decode(Manifest, (entry.place / MANIFEST).read_bytes())
+        self._replace_manifest(entry.place, replace(manifest, files={}, unsaved_because=because))
+        for name in manifest.files:
+            (entry.place / name).unlink(missing_ok=True)
 
     def remove(self, place: Path) -> None:
         """Remove an entry, if it is there."""
         shutil.rmtree(place, ignore_errors=True)
+
+    def _replace_manifest(self, place: Path, manifest: Manifest) -> None:
+        beside = place / f".{MANIFEST}-{uuid4().hex}"
+        beside.write_bytes(encode(manifest))
+        beside.rename(place / MANIFEST)
 
     def prune(self, in_use: Collection[str]) -> None:
         """Remove the longest unused entries until the rest is within the size; none of digests in use.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from headrace.errors import FailedPrecondition, HeadraceError
+from headrace.errors import HeadraceError
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.preparation.cache import Entry, PreparedCache
 from headrace_inference.adapters.preparation.measuring import is_open
@@ -47,6 +47,10 @@ _MEASURING_GRACE_SECONDS = 30.0
 """Opening the graph with other threads is no part of the time for measuring."""
 
 
+_FAILURES_OF_SAVING = ("LOAD_CRASHED", "LOAD_TOO_LARGE")
+"""What may come of saving an optimised graph and trying it: the version may well open without."""
+
+
 @dataclass(frozen=True, slots=True)
 class Preparation:
     """How versions are prepared: kept below a folder of so many bytes, measured for so many seconds."""
@@ -69,6 +73,7 @@ class PreparingOpener:
         self._defaults = defaults
         self._machine = machine_of(defaults)
         self._quiet = Quiet(_PATIENCE * preparation.tuning_seconds)
+        self._killed: set[Path] = set()
         self._open: weakref.WeakKeyDictionary[OnnxRunner, str] = weakref.WeakKeyDictionary()
 
     def open(self, graph_path: Path, record: VersionRecord) -> OnnxRunner:
@@ -81,26 +86,51 @@ class PreparingOpener:
             return open_session(graph_path, record, self._defaults)
         place = self._place(graph_path, record)
         entry = self._cache.find(place) or self._prepare(graph_path, record, place)
-        try:
-            runner = self._open_prepared(graph_path, record, entry)
-        except FailedPrecondition as error:
-            if entry.graph is None or error.reason != "MODEL_UNLOADABLE":
-                raise
-            logger.warning(
-                "a prepared version is made anew: %s", error.message, extra=_facts(record)
-            )
-            self._cache.remove(place)
-            entry = self._prepare(graph_path, record, place)
-            runner = self._open_prepared(graph_path, record, entry)
+        runner = self._opened(graph_path, record, entry)
         self._open[runner] = record.digest
         return runner
 
+    def _opened(self, graph_path: Path, record: VersionRecord, entry: Entry) -> OnnxRunner:
+        """Open what is prepared; what does not open is made anew, and then opened as it was pushed."""
+        if entry.graph is None:
+            return self._open_prepared(graph_path, record, entry)
+        try:
+            return self._open_prepared(graph_path, record, entry)
+        except HeadraceError as error:
+            if error.reason == "MODEL_UNLOADABLE":  # the disk may have spoilt it
+                logger.warning(
+                    "a prepared version is made anew: %s", error.message, extra=_facts(record)
+                )
+                self._cache.remove(entry.place)
+                entry = self._prepare(graph_path, record, entry.place)
+        try:
+            return self._open_prepared(graph_path, record, entry)
+        except HeadraceError as error:
+            logger.warning("a prepared version fails: %s", error.message, extra=_facts(record))
+            entry = self._without_graph(
+                record, entry, f"its optimised graph fails ({error.reason})"
+            )
+            return self._open_prepared(graph_path, record, entry)
+
+    def _without_graph(self, record: VersionRecord, entry: Entry, because: str) -> Entry:
+        """The entry without its saved graph, from now on: the graph as it was pushed serves."""
+        try:
+            self._cache.give_up_graph(entry, because)
+        except (OSError, HeadraceError) as error:
+            logger.info("an unusable graph stays: %s", error, extra=_facts(record))
+        return replace(entry, graph=None, unsaved_because=because)
+
     def _open_prepared(self, graph_path: Path, record: VersionRecord, entry: Entry) -> OnnxRunner:
-        plan = self._plan(graph_path, record, entry)
+        entry = self._planned(graph_path, record, entry)
+        plan = entry.plan or NO_PLAN
         prepared = Prepared(plan, entry.graph)
         with self._quiet.loading():
             runner = open_session(graph_path, record, self._defaults, prepared)
+        if entry.unsaved_because:
+            runner.remark = f"the graph serves as it was pushed: {entry.unsaved_because}"
+            logger.warning(runner.remark, extra=_facts(record))
         facts = {
+            "graph": runner.graph,
             "instances": plan.instances,
             "threads": plan.intra_op_threads,
             "rows": plan.efficient_rows,
@@ -124,51 +154,76 @@ class PreparingOpener:
         """Try the version out, and keep what is saved. A disk that is full costs the saved graph only."""
         try:
             with self._cache.staging() as staging:
-                saves = record.size_bytes <= self._largest
-                report = self._try_out(graph_path, record, staging if saves else None)
-                entry = self._cache.keep(staging, place, saved=report.saved)
+                report = self._saved(graph_path, record, place, staging)
+                because = report.unsaved_because
+                entry = self._cache.keep(staging, place, saved=report.saved, because=because)
             self._cache.prune({*self._open.values(), record.digest})
         except OSError as error:
             logger.warning("a prepared version is not kept: %s", error, extra=_facts(record))
             self._try_out(graph_path, record, None)
-            return Entry(place)
+            return Entry(place, unsaved_because=f"its optimised graph cannot be kept: {error}")
         return entry
+
+    def _saved(
+        self, graph_path: Path, record: VersionRecord, place: Path, staging: Path
+    ) -> PrepareReport:
+        """Try the version out, saving it; without that where it is too large, or where saving failed.
+
+        What a process dies of when it saves a graph, or tries the saved one, is no fault of the version.
+        """
+        if record.size_bytes > self._largest:
+            report = self._try_out(graph_path, record, None)
+            return replace(report, unsaved_because="it is over a quarter of prepared_max_bytes")
+        if place in self._killed:
+            report = self._try_out(graph_path, record, None)
+            return replace(report, unsaved_because="a process that optimised it was killed")
+        try:
+            return self._try_out(graph_path, record, staging)
+        except HeadraceError as error:
+            if error.reason == "LOAD_KILLED":  # once is bad luck; the next try takes less memory
+                self._killed.add(place)
+            if error.reason not in _FAILURES_OF_SAVING:
+                raise
+            logger.warning("a version is not saved: %s", error.message, extra=_facts(record))
+            report = self._try_out(graph_path, record, None)
+            return replace(report, unsaved_because=f"its optimised graph fails ({error.reason})")
 
     def _try_out(
         self, graph_path: Path, record: VersionRecord, target: Path | None, *, alone: bool = False
     ) -> PrepareReport:
-        """Open it on trial. Saving takes memory, too: what is over the bound with it is tried without."""
+        """Open it on trial. Raises HeadraceError."""
         task = PrepareTask(Step.TRY, str(graph_path), record, self._machine, str(target or ""))
-        try:
-            with self._quiet.loading():
-                report = self._processes.prepare(task, self._defaults.load_bounds, alone=alone)
-        except FailedPrecondition as error:
-            if target is None or error.reason != "LOAD_TOO_LARGE":
-                raise
-            return self._try_out(graph_path, record, None)
+        with self._quiet.loading():
+            report = self._processes.prepare(task, self._defaults.load_bounds, alone=alone)
         if report.failure is not None:
             raise error_of(report.failure)
         return report
 
-    def _plan(self, graph_path: Path, record: VersionRecord, entry: Entry) -> ExecutionPlan:
-        if entry.plan is not None:
-            return entry.plan
-        if not self._tuning_seconds or not is_open(record):
-            return NO_PLAN
-        plan = self._measured(graph_path, record, entry)
+    def _planned(self, graph_path: Path, record: VersionRecord, entry: Entry) -> Entry:
+        """The entry with how to run it, as far as that could be measured."""
+        if entry.plan is not None or not self._tuning_seconds or not is_open(record):
+            return entry
+        try:
+            plan = self._measured(graph_path, record, entry)
+        except HeadraceError as error:
+            logger.info("not measured: %s", error.message, extra=_facts(record))
+            if error.reason == "LOAD_CRASHED" and entry.graph is not None:
+                because = f"its optimised graph fails ({error.reason})"
+                entry = self._without_graph(record, entry, because)
+            plan = NO_PLAN
         if plan is None:
             logger.info("not measured: others had the cores", extra=_facts(record))
-            return NO_PLAN
+            return entry
         try:
             self._cache.note(entry, plan)
-        except OSError as error:
+        except (OSError, HeadraceError) as error:
             logger.info("what was measured is not kept: %s", error, extra=_facts(record))
-        return plan
+        return replace(entry, plan=plan)
 
     def _measured(
         self, graph_path: Path, record: VersionRecord, entry: Entry
     ) -> ExecutionPlan | None:
-        """The best plan found; None where others had the cores."""
+        """The best plan found; None where others had the cores. Raises HeadraceError."""
         seconds = self._tuning_seconds
         saved = str(entry.graph or "")
         task = PrepareTask(
@@ -176,11 +231,7 @@ class PreparingOpener:
         )
         bounds = replace(self._defaults.load_bounds, seconds=_MEASURING_GRACE_SECONDS + 2 * seconds)
         with self._quiet.measuring():
-            try:
-                return self._processes.prepare(task, bounds).plan
-            except HeadraceError as error:
-                logger.info("not measured: %s", error.message, extra=_facts(record))
-                return NO_PLAN
+            return self._processes.prepare(task, bounds).plan
 
 
 @contextmanager

@@ -62,13 +62,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class PrepareReport:
-    """What came of it: a failure, whether a graph was saved, or what was measured.
+    """What came of it: a failure, whether a graph was saved and why not, or what was measured.
 
     Without a plan the measurements were of no use, since others had the cores meanwhile.
     """
 
     failure: Failure | None = None
     saved: bool = False
+    unsaved_because: str = ""
     plan: ExecutionPlan | None = None
 
 

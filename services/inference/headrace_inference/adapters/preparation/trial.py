@@ -34,6 +34,9 @@ from headrace_inference.domain.runner import RunFailed
 
 logger = logging.getLogger(__name__)
 
+SECOND_SESSION_BYTES = 128 << 20
+"""A larger version gets no session for lone requests: what kernels pack of its weights is there twice."""
+
 
 def do(task: PrepareTask) -> PrepareReport:
     """Do the task."""
@@ -50,10 +53,10 @@ def try_out(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
     except HeadraceError as error:
         return PrepareReport(failure_of(error))
     try:
-        saved = target is not None and _is_usable(task, defaults, target, trial)
+        problem = "" if target is None else _problem(task, defaults, target, trial)
     finally:
         trial.close()
-    return PrepareReport(saved=saved)
+    return PrepareReport(saved=target is not None and not problem, unsaved_because=problem)
 
 
 def warmed_briefly(record: VersionRecord) -> VersionRecord:
@@ -77,9 +80,10 @@ def measured(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
         return open_unwarmed(graph, record, defaults, Prepared(plan, saved))
 
     folder = folder_of(graph, record)
+    apart = saved is not None and record.size_bytes <= SECOND_SESSION_BYTES
     try:
         plan = measuring.measure(
-            record, folder, defaults.cores, task.seconds, open_with, apart=saved is not None
+            record, folder, defaults.cores, task.seconds, open_with, apart=apart
         )
     except measuring.Contended:
         return PrepareReport()
@@ -115,23 +119,21 @@ def _opened(task: PrepareTask, defaults: RuntimeDefaults, target: Path | None) -
         return open_session(graph, task.record, defaults)
 
 
-def _is_usable(
-    task: PrepareTask, defaults: RuntimeDefaults, target: Path, trial: OnnxRunner
-) -> bool:
-    """Whether the saved graph opens and answers what the trial does, bit for bit."""
+def _problem(task: PrepareTask, defaults: RuntimeDefaults, target: Path, trial: OnnxRunner) -> str:
+    """Why the saved graph cannot be used; empty if it opens and answers as the trial does, bit for bit."""
     if not (target / GRAPH).is_file():
-        return False
+        return "ONNX Runtime cannot save its optimised graph"
     try:
         saved = open_unwarmed(
             Path(task.graph), task.record, defaults, Prepared(NO_PLAN, target / GRAPH)
         )
     except HeadraceError as error:
-        logger.info("the saved graph does not open: %s", error.message)
-        return False
+        return f"its optimised graph does not open: {error.message}"
     try:
-        return _answer_alike(task.record, trial, saved)
+        alike = _answer_alike(task.record, trial, saved)
     finally:
         saved.close()
+    return "" if alike else "its optimised graph gives other answers"
 
 
 def _answer_alike(record: VersionRecord, trial: OnnxRunner, saved: OnnxRunner) -> bool:

@@ -86,6 +86,10 @@ class OnnxRunner:
         """Makes the inputs of a run that worked, set by whoever warmed it."""
         self.plan = NO_PLAN
         """How it is to be run, where its config leaves that open; set by whoever opened it."""
+        self.graph = "pushed"
+        """Which graph it runs: `prepared`, as it was optimised and saved, or as it was `pushed`."""
+        self.remark = ""
+        """What whoever asks how it serves should know; set by whoever opened it."""
         self.memory_bytes = 0
         """How much the process grew while this version was opened and warmed.
 
@@ -181,6 +185,7 @@ def open_session(
         session = _open(graph_path, record, options[0], first, prepared)
         runner = _runner(session, record, runs, defaults)
         runner.plan = prepared.plan
+        runner.graph = "prepared" if prepared.graph is not None else "pushed"
         try:
             if lone is not None:
                 session = _open(graph_path, record, options[1], defaults, lone)
