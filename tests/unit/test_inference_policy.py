@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from headrace.state.desired import desired
 from headrace.state.records import Canary
 from headrace_inference.domain.policy import (
     Action,
@@ -12,7 +13,6 @@ from headrace_inference.domain.policy import (
     Load,
     Unload,
     VersionView,
-    desired,
     next_action,
     next_retry,
 )

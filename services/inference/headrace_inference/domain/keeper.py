@@ -14,9 +14,10 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from headrace.errors import HeadraceError, Unavailable
+from headrace.state.desired import Key, desired
 from headrace.state.records import Catalog, LoadState, ReplicaVersion, VersionRecord
 from headrace_inference.domain import policy
-from headrace_inference.domain.policy import Actual, Key
+from headrace_inference.domain.policy import Actual
 from headrace_inference.domain.routing import RoutingTable, build_table
 from headrace_inference.domain.run_watch import MAX_RUN_SECONDS, RunWatch
 from headrace_inference.domain.served import Runner, ServedVersion
@@ -99,7 +100,7 @@ class VersionKeeper:
     async def settle(self, model: str) -> str:
         """Wait until each wanted version of a model is ready or has failed; why, for those that have."""
         while True:
-            keys = [key for key in policy.desired(self._catalog) if key[0] == model]
+            keys = [key for key in desired(self._catalog) if key[0] == model]
             done = (Actual.READY, Actual.FAILED)
             if all(self._actual.get(key) in done for key in keys):
                 failed = [key for key in keys if self._actual[key] is Actual.FAILED]
@@ -115,7 +116,7 @@ class VersionKeeper:
         """Whether every version that is wanted is ready or has failed at least once."""
         return all(
             self._actual.get(key) in (Actual.READY, Actual.FAILED) or self._attempts.get(key, 0) > 0
-            for key in policy.desired(self._catalog)
+            for key in desired(self._catalog)
         )
 
     def versions(self) -> tuple[ReplicaVersion, ...]:
@@ -151,7 +152,7 @@ class VersionKeeper:
 
     def _views(self) -> list[policy.VersionView]:
         answering = {(model, number) for (model, _), number in self.table.effective.items()}
-        ranks = policy.desired(self._catalog)
+        ranks = desired(self._catalog)
         return policy.views(self._actual, ranks, answering, self._retry_at)
 
     async def _wait(self, retry_at: float | None) -> None:
