@@ -8,6 +8,7 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.command import Cli, command
+from headrace.cli.insistence import AllowSignatureChange, AllowUnready
 
 
 def register(app: typer.Typer) -> None:
@@ -23,20 +24,49 @@ async def alias(
         str, typer.Argument(help="What it is to point at: a number or another alias.")
     ] = "",
     delete: Annotated[bool, typer.Option("--delete", help="Delete the alias.")] = False,
+    allow_signature_change: AllowSignatureChange = False,
+    allow_unready: AllowUnready = False,
 ) -> None:
-    """Point an alias at a version: callers then say NAME@ALIAS."""
+    """Point an alias at a version: callers then say NAME@ALIAS.
+
+    A version that no replica serves, or that would break callers of the alias, is refused with the reason.
+    A new alias may name an older version that no replica holds: they load it then.
+    """
+    if (allow_signature_change or allow_unready) and not version:
+        raise typer.BadParameter("--allow-... go with NAME ALIAS VERSION")
     if delete and alias and not version:
         return await _delete(cli, name, alias)
     if delete or (alias and not version):
         raise typer.BadParameter("give NAME, or NAME ALIAS VERSION, or NAME ALIAS --delete")
     if alias:
-        return await _move(cli, name, alias, version)
+        return await _move(
+            cli,
+            name,
+            alias,
+            version,
+            allow_signature_change=allow_signature_change,
+            allow_unready=allow_unready,
+        )
     return await _list(cli, name)
 
 
-async def _move(cli: Cli, name: str, alias: str, version: str) -> None:
+async def _move(
+    cli: Cli,
+    name: str,
+    alias: str,
+    version: str,
+    *,
+    allow_signature_change: bool,
+    allow_unready: bool,
+) -> None:
     async with cli.client() as client:
-        moved = await client.alias(name, alias, version)
+        moved = await client.alias(
+            name,
+            alias,
+            version,
+            allow_signature_change=allow_signature_change,
+            allow_unready=allow_unready,
+        )
     cli.show(moved, lambda: f"{name}@{alias} is version {moved.version}")
 
 

@@ -25,6 +25,8 @@ _REMEDIES: Mapping[str, str] = {
     "MODEL_HAS_VERSIONS": "--force deletes its versions with it",
     "VERSION_IN_USE": "`headrace route` and `headrace alias` move what names it",
     "ETAG_MISMATCH": "somebody changed it meanwhile: look again, then repeat the command",
+    "SIGNATURE_CHANGED": "--allow-signature-change goes on anyway",
+    "VERSION_NOT_SERVED": "`headrace status NAME` shows every replica; --allow-unready goes on anyway",
     "VERSION_UNAVAILABLE": "`headrace status NAME` shows every replica",
     "VERSION_NOT_READY": "`headrace status NAME` shows every replica; --timeout allows more time",
     "DEADLINE_EXCEEDED": "--timeout SECONDS allows more time",

@@ -9,6 +9,7 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.command import Cli, command
+from headrace.cli.insistence import AllowSignatureChange
 from headrace.cli.not_carried import describe
 from headrace.cli.push import WAIT_SECONDS
 
@@ -40,10 +41,12 @@ async def triton(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until every replica serves what was pushed.")
     ] = False,
+    allow_signature_change: AllowSignatureChange = False,
 ) -> None:
     """Import Triton's models: versions, labels, batching, instances, warm-up, session options.
 
-    Versions get Headrace's own numbers, in order; the route answers with the highest. What cannot be
+    Versions get Headrace's own numbers, in order; the route answers with the highest as soon as it is
+    served and if it does not break callers. What cannot be
     carried over is listed. It can be repeated: what is there already is not pushed again. Exit status 1
     if anything was not imported.
     """
@@ -55,7 +58,14 @@ async def triton(
     async with cli.client() as client:
         for folder in folders:
             target = None if dry_run else client
-            imported.append(await import_model(target, folder, cli.timeout_seconds))
+            imported.append(
+                await import_model(
+                    target,
+                    folder,
+                    cli.timeout_seconds,
+                    allow_signature_change=allow_signature_change,
+                )
+            )
             if not cli.as_json:
                 cli.show(imported[-1], lambda: _lines(imported[-1]))
         if cli.as_json:
@@ -81,9 +91,9 @@ def _lines(imported: ImportedModel) -> list[Any]:
         lines.append(f"{imported.model}: requests without a version go to {imported.stable}")
     lines += [f"  {line}" for line in describe(imported.not_carried)]
     if imported.failure is not None:
-        lines.append(
-            f"{imported.model}: not imported: {imported.failure.message} [{imported.failure.reason}]"
-        )
+        what = "the route stays" if imported.stable else "not imported"
+        said = f"{imported.failure.message} [{imported.failure.reason}]"
+        lines.append(f"{imported.model}: {what}: {said}")
     return lines
 
 

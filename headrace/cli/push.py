@@ -15,6 +15,7 @@ import typer
 from headrace.cli import output
 from headrace.cli.command import Cli, command
 from headrace.cli.failures import printable
+from headrace.cli.insistence import AllowSignatureChange
 from headrace.cli.not_carried import warn
 
 if TYPE_CHECKING:
@@ -52,12 +53,17 @@ async def push(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until every replica serves it.")
     ] = False,
+    allow_signature_change: AllowSignatureChange = False,
 ) -> None:
     """Push a version: it is checked, then stored for good, then loaded by the replicas.
 
     The first version of a model becomes its stable one; later ones are called by number or alias until
     `headrace route` moves. Without --timeout, a push and its --wait may take 15 minutes.
     """
+    if allow_signature_change and not alias:
+        raise typer.BadParameter(
+            "--allow-signature-change is for an alias that moves: give --alias"
+        )
     serving_config = None if config is None else _read_config(config)
     total = WAIT_SECONDS if cli.timeout_seconds is None else cli.timeout_seconds
     deadline = time.monotonic() + total
@@ -69,6 +75,7 @@ async def push(
                 alias=alias,
                 config=serving_config,
                 description=description,
+                allow_signature_change=allow_signature_change,
                 progress=lambda step: report(step.phase, step),
                 timeout_seconds=total,
             )

@@ -183,12 +183,23 @@ class CatalogCalls(RegistryCalls):
         version: int | str,
         *,
         etag: str = "",
+        allow_signature_change: bool = False,
+        allow_unready: bool = False,
         timeout_seconds: float | None = None,
     ) -> Alias:
-        """Point an alias at a version (a number, or what another alias names), creating it if need be."""
+        """Point an alias at a version (a number, or what another alias names), creating it if need be.
+
+        Raises NotFound, Aborted; FailedPrecondition for a version that would break callers of the alias
+        (SIGNATURE_CHANGED) and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
+        """
         number = await self.resolve(model, version, timeout_seconds=timeout_seconds)
         proto = alias_pb2.Alias(name=convert.alias_name(model, alias), version=number, etag=etag)
-        request = registry_service_pb2.UpdateAliasRequest(alias=proto, allow_missing=not etag)
+        request = registry_service_pb2.UpdateAliasRequest(
+            alias=proto,
+            allow_missing=not etag,
+            allow_signature_change=allow_signature_change,
+            allow_unready=allow_unready,
+        )
         moved = await self._change(self._registry.UpdateAlias, request, timeout_seconds)
         return convert.alias_from_proto(moved)
 

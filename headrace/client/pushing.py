@@ -39,6 +39,7 @@ class PushCalls(RegistryCalls):
         config: Config | None = None,
         description: str = "",
         create_model: bool = True,
+        allow_signature_change: bool = False,
         progress: Report | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
@@ -48,7 +49,8 @@ class PushCalls(RegistryCalls):
 
         It is visible, durable and checked when this returns; `alias` points at it in the same change.
         A push that finds the registry UNAVAILABLE is sent again with the same `request_id`, so it makes
-        one version. Raises InvalidArgument for what the registry refuses.
+        one version. Raises InvalidArgument for what the registry refuses, FailedPrecondition
+        (SIGNATURE_CHANGED) for a version that would break callers of `alias`, unless allowed.
         """
         report = _on_this_loop(progress or (lambda _: None))
         settings = self._calls.settings
@@ -60,6 +62,7 @@ class PushCalls(RegistryCalls):
             serving_config=None if config is None else config_to_proto(config),
             description=description,
             create_model=create_model,
+            allow_signature_change=allow_signature_change,
             request_id=request_id or str(uuid4()),
         )
         with ExitStack() as stack:

@@ -31,12 +31,15 @@ class RouteCalls(CatalogCalls):
         weight: float | None = None,
         *,
         etag: str = "",
+        allow_signature_change: bool = False,
+        allow_unready: bool = False,
         timeout_seconds: float | None = None,
     ) -> Route:
         """Set the whole route: `weight` percent to `canary`, the rest to `stable`; numbers or aliases.
 
         Raises NotFound, Aborted where the etag is not the present one, InvalidArgument for a canary
-        without a weight.
+        without a weight; FailedPrecondition for a version that would break callers (SIGNATURE_CHANGED)
+        and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
         """
         if (canary is None) != (weight is None):
             raise _incomplete()
@@ -46,21 +49,42 @@ class RouteCalls(CatalogCalls):
         if canary is not None and weight is not None:
             number = await self.resolve(model, canary, timeout_seconds=timeout_seconds)
             wanted = replace(wanted, canary=Canary(number, weight))
-        return await self.put_route(wanted, timeout_seconds=timeout_seconds)
+        return await self.put_route(
+            wanted,
+            allow_signature_change=allow_signature_change,
+            allow_unready=allow_unready,
+            timeout_seconds=timeout_seconds,
+        )
 
-    async def put_route(self, route: Route, *, timeout_seconds: float | None = None) -> Route:
+    async def put_route(
+        self,
+        route: Route,
+        *,
+        allow_signature_change: bool = False,
+        allow_unready: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Route:
         """Set the whole route to `route`, on condition of its etag if it has one. As `set_route`."""
-        request = registry_service_pb2.UpdateRouteRequest(route=convert.route_to_proto(route))
+        request = registry_service_pb2.UpdateRouteRequest(
+            route=convert.route_to_proto(route),
+            allow_signature_change=allow_signature_change,
+            allow_unready=allow_unready,
+        )
         changed = await self._change(self._registry.UpdateRoute, request, timeout_seconds)
         return convert.route_from_proto(changed)
 
-    async def rollback(self, model: str, *, timeout_seconds: float | None = None) -> Route:
+    async def rollback(
+        self, model: str, *, allow_unready: bool = False, timeout_seconds: float | None = None
+    ) -> Route:
         """Make the version that was stable before stable again, and end a canary's trial.
 
-        Raises FailedPrecondition (NO_PREVIOUS_VERSION), and Aborted where the route moved meanwhile.
+        It is for emergencies, so another signature does not stop it. Raises FailedPrecondition
+        (NO_PREVIOUS_VERSION, VERSION_NOT_SERVED), and Aborted where the route moved meanwhile.
         """
         return await self.put_route(
             rolled_back(await self.route(model, timeout_seconds=timeout_seconds)),
+            allow_signature_change=True,
+            allow_unready=allow_unready,
             timeout_seconds=timeout_seconds,
         )
 

@@ -141,6 +141,7 @@ class Client:
         config: Config | None = None,
         description: str = "",
         create_model: bool = True,
+        allow_signature_change: bool = False,
         progress: Report | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
@@ -154,6 +155,7 @@ class Client:
                 config=config,
                 description=description,
                 create_model=create_model,
+                allow_signature_change=allow_signature_change,
                 progress=progress,
                 request_id=request_id,
                 timeout_seconds=timeout_seconds,
@@ -193,11 +195,21 @@ class Client:
         version: int | str,
         *,
         etag: str = "",
+        allow_signature_change: bool = False,
+        allow_unready: bool = False,
         timeout_seconds: float | None = None,
     ) -> Alias:
         """Point an alias at a version, creating it if need be."""
         return self._thread.run(
-            self._async.alias(model, alias, version, etag=etag, timeout_seconds=timeout_seconds)
+            self._async.alias(
+                model,
+                alias,
+                version,
+                etag=etag,
+                allow_signature_change=allow_signature_change,
+                allow_unready=allow_unready,
+                timeout_seconds=timeout_seconds,
+            )
         )
 
     def delete_alias(
@@ -228,22 +240,51 @@ class Client:
         weight: float | None = None,
         *,
         etag: str = "",
+        allow_signature_change: bool = False,
+        allow_unready: bool = False,
         timeout_seconds: float | None = None,
     ) -> Route:
         """Set the whole route in one step."""
         return self._thread.run(
             self._async.set_route(
-                model, stable, canary, weight, etag=etag, timeout_seconds=timeout_seconds
+                model,
+                stable,
+                canary,
+                weight,
+                etag=etag,
+                allow_signature_change=allow_signature_change,
+                allow_unready=allow_unready,
+                timeout_seconds=timeout_seconds,
             )
         )
 
-    def put_route(self, route: Route, *, timeout_seconds: float | None = None) -> Route:
+    def put_route(
+        self,
+        route: Route,
+        *,
+        allow_signature_change: bool = False,
+        allow_unready: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Route:
         """Set the whole route to `route`, on condition of its etag if it has one."""
-        return self._thread.run(self._async.put_route(route, timeout_seconds=timeout_seconds))
+        return self._thread.run(
+            self._async.put_route(
+                route,
+                allow_signature_change=allow_signature_change,
+                allow_unready=allow_unready,
+                timeout_seconds=timeout_seconds,
+            )
+        )
 
-    def rollback(self, model: str, *, timeout_seconds: float | None = None) -> Route:
+    def rollback(
+        self, model: str, *, allow_unready: bool = False, timeout_seconds: float | None = None
+    ) -> Route:
         """Make the version that was stable before stable again, and end a canary's trial."""
-        return self._thread.run(self._async.rollback(model, timeout_seconds=timeout_seconds))
+        return self._thread.run(
+            self._async.rollback(
+                model, allow_unready=allow_unready, timeout_seconds=timeout_seconds
+            )
+        )
 
     def replicas(self, *, timeout_seconds: float | None = None) -> list[ReplicaRecord]:
         """The replicas that are there now, by id."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from headrace import errors
-from headrace.client import AsyncClient, Version
+from headrace.client import AsyncClient, Route, Version
 from headrace.client.routes import with_changes
 from headrace.conversion import serving_config_from_proto
 from headrace.inference import model_config_pb2
@@ -33,6 +34,9 @@ from headrace.triton.repository import (
 )
 from headrace.triton.tensors import tensor_differences
 from headrace.type.v1 import serving_config_pb2
+
+WAIT_SECONDS = 900.0
+"""How long replicas may take to load what a route is to move to, unless the caller says otherwise."""
 
 MAX_KEEP_LATEST = 100
 """What the registry's contract allows (model.proto)."""
@@ -92,11 +96,16 @@ class _Target:
     client: AsyncClient
     name: str
     timeout_seconds: float | None
+    allow_signature_change: bool
     versions: list[Version] = field(default_factory=list)
 
 
 async def import_model(
-    client: AsyncClient | None, folder: Path, timeout_seconds: float | None = None
+    client: AsyncClient | None,
+    folder: Path,
+    timeout_seconds: float | None = None,
+    *,
+    allow_signature_change: bool = False,
 ) -> ImportedModel:
     """Import the model in a folder; without a client, only say what would be done.
 
@@ -114,7 +123,7 @@ async def import_model(
     if client is None:
         planned = tuple(_planned(each) for each in found)
         return ImportedModel(model.name, planned, not_carried=not_carried)
-    target = _Target(client, model.name, timeout_seconds)
+    target = _Target(client, model.name, timeout_seconds, allow_signature_change)
     return await _import(target, model, found, carried, not_carried)
 
 
@@ -129,12 +138,13 @@ async def _import(
         target.versions = await _present_versions(target)
     except errors.HeadraceError as error:
         return ImportedModel(model.name, not_carried=not_carried, failure=_failure(error))
+    is_new = not target.versions
     versions = tuple([await _import_version(target, each, carried) for each in found])
-    stable = 0
-    if any(version.number for version in versions):
-        await _keep_loaded(target, min(len(model.versions), MAX_KEEP_LATEST))
-        stable = await _settle_route(target, versions)
-    return ImportedModel(model.name, versions, stable, not_carried)
+    if not any(version.number for version in versions):
+        return ImportedModel(model.name, versions, 0, not_carried)
+    await _keep_loaded(target, min(len(model.versions), MAX_KEEP_LATEST))
+    stable, failure = await _settle_route(target, versions, is_new=is_new)
+    return ImportedModel(model.name, versions, stable, not_carried, failure)
 
 
 async def _present_versions(target: _Target) -> list[Version]:
@@ -187,15 +197,39 @@ def _is_served_so(version: Version, config: serving_config_pb2.ServingConfig) ->
         return False
 
 
-async def _settle_route(target: _Target, versions: tuple[ImportedVersion, ...]) -> int:
-    """Let the route answer with the highest version, as Triton does, if any was pushed now."""
+async def _settle_route(
+    target: _Target, versions: tuple[ImportedVersion, ...], *, is_new: bool
+) -> tuple[int, Failure | None]:
+    """Let the route answer with the highest version, as Triton does, if any was pushed now.
+
+    Its stable version, and why that is not the highest.
+    """
     highest = [version.number for version in versions if version.number][-1]
     route = await target.client.route(target.name, timeout_seconds=target.timeout_seconds)
     pushed = any(version.action == "pushed" for version in versions)
-    if pushed and route.stable != highest:
-        moved = with_changes(route, stable=highest)
-        route = await target.client.put_route(moved, timeout_seconds=target.timeout_seconds)
-    return route.stable
+    if not pushed or route.stable == highest:
+        return route.stable, None
+    try:
+        moved = await _move_route(target, with_changes(route, stable=highest), is_new=is_new)
+    except errors.FailedPrecondition as error:
+        return route.stable, _failure(error)
+    return moved.stable, None
+
+
+async def _move_route(target: _Target, route: Route, *, is_new: bool) -> Route:
+    """The route as moved. A model that is new has no callers yet who would be led astray."""
+    client, seconds = target.client, target.timeout_seconds
+    if not is_new and await client.replicas(timeout_seconds=seconds):
+        with suppress(errors.FailedPrecondition):  # some replica gave up; the registry judges
+            await client.wait_until_ready(
+                target.name, route.stable, timeout_seconds=seconds or WAIT_SECONDS
+            )
+    return await client.put_route(
+        route,
+        allow_signature_change=is_new or target.allow_signature_change,
+        allow_unready=is_new,
+        timeout_seconds=seconds,
+    )
 
 
 def _without_what_is_followed(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace import AsyncClient, HeadraceError
-from headrace.errors import Unavailable
+from headrace.errors import FailedPrecondition, Unavailable
 from tests.e2e.models import scaling
 from tests.e2e.traffic import client_of, flowing, push
 from tests.suite import RunningSuite, running_suite
@@ -150,11 +150,13 @@ async def test_a_route_moves_under_load_without_a_failure(tmp_path: Path) -> Non
 
 
 async def test_a_version_that_cannot_be_loaded_does_not_take_over(tmp_path: Path) -> None:
-    """The route names a version that fails here: the one before answers on, and the reason is shown."""
+    """A route to it is refused; forced, the version before answers on, and the reason is shown."""
     async with running_suite(tmp_path) as suite, client_of(suite) as client:
         await push(client, "m", scaling(2.0))
         version = await client.push("m", scaling(3.0), config={"provider": "PROVIDER_CUDA"})
-        await client.set_route("m", stable=version.number)
+        with pytest.raises(FailedPrecondition, match="no replica serves version 2"):
+            await client.set_route("m", stable=version.number)
+        await client.set_route("m", stable=version.number, allow_unready=True)
         async with flowing(client, "m", FACTORS) as traffic:
             await traffic.wait_for_more(version=1)
         (replica,) = await client.replicas()

@@ -118,6 +118,73 @@ async def test_a_model_from_push_to_delete(redis_url: str, namespace: str, tmp_p
     assert left.document == {"models": []}
 
 
+async def test_names_do_not_lead_callers_astray(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """A push tells that its signature differs, a route and an alias refuse it, a rollback only tells it."""
+    other = tmp_path / "other.onnx"
+    other.write_bytes(onnx_file(2.0, batch=1))
+    changed = "input 'x' was FP32 [-1, 4] and is FP32 [1, 4]"
+    async with open_shell(redis_url, namespace, tmp_path / "data") as shell:
+        await shell("push", "add", model_file(tmp_path, 1.0), "--alias", "best")
+        pushed = await shell("push", "add", str(other))
+        refused = [
+            await shell("route", "add", "--stable", "2"),
+            await shell("route", "add", "--canary", "2", "--weight", "5"),
+            await shell("alias", "add", "best", "2"),
+            await shell("push", "add", str(other), "--alias", "best"),
+        ]
+        forced = [
+            await shell("route", "add", "--stable", "2", "--allow-signature-change"),
+            await shell("alias", "add", "best", "2", "--allow-signature-change"),
+        ]
+        await shell("push", "add", model_file(tmp_path, 3.0))
+        moved = await shell("route", "add", "--stable", "3")
+        rolled_back = await shell("route", "add", "--rollback")
+        back = await shell("alias", "add", "best", "1")
+
+    assert f"signature differs from stable version 1: {changed}\n" in pushed.output
+    for each in refused:
+        assert 1 == each.status
+        assert changed in each.error
+        assert "--allow-signature-change" in each.error
+    assert [0] * 4 == [each.status for each in (*forced, moved, back)]
+    assert "add: stable 2, previous 3\n" == rolled_back.output
+    assert f"would break callers of version 3: {changed}" in rolled_back.error
+
+
+async def test_a_version_that_nobody_serves_gets_no_callers(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """While replicas are there and none serves a version, its names are refused with where it stands."""
+    async with (
+        open_shell(redis_url, namespace, tmp_path / "data") as shell,
+        open_redis(redis_url) as redis,
+    ):
+        for bias in (1.0, 2.0):
+            await shell("push", "add", model_file(tmp_path, bias))
+        failed = ReplicaVersion("add", 2, LoadState.UNAVAILABLE, "no such operator: Zzz")
+        ready = ReplicaVersion("add", 2, LoadState.READY)
+        replica = ReplicaRecord("r1", "h:1", "h:2", "h:3", 7, 0.0, 2, versions=(failed,))
+        await announce(redis, Keys(namespace), replica)
+        refused = [
+            await shell("route", "add", "--stable", "2"),
+            await shell("alias", "add", "next", "2"),
+        ]
+        forced = await shell("alias", "add", "next", "2", "--allow-unready")
+        await announce(redis, Keys(namespace), replace(replica, versions=(ready,)))
+        moved = await shell("route", "add", "--stable", "2")
+
+    for each in refused:
+        assert 1 == each.status
+        assert "no replica serves version 2 of add: r1: UNAVAILABLE (no such" in each.error
+        assert "--allow-unready" in each.error
+    assert ("add@next is version 2\n", "add: stable 2, previous 1\n") == (
+        forced.output,
+        moved.output,
+    )
+
+
 async def test_every_command_speaks_json(redis_url: str, namespace: str, tmp_path: Path) -> None:
     """With --json, before or after the command, one document comes out."""
     async with open_shell(redis_url, namespace, tmp_path / "data") as shell:

@@ -29,7 +29,7 @@ from headrace.triton.importing import ImportedModel, import_model
 from headrace.triton.repository import model_folders, read_model, version_files
 from headrace_registry.app import open_registry
 from tests.rpc.client_fixtures import settings_for
-from tests.rpc.registry_fixtures import settings
+from tests.rpc.registry_fixtures import onnx_file, settings
 
 
 @pytest.fixture
@@ -117,6 +117,25 @@ async def test_a_new_config_or_graph_makes_a_version(
     assert ([(1, "pushed", 2)], 2, 3) == (became(second), second.stable, config.instances)
     assert ([(2, "pushed", 3)], 3) == (became(third), third.stable)
     assert ([(2, "pushed", 5)], 5) == (became(fifth), fifth.stable)
+
+
+async def test_a_route_stays_where_an_import_would_break_its_callers(
+    redis_url: str, namespace: str, repository: Path, tmp_path: Path
+) -> None:
+    """A version of another signature is pushed; the route moves to it only where that is allowed."""
+    graph = repository / "scaler" / "10" / "model.onnx"
+    async with open_suite(redis_url, namespace, tmp_path / "data") as client:
+        await import_model(client, repository / "scaler")
+        graph.write_bytes(onnx_file())
+        kept = await import_model(client, repository / "scaler")
+        graph.write_bytes(onnx_file(2.0))
+        moved = await import_model(client, repository / "scaler", allow_signature_change=True)
+
+    assert kept.failure is not None
+    assert kept.failed
+    assert ("SIGNATURE_CHANGED", 3) == (kept.failure.reason, kept.stable)
+    assert [(1, "unchanged", 1), (2, "unchanged", 2), (10, "pushed", 4)] == became(kept)
+    assert (None, 5) == (moved.failure, moved.stable)
 
 
 async def test_labels_and_external_data_travel(

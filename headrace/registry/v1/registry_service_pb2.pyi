@@ -67,7 +67,7 @@ class DeleteModelRequest(_message.Message):
 class PushVersionRequest(_message.Message):
     __slots__ = ("header", "chunk")
     class Header(_message.Message):
-        __slots__ = ("parent", "filename", "size_bytes", "sha256", "serving_config", "description", "alias", "create_model", "request_id")
+        __slots__ = ("parent", "filename", "size_bytes", "sha256", "serving_config", "description", "alias", "create_model", "request_id", "allow_signature_change")
         PARENT_FIELD_NUMBER: _ClassVar[int]
         FILENAME_FIELD_NUMBER: _ClassVar[int]
         SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -77,6 +77,7 @@ class PushVersionRequest(_message.Message):
         ALIAS_FIELD_NUMBER: _ClassVar[int]
         CREATE_MODEL_FIELD_NUMBER: _ClassVar[int]
         REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+        ALLOW_SIGNATURE_CHANGE_FIELD_NUMBER: _ClassVar[int]
         parent: str
         filename: str
         size_bytes: int
@@ -86,7 +87,8 @@ class PushVersionRequest(_message.Message):
         alias: str
         create_model: bool
         request_id: str
-        def __init__(self, parent: _Optional[str] = ..., filename: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., serving_config: _Optional[_Union[_serving_config_pb2.ServingConfig, _Mapping]] = ..., description: _Optional[str] = ..., alias: _Optional[str] = ..., create_model: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
+        allow_signature_change: bool
+        def __init__(self, parent: _Optional[str] = ..., filename: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., serving_config: _Optional[_Union[_serving_config_pb2.ServingConfig, _Mapping]] = ..., description: _Optional[str] = ..., alias: _Optional[str] = ..., create_model: _Optional[bool] = ..., request_id: _Optional[str] = ..., allow_signature_change: _Optional[bool] = ...) -> None: ...
     HEADER_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     header: PushVersionRequest.Header
@@ -164,12 +166,16 @@ class ListAliasesResponse(_message.Message):
     def __init__(self, aliases: _Optional[_Iterable[_Union[_alias_pb2.Alias, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class UpdateAliasRequest(_message.Message):
-    __slots__ = ("alias", "allow_missing")
+    __slots__ = ("alias", "allow_missing", "allow_signature_change", "allow_unready")
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_SIGNATURE_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_UNREADY_FIELD_NUMBER: _ClassVar[int]
     alias: _alias_pb2.Alias
     allow_missing: bool
-    def __init__(self, alias: _Optional[_Union[_alias_pb2.Alias, _Mapping]] = ..., allow_missing: _Optional[bool] = ...) -> None: ...
+    allow_signature_change: bool
+    allow_unready: bool
+    def __init__(self, alias: _Optional[_Union[_alias_pb2.Alias, _Mapping]] = ..., allow_missing: _Optional[bool] = ..., allow_signature_change: _Optional[bool] = ..., allow_unready: _Optional[bool] = ...) -> None: ...
 
 class DeleteAliasRequest(_message.Message):
     __slots__ = ("name", "etag")
@@ -186,10 +192,14 @@ class GetRouteRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class UpdateRouteRequest(_message.Message):
-    __slots__ = ("route",)
+    __slots__ = ("route", "allow_signature_change", "allow_unready")
     ROUTE_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_SIGNATURE_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_UNREADY_FIELD_NUMBER: _ClassVar[int]
     route: _route_pb2.Route
-    def __init__(self, route: _Optional[_Union[_route_pb2.Route, _Mapping]] = ...) -> None: ...
+    allow_signature_change: bool
+    allow_unready: bool
+    def __init__(self, route: _Optional[_Union[_route_pb2.Route, _Mapping]] = ..., allow_signature_change: _Optional[bool] = ..., allow_unready: _Optional[bool] = ...) -> None: ...
 
 class ListReplicasRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

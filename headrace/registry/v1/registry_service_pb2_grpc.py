@@ -182,7 +182,8 @@ class RegistryServiceServicer:
         """Pushes a version: the first message is the header, the others are the artifact's bytes in order.
         INVALID_ARGUMENT for other bytes than announced, archives with unsafe paths, and graphs that the
         checker or ONNX Runtime refuses; RESOURCE_EXHAUSTED over a limit; NOT_FOUND for the model, unless
-        create_model. Nothing is visible before all of it is.
+        create_model; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of its alias.
+        Nothing is visible before all of it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -234,7 +235,9 @@ class RegistryServiceServicer:
 
     def UpdateAlias(self, request, context):
         """Moves an alias, or creates it with allow_missing. NOT_FOUND for the alias, the model or the version;
-        ABORTED on another etag.
+        ABORTED on another etag; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of
+        the one that the alias names now, and (VERSION_NOT_SERVED) where there are replicas but none serves the
+        version. A new alias may name a version that no replica holds: they load it then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -255,7 +258,9 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRoute(self, request, context):
-        """Changes the route in one step. NOT_FOUND for the model or a version; ABORTED on another etag.
+        """Changes the route in one step. NOT_FOUND for the model or a version; ABORTED on another etag;
+        FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers, and (VERSION_NOT_SERVED)
+        where there are replicas but none serves a version that is new in the route.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

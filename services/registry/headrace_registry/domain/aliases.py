@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headrace import errors
-from headrace.state.records import AliasRecord, Catalog, Change, ModelRecord
+from headrace.state.records import AliasRecord, Catalog, Change, ModelRecord, ReplicaRecord
+from headrace_registry.domain.allowed import NOTHING_ALLOWED, Allowed
 from headrace_registry.domain.etags import check_etag
 from headrace_registry.domain.models import find_model
 from headrace_registry.domain.names import alias_resource
+from headrace_registry.domain.readiness import check_served, is_held
+from headrace_registry.domain.signature_changes import check_signature
 from headrace_registry.domain.situation import Situation
 from headrace_registry.domain.versions import find_version
 
@@ -23,6 +26,7 @@ class AliasMove:
     version: int
     etag: str = ""
     allow_missing: bool = False
+    allowed: Allowed = NOTHING_ALLOWED
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +50,43 @@ def find_alias(catalog: Catalog, model: str, alias: str) -> AliasRecord:
     return record
 
 
-def move_alias(situation: Situation, move: AliasMove) -> Change:
-    """Decide on an alias to move. Raises NotFound, Aborted."""
+def move_alias(
+    situation: Situation, move: AliasMove, replicas: Sequence[ReplicaRecord] = ()
+) -> Change:
+    """Decide on an alias to move.
+
+    Raises NotFound, Aborted, FailedPrecondition (SIGNATURE_CHANGED, VERSION_NOT_SERVED).
+    """
     model = find_model(situation.catalog, move.model)
     present = model.aliases.get(move.alias)
     if present is None and not move.allow_missing:
         find_alias(situation.catalog, move.model, move.alias)
     resource = alias_resource(move.model, move.alias)
     check_etag(move.etag, present.revision if present else None, resource)
-    find_version(situation.catalog, move.model, move.version)
+    _check_version(situation.catalog, present, move, replicas)
     moved = AliasRecord(move.version, situation.now, situation.next_revision)
     aliases = {**model.aliases, move.alias: moved}
     return _change(situation, "alias.update", resource, model, aliases)
+
+
+def _check_version(
+    catalog: Catalog,
+    present: AliasRecord | None,
+    move: AliasMove,
+    replicas: Sequence[ReplicaRecord],
+) -> None:
+    """Pass if callers of the alias can be answered.
+
+    A new alias has none: it may name a version that no replica holds, for so an older one is loaded.
+    """
+    version = find_version(catalog, move.model, move.version)
+    if present is None:
+        if is_held(version, replicas, catalog):
+            check_served(version, replicas, catalog, allowed=move.allowed.unready)
+    elif present.version != move.version:
+        before = catalog.versions.get((move.model, present.version))
+        check_signature(before, version, allowed=move.allowed.signature_change)
+        check_served(version, replicas, catalog, allowed=move.allowed.unready)
 
 
 def delete_alias(situation: Situation, removal: AliasRemoval) -> Change:

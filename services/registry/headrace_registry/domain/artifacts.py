@@ -70,6 +70,7 @@ class Push:
     description: str = ""
     alias: str = ""
     create_model: bool = False
+    allow_signature_change: bool = False
     creation: Creation | None = None
     asked: Asked = field(default_factory=Asked)
 
@@ -264,6 +265,7 @@ def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) 
         alias=push.alias,
         create_model=push.create_model,
         notices=checked.notices,
+        allow_signature_change=push.allow_signature_change,
     )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from headrace import errors
 from headrace.errors import FieldViolation
-from headrace.state.records import Canary, Catalog, Change, RouteRecord
+from headrace.state.records import Canary, Catalog, Change, ReplicaRecord, RouteRecord
+from headrace_registry.domain.allowed import NOTHING_ALLOWED, Allowed
 from headrace_registry.domain.etags import check_etag
 from headrace_registry.domain.models import find_model
 from headrace_registry.domain.names import route_resource
+from headrace_registry.domain.readiness import check_served
+from headrace_registry.domain.signature_changes import check_signature
 from headrace_registry.domain.situation import Situation
 from headrace_registry.domain.versions import find_version
 
@@ -23,6 +26,7 @@ class RouteEdit:
     stable: int
     canary: Canary | None = None
     etag: str = ""
+    allowed: Allowed = NOTHING_ALLOWED
 
 
 def find_route(catalog: Catalog, model: str) -> RouteRecord:
@@ -37,16 +41,19 @@ def find_route(catalog: Catalog, model: str) -> RouteRecord:
     return route
 
 
-def update_route(situation: Situation, edit: RouteEdit) -> Change:
+def update_route(
+    situation: Situation, edit: RouteEdit, replicas: Sequence[ReplicaRecord] = ()
+) -> Change:
     """Decide on a route: all of it in one change; the former stable is kept as the way back.
 
-    Raises NotFound, Aborted, FailedPrecondition, InvalidArgument (ROUTE_INVALID).
+    Raises NotFound, Aborted, FailedPrecondition (SIGNATURE_CHANGED, VERSION_NOT_SERVED), InvalidArgument
+    (ROUTE_INVALID).
     """
     resource = route_resource(edit.model)
     present = find_route(situation.catalog, edit.model)
     check_etag(edit.etag, present.revision, resource)
     _check(edit)
-    _check_versions(situation.catalog, edit)
+    _check_versions(situation.catalog, present, edit, replicas)
     route = RouteRecord(
         stable=edit.stable,
         canary=edit.canary,
@@ -59,10 +66,21 @@ def update_route(situation: Situation, edit: RouteEdit) -> Change:
     return situation.change("route.update", resource, {edit.model: changed})
 
 
-def _check_versions(catalog: Catalog, edit: RouteEdit) -> None:
-    find_version(catalog, edit.model, edit.stable)
-    if edit.canary is not None:
-        find_version(catalog, edit.model, edit.canary.version)
+def _check_versions(
+    catalog: Catalog, present: RouteRecord, edit: RouteEdit, replicas: Sequence[ReplicaRecord]
+) -> None:
+    """Pass if callers can be answered by what the edit changes; what stays is not judged anew."""
+    stable = find_version(catalog, edit.model, edit.stable)
+    canary = find_version(catalog, edit.model, edit.canary.version) if edit.canary else None
+    before = catalog.versions.get((edit.model, present.stable))
+    now = {present.stable, present.canary.version if present.canary else None}
+    if edit.stable != present.stable:
+        check_signature(before, stable, allowed=edit.allowed.signature_change)
+        check_served(stable, replicas, catalog, allowed=edit.allowed.unready)
+    if canary is not None and not {edit.stable, canary.number} <= now:
+        check_signature(stable, canary, allowed=edit.allowed.signature_change)
+    if canary is not None and canary.number not in now:
+        check_served(canary, replicas, catalog, allowed=edit.allowed.unready)
 
 
 def _check(edit: RouteEdit) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from headrace import errors
@@ -21,6 +21,7 @@ from headrace.state.records import (
 from headrace_registry.domain.etags import check_etag
 from headrace_registry.domain.models import NewModel, begin_model, find_model
 from headrace_registry.domain.names import version_resource
+from headrace_registry.domain.signature_changes import breaking_changes, check_signature, listed
 from headrace_registry.domain.situation import Situation
 
 
@@ -37,6 +38,7 @@ class NewVersion:
     alias: str = ""
     create_model: bool = False
     notices: tuple[str, ...] = ()
+    allow_signature_change: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def artifact_digest(files: Iterable[ArtifactFile]) -> str:
 def publish_version(situation: Situation, new: NewVersion) -> Change:
     """Decide on a version to publish: it gets the next number; the first of a model becomes stable.
 
-    Raises NotFound (MODEL_NOT_FOUND).
+    Raises NotFound (MODEL_NOT_FOUND), FailedPrecondition (SIGNATURE_CHANGED) for an alias that moves.
     """
     model = model_for_push(situation, new.model, create_model=new.create_model)
     version = VersionRecord(
@@ -84,14 +86,36 @@ def publish_version(situation: Situation, new: NewVersion) -> Change:
         created_at=situation.now,
         description=new.description,
         revision=situation.next_revision,
-        notices=new.notices,
+        notices=(*new.notices, *_unlike_stable(situation.catalog, model, new.signature)),
     )
+    _check_alias(situation.catalog, model, version, new)
     return situation.change(
         "version.push",
         version_resource(new.model, version.number),
         {new.model: _with_version(situation, model, version.number, new.alias)},
         {version.key: version},
     )
+
+
+def _unlike_stable(catalog: Catalog, model: ModelRecord, signature: Signature) -> Iterator[str]:
+    """Says now what a route to the new version is going to be refused for."""
+    stable = catalog.versions.get((model.name, model.route.stable)) if model.route else None
+    changes = breaking_changes(stable.signature, signature) if stable else ()
+    if stable and changes:
+        yield f"signature differs from stable version {stable.number}: {listed(changes)}"
+
+
+def _check_alias(
+    catalog: Catalog, model: ModelRecord, version: VersionRecord, new: NewVersion
+) -> None:
+    """Pass if callers of the alias, if it is there, can be answered by the new version.
+
+    No replica serves it yet: until one does, that one answers with what the alias led to before.
+    """
+    alias = model.aliases.get(new.alias)
+    if alias is not None:
+        before = catalog.versions.get((new.model, alias.version))
+        check_signature(before, version, allowed=new.allow_signature_change)
 
 
 def model_for_push(situation: Situation, name: str, *, create_model: bool) -> ModelRecord:

@@ -13,6 +13,7 @@ from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import route_pb2
 from headrace.state.records import Batching, Canary, ServingConfig
 from headrace_registry.domain.aliases import AliasMove, AliasRemoval
+from headrace_registry.domain.allowed import Allowed
 from headrace_registry.domain.artifacts import Asked, Format, Push
 from headrace_registry.domain.catalogue import Creation
 from headrace_registry.domain.models import (
@@ -88,7 +89,14 @@ def version_removal(request: pb.DeleteVersionRequest) -> VersionRemoval:
 def alias_move(request: pb.UpdateAliasRequest) -> AliasMove:
     """Where an alias is to point."""
     model, name = parse_alias(request.alias.name)
-    return AliasMove(model, name, request.alias.version, request.alias.etag, request.allow_missing)
+    return AliasMove(
+        model,
+        name,
+        request.alias.version,
+        request.alias.etag,
+        request.allow_missing,
+        _allowed(request),
+    )
 
 
 def alias_removal(request: pb.DeleteAliasRequest) -> AliasRemoval:
@@ -100,7 +108,7 @@ def route_edit(request: pb.UpdateRouteRequest) -> RouteEdit:
     """The route that a model is to have."""
     route = request.route
     model = parse_route(route.name)
-    return RouteEdit(model, route.stable_version, _canary(route), route.etag)
+    return RouteEdit(model, route.stable_version, _canary(route), route.etag, _allowed(request))
 
 
 def push(header: pb.PushVersionRequest.Header) -> Push:
@@ -117,6 +125,7 @@ def push(header: pb.PushVersionRequest.Header) -> Push:
         description=header.description,
         alias=check_alias_name(header.alias) if header.alias else "",
         create_model=header.create_model,
+        allow_signature_change=header.allow_signature_change,
         creation=creation(header),
         asked=Asked(
             possible.session,
@@ -166,6 +175,10 @@ def _canary(route: route_pb2.Route) -> Canary | None:
     if not route.HasField("canary"):
         return None
     return Canary(route.canary.version, route.canary.weight_percent)
+
+
+def _allowed(request: pb.UpdateRouteRequest | pb.UpdateAliasRequest) -> Allowed:
+    return Allowed(request.allow_signature_change, request.allow_unready)
 
 
 def _format(filename: str) -> Format:

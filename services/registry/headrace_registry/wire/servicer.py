@@ -161,7 +161,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def UpdateAlias(self, request: pb.UpdateAliasRequest, _: Context) -> alias_pb2.Alias:
         """Move an alias."""
         move = requests.alias_move(request)
-        decide = partial(move_alias, move=move)
+        decide = partial(move_alias, move=move, replicas=await self._read_replicas())
         return convert.alias_after(await self._catalogue.change(move.model, decide, _actor()))
 
     async def DeleteAlias(self, request: pb.DeleteAliasRequest, _: Context) -> empty_pb2.Empty:
@@ -179,7 +179,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def UpdateRoute(self, request: pb.UpdateRouteRequest, _: Context) -> route_pb2.Route:
         """Change a route."""
         edit = requests.route_edit(request)
-        decide = partial(update_route, edit=edit)
+        decide = partial(update_route, edit=edit, replicas=await self._read_replicas())
         return convert.route_after(await self._catalogue.change(edit.model, decide, _actor()))
 
     async def ListReplicas(

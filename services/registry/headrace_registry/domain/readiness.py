@@ -1,0 +1,67 @@
+"""Decides whether a version is served anywhere, so that a name may lead to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from headrace import errors
+from headrace.state.desired import desired
+from headrace.state.records import Catalog, LoadState, ReplicaRecord, VersionRecord
+
+_SHOWN_REPLICAS = 10
+
+
+def check_served(
+    version: VersionRecord, replicas: Iterable[ReplicaRecord], catalog: Catalog, *, allowed: bool
+) -> None:
+    """Pass if some replica serves the version, or if none is there that could.
+
+    Raises FailedPrecondition (VERSION_NOT_SERVED) that says where the version stands.
+    """
+    states = [_state(replica, version) for replica in replicas]
+    if allowed or not states or any(state is LoadState.READY for _, state, _ in states):
+        return
+    if _is_asked_for(version, catalog):
+        advice = "wait until one serves it, push a version that can be served, or insist with allow_unready"
+    else:
+        advice = (
+            "replicas hold what a name leads to and the newest versions: give this one a new alias "
+            "first, or insist with allow_unready"
+        )
+    raise errors.FailedPrecondition(
+        "VERSION_NOT_SERVED",
+        f"no replica serves version {version.number} of {version.model}: {_listed(states)}; {advice}",
+        facts={"model": version.model, "version": str(version.number)},
+    )
+
+
+def is_held(version: VersionRecord, replicas: Iterable[ReplicaRecord], catalog: Catalog) -> bool:
+    """Whether replicas have a version, or are going to without any name for it."""
+    known = (_state(replica, version)[1] is not None for replica in replicas)
+    return _is_asked_for(version, catalog) or any(known)
+
+
+def _is_asked_for(version: VersionRecord, catalog: Catalog) -> bool:
+    return (version.model, version.number) in desired(catalog)
+
+
+def _state(replica: ReplicaRecord, version: VersionRecord) -> tuple[str, LoadState | None, str]:
+    for each in replica.versions:
+        if (each.model, each.number) == (version.model, version.number):
+            return replica.id, each.state, each.reason
+    return replica.id, None, ""
+
+
+def _listed(states: list[tuple[str, LoadState | None, str]]) -> str:
+    return "; ".join((*_shown(states[:_SHOWN_REPLICAS]), *_more(states)))
+
+
+def _shown(states: Iterable[tuple[str, LoadState | None, str]]) -> Iterator[str]:
+    for replica, state, reason in states:
+        said = "does not hold it" if state is None else state.value
+        yield f"{replica}: {said}" + (f" ({reason})" if reason else "")
+
+
+def _more(states: list[tuple[str, LoadState | None, str]]) -> Iterator[str]:
+    if len(states) > _SHOWN_REPLICAS:
+        yield f"{len(states) - _SHOWN_REPLICAS} more replicas"
