@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -22,7 +23,7 @@ def table(
     loaded = {("m", number): served(version(number)) for number in ready}
     states = dict.fromkeys(loaded, (LoadState.READY, ""))
     try:
-        yield build_table(state, loaded, states, former or {})
+        yield build_table(state, loaded, states, RoutingTable(effective=former or {}))
     finally:
         for item in loaded.values():
             item.close()
@@ -115,3 +116,60 @@ def test_a_canary_that_is_not_ready_gets_nothing() -> None:
         counts = Counter(picked(routes, "m") for _ in range(10))
 
     assert counts == {(1, "stable"): 10}
+
+
+def test_another_table_owes_the_canary_what_the_last_one_did() -> None:
+    """Whatever else changes, also while the canary is not ready here, its turn comes."""
+    state = catalog(1, 2, stable=1, canary=Canary(2, 40.0))
+    one, two = served(version(1)), served(version(2))
+    tables = RoutingTable()
+    chosen = []
+    try:
+        for place in range(10):
+            ready = {("m", 1): one} | ({("m", 2): two} if place % 2 else {})
+            tables = build_table(state, ready, {}, tables)
+            chosen += [picked(tables, "m")[0]] if place % 2 else []
+    finally:
+        one.close()
+        two.close()
+
+    assert [1, 1, 2, 1, 2] == chosen
+
+
+def test_a_request_whose_version_went_keeps_its_turn() -> None:
+    """Routed again, it goes where its turn said, and the next one's turn is as it was."""
+    with table(catalog(1, 2, stable=1, canary=Canary(2, 50.0)), 1, 2) as routes:
+        target = routes.target("m", "")
+        turns = [target.pick()[1] for _ in range(2)]
+        again = [target.pick_again(reason)[1] for reason in turns]
+        after = [target.pick()[1] for _ in range(2)]
+
+    assert ["stable", "canary"] == turns == again == after
+
+
+def test_a_turn_is_one_act_for_threads() -> None:
+    """Eight threads take turns at once, and give some back: the canary's share is exact."""
+    with table(catalog(1, 2, stable=1, canary=Canary(2, 25.0)), 1, 2) as routes:
+        target = routes.target("m", "")
+
+        def take(_: int) -> Counter[str]:
+            reasons = [target.pick()[1] for _ in range(2000)]
+            for reason in reasons[:1000]:
+                target.give_back(reason)
+            return Counter(reasons[1000:])
+
+        with ThreadPoolExecutor(8) as threads:
+            counts = sum(threads.map(take, range(8)), Counter[str]())
+        left = Counter(target.pick()[1] for _ in range(8000))
+
+    assert abs(counts["canary"] + left["canary"] - 4000) <= 1
+
+
+def test_a_version_number_is_shown_as_it_was_sent() -> None:
+    """Also one that is longer than any there is."""
+    number = "1234567890" * 4
+    with (
+        table(catalog(1, stable=1), 1) as routes,
+        pytest.raises(NotFound, match=f"version {number} is not found"),
+    ):
+        routes.pick("m", number)

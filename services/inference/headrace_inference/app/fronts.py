@@ -128,19 +128,19 @@ async def _open_native(
     opened = await stack.enter_async_context(
         native_server.open_native_front(address, fallback, dataplane, options)
     )
-    return opened.port, lambda: opened.front.requests_in_flight
+    return opened.port, lambda: opened.front.requests_in_flight + dataplane.receiving_count
 
 
 async def _open_grpcio(
     stack: AsyncExitStack,
     settings: Settings,
-    _: DataPlane,
+    dataplane: DataPlane,
     register: Register,
     calls: CallMetrics,
 ) -> tuple[int, InFlight]:
     address = f"{settings.host}:{settings.grpc_port}"
     server = await stack.enter_async_context(_open_grpc(address, settings, register, calls))
-    return server.port, lambda: 0
+    return server.port, lambda: dataplane.receiving_count
 
 
 def _limits(settings: Settings) -> FrontLimits:

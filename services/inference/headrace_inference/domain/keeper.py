@@ -254,8 +254,7 @@ class VersionKeeper:
             key: (_LOAD_STATES[actual], self._reasons.get(key, ""))
             for key, actual in self._actual.items()
         }
-        former = self.table.effective
-        self.table = build_table(self._catalog, dict(self._served), states, former)
+        self.table = build_table(self._catalog, dict(self._served), states, self.table)
         self._wake.set()
         self.changed.set()
         self._published.set()

@@ -85,6 +85,15 @@ class Plan:
     optional: tuple[int, ...] = ()
 
 
+CLOCKS_DIFFER_NS = 20_000_000
+"""A caller's clock runs ahead of ours by what its request took to get here."""
+
+
+def is_late(deadline_ns: int, now_ns: int) -> bool:
+    """Whether a caller who leaves now leaves because its time is up."""
+    return now_ns >= deadline_ns - CLOCKS_DIFFER_NS
+
+
 class Pending:
     """A request in a queue or a batch. `contents` are in the order of the version's inputs.
 
@@ -123,6 +132,13 @@ class Pending:
         self.sink = sink
         self.reply = reply
         self.cancelled = False
+
+    def leave(self, now_ns: int) -> None:
+        """Its caller waits no longer: of its own accord, or because its time is up."""
+        if self.deadline_ns is not None and is_late(self.deadline_ns, now_ns):
+            self.deadline_ns = min(self.deadline_ns, now_ns - 1)
+        else:
+            self.cancelled = True
 
     def fail(self, error: HeadraceError) -> None:
         """Count the error and tell the sink."""

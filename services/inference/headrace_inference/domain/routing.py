@@ -12,16 +12,24 @@ from typing import Protocol
 
 from headrace.errors import HeadraceError, InvalidArgument, NotFound, Unavailable
 from headrace.state.records import Canary, Catalog, LoadState, ModelRecord
+from headrace_inference.domain.canary_share import CanaryShare
 from headrace_inference.domain.served import ServedVersion
 
 Ready = Mapping[tuple[str, int], ServedVersion]
 States = Mapping[tuple[str, int], tuple[LoadState, str]]
+Shares = Mapping[tuple[str, int], CanaryShare]
 
 STABLE, CANARY, PINNED, ALIAS, HELD = "stable", "canary", "pinned", "alias", "held"
 """Why a version answered: it is stable, on trial, asked for by number or by alias; or it is what a name
 led to before, held while the successor is not ready here."""
 
 RETRY_AFTER_SECONDS = 1.0
+_MAX_DIGITS = 18
+"""Python refuses to read numbers of thousands of digits."""
+
+
+Picked = tuple[ServedVersion, str]
+"""The version that answers a request, and why."""
 
 
 class Target(Protocol):
@@ -31,8 +39,14 @@ class Target(Protocol):
     def served(self) -> ServedVersion:
         """The version that questions about the name are about: stable, where there is a choice."""
 
-    def pick(self) -> tuple[ServedVersion, str]:
-        """The version that answers this request, and why."""
+    def pick(self) -> Picked:
+        """Where this request goes; once for each request, since it takes a turn."""
+
+    def pick_again(self, reason: str) -> Picked:
+        """Where a request goes that was picked for this reason and found its version gone: no new turn."""
+
+    def give_back(self, reason: str) -> None:
+        """A request that was picked for this reason was refused for what it is: it takes no turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +56,61 @@ class Fixed:
     served: ServedVersion
     reason: str
 
-    def pick(self) -> tuple[ServedVersion, str]:
+    def pick(self) -> Picked:
         """The version."""
         return self.served, self.reason
 
+    def pick_again(self, reason: str) -> Picked:  # noqa: ARG002  # there are no turns
+        """The version."""
+        return self.served, self.reason
 
-@dataclass(slots=True)
+    def give_back(self, reason: str) -> None:
+        """There are no turns."""
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
-    """A canary gets its share by error diffusion: in any stretch of requests it is off by one at most."""
+    """A stable version, and a canary that gets a share of the requests."""
 
     stable: Fixed
     canary: ServedVersion
     weight_percent: float
-    owed_percent: float = 0.0
+    share: CanaryShare
 
     @property
     def served(self) -> ServedVersion:
         """The stable version."""
         return self.stable.served
 
-    def pick(self) -> tuple[ServedVersion, str]:
+    def pick(self) -> Picked:
         """Stable, or the canary where its share is due."""
-        self.owed_percent += self.weight_percent
-        if self.owed_percent >= 100:
-            self.owed_percent -= 100
+        if self.share.take_turn(self.weight_percent):
             return self.canary, CANARY
         return self.stable.pick()
+
+    def pick_again(self, reason: str) -> Picked:
+        """The canary if it was the canary's turn, else stable."""
+        return (self.canary, CANARY) if reason == CANARY else self.stable.pick()
+
+    def give_back(self, reason: str) -> None:
+        """Give the turn back, unless the other version might have taken the request.
+
+        A canary that refuses what stable takes would be next again, and again.
+        """
+        if _check_alike(self.stable.served, self.canary):
+            self.share.give_back(self.weight_percent, to_canary=reason == CANARY)
+
+
+def _check_alike(one: ServedVersion, other: ServedVersion) -> bool:
+    """Whether two versions refuse the same requests."""
+    first, second = one.record, other.record
+    if first.signature != second.signature:
+        return False
+    ours, theirs = first.config.batching, second.config.batching
+    return (ours.max_batch_size, ours.allow_larger_requests) == (
+        theirs.max_batch_size,
+        theirs.allow_larger_requests,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +126,11 @@ class RoutingTable:
     catalog: Catalog = field(default_factory=Catalog)
     states: States = field(default_factory=dict)
     ready: Ready = field(default_factory=dict)
+    shares: Shares = field(default_factory=dict)
+    """What canaries are owed, by model and version: it outlives this table."""
 
-    def pick(self, model_name: str, version: str) -> tuple[ServedVersion, str]:
-        """The version that answers a request for these names, and why.
+    def pick(self, model_name: str, version: str) -> Picked:
+        """The version that answers a request for these names, and why. Takes a turn.
 
         Raises NotFound or InvalidArgument for names that lead nowhere, Unavailable for a version that
         this replica cannot serve at present.
@@ -125,9 +170,10 @@ class RoutingTable:
             return _no_versions(model) if not wanted else _unknown_alias(model, wanted)
         key = (model.name, number)
         if key not in self.catalog.versions:
+            asked = wanted if _is_number(wanted) else number
             return NotFound(
                 "VERSION_NOT_FOUND",
-                f"Request for unknown model: '{model.name}' version {number} is not found",
+                f"Request for unknown model: '{model.name}' version {asked} is not found",
             )
         state, reason = self.states.get(key, (LoadState.UNAVAILABLE, "it is not loaded"))
         return Unavailable(
@@ -140,9 +186,10 @@ class RoutingTable:
 
 
 def build_table(
-    catalog: Catalog, ready: Ready, states: States, former: Mapping[tuple[str, str], int]
+    catalog: Catalog, ready: Ready, states: States, former: RoutingTable
 ) -> RoutingTable:
-    """The table for a catalog and the versions that are ready; `former` is the last one's `effective`."""
+    """The table that follows `former`, for a catalog and the versions that are ready."""
+    shares = _shares(catalog, former.shares)
     targets: dict[tuple[str, str], Target] = {
         (model, str(number)): Fixed(served, PINNED)
         for (model, number), served in ready.items()
@@ -150,14 +197,24 @@ def build_table(
     }
     effective: dict[tuple[str, str], int] = {}
     for model in catalog.models.values():
-        for name, fixed in _named(model, ready, former):
+        for name, fixed in _named(model, ready, former.effective):
             effective[model.name, name] = fixed.served.record.number
             if name:
                 targets[model.name, name] = fixed
                 targets[f"{model.name}@{name}", ""] = fixed
             else:
-                targets[model.name, ""] = _routed(model, ready, fixed)
-    return RoutingTable(targets, effective, catalog, states, ready)
+                targets[model.name, ""] = _routed(model, ready, fixed, shares)
+    return RoutingTable(targets, effective, catalog, states, ready, shares)
+
+
+def _shares(catalog: Catalog, former: Shares) -> Shares:
+    """What the canaries of a catalog are owed: as before, also while a canary is not ready."""
+    canaries = [
+        (model.name, model.route.canary.version)
+        for model in catalog.models.values()
+        if model.route is not None and model.route.canary is not None
+    ]
+    return {key: former.get(key) or CanaryShare() for key in canaries}
 
 
 def _named(
@@ -179,17 +236,24 @@ def _named(
                 break
 
 
-def _routed(model: ModelRecord, ready: Ready, stable: Fixed) -> Target:
+def _routed(model: ModelRecord, ready: Ready, stable: Fixed, shares: Shares) -> Target:
     canary: Canary | None = model.route.canary if model.route else None
     served = ready.get((model.name, canary.version)) if canary else None
     if canary is None or served is None:
         return stable
-    return Split(stable, served, canary.weight_percent)
+    share = shares[model.name, canary.version]
+    return Split(stable, served, canary.weight_percent, share)
+
+
+def _is_number(wanted: str) -> bool:
+    return wanted.isascii() and wanted.isdigit() and (wanted[0] != "0" or wanted == "0")
 
 
 def _number(model: ModelRecord, wanted: str) -> int | None:
-    if wanted.isascii() and wanted.isdigit() and (wanted[0] != "0" or wanted == "0"):
-        return int(wanted[:18])  # no model has so many: cut, it is another that is not there
+    if _is_number(wanted):
+        return int(
+            wanted[:_MAX_DIGITS]
+        )  # no model has so many: cut, it is another that is not there
     if not wanted:
         return model.route.stable if model.route else None
     alias = model.aliases.get(wanted)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from headrace_inference.domain.pool import CALLER_GONE, deadline_passed
+from headrace_inference.domain.requests import is_late
 
 
 class Aside:
@@ -23,6 +24,13 @@ class Aside:
         seconds = self.details[2]
         self.deadline_ns = None if seconds is None else received_ns + int(seconds * 1e9)
         self.cancelled = False
+
+    def leave(self, now_ns: int) -> None:
+        """Its caller waits no longer: of its own accord, or because its time is up."""
+        if self.deadline_ns is not None and is_late(self.deadline_ns, now_ns):
+            self.deadline_ns = min(self.deadline_ns, now_ns - 1)
+        else:
+            self.cancelled = True
 
     def check_wanted(self) -> None:
         """Raises Cancelled or DeadlineExceeded where nobody waits for the answer any more."""

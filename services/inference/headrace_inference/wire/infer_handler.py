@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
-from headrace_inference.domain.dataplane import DataPlane, Resolved
+from headrace_inference.domain.dataplane import DataPlane, Reception
+from headrace_inference.domain.requests import Plan
+from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.answers import encode_answer, encode_shown
 from headrace_inference.wire.contents import contents_of
@@ -18,7 +20,7 @@ from headrace_inference.wire.large_requests import (
     parsing_takes_long,
     size_of,
 )
-from headrace_inference.wire.request_parser import Head, Parsed, RequestParser
+from headrace_inference.wire.request_parser import Head, Parsed, RequestParser, model_name_in
 from headrace_inference.wire.waiting import InferCall, WaitingRequests, deadline_ns
 
 Metadata = Iterable[tuple[str, str | bytes]] | None
@@ -36,13 +38,17 @@ class InferHandler:
 
     async def infer(self, payload: bytes, context: Any) -> bytes:
         """Answer one request. Raises HeadraceError."""
-        deadline = deadline_ns(context.time_remaining())
-        parsed = await self.parse(payload)
-        answer = await self.answer(parsed, deadline, context.invocation_metadata())
+        with self.receiving(payload, deadline_ns(context.time_remaining())) as reception:
+            parsed = await self.parse(payload)
+            answer = await self.answer(parsed, reception, context.invocation_metadata())
         size = len(answer)
         self.held.hold_answer(size)
         context.add_done_callback(lambda _: self.held.answer_sent(size))
         return answer
+
+    def receiving(self, payload: bytes, deadline: int | None) -> AbstractContextManager[Reception]:
+        """Around a request with these bytes: it is counted once, however it ends."""
+        return self._dataplane.receiving(lambda: model_name_in(payload), deadline)
 
     async def parse(self, payload: bytes) -> Parsed:
         """The request in these bytes, in a thread where that takes long. Raises HeadraceError."""
@@ -50,14 +56,7 @@ class InferHandler:
             return await asyncio.to_thread(parse_large, payload)
         return self._parser.parse(payload)
 
-    def _resolve(self, head: Head) -> Resolved:
-        served, route = self._dataplane.keeper.table.pick(head.model_name, head.model_version)
-        plan = head.plans.get(served.id)
-        if plan is None:
-            plan = head.plans[served.id] = served.plan(head.inputs, head.outputs, head.options)
-        return Resolved(served, route, plan)
-
-    async def answer(self, parsed: Parsed, deadline: int | None, metadata: Metadata) -> bytes:
+    async def answer(self, parsed: Parsed, reception: Reception, metadata: Metadata) -> bytes:
         """The answer to a request. Raises HeadraceError; a cancelled wait drops the request."""
         head = parsed.head
 
@@ -67,10 +66,10 @@ class InferHandler:
 
         call = InferCall(
             head.model_name,
-            lambda: self._resolve(head),
+            head.model_version,
+            lambda served: _plan(head, served),
             lambda: contents_of(parsed, self._dataplane.regions),
-            time.monotonic_ns(),
-            deadline,
+            reception,
             contents_take_long=decoding_takes_long(parsed),
             facts=facts,
         )
@@ -80,3 +79,11 @@ class InferHandler:
         if answer.shown is not None:
             return encode_shown(served, plan, route, answer.shown, parsed.id)
         return encode_answer(served, plan, route, answer.outputs, parsed.id)
+
+
+def _plan(head: Head, served: ServedVersion) -> Plan:
+    """How requests with this head run on a version: remembered with the head."""
+    plan = head.plans.get(served.id)
+    if plan is None:
+        plan = head.plans[served.id] = served.plan(head.inputs, head.outputs, head.options)
+    return plan

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from headrace import logs, status
-from headrace.errors import HeadraceError, Internal
+from headrace.errors import HeadraceError
 from headrace_inference.domain.dataplane import (
     ROUTE_ATTEMPTS,
     DataPlane,
     in_graph_order,
+    known_error,
     unloading,
 )
 from headrace_inference.domain.pool import PoolClosed, shutting_down
-from headrace_inference.domain.requests import BatchResult, Contents, Pending, Plan, Prepared, Sink
+from headrace_inference.domain.requests import BatchResult, Pending, Plan, Prepared, Sink
+from headrace_inference.domain.routing import Picked, Target
 from headrace_inference.domain.served import QUICK_NS, ServedVersion
 from headrace_inference.domain.shown import Shown, check_windows
 from headrace_inference.domain.tracing import RequestFacts
@@ -33,7 +36,7 @@ from headrace_inference.wire.large_requests import (
     parse_large,
     parsing_takes_long,
 )
-from headrace_inference.wire.request_parser import Head, Parsed, RequestParser
+from headrace_inference.wire.request_parser import Head, Parsed, RequestParser, model_name_in
 from headrace_inference.wire.unread_answers import UnreadAnswers
 from headrace_inference.wire.wishes import WishSink
 
@@ -155,11 +158,10 @@ class NativeFront:
                 aside.call_id, aside.payload, parsed, aside.received_ns
             )
         except HeadraceError as error:
-            self._log_refusal(aside.details, error)
             self._refuse_aside(aside, error)
-        except Exception:
+        except Exception as bug:
             logger.exception("a bug ended a call")
-            self._refuse_aside(aside, _bug())
+            self._refuse_aside(aside, known_error(bug))
         else:
             self._take_decoded(aside, served, pending)
 
@@ -175,8 +177,9 @@ class NativeFront:
         self._submit(served, [pending])
 
     def _refuse_aside(self, aside: Aside, error: HeadraceError) -> None:
-        self._refuse(aside.call_id, error)
-        self._done([_Reply(aside.call_id, b"", aside.payload)])
+        call_id, payload = aside.call_id, aside.payload
+        self._refuse_new(call_id, payload, aside.details, error, aside.received_ns)
+        self._done([_Reply(call_id, b"", payload)])
 
     def _trace(
         self,
@@ -199,12 +202,11 @@ class NativeFront:
         try:
             admitted = self._admit(call_id, payload, taken, now)
         except HeadraceError as error:
-            self._log_refusal(details, error)
-            self._refuse(call_id, error)
+            self._refuse_new(call_id, payload, details, error, now)
             return None
-        except Exception:
+        except Exception as bug:
             logger.exception("a bug ended a call")
-            self._refuse(call_id, _bug())
+            self._refuse_new(call_id, payload, details, known_error(bug), now)
             return None
         if admitted is None:
             self._put_aside(event, now)
@@ -225,45 +227,73 @@ class NativeFront:
         layout = self._parser.match(payload)
         if layout is None:
             return self._admit_anew(call_id, payload, now)
-        served, route = self._pick(layout.head)
+        request_id = layout.id_in(payload)  # before a turn is taken: it may be malformed
+        if not layout.ready:
+            parsed = Parsed(payload, layout.head, request_id, layout.raw, layout)
+            return self._admit_unless_long(call_id, payload, parsed, now)
+        target = self._target(layout.head)
+        served, route = picked = target.pick()
         ready: tuple[Plan, Sequence[tuple[int, int]]] | None = layout.ready.get(served.id)
         if ready is None:
-            return self._admit_anew(call_id, payload, now)
+            parsed = Parsed(payload, layout.head, request_id, layout.raw, layout)
+            return self._admit_picked(call_id, payload, parsed, target, picked, now)
         plan, ranges = ready
         contents = [payload[start:end] for start, end in ranges]
-        reply = _Reply(call_id, layout.id_in(payload), payload)
+        reply = _Reply(call_id, request_id, payload)
         return served, Pending(plan, contents, route, now, None, served.statistics, self, reply)
 
-    def _pick(self, head: Head) -> tuple[ServedVersion, str]:
-        """The version that answers a request with this head, by the present routing table."""
+    def _target(self, head: Head) -> Target:
+        """What a request with this head leads to, by the present routing table."""
         table = self._dataplane.keeper.table
         targets = head.targets
         if not targets or targets[0] is not table:
             targets[:] = (table, table.target(head.model_name, head.model_version))
-        picked: tuple[ServedVersion, str] = targets[1].pick()
-        return picked
+        target: Target = targets[1]
+        return target
 
     def _admit_anew(self, call_id: int, payload: bytes, now: int) -> _Admitted | None:
         if len(payload) > self._limits.max_message_bytes:  # none like it has a layout
             raise self._limits.too_large(len(payload))
         if parsing_takes_long(payload):
             return None
-        parsed = self._parser.parse(payload)
-        if decoding_takes_long(parsed):
+        return self._admit_unless_long(call_id, payload, self._parser.parse(payload), now)
+
+    def _admit_unless_long(
+        self, call_id: int, payload: bytes, parsed: Parsed, now: int
+    ) -> _Admitted | None:
+        if decoding_takes_long(parsed):  # nothing like it is ever ready
             return None
         return self._admit_parsed(call_id, payload, parsed, now)
 
     def _admit_parsed(self, call_id: int, payload: bytes, parsed: Parsed, now: int) -> _Admitted:
+        """Pick the version of a request for which there is room, and admit it there."""
+        window_bytes = parsed.head.window_bytes
+        if self._bytes + window_bytes > self.unread.room:
+            self._check_room(window_bytes)
+        target = self._target(parsed.head)
+        return self._admit_picked(call_id, payload, parsed, target, target.pick(), now)
+
+    def _admit_picked(
+        self,
+        call_id: int,
+        payload: bytes,
+        parsed: Parsed,
+        target: Target,
+        picked: Picked,
+        now: int,
+    ) -> _Admitted:
         """Plan and check a request, and remember for its likes what came out."""
+        served, route = picked
         head = parsed.head
         try:
-            served, route = self._pick(head)
             plan = head.plans.get(served.id)
             if plan is None:
                 plan = head.plans[served.id] = served.plan(head.inputs, head.outputs, head.options)
-            contents = self._contents(served, plan, parsed)
-        except HeadraceError as error:
-            self._dataplane.record_refusal(head.model_name, error, now)
+            check_windows(plan, self._dataplane.regions)
+            found = contents_of(parsed, self._dataplane.regions)
+            contents = in_graph_order(served, plan, found)
+        except HeadraceError:
+            target.give_back(route)
             raise
         if (
             parsed.layout is not None
@@ -276,13 +306,6 @@ class NativeFront:
         sink: Sink = self if plan.wishes is None else self._wishes
         return served, Pending(plan, contents, route, now, None, served.statistics, sink, reply)
 
-    def _contents(self, served: ServedVersion, plan: Plan, parsed: Parsed) -> list[Contents]:
-        regions = self._dataplane.regions
-        if self._bytes + parsed.head.window_bytes > self.unread.room:
-            self._check_room(parsed.head.window_bytes)
-        check_windows(plan, regions)
-        return in_graph_order(served, plan, contents_of(parsed, regions))
-
     def _submit(self, served: ServedVersion, group: list[Pending]) -> None:
         try:
             served.pool.submit(group)
@@ -293,18 +316,27 @@ class NativeFront:
     def _submit_again(self, former: Pending) -> None:
         """The version went while the burst was parsed: the present table knows its successor."""
         reply: _Reply = former.reply
+        parsed = parse_large(reply.payload)  # the parser belongs to the receiving thread
+        pending = former
         for _ in range(ROUTE_ATTEMPTS):
             try:
-                parsed = parse_large(reply.payload)  # the parser belongs to the receiving thread
-                served, pending = self._admit_parsed(
-                    reply.call_id, reply.payload, parsed, former.received_ns
+                target = self._target(parsed.head)
+                served, pending = self._admit_picked(
+                    reply.call_id,
+                    reply.payload,
+                    parsed,
+                    target,
+                    target.pick_again(pending.route),
+                    former.received_ns,
                 )
                 pending.deadline_ns = former.deadline_ns
                 self._pending[reply.call_id] = pending
+                pending.cancelled = former.cancelled  # else it is this one that is cancelled
                 served.pool.submit([pending])
             except PoolClosed:
                 continue
             except HeadraceError as error:
+                self._dataplane.record_refusal(parsed.head.model_name, error, former.received_ns)
                 self.failed(former, error)
             return
         former.fail(unloading())
@@ -312,7 +344,7 @@ class NativeFront:
     def _cancel(self, call_id: int) -> None:
         pending = self._pending.get(call_id)
         if pending is not None:
-            pending.cancelled = True
+            pending.leave(time.monotonic_ns())
 
     def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Prepared:
         """Encode the answers to these requests of a batch."""
@@ -345,6 +377,14 @@ class NativeFront:
         trailers = status.trailing_metadata(error)
         self._front.fail(call_id, status.grpc_code_number(error), error.message, trailers)
 
+    def _refuse_new(
+        self, call_id: int, payload: bytes, details: Any, error: HeadraceError, received_ns: int
+    ) -> None:
+        """Answer a call that never was a request of a version, and count it."""
+        self._log_refusal(details, error)
+        self._dataplane.record_refusal(model_name_in(payload), error, received_ns)
+        self._refuse(call_id, error)
+
     def _log_refusal(self, details: Any, error: HeadraceError) -> None:
         if logger.isEnabledFor(logging.DEBUG):
             with logs.bound(logs.request_context(details[0])):
@@ -367,7 +407,3 @@ def _encode_shown(
     reply: _Reply = request.reply
     answer = encode_shown(served, request.plan, request.route, shown, reply.request_id)
     return [reply], [answer]
-
-
-def _bug() -> HeadraceError:
-    return Internal("INTERNAL", "the service failed on its own account")

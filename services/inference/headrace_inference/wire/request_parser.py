@@ -39,6 +39,9 @@ MAX_DIMENSIONS = 64
 """More than numpy has."""
 
 _ID, RAW = 3, 7
+_MODEL_NAME_TAG = 1 << 3 | LENGTH_DELIMITED
+_FIELDS_LOOKED_AT = 64
+"""For a name: clients write it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,22 @@ def _without_raw(fixed: tuple[tuple[int, bytes], ...]) -> bytes:
             end = position
         parts.append(stretch[:end])
     return b"".join(parts)
+
+
+def model_name_in(payload: bytes) -> str:
+    """The model that a request names which may be malformed; '' where that cannot be told at once."""
+    position = 0
+    try:
+        for _ in range(_FIELDS_LOOKED_AT):
+            if position >= len(payload):
+                break
+            tag, position = read_varint(payload, position, len(payload))
+            start, position = read_field(payload, position, tag & 7, len(payload))
+            if tag == _MODEL_NAME_TAG:
+                return payload[start:position].decode(errors="replace")
+    except InvalidArgument:
+        return ""
+    return ""
 
 
 def _checked_id(request_id: bytes) -> bytes:

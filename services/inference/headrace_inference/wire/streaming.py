@@ -111,11 +111,12 @@ class StreamHandler:
     async def _answer(self, payload: bytes, stream: _Stream) -> bytes | _Failed:
         request_id = b""
         try:
-            parsed = await self._handler.parse(payload)
-            request_id = parsed.id
-            answer = await self._handler.answer(
-                parsed, stream.deadline, stream.context.invocation_metadata()
-            )
+            with self._handler.receiving(payload, stream.deadline) as reception:
+                parsed = await self._handler.parse(payload)
+                request_id = parsed.id
+                answer = await self._handler.answer(
+                    parsed, reception, stream.context.invocation_metadata()
+                )
         except HeadraceError as error:
             return _Failed(request_id, error)
         stream.unsent_bytes += len(answer)

@@ -12,7 +12,7 @@ from headrace.errors import HeadraceError
 from headrace_inference.domain.dataplane import (
     ROUTE_ATTEMPTS,
     DataPlane,
-    Resolved,
+    Reception,
     in_graph_order,
     unloading,
 )
@@ -22,8 +22,10 @@ from headrace_inference.domain.requests import (
     BatchResult,
     Contents,
     Pending,
+    Plan,
     Prepared,
 )
+from headrace_inference.domain.routing import Picked
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shown import Shown, check_windows
 from headrace_inference.domain.tracing import RequestFacts
@@ -32,16 +34,16 @@ from headrace_inference.wire.wishes import WishSink
 
 @dataclass(frozen=True, slots=True)
 class InferCall:
-    """A request as any wire brings it: `resolve` says where it goes, and raises what is wrong with it.
+    """A request as any wire brings it: its names, and what it asks of the version that they lead to.
 
-    `contents` is called after it, in a thread where that takes long.
+    `plan` raises what is wrong with it. `contents` is called after it, in a thread where that takes long.
     """
 
     model_name: str
-    resolve: Callable[[], Resolved]
+    model_version: str
+    plan: Callable[[ServedVersion], Plan]
     contents: Callable[[], Sequence[Contents]]
-    received_ns: int
-    deadline_ns: int | None = None
+    reception: Reception
     contents_take_long: bool = False
     facts: Callable[[], RequestFacts] = RequestFacts
     """What a trace says of the request; called only where it is traced."""
@@ -67,47 +69,62 @@ class WaitingRequests:
 
     async def infer(self, call: InferCall) -> Answer:
         """The answer to a call. Raises HeadraceError; a cancelled wait drops the request if it can."""
+        pending, future = await self._enqueue(call)
         try:
-            pending, future = await self._enqueue(call)
-        except HeadraceError as error:
-            self._dataplane.record_refusal(call.model_name, error, call.received_ns)
-            raise
-        try:
-            return await future
+            answer = await future
         except asyncio.CancelledError:
-            pending.cancelled = True
+            pending.leave(time.monotonic_ns())
             raise
+        call.reception.answered = True
+        return answer
 
     async def _enqueue(self, call: InferCall) -> tuple[Pending, asyncio.Future[Answer]]:
+        route: str | None = None
         for _ in range(ROUTE_ATTEMPTS):
-            resolved = call.resolve()
-            check_windows(resolved.plan, self._dataplane.regions)
-            if call.contents_take_long:
-                contents = await asyncio.to_thread(call.contents)
-            else:
-                contents = call.contents()
-            future: asyncio.Future[Answer] = self._loop.create_future()
-            pending = self._pending(call, resolved, contents, future)
-            if self._dataplane.tracer.on:
-                self._dataplane.tracer.consider(resolved.served, pending, call.facts)
+            target = self._dataplane.keeper.table.target(call.model_name, call.model_version)
+            picked = target.pick() if route is None else target.pick_again(route)
+            served, route = picked
             try:
-                resolved.served.pool.submit([pending])
+                plan = call.plan(served)
+                contents = in_graph_order(served, plan, await self._contents(call, plan))
+            except (HeadraceError, asyncio.CancelledError):
+                target.give_back(route)
+                raise
+            future: asyncio.Future[Answer] = self._loop.create_future()
+            pending = self._pending(call, picked, plan, contents, future)
+            if self._dataplane.tracer.on:
+                self._dataplane.tracer.consider(served, pending, call.facts)
+            try:
+                served.pool.submit([pending])
             except PoolClosed:
                 continue
+            call.reception.queued = True
             return pending, future
         raise unloading()
 
+    async def _contents(self, call: InferCall, plan: Plan) -> Sequence[Contents]:
+        check_windows(plan, self._dataplane.regions)
+        if call.contents_take_long:
+            return await asyncio.to_thread(call.contents)
+        return call.contents()
+
     def _pending(
-        self, call: InferCall, resolved: Resolved, contents: Sequence[Contents], future: Any
+        self,
+        call: InferCall,
+        picked: Picked,
+        plan: Plan,
+        contents: Sequence[Contents],
+        future: asyncio.Future[Answer],
     ) -> Pending:
+        served, route = picked
         return Pending(
-            resolved.plan,
-            in_graph_order(resolved.served, resolved.plan, contents),
-            resolved.route,
-            call.received_ns,
-            call.deadline_ns,
-            resolved.served.statistics,
-            self if resolved.plan.wishes is None else self._wishes,
+            plan,
+            contents,
+            route,
+            call.reception.received_ns,
+            call.reception.deadline_ns,
+            served.statistics,
+            self if plan.wishes is None else self._wishes,
             future,
         )
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from headrace_inference.domain.dataplane import Resolved
-from headrace_inference.domain.requests import Wish
+from headrace_inference.domain.requests import Plan, Wish
+from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shown import Shown
 from headrace_inference.wire.answers import ROUTE_PARAMETER
 from headrace_inference.wire.rest.requests import RestRequest
@@ -44,9 +44,9 @@ def encode_rest_answer(request: RestRequest, answer: Answer) -> EncodedAnswer:
     return EncodedAnswer(json, tail if wants_tail else None)
 
 
-def check_answerable(request: RestRequest, resolved: Resolved) -> None:
+def check_answerable(request: RestRequest, served: ServedVersion, plan: Plan) -> None:
     """Refuse, before it runs, a request whose answer JSON could not carry. Raises InvalidArgument."""
-    plan, specs = resolved.plan, resolved.served.record.signature.outputs
+    specs = served.record.signature.outputs
     for place, wish in zip(plan.outputs, plan.wishes or itertools.repeat(Wish()), strict=False):
         if wish == Wish() and not request.wants_binary(specs[place].name):
             check_json(specs[place])

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from aiohttp import payload, web
 from aiohttp.abc import AbstractStreamWriter
 
-from headrace.errors import HeadraceError
 from headrace.state.records import VersionRecord
-from headrace_inference.domain.dataplane import DataPlane, Resolved
-from headrace_inference.domain.requests import Contents
+from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.requests import Contents, Plan
+from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.rest.answers import (
     EncodedAnswer,
@@ -62,24 +60,23 @@ class InferRoutes:
 
     async def infer(self, request: web.Request) -> web.Response:
         """Answer one request."""
-        received_ns = time.monotonic_ns()
         name, version = names(request)
-        with self._counting(name, received_ns):
+        with self._dataplane.receiving(lambda: name) as reception:
             body = await read_body(request, self._max_body_bytes)
             length = header_length(request.headers.get(HEADER_LENGTH), len(body))
             long = (len(body) if length is None else length) > JSON_ON_LOOP_BYTES
             parsed = await self._parsed(name, version, body, length, long=long)
             hold(parsed.window_bytes)
-        call = InferCall(
-            name,
-            lambda: self._resolve(name, version, parsed),
-            lambda: parsed.contents(self._dataplane.regions),
-            received_ns,
-            contents_take_long=long or parsed.contents_take_long,
-            facts=lambda: self._facts_of(request, parsed),
-        )
-        answer = await self._requests.infer(call)
-        return await _response(parsed, answer)
+            call = InferCall(
+                name,
+                version,
+                lambda served: _plan(parsed, served),
+                lambda: parsed.contents(self._dataplane.regions),
+                reception,
+                contents_take_long=long or parsed.contents_take_long,
+                facts=lambda: self._facts_of(request, parsed),
+            )
+            return await _response(parsed, await self._requests.infer(call))
 
     async def generate(self, request: web.Request) -> web.Response:
         """Answer one request of the generate form."""
@@ -91,24 +88,25 @@ class InferRoutes:
         return web.Response(body=body, headers={"Content-Type": EVENT_STREAM})
 
     async def _generated(self, request: web.Request) -> bytes:
-        received_ns = time.monotonic_ns()
         name, version = names(request)
-        with self._counting(name, received_ns):
+        with self._dataplane.receiving(lambda: name) as reception:
             body = await read_body(request, self._max_body_bytes)
-            members = parse_generate(body)
-            generation = _Generation(self._dataplane, name, version, members)
-            if len(body) > JSON_ON_LOOP_BYTES:
-                await asyncio.to_thread(generation.prepare)
-        call = InferCall(
-            name,
-            generation.resolve,
-            generation.contents,
-            received_ns,
-            contents_take_long=len(body) > JSON_ON_LOOP_BYTES,
-            facts=lambda: self._facts_of(request, generation.request),
-        )
-        answer = await self._requests.infer(call)
-        return encode_generated(generation.request, answer)
+            generation = _Generation(self._dataplane, parse_generate(body))
+            long = len(body) > JSON_ON_LOOP_BYTES
+            if long:
+                served = self._dataplane.keeper.table.find(name, version)
+                await asyncio.to_thread(generation.read_for, served.record)
+            call = InferCall(
+                name,
+                version,
+                generation.plan,
+                generation.contents,
+                reception,
+                contents_take_long=long,
+                facts=lambda: self._facts_of(request, generation.request),
+            )
+            answer = await self._requests.infer(call)
+            return encode_generated(generation.request, answer)
 
     async def _parsed(
         self, name: str, version: str, body: Body, length: int | None, *, long: bool
@@ -119,58 +117,40 @@ class InferRoutes:
             return await asyncio.to_thread(parse_request, body, length)
         return parse_request(body, length)
 
-    def _resolve(self, name: str, version: str, parsed: RestRequest) -> Resolved:
-        resolved = self._dataplane.resolve(
-            name, version, parsed.headers, parsed.outputs, parsed.options
-        )
-        check_answerable(parsed, resolved)
-        return resolved
-
     def _facts_of(self, request: web.Request, parsed: RestRequest) -> RequestFacts:
         headers = self._dataplane.tracer.http_headers.forwarded(request.headers.items())
         return RequestFacts(parsed.id, {**parsed.parameters, **headers})
-
-    @contextmanager
-    def _counting(self, name: str, received_ns: int) -> Iterator[None]:
-        """Count a request that is refused before anybody looked for its version."""
-        try:
-            yield
-        except HeadraceError as error:
-            self._dataplane.record_refusal(name, error, received_ns)
-            raise
 
 
 class _Generation:
     """A request of the generate form, which takes its shape from the version that answers it."""
 
-    def __init__(self, dataplane: DataPlane, name: str, version: str, members: Members) -> None:
+    def __init__(self, dataplane: DataPlane, members: Members) -> None:
         self._dataplane = dataplane
-        self._names = (name, version)
         self._members = members
         self._record: VersionRecord | None = None
         self.request: RestRequest
 
-    def prepare(self) -> None:
-        """Read the values for the version that is likely to answer. Raises HeadraceError."""
-        self._read_for(self._dataplane.keeper.table.find(*self._names).record)
-
-    def _read_for(self, record: VersionRecord) -> None:
+    def read_for(self, record: VersionRecord) -> None:
+        """Read the values as this version takes them. Raises HeadraceError."""
         if self._record is not record:
             self.request = generate_request(record, self._members)
             self._record = record
 
-    def resolve(self) -> Resolved:
-        """Where it goes, and how it runs there. Raises HeadraceError."""
-        served, route = self._dataplane.keeper.table.pick(*self._names)
-        self._read_for(served.record)
-        plan = served.plan(self.request.headers, (), self.request.options)
-        resolved = Resolved(served, route, plan)
-        check_answerable(self.request, resolved)
-        return resolved
+    def plan(self, served: ServedVersion) -> Plan:
+        """How it runs on a version. Raises HeadraceError."""
+        self.read_for(served.record)
+        return _plan(self.request, served)
 
     def contents(self) -> list[Contents]:
         """The values of its inputs. Raises HeadraceError."""
         return self.request.contents(self._dataplane.regions)
+
+
+def _plan(parsed: RestRequest, served: ServedVersion) -> Plan:
+    plan = served.plan(parsed.headers, parsed.outputs, parsed.options)
+    check_answerable(parsed, served, plan)
+    return plan
 
 
 def names(request: web.Request) -> tuple[str, str]:
