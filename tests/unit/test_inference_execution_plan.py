@@ -129,6 +129,23 @@ def test_what_the_config_asks_for_holds_over_what_is_efficient(
 
 
 @pytest.mark.parametrize(
+    ("batching", "expected"),
+    [
+        (Batching(64), 64),
+        (Batching(64, allow_larger_requests=True), 4),
+        (Batching(2, allow_larger_requests=True), 2),
+        (Batching(64, max_queue_delay_microseconds=100, allow_larger_requests=True), 4),
+    ],
+)
+def test_what_is_affordable_bounds_rows_that_nobody_asked_for(
+    batching: Batching, expected: int
+) -> None:
+    """Who asks for rows gets them."""
+    plan = ExecutionPlan(affordable_rows=4)
+    assert expected == plan.most_rows(ServingConfig(batching=batching))
+
+
+@pytest.mark.parametrize(
     ("plan", "instances", "threads", "expected"),
     [
         (NO_PLAN, 0, 0, (1, 0)),

@@ -44,13 +44,14 @@ class ExecutionPlan:
 
     `efficient_rows`: more rows than these at once bring no more rows a second (0: as many as may be).
     `lone_threads`: of a session of its own for requests that come while nothing else of the version runs
-    (0: they run as all others).
+    (0: they run as all others). `affordable_rows`: more that nobody asked for cost too much (0: none does).
     """
 
     instances: int = 0
     intra_op_threads: int = 0
     efficient_rows: int = 0
     lone_threads: int = 0
+    affordable_rows: int = 0
 
     def applied_to(self, config: ServingConfig) -> ServingConfig:
         """The config with its open choices made: what it says itself holds."""
@@ -67,6 +68,8 @@ class ExecutionPlan:
         """How many rows of waiting requests are put together. A queue delay or sizes of one's own hold."""
         batching = config.batching
         most = max(1, batching.max_batch_size)
+        if batching.allow_larger_requests and self.affordable_rows:
+            most = min(most, self.affordable_rows)
         asked = batching.max_queue_delay_microseconds or batching.preferred_batch_sizes
         return most if asked or not self.efficient_rows else min(most, self.efficient_rows)
 

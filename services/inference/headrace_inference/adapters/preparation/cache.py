@@ -26,7 +26,7 @@ import onnxruntime
 from headrace.errors import DataLoss
 from headrace.state.codec import decode, encode
 from headrace.state.records import ServingConfig, Signature, VersionRecord
-from headrace_inference.adapters.preparation.task import Machine
+from headrace_inference.adapters.preparation.task import Machine, PrepareReport
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH
 from headrace_inference.domain.execution_plan import ExecutionPlan
 
@@ -63,6 +63,7 @@ class Manifest:
     files: dict[str, Kept] = field(default_factory=dict)
     plan: ExecutionPlan | None = None
     unsaved_because: str = ""
+    affordable_rows: int = 0
     format: int = 0
 
 
@@ -74,6 +75,7 @@ class Entry:
     graph: Path | None = None
     plan: ExecutionPlan | None = None
     unsaved_because: str = ""
+    affordable_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,7 @@ class PreparedCache:
             return None
         if files != manifest.files or manifest.format != FORMAT:
             return None
-        graph = place / GRAPH if GRAPH in files else None
-        return Entry(place, graph, manifest.plan, manifest.unsaved_because)
+        return _entry(place, manifest)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -132,27 +133,32 @@ class PreparedCache:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def keep(self, staging: Path, place: Path, *, saved: bool, because: str = "") -> Entry:
-        """Make an entry of what was saved, or of there being nothing because of something; whole or not.
+    def keep(self, staging: Path, place: Path, report: PrepareReport) -> Entry:
+        """Make an entry of what was saved, or of there being nothing; nobody sees half of it.
 
         Where another load of the same version came first, its entry stays. Raises OSError.
         """
         if there := self.find(place):
             return there
-        if not saved:
+        if not report.saved:
             for path in staging.iterdir():
                 path.unlink()
         files = {path.name: _known(path) for path in staging.iterdir()}
         for name, known in files.items():
             if not known.sha256:
                 _sync(staging / name)
-        manifest = Manifest(files, unsaved_because=because, format=FORMAT)
+        manifest = Manifest(
+            files,
+            unsaved_because=report.unsaved_because,
+            affordable_rows=report.affordable_rows,
+            format=FORMAT,
+        )
         (staging / MANIFEST).write_bytes(encode(manifest))
         self.remove(place)
         place.parent.mkdir(exist_ok=True)
         staging.rename(place)
         self._added_bytes += sum(known.size_bytes for known in files.values())
-        return Entry(place, place / GRAPH if GRAPH in files else None, None, because)
+        return _entry(place, manifest)
 
     def note(self, entry: Entry, plan: ExecutionPlan) -> None:
         """Remember what was measured. Raises OSError."""
@@ -212,6 +218,11 @@ def used_at(place: Path) -> float:
     """When an entry was last used; 0 where it is none."""
     manifest = place / MANIFEST
     return manifest.stat().st_mtime if manifest.exists() else 0.0
+
+
+def _entry(place: Path, manifest: Manifest) -> Entry:
+    graph = place / GRAPH if GRAPH in manifest.files else None
+    return Entry(place, graph, manifest.plan, manifest.unsaved_because, manifest.affordable_rows)
 
 
 def _remove_abandoned(folder: Path) -> None:

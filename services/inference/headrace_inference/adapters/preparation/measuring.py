@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from headrace.state.records import ExecutionMode, VersionRecord
+from headrace_inference.adapters.resident_memory import own_bytes
 from headrace_inference.adapters.runtime.made_up_inputs import guesses
 from headrace_inference.adapters.runtime.warm_up import batch_sizes
 from headrace_inference.adapters.runtime.warm_up_inputs import WarmUpInputs, warm_up_inputs
@@ -39,6 +40,9 @@ _SETTLING_RUNS = 2
 
 _LATENCY_SHARE = 0.3
 """Of the time that there is; the rest is for batches."""
+
+MOST_BYTES = 1 << 30
+"""Sessions and runs may take so much memory together, in the process that measures."""
 
 _MOST_WAITED = 0.12
 """Where threads stood ready for more of the time than this, what was measured is the others' work."""
@@ -121,6 +125,7 @@ class _Bench:
         self._alone: dict[tuple[int, int], float] = {}
         self._sizes = sorted(batch_sizes(record.config.batching))
         self._started, self._waited = time.monotonic(), _waited_seconds()
+        self._before_bytes = own_bytes()
 
     def refuse_contention(self) -> None:
         """Raises Contended if threads had to wait for cores until now."""
@@ -157,6 +162,8 @@ class _Bench:
         """
         found: dict[Layout, dict[int, float]] = {layout: {} for layout in layouts}
         for rows in self._sizes:
+            if 2 * (own_bytes() - self._before_bytes) > MOST_BYTES:
+                break  # the next size may take twice as much
             growing = [one for one in layouts if execution_plan.grows(list(found[one].values()))]
             for layout in growing * _RATE_ROUNDS:
                 self._look_at(layout, rows, found[layout], budget)

@@ -82,8 +82,9 @@ class PreparingOpener:
         Raises what `open_session` does, and what `PreparingProcesses.prepare` does.
         """
         if self._is_for_a_device(record):
-            self._try_out(graph_path, record, target=None, alone=True)
-            return open_session(graph_path, record, self._defaults)
+            report = self._try_out(graph_path, record, target=None, alone=True)
+            plan = replace(NO_PLAN, affordable_rows=report.affordable_rows)
+            return open_session(graph_path, record, self._defaults, Prepared(plan))
         place = self._place(graph_path, record)
         entry = self._cache.find(place) or self._prepare(graph_path, record, place)
         runner = self._opened(graph_path, record, entry)
@@ -122,7 +123,7 @@ class PreparingOpener:
 
     def _open_prepared(self, graph_path: Path, record: VersionRecord, entry: Entry) -> OnnxRunner:
         entry = self._planned(graph_path, record, entry)
-        plan = entry.plan or NO_PLAN
+        plan = replace(entry.plan or NO_PLAN, affordable_rows=entry.affordable_rows)
         prepared = Prepared(plan, entry.graph)
         with self._quiet.loading():
             runner = open_session(graph_path, record, self._defaults, prepared)
@@ -135,6 +136,7 @@ class PreparingOpener:
             "threads": plan.intra_op_threads,
             "rows": plan.efficient_rows,
             "lone_threads": plan.lone_threads,
+            "affordable_rows": plan.affordable_rows,
         }
         logger.info("version prepared", extra=_facts(record) | facts)
         return runner
@@ -155,13 +157,16 @@ class PreparingOpener:
         try:
             with self._cache.staging() as staging:
                 report = self._saved(graph_path, record, place, staging)
-                because = report.unsaved_because
-                entry = self._cache.keep(staging, place, saved=report.saved, because=because)
+                entry = self._cache.keep(staging, place, report)
             self._cache.prune({*self._open.values(), record.digest})
         except OSError as error:
             logger.warning("a prepared version is not kept: %s", error, extra=_facts(record))
-            self._try_out(graph_path, record, None)
-            return Entry(place, unsaved_because=f"its optimised graph cannot be kept: {error}")
+            report = self._try_out(graph_path, record, None)
+            return Entry(
+                place,
+                unsaved_because=f"its optimised graph cannot be kept: {error}",
+                affordable_rows=report.affordable_rows,
+            )
         return entry
 
     def _saved(
@@ -227,7 +232,13 @@ class PreparingOpener:
         seconds = self._tuning_seconds
         saved = str(entry.graph or "")
         task = PrepareTask(
-            Step.MEASURE, str(graph_path), record, self._machine, saved=saved, seconds=seconds
+            Step.MEASURE,
+            str(graph_path),
+            record,
+            self._machine,
+            saved=saved,
+            seconds=seconds,
+            affordable_rows=entry.affordable_rows,
         )
         bounds = replace(self._defaults.load_bounds, seconds=_MEASURING_GRACE_SECONDS + 2 * seconds)
         with self._quiet.measuring():

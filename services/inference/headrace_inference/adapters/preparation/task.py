@@ -47,6 +47,8 @@ class PrepareTask:
     target: str = ""
     saved: str = ""
     seconds: float = 0.0
+    affordable_rows: int = 0
+    """The most rows that nobody asked for to be measured, where there are too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class PrepareReport:
     failure: Failure | None = None
     saved: bool = False
     unsaved_because: str = ""
+    affordable_rows: int = 0
     plan: ExecutionPlan | None = None
 
 

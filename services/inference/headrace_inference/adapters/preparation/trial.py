@@ -28,6 +28,7 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
 )
 from headrace_inference.adapters.runtime.prepared_graph import FILES, GRAPH, Prepared
 from headrace_inference.adapters.runtime.warm_up import batch_sizes
+from headrace_inference.adapters.runtime.warm_up_costs import is_proposed
 from headrace_inference.domain.execution_plan import NO_PLAN, ExecutionPlan
 from headrace_inference.domain.requests import Array
 from headrace_inference.domain.runner import RunFailed
@@ -56,18 +57,27 @@ def try_out(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
         problem = "" if target is None else _problem(task, defaults, target, trial)
     finally:
         trial.close()
-    return PrepareReport(saved=target is not None and not problem, unsaved_because=problem)
+    return PrepareReport(
+        saved=target is not None and not problem,
+        unsaved_because=problem,
+        affordable_rows=trial.plan.affordable_rows,
+    )
 
 
 def warmed_briefly(record: VersionRecord) -> VersionRecord:
-    """The version, to be warmed with its smallest and its largest batch: nothing new is between."""
+    """The version, to be warmed once with its smallest and its largest batch: nothing new is between.
+
+    Where the largest is only proposed, it is found by growing.
+    """
+    warm_up = replace(record.config.warm_up, runs=min(1, record.config.warm_up.runs))
+    if is_proposed(record.config.batching):
+        return replace(record, config=replace(record.config, warm_up=warm_up))
     sizes = sorted(batch_sizes(record.config.batching))
     batching = replace(
         record.config.batching,
         allowed_batch_sizes=tuple(dict.fromkeys((sizes[0], sizes[-1]))),
         preferred_batch_sizes=(),
     )
-    warm_up = replace(record.config.warm_up, runs=min(1, record.config.warm_up.runs))
     return replace(record, config=replace(record.config, batching=batching, warm_up=warm_up))
 
 
@@ -79,7 +89,7 @@ def measured(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
     def open_with(plan: ExecutionPlan) -> OnnxRunner:
         return open_unwarmed(graph, record, defaults, Prepared(plan, saved))
 
-    folder = folder_of(graph, record)
+    folder, record = folder_of(graph, record), _of_rows(record, task.affordable_rows)
     apart = saved is not None and record.size_bytes <= SECOND_SESSION_BYTES
     try:
         plan = measuring.measure(
@@ -91,6 +101,15 @@ def measured(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
         logger.info("not measured: %s", failure)
         return PrepareReport(plan=NO_PLAN)
     return PrepareReport(plan=plan)
+
+
+def _of_rows(record: VersionRecord, most: int) -> VersionRecord:
+    """The version with batches of so many rows at most, if that says anything."""
+    batching = record.config.batching
+    if not most:
+        return record
+    batching = replace(batching, max_batch_size=min(most, batching.max_batch_size))
+    return replace(record, config=replace(record.config, batching=batching))
 
 
 def runtime_defaults(machine: Machine) -> RuntimeDefaults:

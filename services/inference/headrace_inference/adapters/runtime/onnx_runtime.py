@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ from headrace_inference.adapters.runtime.prepared_graph import (
     save_into,
 )
 from headrace_inference.adapters.runtime.run_failures import RUNTIME_ERRORS, OutOfMemory, run_failed
-from headrace_inference.adapters.runtime.warm_up import RETRY_AFTER_SECONDS, warm_up
+from headrace_inference.adapters.runtime.warm_up import RETRY_AFTER_SECONDS, Warmed, warm_up
 from headrace_inference.domain.execution_plan import NO_PLAN
 from headrace_inference.domain.requests import Array
 from headrace_inference.domain.run_watch import RunHandle
@@ -133,6 +133,18 @@ class OnnxRunner:
             outputs[place] = _encoded(outputs[place])
         return outputs
 
+    def use_warm_up(self, warmed: Warmed) -> None:
+        """Remember what ran when it was warmed, and what costs too much."""
+        self.warmed_with = warmed.make_inputs
+        self.plan = replace(self.plan, affordable_rows=warmed.affordable_rows)
+
+    def give_back_memory(self) -> None:
+        """Run once more what ran first, and keep no memory that larger runs took; as far as that works."""
+        with suppress(RunFailed):
+            inputs = self.warmed_with() if self._provider == Provider.CPU else None
+            for execute in filter(None, (self._execute, self._execute_alone)) if inputs else ():
+                self._outputs(execute, inputs or (), session_options.shrinking_run_options())
+
     def probe(self) -> str:
         """What the run that it was warmed with fails with now; empty where it works, or none is known."""
         try:
@@ -190,7 +202,10 @@ def open_session(
             if lone is not None:
                 session = _open(graph_path, record, options[1], defaults, lone)
                 runner.use_for_lone_requests(_runner(session, record, runs, defaults))
-            runner.warmed_with = warm_up(runner, record, folder_of(graph_path, record))
+            warmed = warm_up(runner, record, folder_of(graph_path, record))
+            runner.use_warm_up(warmed)
+            if warmed.rows > 1:
+                runner.give_back_memory()
         except BaseException:
             runner.close()
             raise

@@ -127,6 +127,13 @@ def _add_operators(options: Any, library: Path) -> None:
         ) from error
 
 
+def shrinking_run_options() -> Any:
+    """The options of a run after which the arena of the CPU gives back what nothing uses."""
+    options = run_options()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
 def run_options() -> Any:
     """The options of a run; setting `terminate` ends all that have them.
 

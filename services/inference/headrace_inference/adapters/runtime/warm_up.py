@@ -7,6 +7,9 @@ and fails the load only where it says enough, which `judge` decides:
 - the device failed: it would fail for every caller;
 - no dimension was guessed and there was no memory for a batch that the serving config allows;
 - no dimension was guessed and what ran with one row does not run with more: the model does not batch.
+
+Rows that were proposed, and nobody asked for, are run as far as `warm_up_costs` can afford them; what
+they fail with, once a single row ran, only bounds them.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import enum
 import functools
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
 from headrace.state.records import Batching, VersionRecord
 from headrace_inference.adapters.runtime.made_up_inputs import guesses
 from headrace_inference.adapters.runtime.run_failures import DeviceFailed, OutOfMemory
+from headrace_inference.adapters.runtime.warm_up_costs import WarmUpCosts, is_proposed
 from headrace_inference.adapters.runtime.warm_up_inputs import WarmUpInputs, warm_up_inputs
 from headrace_inference.domain.requests import Array
 from headrace_inference.domain.runner import RunFailed, Runner
@@ -45,19 +50,40 @@ class Verdict(enum.Enum):
     SAMPLE_FAILED = "sample failed"
 
 
-def warm_up(runner: Runner, record: VersionRecord, folder: Path) -> MakeInputs:
-    """Run every warmed batch size; what makes the inputs of the first run, if that worked.
+def _none() -> None:
+    return None
 
-    `folder` has the version's files. Raises FailedPrecondition or Unavailable where a failed run fails the
-    load, InvalidArgument (WARM_UP_SAMPLE_INVALID).
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """What ran: `make_inputs` makes those of the first run that worked, `rows` are the most that ran.
+
+    `affordable_rows`: more of those that were proposed cost too much, or do not run (0: all of them do).
     """
-    warmed = [_warm(runner, record, given) for given in warm_up_inputs(record, folder)]
-    return next(filter(None, warmed), _none)
+
+    make_inputs: MakeInputs = _none
+    rows: int = 0
+    affordable_rows: int = 0
 
 
-def _warm(runner: Runner, record: VersionRecord, given: WarmUpInputs) -> MakeInputs | None:
-    """Run every size; what makes the inputs of the first run that worked."""
-    warmed_with: MakeInputs | None = None
+def warm_up(runner: Runner, record: VersionRecord, folder: Path) -> Warmed:
+    """Run every warmed batch size. `folder` has the version's files.
+
+    Raises FailedPrecondition or Unavailable where a failed run fails the load, InvalidArgument
+    (WARM_UP_SAMPLE_INVALID).
+    """
+    each = _warm_proposed if is_proposed(record.config.batching) else _warm
+    warmed = [each(runner, record, given) for given in warm_up_inputs(record, folder)]
+    return Warmed(
+        next((one.make_inputs for one in warmed if one.rows), _none),
+        max((one.rows for one in warmed), default=0),
+        min((one.affordable_rows for one in warmed if one.affordable_rows), default=0),
+    )
+
+
+def _warm(runner: Runner, record: VersionRecord, given: WarmUpInputs) -> Warmed:
+    """Run every size that the config gives, and those between."""
+    warmed = Warmed()
     sizes = batch_sizes(record.config.batching)
     for rows in sizes if given.runs else ():
         inputs = given.make(rows)
@@ -70,8 +96,45 @@ def _warm(runner: Runner, record: VersionRecord, given: WarmUpInputs) -> MakeInp
         if failure is not None:
             _settle(record, rows, inputs, failure, given.name)
             break
-        warmed_with = warmed_with or functools.partial(_made_again, given, rows)
-    return warmed_with
+        make = warmed.make_inputs if warmed.rows else functools.partial(_made_again, given, rows)
+        warmed = Warmed(make, max(rows, warmed.rows))
+    return warmed
+
+
+def _warm_proposed(runner: Runner, record: VersionRecord, given: WarmUpInputs) -> Warmed:
+    """Run growing sizes, as far as they run and can be afforded."""
+    costs, make = WarmUpCosts(), functools.partial(_made_again, given, 1)
+    most = runner.plan.affordable_rows or record.config.batching.max_batch_size
+    sizes = [rows for rows in sorted(batch_sizes(record.config.batching)) if rows <= most]
+    for rows in sizes if given.runs else ():
+        inputs = given.make(rows) if costs.afford(rows) else None
+        if inputs is None:
+            logger.info("not warmed: it costs too much", extra=_facts(record, rows, ()))
+            return Warmed(make, costs.rows, max(1, costs.rows))
+        with costs.running(rows):
+            failure = _run(runner.run, inputs, given.runs)
+        if failure is None and runner.plan.lone_threads and rows == 1:
+            failure = _run(runner.run_alone, inputs, given.runs)
+        if failure is not None:
+            return _bounded(record, rows, inputs, failure, given)
+    return Warmed(make, costs.rows, runner.plan.affordable_rows)
+
+
+def _bounded(
+    record: VersionRecord,
+    rows: int,
+    inputs: Sequence[Array],
+    failure: RunFailed,
+    given: WarmUpInputs,
+) -> Warmed:
+    """What follows where so many proposed rows do not run, and half of them did."""
+    if rows == 1 or isinstance(failure, DeviceFailed):
+        _settle(record, rows, inputs, failure, given.name)
+        return Warmed()
+    logger.warning(
+        "a proposed batch size does not run: %s", failure, extra=_facts(record, rows, inputs)
+    )
+    return Warmed(functools.partial(_made_again, given, 1), rows // 2, rows // 2)
 
 
 def _made_again(given: WarmUpInputs, rows: int) -> Sequence[Array] | None:
@@ -79,10 +142,6 @@ def _made_again(given: WarmUpInputs, rows: int) -> Sequence[Array] | None:
         return given.make(rows)
     except HeadraceError:  # its file is gone meanwhile
         return None
-
-
-def _none() -> None:
-    return None
 
 
 def batch_sizes(batching: Batching) -> tuple[int, ...]:
