@@ -39,6 +39,16 @@ class Suite:
         result = await self.client.infer("good", {"x": ROWS})
         return b"".join(output.tobytes() for output in result.outputs.values())
 
+    async def loads(self, model: str) -> None:
+        """Wait until a model's version loads."""
+        keeper = self.replica.keeper
+        async with asyncio.timeout(WAIT_SECONDS):
+            while (model, LoadState.LOADING) not in [
+                (version.model, version.state) for version in keeper.versions()
+            ]:
+                keeper.changed.clear()
+                await keeper.changed.wait()
+
     async def settled(self, model: str) -> tuple[LoadState, str]:
         """What became of a model's version."""
         keeper = self.replica.keeper
@@ -93,6 +103,22 @@ async def test_a_hostile_graph_fails_alone(redis_url: str, namespace: str, tmp_p
         state, reason = await settled
     assert (1, LoadState.UNAVAILABLE) == (len(answers), state)
     assert reason.startswith("LOAD_TIMEOUT: hostile/1 took more than 2 s")
+
+
+async def test_deleting_a_model_ends_its_load(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Its place is the next one's at once, where only one loads at a time."""
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    hostile = endless(folder, node("Add", ["value", "x"], ["next"])).read_bytes()
+    async with suite(redis_url, namespace, tmp_path, max_loading=1) as running:
+        await running.client.push("hostile", hostile)
+        await running.loads("hostile")
+        await running.client.push("good", onnx_file())
+        await running.client.delete_model("hostile", force=True)
+        assert (LoadState.READY, "") == await running.settled("good")
+        assert ["good"] == [version.model for version in running.replica.keeper.versions()]
 
 
 async def test_a_version_that_is_not_prepared_says_so(

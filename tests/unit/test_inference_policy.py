@@ -7,6 +7,7 @@ import pytest
 from headrace.state.desired import desired
 from headrace.state.records import Canary
 from headrace_inference.domain.policy import (
+    Abandon,
     Action,
     Actual,
     Forget,
@@ -63,6 +64,11 @@ ABSENT, LOADING, READY, UNLOADING, FAILED = Actual
         ),
         pytest.param(
             [VersionView(ONE, FAILED, None)], Forget(ONE), id="failed and unwanted: forget"
+        ),
+        pytest.param(
+            [VersionView(ONE, LOADING, None), VersionView(TWO, ABSENT, 0)],
+            Abandon(ONE),
+            id="loading and unwanted: end it before anything else",
         ),
         pytest.param([VersionView(ONE, FAILED, 0)], None, id="failed for good: stay"),
         pytest.param([VersionView(ONE, FAILED, 0, retry_at=11.0)], None, id="retry not due yet"),

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -158,6 +159,36 @@ def test_closing_ends_what_is_being_prepared(tmp_path: Path) -> None:
         with pytest.raises(Unavailable):
             loading.result(timeout=10)
         assert [] == processes.pids()
+
+
+def test_a_load_that_nobody_wants_any_more_ends_with_its_process(tmp_path: Path) -> None:
+    """It has no time limit of its own for that."""
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    abandoned = threading.Event()
+    with preparing(tmp_path, LoadBounds(600)) as (opener, processes), ExitStack() as stack:
+        path, record = never_ending(folder)
+        loading = in_thread(stack, lambda: opener.open(path, record, abandoned))
+        wait_until(lambda: bool(processes.pids(busy=True)))
+        abandoned.set()
+        with pytest.raises(Unavailable) as caught:
+            loading.result(timeout=10)
+        assert [] == processes.pids()
+    assert "LOAD_ABANDONED" == caught.value.reason
+
+
+def test_what_is_given_up_while_the_replica_opens_it_is_no_fault_of_the_saved_graph(
+    tmp_path: Path,
+) -> None:
+    """The next load finds it."""
+    given = layered(tmp_path / "v")
+    abandoned = threading.Event()
+    with preparing(tmp_path) as (opener, _):
+        opener.open(*given).close()
+        abandoned.set()
+        with pytest.raises(Unavailable):
+            opener.open(*given, abandoned)
+        assert "prepared" == opener.open(*given).graph
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities here")

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifacts import ArtifactCache
 from headrace_inference.domain.labels import label_files
 from headrace_inference.domain.runner import Runner
 
-Opened = TypeVar("Opened")
-OpenModel = Callable[[Path, VersionRecord], Runner]
-"""Opens and warms the graph at a path. Blocks. Raises HeadraceError."""
+OpenModel = Callable[[Path, VersionRecord, threading.Event], Runner]
+"""Opens and warms the graph at a path. Blocks, until soon after the event. Raises HeadraceError."""
 
 
 class ArtifactLoader:
@@ -36,14 +35,19 @@ class ArtifactLoader:
 
     async def open_in(self, folder: Path, record: VersionRecord) -> Runner:
         """The version whose files are in a folder, open and warmed. Raises HeadraceError."""
+        abandoned = threading.Event()
 
         def open_it() -> Runner:
             labels = read_labels(folder, record)
-            runner = self._open_model(folder / record.graph_path, record)
+            runner = self._open_model(folder / record.graph_path, record, abandoned)
             runner.labels = labels
             return runner
 
-        return await _in_daemon_thread(open_it, record.key)
+        try:
+            return await _in_daemon_thread(open_it, record.key)
+        except asyncio.CancelledError:
+            abandoned.set()
+            raise
 
 
 def read_labels(folder: Path, record: VersionRecord) -> dict[str, list[bytes]]:
@@ -53,26 +57,35 @@ def read_labels(folder: Path, record: VersionRecord) -> dict[str, list[bytes]]:
     return {name: lines[path] for name, path in files.items()}
 
 
-async def _in_daemon_thread(open_it: Callable[[], Opened], name: str) -> Opened:
-    """Run in a thread of its own that does not hold up the end of the process, however long it takes."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Opened] = loop.create_future()
+async def _in_daemon_thread(open_it: Callable[[], Runner], name: str) -> Runner:
+    """Run in a thread of its own that does not hold up the end of the process, however long it takes.
 
-    def settle(value: Opened | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
+    Where nobody awaits it any more, what it opened is closed.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Runner] = loop.create_future()
+
+    def settle(runner: Runner | None, error: BaseException | None) -> None:
+        if runner is not None and future.cancelled():
+            runner.close()
+        elif runner is not None:
+            future.set_result(runner)
+        elif error is not None and not future.done():
             future.set_exception(error)
-        else:
-            future.set_result(value)  # type: ignore[arg-type]  # no error means a value
 
     def work() -> None:
+        runner, failure = None, None
         try:
-            value = open_it()
+            runner = open_it()
         except BaseException as error:  # noqa: BLE001  # it reaches whoever awaits
-            loop.call_soon_threadsafe(settle, None, error)
-        else:
-            loop.call_soon_threadsafe(settle, value, None)
+            failure = error
+        with suppress(RuntimeError):  # the loop has ended, and the process is about to
+            loop.call_soon_threadsafe(settle, runner, failure)
 
     threading.Thread(target=work, name=f"load-{name}", daemon=True).start()
-    return await future
+    try:
+        return await future
+    except asyncio.CancelledError:
+        if future.done() and not future.cancelled() and future.exception() is None:
+            future.result().close()  # it was open at the same moment
+        raise

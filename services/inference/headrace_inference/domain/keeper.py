@@ -41,7 +41,10 @@ class Loader(Protocol):
     """Brings a version's files here, opens and warms it."""
 
     async def load(self, record: VersionRecord) -> Runner:
-        """The open, warmed model. Raises HeadraceError: Unavailable where trying again makes sense."""
+        """The open, warmed model. Raises HeadraceError: Unavailable where trying again makes sense.
+
+        Where it is cancelled, what it does ends soon, and holds no memory.
+        """
 
 
 class VersionKeeper:
@@ -64,6 +67,7 @@ class VersionKeeper:
         self._reasons: dict[Key, str] = {}
         self._retry_at: dict[Key, float | None] = {}
         self._attempts: dict[Key, int] = {}
+        self._loads: dict[Key, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._published = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
@@ -135,6 +139,8 @@ class VersionKeeper:
                         yield
                     finally:
                         loop.cancel()
+                        for load in list(self._loads.values()):
+                            load.cancel()
             finally:
                 served, self._served = list(self._served.values()), {}
                 for version in served:
@@ -167,11 +173,15 @@ class VersionKeeper:
         match action:
             case policy.Load(key):
                 self._move(key, Actual.LOADING)
-                tasks.create_task(self._load(key, tasks))
+                self._loads[key] = tasks.create_task(self._load(key, tasks))
             case policy.Unload(key):
                 served = self._served.pop(key)
                 self._move(key, Actual.UNLOADING)
                 tasks.create_task(self._unload(key, served))
+            case policy.Abandon(key):
+                self._loads.pop(key).cancel()
+                logger.info("load abandoned", extra={"version": f"{key[0]}/{key[1]}"})
+                self._forget(key)
             case policy.Forget(key):
                 self._forget(key)
 
@@ -183,6 +193,9 @@ class VersionKeeper:
         except HeadraceError as error:
             self._failed(key, error)
             return
+        finally:
+            if self._loads.get(key) is asyncio.current_task():
+                del self._loads[key]
         self._served[key] = self._serve(record, runner, tasks)
         self._attempts.pop(key, None)
         self._reasons[key] = runner.remark

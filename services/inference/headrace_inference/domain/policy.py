@@ -1,7 +1,8 @@
 """What a replica should do next about its versions: desired and actual in, one action out.
 
-Stateless: the same versions and the same time give the same answer. Loading comes before unloading, and a
-version that still answers for one that is not ready is not unloaded.
+Stateless: the same versions and the same time give the same answer. Loading comes before unloading, a
+version that still answers for one that is not ready is not unloaded, and what nobody wants any more does not
+go on loading.
 """
 
 from __future__ import annotations
@@ -61,7 +62,14 @@ class Forget:
     key: Key
 
 
-Action = Load | Unload | Forget
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """End the load of a version that is wanted no more."""
+
+    key: Key
+
+
+Action = Load | Unload | Forget | Abandon
 
 
 def next_action(views: Sequence[VersionView], now: float, max_loading: int) -> Action | None:
@@ -69,6 +77,8 @@ def next_action(views: Sequence[VersionView], now: float, max_loading: int) -> A
     for view in views:
         if view.rank is None and view.actual is Actual.FAILED:
             return Forget(view.key)
+        if view.rank is None and view.actual is Actual.LOADING:
+            return Abandon(view.key)
     load = _next_load(views, now, max_loading)
     return load if load is not None else _next_unload(views)
 

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
 from headrace.state.codec import decode, encode
@@ -65,9 +66,9 @@ class _Process:
         """Whether nobody has killed it."""
         return self._popen.poll() is None
 
-    def wait_until_ready(self, version: str, seconds: float) -> None:
+    def wait_until_ready(self, version: str, bounds: LoadBounds) -> None:
         """Wait for its first line: what it takes to start is not the version's. Raises as `ask` does."""
-        self._line(version, LoadBounds(seconds))
+        self._line(version, replace(bounds, memory_bytes=0))
 
     def ask(self, task: PrepareTask, bounds: LoadBounds) -> PrepareReport:
         """Give it a task and wait for the answer. Raises _Ended, and FailedPrecondition over a bound."""
@@ -138,7 +139,7 @@ class PreparingProcesses:
         """Have a task done, by a process that does no other if `alone`. Blocks.
 
         Raises FailedPrecondition (LOAD_TIMEOUT, LOAD_TOO_LARGE, LOAD_CRASHED), Unavailable (LOAD_KILLED,
-        LOAD_NOT_STARTED).
+        LOAD_NOT_STARTED, LOAD_ABANDONED).
         """
         try:
             process = self._take()
@@ -146,7 +147,7 @@ class PreparingProcesses:
             raise _not_started(task.record.key, error) from error
         try:
             if process.timer is None:
-                process.wait_until_ready(task.record.key, bounds.seconds)
+                process.wait_until_ready(task.record.key, bounds)
             report = process.ask(task, bounds)
         except _Ended as ended:
             self._end(process)

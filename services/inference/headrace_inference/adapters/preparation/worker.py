@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from headrace.state.codec import decode, encode
-from headrace_inference.adapters.preparation.task import PrepareTask
+from headrace_inference.adapters.preparation.task import PrepareReport, PrepareTask, failure_of
 from headrace_inference.adapters.preparation.trial import do
 from headrace_inference.adapters.resident_memory import return_freed_memory
 from headrace_inference.adapters.runtime.giving_way import NICENESS
+from headrace_inference.adapters.runtime.onnx_runtime import no_memory
 
 READY = b"ready\n"
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
@@ -34,7 +35,11 @@ def main() -> int:
     answers.write(READY)
     tasks = _lines(sys.stdin.buffer)
     while True:
-        report = do(decode(PrepareTask, tasks.get()))
+        task = decode(PrepareTask, tasks.get())
+        try:
+            report = do(task)
+        except MemoryError as error:
+            report = PrepareReport(failure_of(no_memory(task.record, error)))
         gc.collect()
         return_freed_memory()
         answers.write(encode(report) + b"\n")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from headrace.errors import FailedPrecondition, HeadraceError
+from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
 from headrace_inference.adapters.resident_memory import own_bytes
 
 _LOOK_SECONDS = 0.02
@@ -16,10 +16,14 @@ _LOOK_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class LoadBounds:
-    """How long a load may take, and by how much the process may grow meanwhile (0: by any amount)."""
+    """How long a load may take, and by how much the process may grow meanwhile (0: by any amount).
+
+    Once `abandoned` is set, nobody wants what is loaded any more.
+    """
 
     seconds: float = 600.0
     memory_bytes: int = 0
+    abandoned: threading.Event | None = None
 
 
 class LoadWatch:
@@ -35,10 +39,17 @@ class LoadWatch:
     def pause(self) -> float:
         """For how many seconds nobody need look."""
         left = max(0.0, self._until - time.monotonic())
-        return min(left, _LOOK_SECONDS) if self._bounds.memory_bytes else left
+        looks = self._bounds.memory_bytes or self._bounds.abandoned is not None
+        return min(left, _LOOK_SECONDS) if looks else left
+
+    def is_abandoned(self) -> bool:
+        """Whether nobody wants it any more."""
+        return self._bounds.abandoned is not None and self._bounds.abandoned.is_set()
 
     def passed(self) -> HeadraceError | None:
-        """Which bound is passed: LOAD_TIMEOUT, LOAD_TOO_LARGE, or none."""
+        """Which bound is passed: LOAD_ABANDONED, LOAD_TIMEOUT, LOAD_TOO_LARGE, or none."""
+        if self.is_abandoned():
+            return _abandoned(self._version)
         if time.monotonic() >= self._until:
             return _too_long(self._version, self._bounds.seconds)
         if self._bounds.memory_bytes and self._used_bytes() > self._most_bytes:
@@ -54,7 +65,8 @@ def load_limit(version: str, bounds: LoadBounds, cancel: Callable[[], None]) -> 
     LOAD_TOO_LARGE). Memory is looked at again and again, so one large step may be noticed only when it is
     taken; what else grows in the process meanwhile counts, too.
     """
-    watching = _Watching(LoadWatch(version, bounds, own_bytes), cancel)
+    watch = LoadWatch(version, bounds, own_bytes)
+    watching = _Watching(watch, cancel)
     thread = threading.Thread(target=watching.run, name=f"limit-{version}", daemon=True)
     thread.start()
     try:
@@ -68,6 +80,8 @@ def load_limit(version: str, bounds: LoadBounds, cancel: Callable[[], None]) -> 
         thread.join()
     if watching.passed is not None:  # it finished all the same, but what `cancel` did stays done
         raise watching.passed
+    if watch.is_abandoned():
+        raise _abandoned(version)
 
 
 class _Watching:
@@ -85,6 +99,10 @@ class _Watching:
             if self.passed is not None:
                 self._cancel()
                 return
+
+
+def _abandoned(version: str) -> Unavailable:
+    return Unavailable("LOAD_ABANDONED", f"nobody wants {version} any more: its load is given up")
 
 
 def _too_long(version: str, seconds: float) -> FailedPrecondition:

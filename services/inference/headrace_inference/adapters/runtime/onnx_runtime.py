@@ -325,16 +325,21 @@ def _create(
             execution_providers.refuse_fallback(record.config.provider, (), found)
         failure = run_failed(error)
         if isinstance(failure, OutOfMemory):
-            raise Unavailable(
-                "OUT_OF_MEMORY",
-                f"no memory to open {record.key}: {failure}; unload other versions or add memory",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            ) from error
+            raise no_memory(record, failure) from error
         raise FailedPrecondition(
             "MODEL_UNLOADABLE",
             f"onnx runtime cannot open {record.key}: {failure}; export the model again, for an opset "
             f"that onnxruntime {onnxruntime.__version__} knows, and push it as a new version",
         ) from error
+
+
+def no_memory(record: VersionRecord, failure: Exception) -> Unavailable:
+    """The error of a version for which there is no memory now."""
+    return Unavailable(
+        "OUT_OF_MEMORY",
+        f"no memory to open {record.key}: {failure}; unload other versions or add memory",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
 
 
 def _encoded(texts: Array) -> Array:
