@@ -1,8 +1,8 @@
 """What a replica should do next about its versions: desired and actual in, one action out.
 
 Stateless: the same versions and the same time give the same answer. Loading comes before unloading, a
-version that still answers for one that is not ready is not unloaded, and what nobody wants any more does not
-go on loading.
+version that still answers for one that is not ready is not unloaded, and no load goes on that nobody wants
+any more.
 """
 
 from __future__ import annotations
