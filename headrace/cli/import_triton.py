@@ -50,6 +50,10 @@ async def triton(
     carried over is listed. It can be repeated: what is there already is not pushed again. Exit status 1
     if anything was not imported.
     """
+    if dry_run and (wait or allow_signature_change):
+        raise typer.BadParameter(
+            "--dry-run changes nothing: it goes without --wait and --allow-..."
+        )
     from headrace.triton.importing import import_model
     from headrace.triton.repository import model_folders
 

@@ -104,10 +104,13 @@ def _read_config(path: Path) -> Config:
 
 def _from_triton(path: Path) -> Config:
     """What Triton's config says that a serving config can; the rest is listed on standard error."""
+    from headrace.triton.backends import check_backend
     from headrace.triton.carrying import carry_over
     from headrace.triton.pbtxt import read_config
 
-    carried = carry_over(read_config(path))
+    config = read_config(path)
+    check_backend(config.name or str(path), config)
+    carried = carry_over(config)
     warn(carried.not_carried)
     return carried.serving_config
 

@@ -38,7 +38,15 @@ class Carried:
     """What of a config holds in Headrace, and what does not."""
 
     serving_config: serving_config_pb2.ServingConfig
-    not_carried: tuple[NotCarried, ...]
+    left: tuple[NotCarried, ...]
+    """What the config sets and nothing here does."""
+    implied: tuple[NotCarried, ...] = ()
+    """What it leaves out and Triton does in its own way."""
+
+    @property
+    def not_carried(self) -> tuple[NotCarried, ...]:
+        """All that is otherwise than on Triton."""
+        return (*self.left, *self.implied)
 
 
 def carry_over(config: model_config_pb2.ModelConfig) -> Carried:
@@ -48,7 +56,7 @@ def carry_over(config: model_config_pb2.ModelConfig) -> Carried:
     taken = serving_config_pb2.ServingConfig()
     for carry in _CARRIERS:
         carry(left, taken)
-    return Carried(taken, (*remainder(left, config), *_implied(config)))
+    return Carried(taken, tuple(remainder(left, config)), tuple(_implied(config)))
 
 
 def is_complete(config: model_config_pb2.ModelConfig) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 _DATA_TYPES = {"FLOAT": "FP32", "FLOAT16": "FP16", "DOUBLE": "FP64", "BFLOAT16": "BF16"}
 """ONNX's names that are not Triton's."""
+
+
+FIRST_IR_WITH_DEFAULTS = 4
+"""The version of ONNX's format from which an initializer need not be an input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +27,10 @@ class GraphTensor:
 class GraphTensors:
     """A graph's inputs and outputs by name."""
 
-    inputs: Mapping[str, GraphTensor] = field(default_factory=dict)
-    outputs: Mapping[str, GraphTensor] = field(default_factory=dict)
+    inputs: dict[str, GraphTensor] = field(default_factory=dict)
+    outputs: dict[str, GraphTensor] = field(default_factory=dict)
+    optional_inputs: dict[str, GraphTensor] = field(default_factory=dict)
+    """Those that have a default in the graph."""
 
 
 def read_graph(path: Path) -> GraphTensors | None:
@@ -33,12 +39,16 @@ def read_graph(path: Path) -> GraphTensors | None:
     from google.protobuf.message import DecodeError
 
     try:
-        graph = onnx.load(path, load_external_data=False).graph
+        model = onnx.load(path, load_external_data=False)
     except DecodeError:
         return None
+    graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
-    inputs = (value for value in graph.input if value.name not in constants)
-    return GraphTensors(_tensors(inputs), _tensors(graph.output))
+    inputs = [value for value in graph.input if value.name not in constants]
+    # Older graphs list all their weights as inputs, and ONNX Runtime takes none of them from callers.
+    named = graph.input if model.ir_version >= FIRST_IR_WITH_DEFAULTS else ()
+    optional = [value for value in named if value.name in constants]
+    return GraphTensors(_tensors(inputs), _tensors(graph.output), _tensors(optional))
 
 
 def _tensors(values: Iterable[Any]) -> dict[str, GraphTensor]:

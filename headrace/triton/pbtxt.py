@@ -8,6 +8,7 @@ from google.protobuf import text_format
 
 from headrace import errors
 from headrace.inference import model_config_pb2
+from headrace.triton.impossible import impossible_values
 
 
 def read_config(path: Path) -> model_config_pb2.ModelConfig:
@@ -32,6 +33,9 @@ def parse_config(text: str, where: str) -> model_config_pb2.ModelConfig:
         place = f"{where}:{line}:{column}" if line else where
         what = str(error).removeprefix(f"{line}:{column} : ")
         raise _invalid(f"{place}: {what}") from error
+    wrong = "; ".join(impossible_values(config))
+    if wrong:
+        raise _invalid(f"{where}: {wrong}")
     return config
 
 

@@ -12,7 +12,7 @@ from headrace.client.external_data import external_files
 from headrace.inference import model_config_pb2
 from headrace.platform_metadata import is_platform_metadata
 from headrace.triton.advice import NOTHING
-from headrace.triton.carrying import BACKEND, PLATFORM
+from headrace.triton.backends import check_backend
 from headrace.triton.carrying_warm_up import FOLDER, is_inside
 from headrace.triton.pbtxt import read_config
 from headrace.triton.remainder import NotCarried
@@ -70,20 +70,8 @@ def read_model(folder: Path) -> TritonModel:
         numbers = version_numbers(path.name for path in folder.iterdir() if path.is_dir())
     if config.name not in ("", folder.name):
         raise _invalid(f"{path} names the model {config.name!r}; Triton wants the folder's name")
-    _check_backend(folder.name, config)
+    check_backend(folder.name, config)
     return TritonModel(folder.name, folder, config, tuple(selected_versions(config, numbers)))
-
-
-def _check_backend(name: str, config: model_config_pb2.ModelConfig) -> None:
-    if config.platform in ("", PLATFORM) and config.backend in ("", BACKEND):
-        return
-    steps = ", ".join(step.model_name for step in config.ensemble_scheduling.step)
-    what = f"is an ensemble of {steps}" if steps else f"runs on {config.backend or config.platform}"
-    remedy = "call these one after another, or join their graphs" if steps else "export it to ONNX"
-    raise errors.InvalidArgument(
-        "TRITON_BACKEND_UNSUPPORTED",
-        f"model {name!r} {what}, and Headrace serves ONNX graphs: {remedy}, or leave it on Triton",
-    )
 
 
 def version_files(model: TritonModel, number: int) -> dict[str, Path]:

@@ -16,7 +16,10 @@ def tensor_differences(
 ) -> Iterator[NotCarried]:
     """An entry for each name, datatype and dimension where config and graph differ."""
     batch = (-1,) if config.max_batch_size > 0 else ()
-    yield from _differences("input", config.input, graph.inputs, batch)
+    required = [spec for spec in config.input if spec.name not in graph.optional_inputs]
+    optional = [spec for spec in config.input if spec.name in graph.optional_inputs]
+    yield from _differences("input", required, graph.inputs, batch)
+    yield from _differences("input", optional, graph.optional_inputs, ())
     yield from _differences("output", config.output, graph.outputs, batch)
     if config.input:
         yield from _unlisted("input", config.input, graph.inputs, "callers must send it")

@@ -10,11 +10,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import aiohttp
 import numpy as np
 import onnx
 import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
+from google.protobuf import json_format
 from onnx import TensorProto, helper
 
 from headrace.datatypes import Datatype
@@ -123,7 +125,7 @@ async def test_a_model_of_the_caller(tmp_path: Path) -> None:
 
 
 async def test_a_model_of_the_caller_is_warmed_with_its_samples(tmp_path: Path) -> None:
-    """Their files come along; one that is missing fails the load, one elsewhere is never read."""
+    """Their files come along; one that is missing fails the load, and so does one elsewhere."""
     value = {"dataType": "TYPE_FP32", "dims": [2], "inputDataFile": "day/row"}
     sample = {"name": "day", "inputs": {"x": value}}
     outside = {"name": "day", "inputs": {"x": value | {"inputDataFile": "../../secret"}}}
@@ -136,8 +138,9 @@ async def test_a_model_of_the_caller_is_warmed_with_its_samples(tmp_path: Path) 
         )
         assert ("1", [3.0, 6.0]) == await answer_of(replica)
         other = config(max_batch_size=4, model_warmup=[outside])
-        await replica.stub.RepositoryModelLoad(load("local", other, files))
+        refused = await failure_of(replica.stub.RepositoryModelLoad(load("local", other, files)))
 
+    assert "its file must lie in the model's folder warmup" in refused[2]
     assert "LOAD_FAILED" == failure[1]
     assert "there is no file 'warmup/day/row' in the artifact" in failure[2]
 
@@ -238,6 +241,125 @@ async def test_what_cannot_be_loaded(tmp_path: Path, message: Any, code: str, re
 
     assert (code, reason) == failure[:2]
     assert [] == left
+
+
+X_SPEC = {"name": "x", "data_type": "TYPE_FP32", "dims": [2]}
+Y_SPEC = {"name": "y", "data_type": "TYPE_FP32", "dims": [2]}
+
+
+def tensors(**changes: Any) -> str:
+    """A config with a batch, and tensors of which the input is changed so."""
+    return config(max_batch_size=4, input=[X_SPEC | changes], output=[Y_SPEC])
+
+
+NEVER_APPLIED = [
+    ("garbage", "Invalid config override"),
+    ("", "Invalid config override"),
+    ("[]", "Invalid config override"),
+    ('{"max_batch_size": "many"}', "Invalid config override"),
+    ('{"colour": "red"}', "no field named"),
+    ('{"name": "other"}', "the config names the model 'other'"),
+    (config(backend="pytorch"), "runs on pytorch"),
+    (config(platform="tensorflow_savedmodel"), "runs on"),
+    (config(max_batch_size=-1), "max_batch_size is -1"),
+    (config(max_batch_size=1_000_000), "max_batch_size"),
+    (config(instance_group=[{"count": -2}]), "count is -2"),
+    (config(instance_group=[{"count": 1000}]), "start more replicas"),
+    (
+        config(max_batch_size=4, dynamic_batching={"preferred_batch_size": [-4]}),
+        "preferred_batch_size has -4",
+    ),
+    (
+        config(max_batch_size=4, dynamic_batching={"preferred_batch_size": [8]}),
+        "between 1 and max_batch_size",
+    ),
+    (config(sequence_batching={}), "keeps no state between requests"),
+    (config(response_cache={"enable": True}), "there is no response cache"),
+    (config(parameters={"colour": {"string_value": "red"}}), "no setting of this name"),
+    (config(version_policy={"specific": {"versions": [7]}}), "names [7]"),
+    (config(default_model_filename="other.onnx"), "no file 'other.onnx'"),
+    (
+        config(output=[Y_SPEC | {"label_filename": "gone.txt"}]),
+        "label files that the load does not bring: ['gone.txt']",
+    ),
+    (tensors(name="z"), "the graph has no input 'z'; it has 'x'"),
+    (tensors(data_type="TYPE_INT64"), "input 'x' is TYPE_FP32, not TYPE_INT64"),
+    (tensors(dims=[3]), "input 'x' has the shape [-1, 2], not [-1, 3]"),
+    (tensors(dims=[2, 2]), "not [-1, 2, 2]"),
+    (tensors(dims=[-5]), "has a dimension of -5"),
+    (tensors(optional=True), "input 'x' is not optional"),
+    (tensors(allow_ragged_batch=True), "pad in the callers"),
+]
+
+
+async def test_settings_of_a_loaded_model_are_applied_or_refused(tmp_path: Path) -> None:
+    """A load without files gives what is loaded another config; what cannot hold leaves all as it was."""
+    async with opened(tmp_path) as replica:
+        await replica.stub.RepositoryModelLoad(
+            load(text=config(max_batch_size=2), files=graph(1, scaling(2)))
+        )
+        failures = [
+            await failure_of(replica.stub.RepositoryModelLoad(load(text=text)))
+            for text, _ in NEVER_APPLIED
+        ]
+        kept = await replica.stub.ModelConfig(pb.ModelConfigRequest(name="local"))
+        await replica.stub.RepositoryModelLoad(load(text='{"max_batch_size": "16"}'))
+        shown = await replica.stub.ModelConfig(pb.ModelConfigRequest(name="local"))
+        answer = await answer_of(replica)
+        await replica.stub.RepositoryModelLoad(load())
+        again = await replica.stub.ModelConfig(pb.ModelConfigRequest(name="local"))
+
+    said = [(failure[2], said) for failure, (_, said) in zip(failures, NEVER_APPLIED, strict=True)]
+    assert [] == [pair for pair in said if pair[1] not in pair[0]]
+    assert {"INVALID_ARGUMENT", "NOT_FOUND"} == {failure[0] for failure in failures}
+    assert (2, 16, 16) == tuple(each.config.max_batch_size for each in (kept, shown, again))
+    assert ("1", [2.0, 4.0]) == answer
+
+
+async def test_a_config_that_was_read_can_be_loaded_again(tmp_path: Path) -> None:
+    """What ModelConfig shows, changed in one place, is a config to load with; labels stay."""
+    text = config(max_batch_size=4, output=[Y_SPEC | {"label_filename": "names"}])
+    files = graph(1, scaling(2)) | graph(3, scaling(3)) | {"names": b"one\ntwo\n"}
+    async with opened(tmp_path) as replica:
+        await replica.stub.RepositoryModelLoad(load(text=text, files=files))
+        shown = (await replica.stub.ModelConfig(pb.ModelConfigRequest(name="local"))).config
+        shown.max_batch_size = 8
+        await replica.stub.RepositoryModelLoad(load(text=json_format.MessageToJson(shown)))
+        again = (await replica.stub.ModelConfig(pb.ModelConfigRequest(name="local"))).config
+
+    assert "y.labels.txt" == shown.output[0].label_filename
+    for each in (shown, again):
+        each.ClearField("model_warmup")  # it follows the largest batch
+    assert shown == again
+
+
+async def test_a_config_narrows_what_a_model_takes(tmp_path: Path) -> None:
+    """Sizes that the graph leaves open and the config fixes hold for callers, too."""
+    text = config(input=[X_SPEC | {"dims": [1, 2]}], output=[Y_SPEC | {"dims": [-1, 2]}])
+    async with opened(tmp_path) as replica:
+        await replica.stub.RepositoryModelLoad(load(text=text, files=graph(1, scaling(2))))
+        answer = await answer_of(replica)
+        failure = await failure_of(
+            replica.stub.ModelInfer(request("local", np.zeros((2, 2), np.float32)))
+        )
+
+    assert ("1", [2.0, 4.0]) == answer
+    assert "INVALID_ARGUMENT" == failure[0]
+
+
+async def test_members_that_a_load_does_not_know_are_refused_on_rest(tmp_path: Path) -> None:
+    """Also beside the parameters, and of a wrong type."""
+    bodies: list[dict[str, Any]] = [
+        {"files": []},
+        {"config": config()},
+        {"parameters": {"file:1/model.onnx": []}},
+        {"parameters": {"config": {"max_batch_size": 4}}},
+    ]
+    async with opened(tmp_path) as replica, aiohttp.ClientSession() as session:
+        url = f"http://{replica.http_address}/v2/repository/models/local"
+        answers = [await session.post(f"{url}/load", json=body) for body in bodies]
+        answers.append(await session.post(f"{url}/unload", json={"unload_dependents": True}))
+        assert [400] * 5 == [answer.status for answer in answers]
 
 
 async def test_parameters_of_a_wrong_kind(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ def test_wrong_windows_are_refused(text: str) -> None:
         (["alias", "digits", "champion"], "give NAME"),
         (["alias", "digits", "champion", "--delete", "--allow-unready"], "go with NAME ALIAS"),
         (["push", "digits", __file__, "--allow-signature-change"], "give --alias"),
+        (["import", "triton", ".", "--dry-run", "--wait"], "--dry-run changes nothing"),
         (["delete", "digits"], "--yes"),
         (["delete", "digits", "1", "--force", "--yes"], "--force is for a model"),
         (["infer", "digits", "--input", "x"], "is none of"),
@@ -113,6 +114,25 @@ def test_wrong_usage(
     assert error.startswith("error: ")
     assert "[USAGE]" in error
     assert message in error
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ('backend: "pytorch"', "TRITON_BACKEND_UNSUPPORTED"),
+        ("instance_group { count: -1 }", "CONFIG_PBTXT_INVALID"),
+    ],
+)
+def test_a_config_of_triton_that_cannot_hold_stops_a_push(
+    config: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is sent: the error says what is wrong with the config."""
+    path = tmp_path / "config.pbtxt"
+    path.write_text(config)
+    status = app.run(["push", "digits", __file__, "--config", str(path)])
+
+    assert status == 1
+    assert f"[{reason}]" in capsys.readouterr().err
 
 
 def test_wrong_usage_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -239,7 +239,6 @@ def test_what_is_carried_over(text: str, expected: dict[str, Any]) -> None:
         ('platform: "tensorrt_plan"', {"platform": "tensorrt_plan"}),
         ("version_policy { all { } }", {"version_policy": "{all { }}"}),
         ("max_batch_size: 70000", {"max_batch_size": "70000"}),
-        ("max_batch_size: -1", {"max_batch_size": "-1"}),
         (
             (
                 'input { name: "x" dims: 1 reshape { } format: FORMAT_NCHW allow_ragged_batch: true '

@@ -229,11 +229,15 @@ def test_tensors_without_dims_get_one() -> None:
         ('name: "m', "config.pbtxt:1:7: "),
         ('name: "\\xff"', "config.pbtxt:1:13: "),
         ("max_batch_size: 99999999999", "config.pbtxt:1:17: .*out of range"),
+        ("max_batch_size: -1", "config.pbtxt: max_batch_size is -1; it must be 0 or more"),
+        ("instance_group { count: -2 gpus: -1 }", r"\[0\].count is -2; .*devices are 0 or more"),
+        ("dynamic_batching { preferred_batch_size: 0 }", "has 0; it must be 1 or more"),
+        ('input { name: "x" dims: -2 }', r'input\["x"\] has a dimension of -2'),
         ("dynamic_batching { }\nsequence_batching { }", "config.pbtxt:2:1: .*oneof"),
     ],
 )
 def test_wrong_texts_say_where(text: str, expected: str) -> None:
-    """A row each: what is no config is refused with line, column and what is wrong there."""
+    """A row each: what is no config is refused with its place and what is wrong there."""
     with pytest.raises(errors.InvalidArgument, match=expected) as raised:
         parse_config(text, "config.pbtxt")
     assert raised.value.reason == "CONFIG_PBTXT_INVALID"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import shutil
 import tempfile
 import time
@@ -13,11 +12,6 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from uuid import uuid4
 
-from google.protobuf import json_format
-
-from headrace.conversion import serving_config_from_proto
-from headrace.datatypes import Datatype
-from headrace.errors import InvalidArgument
 from headrace.inference import model_config_pb2
 from headrace.state.records import (
     ArtifactFile,
@@ -25,22 +19,28 @@ from headrace.state.records import (
     RouteRecord,
     ServingConfig,
     Signature,
-    TensorSpec,
     VersionRecord,
 )
-from headrace.triton.carrying import carry_over
 from headrace.triton.carrying_warm_up import FOLDER as WARM_UP_FOLDER
-from headrace.triton.graph import GraphTensor, read_graph
+from headrace.triton.graph import GraphTensors, read_graph
 from headrace.triton.versions import selected_versions, version_numbers
+from headrace_inference.adapters.local_config import (
+    declared_signature,
+    invalid,
+    parse_config,
+    serving_config,
+)
 from headrace_inference.domain.model_control import LoadRequest, LocalModel
 from headrace_inference.domain.runner import Runner
-
-logger = logging.getLogger(__name__)
 
 GRAPH = "model.onnx"
 
 MAX_PATH_BYTES = 255
 """Of a file in a version: what any file system takes as one name, whatever the path is made of."""
+
+
+Files = Mapping[str, bytes | Path]
+"""A version's files by their paths in it: what they hold, or where that lies."""
 
 
 class FolderLoader(Protocol):
@@ -60,6 +60,8 @@ class LocalModels:
         self._folder = folder
         self._registered = registered
         self._folders: dict[str, Path] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
+        """The files that callers gave, of each folder; others were made of them."""
 
     async def load(self, record: VersionRecord) -> Runner:
         """The open, warmed model. Raises HeadraceError."""
@@ -68,25 +70,56 @@ class LocalModels:
             return await self._registered.load(record)
         return await self._registered.open_in(folder, record)
 
-    async def prepare(self, request: LoadRequest) -> LocalModel:
-        """The model that a request's files and config are. Raises InvalidArgument, NotFound."""
-        config = _config(request)
-        numbers = selected_versions(config, _numbers(request.files))
-        versions = {number: _files_of(request, config, number) for number in numbers}
+    async def prepare(self, request: LoadRequest, former: LocalModel | None = None) -> LocalModel:
+        """The model that a request's files and config are; without files, with those of the former.
+
+        Raises InvalidArgument, NotFound.
+        """
+        config = parse_config(request)
+        given = self._given(request, former, config)
+        numbers = selected_versions(config, sorted(given))
         folders = {number: self._folder / f"local-{uuid4().hex}" for number in numbers}
         try:
             records = [
-                await asyncio.to_thread(_record, request.name, number, folder, config)
-                async for number, folder in _written(folders, versions)
+                await asyncio.to_thread(
+                    _stored, request.name, number, folders[number], given[number], config
+                )
+                for number in numbers
             ]
         except BaseException:
             await _remove(folders.values())
             raise
-        self._folders |= {folder.name: folder for folder in folders.values()}
+        for number, folder in folders.items():
+            self._folders[folder.name] = folder
+            self._names[folder.name] = tuple(given[number])
         return LocalModel(_model(request.name, numbers), tuple(records))
+
+    def _given(
+        self,
+        request: LoadRequest,
+        former: LocalModel | None,
+        config: model_config_pb2.ModelConfig,
+    ) -> dict[int, Files]:
+        """The files of each version: those that the request brings, or else those that are here.
+
+        A config that was read from here names labels by the files that were made of those given.
+        """
+        if request.files or former is None:
+            return {number: _files_of(request, number) for number in _numbers(request.files)}
+        labels = {output.label_filename for output in config.output}
+        return {
+            record.number: {
+                file.path: self._folders[record.digest] / file.path
+                for file in record.files
+                if file.path in self._names[record.digest] or file.path in labels
+            }
+            for record in former.versions
+        }
 
     async def remove(self, model: LocalModel) -> None:
         """Remove its files; what is open stays so."""
+        for record in model.versions:
+            self._names.pop(record.digest)
         await _remove([self._folders.pop(record.digest) for record in model.versions])
 
 
@@ -101,27 +134,12 @@ async def open_local_models(data: Path, registered: FolderLoader) -> AsyncIterat
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-def _config(request: LoadRequest) -> model_config_pb2.ModelConfig:
-    if request.config is None:
-        raise InvalidArgument(
-            "MODEL_FILES_INVALID", "files need the parameter 'config', a ModelConfig as JSON"
-        )
-    config = model_config_pb2.ModelConfig()
-    try:
-        json_format.Parse(request.config, config)
-    except (json_format.ParseError, RecursionError) as error:
-        raise InvalidArgument("MODEL_FILES_INVALID", f"Invalid config override: {error}") from None
-    return config
-
-
 def _numbers(files: Mapping[str, bytes]) -> list[int]:
     return version_numbers({path.partition("/")[0] for path in files if "/" in path})
 
 
-def _files_of(
-    request: LoadRequest, config: model_config_pb2.ModelConfig, number: int
-) -> dict[str, bytes]:
-    """The files of one version by their paths in it: its own, those of all, and labels by output."""
+def _files_of(request: LoadRequest, number: int) -> Files:
+    """The files of one version by their paths in it: its own, and those of all."""
     common = {
         path: data
         for path, data in request.files.items()
@@ -133,30 +151,24 @@ def _files_of(
         for path, data in request.files.items()
         if path.startswith(prefix)
     }
-    labels = {
-        f"{output.name}.labels.txt": common[output.label_filename]
-        for output in config.output
-        if output.label_filename in common
-    }
-    files = common | own | labels
+    files = common | own
     folders = {str(folder) for path in files for folder in PurePosixPath(path).parents}
     for path in files:
         parts = PurePosixPath(path).parts
         unsafe = not parts or parts[0] == "/" or ".." in parts or "\0" in path
         if unsafe or str(PurePosixPath(path)) in folders or len(path.encode()) > MAX_PATH_BYTES:
-            raise InvalidArgument(
-                "MODEL_FILES_INVALID", f"'file:{number}/{path}' is no path inside the version"
-            )
+            raise invalid(f"'file:{number}/{path}' is no path inside the version")
     return files
 
 
-async def _written(
-    folders: Mapping[int, Path], versions: Mapping[int, Mapping[str, bytes]]
-) -> AsyncIterator[tuple[int, Path]]:
-    """Each version's folder, once its files are in it."""
-    for number, folder in folders.items():
-        await asyncio.to_thread(_write, folder, versions[number])
-        yield number, folder
+def _labels(files: Files, config: model_config_pb2.ModelConfig) -> Files:
+    """The label files that the config names, where the outputs' labels are looked for."""
+    labelled = [output for output in config.output if output.label_filename]
+    missing = [output.label_filename for output in labelled if output.label_filename not in files]
+    if missing:
+        raise invalid(f"the config names label files that the load does not bring: {missing}")
+    named = {f"{output.name}.labels.txt": files[output.label_filename] for output in labelled}
+    return {name: data for name, data in named.items() if files.get(name) is not data}
 
 
 async def _remove(folders: Iterable[Path]) -> None:
@@ -164,66 +176,55 @@ async def _remove(folders: Iterable[Path]) -> None:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+def _write(folder: Path, files: Files) -> None:
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        if isinstance(data, bytes):
+            path.write_bytes(data)
+        else:
+            path.hardlink_to(data)
 
 
-def _record(
-    name: str, number: int, folder: Path, config: model_config_pb2.ModelConfig
+def _stored(
+    name: str, number: int, folder: Path, given: Files, config: model_config_pb2.ModelConfig
 ) -> VersionRecord:
+    """Write a version's files into its folder, and describe it."""
+    files = {**given, **_labels(given, config)}
     graph_path = config.default_model_filename or GRAPH
-    files = tuple(
-        ArtifactFile(path.relative_to(folder).as_posix(), path.stat().st_size, "")
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    )
-    if graph_path not in {file.path for file in files}:
-        raise InvalidArgument(
-            "MODEL_FILES_INVALID",
-            f"load failed for model '{name}': version {number} has no file '{graph_path}'",
+    if graph_path not in files:
+        raise invalid(
+            f"load failed for model '{name}': version {number} has no file '{graph_path}'"
         )
-    signature = _signature(folder / graph_path)
-    carried = carry_over(config)
-    if carried.not_carried:
-        facts = {"model": name, "fields": [part.field for part in carried.not_carried]}
-        logger.warning("parts of a config cannot be carried over", extra=facts)
-    serving = serving_config_from_proto(carried.serving_config, ServingConfig())
+    _write(folder, files)
+    sizes = [(path, (folder / path).stat().st_size) for path in sorted(files)]
+    serving = serving_config(config)
+    signature = declared_signature(config, _graph_of(folder / graph_path))
     _check_batching(serving, signature)
-    digest = folder.name
     return VersionRecord(
-        name, number, digest, files, graph_path, signature, serving, created_at=time.time()
+        name,
+        number,
+        folder.name,
+        tuple(ArtifactFile(path, size, "") for path, size in sizes),
+        graph_path,
+        signature,
+        serving,
+        created_at=time.time(),
     )
 
 
-def _signature(path: Path) -> Signature:
+def _graph_of(path: Path) -> GraphTensors:
     graph = read_graph(path)
     if graph is None:
-        raise InvalidArgument("MODEL_FILES_INVALID", f"'{path.name}' is no ONNX graph")
-    return Signature(
-        tuple(_spec(name, tensor) for name, tensor in graph.inputs.items()),
-        tuple(_spec(name, tensor) for name, tensor in graph.outputs.items()),
-    )
-
-
-def _spec(name: str, tensor: GraphTensor) -> TensorSpec:
-    datatype = tensor.data_type.removeprefix("TYPE_").replace("STRING", "BYTES")
-    if datatype not in Datatype.__members__ or tensor.shape is None:
-        raise InvalidArgument(
-            "MODEL_FILES_INVALID",
-            f"'{name}' is no tensor of a datatype of the protocol with a known number of dimensions",
-        )
-    return TensorSpec(name, Datatype(datatype), tensor.shape)
+        raise invalid(f"'{path.name}' is no ONNX graph")
+    return graph
 
 
 def _check_batching(config: ServingConfig, signature: Signature) -> None:
     specs = (*signature.inputs, *signature.outputs)
     if config.batching.max_batch_size and any(spec.shape[:1] != (-1,) for spec in specs):
-        raise InvalidArgument(
-            "MODEL_FILES_INVALID",
-            "max_batch_size is over 0, and the first dimension of some input or output is not free",
+        raise invalid(
+            "max_batch_size is over 0, and the first dimension of some input or output is not free"
         )
 
 

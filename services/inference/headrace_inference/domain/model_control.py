@@ -46,8 +46,11 @@ class LocalModel:
 class LocalStore(Protocol):
     """Keeps the files of local models where a loader finds them."""
 
-    async def prepare(self, request: LoadRequest) -> LocalModel:
-        """The model that a request's files and config are. Raises HeadraceError."""
+    async def prepare(self, request: LoadRequest, former: LocalModel | None = None) -> LocalModel:
+        """The model that a request's files and config are; without files, with those of the former.
+
+        Raises HeadraceError.
+        """
 
     async def remove(self, model: LocalModel) -> None:
         """Remove its files."""
@@ -99,9 +102,11 @@ class ExplicitControl:
         async with self._one_at_a_time:
             if request.name in self._registered.models and request.name not in self._local:
                 await self._load_registered(request)
-            elif request.files:
+            elif request.files or (request.config is not None and request.name in self._local):
                 await self._load_local(request)
-            elif request.name not in self._local:
+            elif (
+                request.name not in self._local
+            ):  # one that is loaded, and asked for as it is, stays
                 raise NotFound(
                     "MODEL_NOT_FOUND",
                     f"failed to load '{request.name}', failed to poll from model repository: the "
@@ -132,13 +137,13 @@ class ExplicitControl:
             raise _load_failed(request.name, wrong)
 
     async def _load_local(self, request: LoadRequest) -> None:
-        prepared = await self._store.prepare(request)
+        former = self._local.get(request.name)
+        prepared = await self._store.prepare(request, former)
         try:
             opened = await self._open(prepared)
         except HeadraceError as error:
             await self._store.remove(prepared)
             raise _load_failed(request.name, error.message) from error
-        former = self._local.get(request.name)
         self._local[request.name] = prepared
         self._keeper.adopt(self._overlaid(), opened)
         if former is not None:

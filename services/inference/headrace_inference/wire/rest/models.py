@@ -14,13 +14,13 @@ from headrace_inference.wire.rest.body import read_body
 from headrace_inference.wire.rest.requests import decode_json
 
 
-class LoadBody(msgspec.Struct, frozen=True):
+class LoadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Parameters `config` (Triton's, as JSON) and `file:VERSION/NAME` (base64)."""
 
     parameters: dict[str, str] | None = None
 
 
-class UnloadBody(msgspec.Struct, frozen=True):
+class UnloadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The parameter `unload_dependents`, which has no effect here."""
 
     parameters: dict[str, bool] | None = None
