@@ -26,10 +26,10 @@ COUNT = 3 * PIECE_ELEMENTS + 7
 
 TYPED: dict[str, tuple[str, Any]] = {
     "BOOL": ("bool_contents", [True, False, True] * COUNT),
-    "INT8": ("int_contents", [-128, 127, 300] * COUNT),
+    "INT8": ("int_contents", [-128, 127, 3] * COUNT),
     "INT32": ("int_contents", [-(2**31), 2**31 - 1, 5] * COUNT),
     "INT64": ("int64_contents", [-(2**63), 2**63 - 1, 128] * COUNT),
-    "UINT8": ("uint_contents", [255, 256, 1] * COUNT),
+    "UINT8": ("uint_contents", [255, 0, 1] * COUNT),
     "UINT32": ("uint_contents", [2**32 - 1, 0, 127] * COUNT),
     "UINT64": ("uint64_contents", [2**64 - 1, 0, 2**63] * COUNT),
     "FP32": ("fp32_contents", [1.5, -2.25, float("inf")] * COUNT),

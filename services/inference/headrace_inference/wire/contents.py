@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ from headrace_inference.wire.typed_contents import TypedInPlace, bytes_elements,
 
 ZERO_COPY_BYTES = 32_768
 """From this size on a tensor is read where it lies; below, its own small `bytes` is cheaper to join."""
+
+_NARROWEST_BYTES = 4
+"""Of typed contents."""
 
 _TYPED_FIELDS = {
     Datatype.BOOL: "bool_contents",
@@ -62,9 +65,11 @@ def bytes_tensor(elements: Sequence[bytes], header: TensorHeader) -> Array:
     """A BYTES tensor for the runtime, which takes text: an object array of `str` in the header's shape."""
     expected = math.prod(header.shape)
     if len(elements) != expected:
+        # Of raw elements no more than one too many is read.
+        count = f"over {expected}" if len(elements) > expected else str(len(elements))
         raise InvalidArgument(
             "BYTES_COUNT_MISMATCH",
-            f"unexpected number of string elements {len(elements)} for inference input "
+            f"unexpected number of string elements {count} for inference input "
             f"'{header.name}', expected {expected}",
         )
     array = np.empty(expected, dtype=np.object_)
@@ -133,6 +138,7 @@ def _typed_tensor(head: Head, header: TensorHeader, typed: Any) -> Array:
             "CONTENTS_UNSUPPORTED",
             f"{datatype} has no typed contents: send input '{header.name}' in raw_input_contents",
         )
+    _refuse_other_fields(header, typed, name)
     values = _values(typed, name)
     expected = math.prod(header.shape)
     if datatype is Datatype.BYTES:
@@ -145,7 +151,7 @@ def _typed_tensor(head: Head, header: TensorHeader, typed: Any) -> Array:
             f"input '{header.name}' for model '{head.model_name}' has {len(values)} values in {name}; "
             f"its shape has {expected} elements",
         )
-    return _narrowed(datatype)(values).reshape(header.shape)
+    return _narrowed(header, datatype, values).reshape(header.shape)
 
 
 def _values(typed: Any, name: str) -> Any:
@@ -155,13 +161,39 @@ def _values(typed: Any, name: str) -> Any:
     return typed.values(name) if isinstance(typed, TypedInPlace) else getattr(typed, name)
 
 
-def _narrowed(datatype: Datatype) -> Callable[[Any], Array]:
-    """Typed contents are 32 bits wide at least; narrower datatypes take the low bytes, as Triton does."""
+def _refuse_other_fields(header: TensorHeader, typed: Any, name: str) -> None:
+    """Raises InvalidArgument where values are in the datatype's field and in another."""
+    if typed is None:
+        return
+    if isinstance(typed, TypedInPlace):
+        filled = typed.filled()
+    else:
+        filled = [descriptor.name for descriptor, _ in typed.ListFields()]
+    others = [other for other in filled if other != name]
+    if others and (name in filled or 0 in header.shape):
+        raise InvalidArgument(
+            "CONTENTS_MIXED",
+            f"input '{header.name}' has values in {', '.join(filled)}; its datatype {header.datatype} "
+            f"takes {name} alone",
+        )
+
+
+def _narrowed(header: TensorHeader, datatype: Datatype, values: Any) -> Array:
+    """Typed contents are 32 bits wide at least; what does not fit a narrower datatype is refused."""
     dtype = NUMPY_DTYPES[datatype]
-    if dtype.kind in "iu" and dtype.itemsize < 4:
-        wide = np.int64
-        return lambda values: np.asarray(values, dtype=wide).astype(dtype)
-    return lambda values: np.asarray(values, dtype=dtype)
+    if dtype.kind not in "iu" or dtype.itemsize >= _NARROWEST_BYTES:
+        return np.asarray(values, dtype=dtype)
+    wide = np.asarray(values, dtype=np.int64)
+    limits = np.iinfo(dtype)
+    misfits = np.flatnonzero((wide < limits.min) | (wide > limits.max))
+    if misfits.size:
+        first = int(misfits[0])
+        raise InvalidArgument(
+            "DATA_INVALID",
+            f"data of input '{header.name}' ({datatype}, shape {list(header.shape)}): value "
+            f"{int(wide[first])} at place {first} is not within {limits.min} to {limits.max}",
+        )
+    return wide.astype(dtype)
 
 
 def _mixed(head: Head, header: TensorHeader) -> InvalidArgument:

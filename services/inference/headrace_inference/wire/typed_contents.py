@@ -45,6 +45,7 @@ _DTYPES = {
 }
 _FIXED_SIZE = {"fp32_contents", "fp64_contents"}
 _NUMBERS = {name: f.number for name, f in pb.InferTensorContents.DESCRIPTOR.fields_by_name.items()}
+_BYTES_TAG = _NUMBERS["bytes_contents"] << 3 | LENGTH_DELIMITED
 _MAX_PACKED_FIELDS = 1024
 _MAX_VARINT_BYTES = 10
 
@@ -92,9 +93,23 @@ class TypedInPlace:
         parts = [decode(self.payload, *one, name) for one in packed]
         return parts[0] if len(parts) == 1 else np.concatenate(parts or [np.empty(0)])
 
+    def filled(self) -> list[str]:
+        """The fields that have values, in the message's order. Raises InvalidArgument."""
+        numbers: set[int] = set()
+        for position, end in self.ranges:
+            read = 0
+            while position < end:
+                read += 1
+                if read % PIECE_ELEMENTS == 0:
+                    time.sleep(REST_SECONDS)
+                tag, position = read_varint(self.payload, position, end)
+                start, position = read_field(self.payload, position, tag & 7, end)
+                if position > start or tag == _BYTES_TAG:  # an empty text is an element
+                    numbers.add(tag >> 3)
+        return [name for name, number in _NUMBERS.items() if number in numbers]
+
     def _elements(self) -> list[bytes]:
         payload, elements = self.payload, []
-        wanted = _NUMBERS["bytes_contents"] << 3 | LENGTH_DELIMITED
         for position, end in self.ranges:
             read = 0
             while position < end:
@@ -103,7 +118,7 @@ class TypedInPlace:
                     time.sleep(REST_SECONDS)
                 tag, position = read_varint(payload, position, end)
                 start, position = read_field(payload, position, tag & 7, end)
-                if tag == wanted:
+                if tag == _BYTES_TAG:
                     elements.append(payload[start:position])
         return elements
 
