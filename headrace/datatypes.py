@@ -76,6 +76,14 @@ def to_wire(array: npt.NDArray[Any]) -> bytes:
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
 
 
+def wire_size(array: npt.NDArray[Any]) -> int:
+    """How many bytes `to_wire` makes of a tensor, without making them."""
+    if array.dtype.kind not in "SUO":
+        return array.nbytes
+    elements = [item if isinstance(item, bytes) else str(item).encode() for item in array.ravel()]
+    return _LENGTH.size * len(elements) + sum(map(len, elements))
+
+
 def encode_bytes_elements(array: npt.NDArray[Any]) -> bytes:
     """BYTES elements in row-major order, each after its length as 4 little-endian bytes."""
     parts: list[bytes] = []

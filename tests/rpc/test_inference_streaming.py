@@ -42,6 +42,7 @@ class GatedRunner:
         self.memory_bytes = 0
         self.graph, self.remark = runner.graph, runner.remark
         self.labels: Mapping[str, Sequence[bytes]] = {}
+        self.batching_obstacle = ""
         self.gate = threading.Event()
         self.entered = threading.Semaphore(0)
         self.seen: list[float] = []

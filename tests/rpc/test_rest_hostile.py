@@ -95,6 +95,7 @@ class GatedRunner:
         self.provider, self.memory_bytes = runner.provider, runner.memory_bytes
         self.plan, self.labels = runner.plan, runner.labels
         self.graph, self.remark = runner.graph, runner.remark
+        self.batching_obstacle = runner.batching_obstacle
 
     def new_handle(self) -> Any:
         """The model's own."""

@@ -49,7 +49,7 @@ class Handle:
 
 
 class DoublingRunner:
-    """y = 2 x, n = a row's number in the batch; refuses batches with a negative value."""
+    """y = 2 x, n = a row's number in the batch, or 0; refuses batches with a negative value."""
 
     plan = NO_PLAN
     provider = "numpy"
@@ -59,10 +59,12 @@ class DoublingRunner:
 
     def __init__(self) -> None:
         self.labels: Mapping[str, Sequence[bytes]] = {}
+        self.batching_obstacle = ""
         self.batches: list[int] = []
         self.alone = 0
         self.closed = False
         self.broken = ""
+        self.numbers_rows = True
         self.gate: threading.Event | None = None
         self.entered = threading.Semaphore(0)
 
@@ -81,7 +83,8 @@ class DoublingRunner:
         if (x < 0).any():
             raise RunFailed("negative value")
         self.batches.append(len(x))
-        return [x * 2, np.arange(len(x), dtype=np.int64)]
+        numbers = np.arange(len(x), dtype=np.int64)
+        return [x * 2, numbers if self.numbers_rows else numbers * 0]
 
     def run_alone(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
         self.alone += 1
@@ -103,7 +106,7 @@ class RecordingSink:
         self._settled = threading.Semaphore(0)
 
     def prepare(self, served: object, result: BatchResult, indexes: Sequence[int]) -> Prepared:
-        return [(result.requests[index].reply, result.outputs_of(index)) for index in indexes], ()
+        return [(result.requests[index].reply, result.outputs_of(index)) for index in indexes], {}
 
     def send(self, answers: Sequence[tuple[object, list[Array]]]) -> None:
         for reply, outputs in answers:
@@ -135,9 +138,13 @@ def version(
     return VersionRecord(model, number, f"d{number}", (), "model.onnx", SIGNATURE, config, 0.0)
 
 
-def served(record: VersionRecord, runner: DoublingRunner | None = None) -> ServedVersion:
-    """A loaded version."""
-    return ServedVersion(record, runner or DoublingRunner(), VersionStatistics())
+def served(
+    record: VersionRecord, runner: DoublingRunner | None = None, alone_first: int = 0
+) -> ServedVersion:
+    """A loaded version, which has shown already that its requests may share runs."""
+    return ServedVersion(
+        record, runner or DoublingRunner(), VersionStatistics(), alone_first=alone_first
+    )
 
 
 def catalog(

@@ -28,8 +28,8 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
     RuntimeDefaults,
     open_session,
 )
-from headrace_inference.adapters.runtime.run_failures import OutOfMemory, tidy
-from headrace_inference.domain.runner import InputsRefused, RunFailed
+from headrace_inference.adapters.runtime.run_failures import tidy
+from headrace_inference.domain.runner import InputsRefused, OutOfMemory, RunFailed
 from tests.unit.runtime_models import Tensor, identity, node, opened, record_of, save
 
 CASES = Path(onnx.__file__).parent / "backend/test/data"

@@ -12,9 +12,9 @@ from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition
 from headrace.state.records import Batching, ServingConfig, Signature, TensorSpec, WarmUp
 from headrace_inference.adapters.runtime import made_up_inputs, warm_up
-from headrace_inference.adapters.runtime.run_failures import DeviceFailed, OutOfMemory
+from headrace_inference.adapters.runtime.run_failures import DeviceFailed
 from headrace_inference.adapters.runtime.warm_up import Verdict
-from headrace_inference.domain.runner import RunFailed
+from headrace_inference.domain.runner import OutOfMemory, RunFailed
 from tests.unit.runtime_models import Tensor, identity, node, opened, save
 
 FP32 = Datatype.FP32

@@ -60,8 +60,9 @@ class Settings:
     """Their bytes, in messages and in shared memory, and those of answers that callers do not read; more
     are refused."""
     max_message_bytes: int = 2**31 - 1
-    """The largest gRPC request, also after decompression. The grpcio front stops reading a larger one; the
-    native front refuses it when it is there, so keep untrusted callers behind a proxy or that front."""
+    """The largest gRPC request, also after decompression, and the largest answer over gRPC or REST: none
+    that is larger is made. The grpcio front stops reading a larger request; the native front refuses it
+    when it is there, so keep untrusted callers behind a proxy or that front."""
     stream_response: Literal["triton", "mlserver"] = "triton"
     """The form of ModelStreamInfer's answers: Triton's ModelStreamInferResponse, or MLServer's bare one."""
     max_stream_requests: int = 256

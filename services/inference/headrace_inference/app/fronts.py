@@ -81,7 +81,9 @@ async def open_fronts(
     calls = CallMetrics([servicer.SERVICE], servicer.INFERRING)
     grpc_port, in_flight = await open_grpc(stack, settings, dataplane, register, calls)
     rest = web.Application(client_max_size=settings.max_http_body_bytes)
-    limits = RestLimits(settings.max_http_body_bytes, settings.max_http_bytes_in_flight)
+    limits = RestLimits(
+        settings.max_http_body_bytes, settings.max_http_bytes_in_flight, _limits(settings).answers
+    )
     add_rest_routes(rest, dataplane, facts, limits)
     summaries = settings.metrics_summaries
     operations = stack.enter_context(

@@ -73,7 +73,8 @@ def assemble(batch: Sequence[Pending]) -> list[Array]:
     """
     count = len(batch[0].contents)
     if len(batch) > 1:
-        return [_joined(batch, place) for place in range(count)]
+        rows = sum([request.plan.rows for request in batch])
+        return [_joined(batch, place, rows) for place in range(count)]
     arrays = [_array(batch[0], place) for place in range(count)]
     optional = batch[0].plan.optional
     return _spread(arrays, optional) if optional else arrays
@@ -88,13 +89,13 @@ def _spread(arrays: Sequence[Array], optional: Sequence[int]) -> list[Array]:
     return [*arrays[:required], *places]
 
 
-def _joined(batch: Sequence[Pending], place: int) -> Array:
+def _joined(batch: Sequence[Pending], place: int, rows: int) -> Array:
     parts: list[Contents] = [request.contents[place] for request in batch]
     plan = batch[0].plan
     if any(isinstance(part, np.ndarray) for part in parts):
         return np.concatenate([_array(request, place) for request in batch])
     flat = np.frombuffer(b"".join(parts), plan.dtypes[place])  # type: ignore[arg-type]  # no array, said above
-    return flat.reshape(-1, *plan.shapes[place][1:])
+    return flat.reshape(rows, *plan.shapes[place][1:])
 
 
 def _array(request: Pending, place: int) -> Array:

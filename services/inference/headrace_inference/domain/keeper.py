@@ -280,10 +280,15 @@ class VersionKeeper:
             model=key[0],
             number=key[1],
             state=_LOAD_STATES[actual],
-            reason=self._reasons.get(key, "") if actual in (Actual.FAILED, Actual.READY) else "",
+            reason=self._reason(key, actual, served),
             memory_bytes=served.runner.memory_bytes if served else 0,
             provider=served.runner.provider if served else "",
         )
+
+    def _reason(self, key: Key, actual: Actual, served: ServedVersion | None) -> str:
+        if actual is Actual.FAILED:
+            return self._reasons.get(key, "")
+        return served.remark if served and actual is Actual.READY else ""
 
 
 def _broken(served: ServedVersion, wrong: str) -> HeadraceError:

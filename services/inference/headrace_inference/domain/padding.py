@@ -1,4 +1,9 @@
-"""Batches filled up to a size that is allowed, for graphs and devices that know only some sizes well."""
+"""Batches filled up to a size that is allowed, for graphs and devices that know only some sizes well.
+
+What is filled in is the last row, again and again, so a graph that keeps rows apart answers it every time
+as it answered the last one. That is looked at before anything is cut: outputs of the right length prove
+nothing, where a detector finds as much more in some rows as it finds less in others.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +12,51 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from headrace.state.records import Signature
 from headrace_inference.domain.requests import Array
+from headrace_inference.domain.row_guard import RowsDiffer, check_rows
 from headrace_inference.domain.run_watch import RunHandle
-from headrace_inference.domain.runner import RunFailed
 
 Run = Callable[[Sequence[Array], RunHandle | None], list[Array]]
 
+TOLERANCE, COARSE_TOLERANCE = 1e-3, 2e-2
+"""Of the largest value, for floats of four bytes and more, and of two: kernels round a row by where it
+stands, and somebody else's rows differ by more."""
 
-def padded_run(run: Run, allowed: Sequence[int], required: int) -> Run:
-    """`run`, with batches filled up to the next allowed size and results cut to the rows asked for.
 
-    Only the first `required` inputs have rows: those behind them are optional, and no batch of anything.
+def run_padded(
+    run: Run,
+    inputs: Sequence[Array],
+    handle: RunHandle | None,
+    allowed: Sequence[int],
+    signature: Signature,
+) -> list[Array]:
+    """`run`, filled up to the next allowed size and cut to the rows asked for.
+
+    Raises RowsDiffer where the outputs do not show that what is cut off belongs to what was filled in.
     """
-
-    def padded(inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
-        rows = len(inputs[0])
-        size = allowed_size(rows, allowed)
-        if size == rows:
-            return run(inputs, handle)
-        filled = [_filled(array, size) for array in inputs[:required]]
-        outputs = run([*filled, *inputs[required:]], handle)
-        return [_cut(output, rows, size) for output in outputs]
-
-    return padded
+    rows = len(inputs[0])
+    size = allowed_size(rows, allowed)
+    if size == rows:
+        return run(inputs, handle)
+    required = len(
+        signature.inputs
+    )  # behind them are optional ones, which are no batch of anything
+    filled = [_filled(array, size) for array in inputs[:required]]
+    results = run([*filled, *inputs[required:]], handle)
+    check_rows(signature.outputs, results, size)
+    for spec, result in zip(signature.outputs, results, strict=True):
+        if not _repeats(result[rows - 1 :]):
+            raise RowsDiffer(
+                f"output '{spec.name}' differs in rows that were filled in and are the same in all inputs"
+            )
+    return [result[:rows] for result in results]
 
 
 def allowed_size(rows: int, allowed: Sequence[int]) -> int:
-    """The smallest allowed size that so many rows fit into; no rows need no filling."""
-    return allowed[bisect_left(allowed, rows)] if rows else 0
+    """The smallest allowed size that so many rows fit into; no rows, or more than any, are not filled."""
+    place = bisect_left(allowed, rows)
+    return allowed[place] if 0 < rows and place < len(allowed) else rows
 
 
 def _filled(array: Array, size: int) -> Array:
@@ -42,10 +64,14 @@ def _filled(array: Array, size: int) -> Array:
     return np.concatenate([array, np.repeat(array[-1:], size - len(array), axis=0)])
 
 
-def _cut(output: Array, rows: int, size: int) -> Array:
-    if output.ndim == 0 or len(output) != size:
-        raise RunFailed(
-            f"an output has shape {list(output.shape)} for {size} rows: it does not follow the batch "
-            "dimension, so that allowed_batch_sizes cannot be used"
-        )
-    return output[:rows]
+def _repeats(rows: Array) -> bool:
+    """Whether all rows are the first one, but for rounding."""
+    first = rows[:1]
+    if np.array_equal(rows, np.broadcast_to(first, rows.shape)):
+        return True
+    if rows.dtype.kind not in "fV":  # V is how numpy knows bfloat16
+        return False
+    tolerance = TOLERANCE if rows.dtype.itemsize > 2 else COARSE_TOLERANCE  # FP16, BF16
+    wide = rows.astype(np.float64)
+    atol = tolerance * float(np.abs(wide[np.isfinite(wide)]).max(initial=0.0))
+    return np.allclose(wide, wide[:1], rtol=tolerance, atol=atol, equal_nan=True)

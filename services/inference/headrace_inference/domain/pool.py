@@ -64,6 +64,7 @@ class InstancePool:
         self._max_rows = most_rows
         self._max_in_flight = config.max_in_flight_requests
         self._delays = config.batching.max_queue_delay_microseconds > 0
+        self._takes_one = False
         self._turns = Turns() if config.batching.preserve_ordering else None
         self._mutex = threading.Lock()
         self._waiting = open_queue(config)
@@ -116,6 +117,17 @@ class InstancePool:
             request.fail(self._over_limit())
         for request in over_bound:
             request.fail(self._queue_full(request))
+
+    def stop_batching(self) -> bool:
+        """From now on take one request at a time, at once. False: that was so already."""
+        with self._mutex:
+            if self._takes_one:
+                return False
+            self._takes_one = True
+            self._max_rows, self._delays = 1, False
+            if self._waiting:  # it may have waited for others to come
+                self._wake_one()
+            return True
 
     def drop_unwanted(self, now_ns: int) -> None:
         """Fail those that wait and need not be run any more: callers hear, and others find room."""
@@ -202,7 +214,7 @@ class InstancePool:
         if not self._waiting:
             return None, -1
         rows = self._waiting_rows
-        if self._delays and not self._closing:
+        if self._delays and not self._closing and self._waiting[0].plan.batch_key is not None:
             now = time.monotonic_ns()
             wait = batching.wait_before_batch(
                 self._batching, rows, self._waiting[0].received_ns, now
@@ -237,10 +249,8 @@ class InstancePool:
 
     def _refusal(self, request: Pending, now_ns: int) -> HeadraceError | None:
         """Why a request that waited is not to be run; None: run it."""
-        if request.cancelled:
-            return CALLER_GONE
-        if request.deadline_ns is not None and now_ns > request.deadline_ns:
-            return deadline_passed(now_ns - request.received_ns)
+        if refusal := not_awaited(request, now_ns):
+            return refusal
         if self._times_out and is_refused(self._waiting.policy_of(request.plan), request, now_ns):
             policy = self._waiting.policy_of(request.plan)
             limit_ns = timeout_us(policy, request.plan) * 1000
@@ -296,6 +306,15 @@ def shutting_down() -> HeadraceError:
 
 CALLER_GONE = Cancelled("CANCELLED", "the caller went away before the request was run")
 """What a request gets that was cancelled."""
+
+
+def not_awaited(request: Pending, now_ns: int) -> HeadraceError | None:
+    """Why nobody waits for a request any more; None: somebody does."""
+    if request.cancelled:
+        return CALLER_GONE
+    if request.deadline_ns is not None and now_ns > request.deadline_ns:
+        return deadline_passed(now_ns - request.received_ns)
+    return None
 
 
 def deadline_passed(waited_ns: int) -> HeadraceError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -157,7 +157,9 @@ class ErrorCounter(Protocol):
 class BatchResult:
     """What one run gave: the outputs of the whole batch, in the order of the version's outputs.
 
-    `first_rows[k]` is where request k's rows begin; a request that ran alone has all of every output.
+    `first_rows[k]` is where request k's rows begin, and the last of them is how many rows the run got. The
+    outputs of several requests have exactly so many rows; a request that ran alone has all of every output,
+    whatever its shape.
     """
 
     requests: Sequence[Pending]
@@ -176,15 +178,23 @@ class BatchResult:
         return [output[start : start + request.plan.rows] for output in chosen]
 
 
-Prepared = tuple[Any, Collection[int]]
-"""Answers, which only their sink knows, and the places of requests that could not be answered after all."""
+Refused = Mapping[int, HeadraceError]
+"""Why requests could not be answered after all, by their places in the batch."""
+
+Prepared = tuple[Any, Refused]
+"""Answers, which only their sink knows, to all but the refused."""
+
+NONE_REFUSED: Refused = {}
 
 
 class Sink(Protocol):
-    """Where outcomes go. Called from the thread that ran a batch; must not block and must not raise."""
+    """Where outcomes go. Called from the thread that ran a batch; must not block."""
 
     def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Prepared:
-        """Make the answers to these requests of a batch; it calls `fail` of those that get none."""
+        """Make the answers to these requests of a batch, and tell nobody yet.
+
+        Where it raises, the requests of the batch are run again, each for itself.
+        """
 
     def send(self, answers: Any) -> None:
         """Send what was prepared: the batch is counted, and nothing is left to do for it."""

@@ -21,11 +21,18 @@ class InputsRefused(RunFailed):
     """The graph cannot run their values or shapes: an index out of range, matrices that do not fit."""
 
 
+class OutOfMemory(RunFailed):
+    """The machine or the device had no room for the run."""
+
+
 class Runner(Protocol):
     """An open model. `run` may be called from several threads at a time."""
 
     labels: Mapping[str, Sequence[bytes]]
     """The names of the classes of outputs, where the version has files of them; set by its loader."""
+
+    batching_obstacle: str
+    """Why its requests cannot share a run, as warming it showed; empty where nothing spoke against it."""
 
     @property
     def plan(self) -> ExecutionPlan:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from headrace.errors import HeadraceError, Internal, InvalidArgument
+from headrace.errors import HeadraceError
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.batching import assemble, take
 from headrace_inference.domain.checks import plan_request, with_options
 from headrace_inference.domain.failure_streak import FailureStreak
-from headrace_inference.domain.padding import padded_run
-from headrace_inference.domain.pool import InstancePool
+from headrace_inference.domain.padding import run_padded
+from headrace_inference.domain.pool import InstancePool, not_awaited
+from headrace_inference.domain.request_failures import error_of
 from headrace_inference.domain.requests import (
     NO_OPTIONS,
     Array,
@@ -27,8 +28,9 @@ from headrace_inference.domain.requests import (
     Sink,
     TensorHeader,
 )
-from headrace_inference.domain.run_watch import RunHandle, RunWatch
-from headrace_inference.domain.runner import InputsRefused, RunFailed, Runner
+from headrace_inference.domain.row_guard import RowsDiffer, check_rows
+from headrace_inference.domain.run_watch import RunHandle, RunWatch, is_awaited
+from headrace_inference.domain.runner import RunFailed, Runner
 from headrace_inference.domain.statistics import VersionStatistics
 from headrace_inference.domain.turns import Turn
 
@@ -47,6 +49,10 @@ BURST_NS = 1_000_000
 QUIET_NS = BURST_NS
 """And so may a lone request while it is quiet: nobody else is likely to call meanwhile."""
 
+
+ALONE_FIRST = 8
+"""Requests that run alone before any share a run: outputs of several may have all their rows together by
+chance, while one that gets more or fewer rows than its own shows at once that they are no batch."""
 
 Broken = Callable[["ServedVersion", str], None]
 """Called, from any thread, with a version that cannot run any more, and why."""
@@ -72,6 +78,7 @@ class ServedVersion:
         statistics: VersionStatistics,
         watch: RunWatch | None = None,
         broken: Broken | None = None,
+        alone_first: int = ALONE_FIRST,
     ) -> None:
         self.id = next(_ids)
         self.record = record
@@ -88,14 +95,22 @@ class ServedVersion:
         self._handles: list[RunHandle] = []
         self._failures = FailureStreak(runner.probe, self._tell_broken)
         self._broken = broken
-        allowed = config.batching.allowed_batch_sizes
-        self._run, self._run_alone = (
-            padded_run(run, allowed, len(record.signature.inputs)) if allowed else run
-            for run in (runner.run, runner.run_alone)
-        )
+        self._allowed_sizes = config.batching.allowed_batch_sizes
+        self.batching_off = ""
+        """Why requests share no run here although the config lets them; empty: they may."""
+        self._is_guarded = self._max_rows > 1 or bool(self._allowed_sizes)
         self._under_way: list[RunHandle] = []
+        self._alone_first = alone_first if self._is_guarded else 0
         self.pool = InstancePool(record.key, config, self._run_batch, self._max_rows)
         self._watch.add(self.pool)
+        if runner.batching_obstacle and self._is_guarded:
+            self._stop_batching(runner.batching_obstacle)
+
+    @property
+    def remark(self) -> str:
+        """What whoever looks at the version should know, though it is ready; mostly nothing."""
+        batching = f"batching off: {self.batching_off}" if self.batching_off else ""
+        return "; ".join(filter(None, (self.runner.remark, batching)))
 
     def plan(
         self,
@@ -143,17 +158,18 @@ class ServedVersion:
         self.runner.close()
 
     def _run_batch(self, batch: list[Pending], turn: Turn | None = None) -> None:
+        if len(batch) > 1 and (self.batching_off or self._alone_first > 0):
+            self._run_untried(batch, turn)
+            return
         try:
             self._run_together(batch, turn)
         except _RunEnded as ended:
-            self._settle_ended(batch, ended.started_ns)
-        except RunFailed as error:
+            self._settle_ended(batch, ended.started_ns, turn)
+        except RowsDiffer as found:
+            self._stop_batching(str(found))
+            self._run_one_by_one(batch, turn)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is the fault of one request at most
             self._settle_failure(batch, error, turn)
-        except Exception:
-            logger.exception("a bug ended a run", extra={"version": self.record.key})
-            self._fail(
-                batch, Internal("INTERNAL", "the run failed; the replica's log has the details")
-            )
 
     def _run_together(self, batch: list[Pending], turn: Turn | None) -> None:
         started = time.monotonic_ns()
@@ -161,12 +177,48 @@ class ServedVersion:
         assembled = time.monotonic_ns()
         outputs = self._watched_run(batch, inputs, assembled)
         ran = time.monotonic_ns()
-        result = BatchResult(batch, outputs, _first_rows(batch), (started, assembled, ran))
-        self._check_rows(result)
+        first_rows = _first_rows(batch)
+        if self._is_guarded or len(batch) > 1:
+            self._guard(outputs, first_rows[-1], len(batch))
+        result = BatchResult(batch, outputs, first_rows, (started, assembled, ran))
         if turn is not None:
             turn.wait()
         self._failures.length = 0
         self._answer(result)
+
+    def _guard(self, outputs: Sequence[Array], rows: int, requests: int) -> None:
+        """Raises RowsDiffer where the outputs of several requests cannot be told apart by their rows.
+
+        A request that ran alone gets its outputs whatever they are; they may show that sharing is wrong.
+        """
+        try:
+            check_rows(self.record.signature.outputs, outputs, rows)
+        except RowsDiffer as found:
+            if requests > 1:
+                raise
+            self._stop_batching(str(found))
+        if requests == 1:
+            self._alone_first -= 1
+        elif self.batching_off:  # found out meanwhile: these may fit by chance
+            raise RowsDiffer(self.batching_off)
+
+    def _run_untried(self, batch: list[Pending], turn: Turn | None) -> None:
+        """Run some requests of a batch alone before others share a run; all of them where none may."""
+        alone = len(batch) if self.batching_off else self._alone_first
+        self._run_one_by_one(batch[:alone], turn)
+        if rest := batch[alone:]:
+            self._run_batch(rest, turn)
+
+    def _stop_batching(self, reason: str) -> None:
+        """Run every request alone and as it is from now on, for as long as the version is loaded."""
+        self.batching_off = self.batching_off or reason
+        if not self.pool.stop_batching():
+            return
+        self._max_rows, self._allowed_sizes, self._is_guarded = 1, (), False
+        self.statistics.record_batching_disabled()
+        logger.warning(
+            "batching off for %s: %s", self.record.key, reason, extra={"version": self.record.key}
+        )
 
     def _answer(self, result: BatchResult) -> None:
         """Count before sending: whoever has an answer and asks finds it counted.
@@ -175,16 +227,27 @@ class ServedVersion:
         """
         batch = result.requests
         prepared = [
-            (sink, sink.prepare(self, result, indexes)) for sink, indexes in _by_sink(batch)
+            (sink, indexes, sink.prepare(self, result, indexes))
+            for sink, indexes in _by_sink(batch)
         ]
-        refused = [place for _, (_, places) in prepared for place in places]
+        refused: dict[int, HeadraceError] = {}
+        for _, _, (_, some) in prepared:
+            if some:
+                refused.update(some)
         if refused:
             batch = [request for place, request in enumerate(batch) if place not in refused]
         times = (*result.times_ns, time.monotonic_ns())
         self._learn(times[3] - times[0])
         self.statistics.record_run(batch, result.first_rows[-1], times)
-        for sink, (answers, _) in prepared:
-            sink.send(answers)
+        for place, error in refused.items():
+            result.requests[place].fail(error)
+        for sink, indexes, (answers, _) in prepared:
+            try:
+                sink.send(answers)
+            except Exception as error:  # noqa: BLE001  # counted and perhaps sent: not to be run again
+                failure = error_of(self.record.key, error)
+                for request in [result.requests[index] for index in indexes]:
+                    request.fail(failure)
 
     def _watched_run(
         self, batch: list[Pending], inputs: list[Array], started_ns: int
@@ -198,8 +261,12 @@ class ServedVersion:
         is_alone = len(batch) == 1 and not self._under_way and not self.pool.waiting
         self._under_way.append(handle)
         ticket = self._watch.begin(batch, handle, started_ns)
+        run = self.runner.run_alone if is_alone else self.runner.run
         try:
-            return (self._run_alone if is_alone else self._run)(inputs, handle)
+            if self._allowed_sizes:
+                signature = self.record.signature
+                return run_padded(run, inputs, handle, self._allowed_sizes, signature)
+            return run(inputs, handle)
         except RunFailed:
             if handle.terminate:
                 raise _RunEnded(started_ns) from None
@@ -217,46 +284,36 @@ class ServedVersion:
         expected = min(self._expected_ns, 10.0 * QUICK_NS)
         self._expected_ns = expected + (min(took_ns, 8 * expected) - expected) / 8
 
-    def _check_rows(self, result: BatchResult) -> None:
-        """A graph whose outputs do not follow its batch dimension must not hand rows to strangers."""
-        if len(result.requests) == 1:
-            return
-        rows = result.first_rows[-1]
-        for spec, output in zip(self.record.signature.outputs, result.outputs, strict=True):
-            if output.ndim == 0 or output.shape[0] != rows:
-                raise RunFailed(
-                    f"output '{spec.name}' has shape {list(output.shape)} for a batch of {rows} rows: "
-                    "the model's first dimension is no batch dimension"
-                )
-
-    def _settle_ended(self, batch: list[Pending], started_ns: int) -> None:
+    def _settle_ended(self, batch: list[Pending], started_ns: int, turn: Turn | None) -> None:
+        """A batch that took too long is run again one by one: perhaps one of its requests alone does."""
         now = time.monotonic_ns()
+        again = [] if len(batch) == 1 else [one for one in batch if is_awaited(one, now)]
         for request in batch:
-            request.fail(self._watch.error_for(request, started_ns, now))
+            if request not in again:
+                request.fail(self._watch.error_for(request, started_ns, now))
+        self._run_one_by_one(again, turn)
 
-    def _settle_failure(self, batch: list[Pending], error: RunFailed, turn: Turn | None) -> None:
+    def _settle_failure(self, batch: list[Pending], error: Exception, turn: Turn | None) -> None:
         """One bad request must fail alone: a batch that failed is run again, each request for itself."""
         if len(batch) > 1:
-            for request in batch:
-                self._run_batch([request], turn)
+            logger.debug("a batch is run again one by one: %s", error)
+            self._run_one_by_one(batch, turn)
             return
-        self._fail(batch, _failure(self.record.key, error))
-        self._failures.add(error)
+        batch[0].fail(error_of(self.record.key, error))
+        if isinstance(error, RunFailed):
+            self._failures.add(error)
+
+    def _run_one_by_one(self, batch: Sequence[Pending], turn: Turn | None) -> None:
+        for request in batch:
+            refusal = not_awaited(request, time.monotonic_ns())
+            if refusal is None:
+                self._run_batch([request], turn)
+            else:
+                request.fail(refusal)
 
     def _tell_broken(self, wrong: str) -> None:
         if self._broken is not None:
             self._broken(self, wrong)
-
-    def _fail(self, batch: list[Pending], error: HeadraceError) -> None:
-        for request in batch:
-            request.fail(error)
-
-
-def _failure(version: str, error: RunFailed) -> HeadraceError:
-    text, facts = f"onnx runtime error: {error}", {"version": version}
-    if isinstance(error, InputsRefused):
-        return InvalidArgument("INPUTS_REFUSED", text, facts=facts)
-    return Internal("RUN_FAILED", text, facts=facts)
 
 
 def _first_rows(batch: Sequence[Pending]) -> Sequence[int]:

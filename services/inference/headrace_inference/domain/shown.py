@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headrace.datatypes import Datatype, to_wire
+from headrace.datatypes import Datatype, to_wire, wire_size
 from headrace.errors import InvalidArgument
 from headrace_inference.domain.classification import best_classes
 from headrace_inference.domain.requests import Array, Plan, Window
@@ -55,12 +55,12 @@ def shown_outputs(
 
 def _place(name: str, array: Array, window: Window, regions: RegionTable) -> Window:
     """Write an output to its window; the window that it really takes."""
-    data = to_wire(array)
-    if len(data) > window.byte_size:
+    size = wire_size(array)
+    if size > window.byte_size:
         raise InvalidArgument(
             "OUTPUT_OVER_WINDOW",
             f"shared memory size specified with the request for output '{name}' ({window.byte_size} "
-            f"bytes) should be at least {len(data)} bytes to hold the results",
+            f"bytes) should be at least {size} bytes to hold the results",
         )
-    regions.write(window, data)
-    return Window(window.region, len(data), window.offset)
+    regions.write(window, to_wire(array))
+    return Window(window.region, size, window.offset)

@@ -35,6 +35,8 @@ class Counts:
     successes: int = 0
     rows: int = 0
     executions: int = 0
+    batching_disabled: int = 0
+    """How often it was found, once loaded, that its requests must not share runs."""
     errors: Counter[str] = field(default_factory=Counter)
     routes: Counter[str] = field(default_factory=Counter)
     batches: Counter[int] = field(default_factory=Counter)
@@ -55,6 +57,7 @@ class Counts:
         self.successes += other.successes
         self.rows += other.rows
         self.executions += other.executions
+        self.batching_disabled += other.batching_disabled
         self.errors.update(other.errors)
         self.routes.update(other.routes)
         self.batches.update(other.batches)
@@ -190,6 +193,11 @@ class VersionStatistics:
             self._new.errors[reason] += 1
             self._failed.count += 1
             self._failed.ns += duration_ns
+
+    def record_batching_disabled(self) -> None:
+        """Its requests are run alone from now on."""
+        with self._lock:
+            self._new.batching_disabled += 1
 
     def take_new(self) -> Counts:
         """What happened since this was last called; it is in the totals from now on."""

@@ -138,23 +138,30 @@ class TracedSink:
         self._write = write
 
     def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Prepared:
-        """Make the answer to the request, and trace how it went."""
+        """Make the answer to the request, and the trace of how it went."""
         answers, refused = self._inner.prepare(served, result, indexes)
-        for index in indexes:
-            if index in refused:  # traced when it failed
-                continue
-            request = result.requests[index]
-            trace = self._trace(request)
-            if TIMESTAMPS in self._settings.levels:
-                trace["timestamps"] = _timestamps(request, result.times_ns)
-            if TENSORS in self._settings.levels:
-                trace |= _tensors(served, request, result.outputs_of(index))
-            self._write(trace, self._settings.log_frequency)
-        return answers, refused
+        traces = [
+            self._trace_of(served, result, index)
+            for index in indexes
+            if index not in refused  # those are traced when they fail
+        ]
+        return (answers, traces), refused
 
-    def send(self, answers: Any) -> None:
-        """Send the answer."""
-        self._inner.send(answers)
+    def send(self, answers: tuple[Any, Sequence[Trace]]) -> None:
+        """Write the trace and send the answer."""
+        inner, traces = answers
+        for trace in traces:
+            self._write(trace, self._settings.log_frequency)
+        self._inner.send(inner)
+
+    def _trace_of(self, served: Any, result: BatchResult, index: int) -> Trace:
+        request = result.requests[index]
+        trace = self._trace(request)
+        if TIMESTAMPS in self._settings.levels:
+            trace["timestamps"] = _timestamps(request, result.times_ns)
+        if TENSORS in self._settings.levels:
+            trace |= _tensors(served, request, result.outputs_of(index))
+        return trace
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """Answer the request with an error, and trace that."""

@@ -6,17 +6,19 @@ output's own bytes behind a tag and a length. Fields of a message may come in an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
-from headrace.datatypes import to_wire
+from headrace.datatypes import to_wire, wire_size
 from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.requests import Array, BatchResult, Plan
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shown import Shown
+from headrace_inference.wire.front_limits import AnswerLimit
 from headrace_inference.wire.protobuf_fields import varint
 
 ROUTE_PARAMETER = "headrace.route"
@@ -24,16 +26,29 @@ MAX_KEPT_HEADS = 1024
 COPY_ONCE_BYTES = 65_536
 """Up to this size a batch's output becomes one `bytes` that is sliced; over it rows are sliced in place."""
 
+PROTOBUF_LIMIT = AnswerLimit()
+
 _ID_TAG = b"\x1a"
 _RAW_TAG = b"\x32"
 
 
 def encode_answers(
-    served: ServedVersion, result: BatchResult, indexes: Sequence[int], ids: Sequence[bytes]
+    served: ServedVersion,
+    result: BatchResult,
+    indexes: Sequence[int],
+    ids: Sequence[bytes],
+    limit: AnswerLimit = PROTOBUF_LIMIT,
 ) -> list[bytes]:
-    """The answer to each of these requests of a batch, in their order."""
+    """The answer to each of these requests of a batch, in their order.
+
+    Raises ResourceExhausted (ANSWER_TOO_LARGE) before one is made that is over the limit.
+    """
+    if len(result.requests) == 1:
+        (request,) = result.requests
+        outputs = result.outputs_of(0)
+        return [encode_answer(served, request.plan, request.route, outputs, ids[0], limit)]
     blobs = [_blob(output) for output in result.outputs]
-    if result.requests[0].plan.batch_key is None or None in blobs:
+    if None in blobs:
         return [
             encode_answer(
                 served,
@@ -41,10 +56,11 @@ def encode_answers(
                 result.requests[index].route,
                 result.outputs_of(index),
                 request_id,
+                limit,
             )
             for index, request_id in zip(indexes, ids, strict=True)
         ]
-    return _sliced_answers(served, result, indexes, ids, cast("list[bytes]", blobs))
+    return _sliced_answers(served, result, indexes, ids, cast("list[bytes]", blobs), limit)
 
 
 def _sliced_answers(
@@ -53,43 +69,90 @@ def _sliced_answers(
     indexes: Sequence[int],
     ids: Sequence[bytes],
     blobs: Sequence[bytes],
+    limit: AnswerLimit,
 ) -> list[bytes]:
-    """Answers cut out of the batch's outputs; requests in a row mostly share their head."""
+    """Answers cut out of the batch's outputs, which have the batch's rows; most share a frame."""
     answers: list[bytes] = []
     plan: Plan | None = None
     route = ""
+    total = result.first_rows[-1]
     for index, request_id in zip(indexes, ids, strict=True):
         request = result.requests[index]
         if request.plan is not plan or request.route is not route:
-            plan, route = request.plan, request.route
-            head = _batch_head(served, plan, route, result.outputs)
-            chosen = [blobs[place] for place in plan.outputs]
-        answers.append(head.join(request_id, chosen, result.first_rows[index]))
+            plan, route, rows = request.plan, request.route, request.plan.rows
+            chosen = [result.outputs[place] for place in plan.outputs]
+            shapes = tuple([(rows, *output.shape[1:]) for output in chosen])
+            frame = _frame(served, plan.outputs, route, chosen, shapes)
+            limit.check(frame.size)
+            cut = [blobs[place] for place in plan.outputs]
+            cuts = [
+                (*pair, len(pair[1]) // total) for pair in zip(frame.prefixes, cut, strict=True)
+            ]
+        first = result.first_rows[index]
+        parts = [frame.head] if not request_id else [frame.head, _id_field(request_id)]
+        for prefix, blob, row_bytes in cuts:
+            parts.append(prefix)
+            parts.append(blob[first * row_bytes : (first + rows) * row_bytes])
+        answers.append(b"".join(parts))
     return answers
 
 
 def encode_answer(
-    served: ServedVersion, plan: Plan, route: str, outputs: Sequence[Array], request_id: bytes
+    served: ServedVersion,
+    plan: Plan,
+    route: str,
+    outputs: Sequence[Array],
+    request_id: bytes,
+    limit: AnswerLimit = PROTOBUF_LIMIT,
 ) -> bytes:
-    """The answer with these outputs, which are in the order of `plan.outputs`."""
-    head = _head(served, plan.outputs, route, tuple(output.shape for output in outputs))
-    parts: list[bytes | memoryview] = [head, _id_field(request_id)]
+    """The answer with these outputs, which are in the order of `plan.outputs`.
+
+    Raises ResourceExhausted (ANSWER_TOO_LARGE) before it is made where it is over the limit.
+    """
+    shapes = tuple([output.shape for output in outputs])
+    frame = _frame(served, plan.outputs, route, outputs, shapes)
+    if frame.size > limit.max_bytes:
+        limit.check(frame.size)
+    if frame.has_texts:
+        return _with_texts(frame, outputs, request_id, limit)
+    parts: list[bytes | memoryview] = [frame.head, _id_field(request_id)]
+    for prefix, output in zip(frame.prefixes, outputs, strict=True):
+        parts.append(prefix)
+        parts.append(_raw(output))
+    return b"".join(parts)
+
+
+def _with_texts(
+    frame: _Frame, outputs: Sequence[Array], request_id: bytes, limit: AnswerLimit
+) -> bytes:
+    limit.check(frame.size + sum(map(wire_size, outputs)))
+    parts: list[bytes | memoryview] = [frame.head, _id_field(request_id)]
     for output in outputs:
-        raw = to_wire(output) if output.dtype.kind == "O" else _buffer(output)
+        raw = _raw(output)
         parts += (_RAW_TAG, varint(len(raw)), raw)
     return b"".join(parts)
 
 
 def encode_shown(
-    served: ServedVersion, plan: Plan, route: str, outputs: Sequence[Shown], request_id: bytes
+    served: ServedVersion,
+    plan: Plan,
+    route: str,
+    outputs: Sequence[Shown],
+    request_id: bytes,
+    limit: AnswerLimit = PROTOBUF_LIMIT,
 ) -> bytes:
-    """The answer with these outputs; those in shared memory have no bytes in it."""
+    """The answer with these outputs; those in shared memory have no bytes in it.
+
+    Raises ResourceExhausted (ANSWER_TOO_LARGE) before it is made where it is over the limit.
+    """
     wanted = [(output.datatype, output.array.shape, output.window) for output in outputs]
     key = (plan.outputs, route, tuple(wanted))
     head: bytes | None = served.memo.get(key)
     if head is None:
         head = _shown_message(served, route, outputs).SerializeToString()
         _keep(served, key, head)
+    said = [output.array for output in outputs if output.window is None]
+    limit.check(len(head) + sum(map(wire_size, said)))
     parts: list[bytes | memoryview] = [head, _id_field(request_id)]
     for output in outputs:
         raw = b"" if output.window is not None else to_wire(output.array)
@@ -113,48 +176,42 @@ def _shown_message(
 
 
 @dataclass(frozen=True, slots=True)
-class _BatchHead:
-    """What the answers of one plan's requests in a batch share: their head, and each output's row size."""
+class _Frame:
+    """What answers with outputs of the same shapes share: their head, and what precedes each output."""
 
     head: bytes
-    outputs: tuple[tuple[int, bytes], ...]
-    """Of each output: bytes a row, and the tag and length in front of this plan's rows."""
-    rows: int
-
-    def join(self, request_id: bytes, blobs: Sequence[bytes], first: int) -> bytes:
-        """The answer whose rows begin at `first` in the batch."""
-        parts = [self.head] if not request_id else [self.head, _id_field(request_id)]
-        for (row_bytes, prefix), blob in zip(self.outputs, blobs, strict=True):
-            parts.append(prefix)
-            parts.append(blob[first * row_bytes : (first + self.rows) * row_bytes])
-        return b"".join(parts)
+    prefixes: tuple[bytes, ...]
+    """The tag and the length of each output's bytes."""
+    size: int
+    """The bytes of such an answer without its id; without the outputs where they are texts."""
+    has_texts: bool
 
 
-def _batch_head(
-    served: ServedVersion, plan: Plan, route: str, outputs: Sequence[Array]
-) -> _BatchHead:
-    chosen = [outputs[place] for place in plan.outputs]
-    tails = tuple([output.shape[1:] for output in chosen])
-    key = (plan.outputs, route, plan.rows, tails)
-    kept: _BatchHead | None = served.memo.get(key)
-    if kept is None:
-        shapes = tuple((plan.rows, *tail) for tail in tails)
-        sizes = [output.nbytes // max(1, output.shape[0]) for output in chosen]
-        prefixes = tuple((size, _RAW_TAG + varint(size * plan.rows)) for size in sizes)
-        kept = _BatchHead(_head(served, plan.outputs, route, shapes), prefixes, plan.rows)
-        _keep(served, key, kept)
-    return kept
-
-
-def _head(
-    served: ServedVersion, places: tuple[int, ...], route: str, shapes: tuple[tuple[int, ...], ...]
-) -> bytes:
+def _frame(
+    served: ServedVersion,
+    places: tuple[int, ...],
+    route: str,
+    outputs: Sequence[Array],
+    shapes: tuple[tuple[int, ...], ...],
+) -> _Frame:
+    """The frame of answers with these outputs, or with parts of them that have these shapes."""
     key = (places, route, shapes)
-    kept: bytes | None = served.memo.get(key)
+    kept: _Frame | None = served.memo.get(key)
     if kept is None:
-        kept = _message(served, places, route, shapes).SerializeToString()
+        head = _message(served, places, route, shapes).SerializeToString()
+        kept = _new_frame(head, [output.dtype for output in outputs], shapes)
         _keep(served, key, kept)
     return kept
+
+
+def _new_frame(
+    head: bytes, dtypes: Sequence[np.dtype[Any]], shapes: Sequence[tuple[int, ...]]
+) -> _Frame:
+    if any(dtype.hasobject for dtype in dtypes):
+        return _Frame(head, (), len(head), has_texts=True)
+    sizes = [math.prod(shape) * dtype.itemsize for shape, dtype in zip(shapes, dtypes, strict=True)]
+    prefixes = tuple([_RAW_TAG + varint(size) for size in sizes])
+    return _Frame(head, prefixes, len(head) + sum(map(len, prefixes)) + sum(sizes), has_texts=False)
 
 
 def _message(
@@ -188,7 +245,12 @@ def _blob(output: Array) -> bytes | None:
     return output.tobytes()
 
 
-def _buffer(output: Array) -> memoryview:
+def _raw(output: Array) -> bytes | memoryview:
+    """An output's bytes: copied where they are few, else where they are."""
+    if output.dtype.kind == "O":
+        return to_wire(output)
+    if output.nbytes <= COPY_ONCE_BYTES:
+        return output.tobytes()
     contiguous = np.ascontiguousarray(output)
     return contiguous.reshape(-1).view(np.uint8).data
 

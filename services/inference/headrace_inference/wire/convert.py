@@ -80,6 +80,8 @@ def repository_index(table: RoutingTable, *, ready_only: bool) -> pb.RepositoryI
         state, reason = table.states.get(
             (model, number), (LoadState.UNAVAILABLE, "not loaded here")
         )
+        if served := table.ready.get((model, number)):
+            reason = served.remark
         if state is LoadState.READY or not ready_only:
             response.models.add(name=model, version=str(number), state=state.value, reason=reason)
     return response

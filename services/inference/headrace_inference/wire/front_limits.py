@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,33 @@ from dataclasses import dataclass
 from headrace.errors import ResourceExhausted
 
 RETRY_AFTER_SECONDS = 0.1
+
+SETTING = "max_message_bytes"
+"""The setting that bounds requests and answers; errors name it."""
+
+MAX_ANSWER_BYTES = 2**31 - 1024
+"""No client's protobuf reads a message of 2 GiB; a stream puts some bytes around an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLimit:
+    """How large an answer may be, over whichever front it goes."""
+
+    max_bytes: int = MAX_ANSWER_BYTES
+
+    def check(self, size: int) -> None:
+        """Refuse an answer before it is made. Raises ResourceExhausted (ANSWER_TOO_LARGE)."""
+        if size > self.max_bytes:
+            raise ResourceExhausted(
+                "ANSWER_TOO_LARGE",
+                f"the answer would have {size} bytes or more; the replica makes answers of up to "
+                f"{self.max_bytes} ({SETTING}; never over {MAX_ANSWER_BYTES}, which is what clients can "
+                "read): send less at a time, ask for fewer outputs, or have them written to shared memory",
+                facts={"limit": str(self.max_bytes), "setting": SETTING},
+            )
+
+
+NO_LIMIT = AnswerLimit(sys.maxsize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +46,11 @@ class FrontLimits:
     max_requests: int
     max_bytes: int
     max_message_bytes: int
+
+    @property
+    def answers(self) -> AnswerLimit:
+        """The largest answer that may be made."""
+        return AnswerLimit(min(self.max_message_bytes, MAX_ANSWER_BYTES))
 
     def over_limit(self, requests: int, held_bytes: int) -> ResourceExhausted:
         """What a request is told for which there is no room."""

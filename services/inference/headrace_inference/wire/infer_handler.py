@@ -33,7 +33,8 @@ class InferHandler:
         self._dataplane = dataplane
         self.held = HeldRequests(limits)
         self._tracer = dataplane.tracer
-        self._requests = WaitingRequests(dataplane)
+        self._limit = limits.answers
+        self._requests = WaitingRequests(dataplane, self._limit)
         self._parser = RequestParser()
 
     async def infer(self, payload: bytes, context: Any) -> bytes:
@@ -77,8 +78,8 @@ class InferHandler:
             answer = await self._requests.infer(call)
         served, plan, route = answer.served, answer.pending.plan, answer.pending.route
         if answer.shown is not None:
-            return encode_shown(served, plan, route, answer.shown, parsed.id)
-        return encode_answer(served, plan, route, answer.outputs, parsed.id)
+            return encode_shown(served, plan, route, answer.shown, parsed.id, self._limit)
+        return encode_answer(served, plan, route, answer.outputs, parsed.id, self._limit)
 
 
 def _plan(head: Head, served: ServedVersion) -> Plan:

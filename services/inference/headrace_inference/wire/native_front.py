@@ -22,7 +22,14 @@ from headrace_inference.domain.dataplane import (
     unloading,
 )
 from headrace_inference.domain.pool import PoolClosed, shutting_down
-from headrace_inference.domain.requests import BatchResult, Pending, Plan, Prepared, Sink
+from headrace_inference.domain.requests import (
+    NONE_REFUSED,
+    BatchResult,
+    Pending,
+    Plan,
+    Prepared,
+    Sink,
+)
 from headrace_inference.domain.routing import Picked, Target
 from headrace_inference.domain.served import QUICK_NS, ServedVersion
 from headrace_inference.domain.shown import Shown, check_windows
@@ -65,8 +72,9 @@ class NativeFront:
         self._front = front
         self._dataplane = dataplane
         self._limits = limits
+        self._answer_limit = limits.answers
         self._parser = RequestParser()
-        self._wishes = WishSink(dataplane.regions, _encode_shown, self.send, self.failed)
+        self._wishes = WishSink(dataplane.regions, self._encode_shown, self.send, self.failed)
         self._pending: dict[int, Pending | Aside] = {}
         self.decoder = Decoder(self._decode)
         self.unread = UnreadAnswers(front.metrics, self._pending.__len__, limits.max_bytes)
@@ -350,7 +358,16 @@ class NativeFront:
         """Encode the answers to these requests of a batch."""
         replies: list[_Reply] = [result.requests[index].reply for index in indexes]
         ids = [reply.request_id for reply in replies]
-        return (replies, encode_answers(served, result, indexes, ids)), ()
+        answers = encode_answers(served, result, indexes, ids, self._answer_limit)
+        return (replies, answers), NONE_REFUSED
+
+    def _encode_shown(
+        self, served: ServedVersion, request: Pending, shown: list[Shown]
+    ) -> tuple[Sequence[_Reply], Sequence[bytes]]:
+        reply: _Reply = request.reply
+        limit = self._answer_limit
+        answer = encode_shown(served, request.plan, request.route, shown, reply.request_id, limit)
+        return [reply], [answer]
 
     def send(self, answers: tuple[Sequence[_Reply], Sequence[bytes]]) -> None:
         """Hand encoded answers to the package."""
@@ -399,11 +416,3 @@ class NativeFront:
         held = self._bytes + self.unread.bytes
         if len(self._pending) >= self._limits.max_requests or held + count > self._limits.max_bytes:
             raise self._limits.over_limit(len(self._pending), held)
-
-
-def _encode_shown(
-    served: ServedVersion, request: Pending, shown: list[Shown]
-) -> tuple[Sequence[_Reply], Sequence[bytes]]:
-    reply: _Reply = request.reply
-    answer = encode_shown(served, request.plan, request.route, shown, reply.request_id)
-    return [reply], [answer]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.datatypes import wire_size
 from headrace.errors import HeadraceError
 from headrace_inference.domain.dataplane import (
     ROUTE_ATTEMPTS,
@@ -29,6 +30,7 @@ from headrace_inference.domain.routing import Picked
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shown import Shown, check_windows
 from headrace_inference.domain.tracing import RequestFacts
+from headrace_inference.wire.front_limits import NO_LIMIT, AnswerLimit
 from headrace_inference.wire.wishes import WishSink
 
 
@@ -62,10 +64,11 @@ class Answer:
 class WaitingRequests:
     """A sink for requests whose callers wait on the event loop it was made on."""
 
-    def __init__(self, dataplane: DataPlane) -> None:
+    def __init__(self, dataplane: DataPlane, limit: AnswerLimit = NO_LIMIT) -> None:
         self._dataplane = dataplane
+        self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._wishes = WishSink(dataplane.regions, _shown, self._send_shown, self.failed)
+        self._wishes = WishSink(dataplane.regions, self._shown, self._send_shown, self.failed)
 
     async def infer(self, call: InferCall) -> Answer:
         """The answer to a call. Raises HeadraceError; a cancelled wait drops the request if it can."""
@@ -130,13 +133,24 @@ class WaitingRequests:
 
     def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Prepared:
         """What those who wait get; it is encoded on the loop."""
-        requests = [result.requests[index] for index in indexes]
-        outputs = [result.outputs_of(index) for index in indexes]
-        return [Answer(served, *one) for one in zip(requests, outputs, strict=True)], ()
+        answers: list[Answer] = []
+        refused: dict[int, HeadraceError] = {}
+        for index in indexes:
+            outputs = result.outputs_of(index)
+            try:
+                self._limit.check(sum(map(wire_size, outputs)))
+                answers.append(Answer(served, result.requests[index], outputs))
+            except HeadraceError as error:
+                refused[index] = error
+        return answers, refused
 
     def send(self, answers: Sequence[Answer]) -> None:
         """Wake those who wait, all of a batch in one trip to the loop."""
         self._loop.call_soon_threadsafe(_settle_all, answers)
+
+    def _shown(self, served: ServedVersion, request: Pending, shown: list[Shown]) -> Answer:
+        self._limit.check(sum([wire_size(one.array) for one in shown if one.window is None]))
+        return Answer(served, request, shown=shown)
 
     def _send_shown(self, answer: Answer) -> None:
         self._loop.call_soon_threadsafe(_settle, answer.pending.reply, answer, None)
@@ -144,10 +158,6 @@ class WaitingRequests:
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """Wake the one who waits, with the error."""
         self._loop.call_soon_threadsafe(_settle, request.reply, None, error)
-
-
-def _shown(served: ServedVersion, request: Pending, shown: list[Shown]) -> Answer:
-    return Answer(served, request, shown=shown)
 
 
 def _settle_all(answers: Sequence[Answer]) -> None:

@@ -30,17 +30,16 @@ class WishSink:
 
     def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Prepared:
         """Make the answers to these requests of a batch."""
-        answers, refused = [], []
+        answers: list[Any] = []
+        refused: dict[int, HeadraceError] = {}
         for index in indexes:
             request = result.requests[index]
             outputs = result.outputs_of(index)
             try:
                 shown = shown_outputs(served, request.plan, outputs, self._regions)
-            except HeadraceError as error:
-                request.fail(error)
-                refused.append(index)
-            else:
                 answers.append(self._encode(served, request, shown))
+            except HeadraceError as error:
+                refused[index] = error
         return answers, refused
 
     def send(self, answers: Sequence[Any]) -> None:

@@ -97,6 +97,11 @@ def _version_families(counts: Mapping[Key, Counts]) -> Iterator[Family]:
     errors = Family(f"{name}_errors_total", "counter", "Requests answered with an error")
     rows = Family(f"{name}_rows_total", "counter", "Rows answered")
     runs = Family(f"{name}_executions_total", "counter", "Runs of the model")
+    alone = Family(
+        f"{name}_batching_disabled_total",
+        "counter",
+        "Times that requests were found unfit to share runs, so that they run one by one",
+    )
     request = Family(f"{name}_request_seconds", "histogram", "From reception to answer")
     queue = Family(f"{name}_queue_seconds", "histogram", "Waiting for a free instance")
     compute = Family(f"{name}_compute_seconds", "histogram", "Assembling, running and answering")
@@ -108,10 +113,11 @@ def _version_families(counts: Mapping[Key, Counts]) -> Iterator[Family]:
             errors.add(value, f"{labels},{label_text(reason=reason)}")
         rows.add(count.rows, labels)
         runs.add(count.executions, labels)
+        alone.add(count.batching_disabled, labels)
         request.add_histogram(count.total, labels)
         queue.add_histogram(count.queue, labels)
         compute.add_histogram(count.compute, labels)
-    yield from (requests, errors, rows, runs, request, queue, compute)
+    yield from (requests, errors, rows, runs, alone, request, queue, compute)
 
 
 def _graphs(moment: Moment) -> Family:

@@ -41,12 +41,12 @@ from headrace_inference.adapters.runtime.prepared_graph import (
     open_as_saved,
     save_into,
 )
-from headrace_inference.adapters.runtime.run_failures import RUNTIME_ERRORS, OutOfMemory, run_failed
+from headrace_inference.adapters.runtime.run_failures import RUNTIME_ERRORS, run_failed
 from headrace_inference.adapters.runtime.warm_up import RETRY_AFTER_SECONDS, Warmed, warm_up
 from headrace_inference.domain.execution_plan import NO_PLAN
 from headrace_inference.domain.requests import Array
 from headrace_inference.domain.run_watch import RunHandle
-from headrace_inference.domain.runner import RunFailed
+from headrace_inference.domain.runner import OutOfMemory, RunFailed
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +82,8 @@ class OnnxRunner:
         self._provider = provider
         self.labels: Mapping[str, Sequence[bytes]] = {}
         """The names of the classes of outputs, set by whoever found files of them."""
+        self.batching_obstacle = ""
+        """Why its requests cannot share a run, set by whoever warmed it."""
         self.warmed_with: Callable[[], Sequence[Array] | None] = lambda: None
         """Makes the inputs of a run that worked, set by whoever warmed it."""
         self.plan = NO_PLAN

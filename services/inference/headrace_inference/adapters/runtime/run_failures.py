@@ -6,7 +6,7 @@ import re
 
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from headrace_inference.domain.runner import InputsRefused, RunFailed
+from headrace_inference.domain.runner import InputsRefused, OutOfMemory, RunFailed
 
 RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
@@ -38,10 +38,6 @@ _OUT_OF_MEMORY = (
     "Unable to allocate",
 )
 _DEVICE = ("CUDA failure", "CUDNN failure", "CUBLAS failure", "CUDA error", "TensorRT EP")
-
-
-class OutOfMemory(RunFailed):
-    """The machine or the device had no room for the run."""
 
 
 class DeviceFailed(RunFailed):

@@ -10,26 +10,29 @@ and fails the load only where it says enough, which `judge` decides:
 
 Rows that were proposed, and nobody asked for, are run as far as `warm_up_costs` can afford them; what
 they fail with, once a single row ran, only bounds them.
+
+What ran may show that the rows of its outputs are not those of its inputs: then no requests share a run.
 """
 
 from __future__ import annotations
 
 import enum
-import functools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
 from headrace.state.records import Batching, VersionRecord
 from headrace_inference.adapters.runtime.made_up_inputs import guesses
-from headrace_inference.adapters.runtime.run_failures import DeviceFailed, OutOfMemory
+from headrace_inference.adapters.runtime.run_failures import DeviceFailed
 from headrace_inference.adapters.runtime.warm_up_costs import WarmUpCosts, is_proposed
 from headrace_inference.adapters.runtime.warm_up_inputs import WarmUpInputs, warm_up_inputs
 from headrace_inference.domain.requests import Array
-from headrace_inference.domain.runner import RunFailed, Runner
+from headrace_inference.domain.row_guard import RowsDiffer, check_rows
+from headrace_inference.domain.runner import OutOfMemory, RunFailed, Runner
 
 logger = logging.getLogger(__name__)
 
@@ -90,20 +93,20 @@ def _warm(runner: Runner, record: VersionRecord, given: WarmUpInputs) -> Warmed:
         if inputs is None:
             logger.info("not warmed: inputs too large", extra=_facts(record, rows, ()))
             continue
-        failure = _run(runner.run, inputs, given.runs)
+        failure = _run(partial(_run_and_look, runner, record, rows), inputs, given.runs)
         if failure is None and runner.plan.lone_threads and rows in (min(sizes), max(sizes)):
             failure = _run(runner.run_alone, inputs, given.runs)
         if failure is not None:
             _settle(record, rows, inputs, failure, given.name)
             break
-        make = warmed.make_inputs if warmed.rows else functools.partial(_made_again, given, rows)
+        make = warmed.make_inputs if warmed.rows else partial(_made_again, given, rows)
         warmed = Warmed(make, max(rows, warmed.rows))
     return warmed
 
 
 def _warm_proposed(runner: Runner, record: VersionRecord, given: WarmUpInputs) -> Warmed:
     """Run growing sizes, as far as they run and can be afforded."""
-    costs, make = WarmUpCosts(), functools.partial(_made_again, given, 1)
+    costs, make = WarmUpCosts(), partial(_made_again, given, 1)
     most = runner.plan.affordable_rows or record.config.batching.max_batch_size
     sizes = [rows for rows in sorted(batch_sizes(record.config.batching)) if rows <= most]
     for rows in sizes if given.runs else ():
@@ -112,7 +115,7 @@ def _warm_proposed(runner: Runner, record: VersionRecord, given: WarmUpInputs) -
             logger.info("not warmed: it costs too much", extra=_facts(record, rows, ()))
             return Warmed(make, costs.rows, max(1, costs.rows))
         with costs.running(rows):
-            failure = _run(runner.run, inputs, given.runs)
+            failure = _run(partial(_run_and_look, runner, record, rows), inputs, given.runs)
         if failure is None and runner.plan.lone_threads and rows == 1:
             failure = _run(runner.run_alone, inputs, given.runs)
         if failure is not None:
@@ -134,7 +137,19 @@ def _bounded(
     logger.warning(
         "a proposed batch size does not run: %s", failure, extra=_facts(record, rows, inputs)
     )
-    return Warmed(functools.partial(_made_again, given, 1), rows // 2, rows // 2)
+    return Warmed(partial(_made_again, given, 1), rows // 2, rows // 2)
+
+
+def _run_and_look(
+    runner: Runner, record: VersionRecord, rows: int, inputs: Sequence[Array]
+) -> None:
+    """Run, and remember it where the outputs have other rows than the inputs of a version that batches."""
+    outputs = runner.run(inputs)
+    if record.config.batching.max_batch_size:
+        try:
+            check_rows(record.signature.outputs, outputs, rows)
+        except RowsDiffer as found:
+            runner.batching_obstacle = runner.batching_obstacle or str(found)
 
 
 def _made_again(given: WarmUpInputs, rows: int) -> Sequence[Array] | None:

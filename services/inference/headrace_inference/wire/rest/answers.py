@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 
+from headrace.datatypes import wire_size
 from headrace_inference.domain.requests import Plan, Wish
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shown import Shown
 from headrace_inference.wire.answers import ROUTE_PARAMETER
+from headrace_inference.wire.front_limits import AnswerLimit
 from headrace_inference.wire.rest.requests import RestRequest
 from headrace_inference.wire.rest.tensors import binary_contents, check_json, tensor_to_json
 from headrace_inference.wire.waiting import Answer
@@ -26,11 +28,16 @@ class EncodedAnswer:
     tail: Sequence[bytes | memoryview] | None
 
 
-def encode_rest_answer(request: RestRequest, answer: Answer) -> EncodedAnswer:
-    """The answer to a request. Raises InvalidArgument where JSON cannot carry an output."""
+def encode_rest_answer(request: RestRequest, answer: Answer, limit: AnswerLimit) -> EncodedAnswer:
+    """The answer to a request.
+
+    Raises InvalidArgument where JSON cannot carry an output, ResourceExhausted (ANSWER_TOO_LARGE) before it
+    is made where its tensors are over the limit.
+    """
     tail: list[bytes | memoryview] = []
     outputs = [
-        _output(shown, tail, binary=request.wants_binary(shown.name)) for shown in _shown(answer)
+        _output(shown, tail, limit, binary=request.wants_binary(shown.name))
+        for shown in _shown(answer)
     ]
     head = {
         "model_name": answer.served.record.model,
@@ -68,7 +75,9 @@ def _shown(answer: Answer) -> Sequence[Shown]:
     ]
 
 
-def _output(shown: Shown, tail: list[bytes | memoryview], *, binary: bool) -> dict[str, Any]:
+def _output(
+    shown: Shown, tail: list[bytes | memoryview], limit: AnswerLimit, *, binary: bool
+) -> dict[str, Any]:
     output: dict[str, Any] = {
         "name": shown.name,
         "datatype": shown.datatype.value,
@@ -78,6 +87,7 @@ def _output(shown: Shown, tail: list[bytes | memoryview], *, binary: bool) -> di
         # No parameters: Triton's C++ client takes any to announce binary data, and the caller knows where.
         return output
     if binary:
+        limit.check(sum(map(len, tail)) + wire_size(shown.array))
         tail.append(binary_contents(shown.array))
         return output | {"parameters": {"binary_data_size": len(tail[-1])}}
-    return output | {"data": msgspec.Raw(tensor_to_json(shown, shown.array))}
+    return output | {"data": msgspec.Raw(tensor_to_json(shown, shown.array, limit))}

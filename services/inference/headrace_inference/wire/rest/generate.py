@@ -14,6 +14,7 @@ import msgspec
 from headrace.errors import InvalidArgument
 from headrace.state.records import TensorSpec, VersionRecord
 from headrace_inference.domain.requests import TensorHeader
+from headrace_inference.wire.front_limits import AnswerLimit
 from headrace_inference.wire.rest.requests import (
     RestRequest,
     Scalar,
@@ -88,14 +89,14 @@ def _tensor(spec: TensorSpec, text: msgspec.Raw) -> tuple[TensorHeader, msgspec.
     return header, msgspec.Raw(nested)
 
 
-def encode_generated(request: RestRequest, answer: Answer) -> bytes:
+def encode_generated(request: RestRequest, answer: Answer, limit: AnswerLimit) -> bytes:
     """The answer as one JSON object: a tensor of one element is that element, others are flat lists."""
     record = answer.served.record
     document: dict[str, Any] = {"id": request.id} if request.id else {}
     document |= {"model_name": record.model, "model_version": answer.served.version_text}
     for place, array in zip(answer.pending.plan.outputs, answer.outputs, strict=True):
         spec = record.signature.outputs[place]
-        text = tensor_to_json(spec, array)
+        text = tensor_to_json(spec, array, limit)
         document[spec.name] = msgspec.Raw(text[1:-1] if array.size == 1 else text)
     return msgspec.json.encode(document)
 

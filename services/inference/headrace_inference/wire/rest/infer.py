@@ -13,6 +13,7 @@ from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.requests import Contents, Plan
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.tracing import RequestFacts
+from headrace_inference.wire.front_limits import AnswerLimit
 from headrace_inference.wire.rest.answers import (
     EncodedAnswer,
     check_answerable,
@@ -53,9 +54,10 @@ JSON_ON_LOOP_BYTES = 262_144
 class InferRoutes:
     """Decode, call, encode."""
 
-    def __init__(self, dataplane: DataPlane, max_body_bytes: int) -> None:
+    def __init__(self, dataplane: DataPlane, max_body_bytes: int, limit: AnswerLimit) -> None:
         self._dataplane = dataplane
         self._max_body_bytes = max_body_bytes
+        self._limit = limit
         self._requests = WaitingRequests(dataplane)
 
     async def infer(self, request: web.Request) -> web.Response:
@@ -76,7 +78,7 @@ class InferRoutes:
                 contents_take_long=long or parsed.contents_take_long,
                 facts=lambda: self._facts_of(request, parsed),
             )
-            return await _response(parsed, await self._requests.infer(call))
+            return await _response(parsed, await self._requests.infer(call), self._limit)
 
     async def generate(self, request: web.Request) -> web.Response:
         """Answer one request of the generate form."""
@@ -106,7 +108,7 @@ class InferRoutes:
                 facts=lambda: self._facts_of(request, generation.request),
             )
             answer = await self._requests.infer(call)
-            return encode_generated(generation.request, answer)
+            return encode_generated(generation.request, answer, self._limit)
 
     async def _parsed(
         self, name: str, version: str, body: Body, length: int | None, *, long: bool
@@ -168,10 +170,11 @@ def json_bytes_response(body: bytes) -> web.Response:
     return response
 
 
-async def _response(parsed: RestRequest, answer: Answer) -> web.Response:
+async def _response(parsed: RestRequest, answer: Answer, limit: AnswerLimit) -> web.Response:
     if json_bytes(parsed, answer) > JSON_ON_LOOP_BYTES:
-        return _encoded_response(await asyncio.to_thread(encode_rest_answer, parsed, answer))
-    return _encoded_response(encode_rest_answer(parsed, answer))
+        encoded = await asyncio.to_thread(encode_rest_answer, parsed, answer, limit)
+        return _encoded_response(encoded)
+    return _encoded_response(encode_rest_answer(parsed, answer, limit))
 
 
 def _encoded_response(answer: EncodedAnswer) -> web.Response:

@@ -5,7 +5,7 @@ The content type of a request is not looked at: Triton's own clients send JSON u
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from aiohttp import web
@@ -13,6 +13,7 @@ from aiohttp import web
 from headrace.errors import FailedPrecondition
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.wire import convert
+from headrace_inference.wire.front_limits import AnswerLimit
 from headrace_inference.wire.openapi.document import add_description_routes
 from headrace_inference.wire.rest.body import BodyBudget, read_body
 from headrace_inference.wire.rest.errors import answer_errors, error_response, json_response
@@ -27,10 +28,11 @@ from headrace_inference.wire.servicer import ServerFacts, metadata_of, model_rea
 
 @dataclass(frozen=True, slots=True)
 class RestLimits:
-    """Bytes of one body, also after decompression, and of all bodies that are held at a time."""
+    """Bytes of one body, also after decompression, of all that are held at a time, and of one answer."""
 
     max_body_bytes: int
     max_bytes_in_flight: int
+    answers: AnswerLimit = field(default_factory=AnswerLimit)
 
 
 def add_rest_routes(
@@ -43,7 +45,7 @@ def add_rest_routes(
     """
     max_body_bytes = limits.max_body_bytes
     routes = RestRoutes(dataplane, facts, max_body_bytes)
-    runs = InferRoutes(dataplane, max_body_bytes)
+    runs = InferRoutes(dataplane, max_body_bytes, limits.answers)
     app.middlewares.append(answer_errors)
     app.middlewares.append(BodyBudget(limits.max_bytes_in_flight).middleware)
     for model in _MODEL_PATHS:  # first: aiohttp tries routes in their order

@@ -23,6 +23,7 @@ import orjson
 from headrace.datatypes import NUMPY_DTYPES, Datatype, to_wire
 from headrace.errors import InvalidArgument
 from headrace_inference.domain.requests import Array, TensorHeader
+from headrace_inference.wire.front_limits import NO_LIMIT, AnswerLimit
 
 Float = float | Literal["NaN", "Infinity", "-Infinity"]
 
@@ -35,6 +36,9 @@ PIECE_BYTES = 65_536
 
 PIECE_VALUES = 65_536
 """Values that are written at once: a millisecond or two."""
+
+SHORTEST_VALUE = "0,"
+"""No value takes less of the text."""
 
 
 def tensor_from_json(header: TensorHeader, data: msgspec.Raw) -> Array:
@@ -188,17 +192,25 @@ def check_json(spec: Described) -> None:
         raise _binary_only("output", spec.name, spec.datatype)
 
 
-def tensor_to_json(spec: Described, array: Array) -> bytes:
-    """The JSON text of an output's values, a flat list. Raises InvalidArgument where there is none.
+def tensor_to_json(spec: Described, array: Array, limit: AnswerLimit = NO_LIMIT) -> bytes:
+    """The JSON text of an output's values, a flat list.
 
-    Numbers have the fewest digits that say which value of their datatype they are.
+    Numbers have the fewest digits that say which value of their datatype they are. Raises InvalidArgument
+    for values that have no JSON, and ResourceExhausted (ANSWER_TOO_LARGE) as soon as the text is known to
+    be over the limit.
     """
     check_json(spec)
     flat: Array = np.ascontiguousarray(array).reshape(-1)
     if spec.datatype is Datatype.BYTES:
         return msgspec.json.encode([_text(spec, element) for element in flat])
-    pieces = [flat[at : at + PIECE_VALUES] for at in range(0, len(flat), PIECE_VALUES)]
-    return b"[%b]" % b",".join([_numbers(piece)[1:-1] for piece in pieces])
+    limit.check(len(SHORTEST_VALUE) * flat.size)
+    pieces: list[bytes] = []
+    size = 0
+    for at in range(0, len(flat), PIECE_VALUES):
+        pieces.append(_numbers(flat[at : at + PIECE_VALUES])[1:-1])
+        size += len(pieces[-1])
+        limit.check(size)
+    return b"[%b]" % b",".join(pieces)
 
 
 def _numbers(flat: Array) -> bytes:
