@@ -279,11 +279,17 @@ class Catalog:
     revision: int = 0
     models: Mapping[str, ModelRecord] = field(default_factory=dict)
     versions: Mapping[tuple[str, int], VersionRecord] = field(default_factory=dict)
+    known: bool = True
+    """False before the state was read: then a name that is not in it may exist all the same."""
 
     def versions_of(self, model: str) -> list[VersionRecord]:
         """The versions of a model, oldest first."""
         found = [version for (name, _), version in self.versions.items() if name == model]
         return sorted(found, key=lambda version: version.number)
+
+
+UNREAD = Catalog(known=False)
+"""The catalog of a process that has not read the shared state yet."""
 
 
 @dataclass(frozen=True, slots=True)

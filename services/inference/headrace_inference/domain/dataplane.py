@@ -12,6 +12,7 @@ from headrace.errors import HeadraceError, Internal, InvalidArgument, Unavailabl
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.pool import CALLER_GONE, deadline_passed
 from headrace_inference.domain.requests import Contents, Plan, is_late
+from headrace_inference.domain.routing import state_unread
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.domain.statistics import StatisticsBook
@@ -74,7 +75,10 @@ class DataPlane:
 
     def trace_settings(self, model: str, changes: Changes) -> dict[str, list[str]]:
         """The settings of traces, of a model or ('') of all, after these changes. Raises HeadraceError."""
-        if model and model not in self.keeper.table.catalog.models:
+        catalog = self.keeper.table.catalog
+        if model and model not in catalog.models:
+            if not catalog.known:
+                raise state_unread()
             raise InvalidArgument("MODEL_UNKNOWN", f"Request for unknown model : {model}")
         if changes:
             self.tracer.update(model, changes)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from headrace.errors import HeadraceError, Unavailable
 from headrace.state.desired import Key, desired
-from headrace.state.records import Catalog, LoadState, ReplicaVersion, VersionRecord
+from headrace.state.records import UNREAD, Catalog, LoadState, ReplicaVersion, VersionRecord
 from headrace_inference.domain import policy
 from headrace_inference.domain.policy import Actual
 from headrace_inference.domain.routing import RoutingTable, build_table
@@ -61,7 +61,7 @@ class VersionKeeper:
         self._book = book
         self._max_loading = max_loading
         self._watch = RunWatch(max_run_seconds)
-        self._catalog = Catalog()
+        self._catalog = UNREAD
         self._actual: dict[Key, Actual] = {}
         self._served: dict[Key, ServedVersion] = {}
         self._reasons: dict[Key, str] = {}

@@ -19,8 +19,9 @@ from headrace.errors import (
     NotFound,
     Unavailable,
 )
-from headrace.state.records import Catalog, ModelRecord, VersionRecord
+from headrace.state.records import UNREAD, Catalog, ModelRecord, VersionRecord
 from headrace_inference.domain.keeper import Loader, VersionKeeper
+from headrace_inference.domain.routing import state_unread
 from headrace_inference.domain.runner import Runner
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}")
@@ -85,7 +86,7 @@ class ExplicitControl:
         self._keeper = keeper
         self._loader = loader
         self._store = store
-        self._registered = Catalog()
+        self._registered = UNREAD
         self._local: dict[str, LocalModel] = {}
         self._unloaded: set[str] = set()
         self._one_at_a_time = asyncio.Lock()
@@ -100,6 +101,7 @@ class ExplicitControl:
         if _NAME.fullmatch(request.name) is None:
             raise InvalidArgument("MODEL_NAME_INVALID", f"invalid model name '{request.name}'")
         async with self._one_at_a_time:
+            self._check_known()
             if request.name in self._registered.models and request.name not in self._local:
                 await self._load_registered(request)
             elif request.files or (request.config is not None and request.name in self._local):
@@ -116,12 +118,18 @@ class ExplicitControl:
     async def unload(self, name: str) -> None:
         """Unload a model; one that is not loaded is left so."""
         async with self._one_at_a_time:
+            self._check_known()
             local = self._local.pop(name, None)
             if local is None and name in self._registered.models:
                 self._unloaded.add(name)
             self._keeper.want(self._overlaid())
             if local is not None:
                 await self._store.remove(local)
+
+    def _check_known(self) -> None:
+        """Raise Unavailable before it is known which models are the registry's."""
+        if not self._registered.known:
+            raise state_unread()
 
     async def _load_registered(self, request: LoadRequest) -> None:
         if request.files or request.config is not None:
@@ -177,7 +185,7 @@ def overlay(
     for name, added in local.items():
         models[name] = added.model
         versions |= {(name, record.number): record for record in added.versions}
-    return Catalog(registered.revision, models, versions)
+    return replace(registered, models=models, versions=versions)
 
 
 def _refused(name: str) -> HeadraceError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from headrace.errors import HeadraceError, InvalidArgument, NotFound, Unavailable
-from headrace.state.records import Canary, Catalog, LoadState, ModelRecord
+from headrace.state.records import UNREAD, Canary, Catalog, LoadState, ModelRecord
 from headrace_inference.domain.canary_share import CanaryShare
 from headrace_inference.domain.served import ServedVersion
 
@@ -123,7 +123,7 @@ class RoutingTable:
 
     targets: Mapping[tuple[str, str], Target] = field(default_factory=dict)
     effective: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    catalog: Catalog = field(default_factory=Catalog)
+    catalog: Catalog = UNREAD
     states: States = field(default_factory=dict)
     ready: Ready = field(default_factory=dict)
     shares: Shares = field(default_factory=dict)
@@ -153,7 +153,7 @@ class RoutingTable:
         model_part, separator, alias = model_name.partition("@")
         model = self.catalog.models.get(model_part)
         if model is None:
-            return _unknown_model(model_part)
+            return _unknown_model(model_part) if self.catalog.known else state_unread()
         if alias and version:
             return InvalidArgument(
                 "VERSION_AMBIGUOUS",
@@ -258,6 +258,15 @@ def _number(model: ModelRecord, wanted: str) -> int | None:
         return model.route.stable if model.route else None
     alias = model.aliases.get(wanted)
     return alias.version if alias else None
+
+
+def state_unread() -> HeadraceError:
+    """What a request for a name gets that nobody can say exists or not."""
+    return Unavailable(
+        "STATE_UNAVAILABLE",
+        "this replica has not read the shared state yet and does not know the models; retry",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
 
 
 def _unknown_model(name: str) -> HeadraceError:

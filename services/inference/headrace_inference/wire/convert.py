@@ -13,7 +13,7 @@ from headrace.triton import exporting
 from headrace.triton.carrying import PLATFORM
 from headrace_inference.domain.log_switches import Value
 from headrace_inference.domain.model_control import LoadRequest
-from headrace_inference.domain.routing import RoutingTable
+from headrace_inference.domain.routing import RoutingTable, state_unread
 from headrace_inference.domain.shared_memory import Region
 from headrace_inference.domain.statistics import VersionStatistics
 
@@ -74,7 +74,12 @@ def model_config(record: VersionRecord) -> config_pb.ModelConfig:
 
 
 def repository_index(table: RoutingTable, *, ready_only: bool) -> pb.RepositoryIndexResponse:
-    """Every version that the shared state knows, with where it stands on this replica."""
+    """Every version that the shared state knows, with where it stands on this replica.
+
+    Raises Unavailable before the state was read.
+    """
+    if not table.catalog.known:
+        raise state_unread()
     response = pb.RepositoryIndexResponse()
     for model, number in sorted(table.catalog.versions):
         state, reason = table.states.get(

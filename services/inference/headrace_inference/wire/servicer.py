@@ -150,10 +150,16 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
 
 
 def model_ready(dataplane: DataPlane, name: str, version: str) -> bool:
-    """Whether these names lead to a version that can be called. Raises NotFound for unknown ones."""
+    """Whether these names lead to a version that can be called.
+
+    Raises NotFound for unknown ones, and Unavailable before it is known which there are.
+    """
+    table = dataplane.keeper.table
     try:
-        dataplane.keeper.table.find(name, version)
+        table.find(name, version)
     except Unavailable:
+        if not table.catalog.known:
+            raise
         return False
     return True
 
