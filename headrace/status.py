@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 import grpc
 from google.protobuf import duration_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from headrace import errors
@@ -102,7 +104,8 @@ def _packed_status(metadata: Iterable[tuple[str, str | bytes]]) -> status_pb2.St
     proto = status_pb2.Status()
     for key, value in metadata:
         if key == DETAILS_KEY and isinstance(value, bytes):
-            proto.ParseFromString(value)
+            with suppress(DecodeError):  # the code and the message stay, from wherever it came
+                proto.ParseFromString(value)
     return proto
 
 
@@ -114,10 +117,11 @@ def _unpack(
     retry = error_details_pb2.RetryInfo()
     retry_after: float | None = None
     for detail in proto.details:
-        detail.Unpack(info)
-        detail.Unpack(bad_request)
-        if detail.Unpack(retry):
-            retry_after = retry.retry_delay.ToNanoseconds() / 1e9
+        with suppress(DecodeError):
+            detail.Unpack(info)
+            detail.Unpack(bad_request)
+            if detail.Unpack(retry):
+                retry_after = retry.retry_delay.ToNanoseconds() / 1e9
     violations = tuple(
         errors.FieldViolation(violation.field, violation.description)
         for violation in bad_request.field_violations

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import grpc
 
 from headrace import errors, identity, status
+from headrace.client.answers import UNDECODABLE, LenientChannel, malformed
 from headrace.client.retrying import pause_before_retry
 from headrace.client.settings import ClientSettings
 
@@ -31,24 +32,28 @@ _CHANNEL_OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 2000),
 ]
 
+_HTTP_1 = "http1.x server"
+"""What gRPC says of a server that answers its first bytes with HTTP/1.1."""
+
 
 class Calls:
     """The client's side of every call; `close` ends the channels."""
 
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
-        self._channels: dict[Service, grpc.aio.Channel] = {}
+        self._channels: dict[Service, LenientChannel] = {}
         self._blocking_channels: dict[Service, grpc.Channel] = {}
 
-    def channel(self, service: Service) -> grpc.aio.Channel:
-        """The channel to a service, opened at its first use."""
+    def channel(self, service: Service) -> Any:
+        """What stubs of a service call through, opened at its first use; for `unary` and `watch`."""
         if service not in self._channels:
             address = self.settings.addresses()[service]
-            self._channels[service] = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+            channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+            self._channels[service] = LenientChannel(channel)
         return self._channels[service]
 
-    def blocking_channel(self, service: Service) -> grpc.Channel:
-        """The same without asyncio, for calls that stream requests.
+    def blocking_channel(self, service: Service) -> Any:
+        """The same without asyncio, for calls that stream requests, and for `call`.
 
         grpc.aio (1.85, issue grpc/grpc#36066) loses the status of a service that ends such a call
         while a request is being written, and says INTERNAL instead of what the service refused.
@@ -57,7 +62,7 @@ class Calls:
             address = self.settings.addresses()[service]
             channel = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
             self._blocking_channels[service] = channel
-        return self._blocking_channels[service]
+        return LenientChannel(self._blocking_channels[service])
 
     async def close(self) -> None:
         """Close all channels; calls still running end as cancelled."""
@@ -91,7 +96,8 @@ class Calls:
         attempts = self.settings.attempts if repeatable else 1
         for failures in range(1, attempts + 1):
             try:
-                return await attempt(max(0.0, deadline - time.monotonic()))
+                answer = await attempt(max(0.0, deadline - time.monotonic()))
+                return self._decoded(service, answer)
             except grpc.RpcError as rpc_error:
                 error = self.error(service, rpc_error, total)
                 pause = pause_before_retry(
@@ -140,7 +146,7 @@ class Calls:
                 async with contextlib.aclosing(self._messages(open_stream())) as messages:
                     async for message in messages:
                         failures = 0
-                        yield message
+                        yield self._decoded(service, message)
                 error: errors.HeadraceError = self._ended(service)
             except grpc.RpcError as rpc_error:
                 error = self.error(service, rpc_error, self.settings.timeout_seconds)
@@ -163,6 +169,14 @@ class Calls:
                 yield message
         finally:
             stream.cancel()  # a reader that stops early must not leave the call running
+
+    def _decoded(self, service: Service, answer: Response) -> Response:
+        if answer is UNDECODABLE:
+            address = self.settings.addresses()[service]
+            raise malformed(
+                f"the bytes that came from {address} are not the message of this method"
+            )
+        return answer
 
     def _ended(self, service: Service) -> errors.Unavailable:
         address = self.settings.addresses()[service]
@@ -202,6 +216,13 @@ def without_reason(
     """An error that no service of ours gave a reason, as one that says where and what to do."""
     facts = {"service": service, "address": address}
     called = "replica" if service == "inference" else service
+    if _HTTP_1 in error.message:
+        return errors.FailedPrecondition(
+            "PORT_NOT_GRPC",
+            f"{address} answers HTTP/1.1: that is a port of REST or metrics; give the {called}'s gRPC "
+            f"port ({_usual_port(service)} by default)",
+            facts=facts,
+        )
     if isinstance(error, errors.Unavailable):
         return errors.Unavailable(
             "SERVICE_UNREACHABLE",
@@ -217,6 +238,10 @@ def without_reason(
             facts=facts,
         )
     return type(error)(error.reason, f"the {called} at {address}: {error.message}", facts=facts)
+
+
+def _usual_port(service: str) -> str:
+    return ClientSettings().addresses()[service].rpartition(":")[2]
 
 
 def _ascii(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf import duration_pb2
 
+from headrace.client.answers import reading_an_answer
 from headrace.client.resources import (
     Alias,
     Change,
@@ -61,6 +62,7 @@ def route_name(model: str) -> str:
     return f"models/{model}/route"
 
 
+@reading_an_answer()
 def model_from_proto(proto: model_pb2.Model) -> Model:
     """A model from its message."""
     return Model(
@@ -74,6 +76,7 @@ def model_from_proto(proto: model_pb2.Model) -> Model:
     )
 
 
+@reading_an_answer()
 def version_from_proto(proto: version_pb2.Version) -> Version:
     """A version from its message."""
     return Version(
@@ -91,6 +94,7 @@ def version_from_proto(proto: version_pb2.Version) -> Version:
     )
 
 
+@reading_an_answer()
 def alias_from_proto(proto: alias_pb2.Alias) -> Alias:
     """An alias from its message."""
     return Alias(
@@ -102,6 +106,7 @@ def alias_from_proto(proto: alias_pb2.Alias) -> Alias:
     )
 
 
+@reading_an_answer()
 def route_from_proto(proto: route_pb2.Route) -> Route:
     """A route from its message."""
     canary = Canary(proto.canary.version, proto.canary.weight_percent)
@@ -126,6 +131,7 @@ def route_to_proto(route: Route) -> route_pb2.Route:
     return proto
 
 
+@reading_an_answer()
 def replica_from_proto(proto: replica_pb2.Replica) -> ReplicaRecord:
     """A replica from its message."""
     return ReplicaRecord(
@@ -154,6 +160,7 @@ def _replica_version_from_proto(proto: replica_pb2.ReplicaVersion) -> ReplicaVer
     )
 
 
+@reading_an_answer()
 def change_from_proto(proto: registry_service_pb2.WatchChangesResponse) -> Change:
     """A change from its message."""
     after: Model | Version | Alias | Route | None = None
@@ -169,6 +176,7 @@ def change_from_proto(proto: registry_service_pb2.WatchChangesResponse) -> Chang
     return Change(proto.revision, proto.kind, proto.resource, proto.actor, after)
 
 
+@reading_an_answer()
 def statistics_from_proto(proto: monitor_service_pb2.QueryStatisticsResponse) -> Statistics:
     """Statistics from their message."""
     return Statistics(
@@ -231,4 +239,7 @@ def _seconds(duration: Any) -> float:
 
 
 def _part(name: str, index: int) -> str:
-    return name.split("/")[index]
+    parts = name.split("/")
+    if index >= len(parts):
+        raise ValueError(f"{name[:200]!r} is not a resource's name")
+    return parts[index]

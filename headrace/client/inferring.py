@@ -12,6 +12,7 @@ import numpy as np
 
 from headrace import errors
 from headrace.client import tensors
+from headrace.client.answers import reading_an_answer
 from headrace.client.calls import Calls
 from headrace.client.tensors import Array, InferResult, ModelMetadata, Parameter
 from headrace.inference import grpc_service_pb2, grpc_service_pb2_grpc
@@ -81,7 +82,7 @@ class InferenceCalls:
             # The signature kept may be that of a version which the route has left: ask again next time.
             self._metadata.pop((request.model_name, request.model_version), None)
             raise
-        return tensors.result_from_proto(response)
+        return tensors.result_from_proto(response, [output.name for output in request.outputs])
 
     async def _arrays(
         self, model: str, version: str, inputs: Mapping[str, Any], deadline: float
@@ -132,10 +133,11 @@ class InferenceCalls:
         """The versions that the replica has, had, or tried to have."""
         request = grpc_service_pb2.RepositoryIndexRequest()
         found = await self._ask(self._inference.RepositoryIndex, request, timeout_seconds)
-        return [
-            IndexEntry(entry.name, entry.version, LoadState(entry.state), entry.reason)
-            for entry in found.models
-        ]
+        with reading_an_answer():
+            return [
+                IndexEntry(entry.name, entry.version, LoadState(entry.state), entry.reason)
+                for entry in found.models
+            ]
 
     async def _ask(self, method: Any, request: Any, timeout_seconds: float | None) -> Any:
         return await self._calls.unary(

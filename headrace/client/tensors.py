@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace import datatypes, errors
+from headrace.client.answers import malformed, reading_an_answer
 from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2
 
@@ -72,6 +73,7 @@ class ModelMetadata:
         )
 
 
+@reading_an_answer()
 def metadata_from_proto(proto: grpc_service_pb2.ModelMetadataResponse) -> ModelMetadata:
     """A model's metadata from its message."""
     return ModelMetadata(
@@ -166,18 +168,27 @@ def _parameter_to_proto(key: str, value: Parameter) -> grpc_service_pb2.InferPar
     )
 
 
-def result_from_proto(response: grpc_service_pb2.ModelInferResponse) -> InferResult:
-    """An answer from its message. Raises DataLoss where its tensors are not whole."""
+def result_from_proto(
+    response: grpc_service_pb2.ModelInferResponse, wanted: Collection[str] = ()
+) -> InferResult:
+    """An answer from its message. Raises DataLoss where its tensors are not whole or not all `wanted`."""
     if len(response.outputs) != len(response.raw_output_contents):
-        raise _malformed(
+        raise malformed(
             f"{len(response.raw_output_contents)} tensors for {len(response.outputs)} outputs"
         )
     pairs = zip(response.outputs, response.raw_output_contents, strict=True)
+    with reading_an_answer():
+        outputs = {output.name: _array(output, raw) for output, raw in pairs}
+    if len(outputs) != len(response.outputs) or not outputs:
+        raise malformed(f"its {len(response.outputs)} outputs are called {', '.join(outputs)}")
+    missing = [name for name in wanted if name not in outputs]
+    if missing:
+        raise malformed(f"it has no output {', '.join(missing)}, which the request asked for")
     return InferResult(
         model_name=response.model_name,
         model_version=response.model_version,
         id=response.id,
-        outputs={output.name: _array(output, raw) for output, raw in pairs},
+        outputs=outputs,
         parameters={
             key: getattr(value, value.WhichOneof("parameter_choice") or "string_param")
             for key, value in response.parameters.items()
@@ -188,9 +199,10 @@ def result_from_proto(response: grpc_service_pb2.ModelInferResponse) -> InferRes
 def _array(output: grpc_service_pb2.ModelInferResponse.InferOutputTensor, raw: bytes) -> Array:
     datatype = Datatype(output.datatype)
     flat = _elements(raw) if datatype is Datatype.BYTES else _numbers(raw, datatype)
-    if flat.size != math.prod(output.shape):
-        raise _malformed(f"output {output.name!r} has {flat.size} elements for {output.shape}")
-    return flat.reshape(tuple(output.shape))
+    shape = tuple(output.shape)
+    if flat.size != math.prod(shape) or min(shape, default=0) < 0:
+        raise malformed(f"output {output.name!r} has {flat.size} elements for {list(shape)}")
+    return flat.reshape(shape)
 
 
 def _elements(raw: bytes) -> Array:
@@ -203,9 +215,5 @@ def _elements(raw: bytes) -> Array:
 def _numbers(raw: bytes, datatype: Datatype) -> Array:
     dtype = datatypes.NUMPY_DTYPES[datatype]
     if len(raw) % dtype.itemsize:
-        raise _malformed(f"{len(raw)} bytes are no whole number of {datatype} elements")
+        raise malformed(f"{len(raw)} bytes are no whole number of {datatype} elements")
     return np.frombuffer(raw, dtype=dtype)
-
-
-def _malformed(what: str) -> errors.DataLoss:
-    return errors.DataLoss("RESPONSE_MALFORMED", f"the server's answer is not whole: {what}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ml_dtypes
@@ -121,7 +122,7 @@ def test_parameters_keep_their_kinds() -> None:
     request = tensors.request_to_proto(
         "m", {}, version="", outputs=("y",), parameters=given, request_id="r"
     )
-    response = grpc_service_pb2.ModelInferResponse()
+    response = answer()
     for key, value in request.parameters.items():
         response.parameters[key].CopyFrom(value)
     response.parameters[tensors.ROUTE_PARAMETER].string_param = "canary"
@@ -134,13 +135,47 @@ def test_parameters_keep_their_kinds() -> None:
     assert [output.name for output in request.outputs] == ["y"]
 
 
-@pytest.mark.parametrize(
-    ("shape", "raw"), [([2], [b"1234"]), ([1], []), ([1], [b"123"]), ([2], [b"1234", b"1234"])]
-)
-def test_answers_that_are_not_whole_are_data_loss(shape: list[int], raw: list[bytes]) -> None:
-    """Bytes that do not fill the shape are not handed out."""
+def answer(
+    shape: Sequence[int] = (1,), raw: Sequence[bytes] = (b"1234",), datatype: str = "FP32"
+) -> grpc_service_pb2.ModelInferResponse:
+    """An answer with the output y."""
     response = grpc_service_pb2.ModelInferResponse(raw_output_contents=raw)
-    response.outputs.add(name="y", datatype="FP32", shape=shape)
+    response.outputs.add(name="y", datatype=datatype, shape=shape)
+    return response
 
-    with pytest.raises(errors.DataLoss):
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        answer([2]),
+        answer([1], []),
+        answer([1], [b"123"]),
+        answer([2], [b"1234", b"1234"]),
+        answer([-1, -1]),
+        answer([1] * 99),
+        answer([0, 2**62]),
+        answer(datatype="FP31"),
+        answer(datatype=""),
+        answer(raw=[b"\x05\0\0\0ab"], datatype="BYTES"),
+        answer(raw=[b"\x05\0"], datatype="BYTES"),
+        grpc_service_pb2.ModelInferResponse(),
+    ],
+)
+def test_answers_that_are_not_whole_are_data_loss(
+    response: grpc_service_pb2.ModelInferResponse,
+) -> None:
+    """Bytes that do not fill the shape are not handed out; unknown datatypes are not guessed."""
+    with pytest.raises(errors.DataLoss) as caught:
         tensors.result_from_proto(response)
+
+    assert "RESPONSE_MALFORMED" == caught.value.reason
+
+
+def test_answers_hold_the_outputs_that_were_asked_for_once() -> None:
+    """An output that is missing, or there twice, is no answer to hand out."""
+    twice = answer()
+    twice.MergeFrom(answer())
+    assert {"y"} == set(tensors.result_from_proto(answer(), ["y"]).outputs)
+    for response, wanted in ((answer(), ["y", "z"]), (twice, [])):
+        with pytest.raises(errors.DataLoss, match=r"y|z"):
+            tensors.result_from_proto(response, wanted)

@@ -126,9 +126,14 @@ class ArtifactCache:
 
 
 async def _next_chunk(call: Any) -> bytes | None:
-    """The next bytes, or None at the end. Raises TimeoutError."""
+    """The next bytes, or None at the end. Raises TimeoutError, Unavailable."""
     async with asyncio.timeout(IDLE_SECONDS):
         message = await call.read()
+    if message is None:  # what gRPC gives for bytes that it cannot decode
+        raise Unavailable(
+            "ARTIFACT_UNAVAILABLE",
+            "the registry's answer is not a part of a file; it is asked again",
+        )
     return None if message is grpc.aio.EOF else bytes(message.chunk)
 
 

@@ -123,7 +123,7 @@ async def send_telemetry(buffer: TelemetryBuffer, channel: grpc.aio.Channel) -> 
     while True:
         try:
             async for response in stub.ReportTelemetry(_requests(buffer)):
-                buffer.acknowledge(response.sequence)
+                _acknowledge(buffer, response)
                 backoff, told = _FIRST_BACKOFF_SECONDS, None
         except grpc.aio.AioRpcError as error:
             _outlive(buffer, error, told)
@@ -146,6 +146,12 @@ def _outlive(
         logger.debug("telemetry is kept until the monitor is back", extra=facts)
 
 
+def _acknowledge(buffer: TelemetryBuffer, response: pb.ReportTelemetryResponse | None) -> None:
+    """Take what the monitor acknowledges; gRPC gives None for bytes that it cannot decode."""
+    if response is not None:
+        buffer.acknowledge(response.sequence)
+
+
 async def flush_telemetry(
     buffer: TelemetryBuffer, channel: grpc.aio.Channel, timeout_seconds: float
 ) -> None:
@@ -154,7 +160,7 @@ async def flush_telemetry(
     requests = [pb.ReportTelemetryRequest(report=report) for report in buffer.after(0)]
     try:
         async for response in stub.ReportTelemetry(iter(requests), timeout=timeout_seconds):
-            buffer.acknowledge(response.sequence)
+            _acknowledge(buffer, response)
     except grpc.aio.AioRpcError:
         logger.warning("the last telemetry was not taken", extra={"reports": len(buffer)})
 
