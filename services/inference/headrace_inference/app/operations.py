@@ -9,10 +9,11 @@ from importlib.metadata import version as package_version
 
 import onnxruntime
 from aiohttp import web
+from prometheus_client import ProcessCollector
 
 from headrace.call_metrics import CallMetrics
 from headrace.http_serving import add_health_routes
-from headrace_inference.adapters.metrics.calls import CallMeter
+from headrace_inference.adapters.metrics.collectors import CollectorMeter
 from headrace_inference.adapters.metrics.devices import open_device_meter
 from headrace_inference.adapters.metrics.machine import MachineMeter
 from headrace_inference.adapters.metrics.replica import Meter, ReplicaMetrics
@@ -38,7 +39,8 @@ def open_operations(
     with open_device_meter() as devices:
         app = web.Application()
         add_health_routes(app, readiness.facts)
-        meters: list[Meter] = [CallMeter(calls), MachineMeter(), *([devices] if devices else [])]
+        collected = CollectorMeter(calls, ProcessCollector(registry=None))
+        meters: list[Meter] = [collected, MachineMeter(), *([devices] if devices else [])]
         metrics = ReplicaMetrics(
             dataplane.keeper,
             dataplane.book,

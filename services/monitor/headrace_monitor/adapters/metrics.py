@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -25,8 +25,9 @@ _VERSION = ("model", "version")
 
 
 def registry_of(ledger: Ledger, *others: Collector) -> CollectorRegistry:
-    """What a scrape gives: the ledger, and these."""
+    """What a scrape gives: the ledger, these, and the process."""
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     for collector in (LedgerCollector(ledger), *others):
         registry.register(collector)
     return registry

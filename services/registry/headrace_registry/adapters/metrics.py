@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from headrace import errors
 from headrace.state.follower import StateFollower
@@ -19,6 +19,7 @@ class Metrics:
 
     def __init__(self, follower: StateFollower) -> None:
         self.collectors = CollectorRegistry()
+        ProcessCollector(registry=self.collectors)
         self._pushes = Counter(
             "headrace_registry_pushes",
             "Pushes by result: ok, or the reason of the error.",
