@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import onnxruntime
 import pytest
 
@@ -15,7 +13,6 @@ from headrace.state.records import (
     SessionOptions,
 )
 from headrace_inference.adapters.runtime import session_options
-from headrace_inference.adapters.runtime.cores import quota_cores, usable_cores
 from headrace_inference.adapters.runtime.session_options import Threads
 
 
@@ -105,30 +102,3 @@ def test_every_optimisation_level_is_known_to_the_runtime(level: GraphOptimizati
     name = session_options.build(config, cores=1).graph_optimization_level.name
     expected = {"disabled": "ORT_DISABLE_ALL", "all": "ORT_ENABLE_ALL"}
     assert expected.get(level, f"ORT_ENABLE_{level.upper()}") == name
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("max 100000\n", None),
-        ("200000 100000\n", 2),
-        ("150000 100000\n", 1),
-        ("50000 100000\n", 0),
-        ("", None),
-    ],
-)
-def test_a_containers_quota_in_whole_cores(text: str, expected: int | None) -> None:
-    """As the kernel writes it."""
-    assert expected == quota_cores(text)
-
-
-def test_a_quota_under_one_core_still_leaves_one(tmp_path: Path) -> None:
-    """A session needs a thread."""
-    quota = tmp_path / "cpu.max"
-    quota.write_text("50000 100000\n")
-    assert 1 == usable_cores(quota)
-
-
-def test_without_a_quota_the_scheduler_says(tmp_path: Path) -> None:
-    """No control groups, no limit by them."""
-    assert usable_cores(tmp_path / "missing") >= 1

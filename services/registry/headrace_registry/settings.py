@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from headrace import logs
+from headrace.cores import usable_cores
 from headrace.state.keys import Keys
 
 _GIB = 1 << 30
@@ -40,7 +40,7 @@ class Settings:
     """How long unpacking and checking an artifact may take."""
     check_memory_bytes: int = 4 * _GIB
     """How much address space the process that checks an artifact may use."""
-    checks_at_a_time: int = max(1, (os.cpu_count() or 1) // 2)
+    checks_at_a_time: int = max(1, usable_cores() // 2)
     """How many artifacts are checked at a time; others wait."""
     custom_operators: Path | None = None
     """The folder of the shared libraries with custom operators that serving configs may name; they run
