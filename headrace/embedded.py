@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace import errors, tethered
+from headrace import addresses, errors, tethered
 from headrace.folder_lock import hold_folder
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Place:
     @property
     def url(self) -> str:
         """The address that clients of the server use."""
-        return f"unix://{self.socket}"
+        return addresses.unix_url(self.socket)
 
     @property
     def log(self) -> Path:

@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from headrace import errors
+from headrace import addresses, errors
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +57,17 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server
         )
 
     try:
-        return await loop.create_server(protocol, host, port, backlog=_BACKLOG)
+        everywhere = addresses.listening_socket(host, port, _BACKLOG)
+        if everywhere is not None:
+            return await loop.create_server(protocol, sock=everywhere, backlog=_BACKLOG)
+        bare = addresses.bare_host(host)
+        return await loop.create_server(protocol, bare, port, backlog=_BACKLOG)
     except OSError as error:
+        address = addresses.join(host, port)
         raise errors.FailedPrecondition(
             "ADDRESS_IN_USE",
-            f"cannot listen on {host}:{port} ({error.strerror}); choose another port (0 takes a free one)",
-            facts={"address": f"{host}:{port}"},
+            f"cannot listen on {address} ({error.strerror}); choose another port (0 takes a free one)",
+            facts={"address": address},
         ) from error
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import grpc
 
-from headrace import errors, identity, status
+from headrace import addresses, errors, identity, status
 from headrace.client.answers import UNDECODABLE, LenientChannel, malformed
 from headrace.client.retrying import pause_before_retry
 from headrace.client.settings import ClientSettings
@@ -36,6 +36,10 @@ _HTTP_1 = "http1.x server"
 """What gRPC says of a server that answers its first bytes with HTTP/1.1."""
 
 
+def _options(address: str) -> list[tuple[str, int]]:
+    return _CHANNEL_OPTIONS + addresses.proxy_options(address)
+
+
 class Calls:
     """The client's side of every call; `close` ends the channels."""
 
@@ -48,7 +52,7 @@ class Calls:
         """What stubs of a service call through, opened at its first use; for `unary` and `watch`."""
         if service not in self._channels:
             address = self.settings.addresses()[service]
-            channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+            channel = grpc.aio.insecure_channel(address, options=_options(address))
             self._channels[service] = LenientChannel(channel)
         return self._channels[service]
 
@@ -60,7 +64,7 @@ class Calls:
         """
         if service not in self._blocking_channels:
             address = self.settings.addresses()[service]
-            channel = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
+            channel = grpc.insecure_channel(address, options=_options(address))
             self._blocking_channels[service] = channel
         return LenientChannel(self._blocking_channels[service])
 
@@ -227,7 +231,7 @@ def without_reason(
         return errors.Unavailable(
             "SERVICE_UNREACHABLE",
             f"the {called} cannot be reached at {address} ({error.message.rpartition(': ')[2]}); "
-            "`headrace up` starts the suite",
+            + (_past_the_proxy(address) or "`headrace up` starts the suite"),
             facts=facts,
         )
     if isinstance(error, errors.DeadlineExceeded):
@@ -242,6 +246,16 @@ def without_reason(
 
 def _usual_port(service: str) -> str:
     return ClientSettings().addresses()[service].rpartition(":")[2]
+
+
+def _past_the_proxy(address: str) -> str:
+    proxy = addresses.proxy_in_the_way(address)
+    host, _ = addresses.split(address)
+    return (
+        f"the environment sends this call to a proxy ({proxy}): no_proxy={host} avoids it"
+        if proxy
+        else ""
+    )
 
 
 def _ascii(text: str) -> str:

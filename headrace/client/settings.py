@@ -5,13 +5,10 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from headrace import settings
-
-_ADDRESS = re.compile(r"unix:.+|.+:\d{1,5}")
+from headrace import addresses, settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +39,9 @@ class ClientSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot work. Raises ValueError with a line for each."""
         wrong = [
-            f"{name}: {address!r} is no address; give host:port"
+            f"{name}: {address!r} is not an address: {problem}"
             for name, address in self.addresses().items()
-            if not _ADDRESS.fullmatch(address)
+            if (problem := addresses.problem(address))
         ]
         numbers = {"timeout_seconds": self.timeout_seconds, "attempts": self.attempts}
         numbers["push_timeout_seconds"] = self.push_timeout_seconds

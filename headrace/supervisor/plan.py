@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from headrace import logs
+from headrace import addresses, logs
 from headrace.supervisor.child import Addresses
 
 REGISTRY = "registry"
@@ -18,7 +18,6 @@ PORT_STEP = 10
 """From one replica's ports to the next one's: three each, with room to read them."""
 STOP_MARGIN_SECONDS = 5.0
 """What a child may take to end after its drain before it is killed."""
-_EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 
 Front = Literal["auto", "native", "grpcio"]
 
@@ -88,8 +87,8 @@ def replica_command(
 
 def reachable(address: str) -> str:
     """The address to call from this machine for one that may stand for every interface."""
-    host, _, port = address.rpartition(":")
-    return f"{_EVERY_INTERFACE.get(host, host)}:{port}"
+    host, port = addresses.split(address)
+    return addresses.join(addresses.EVERY_INTERFACE.get(host, host), int(port))
 
 
 def _nth(port: int, index: int) -> int:

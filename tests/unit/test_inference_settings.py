@@ -17,6 +17,9 @@ from headrace_inference.settings import Settings
         ("", "0.0.0.0:8001", f"{socket.gethostname()}:8001"),
         ("node-7", "0.0.0.0:8001", "node-7:8001"),
         ("node-7", "127.0.0.1:8001", "node-7:8001"),
+        ("", "[::1]:8001", "[::1]:8001"),
+        ("", "[::]:8001", f"{socket.gethostname()}:8001"),
+        ("fd00::7", "[::]:8001", "[fd00::7]:8001"),
     ],
 )
 def test_reachable_at(advertised: str, address: str, expected: str) -> None:

@@ -63,6 +63,8 @@ def test_replica_is_told_where_the_others_are() -> None:
         ("0.0.0.0:1", "127.0.0.1:1"),
         ("10.0.0.1:1", "10.0.0.1:1"),
         ("localhost:1", "localhost:1"),
+        ("[::]:1", "[::1]:1"),
+        ("[::1]:1", "[::1]:1"),
     ],
 )
 def test_reachable_address(address: str, expected: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from headrace import logs
+from headrace import addresses, logs
 
 
 def _own_id() -> str:
@@ -135,9 +135,10 @@ class Settings:
 
     def reachable_at(self, address: str) -> str:
         """An address listened on, host:port, as others reach it."""
-        host, _, port = address.rpartition(":")
-        everywhere = host in ("0.0.0.0", "[::]", "::", "")  # noqa: S104
-        return f"{self.advertised_host or (socket.gethostname() if everywhere else host)}:{port}"
+        host, port = addresses.split(address)
+        if host in addresses.EVERY_INTERFACE:
+            host = socket.gethostname()
+        return addresses.join(self.advertised_host or host, int(port))
 
     def label_map(self) -> dict[str, str]:
         """The labels by key."""

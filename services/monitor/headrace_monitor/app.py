@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from headrace import grpc_serving, http_serving, serving
+from headrace import addresses, grpc_serving, http_serving, serving
 from headrace.call_metrics import CallMetrics
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
 from headrace_monitor.adapters import metrics
@@ -40,8 +40,8 @@ async def main(settings: Settings, stopping: asyncio.Event) -> None:
     async with open_monitor(settings, stopping) as monitor:
         serving.announce_ready(
             {
-                "grpc": f"{settings.host}:{monitor.grpc_port}",
-                "http": f"{settings.host}:{monitor.http_port}",
+                "grpc": addresses.join(settings.host, monitor.grpc_port),
+                "http": addresses.join(settings.host, monitor.http_port),
             },
             settings.ready_fd,
         )
@@ -78,7 +78,7 @@ async def _open_grpc(
     settings: Settings, servicer: MonitorServicer, calls: CallMetrics
 ) -> AsyncIterator[int]:
     async with grpc_serving.open_grpc_server(
-        f"{settings.host}:{settings.grpc_port}",
+        addresses.join(settings.host, settings.grpc_port),
         [SERVICE.full_name],
         lambda server: monitor_service_pb2_grpc.add_MonitorServiceServicer_to_server(
             servicer, server

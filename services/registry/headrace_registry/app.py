@@ -12,7 +12,7 @@ from functools import partial
 
 from aiohttp import web
 
-from headrace import errors, serving
+from headrace import addresses, errors, serving
 from headrace.call_metrics import CallMetrics
 from headrace.folder_lock import hold_folder
 from headrace.grpc_serving import Register, open_grpc_server
@@ -51,8 +51,8 @@ class Registry:
 async def main(settings: Settings, stopping: asyncio.Event) -> None:
     """Run the registry until `stopping` is set."""
     async with open_registry(settings, stopping) as registry:
-        addresses = {"grpc": registry.grpc_address, "http": registry.http_address}
-        serving.announce_ready(addresses, settings.ready_fd)
+        where = {"grpc": registry.grpc_address, "http": registry.http_address}
+        serving.announce_ready(where, settings.ready_fd)
         await stopping.wait()
 
 
@@ -100,7 +100,7 @@ async def _serving(
     calls = CallMetrics([SERVICE])
     metrics.collectors.register(calls)
     add_operations_routes(http, metrics.collectors, partial(_readiness, follower))
-    address = f"{settings.host}:{settings.grpc_port}"
+    address = addresses.join(settings.host, settings.grpc_port)
     async with (
         open_http_server(http, settings.host, settings.http_port) as http_port,
         open_grpc_server(
@@ -112,8 +112,8 @@ async def _serving(
         ) as grpc_server,
     ):
         yield Registry(
-            grpc_address=f"{settings.host}:{grpc_server.port}",
-            http_address=f"{settings.host}:{http_port}",
+            grpc_address=addresses.join(settings.host, grpc_server.port),
+            http_address=addresses.join(settings.host, http_port),
         )
 
 

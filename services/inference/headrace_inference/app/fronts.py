@@ -16,6 +16,7 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
+from headrace import addresses
 from headrace.call_metrics import CallMetrics
 from headrace.errors import FailedPrecondition
 from headrace.grpc_serving import GrpcServer, Register, open_grpc_server
@@ -93,8 +94,10 @@ async def open_fronts(
         await stack.enter_async_context(open_http_server(app, settings.host, port))
         for app, port in ((rest, settings.http_port), (operations, settings.metrics_port))
     ]
-    addresses = [f"{settings.host}:{port}" for port in (grpc_port, *ports)]
-    return Fronts(addresses[0], addresses[1], addresses[2], front)
+    grpc_address, http_address, metrics_address = (
+        addresses.join(settings.host, port) for port in (grpc_port, *ports)
+    )
+    return Fronts(grpc_address, http_address, metrics_address, front)
 
 
 def choose_front(asked: str, *, native_available: bool) -> str:
@@ -116,8 +119,9 @@ async def _open_native(
     calls: CallMetrics,
 ) -> tuple[int, InFlight]:
     folder = stack.enter_context(socket_folder(settings))
-    fallback = str(folder / "fallback.sock")
-    await stack.enter_async_context(_open_grpc(f"unix:{fallback}", settings, register, calls))
+    fallback = folder / "fallback.sock"
+    target = addresses.unix_target(fallback)
+    await stack.enter_async_context(_open_grpc(target, settings, register, calls))
     cores = usable_cores()
     options = native_server.NativeOptions(
         _limits(settings),
@@ -126,9 +130,9 @@ async def _open_native(
         # With one core the thread that looks would keep the one that receives from it.
         settings.busy_poll_microseconds * 1000 if cores > 1 else 0,
     )
-    address = f"{settings.host}:{settings.grpc_port}"
+    address = addresses.join(settings.host, settings.grpc_port)
     opened = await stack.enter_async_context(
-        native_server.open_native_front(address, fallback, dataplane, options)
+        native_server.open_native_front(address, str(fallback), dataplane, options)
     )
     return opened.port, lambda: opened.front.requests_in_flight + dataplane.receiving_count
 
@@ -140,7 +144,7 @@ async def _open_grpcio(
     register: Register,
     calls: CallMetrics,
 ) -> tuple[int, InFlight]:
-    address = f"{settings.host}:{settings.grpc_port}"
+    address = addresses.join(settings.host, settings.grpc_port)
     server = await stack.enter_async_context(_open_grpc(address, settings, register, calls))
     return server.port, lambda: dataplane.receiving_count
 

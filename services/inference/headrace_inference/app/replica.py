@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from headrace import serving
+from headrace import addresses, serving
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
@@ -32,6 +32,7 @@ _FLUSH_SECONDS = 2.0
 _CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_reconnect_backoff_ms", 2000),
+    addresses.NO_PROXY,
 ]
 
 
