@@ -32,7 +32,7 @@ from headrace_inference.domain.execution_plan import ExecutionPlan
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 """To be raised when what is saved, or how it is chosen, changes."""
 
 MANIFEST = "manifest.json"

@@ -22,6 +22,7 @@ from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.adapters.runtime.onnx_runtime import (
     OnnxRunner,
     RuntimeDefaults,
+    files_unusable,
     folder_of,
     no_memory,
 )
@@ -76,6 +77,8 @@ class PreparingOpener:
             return load.open_at(self._place(graph_path, record))
         except MemoryError as error:
             raise no_memory(record, error) from error
+        except OSError as error:
+            raise files_unusable(record, error) from error
 
     def _place(self, graph_path: Path, record: VersionRecord) -> Path:
         """Where the prepared version lies. One whose files nobody named by hash goes when they do."""

@@ -21,7 +21,7 @@ from headrace_inference.adapters.preparation.task import PrepareReport, PrepareT
 from headrace_inference.adapters.preparation.trial import do
 from headrace_inference.adapters.resident_memory import return_freed_memory
 from headrace_inference.adapters.runtime.giving_way import NICENESS
-from headrace_inference.adapters.runtime.onnx_runtime import no_memory
+from headrace_inference.adapters.runtime.onnx_runtime import files_unusable, no_memory
 
 READY = b"ready\n"
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
@@ -40,6 +40,8 @@ def main() -> int:
             report = do(task)
         except MemoryError as error:
             report = PrepareReport(failure_of(no_memory(task.record, error)))
+        except OSError as error:
+            report = PrepareReport(failure_of(files_unusable(task.record, error)))
         gc.collect()
         return_freed_memory()
         answers.write(encode(report) + b"\n")

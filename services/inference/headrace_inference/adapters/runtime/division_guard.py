@@ -3,13 +3,18 @@
 On x86 the smallest integer of 32 or 64 bits divided by -1 does not fit its type, and the processor's signal
 ends the replica; ONNX Runtime divides without looking. Whoever may call a model that divides by what it is
 given could send these two numbers. Guarded, a division by -1 is a negation and a remainder by -1 is 0.
+Division by 0 is an error of ONNX Runtime's own, and `fmod` never traps.
+
+Functions of the model are taken apart where one divides. A value whose type nobody tells is guarded so that
+it suits all types: whole numbers without a sign, and fractions, keep every bit.
 """
 
 from __future__ import annotations
 
+import logging
 import mmap
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,14 +22,29 @@ from typing import Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError, EncodeError
-from onnx import AttributeProto, TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, inliner, numpy_helper
+
+from headrace_inference.adapters.runtime.element_types import (
+    ONNX_DOMAINS,
+    UNKNOWN,
+    Types,
+    element_types,
+    graphs_in,
+    types_inside,
+)
+from headrace_inference.adapters.runtime.types_by_runtime import types_by_runtime
+
+logger = logging.getLogger(__name__)
 
 _TRAPPING = {TensorProto.INT32: np.int32, TensorProto.INT64: np.int64}
 _MARKS = (b"\x22\x03Div", b"\x22\x03Mod")
 """How the two operators' names look among a node's bytes."""
 
-_FIRST_OPSET = 9
-"""`Where` came with it; older graphs are left as they are."""
+_FIRST_OPSET = 7
+"""Broadcasting came with it; older graphs are left as they are."""
+
+_CAST_LIKE_OPSET = 15
+"""Only from here on can a constant have a type that nobody tells."""
 
 _PREFIX = "headrace_division_guard"
 
@@ -39,10 +59,18 @@ def guarded(path: Path) -> Iterator[Path]:
     if graph is None:
         yield path
         return
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix="guarded-", suffix=".onnx") as copy:
+    with _beside(path) as copy:
         copy.write(graph)
         copy.flush()
         yield Path(copy.name)
+
+
+def _beside(path: Path) -> Any:
+    """A file in a graph's folder; where that takes none elsewhere, though no external data is there."""
+    try:
+        return tempfile.NamedTemporaryFile(dir=path.parent, prefix="guarded-", suffix=".onnx")
+    except OSError:
+        return tempfile.NamedTemporaryFile(prefix="guarded-", suffix=".onnx")
 
 
 def guarded_graph(path: Path) -> bytes | None:
@@ -51,12 +79,13 @@ def guarded_graph(path: Path) -> bytes | None:
         return None
     try:
         model = onnx.load(path, load_external_data=False)
-        guard = _Guard(model)
-        if not guard.is_needed():
-            return None
-        guard.change(model.graph)
+        if _divides_in_functions(model):
+            model = _without_functions(model)
+        guard = _Guard(model, path)
+        guard.change(model.graph, element_types(model.graph, guard.opsets))
         return bytes(model.SerializeToString()) if guard.changed else None
-    except (DecodeError, EncodeError, onnx.shape_inference.InferenceError):
+    except (DecodeError, EncodeError, onnx.checker.ValidationError) as error:
+        logger.info("divisions are not guarded: %s", error)
         return None  # ONNX Runtime says what is wrong with it
 
 
@@ -71,71 +100,121 @@ def _names_division(path: Path) -> bool:
 class _Guard:
     """Finds the divisions of one model that may trap, and changes them."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, path: Path) -> None:
         self._model = model
+        self._path = path
         self._harmless = set(_harmless_constants(model.graph))
-        self._types: dict[str, int] = {}
+        self.opsets = _opsets(model.opset_import)
         self.changed = 0
 
-    def is_needed(self) -> bool:
-        """Whether any division may trap; finds out their types only if so."""
-        opset = max(
-            (each.version for each in self._model.opset_import if not each.domain), default=0
-        )
-        if opset < _FIRST_OPSET or not any(map(self._is_open, _nodes(self._model.graph))):
-            return False
-        inferred = onnx.shape_inference.infer_shapes(_without_weights(self._model))
-        for name, kind in _declared_types(inferred.graph):
-            # The graphs of two branches may use one name for different things: then it says nothing.
-            self._types[name] = kind if self._types.get(name, kind) == kind else 0
-        return True
-
-    def change(self, graph: Any) -> None:
+    def change(self, graph: Any, types: Types) -> None:
         """Guard the divisions of a graph and of the graphs in its nodes."""
+        if self.opsets.get("", 0) < _FIRST_OPSET:
+            return
         nodes = list(graph.node)
+        types = self._asked(nodes, types) if graph is self._model.graph else types
         del graph.node[:]
         for node in nodes:
-            for inner in _graphs_in(node):
-                self.change(inner)
-            graph.node.extend(self._guarded(node) if self._may_trap(node) else [node])
+            for inner in graphs_in(node):
+                self.change(inner, types_inside(node, inner, self.opsets, types))
+            graph.node.extend(self._guarded(node, types) if self._may_trap(node, types) else [node])
 
     def _is_open(self, node: Any) -> bool:
         """Whether it is a division by something that is not known to be other than -1."""
-        if node.domain or node.op_type not in ("Div", "Mod") or len(node.input) != 2:
+        return _divides(node) and node.input[1] not in self._harmless
+
+    def _asked(self, nodes: Iterable[Any], types: Types) -> Types:
+        """The types, with those that only ONNX Runtime can tell."""
+        names = [
+            node.input[1] for node in nodes if self._is_open(node) and not _type_of(node, types)
+        ]
+        found = types_by_runtime(self._model, self._path, names) if names else {}
+        types.update(found)
+        return types
+
+    def _may_trap(self, node: Any, types: Types) -> bool:
+        if not self._is_open(node):
             return False
-        return node.input[1] not in self._harmless
+        kind = _type_of(node, types)
+        return kind in _TRAPPING or (kind == UNKNOWN and self.opsets.get("", 0) >= _CAST_LIKE_OPSET)
 
-    def _may_trap(self, node: Any) -> bool:
-        return self._is_open(node) and self._type_of(node) in _TRAPPING
+    def _guarded(self, node: Any, types: Types) -> Iterator[Any]:
+        """The nodes that take its place: both it divides by and its result are turned where that is -1.
 
-    def _type_of(self, node: Any) -> int:
-        known = (self._types.get(name, 0) for name in (*node.input, *node.output))
-        return next(filter(None, known), 0)
-
-    def _guarded(self, node: Any) -> Iterator[Any]:
-        """The nodes that take its place: it divides by 1 where it would by -1, and that is put right."""
-        dtype = _TRAPPING[self._type_of(node)]
+        Turned by a factor of -1, and else of 1, which leaves every bit of all other numbers.
+        """
         self.changed += 1
         name = f"{_PREFIX}_{self.changed}"
-        dividend, divisor, result = node.input[0], node.input[1], node.output[0]
-        for suffix, value in (("one", 1), ("minus_one", -1)):
-            constant = numpy_helper.from_array(np.array(value, dtype))
-            yield helper.make_node("Constant", [], [f"{name}_{suffix}"], value=constant)
-        yield helper.make_node("Equal", [divisor, f"{name}_minus_one"], [f"{name}_is"])
-        yield helper.make_node("Where", [f"{name}_is", f"{name}_one", divisor], [f"{name}_safe"])
+        dtype = _TRAPPING.get(_type_of(node, types))
+        divisor, result = node.input[1], node.output[0]
+        yield from _constants(name, dtype, divisor)
+        yield helper.make_node("Equal", [divisor, f"{name}_minus_one"], [f"{name}_equal"])
+        if dtype is None:  # the largest number without a sign equals -1, too
+            yield helper.make_node("Less", [divisor, f"{name}_zero"], [f"{name}_less"])
+            yield helper.make_node("And", [f"{name}_equal", f"{name}_less"], [f"{name}_is"])
+            yield helper.make_node("CastLike", [f"{name}_is", divisor], [f"{name}_number"])
+        else:
+            kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+            yield helper.make_node("Cast", [f"{name}_equal"], [f"{name}_number"], to=kind)
+        number, twice, factor = f"{name}_number", f"{name}_twice", f"{name}_factor"
+        yield helper.make_node("Add", [number, number], [twice])
+        yield helper.make_node("Sub", [f"{name}_one", twice], [factor])
+        yield helper.make_node("Mul", [divisor, factor], [f"{name}_safe"])
         node.input[1] = f"{name}_safe"
         if node.op_type == "Div":
             node.output[0] = f"{name}_quotient"
         yield node
         if node.op_type == "Div":
-            yield helper.make_node("Neg", [dividend], [f"{name}_negated"])
-            choice = [f"{name}_is", f"{name}_negated", f"{name}_quotient"]
-            yield helper.make_node("Where", choice, [result])
+            yield helper.make_node("Mul", [f"{name}_quotient", factor], [result])
+
+
+def _constants(name: str, dtype: Any, divisor: str) -> Iterator[Any]:
+    """1 and -1, and 0 where the divisor's type is not known; of that type."""
+    values = {"one": 1, "minus_one": -1} | ({"zero": 0} if dtype is None else {})
+    for suffix, value in values.items():
+        constant = numpy_helper.from_array(np.array(value, dtype or np.int64))
+        given = f"{name}_{suffix}" if dtype else f"{name}_{suffix}_given"
+        yield helper.make_node("Constant", [], [given], value=constant)
+        if dtype is None:
+            yield helper.make_node("CastLike", [given, divisor], [f"{name}_{suffix}"])
+
+
+def _divides(node: Any) -> bool:
+    """Whether it is a division of ONNX's that traps: not C's remainder, nor another's operator."""
+    if node.domain not in ONNX_DOMAINS or len(node.input) != 2:
+        return False
+    like_c = any(each.name == "fmod" and each.i for each in node.attribute)
+    return node.op_type == "Div" or (node.op_type == "Mod" and not like_c)
+
+
+def _type_of(node: Any, types: Types) -> int:
+    known = (types.get(name, UNKNOWN) for name in (*node.input, *node.output))
+    return next(filter(None, known), UNKNOWN)
+
+
+def _opsets(imports: Iterable[Any]) -> dict[str, int]:
+    return {"" if each.domain in ONNX_DOMAINS else each.domain: each.version for each in imports}
+
+
+def _divides_in_functions(model: Any) -> bool:
+    return any(_divides(node) for function in model.functions for node in _nodes(function))
+
+
+def _without_functions(model: Any) -> Any:
+    """The model with its functions' nodes in place of their calls; weights are no part of that."""
+    weights = list(model.graph.initializer)
+    del model.graph.initializer[:]
+    try:
+        model = inliner.inline_local_functions(model)
+    finally:
+        model.graph.initializer.extend(weights)
+    return model
 
 
 def _harmless_constants(graph: Any) -> Iterator[str]:
     """The constants of a graph, not those of graphs in it, that are known to have no -1."""
-    constants = [(tensor.name, tensor) for tensor in graph.initializer]
+    given = {value.name for value in graph.input}  # a caller may send these instead
+    constants = [(each.name, each) for each in graph.initializer if each.name not in given]
     for node in graph.node:
         if node.op_type == "Constant":
             constants += [
@@ -155,38 +234,5 @@ def _has_no_minus_one(tensor: Any) -> bool:
 def _nodes(graph: Any) -> Iterator[Any]:
     for node in graph.node:
         yield node
-        for inner in _graphs_in(node):
+        for inner in graphs_in(node):
             yield from _nodes(inner)
-
-
-def _graphs_in(node: Any) -> Iterator[Any]:
-    for attribute in node.attribute:
-        if attribute.type == AttributeProto.GRAPH:
-            yield attribute.g
-        yield from attribute.graphs
-
-
-def _without_weights(model: Any) -> Any:
-    """The model with its initializers as inputs: their types are needed, their bytes are not."""
-    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
-    light.graph.node.extend(model.graph.node)
-    light.graph.input.extend(model.graph.input)
-    light.graph.output.extend(model.graph.output)
-    light.graph.value_info.extend(model.graph.value_info)
-    given = {value.name for value in model.graph.input}
-    for tensor in model.graph.initializer:
-        if tensor.name not in given:
-            light.graph.input.append(
-                helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-            )
-    return light
-
-
-def _declared_types(graph: Any) -> Iterator[tuple[str, int]]:
-    """The element types of a graph's values and of those in its nodes' graphs, as far as they are known."""
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        if value.type.tensor_type.elem_type:
-            yield value.name, value.type.tensor_type.elem_type
-    for node in graph.node:
-        for inner in _graphs_in(node):
-            yield from _declared_types(inner)

@@ -344,6 +344,15 @@ def no_memory(record: VersionRecord, failure: Exception) -> Unavailable:
     )
 
 
+def files_unusable(record: VersionRecord, failure: OSError) -> Unavailable:
+    """The error of a version whose files cannot be read, or written beside, now."""
+    return Unavailable(
+        "LOAD_FILES_UNUSABLE",
+        f"the files of {record.key} cannot be used: {failure}; see to the disk of the data folder",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
+
+
 def _encoded(texts: Array) -> Array:
     encoded = np.empty(texts.size, np.object_)
     encoded[:] = [text.encode() for text in texts.ravel()]
