@@ -193,6 +193,10 @@ class ArtifactFile:
     sha256: str
 
 
+BATCHING_NOTICE = "batching "
+"""The beginning of the notice that says whether a version batches, and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
     """One immutable version: `digest` is the SHA-256 over its files' paths and digests."""
@@ -209,6 +213,12 @@ class VersionRecord:
     revision: int = 0
     notices: tuple[str, ...] = ()
     """Sentences of one line each that the registry says about it: what was decided, and why."""
+
+    @property
+    def batching_decision(self) -> str:
+        """Why it batches or not, "on: …" or "off: …"; nothing where its push did not say that."""
+        said = (n for n in self.notices if n.startswith(BATCHING_NOTICE))
+        return next(said, "").removeprefix(BATCHING_NOTICE)
 
     @property
     def key(self) -> str:

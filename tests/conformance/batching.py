@@ -48,7 +48,7 @@ def is_proposed(examined: Examined) -> bool:
 def proposed(examined: Examined) -> ServingConfig:
     """What the registry proposes, on a session as the reference's."""
     assert examined.graph is not None
-    proposal = propose_config(examined.signature, mixes_rows=examined.graph.mixes_rows)
+    proposal = propose_config(examined.signature, examined.graph.invariance)
     return replace(CONFIG, batching=proposal.batching)
 
 

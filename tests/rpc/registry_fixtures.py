@@ -208,6 +208,32 @@ def row_mixing_graph() -> bytes:
     return graph_file(graph)
 
 
+def hit_counting_graph(*operators: str) -> bytes:
+    """A graph of these operators, one after the other, whose output is declared with the batch's size."""
+    names = ["x", *(f"y{place}" for place in range(len(operators) - 1)), "y"]
+    nodes = [
+        helper.make_node(
+            operator, [names[place]], [names[place + 1]], **_ATTRIBUTES.get(operator, {})
+        )
+        for place, operator in enumerate(operators)
+    ]
+    element = TensorProto.INT64 if operators[0] == "NonZero" else TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "hits",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
+        [
+            helper.make_tensor_value_info(
+                "y", element, ["batch", *([2] if "NonZero" in operators else [])]
+            )
+        ],
+    )
+    return graph_file(graph)
+
+
+_ATTRIBUTES: dict[str, dict[str, Any]] = {"Cast": {"to": TensorProto.INT64}}
+
+
 def sequence_graph() -> bytes:
     """A graph whose output is a sequence of tensors."""
     graph = helper.make_graph(

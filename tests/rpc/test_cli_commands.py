@@ -103,9 +103,10 @@ async def test_a_model_from_push_to_delete(redis_url: str, namespace: str, tmp_p
         left = await shell("models", "--json")
 
     size = len(onnx_file(1.0))
+    batches = "batching on: up to 64 rows share a run; each is proven to get what it gets alone\n"
     assert [
-        f"pushed version 1 of add ({size} B)\n",
-        f"pushed version 2 of add ({size} B)\n",
+        f"pushed version 1 of add ({size} B)\n{batches}",
+        f"pushed version 2 of add ({size} B)\n{batches}",
         "add@champion is version 2\n",
         "add: stable 1, canary 2 with 10 %\n",
         "add: stable 1, canary 2 with 50 %\n",

@@ -23,6 +23,7 @@ from tests.rpc.registry_fixtures import (
     folding_graph,
     header_bomb,
     heavy_graph,
+    hit_counting_graph,
     onnx_file,
     push,
     push_messages,
@@ -303,6 +304,52 @@ async def test_a_graph_that_mixes_rows_is_proposed_without_batching(
         insisting = await push(running, row_mixing_graph(), header={"serving_config": config})
     assert 0 == version.serving_config.batching.max_batch_size
     assert 8 == insisting.serving_config.batching.max_batch_size
+
+
+async def test_a_version_says_why_it_batches_or_not(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Its first notice names the decision and the node to blame, or that the push asked for it."""
+    eight, none = ({"serving_config": {"batching": {"max_batch_size": n}}} for n in (8, 0))
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        found = [
+            (await push(running, graph, header=header)).notices[0]
+            for graph, header in (
+                (onnx_file(), None),
+                (onnx_file(), none),
+                (row_mixing_graph(), None),
+                (row_mixing_graph(), eight),
+            )
+        ]
+    mixing = "node 'y' (Softmax) normalises along axis 0, over the rows"
+    assert [
+        "batching on: up to 64 rows share a run; each is proven to get what it gets alone",
+        "batching off: as asked",
+        f"batching off: {mixing}; set batching.max_batch_size to insist",
+        f"batching on: up to 8 rows share a run, as asked, though {mixing}",
+    ] == found
+
+
+@pytest.mark.parametrize(
+    ("nodes", "blamed"),
+    [
+        (("NonZero", "Transpose"), "output 'y' has as many rows as node 'y0' (NonZero) finds"),
+        (("NonZero", "Transpose", "Cast", "Neg"), "as many rows as node 'y0' (NonZero) finds"),
+        (("Unique",), "as many rows as node 'y' (Unique) finds"),
+    ],
+)
+async def test_batching_rows_that_are_found_is_refused(
+    nodes: tuple[str, ...], blamed: str, redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Totals that fit by chance prove nothing: a push that asks for it hears which output it is."""
+    header = {"serving_config": {"batching": {"max_batch_size": 8}}}
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        error = await error_of(push(running, hit_counting_graph(*nodes), header=header))
+        version = await push(running, hit_counting_graph(*nodes))
+    assert "BATCHING_IMPOSSIBLE" == error.reason
+    assert blamed in error.message
+    assert 0 == version.serving_config.batching.max_batch_size
+    assert "insist" not in version.notices[0]
 
 
 async def test_concurrent_pushes_get_numbers_of_their_own(

@@ -38,6 +38,7 @@ from headrace_registry.domain.models import (
     update_model,
 )
 from headrace_registry.domain.pages import PageRequest, take_page
+from headrace_registry.domain.proposal import BatchInvariance
 from headrace_registry.domain.routes import RouteEdit, update_route
 from headrace_registry.domain.situation import Situation
 from headrace_registry.domain.versions import (
@@ -229,13 +230,14 @@ def test_batching_is_proposed_where_rows_can_share_a_run(
     """The first dimension must be free everywhere; other names, or rows that mix, stop the proposal."""
     signature = Signature(tuple(inputs), tuple(outputs))
     batching = ServingConfig(batching=Batching(8))
-    assert proposed == proposal.propose_config(signature).batching.max_batch_size
-    assert 0 == proposal.propose_config(signature, mixes_rows=True).batching.max_batch_size
+    assert proposed == proposal.propose_config(signature, BatchInvariance()).batching.max_batch_size
+    mixing = proposal.propose_config(signature, BatchInvariance("rows are summed"))
+    assert 0 == mixing.batching.max_batch_size
     if possible:
-        proposal.check_config(batching, signature)
+        proposal.check_config(batching, signature, BatchInvariance())
     else:
         with pytest.raises(errors.InvalidArgument, match="max_batch_size is 8"):
-            proposal.check_config(batching, signature)
+            proposal.check_config(batching, signature, BatchInvariance())
 
 
 def test_a_page_goes_on_where_the_last_one_ended() -> None:

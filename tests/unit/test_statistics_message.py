@@ -1,13 +1,14 @@
-"""The protocol's statistics of a version, from runs that were recorded."""
+"""What the protocol says of a version: its statistics, and why it batches or not."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from headrace_inference.domain.requests import Pending
 from headrace_inference.domain.statistics import VersionStatistics
-from headrace_inference.wire.convert import model_statistics
+from headrace_inference.wire.convert import model_config, model_statistics
 from tests.unit.inference_doubles import RecordingSink, header, served, version
 
 
@@ -69,3 +70,11 @@ def test_what_never_ran() -> None:
         said.inference_stats.fail.ns,
         said.inference_stats.compute_infer.count,
     )
+
+
+def test_a_config_says_why_the_version_batches_or_not() -> None:
+    """The decision of the push is a parameter of the model's config; older versions have none."""
+    said = replace(version(), notices=("ZipMap was taken off", "batching off: rows meet"))
+    config = model_config(said)
+    assert "off: rows meet" == config.parameters["headrace.batching"].string_value
+    assert [] == list(model_config(version()).parameters)

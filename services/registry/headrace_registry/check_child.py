@@ -38,10 +38,11 @@ def _check(task: CheckTask) -> Checked:
     limits = UnpackLimits(task.unpacked_bytes, task.files)
     graph_path = unpack(Path(task.file), task.file_format, folder, limits)
     from headrace.warm_up_samples import check_samples  # under the limits, like the rest
+    from headrace_registry.adapters.batch_invariance.isolation import analyse_apart
     from headrace_registry.adapters.graph_check import check_graph
 
-    graph = check_graph(folder, graph_path, asked.session, libraries)
-    checked = Checked(graph_path, graph.signature, graph.mixes_rows)
+    graph = check_graph(folder, graph_path, asked.session, libraries, prove=analyse_apart)
+    checked = Checked(graph_path, graph.signature, graph.invariance)
     batches = _batches(asked, checked)
     check_samples(asked.warm_up.samples, checked.signature, folder, batches=batches)
     return checked
@@ -51,7 +52,7 @@ def _batches(asked: Asked, checked: Checked) -> bool:
     """Whether the version is going to batch: as asked, or else as proposed."""
     if asked.max_batch_size is not None:
         return asked.max_batch_size > 0
-    proposed = propose_config(checked.signature, mixes_rows=checked.mixes_rows)
+    proposed = propose_config(checked.signature, checked.invariance)
     return proposed.batching.max_batch_size > 0
 
 

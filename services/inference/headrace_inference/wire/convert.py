@@ -17,6 +17,9 @@ from headrace_inference.domain.routing import RoutingTable, state_unread
 from headrace_inference.domain.shared_memory import Region
 from headrace_inference.domain.statistics import VersionStatistics
 
+BATCHING_PARAMETER = "headrace.batching"
+"""In a model's config: why it batches or not."""
+
 FILE_PREFIX = "file:"
 """In front of the path of a file that a caller brings."""
 
@@ -70,7 +73,10 @@ def _tensor_metadata(
 
 def model_config(record: VersionRecord) -> config_pb.ModelConfig:
     """How a version is served, in Triton's words; dims exclude the batch dimension."""
-    return exporting.model_config(record)
+    message = exporting.model_config(record)
+    if record.batching_decision:
+        message.parameters[BATCHING_PARAMETER].string_value = record.batching_decision
+    return message
 
 
 def repository_index(table: RoutingTable, *, ready_only: bool) -> pb.RepositoryIndexResponse:

@@ -19,7 +19,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 from headrace import errors
 from headrace.datatypes import Datatype
 from headrace.state.records import GraphOptimization, SessionOptions, Signature, TensorSpec
-from headrace_registry.adapters.row_check import mixes_rows
+from headrace_registry.adapters.batch_invariance import Prover, analyse, examine
+from headrace_registry.domain.proposal import BatchInvariance
 
 _FATAL_ONLY = 4
 _LEVELS = {
@@ -53,7 +54,7 @@ class CheckedGraph:
     """What the check found: the signature, and whether rows that run together change one another."""
 
     signature: Signature
-    mixes_rows: bool
+    invariance: BatchInvariance
 
 
 def check_graph(
@@ -61,6 +62,8 @@ def check_graph(
     graph_path: str,
     asked: SessionOptions | None = None,
     libraries: Sequence[Path] = (),
+    *,
+    prove: Prover = analyse,
 ) -> CheckedGraph:
     """What is found in the graph, if ONNX's checker and ONNX Runtime on the CPU take it as asked.
 
@@ -78,12 +81,13 @@ def check_graph(
         _datatype(value)  # ONNX Runtime would refuse some of these too, but not say it so well
     inputs = [declared[value.name] for value in model.graph.input if value.name in declared]
     _check_free_dimensions(asked.free_dimensions, inputs)
+    proof = prove(model)  # before there are threads, for it may fork
     session = _open_session(path, _session_options(asked, libraries))
     signature = Signature(
         inputs=tuple(_spec(arg, declared[arg.name]) for arg in session.get_inputs()),
         outputs=tuple(_spec(arg, declared[arg.name]) for arg in session.get_outputs()),
     )
-    return CheckedGraph(signature, mixes_rows(session, signature))
+    return CheckedGraph(signature, examine(model, session, signature, proof))
 
 
 def _parse(path: Path) -> Any:

@@ -29,7 +29,12 @@ from headrace.state.records import (
 )
 from headrace_registry.domain.catalogue import Catalogue, Creation, Decide
 from headrace_registry.domain.models import ModelRemoval, check_description, delete_model
-from headrace_registry.domain.proposal import check_config, propose_config
+from headrace_registry.domain.proposal import (
+    BatchInvariance,
+    batching_notice,
+    check_config,
+    propose_config,
+)
 from headrace_registry.domain.versions import (
     NewVersion,
     VersionRemoval,
@@ -89,7 +94,7 @@ class Checked:
 
     graph_path: str
     signature: Signature
-    mixes_rows: bool = False
+    invariance: BatchInvariance = field(default_factory=BatchInvariance)
     notices: tuple[str, ...] = ()
     """What its pusher should know, a sentence of one line each."""
 
@@ -253,18 +258,20 @@ class Artifacts:
 
 
 def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) -> NewVersion:
-    config = push.configure(propose_config(checked.signature, mixes_rows=checked.mixes_rows))
-    check_config(config, checked.signature)
+    signature, invariance = checked.signature, checked.invariance
+    config = push.configure(propose_config(signature, invariance))
+    check_config(config, signature, invariance)
+    asked = push.asked.max_batch_size is not None
     return NewVersion(
         model=push.model,
         files=files,
         graph_path=checked.graph_path,
-        signature=checked.signature,
+        signature=signature,
         config=config,
         description=push.description,
         alias=push.alias,
         create_model=push.create_model,
-        notices=checked.notices,
+        notices=(batching_notice(config, signature, invariance, asked=asked), *checked.notices),
         allow_signature_change=push.allow_signature_change,
     )
 

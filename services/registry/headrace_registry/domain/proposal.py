@@ -3,33 +3,69 @@
 A version is proposed with batching where rows of different requests can share one run:
   1. every input and every output has at least one dimension, and the first is free;
   2. where the graph names first dimensions, it names them all alike;
-  3. rows that the check made up gave together what they gave alone, where that could be tried.
+  3. an analysis of the graph proves that rows do not change one another, and a trial saw nothing else.
 A push may ask for batching where only rules 2 and 3 are broken, for exporters name dimensions as they
-like; where rule 1 is, batching is impossible and refused.
+like, and a missing proof is none of the contrary. Where rule 1 is broken, or an output certainly has
+another number of rows than the inputs, batching is impossible and refused.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from headrace import errors
 from headrace.datatypes import Datatype
 from headrace.errors import FieldViolation
-from headrace.state.records import Batching, ServingConfig, Signature
+from headrace.state.records import BATCHING_NOTICE, Batching, ServingConfig, Signature
 
 PROPOSED_MAX_BATCH_SIZE = 64
 """Enough rows to fill the vector units of a small model; a large one reaches its rate earlier."""
 
 
-def propose_config(signature: Signature, *, mixes_rows: bool = False) -> ServingConfig:
+@dataclass(frozen=True, slots=True)
+class BatchInvariance:
+    """Whether a graph gives each row what it gives it alone, as far as that was proven and tried."""
+
+    obstacle: str = ""
+    """Why rows may change one another; empty: it is proven that they do not."""
+    impossible: str = ""
+    """The output that certainly has another number of rows than the inputs, and why."""
+
+
+def propose_config(signature: Signature, invariance: BatchInvariance) -> ServingConfig:
     """How to serve a version that takes and gives this, if its push says nothing else."""
-    obstacle = mixes_rows or obstacle_to_batching(signature)
-    batches = not obstacle and _named_alike(signature)
-    if not batches:
+    if reason_against_batching(signature, invariance):
         return ServingConfig()
     # Nobody asked for a limit: a request with more rows is run, alone.
     return ServingConfig(batching=Batching(PROPOSED_MAX_BATCH_SIZE, allow_larger_requests=True))
 
 
-def check_config(config: ServingConfig, signature: Signature) -> None:
+def reason_against_batching(signature: Signature, invariance: BatchInvariance) -> str:
+    """Why a version is not proposed with batching, or nothing."""
+    return obstacle_to_batching(signature) or _other_names(signature) or invariance.obstacle
+
+
+def batching_notice(
+    config: ServingConfig, signature: Signature, invariance: BatchInvariance, *, asked: bool
+) -> str:
+    """One line that says whether the version batches, and why; `asked`: the push said so itself."""
+    rows, reason = config.batching.max_batch_size, reason_against_batching(signature, invariance)
+    if not asked and not rows:
+        can = not obstacle_to_batching(signature) and not invariance.impossible
+        hint = "; set batching.max_batch_size to insist" if can else ""
+        said = f"off: {reason}{hint}"
+    elif not asked:
+        said = f"on: up to {rows} rows share a run; each is proven to get what it gets alone"
+    elif rows:
+        said = f"on: up to {rows} rows share a run, as asked" + (
+            f", though {reason}" if reason else ""
+        )
+    else:
+        said = "off: as asked"
+    return f"{BATCHING_NOTICE}{said}"
+
+
+def check_config(config: ServingConfig, signature: Signature, invariance: BatchInvariance) -> None:
     """Pass if the signature can be served so.
 
     Raises InvalidArgument (BATCHING_IMPOSSIBLE, IO_BINDING_IMPOSSIBLE).
@@ -42,12 +78,12 @@ def check_config(config: ServingConfig, signature: Signature) -> None:
             f"session.io_binding is true, but {what}: leave it out",
             violations=(FieldViolation("serving_config.session.io_binding", what),),
         )
-    obstacle = obstacle_to_batching(signature)
-    if config.batching.max_batch_size > 0 and obstacle is not None:
+    obstacle = obstacle_to_batching(signature) or invariance.impossible
+    if config.batching.max_batch_size > 0 and obstacle:
         raise errors.InvalidArgument(
             "BATCHING_IMPOSSIBLE",
             f"max_batch_size is {config.batching.max_batch_size}, but {obstacle}: set it to 0, or "
-            "export the model with a free first dimension everywhere",
+            "export the model with a first dimension everywhere that is free and the number of rows",
             violations=(FieldViolation("serving_config.batching.max_batch_size", obstacle),),
         )
 
@@ -66,7 +102,9 @@ def obstacle_to_batching(signature: Signature) -> str | None:
     return None
 
 
-def _named_alike(signature: Signature) -> bool:
+def _other_names(signature: Signature) -> str:
     specs = (*signature.inputs, *signature.outputs)
-    names = {spec.dim_names[0] for spec in specs if spec.dim_names and spec.dim_names[0]}
-    return len(names) <= 1
+    names = sorted({spec.dim_names[0] for spec in specs if spec.dim_names and spec.dim_names[0]})
+    if len(names) <= 1:
+        return ""
+    return f"first dimensions have different names, {names[0][:80]!r} and {names[1][:80]!r}"
