@@ -10,7 +10,8 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
@@ -18,8 +19,19 @@ from headrace import addresses, errors
 
 logger = logging.getLogger(__name__)
 
+Refused = Callable[[str], None]
+"""Hears of a request that was refused before anybody could tell what it asked for, by its reason."""
+
 Readiness = Callable[[], tuple[bool, Mapping[str, object]]]
 """Says whether the service is ready, and why or why not, fact by fact."""
+
+MAX_HEADER_BYTES = 64 * 1024
+"""The path and all headers of a request together, as over gRPC; tokens of identity providers are long."""
+
+_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+_WHAT_IS_TAKEN = (
+    f"of more than {MAX_HEADER_BYTES} bytes is not taken; send shorter headers, or fewer"
+)
 
 _SHUTDOWN_SECONDS = 5.0
 _MAX_ERROR_TEXT = 300
@@ -28,32 +40,42 @@ _FAULTS_OF_CALLERS = (HttpProcessingError, web.RequestPayloadError, ConnectionEr
 
 
 @asynccontextmanager
-async def open_http_server(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
+async def open_http_server(
+    app: web.Application,
+    host: str,
+    port: int,
+    refused: Refused = lambda _: None,
+) -> AsyncIterator[int]:
     """Serve `app` on `host:port` while inside; gives the port it got (0 asks for a free one).
 
     A handler is cancelled when its client goes away, and bodies reach it as they were sent: whoever
-    takes compressed ones bounds what they become. What is no HTTP is answered in JSON, too. Raises
+    takes compressed ones bounds what they become. What is no HTTP is answered in JSON, too, and so are
+    requests with more than MAX_HEADER_BYTES in front of their body: `refused` hears of both. Raises
     FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
     """
+    app.middlewares.insert(0, _limited_headers(refused))
     runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_SECONDS, handler_cancellation=True)
     await runner.setup()
     try:
-        with closing(await _listen(runner, host, port)) as server:
+        with closing(await _listen(runner, host, port, refused)) as server:
             yield int(server.sockets[0].getsockname()[1])
     finally:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
+async def _listen(runner: web.AppRunner, host: str, port: int, refused: Refused) -> asyncio.Server:
     loop = asyncio.get_running_loop()
 
     def protocol() -> asyncio.Protocol:
         assert runner.server is not None
         return _Connection(
             runner.server,
+            refused,
             loop=loop,
-            access_log=None,  # type: ignore[arg-type]  # turns it off, as AppRunner itself does
+            access_log=None,  # turns it off, as AppRunner itself does
             auto_decompress=False,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
         )
 
     try:
@@ -74,6 +96,12 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server
 class _Connection(web.RequestHandler):
     """One client's connection. What it does wrong is answered in JSON, and no error of ours in the log."""
 
+    __slots__ = ("_refused",)
+
+    def __init__(self, manager: Any, refused: Refused, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._refused = refused
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -84,13 +112,11 @@ class _Connection(web.RequestHandler):
         """The answer to what is no HTTP; the connection ends with it."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or request.writer.output_size > 0:
             return super().handle_error(request, status, exc, message)
+        if isinstance(exc, LineTooLong):
+            status, message = _TOO_LARGE, f"a line {_WHAT_IS_TAKEN}"
         text = " ".join((message or str(exc)).split())[:_MAX_ERROR_TEXT]
         logger.debug("malformed HTTP: %s", text, extra={"remote": request.remote})
-        phrase = HTTPStatus(status).phrase
-        body = {"error": text or phrase, "reason": phrase.upper().replace(" ", "_")}
-        response = web.json_response(body, status=status)
-        response.force_close()
-        return response
+        return _refusal(self._refused, HTTPStatus(status), text)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """An error record for what is our fault, a debug record for what is a caller's."""
@@ -98,6 +124,29 @@ class _Connection(web.RequestHandler):
             logger.debug(*args)
         else:
             super().log_exception(*args, **kw)
+
+
+def _limited_headers(refused: Refused) -> Middleware:
+    @web.middleware
+    async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        size = len(request.raw_path) + sum(
+            [len(key) + len(value) for key, value in request.raw_headers]
+        )
+        if size <= MAX_HEADER_BYTES:
+            return await handler(request)
+        text = f"the request has {size} bytes in front of its body: one {_WHAT_IS_TAKEN}"
+        return _refusal(refused, _TOO_LARGE, text)
+
+    return limit
+
+
+def _refusal(refused: Refused, status: HTTPStatus, text: str) -> web.Response:
+    """The answer that a connection ends with; its reason is HTTP's own phrase."""
+    reason = status.phrase.upper().replace(" ", "_")
+    refused(reason)
+    response = web.json_response({"error": text or status.phrase, "reason": reason}, status=status)
+    response.force_close()
+    return response
 
 
 def add_operations_routes(

@@ -27,8 +27,6 @@ LINES = {
     "a NUL in the verb": b"G\0T /v2 HTTP/1.1\r\nHost: x\r\n\r\n",
     "no host": b"GET /v2 HTTP/1.1\r\n\r\n",
     "line feeds only": b"GET /v2 HTTP/1.1\nHost: x\n\n",
-    "a line of 100 kB": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a header of 100 kB": GET + b"X: " + b"a" * 100_000 + b"\r\n\r\n",
     "2,000 headers": GET + b"".join(b"X-%d: 1\r\n" % number for number in range(2000)) + b"\r\n",
     "a header without a colon": GET + b"nocolon\r\n\r\n",
     "a header with a space": GET + b"X : a\r\n\r\n",
@@ -45,6 +43,14 @@ LINES = {
     "chunks of 2^68": CHUNKED + b"\r\nfffffffffffffffff\r\n",
     "chunks of a negative size": CHUNKED + b"\r\n-5\r\n",
     "an unknown transfer": POST + b"Transfer-Encoding: xyz\r\n\r\n{}",
+}
+TOO_LARGE = "431 REQUEST_HEADER_FIELDS_TOO_LARGE"
+LARGE = {
+    "a line of 100 kB": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a header of 100 kB": GET + b"X: " + b"a" * 100_000 + b"\r\n\r\n",
+    "a hundred headers of 1 kB": GET
+    + b"".join(b"X-%d: %b\r\n" % (n, b"a" * 1000) for n in range(100))
+    + b"\r\n",
 }
 
 NOT_FOUND, NO_MODEL = "404 NOT_FOUND", "404 MODEL_NOT_FOUND"
@@ -99,6 +105,12 @@ ELSEWHERE = [
 def test_no_http(target: Target, sent: bytes) -> None:
     """Bytes that are no proper HTTP get a 400."""
     assert NO_HTTP == ask(target.http_address("inference"), sent)
+
+
+@pytest.mark.parametrize("sent", LARGE.values(), ids=LARGE)
+def test_too_much_before_a_body(target: Target, sent: bytes) -> None:
+    """Headers have a bound of their own, and a status."""
+    assert TOO_LARGE == ask(target.http_address("inference"), sent)
 
 
 @pytest.mark.parametrize(

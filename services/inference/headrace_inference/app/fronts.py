@@ -90,9 +90,13 @@ async def open_fronts(
     operations = stack.enter_context(
         open_operations(dataplane, readiness, in_flight, front, calls, summaries=summaries)
     )
+    host = settings.host
     ports = [
-        await stack.enter_async_context(open_http_server(app, settings.host, port))
-        for app, port in ((rest, settings.http_port), (operations, settings.metrics_port))
+        await stack.enter_async_context(server)
+        for server in (
+            open_http_server(rest, host, settings.http_port, dataplane.record_unread),
+            open_http_server(operations, host, settings.metrics_port),
+        )
     ]
     grpc_address, http_address, metrics_address = (
         addresses.join(settings.host, port) for port in (grpc_port, *ports)

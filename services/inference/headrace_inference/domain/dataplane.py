@@ -91,6 +91,10 @@ class DataPlane:
         duration_ns = time.monotonic_ns() - received_ns
         self.book.of(known, 0).record_error(error.reason, duration_ns)
 
+    def record_unread(self, reason: str) -> None:
+        """Count a request that was refused before anybody could tell what it asked for."""
+        self.book.of("", 0).record_error(reason, 0)
+
 
 def _left(reception: Reception) -> HeadraceError:
     """Why a request ends whose caller left."""
