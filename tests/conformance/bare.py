@@ -18,8 +18,8 @@ import onnxruntime
 from onnx.backend.test.runner import Runner
 
 from headrace.errors import InvalidArgument
+from headrace.ort_errors import clean_message
 from headrace.state.records import GraphOptimization, ServingConfig, SessionOptions, Signature
-from headrace_inference.adapters.runtime.run_failures import tidy
 from headrace_registry.adapters.graph_check import CheckedGraph, check_graph
 from tests.conformance.cases import Case, DataSet, Value
 
@@ -91,7 +91,7 @@ def examine(case: Case) -> Examined:
             session = _open(path)
             answers = _run(session, case)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the outcome
-            text = tidy(str(error) or repr(error)).replace(folder, "")
+            text = clean_message(str(error) or repr(error), path.parent)
             opens = session is not None
             return Examined(case, (), text, opens, graph=graph, refusal=refusal)
     return Examined(

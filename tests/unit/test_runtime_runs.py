@@ -28,7 +28,6 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
     RuntimeDefaults,
     open_session,
 )
-from headrace_inference.adapters.runtime.run_failures import tidy
 from headrace_inference.domain.runner import InputsRefused, OutOfMemory, RunFailed
 from tests.unit.runtime_models import Tensor, identity, node, opened, record_of, save
 
@@ -195,34 +194,6 @@ def test_a_failing_operator_is_told_without_the_runtimes_paths(
     assert "onnxruntime_src" not in text
     assert "ONNXRuntimeError" not in text
     assert ("", "") == capfd.readouterr()
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (
-            "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Got 1\n index: 0\n Please fix",
-            "Got 1 index: 0 Please fix",
-        ),
-        (
-            "At /onnxruntime_src/a/value.h:97 const T& Value::Get() const [with T = a::B] no tensor\n",
-            "At no tensor",
-        ),
-        (
-            "Failed: /src/text/a.cc:235 n::Locale::Locale(const std::string&)::<lambda()> No locale.",
-            "Failed: No locale.",
-        ),
-        (
-            "At /src/b.cc:7 axis == 1 was false. 2 (of 3) by 4",
-            "At axis == 1 was false. 2 (of 3) by 4",
-        ),
-        ("x" * 1000, "x" * 599 + "…"),
-        ("", ""),
-    ],
-)
-def test_texts_are_tidied(text: str, expected: str) -> None:
-    """One line, bounded, without the runtime's own numbers and paths."""
-    assert expected == tidy(text)
 
 
 @pytest.mark.parametrize("datatype", [Datatype.FP32, Datatype.BF16, Datatype.BYTES])

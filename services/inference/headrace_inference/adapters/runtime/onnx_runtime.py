@@ -325,7 +325,7 @@ def _create(
     except RUNTIME_ERRORS as error:
         if _TENSORRT_MISSING in str(error):
             execution_providers.refuse_fallback(record.config.provider, (), found)
-        failure = run_failed(error)
+        failure = run_failed(error, path.parent)
         if isinstance(failure, OutOfMemory):
             raise no_memory(record, failure) from error
         raise FailedPrecondition(

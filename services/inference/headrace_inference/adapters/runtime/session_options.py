@@ -11,6 +11,7 @@ from typing import Any
 import onnxruntime
 
 from headrace.errors import FailedPrecondition
+from headrace.ort_errors import clean_message
 from headrace.state.records import (
     ExecutionMode,
     GraphOptimization,
@@ -18,7 +19,7 @@ from headrace.state.records import (
     ServingConfig,
     SessionOptions,
 )
-from headrace_inference.adapters.runtime.run_failures import RUNTIME_ERRORS, tidy
+from headrace_inference.adapters.runtime.run_failures import RUNTIME_ERRORS
 
 _LEVELS = {
     GraphOptimization.DISABLED: onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -122,7 +123,7 @@ def _add_operators(options: Any, library: Path) -> None:
         raise FailedPrecondition(
             "CUSTOM_OPERATORS_UNAVAILABLE",
             f"onnx runtime {onnxruntime.__version__} cannot load {library.name!r} from the folder of the "
-            f"setting custom_operators: {tidy(str(error))}",
+            f"setting custom_operators: {clean_message(str(error), library.parent)}",
             facts={"setting": "custom_operators", "missing": library.name},
         ) from error
 
