@@ -156,3 +156,18 @@ def test_a_name_of_two_types(tmp_path: Path) -> None:
     path = save(tmp_path / "m.onnx", [choice], {"a": np.int64}, {"always": np.array(False)})
     with guarded(path) as same:
         assert [1, 1] == run(same, a=np.array([3, 5])).tolist()
+
+
+@pytest.mark.parametrize("ir_version", [4, 10])
+def test_a_divisor_that_callers_may_replace(tmp_path: Path, ir_version: int) -> None:
+    """A constant divisor that is an input, too, is only a default: a caller may send -1 for it."""
+    inputs = {"x": np.int64, "by": np.int64}
+    node = helper.make_node("Div", ["x", "by"], ["y"])
+    path = save(tmp_path / "m.onnx", [node], inputs, {"by": np.array([7], np.int64)}, opset=9)
+    model = onnx.load(path)
+    model.ir_version = ir_version
+    onnx.save(model, path)
+    graph = guarded_graph(path)
+    assert graph is not None
+    run(graph, x=np.array([-(2**63)], np.int64), by=np.array([-1], np.int64))
+    assert [2] == run(graph, x=np.array([14], np.int64)).tolist()
