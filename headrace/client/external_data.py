@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from headrace import errors
+from headrace.model_files.external_tensors import external_tensors, locations
 
 
 def external_files(graph: Path) -> dict[str, Path]:
@@ -23,40 +22,10 @@ def external_files(graph: Path) -> dict[str, Path]:
         model = onnx.load(graph, load_external_data=False)
     except DecodeError:
         return {}
+    named = {location for tensor in external_tensors(model) for location in locations(tensor)}
     return {
-        PurePosixPath(location).as_posix(): _located(graph, location)
-        for location in sorted(set(_locations(model)))
+        PurePosixPath(location).as_posix(): _located(graph, location) for location in sorted(named)
     }
-
-
-def _locations(model: Any) -> Iterator[str]:
-    graphs = [model.graph, *(info.initialization for info in model.training_info)]
-    for tensor in _tensors_of_nodes(node for function in model.functions for node in function.node):
-        yield from _location(tensor)
-    for graph in graphs:
-        for tensor in _tensors(graph):
-            yield from _location(tensor)
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    yield from _tensors_of_nodes(graph.node)
-
-
-def _tensors_of_nodes(nodes: Any) -> Iterator[Any]:
-    for attribute in (attribute for node in nodes for attribute in node.attribute):
-        yield from (attribute.t, *attribute.tensors)
-        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-            yield from (sparse.values, sparse.indices)
-        for graph in (attribute.g, *attribute.graphs):
-            yield from _tensors(graph)
-
-
-def _location(tensor: Any) -> Iterator[str]:
-    if tensor.data_location == tensor.EXTERNAL:
-        yield from (entry.value for entry in tensor.external_data if entry.key == "location")
 
 
 def _located(graph: Path, location: str) -> Path:

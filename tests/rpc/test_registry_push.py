@@ -31,7 +31,6 @@ from tests.rpc.registry_fixtures import (
     row_mixing_graph,
     running_registry,
     sequence_graph,
-    shapeless_graph,
     tar_of,
     zip_of,
 )
@@ -156,7 +155,6 @@ REFUSED: list[tuple[str, str, bytes, dict[str, Any]]] = [
     ("MODEL_REFUSED", "m.onnx", b"no onnx at all", {}),
     ("MODEL_REFUSED", "m.onnx", onnx_file()[:-20], {}),
     ("DATATYPE_UNSUPPORTED", "m.onnx", sequence_graph(), {}),
-    ("MODEL_REFUSED", "m.onnx", shapeless_graph(), {}),
     ("EXTERNAL_DATA_INVALID", "m.onnx", FILES["model.onnx"], {}),
     ("EXTERNAL_DATA_INVALID", "m.zip", zip_of(external_data_files("../weights.bin")), {}),
     ("EXTERNAL_DATA_INVALID", "m.zip", zip_of(external_data_files("/etc/passwd")), {}),

@@ -42,7 +42,7 @@ def _check(task: CheckTask) -> Checked:
     from headrace_registry.adapters.graph_check import check_graph
 
     graph = check_graph(folder, graph_path, asked.session, libraries, prove=analyse_apart)
-    checked = Checked(graph_path, graph.signature, graph.invariance)
+    checked = Checked(graph_path, graph.signature, graph.invariance, graph.notices)
     batches = _batches(asked, checked)
     check_samples(asked.warm_up.samples, checked.signature, folder, batches=batches)
     return checked

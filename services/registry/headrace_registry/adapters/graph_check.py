@@ -1,25 +1,32 @@
 """Checking an ONNX graph that nobody trusts, and reading its signature.
 
-Runs in the checker's child process: parsing, the ONNX checker and ONNX Runtime's own optimisations can
-crash, hang or eat memory on a hostile file.
+Runs in the checker's child process: parsing, ONNX Runtime's own optimisations and ONNX's checker can crash,
+hang or eat memory on a hostile file.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import onnx
 import onnxruntime
+from google.protobuf.message import DecodeError
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from headrace import errors
-from headrace.datatypes import Datatype
-from headrace.state.records import GraphOptimization, SessionOptions, Signature, TensorSpec
+from headrace.model_files.external_tensors import external_tensors, locations
+from headrace.ort_errors import clean_message
+from headrace.state.records import GraphOptimization, SessionOptions, Signature
 from headrace_registry.adapters.batch_invariance import Prover, analyse, examine
+from headrace_registry.adapters.changed_graph import ChangedGraph
+from headrace_registry.adapters.graph_signature import (
+    check_declared,
+    declared_inputs,
+    read_signature,
+)
 from headrace_registry.domain.proposal import BatchInvariance
 
 _FATAL_ONLY = 4
@@ -29,24 +36,6 @@ _LEVELS = {
     GraphOptimization.EXTENDED: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
     GraphOptimization.ALL: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
-_MAX_REASON_CHARACTERS = 500
-
-_DATATYPES: dict[int, Datatype] = {
-    onnx.TensorProto.BOOL: Datatype.BOOL,
-    onnx.TensorProto.UINT8: Datatype.UINT8,
-    onnx.TensorProto.UINT16: Datatype.UINT16,
-    onnx.TensorProto.UINT32: Datatype.UINT32,
-    onnx.TensorProto.UINT64: Datatype.UINT64,
-    onnx.TensorProto.INT8: Datatype.INT8,
-    onnx.TensorProto.INT16: Datatype.INT16,
-    onnx.TensorProto.INT32: Datatype.INT32,
-    onnx.TensorProto.INT64: Datatype.INT64,
-    onnx.TensorProto.FLOAT16: Datatype.FP16,
-    onnx.TensorProto.FLOAT: Datatype.FP32,
-    onnx.TensorProto.DOUBLE: Datatype.FP64,
-    onnx.TensorProto.BFLOAT16: Datatype.BF16,
-    onnx.TensorProto.STRING: Datatype.BYTES,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +44,7 @@ class CheckedGraph:
 
     signature: Signature
     invariance: BatchInvariance
+    notices: tuple[str, ...] = ()
 
 
 def check_graph(
@@ -65,45 +55,31 @@ def check_graph(
     *,
     prove: Prover = analyse,
 ) -> CheckedGraph:
-    """What is found in the graph, if ONNX's checker and ONNX Runtime on the CPU take it as asked.
+    """What is found in the graph, if ONNX Runtime on the CPU takes it as asked: what it runs is taken.
 
-    The signature has the sizes of free dimensions that are asked. Raises InvalidArgument (MODEL_REFUSED,
-    EXTERNAL_DATA_INVALID, DATATYPE_UNSUPPORTED, FREE_DIMENSION_UNKNOWN) and FailedPrecondition
-    (CUSTOM_OPERATORS_UNAVAILABLE).
+    The signature has the sizes of free dimensions that are asked. ZipMaps that make outputs are taken off
+    the graph in the folder. Raises InvalidArgument (MODEL_REFUSED, EXTERNAL_DATA_INVALID,
+    DATATYPE_UNSUPPORTED, FREE_DIMENSION_UNKNOWN) and FailedPrecondition (CUSTOM_OPERATORS_UNAVAILABLE).
     """
     asked = asked or SessionOptions()
     path = folder / graph_path
     model = _parse(path)
     _check_external_data(folder, model)
-    _check_with_onnx(path)
-    declared = _declared(model)
-    for value in declared.values():
-        _datatype(value)  # ONNX Runtime would refuse some of these too, but not say it so well
-    inputs = [declared[value.name] for value in model.graph.input if value.name in declared]
-    _check_free_dimensions(asked.free_dimensions, inputs)
+    changed = ChangedGraph(path, model)
+    check_declared(model)
+    _check_free_dimensions(asked.free_dimensions, declared_inputs(model))
     proof = prove(model)  # before there are threads, for it may fork
     session = _open_session(path, _session_options(asked, libraries))
-    signature = Signature(
-        inputs=tuple(_spec(arg, declared[arg.name]) for arg in session.get_inputs()),
-        outputs=tuple(_spec(arg, declared[arg.name]) for arg in session.get_outputs()),
-    )
-    return CheckedGraph(signature, examine(model, session, signature, proof))
+    signature = changed.complete(read_signature(session, model))
+    invariance = examine(model, session, signature, proof)
+    return CheckedGraph(signature, invariance, changed.notices)
 
 
 def _parse(path: Path) -> Any:
-    from google.protobuf.message import DecodeError
-
     try:
         return onnx.load_model(path, load_external_data=False)
     except DecodeError as error:
         raise _refused("it is no ONNX file", error, path) from error
-
-
-def _check_with_onnx(path: Path) -> None:
-    try:
-        onnx.checker.check_model(str(path), full_check=False)
-    except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
-        raise _refused("the ONNX checker refuses it", error, path) from error
 
 
 def _session_options(asked: SessionOptions, libraries: Sequence[Path]) -> Any:
@@ -156,21 +132,29 @@ def _open_session(path: Path, options: Any) -> Any:
     except Exception as error:
         # ONNX Runtime has no common class for its errors; what memory failed is told apart from them.
         if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "allocate" in str(error):
-            raise MemoryError(str(error)[:_MAX_REASON_CHARACTERS]) from error
-        raise _refused("ONNX Runtime refuses it", error, path) from error
+            raise MemoryError(clean_message(str(error))) from error
+        raise _refused("ONNX Runtime refuses it", error, path, _checker_on(path)) from error
 
 
-def _refused(what: str, error: Exception, path: Path) -> errors.InvalidArgument:
+def _checker_on(path: Path) -> str:
+    """What ONNX's checker has to say of a graph that ONNX Runtime refuses: often it says it better.
+
+    It refuses much that runs, so that it has no other say: unsorted nodes, unknown ranks, missing names.
+    """
+    try:
+        onnx.checker.check_model(str(path), full_check=False)
+    except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
+        return f"; ONNX's checker says: {_said(error, path.parent)}"
+    return ""
+
+
+def _refused(what: str, error: Exception, path: Path, more: str = "") -> errors.InvalidArgument:
     text = _said(error, path.parent)
-    return errors.InvalidArgument("MODEL_REFUSED", f"the model is not taken: {what}: {text}")
+    return errors.InvalidArgument("MODEL_REFUSED", f"the model is not taken: {what}: {text}{more}")
 
 
 def _said(error: Exception, folder: Path) -> str:
-    """What an error says, in one line; where the artifact lies on this machine is nobody's business."""
-    text = " ".join(str(error).split())
-    for place in (folder, folder.resolve()):
-        text = text.replace(f"{place}{os.sep}", "").replace(str(place), ".")
-    return text[:_MAX_REASON_CHARACTERS]
+    return clean_message(str(error) or type(error).__name__, folder)
 
 
 def _check_external_data(folder: Path, model: Any) -> None:
@@ -178,14 +162,12 @@ def _check_external_data(folder: Path, model: Any) -> None:
 
     That also refuses ONNX Runtime's marker for tensors that lie in its own memory.
     """
-    for tensor in _tensors_of_model(model):
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            continue
-        locations = [entry.value for entry in tensor.external_data if entry.key == "location"]
-        if len(locations) != 1 or not _is_file_inside(folder, locations[0]):
+    for tensor in external_tensors(model):
+        named = locations(tensor)
+        if len(named) != 1 or not _is_file_inside(folder, named[0]):
             raise errors.InvalidArgument(
                 "EXTERNAL_DATA_INVALID",
-                f"tensor {tensor.name[:200]!r} lies in {str(locations)[:200]}, which is no file of the "
+                f"tensor {tensor.name[:200]!r} lies in {str(named)[:200]}, which is no file of the "
                 "artifact: pack the external data beside the graph",
             )
 
@@ -195,69 +177,3 @@ def _is_file_inside(folder: Path, location: str) -> bool:
     if path.is_absolute() or ".." in path.parts or "\0" in location:
         return False
     return (folder / path).is_file()
-
-
-def _tensors_of_model(model: Any) -> Iterator[Any]:
-    yield from _tensors_of_graph(model.graph)
-    for function in model.functions:
-        yield from _tensors_of_nodes(function.node)
-    for training in model.training_info:
-        yield from _tensors_of_graph(training.initialization)
-        yield from _tensors_of_graph(training.algorithm)
-
-
-def _tensors_of_graph(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    yield from _tensors_of_nodes(graph.node)
-
-
-def _tensors_of_nodes(nodes: Any) -> Iterator[Any]:
-    for node in nodes:
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _tensors_of_graph(graph)
-
-
-def _declared(model: Any) -> dict[str, Any]:
-    """Every input and output that a request sees, as declared; initializers are no inputs."""
-    initialized = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in initialized]
-    return {value.name: value for value in (*inputs, *model.graph.output)}
-
-
-def _datatype(value: Any) -> Datatype:
-    kind = value.type.WhichOneof("value")
-    if kind != "tensor_type":
-        raise _unsupported(value.name, f"is a {(kind or 'value of no').removesuffix('_type')} type")
-    number = value.type.tensor_type.elem_type
-    datatype = _DATATYPES.get(number)
-    if datatype is None:
-        names = {number: name for name, number in onnx.TensorProto.DataType.items()}
-        raise _unsupported(value.name, f"has elements of type {names.get(number, number)}")
-    return datatype
-
-
-def _unsupported(name: str, what: str) -> errors.InvalidArgument:
-    return errors.InvalidArgument(
-        "DATATYPE_UNSUPPORTED",
-        f"{name[:200]!r} {what}, which cannot travel: inputs and outputs must be tensors of "
-        f"{', '.join(Datatype)}",
-    )
-
-
-def _spec(arg: Any, declared: Any) -> TensorSpec:
-    """A tensor as ONNX Runtime sees it, for shapes that it inferred are better than those declared.
-
-    That there is a shape the ONNX checker has made sure of, so none here is a scalar's.
-    """
-    return TensorSpec(
-        name=arg.name,
-        datatype=_datatype(declared),
-        shape=tuple(dim if isinstance(dim, int) and dim >= 0 else -1 for dim in arg.shape),
-        dim_names=tuple(dim if isinstance(dim, str) else "" for dim in arg.shape),
-    )
