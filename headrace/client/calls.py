@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import grpc
 
 from headrace import addresses, errors, identity, status
+from headrace.client import forking
 from headrace.client.answers import UNDECODABLE, LenientChannel, malformed
 from headrace.client.retrying import pause_before_retry
 from headrace.client.settings import ClientSettings
@@ -47,6 +48,12 @@ class Calls:
         self.settings = settings
         self._channels: dict[Service, LenientChannel] = {}
         self._blocking_channels: dict[Service, grpc.Channel] = {}
+        forking.note_connections(self)
+
+    @property
+    def connected(self) -> bool:
+        """Whether any channel is open."""
+        return bool(self._channels or self._blocking_channels)
 
     def channel(self, service: Service) -> Any:
         """What stubs of a service call through, opened at its first use; for `unary` and `watch`."""
@@ -70,6 +77,8 @@ class Calls:
 
     async def close(self) -> None:
         """Close all channels; calls still running end as cancelled."""
+        if forking.is_lost():  # they are the parent's, and closing them here would hang
+            return
         for blocking in self._blocking_channels.values():
             blocking.close()
         self._blocking_channels.clear()
@@ -95,6 +104,7 @@ class Calls:
         timeout_seconds: float | None = None,
     ) -> Response:
         """The answer of `attempt(seconds left)`, tried again while that makes sense."""
+        forking.require_grpc()
         total = self.allowed(timeout_seconds)
         deadline = time.monotonic() + total
         attempts = self.settings.attempts if repeatable else 1
@@ -144,6 +154,7 @@ class Calls:
         `open_stream()` asks for what comes after the last message; every message makes the number of
         allowed failures whole again.
         """
+        forking.require_grpc()
         failures = 0
         while True:
             try:

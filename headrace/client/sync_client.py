@@ -20,6 +20,8 @@ from headrace.state.records import ReplicaRecord
 class Client:
     """Push, route, infer and watch: `with Client() as client`. Threads may share one.
 
+    So may a process and those that it forks, as long as none was connected before: see `forking`.
+
     Arguments, errors and what each method promises are those of `AsyncClient`. Leaving the block, or
     `close`, ends the connections and the thread behind them.
     """
