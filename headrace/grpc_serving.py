@@ -42,6 +42,27 @@ class GrpcServer:
     health: health.aio.HealthServicer
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionAge:
+    """How long a connection lasts, and what is in flight after it; 0 sets no limit.
+
+    gRPC varies the age by a tenth, so that clients do not come back all at once.
+    """
+
+    max_seconds: float = 0.0
+    grace_seconds: float = 0.0
+
+    def options(self) -> list[tuple[str, int]]:
+        """As gRPC has them."""
+        if not self.max_seconds:
+            return []
+        options = [("grpc.max_connection_age_ms", max(1, int(self.max_seconds * 1000)))]
+        if self.grace_seconds:
+            grace = ("grpc.max_connection_age_grace_ms", max(1, int(self.grace_seconds * 1000)))
+            options.append(grace)
+        return options
+
+
 @asynccontextmanager
 async def open_grpc_server(
     address: str,
@@ -52,17 +73,20 @@ async def open_grpc_server(
     pool: descriptor_pool.DescriptorPool | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     calls: CallMetrics | None = None,
+    age: ConnectionAge = ConnectionAge(),  # frozen
 ) -> AsyncIterator[GrpcServer]:
     """Serve on `address` (`host:port`, port 0 for a free one, or `unix:PATH`) while inside.
 
     `register` adds the servicers; health and reflection over `pool` come with it. A larger request than
     `max_message_bytes` is answered with RESOURCE_EXHAUSTED, by gRPC itself. `calls` counts what it was
-    announced to. On leaving, health says NOT_SERVING, new calls are refused, and running ones have
-    `drain_seconds` to finish.
+    announced to. A connection of a certain `age` is told to end (GOAWAY). On leaving, health says
+    NOT_SERVING, new calls are refused, and running ones have `drain_seconds` to finish.
     Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
     """
     interceptor = CallInterceptor(calls or CallMetrics())
-    server = grpc.aio.server(interceptors=[interceptor], options=_options(max_message_bytes))
+    server = grpc.aio.server(
+        interceptors=[interceptor], options=[*_options(max_message_bytes), *age.options()]
+    )
     register(server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

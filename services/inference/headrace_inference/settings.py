@@ -11,6 +11,10 @@ from typing import Literal
 
 from headrace import addresses, logs
 
+_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,?#@]+")
+_MAX_AGE_SECONDS = 2_000_000
+"""gRPC counts milliseconds in 32 bits."""
+
 
 def _own_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
@@ -76,6 +80,13 @@ class Settings:
     max_http_bytes_in_flight: int = 2**30
     """Bytes of the REST requests that are read, wait or run at a time, those in shared memory too; more are
     refused."""
+    cors_origins: tuple[str, ...] = ()
+    """The origins whose pages may call over REST from a browser, as https://example.org,http://localhost:3000;
+    * allows all, without credentials."""
+    max_connection_age_seconds: float = 0.0
+    """How long a gRPC connection lasts, give or take a tenth, until its client is told to connect anew;
+    what is in flight ends first, within max_run_seconds. 0 sets no limit. The native front cannot do it:
+    auto then takes grpcio."""
     max_loading: int = 2
     """Versions that are loaded at a time."""
     max_run_seconds: float = 300.0
@@ -132,6 +143,16 @@ class Settings:
                 re.compile(getattr(self, name))
             except re.error as error:
                 raise ValueError(f"--{name.replace('_', '-')}: {error}") from None
+        wrong = [origin for origin in self.cors_origins if not _ORIGIN.fullmatch(origin)]
+        if wrong:
+            raise ValueError(
+                f"--cors-origins: {', '.join(map(repr, wrong))}: an origin is scheme://host or "
+                "scheme://host:port, without a path, or *"
+            )
+        if not 0 <= self.max_connection_age_seconds <= _MAX_AGE_SECONDS:
+            raise ValueError(
+                f"--max-connection-age-seconds: from 0 (no limit) to {_MAX_AGE_SECONDS} is expected"
+            )
 
     def reachable_at(self, address: str) -> str:
         """An address listened on, host:port, as others reach it."""

@@ -19,7 +19,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from headrace import addresses
 from headrace.call_metrics import CallMetrics
 from headrace.errors import FailedPrecondition
-from headrace.grpc_serving import GrpcServer, Register, open_grpc_server
+from headrace.grpc_serving import ConnectionAge, GrpcServer, Register, open_grpc_server
 from headrace.http_serving import open_http_server
 from headrace.inference._pool import POOL
 from headrace_inference.adapters.runtime.cores import usable_cores
@@ -32,6 +32,7 @@ from headrace_inference.domain.model_control import ModelControl, RegistryContro
 from headrace_inference.settings import Settings
 from headrace_inference.wire import native_server, servicer
 from headrace_inference.wire.front_limits import FrontLimits
+from headrace_inference.wire.rest.cors import cors
 from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
 from headrace_inference.wire.streaming import StreamOptions
 
@@ -69,7 +70,11 @@ async def open_fronts(
         switches,
         control or RegistryControl(),
     )
-    front = choose_front(settings.front, native_available=native_server.available())
+    front = choose_front(
+        settings.front,
+        native_available=native_server.available(),
+        ages=settings.max_connection_age_seconds > 0,
+    )
     logger.info("front chosen", extra={"front": front, "asked": settings.front})
     streams = StreamOptions(
         settings.stream_response, settings.max_stream_requests, stopping or asyncio.Event()
@@ -85,6 +90,8 @@ async def open_fronts(
     limits = RestLimits(
         settings.max_http_body_bytes, settings.max_http_bytes_in_flight, _limits(settings).answers
     )
+    if settings.cors_origins:
+        rest.middlewares.append(cors(settings.cors_origins))
     add_rest_routes(rest, dataplane, facts, limits)
     summaries = settings.metrics_summaries
     operations = stack.enter_context(
@@ -104,15 +111,24 @@ async def open_fronts(
     return Fronts(grpc_address, http_address, metrics_address, front)
 
 
-def choose_front(asked: str, *, native_available: bool) -> str:
-    """The front that serves ModelInfer. Raises FailedPrecondition where the one asked for is not there."""
+def choose_front(asked: str, *, native_available: bool, ages: bool = False) -> str:
+    """The front that serves ModelInfer, and ends connections of a certain age if it `ages` them.
+
+    Raises FailedPrecondition where the one asked for is not there, or cannot do that.
+    """
+    if asked == "native" and ages:
+        raise FailedPrecondition(
+            "FRONT_UNAVAILABLE",
+            "front=native cannot end connections by their age (max_connection_age_seconds); use "
+            "front=auto, which then takes grpcio, or front=grpcio",
+        )
     if asked == "native" and not native_available:
         raise FailedPrecondition(
             "FRONT_UNAVAILABLE",
             "front=native needs the package pygrpc-native, which is not installed or has no build for "
             "this platform; use front=auto or front=grpcio",
         )
-    return "native" if native_available and asked != "grpcio" else "grpcio"
+    return "native" if native_available and asked != "grpcio" and not ages else "grpcio"
 
 
 async def _open_native(
@@ -170,6 +186,7 @@ def _open_grpc(
         pool=_reflection_pool(),
         max_message_bytes=settings.max_message_bytes,
         calls=calls,
+        age=ConnectionAge(settings.max_connection_age_seconds, settings.max_run_seconds),
     )
 
 
