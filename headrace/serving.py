@@ -91,7 +91,7 @@ def _stop_at_eof(stopping: asyncio.Event, *, enabled: bool) -> Iterator[None]:
 
 def announce_ready(addresses: Mapping[str, str], ready_fd: int | None) -> None:
     """Log the bound addresses, and write them as one JSON line to `ready_fd` where a parent waits."""
-    logger.info("ready", extra=dict(addresses))
+    logger.info("listening", extra=dict(addresses))
     if ready_fd is not None:
         with os.fdopen(ready_fd, "w") as pipe:
             pipe.write(json.dumps(dict(addresses)) + "\n")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import cast
+from urllib.parse import urlsplit
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
@@ -14,6 +17,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,  # noqa: A004
+    InvalidResponse,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -26,7 +30,7 @@ from headrace import errors
 
 RETRY_AFTER_SECONDS = 1.0
 TIMEOUT_SECONDS = 5.0
-_AWAY = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
+_AWAY = (ConnectionError, TimeoutError, BusyLoadingError, OSError, InvalidResponse)
 _REFUSALS = (
     AskError,
     ClusterDownError,
@@ -36,11 +40,46 @@ _REFUSALS = (
     TryAgainError,
 )
 """Moved to another node, no primary, no right, full, a replica since a failover, slots on the move."""
-_OTHER_REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE", "UNBLOCKED", "DENIED")
+_OTHER_REFUSALS = (
+    *("MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE", "UNBLOCKED", "DENIED"),
+    *("DB index", "NOAUTH", "WRONGPASS"),
+)
 """Those for which the client has no class: a failed disk, too few replicas, a script that does not end, a
-wait that ends because a failover made the server a replica."""
+wait that ends because a failover made the server a replica; a wrong database, a wrong password."""
 
-Redis = redis.asyncio.Redis
+_SCHEMES = ("redis", "rediss", "unix")
+
+
+class Redis(redis.asyncio.Redis):
+    """A client that knows how its server is called in messages."""
+
+    address: str = ""
+    """The URL as it was given, its password hidden."""
+
+
+def check_redis_url(url: str) -> None:
+    """Pass if it can be the address of a server. Raises ValueError that says what is allowed."""
+    allowed = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH"
+    try:
+        usable = urlsplit(url).scheme in _SCHEMES
+        redis.asyncio.connection.parse_url(url)
+    except ValueError as error:
+        raise ValueError(
+            f"redis_url: {without_password(url)!r} is no {allowed} ({error})"
+        ) from None
+    if not usable:
+        raise ValueError(f"redis_url: {without_password(url)!r} is no {allowed}")
+
+
+def without_password(url: str) -> str:
+    """The URL with `***` in the place of its password."""
+    url = re.sub(r"([?&]password=)[^&#]*", r"\1***", url)
+    scheme, separator, rest = url.partition("://")
+    user_info, at, place = rest.rpartition("@")
+    if not at or (scheme == "unix" and "/" in user_info):
+        return url
+    user, colon, _ = user_info.partition(":")
+    return f"{scheme}{separator}{user}{colon and ':***'}@{place}"
 
 
 @asynccontextmanager
@@ -50,12 +89,16 @@ async def open_redis(url: str) -> AsyncIterator[Redis]:
     It connects when first used and again after every failure, so it can be opened while the server is
     away. It never retries by itself: a write that may have happened is its writer's to settle.
     """
-    client = Redis.from_url(
-        url,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
+    client = cast(
+        Redis,
+        Redis.from_url(
+            url,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        ),
     )
+    client.address = without_password(url)
     try:
         yield client
     finally:
@@ -63,8 +106,8 @@ async def open_redis(url: str) -> AsyncIterator[Redis]:
 
 
 @contextmanager
-def redis_errors() -> Iterator[None]:
-    """A server that cannot be used now becomes Unavailable.
+def redis_errors(client: Redis) -> Iterator[None]:
+    """The client's server that cannot be used now becomes Unavailable, which names its address.
 
     STATE_UNAVAILABLE where it is away, loading its data or silent; STATE_REFUSED where it answers that it
     cannot. Any other answer that is an error flies: it says that what was asked was wrong.
@@ -76,14 +119,16 @@ def redis_errors() -> Iterator[None]:
         _raise_lost_cancellation(before)
         raise errors.Unavailable(
             "STATE_UNAVAILABLE",
-            f"the shared state cannot be reached ({error}); what was asked was not acknowledged: retry",
+            f"the shared state at {client.address} cannot be reached ({_wrong(error)}); what was "
+            "asked was not acknowledged: retry",
+            facts={"address": client.address},
             retry_after_seconds=RETRY_AFTER_SECONDS,
         ) from error
     except ResponseError as error:
         _raise_lost_cancellation(before)
         if not is_refusal(error):
             raise
-        raise refusal(error) from error
+        raise refusal(client, error) from error
     _raise_lost_cancellation(before)
 
 
@@ -92,12 +137,19 @@ def is_refusal(error: ResponseError) -> bool:
     return isinstance(error, _REFUSALS) or str(error).startswith(_OTHER_REFUSALS)
 
 
-def refusal(error: ResponseError) -> errors.Unavailable:
+def _wrong(error: Exception) -> str:
+    if isinstance(error, InvalidResponse):
+        return f"what answers there speaks no Redis protocol: {error}"
+    return str(error) or type(error).__name__
+
+
+def refusal(client: Redis, error: ResponseError) -> errors.Unavailable:
     """What a refused command becomes; nothing of it happened."""
     return errors.Unavailable(
         "STATE_REFUSED",
-        f"the shared state's server refused what was asked ({error}): nothing was changed; look at the "
-        "server's memory, disk, rights and role",
+        f"the shared state at {client.address} refused what was asked ({error}): nothing was changed; "
+        "look at the server's memory, disk, rights and role",
+        facts={"address": client.address},
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )
 

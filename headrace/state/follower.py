@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from headrace import errors
 from headrace.state import reader
 from headrace.state.connection import TIMEOUT_SECONDS, Redis
 from headrace.state.keys import Keys
+from headrace.state.outage import Outage
 from headrace.state.records import Catalog, Change
+from headrace.state.wholeness import NOT_WHOLE
 
 logger = logging.getLogger(__name__)
 
 _WAIT_MILLISECONDS = int(TIMEOUT_SECONDS * 1000 / 5)
-_FIRST_BACKOFF_SECONDS = 0.05
-_MAX_BACKOFF_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +47,39 @@ class StateFollower:
         self.catalog = Catalog()
         self.connected = False
         """Whether the last contact with the server went well."""
+        self.problem: errors.Unavailable | None = None
+        """What keeps the state from being followed at present."""
+        self._outage = Outage()
 
     @property
     def synced(self) -> bool:
         """Whether a snapshot was ever read: before, the catalog is empty and means nothing."""
         return self._epoch is not None
 
+    @property
+    def whole(self) -> bool:
+        """Whether all records of the state were there when it was read last."""
+        return self.problem is None or self.problem.reason != NOT_WHOLE
+
+    async def start(self, begin: Callable[[], Awaitable[None]]) -> float | None:
+        """Begin the state and read it; where that fails, how long to wait before the next attempt."""
+        try:
+            await begin()
+            await self.refresh()
+        except errors.Unavailable as error:
+            return self._failed(error)
+        return None
+
     async def run(self) -> None:
         """Follow for ever. Errors of the server are outlived; anything else flies."""
-        backoff = _FIRST_BACKOFF_SECONDS
         while True:
             try:
                 await self._follow_once()
-                backoff = _FIRST_BACKOFF_SECONDS
             except errors.OutOfRange as error:
                 logger.warning("a change was missed, reading all anew: %s", error)
                 self._stale = True
             except errors.Unavailable as error:
-                self._disconnected(error)
-                await asyncio.sleep(backoff)
-                backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
+                await asyncio.sleep(self._failed(error))
 
     async def refresh(self) -> None:
         """Read a snapshot now. Raises Unavailable where it cannot."""
@@ -126,7 +139,8 @@ class StateFollower:
             await self.refresh()
         if not self.connected:
             logger.info("following the shared state", extra={"revision": self.catalog.revision})
-        self.connected = True
+        self.connected, self.problem = True, None
+        self._outage.over()
         changes = await reader.read_changes(
             self._redis, self._keys, self.catalog.revision, _WAIT_MILLISECONDS
         )
@@ -147,7 +161,8 @@ class StateFollower:
         for queue in self._subscribers:
             queue.put_nowait(update)
 
-    def _disconnected(self, error: errors.Unavailable) -> None:
-        if self.connected:
-            logger.warning("lost the shared state, serving what is known: %s", error)
-        self.connected = False
+    def _failed(self, error: errors.Unavailable) -> float:
+        """Take a failure; how long to wait before the next attempt."""
+        self.problem = error
+        self.connected = error.reason == NOT_WHOLE  # reached, and not believed
+        return self._outage.failed(error)

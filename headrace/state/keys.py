@@ -55,6 +55,11 @@ class Keys:
         return self._key("changes")
 
     @property
+    def counts(self) -> str:
+        """A string, `revision:models:versions`: how many records there were after the newest change."""
+        return self._key("counts")
+
+    @property
     def change_hash(self) -> str:
         """A string: the SHA-256 of the newest entry of `changes`."""
         return self._key("change-hash")

@@ -38,7 +38,7 @@ async def withdraw(redis: Redis, keys: Keys, replica_id: str) -> None:
 
 async def read_replicas(redis: Redis, keys: Keys) -> list[ReplicaRecord]:
     """The replicas that are there now, by id. Raises Unavailable."""
-    with redis_errors():
+    with redis_errors(redis):
         ids = cast(list[bytes], await redis.zrange(keys.replicas, 0, -1))
         names = sorted(replica_id.decode() for replica_id in ids)
         values: list[Any] = (
@@ -50,5 +50,5 @@ async def read_replicas(redis: Redis, keys: Keys) -> list[ReplicaRecord]:
 async def _eval(
     redis: Redis, script: str, keys: list[str], *arguments: bytes | str | float
 ) -> None:
-    with redis_errors():
+    with redis_errors(redis):
         await cast(Any, redis.eval(script, len(keys), *keys, *arguments))

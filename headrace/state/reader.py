@@ -11,14 +11,17 @@ from headrace.state.codec import decode
 from headrace.state.connection import Redis, redis_errors
 from headrace.state.keys import Keys
 from headrace.state.records import Catalog, Change, ModelRecord, VersionRecord
+from headrace.state.wholeness import Counts, check_whole, not_whole
 
 _SNAPSHOT = """
 return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]),
-        redis.call('HGETALL', KEYS[3]), redis.call('HGETALL', KEYS[4])}
+        redis.call('HGETALL', KEYS[3]), redis.call('HGETALL', KEYS[4]), redis.call('GET', KEYS[5]),
+        redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)}
 """
 _POSITION = """
 local oldest = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)
-return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), oldest[1] and oldest[1][1] or false}
+return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), oldest[1] and oldest[1][1] or false,
+        redis.call('GET', KEYS[4]), redis.call('HLEN', KEYS[5]), redis.call('HLEN', KEYS[6])}
 """
 CHANGE_FIELD = b"change"
 
@@ -50,25 +53,32 @@ async def read_snapshot(redis: Redis, keys: Keys) -> Snapshot:
     """The whole state at one revision.
 
     Raises Unavailable: STATE_UNAVAILABLE where the server is away, STATE_NOT_STARTED where no registry
-    has begun a state there.
+    has begun a state there, STATE_NOT_WHOLE where records of it are gone.
     """
-    epoch, revision, models, versions = await _eval(
-        redis, _SNAPSHOT, keys.epoch, keys.revision, keys.models, keys.versions
-    )
+    read = (keys.epoch, keys.revision, keys.models, keys.versions, keys.counts, keys.changes)
+    epoch, revision, models, versions, counts, changes = await _eval(redis, _SNAPSHOT, *read)
     records = [decode(VersionRecord, value) for value in versions[1::2]]
     catalog = Catalog(
         revision=int(revision or 0),
         models={key.decode(): decode(ModelRecord, value) for key, value in _pairs(models)},
         versions={(record.model, record.number): record for record in records},
     )
-    return Snapshot(_started(epoch), catalog)
+    started = _started(epoch)
+    newest = _change_of(dict(_pairs(changes[0][1]))) if changes else None
+    check_whole(catalog, Counts.parse(counts), newest, begun=revision is not None)
+    return Snapshot(started, catalog)
 
 
 async def read_position(redis: Redis, keys: Keys) -> Position:
     """How far the state has come. Raises Unavailable as `read_snapshot` does."""
-    epoch, revision, oldest = await _eval(redis, _POSITION, keys.epoch, keys.revision, keys.changes)
+    read = (keys.epoch, keys.revision, keys.changes, keys.counts, keys.models, keys.versions)
+    epoch, revision, oldest, counts, models, versions = await _eval(redis, _POSITION, *read)
+    started, expected = _started(epoch), Counts.parse(counts)
+    wrong = expected.wrong(int(revision or 0), models, versions) if expected else ""
+    if wrong:
+        raise not_whole(wrong)
     oldest_change = None if oldest is None else int(oldest.split(b"-")[0])
-    return Position(_started(epoch), int(revision or 0), oldest_change)
+    return Position(started, int(revision or 0), oldest_change)
 
 
 async def read_changes(
@@ -76,14 +86,18 @@ async def read_changes(
 ) -> list[Change]:
     """The changes after a revision, oldest first, waiting for the first one up to the time given."""
     start = {keys.changes: f"{after_revision}-0"}
-    with redis_errors():
+    with redis_errors(redis):
         answer: Any = await redis.xread(cast(Any, start), count=256, block=wait_milliseconds)
     if not answer:
         return []
     entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]] = (
         next(iter(answer.values()))[0] if isinstance(answer, dict) else answer[0][1]
     )
-    return [decode(Change, fields[CHANGE_FIELD]) for _, fields in entries]
+    return [_change_of(fields) for _, fields in entries]
+
+
+def _change_of(fields: Mapping[bytes, bytes]) -> Change:
+    return decode(Change, fields[CHANGE_FIELD])
 
 
 def apply(catalog: Catalog, change: Change) -> Catalog:
@@ -105,7 +119,7 @@ def apply(catalog: Catalog, change: Change) -> Catalog:
 
 
 async def _eval(redis: Redis, script: str, *keys: str) -> Any:
-    with redis_errors():
+    with redis_errors(redis):
         return await cast(Any, redis.eval(script, len(keys), *keys))
 
 

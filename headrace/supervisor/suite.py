@@ -14,6 +14,7 @@ from typing import Any
 
 from headrace import embedded
 from headrace.folder_lock import hold_folder
+from headrace.state.reachable import wait_until_reachable
 from headrace.supervisor.child import Addresses, Running, kill_group, open_child
 from headrace.supervisor.keeper import Keeper, open_kept
 from headrace.supervisor.plan import (
@@ -90,15 +91,17 @@ class Suite:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run the children while inside; all are ready when this yields.
+        """Run the children while inside; all are ready, and the shared state is there, when this yields.
 
-        Each tier needs the one before it, so it starts after that and stops before it.
+        Until it is, the registry's log says what is wrong, for all of them. Each tier needs the one
+        before it, so it starts after that and stops before it.
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(hold_folder(self.plan.data, LOCK_NAME, "a suite"))
             if not self.redis_url:
                 await self._enter_redis(stack)
             await stack.enter_async_context(open_kept([self._registry, self._monitor]))
+            await wait_until_reachable(self.redis_url)
             await stack.enter_async_context(open_kept(self._replicas))
             stack.callback(self.status_file.unlink, missing_ok=True)
             self._ready = True

@@ -10,13 +10,16 @@ from redis.exceptions import ConnectionError  # noqa: A004
 from headrace import errors
 from headrace.state.connection import open_redis, redis_errors
 
+NOBODY = "unix:///nonexistent/redis.sock"
+
 
 async def test_server_that_is_away_is_unavailable() -> None:
     """A socket that is not there becomes an error that says to retry."""
-    async with open_redis("unix:///nonexistent/redis.sock") as client:
-        with pytest.raises(errors.Unavailable) as caught, redis_errors():
+    async with open_redis(NOBODY) as client:
+        with pytest.raises(errors.Unavailable) as caught, redis_errors(client):
             await client.ping()
     assert ("STATE_UNAVAILABLE", 1.0) == (caught.value.reason, caught.value.retry_after_seconds)
+    assert f"the shared state at {NOBODY} cannot be reached" in caught.value.message
 
 
 @pytest.mark.parametrize("failure", [None, ConnectionError("gone")])
@@ -39,12 +42,13 @@ async def test_call_while_a_cancelled_task_tidies_up_ends_well() -> None:
 
 async def forget_cancellation(failure: Exception | None) -> None:
     """A call that forgets its cancellation, as those under Python 3.11's `asyncio.wait_for` may."""
-    with redis_errors():
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            if failure:
-                raise failure from None
+    async with open_redis(NOBODY) as client:
+        with redis_errors(client):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if failure:
+                    raise failure from None
 
 
 async def tidy_up() -> bool:
@@ -52,6 +56,7 @@ async def tidy_up() -> bool:
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        with redis_errors():
-            return True
+        async with open_redis(NOBODY) as client:
+            with redis_errors(client):
+                return True
     return False

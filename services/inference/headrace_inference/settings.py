@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from headrace import addresses, logs
+from headrace.state.connection import check_redis_url
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,?#@]+")
 _MAX_AGE_SECONDS = 2_000_000
@@ -138,6 +139,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises ValueError for a value that no replica can be started with."""
+        check_redis_url(self.redis_url)
         for name in ("grpc_header_forward_pattern", "http_header_forward_pattern"):
             try:
                 re.compile(getattr(self, name))

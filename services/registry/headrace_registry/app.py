@@ -12,11 +12,11 @@ from functools import partial
 
 from aiohttp import web
 
-from headrace import addresses, errors, serving
+from headrace import addresses, serving
 from headrace.call_metrics import CallMetrics
 from headrace.folder_lock import hold_folder
 from headrace.grpc_serving import Register, open_grpc_server
-from headrace.http_serving import add_operations_routes, open_http_server
+from headrace.http_serving import Readiness, add_operations_routes, open_http_server
 from headrace.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
@@ -36,8 +36,6 @@ logger = logging.getLogger(__name__)
 SERVICE = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
 LOCK_NAME = "registry.lock"
 """In the data folder: a second registry would clear the first one's staging and delete its blobs."""
-
-_RETRY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         follower = StateFollower(redis, keys)
         log = RedisChangeLog(redis, keys)
         metrics = Metrics(follower)
-        begun = await _begin(log, follower)
+        pause = await follower.start(log.begin)
         blobs = BlobStore(settings.data)
         blobs.prepare()
         catalogue = Catalogue(follower, log, time.time)
@@ -81,25 +79,27 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             max_bytes=settings.max_artifact_bytes,
             counted=metrics.pushing,
         )
-        following = jobs.create_task(_follow(log, follower, artifacts, begun=begun))
+        following = jobs.create_task(_follow(log, follower, artifacts, pause))
         replicas = partial(read_replicas, redis, keys)
         servicer = RegistryServicer(catalogue, artifacts, blobs, replicas, stopping)
         register = partial(
             registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer
         )
-        async with _serving(settings, register, metrics, follower) as registry:
+        async with _serving(
+            settings, register, metrics, partial(_readiness, follower, log)
+        ) as registry:
             yield registry
         following.cancel()
 
 
 @asynccontextmanager
 async def _serving(
-    settings: Settings, register: Register, metrics: Metrics, follower: StateFollower
+    settings: Settings, register: Register, metrics: Metrics, readiness: Readiness
 ) -> AsyncIterator[Registry]:
     http = web.Application()
     calls = CallMetrics([SERVICE])
     metrics.collectors.register(calls)
-    add_operations_routes(http, metrics.collectors, partial(_readiness, follower))
+    add_operations_routes(http, metrics.collectors, readiness)
     address = addresses.join(settings.host, settings.grpc_port)
     async with (
         open_http_server(http, settings.host, settings.http_port) as http_port,
@@ -128,23 +128,12 @@ def _check_limits(settings: Settings) -> CheckLimits:
     )
 
 
-async def _begin(log: RedisChangeLog, follower: StateFollower) -> bool:
-    """Begin the state and read it; False where its server is away."""
-    try:
-        await log.begin()
-        await follower.refresh()
-    except errors.Unavailable as error:
-        logger.warning("the shared state is away, waiting for it: %s", error)
-        return False
-    return True
-
-
 async def _follow(
-    log: RedisChangeLog, follower: StateFollower, artifacts: Artifacts, *, begun: bool
+    log: RedisChangeLog, follower: StateFollower, artifacts: Artifacts, pause: float | None
 ) -> None:
-    while not begun:
-        await asyncio.sleep(_RETRY_SECONDS)
-        begun = await _begin(log, follower)
+    while pause is not None:
+        await asyncio.sleep(pause)
+        pause = await follower.start(log.begin)
     try:
         await artifacts.remove_left()
     except OSError as error:
@@ -152,11 +141,13 @@ async def _follow(
     await follower.run()
 
 
-def _readiness(follower: StateFollower) -> tuple[bool, Mapping[str, object]]:
+def _readiness(follower: StateFollower, log: RedisChangeLog) -> tuple[bool, Mapping[str, object]]:
     """Ready while reads and writes can be answered; reads alone go on without the shared state."""
     facts = {
         "state_connected": follower.connected,
         "state_read": follower.synced,
+        "state_whole": follower.whole,
+        "state_may_evict": log.may_evict,
         "revision": follower.catalog.revision,
     }
-    return follower.connected, facts
+    return follower.connected and follower.whole and follower.synced, facts

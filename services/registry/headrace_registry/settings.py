@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headrace import logs
 from headrace.cores import usable_cores
+from headrace.state.connection import check_redis_url
 from headrace.state.keys import Keys
 
 _GIB = 1 << 30
@@ -57,6 +58,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse what is out of range, all of it at once."""
         Keys(self.namespace)
+        check_redis_url(self.redis_url)
         wrong = [
             f"{name} is {value}; it must be over 0"
             for name, value in self._positive().items()

@@ -44,7 +44,7 @@ def open_operations(
         metrics = ReplicaMetrics(
             dataplane.keeper,
             dataplane.book,
-            lambda: _gauges(dataplane, in_flight),
+            lambda: _gauges(dataplane, readiness, in_flight),
             _info(front),
             meters,
             SummaryWindows() if summaries else None,
@@ -71,9 +71,15 @@ def _info(front: str) -> dict[str, str]:
     }
 
 
-def _gauges(dataplane: DataPlane, in_flight: InFlight) -> list[tuple[str, str, float]]:
+def _gauges(
+    dataplane: DataPlane, readiness: Readiness, in_flight: InFlight
+) -> list[tuple[str, str, float]]:
     revision = dataplane.keeper.applied_revision
+    _, facts = readiness.facts()
+    connected, whole = (bool(facts.get(f"state_{fact}", True)) for fact in ("connected", "whole"))
     return [
         ("headrace_inference_in_flight_requests", "Requests that wait or run", in_flight()),
         ("headrace_inference_applied_revision", "The state applied", revision),
+        ("headrace_inference_state_connected", "1 while Redis can be reached, else 0", connected),
+        ("headrace_inference_state_whole", "0 while records in Redis are gone, else 1", whole),
     ]

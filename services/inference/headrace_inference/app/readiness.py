@@ -27,6 +27,7 @@ class Readiness:
         return self.is_ready(), {
             "state_known": self._follower.synced,
             "state_connected": self._follower.connected,
+            "state_whole": self._follower.whole,
             "applied_revision": self._keeper.applied_revision,
             "versions_settled": self._keeper.settled(),
             "stopping": self._stopping.is_set(),

@@ -17,6 +17,8 @@ from headrace.state.connection import RETRY_AFTER_SECONDS, Redis, redis_errors, 
 from headrace.state.keys import Keys
 from headrace.state.reader import CHANGE_FIELD
 from headrace.state.records import Change
+from headrace.state.wholeness import not_whole
+from headrace_registry.adapters.eviction import eviction_policy
 from headrace_registry.domain.catalogue import REVISION_MOVED, Creation, Facts, Made
 
 logger = logging.getLogger(__name__)
@@ -34,16 +36,21 @@ _COMMIT = """
 local revision = tonumber(redis.call('GET', KEYS[1]) or '0')
 if redis.call('EXISTS', KEYS[2]) == 0 then return {'not started', 0} end
 if revision ~= tonumber(ARGV[1]) - 1 then return {'moved', revision} end
+local at, models, versions = string.match(redis.call('GET', KEYS[9]) or '', '^(%d+):(%d+):(%d+)$')
+if tonumber(at) == revision and (redis.call('HLEN', KEYS[3]) ~= tonumber(models)
+    or redis.call('HLEN', KEYS[4]) ~= tonumber(versions)) then return {'not whole', revision} end
 redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[4], ARGV[1] .. '-0', ARGV[2], ARGV[3])
 redis.call('SET', KEYS[7], ARGV[5])
 redis.call('SET', KEYS[1], ARGV[1])
 if ARGV[6] ~= '' then redis.call('SET', KEYS[8], ARGV[6], 'EX', ARGV[7]) end
-local at = 9
+at = 9
 for _ = 1, tonumber(ARGV[8]) do
   local key, field, value = KEYS[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2]
   if value == '' then redis.call('HDEL', key, field) else redis.call('HSET', key, field, value) end
   at = at + 3
 end
+models, versions = redis.call('HLEN', KEYS[3]), redis.call('HLEN', KEYS[4])
+redis.call('SET', KEYS[9], ARGV[1] .. ':' .. models .. ':' .. versions)
 return {'made', tonumber(ARGV[1])}
 """
 _MODELS, _VERSIONS, _NUMBERS = 3, 4, 5
@@ -56,14 +63,20 @@ class RedisChangeLog:
         self._redis = redis
         self._keys = keys
         self._changes_kept = changes_kept
+        self._examined = False
+        self.may_evict = ""
+        """The policy by which the server may drop records to make room; '' where it does not."""
 
     async def begin(self) -> None:
         """Begin the state if nobody has, and warn of what the server can lose. Raises Unavailable."""
-        with redis_errors():
+        with redis_errors(self._redis):
             begun = await self._redis.set(self._keys.epoch, uuid4().hex, nx=True)
         if begun:
             logger.info("began a state", extra={"namespace": self._keys.namespace})
-        await self._warn_of_losses()
+        if not self._examined:
+            await self._warn_of_losses()
+            self.may_evict = await eviction_policy(self._redis)
+            self._examined = True
 
     async def read_facts(self, model: str, request_id: str) -> Facts:
         """What the catalog does not say. Raises Unavailable."""
@@ -71,7 +84,7 @@ class RedisChangeLog:
         pipeline.hget(self._keys.numbers, model)
         if request_id:
             pipeline.get(self._keys.request(request_id))
-        with redis_errors():
+        with redis_errors(self._redis):
             number, *made = await pipeline.execute()
         found = made and made[0]
         return Facts(int(number or 0), decode(Made, found) if found else None)
@@ -88,10 +101,10 @@ class RedisChangeLog:
         pipeline.eval(_COMMIT, len(keys), *keys, *arguments)
         # On the same connection, so that it waits for this script's own writes.
         pipeline.execute_command("WAITAOF", 1, 0, _DURABLE_MILLISECONDS)
-        with redis_errors():
+        with redis_errors(self._redis):
             answer, durable = await pipeline.execute(raise_on_error=False)
-        _check_made(answer, change.revision)
-        _check_durable(durable)
+        _check_made(self._redis, answer, change.revision)
+        _check_durable(self._redis, durable)
 
     async def read_after(self, revision: int) -> list[Change]:
         """The next changes after a revision, oldest first; 0: from the first that is kept.
@@ -101,14 +114,14 @@ class RedisChangeLog:
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.get(self._keys.revision)
         pipeline.xrange(self._keys.changes, min=f"({revision}-0", count=_READ_COUNT)
-        with redis_errors():
+        with redis_errors(self._redis):
             newest, entries = await pipeline.execute()
         changes = [decode(Change, fields[CHANGE_FIELD]) for _, fields in entries]
         _check_position(revision, int(newest or 0), changes)
         return changes
 
     async def _newest_hash(self) -> str:
-        with redis_errors():
+        with redis_errors(self._redis):
             newest = await self._redis.get(self._keys.change_hash)
         return _text(newest or b"")
 
@@ -122,6 +135,7 @@ class RedisChangeLog:
         names = [keys.revision, keys.epoch, keys.models, keys.versions, keys.numbers, keys.changes]
         # A key for the request even where there is none: the script's other keys keep their places.
         names += [keys.change_hash, keys.request(creation.request_id if creation else "")]
+        names += [keys.counts]
         arguments: list[bytes | str | int] = [change.revision, CHANGE_FIELD, entry]
         arguments += [self._changes_kept, hashlib.sha256(entry).hexdigest(), made]
         arguments += [REQUEST_TTL_SECONDS, len(writes)]
@@ -134,7 +148,7 @@ class RedisChangeLog:
 
     async def _persistence(self) -> Mapping[str, str] | None:
         """The server's settings of its append-only file, or None where it does not tell."""
-        with redis_errors():
+        with redis_errors(self._redis):
             try:
                 found: Any = await self._redis.config_get("append*")
                 await cast(Any, self._redis.execute_command("WAITAOF", 0, 0, 1))
@@ -153,12 +167,12 @@ def _writes(change: Change) -> Iterator[tuple[int, str, bytes | str]]:
         yield _VERSIONS, key, encode(version) if version else b""
 
 
-def _check_made(answer: Any, revision: int) -> None:
+def _check_made(redis: Redis, answer: Any, revision: int) -> None:
     if isinstance(answer, ResponseError):
         logger.warning("the shared state refused a change: %s", answer)
-        raise refusal(answer)
+        raise refusal(redis, answer)
     if isinstance(answer, Exception):
-        with redis_errors():
+        with redis_errors(redis):
             raise answer
     outcome, present = answer[0].decode(), int(answer[1])
     if outcome == "not started":
@@ -168,6 +182,8 @@ def _check_made(answer: Any, revision: int) -> None:
             "to begin a new one, or restore the server's data",
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
+    if outcome == "not whole":
+        raise not_whole("there are fewer than after the newest change")
     if outcome == "moved":
         raise errors.Aborted(
             REVISION_MOVED,
@@ -176,11 +192,11 @@ def _check_made(answer: Any, revision: int) -> None:
         )
 
 
-def _check_durable(durable: Any) -> None:
+def _check_durable(redis: Redis, durable: Any) -> None:
     if isinstance(durable, ResponseError):
         return  # the server has no WAITAOF or no append-only file: the warning at start said so
     if isinstance(durable, Exception):
-        with redis_errors():
+        with redis_errors(redis):
             raise durable
     if durable[0] < 1:
         raise errors.Unavailable(

@@ -42,6 +42,9 @@ class Metrics:
         self._gauge(
             "state_connected", "1 while the shared state can be reached, else 0."
         ).set_function(lambda: follower.connected)
+        self._gauge(
+            "state_whole", "0 while records of the shared state are gone, else 1."
+        ).set_function(lambda: follower.whole)
 
     @contextmanager
     def pushing(self) -> Iterator[None]:

@@ -57,6 +57,10 @@ class State(Protocol):
     def synced(self) -> bool:
         """Whether a catalog was ever read."""
 
+    @property
+    def problem(self) -> errors.Unavailable | None:
+        """What keeps it from being followed at present."""
+
     async def wait_for_revision(self, revision: int) -> None:
         """Wait until the catalog is at this revision or later, or went back."""
 
@@ -84,8 +88,16 @@ class Catalogue:
         self._deciding = asyncio.Lock()
 
     def read(self) -> Catalog:
-        """The newest catalog known. Raises Unavailable (STATE_UNAVAILABLE) before there is one."""
+        """The newest catalog known. Raises Unavailable before there is one, with what keeps it away."""
         if not self._state.synced:
+            problem = self._state.problem
+            if problem is not None:
+                raise errors.Unavailable(
+                    problem.reason,
+                    problem.message,
+                    facts=problem.facts,
+                    retry_after_seconds=problem.retry_after_seconds,
+                )
             raise errors.Unavailable(
                 "STATE_UNAVAILABLE",
                 "the shared state was not read yet; retry",

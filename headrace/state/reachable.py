@@ -1,0 +1,26 @@
+"""Waiting for the shared state's server before it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+
+from headrace import errors
+from headrace.state.connection import open_redis, redis_errors
+from headrace.state.outage import MAX_BACKOFF_SECONDS
+
+_FIRST_PAUSE_SECONDS = 0.05
+
+
+async def wait_until_reachable(url: str) -> None:
+    """Wait until the server takes this password and database and answers. It says nothing meanwhile."""
+    pause = _FIRST_PAUSE_SECONDS
+    async with open_redis(url) as client:
+        while True:
+            try:
+                with redis_errors(client):
+                    await client.ping()
+            except errors.Unavailable:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, MAX_BACKOFF_SECONDS)
+            else:
+                return
