@@ -21,6 +21,7 @@ from headrace.cli.not_carried import warn
 if TYPE_CHECKING:
     from headrace.client import Progress
     from headrace.client.pushing import Config
+    from headrace.triton.graph import GraphTensors
 
 WAIT_SECONDS = 900.0
 """How long a push with --wait may take in all, unless --timeout says otherwise."""
@@ -64,7 +65,7 @@ async def push(
         raise typer.BadParameter(
             "--allow-signature-change is for an alias that moves: give --alias"
         )
-    serving_config = None if config is None else _read_config(config)
+    serving_config = None if config is None else _read_config(config, path)
     total = WAIT_SECONDS if cli.timeout_seconds is None else cli.timeout_seconds
     deadline = time.monotonic() + total
     async with cli.client() as client:
@@ -90,9 +91,9 @@ async def push(
                 cli.show(version, lambda: f"version {version.number} of {name} is served")
 
 
-def _read_config(path: Path) -> Config:
+def _read_config(path: Path, source: Path) -> Config:
     if path.suffix == ".pbtxt":
-        return _from_triton(path)
+        return _from_triton(path, source)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -102,17 +103,34 @@ def _read_config(path: Path) -> Config:
     return config
 
 
-def _from_triton(path: Path) -> Config:
-    """What Triton's config says that a serving config can; the rest is listed on standard error."""
+def _from_triton(path: Path, source: Path) -> Config:
+    """What Triton's config says that a serving config can; the rest is listed on standard error.
+
+    Where the graph is at hand, tensors that the config says otherwise are listed, too.
+    """
     from headrace.triton.backends import check_backend
     from headrace.triton.carrying import carry_over
+    from headrace.triton.carrying_shapes import with_missing_ranks
     from headrace.triton.pbtxt import read_config
+    from headrace.triton.tensors import tensor_differences
 
     config = read_config(path)
     check_backend(config.name or str(path), config)
     carried = carry_over(config)
-    warn(carried.not_carried)
-    return carried.serving_config
+    graph = _graph_at(source)
+    if graph is None:
+        warn(carried.not_carried)
+        return carried.serving_config
+    warn((*carried.not_carried, *tensor_differences(config, graph)))
+    return with_missing_ranks(carried.serving_config, config, graph)
+
+
+def _graph_at(source: Path) -> GraphTensors | None:
+    """The tensors of the graph that is pushed; None for archives, which only the registry opens."""
+    from headrace.triton.graph import read_graph
+
+    path = source / "model.onnx" if source.is_dir() else source
+    return read_graph(path) if path.suffix == ".onnx" and path.is_file() else None
 
 
 Reporter = Callable[[str, "Progress | None"], None]

@@ -17,6 +17,7 @@ from headrace.conversion.provider_options import (
 from headrace.conversion.ranges import MAX_INSTANCES, MAX_QUEUE_REQUESTS
 from headrace.conversion.reading import Reader, enum_values
 from headrace.conversion.session import session_from_proto, session_to_proto
+from headrace.conversion.shapes import shapes_from_proto, shapes_to_proto
 from headrace.conversion.warm_up import warm_up_from_proto, warm_up_to_proto
 from headrace.state.records import Provider, ServingConfig
 from headrace.type.v1 import serving_config_pb2
@@ -34,6 +35,7 @@ def serving_config_to_proto(config: ServingConfig) -> serving_config_pb2.Serving
         priorities=priorities_to_proto(config.priorities),
         max_in_flight_requests=config.max_in_flight_requests,
         provider_options=provider_options_to_proto(config.provider_options),
+        shapes=shapes_to_proto(config.shapes),
     )
 
 
@@ -75,6 +77,7 @@ def serving_config_from_proto(
         provider_options=provider_options_from_proto(
             reader, proto.provider_options, default.provider_options, f"{field}.provider_options"
         ),
+        shapes=shapes_from_proto(reader, proto, default.shapes, f"{field}.shapes"),
     )
     if check:
         reader.raise_if_wrong()

@@ -167,6 +167,25 @@ class WarmUp:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredShape:
+    """A tensor's shape as callers see it, without the batch dimension where the version batches.
+
+    `graph` is the shape in which the graph has the same elements; None: the same.
+    """
+
+    dims: tuple[int, ...]
+    graph: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredShapes:
+    """Shapes of tensors by name, where the graph's own are not what callers see."""
+
+    inputs: Mapping[str, DeclaredShape] = field(default_factory=dict)
+    outputs: Mapping[str, DeclaredShape] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ServingConfig:
     """How a version is to be served."""
 
@@ -182,6 +201,8 @@ class ServingConfig:
     """How many requests may wait or run; 0: only the queue bounds them."""
     provider_options: Mapping[Provider, Mapping[str, str]] = field(default_factory=dict)
     """What execution providers are told over what they are told anyway; AUTO is none of them."""
+    shapes: DeclaredShapes = field(default_factory=DeclaredShapes)
+    """A version's signature has them already."""
 
 
 @dataclass(frozen=True, slots=True)

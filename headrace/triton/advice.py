@@ -25,8 +25,6 @@ ADVICE: Mapping[str, Advice] = {
         "`headrace import triton` follows it; a model's keep_latest says how many stay loaded",
     ),
     "max_batch_size": (_OUT_OF_RANGE, "split larger requests"),
-    "input.reshape": ("callers send the shapes that the graph declares", "change the callers"),
-    "output.reshape": ("callers get the shapes that the graph declares", "change the callers"),
     "input.format": ("Triton checks dims against it and no more", NOTHING),
     "input.is_shape_tensor": ("shape tensors are TensorRT's", NOTHING),
     "output.is_shape_tensor": ("shape tensors are TensorRT's", NOTHING),

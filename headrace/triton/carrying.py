@@ -16,6 +16,7 @@ from headrace.triton.advice import NOTHING
 from headrace.triton.carrying_batching import carry_dynamic_batching
 from headrace.triton.carrying_providers import carry_accelerators, carry_cuda_parameters
 from headrace.triton.carrying_session import carry_session, library_names
+from headrace.triton.carrying_shapes import carry_reshapes
 from headrace.triton.carrying_warm_up import carry_warm_up
 from headrace.triton.remainder import NotCarried, remainder
 from headrace.type.v1 import serving_config_pb2
@@ -112,6 +113,7 @@ def _carry_counts(groups: list[Any], taken: Any) -> None:
 
 Carrier = Callable[[Any, Any], None]
 _CARRIERS: tuple[Carrier, ...] = (
+    carry_reshapes,  # looks at names and dims
     carry_warm_up,  # looks at the batching, which the others take
     _carry_batch_size,  # looks at inputs and outputs
     _carry_identity,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from headrace.datatypes import Datatype
 from headrace.inference import model_config_pb2
 from headrace.state.records import (
     ArtifactFile,
+    DeclaredShape,
     Provider,
     QueuePolicy,
     ServingConfig,
@@ -113,6 +114,7 @@ def _add_tensors(message: model_config_pb2.ModelConfig, version: DescribedVersio
     for spec in version.signature.optional_inputs:
         dims = _dims(spec, batches=False)
         message.input.add(name=spec.name, data_type=_data_type(spec), dims=dims, optional=True)
+    _add_reshapes(message.input, version.config.shapes.inputs)
     for spec in version.signature.outputs:
         message.output.add(
             name=spec.name,
@@ -120,6 +122,15 @@ def _add_tensors(message: model_config_pb2.ModelConfig, version: DescribedVersio
             dims=_dims(spec, batches=batches),
             label_filename=_label_filename(spec.name, version),
         )
+    _add_reshapes(message.output, version.config.shapes.outputs)
+
+
+def _add_reshapes(tensors: Any, shapes: Mapping[str, DeclaredShape]) -> None:
+    for tensor in tensors:
+        declared = shapes.get(tensor.name)
+        if declared is not None and declared.graph is not None:
+            tensor.reshape.shape.extend(declared.graph)
+            tensor.reshape.SetInParent()
 
 
 def _dims(spec: TensorSpec, *, batches: bool) -> Sequence[int]:

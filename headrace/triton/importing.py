@@ -21,6 +21,7 @@ from headrace.conversion import serving_config_from_proto
 from headrace.inference import model_config_pb2
 from headrace.triton.advice import NOTHING
 from headrace.triton.carrying import Carried, carry_over
+from headrace.triton.carrying_shapes import with_missing_ranks
 from headrace.triton.graph import read_graph
 from headrace.triton.remainder import NotCarried
 from headrace.triton.repository import (
@@ -86,6 +87,7 @@ class _Candidate:
     triton_version: int
     files: Mapping[str, Path]
     digest: str
+    serving_config: serving_config_pb2.ServingConfig
     notes: tuple[NotCarried, ...] = ()
 
 
@@ -117,21 +119,22 @@ async def import_model(
     except errors.HeadraceError as error:
         return ImportedModel(folder.name, failure=_failure(error))
     carried = carry_over(_without_what_is_followed(model.config))
-    found = [await asyncio.to_thread(_candidate, model, number) for number in model.versions]
+    found = [
+        await asyncio.to_thread(_candidate, model, number, carried) for number in model.versions
+    ]
     notes = [note for each in found if isinstance(each, _Candidate) for note in each.notes]
     not_carried = tuple(dict.fromkeys((*carried.not_carried, *_too_many(model), *notes)))
     if client is None:
         planned = tuple(_planned(each) for each in found)
         return ImportedModel(model.name, planned, not_carried=not_carried)
     target = _Target(client, model.name, timeout_seconds, allow_signature_change)
-    return await _import(target, model, found, carried, not_carried)
+    return await _import(target, model, found, not_carried)
 
 
 async def _import(
     target: _Target,
     model: TritonModel,
     found: list[_Candidate | ImportedVersion],
-    carried: Carried,
     not_carried: tuple[NotCarried, ...],
 ) -> ImportedModel:
     try:
@@ -139,7 +142,7 @@ async def _import(
     except errors.HeadraceError as error:
         return ImportedModel(model.name, not_carried=not_carried, failure=_failure(error))
     is_new = not target.versions
-    versions = tuple([await _import_version(target, each, carried) for each in found])
+    versions = tuple([await _import_version(target, each) for each in found])
     if not any(version.number for version in versions):
         return ImportedModel(model.name, versions, 0, not_carried)
     await _keep_loaded(target, min(len(model.versions), MAX_KEEP_LATEST))
@@ -164,13 +167,11 @@ async def _keep_loaded(target: _Target, count: int) -> None:
         )
 
 
-async def _import_version(
-    target: _Target, found: _Candidate | ImportedVersion, carried: Carried
-) -> ImportedVersion:
+async def _import_version(target: _Target, found: _Candidate | ImportedVersion) -> ImportedVersion:
     if isinstance(found, ImportedVersion):
         return found
     for version in target.versions:
-        if version.digest == found.digest and _is_served_so(version, carried.serving_config):
+        if version.digest == found.digest and _is_served_so(version, found.serving_config):
             return ImportedVersion(
                 found.triton_version, "unchanged", version.number, version.digest
             )
@@ -178,7 +179,7 @@ async def _import_version(
         version = await target.client.push(
             target.name,
             found.files,
-            config=carried.serving_config,
+            config=found.serving_config,
             description=f"version {found.triton_version} of a Triton model repository",
             timeout_seconds=target.timeout_seconds,
         )
@@ -245,21 +246,25 @@ def _without_what_is_followed(
     return rest
 
 
-def _candidate(model: TritonModel, number: int) -> _Candidate | ImportedVersion:
+def _candidate(model: TritonModel, number: int, carried: Carried) -> _Candidate | ImportedVersion:
     """A version as it would be pushed, or why it cannot be."""
     try:
         with file_errors(model.folder):
-            return _read_candidate(model, number)
+            return _read_candidate(model, number, carried)
     except errors.HeadraceError as error:
         return ImportedVersion(number, "failed", failure=_failure(error))
 
 
-def _read_candidate(model: TritonModel, number: int) -> _Candidate:
+def _read_candidate(model: TritonModel, number: int, carried: Carried) -> _Candidate:
     files = version_files(model, number)
+    config = carried.serving_config
+    differences: Iterable[NotCarried] = ()
     graph = read_graph(files[GRAPH])
-    differences = () if graph is None else tensor_differences(model.config, graph)
+    if graph is not None:  # else the registry refuses it
+        config = with_missing_ranks(config, model.config, graph)
+        differences = tensor_differences(model.config, graph)
     notes = (*differences, *unused_files(model, number, files))
-    return _Candidate(number, files, artifact_digest(files), notes)
+    return _Candidate(number, files, artifact_digest(files), config, notes)
 
 
 def _planned(found: _Candidate | ImportedVersion) -> ImportedVersion:

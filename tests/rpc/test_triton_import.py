@@ -18,6 +18,7 @@ from headrace.cli import app
 from headrace.client import AsyncClient
 from headrace.state.records import (
     Batching,
+    DeclaredShape,
     GraphOptimization,
     MadeUpData,
     Provider,
@@ -25,11 +26,14 @@ from headrace.state.records import (
     Sample,
     SampleInput,
 )
+from headrace.triton.exporting import config_for_triton
 from headrace.triton.importing import ImportedModel, import_model
+from headrace.triton.pbtxt import parse_config
 from headrace.triton.repository import model_folders, read_model, version_files
 from headrace_registry.app import open_registry
 from tests.rpc.client_fixtures import settings_for
 from tests.rpc.registry_fixtures import onnx_file, settings
+from tests.rpc.test_inference_reshape import doubling
 
 
 @pytest.fixture
@@ -136,6 +140,34 @@ async def test_a_route_stays_where_an_import_would_break_its_callers(
     assert ("SIGNATURE_CHANGED", 3) == (kept.failure.reason, kept.stable)
     assert [(1, "unchanged", 1), (2, "unchanged", 2), (10, "pushed", 4)] == became(kept)
     assert (None, 5) == (moved.failure, moved.stable)
+
+
+async def test_reshapes_are_carried_over(
+    redis_url: str, namespace: str, repository: Path, tmp_path: Path
+) -> None:
+    """The signature has the shapes of the config, which is exported as it was; again it is unchanged."""
+    folder = repository / "bare"
+    (folder / "config.pbtxt").write_text(
+        "max_batch_size: 8 "
+        'input { name: "x" data_type: TYPE_FP32 dims: [ 2, 2 ] reshape { shape: [ 4 ] } } '
+        'output { name: "y" data_type: TYPE_FP32 dims: [ 4, 1 ] reshape { shape: [ 4 ] } }'
+    )
+    (folder / "1" / "model.onnx").write_bytes(doubling(["n", 4], ["n", 4]))
+    async with open_suite(redis_url, namespace, tmp_path / "data") as client:
+        imported = await import_model(client, folder)
+        again = await import_model(client, folder)
+        version = await client.version("bare", 1)
+
+    assert ([(1, "pushed", 1)], [(1, "unchanged", 1)]) == (became(imported), became(again))
+    assert ["dynamic_batching"] == [each.field for each in imported.not_carried]
+    assert (-1, 2, 2) == version.signature.inputs[0].shape
+    assert (-1, 4, 1) == version.signature.outputs[0].shape
+    assert DeclaredShape((2, 2), (4,)) == version.config.shapes.inputs["x"]
+    exported = parse_config(config_for_triton(version), "exported")
+    assert ([2, 2], [4]) == (
+        list(exported.input[0].dims),
+        list(exported.input[0].reshape.shape),
+    )
 
 
 async def test_labels_and_external_data_travel(

@@ -12,6 +12,8 @@ from headrace.datatypes import Datatype
 from headrace.state import codec
 from headrace.state.records import (
     Batching,
+    DeclaredShape,
+    DeclaredShapes,
     ExecutionMode,
     GraphOptimization,
     MadeUpData,
@@ -56,6 +58,10 @@ OTHER = ServingConfig(
     Priorities(3, 2, {1: QueuePolicy(9, 0, TimeoutAction.DELAY, allow_timeout_override=True)}),
     77,
     {Provider.CUDA: {"use_tf32": "0"}, Provider.CPU: {"session.dynamic_block_base": "4"}},
+    DeclaredShapes(
+        {"x": DeclaredShape((1, -1), (-1,)), "n": DeclaredShape((1,), ())},
+        {"y": DeclaredShape((-1, 3))},
+    ),
 )
 
 

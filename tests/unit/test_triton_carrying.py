@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
+from headrace.conversion import serving_config_from_proto
 from headrace.inference import model_config_pb2
+from headrace.state.records import DeclaredShape, ServingConfig
 from headrace.triton.advice import ADVICE
 from headrace.triton.carrying import carry_over
+from headrace.triton.carrying_shapes import with_missing_ranks
+from headrace.triton.graph import GraphTensor, GraphTensors
 from headrace.triton.pbtxt import parse_config
 
 X = 'input { name: "x" data_type: TYPE_FP32 dims: 4 } '
@@ -241,11 +245,10 @@ def test_what_is_carried_over(text: str, expected: dict[str, Any]) -> None:
         ("max_batch_size: 70000", {"max_batch_size": "70000"}),
         (
             (
-                'input { name: "x" dims: 1 reshape { } format: FORMAT_NCHW allow_ragged_batch: true '
+                'input { name: "x" dims: 1 format: FORMAT_NCHW allow_ragged_batch: true '
                 "optional: true }"
             ),
             {
-                'input["x"].reshape': "{}",
                 'input["x"].format': "FORMAT_NCHW",
                 'input["x"].allow_ragged_batch': "True",
                 'input["x"].optional': "True",
@@ -452,3 +455,21 @@ def _fill(message: Any) -> None:
             getattr(message, field.name).append("s" if field.type == field.TYPE_STRING else 1)
         else:
             setattr(message, field.name, "s" if field.type == field.TYPE_STRING else 1)
+
+
+def test_tensors_are_reshaped_and_get_the_rank_that_the_graph_leaves_out() -> None:
+    """A reshape is taken from the config alone, dims only where the graph declares no rank."""
+    config = parse_config(
+        'input [{ name: "x" dims: 1 reshape { } }, { name: "any" dims: [-1, 3] }, { name: "z" dims: 2 }]'
+        'output { name: "y" dims: [2, 2] reshape { shape: 4 } }',
+        "test",
+    )
+    unranked, ranked = GraphTensor("TYPE_FP32", None), GraphTensor("TYPE_FP32", (2,))
+    graph = GraphTensors({"x": unranked, "any": unranked, "z": ranked}, {"y": unranked})
+    result = carry_over(config)
+    given = with_missing_ranks(result.serving_config, config, graph)
+
+    shapes = serving_config_from_proto(given, ServingConfig()).shapes
+    assert {"x": DeclaredShape((1,), ()), "any": DeclaredShape((-1, 3))} == shapes.inputs
+    assert {"y": DeclaredShape((2, 2), (4,))} == shapes.outputs
+    assert () == result.left

@@ -66,7 +66,7 @@ MADE_UP_DATA_ZEROS: MadeUpData
 MADE_UP_DATA_RANDOM: MadeUpData
 
 class ServingConfig(_message.Message):
-    __slots__ = ("batching", "queue", "instances", "provider", "session", "warm_up", "priorities", "max_in_flight_requests", "provider_options")
+    __slots__ = ("batching", "queue", "instances", "provider", "session", "warm_up", "priorities", "max_in_flight_requests", "provider_options", "shapes")
     class Batching(_message.Message):
         __slots__ = ("max_batch_size", "max_queue_delay", "preferred_batch_sizes", "allowed_batch_sizes", "preserve_ordering", "allow_larger_requests")
         MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -201,6 +201,39 @@ class ServingConfig(_message.Message):
         data: MadeUpData
         samples: _containers.RepeatedCompositeFieldContainer[ServingConfig.WarmUp.Sample]
         def __init__(self, runs: _Optional[int] = ..., data: _Optional[_Union[MadeUpData, str]] = ..., samples: _Optional[_Iterable[_Union[ServingConfig.WarmUp.Sample, _Mapping]]] = ...) -> None: ...
+    class Shapes(_message.Message):
+        __slots__ = ("inputs", "outputs")
+        class Reshape(_message.Message):
+            __slots__ = ("dims",)
+            DIMS_FIELD_NUMBER: _ClassVar[int]
+            dims: _containers.RepeatedScalarFieldContainer[int]
+            def __init__(self, dims: _Optional[_Iterable[int]] = ...) -> None: ...
+        class Shape(_message.Message):
+            __slots__ = ("dims", "reshape")
+            DIMS_FIELD_NUMBER: _ClassVar[int]
+            RESHAPE_FIELD_NUMBER: _ClassVar[int]
+            dims: _containers.RepeatedScalarFieldContainer[int]
+            reshape: ServingConfig.Shapes.Reshape
+            def __init__(self, dims: _Optional[_Iterable[int]] = ..., reshape: _Optional[_Union[ServingConfig.Shapes.Reshape, _Mapping]] = ...) -> None: ...
+        class InputsEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: ServingConfig.Shapes.Shape
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ServingConfig.Shapes.Shape, _Mapping]] = ...) -> None: ...
+        class OutputsEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: ServingConfig.Shapes.Shape
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ServingConfig.Shapes.Shape, _Mapping]] = ...) -> None: ...
+        INPUTS_FIELD_NUMBER: _ClassVar[int]
+        OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+        inputs: _containers.MessageMap[str, ServingConfig.Shapes.Shape]
+        outputs: _containers.MessageMap[str, ServingConfig.Shapes.Shape]
+        def __init__(self, inputs: _Optional[_Mapping[str, ServingConfig.Shapes.Shape]] = ..., outputs: _Optional[_Mapping[str, ServingConfig.Shapes.Shape]] = ...) -> None: ...
     BATCHING_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     INSTANCES_FIELD_NUMBER: _ClassVar[int]
@@ -210,6 +243,7 @@ class ServingConfig(_message.Message):
     PRIORITIES_FIELD_NUMBER: _ClassVar[int]
     MAX_IN_FLIGHT_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    SHAPES_FIELD_NUMBER: _ClassVar[int]
     batching: ServingConfig.Batching
     queue: ServingConfig.Queue
     instances: int
@@ -219,4 +253,5 @@ class ServingConfig(_message.Message):
     priorities: ServingConfig.Priorities
     max_in_flight_requests: int
     provider_options: ServingConfig.ProviderOptions
-    def __init__(self, batching: _Optional[_Union[ServingConfig.Batching, _Mapping]] = ..., queue: _Optional[_Union[ServingConfig.Queue, _Mapping]] = ..., instances: _Optional[int] = ..., provider: _Optional[_Union[Provider, str]] = ..., session: _Optional[_Union[ServingConfig.Session, _Mapping]] = ..., warm_up: _Optional[_Union[ServingConfig.WarmUp, _Mapping]] = ..., priorities: _Optional[_Union[ServingConfig.Priorities, _Mapping]] = ..., max_in_flight_requests: _Optional[int] = ..., provider_options: _Optional[_Union[ServingConfig.ProviderOptions, _Mapping]] = ...) -> None: ...
+    shapes: ServingConfig.Shapes
+    def __init__(self, batching: _Optional[_Union[ServingConfig.Batching, _Mapping]] = ..., queue: _Optional[_Union[ServingConfig.Queue, _Mapping]] = ..., instances: _Optional[int] = ..., provider: _Optional[_Union[Provider, str]] = ..., session: _Optional[_Union[ServingConfig.Session, _Mapping]] = ..., warm_up: _Optional[_Union[ServingConfig.WarmUp, _Mapping]] = ..., priorities: _Optional[_Union[ServingConfig.Priorities, _Mapping]] = ..., max_in_flight_requests: _Optional[int] = ..., provider_options: _Optional[_Union[ServingConfig.ProviderOptions, _Mapping]] = ..., shapes: _Optional[_Union[ServingConfig.Shapes, _Mapping]] = ...) -> None: ...

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from headrace import errors
+from headrace.declared_shapes import with_declared_shapes
 from headrace.operator_libraries import find_libraries
 from headrace.state.codec import decode, encode
 from headrace_registry.adapters.check_task import OUT_OF_MEMORY, CheckReport, CheckTask, refusal_of
@@ -44,7 +45,8 @@ def _check(task: CheckTask) -> Checked:
     graph = check_graph(folder, graph_path, asked.session, libraries, prove=analyse_apart)
     checked = Checked(graph_path, graph.signature, graph.invariance, graph.notices)
     batches = _batches(asked, checked)
-    check_samples(asked.warm_up.samples, checked.signature, folder, batches=batches)
+    signature = with_declared_shapes(checked.signature, asked.shapes, batches=batches)
+    check_samples(asked.warm_up.samples, signature, folder, batches=batches)
     return checked
 
 

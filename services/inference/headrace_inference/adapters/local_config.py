@@ -64,14 +64,14 @@ def serving_config(config: model_config_pb2.ModelConfig) -> ServingConfig:
 
 
 def declared_signature(config: model_config_pb2.ModelConfig, graph: GraphTensors) -> Signature:
-    """What the graph takes and gives, as narrow as the config declares it.
+    """What the graph takes and gives, as narrow as the config declares it, before reshapes.
 
     Raises InvalidArgument (MODEL_FILES_INVALID) where the config declares something else.
     """
     inputs = graph.inputs | graph.optional_inputs
     said = {spec.name: _declared(spec, inputs, config) for spec in config.input}
     said |= {
-        spec.name: tuple(spec.dims) for spec in config.input if spec.name in graph.optional_inputs
+        spec.name: _graph_dims(spec) for spec in config.input if spec.name in graph.optional_inputs
     }
     given = {spec.name: _declared(spec, graph.outputs, config) for spec in config.output}
     wrong = (
@@ -102,9 +102,15 @@ def _declared(
     """
     tensor = tensors.get(spec.name)
     shape = tensor.shape if tensor else None
-    completed = not is_complete(config) and shape is not None and len(shape) == len(spec.dims) + 1
+    dims = _graph_dims(spec)
+    completed = not is_complete(config) and shape is not None and len(shape) == len(dims) + 1
     batches = config.max_batch_size > 0 or completed
-    return (-1, *spec.dims) if batches else tuple(spec.dims)
+    return (-1, *dims) if batches else dims
+
+
+def _graph_dims(spec: Any) -> tuple[int, ...]:
+    """The dims that the graph has: those of the reshape, where there is one."""
+    return tuple(spec.reshape.shape if spec.HasField("reshape") else spec.dims)
 
 
 def _differences(

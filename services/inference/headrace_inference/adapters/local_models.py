@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from uuid import uuid4
 
+from headrace.declared_shapes import with_declared_shapes
 from headrace.inference import model_config_pb2
 from headrace.state.records import (
     ArtifactFile,
@@ -199,7 +200,11 @@ def _stored(
     _write(folder, files)
     sizes = [(path, (folder / path).stat().st_size) for path in sorted(files)]
     serving = serving_config(config)
-    signature = declared_signature(config, _graph_of(folder / graph_path))
+    signature = with_declared_shapes(
+        declared_signature(config, _graph_of(folder / graph_path)),
+        serving.shapes,
+        batches=config.max_batch_size > 0,
+    )
     _check_batching(serving, signature)
     return VersionRecord(
         name,

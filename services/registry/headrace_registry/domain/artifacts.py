@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from headrace import errors
+from headrace.declared_shapes import with_declared_shapes
 from headrace.state.records import (
     ArtifactFile,
     Change,
+    DeclaredShapes,
     ServingConfig,
     SessionOptions,
     Signature,
@@ -61,6 +63,7 @@ class Asked:
     warm_up: WarmUp = field(default_factory=WarmUp)
     max_batch_size: int | None = None
     """None: as the registry proposes."""
+    shapes: DeclaredShapes = field(default_factory=DeclaredShapes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +261,10 @@ class Artifacts:
 
 
 def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) -> NewVersion:
-    signature, invariance = checked.signature, checked.invariance
-    config = push.configure(propose_config(signature, invariance))
+    invariance = checked.invariance
+    config = push.configure(propose_config(checked.signature, invariance))
+    batches = config.batching.max_batch_size > 0
+    signature = with_declared_shapes(checked.signature, config.shapes, batches=batches)
     check_config(config, signature, invariance)
     asked = push.asked.max_batch_size is not None
     return NewVersion(

@@ -131,6 +131,7 @@ def push(header: pb.PushVersionRequest.Header) -> Push:
             possible.session,
             possible.warm_up,
             batching.max_batch_size if batching.HasField("max_batch_size") else None,
+            possible.shapes,
         ),
     )
 

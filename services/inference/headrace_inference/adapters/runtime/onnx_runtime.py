@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 
 from headrace.datatypes import Datatype
+from headrace.declared_shapes import has_reshapes
 from headrace.errors import FailedPrecondition, Unavailable
 from headrace.operator_libraries import find_libraries
 from headrace.state.records import Provider, VersionRecord
@@ -41,6 +42,7 @@ from headrace_inference.adapters.runtime.prepared_graph import (
     open_as_saved,
     save_into,
 )
+from headrace_inference.adapters.runtime.reshaping import reshaping
 from headrace_inference.adapters.runtime.run_failures import RUNTIME_ERRORS, run_failed
 from headrace_inference.adapters.runtime.warm_up import RETRY_AFTER_SECONDS, Warmed, warm_up
 from headrace_inference.domain.execution_plan import NO_PLAN
@@ -256,6 +258,8 @@ def _runner(
         execute = bound_execution(session, signature, device, defaults.devices.device_id)
     else:
         execute = array_execution(session, signature)
+    if has_reshapes(record.config.shapes):
+        execute = reshaping(execute, record)
     strings = [
         place for place, spec in enumerate(signature.outputs) if spec.datatype is Datatype.BYTES
     ]
