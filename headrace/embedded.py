@@ -18,14 +18,15 @@ from pathlib import Path
 
 from headrace import addresses, errors, tethered
 from headrace.folder_lock import hold_folder
+from headrace.socket_folders import short_temporary_folder
 
 logger = logging.getLogger(__name__)
 
 OLDEST_MAJOR_VERSION = 7
 """Redis 7 writes the append-only file in parts with a manifest; older servers cannot read ours."""
-MAX_SOCKET_PATH_BYTES = 103
-"""The length of `sun_path` less its closing zero: 107 on Linux, 103 on macOS."""
 SOCKET_NAME = "redis.sock"
+PREFIX = "headrace-"
+_LIKE = f"{PREFIX}12345678/{SOCKET_NAME}"  # as long as what TemporaryDirectory makes
 LOCK_NAME = "lock"
 MAX_LOG_BYTES = 1_000_000
 START_SECONDS = 120.0
@@ -126,15 +127,9 @@ def open_place(data: Path) -> Iterator[Place]:
     folder = data.absolute() / "redis"
     with (
         hold_folder(folder, LOCK_NAME, "a Redis-protocol server") as lock,
-        tempfile.TemporaryDirectory(prefix="headrace-") as private,
+        tempfile.TemporaryDirectory(prefix=PREFIX, dir=short_temporary_folder(_LIKE)) as private,
     ):
         socket = Path(private) / SOCKET_NAME
-        if len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
-            raise errors.FailedPrecondition(
-                "SOCKET_PATH_TOO_LONG",
-                f"{socket} is longer than the {MAX_SOCKET_PATH_BYTES} bytes that a Unix socket's path "
-                "may have; set TMPDIR to a shorter folder",
-            )
         _note_socket(folder / "socket", socket)
         yield Place(folder, socket, lock)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -11,6 +12,9 @@ from uuid import uuid4
 import pytest
 
 from headrace import embedded
+
+for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[_name]  # every server of the tests is on this machine
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -63,7 +63,7 @@ async def read_snapshot(redis: Redis, keys: Keys) -> Snapshot:
         models={key.decode(): decode(ModelRecord, value) for key, value in _pairs(models)},
         versions={(record.model, record.number): record for record in records},
     )
-    started = _started(epoch)
+    started = _started(redis, epoch)
     newest = _change_of(dict(_pairs(changes[0][1]))) if changes else None
     check_whole(catalog, Counts.parse(counts), newest, begun=revision is not None)
     return Snapshot(started, catalog)
@@ -73,7 +73,7 @@ async def read_position(redis: Redis, keys: Keys) -> Position:
     """How far the state has come. Raises Unavailable as `read_snapshot` does."""
     read = (keys.epoch, keys.revision, keys.changes, keys.counts, keys.models, keys.versions)
     epoch, revision, oldest, counts, models, versions = await _eval(redis, _POSITION, *read)
-    started, expected = _started(epoch), Counts.parse(counts)
+    started, expected = _started(redis, epoch), Counts.parse(counts)
     wrong = expected.wrong(int(revision or 0), models, versions) if expected else ""
     if wrong:
         raise not_whole(wrong)
@@ -123,11 +123,12 @@ async def _eval(redis: Redis, script: str, *keys: str) -> Any:
         return await cast(Any, redis.eval(script, len(keys), *keys))
 
 
-def _started(epoch: bytes | None) -> str:
+def _started(redis: Redis, epoch: bytes | None) -> str:
     if epoch is None:
         raise errors.Unavailable(
             "STATE_NOT_STARTED",
-            "no registry has started a state in this namespace yet",
+            f"no registry has started a state in this namespace of {redis.address} yet",
+            facts={"address": redis.address},
             retry_after_seconds=1.0,
         )
     return epoch.decode()

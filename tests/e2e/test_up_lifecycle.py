@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from headrace import embedded
 from headrace.state.connection import open_redis
 from tests.suite import (
     RunningSuite,
@@ -63,6 +65,46 @@ async def test_up_shares_state_through_the_server_that_it_is_given(
         assert redis_url == suite.redis_url
     async with open_redis(redis_url) as client:
         assert await client.ping()
+
+
+async def test_up_is_up_only_when_the_shared_state_can_be_reached(tmp_path: Path) -> None:
+    """Until then one line names the server, commands name it too, and when it is there, all is up."""
+    with embedded.open_place(tmp_path / "state") as place:
+        url = f"--redis-url={place.url}"
+        process = await start_up(tmp_path / "data", url, stderr=subprocess.PIPE)
+        before, registry = await registry_of(process)
+        status, refused = await models_command(registry)
+        async with embedded.open_server_process(embedded.find_server(), place):
+            ready = await read_ready_line(process)
+            process.send_signal(signal.SIGTERM)
+            stopped, after = await ended(process)
+    lines = (before + after).splitlines()
+    said = [line for line in lines if "waiting for" in line and '"registry"' in line]
+    assert (0, 3, 1) == (stopped, status, len(said))
+    assert place.url in said[0]
+    assert f"the shared state at {place.url} cannot be reached" in refused
+    assert (True, place.url) == (ready["ready"], ready["redis_url"])
+
+
+async def registry_of(process: asyncio.subprocess.Process) -> tuple[str, str]:
+    """What `up` logged until its registry listens, and where that is."""
+    assert process.stderr
+    text = ""
+    while True:
+        line = (await process.stderr.readline()).decode()
+        text += line
+        record = json.loads(line)
+        if (record["service"], record["message"]) == ("registry", "listening"):
+            return text, record["grpc"]
+
+
+async def models_command(registry: str) -> tuple[int, str]:
+    """The exit status and standard error of `headrace models`."""
+    command = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "headrace.cli", "models", "--registry", registry, "--timeout=3"),
+        stderr=subprocess.PIPE,
+    )
+    return await ended(command)
 
 
 async def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:

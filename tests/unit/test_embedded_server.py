@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from headrace import embedded, errors
+from headrace.socket_folders import MAX_SOCKET_PATH_BYTES
 from headrace.state.connection import open_redis
 from tests.suite import wait_for_end
 
@@ -165,3 +167,16 @@ def test_a_note_of_a_file_that_is_no_socket_leaves_it(tmp_path: Path) -> None:
     (tmp_path / "redis" / "socket").write_text(str(mine))
     with embedded.open_place(tmp_path):
         assert "mine" == mine.read_text()
+
+
+async def test_a_long_temporary_folder_keeps_nobody_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket's path has its limit; then the socket lies in another temporary folder of the system."""
+    long = tmp_path / ("a long name " * 10)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    async with embedded.open_embedded_server(long / "data") as url:
+        await write(url)
+        assert b"kept" == await read(url)
+        assert len(url.removeprefix("unix://")) <= MAX_SOCKET_PATH_BYTES

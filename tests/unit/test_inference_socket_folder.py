@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import FailedPrecondition
-from headrace_inference.app.socket_folder import socket_folder
+from headrace.socket_folders import MAX_SOCKET_PATH_BYTES
+from headrace_inference.app.socket_folder import SOCKET_NAME, socket_folder
 from headrace_inference.settings import Settings
 
 
@@ -48,3 +49,15 @@ def test_a_folder_that_leads_elsewhere_is_refused(settings: Settings, tmp_path: 
         pass
     assert "SOCKET_FOLDER_TAKEN" == caught.value.reason
     assert tmp_path.exists()
+
+
+def test_a_long_temporary_folder_is_passed_over(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket in it could not be bound; the one taken instead is as private."""
+    long = tmp_path / ("a long name " * 10)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with socket_folder(settings) as folder:
+        assert len(str(folder / SOCKET_NAME)) <= MAX_SOCKET_PATH_BYTES
+        assert 0o700 == stat.S_IMODE(folder.stat().st_mode)

@@ -25,7 +25,7 @@ from headrace.inference._pool import POOL
 from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.app.operations import InFlight, open_operations
 from headrace_inference.app.readiness import Readiness
-from headrace_inference.app.socket_folder import socket_folder
+from headrace_inference.app.socket_folder import SOCKET_NAME, socket_folder
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.log_switches import LogSwitches
 from headrace_inference.domain.model_control import ModelControl, RegistryControl
@@ -139,7 +139,7 @@ async def _open_native(
     calls: CallMetrics,
 ) -> tuple[int, InFlight]:
     folder = stack.enter_context(socket_folder(settings))
-    fallback = folder / "fallback.sock"
+    fallback = folder / SOCKET_NAME
     target = addresses.unix_target(fallback)
     await stack.enter_async_context(_open_grpc(target, settings, register, calls))
     cores = usable_cores()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from headrace.errors import FailedPrecondition
+from headrace.socket_folders import short_temporary_folder
 from headrace_inference.settings import Settings
+
+SOCKET_NAME = "fallback.sock"
 
 
 @contextmanager
@@ -19,10 +21,11 @@ def socket_folder(settings: Settings) -> Iterator[Path]:
     """A private folder with a short path, since a socket's has 107 bytes at most; gone on leaving.
 
     The same for every life of a replica, so that one that was killed leaves nothing for ever. Raises
-    FailedPrecondition (SOCKET_FOLDER_TAKEN) where somebody else made it first.
+    FailedPrecondition (SOCKET_FOLDER_TAKEN) where somebody else made it first, or (SOCKET_PATH_TOO_LONG).
     """
     name = hashlib.sha256(f"{settings.data.absolute()} {settings.replica_id}".encode()).hexdigest()
-    folder = Path(tempfile.gettempdir()) / f"headrace-{os.getuid()}-{name[:16]}"
+    own = f"headrace-{os.getuid()}-{name[:16]}"
+    folder = short_temporary_folder(f"{own}/{SOCKET_NAME}") / own
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise FailedPrecondition(
