@@ -77,3 +77,21 @@ async def test_larger_requests_over_rest(tmp_path: Path) -> None:
         status, answer = await http.post(body, "/v2/models/arithmetic/infer")
     assert 200 == status
     assert [2.0] * ROWS * 4 == answer["outputs"][0]["data"]
+
+
+@pytest.mark.parametrize("front", FRONTS)
+async def test_inputs_of_other_numbers_of_rows_run_alone(front: str, tmp_path: Path) -> None:
+    """One row beside three is broadcast as ONNX Runtime does, among requests that share runs."""
+    one, three = (np.arange(rows * 4, dtype=np.float32).reshape(rows, 4) for rows in (1, 3))
+    request = pb.ModelInferRequest(model_name="arithmetic")
+    for name, array in (("a", one), ("b", three)):
+        request.inputs.add(name=name, datatype=Datatype.FP32, shape=array.shape)
+        request.raw_input_contents.append(array.tobytes())
+    request.outputs.add(name="sum")
+    model = served_with(allow_larger_requests=True)
+    async with open_grpc_replica(tmp_path, model, front=front) as replica:
+        others = [ask(replica, rows, seed) for seed, rows in enumerate([1, 2, 3] * 5)]
+        answer, *right = await asyncio.gather(replica.stub.ModelInfer(request), *others)
+    assert [True] * len(right) == right
+    assert [3, 4] == list(answer.outputs[0].shape)
+    assert (one + three).tobytes() == answer.raw_output_contents[0]

@@ -153,3 +153,10 @@ def test_inputs_of_different_batch_sizes_are_refused() -> None:
 
     with pytest.raises(InvalidArgument, match="batch size does not match"):
         plan_request("m", TWO_INPUTS, 8, inputs, [])
+
+
+def test_inputs_of_different_batch_sizes_run_alone_where_nobody_asked_for_batches() -> None:
+    """The graph may broadcast them; batching is no condition."""
+    inputs = [TensorHeader("a", "FP32", (3, 2)), TensorHeader("b", "BYTES", (1,))]
+    plan = plan_request("m", TWO_INPUTS, 8, inputs, [], allow_larger=True)
+    assert (3, None) == (plan.rows, plan.batch_key)

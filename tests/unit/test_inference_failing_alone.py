@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -230,3 +231,22 @@ def test_a_version_whose_rows_differ_is_batched_no_more(
     assert {value: [value] * int(value) for value in hits} == found
     assert f"output 'y' has shape {shape} for" in loaded.batching_off
     assert 1 == loaded.statistics.totals().batching_disabled
+
+
+def test_a_request_that_can_share_no_run_says_nothing_of_those_that_can() -> None:
+    """Inputs of other numbers of rows, or a replaced default, may give any number; batches go on."""
+
+    class Doubled(DoublingRunner):
+        def run(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
+            rows = np.repeat(inputs[0], 2, axis=0)
+            return [rows, np.zeros(len(rows), np.int64)]
+
+    sink = RecordingSink()
+    loaded = served(version(batching=TOGETHER), Doubled())
+    alone = pending(loaded, sink, 3.0)
+    alone.plan = replace(alone.plan, batch_key=None)
+    loaded.pool.submit([alone])
+    sink.wait(1)
+    loaded.close()
+    assert (2, 2) == sink.outputs[3.0][0].shape
+    assert "" == loaded.batching_off

@@ -34,8 +34,10 @@ def plan_request(
     *,
     allow_larger: bool = False,
 ) -> Plan:
-    """The plan for a request with these headers, of more rows than a batch takes if that is allowed.
+    """The plan for a request with these headers.
 
+    With `allow_larger` nobody asked for batches: a request of more rows than a batch takes, or of inputs
+    that do not have equally many, runs alone.
     Raises InvalidArgument that says what does not fit.
     """
     places = _places(model, signature, inputs)
@@ -46,12 +48,16 @@ def plan_request(
     required = len(signature.inputs)
     for place, (spec, header) in enumerate(zip(specs, chosen, strict=True)):
         _check_tensor(model, spec, header, batches=max_batch_size > 0 and place < required)
-    rows = _rows(model, chosen[:required], max_batch_size)
+    counts = [header.shape[0] for header in chosen[:required]] if max_batch_size else [1]
+    is_batch = counts.count(counts[0]) == len(counts)
+    if not is_batch and not allow_larger:
+        raise _other_rows(model, chosen[:required])
+    rows = max(counts)
     if rows > max(max_batch_size, 1) and not allow_larger:
         raise _too_many_rows(model, rows, max_batch_size)
     dtypes = tuple(_dtype(spec.datatype) for spec in specs)
     shapes = tuple(header.shape for header in chosen)
-    joins = max_batch_size and rows and not given
+    joins = max_batch_size and rows and is_batch and not given
     return Plan(
         order=order,
         shapes=shapes,
@@ -143,18 +149,14 @@ def _fits(shape: Sequence[int], expected: Sequence[int]) -> bool:
     )
 
 
-def _rows(model: str, inputs: Sequence[TensorHeader], max_batch_size: int) -> int:
-    if max_batch_size == 0:
-        return 1
+def _other_rows(model: str, inputs: Sequence[TensorHeader]) -> InvalidArgument:
     rows = inputs[0].shape[0]
-    for header in inputs[1:]:
-        if header.shape[0] != rows:
-            raise InvalidArgument(
-                "BATCH_MISMATCH",
-                f"input '{header.name}' batch size does not match other inputs for '{model}': "
-                f"{header.shape[0]} against {rows}",
-            )
-    return rows
+    other = next(header for header in inputs if header.shape[0] != rows)
+    return InvalidArgument(
+        "BATCH_MISMATCH",
+        f"input '{other.name}' batch size does not match other inputs for '{model}': "
+        f"{other.shape[0]} against {rows}",
+    )
 
 
 def _too_many_rows(model: str, rows: int, max_batch_size: int) -> InvalidArgument:

@@ -178,7 +178,8 @@ class ServedVersion:
         outputs = self._watched_run(batch, inputs, assembled)
         ran = time.monotonic_ns()
         first_rows = _first_rows(batch)
-        if self._is_guarded or len(batch) > 1:
+        # A request that can share no run says nothing of those that can.
+        if len(batch) > 1 or (self._is_guarded and batch[0].plan.batch_key is not None):
             self._guard(outputs, first_rows[-1], len(batch))
         result = BatchResult(batch, outputs, first_rows, (started, assembled, ran))
         if turn is not None:
