@@ -44,6 +44,7 @@ def read_graph(path: Path) -> GraphTensors | None:
         return None
     graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
+    constants |= {sparse.values.name for sparse in graph.sparse_initializer}
     inputs = [value for value in graph.input if value.name not in constants]
     # Older graphs list all their weights as inputs, and ONNX Runtime takes none of them from callers.
     named = graph.input if model.ir_version >= FIRST_IR_WITH_DEFAULTS else ()

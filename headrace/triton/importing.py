@@ -19,6 +19,7 @@ from headrace.client import AsyncClient, Route, Version
 from headrace.client.routes import with_changes
 from headrace.conversion import serving_config_from_proto
 from headrace.inference import model_config_pb2
+from headrace.model_files.labels import label_path
 from headrace.triton.advice import NOTHING
 from headrace.triton.carrying import Carried, carry_over
 from headrace.triton.carrying_shapes import with_missing_ranks
@@ -28,7 +29,6 @@ from headrace.triton.repository import (
     GRAPH,
     TritonModel,
     file_errors,
-    label_path,
     read_model,
     unused_files,
     version_files,

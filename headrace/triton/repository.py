@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from headrace import errors
 from headrace.client.external_data import external_files
 from headrace.inference import model_config_pb2
+from headrace.model_files.labels import label_path
 from headrace.platform_metadata import is_platform_metadata
 from headrace.triton.advice import NOTHING
 from headrace.triton.backends import check_backend
@@ -20,14 +21,6 @@ from headrace.triton.versions import selected_versions, version_numbers
 
 CONFIG = "config.pbtxt"
 GRAPH = "model.onnx"
-LABELS = "labels.txt"
-"""The labels of output `y` are packed as `y.labels.txt`, and those of any output as `labels.txt`."""
-
-MAX_OUTPUT_NAME_BYTES = 240
-"""With the ending, what a file's name may have on every file system."""
-
-_UNSAFE = frozenset('/\\:"<>|?*')
-"""What a file's name in an artifact may not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +122,6 @@ def sample_files(model: TritonModel) -> dict[str, Path]:
     if missing:
         raise _invalid(f"warm-up samples have values in {', '.join(missing)}: not there")
     return found
-
-
-def label_path(output: str, *, alone: bool) -> str | None:
-    """Where an artifact keeps an output's labels; None where its name cannot be a file's."""
-    plain = output.isprintable() and not _UNSAFE & set(output)
-    if plain and len(output.encode()) <= MAX_OUTPUT_NAME_BYTES:
-        return f"{output}.{LABELS}"
-    return LABELS if alone else None
 
 
 def unused_files(

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from headrace.declared_shapes import with_declared_shapes
 from headrace.inference import model_config_pb2
+from headrace.model_files.changed_graph import changed_graph
 from headrace.state.records import (
     ArtifactFile,
     ModelRecord,
@@ -198,13 +199,16 @@ def _stored(
             f"load failed for model '{name}': version {number} has no file '{graph_path}'"
         )
     _write(folder, files)
-    sizes = [(path, (folder / path).stat().st_size) for path in sorted(files)]
+    changed = changed_graph(folder / graph_path)
     serving = serving_config(config)
-    signature = with_declared_shapes(
-        declared_signature(config, _graph_of(folder / graph_path)),
-        serving.shapes,
-        batches=config.max_batch_size > 0,
-    )
+    signature = declared_signature(config, _graph_of(folder / graph_path))
+    if changed is not None:
+        signature = changed.complete(signature)
+        parent = PurePosixPath(graph_path).parent
+        files |= {str(parent / name): b"" for name in changed.label_files}
+    batches = config.max_batch_size > 0
+    signature = with_declared_shapes(signature, serving.shapes, batches=batches)
+    sizes = [(path, (folder / path).stat().st_size) for path in sorted(files)]
     _check_batching(serving, signature)
     return VersionRecord(
         name,

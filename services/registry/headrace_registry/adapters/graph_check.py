@@ -17,11 +17,11 @@ from google.protobuf.message import DecodeError
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from headrace import errors
+from headrace.model_files.changed_graph import ChangedGraph
 from headrace.model_files.external_tensors import external_tensors, locations
 from headrace.ort_errors import clean_message
 from headrace.state.records import GraphOptimization, SessionOptions, Signature
 from headrace_registry.adapters.batch_invariance import Prover, analyse, examine
-from headrace_registry.adapters.changed_graph import ChangedGraph
 from headrace_registry.adapters.graph_signature import (
     check_declared,
     declared_inputs,

@@ -1,4 +1,4 @@
-"""What the registry changes in a graph so that it can be served, and what it says about that."""
+"""What is changed in a graph so that it can be served, and what its pusher is told about that."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headrace.model_files.zip_maps import ZipMap, declare_columns, take_off_zip_maps
+from headrace.model_files.labels import LABELS, label_path
+from headrace.model_files.zip_maps import OPERATOR, ZipMap, declare_columns, take_off_zip_maps
 from headrace.state.records import Signature, TensorSpec
-from headrace.triton.repository import LABELS, label_path
 
 _MOST_CLASSES = 10
 
 
 class ChangedGraph:
-    """A pushed graph, written anew where it had ZipMaps at its end; external data stays where it is."""
+    """A graph, written anew where it had ZipMaps at its end; external data stays where it is."""
 
     def __init__(self, path: Path, model: Any) -> None:
         """Change the graph in its folder. Nothing is written where nothing is changed."""
         self._path = path
         self._model = model
         self._zip_maps = take_off_zip_maps(model)
+        self.label_files: list[str] = []
+        """The files that were written for them, beside the graph."""
         if self._zip_maps:
             self._write()
             self._write_labels()
@@ -49,6 +51,7 @@ class ChangedGraph:
         return replace(signature, outputs=tuple(outputs))
 
     def _write(self) -> None:
+        self._path.unlink()  # other names of the file keep what they have
         self._path.write_bytes(self._model.SerializeToString())
 
     def _write_labels(self) -> None:
@@ -60,6 +63,20 @@ class ChangedGraph:
             lines = [" ".join(text.splitlines()) for text in each.classes]
             if name and lines and not any((folder / own).exists() for own in (name, LABELS)):
                 (folder / name).write_text("".join(f"{line}\n" for line in lines), "utf-8")
+                self.label_files.append(name)
+
+
+def changed_graph(path: Path) -> ChangedGraph | None:
+    """The graph in a file, changed; None where there is nothing to change, or no graph."""
+    if OPERATOR.encode() not in path.read_bytes():
+        return None
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        return ChangedGraph(path, onnx.load(path, load_external_data=False))
+    except DecodeError:
+        return None
 
 
 def _with_columns(spec: TensorSpec, zip_map: ZipMap) -> TensorSpec:
