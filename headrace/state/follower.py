@@ -61,6 +61,11 @@ class StateFollower:
         """Whether all records of the state were there when it was read last."""
         return self.problem is None or self.problem.reason != NOT_WHOLE
 
+    def facts(self) -> dict[str, object]:
+        """What readiness tells of the state: whether it was read, and what is wrong with it at present."""
+        facts: dict[str, object] = {"state_connected": self.connected, "state_whole": self.whole}
+        return facts if self.problem is None else facts | {"state_problem": self.problem.message}
+
     async def start(self, begin: Callable[[], Awaitable[None]]) -> float | None:
         """Begin the state and read it; where that fails, how long to wait before the next attempt."""
         try:

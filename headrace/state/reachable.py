@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from redis.exceptions import NoPermissionError
+
 from headrace import errors
 from headrace.state.connection import open_redis, redis_errors
 from headrace.state.outage import MAX_BACKOFF_SECONDS
@@ -19,7 +21,9 @@ async def wait_until_reachable(url: str) -> None:
             try:
                 with redis_errors(client):
                     await client.ping()
-            except errors.Unavailable:
+            except errors.Unavailable as error:
+                if isinstance(error.__cause__, NoPermissionError):
+                    return  # it answers this user, who has no right to this command alone
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, MAX_BACKOFF_SECONDS)
             else:

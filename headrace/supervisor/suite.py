@@ -14,6 +14,7 @@ from typing import Any
 
 from headrace import embedded
 from headrace.folder_lock import hold_folder
+from headrace.state.connection import without_password
 from headrace.state.reachable import wait_until_reachable
 from headrace.supervisor.child import Addresses, Running, kill_group, open_child
 from headrace.supervisor.keeper import Keeper, open_kept
@@ -76,7 +77,7 @@ class Suite:
             "inference": [{**keeper.addresses, "pid": keeper.pid} for keeper in self._replicas],
             "monitor": self._monitor.addresses["grpc"],
             "monitor_http": self._monitor.addresses["http"],
-            "redis_url": self.redis_url,
+            "redis_url": without_password(self.redis_url),
             "pids": self._pids(),
         }
 

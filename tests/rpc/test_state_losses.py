@@ -14,6 +14,7 @@ from headrace import AsyncClient, embedded, errors
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.state.connection import open_redis, redis_errors
 from headrace.state.keys import Keys
+from headrace.state.reachable import wait_until_reachable
 from tests.rpc.registry_fixtures import error_of, eventually, onnx_file, push, running_registry
 from tests.rpc.test_inference_readiness import readiness, replica
 
@@ -58,6 +59,7 @@ async def test_a_loss_is_said_and_what_is_known_is_kept(
         read = await error_of(running.stub.ListModels(LIST))
         assert (False, 503) == (await client.server_ready(), status)
         assert ("STATE_NOT_WHOLE", False) == (read.reason, facts["state_whole"])
+        assert "0 and 0 are there" in str(facts["state_problem"])
         assert len(list((tmp_path / "registry").rglob("*"))) > 3, "the version's blobs are kept"
 
 
@@ -121,6 +123,23 @@ async def test_wrong_databases_and_passwords_are_unavailable(
             await redis.ping()
     assert redis.address in caught.value.message
     assert wrong in caught.value.message
+
+
+@pytest.mark.parametrize("rights", [["+@all"], ["+@all", "-ping"]])
+async def test_a_server_is_reachable_for_who_may_use_it(tmp_path: Path, rights: list[str]) -> None:
+    """It is waited for until the user is there; what the user may not ask besides is no reason to wait."""
+    async with (
+        embedded.open_embedded_server(tmp_path) as url,
+        open_redis(url) as redis,
+    ):
+        mine = f"{url}?username=me&password=secret"
+        waiting = asyncio.ensure_future(wait_until_reachable(mine))
+        async with open_redis(mine) as refused:
+            with pytest.raises(errors.Unavailable), redis_errors(refused):
+                await refused.ping()
+        assert not waiting.done()
+        await redis.execute_command("ACL", "SETUSER", "me", "on", ">secret", "~*", *rights)
+        await asyncio.wait_for(waiting, 10)
 
 
 async def test_a_server_of_another_protocol_is_unavailable() -> None:

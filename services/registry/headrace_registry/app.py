@@ -144,9 +144,8 @@ async def _follow(
 def _readiness(follower: StateFollower, log: RedisChangeLog) -> tuple[bool, Mapping[str, object]]:
     """Ready while reads and writes can be answered; reads alone go on without the shared state."""
     facts = {
-        "state_connected": follower.connected,
         "state_read": follower.synced,
-        "state_whole": follower.whole,
+        **follower.facts(),
         "state_may_evict": log.may_evict,
         "revision": follower.catalog.revision,
     }

@@ -26,8 +26,7 @@ class Readiness:
         """The word and its reasons."""
         return self.is_ready(), {
             "state_known": self._follower.synced,
-            "state_connected": self._follower.connected,
-            "state_whole": self._follower.whole,
+            **self._follower.facts(),
             "applied_revision": self._keeper.applied_revision,
             "versions_settled": self._keeper.settled(),
             "stopping": self._stopping.is_set(),
