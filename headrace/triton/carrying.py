@@ -24,6 +24,9 @@ from headrace.type.v1 import serving_config_pb2
 PLATFORM = "onnxruntime_onnx"
 BACKEND = "onnxruntime"
 
+REMARKS = "headrace."
+"""How names of parameters begin with which a replica says what it decided on."""
+
 _GROUP = model_config_pb2.ModelInstanceGroup
 _PROVIDERS = {
     _GROUP.KIND_AUTO: serving_config_pb2.PROVIDER_AUTO,
@@ -77,6 +80,12 @@ def _carry_identity(left: Any, _: Any) -> None:
             tensor.ClearField(name)
 
 
+def _carry_remarks(left: Any, _: Any) -> None:
+    """Take what a replica says of a version beside its config: it is no setting."""
+    for name in [name for name in left.parameters if name.startswith(REMARKS)]:
+        del left.parameters[name]
+
+
 def _carry_batch_size(left: Any, taken: Any) -> None:
     """Take max_batch_size; 0 is left to the proposal where Triton would complete it, too."""
     size = left.max_batch_size
@@ -117,6 +126,7 @@ _CARRIERS: tuple[Carrier, ...] = (
     carry_warm_up,  # looks at the batching, which the others take
     _carry_batch_size,  # looks at inputs and outputs
     _carry_identity,
+    _carry_remarks,
     carry_dynamic_batching,
     _carry_instances,
     carry_accelerators,  # looks at the provider

@@ -45,6 +45,7 @@ def listed(text: str) -> dict[str, str]:
         ("", {}),
         ('name: "m" backend: "onnxruntime" default_model_filename: "net.onnx"', {}),
         ('platform: "onnxruntime_onnx"', {}),
+        ('parameters { key: "headrace.batching" value { string_value: "on" } }', {}),
         (COMPLETE, {"batching": {"max_batch_size": 0}}),
         (X, {}),
         ("max_batch_size: 8", {"batching": {"max_batch_size": 8}}),
