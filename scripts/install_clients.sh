@@ -7,6 +7,7 @@ venv=${1:-.venv}
 root=$(dirname "$0")/..
 clients=$venv/clients
 kserve=0.21.0
+converters=(scikit-learn==1.9.1 skl2onnx==1.20.0 onnxmltools==1.16.0 lightgbm==4.7.0)
 
 compilers=(protobuf-compiler pkg-config cmake g++ curl)
 cpp=(libgrpc++-dev protobuf-compiler-grpc)
@@ -52,6 +53,15 @@ kserve_environment() {
     touch "$clients/kserve/.$kserve"
 }
 
+# An environment of its own: what converts models wants other versions of what serves them.
+converter_environment() {
+  [ -e "$clients/converters/.installed" ] && return
+  echo "Installing converters into $clients/converters"
+  "$venv/bin/python" -m venv "$clients/converters" &&
+    "$clients/converters/bin/python" -m pip install --quiet --disable-pip-version-check "${converters[@]}" &&
+    touch "$clients/converters/.installed"
+}
+
 if command -v apt-get >/dev/null; then
   debian_packages || leave_out "the clients in C++, Go and Java, and the proxy"
 else
@@ -62,5 +72,6 @@ if command -v npm >/dev/null; then
 else
   leave_out "the client in Node: npm is not installed"
 fi
+converter_environment || leave_out "converters of scikit-learn and LightGBM"
 kserve_environment || leave_out "KServe's clients"
 "$(dirname "$0")/install_perf_analyzer.sh" "$venv" || leave_out "perf_analyzer"
