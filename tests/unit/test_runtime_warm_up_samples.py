@@ -265,13 +265,16 @@ def test_every_batch_size_is_run_with_every_sample(tmp_path: Path) -> None:
     assert "" == runner.probe()
 
 
-def test_a_given_sample_that_fails_fails_the_load(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "batching", [Batching(2), Batching(64, allow_larger_requests=True)], ids=["asked", "proposed"]
+)
+def test_a_given_sample_that_fails_fails_the_load(tmp_path: Path, batching: Batching) -> None:
     """It is no guess: the second row is over the table's end, so two rows do not run."""
     path = picks_a_word(tmp_path)
     np.save(tmp_path / "days.npy", np.array([99, 100], np.int64))
     sample = Sample("days of a year", {"x": SampleInput("days.npy")})
     with pytest.raises(FailedPrecondition) as caught:
-        opened(path, ServingConfig(Batching(2), warm_up=WarmUp(samples=(sample,))))
+        opened(path, ServingConfig(batching, warm_up=WarmUp(samples=(sample,))))
     assert "WARM_UP_FAILED" == caught.value.reason
     assert "does not run 2 rows of its warm-up sample 'days of a year'" in caught.value.message
 

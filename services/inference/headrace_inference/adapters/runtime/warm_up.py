@@ -130,8 +130,12 @@ def _bounded(
     failure: RunFailed,
     given: WarmUpInputs,
 ) -> Warmed:
-    """What follows where so many proposed rows do not run, and half of them did."""
-    if rows == 1 or isinstance(failure, DeviceFailed):
+    """What follows where so many proposed rows do not run, and half of them did.
+
+    A sample is no guess: rows of it that do not run fail the load, unless there was no room for them.
+    """
+    no_guess = bool(given.name) and not isinstance(failure, OutOfMemory)
+    if rows == 1 or no_guess or isinstance(failure, DeviceFailed):
         _settle(record, rows, inputs, failure, given.name)
         return Warmed()
     logger.warning(
