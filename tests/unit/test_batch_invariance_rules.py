@@ -256,3 +256,51 @@ def test_rows_are_proven_to_stay_apart_or_a_node_is_blamed(
     found = analyse(model(nodes, inputs, weights=weights, opset=opset)).obstacle
     assert bool(expected) == bool(found)
     assert expected in found
+
+
+HITS = "output 'y' has as many rows as node 'h' (NonZero) finds"
+
+
+@pytest.mark.parametrize(
+    ("expected", "nodes", "weights"),
+    [
+        (HITS, [node("NonZero", "x", outputs=["h"]), node("Transpose", "h")], {}),
+        ("", [node("NonZero", "x", outputs=["h"]), node("Identity", "h")], {}),
+        (
+            HITS,
+            [
+                node("NonZero", "x", outputs=["h"]),
+                node("Gather", "h", "one", outputs=["r"], axis=0),
+                node("Gather", "x", "r", outputs=["f"], axis=0),
+                node("Unsqueeze", "f", "axis", outputs=["u"]),
+                node("Squeeze", "u", "axis", outputs=["s"]),
+                node("Concat", "s", "s", outputs=["c"], axis=1),
+                node("Reshape", "c", "flat"),
+            ],
+            {"one": np.int64(0), "axis": i64(0), "flat": i64(-1)},
+        ),
+        (
+            "",  # one for each row: as many as there are
+            [
+                node("Shape", "x", outputs=["s"], end=1),
+                node(
+                    "ConstantOfShape",
+                    "s",
+                    outputs=["ones"],
+                    value=helper.make_tensor("v", 1, [1], [1]),
+                ),
+                node("NonZero", "ones", outputs=["h"]),
+                node("Transpose", "h"),
+            ],
+            {},
+        ),
+    ],
+    ids=["hits", "hits on another axis", "picked", "one for each row"],
+)
+def test_outputs_with_as_many_rows_as_are_found_are_known(
+    expected: str, nodes: Sequence[Any], weights: Mapping[str, Any]
+) -> None:
+    """From the operator that finds them through those that hand them on, where that is certain."""
+    found = analyse(model(nodes, weights=weights)).impossible
+    assert bool(expected) == ("finds" in found)
+    assert expected in found

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import onnx
 
+from headrace_registry.adapters.batch_invariance.constant_folding import literal
 from headrace_registry.adapters.batch_invariance.interpreter import described
 from headrace_registry.adapters.batch_invariance.nodes import RULES, domain_of
 from headrace_registry.adapters.batch_invariance.rules.elementwise import (
@@ -30,12 +31,19 @@ class _Sized:
     proto: Any
     counted: list[Axes]
     ranks: list[int | None]
+    data: list[Any]
+    """The elements of inputs that are small constants."""
 
     def attribute(self, name: str, default: Any = None) -> Any:
         for attribute in self.proto.attribute:
             if attribute.name == name:
                 return onnx.helper.get_attribute_value(attribute)
         return default
+
+    def numbers(self, name: str, index: int) -> list[int] | None:
+        """An attribute of older opsets or a constant input of newer ones, where it is known."""
+        data = self.data[index] if index < len(self.data) else None
+        return self.attribute(name, None if data is None else [int(n) for n in data.ravel()])
 
 
 def find_counted_output(graph: Any, inferred: Mapping[str, Shape]) -> str:
@@ -54,22 +62,31 @@ class _Counter:
         self._ranks.update({tensor.name: len(tensor.dims) for tensor in graph.initializer})
         for info in graph.input:
             self._ranks.setdefault(info.name, len(info.type.tensor_type.shape.dim))
+        self._data = {tensor.name: literal(tensor) for tensor in graph.initializer}
+        constants = [node for node in graph.node if node.op_type == "Constant" and node.output]
+        for node in constants:
+            found = (literal(a.t) for a in node.attribute if a.name == "value")
+            self._data[node.output[0]] = next(found, None)
+        self._depends = {info.name for info in graph.input} - self._data.keys()
 
     def run(self, graph: Any) -> dict[str, Axes]:
         found: dict[str, Axes] = {}
         for _ in range(2):  # nodes may stand in another order
             for node in graph.node:
+                if node.op_type not in _SIZES and not self._depends.isdisjoint(node.input):
+                    self._depends.update(node.output)
                 for place, axes in self._of_node(node, found).items():
                     if place < len(node.output) and axes:
                         found[node.output[place]] = axes
         return found
 
     def _of_node(self, proto: Any, found: dict[str, Axes]) -> dict[int, Axes]:
-        if domain_of(proto) != "":
-            return {}
         inputs = list(proto.input)
+        if domain_of(proto) != "" or self._depends.isdisjoint(inputs):
+            return {}  # what is found among constants, or ones for each row, depends on no value
         counted = [found.get(name, {}) for name in inputs]
-        node = _Sized(proto, counted, [self._ranks.get(name) for name in inputs])
+        ranks, data = map(self._ranks.get, inputs), map(self._data.get, inputs)
+        node = _Sized(proto, counted, list(ranks), list(data))
         source = _SOURCES.get(proto.op_type)
         if source is not None:
             return source(node)
@@ -121,6 +138,8 @@ def _followed(node: _Sized, rank: int | None) -> Axes:
     return {} if follow is None else follow(node)
 
 
+_SIZES = ("Shape", "Size")
+"""What they give depends on no value of their input."""
 _SAME_SHAPE = ("Cast", "Identity", "Softmax", "LogSoftmax", "CumSum", "Dropout")
 
 
@@ -160,6 +179,32 @@ def _gather_nd(node: _Sized) -> Axes:
     return {} if rank is None else {a: b for a, b in node.counted[1].items() if a < rank - 1}
 
 
+def _unsqueeze(node: _Sized) -> Axes:
+    axes, rank = node.numbers("axes", 1), node.ranks[0]
+    if axes is None or rank is None:
+        return {}
+    new = {axis % (rank + len(axes)) for axis in axes}
+    old = [place for place in range(rank + len(axes)) if place not in new]
+    return {old[axis]: blamed for axis, blamed in node.counted[0].items()}
+
+
+def _squeeze(node: _Sized) -> Axes:
+    axes, rank = node.numbers("axes", 1), node.ranks[0]
+    if axes is None or rank is None:
+        return {}
+    gone = {axis % rank for axis in axes}
+    left = [place for place in range(rank) if place not in gone]
+    return {left.index(a): blamed for a, blamed in node.counted[0].items() if a in left}
+
+
+def _reshape(node: _Sized) -> Axes:
+    """All that is left goes to the axis that takes it."""
+    target = node.numbers("shape", 1)
+    if target is None or -1 not in target or 0 in target:
+        return {}
+    return dict.fromkeys([target.index(-1)], next(iter(node.counted[0].values()), ""))
+
+
 def _concat(node: _Sized) -> Axes:
     return {axis: blamed for axes in node.counted for axis, blamed in axes.items()}
 
@@ -175,6 +220,9 @@ _FOLLOWED: Mapping[str, Callable[[_Sized], Axes]] = {
     "GatherND": _gather_nd,
     "GatherElements": lambda node: node.counted[1],
     "Concat": _concat,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Reshape": _reshape,
     "Slice": lambda node: node.counted[0],
     "Gemm": _first,
     "MatMul": _first,
