@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from headrace import errors
 
@@ -34,18 +35,24 @@ class Running:
 
 @asynccontextmanager
 async def open_child(
-    name: str, command: Sequence[str], pids: dict[str, int], *, grace_seconds: float
+    name: str,
+    command: Sequence[str],
+    pids: dict[str, int],
+    *,
+    grace_seconds: float,
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Running]:
     """Run a service while inside; it is ready when this yields, and `pids` has it under its name.
 
     The service gets `--ready-fd` and `--stop-with-stdin true`: it tells its addresses by the first, and
-    by the second it stops when we are gone, however we end. It leads a process group of its own, so that
-    Ctrl-C on the terminal reaches only us, and what it started ends with it.
+    by the second it stops when we are gone, however we end. Its environment is ours and `environ`. It
+    leads a process group of its own, so that Ctrl-C on the terminal reaches only us, and what it started
+    ends with it.
     On leaving it has `grace_seconds` to drain. Raises FailedPrecondition (CHILD_NOT_READY).
     """
     reading, writing = os.pipe()
     try:
-        process = await _start(command, writing)
+        process = await _start(command, writing, environ)
     except OSError as error:  # no memory, no process left, no such program
         os.close(reading)
         raise _not_ready(name, f"could not be started ({error})") from error
@@ -64,7 +71,9 @@ async def open_child(
             del pids[name]
 
 
-async def _start(command: Sequence[str], ready_fd: int) -> asyncio.subprocess.Process:
+async def _start(
+    command: Sequence[str], ready_fd: int, environ: Mapping[str, str]
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *command,
         "--ready-fd",
@@ -75,6 +84,7 @@ async def _start(command: Sequence[str], ready_fd: int) -> asyncio.subprocess.Pr
         stdout=_STANDARD_ERROR,  # our standard output is for the ready line
         pass_fds=(ready_fd,),
         process_group=0,
+        env={**os.environ, **environ},
     )
 
 

@@ -53,11 +53,15 @@ def replica_name(index: int) -> str:
     return f"replica-{index}"
 
 
-def registry_command(plan: Plan, redis_url: str, before: Addresses) -> list[str]:
+def state_environ(redis_url: str) -> dict[str, str]:
+    """What tells the children where the shared state is: everybody may read a command line's password."""
+    return {f"HEADRACE_{name}_REDIS_URL": redis_url for name in ("REGISTRY", "INFERENCE")}
+
+
+def registry_command(plan: Plan, before: Addresses) -> list[str]:
     """How to start the registry, on the addresses that it had `before`."""
     ports = {"grpc": plan.registry_port, "http": plan.registry_http_port}
-    flags = {"redis-url": redis_url}
-    return _command(plan, "headrace_registry", REGISTRY, _same(ports, before), flags)
+    return _command(plan, "headrace_registry", REGISTRY, _same(ports, before), {})
 
 
 def monitor_command(plan: Plan, before: Addresses) -> list[str]:
@@ -69,14 +73,13 @@ def monitor_command(plan: Plan, before: Addresses) -> list[str]:
 def replica_command(
     plan: Plan, index: int, replica_id: str, peers: Addresses, before: Addresses
 ) -> list[str]:
-    """How to start a replica; `peers` are the addresses of redis, registry and monitor."""
+    """How to start a replica; `peers` are the addresses of registry and monitor."""
     ports = {
         "grpc": _nth(plan.inference_port, index),
         "http": _nth(plan.inference_http_port, index),
         "metrics": _nth(plan.inference_metrics_port, index),
     }
     flags = {
-        "redis-url": peers[REDIS],
         "registry-address": reachable(peers[REGISTRY]),
         "monitor-address": reachable(peers[MONITOR]),
         "replica-id": replica_id,

@@ -27,6 +27,7 @@ from headrace.supervisor.plan import (
     registry_command,
     replica_command,
     replica_name,
+    state_environ,
 )
 
 logger = logging.getLogger(__name__)
@@ -132,14 +133,13 @@ class Suite:
             self._live.pop(REDIS, None)
 
     def _open_registry(self, before: Addresses) -> AbstractAsyncContextManager[Running]:
-        return self._open(REGISTRY, registry_command(self.plan, self.redis_url, before))
+        return self._open(REGISTRY, registry_command(self.plan, before))
 
     def _open_monitor(self, before: Addresses) -> AbstractAsyncContextManager[Running]:
         return self._open(MONITOR, monitor_command(self.plan, before))
 
     def _open_replica(self, index: int, before: Addresses) -> AbstractAsyncContextManager[Running]:
         peers = {
-            REDIS: self.redis_url,
             REGISTRY: self._registry.addresses["grpc"],
             MONITOR: self._monitor.addresses["grpc"],
         }
@@ -153,4 +153,10 @@ class Suite:
         return f"{socket.gethostname()}-{os.getpid()}-{replica_name(index)}"
 
     def _open(self, name: str, command: list[str]) -> AbstractAsyncContextManager[Running]:
-        return open_child(name, command, self._live, grace_seconds=self.plan.stop_seconds)
+        return open_child(
+            name,
+            command,
+            self._live,
+            grace_seconds=self.plan.stop_seconds,
+            environ=state_environ(self.redis_url),
+        )

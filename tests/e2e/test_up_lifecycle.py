@@ -63,6 +63,8 @@ async def test_up_shares_state_through_the_server_that_it_is_given(
     async with running_suite(tmp_path, environ=environ) as suite:
         assert ["registry", "monitor", "replica-0"] == list(suite.pids())
         assert redis_url == suite.redis_url
+        commands = command_lines(suite)
+        assert not any(redis_url in command for command in commands), "it may hold a password"
     async with open_redis(redis_url) as client:
         assert await client.ping()
 
@@ -84,6 +86,11 @@ async def test_up_is_up_only_when_the_shared_state_can_be_reached(tmp_path: Path
     assert place.url in said[0]
     assert f"the shared state at {place.url} cannot be reached" in refused
     assert (True, place.url) == (ready["ready"], ready["redis_url"])
+
+
+def command_lines(suite: RunningSuite) -> list[str]:
+    """What everybody on the machine sees of the children."""
+    return [Path(f"/proc/{pid}/cmdline").read_text() for pid in suite.pids().values()]
 
 
 async def registry_of(process: asyncio.subprocess.Process) -> tuple[str, str]:

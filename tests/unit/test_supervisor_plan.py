@@ -14,7 +14,7 @@ from headrace.supervisor.plan import (
     replica_command,
 )
 
-PEERS = {"redis": "unix:///s", "registry": "0.0.0.0:8100", "monitor": "127.0.0.1:8200"}
+PEERS = {"registry": "0.0.0.0:8100", "monitor": "127.0.0.1:8200"}
 
 
 def flags(command: list[str]) -> dict[str, str]:
@@ -25,7 +25,7 @@ def flags(command: list[str]) -> dict[str, str]:
 def test_every_child_gets_its_own_folder() -> None:
     """The folders lie side by side in the data folder."""
     plan = Plan(Path("data"))
-    assert "data/registry" == flags(registry_command(plan, "unix:///s", {}))["data"]
+    assert "data/registry" == flags(registry_command(plan, {}))["data"]
     assert "data/monitor" == flags(monitor_command(plan, {}))["data"]
     assert "data/replica-1" == flags(replica_command(plan, 1, "one", PEERS, {}))["data"]
 
@@ -42,7 +42,7 @@ def test_replicas_take_ports_in_steps(first: int, index: int, expected: str) -> 
 def test_child_that_comes_back_has_the_ports_it_had() -> None:
     """Known addresses win over planned ports."""
     before = {"grpc": "127.0.0.1:4001", "http": "127.0.0.1:4002"}
-    command = flags(registry_command(Plan(Path(), registry_port=0), "unix:///s", before))
+    command = flags(registry_command(Plan(Path(), registry_port=0), before))
     assert ("4001", "4002") == (command["grpc-port"], command["http-port"])
 
 
@@ -50,7 +50,6 @@ def test_replica_is_told_where_the_others_are() -> None:
     """Redis, registry and monitor are named by addresses that can be called."""
     command = flags(replica_command(Plan(Path()), 0, "replica-0", PEERS, {}))
     assert {
-        "redis-url": "unix:///s",
         "registry-address": "127.0.0.1:8100",
         "monitor-address": "127.0.0.1:8200",
         "replica-id": "replica-0",
