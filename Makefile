@@ -1,6 +1,8 @@
 # Every step that people and CI take. `make help` lists them.
 SHELL := /bin/bash
 PYTHON ?= python3
+# EXTRAS=dev,gpu runs on the GPU.
+EXTRAS ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
@@ -14,7 +16,7 @@ help: ## List the targets
 setup: $(STAMP) ## Make the virtual environment with everything in it
 
 $(STAMP): pyproject.toml scripts/set_up.sh
-	@scripts/set_up.sh "$(PYTHON)" "$(VENV)"
+	@scripts/set_up.sh "$(PYTHON)" "$(VENV)" "$(EXTRAS)"
 	@touch $@
 
 protos: setup ## Generate the code of protos/

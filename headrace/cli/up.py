@@ -147,8 +147,10 @@ def _run(wanted: Plan, show: Callable[[Plan, dict[str, Any]], None]) -> None:
     import asyncio
 
     from headrace import logs
+    from headrace.onnx_runtime_installation import require_onnx_runtime
     from headrace.supervisor.run import run
 
+    require_onnx_runtime()
     logs.set_up("up", wanted.log_format, wanted.log_level)
     asyncio.run(run(wanted, lambda where: show(wanted, where)))
 

@@ -62,7 +62,7 @@ def test_a_provider_that_is_not_there_is_refused(
     assert "PROVIDER_UNAVAILABLE" == caught.value.reason
     assert f"provider '{asked}'" in caught.value.message
     assert problem in caught.value.message
-    assert "headrace[cuda]" in caught.value.message
+    assert "headrace[gpu]" in caught.value.message
     assert {"asked": str(asked), "devices": ", ".join(found.devices())} == caught.value.facts
 
 

@@ -256,12 +256,16 @@ def test_without_a_device_cuda_is_refused_and_auto_is_the_cpu(
     assert ("", "") == capfd.readouterr()
 
 
+WITHOUT_CUDA = pytest.mark.filterwarnings("ignore:Specified provider")
+"""ONNX Runtime's build for the CPU warns where it is asked for another provider; both builds are meant."""
+
 LOADS_NO_CUDA = RuntimeDefaults(hardware=Hardware((TENSORRT, CUDA, CPU), cuda_devices=1))
 """As on a machine whose device is there and whose CUDA libraries are not."""
 
 
 @pytest.mark.skipif(hardware().has_cuda, reason="this machine has a CUDA device")
 @pytest.mark.parametrize("asked", [Provider.CUDA, Provider.TENSORRT])
+@WITHOUT_CUDA
 def test_a_device_without_its_libraries_is_no_reason_to_run_on_the_cpu(
     tmp_path: Path, asked: Provider
 ) -> None:
@@ -272,6 +276,7 @@ def test_a_device_without_its_libraries_is_no_reason_to_run_on_the_cpu(
 
 
 @pytest.mark.skipif(hardware().has_cuda, reason="this machine has a CUDA device")
+@WITHOUT_CUDA
 def test_auto_says_that_it_fell_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The CPU serves, and a warning names the version."""
     runner = opened(identity(tmp_path, Datatype.FP32), defaults=LOADS_NO_CUDA)

@@ -1,12 +1,13 @@
 """`python -m headrace_inference`: run a replica."""
 
+import asyncio
 import functools
 import os
 import sys
 
 from headrace import logs, serving
+from headrace.onnx_runtime_installation import require_onnx_runtime
 from headrace.settings import read_or_exit
-from headrace_inference import app
 from headrace_inference.adapters import resident_memory
 from headrace_inference.settings import Settings
 
@@ -16,9 +17,15 @@ def main() -> int:
     settings = read_or_exit(Settings, "inference", sys.argv[1:], os.environ)
     resident_memory.tune_allocator()
     logs.set_up("inference", settings.log_format, settings.log_level)
-    return serving.run(
-        functools.partial(app.main, settings), stop_with_stdin=settings.stop_with_stdin
-    )
+    return serving.run(functools.partial(_run, settings), stop_with_stdin=settings.stop_with_stdin)
+
+
+async def _run(settings: Settings, stopping: asyncio.Event) -> None:
+    """Run a replica, once it is known that what it imports is there."""
+    require_onnx_runtime()
+    from headrace_inference import app
+
+    await app.main(settings, stopping)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def devices() -> tuple[str, ...]:
 
 
 def load_cuda_libraries() -> None:
-    """Load CUDA and cuDNN from the wheels of the `cuda` extra, where those are installed.
+    """Load CUDA and cuDNN from the wheels of the `gpu` extra, where those are installed.
 
     Elsewhere the system's loader finds them, or does not: then ONNX Runtime says which are missing.
     """
@@ -166,8 +166,8 @@ def _unavailable(asked: Provider, problem: str, found: Hardware) -> FailedPrecon
 
 _REMEDIES = {
     Provider.CPU: "Install onnxruntime.",
-    Provider.CUDA: "Install headrace[cuda] and a driver on a machine with a GPU, "
+    Provider.CUDA: "Install headrace[gpu] and a driver on a machine with a GPU, "
     "or push the version with provider 'auto'.",
-    Provider.TENSORRT: "Install headrace[cuda], TensorRT and a driver on a machine with a GPU, "
+    Provider.TENSORRT: "Install headrace[gpu], TensorRT and a driver on a machine with a GPU, "
     "or push the version with provider 'auto'.",
 }
