@@ -49,6 +49,8 @@ class StateFollower:
         """Whether the last contact with the server went well."""
         self.problem: errors.Unavailable | None = None
         """What keeps the state from being followed at present."""
+        self.on_unread: Callable[[str], None] = lambda _: None
+        """Told what keeps the state from being read for the first time, whenever that is another thing."""
         self._outage = Outage()
 
     @property
@@ -168,6 +170,9 @@ class StateFollower:
 
     def _failed(self, error: errors.Unavailable) -> float:
         """Take a failure; how long to wait before the next attempt."""
+        news = self.problem is None or self.problem.message != error.message
         self.problem = error
+        if news and not self.synced:
+            self.on_unread(error.message)
         self.connected = error.reason == NOT_WHOLE  # reached, and not believed
         return self._outage.failed(error)

@@ -312,6 +312,8 @@ class Catalog:
     versions: Mapping[tuple[str, int], VersionRecord] = field(default_factory=dict)
     known: bool = True
     """False before the state was read: then a name that is not in it may exist all the same."""
+    unread_because: str = ""
+    """Where it is not known: what kept the state from being read, as far as that was seen."""
 
     def versions_of(self, model: str) -> list[VersionRecord]:
         """The versions of a model, oldest first."""

@@ -19,6 +19,7 @@ from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
 from headrace_inference.app import open_replica
 from headrace_inference.settings import Settings
+from tests.rpc.registry_fixtures import eventually
 
 FRONTS = ("native", "grpcio")
 BODY = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}
@@ -88,6 +89,19 @@ async def test_every_rpc_about_a_name_is_unavailable(tmp_path: Path, front: str)
     async with replica(tmp_path, f"unix://{tmp_path}/nobody.sock", front) as (_, stub):
         refused = {name: await refusal(call(stub)) for name, call in CALLS.items()}
     assert dict.fromkeys(CALLS, UNAVAILABLE) == refused
+
+
+@pytest.mark.parametrize("front", FRONTS)
+async def test_the_answer_names_the_server_that_cannot_be_reached(
+    tmp_path: Path, front: str
+) -> None:
+    """As soon as that was seen."""
+    url = f"unix://{tmp_path}/nobody.sock"
+    async with replica(tmp_path, url, front) as (opened, stub):
+        await eventually(lambda: opened.follower.problem is not None)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await CALLS["infer"](stub)
+    assert f"the shared state at {url} cannot be reached" in str(caught.value.details())
 
 
 @pytest.mark.parametrize("front", FRONTS)

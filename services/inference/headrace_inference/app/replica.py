@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import grpc
 
@@ -15,7 +15,7 @@ from headrace import addresses, serving
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
-from headrace.state.records import ReplicaRecord
+from headrace.state.records import UNREAD, ReplicaRecord
 from headrace_inference.adapters import presence, telemetry
 from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.app.fronts import Fronts, open_fronts
@@ -81,6 +81,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         replica = Replica(fronts, keeper, follower)
         describe = _Description(settings, replica)
         jobs = await stack.enter_async_context(serving.open_background())
+        follower.on_unread = lambda why: models.want(replace(UNREAD, unread_because=why))
         jobs.run(follower.run())
         jobs.run(_apply_updates(follower, models))
         jobs.run(presence.keep_present(redis, keys, keeper.changed, describe.record))

@@ -78,7 +78,7 @@ class DataPlane:
         catalog = self.keeper.table.catalog
         if model and model not in catalog.models:
             if not catalog.known:
-                raise state_unread()
+                raise state_unread(catalog)
             raise InvalidArgument("MODEL_UNKNOWN", f"Request for unknown model : {model}")
         if changes:
             self.tracer.update(model, changes)

@@ -129,7 +129,7 @@ class ExplicitControl:
     def _check_known(self) -> None:
         """Raise Unavailable before it is known which models are the registry's."""
         if not self._registered.known:
-            raise state_unread()
+            raise state_unread(self._registered)
 
     async def _load_registered(self, request: LoadRequest) -> None:
         if request.files or request.config is not None:

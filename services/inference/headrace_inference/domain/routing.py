@@ -153,7 +153,7 @@ class RoutingTable:
         model_part, separator, alias = model_name.partition("@")
         model = self.catalog.models.get(model_part)
         if model is None:
-            return _unknown_model(model_part) if self.catalog.known else state_unread()
+            return _unknown_model(model_part) if self.catalog.known else state_unread(self.catalog)
         if alias and version:
             return InvalidArgument(
                 "VERSION_AMBIGUOUS",
@@ -260,11 +260,12 @@ def _number(model: ModelRecord, wanted: str) -> int | None:
     return alias.version if alias else None
 
 
-def state_unread() -> HeadraceError:
+def state_unread(catalog: Catalog) -> HeadraceError:
     """What a request for a name gets that nobody can say exists or not."""
+    why = f": {catalog.unread_because}" if catalog.unread_because else "; retry"
     return Unavailable(
         "STATE_UNAVAILABLE",
-        "this replica has not read the shared state yet and does not know the models; retry",
+        f"this replica has not read the shared state yet and does not know the models{why}",
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )
 

@@ -85,7 +85,7 @@ def repository_index(table: RoutingTable, *, ready_only: bool) -> pb.RepositoryI
     Raises Unavailable before the state was read.
     """
     if not table.catalog.known:
-        raise state_unread()
+        raise state_unread(table.catalog)
     response = pb.RepositoryIndexResponse()
     for model, number in sorted(table.catalog.versions):
         state, reason = table.states.get(
