@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,42 @@ def test_rows_that_nobody_asked_for_cost_what_one_row_allows(tmp_path: Path) -> 
     assert runner.memory_bytes < 64 * MEGABYTE
     assert 1 <= runner.plan.affordable_rows <= 8
     assert runner.plan.most_rows(record.config) <= runner.plan.affordable_rows
+    assert f"at most {runner.plan.affordable_rows} rows are put together" in runner.remark
+
+
+LIMITED = """
+import resource, sys
+from dataclasses import replace
+from pathlib import Path
+from headrace.errors import HeadraceError
+from headrace.state.records import Batching
+from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults, open_session
+from tests.unit.test_preparation_costs import PROPOSED, long_convolution
+
+folder, rows, megabytes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+config = replace(PROPOSED, batching=Batching(rows)) if rows else PROPOSED
+path, record = long_convolution(folder, config)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * 4096
+resource.setrlimit(resource.RLIMIT_AS, (used + (megabytes << 20),) * 2)
+try:
+    print("opened", open_session(path, record, RuntimeDefaults(cores=1)).plan.most_rows(config))
+except HeadraceError as error:
+    print(error.reason)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to such a limit")
+@pytest.mark.parametrize(
+    ("rows", "megabytes", "expected"),
+    [(64, 300, "OUT_OF_MEMORY"), (0, 30, "OUT_OF_MEMORY"), (0, 100, "opened")],
+)
+def test_an_allocation_that_fails(tmp_path: Path, rows: int, megabytes: int, expected: str) -> None:
+    """It fails the load of rows that were asked for, bounds those that were not, and ends nobody."""
+    given = [str(tmp_path / "v"), str(rows), str(megabytes)]
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *given], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(expected)
 
 
 def test_what_is_affordable_is_found_once(tmp_path: Path) -> None:

@@ -118,6 +118,11 @@ class VersionLoad:
         if entry.unsaved_because:
             runner.remark = f"the graph serves as it was pushed: {entry.unsaved_because}"
             logger.warning(runner.remark, extra=self._facts)
+        if runner.plan.affordable_rows:
+            rows = (
+                f"at most {runner.plan.affordable_rows} rows are put together: more cost too much"
+            )
+            runner.remark = f"{runner.remark}; {rows}" if runner.remark else rows
         facts = {
             "graph": runner.graph,
             "instances": plan.instances,

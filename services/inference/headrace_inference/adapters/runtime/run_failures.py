@@ -30,6 +30,8 @@ _OUT_OF_MEMORY = (
     "smaller than requested bytes",
     "out of memory",
     "Unable to allocate",
+    "Cannot allocate memory",
+    "pthread_create failed",
 )
 _DEVICE = ("CUDA failure", "CUDNN failure", "CUBLAS failure", "CUDA error", "TensorRT EP")
 

@@ -89,7 +89,7 @@ def _warm(runner: Runner, record: VersionRecord, given: WarmUpInputs) -> Warmed:
     warmed = Warmed()
     sizes = batch_sizes(record.config.batching)
     for rows in sizes if given.runs else ():
-        inputs = given.make(rows)
+        inputs = _inputs(given, rows)
         if inputs is None:
             logger.info("not warmed: inputs too large", extra=_facts(record, rows, ()))
             continue
@@ -110,7 +110,7 @@ def _warm_proposed(runner: Runner, record: VersionRecord, given: WarmUpInputs) -
     most = runner.plan.affordable_rows or record.config.batching.max_batch_size
     sizes = [rows for rows in sorted(batch_sizes(record.config.batching)) if rows <= most]
     for rows in sizes if given.runs else ():
-        inputs = given.make(rows) if costs.afford(rows) else None
+        inputs = _inputs(given, rows) if costs.afford(rows) else None
         if inputs is None:
             logger.info("not warmed: it costs too much", extra=_facts(record, rows, ()))
             return Warmed(make, costs.rows, max(1, costs.rows))
@@ -156,9 +156,17 @@ def _run_and_look(
             runner.batching_obstacle = runner.batching_obstacle or str(found)
 
 
-def _made_again(given: WarmUpInputs, rows: int) -> Sequence[Array] | None:
+def _inputs(given: WarmUpInputs, rows: int) -> Sequence[Array] | None:
+    """The inputs of so many rows; None where they are too large, for us or for this machine now."""
     try:
         return given.make(rows)
+    except MemoryError:
+        return None
+
+
+def _made_again(given: WarmUpInputs, rows: int) -> Sequence[Array] | None:
+    try:
+        return _inputs(given, rows)
     except HeadraceError:  # its file is gone meanwhile
         return None
 
