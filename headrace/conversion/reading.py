@@ -6,6 +6,9 @@ import enum
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
 from headrace import errors
 from headrace.type.v1 import serving_config_pb2
 
@@ -48,6 +51,24 @@ class Reader:
         if number and number not in values:
             self.wrong(f"{path}.{name}", f"{number} is none of {', '.join(values.values())}")
         return values.get(number, default)
+
+    def unknown_fields(self, message: Any, path: str) -> None:
+        """Note the fields that are not known here, below the message, too: a newer caller set them."""
+        unknown = UnknownFieldSet(message)
+        for place in range(len(unknown)):
+            number = unknown[place].field_number
+            self.wrong(path, f"field {number} is not known here: update this service")
+        for field, value in message.ListFields():
+            below = f"{path}.{field.name}"
+            if field.message_type is None:
+                continue
+            if field.message_type.GetOptions().map_entry:
+                parts = [value[key] for key in value]
+            else:
+                parts = value if field.is_repeated else [value]
+            for part in parts:
+                if isinstance(part, Message):
+                    self.unknown_fields(part, below)
 
     def wrong(self, field: str, description: str) -> None:
         """Note what is wrong with a field."""

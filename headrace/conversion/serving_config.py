@@ -80,5 +80,6 @@ def serving_config_from_proto(
         shapes=shapes_from_proto(reader, proto, default.shapes, f"{field}.shapes"),
     )
     if check:
+        reader.unknown_fields(proto, field)
         reader.raise_if_wrong()
     return config

@@ -347,8 +347,8 @@ async def test_a_config_narrows_what_a_model_takes(tmp_path: Path) -> None:
     assert "INVALID_ARGUMENT" == failure[0]
 
 
-async def test_members_that_a_load_does_not_know_are_refused_on_rest(tmp_path: Path) -> None:
-    """Also beside the parameters, and of a wrong type."""
+async def test_members_that_are_not_known_are_refused_on_rest(tmp_path: Path) -> None:
+    """Of a load also beside the parameters, and of a wrong type; of an index and a region."""
     bodies: list[dict[str, Any]] = [
         {"files": []},
         {"config": config()},
@@ -359,7 +359,13 @@ async def test_members_that_a_load_does_not_know_are_refused_on_rest(tmp_path: P
         url = f"http://{replica.http_address}/v2/repository/models/local"
         answers = [await session.post(f"{url}/load", json=body) for body in bodies]
         answers.append(await session.post(f"{url}/unload", json={"unload_dependents": True}))
-        assert [400] * 5 == [answer.status for answer in answers]
+        base = f"http://{replica.http_address}/v2"
+        answers.append(await session.post(f"{base}/repository/index", json={"redy": True}))
+        region = {"key": "/k", "byte_size": 8, "ofset": 4}
+        answers.append(
+            await session.post(f"{base}/systemsharedmemory/region/r/register", json=region)
+        )
+        assert [400] * 7 == [answer.status for answer in answers]
 
 
 async def test_parameters_of_a_wrong_kind(tmp_path: Path) -> None:

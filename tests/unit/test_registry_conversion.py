@@ -105,6 +105,33 @@ def test_a_config_of_an_older_build_has_the_defaults() -> None:
     assert expected == codec.decode(ServingConfig, old)
 
 
+def _with_unknown_field(message: Any) -> None:
+    """Add field 1000, a number, as a newer caller may."""
+    message.MergeFromString(b"\xc0\x3e\x07")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ((), "serving_config"),
+        (("batching",), "serving_config.batching"),
+        (("shapes",), "serving_config.shapes"),
+    ],
+)
+def test_what_a_newer_caller_says_is_refused(path: tuple[str, ...], expected: str) -> None:
+    """A field that is not known cannot be applied; what a registry took is read all the same."""
+    proto = serving_config_pb2.ServingConfig()
+    message: Any = proto
+    for name in path:
+        message = getattr(message, name)
+    _with_unknown_field(message)
+    with pytest.raises(errors.InvalidArgument) as caught:
+        conversion.serving_config_from_proto(proto, ServingConfig())
+    assert [expected] == [violation.field for violation in caught.value.violations]
+    assert "field 1000 is not known here" in caught.value.message
+    conversion.serving_config_from_proto(proto, ServingConfig(), check=False)
+
+
 def test_what_is_unset_is_the_default() -> None:
     """An empty message is the default; one field changes itself alone."""
     proto = serving_config_pb2.ServingConfig()

@@ -16,7 +16,7 @@ from headrace_inference.wire.rest.messages import message_to_json
 from headrace_inference.wire.rest.requests import Size, decode_json
 
 
-class SystemRegion(msgspec.Struct, frozen=True):
+class SystemRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A stretch of the system's shared memory, by the key it was created under."""
 
     key: str
@@ -24,13 +24,13 @@ class SystemRegion(msgspec.Struct, frozen=True):
     offset: Size = 0
 
 
-class DeviceHandle(msgspec.Struct, frozen=True):
+class DeviceHandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A handle that CUDA gave for another process, as base64."""
 
     b64: str
 
 
-class DeviceRegion(msgspec.Struct, frozen=True):
+class DeviceRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A device's memory."""
 
     raw_handle: DeviceHandle

@@ -73,7 +73,7 @@ class InferBody(msgspec.Struct, frozen=True):
     parameters: dict[str, Scalar] | None = None
 
 
-class IndexBody(msgspec.Struct, frozen=True):
+class IndexBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether only ready versions are asked for."""
 
     ready: bool | None = None
