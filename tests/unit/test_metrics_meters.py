@@ -189,3 +189,11 @@ def test_the_sum_of_weighted_durations() -> None:
     one_by_one.record(np.array([1000] * 3 + [90_000] * 2))
     assert one_by_one.sparse() == weighted.sparse()
     assert one_by_one.sum_ns == weighted.sum_ns
+
+
+def test_a_truth_value_is_a_number() -> None:
+    """A scraper that meets True drops the whole page."""
+    family = Family("up", "gauge", "Whether it is up")
+    family.add(value=True)
+    family.add(value=False)
+    assert ["up 1", "up 0"] == family.lines

@@ -76,4 +76,4 @@ def text_of(families: Iterable[Family]) -> bytes:
 
 
 def _number(value: float) -> str:
-    return "NaN" if math.isnan(value) else repr(value)
+    return "NaN" if math.isnan(value) else repr(+value)  # of a truth value a number, too
