@@ -170,6 +170,29 @@ async def test_reshapes_are_carried_over(
     )
 
 
+async def test_a_graph_without_ranks_has_those_of_the_config(
+    redis_url: str, namespace: str, repository: Path, tmp_path: Path
+) -> None:
+    """It can batch then; imported again it is unchanged."""
+    folder = repository / "bare"
+    (folder / "config.pbtxt").write_text(
+        'max_batch_size: 8 input { name: "x" data_type: TYPE_FP32 dims: 4 } '
+        'output { name: "y" data_type: TYPE_FP32 dims: 4 } dynamic_batching { }'
+    )
+    (folder / "1" / "model.onnx").write_bytes(doubling(None, None))
+    async with open_suite(redis_url, namespace, tmp_path / "data") as client:
+        imported = await import_model(client, folder)
+        again = await import_model(client, folder)
+        version = await client.version("bare", 1)
+
+    assert ([(1, "pushed", 1)], [(1, "unchanged", 1)]) == (became(imported), became(again))
+    assert ((-1, 4), (-1, 4)) == (
+        version.signature.inputs[0].shape,
+        version.signature.outputs[0].shape,
+    )
+    assert 8 == version.config.batching.max_batch_size
+
+
 async def test_labels_and_external_data_travel(
     redis_url: str, namespace: str, repository: Path, tmp_path: Path
 ) -> None:
