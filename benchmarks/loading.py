@@ -40,6 +40,7 @@ from headrace.state.records import (
     TensorSpec,
     VersionRecord,
 )
+from headrace.tethered import tether
 from headrace_inference.adapters.preparation.opening import Preparation, open_preparing_opener
 from headrace_inference.adapters.resident_memory import own_bytes, tune_allocator
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults, open_session
@@ -166,7 +167,7 @@ async def open_served(folder: Path, prepared: Path | None) -> AsyncIterator[Serv
 def calling(address: str, seconds: float) -> Iterator[subprocess.Popen[str]]:
     """A process that calls the MLP for so long."""
     body = request_for(MLP).hex()
-    command = [sys.executable, "-c", CALLER, address, body, str(seconds)]
+    command = [*tether(), sys.executable, "-c", CALLER, address, body, str(seconds)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         yield process

@@ -22,6 +22,7 @@ from benchmarks.models import Measured
 from headrace.addresses import NO_PROXY
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+from headrace.tethered import tether
 
 NATIVE, GRPCIO, EMPTY = "native front", "grpcio front", "empty native front"
 TURNS = 20
@@ -128,7 +129,7 @@ def require_same_answer(server: Server, other: Server, model: Measured) -> None:
 
 @contextlib.contextmanager
 def suite(front: str, folder: Path, models: Sequence[Measured]) -> Iterator[Server]:
-    """`headrace up` with a front, everything on, and the models served as proposed."""
+    """`headrace up` with a front, everything on, and the models served as proposed; it ends with us."""
     with open_suite(front, folder, models) as (server, _):
         yield server
 
@@ -138,10 +139,13 @@ def open_suite(
     front: str, folder: Path, models: Sequence[Measured]
 ) -> Iterator[tuple[Server, headrace.Client]]:
     """The same, with a client of it."""
-    command = [sys.executable, "-m", "headrace.cli", "up", "--port=0", "--json", f"--front={front}"]
+    command = [*tether(), sys.executable, "-m", "headrace.cli", "up", "--port=0", "--json"]
     with (folder / f"{front}.log").open("w") as log:
         process = subprocess.Popen(
-            [*command, f"--data={folder / front}"], stdout=subprocess.PIPE, stderr=log, text=True
+            [*command, f"--front={front}", f"--data={folder / front}"],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
         )
     try:
         assert process.stdout

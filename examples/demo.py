@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 import headrace
+from headrace.tethered import tether
 
 EXAMPLES = Path(__file__).parent
 MODEL = "digits"
@@ -51,7 +52,8 @@ class Steps:
 @contextmanager
 def running_suite(data: Path) -> Iterator[dict[str, Any]]:
     """`headrace up` on free ports while inside; gives what its ready line says."""
-    command = [sys.executable, "-m", "headrace.cli", "up", "--port=0", "--json", f"--data={data}"]
+    up = [sys.executable, "-m", "headrace.cli", "up", "--port=0", "--json", f"--data={data}"]
+    command = [*tether(), *up]  # the suite ends with this process, even if that is killed
     with (
         (data.parent / "suite.log").open("w") as log,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,

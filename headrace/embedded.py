@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import logging
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace import addresses, errors, tethered
+from headrace import addresses, errors
 from headrace.folder_lock import hold_folder
 from headrace.socket_folders import short_temporary_folder
+from headrace.tethered import tether
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +170,7 @@ async def _start(binary: ServerBinary, place: Place) -> asyncio.subprocess.Proce
     _rotate(place.log)
     with place.log.open("ab") as log:
         return await asyncio.create_subprocess_exec(
-            *_tether(),
+            *tether(),
             *_command(binary, place),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -179,11 +178,6 @@ async def _start(binary: ServerBinary, place: Place) -> asyncio.subprocess.Proce
             pass_fds=(place.lock,),
             start_new_session=True,
         )
-
-
-def _tether() -> list[str]:
-    # Isolated and without site-packages: a few milliseconds to start.
-    return [sys.executable, "-I", "-S", tethered.__file__, str(os.getpid())]
 
 
 def _command(binary: ServerBinary, place: Place) -> list[str]:

@@ -16,6 +16,14 @@ import sys
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
+def tether() -> list[str]:
+    """What to put before a command, so that it ends with this process; its program is an absolute path.
+
+    Isolated and without site-packages: a few milliseconds to start.
+    """
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid())]
+
+
 def main(parent: int, command: list[str]) -> None:
     """Tie this process to `parent`, then run `command` in its place."""
     if sys.platform == "linux":

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from headrace import embedded
+from headrace.tethered import tether
 
 UP = (sys.executable, "-m", "headrace.cli", "up")
 READY_SECONDS = 100.0
@@ -126,8 +127,9 @@ async def start_up(
     stderr: int | None = None,
     environ: Mapping[str, str] = MappingProxyType({}),
 ) -> asyncio.subprocess.Process:
-    """Start `headrace up --json` on free ports over `data`; the caller ends it."""
+    """Start `headrace up --json` on free ports over `data`; the caller ends it, by being killed too."""
     return await asyncio.create_subprocess_exec(
+        *tether(),
         *UP,
         "--port=0",
         "--json",

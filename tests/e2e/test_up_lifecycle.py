@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from headrace import embedded
 from headrace.state.connection import open_redis
 from tests.suite import (
+    READY_SECONDS,
     RunningSuite,
     read_ready_line,
     running_suite,
     start_up,
     tidy_up,
     wait_for_end,
+    without_settings,
 )
 
 pytestmark = pytest.mark.e2e
@@ -191,3 +194,42 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
         _, text = await process.communicate()
     assert process.returncode is not None
     return process.returncode, text.decode()
+
+
+MEASURE = """
+import sys, pathlib
+from benchmarks.servers import suite
+
+with suite("grpcio", pathlib.Path(sys.argv[1]), []):
+    print("measuring", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere nobody tells a child of its parent's end"
+)
+async def test_a_benchmark_that_is_killed_leaves_no_suite_running(tmp_path: Path) -> None:
+    """After kill -9 of what started a suite, `headrace up` and all its children end."""
+    benchmark = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", MEASURE, str(tmp_path)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=without_settings(os.environ) | {"PYTHONPATH": str(Path.cwd())},
+    )
+    assert benchmark.stdout
+    async with asyncio.timeout(READY_SECONDS):
+        assert b"measuring\n" == await benchmark.stdout.readline()
+    status = json.loads((tmp_path / "grpcio" / "up.json").read_text())
+    (up,) = _parents_of(status["pids"].values())
+    benchmark.kill()
+    await benchmark.wait()
+    for pid in (up, *status["pids"].values()):
+        await wait_for_end(pid)
+    tidy_up(tmp_path / "grpcio")
+
+
+def _parents_of(pids: Iterable[int]) -> set[int]:
+    """The processes that started these (Linux only)."""
+    stats = [Path(f"/proc/{pid}/stat").read_text() for pid in pids]
+    return {int(text.rpartition(")")[2].split()[1]) for text in stats}

@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace import errors, tethered
+from headrace import errors
 from headrace.state.codec import decode, encode
+from headrace.tethered import tether
 from headrace_registry.adapters.check_task import OUT_OF_MEMORY, CheckReport, CheckTask, error_of
 from headrace_registry.domain.artifacts import Asked, Checked, Format
 
@@ -127,7 +128,7 @@ def _child() -> Iterator[subprocess.Popen[bytes]]:
     """
     process = subprocess.Popen(
         [
-            *(sys.executable, "-I", "-S", tethered.__file__, str(os.getpid())),
+            *tether(),
             sys.executable,
             "-P",  # no module is looked for in the working folder
             "-m",
