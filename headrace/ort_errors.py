@@ -16,6 +16,8 @@ _FUNCTION = (
     r"[^().]*\((?:[^()]|\([^()]*\))*\)(?:::<lambda\(.*?\)>)?(?: const)?(?: \[with [^\]]*\])? "
 )
 _SOURCE = re.compile(f"{_PLACE}(?:{_FUNCTION})?")
+_BARE_SOURCE = re.compile(r"\b[\w-]+\.(?:cc|h|hpp|cu|cpp):\d+ (?:[A-Z]\w*[a-z]\w*[A-Z]\w* )?")
+"""A file without its folders, and a function without its parameters."""
 
 
 def clean_message(text: str, folder: Path | None = None) -> str:
@@ -24,7 +26,7 @@ def clean_message(text: str, folder: Path | None = None) -> str:
     Where the model's folder lies on this machine is nobody's business, either.
     """
     text = " ".join(text.split()) + " "
-    for pattern in (_STATUS, _FILE, _SOURCE):
+    for pattern in (_STATUS, _FILE, _SOURCE, _BARE_SOURCE):
         text = pattern.sub("", text)
     for place in (folder, folder.resolve()) if folder else ():
         text = text.replace(f"{place}{os.sep}", "").replace(str(place), ".")

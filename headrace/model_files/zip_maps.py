@@ -27,12 +27,12 @@ class ZipMap:
 def take_off_zip_maps(model: Any) -> tuple[ZipMap, ...]:
     """Change each ZipMap that makes an output of the model so that the output is its input, a tensor.
 
-    The output keeps its name. A ZipMap whose maps are used inside the model stays.
+    The output keeps its name. A ZipMap without classes stays, and one whose maps are used in the model.
     """
     outputs = {value.name: value for value in model.graph.output}
     last = [node for node in model.graph.node if _is_zip_map(node) and node.output[0] in outputs]
     used = set(_used(model.graph)) if last else set()
-    taken = [node for node in last if node.output[0] not in used]
+    taken = [node for node in last if node.output[0] not in used and _classes(node)]
     found = tuple(ZipMap(node.output[0], _classes(node)) for node in taken)
     for node in taken:
         _make_identity(node)

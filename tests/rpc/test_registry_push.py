@@ -155,6 +155,7 @@ REFUSED: list[tuple[str, str, bytes, dict[str, Any]]] = [
     ("MODEL_REFUSED", "m.onnx", b"no onnx at all", {}),
     ("MODEL_REFUSED", "m.onnx", onnx_file()[:-20], {}),
     ("DATATYPE_UNSUPPORTED", "m.onnx", sequence_graph(), {}),
+    ("MODEL_REFUSED", "m.onnx", onnx_file().replace(b"\n\x01x", b"\n\x01\xff"), {}),
     ("EXTERNAL_DATA_INVALID", "m.onnx", FILES["model.onnx"], {}),
     ("EXTERNAL_DATA_INVALID", "m.zip", zip_of(external_data_files("../weights.bin")), {}),
     ("EXTERNAL_DATA_INVALID", "m.zip", zip_of(external_data_files("/etc/passwd")), {}),

@@ -38,6 +38,10 @@ FOLDER = Path("/data/net")
             "[ONNXRuntimeError] : 10 : INVALID_GRAPH : Load model from m.onnx failed:No Op registered",
             "No Op registered",
         ),
+        (
+            "Exception: tensorprotoutils.cc:1534 ValidateEmbeddedData Initializer 'w' is short",
+            "Exception: Initializer 'w' is short",
+        ),
         ("cannot open /data/net/sub/w.bin of /data/net", "cannot open sub/w.bin of ."),
         ("x" * 1000, "x" * 599 + "…"),
         ("", ""),

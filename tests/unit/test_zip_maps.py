@@ -50,6 +50,11 @@ def test_a_model_without_operators_of_onnx_gets_their_opset() -> None:
     assert [(ML, 3), ("", 7)] == [(each.domain, each.version) for each in model.opset_import]
 
 
+def test_a_zip_map_without_classes_stays() -> None:
+    """ONNX Runtime does not run it."""
+    assert () == take_off_zip_maps(zipped(zip_map("x", "z")))
+
+
 def test_maps_that_the_model_uses_itself_stay() -> None:
     """What reads them would get a tensor."""
     model = zipped(

@@ -70,9 +70,16 @@ def check_graph(
     _check_free_dimensions(asked.free_dimensions, declared_inputs(model))
     proof = prove(model)  # before there are threads, for it may fork
     session = _open_session(path, _session_options(asked, libraries))
-    signature = changed.complete(read_signature(session, model))
+    signature = changed.complete(_signature(session, model, path))
     invariance = examine(model, session, signature, proof)
     return CheckedGraph(signature, invariance, changed.notices)
+
+
+def _signature(session: Any, model: Any, path: Path) -> Signature:
+    try:
+        return read_signature(session, model)
+    except UnicodeDecodeError as error:
+        raise _refused("the name of an input or output is no UTF-8", error, path) from error
 
 
 def _parse(path: Path) -> Any:
