@@ -304,3 +304,33 @@ def test_outputs_with_as_many_rows_as_are_found_are_known(
     found = analyse(model(nodes, weights=weights)).impossible
     assert bool(expected) == ("finds" in found)
     assert expected in found
+
+
+def attention() -> list[Any]:
+    """One head's attention over a free length, with shapes computed as exporters compute them."""
+    parts = [
+        node("Shape", "x", outputs=["shape"]),
+        node("Gather", "shape", "zero", outputs=["rows"], axis=0),
+        node("Gather", "shape", "one", outputs=["length"], axis=0),
+        node("Concat", "rows", "length", "heads", outputs=["split"], axis=0),
+        node("Concat", "rows", "length", "width", outputs=["whole"], axis=0),
+        node("Reshape", "x", "split", outputs=["h"]),
+        node("Transpose", "h", outputs=["q"], perm=[0, 2, 1, 3]),
+        node("Transpose", "h", outputs=["k"], perm=[0, 2, 3, 1]),
+        node("MatMul", "q", "k", outputs=["scores"]),
+        node("Softmax", "scores", outputs=["weights"], axis=-1),
+        node("MatMul", "weights", "q", outputs=["mixed"]),
+        node("Transpose", "mixed", outputs=["back"], perm=[0, 2, 1, 3]),
+    ]
+    return [*parts, node("Reshape", "back", "whole")]
+
+
+@pytest.mark.parametrize(("axis", "expected"), [(-1, PROVEN), (0, "over the rows")])
+def test_shapes_that_are_computed_are_followed(axis: int, expected: str) -> None:
+    """Attention over sentences of any length is proven; normalised over the rows it is not."""
+    nodes = attention()
+    nodes[9] = node("Softmax", "scores", outputs=["weights"], axis=axis)
+    weights = {"zero": i64(0), "one": i64(1), "heads": i64(2, 8), "width": i64(16)}
+    found = analyse(model(nodes, [value("x", ["n", "s", 16])], weights=weights)).obstacle
+    assert bool(expected) == bool(found)
+    assert expected in found
