@@ -47,7 +47,12 @@ def console(*, stderr: bool = False) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else UNBOUNDED_WIDTH
-    return Console(file=stream, width=width, highlight=False)
+
+    class OurConsole(Console):
+        def on_broken_pipe(self) -> None:  # Rich's own ends the process with status 1
+            raise BrokenPipeError
+
+    return OurConsole(file=stream, width=width, highlight=False)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from headrace.cli import output
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -152,7 +154,12 @@ def _run(wanted: Plan, show: Callable[[Plan, dict[str, Any]], None]) -> None:
 
     require_onnx_runtime()
     logs.set_up("up", wanted.log_format, wanted.log_level)
-    asyncio.run(run(wanted, lambda where: show(wanted, where)))
+
+    def tell(where: dict[str, Any]) -> None:
+        with output.quiet_when_nobody_reads():
+            show(wanted, where)
+
+    asyncio.run(run(wanted, tell))
 
 
 def _chosen(ports: dict[str, int | None], otherwise: int | None) -> dict[str, int]:

@@ -8,12 +8,14 @@ import sys
 from headrace import logs, serving
 from headrace.onnx_runtime_installation import require_onnx_runtime
 from headrace.settings import read_or_exit
+from headrace.standard_streams import open_closed_streams
 from headrace_inference.adapters import resident_memory
 from headrace_inference.settings import Settings
 
 
 def main() -> int:
     """Read the settings, run, and give the process's exit status."""
+    open_closed_streams()
     settings = read_or_exit(Settings, "inference", sys.argv[1:], os.environ)
     resident_memory.tune_allocator()
     logs.set_up("inference", settings.log_format, settings.log_level)

@@ -10,12 +10,14 @@ import sys
 from headrace import logs, serving
 from headrace.onnx_runtime_installation import require_onnx_runtime
 from headrace.settings import read_or_exit
+from headrace.standard_streams import open_closed_streams
 from headrace_registry import app
 from headrace_registry.settings import Settings
 
 
 def main() -> int:
     """Run the registry with the settings of this process; the exit status."""
+    open_closed_streams()
     settings = read_or_exit(Settings, "registry", sys.argv[1:], os.environ)
     logs.set_up("registry", settings.log_format, settings.log_level)
     run = functools.partial(_run, settings)
