@@ -12,7 +12,7 @@ from headrace.type.v1 import serving_config_pb2
 
 PAGE = (Path(__file__).parents[2] / "docs" / "serving-config.md").read_text(encoding="utf-8")
 TABLE = re.compile(r"<!-- provider options -->\n(.*?)<!-- end of provider options -->", re.DOTALL)
-OWN_MESSAGES = {"Batching", "Queue", "Priorities", "Session", "WarmUp", "ProviderOptions"}
+OWN_MESSAGES = {"Batching", "Queue", "Priorities", "Session", "WarmUp", "ProviderOptions", "Shapes"}
 
 
 def test_every_field_has_a_row() -> None:
