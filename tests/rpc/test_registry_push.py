@@ -340,14 +340,20 @@ async def test_a_version_says_why_it_batches_or_not(
 async def test_batching_rows_that_are_found_is_refused(
     nodes: tuple[str, ...], blamed: str, redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
-    """Totals that fit by chance prove nothing: a push that asks for it hears which output it is."""
-    header = {"serving_config": {"batching": {"max_batch_size": 8}}}
+    """Totals that fit by chance prove nothing: a push that asks for it hears which output it is.
+
+    The version is taken, without batching: detectors are often pushed with a config that asks for it.
+    """
+    batching = {"max_batch_size": 8, "allowed_batch_sizes": [4, 8], "preserve_ordering": True}
+    header = {"serving_config": {"batching": batching}}
     async with running_registry(redis_url, namespace, tmp_path) as running:
-        error = await error_of(push(running, hit_counting_graph(*nodes), header=header))
+        forced = await push(running, hit_counting_graph(*nodes), header=header)
         version = await push(running, hit_counting_graph(*nodes))
-    assert "BATCHING_IMPOSSIBLE" == error.reason
-    assert blamed in error.message
-    assert 0 == version.serving_config.batching.max_batch_size
+    assert "batching off: max_batch_size 8 is refused, for " in forced.notices[0]
+    assert blamed in forced.notices[0]
+    assert [0, 0] == [v.serving_config.batching.max_batch_size for v in (forced, version)]
+    assert [] == list(forced.serving_config.batching.allowed_batch_sizes)
+    assert forced.serving_config.batching.preserve_ordering
     assert "insist" not in version.notices[0]
 
 

@@ -234,10 +234,10 @@ def test_batching_is_proposed_where_rows_can_share_a_run(
     mixing = proposal.propose_config(signature, BatchInvariance("rows are summed"))
     assert 0 == mixing.batching.max_batch_size
     if possible:
-        proposal.check_config(batching, signature, BatchInvariance())
+        proposal.check_config(batching, signature)
     else:
         with pytest.raises(errors.InvalidArgument, match="max_batch_size is 8"):
-            proposal.check_config(batching, signature, BatchInvariance())
+            proposal.check_config(batching, signature)
 
 
 def test_a_page_goes_on_where_the_last_one_ended() -> None:

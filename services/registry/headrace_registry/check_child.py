@@ -53,7 +53,7 @@ def _check(task: CheckTask) -> Checked:
 def _batches(asked: Asked, checked: Checked) -> bool:
     """Whether the version is going to batch: as asked, or else as proposed."""
     if asked.max_batch_size is not None:
-        return asked.max_batch_size > 0
+        return asked.max_batch_size > 0 and not checked.invariance.impossible
     proposed = propose_config(checked.signature, checked.invariance)
     return proposed.batching.max_batch_size > 0
 

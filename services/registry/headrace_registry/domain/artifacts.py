@@ -36,6 +36,7 @@ from headrace_registry.domain.proposal import (
     batching_notice,
     check_config,
     propose_config,
+    without_refused_batching,
 )
 from headrace_registry.domain.versions import (
     NewVersion,
@@ -262,11 +263,12 @@ class Artifacts:
 
 def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) -> NewVersion:
     invariance = checked.invariance
-    config = push.configure(propose_config(checked.signature, invariance))
+    configured = push.configure(propose_config(checked.signature, invariance))
+    config = without_refused_batching(configured, invariance)
     batches = config.batching.max_batch_size > 0
     signature = with_declared_shapes(checked.signature, config.shapes, batches=batches)
-    check_config(config, signature, invariance)
-    asked = push.asked.max_batch_size is not None
+    check_config(config, signature)
+    said = batching_notice(config, signature, invariance, push.asked.max_batch_size)
     return NewVersion(
         model=push.model,
         files=files,
@@ -276,7 +278,7 @@ def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) 
         description=push.description,
         alias=push.alias,
         create_model=push.create_model,
-        notices=(batching_notice(config, signature, invariance, asked=asked), *checked.notices),
+        notices=(said, *checked.notices),
         allow_signature_change=push.allow_signature_change,
     )
 

@@ -5,13 +5,14 @@ A version is proposed with batching where rows of different requests can share o
   2. where the graph names first dimensions, it names them all alike;
   3. an analysis of the graph proves that rows do not change one another, and a trial saw nothing else.
 A push may ask for batching where only rules 2 and 3 are broken, for exporters name dimensions as they
-like, and a missing proof is none of the contrary. Where rule 1 is broken, or an output certainly has
-another number of rows than the inputs, batching is impossible and refused.
+like, and a missing proof is none of the contrary. Where rule 1 is broken the push is refused. Where an
+output certainly has another number of rows than the inputs, the version is taken and the batching that was
+asked for is refused: its config has none, and a notice says why.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headrace import errors
 from headrace.datatypes import Datatype
@@ -45,10 +46,22 @@ def reason_against_batching(signature: Signature, invariance: BatchInvariance) -
     return obstacle_to_batching(signature) or _other_names(signature) or invariance.obstacle
 
 
+def without_refused_batching(config: ServingConfig, invariance: BatchInvariance) -> ServingConfig:
+    """The config, without batching where an output certainly has another number of rows than the inputs.
+
+    Totals that fit by chance would hand rows to strangers, so that nobody can insist on it. Detectors are
+    such models, and many a config written for another server asks for it.
+    """
+    if not invariance.impossible or config.batching.max_batch_size == 0:
+        return config
+    return replace(config, batching=Batching(preserve_ordering=config.batching.preserve_ordering))
+
+
 def batching_notice(
-    config: ServingConfig, signature: Signature, invariance: BatchInvariance, *, asked: bool
+    config: ServingConfig, signature: Signature, invariance: BatchInvariance, asked_rows: int | None
 ) -> str:
-    """One line that says whether the version batches, and why; `asked`: the push said so itself."""
+    """One line that says whether the version batches, and why; `asked_rows`: what the push said itself."""
+    asked = asked_rows is not None
     rows, reason = config.batching.max_batch_size, reason_against_batching(signature, invariance)
     if not asked and not rows:
         can = not obstacle_to_batching(signature) and not invariance.impossible
@@ -56,6 +69,8 @@ def batching_notice(
         said = f"off: {reason}{hint}"
     elif not asked:
         said = f"on: up to {rows} rows share a run; each is proven to get what it gets alone"
+    elif asked_rows and not rows:
+        said = f"off: max_batch_size {asked_rows} is refused, for {invariance.impossible}"
     elif rows:
         said = f"on: up to {rows} rows share a run, as asked" + (
             f", though {reason}" if reason else ""
@@ -65,7 +80,7 @@ def batching_notice(
     return f"{BATCHING_NOTICE}{said}"
 
 
-def check_config(config: ServingConfig, signature: Signature, invariance: BatchInvariance) -> None:
+def check_config(config: ServingConfig, signature: Signature) -> None:
     """Pass if the signature can be served so.
 
     Raises InvalidArgument (BATCHING_IMPOSSIBLE, IO_BINDING_IMPOSSIBLE).
@@ -78,12 +93,12 @@ def check_config(config: ServingConfig, signature: Signature, invariance: BatchI
             f"session.io_binding is true, but {what}: leave it out",
             violations=(FieldViolation("serving_config.session.io_binding", what),),
         )
-    obstacle = obstacle_to_batching(signature) or invariance.impossible
+    obstacle = obstacle_to_batching(signature)
     if config.batching.max_batch_size > 0 and obstacle:
         raise errors.InvalidArgument(
             "BATCHING_IMPOSSIBLE",
             f"max_batch_size is {config.batching.max_batch_size}, but {obstacle}: set it to 0, or "
-            "export the model with a first dimension everywhere that is free and the number of rows",
+            "export the model with a free first dimension everywhere",
             violations=(FieldViolation("serving_config.batching.max_batch_size", obstacle),),
         )
 
