@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos format check test e2e conformance published bench demo run clean
+.PHONY: help setup protos format check test e2e exhaustive conformance published bench demo run clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ test: setup ## Run the tests, but for those that are long or need foreign tools
 e2e: setup ## Run the suite as real processes, with foreign clients and tools
 	@scripts/install_clients.sh "$(VENV)"
 	@$(BIN)/python -m pytest tests/e2e
+
+exhaustive: setup ## Run the long searches: random graphs and requests, all of ONNX's own cases
+	@$(BIN)/python -m pytest tests --ignore=tests/e2e -m toolchain
 
 conformance: setup ## Compare with bare ONNX Runtime on all of ONNX's backend tests (ARGS=--quick: no pushes)
 	@$(BIN)/python -m tests.conformance $(ARGS)
