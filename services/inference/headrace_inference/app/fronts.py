@@ -86,13 +86,7 @@ async def open_fronts(
     open_grpc = _open_native if front == "native" else _open_grpcio
     calls = CallMetrics([servicer.SERVICE], servicer.INFERRING)
     grpc_port, in_flight = await open_grpc(stack, settings, dataplane, register, calls)
-    rest = web.Application(client_max_size=settings.max_http_body_bytes)
-    limits = RestLimits(
-        settings.max_http_body_bytes, settings.max_http_bytes_in_flight, _limits(settings).answers
-    )
-    if settings.cors_origins:
-        rest.middlewares.append(cors(settings.cors_origins))
-    add_rest_routes(rest, dataplane, facts, limits)
+    rest = _rest_application(settings, dataplane, facts)
     summaries = settings.metrics_summaries
     operations = stack.enter_context(
         open_operations(dataplane, readiness, in_flight, front, calls, summaries=summaries)
@@ -109,6 +103,19 @@ async def open_fronts(
         addresses.join(settings.host, port) for port in (grpc_port, *ports)
     )
     return Fronts(grpc_address, http_address, metrics_address, front)
+
+
+def _rest_application(
+    settings: Settings, dataplane: DataPlane, facts: servicer.ServerFacts
+) -> web.Application:
+    application = web.Application(client_max_size=settings.max_http_body_bytes)
+    limits = RestLimits(
+        settings.max_http_body_bytes, settings.max_http_bytes_in_flight, _limits(settings).answers
+    )
+    if settings.cors_origins:
+        application.middlewares.append(cors(settings.cors_origins))
+    add_rest_routes(application, dataplane, facts, limits)
+    return application
 
 
 def choose_front(asked: str, *, native_available: bool, ages: bool = False) -> str:
