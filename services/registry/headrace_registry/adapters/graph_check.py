@@ -140,7 +140,8 @@ def _open_session(path: Path, options: Any) -> Any:
         # ONNX Runtime has no common class for its errors; what memory failed is told apart from them.
         if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "allocate" in str(error):
             raise MemoryError(clean_message(str(error))) from error
-        raise _refused("ONNX Runtime refuses it", error, path, _checker_on(path)) from error
+        what = f"ONNX Runtime refuses {path.name!r}"
+        raise _refused(what, error, path, _checker_on(path)) from error
 
 
 def _checker_on(path: Path) -> str:
