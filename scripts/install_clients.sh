@@ -7,7 +7,8 @@ venv=${1:-.venv}
 root=$(dirname "$0")/..
 clients=$venv/clients
 kserve=0.21.0
-converters=(scikit-learn==1.9.1 skl2onnx==1.20.0 onnxmltools==1.16.0 lightgbm==4.7.0)
+# onnxmltools imports packaging and does not name it.
+converters=(scikit-learn==1.9.1 skl2onnx==1.20.0 onnxmltools==1.16.0 lightgbm==4.7.0 packaging)
 
 compilers=(protobuf-compiler pkg-config cmake g++ curl)
 cpp=(libgrpc++-dev protobuf-compiler-grpc)
