@@ -95,7 +95,15 @@ class TypedInPlace:
 
     def filled(self) -> list[str]:
         """The fields that have values, in the message's order. Raises InvalidArgument."""
-        numbers: set[int] = set()
+        numbers = {
+            tag >> 3
+            for tag, start, end in self._fields()
+            if end > start or tag == _BYTES_TAG  # an empty text is an element
+        }
+        return [name for name, number in _NUMBERS.items() if number in numbers]
+
+    def _fields(self) -> Iterator[tuple[int, int, int]]:
+        """The tag of each field and where its value is, with rests. Raises InvalidArgument."""
         for position, end in self.ranges:
             read = 0
             while position < end:
@@ -104,39 +112,22 @@ class TypedInPlace:
                     time.sleep(REST_SECONDS)
                 tag, position = read_varint(self.payload, position, end)
                 start, position = read_field(self.payload, position, tag & 7, end)
-                if position > start or tag == _BYTES_TAG:  # an empty text is an element
-                    numbers.add(tag >> 3)
-        return [name for name, number in _NUMBERS.items() if number in numbers]
+                yield tag, start, position
 
     def _elements(self) -> list[bytes]:
-        payload, elements = self.payload, []
-        for position, end in self.ranges:
-            read = 0
-            while position < end:
-                read += 1
-                if read % PIECE_ELEMENTS == 0:
-                    time.sleep(REST_SECONDS)
-                tag, position = read_varint(payload, position, end)
-                start, position = read_field(payload, position, tag & 7, end)
-                if tag == _BYTES_TAG:
-                    elements.append(payload[start:position])
-        return elements
+        payload = self.payload
+        return [payload[start:end] for tag, start, end in self._fields() if tag == _BYTES_TAG]
 
     def _packed(self, number: int) -> list[Range] | None:
         """Where the values of a field are; None where a caller did not pack them."""
         packed: list[Range] = []
-        fields = 0
-        for position, end in self.ranges:
-            while position < end:
-                fields += 1
-                tag, position = read_varint(self.payload, position, end)
-                start, position = read_field(self.payload, position, tag & 7, end)
-                if tag >> 3 == number:
-                    packed.append((start, position))
-                    if tag & 7 != LENGTH_DELIMITED:
-                        return None
-                if fields > _MAX_PACKED_FIELDS:
+        for fields, (tag, start, end) in enumerate(self._fields(), 1):
+            if tag >> 3 == number:
+                packed.append((start, end))
+                if tag & 7 != LENGTH_DELIMITED:
                     return None
+            if fields > _MAX_PACKED_FIELDS:
+                return None
         return packed
 
     def _merged(self, name: str) -> Sequence[Any]:
