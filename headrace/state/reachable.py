@@ -8,14 +8,12 @@ from redis.exceptions import NoPermissionError
 
 from headrace import errors
 from headrace.state.connection import open_redis, redis_errors
-from headrace.state.outage import MAX_BACKOFF_SECONDS
-
-_FIRST_PAUSE_SECONDS = 0.05
+from headrace.state.outage import FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS
 
 
 async def wait_until_reachable(url: str) -> None:
     """Wait until the server takes this password and database and answers. It says nothing meanwhile."""
-    pause = _FIRST_PAUSE_SECONDS
+    pause = FIRST_BACKOFF_SECONDS
     async with open_redis(url) as client:
         while True:
             try:
