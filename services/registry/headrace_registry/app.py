@@ -69,7 +69,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         log = RedisChangeLog(redis, keys)
         metrics = Metrics(follower)
         pause = await follower.start(log.begin)
-        blobs = BlobStore(settings.data)
+        blobs = BlobStore(settings.data, settings.disk_reserve_bytes)
         blobs.prepare()
         catalogue = Catalogue(follower, log, time.time)
         artifacts = Artifacts(

@@ -37,6 +37,9 @@ class Settings:
     """The most bytes that may come out of an archive."""
     max_artifact_files: int = 10_000
     """The most entries that an archive may have."""
+    disk_reserve_bytes: int | None = None
+    """How much room pushes leave free on the data folder's disk, so that the shared state can still be
+    written; without one the smaller of 1 GiB and 5 % of the disk, 0 for none."""
     check_seconds: float = 120.0
     """How long unpacking and checking an artifact may take."""
     check_memory_bytes: int = 4 * _GIB
@@ -64,6 +67,8 @@ class Settings:
             for name, value in self._positive().items()
             if value <= 0
         ]
+        if (self.disk_reserve_bytes or 0) < 0:
+            wrong.append(f"disk_reserve_bytes is {self.disk_reserve_bytes}; it must be 0 or more")
         if wrong:
             raise ValueError("\n".join(wrong))
 

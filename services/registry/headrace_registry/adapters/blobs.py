@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from headrace import errors
 from headrace.state.records import ArtifactFile
-from headrace_registry.adapters.disk import disk_errors
+from headrace_registry.adapters.disk import DiskReserve, disk_errors
 from headrace_registry.adapters.threads import run_to_end
 from headrace_registry.domain.artifacts import Received
 
@@ -37,9 +37,10 @@ class _Hash(Protocol):
 
 
 class BlobStore:
-    """The blobs under `data`, which one registry has for itself."""
+    """The blobs under `data`, which one registry has for itself, and the room kept free on their disk."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, bytes_kept: int | None = None) -> None:
+        self._reserve = DiskReserve(data, bytes_kept)
         self._blobs = data / "blobs"
         self._staging = data / "staging"
         self._storing = data / "storing"
@@ -49,6 +50,10 @@ class BlobStore:
         shutil.rmtree(self._staging, ignore_errors=True)
         for folder in (self._blobs, self._staging, self._storing):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def check_room(self, size: int) -> None:
+        """Pass if so many bytes may be written. Raises ResourceExhausted (DISK_FULL)."""
+        self._reserve.check(size)
 
     @asynccontextmanager
     async def staging(self) -> AsyncIterator[Path]:
@@ -65,6 +70,7 @@ class BlobStore:
         digest, size = hashlib.sha256(), 0
         with disk_errors(), file.open("xb") as out:
             async for chunk in chunks:
+                self._reserve.check(len(chunk))  # others may have written meanwhile
                 await run_to_end(_write, out, digest, chunk)
                 size += len(chunk)
         return Received(size, digest.hexdigest())

@@ -116,6 +116,9 @@ class Checker(Protocol):
 class BlobStore(Protocol):
     """Where the bytes of artifacts lie, by their SHA-256."""
 
+    def check_room(self, size: int) -> None:
+        """Pass if so many bytes may be written. Raises ResourceExhausted (DISK_FULL)."""
+
     def staging(self) -> AbstractAsyncContextManager[Path]:
         """A private folder on the store's file system, gone with all in it on leaving."""
 
@@ -206,6 +209,7 @@ class Artifacts:
                 "(its setting max_artifact_bytes)",
                 facts={"limit": str(self._max_bytes), "setting": "max_artifact_bytes"},
             )
+        self._blobs.check_room(push.size_bytes)
         check_description(push.description)
         situation = self._catalogue.situation(actor)
         model_for_push(situation, push.model, create_model=push.create_model)
