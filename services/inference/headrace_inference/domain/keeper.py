@@ -16,17 +16,15 @@ from typing import Protocol
 from headrace.errors import HeadraceError, Unavailable
 from headrace.state.desired import Key, desired
 from headrace.state.records import UNREAD, Catalog, LoadState, ReplicaVersion, VersionRecord
-from headrace_inference.domain import policy
+from headrace_inference.domain import load_failures, policy
 from headrace_inference.domain.policy import Actual
 from headrace_inference.domain.routing import RoutingTable, build_table
 from headrace_inference.domain.run_watch import MAX_RUN_SECONDS, RunWatch
 from headrace_inference.domain.served import Runner, ServedVersion
 from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.domain.version_identity import same_version
 
 logger = logging.getLogger(__name__)
-
-FIRST_RETRY_SECONDS = 0.5
-MAX_RETRY_SECONDS = 30.0
 
 _LOAD_STATES = {
     Actual.ABSENT: LoadState.UNAVAILABLE,
@@ -63,6 +61,8 @@ class VersionKeeper:
         self._watch = RunWatch(max_run_seconds)
         self._catalog = UNREAD
         self._actual: dict[Key, Actual] = {}
+        self._records: dict[Key, VersionRecord] = {}
+        """Which version stands there, of every key in `_actual`."""
         self._served: dict[Key, ServedVersion] = {}
         self._reasons: dict[Key, str] = {}
         self._retry_at: dict[Key, float | None] = {}
@@ -79,8 +79,15 @@ class VersionKeeper:
         """How long fetching, opening and warming took, of every version that is loaded."""
 
     def want(self, catalog: Catalog) -> None:
-        """From now on, hold what this catalog says."""
+        """From now on, hold what this catalog says.
+
+        What is here of a version whose number another one has by now never answers as that.
+        """
         self._catalog = catalog
+        for key, record in list(self._records.items()):
+            wanted = catalog.versions.get(key)
+            if wanted is not None and not same_version(record, wanted):
+                self._drop(key)
         self._publish()
 
     def adopt(self, catalog: Catalog, opened: Iterable[tuple[VersionRecord, Runner]]) -> None:
@@ -94,12 +101,13 @@ class VersionKeeper:
             key = (record.model, record.number)
             replaced.append(self._served.get(key))
             self._served[key] = self._serve(record, runner, self._tasks)
+            self._records[key] = record
             self._actual[key] = Actual.READY
             self._reasons[key] = runner.remark
         self.want(catalog)
         for served in replaced:
             if served is not None:
-                self._tasks.create_task(asyncio.to_thread(served.close))
+                self._tasks.create_task(_close(served))
 
     async def settle(self, model: str) -> str:
         """Wait until each wanted version of a model is ready or has failed; why, for those that have."""
@@ -144,7 +152,7 @@ class VersionKeeper:
             finally:
                 served, self._served = list(self._served.values()), {}
                 for version in served:
-                    await asyncio.to_thread(version.close)
+                    await _close(version)
 
     async def _keep(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -172,26 +180,47 @@ class VersionKeeper:
     def _perform(self, action: policy.Action, tasks: asyncio.TaskGroup) -> None:
         match action:
             case policy.Load(key):
+                record = self._records[key] = self._catalog.versions[key]
                 self._move(key, Actual.LOADING)
-                self._loads[key] = tasks.create_task(self._load(key, tasks))
+                self._loads[key] = tasks.create_task(self._load(key, record, tasks))
             case policy.Unload(key):
                 served = self._served.pop(key)
                 self._move(key, Actual.UNLOADING)
                 tasks.create_task(self._unload(key, served))
             case policy.Abandon(key):
-                self._loads.pop(key).cancel()
-                logger.info("load abandoned", extra={"version": f"{key[0]}/{key[1]}"})
+                self._abandon(key)
                 self._forget(key)
             case policy.Forget(key):
                 self._forget(key)
 
-    async def _load(self, key: Key, tasks: asyncio.TaskGroup) -> None:
+    def _abandon(self, key: Key) -> None:
+        self._loads.pop(key).cancel()
+        logger.info("load abandoned", extra={"version": f"{key[0]}/{key[1]}"})
+
+    def _drop(self, key: Key) -> None:
+        """Have nothing here of a version whose number is another one's now."""
+        assert self._tasks is not None, "not running"
+        actual = self._actual[key]
+        if actual is Actual.UNLOADING:  # forgotten as soon as that is done
+            return
+        if actual is Actual.LOADING:
+            self._abandon(key)
+        if (served := self._served.pop(key, None)) is not None:
+            self._tasks.create_task(_close(served))
+        facts = {"version": f"{key[0]}/{key[1]}", "digest": self._records[key].digest}
+        logger.warning("another version has this number now: it is loaded anew", extra=facts)
+        self._clear(key)
+
+    async def _load(self, key: Key, record: VersionRecord, tasks: asyncio.TaskGroup) -> None:
         started = time.monotonic()
-        record = self._catalog.versions[key]
         try:
             runner = await self._loader.load(record)
         except HeadraceError as error:
             self._failed(key, error)
+            return
+        except Exception as error:
+            logger.exception("an unexpected error ends a load", extra={"version": record.key})
+            self._failed(key, load_failures.unexpected(record, error))
             return
         finally:
             if self._loads.get(key) is asyncio.current_task():
@@ -227,14 +256,19 @@ class VersionKeeper:
         tasks.create_task(self._close_broken(key, served, wrong))
 
     async def _close_broken(self, key: Key, served: ServedVersion, wrong: str) -> None:
-        await asyncio.to_thread(served.close)
-        if key not in self._served:
-            self._failed(key, _broken(served, wrong))
+        await _close(served)
+        if key in self._served:  # something was adopted in its place meanwhile
+            return
+        wanted = self._catalog.versions.get(key)
+        if wanted is not None and not same_version(served.record, wanted):
+            self._forget(key)
+        else:
+            self._failed(key, load_failures.broken(served.record, wrong))
 
     def _failed(self, key: Key, error: HeadraceError) -> None:
         attempts = self._attempts[key] = self._attempts.get(key, 0) + 1
         self._reasons[key] = f"{error.reason}: {error.message}"
-        delay = min(FIRST_RETRY_SECONDS * 2 ** min(attempts - 1, 16), MAX_RETRY_SECONDS)
+        delay = load_failures.retry_delay(attempts)
         again = isinstance(error, Unavailable)
         self._retry_at[key] = time.monotonic() + delay if again else None
         facts = {"version": f"{key[0]}/{key[1]}", "reason": error.reason, "will_retry": again}
@@ -242,21 +276,25 @@ class VersionKeeper:
         self._move(key, Actual.FAILED)
 
     async def _unload(self, key: Key, served: ServedVersion) -> None:
-        await asyncio.to_thread(served.close)
+        await _close(served)
         logger.info("version unloaded", extra={"version": served.record.key})
         if key not in self._served:  # nothing was adopted in its place meanwhile
             self._forget(key)
 
     def _forget(self, key: Key) -> None:
+        self._clear(key)
+        self._publish()
+
+    def _clear(self, key: Key) -> None:
         for known in (
             self._actual,
+            self._records,
             self._reasons,
             self._retry_at,
             self._attempts,
             self.load_seconds,
         ):
             known.pop(key, None)
-        self._publish()
 
     def _move(self, key: Key, actual: Actual) -> None:
         self._actual[key] = actual
@@ -291,9 +329,9 @@ class VersionKeeper:
         return served.remark if served and actual is Actual.READY else ""
 
 
-def _broken(served: ServedVersion, wrong: str) -> HeadraceError:
-    return Unavailable(
-        "VERSION_BROKEN",
-        f"{served.record.key} cannot run any more and is opened anew: run after run failed, and so does "
-        f"what ran when it was opened: {wrong}",
-    )
+async def _close(served: ServedVersion) -> None:
+    """Drain it and give its memory back; what goes wrong with that is the fault of this version alone."""
+    try:
+        await asyncio.to_thread(served.close)
+    except Exception:
+        logger.exception("a version was not closed", extra={"version": served.record.key})

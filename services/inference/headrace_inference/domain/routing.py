@@ -14,6 +14,7 @@ from headrace.errors import HeadraceError, InvalidArgument, NotFound, Unavailabl
 from headrace.state.records import UNREAD, Canary, Catalog, LoadState, ModelRecord
 from headrace_inference.domain.canary_share import CanaryShare
 from headrace_inference.domain.served import ServedVersion
+from headrace_inference.domain.version_identity import same_version
 
 Ready = Mapping[tuple[str, int], ServedVersion]
 States = Mapping[tuple[str, int], tuple[LoadState, str]]
@@ -189,7 +190,7 @@ def build_table(
     catalog: Catalog, ready: Ready, states: States, former: RoutingTable
 ) -> RoutingTable:
     """The table that follows `former`, for a catalog and the versions that are ready."""
-    shares = _shares(catalog, former.shares)
+    shares = _shares(catalog, former)
     targets: dict[tuple[str, str], Target] = {
         (model, str(number)): Fixed(served, PINNED)
         for (model, number), served in ready.items()
@@ -207,14 +208,25 @@ def build_table(
     return RoutingTable(targets, effective, catalog, states, ready, shares)
 
 
-def _shares(catalog: Catalog, former: Shares) -> Shares:
+def _shares(catalog: Catalog, former: RoutingTable) -> Shares:
     """What the canaries of a catalog are owed: as before, also while a canary is not ready."""
     canaries = [
         (model.name, model.route.canary.version)
         for model in catalog.models.values()
         if model.route is not None and model.route.canary is not None
     ]
-    return {key: former.get(key) or CanaryShare() for key in canaries}
+    return {key: _share(key, catalog, former) for key in canaries}
+
+
+def _share(key: tuple[str, int], catalog: Catalog, former: RoutingTable) -> CanaryShare:
+    """The canary's own, or a new one where its number was another version's."""
+    share, now, before = (
+        former.shares.get(key),
+        catalog.versions.get(key),
+        former.catalog.versions.get(key),
+    )
+    changed = now is not None and before is not None and not same_version(now, before)
+    return CanaryShare() if share is None or changed else share
 
 
 def _named(

@@ -1,0 +1,22 @@
+"""Says when two records describe the same version: by what is served, never by the number.
+
+A number is given once in one shared state. Where that state was lost and begun anew, or where a caller's
+own model had the name before, the same name and number stand for other bytes.
+"""
+
+from __future__ import annotations
+
+from headrace.state.records import ServingConfig, Signature, VersionRecord
+
+Identity = tuple[str, str, Signature, ServingConfig]
+"""The files by their digest, which of them is the graph, and how callers see it and have it run."""
+
+
+def identity(record: VersionRecord) -> Identity:
+    """Everything of a version that decides its answers."""
+    return record.digest, record.graph_path, record.signature, record.config
+
+
+def same_version(one: VersionRecord, other: VersionRecord) -> bool:
+    """Whether what is loaded of one serves as the other."""
+    return one is other or identity(one) == identity(other)

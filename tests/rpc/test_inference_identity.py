@@ -1,0 +1,80 @@
+"""What a number stood for before the state was lost answers no more."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headrace import AsyncClient, HeadraceError
+from headrace.state.connection import open_redis
+from headrace_inference.app import open_replica
+from headrace_inference.settings import Settings
+from headrace_registry.app import open_registry
+from tests.rpc.grpc_fixtures import FRONTS
+from tests.rpc.registry_fixtures import onnx_file
+from tests.rpc.registry_fixtures import settings as registry_settings
+
+ROW = np.zeros((1, 4), np.float32)
+
+
+async def answers(client: AsyncClient, expected: float) -> set[tuple[str, float]]:
+    """The versions and values that m answers with, until it answers what is expected."""
+    seen: set[tuple[str, float]] = set()
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                result = await client.infer("m", {"x": ROW}, version=1)
+            except HeadraceError:
+                continue
+            value = float(next(iter(result.outputs.values())).flat[0])
+            seen.add((result.model_version, value))
+            if value == expected:
+                return seen
+
+
+async def lose_the_state(redis_url: str, namespace: str) -> None:
+    """Delete all that the namespace has."""
+    async with open_redis(redis_url) as redis:
+        keys: list[Any] = [key async for key in redis.scan_iter(f"*{namespace}*")]
+        await redis.delete(*keys)
+
+
+@pytest.mark.parametrize("front", FRONTS)
+async def test_after_the_state_was_lost_the_new_bytes_answer(
+    redis_url: str, namespace: str, tmp_path: Path, front: Any
+) -> None:
+    """The replica loads what is version 1 now, and answers with it without a restart."""
+    async with AsyncExitStack() as stack:
+        one = registry_settings(redis_url, namespace, tmp_path / "one")
+        async with open_registry(one, asyncio.Event()) as registry:
+            address = registry.grpc_address
+            async with AsyncClient(registry=address) as pushing:
+                await pushing.push("m", onnx_file(bias=1))
+            settings = Settings(
+                redis_url=redis_url,
+                registry_address=address,
+                data=tmp_path / "replica",
+                namespace=namespace,
+                front=front,
+                grpc_port=0,
+                http_port=0,
+                metrics_port=0,
+            )
+            replica = await stack.enter_async_context(open_replica(settings, asyncio.Event()))
+            client = await stack.enter_async_context(
+                AsyncClient(registry=address, inference=replica.fronts.grpc_address)
+            )
+            assert {("1", 1.0)} == await answers(client, 1.0)
+        await lose_the_state(redis_url, namespace)
+        port = int(address.rpartition(":")[2])
+        two = registry_settings(redis_url, namespace, tmp_path / "two", grpc_port=port)
+        await stack.enter_async_context(open_registry(two, asyncio.Event()))
+        await client.push("m", onnx_file(bias=7))
+        seen = await answers(client, 7.0)
+
+    assert {("1", 7.0)} == seen - {("1", 1.0)}
