@@ -14,8 +14,9 @@ import pytest
 
 from headrace.state.records import Batching, Priorities, QueuePolicy, VersionRecord
 from headrace_inference.domain import batching
-from headrace_inference.domain.pool import LOOKED_AT_NS, PoolClosed
+from headrace_inference.domain.pool import LOOKED_AT_NS, InstancePool, PoolClosed
 from headrace_inference.domain.requests import Pending
+from headrace_inference.domain.run_watch import RunWatch
 from headrace_inference.domain.served import ServedVersion
 from tests.unit.inference_doubles import DoublingRunner, RecordingSink, header, served, version
 
@@ -394,3 +395,88 @@ def test_a_request_is_run_at_once_where_its_run_takes_no_longer_than_the_caller_
         assert not loaded.run_at_once([request(loaded, sink, "no time")], 0)
         assert loaded.run_at_once([request(loaded, sink, "quick")], hour_ns)
         assert {"quick"} == set(sink.outputs) - set(range(100))
+
+
+def instance_threads() -> int:
+    """How many threads of the version's instances live."""
+    return sum("m/1-instance" in thread.name for thread in threading.enumerate())
+
+
+def test_threads_start_with_requests_and_end_without() -> None:
+    """A version that nobody calls has none; one whose requests have ended has none after a while."""
+    ran = threading.Barrier(3)
+
+    def run(batch: list[Pending], _: object) -> None:
+        ran.wait(10)
+
+    config = replace(version(instances=2).config, batching=Batching())
+    pool = InstancePool("m/1", config, run, 1, linger_seconds=0.05)
+    with serving(version()) as (loaded, _, sink):
+        assert 0 == instance_threads()
+        assert pool.idle
+        for _ in range(3):  # they come again as often as they are wanted
+            pool.submit([request(loaded, sink, index) for index in range(2)])
+            ran.wait(10)
+            while instance_threads():
+                time.sleep(0.001)
+            assert pool.idle
+        pool.close()
+    with pytest.raises(PoolClosed):
+        pool.submit([request(loaded, sink, "late")])
+
+
+def test_threads_that_end_strand_no_request() -> None:
+    """Whenever a request comes while a thread is about to end, somebody runs it."""
+    answered = threading.Semaphore(0)
+
+    def run(batch: list[Pending], _: object) -> None:
+        answered.release(len(batch))
+
+    config = replace(version(instances=2).config, batching=Batching())
+    pool = InstancePool("m/1", config, run, 1, linger_seconds=0.0002)
+    with serving(version()) as (loaded, _, sink):
+        for index in range(2000):
+            pool.submit([request(loaded, sink, index)])
+            assert answered.acquire(timeout=10)
+            for _ in range(
+                index % 50 * 20
+            ):  # up to the time after which a thread ends, and over it
+                pass
+        pool.close()
+
+
+def test_a_queue_is_looked_at_while_something_can_wait_in_it() -> None:
+    """Versions at rest cost the watch nothing."""
+    watch = RunWatch()
+    ran = threading.Semaphore(0)
+
+    def run(batch: list[Pending], _: object) -> None:
+        ran.release()
+
+    pool = InstancePool("m/1", version().config, run, 1, watch, linger_seconds=0.05)
+    with serving(version()) as (loaded, _, sink):
+        assert not watch._queues
+        pool.submit([request(loaded, sink, "first")])
+        assert {pool} == watch._queues
+        assert ran.acquire(timeout=10)
+        while instance_threads():
+            time.sleep(0.001)
+        assert not watch._queues
+        pool.close()
+
+
+def test_without_a_thread_requests_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system starts no thread, a request hears it instead of waiting for ever."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with serving(version()) as (loaded, _, sink):
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            loaded.pool.submit([request(loaded, sink, "first")])
+        sink.wait(1)
+        loaded.pool.submit([request(loaded, sink, "second")])
+        sink.wait(1)
+    assert "NO_THREAD" == sink.errors["first"].reason
+    assert "second" in sink.outputs

@@ -1,8 +1,7 @@
 """The instances of a version: threads that take what waits, run it and answer it.
 
 Work-conserving: a free instance takes its share of what waits at once, unless a queue delay is configured.
-One mutex guards the queue; idle instances sleep each on a lock of its own, so that waking one costs one
-release and no thundering herd.
+One mutex guards the queue and the instances.
 """
 
 from __future__ import annotations
@@ -11,16 +10,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from headrace.errors import (
     Cancelled,
     DeadlineExceeded,
     HeadraceError,
-    ResourceExhausted,
     Unavailable,
 )
 from headrace.state.records import ServingConfig
 from headrace_inference.domain import batching
+from headrace_inference.domain import pool_refusals as refusals
+from headrace_inference.domain.instances import LINGER_SECONDS, Instances
 from headrace_inference.domain.requests import Pending
 from headrace_inference.domain.turns import Turn, Turns
 from headrace_inference.domain.waiting import (
@@ -33,12 +34,21 @@ from headrace_inference.domain.waiting import (
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER_SECONDS = 0.1
 LOOKED_AT_NS = 20_000_000
 """Where the oldest request has waited for less, all of them are about to be taken: nobody looks at them."""
 
 RunBatch = Callable[[list[Pending], Turn | None], None]
 """Runs a batch, waits for its turn if it has one, and answers each of its requests, whatever happens."""
+
+
+class Watch(Protocol):
+    """Looks at queues, again and again."""
+
+    def add(self, queue: InstancePool) -> None:
+        """Look at what waits in a queue until it is removed."""
+
+    def remove(self, queue: InstancePool) -> None:
+        """Look at a queue no more."""
 
 
 class PoolClosed(Exception):
@@ -48,7 +58,8 @@ class PoolClosed(Exception):
 class InstancePool:
     """A queue and the instance threads that empty it, up to `most_rows` of several requests at a time.
 
-    The threads start with the pool; whoever made it calls `close`, which lets what waits finish first.
+    The threads start when requests wait, and end when none did for `linger_seconds`; meanwhile the `watch`
+    looks at the queue. Whoever made the pool calls `close`, which lets what waits finish first.
     """
 
     def __init__(
@@ -57,8 +68,12 @@ class InstancePool:
         config: ServingConfig,
         run_batch: RunBatch,
         most_rows: int,
+        watch: Watch | None = None,
+        linger_seconds: float = LINGER_SECONDS,
     ) -> None:
         self.name = name
+        self._watch = watch
+        self._linger_seconds = linger_seconds
         self._batching = config.batching
         self._run_batch = run_batch
         self._max_rows = most_rows
@@ -71,7 +86,7 @@ class InstancePool:
         self._waiting_rows = 0
         self._running = 0
         self._times_out = times_out(config)
-        self._idle: list[threading.Lock] = []
+        self._instances = Instances(name, config.instances, self._serve, self._watched)
         self._takes_guests = not (
             self._delays
             or self._turns
@@ -81,12 +96,6 @@ class InstancePool:
         self._guests = 0
         self._guest_left = threading.Condition(self._mutex)
         self._closing = False
-        self._threads = [
-            threading.Thread(target=self._serve, name=f"{name}-instance-{index}", daemon=True)
-            for index in range(config.instances)
-        ]
-        for thread in self._threads:
-            thread.start()
 
     @property
     def waiting(self) -> int:
@@ -95,9 +104,9 @@ class InstancePool:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and every instance sleeps."""
+        """Whether nothing waits or runs."""
         with self._mutex:
-            return len(self._idle) == len(self._threads) and not self._waiting
+            return self._is_idle()
 
     def submit(self, requests: Sequence[Pending]) -> None:
         """Queue requests; those over the bound fail with RESOURCE_EXHAUSTED.
@@ -112,11 +121,14 @@ class InstancePool:
                 requests, over_limit = self._within_limit(requests)
             taken, over_bound = self._waiting.put(requests)
             self._waiting_rows += sum([request.plan.rows for request in taken])
-            self._wake_one()
+            stranded = self._wake_one()
+        for request in stranded:
+            request.fail(refusals.no_thread(self.name))
         for request in over_limit:
-            request.fail(self._over_limit())
+            request.fail(refusals.over_limit(self.name, self._max_in_flight))
         for request in over_bound:
-            request.fail(self._queue_full(request))
+            most = self._waiting.policy_of(request.plan).max_requests
+            request.fail(refusals.queue_full(self.name, most))
 
     def stop_batching(self) -> bool:
         """From now on take one request at a time, at once. False: that was so already."""
@@ -155,64 +167,80 @@ class InstancePool:
         Only while nothing waits and every instance is idle: a guest takes the place of one.
         """
         with self._mutex:
-            alone = len(self._idle) == len(self._threads) and not self._waiting
-            if not alone or self._guests or self._closing or not self._takes_guests:
+            if not self._is_idle() or self._closing or not self._takes_guests:
                 return False
             self._guests = 1
             return True
 
     def leave(self) -> None:
         """The guest's batch is answered."""
+        stranded: Sequence[Pending] = ()
         with self._mutex:
             self._guests = 0
             if self._waiting:
-                self._wake_one()
+                stranded = self._wake_one()
             if self._closing:
                 self._guest_left.notify_all()
+        for request in stranded:
+            request.fail(refusals.no_thread(self.name))
 
     def close(self) -> None:
         """Take no more requests, finish those that wait, and end the threads. Blocks until then."""
         with self._mutex:
             self._closing = True
-            while self._idle:
-                self._wake_one()
+            self._instances.wake_sleeping()
             self._guest_left.wait_for(lambda: not self._guests)
-        for thread in self._threads:
+            threads = list(self._instances.threads)
+        for thread in threads:
             thread.join()
+
+    def _is_idle(self) -> bool:
+        instances = self._instances
+        alone = len(instances.sleeping) == len(instances.threads)
+        return alone and not self._waiting and not self._guests
+
+    def _watched(self, active: bool) -> None:  # noqa: FBT001  # as Instances calls it
+        if self._watch is not None:
+            (self._watch.add if active else self._watch.remove)(self)
 
     def _serve(self) -> None:
         sleeper = threading.Lock()
         sleeper.acquire()
         batch: list[Pending] | None = None
+        rested = False
         while True:
             with self._mutex:
                 if batch is not None:
                     self._running -= len(batch)
                 batch, wait_seconds = self._next_batch()
                 turn = self._turns.take() if batch and self._turns else None
-                if batch is None and self._closing and not self._waiting:
+                if batch is None and not self._waiting and (self._closing or rested):
+                    self._instances.end()
                     return
                 if batch is None:
-                    self._idle.append(sleeper)
+                    self._instances.sleeping.append(sleeper)
+            rested = batch is None and self._sleep(sleeper, wait_seconds)
             if batch is None:
-                self._sleep(sleeper, wait_seconds)
-            elif turn is None:
+                continue
+            if turn is None:
                 self._run_live(batch, None)
             else:
                 self._run_in_turn(batch, turn)
 
-    def _sleep(self, sleeper: threading.Lock, seconds: float) -> None:
+    def _sleep(self, sleeper: threading.Lock, seconds: float) -> bool:
+        """Sleep until woken, or for so long. True: nobody woke the thread."""
         if sleeper.acquire(timeout=seconds):
-            return
+            return False
         with self._mutex:
-            if sleeper in self._idle:
-                self._idle.remove(sleeper)
-            else:  # woken between the time-out and the mutex: take the wake-up with us
-                sleeper.acquire()
+            if sleeper in self._instances.sleeping:
+                self._instances.sleeping.remove(sleeper)
+                return True
+            sleeper.acquire()  # woken between the time-out and the mutex: take the wake-up with us
+            return False
 
     def _next_batch(self) -> tuple[list[Pending] | None, float]:
         if not self._waiting:
-            return None, -1
+            return None, self._linger_seconds
         rows = self._waiting_rows
         if self._delays and not self._closing and self._waiting[0].plan.batch_key is not None:
             now = time.monotonic_ns()
@@ -221,17 +249,20 @@ class InstancePool:
             )
             if wait is not None:
                 return None, max(0.0, (wait.until_ns - now) / 1e9)
-        most = batching.share(rows, len(self._idle) + 1, self._max_rows)
+        most = batching.share(rows, self._instances.free + 1, self._max_rows)
         batch = batching.take(self._waiting, most)
         self._waiting_rows -= sum([request.plan.rows for request in batch])
         self._running += len(batch)
         if self._waiting:
             self._wake_one()
-        return batch, -1
+        return batch, 0.0
 
-    def _wake_one(self) -> None:
-        if self._idle:
-            self._idle.pop().release()
+    def _wake_one(self) -> Sequence[Pending]:
+        """Have a free instance take what waits; that which nobody can take, taken out."""
+        if self._instances.wake_one():
+            return ()
+        self._waiting_rows = 0
+        return self._waiting.take_out(set(self._waiting.all()))
 
     def _run_in_turn(self, batch: list[Pending], turn: Turn) -> None:
         try:
@@ -254,7 +285,7 @@ class InstancePool:
         if self._times_out and is_refused(self._waiting.policy_of(request.plan), request, now_ns):
             policy = self._waiting.policy_of(request.plan)
             limit_ns = timeout_us(policy, request.plan) * 1000
-            return _waited_too_long(now_ns - request.received_ns, limit_ns)
+            return refusals.waited_too_long(now_ns - request.received_ns, limit_ns)
         return None
 
     def _within_limit(
@@ -262,26 +293,6 @@ class InstancePool:
     ) -> tuple[Sequence[Pending], Sequence[Pending]]:
         room = max(0, self._max_in_flight - self._running - len(self._waiting))
         return requests[:room], requests[room:]
-
-    def _queue_full(self, request: Pending) -> HeadraceError:
-        most = self._waiting.policy_of(request.plan).max_requests
-        return ResourceExhausted(
-            "QUEUE_FULL",
-            f"Exceeds maximum queue size: {most} requests wait for {self.name}; "
-            "retry later, add replicas, or push the version with a larger queue.max_requests",
-            facts={"limit": str(most), "setting": "queue.max_requests"},
-            retry_after_seconds=RETRY_AFTER_SECONDS,
-        )
-
-    def _over_limit(self) -> HeadraceError:
-        most = self._max_in_flight
-        return ResourceExhausted(
-            "MAX_IN_FLIGHT_REACHED",
-            f"{most} requests wait or run for {self.name}, as many as may; retry later, add replicas, or "
-            "push the version with a larger max_in_flight_requests",
-            facts={"limit": str(most), "setting": "max_in_flight_requests"},
-            retry_after_seconds=RETRY_AFTER_SECONDS,
-        )
 
 
 def _settled(batch: Sequence[Pending], refusals: Sequence[HeadraceError | None]) -> list[Pending]:
@@ -300,7 +311,7 @@ def shutting_down() -> HeadraceError:
     return Unavailable(
         "REPLICA_STOPPING",
         "GRPC server is shutting down and has stopped accepting new requests.",
-        retry_after_seconds=RETRY_AFTER_SECONDS,
+        retry_after_seconds=refusals.RETRY_AFTER_SECONDS,
     )
 
 
@@ -322,14 +333,4 @@ def deadline_passed(waited_ns: int) -> HeadraceError:
     return DeadlineExceeded(
         "DEADLINE_EXCEEDED",
         f"the request's deadline passed after {waited_ns / 1e6:.1f} ms in the queue; it was not run",
-    )
-
-
-def _waited_too_long(waited_ns: int, limit_ns: int) -> HeadraceError:
-    return DeadlineExceeded(
-        "QUEUE_TIMEOUT",
-        f"Request timeout expired: {waited_ns / 1e6:.1f} ms in the queue, "
-        f"allowed are {limit_ns / 1e6:.1f} ms (queue.timeout)",
-        facts={"setting": "queue.timeout"},
-        retry_after_seconds=RETRY_AFTER_SECONDS,
     )

@@ -101,8 +101,7 @@ class ServedVersion:
         self._is_guarded = self._max_rows > 1 or bool(self._allowed_sizes)
         self._under_way: list[RunHandle] = []
         self._alone_first = alone_first if self._is_guarded else 0
-        self.pool = InstancePool(record.key, config, self._run_batch, self._max_rows)
-        self._watch.add(self.pool)
+        self.pool = InstancePool(record.key, config, self._run_batch, self._max_rows, self._watch)
         if runner.batching_obstacle and self._is_guarded:
             self._stop_batching(runner.batching_obstacle)
 
@@ -154,7 +153,6 @@ class ServedVersion:
     def close(self) -> None:
         """Finish what waits, then give the memory back. Blocks until then."""
         self.pool.close()
-        self._watch.remove(self.pool)
         self.runner.close()
 
     def _run_batch(self, batch: list[Pending], turn: Turn | None = None) -> None:
