@@ -15,6 +15,7 @@ from onnx import TensorProto
 from headrace import errors
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.type.v1 import serving_config_pb2, signature_pb2
+from headrace_registry.domain import blob_garbage
 from tests.rpc.registry_fixtures import (
     RunningRegistry,
     error_of,
@@ -399,7 +400,7 @@ async def test_leftovers_of_a_killed_registry_are_cleared(
 
 
 async def test_blobs_that_a_killed_push_stored_are_removed(
-    redis_url: str, namespace: str, tmp_path: Path
+    redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that a version names stay, though a note of them was left, and so do those of no note."""
     async with running_registry(redis_url, namespace, tmp_path) as running:
@@ -413,6 +414,7 @@ async def test_blobs_that_a_killed_push_stored_are_removed(
     digests = [blobs["left"].name, version.files[0].sha256]
     (tmp_path / "storing" / "killed").write_text("\n".join((*digests, "../../registry.lock")))
     (tmp_path / "storing" / "cut short").write_text(blobs["shared"].name[:40])
+    monkeypatch.setattr(blob_garbage, "GRACE_SECONDS", 0.1)
     async with running_registry(redis_url, namespace, tmp_path) as running:
         await eventually(lambda: not any((tmp_path / "storing").iterdir()))
         assert not blobs["left"].exists()

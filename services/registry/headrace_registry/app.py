@@ -27,6 +27,7 @@ from headrace_registry.adapters.change_log import RedisChangeLog
 from headrace_registry.adapters.checker import CheckLimits, ProcessChecker
 from headrace_registry.adapters.metrics import Metrics
 from headrace_registry.domain.artifacts import Artifacts
+from headrace_registry.domain.blob_garbage import BlobGarbage
 from headrace_registry.domain.catalogue import Catalogue
 from headrace_registry.settings import Settings
 from headrace_registry.wire.servicer import RegistryServicer
@@ -34,6 +35,7 @@ from headrace_registry.wire.servicer import RegistryServicer
 logger = logging.getLogger(__name__)
 
 SERVICE = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
+GARBAGE_SECONDS = 2.0
 LOCK_NAME = "registry.lock"
 """In the data folder: a second registry would clear the first one's staging and delete its blobs."""
 
@@ -72,14 +74,19 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         blobs = BlobStore(settings.data, settings.disk_reserve_bytes)
         blobs.prepare()
         catalogue = Catalogue(follower, log, time.time)
+        garbage = BlobGarbage(catalogue, blobs, time.monotonic)
         artifacts = Artifacts(
             catalogue,
             blobs,
+            garbage,
             ProcessChecker(_check_limits(settings)),
             max_bytes=settings.max_artifact_bytes,
             counted=metrics.pushing,
         )
-        following = jobs.create_task(_follow(log, follower, artifacts, pause))
+        following = [
+            jobs.create_task(_follow(log, follower, pause)),
+            jobs.create_task(_collect_garbage(garbage, follower)),
+        ]
         replicas = partial(read_replicas, redis, keys)
         servicer = RegistryServicer(catalogue, artifacts, blobs, replicas, stopping)
         register = partial(
@@ -89,7 +96,8 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             settings, register, metrics, partial(_readiness, follower, log)
         ) as registry:
             yield registry
-        following.cancel()
+        for job in following:
+            job.cancel()
 
 
 @asynccontextmanager
@@ -128,17 +136,22 @@ def _check_limits(settings: Settings) -> CheckLimits:
     )
 
 
-async def _follow(
-    log: RedisChangeLog, follower: StateFollower, artifacts: Artifacts, pause: float | None
-) -> None:
+async def _follow(log: RedisChangeLog, follower: StateFollower, pause: float | None) -> None:
     while pause is not None:
         await asyncio.sleep(pause)
         pause = await follower.start(log.begin)
-    try:
-        await artifacts.remove_left()
-    except OSError as error:
-        logger.warning("what interrupted pushes left stays until the next start: %s", error)
     await follower.run()
+
+
+async def _collect_garbage(garbage: BlobGarbage, follower: StateFollower) -> None:
+    """Remove, for ever, what interrupted pushes and deletes left; only while the state can be followed."""
+    while True:
+        await asyncio.sleep(GARBAGE_SECONDS)
+        if follower.synced and follower.problem is None:
+            try:
+                await garbage.collect()
+            except OSError as error:
+                logger.warning("what interrupted pushes left stays for now: %s", error)
 
 
 def _readiness(follower: StateFollower, log: RedisChangeLog) -> tuple[bool, Mapping[str, object]]:

@@ -1,7 +1,7 @@
 """Blobs on a local folder, by SHA-256: whole and durable before anything can name them.
 
 staging/<random>/   what is being pushed, gone with its push or at the next start
-storing/<random>    the digests, a line each, of blobs that no version may name yet
+storing/<random>    the digests, a line each, of blobs that no version may name, yet or any more
 blobs/<2 digits>/<64 digits>
 """
 
@@ -79,9 +79,12 @@ class BlobStore:
         """The files under `folder` by path, hashed here: the checker's word is not taken for it."""
         return await run_to_end(_describe, folder)
 
-    async def note(self, files: Iterable[ArtifactFile]) -> Path:
-        """Write down, durably, which blobs are about to be stored. Raises ResourceExhausted (DISK_FULL)."""
-        text = "".join(f"{digest}\n" for digest in sorted({file.sha256 for file in files}))
+    async def note(self, digests: Iterable[str]) -> Path:
+        """Write down, durably, which blobs may come to be named by nothing.
+
+        Raises ResourceExhausted (DISK_FULL).
+        """
+        text = "".join(f"{digest}\n" for digest in sorted(set(digests)))
         note = self._storing / uuid4().hex
         with disk_errors():
             await run_to_end(_write_note, note, text)

@@ -1,22 +1,18 @@
 """Artifacts: a version is pushed and deleted together with its bytes.
 
 The order of a push is what keeps half-written things out of sight: receive into staging, compare size and
-digest, check in a child process, note which blobs there will be, store them, and only then commit the
-version that names them. What was noted and never named, since the registry was killed or did not learn what
-became of its commit, is removed at the next start.
+digest, check in a child process, then store the blobs and commit the version that names them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import enum
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from headrace import errors
 from headrace.declared_shapes import with_declared_shapes
@@ -29,7 +25,8 @@ from headrace.state.records import (
     Signature,
     WarmUp,
 )
-from headrace_registry.domain.catalogue import Catalogue, Creation, Decide
+from headrace_registry.domain.blob_garbage import BlobGarbage
+from headrace_registry.domain.catalogue import Catalogue, Creation
 from headrace_registry.domain.models import ModelRemoval, check_description, delete_model
 from headrace_registry.domain.proposal import (
     BatchInvariance,
@@ -128,21 +125,6 @@ class BlobStore(Protocol):
     async def describe(self, folder: Path) -> tuple[ArtifactFile, ...]:
         """The files of a folder with their digests."""
 
-    async def note(self, files: Iterable[ArtifactFile]) -> Path:
-        """Write down, durably, which blobs are about to be stored."""
-
-    async def strike(self, note: Path) -> None:
-        """Forget a note."""
-
-    async def notes(self) -> Mapping[Path, frozenset[str]]:
-        """The digests of every note that was not struck."""
-
-    async def store(self, folder: Path, files: Iterable[ArtifactFile]) -> None:
-        """Move the files of a staged folder into the store, durably."""
-
-    async def remove(self, digests: Iterable[str]) -> None:
-        """Remove blobs; those that are not there are passed over."""
-
 
 class Artifacts:
     """Pushes and deletes versions, and keeps every blob that a version names."""
@@ -151,6 +133,7 @@ class Artifacts:
         self,
         catalogue: Catalogue,
         blobs: BlobStore,
+        garbage: BlobGarbage,
         checker: Checker,
         *,
         max_bytes: int,
@@ -158,12 +141,10 @@ class Artifacts:
     ) -> None:
         self._catalogue = catalogue
         self._blobs = blobs
+        self._garbage = garbage
         self._checker = checker
         self._max_bytes = max_bytes
         self._counted = counted
-        # Held from storing blobs to committing what names them, and while blobs that nothing names go:
-        # or a delete could take the bytes from under a push of the same file.
-        self._keeping = asyncio.Lock()
 
     async def push(self, push: Push, chunks: AsyncIterator[bytes], actor: str) -> Change:
         """Publish what arrives as the next version; a failure leaves nothing behind.
@@ -177,19 +158,20 @@ class Artifacts:
 
     async def delete_version(self, removal: VersionRemoval, actor: str) -> Change:
         """Delete a version, and the blobs that no other names. Raises as its decision does, Unavailable."""
-        decide = partial(delete_version, removal=removal)
-        return await _to_end(self._delete(removal.model, decide, actor))
+        change = partial(
+            self._catalogue.change, removal.model, partial(delete_version, removal=removal), actor
+        )
+        version = self._catalogue.read().versions.get((removal.model, removal.number))
+        return await self._garbage.delete(version.files if version else (), change)
 
     async def delete_model(self, removal: ModelRemoval, actor: str) -> Change:
         """Delete a model, and the blobs that no other names. Raises as its decision does, Unavailable."""
-        decide = partial(delete_model, removal=removal)
-        return await _to_end(self._delete(removal.name, decide, actor))
-
-    async def _delete(self, model: str, decide: Decide, actor: str) -> Change:
-        async with self._keeping:
-            change = await self._catalogue.change(model, decide, actor)
-            await self._remove_unnamed(_files_before(change))
-            return change
+        change = partial(
+            self._catalogue.change, removal.name, partial(delete_model, removal=removal), actor
+        )
+        versions = self._catalogue.read().versions_of(removal.name)
+        files = [file for version in versions for file in version.files]
+        return await self._garbage.delete(files, change)
 
     async def _push(self, push: Push, chunks: AsyncIterator[bytes], actor: str) -> Change:
         made = await self._catalogue.find_made(push.model, push.creation)
@@ -230,39 +212,9 @@ class Artifacts:
         folder = staging / "artifact"
         checked = await self._checker.check(staging / "pushed", push.format, folder, push.asked)
         new = _new_version(push, checked, await self._blobs.describe(folder))
-        async with self._keeping:
-            return await self._keep(push, new, folder, actor)
-
-    async def _keep(self, push: Push, new: NewVersion, folder: Path, actor: str) -> Change:
-        note = await self._blobs.note(new.files)
-        try:
-            await self._blobs.store(folder, new.files)
-            decide = partial(publish_version, new=new)
-            change = await self._catalogue.change(push.model, decide, actor, push.creation)
-        except errors.Unavailable:  # it may have happened: the blobs stay, and so does the note
-            raise
-        except errors.HeadraceError:
-            await self._remove_unnamed(new.files)
-            await self._blobs.strike(note)
-            raise
-        await self._blobs.strike(note)
-        return change
-
-    async def remove_left(self) -> None:
-        """Remove the blobs of pushes that did not come to their end. The catalogue must be current."""
-        async with self._keeping:
-            for note, digests in (await self._blobs.notes()).items():
-                await self._remove(digests)
-                await self._blobs.strike(note)
-
-    async def _remove_unnamed(self, files: Iterable[ArtifactFile]) -> None:
-        await self._remove({file.sha256 for file in files})
-
-    async def _remove(self, digests: AbstractSet[str]) -> None:
-        """Remove those that no version names."""
-        versions = self._catalogue.read().versions.values()
-        named = {file.sha256 for version in versions for file in version.files}
-        await self._blobs.remove(digests - named)
+        decide = partial(publish_version, new=new)
+        commit = partial(self._catalogue.change, push.model, decide, actor, push.creation)
+        return await self._garbage.publish(folder, new.files, commit)
 
 
 def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) -> NewVersion:
@@ -285,22 +237,6 @@ def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) 
         notices=(said, *checked.notices),
         allow_signature_change=push.allow_signature_change,
     )
-
-
-async def _to_end(work: Coroutine[Any, Any, Change]) -> Change:
-    """What the work gives. Its caller may go, but then waits: half of it would leave blobs for ever."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # nobody is there to be told
-        raise
-
-
-def _files_before(change: Change) -> list[ArtifactFile]:
-    return [file for record in change.versions_before.values() if record for file in record.files]
 
 
 async def _up_to(chunks: AsyncIterator[bytes], announced: int) -> AsyncIterator[bytes]:
