@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from headrace.state.records import Catalog, ModelRecord
 
@@ -15,16 +15,44 @@ def desired(catalog: Catalog) -> dict[Key, int]:
     0: what the route names as stable; 1: its canary; 2: what an alias names; 3: what was stable before;
     4: the newest `keep_latest`.
     """
-    numbers: dict[str, list[int]] = {name: [] for name in catalog.models}
-    for name, number in catalog.versions:
-        numbers.setdefault(name, []).append(number)
     ranks: dict[Key, int] = {}
-    for name, model in catalog.models.items():
-        for number, rank in _ranked(model, sorted(numbers[name])):
-            key = (name, number)
-            if key in catalog.versions:
-                ranks[key] = min(rank, ranks.get(key, rank))
+    for name in catalog.models:
+        ranks.update(desired_of(catalog, name))
     return ranks
+
+
+def desired_of(catalog: Catalog, model: str) -> dict[Key, int]:
+    """The same of one model."""
+    record = catalog.models.get(model)
+    if record is None:
+        return {}
+    numbers = catalog.numbers_of(model)
+    there = set(numbers)
+    ranks: dict[Key, int] = {}
+    for number, rank in _ranked(record, numbers):
+        if number in there:
+            ranks[model, number] = min(rank, ranks.get((model, number), rank))
+    return ranks
+
+
+class Desired:
+    """The same as catalogs follow one another: only what changed is looked at."""
+
+    def __init__(self) -> None:
+        self._catalog = Catalog()
+        self._models: dict[str, dict[Key, int]] = {}
+        self._ranks: dict[Key, int] = {}
+
+    def of(self, catalog: Catalog) -> Mapping[Key, int]:
+        """What `desired` says of the catalog, true until the next call."""
+        for model in catalog.models_differing(self._catalog):
+            for key in self._models.pop(model, {}):
+                del self._ranks[key]
+            if ranks := desired_of(catalog, model):
+                self._models[model] = ranks
+                self._ranks.update(ranks)
+        self._catalog = catalog
+        return self._ranks
 
 
 def _ranked(model: ModelRecord, numbers: Sequence[int]) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 from headrace import errors
@@ -11,6 +11,7 @@ from headrace.state.codec import decode
 from headrace.state.connection import Redis, redis_errors
 from headrace.state.keys import Keys
 from headrace.state.records import Catalog, Change, ModelRecord, VersionRecord
+from headrace.state.version_map import VersionMap
 from headrace.state.wholeness import Counts, check_whole, not_whole
 
 _SNAPSHOT = """
@@ -57,11 +58,11 @@ async def read_snapshot(redis: Redis, keys: Keys) -> Snapshot:
     """
     read = (keys.epoch, keys.revision, keys.models, keys.versions, keys.counts, keys.changes)
     epoch, revision, models, versions, counts, changes = await _eval(redis, _SNAPSHOT, *read)
-    records = [decode(VersionRecord, value) for value in versions[1::2]]
+    encoded = ((_version_key(key.decode()), value) for key, value in _pairs(versions))
     catalog = Catalog(
         revision=int(revision or 0),
         models={key.decode(): decode(ModelRecord, value) for key, value in _pairs(models)},
-        versions={(record.model, record.number): record for record in records},
+        versions=VersionMap(VersionRecord, encoded),
     )
     started = _started(redis, epoch)
     counted = Counts.parse(counts)
@@ -109,16 +110,13 @@ def apply(catalog: Catalog, change: Change) -> Catalog:
         raise errors.OutOfRange(
             "CHANGE_MISSED", f"change {change.revision} does not follow revision {catalog.revision}"
         )
-    models = {**catalog.models, **change.models}
-    versions = dict(catalog.versions)
-    for key, record in change.versions.items():
-        model, _, number = key.rpartition("/")
-        if record is None:
-            versions.pop((model, int(number)), None)
-        else:
-            versions[model, int(number)] = record
-    kept = {name: record for name, record in models.items() if record is not None}
-    return replace(catalog, revision=change.revision, models=kept, versions=versions)
+    versions = {_version_key(key): record for key, record in change.versions.items()}
+    return catalog.updated(change.revision, change.models, versions)
+
+
+def _version_key(text: str) -> tuple[str, int]:
+    model, _, number = text.rpartition("/")
+    return model, int(number)
 
 
 async def _eval(redis: Redis, script: str, *keys: str) -> Any:

@@ -7,10 +7,14 @@ Times are seconds since the Unix epoch.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 from headrace.datatypes import Datatype
+from headrace.state.codec import decode
+from headrace.state.persistent_map import PersistentMap
+from headrace.state.version_map import VersionMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +218,14 @@ class ArtifactFile:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What a version is made of: its digest, and its files."""
+
+    digest: str
+    files: tuple[ArtifactFile, ...]
+
+
 BATCHING_NOTICE = "batching "
 """The beginning of the notice that says whether a version batches, and why."""
 
@@ -305,7 +317,10 @@ class ModelRecord:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The shared state at one revision: models by name, versions by (model, number)."""
+    """The shared state at one revision: models by name, versions by (model, number).
+
+    A catalog never changes. The one after a change shares with it whatever did not.
+    """
 
     revision: int = 0
     models: Mapping[str, ModelRecord] = field(default_factory=dict)
@@ -315,10 +330,63 @@ class Catalog:
     unread_because: str = ""
     """Where it is not known: what kept the state from being read, as far as that was seen."""
 
+    def __post_init__(self) -> None:
+        """Give plain mappings the form that later catalogs can share."""
+        if not isinstance(self.models, PersistentMap):
+            object.__setattr__(self, "models", PersistentMap(self.models))
+        if not isinstance(self.versions, VersionMap):
+            versions = VersionMap(VersionRecord, self.versions.items())
+            object.__setattr__(self, "versions", versions)
+
+    def model_names(self) -> list[str]:
+        """The models' names in order, not to be changed."""
+        return self._models.sorted_keys()
+
+    def numbers_of(self, model: str) -> list[int]:
+        """The numbers of a model's versions, oldest first."""
+        return self._versions.numbers_of(model)
+
     def versions_of(self, model: str) -> list[VersionRecord]:
         """The versions of a model, oldest first."""
-        found = [version for (name, _), version in self.versions.items() if name == model]
-        return sorted(found, key=lambda version: version.number)
+        return [self.versions[model, number] for number in self.numbers_of(model)]
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """The artifacts of all versions, read without the rest of their records."""
+        return (_artifact(held) for held in self._versions.encoded_or_decoded())
+
+    def updated(
+        self,
+        revision: int,
+        models: Mapping[str, ModelRecord | None],
+        versions: Mapping[tuple[str, int], VersionRecord | None],
+    ) -> Catalog:
+        """The catalog at a later revision, with these records; None takes one out."""
+        return replace(
+            self,
+            revision=revision,
+            models=self._models.updated(models),
+            versions=self._versions.updated(versions),
+        )
+
+    def models_differing(self, former: Catalog) -> set[str]:
+        """The names of models that are not the same in both catalogs, or whose versions are not."""
+        models = self._models.differing(former._models)
+        versions = self._versions.models.differing(former._versions.models)
+        return {*models, *versions}
+
+    @property
+    def _models(self) -> PersistentMap[str, ModelRecord]:
+        return cast("PersistentMap[str, ModelRecord]", self.models)
+
+    @property
+    def _versions(self) -> VersionMap[VersionRecord]:
+        return cast("VersionMap[VersionRecord]", self.versions)
+
+
+def _artifact(held: VersionRecord | bytes) -> Artifact:
+    if isinstance(held, bytes):
+        return decode(Artifact, held)
+    return Artifact(held.digest, held.files)
 
 
 UNREAD = Catalog(known=False)

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 
 import pytest
 
 from headrace.errors import HeadraceError, InvalidArgument, NotFound, Unavailable
-from headrace.state.records import Canary, Catalog, LoadState
+from headrace.state.records import (
+    AliasRecord,
+    Canary,
+    Catalog,
+    LoadState,
+    ModelRecord,
+    RouteRecord,
+)
 from headrace_inference.domain.routing import RoutingTable, build_table
 from tests.unit.inference_doubles import catalog, served, version
 
@@ -173,3 +181,38 @@ def test_a_version_number_is_shown_as_it_was_sent() -> None:
         pytest.raises(NotFound, match=f"version {number} is not found"),
     ):
         routes.pick("m", number)
+
+
+def test_a_table_resolves_anew_what_changed_and_keeps_the_rest() -> None:
+    """Table after table comes to what one built from nothing is, and untouched names keep their target."""
+    with ExitStack() as stack:
+        models = {
+            key: stack.enter_context(closing(served(version(key[1], key[0]))))
+            for key in (("a", 1), ("a", 2), ("b", 1), ("b", 2))
+        }
+        records = {key: one.record for key, one in models.items()}
+        route = RouteRecord(stable=1, canary=Canary(2, 30.0))
+        a = ModelRecord("a", 0.0, route=route, aliases={"old": AliasRecord(1, 0.0)})
+        b = ModelRecord("b", 0.0, route=RouteRecord(stable=1))
+        moved = replace(b, route=RouteRecord(stable=2, previous=1))
+        first = Catalog(1, {"a": a, "b": b}, records)
+        steps = [
+            (first, {key: models[key] for key in (("a", 1), ("b", 1))}),
+            (first, models),
+            (first.updated(2, {"b": moved}, {}), models),
+            (first.updated(3, {"b": None}, {("b", 1): None, ("b", 2): None}), models),
+        ]
+        tables = [RoutingTable()]
+        for catalog, ready in steps:
+            tables.append(build_table(catalog, dict(ready), {}, tables[-1]))
+            anew = build_table(
+                catalog,
+                ready,
+                {},
+                RoutingTable(effective=tables[-2].effective, shares=tables[-2].shares),
+            )
+            assert (anew.targets, anew.effective) == (tables[-1].targets, tables[-1].effective)
+        assert (
+            tables[2].targets["a", ""] is tables[3].targets["a", ""] is tables[4].targets["a", ""]
+        )
+        assert not [name for name in tables[4].targets if name[0].startswith("b")]

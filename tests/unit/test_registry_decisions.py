@@ -254,7 +254,7 @@ def test_a_page_goes_on_where_the_last_one_ended() -> None:
 def test_a_token_that_no_list_gave_is_refused(token: str) -> None:
     """Nonsense, however well encoded, is the caller's error."""
     with pytest.raises(errors.InvalidArgument) as caught:
-        take_page([3, 2], lambda number: number, PageRequest("letters", 2, token))
+        take_page([2, 3], lambda number: number, PageRequest("letters", 2, token))
     assert "PAGE_TOKEN_INVALID" == caught.value.reason
 
 

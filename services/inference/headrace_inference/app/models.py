@@ -56,7 +56,7 @@ def open_artifact_loader(
     cache = ArtifactCache(settings.data / "artifacts", channel, settings.cache_max_bytes)
 
     def in_use() -> Iterable[str]:
-        return [record.digest for record in follower.catalog.versions.values()]
+        return (artifact.digest for artifact in follower.catalog.artifacts())
 
     preparation = Preparation(
         settings.data / "prepared", settings.prepared_max_bytes, settings.tuning_seconds

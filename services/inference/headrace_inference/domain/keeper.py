@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from headrace.errors import HeadraceError, Unavailable
-from headrace.state.desired import Key, desired
+from headrace.state.desired import Desired, Key, desired_of
 from headrace.state.records import UNREAD, Catalog, LoadState, ReplicaVersion, VersionRecord
 from headrace_inference.domain import load_failures, policy
 from headrace_inference.domain.policy import Actual
@@ -60,6 +60,7 @@ class VersionKeeper:
         self._max_loading = max_loading
         self._watch = RunWatch(max_run_seconds)
         self._catalog = UNREAD
+        self._desired = Desired()
         self._actual: dict[Key, Actual] = {}
         self._records: dict[Key, VersionRecord] = {}
         """Which version stands there, of every key in `_actual`."""
@@ -112,7 +113,7 @@ class VersionKeeper:
     async def settle(self, model: str) -> str:
         """Wait until each wanted version of a model is ready or has failed; why, for those that have."""
         while True:
-            keys = [key for key in desired(self._catalog) if key[0] == model]
+            keys = desired_of(self._catalog, model)
             done = (Actual.READY, Actual.FAILED)
             if all(self._actual.get(key) in done for key in keys):
                 failed = [key for key in keys if self._actual[key] is Actual.FAILED]
@@ -128,7 +129,7 @@ class VersionKeeper:
         """Whether every version that is wanted is ready or has failed at least once."""
         return all(
             self._actual.get(key) in (Actual.READY, Actual.FAILED) or self._attempts.get(key, 0) > 0
-            for key in desired(self._catalog)
+            for key in self._desired.of(self._catalog)
         )
 
     def versions(self) -> tuple[ReplicaVersion, ...]:
@@ -166,7 +167,7 @@ class VersionKeeper:
 
     def _views(self) -> list[policy.VersionView]:
         answering = {(model, number) for (model, _), number in self.table.effective.items()}
-        ranks = desired(self._catalog)
+        ranks = self._desired.of(self._catalog)
         return policy.views(self._actual, ranks, answering, self._retry_at)
 
     async def _wait(self, retry_at: float | None) -> None:
@@ -180,9 +181,7 @@ class VersionKeeper:
     def _perform(self, action: policy.Action, tasks: asyncio.TaskGroup) -> None:
         match action:
             case policy.Load(key):
-                record = self._records[key] = self._catalog.versions[key]
-                self._move(key, Actual.LOADING)
-                self._loads[key] = tasks.create_task(self._load(key, record, tasks))
+                self._start_load(key, tasks)
             case policy.Unload(key):
                 served = self._served.pop(key)
                 self._move(key, Actual.UNLOADING)
@@ -192,6 +191,15 @@ class VersionKeeper:
                 self._forget(key)
             case policy.Forget(key):
                 self._forget(key)
+
+    def _start_load(self, key: Key, tasks: asyncio.TaskGroup) -> None:
+        try:
+            record = self._records[key] = self._catalog.versions[key]
+        except HeadraceError as error:  # its record cannot be read
+            self._failed(key, error)
+            return
+        self._move(key, Actual.LOADING)
+        self._loads[key] = tasks.create_task(self._load(key, record, tasks))
 
     def _abandon(self, key: Key) -> None:
         self._loads.pop(key).cancel()

@@ -189,33 +189,64 @@ class RoutingTable:
 def build_table(
     catalog: Catalog, ready: Ready, states: States, former: RoutingTable
 ) -> RoutingTable:
-    """The table that follows `former`, for a catalog and the versions that are ready."""
-    shares = _shares(catalog, former)
-    targets: dict[tuple[str, str], Target] = {
-        (model, str(number)): Fixed(served, PINNED)
-        for (model, number), served in ready.items()
-        if (model, number) in catalog.versions
+    """The table that follows `former`, for a catalog and the versions that are ready.
+
+    Only the names of models that changed since, or whose ready versions did, are resolved anew.
+    """
+    touched = catalog.models_differing(former.catalog) | _moved(ready, former.ready)
+    shares = {key: share for key, share in former.shares.items() if key[0] not in touched}
+    targets = {
+        name: target for name, target in former.targets.items() if _model_of(name) not in touched
     }
-    effective: dict[tuple[str, str], int] = {}
-    for model in catalog.models.values():
-        for name, fixed in _named(model, ready, former.effective):
-            effective[model.name, name] = fixed.served.record.number
-            if name:
-                targets[model.name, name] = fixed
-                targets[f"{model.name}@{name}", ""] = fixed
-            else:
-                targets[model.name, ""] = _routed(model, ready, fixed, shares)
+    effective = {
+        name: number for name, number in former.effective.items() if name[0] not in touched
+    }
+    for name in touched:
+        if (model := catalog.models.get(name)) is not None:
+            shares |= _shares(model, catalog, former)
+            _resolve(model, ready, former, shares, targets, effective)
+    for (name, number), served in ready.items():
+        if name in touched and (name, number) in catalog.versions:
+            targets[name, str(number)] = Fixed(served, PINNED)
     return RoutingTable(targets, effective, catalog, states, ready, shares)
 
 
-def _shares(catalog: Catalog, former: RoutingTable) -> Shares:
-    """What the canaries of a catalog are owed: as before, also while a canary is not ready."""
-    canaries = [
-        (model.name, model.route.canary.version)
-        for model in catalog.models.values()
-        if model.route is not None and model.route.canary is not None
-    ]
-    return {key: _share(key, catalog, former) for key in canaries}
+def _moved(ready: Ready, before: Ready) -> set[str]:
+    """The models of which a version became ready, was exchanged, or is ready no more."""
+    came = {key[0] for key, served in ready.items() if before.get(key) is not served}
+    return came | {key[0] for key in before if key not in ready}
+
+
+def _model_of(name: tuple[str, str]) -> str:
+    return name[0].partition("@")[0]
+
+
+def _resolve(
+    model: ModelRecord,
+    ready: Ready,
+    former: RoutingTable,
+    shares: Shares,
+    targets: dict[tuple[str, str], Target],
+    effective: dict[tuple[str, str], int],
+) -> None:
+    """Put in what the names of a model lead to: its own, and those of its aliases."""
+    for name, fixed in _named(model, ready, former.effective):
+        effective[model.name, name] = fixed.served.record.number
+        if name:
+            targets[model.name, name] = fixed
+            targets[f"{model.name}@{name}", ""] = fixed
+        else:
+            targets[model.name, ""] = _routed(model, ready, fixed, shares)
+
+
+def _shares(
+    model: ModelRecord, catalog: Catalog, former: RoutingTable
+) -> dict[tuple[str, int], CanaryShare]:
+    """What a model's canary is owed: as before, also while it is not ready."""
+    if model.route is None or model.route.canary is None:
+        return {}
+    key = (model.name, model.route.canary.version)
+    return {key: _share(key, catalog, former)}
 
 
 def _share(key: tuple[str, int], catalog: Catalog, former: RoutingTable) -> CanaryShare:

@@ -147,7 +147,7 @@ class BlobGarbage:
 
 
 def _named(catalog: Catalog) -> set[str]:
-    return {file.sha256 for version in catalog.versions.values() for file in version.files}
+    return {file.sha256 for artifact in catalog.artifacts() for file in artifact.files}
 
 
 def _digests(files: Iterable[ArtifactFile]) -> frozenset[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from headrace import errors
 
@@ -35,21 +36,19 @@ class Page(Generic[Item]):
     next_token: str = ""
 
 
-def take_page(
-    items: Iterable[Item], key: Callable[[Item], Key], request: PageRequest
-) -> Page[Item]:
-    """The page asked for, in the order of `key`; what was added or deleted meanwhile shifts nothing.
+def take_page(keys: Sequence[Key], find: Callable[[Any], Item], request: PageRequest) -> Page[Item]:
+    """The page asked for of a list with these keys, which are in order.
+
+    Only the page's items are found. What was added or deleted meanwhile shifts nothing.
 
     Raises InvalidArgument (PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID).
     """
     size = _size(request)
-    ordered = sorted(items, key=key)
-    if request.token:
-        after = _decode(request, ordered, key)
-        ordered = [item for item in ordered if _comes_after(key(item), after)]
-    page = tuple(ordered[:size])
-    more = len(ordered) > size
-    return Page(page, _encode(request.listing, key(page[-1])) if more else "")
+    start = bisect_right(keys, _decode(request, keys)) if request.token else 0
+    shown = keys[start : start + size]
+    more = len(keys) > start + size
+    items = tuple(find(key) for key in shown)
+    return Page(items, _encode(request.listing, shown[-1]) if more else "")
 
 
 def _size(request: PageRequest) -> int:
@@ -61,25 +60,19 @@ def _size(request: PageRequest) -> int:
     return min(request.size or DEFAULT_SIZE, MAX_SIZE)
 
 
-def _comes_after(key: Key, after: Key) -> bool:
-    if isinstance(key, int) and isinstance(after, int):
-        return key > after
-    return str(key) > str(after)
-
-
 def _encode(listing: str, after: Key) -> str:
     return base64.urlsafe_b64encode(json.dumps([listing, after]).encode()).decode()
 
 
-def _decode(request: PageRequest, items: list[Item], key: Callable[[Item], Key]) -> Key:
+def _decode(request: PageRequest, keys: Sequence[Key]) -> Key:
     try:
         listing, after = json.loads(base64.urlsafe_b64decode(request.token.encode()))
     except (binascii.Error, ValueError, TypeError, RecursionError):
         raise _not_a_token(request) from None
-    same_kind = isinstance(after, int if items and isinstance(key(items[0]), int) else (str, int))
-    if listing != request.listing or isinstance(after, bool) or not same_kind:
+    kind = type(keys[0]) if keys else type(after)
+    if listing != request.listing or type(after) is not kind or kind not in (int, str):
         raise _not_a_token(request)
-    return after
+    return cast("Key", after)
 
 
 def _not_a_token(request: PageRequest) -> errors.InvalidArgument:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from headrace import errors
-from headrace.state.desired import desired
+from headrace.state.desired import desired_of
 from headrace.state.records import Catalog, LoadState, ReplicaRecord, VersionRecord
 
 _SHOWN_REPLICAS = 10
@@ -42,7 +42,7 @@ def is_held(version: VersionRecord, replicas: Iterable[ReplicaRecord], catalog: 
 
 
 def _is_asked_for(version: VersionRecord, catalog: Catalog) -> bool:
-    return (version.model, version.number) in desired(catalog)
+    return (version.model, version.number) in desired_of(catalog, version.model)
 
 
 def _state(replica: ReplicaRecord, version: VersionRecord) -> tuple[str, LoadState | None, str]:

@@ -82,7 +82,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         """List models."""
         catalog = self._catalogue.read()
         asked = requests.page(request, "models")
-        page = take_page(catalog.models.values(), lambda model: model.name, asked)
+        page = take_page(catalog.model_names(), catalog.models.__getitem__, asked)
         return pb.ListModelsResponse(
             models=[convert.model_to_proto(model) for model in page.items],
             next_page_token=page.next_token,
@@ -120,7 +120,8 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         catalog, model = self._catalogue.read(), parse_model(request.parent)
         find_model(catalog, model)
         asked = requests.page(request, f"{request.parent}/versions")
-        page = take_page(catalog.versions_of(model), lambda version: -version.number, asked)
+        newest_first = [-number for number in reversed(catalog.numbers_of(model))]
+        page = take_page(newest_first, lambda key: catalog.versions[model, -key], asked)
         return pb.ListVersionsResponse(
             versions=[convert.version_to_proto(version) for version in page.items],
             next_page_token=page.next_token,
@@ -152,7 +153,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         model = parse_model(request.parent)
         aliases = find_model(self._catalogue.read(), model).aliases
         asked = requests.page(request, f"{request.parent}/aliases")
-        page = take_page(aliases, str, asked)
+        page = take_page(sorted(aliases), str, asked)
         return pb.ListAliasesResponse(
             aliases=[convert.alias_to_proto(model, name, aliases[name]) for name in page.items],
             next_page_token=page.next_token,
@@ -187,7 +188,8 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     ) -> pb.ListReplicasResponse:
         """List replicas."""
         asked = requests.page(request, "replicas")
-        page = take_page(await self._read_replicas(), lambda replica: replica.id, asked)
+        found = {replica.id: replica for replica in await self._read_replicas()}
+        page = take_page(sorted(found), found.__getitem__, asked)
         return pb.ListReplicasResponse(
             replicas=[convert.replica_to_proto(replica) for replica in page.items],
             next_page_token=page.next_token,
