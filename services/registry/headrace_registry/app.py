@@ -22,6 +22,7 @@ from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.presence import read_replicas
+from headrace_registry.adapters.blob_scrubber import BlobScrubber
 from headrace_registry.adapters.blobs import BlobStore
 from headrace_registry.adapters.change_log import RedisChangeLog
 from headrace_registry.adapters.checker import CheckLimits, ProcessChecker
@@ -69,10 +70,10 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         keys = Keys(settings.namespace)
         follower = StateFollower(redis, keys)
         log = RedisChangeLog(redis, keys)
-        metrics = Metrics(follower)
-        pause = await follower.start(log.begin)
         blobs = BlobStore(settings.data, settings.disk_reserve_bytes)
         blobs.prepare()
+        metrics = Metrics(follower, blobs)
+        pause = await follower.start(log.begin)
         catalogue = Catalogue(follower, log, time.time)
         garbage = BlobGarbage(catalogue, blobs, time.monotonic)
         artifacts = Artifacts(
@@ -83,9 +84,11 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             max_bytes=settings.max_artifact_bytes,
             counted=metrics.pushing,
         )
+        scrubber = BlobScrubber(blobs, lambda: follower.catalog, settings.scrub_bytes_per_second)
         following = [
             jobs.create_task(_follow(log, follower, pause)),
             jobs.create_task(_collect_garbage(garbage, follower)),
+            jobs.create_task(scrubber.run()),
         ]
         replicas = partial(read_replicas, redis, keys)
         servicer = RegistryServicer(catalogue, artifacts, blobs, replicas, stopping)
@@ -93,7 +96,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer
         )
         async with _serving(
-            settings, register, metrics, partial(_readiness, follower, log)
+            settings, register, metrics, partial(_readiness, follower, log, blobs)
         ) as registry:
             yield registry
         for job in following:
@@ -154,12 +157,15 @@ async def _collect_garbage(garbage: BlobGarbage, follower: StateFollower) -> Non
                 logger.warning("what interrupted pushes left stays for now: %s", error)
 
 
-def _readiness(follower: StateFollower, log: RedisChangeLog) -> tuple[bool, Mapping[str, object]]:
+def _readiness(
+    follower: StateFollower, log: RedisChangeLog, blobs: BlobStore
+) -> tuple[bool, Mapping[str, object]]:
     """Ready while reads and writes can be answered; reads alone go on without the shared state."""
     facts = {
         "state_read": follower.synced,
         **follower.facts(),
         "state_may_evict": log.may_evict,
         "revision": follower.catalog.revision,
+        "damaged_blobs": len(blobs.damaged),
     }
     return follower.connected and follower.whole and follower.synced, facts

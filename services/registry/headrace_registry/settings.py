@@ -40,6 +40,8 @@ class Settings:
     disk_reserve_bytes: int | None = None
     """How much room pushes leave free on the data folder's disk, so that the shared state can still be
     written; without one the smaller of 1 GiB and 5 % of the disk, 0 for none."""
+    scrub_bytes_per_second: int = 16 << 20
+    """How fast artifacts at rest are read in the background to find damage; 0 does not read them."""
     check_seconds: float = 120.0
     """How long unpacking and checking an artifact may take."""
     check_memory_bytes: int = 4 * _GIB
@@ -67,8 +69,15 @@ class Settings:
             for name, value in self._positive().items()
             if value <= 0
         ]
-        if (self.disk_reserve_bytes or 0) < 0:
-            wrong.append(f"disk_reserve_bytes is {self.disk_reserve_bytes}; it must be 0 or more")
+        may_be_zero = {
+            "disk_reserve_bytes": self.disk_reserve_bytes or 0,
+            "scrub_bytes_per_second": self.scrub_bytes_per_second,
+        }
+        wrong += [
+            f"{name} is {value}; it must be 0 or more"
+            for name, value in may_be_zero.items()
+            if value < 0
+        ]
         if wrong:
             raise ValueError("\n".join(wrong))
 

@@ -8,7 +8,6 @@ blobs/<2 digits>/<64 digits>
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import re
 import shutil
@@ -21,11 +20,10 @@ from uuid import uuid4
 
 from headrace import errors
 from headrace.state.records import ArtifactFile
+from headrace_registry.adapters.damaged_blobs import DamagedBlobs
 from headrace_registry.adapters.disk import DiskReserve, disk_errors
 from headrace_registry.adapters.threads import run_to_end
 from headrace_registry.domain.artifacts import Received
-
-logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -41,6 +39,7 @@ class BlobStore:
 
     def __init__(self, data: Path, bytes_kept: int | None = None) -> None:
         self._reserve = DiskReserve(data, bytes_kept)
+        self.damaged = DamagedBlobs()
         self._blobs = data / "blobs"
         self._staging = data / "staging"
         self._storing = data / "storing"
@@ -106,7 +105,7 @@ class BlobStore:
     async def remove(self, digests: Iterable[str]) -> None:
         """Remove blobs; who is reading one reads it to its end."""
         for digest in digests:
-            self._path(digest).unlink(missing_ok=True)
+            self.path(digest).unlink(missing_ok=True)
 
     async def read(self, digest: str, offset: int) -> AsyncIterator[bytes]:
         """The bytes of a blob from `offset`, a chunk at a time.
@@ -121,12 +120,25 @@ class BlobStore:
                 position += len(chunk)
                 if position > offset:
                     yield chunk[max(0, len(chunk) - (position - offset)) :]
-        _check_digest(digest, checksum.hexdigest())
+        self._check_digest(digest, checksum.hexdigest())
+
+    def _check_digest(self, digest: str, found: str) -> None:
+        if found == digest:
+            self.damaged.discard(digest)
+            return
+        self.damaged.add(
+            digest, self.path(digest), "its bytes have changed: push its version again"
+        )
+        raise errors.DataLoss(
+            "BLOB_DAMAGED",
+            f"the bytes of blob {digest} have changed on the registry's disk: push the version again",
+            facts={"sha256": digest, "found": found},
+        )
 
     @contextmanager
     def _open(self, digest: str) -> Iterator[IO[bytes]]:
         try:
-            blob = self._path(digest).open("rb")
+            blob = self.path(digest).open("rb")
         except FileNotFoundError:
             raise errors.NotFound(
                 "BLOB_NOT_FOUND", f"there is no blob {digest}", facts={"sha256": digest}
@@ -134,13 +146,14 @@ class BlobStore:
         with blob:
             yield blob
 
-    def _path(self, digest: str) -> Path:
+    def path(self, digest: str) -> Path:
+        """Where a blob lies, or would."""
         return self._blobs / digest[:2] / digest
 
     def _store(self, folder: Path, files: Iterable[ArtifactFile]) -> None:
         touched = {self._blobs}
         for file in files:
-            source, target = folder / file.path, self._path(file.sha256)
+            source, target = folder / file.path, self.path(file.sha256)
             target.parent.mkdir(exist_ok=True)
             _sync(source)
             # Over a blob that is there already, too: its bytes are the same, unless it was damaged.
@@ -201,14 +214,4 @@ def _check_offset(offset: int, size: int) -> None:
             "OFFSET_OUT_OF_RANGE",
             f"offset {offset} is past the blob's end at {size}",
             facts={"size_bytes": str(size)},
-        )
-
-
-def _check_digest(digest: str, found: str) -> None:
-    if found != digest:
-        logger.error("a blob is damaged: push its version again", extra={"sha256": digest})
-        raise errors.DataLoss(
-            "BLOB_DAMAGED",
-            f"the bytes of blob {digest} have changed on the registry's disk: push the version again",
-            facts={"sha256": digest, "found": found},
         )

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from headrace import errors
 from headrace.state.follower import StateFollower
+from headrace_registry.adapters.blobs import BlobStore
 
 _PUSH_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -17,7 +18,7 @@ _PUSH_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 class Metrics:
     """The registry's metrics: gauges are read from the state when they are asked for."""
 
-    def __init__(self, follower: StateFollower) -> None:
+    def __init__(self, follower: StateFollower, blobs: BlobStore) -> None:
         self.collectors = CollectorRegistry()
         ProcessCollector(registry=self.collectors)
         self._pushes = Counter(
@@ -39,6 +40,9 @@ class Metrics:
         self._gauge("versions", "The versions of all models.").set_function(
             lambda: len(follower.catalog.versions)
         )
+        self._gauge(
+            "damaged_blobs", "The blobs whose bytes were found changed or gone."
+        ).set_function(lambda: len(blobs.damaged))
         self._gauge(
             "state_connected", "1 while the shared state can be reached, else 0."
         ).set_function(lambda: follower.connected)

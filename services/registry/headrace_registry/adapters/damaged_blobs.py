@@ -1,0 +1,51 @@
+"""Which blobs were found damaged, until their bytes are right again."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+_Identity = tuple[int, int, int] | None
+"""Inode, size and time of change (ns) of a file; None where there is none."""
+
+
+class DamagedBlobs:
+    """Blobs by digest, each with what its file was when it was found damaged."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, _Identity] = {}
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._found)
+
+    def digests(self) -> list[str]:
+        """Those that are damaged as far as is known."""
+        return list(self._found)
+
+    def add(self, digest: str, path: Path, wrong: str) -> None:
+        """A blob is damaged; it is logged once for each file that it was found in."""
+        identity = _identity(path)
+        if digest not in self._found or self._found[digest] != identity:
+            logger.error("a blob is damaged: %s", wrong, extra={"sha256": digest})
+        self._found[digest] = identity
+
+    def discard(self, digest: str) -> None:
+        """A blob is right, or nobody needs it any more."""
+        if digest in self._found:
+            logger.info("a damaged blob is whole again, or gone", extra={"sha256": digest})
+            del self._found[digest]
+
+    def is_other_file(self, digest: str, path: Path) -> bool:
+        """Whether the blob's file is another one than was found damaged."""
+        return self._found.get(digest) != _identity(path)
+
+
+def _identity(path: Path) -> _Identity:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
