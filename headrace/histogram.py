@@ -30,6 +30,13 @@ OCTAVES_SECONDS: tuple[float, ...] = tuple((EDGES_NS[::BUCKETS_PER_OCTAVE] / 1e9
 """The edges at powers of two nanoseconds, in seconds."""
 
 
+MAX_COUNT = 2**53
+"""What a bucket counts to, and no further: floats hold every whole number up to here, and all buckets
+together stay below 2**63."""
+
+MAX_SUM_NS = 2**80
+"""What a sum of durations grows to: 38 million years."""
+
 NO_COUNTS: npt.NDArray[np.int64] = np.zeros(BUCKET_COUNT, dtype=np.int64)
 NO_COUNTS.flags.writeable = False
 
@@ -68,15 +75,16 @@ class Histogram:
         self.sum_ns += duration_ns * times
 
     def merge(self, other: Histogram) -> None:
-        """Add another histogram's counts to this one's."""
+        """Add another histogram's counts to this one's; at MAX_COUNT and MAX_SUM_NS they stay."""
         if other.counts is not NO_COUNTS:
             self.add_counts(other.counts)
-        self.sum_ns += other.sum_ns
+        self.sum_ns = min(self.sum_ns + other.sum_ns, MAX_SUM_NS)
 
     def add_counts(self, counts: npt.NDArray[np.int64]) -> None:
-        """Add counts by bucket, int64 [BUCKET_COUNT]."""
+        """Add counts by bucket, int64 [BUCKET_COUNT], each from 0 to MAX_COUNT."""
         own = self._own()
         own += counts
+        np.minimum(own, MAX_COUNT, out=own)
 
     def _own(self) -> npt.NDArray[np.int64]:
         if self.counts is NO_COUNTS:
@@ -112,8 +120,12 @@ class Histogram:
     def from_sparse(cls, counts: Mapping[int, int], sum_ns: int) -> Histogram:
         """The histogram that `sparse()` and `sum_ns` describe; indexes out of range count as the last."""
         histogram = cls(sum_ns=sum_ns)
+        if not counts:
+            return histogram
+        dense = [0] * BUCKET_COUNT  # whole numbers of Python do not wrap
         for index, count in counts.items():
-            histogram._own()[min(max(index, 0), BUCKET_COUNT - 1)] += count
+            dense[min(max(index, 0), BUCKET_COUNT - 1)] += count
+        histogram.counts = np.array([min(count, MAX_COUNT) for count in dense], dtype=np.int64)
         return histogram
 
 

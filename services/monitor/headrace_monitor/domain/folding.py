@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from headrace_monitor.domain.telemetry import Key, Tally
+from headrace_monitor.domain.telemetry import Key, Tally, add_counts
 
 OTHER_KEY = "_other"
 """Where reasons and routes over the limit are counted."""
@@ -13,6 +13,9 @@ OTHER_KEY = "_other"
 MAX_BATCH_SIZES = 1024
 """Of one version. Beyond them, batches count at the next power of two: there the metric's buckets end, so
 that they stay exact."""
+
+MAX_ROWS = 2**31 - 1
+"""The most rows of a batch that a message can tell of."""
 
 
 def folded(tally: Tally, known: Tally, limit: int) -> Tally:
@@ -30,7 +33,11 @@ def _folded_names(counts: dict[str, int], known: Mapping[str, int], limit: int) 
 
 
 def _folded_sizes(counts: dict[int, int], known: Mapping[int, int]) -> dict[int, int]:
-    return _folded(counts, known, MAX_BATCH_SIZES, lambda rows: 1 << max(rows - 1, 0).bit_length())
+    return _folded(counts, known, MAX_BATCH_SIZES, _next_power_of_two)
+
+
+def _next_power_of_two(rows: int) -> int:
+    return min(1 << max(rows - 1, 0).bit_length(), MAX_ROWS)
 
 
 def _folded(
@@ -43,5 +50,5 @@ def _folded(
     kept: dict[Key, int] = {}
     for key, count in counts.items():
         place = fold(key) if key in over else key
-        kept[place] = kept.get(place, 0) + count
+        add_counts(kept, {place: count})
     return kept

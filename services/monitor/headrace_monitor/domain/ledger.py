@@ -9,7 +9,7 @@ from headrace_monitor.domain import packing
 from headrace_monitor.domain.folding import folded
 from headrace_monitor.domain.limits import DEFAULT_LIMITS, SILENT_SECONDS, Limits
 from headrace_monitor.domain.lives import Life, LifeKey
-from headrace_monitor.domain.telemetry import NANOSECONDS, Report, Series, Tally
+from headrace_monitor.domain.telemetry import NANOSECONDS, Report, Series, Tally, add_counts
 from headrace_monitor.domain.totals import OTHER, Totals, VersionKey
 from headrace_monitor.domain.windows import Cell, Resolution, Windows
 
@@ -117,7 +117,7 @@ class Ledger:
             self._gone_totals.discard(key)
         self.totals.reports += 1
         lost = max(0, report.dropped_reports - life.dropped_reports)
-        self.totals.dropped[report.replica] = self.totals.dropped.get(report.replica, 0) + lost
+        add_counts(self.totals.dropped, {report.replica: lost})
 
     def _place(self, key: VersionKey, now_ns: int) -> VersionKey:
         """Where a version counts: as itself, or with all those for which there is no room."""

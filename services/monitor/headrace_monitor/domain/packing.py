@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from headrace.histogram import BUCKET_COUNT, Histogram
-from headrace_monitor.domain.telemetry import Tally, add_counts
+from headrace.histogram import BUCKET_COUNT, MAX_COUNT, MAX_SUM_NS, Histogram
+from headrace_monitor.domain.telemetry import Tally, add_counts, saturated
 
 _CHECKSUM = struct.Struct("<I")
 _BUCKETS = struct.Struct("<H")
@@ -80,20 +80,24 @@ def _numbers_to_json(tally: Tally) -> bytes:
 
 def _add_numbers(tally: Tally, numbers: list[Any]) -> None:
     (success, rows, executions), (total, queue, compute), (by_reason, by_route, by_rows) = numbers
-    tally.success_count += success
-    tally.row_count += rows
-    tally.execution_count += executions
-    tally.total.sum_ns += total
-    tally.queue.sum_ns += queue
-    tally.compute.sum_ns += compute
+    tally.success_count = saturated(tally.success_count + success)
+    tally.row_count = saturated(tally.row_count + rows)
+    tally.execution_count = saturated(tally.execution_count + executions)
+    for histogram, sum_ns in zip(_histograms(tally), (total, queue, compute), strict=True):
+        histogram.sum_ns = min(histogram.sum_ns + sum_ns, MAX_SUM_NS)
     add_counts(tally.error_counts, by_reason)
     add_counts(tally.route_counts, by_route)
     add_counts(tally.batch_counts, {int(rows): count for rows, count in by_rows.items()})
 
 
 def _add_buckets(tally: Tally, indexes: bytes, counts: bytes) -> None:
-    dense = np.zeros(3 * BUCKET_COUNT, dtype=np.int64)
-    np.add.at(dense, np.frombuffer(indexes, dtype="<u2"), np.frombuffer(counts, dtype="<i8"))
+    # added up as floats, which do not wrap and are exact up to MAX_COUNT
+    sums = np.bincount(
+        np.frombuffer(indexes, dtype="<u2"),
+        weights=np.frombuffer(counts, dtype="<i8"),
+        minlength=3 * BUCKET_COUNT,
+    )
+    dense = np.clip(sums, 0, MAX_COUNT).astype(np.int64)
     for histogram, part in zip(_histograms(tally), dense.reshape(3, BUCKET_COUNT), strict=True):
         histogram.add_counts(part)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from headrace.histogram import Histogram
+from headrace.histogram import MAX_COUNT, Histogram
 
 NANOSECONDS = 1_000_000_000
 
@@ -23,7 +23,10 @@ class Series(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of what was done; two of them add up to what both did."""
+    """Counts of what was done; two of them add up to what both did.
+
+    No count grows beyond MAX_COUNT: whatever is reported, sums can be stored, sent and read.
+    """
 
     success_count: int = 0
     row_count: int = 0
@@ -38,18 +41,18 @@ class Tally:
     @property
     def error_count(self) -> int:
         """Requests answered with an error, whatever its reason."""
-        return sum(self.error_counts.values())
+        return saturated(sum(self.error_counts.values()))
 
     @property
     def request_count(self) -> int:
         """Requests answered, well or not."""
-        return self.success_count + self.error_count
+        return saturated(self.success_count + self.error_count)
 
     def add(self, other: Tally) -> None:
         """Add what `other` counted."""
-        self.success_count += other.success_count
-        self.row_count += other.row_count
-        self.execution_count += other.execution_count
+        self.success_count = saturated(self.success_count + other.success_count)
+        self.row_count = saturated(self.row_count + other.row_count)
+        self.execution_count = saturated(self.execution_count + other.execution_count)
         add_counts(self.error_counts, other.error_counts)
         add_counts(self.route_counts, other.route_counts)
         add_counts(self.batch_counts, other.batch_counts)
@@ -61,7 +64,12 @@ class Tally:
 def add_counts(counts: dict[Key, int], more: Mapping[Key, int]) -> None:
     """Add `more` to `counts`, key by key."""
     for key, count in more.items():
-        counts[key] = counts.get(key, 0) + count
+        counts[key] = saturated(counts.get(key, 0) + count)
+
+
+def saturated(count: int) -> int:
+    """`count`, or where it is larger MAX_COUNT."""
+    return min(count, MAX_COUNT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ from google.protobuf import duration_pb2, timestamp_pb2
 
 from headrace_monitor.domain.telemetry import NANOSECONDS
 
+MAX_SECONDS = 315_576_000_000
+"""What google.protobuf.Duration allows."""
+
 
 def nanoseconds(proto: timestamp_pb2.Timestamp | duration_pb2.Duration) -> int:
     """A time as nanoseconds, whatever a caller put in; the message's own method raises on odd ones."""
@@ -19,6 +22,7 @@ def timestamp(time_ns: int) -> timestamp_pb2.Timestamp:
 
 
 def duration(length_ns: float) -> duration_pb2.Duration:
-    """A length of time, not negative."""
-    seconds, nanos = divmod(max(int(length_ns), 0), NANOSECONDS)
+    """A length of time, not negative, and not longer than the message may say: 10,000 years."""
+    longest_ns = MAX_SECONDS * NANOSECONDS
+    seconds, nanos = divmod(min(max(int(length_ns), 0), longest_ns), NANOSECONDS)
     return duration_pb2.Duration(seconds=seconds, nanos=nanos)
