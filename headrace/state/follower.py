@@ -1,23 +1,24 @@
 """Following the shared state: a catalog that is always the newest this process could learn of.
 
 List, then watch: a snapshot at revision R, then the changes after R. A follower that fell behind the
-trimmed stream, or that finds another epoch, starts again from a snapshot. While the server is away the
-last catalog stays, and `connected` says so.
+trimmed stream, that finds another epoch, or a change that does not follow on what it knows, starts again
+from a snapshot. While the server is away the last catalog stays, and `connected` says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from headrace import errors
 from headrace.state import reader
 from headrace.state.connection import TIMEOUT_SECONDS, Redis
+from headrace.state.history import HISTORY_DIFFERS, Entry, Point, join
 from headrace.state.keys import Keys
 from headrace.state.outage import Outage
-from headrace.state.records import Catalog, Change
+from headrace.state.records import Catalog
 from headrace.state.wholeness import NOT_WHOLE
 
 logger = logging.getLogger(__name__)
@@ -27,10 +28,14 @@ _WAIT_MILLISECONDS = int(TIMEOUT_SECONDS * 1000 / 5)
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What a subscriber gets: the new catalog, and the changes that led to it (none: a snapshot)."""
+    """What a subscriber gets: the new catalog, its point in the state's history, and what led to it.
+
+    Without entries it is a snapshot: nothing says that it follows on what was known before.
+    """
 
     catalog: Catalog
-    changes: tuple[Change, ...] = ()
+    point: Point
+    entries: tuple[Entry, ...] = ()
 
 
 class StateFollower:
@@ -39,12 +44,18 @@ class StateFollower:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
-        self._epoch: str | None = None
         self._stale = False
+        """Whether all is to be read anew."""
+        self._parted = False
+        """Whether a change was seen that does not follow on what is known."""
         self._empty_epoch: str | None = None
         self._moved = asyncio.Condition()
         self._subscribers: set[asyncio.Queue[Update]] = set()
+        self._breaks = 0
+        """How often what was read did not go on from what was known."""
         self.catalog = Catalog()
+        self.point = Point()
+        """Where the catalog is in the history of the state."""
         self.connected = False
         """Whether the last contact with the server went well."""
         self.problem: errors.Unavailable | None = None
@@ -56,7 +67,7 @@ class StateFollower:
     @property
     def synced(self) -> bool:
         """Whether a snapshot was ever read: before, the catalog is empty and means nothing."""
-        return self._epoch is not None
+        return bool(self.point.epoch)
 
     @property
     def whole(self) -> bool:
@@ -83,27 +94,26 @@ class StateFollower:
             try:
                 await self._follow_once()
             except errors.OutOfRange as error:
-                logger.warning("a change was missed, reading all anew: %s", error)
                 self._stale = True
+                self._parted |= error.reason == HISTORY_DIFFERS
+                logger.warning("reading the shared state anew: %s", error.message)
             except errors.Unavailable as error:
                 await asyncio.sleep(self._failed(error))
 
     async def refresh(self) -> None:
         """Read a snapshot now. Raises Unavailable where it cannot."""
         snapshot = await reader.read_snapshot(self._redis, self._keys)
-        same_epoch = snapshot.epoch == self._epoch
+        known, found = self.point, snapshot.point
+        same_epoch = found.epoch == known.epoch
         if not same_epoch and self.catalog.models and not snapshot.catalog.models:
-            self._keep_what_is_known(snapshot.epoch)
+            self._keep_what_is_known(found.epoch)
             return
-        if same_epoch and snapshot.catalog.revision < self.catalog.revision:
-            logger.error(
-                "the shared state went back: acknowledged changes are lost",
-                extra={"had": self.catalog.revision, "has": snapshot.catalog.revision},
-            )
-        self._epoch = snapshot.epoch
-        self._stale = False
-        if not same_epoch or snapshot.catalog.revision != self.catalog.revision:
-            await self._publish(Update(snapshot.catalog))
+        if self.synced and (self._parted or not found.is_after(known)):
+            self._breaks += 1
+            _say_broken(known, found)
+        self._stale = self._parted = False
+        if found != known:
+            await self._publish(Update(snapshot.catalog, found))
 
     def _keep_what_is_known(self, epoch: str) -> None:
         """Another state, without any model, stands where ours was: more likely a loss than a wish."""
@@ -112,13 +122,11 @@ class StateFollower:
         self._empty_epoch = epoch
 
     async def wait_for_revision(self, revision: int) -> None:
-        """Wait until the catalog is at this revision or later, or went back: then it may never be."""
-        epoch, last = self._epoch, self.catalog.revision
+        """Wait until the catalog is at this revision or later, or has another history: it may never be."""
+        breaks = self._breaks
 
         def arrived() -> bool:
-            revision_now = self.catalog.revision
-            other_state = epoch is not None and self._epoch != epoch
-            return revision_now >= revision or revision_now < last or other_state
+            return self.catalog.revision >= revision or self._breaks != breaks
 
         async with self._moved:
             await self._moved.wait_for(arrived)
@@ -127,7 +135,7 @@ class StateFollower:
         """Every update from now on, the present catalog first (as soon as there is one)."""
         queue: asyncio.Queue[Update] = asyncio.Queue()
         if self.synced:
-            queue.put_nowait(Update(self.catalog))
+            queue.put_nowait(Update(self.catalog, self.point))
         self._subscribers.add(queue)
         try:
             while True:
@@ -139,31 +147,31 @@ class StateFollower:
         position = await reader.read_position(self._redis, self._keys)
         if (
             self._stale
-            or position.epoch != self._epoch
-            or position.revision < self.catalog.revision
-            or not position.covers(self.catalog.revision)
+            or not position.point.is_after(self.point)
+            or not position.covers(self.point.revision)
         ):
             await self.refresh()
         if not self.connected:
-            logger.info("following the shared state", extra={"revision": self.catalog.revision})
+            logger.info("following the shared state", extra={"revision": self.point.revision})
         self.connected, self.problem = True, None
         self._outage.over()
-        changes = await reader.read_changes(
-            self._redis, self._keys, self.catalog.revision, _WAIT_MILLISECONDS
+        entries = await reader.read_changes(
+            self._redis, self._keys, self.point.revision, _WAIT_MILLISECONDS
         )
-        await self._apply(changes)
+        await self._apply(entries)
 
-    async def _apply(self, changes: list[Change]) -> None:
-        catalog = self.catalog
-        fresh = tuple(change for change in changes if change.revision > catalog.revision)
-        for change in fresh:
-            catalog = reader.apply(catalog, change)
+    async def _apply(self, entries: Sequence[Entry]) -> None:
+        catalog, point = self.catalog, self.point
+        fresh = tuple(entry for entry in entries if entry.change.revision > point.revision)
+        for entry in fresh:
+            point = join(point, entry)
+            catalog = reader.apply(catalog, entry.change)
         if fresh:
-            await self._publish(Update(catalog, fresh))
+            await self._publish(Update(catalog, point, fresh))
 
     async def _publish(self, update: Update) -> None:
         async with self._moved:
-            self.catalog = update.catalog
+            self.catalog, self.point = update.catalog, update.point
             self._moved.notify_all()
         for queue in self._subscribers:
             queue.put_nowait(update)
@@ -176,3 +184,18 @@ class StateFollower:
             self.on_unread(error.message)
         self.connected = error.reason == NOT_WHOLE  # reached, and not believed
         return self._outage.failed(error)
+
+
+def _say_broken(known: Point, found: Point) -> None:
+    """Log that what was found does not go on from what was known."""
+    facts = {"had": known.revision, "has": found.revision, "epoch": found.epoch}
+    if known.epoch != found.epoch:
+        logger.warning("another epoch of the shared state has begun", extra=facts)
+    elif found.revision < known.revision:
+        logger.error("the shared state went back: acknowledged changes are lost", extra=facts)
+    else:
+        logger.error(
+            "the shared state has another history than was followed: it went back, and other changes were "
+            "made since; acknowledged changes are lost",
+            extra=facts,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 from headrace import errors
 from headrace.state.codec import decode
 from headrace.state.connection import Redis, redis_errors
+from headrace.state.history import Entry, Point
 from headrace.state.keys import Keys
 from headrace.state.records import Catalog, Change, ModelRecord, VersionRecord
 from headrace.state.version_map import VersionMap
@@ -17,21 +19,22 @@ from headrace.state.wholeness import Counts, check_whole, not_whole
 _SNAPSHOT = """
 return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]),
         redis.call('HGETALL', KEYS[3]), redis.call('HGETALL', KEYS[4]), redis.call('GET', KEYS[5]),
-        redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)}
+        redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1), redis.call('GET', KEYS[7])}
 """
 _POSITION = """
 local oldest = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)
 return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), oldest[1] and oldest[1][1] or false,
-        redis.call('GET', KEYS[4]), redis.call('HLEN', KEYS[5]), redis.call('HLEN', KEYS[6])}
+        redis.call('GET', KEYS[4]), redis.call('HLEN', KEYS[5]), redis.call('HLEN', KEYS[6]),
+        redis.call('GET', KEYS[7])}
 """
 CHANGE_FIELD = b"change"
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A catalog, and the epoch of the state that it was read from."""
+    """A catalog, and the point in the state's history at which it was read."""
 
-    epoch: str
+    point: Point
     catalog: Catalog
 
 
@@ -39,13 +42,12 @@ class Snapshot:
 class Position:
     """How far the state has come, and the oldest revision whose change is still there (or None)."""
 
-    epoch: str
-    revision: int
+    point: Point
     oldest_change: int | None
 
     def covers(self, revision: int) -> bool:
         """Whether the changes after `revision` are all still there."""
-        if revision == self.revision:
+        if revision == self.point.revision:
             return True
         return self.oldest_change is not None and self.oldest_change <= revision + 1
 
@@ -57,37 +59,40 @@ async def read_snapshot(redis: Redis, keys: Keys) -> Snapshot:
     has begun a state there, STATE_NOT_WHOLE where records of it are gone.
     """
     read = (keys.epoch, keys.revision, keys.models, keys.versions, keys.counts, keys.changes)
-    epoch, revision, models, versions, counts, changes = await _eval(redis, _SNAPSHOT, *read)
+    epoch, revision, models, versions, counts, changes, newest_hash = await _eval(
+        redis, _SNAPSHOT, *read, keys.change_hash
+    )
     encoded = ((_version_key(key.decode()), value) for key, value in _pairs(versions))
     catalog = Catalog(
         revision=int(revision or 0),
         models={key.decode(): decode(ModelRecord, value) for key, value in _pairs(models)},
         versions=VersionMap(VersionRecord, encoded),
     )
-    started = _started(redis, epoch)
+    point = _point(redis, epoch, revision, newest_hash)
     counted = Counts.parse(counts)
     # Read only where it is needed: a damaged change is no reason not to start.
     needed = changes and (counted is None or counted.revision != catalog.revision)
     newest = _change_of(dict(_pairs(changes[0][1]))) if needed else None
     check_whole(catalog, counted, newest, begun=revision is not None)
-    return Snapshot(started, catalog)
+    return Snapshot(point, catalog)
 
 
 async def read_position(redis: Redis, keys: Keys) -> Position:
     """How far the state has come. Raises Unavailable as `read_snapshot` does."""
     read = (keys.epoch, keys.revision, keys.changes, keys.counts, keys.models, keys.versions)
-    epoch, revision, oldest, counts, models, versions = await _eval(redis, _POSITION, *read)
-    started, expected = _started(redis, epoch), Counts.parse(counts)
-    wrong = expected.wrong(int(revision or 0), models, versions) if expected else ""
+    epoch, revision, oldest, counts, models, versions, newest_hash = await _eval(
+        redis, _POSITION, *read, keys.change_hash
+    )
+    point, expected = _point(redis, epoch, revision, newest_hash), Counts.parse(counts)
+    wrong = expected.wrong(point.revision, models, versions) if expected else ""
     if wrong:
         raise not_whole(wrong)
-    oldest_change = None if oldest is None else int(oldest.split(b"-")[0])
-    return Position(started, int(revision or 0), oldest_change)
+    return Position(point, None if oldest is None else int(oldest.split(b"-")[0]))
 
 
 async def read_changes(
     redis: Redis, keys: Keys, after_revision: int, wait_milliseconds: int
-) -> list[Change]:
+) -> list[Entry]:
     """The changes after a revision, oldest first, waiting for the first one up to the time given."""
     start = {keys.changes: f"{after_revision}-0"}
     with redis_errors(redis):
@@ -97,7 +102,12 @@ async def read_changes(
     entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]] = (
         next(iter(answer.values()))[0] if isinstance(answer, dict) else answer[0][1]
     )
-    return [_change_of(fields) for _, fields in entries]
+    return [entry_of(fields) for _, fields in entries]
+
+
+def entry_of(fields: Mapping[bytes, bytes]) -> Entry:
+    """The entry that a message of the stream holds. Raises DataLoss (STATE_UNREADABLE)."""
+    return Entry(_change_of(fields), hashlib.sha256(fields[CHANGE_FIELD]).hexdigest())
 
 
 def _change_of(fields: Mapping[bytes, bytes]) -> Change:
@@ -105,11 +115,7 @@ def _change_of(fields: Mapping[bytes, bytes]) -> Change:
 
 
 def apply(catalog: Catalog, change: Change) -> Catalog:
-    """The catalog after a change. Raises OutOfRange where it does not follow on the catalog."""
-    if change.revision != catalog.revision + 1:
-        raise errors.OutOfRange(
-            "CHANGE_MISSED", f"change {change.revision} does not follow revision {catalog.revision}"
-        )
+    """The catalog after a change, which is the next one."""
     versions = {_version_key(key): record for key, record in change.versions.items()}
     return catalog.updated(change.revision, change.models, versions)
 
@@ -122,6 +128,15 @@ def _version_key(text: str) -> tuple[str, int]:
 async def _eval(redis: Redis, script: str, *keys: str) -> Any:
     with redis_errors(redis):
         return await cast(Any, redis.eval(script, len(keys), *keys))
+
+
+def _point(
+    redis: Redis, epoch: bytes | None, revision: bytes | None, newest_hash: bytes | None
+) -> Point:
+    started, reached = _started(redis, epoch), int(revision or 0)
+    if reached and newest_hash is None:
+        raise not_whole("the hash of the newest change")
+    return Point(started, reached, (newest_hash or b"").decode())
 
 
 def _started(redis: Redis, epoch: bytes | None) -> str:
