@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from headrace import errors
+from headrace.artifact_names import ArtifactPaths
 from headrace.client.external_data import external_files
 from headrace.client.folder import folder_files
 
@@ -87,7 +88,8 @@ def open_artifact(source: Source, report: Report) -> Iterator[Artifact]:
     """What `source` names, to be read while inside: an .onnx, an archive, a folder, or a graph as bytes.
 
     An .onnx brings its external data with it. A link counts as the file or folder that it leads to.
-    Raises InvalidArgument for what is not there, and for what is no artifact.
+    Raises InvalidArgument for what is not there, for what is no artifact, and for names of files that are
+    not the same on every system.
     """
     try:
         artifact = _opened(source, report)
@@ -115,6 +117,9 @@ def _opened(source: Source, report: Report) -> Artifact:
 
 
 def _packed(filename: str, members: Mapping[str, Path], report: Report) -> Artifact:
+    paths = ArtifactPaths()
+    for name in members:
+        paths.add(name)
     file = tempfile.TemporaryFile(prefix="headrace-push-")  # noqa: SIM115 the artifact closes it
     try:
         _pack(file, members, report)
