@@ -80,7 +80,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             catalogue,
             blobs,
             garbage,
-            ProcessChecker(_check_limits(settings)),
+            ProcessChecker(_check_limits(settings), blobs.room),
             max_bytes=settings.max_artifact_bytes,
             counted=metrics.pushing,
         )
@@ -134,6 +134,7 @@ def _check_limits(settings: Settings) -> CheckLimits:
         memory_bytes=settings.check_memory_bytes,
         unpacked_bytes=settings.max_unpacked_bytes,
         files=settings.max_artifact_files,
+        expansion=settings.max_expansion,
         at_a_time=settings.checks_at_a_time,
         custom_operators=settings.custom_operators,
     )

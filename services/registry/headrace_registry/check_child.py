@@ -15,7 +15,7 @@ from headrace.declared_shapes import with_declared_shapes
 from headrace.operator_libraries import find_libraries
 from headrace.state.codec import decode, encode
 from headrace_registry.adapters.check_task import OUT_OF_MEMORY, CheckReport, CheckTask, refusal_of
-from headrace_registry.adapters.unpack import UnpackLimits, unpack
+from headrace_registry.adapters.unpack import unpack
 from headrace_registry.domain.artifacts import Asked, Checked
 from headrace_registry.domain.proposal import propose_config
 
@@ -36,8 +36,7 @@ def main(task: CheckTask) -> int:
 def _check(task: CheckTask) -> Checked:
     folder, asked = Path(task.folder), task.asked
     libraries = find_libraries(asked.session.custom_operators, _path(task.custom_operators))
-    limits = UnpackLimits(task.unpacked_bytes, task.files)
-    graph_path = unpack(Path(task.file), task.file_format, folder, limits)
+    graph_path = unpack(Path(task.file), task.file_format, folder, task.unpack)
     from headrace.warm_up_samples import check_samples  # under the limits, like the rest
     from headrace_registry.adapters.batch_invariance.isolation import analyse_apart
     from headrace_registry.adapters.graph_check import check_graph
@@ -65,7 +64,7 @@ def _path(text: str | None) -> Path | None:
 def _limit(task: CheckTask) -> None:
     limits = [
         (resource.RLIMIT_CPU, task.cpu_seconds),
-        (resource.RLIMIT_FSIZE, task.unpacked_bytes),
+        (resource.RLIMIT_FSIZE, task.unpack.total_bytes),
         (resource.RLIMIT_CORE, 0),
     ]
     if sys.platform == "linux":  # macOS has the constant and refuses to set it

@@ -37,6 +37,8 @@ class Settings:
     """The most bytes that may come out of an archive."""
     max_artifact_files: int = 10_000
     """The most entries that an archive may have."""
+    max_expansion: int = 100
+    """How many bytes may come out of an archive for each of its own, where more than 1 GiB come out."""
     disk_reserve_bytes: int | None = None
     """How much room pushes leave free on the data folder's disk, so that the shared state can still be
     written; without one the smaller of 1 GiB and 5 % of the disk, 0 for none."""
@@ -87,6 +89,7 @@ class Settings:
             "max_artifact_bytes": self.max_artifact_bytes,
             "max_unpacked_bytes": self.max_unpacked_bytes,
             "max_artifact_files": self.max_artifact_files,
+            "max_expansion": self.max_expansion,
             "check_seconds": self.check_seconds,
             "check_memory_bytes": self.check_memory_bytes,
             "checks_at_a_time": self.checks_at_a_time,

@@ -50,6 +50,10 @@ class BlobStore:
         for folder in (self._blobs, self._staging, self._storing):
             folder.mkdir(parents=True, exist_ok=True)
 
+    def room(self) -> int:
+        """How many bytes may still be written; below 0 where the room that is kept free is used already."""
+        return self._reserve.room()
+
     def check_room(self, size: int) -> None:
         """Pass if so many bytes may be written. Raises ResourceExhausted (DISK_FULL)."""
         self._reserve.check(size)

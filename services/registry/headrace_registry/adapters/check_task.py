@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace import errors
+from headrace_registry.adapters.unpack import UnpackLimits
 from headrace_registry.domain.artifacts import Asked, Checked, Format
 
 OUT_OF_MEMORY = 77
@@ -27,8 +28,7 @@ class CheckTask:
     file: str
     file_format: Format
     folder: str
-    unpacked_bytes: int
-    files: int
+    unpack: UnpackLimits
     memory_bytes: int
     cpu_seconds: int
     asked: Asked

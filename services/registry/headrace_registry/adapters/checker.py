@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from headrace import errors
 from headrace.state.codec import decode, encode
 from headrace.tethered import tether
 from headrace_registry.adapters.check_task import OUT_OF_MEMORY, CheckReport, CheckTask, error_of
+from headrace_registry.adapters.unpack import UnpackLimits
 from headrace_registry.domain.artifacts import Asked, Checked, Format
 
 _MAX_REPORT_BYTES = 16 << 20
@@ -31,6 +32,7 @@ class CheckLimits:
     memory_bytes: int
     unpacked_bytes: int
     files: int
+    expansion: int
     at_a_time: int
     custom_operators: Path | None = None
 
@@ -44,8 +46,10 @@ class _Outcome:
 class ProcessChecker:
     """Runs one child process for each check; none outlives its check."""
 
-    def __init__(self, limits: CheckLimits) -> None:
+    def __init__(self, limits: CheckLimits, room: Callable[[], int]) -> None:
+        """`room` tells how many bytes may be written to the disk."""
         self._limits = limits
+        self._room = room
         self._places = asyncio.Semaphore(limits.at_a_time)
 
     async def check(self, file: Path, file_format: Format, folder: Path, asked: Asked) -> Checked:
@@ -70,8 +74,12 @@ class ProcessChecker:
             file=str(file),
             file_format=file_format,
             folder=str(folder),
-            unpacked_bytes=self._limits.unpacked_bytes,
-            files=self._limits.files,
+            unpack=UnpackLimits(
+                total_bytes=self._limits.unpacked_bytes,
+                files=self._limits.files,
+                disk_bytes=max(0, self._room()),
+                expansion=self._limits.expansion,
+            ),
             memory_bytes=self._limits.memory_bytes,
             cpu_seconds=int(self._limits.seconds) + 1,
             asked=asked,

@@ -61,7 +61,12 @@ def disk_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise errors.ResourceExhausted(
-            "DISK_FULL",
-            "the registry's disk is full: free some space under its data folder, then push again",
-        ) from error
+        raise disk_full() from error
+
+
+def disk_full() -> errors.ResourceExhausted:
+    """The error that says so."""
+    return errors.ResourceExhausted(
+        "DISK_FULL",
+        "the registry's disk is full: free some space under its data folder, then push again",
+    )

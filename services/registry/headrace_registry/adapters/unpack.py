@@ -1,4 +1,4 @@
-"""Unpacking pushed files that nobody trusts: only plain files, only inside, only up to a limit.
+"""Unpacking pushed files that nobody trusts: only plain files, only inside, only whole, only up to a limit.
 
 Runs in the checker's child process, for an archive's own headers can eat time and memory too.
 """
@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import operator
+import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -15,17 +18,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from headrace import errors
+from headrace.artifact_names import ArtifactPaths
 from headrace.platform_metadata import is_platform_metadata
-from headrace_registry.adapters.disk import disk_errors
+from headrace_registry.adapters.archive_reader import open_tar_bytes
+from headrace_registry.adapters.disk import disk_errors, disk_full
 from headrace_registry.domain.artifacts import Format
 
 GRAPH_NAME = "model.onnx"
 _COPY_BYTES = 1 << 20
-_MAX_PATH_CHARACTERS = 1024
-_MAX_NAME_CHARACTERS = 255
+ALWAYS_UNPACKED_BYTES = 1 << 30
+"""What any archive may unpack to: weights that were never trained pack to nothing."""
 _MOST_NAMED = 5
 _DAMAGED = (
     zipfile.BadZipFile,
@@ -42,10 +47,13 @@ _DAMAGED = (
 
 @dataclass(frozen=True, slots=True)
 class UnpackLimits:
-    """How much may come out of an archive."""
+    """How much may come out of an archive: bytes, entries, bytes that the disk has room for, and bytes for
+    each byte of its own."""
 
     total_bytes: int
     files: int
+    disk_bytes: int
+    expansion: int
 
 
 def unpack(file: Path, file_format: Format, folder: Path, limits: UnpackLimits) -> str:
@@ -54,19 +62,28 @@ def unpack(file: Path, file_format: Format, folder: Path, limits: UnpackLimits) 
     An archive whose files all lie in one folder is taken as that folder. What systems and tools leave
     (macOS's `__MACOSX` and `._*`) is passed over. Raises InvalidArgument
     (ARCHIVE_UNSAFE_PATH, ARCHIVE_UNSAFE_ENTRY, ARCHIVE_DUPLICATE_PATH, ARCHIVE_DAMAGED, GRAPH_NOT_FOUND,
-    GRAPH_AMBIGUOUS) and ResourceExhausted (ARCHIVE_TOO_LARGE, ARCHIVE_TOO_MANY_FILES).
+    GRAPH_AMBIGUOUS) and ResourceExhausted (ARCHIVE_TOO_LARGE, ARCHIVE_EXPANDS_TOO_MUCH,
+    ARCHIVE_TOO_MANY_FILES, DISK_FULL).
     """
     if file_format is Format.ONNX:
         folder.mkdir()
-        file.rename(folder / GRAPH_NAME)
+        _share(file, folder / GRAPH_NAME)
         return GRAPH_NAME
     unpacked = folder.with_name(folder.name + ".unpacked")
     unpacked.mkdir()
-    writer = _Writer(unpacked, limits)
+    writer = _Writer(unpacked, limits, file.stat().st_size)
     with disk_errors(), _archive_errors():
         (_unpack_zip if file_format is Format.ZIP else _unpack_tar)(file, writer)
     _top_of(unpacked).rename(folder)
     return find_graph(folder)
+
+
+def _share(file: Path, target: Path) -> None:
+    """Give the file a second name, so that what was pushed can be checked again from its start."""
+    try:
+        os.link(file, target)
+    except OSError:  # a file system without links
+        shutil.copyfile(file, target)
 
 
 def find_graph(folder: Path) -> str:
@@ -97,12 +114,15 @@ def _elsewhere(folder: Path) -> str:
 
 
 class _Writer:
-    """Writes the files of an archive under one folder and counts what it writes."""
+    """Writes the files of an archive under one folder and counts what it reads and writes."""
 
-    def __init__(self, folder: Path, limits: UnpackLimits) -> None:
+    def __init__(self, folder: Path, limits: UnpackLimits, archive_bytes: int) -> None:
         self._folder = folder
         self._limits = limits
-        self._bytes = 0
+        self._archive_bytes = archive_bytes
+        self._paths = ArtifactPaths()
+        self._read = 0
+        self._written = 0
         self._entries = 0
 
     def count_entry(self) -> None:
@@ -116,46 +136,39 @@ class _Writer:
                 facts={"limit": str(self._limits.files), "setting": "max_artifact_files"},
             )
 
+    def count_read(self, size: int) -> None:
+        """So many more bytes came out of the archive, whatever becomes of them."""
+        self._read += size
+        self._check(self._read)
+
     def write(self, name: str, source: IO[bytes]) -> None:
         """Write one file. Raises as `unpack` does."""
-        target = self._folder / safe_path(name)
-        _make_folder(target.parent, name)
-        if target.exists():
-            raise _duplicate(name)
+        target = self._folder / self._paths.add(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as out:
             while chunk := source.read(_COPY_BYTES):
-                self._count_bytes(len(chunk))
+                self._written += len(chunk)
+                self._check(self._written)
                 out.write(chunk)
 
-    def _count_bytes(self, size: int) -> None:
-        self._bytes += size
-        if self._bytes > self._limits.total_bytes:
+    def _check(self, size: int) -> None:
+        if size > self._limits.total_bytes:
             raise errors.ResourceExhausted(
                 "ARCHIVE_TOO_LARGE",
                 f"the archive unpacks to more than {self._limits.total_bytes} bytes (the registry's "
                 "setting max_unpacked_bytes)",
                 facts={"limit": str(self._limits.total_bytes), "setting": "max_unpacked_bytes"},
             )
-
-
-def safe_path(name: str) -> PurePosixPath:
-    """The relative path of an archive's entry. Raises InvalidArgument (ARCHIVE_UNSAFE_PATH)."""
-    path = PurePosixPath(name)
-    unsafe = (
-        not path.parts
-        or path.is_absolute()
-        or ".." in path.parts
-        or len(name) > _MAX_PATH_CHARACTERS
-        or any(len(part.encode()) > _MAX_NAME_CHARACTERS for part in path.parts)
-        or any(character in '\\:"<>|?*' or not character.isprintable() for character in name)
-    )
-    if unsafe:
-        raise errors.InvalidArgument(
-            "ARCHIVE_UNSAFE_PATH",
-            f"the archive has an entry {name[:200]!r}: paths must be relative, stay inside, and have "
-            "plain names",
-        )
-    return path
+        if size > self._limits.disk_bytes:
+            raise disk_full()
+        if size > ALWAYS_UNPACKED_BYTES + self._limits.expansion * self._archive_bytes:
+            raise errors.ResourceExhausted(
+                "ARCHIVE_EXPANDS_TOO_MUCH",
+                f"the archive has {self._archive_bytes} bytes and unpacks to {size} or more; over 1 GiB "
+                f"only {self._limits.expansion} for each of its own may come out (the registry's setting "
+                "max_expansion); push it unpacked, as a folder or a .tar",
+                facts={"limit": str(self._limits.expansion), "setting": "max_expansion"},
+            )
 
 
 def _unpack_zip(file: Path, writer: _Writer) -> None:
@@ -172,26 +185,39 @@ def _unpack_zip(file: Path, writer: _Writer) -> None:
 
 
 def _unpack_tar(file: Path, writer: _Writer) -> None:
-    with tarfile.open(file, "r:*") as archive:
+    with (
+        open_tar_bytes(file, writer.count_read) as reader,
+        tarfile.open(fileobj=reader, mode="r:") as archive,  # type: ignore[call-overload]
+    ):
         while (member := archive.next()) is not None:
             writer.count_entry()
-            if member.isdir() or _is_passed_over(member.name):
-                continue
-            source = archive.extractfile(member) if member.isreg() else None
-            if source is None:
-                raise _unsafe_entry(member.name)
-            writer.write(member.name, source)
+            if not (member.isdir() or _is_passed_over(member.name)):
+                writer.write(member.name, _content(archive, member))
+        reader.finish()
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    if member.issparse():
+        _check_parts(member)
+    source = archive.extractfile(member) if member.isreg() else None
+    if source is None:
+        raise _unsafe_entry(member.name)
+    return source
+
+
+def _check_parts(member: tarfile.TarInfo) -> None:
+    """A sparse file's parts must be in order and inside: `tarfile` looks for ever for what is in none."""
+    sparse: Any = member
+    parts = [(offset, size) for offset, size in sparse.sparse if size]
+    ends = [0, *(offset + size for offset, size in parts)]
+    starts = [*(offset for offset, _ in parts), member.size]
+    if any(size < 0 for _, size in parts) or any(map(operator.lt, starts, ends)):
+        raise ValueError(f"the parts of {member.name[:200]!r} are not in order")
+    sparse.sparse = parts
 
 
 def _is_passed_over(name: str) -> bool:
     return is_platform_metadata(PurePosixPath(name))
-
-
-def _make_folder(folder: Path, name: str) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise _duplicate(name) from None
 
 
 def _top_of(unpacked: Path) -> Path:
@@ -209,12 +235,6 @@ def _archive_errors() -> Iterator[None]:
         raise errors.InvalidArgument(
             "ARCHIVE_DAMAGED", f"the archive cannot be read: {str(error)[:300]}"
         ) from error
-
-
-def _duplicate(name: str) -> errors.InvalidArgument:
-    return errors.InvalidArgument(
-        "ARCHIVE_DUPLICATE_PATH", f"the archive has more than one entry {name[:200]!r}"
-    )
 
 
 def _unsafe_entry(name: str) -> errors.InvalidArgument:
