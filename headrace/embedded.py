@@ -16,6 +16,7 @@ from pathlib import Path
 
 from headrace import addresses, errors
 from headrace.folder_lock import hold_folder
+from headrace.private_files import UMASK, make_private
 from headrace.socket_folders import short_temporary_folder
 from headrace.tethered import tether
 
@@ -129,6 +130,7 @@ def open_place(data: Path) -> Iterator[Place]:
         tempfile.TemporaryDirectory(prefix=PREFIX, dir=short_temporary_folder(_LIKE)) as private,
     ):
         socket = Path(private) / SOCKET_NAME
+        make_private(folder, ["*"])
         _note_socket(folder / "socket", socket)
         yield Place(folder, socket, lock)
 
@@ -177,6 +179,7 @@ async def _start(binary: ServerBinary, place: Place) -> asyncio.subprocess.Proce
             stderr=log,
             pass_fds=(place.lock,),
             start_new_session=True,
+            umask=UMASK,
         )
 
 

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from headrace import errors
+from headrace.private_files import use_private_umask
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +29,11 @@ def run(main: Main, *, stop_with_stdin: bool = False) -> int:
     """Run `main(stopping)` on a fresh event loop and return the process's exit status.
 
     The first SIGTERM or SIGINT (or, if asked for, the end of standard input) sets `stopping`; the second
-    signal ends the process at once. An expected error is logged in one line; anything else flies.
+    signal ends the process at once. What it writes is for its account alone. An expected error is logged in
+    one line; anything else flies.
     """
     status = 0
+    use_private_umask()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(_main(main, stop_with_stdin))

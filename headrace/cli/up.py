@@ -150,9 +150,11 @@ def _run(wanted: Plan, show: Callable[[Plan, dict[str, Any]], None]) -> None:
 
     from headrace import logs
     from headrace.onnx_runtime_installation import require_onnx_runtime
+    from headrace.private_files import use_private_umask
     from headrace.supervisor.run import run
 
     require_onnx_runtime()
+    use_private_umask()
     logs.set_up("up", wanted.log_format, wanted.log_level)
 
     def tell(where: dict[str, Any]) -> None:

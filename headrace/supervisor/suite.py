@@ -14,6 +14,7 @@ from typing import Any
 
 from headrace import embedded
 from headrace.folder_lock import hold_folder
+from headrace.private_files import make_private
 from headrace.state.connection import without_password
 from headrace.state.reachable import wait_until_reachable
 from headrace.supervisor.child import Addresses, Running, kill_group, open_child
@@ -36,6 +37,8 @@ STATUS_FILE = "up.json"
 """In the data folder while the suite is up: what the ready line says, kept up to date."""
 
 LOCK_NAME = "lock"
+OWN_FILES = (LOCK_NAME, "up.*", "redis", "registry", "monitor", "replica-*")
+"""What a suite has in its data folder."""
 
 
 def write_status(file: Path, status: dict[str, Any]) -> None:
@@ -100,6 +103,7 @@ class Suite:
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(hold_folder(self.plan.data, LOCK_NAME, "a suite"))
+            make_private(self.plan.data, OWN_FILES)
             if not self.redis_url:
                 await self._enter_redis(stack)
             await stack.enter_async_context(open_kept([self._registry, self._monitor]))

@@ -17,6 +17,7 @@ from headrace.call_metrics import CallMetrics
 from headrace.folder_lock import hold_folder
 from headrace.grpc_serving import Register, open_grpc_server
 from headrace.http_serving import Readiness, add_operations_routes, open_http_server
+from headrace.private_files import make_private
 from headrace.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
@@ -39,6 +40,8 @@ SERVICE = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
 GARBAGE_SECONDS = 2.0
 LOCK_NAME = "registry.lock"
 """In the data folder: a second registry would clear the first one's staging and delete its blobs."""
+OWN_FILES = (LOCK_NAME, "blobs", "staging", "storing")
+"""What a registry has in its data folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_folder(settings.data, LOCK_NAME, "a registry"))
+        make_private(settings.data, OWN_FILES)
         redis = await stack.enter_async_context(open_redis(settings.redis_url))
         jobs = await stack.enter_async_context(asyncio.TaskGroup())
         keys = Keys(settings.namespace)

@@ -53,7 +53,7 @@ class TraceFile:
         if self._open is None or self._open[0] != path:
             self.close()
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            self._open = (path, os.open(path, flags, 0o640))
+            self._open = (path, os.open(path, flags, 0o600))
         return self._open[1]
 
     def _failed(self, error: OSError) -> None:

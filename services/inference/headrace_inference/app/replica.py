@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import grpc
 
 from headrace import addresses, serving
+from headrace.private_files import make_private
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
@@ -28,6 +29,8 @@ from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.statistics import StatisticsBook
 from headrace_inference.settings import Settings
 
+OWN_FILES = ("artifacts", "prepared", "engines", "local-*")
+"""What a replica has in its data folder."""
 _FLUSH_SECONDS = 2.0
 _CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", -1),
@@ -64,6 +67,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
 
     It is open as soon as its ports are: versions become ready later, and readiness says when.
     """
+    make_private(settings.data, OWN_FILES)
     keys = Keys(settings.namespace)
     book = StatisticsBook()
     async with AsyncExitStack() as stack:

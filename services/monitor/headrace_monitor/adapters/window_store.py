@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from headrace import errors
+from headrace.private_files import make_private
 from headrace_monitor.domain import packing
 from headrace_monitor.domain.ledger import Contents
 from headrace_monitor.domain.lives import REMEMBERED, Life, LifeKey
@@ -97,7 +98,8 @@ async def _on(thread: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
 def _open_or_begin_anew(folder: Path) -> tuple[sqlite3.Connection, Contents]:
     path = folder / FILE_NAME
     with _refusals(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder, [f"{FILE_NAME}*"])
         try:
             return _open(path)
         except sqlite3.OperationalError:
