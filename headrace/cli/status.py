@@ -47,11 +47,8 @@ async def status(
             for each in await asyncio.gather(*(_model_status(client, model) for model in models))
             if each is not None
         ]
-        replicas = await client.replicas()
-    cli.show(
-        {"models": found, "replicas": [_of_model(replica, name) for replica in replicas]},
-        lambda: _tables(found, replicas, name),
-    )
+        replicas = await client.replicas(model=name)
+    cli.show({"models": found, "replicas": replicas}, lambda: _tables(found, replicas))
 
 
 async def _model_status(client: AsyncClient, model: Model) -> ModelStatus | None:
@@ -69,15 +66,8 @@ async def _route(client: AsyncClient, model: str) -> Route | None:
         return None
 
 
-def _of_model(replica: ReplicaRecord, name: str) -> Any:
-    from dataclasses import replace
-
-    kept = tuple(version for version in replica.versions if name in ("", version.model))
-    return replace(replica, versions=kept)
-
-
-def _tables(found: list[ModelStatus], replicas: list[ReplicaRecord], name: str) -> list[Any]:
-    rows = sorted(_version_rows(replicas, name))
+def _tables(found: list[ModelStatus], replicas: list[ReplicaRecord]) -> list[Any]:
+    rows = sorted(_version_rows(replicas))
     return [
         output.table(MODEL_COLUMNS, [_model_row(each) for each in found]),
         "",
@@ -101,9 +91,9 @@ def _model_row(each: ModelStatus) -> tuple[object, ...]:
     )
 
 
-def _version_rows(replicas: list[ReplicaRecord], name: str) -> Iterator[tuple[Any, ...]]:
+def _version_rows(replicas: list[ReplicaRecord]) -> Iterator[tuple[Any, ...]]:
     for replica in replicas:
-        for version in _of_model(replica, name).versions:
+        for version in replica.versions:
             memory = output.size(version.memory_bytes) if version.memory_bytes else "-"
             head = (version.model, version.number, replica.id)
             yield (*head, version.state, version.provider or "-", memory, version.reason)

@@ -59,9 +59,12 @@ def _state(
 class ReplicaCalls(CatalogCalls):
     """Replicas, readiness, changes."""
 
-    async def replicas(self, *, timeout_seconds: float | None = None) -> list[ReplicaRecord]:
-        """The replicas that are there now, by id, with what each has loaded."""
-        request = registry_service_pb2.ListReplicasRequest()
+    async def replicas(
+        self, *, model: str = "", timeout_seconds: float | None = None
+    ) -> list[ReplicaRecord]:
+        """The replicas that are there now, by id, with what each has loaded, of one model or of all."""
+        name = convert.model_name(model) if model else ""
+        request = registry_service_pb2.ListReplicasRequest(model=name)
         found = await self._pages(self._registry.ListReplicas, request, "replicas", timeout_seconds)
         return [convert.replica_from_proto(replica) for replica in found]
 
@@ -78,7 +81,8 @@ class ReplicaCalls(CatalogCalls):
         number = await self.resolve(model, version, timeout_seconds=total)
         revision = await self.revision(timeout_seconds=total)
         while True:
-            replicas = await self.replicas(timeout_seconds=max(0.1, deadline - time.monotonic()))
+            left = max(0.1, deadline - time.monotonic())
+            replicas = await self.replicas(model=model, timeout_seconds=left)
             found = readiness(replicas, model, number, revision)
             if found.ready:
                 return

@@ -288,9 +288,11 @@ class Client:
             )
         )
 
-    def replicas(self, *, timeout_seconds: float | None = None) -> list[ReplicaRecord]:
-        """The replicas that are there now, by id."""
-        return self._thread.run(self._async.replicas(timeout_seconds=timeout_seconds))
+    def replicas(
+        self, *, model: str = "", timeout_seconds: float | None = None
+    ) -> list[ReplicaRecord]:
+        """The replicas that are there now, by id, with what each has loaded, of one model or of all."""
+        return self._thread.run(self._async.replicas(model=model, timeout_seconds=timeout_seconds))
 
     def wait_until_ready(
         self, model: str, version: int | str, *, timeout_seconds: float | None = None

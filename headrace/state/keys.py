@@ -70,8 +70,12 @@ class Keys:
         return self._key("replicas")
 
     def replica(self, replica_id: str) -> str:
-        """A string with a TTL: one replica's presence as JSON."""
+        """A string with a TTL: one replica's presence as JSON, but for what it has."""
         return self._key(f"replica:{replica_id}")
+
+    def replica_versions(self, replica_id: str) -> str:
+        """A hash with a TTL: model name to what the replica has of it as JSON."""
+        return self._key(f"replica-versions:{replica_id}")
 
     def request(self, request_id: str) -> str:
         """A string with a TTL: what a create with this request id made."""

@@ -18,7 +18,8 @@ from headrace.state import presence
 from headrace.state.connection import Redis, open_redis
 from headrace.state.keys import Keys
 from headrace.state.records import ReplicaRecord
-from headrace_inference.adapters.presence import keep_present
+from headrace_inference.adapters.presence import PresenceWriter, keep_present
+from tests.rpc.held_models import Models
 from tests.rpc.registry_fixtures import (
     RunningRegistry,
     error_of,
@@ -118,7 +119,7 @@ async def test_a_replica_outlives_a_server_that_refuses(
 
     async with server(tmp_path / "state") as (_, redis), open_background() as jobs:
         await refuse(redis, how)
-        jobs.run(keep_present(redis, keys, changed, describe))
+        jobs.run(keep_present(PresenceWriter(redis, keys, Models(), describe), changed))
         await eventually(lambda: len(told) > 1)
         await take_again(redis)
         changed.set()

@@ -202,12 +202,14 @@ class UpdateRouteRequest(_message.Message):
     def __init__(self, route: _Optional[_Union[_route_pb2.Route, _Mapping]] = ..., allow_signature_change: _Optional[bool] = ..., allow_unready: _Optional[bool] = ...) -> None: ...
 
 class ListReplicasRequest(_message.Message):
-    __slots__ = ("page_size", "page_token")
+    __slots__ = ("page_size", "page_token", "model")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    model: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
 
 class ListReplicasResponse(_message.Message):
     __slots__ = ("replicas", "next_page_token")

@@ -88,7 +88,8 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         follower.on_unread = lambda why: models.want(replace(UNREAD, unread_because=why))
         jobs.run(follower.run())
         jobs.run(_apply_updates(follower, models))
-        jobs.run(presence.keep_present(redis, keys, keeper.changed, describe.record))
+        writer = presence.PresenceWriter(redis, keys, keeper, describe.record)
+        jobs.run(presence.keep_present(writer, keeper.changed))
         yield replica
 
 
@@ -107,7 +108,7 @@ class _Description:
         self._devices = execution_providers.devices()
 
     def record(self) -> ReplicaRecord:
-        """The presence record, as of now."""
+        """The presence record, as of now, but for what it has."""
         fronts, keeper = self._replica.fronts, self._replica.keeper
         return ReplicaRecord(
             id=self._settings.replica_id,
@@ -119,7 +120,6 @@ class _Description:
             applied_revision=keeper.applied_revision,
             labels=self._settings.label_map(),
             devices=self._devices,
-            versions=keeper.versions(),
         )
 
 

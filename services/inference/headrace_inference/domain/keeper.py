@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -76,6 +76,9 @@ class VersionKeeper:
         """What answers now; read it once for each request."""
         self.changed = asyncio.Event()
         """Set whenever a version changed its state; whoever tells others clears it."""
+        self._numbers: dict[str, set[int]] = {}
+        """The keys in `_actual`, by model."""
+        self._told_anew: set[str] = set()
         self.load_seconds: dict[Key, float] = {}
         """How long fetching, opening and warming took, of every version that is loaded."""
 
@@ -103,7 +106,7 @@ class VersionKeeper:
             replaced.append(self._served.get(key))
             self._served[key] = self._serve(record, runner, self._tasks)
             self._records[key] = record
-            self._actual[key] = Actual.READY
+            self._set(key, Actual.READY)
             self._reasons[key] = runner.remark
         self.want(catalog)
         for served in replaced:
@@ -135,6 +138,20 @@ class VersionKeeper:
     def versions(self) -> tuple[ReplicaVersion, ...]:
         """Every version that is here, on its way, or failed, with the reason."""
         return tuple(self._replica_version(key) for key in sorted(self._actual))
+
+    def models(self) -> Collection[str]:
+        """The models of which any version is here, on its way, or failed."""
+        return self._numbers.keys()
+
+    def versions_of(self, model: str) -> tuple[ReplicaVersion, ...]:
+        """What `versions` has of a model."""
+        numbers = sorted(self._numbers.get(model, ()))
+        return tuple(self._replica_version((model, number)) for number in numbers)
+
+    def take_changed(self) -> set[str]:
+        """The models whose `versions_of` may be others since this was last called."""
+        changed, self._told_anew = self._told_anew, set()
+        return changed
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -250,7 +267,15 @@ class VersionKeeper:
         def broken(served: ServedVersion, wrong: str) -> None:
             loop.call_soon_threadsafe(self._retire_broken, tasks, key, served, wrong)
 
-        return ServedVersion(record, runner, self._book.of(*key), self._watch, broken)
+        def remarked() -> None:
+            loop.call_soon_threadsafe(self._tell_anew, key[0])
+
+        book = self._book.of(*key)
+        return ServedVersion(record, runner, book, self._watch, broken, remarked=remarked)
+
+    def _tell_anew(self, model: str) -> None:
+        self._told_anew.add(model)
+        self.changed.set()
 
     def _retire_broken(
         self, tasks: asyncio.TaskGroup, key: Key, served: ServedVersion, wrong: str
@@ -303,10 +328,20 @@ class VersionKeeper:
             self.load_seconds,
         ):
             known.pop(key, None)
+        numbers = self._numbers.get(key[0], set())
+        numbers.discard(key[1])
+        if not numbers:
+            self._numbers.pop(key[0], None)
+        self._told_anew.add(key[0])
 
     def _move(self, key: Key, actual: Actual) -> None:
-        self._actual[key] = actual
+        self._set(key, actual)
         self._publish()
+
+    def _set(self, key: Key, actual: Actual) -> None:
+        self._actual[key] = actual
+        self._numbers.setdefault(key[0], set()).add(key[1])
+        self._told_anew.add(key[0])
 
     def _publish(self) -> None:
         states = {

@@ -55,7 +55,7 @@ ALONE_FIRST = 8
 chance, while one that gets more or fewer rows than its own shows at once that they are no batch."""
 
 Broken = Callable[["ServedVersion", str], None]
-"""Called, from any thread, with a version that cannot run any more, and why."""
+"""Called with a version that cannot run any more, and why."""
 
 
 class _RunEnded(Exception):
@@ -69,6 +69,7 @@ class ServedVersion:
     """One version, ready to answer. `close` drains it.
 
     `memo` is the edges' to keep what depends on this version alone, such as the heads of its answers.
+    `broken` and `remarked`, which is called when there is another `remark`, are called from any thread.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class ServedVersion:
         watch: RunWatch | None = None,
         broken: Broken | None = None,
         alone_first: int = ALONE_FIRST,
+        remarked: Callable[[], None] | None = None,
     ) -> None:
         self.id = next(_ids)
         self.record = record
@@ -95,6 +97,7 @@ class ServedVersion:
         self._handles: list[RunHandle] = []
         self._failures = FailureStreak(runner.probe, self._tell_broken)
         self._broken = broken
+        self._remarked = remarked
         self._allowed_sizes = config.batching.allowed_batch_sizes
         self.batching_off = ""
         """Why requests share no run here although the config lets them; empty: they may."""
@@ -218,6 +221,8 @@ class ServedVersion:
         logger.warning(
             "batching off for %s: %s", self.record.key, reason, extra={"version": self.record.key}
         )
+        if self._remarked is not None:
+            self._remarked()
 
     def _answer(self, result: BatchResult) -> None:
         """Count before sending: whoever has an answer and asks finds it counted.

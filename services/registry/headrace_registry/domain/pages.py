@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -17,6 +17,8 @@ Key = str | int
 
 DEFAULT_SIZE = 100
 MAX_SIZE = 1000
+MAX_PARTS = 10_000
+"""A megabyte or two, where a part is a version on a replica."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +38,32 @@ class Page(Generic[Item]):
     next_token: str = ""
 
 
-def take_page(keys: Sequence[Key], find: Callable[[Any], Item], request: PageRequest) -> Page[Item]:
+def take_page(
+    keys: Sequence[Key],
+    find: Callable[[Any], Item],
+    request: PageRequest,
+    parts: Callable[[Item], int] = lambda _: 1,
+) -> Page[Item]:
     """The page asked for of a list with these keys, which are in order.
 
-    Only the page's items are found. What was added or deleted meanwhile shifts nothing.
-
+    Only the page's items are found. What was added or deleted meanwhile shifts nothing. The page ends,
+    after one item at least, where its items have MAX_PARTS `parts` together.
     Raises InvalidArgument (PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID).
     """
     size = _size(request)
     start = bisect_right(keys, _decode(request, keys)) if request.token else 0
-    shown = keys[start : start + size]
-    more = len(keys) > start + size
-    items = tuple(find(key) for key in shown)
-    return Page(items, _encode(request.listing, shown[-1]) if more else "")
+    items = tuple(_within(map(find, keys[start : start + size]), parts))
+    end = start + len(items)
+    return Page(items, _encode(request.listing, keys[end - 1]) if end < len(keys) else "")
+
+
+def _within(items: Iterable[Item], parts: Callable[[Item], int]) -> Iterator[Item]:
+    total = 0
+    for item in items:
+        total += parts(item)
+        if total > MAX_PARTS and total > parts(item):
+            return
+        yield item
 
 
 def _size(request: PageRequest) -> int:

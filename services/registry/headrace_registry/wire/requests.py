@@ -152,8 +152,8 @@ def page(request: Any, listing: str) -> PageRequest:
     return PageRequest(listing, request.page_size, request.page_token)
 
 
-def watched_model(request: pb.WatchChangesRequest) -> str | None:
-    """The model whose changes to watch, or None for all."""
+def only_model(request: pb.WatchChangesRequest | pb.ListReplicasRequest) -> str | None:
+    """The model that is asked about alone, or None for all."""
     return parse_model(request.model) if request.model else None
 
 

@@ -38,7 +38,8 @@ from headrace_registry.wire.resource_names import (
 from headrace_registry.wire.streams import read_chunks, read_header, until_set
 
 Context = Any
-ReadReplicas = Callable[[], Awaitable[Sequence[ReplicaRecord]]]
+ReadReplicas = Callable[[str], Awaitable[Sequence[ReplicaRecord]]]
+"""The replicas with what they have of a model; of all for ''."""
 
 
 class BlobReader(Protocol):
@@ -162,7 +163,8 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def UpdateAlias(self, request: pb.UpdateAliasRequest, _: Context) -> alias_pb2.Alias:
         """Move an alias."""
         move = requests.alias_move(request)
-        decide = partial(move_alias, move=move, replicas=await self._read_replicas())
+        replicas = await self._read_replicas(move.model)
+        decide = partial(move_alias, move=move, replicas=replicas)
         return convert.alias_after(await self._catalogue.change(move.model, decide, _actor()))
 
     async def DeleteAlias(self, request: pb.DeleteAliasRequest, _: Context) -> empty_pb2.Empty:
@@ -180,7 +182,8 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def UpdateRoute(self, request: pb.UpdateRouteRequest, _: Context) -> route_pb2.Route:
         """Change a route."""
         edit = requests.route_edit(request)
-        decide = partial(update_route, edit=edit, replicas=await self._read_replicas())
+        replicas = await self._read_replicas(edit.model)
+        decide = partial(update_route, edit=edit, replicas=replicas)
         return convert.route_after(await self._catalogue.change(edit.model, decide, _actor()))
 
     async def ListReplicas(
@@ -188,8 +191,9 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     ) -> pb.ListReplicasResponse:
         """List replicas."""
         asked = requests.page(request, "replicas")
-        found = {replica.id: replica for replica in await self._read_replicas()}
-        page = take_page(sorted(found), found.__getitem__, asked)
+        replicas = await self._read_replicas(requests.only_model(request) or "")
+        found = {replica.id: replica for replica in replicas}
+        page = take_page(sorted(found), found.__getitem__, asked, lambda each: len(each.versions))
         return pb.ListReplicasResponse(
             replicas=[convert.replica_to_proto(replica) for replica in page.items],
             next_page_token=page.next_token,
@@ -200,7 +204,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     ) -> AsyncIterator[pb.WatchChangesResponse]:
         """Stream changes."""
         start = requests.not_negative(request.start_revision, "start_revision")
-        model = requests.watched_model(request)
+        model = requests.only_model(request)
         changes = self._catalogue.watch(start, partial(concerns, model=model))
         async for change in until_set(self._stopping, changes):
             yield convert.change_to_proto(change)
