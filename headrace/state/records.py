@@ -193,19 +193,19 @@ class DeclaredShapes:
 class ServingConfig:
     """How a version is to be served."""
 
-    batching: Batching = field(default_factory=Batching)
-    queue: QueuePolicy = field(default_factory=QueuePolicy)
+    batching: Batching = Batching()
+    queue: QueuePolicy = QueuePolicy()
     instances: int = 0
     """How many batches run at a time; 0: what each replica finds best when it measures."""
     provider: Provider = Provider.AUTO
-    session: SessionOptions = field(default_factory=SessionOptions)
-    warm_up: WarmUp = field(default_factory=WarmUp)
-    priorities: Priorities = field(default_factory=Priorities)
+    session: SessionOptions = SessionOptions()
+    warm_up: WarmUp = WarmUp()
+    priorities: Priorities = Priorities()
     max_in_flight_requests: int = 0
     """How many requests may wait or run; 0: only the queue bounds them."""
     provider_options: Mapping[Provider, Mapping[str, str]] = field(default_factory=dict)
     """What execution providers are told over what they are told anyway; AUTO is none of them."""
-    shapes: DeclaredShapes = field(default_factory=DeclaredShapes)
+    shapes: DeclaredShapes = DeclaredShapes()
     """A version's signature has them already."""
 
 
@@ -350,9 +350,10 @@ class Catalog:
         """The versions of a model, oldest first."""
         return [self.versions[model, number] for number in self.numbers_of(model)]
 
-    def artifacts(self) -> Iterator[Artifact]:
-        """The artifacts of all versions, read without the rest of their records."""
-        return (_artifact(held) for held in self._versions.encoded_or_decoded())
+    def artifacts(self, model: str = "") -> Iterator[Artifact]:
+        """The artifacts of a model's versions, or of all, read without the rest of their records."""
+        for name in [model] if model else self._versions.models:
+            yield from map(_artifact, self._versions.held_of(name))
 
     def updated(
         self,

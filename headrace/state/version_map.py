@@ -83,10 +83,9 @@ class VersionMap(Mapping[Key, Record], Generic[Record]):
         """The numbers of a model's versions, in their order."""
         return list(self._models.get(model, {}))
 
-    def encoded_or_decoded(self) -> Iterator[Record | bytes]:
-        """What is held of every version: its JSON, or the record."""
-        for model in self._models:
-            yield from self._models[model].values()
+    def held_of(self, model: str) -> Iterable[Record | bytes]:
+        """What is held of a model's versions, oldest first: their JSON, or the records."""
+        return self._models.get(model, {}).values()
 
     def updated(self, changes: Mapping[Key, Record | bytes | None]) -> VersionMap[Record]:
         """The versions after these changes; None takes one out."""

@@ -12,7 +12,7 @@ from uuid import uuid4
 from redis.exceptions import ResponseError
 
 from headrace import errors
-from headrace.state.codec import decode, encode
+from headrace.state.codec import decode, encode, encode_sparse
 from headrace.state.connection import RETRY_AFTER_SECONDS, Redis, redis_errors, refusal
 from headrace.state.keys import Keys
 from headrace.state.reader import CHANGE_FIELD
@@ -160,11 +160,11 @@ class RedisChangeLog:
 def _writes(change: Change) -> Iterator[tuple[int, str, bytes | str]]:
     """The hash fields that a change sets or, by an empty value, deletes; numbers outlive their models."""
     for name, model in change.models.items():
-        yield _MODELS, name, encode(model) if model else b""
+        yield _MODELS, name, encode_sparse(model) if model else b""
         if model:
             yield _NUMBERS, name, str(model.last_number)
     for key, version in change.versions.items():
-        yield _VERSIONS, key, encode(version) if version else b""
+        yield _VERSIONS, key, encode_sparse(version) if version else b""
 
 
 def _check_made(redis: Redis, answer: Any, revision: int) -> None:
