@@ -31,6 +31,7 @@ from headrace_registry.adapters.metrics import Metrics
 from headrace_registry.domain.artifacts import Artifacts
 from headrace_registry.domain.blob_garbage import BlobGarbage
 from headrace_registry.domain.catalogue import Catalogue
+from headrace_registry.domain.limits import CatalogLimits
 from headrace_registry.settings import Settings
 from headrace_registry.wire.servicer import RegistryServicer
 
@@ -78,7 +79,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         blobs.prepare()
         metrics = Metrics(follower, blobs)
         pause = await follower.start(log.begin)
-        catalogue = Catalogue(follower, log, time.time)
+        catalogue = Catalogue(follower, log, time.time, _catalog_limits(settings))
         garbage = BlobGarbage(catalogue, blobs, time.monotonic)
         artifacts = Artifacts(
             catalogue,
@@ -130,6 +131,14 @@ async def _serving(
             grpc_address=addresses.join(settings.host, grpc_server.port),
             http_address=addresses.join(settings.host, http_port),
         )
+
+
+def _catalog_limits(settings: Settings) -> CatalogLimits:
+    return CatalogLimits(
+        models=settings.max_models,
+        versions_per_model=settings.max_versions_per_model,
+        aliases_per_model=settings.max_aliases_per_model,
+    )
 
 
 def _check_limits(settings: Settings) -> CheckLimits:

@@ -53,6 +53,12 @@ class Settings:
     custom_operators: Path | None = None
     """The folder of the shared libraries with custom operators that serving configs may name; they run
     where artifacts are checked. Without one they are refused."""
+    max_models: int = 100_000
+    """The most models that there may be; every replica knows all of them."""
+    max_versions_per_model: int = 1_000
+    """The most versions that a model may have at a time."""
+    max_aliases_per_model: int = 1_000
+    """The most aliases that a model may have."""
     log_format: logs.Format = "auto"
     """How log records look: auto is human on a terminal and json otherwise."""
     log_level: logs.Level = "info"
@@ -90,6 +96,9 @@ class Settings:
             "max_unpacked_bytes": self.max_unpacked_bytes,
             "max_artifact_files": self.max_artifact_files,
             "max_expansion": self.max_expansion,
+            "max_models": self.max_models,
+            "max_versions_per_model": self.max_versions_per_model,
+            "max_aliases_per_model": self.max_aliases_per_model,
             "check_seconds": self.check_seconds,
             "check_memory_bytes": self.check_memory_bytes,
             "checks_at_a_time": self.checks_at_a_time,

@@ -9,6 +9,7 @@ from headrace import errors
 from headrace.state.records import AliasRecord, Catalog, Change, ModelRecord, ReplicaRecord
 from headrace_registry.domain.allowed import NOTHING_ALLOWED, Allowed
 from headrace_registry.domain.etags import check_etag
+from headrace_registry.domain.limits import check_room_for_alias
 from headrace_registry.domain.models import find_model
 from headrace_registry.domain.names import alias_resource
 from headrace_registry.domain.readiness import check_served, is_held
@@ -55,12 +56,14 @@ def move_alias(
 ) -> Change:
     """Decide on an alias to move.
 
-    Raises NotFound, Aborted, FailedPrecondition (SIGNATURE_CHANGED, VERSION_NOT_SERVED).
+    Raises NotFound, Aborted, FailedPrecondition (SIGNATURE_CHANGED, VERSION_NOT_SERVED),
+    ResourceExhausted (TOO_MANY_ALIASES).
     """
     model = find_model(situation.catalog, move.model)
     present = model.aliases.get(move.alias)
     if present is None and not move.allow_missing:
         find_alias(situation.catalog, move.model, move.alias)
+    check_room_for_alias(model, move.alias, situation.limits)
     resource = alias_resource(move.model, move.alias)
     check_etag(move.etag, present.revision if present else None, resource)
     _check_version(situation.catalog, present, move, replicas)

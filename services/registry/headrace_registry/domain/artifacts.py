@@ -169,8 +169,8 @@ class Artifacts:
         change = partial(
             self._catalogue.change, removal.name, partial(delete_model, removal=removal), actor
         )
-        versions = self._catalogue.read().versions_of(removal.name)
-        files = [file for version in versions for file in version.files]
+        artifacts = self._catalogue.read().artifacts(removal.name)
+        files = [file for artifact in artifacts for file in artifact.files]
         return await self._garbage.delete(files, change)
 
     async def _push(self, push: Push, chunks: AsyncIterator[bytes], actor: str) -> Change:
@@ -194,7 +194,7 @@ class Artifacts:
         self._blobs.check_room(push.size_bytes)
         check_description(push.description)
         situation = self._catalogue.situation(actor)
-        model_for_push(situation, push.model, create_model=push.create_model)
+        model_for_push(situation, push.model, create_model=push.create_model, alias=push.alias)
 
     async def _receive(self, push: Push, chunks: AsyncIterator[bytes], file: Path) -> None:
         received = await self._blobs.receive(_up_to(chunks, push.size_bytes), file)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from headrace import errors
 from headrace.state.records import Catalog, Change
+from headrace_registry.domain.limits import DEFAULT_LIMITS, CatalogLimits
 from headrace_registry.domain.situation import Situation
 
 REVISION_MOVED = "REVISION_MOVED"
@@ -81,10 +82,13 @@ class ChangeLog(Protocol):
 class Catalogue:
     """Reads answer from the state as followed; writes decide, commit, and wait to read their own change."""
 
-    def __init__(self, state: State, log: ChangeLog, clock: Clock) -> None:
+    def __init__(
+        self, state: State, log: ChangeLog, clock: Clock, limits: CatalogLimits = DEFAULT_LIMITS
+    ) -> None:
         self._state = state
         self._log = log
         self._clock = clock
+        self._limits = limits
         self._deciding = asyncio.Lock()
 
     def read(self) -> Catalog:
@@ -133,7 +137,7 @@ class Catalogue:
     def situation(self, actor: str, facts: Facts | None = None) -> Situation:
         """What a decision made now is made from."""
         last_number = facts.last_number if facts else 0
-        return Situation(self.read(), actor, self._clock(), last_number)
+        return Situation(self.read(), actor, self._clock(), last_number, self._limits)
 
     async def watch(self, after: int, wanted: Callable[[str], bool]) -> AsyncIterator[Change]:
         """Every change after a revision to a wanted resource, in order, for ever.

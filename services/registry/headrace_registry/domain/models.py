@@ -9,6 +9,7 @@ from headrace import errors
 from headrace.errors import FieldViolation
 from headrace.state.records import Catalog, Change, ModelRecord
 from headrace_registry.domain.etags import check_etag
+from headrace_registry.domain.limits import check_room_for_model
 from headrace_registry.domain.names import model_resource
 from headrace_registry.domain.situation import Situation
 
@@ -63,13 +64,17 @@ def find_model(catalog: Catalog, name: str) -> ModelRecord:
 
 
 def create_model(situation: Situation, new: NewModel) -> Change:
-    """Decide on a model to create. Raises AlreadyExists (MODEL_EXISTS), InvalidArgument (MODEL_INVALID)."""
+    """Decide on a model to create.
+
+    Raises AlreadyExists (MODEL_EXISTS), InvalidArgument (MODEL_INVALID), ResourceExhausted.
+    """
     if new.name in situation.catalog.models:
         raise errors.AlreadyExists(
             "MODEL_EXISTS",
             f"there is a model {new.name!r} already: update it, or choose another name",
             facts={"model": new.name},
         )
+    check_room_for_model(situation.catalog, situation.limits)
     model = _checked(begin_model(situation, new))
     return situation.change("model.create", model_resource(new.name), {new.name: model})
 

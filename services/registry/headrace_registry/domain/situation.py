@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace.state.records import Catalog, Change, ModelRecord, VersionRecord
+from headrace_registry.domain.limits import DEFAULT_LIMITS, CatalogLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Situation:
     now: float
     last_number: int = 0
     """The last version number that a model of the name in question ever had, deleted ones included."""
+    limits: CatalogLimits = DEFAULT_LIMITS
 
     @property
     def next_revision(self) -> int:

@@ -19,6 +19,11 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace_registry.domain.etags import check_etag
+from headrace_registry.domain.limits import (
+    check_room_for_alias,
+    check_room_for_model,
+    check_room_for_version,
+)
 from headrace_registry.domain.models import NewModel, begin_model, find_model
 from headrace_registry.domain.names import version_resource
 from headrace_registry.domain.signature_changes import breaking_changes, check_signature, listed
@@ -72,9 +77,10 @@ def artifact_digest(files: Iterable[ArtifactFile]) -> str:
 def publish_version(situation: Situation, new: NewVersion) -> Change:
     """Decide on a version to publish: it gets the next number; the first of a model becomes stable.
 
-    Raises NotFound (MODEL_NOT_FOUND), FailedPrecondition (SIGNATURE_CHANGED) for an alias that moves.
+    Raises NotFound (MODEL_NOT_FOUND), FailedPrecondition (SIGNATURE_CHANGED) for an alias that moves,
+    ResourceExhausted.
     """
-    model = model_for_push(situation, new.model, create_model=new.create_model)
+    model = model_for_push(situation, new.model, create_model=new.create_model, alias=new.alias)
     version = VersionRecord(
         model=new.model,
         number=model.last_number + 1,
@@ -118,11 +124,22 @@ def _check_alias(
         check_signature(before, version, allowed=new.allow_signature_change)
 
 
-def model_for_push(situation: Situation, name: str, *, create_model: bool) -> ModelRecord:
-    """The model to push to, perhaps one that the push creates. Raises NotFound (MODEL_NOT_FOUND)."""
-    if create_model and name not in situation.catalog.models:
+def model_for_push(
+    situation: Situation, name: str, *, create_model: bool, alias: str = ""
+) -> ModelRecord:
+    """The model to push to, perhaps one that the push creates, with room for a version and the alias.
+
+    Raises NotFound (MODEL_NOT_FOUND), ResourceExhausted.
+    """
+    catalog, limits = situation.catalog, situation.limits
+    if create_model and name not in catalog.models:
+        check_room_for_model(catalog, limits)
         return begin_model(situation, NewModel(name))
-    return find_model(situation.catalog, name)
+    model = find_model(catalog, name)
+    check_room_for_version(catalog, name, limits)
+    if alias:
+        check_room_for_alias(model, alias, limits)
+    return model
 
 
 def delete_version(situation: Situation, removal: VersionRemoval) -> Change:
