@@ -17,6 +17,7 @@ from headrace.cli import (
     failures,
     import_triton,
     infer,
+    model,
     models,
     push,
     route,
@@ -24,6 +25,7 @@ from headrace.cli import (
     top,
     up,
     versions,
+    watch,
 )
 from headrace.cli.command import common_parameters
 
@@ -31,12 +33,14 @@ PARTS = (
     up,
     push,
     models,
+    model,
     versions,
     status,
     alias,
     route,
     infer,
     top,
+    watch,
     delete,
     import_triton,
     export_config,

@@ -1,0 +1,66 @@
+"""`headrace watch`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headrace.cli.command import Cli, command
+from headrace.cli.failures import printable
+
+if TYPE_CHECKING:
+    from headrace.client import Change
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "watch")(watch)
+
+
+async def watch(
+    cli: Cli,
+    name: Annotated[str, typer.Argument(help="Only this model.")] = "",
+    since: Annotated[
+        int | None,
+        typer.Option(
+            help="Begin after this revision; 0: with the oldest change that is kept. Default: now.",
+            show_default=False,
+            min=0,
+        ),
+    ] = None,
+) -> None:
+    """Show every change of models, versions, aliases and routes as it is made. Ctrl-C ends it."""
+    async with cli.client() as client:
+        if name:
+            await client.model(name)  # a name that is not there would be watched in silence
+        start = await client.revision() if since is None else since
+        async for change in client.watch(start, name):
+            cli.show(change, partial(line, change))
+
+
+def line(change: Change) -> str:
+    """One change: its revision, what was done to what, what it is now, and who did it."""
+    said = f"{change.revision:>6}  {change.kind:<14}  {change.resource}"
+    now = _now(change)
+    by = f"  by {change.actor}" if change.actor else ""
+    return printable(f"{said}{': ' if now else ''}{now}{by}")
+
+
+def _now(change: Change) -> str:
+    from headrace.client import Alias, Model, Route
+    from headrace.state.records import Canary
+
+    match change.after:
+        case Alias(version=version):
+            return f"version {version}"
+        case Route(stable=stable, canary=None):
+            return f"stable {stable}"
+        case Route(stable=stable, canary=Canary(version=version, weight_percent=weight)):
+            return f"stable {stable}, canary {version} with {weight:g} %"
+        case Model(keep_latest=keep_latest, labels=labels):
+            listed = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+            return f"keep latest {keep_latest}" + (f", labels {listed}" if listed else "")
+        case _:
+            return ""
