@@ -131,6 +131,11 @@ class StateFollower:
         async with self._moved:
             await self._moved.wait_for(arrived)
 
+    async def wait_until_left(self, point: Point) -> None:
+        """Wait until the catalog is at another point in history."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.point != point)
+
     async def updates(self) -> AsyncIterator[Update]:
         """Every update from now on, the present catalog first (as soon as there is one)."""
         queue: asyncio.Queue[Update] = asyncio.Queue()

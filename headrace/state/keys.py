@@ -65,6 +65,11 @@ class Keys:
         return self._key("change-hash")
 
     @property
+    def durability(self) -> str:
+        """A string that is written to learn whether all that was written before is on disk."""
+        return self._key("durability")
+
+    @property
     def replicas(self) -> str:
         """A sorted set: replica ids by the time (Unix seconds) at which their presence ends."""
         return self._key("replicas")

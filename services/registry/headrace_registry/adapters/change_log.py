@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, cast
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ from redis.exceptions import ResponseError
 from headrace import errors
 from headrace.state.codec import decode, encode, encode_sparse
 from headrace.state.connection import RETRY_AFTER_SECONDS, Redis, redis_errors, refusal
+from headrace.state.history import Point
 from headrace.state.keys import Keys
 from headrace.state.reader import CHANGE_FIELD
 from headrace.state.records import Change
@@ -34,8 +34,10 @@ _READ_COUNT = 256
 # The stream first: it alone can fail by what is stored, and a script is not rolled back.
 _COMMIT = """
 local revision = tonumber(redis.call('GET', KEYS[1]) or '0')
-if redis.call('EXISTS', KEYS[2]) == 0 then return {'not started', 0} end
-if revision ~= tonumber(ARGV[1]) - 1 then return {'moved', revision} end
+local epoch = redis.call('GET', KEYS[2])
+if not epoch then return {'not started', 0} end
+if revision ~= tonumber(ARGV[1]) - 1 or epoch ~= ARGV[9]
+    or (redis.call('GET', KEYS[7]) or '') ~= ARGV[10] then return {'moved', revision} end
 local at, models, versions = string.match(redis.call('GET', KEYS[9]) or '', '^(%d+):(%d+):(%d+)$')
 if tonumber(at) == revision and (redis.call('HLEN', KEYS[3]) ~= tonumber(models)
     or redis.call('HLEN', KEYS[4]) ~= tonumber(versions)) then return {'not whole', revision} end
@@ -43,7 +45,7 @@ redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[4], ARGV[1] .. '-0', ARGV[2], AR
 redis.call('SET', KEYS[7], ARGV[5])
 redis.call('SET', KEYS[1], ARGV[1])
 if ARGV[6] ~= '' then redis.call('SET', KEYS[8], ARGV[6], 'EX', ARGV[7]) end
-at = 9
+at = 11
 for _ = 1, tonumber(ARGV[8]) do
   local key, field, value = KEYS[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2]
   if value == '' then redis.call('HDEL', key, field) else redis.call('HSET', key, field, value) end
@@ -64,6 +66,7 @@ class RedisChangeLog:
         self._keys = keys
         self._changes_kept = changes_kept
         self._examined = False
+        self._durable = Point()
         self.may_evict = ""
         """The policy by which the server may drop records to make room; '' where it does not."""
 
@@ -81,30 +84,55 @@ class RedisChangeLog:
     async def read_facts(self, model: str, request_id: str) -> Facts:
         """What the catalog does not say. Raises Unavailable."""
         pipeline = self._redis.pipeline(transaction=False)
+        pipeline.get(self._keys.revision)
         pipeline.hget(self._keys.numbers, model)
         if request_id:
             pipeline.get(self._keys.request(request_id))
         with redis_errors(self._redis):
-            number, *made = await pipeline.execute()
+            revision, number, *made = await pipeline.execute()
         found = made and made[0]
-        return Facts(int(number or 0), decode(Made, found) if found else None)
+        return Facts(int(revision or 0), int(number or 0), decode(Made, found) if found else None)
 
-    async def commit(self, change: Change, creation: Creation | None) -> None:
-        """Make a change, durably.
+    async def commit(self, change: Change, creation: Creation | None, point: Point) -> None:
+        """Make a change at the point that it was decided on, durably.
 
         Raises Aborted (REVISION_MOVED), and Unavailable (STATE_UNAVAILABLE, STATE_NOT_DURABLE) where it
         may or may not have been made, or (STATE_REFUSED, STATE_NOT_STARTED) where it was not.
         """
-        change = replace(change, previous_hash=await self._newest_hash())
-        keys, arguments = self._script_input(change, creation)
+        entry = encode(change)
+        keys, arguments = self._script_input(change, entry, creation, point)
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.eval(_COMMIT, len(keys), *keys, *arguments)
-        # On the same connection, so that it waits for this script's own writes.
+        answer, durable = await self._made_durable(pipeline)
+        _check_made(self._redis, answer, change.revision)
+        _check_durable(self._redis, durable)
+        self._durable = Point(point.epoch, change.revision)
+
+    async def make_durable(self, point: Point) -> None:
+        """Wait until all changes up to a point are durable, those of others too.
+
+        Raises Unavailable (STATE_NOT_DURABLE, STATE_UNAVAILABLE, STATE_REFUSED).
+        """
+        if point.epoch == self._durable.epoch and point.revision <= self._durable.revision:
+            return
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.set(self._keys.durability, point.revision)
+        written, durable = await self._made_durable(pipeline)
+        if isinstance(written, Exception):
+            with redis_errors(self._redis):
+                raise written
+        _check_durable(self._redis, durable)
+        self._durable = point
+
+    async def _made_durable(self, pipeline: Any) -> tuple[Any, Any]:
+        """The answers to a write, and to the question whether it and all before it are on disk.
+
+        The server says that of the writes of the connection that asks, so both go over one.
+        """
         pipeline.execute_command("WAITAOF", 1, 0, _DURABLE_MILLISECONDS)
         with redis_errors(self._redis):
             answer, durable = await pipeline.execute(raise_on_error=False)
-        _check_made(self._redis, answer, change.revision)
-        _check_durable(self._redis, durable)
+        return answer, durable
 
     async def read_after(self, revision: int) -> list[Change]:
         """The next changes after a revision, oldest first; 0: from the first that is kept.
@@ -120,16 +148,10 @@ class RedisChangeLog:
         _check_position(revision, int(newest or 0), changes)
         return changes
 
-    async def _newest_hash(self) -> str:
-        with redis_errors(self._redis):
-            newest = await self._redis.get(self._keys.change_hash)
-        return _text(newest or b"")
-
     def _script_input(
-        self, change: Change, creation: Creation | None
+        self, change: Change, entry: bytes, creation: Creation | None, point: Point
     ) -> tuple[list[str], list[bytes | str | int]]:
         keys = self._keys
-        entry = encode(change)
         made = encode(Made(creation.fingerprint, change)) if creation else b""
         writes = list(_writes(change))
         names = [keys.revision, keys.epoch, keys.models, keys.versions, keys.numbers, keys.changes]
@@ -138,7 +160,7 @@ class RedisChangeLog:
         names += [keys.counts]
         arguments: list[bytes | str | int] = [change.revision, CHANGE_FIELD, entry]
         arguments += [self._changes_kept, hashlib.sha256(entry).hexdigest(), made]
-        arguments += [REQUEST_TTL_SECONDS, len(writes)]
+        arguments += [REQUEST_TTL_SECONDS, len(writes), point.epoch, point.hash]
         return names, arguments + [part for write in writes for part in write]
 
     async def _warn_of_losses(self) -> None:
@@ -202,7 +224,7 @@ def _check_durable(redis: Redis, durable: Any) -> None:
         raise errors.Unavailable(
             "STATE_NOT_DURABLE",
             f"the change was made, but its server could not say within {_DURABLE_MILLISECONDS} ms that it "
-            "is on disk: read, and retry with the same request_id or etag",
+            "is on disk: retry with the same request_id or etag, which says what became of it",
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
 

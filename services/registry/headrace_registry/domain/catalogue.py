@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from headrace import errors
+from headrace.state.history import Point
 from headrace.state.records import Catalog, Change
 from headrace_registry.domain.limits import DEFAULT_LIMITS, CatalogLimits
 from headrace_registry.domain.situation import Situation
@@ -43,6 +44,8 @@ class Made:
 class Facts:
     """What the log knows and the catalog does not."""
 
+    revision: int = 0
+    """How far the state has come: nothing older may be decided on, for it may have been acknowledged."""
     last_number: int = 0
     made: Made | None = None
 
@@ -55,6 +58,10 @@ class State(Protocol):
         """The newest catalog known."""
 
     @property
+    def point(self) -> Point:
+        """Where the catalog is in the history of the state."""
+
+    @property
     def synced(self) -> bool:
         """Whether a catalog was ever read."""
 
@@ -63,17 +70,26 @@ class State(Protocol):
         """What keeps it from being followed at present."""
 
     async def wait_for_revision(self, revision: int) -> None:
-        """Wait until the catalog is at this revision or later, or went back."""
+        """Wait until the catalog is at this revision or later, or has another history."""
+
+    async def wait_until_left(self, point: Point) -> None:
+        """Wait until the catalog is at another point."""
 
 
 class ChangeLog(Protocol):
     """Where changes are made: each whole or not at all, and durable when `commit` returns."""
 
     async def read_facts(self, model: str, request_id: str) -> Facts:
-        """The last number of a model's name, and what the request made. Raises Unavailable."""
+        """What the catalog does not say of a model's name and a request. Raises Unavailable."""
 
-    async def commit(self, change: Change, creation: Creation | None) -> None:
-        """Make a change. Raises Aborted (REVISION_MOVED) if another was faster, Unavailable."""
+    async def commit(self, change: Change, creation: Creation | None, point: Point) -> None:
+        """Make a change at the point that it was decided on.
+
+        Raises Aborted (REVISION_MOVED) if the state has left that, Unavailable.
+        """
+
+    async def make_durable(self, point: Point) -> None:
+        """Wait until all changes up to a point are durable. Raises Unavailable (STATE_NOT_DURABLE)."""
 
     async def read_after(self, revision: int) -> list[Change]:
         """Some changes after a revision, oldest first. Raises OutOfRange where they are not kept."""
@@ -123,7 +139,6 @@ class Catalogue:
                 except errors.Aborted as error:
                     if error.reason != REVISION_MOVED:
                         raise
-                    await self._see(int(error.facts["present"]))
         raise errors.Aborted(REVISION_MOVED, f"other changes were faster {_TRIES} times: retry")
 
     async def find_made(self, model: str, creation: Creation | None) -> Change | None:
@@ -131,8 +146,8 @@ class Catalogue:
 
         It always asks the log, so that what cannot be written is refused before it is sent.
         """
-        facts = await self._log.read_facts(model, creation.request_id if creation else "")
-        return _repeated(facts.made, creation)
+        _, made = await self._facts(model, creation)
+        return made
 
     def situation(self, actor: str, facts: Facts | None = None) -> Situation:
         """What a decision made now is made from."""
@@ -158,14 +173,44 @@ class Catalogue:
     async def _change_once(
         self, model: str, decide: Decide, actor: str, creation: Creation | None
     ) -> Change:
-        facts = await self._log.read_facts(model, creation.request_id if creation else "")
-        made = _repeated(facts.made, creation)
+        facts, made = await self._facts(model, creation)
         if made is not None:
             return made
-        change = decide(self.situation(actor, facts))
-        await self._log.commit(change, creation)
+        point, situation = self._state.point, self.situation(actor, facts)
+        try:
+            change = replace(decide(situation), previous_hash=point.hash)
+        except errors.HeadraceError:
+            # What was refused was refused for what is there: it must not be lost after this answer.
+            await self._log.make_durable(point)
+            raise
+        try:
+            await self._log.commit(change, creation, point)
+        except errors.Aborted:
+            await self._leave(point)
+            raise
         await self._see(change.revision)
         return change
+
+    async def _facts(self, model: str, creation: Creation | None) -> tuple[Facts, Change | None]:
+        """What the log knows, and the change that this creation made before, durable by now."""
+        facts = await self._log.read_facts(model, creation.request_id if creation else "")
+        await self._see(facts.revision)
+        made = _repeated(facts.made, creation)
+        if made is not None:
+            await self._log.make_durable(replace(self._state.point, revision=facts.revision))
+        return facts, made
+
+    async def _leave(self, point: Point) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_VISIBLE_SECONDS):
+                await self._state.wait_until_left(point)
+                return
+        raise errors.Unavailable(
+            "STATE_UNAVAILABLE",
+            "the shared state is another than the one that is known here, which could not be read in time; "
+            "nothing was changed: retry",
+            retry_after_seconds=1.0,
+        )
 
     async def _see(self, revision: int) -> None:
         with suppress(TimeoutError):  # the change is made and durable: a late answer serves nobody
