@@ -90,6 +90,15 @@ async def read_position(redis: Redis, keys: Keys) -> Position:
     return Position(point, None if oldest is None else int(oldest.split(b"-")[0]))
 
 
+async def read_point(redis: Redis, keys: Keys) -> Point:
+    """The point that the state is at. Raises Unavailable as `read_snapshot` does."""
+    with redis_errors(redis):
+        epoch, revision, newest_hash = cast(
+            Any, await redis.mget(keys.epoch, keys.revision, keys.change_hash)
+        )
+    return _point(redis, epoch, revision, newest_hash)
+
+
 async def read_changes(
     redis: Redis, keys: Keys, after_revision: int, wait_milliseconds: int
 ) -> list[Entry]:

@@ -15,7 +15,7 @@ from headrace.state.codec import decode, encode, encode_sparse
 from headrace.state.connection import RETRY_AFTER_SECONDS, Redis, redis_errors, refusal
 from headrace.state.history import Point
 from headrace.state.keys import Keys
-from headrace.state.reader import CHANGE_FIELD
+from headrace.state.reader import CHANGE_FIELD, read_point
 from headrace.state.records import Change
 from headrace.state.wholeness import not_whole
 from headrace_registry.adapters.eviction import eviction_policy
@@ -80,6 +80,10 @@ class RedisChangeLog:
             await self._warn_of_losses()
             self.may_evict = await eviction_policy(self._redis)
             self._examined = True
+
+    async def newest(self) -> Point:
+        """The point that the state is at now. Raises Unavailable, also where no state was begun."""
+        return await read_point(self._redis, self._keys)
 
     async def read_facts(self, model: str, request_id: str) -> Facts:
         """What the catalog does not say. Raises Unavailable."""

@@ -11,6 +11,7 @@ from typing import Protocol
 from headrace import errors
 from headrace.state.history import Point
 from headrace.state.records import Catalog, Change
+from headrace_registry.domain.freshness import Followed, Freshness
 from headrace_registry.domain.limits import DEFAULT_LIMITS, CatalogLimits
 from headrace_registry.domain.situation import Situation
 
@@ -50,34 +51,23 @@ class Facts:
     made: Made | None = None
 
 
-class State(Protocol):
-    """The shared state as far as it was followed."""
+class State(Followed, Protocol):
+    """The shared state as far as it was followed, and read."""
 
     @property
     def catalog(self) -> Catalog:
         """The newest catalog known."""
 
     @property
-    def point(self) -> Point:
-        """Where the catalog is in the history of the state."""
-
-    @property
     def synced(self) -> bool:
         """Whether a catalog was ever read."""
-
-    @property
-    def problem(self) -> errors.Unavailable | None:
-        """What keeps it from being followed at present."""
-
-    async def wait_for_revision(self, revision: int) -> None:
-        """Wait until the catalog is at this revision or later, or has another history."""
-
-    async def wait_until_left(self, point: Point) -> None:
-        """Wait until the catalog is at another point."""
 
 
 class ChangeLog(Protocol):
     """Where changes are made: each whole or not at all, and durable when `commit` returns."""
+
+    async def newest(self) -> Point:
+        """The point that the state is at now. Raises Unavailable."""
 
     async def read_facts(self, model: str, request_id: str) -> Facts:
         """What the catalog does not say of a model's name and a request. Raises Unavailable."""
@@ -106,6 +96,7 @@ class Catalogue:
         self._clock = clock
         self._limits = limits
         self._deciding = asyncio.Lock()
+        self._freshness = Freshness(state, log.newest)
 
     def read(self) -> Catalog:
         """The newest catalog known. Raises Unavailable before there is one, with what keeps it away."""
@@ -124,6 +115,14 @@ class Catalogue:
                 retry_after_seconds=1.0,
             )
         return self._state.catalog
+
+    async def latest(self) -> Catalog:
+        """The catalog with all that was acknowledged before this call, by other registries too.
+
+        While the server is away it is the newest one known. Raises as `read` does.
+        """
+        await self._freshness.wait()
+        return self.read()
 
     async def change(
         self, model: str, decide: Decide, actor: str, creation: Creation | None = None

@@ -77,11 +77,11 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def GetModel(self, request: pb.GetModelRequest, _: Context) -> model_pb2.Model:
         """Get a model."""
         model = parse_model(request.name)
-        return convert.model_to_proto(find_model(self._catalogue.read(), model))
+        return convert.model_to_proto(find_model(await self._catalogue.latest(), model))
 
     async def ListModels(self, request: pb.ListModelsRequest, _: Context) -> pb.ListModelsResponse:
         """List models."""
-        catalog = self._catalogue.read()
+        catalog = await self._catalogue.latest()
         asked = requests.page(request, "models")
         page = take_page(catalog.model_names(), catalog.models.__getitem__, asked)
         return pb.ListModelsResponse(
@@ -112,13 +112,13 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def GetVersion(self, request: pb.GetVersionRequest, _: Context) -> version_pb2.Version:
         """Get a version."""
         model, number = parse_version(request.name)
-        return convert.version_to_proto(find_version(self._catalogue.read(), model, number))
+        return convert.version_to_proto(find_version(await self._catalogue.latest(), model, number))
 
     async def ListVersions(
         self, request: pb.ListVersionsRequest, _: Context
     ) -> pb.ListVersionsResponse:
         """List the versions of a model, newest first."""
-        catalog, model = self._catalogue.read(), parse_model(request.parent)
+        catalog, model = await self._catalogue.latest(), parse_model(request.parent)
         find_model(catalog, model)
         asked = requests.page(request, f"{request.parent}/versions")
         newest_first = [-number for number in reversed(catalog.numbers_of(model))]
@@ -145,14 +145,16 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def GetAlias(self, request: pb.GetAliasRequest, _: Context) -> alias_pb2.Alias:
         """Get an alias."""
         model, name = parse_alias(request.name)
-        return convert.alias_to_proto(model, name, find_alias(self._catalogue.read(), model, name))
+        return convert.alias_to_proto(
+            model, name, find_alias(await self._catalogue.latest(), model, name)
+        )
 
     async def ListAliases(
         self, request: pb.ListAliasesRequest, _: Context
     ) -> pb.ListAliasesResponse:
         """List the aliases of a model."""
         model = parse_model(request.parent)
-        aliases = find_model(self._catalogue.read(), model).aliases
+        aliases = find_model(await self._catalogue.latest(), model).aliases
         asked = requests.page(request, f"{request.parent}/aliases")
         page = take_page(sorted(aliases), str, asked)
         return pb.ListAliasesResponse(
@@ -177,7 +179,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def GetRoute(self, request: pb.GetRouteRequest, _: Context) -> route_pb2.Route:
         """Get a route."""
         model = parse_route(request.name)
-        return convert.route_to_proto(model, find_route(self._catalogue.read(), model))
+        return convert.route_to_proto(model, find_route(await self._catalogue.latest(), model))
 
     async def UpdateRoute(self, request: pb.UpdateRouteRequest, _: Context) -> route_pb2.Route:
         """Change a route."""
