@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from headrace import addresses, grpc_serving, http_serving, serving
 from headrace.call_metrics import CallMetrics
-from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
+from headrace.monitor.v1 import monitor_service_pb2
 from headrace_monitor.adapters import metrics
 from headrace_monitor.adapters.window_store import open_window_store
 from headrace_monitor.domain.intake import Clock, Intake, open_intake
 from headrace_monitor.domain.ledger import Ledger
 from headrace_monitor.domain.queries import Observer
+from headrace_monitor.domain.report_memory import ReportMemory
 from headrace_monitor.domain.windows import resolutions
 from headrace_monitor.settings import Settings
 from headrace_monitor.wire import dashboard
-from headrace_monitor.wire.servicer import MonitorServicer
+from headrace_monitor.wire.servicer import MonitorServicer, register
 
 SERVICE = monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"]
 _MIB = 2**20
-MAX_MESSAGE_BYTES = 64 * _MIB
-"""A hundred versions whose histograms are full have two; nobody is to fill the memory with one message."""
+MAX_MESSAGE_BYTES = 4 * _MIB
+"""A hundred versions whose histograms are full have two. gRPC refuses what is larger by its announced
+length, before it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +64,25 @@ async def open_monitor(
         kept = resolutions(settings.kept_hours)
         memory = settings.window_memory_mb * _MIB
         ledger = Ledger(kept, memory, contents, clock(), settings.limits)
-        observer = Observer(ledger, clock)
-        async with open_intake(ledger, store, clock, settings.limits) as intake:
-            servicer = MonitorServicer(
-                intake, observer, stopping, max_versions=settings.max_report_versions
-            )
-            calls = CallMetrics([SERVICE])
-            async with (
-                _open_http(settings, ledger, observer, intake, calls) as http_port,
-                _open_grpc(settings, servicer, calls) as grpc_port,
-            ):
-                yield Monitor(grpc_port, http_port)
+        with (
+            ThreadPoolExecutor(1, "reports") as reports,
+            ThreadPoolExecutor(1, "questions") as questions,
+        ):
+            observer = Observer(ledger, clock, questions)
+            async with open_intake(ledger, store, clock, settings.limits, reports) as intake:
+                servicer = MonitorServicer(
+                    intake,
+                    observer,
+                    ReportMemory(settings.report_memory_mb * _MIB),
+                    stopping,
+                    max_versions=settings.max_report_versions,
+                )
+                calls = CallMetrics([SERVICE])
+                async with (
+                    _open_http(settings, ledger, observer, intake, calls) as http_port,
+                    _open_grpc(settings, servicer, calls) as grpc_port,
+                ):
+                    yield Monitor(grpc_port, http_port)
 
 
 @asynccontextmanager
@@ -80,9 +92,7 @@ async def _open_grpc(
     async with grpc_serving.open_grpc_server(
         addresses.join(settings.host, settings.grpc_port),
         [SERVICE.full_name],
-        lambda server: monitor_service_pb2_grpc.add_MonitorServiceServicer_to_server(
-            servicer, server
-        ),
+        functools.partial(register, servicer),
         drain_seconds=settings.drain_seconds,
         max_message_bytes=MAX_MESSAGE_BYTES,
         calls=calls,
@@ -102,6 +112,8 @@ async def _open_http(
         }
 
     pages = dashboard.application(observer, settings.namespace)
-    http_serving.add_operations_routes(pages, metrics.registry_of(ledger, calls), readiness)
+    http_serving.add_health_routes(pages, readiness)
+    registry = metrics.registry_of(ledger, calls)
+    http_serving.add_metrics_route(pages, registry, observer.aside)
     async with http_serving.open_http_server(pages, settings.host, settings.http_port) as port:
         yield port

@@ -14,6 +14,7 @@ SENT_VERSIONS = 100
 _RANGES = {
     "kept_hours": (1, 24 * 31),
     "window_memory_mb": (1, 2**20),
+    "report_memory_mb": (4, 2**16),
     "max_report_versions": (SENT_VERSIONS, 10_000),
     "max_versions": (1, 20_000),
     "max_reasons": (1, 4096),
@@ -45,6 +46,10 @@ class Settings:
 
     window_memory_mb: int = 256
     """What windows may take of memory (MiB); over it the oldest are dropped early."""
+
+    report_memory_mb: int = 32
+    """What reports that are not stored yet may have together (MiB of messages, each at most 4); others are
+    refused, and sent again."""
 
     max_report_versions: int = 1000
     """The most versions in one report; a larger report is refused. Replicas send at most 100 in each."""

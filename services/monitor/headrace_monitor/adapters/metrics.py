@@ -34,14 +34,14 @@ def registry_of(ledger: Ledger, *others: Collector) -> CollectorRegistry:
 
 
 class LedgerCollector(Collector):
-    """Reads a ledger at every scrape."""
+    """Reads a ledger at every scrape, in any thread."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def collect(self) -> Iterable[Metric]:
         """Every metric as it is now."""
-        versions = self._ledger.totals.versions
+        versions = dict(self._ledger.totals.versions)  # of this moment: other threads add to it
         yield _requests(versions)
         yield _errors(versions)
         for part, text in (
@@ -69,7 +69,7 @@ class LedgerCollector(Collector):
             "Reports that a replica dropped because it could not send them in time.",
             labels=["replica"],
         )
-        for replica, count in totals.dropped.items():
+        for replica, count in list(totals.dropped.items()):
             dropped.add_metric([replica], count)
         yield dropped
         yield GaugeMetricFamily(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from headrace_monitor.domain.ledger import Contents, Ledger
 from headrace_monitor.domain.limits import DEFAULT_LIMITS, Limits
 from headrace_monitor.domain.reporters import Reporters
 from headrace_monitor.domain.telemetry import Report
+from headrace_monitor.domain.threads import Result, run_in
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +36,17 @@ class Store(Protocol):
 
 
 class Intake:
-    """Accepts reports while it is open."""
+    """Accepts reports while it is open. Only its own job changes the ledger, and does so in `thread`."""
 
-    def __init__(self, ledger: Ledger, store: Store, clock: Clock, reporters: Reporters) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: Store,
+        clock: Clock,
+        reporters: Reporters,
+        thread: Executor | None = None,
+    ) -> None:
+        self._thread = thread
         self._ledger = ledger
         self._store = store
         self._clock = clock
@@ -62,6 +72,10 @@ class Intake:
         self._arrived.set()
         return await stored
 
+    async def aside(self, work: Callable[[], Result]) -> Result:
+        """What `work` gives, done in the thread of the reports: one large report is read at a time."""
+        return await run_in(self._thread, work)
+
     async def run(self) -> None:
         """Store what waits, for ever."""
         while True:
@@ -77,10 +91,8 @@ class Intake:
                 await self._arrived.wait()
 
     async def _store_all(self, batch: list[tuple[Report, asyncio.Future[int]]]) -> None:
-        for report, _ in batch:
-            self._ledger.merge(report, self._clock())
-            await asyncio.sleep(0)  # others are served meanwhile: a large report takes a second
-        error = await self._try_to_save()
+        changes = await run_in(self._thread, lambda: self._merge(report for report, _ in batch))
+        error = await self._try_to_save(changes)
         for report, stored in batch:
             if stored.done():  # its caller went away
                 continue
@@ -89,11 +101,16 @@ class Intake:
             else:
                 stored.set_exception(error)
 
-    async def _try_to_save(self) -> errors.Unavailable | None:
+    def _merge(self, reports: Iterable[Report]) -> Contents:
+        for report in reports:
+            self._ledger.merge(report, self._clock())
+        return self._ledger.changes(self._clock())
+
+    async def _try_to_save(self, changes: Contents) -> errors.Unavailable | None:
         # What was merged stays among the ledger's changes until a save succeeds, so a report that is sent
         # again after a failed one is answered when it really is stored.
         try:
-            await self._store.save(self._ledger.changes(self._clock()))
+            await self._store.save(changes)
         except errors.Unavailable as error:
             self._log_failure(error)
             self.failed = True
@@ -109,11 +126,15 @@ class Intake:
 
 @asynccontextmanager
 async def open_intake(
-    ledger: Ledger, store: Store, clock: Clock, limits: Limits = DEFAULT_LIMITS
+    ledger: Ledger,
+    store: Store,
+    clock: Clock,
+    limits: Limits = DEFAULT_LIMITS,
+    thread: Executor | None = None,
 ) -> AsyncIterator[Intake]:
-    """An intake that works while inside; its failure ends what is inside."""
+    """An intake that works while inside, merging in `thread`; its failure ends what is inside."""
     heard_ns = {key.replica: life.seen_ns for key, life in ledger.lives.items()}
-    intake = Intake(ledger, store, clock, Reporters(limits.replicas, heard_ns))
+    intake = Intake(ledger, store, clock, Reporters(limits.replicas, heard_ns), thread)
     async with asyncio.TaskGroup() as jobs:
         job = jobs.create_task(intake.run())
         try:

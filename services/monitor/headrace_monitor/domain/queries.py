@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from headrace import errors
@@ -13,6 +14,7 @@ from headrace_monitor.domain.ledger import Ledger
 from headrace_monitor.domain.lives import Life
 from headrace_monitor.domain.spans import Span
 from headrace_monitor.domain.telemetry import NANOSECONDS, Series, Tally
+from headrace_monitor.domain.threads import Result, run_in
 
 DEFAULT_WINDOW_NS = 60 * NANOSECONDS
 
@@ -64,11 +66,12 @@ class Statistics:
 
 
 class Observer:
-    """Answers questions from a ledger; a thread adds up, so that a long window holds up nobody else."""
+    """Answers questions from a ledger; `thread` adds up, so that a long window holds up nobody else."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, thread: Executor | None = None) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._thread = thread
 
     async def statistics(self, query: Query) -> Statistics:
         """What happened in the query's window. Raises InvalidArgument (INVALID_QUERY)."""
@@ -76,7 +79,7 @@ class Observer:
         kept = self._ledger.windows.resolutions
         resolution = spans.for_window(kept, start_ns, end_ns, now_ns)
         span = spans.span_of(resolution, start_ns, end_ns, now_ns)
-        return (await self._answers(query, [span]))[0]
+        return (await self.aside(lambda: self._answers(query, [span])))[0]
 
     async def series(self, query: Query, step_ns: int = 0) -> list[Statistics]:
         """How it went in steps, oldest first. Raises InvalidArgument (INVALID_QUERY)."""
@@ -84,7 +87,12 @@ class Observer:
         if step_ns > query.window_ns:
             raise _invalid("step", "must be at most as long as the window")
         kept = self._ledger.windows.resolutions
-        return await self._answers(query, spans.steps_of(kept, start_ns, end_ns, step_ns, now_ns))
+        steps = spans.steps_of(kept, start_ns, end_ns, step_ns, now_ns)
+        return await self.aside(lambda: self._answers(query, steps))
+
+    async def aside(self, work: Callable[[], Result]) -> Result:
+        """What `work` gives, done in the thread of the questions: it writes long answers too."""
+        return await run_in(self._thread, work)
 
     def _times(self, query: Query) -> tuple[int, int, int]:
         now_ns = self._clock()
@@ -94,9 +102,9 @@ class Observer:
         end_ns = min(query.end_ns or now_ns, now_ns)
         return now_ns, end_ns - query.window_ns, end_ns
 
-    async def _answers(self, query: Query, steps: list[Span]) -> list[Statistics]:
+    def _answers(self, query: Query, steps: list[Span]) -> list[Statistics]:
         cells, lives = _cells(self._ledger, query, steps), _lives(self._ledger)
-        return await asyncio.to_thread(_add_up, cells, lives, steps)
+        return _add_up(cells, lives, steps)
 
 
 Cells = dict[int, dict[Series, list[bytes]]]
@@ -116,7 +124,7 @@ def _cells(ledger: Ledger, query: Query, steps: list[Span]) -> Cells:
 
 def _lives(ledger: Ledger) -> dict[str, list[Life]]:
     lives: dict[str, list[Life]] = defaultdict(list)
-    for key, life in ledger.lives.items():
+    for key, life in list(ledger.lives.items()):  # a copy, since another thread may add to them
         lives[key.replica].append(life)
     return lives
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
 from headrace.histogram import MAX_COUNT, Histogram
@@ -47,6 +47,20 @@ class Tally:
     def request_count(self) -> int:
         """Requests answered, well or not."""
         return saturated(self.success_count + self.error_count)
+
+    def plus(self, other: Tally) -> Tally:
+        """A new tally of what both counted; neither is changed, so whoever reads one reads it whole."""
+        total = replace(
+            self,
+            error_counts=dict(self.error_counts),
+            route_counts=dict(self.route_counts),
+            batch_counts=dict(self.batch_counts),
+            total=self.total.copy(),
+            queue=self.queue.copy(),
+            compute=self.compute.copy(),
+        )
+        total.add(other)
+        return total
 
     def add(self, other: Tally) -> None:
         """Add what `other` counted."""

@@ -21,7 +21,10 @@ OTHER = VersionKey("_other", 0)
 
 @dataclass(slots=True)
 class Totals:
-    """Tallies by version, over all replicas; merged reports; reports lost unsent, by replica."""
+    """Tallies by version, over all replicas; merged reports; reports lost unsent, by replica.
+
+    A tally that is here does not change: another takes its place. So other threads may read `versions`.
+    """
 
     versions: dict[VersionKey, Tally] = field(default_factory=dict)
     reports: int = 0
@@ -35,7 +38,8 @@ class Totals:
 
     def add(self, key: VersionKey, tally: Tally, now_ns: int) -> None:
         """Count what a version did."""
-        self.versions.setdefault(key, Tally()).add(tally)
+        known = self.versions.get(key)
+        self.versions[key] = (known or Tally()).plus(tally)
         self._heard_ns.pop(key, None)
         self._heard_ns[key] = now_ns
 

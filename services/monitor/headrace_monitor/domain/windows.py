@@ -103,12 +103,16 @@ class Windows:
     def between(
         self, resolution: int, first: int, last: int
     ) -> Iterator[tuple[int, Series, bytes]]:
-        """(start, series, packed tally) of the windows that start at `first` to `last`, in no order."""
+        """(start, series, packed tally) of the windows that start at `first` to `last`, in no order.
+
+        Any thread may ask; what is merged meanwhile may be told or not.
+        """
         windows = self._windows[resolution]
         wanted = range(first, last + 1, resolution)
         for start in wanted if len(wanted) < len(windows) else list(windows):
             if first <= start <= last:
-                for series, packed in windows.get(start, {}).items():
+                # a copy, since another thread may add to it
+                for series, packed in list(windows.get(start, {}).items()):
                     yield start, series, packed
 
     def prune(self, now_ns: int) -> None:

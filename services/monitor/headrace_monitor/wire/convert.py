@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from headrace import errors
@@ -75,24 +74,17 @@ def series_from_proto(proto: monitor_service_pb2.QuerySeriesRequest) -> tuple[Qu
     return query_from_proto(proto.query), step_ns
 
 
-def statistics_to_proto(statistics: Statistics) -> monitor_service_pb2.QueryStatisticsResponse:
-    """The answer as a message."""
+def frame_to_proto(statistics: Statistics) -> monitor_service_pb2.QueryStatisticsResponse:
+    """The answer as a message, but for the versions."""
     return monitor_service_pb2.QueryStatisticsResponse(
         start_time=timestamp(statistics.span.start_ns),
         end_time=timestamp(statistics.span.end_ns),
-        statistics=map(_version_to_proto, statistics.versions),
         replicas=map(_replica_to_proto, statistics.replicas),
     )
 
 
-def series_to_proto(
-    steps: Iterable[Statistics],
-) -> monitor_service_pb2.QuerySeriesResponse:
-    """The answers for all steps as one message."""
-    return monitor_service_pb2.QuerySeriesResponse(steps=map(statistics_to_proto, steps))
-
-
-def _version_to_proto(statistics: VersionStatistics) -> monitor_service_pb2.VersionStatistics:
+def version_to_proto(statistics: VersionStatistics) -> monitor_service_pb2.VersionStatistics:
+    """A version's entry in an answer."""
     tally = statistics.tally
     return monitor_service_pb2.VersionStatistics(
         model=statistics.series.model,

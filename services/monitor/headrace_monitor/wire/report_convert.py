@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from headrace import errors
 from headrace.errors import FieldViolation
@@ -27,14 +27,30 @@ MAX_VIOLATIONS = 20
 def report_from_proto(proto: telemetry_pb2.TelemetryReport, max_versions: int) -> Report:
     """The report. Raises InvalidArgument (INVALID_REPORT, REPORT_TOO_LARGE)."""
     if len(proto.versions) > max_versions:
-        raise _too_large(len(proto.versions), max_versions)
-    violations = tuple(_report_violations(proto))[:MAX_VIOLATIONS]
+        raise too_large(str(len(proto.versions)), max_versions)
+    return report_from_parts(proto, proto.versions)
+
+
+def report_from_parts(
+    proto: telemetry_pb2.TelemetryReport, versions: Iterable[telemetry_pb2.VersionTelemetry]
+) -> Report:
+    """The report with these versions instead of its own. Raises InvalidArgument (INVALID_REPORT)."""
+    violations = list(_head_violations(proto))
+    taken: list[VersionTelemetry] = []
+    for index, version in enumerate(versions):
+        wrong = list(_version_violations(f"versions[{index}]", version))
+        violations += wrong
+        if len(violations) >= MAX_VIOLATIONS:
+            break
+        if not wrong:
+            taken.append(_version_from_proto(version))
     if violations:
+        violations = violations[:MAX_VIOLATIONS]
         first = violations[0]
         raise errors.InvalidArgument(
             "INVALID_REPORT",
             f"the report is wrong: {first.field} {first.description}",
-            violations=violations,
+            violations=tuple(violations),
         )
     return Report(
         proto.replica,
@@ -42,7 +58,7 @@ def report_from_proto(proto: telemetry_pb2.TelemetryReport, max_versions: int) -
         proto.sequence,
         nanoseconds(proto.start_time),
         nanoseconds(proto.end_time),
-        tuple(_version_from_proto(version) for version in proto.versions),
+        tuple(taken),
         proto.dropped_reports,
     )
 
@@ -67,15 +83,13 @@ def _version_from_proto(proto: telemetry_pb2.VersionTelemetry) -> VersionTelemet
     return VersionTelemetry(proto.model, proto.version, tally)
 
 
-def _report_violations(proto: telemetry_pb2.TelemetryReport) -> Iterator[FieldViolation]:
+def _head_violations(proto: telemetry_pb2.TelemetryReport) -> Iterator[FieldViolation]:
     for field, name in (("replica", proto.replica), ("boot_id", proto.boot_id)):
         yield from _name_violations(field, name)
     if proto.sequence < 1:
         yield FieldViolation("sequence", f"must be 1 or more, not {proto.sequence}")
     yield from _time_violations(proto)
     yield from _count_violations("dropped_reports", proto.dropped_reports)
-    for index, version in enumerate(proto.versions):
-        yield from _version_violations(f"versions[{index}]", version)
 
 
 def _time_violations(proto: telemetry_pb2.TelemetryReport) -> Iterator[FieldViolation]:
@@ -106,7 +120,8 @@ def _version_violations(
             yield FieldViolation(f"{path}.{field}.sum_ns", "must not be negative")
 
 
-def _too_large(versions: int, most: int) -> errors.InvalidArgument:
+def too_large(versions: str, most: int) -> errors.InvalidArgument:
+    """The refusal of a report with so many versions."""
     return errors.InvalidArgument(
         "REPORT_TOO_LARGE",
         f"the report has {versions} versions; up to {most} are taken in one (the monitor's setting "

@@ -1,4 +1,4 @@
-"""The methods of headrace.monitor.v1.MonitorService: decode, call, encode."""
+"""The monitor's RPC methods: each decodes, calls the domain, and encodes."""
 
 from __future__ import annotations
 
@@ -6,55 +6,101 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import grpc
+
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
 from headrace_monitor.domain.intake import Intake
-from headrace_monitor.domain.queries import Observer
-from headrace_monitor.wire import convert, report_convert, streams
+from headrace_monitor.domain.queries import Observer, Query
+from headrace_monitor.domain.report_memory import ReportMemory
+from headrace_monitor.domain.telemetry import Report
+from headrace_monitor.wire import answers, convert, report_bytes, streams
+
+_BYTES_ANSWERED = ("QueryStatistics", "WatchStatistics", "QuerySeries")
+
+
+def register(servicer: MonitorServicer, server: grpc.aio.Server) -> None:
+    """Add every method; reports come as bytes, and answers to questions go as bytes."""
+    monitor_service_pb2_grpc.add_MonitorServiceServicer_to_server(servicer, _MethodTable(server))
 
 
 class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
-    """Serves reports from an intake and questions from an observer; streams end when `stopping` is set."""
+    """Answers reports from an intake and questions from an observer; streams end when `stopping` is set."""
 
     def __init__(
-        self, intake: Intake, observer: Observer, stopping: asyncio.Event, *, max_versions: int
+        self,
+        intake: Intake,
+        observer: Observer,
+        memory: ReportMemory,
+        stopping: asyncio.Event,
+        *,
+        max_versions: int,
     ) -> None:
         self._intake = intake
         self._observer = observer
+        self._memory = memory
         self._stopping = stopping
         self._max_versions = max_versions
 
     async def ReportTelemetry(
-        self,
-        request_iterator: AsyncIterator[monitor_service_pb2.ReportTelemetryRequest],
-        context: Any,
+        self, request_iterator: AsyncIterator[bytes], context: Any
     ) -> AsyncIterator[monitor_service_pb2.ReportTelemetryResponse]:
         """Store reports, and acknowledge each once it is."""
         async for request in streams.until_set(self._stopping, request_iterator):
-            report = report_convert.report_from_proto(request.report, self._max_versions)
-            sequence = await self._intake.accept(report)
+            with self._memory.hold(len(request)):
+                sequence = await self._store(request)
+            del request  # not while the next one is waited for
             yield monitor_service_pb2.ReportTelemetryResponse(sequence=sequence)
+
+    async def _store(self, request: bytes) -> int:
+        def read() -> Report:
+            return report_bytes.report_from_bytes(request, self._max_versions)
+
+        small = report_bytes.is_small(request)
+        return await self._intake.accept(read() if small else await self._intake.aside(read))
 
     async def QueryStatistics(
         self, request: monitor_service_pb2.QueryStatisticsRequest, context: Any
-    ) -> monitor_service_pb2.QueryStatisticsResponse:
+    ) -> bytes:
         """What happened in a window."""
-        query = convert.query_from_proto(request)
-        return convert.statistics_to_proto(await self._observer.statistics(query))
+        return await self._statistics(convert.query_from_proto(request))
 
     async def WatchStatistics(
         self, request: monitor_service_pb2.WatchStatisticsRequest, context: Any
-    ) -> AsyncIterator[monitor_service_pb2.QueryStatisticsResponse]:
+    ) -> AsyncIterator[bytes]:
         """The same, again and again."""
         watch = convert.watch_from_proto(request)
         async for _ in streams.ticks(self._stopping, watch.interval_seconds):
-            yield convert.statistics_to_proto(await self._observer.statistics(watch.query))
+            yield await self._statistics(watch.query)
 
     async def QuerySeries(
         self, request: monitor_service_pb2.QuerySeriesRequest, context: Any
-    ) -> monitor_service_pb2.QuerySeriesResponse:
+    ) -> bytes:
         """What happened in every step of a window."""
         query, step_ns = convert.series_from_proto(request)
         steps = await self._observer.series(query, step_ns)
-        return await asyncio.to_thread(
-            convert.series_to_proto, steps
-        )  # a thousand steps take a second
+        return await self._observer.aside(lambda: answers.series_to_bytes(steps))
+
+    async def _statistics(self, query: Query) -> bytes:
+        statistics = await self._observer.statistics(query)
+        return await self._observer.aside(lambda: answers.statistics_to_bytes(statistics))
+
+
+class _MethodTable:
+    """Takes the generated table of methods, lets bytes through where we read or write them, and adds it."""
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, _: Any) -> None:
+        """The same table in its other form; one is enough."""
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
+        """The table, by method name."""
+        table = handlers | {
+            name: handlers[name]._replace(response_serializer=None) for name in _BYTES_ANSWERED
+        }
+        reports = handlers["ReportTelemetry"]
+        table["ReportTelemetry"] = reports._replace(request_deserializer=None)
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, table),)
+        )
