@@ -253,4 +253,7 @@ async def _parsed_stream(
     parse: Callable[[bytes], Any], requests: AsyncIterator[bytes], calls: MethodCalls
 ) -> AsyncIterator[Any]:
     async for request in requests:
-        yield _parsed(parse, request, calls)
+        parsed = _parsed(parse, request, calls)
+        del request  # a caller that pauses must not make this hold what it sent last
+        yield parsed
+        del parsed

@@ -32,6 +32,7 @@ from headrace_registry.domain.artifacts import Artifacts
 from headrace_registry.domain.blob_garbage import BlobGarbage
 from headrace_registry.domain.catalogue import Catalogue
 from headrace_registry.domain.limits import CatalogLimits
+from headrace_registry.domain.uploads import UploadLimits, Uploads
 from headrace_registry.settings import Settings
 from headrace_registry.wire.servicer import RegistryServicer
 
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 SERVICE = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
 GARBAGE_SECONDS = 2.0
+MAX_MESSAGE_BYTES = 16 << 20
+"""Four of the largest chunks; a message is held in memory whole before anything can refuse it."""
 LOCK_NAME = "registry.lock"
 """In the data folder: a second registry would clear the first one's staging and delete its blobs."""
 OWN_FILES = (LOCK_NAME, "blobs", "staging", "storing")
@@ -87,6 +90,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             garbage,
             ProcessChecker(_check_limits(settings), blobs.room),
             max_bytes=settings.max_artifact_bytes,
+            uploads=Uploads(_upload_limits(settings), blobs.check_room),
             counted=metrics.pushing,
         )
         scrubber = BlobScrubber(blobs, lambda: follower.catalog, settings.scrub_bytes_per_second)
@@ -124,6 +128,7 @@ async def _serving(
             [SERVICE.full_name],
             register,
             drain_seconds=settings.drain_seconds,
+            max_message_bytes=MAX_MESSAGE_BYTES,
             calls=calls,
         ) as grpc_server,
     ):
@@ -138,6 +143,14 @@ def _catalog_limits(settings: Settings) -> CatalogLimits:
         models=settings.max_models,
         versions_per_model=settings.max_versions_per_model,
         aliases_per_model=settings.max_aliases_per_model,
+    )
+
+
+def _upload_limits(settings: Settings) -> UploadLimits:
+    return UploadLimits(
+        pushes=settings.max_pushes,
+        staged_bytes=settings.max_staged_bytes,
+        idle_seconds=settings.upload_idle_seconds,
     )
 
 

@@ -33,6 +33,12 @@ class Settings:
     """How long running calls may take to finish when the service stops."""
     max_artifact_bytes: int = 32 * _GIB
     """The largest file that can be pushed."""
+    max_pushes: int = 64
+    """How many pushes may be under way; others are refused."""
+    max_staged_bytes: int = 64 * _GIB
+    """How many bytes the pushes under way may have announced together."""
+    upload_idle_seconds: float = 30.0
+    """How long a push may send nothing before it is ended."""
     max_unpacked_bytes: int = 64 * _GIB
     """The most bytes that may come out of an archive."""
     max_artifact_files: int = 10_000
@@ -93,6 +99,9 @@ class Settings:
         return {
             "drain_seconds": self.drain_seconds,
             "max_artifact_bytes": self.max_artifact_bytes,
+            "max_pushes": self.max_pushes,
+            "max_staged_bytes": self.max_staged_bytes,
+            "upload_idle_seconds": self.upload_idle_seconds,
             "max_unpacked_bytes": self.max_unpacked_bytes,
             "max_artifact_files": self.max_artifact_files,
             "max_expansion": self.max_expansion,

@@ -76,6 +76,7 @@ class BlobStore:
                 self._reserve.check(len(chunk))  # others may have written meanwhile
                 await run_to_end(_write, out, digest, chunk)
                 size += len(chunk)
+                del chunk  # an upload that stalls must not hold it
         return Received(size, digest.hexdigest())
 
     async def describe(self, folder: Path) -> tuple[ArtifactFile, ...]:

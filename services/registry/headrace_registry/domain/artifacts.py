@@ -7,8 +7,8 @@ digest, check in a child process, then store the blobs and commit the version th
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ from headrace_registry.domain.proposal import (
     propose_config,
     without_refused_batching,
 )
+from headrace_registry.domain.uploads import Upload, Uploads
 from headrace_registry.domain.versions import (
     NewVersion,
     VersionRemoval,
@@ -42,6 +43,9 @@ from headrace_registry.domain.versions import (
     model_for_push,
     publish_version,
 )
+
+MAX_GRAPH_BYTES = (2 << 30) - 1
+"""Of a protobuf message: no ONNX file can be larger."""
 
 
 class Format(enum.StrEnum):
@@ -113,9 +117,6 @@ class Checker(Protocol):
 class BlobStore(Protocol):
     """Where the bytes of artifacts lie, by their SHA-256."""
 
-    def check_room(self, size: int) -> None:
-        """Pass if so many bytes may be written. Raises ResourceExhausted (DISK_FULL)."""
-
     def staging(self) -> AbstractAsyncContextManager[Path]:
         """A private folder on the store's file system, gone with all in it on leaving."""
 
@@ -137,6 +138,7 @@ class Artifacts:
         checker: Checker,
         *,
         max_bytes: int,
+        uploads: Uploads,
         counted: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._catalogue = catalogue
@@ -144,17 +146,31 @@ class Artifacts:
         self._garbage = garbage
         self._checker = checker
         self._max_bytes = max_bytes
+        self._uploads = uploads
         self._counted = counted
 
-    async def push(self, push: Push, chunks: AsyncIterator[bytes], actor: str) -> Change:
+    @contextmanager
+    def opened(self) -> Iterator[Upload]:
+        """A place for a push while inside, which is counted as one. Raises ResourceExhausted."""
+        with self._counted(), self._uploads.open() as upload:
+            yield upload
+
+    async def push(
+        self, push: Push, upload: Upload, chunks: AsyncIterator[bytes], actor: str
+    ) -> Change:
         """Publish what arrives as the next version; a failure leaves nothing behind.
 
         Raises InvalidArgument for other bytes than announced and for what the checker refuses,
-        FailedPrecondition for operators that are not here, ResourceExhausted over a limit, NotFound for
-        the model, Unavailable.
+        FailedPrecondition for operators that are not here, ResourceExhausted over a limit,
+        DeadlineExceeded for a caller that stalls, NotFound for the model, Unavailable.
         """
-        with self._counted():
-            return await self._push(push, chunks, actor)
+        made = await self._catalogue.find_made(push.model, push.creation)
+        if made is not None:
+            return made
+        self._admit(push, upload, actor)
+        async with self._blobs.staging() as staging:
+            await self._receive(push, upload.paced(chunks), staging / "pushed")
+            return await self._publish(push, staging, actor)
 
     async def delete_version(self, removal: VersionRemoval, actor: str) -> Change:
         """Delete a version, and the blobs that no other names. Raises as its decision does, Unavailable."""
@@ -173,16 +189,7 @@ class Artifacts:
         files = [file for artifact in artifacts for file in artifact.files]
         return await self._garbage.delete(files, change)
 
-    async def _push(self, push: Push, chunks: AsyncIterator[bytes], actor: str) -> Change:
-        made = await self._catalogue.find_made(push.model, push.creation)
-        if made is not None:
-            return made
-        self._admit(push, actor)
-        async with self._blobs.staging() as staging:
-            await self._receive(push, chunks, staging / "pushed")
-            return await self._publish(push, staging, actor)
-
-    def _admit(self, push: Push, actor: str) -> None:
+    def _admit(self, push: Push, upload: Upload, actor: str) -> None:
         """Refuse before the bytes are sent what would be refused after."""
         if push.size_bytes > self._max_bytes:
             raise errors.ResourceExhausted(
@@ -191,7 +198,14 @@ class Artifacts:
                 "(its setting max_artifact_bytes)",
                 facts={"limit": str(self._max_bytes), "setting": "max_artifact_bytes"},
             )
-        self._blobs.check_room(push.size_bytes)
+        if push.format is Format.ONNX and push.size_bytes > MAX_GRAPH_BYTES:
+            raise errors.ResourceExhausted(
+                "ARTIFACT_TOO_LARGE",
+                f"the artifact has {push.size_bytes} bytes, an ONNX file has {MAX_GRAPH_BYTES} at most: "
+                "save its weights as external data, and push the folder",
+                facts={"limit": str(MAX_GRAPH_BYTES)},
+            )
+        upload.reserve(push.size_bytes, 1 if push.format is Format.ONNX else 2)
         check_description(push.description)
         situation = self._catalogue.situation(actor)
         model_for_push(situation, push.model, create_model=push.create_model, alias=push.alias)
@@ -247,6 +261,7 @@ async def _up_to(chunks: AsyncIterator[bytes], announced: int) -> AsyncIterator[
         if received > announced:
             raise _wrong_size(announced, f"goes on after {announced}")
         yield chunk
+        del chunk  # an upload that stalls must not hold it
 
 
 def _wrong_size(announced: int, what: str) -> errors.InvalidArgument:

@@ -105,9 +105,10 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         self, messages: AsyncIterator[pb.PushVersionRequest], _: Context
     ) -> version_pb2.Version:
         """Push a version."""
-        push = requests.push(await read_header(messages))
-        change = await self._artifacts.push(push, read_chunks(messages), _actor())
-        return convert.version_after(change)
+        with self._artifacts.opened() as upload:
+            push = requests.push(await upload.wait(read_header(messages)))
+            change = await self._artifacts.push(push, upload, read_chunks(messages), _actor())
+            return convert.version_after(change)
 
     async def GetVersion(self, request: pb.GetVersionRequest, _: Context) -> version_pb2.Version:
         """Get a version."""

@@ -39,6 +39,7 @@ async def read_chunks(requests: AsyncIterator[pb.PushVersionRequest]) -> AsyncIt
                 f"a chunk has {len(request.chunk)} bytes; up to {MAX_CHUNK_BYTES} are allowed",
             )
         yield request.chunk
+        del request  # an upload that stalls must not hold it
 
 
 async def until_set(stopping: asyncio.Event, items: AsyncIterator[Item]) -> AsyncIterator[Item]:
