@@ -17,6 +17,7 @@ import pytest
 from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition
 from headrace.state.records import ArtifactFile
+from headrace_inference.adapters.file_checks import sha256
 from headrace_inference.adapters.preparation.cache import MANIFEST
 from headrace_inference.adapters.preparation.quiet import Quiet
 from headrace_inference.adapters.runtime.onnx_runtime import (
@@ -76,12 +77,20 @@ def garbage(path: Path) -> None:
     path.write_bytes(b"\xff" * path.stat().st_size)
 
 
+def one_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize(
     ("name", "spoil"),
     [
         (GRAPH, garbage),
         (GRAPH, truncated),
         (WEIGHTS, truncated),
+        (WEIGHTS, garbage),
+        (WEIGHTS, one_bit),
         (WEIGHTS, Path.unlink),
         (MANIFEST, garbage),
         (MANIFEST, Path.unlink),
@@ -124,7 +133,8 @@ def test_what_is_over_the_size_goes_but_not_what_is_in_use(tmp_path: Path) -> No
 def test_a_version_that_is_too_large_to_keep_is_opened_from_its_own_graph(tmp_path: Path) -> None:
     """It was tried out all the same."""
     path, record = layered(tmp_path / "v")
-    record = replace(record, files=(ArtifactFile("model.onnx", 1000, "a" * 64),))
+    file = ArtifactFile("model.onnx", 1000, sha256(path))
+    record = replace(record, files=(file,))
     with preparing(tmp_path, max_bytes=3000) as (opener, _):
         assert (3, 32) == opener.open(path, record).run([images()])[0].shape
     assert [MANIFEST] == [file.name for file in entry(tmp_path).iterdir()]

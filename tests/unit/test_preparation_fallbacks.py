@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from headrace.datatypes import Datatype
 from headrace.errors import Unavailable
 from headrace.state.codec import decode, encode
 from headrace.state.records import VersionRecord
+from headrace_inference.adapters.file_checks import sha256
 from headrace_inference.adapters.preparation.cache import FORMAT, MANIFEST, Kept, Manifest
 from headrace_inference.adapters.preparation.opening import PreparingOpener
 from headrace_inference.adapters.runtime.onnx_runtime import (
@@ -135,13 +135,10 @@ def spoil_with_packed_weights(path: Path, place: Path, format_number: int) -> No
     (place / WEIGHTS).unlink()
     onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     manifest = decode(Manifest, (place / MANIFEST).read_bytes())
-    files = {name: Kept((place / name).stat().st_size) for name in (GRAPH, WEIGHTS)}
-    small = {name: replace(kept, sha256=sha256(place / name)) for name, kept in files.items()}
-    (place / MANIFEST).write_bytes(encode(replace(manifest, files=small, format=format_number)))
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    files = {
+        name: Kept((place / name).stat().st_size, sha256(place / name)) for name in (GRAPH, WEIGHTS)
+    }
+    (place / MANIFEST).write_bytes(encode(replace(manifest, files=files, format=format_number)))
 
 
 def prepared_once(tmp_path: Path, opener: PreparingOpener) -> tuple[Path, VersionRecord, bytes]:

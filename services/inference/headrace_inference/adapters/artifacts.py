@@ -1,22 +1,19 @@
 """Artifacts on this machine's disk: fetched from the registry by digest, checked, kept.
 
-A blob lies in the cache under its SHA-256 and is only ever whole: it is written beside, checked, and
-renamed. A version's files are hard links to blobs in a folder of the version's digest, since a graph
-finds its external data by name. A download that broke off goes on where it ended.
+A blob lies in the cache under its SHA-256, and a version's files are hard links to blobs in a folder of the
+version's digest, since a graph finds its external data by name. Several processes may share the cache:
+every file is made beside and renamed, whoever downloads one has a lock on its partial file, and files may
+go at any step but for those of versions in use. A download that broke off goes on where it ended.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import logging
 import os
-import shutil
-import tempfile
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from uuid import uuid4
 
 import grpc
 
@@ -25,66 +22,103 @@ from headrace.errors import DataLoss, HeadraceError, Unavailable
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc as pb_grpc
 from headrace.state.records import ArtifactFile, VersionRecord
+from headrace_inference.adapters.cache_leases import CacheLeases
+from headrace_inference.adapters.cache_pruning import prune
+from headrace_inference.adapters.file_checks import note_damage, sha256
+from headrace_inference.adapters.partial_files import claim
 
-logger = logging.getLogger(__name__)
-
-_CHUNK_BYTES = 2**20
 IDLE_SECONDS = 30.0
 """A download that brings no byte for this long is broken off, to go on at the next try."""
 
+_CLAIM_SECONDS = 0.1
+"""How often to look whether another download of the same file has ended."""
+
+_SLACK = 64
+"""The cache may be over its size by one part in so many."""
+
 
 class ArtifactCache:
-    """The disk cache under `folder`, filled over `channel`. One process may use a folder at a time, or
-    several: every step is a rename or a link."""
+    """The disk cache under `folder`, filled over `channel`; `leases` tell which versions must stay."""
 
-    def __init__(self, folder: Path, channel: grpc.aio.Channel, max_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, channel: grpc.aio.Channel, max_bytes: int, leases: CacheLeases
+    ) -> None:
         self._blobs = folder / "blobs"
         self._versions = folder / "versions"
         self._max_bytes = max_bytes
+        self._leases = leases
         self._stub: Any = pb_grpc.RegistryServiceStub(channel)
-        self._fetching: dict[str, asyncio.Lock] = {}
+        self._added_bytes = max_bytes  # of an earlier life nothing is known
         for path in (self._blobs, self._versions):
             path.mkdir(parents=True, exist_ok=True)
 
     async def fetch(self, record: VersionRecord) -> Path:
-        """The folder that holds the version's files. Raises Unavailable, or DataLoss for wrong bytes."""
+        """The folder that holds the version's files, all of the right size; its digest is in use.
+
+        Raises Unavailable, DataLoss for wrong bytes, and OSError.
+        """
         folder = self._versions / record.digest
-        if not await asyncio.to_thread(_is_complete, folder, record.files):
-            for file in record.files:
-                async with self._fetching.setdefault(file.sha256, asyncio.Lock()):
-                    await self._fetch_blob(file)
-            await asyncio.to_thread(self._link, folder, record.files)
+        for file in await asyncio.to_thread(_missing, folder, record.files):
+            await self._place(file, folder / file.path)
         await asyncio.to_thread(os.utime, folder)
         return folder
 
-    async def prune(self, in_use: Iterable[str]) -> None:
-        """Remove the longest unused versions until the cache is within its size; never those in use."""
-        await asyncio.to_thread(self._prune, set(in_use))
+    async def prune(self, wanted: Callable[[], Collection[str]]) -> None:
+        """Remove the longest unused versions until the cache is within its size.
 
-    async def _fetch_blob(self, file: ArtifactFile) -> None:
-        target = self._blobs / file.sha256
-        if await asyncio.to_thread(target.exists):
+        Never those that are in use, or `wanted` here, which is asked in a thread. Looks at all files, hence
+        not before enough was added to make a difference. Raises OSError.
+        """
+        if self._added_bytes < self._max_bytes // _SLACK:
             return
-        partial = self._blobs / f"{file.sha256}.partial"
-        await self._download(file, partial)
-        digest = await asyncio.to_thread(_sha256, partial)
-        if digest != file.sha256:
-            partial.unlink()
-            raise Unavailable(
-                "ARTIFACT_CORRUPT",
-                f"{file.path} arrived as {digest}, not {file.sha256}; it is fetched anew",
-            )
-        partial.rename(target)
+        self._added_bytes = 0
+        await asyncio.to_thread(self._prune, wanted)
 
-    async def _download(self, file: ArtifactFile, partial: Path) -> None:
+    def _prune(self, wanted: Callable[[], Collection[str]]) -> None:
+        prune(self._versions, self._blobs, self._max_bytes, wanted(), self._leases)
+
+    async def _place(self, file: ArtifactFile, target: Path) -> None:
+        """Have the file at `target`, from a blob that is here or from the registry."""
+        partial = self._blobs / f"{file.sha256}.partial"
+        while not await asyncio.to_thread(self._place_blob, file, target):
+            with claim(partial) as claimed:
+                if claimed is not None:
+                    if not await asyncio.to_thread(self._place_blob, file, target):
+                        await self._download(file, claimed)
+                        await asyncio.to_thread(self._keep, file, partial, target)
+                    await asyncio.to_thread(partial.unlink, missing_ok=True)
+                    return
+            await asyncio.sleep(_CLAIM_SECONDS)
+
+    def _place_blob(self, file: ArtifactFile, target: Path) -> bool:
+        """Link a blob to its place, if it is here and whole. Raises OSError."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        blob, beside = self._blobs / file.sha256, target.with_name(f".{uuid4().hex}")
+        try:
+            os.link(blob, beside)
+        except FileNotFoundError:
+            return False
+        try:
+            if sha256(beside) != file.sha256:
+                note_damage(blob)
+                blob.unlink(missing_ok=True)
+                return False
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+        return True
+
+    async def _download(self, file: ArtifactFile, partial: BinaryIO) -> None:
         offset = await asyncio.to_thread(_resume_at, partial, file.size_bytes)
         if offset == file.size_bytes:
             return
         try:
             call = self._stub.ReadBlob(pb.ReadBlobRequest(sha256=file.sha256, offset=offset))
-            with partial.open("ab") as output:
-                while (chunk := await _next_chunk(call)) is not None:
-                    await asyncio.to_thread(output.write, chunk)
+            while offset <= file.size_bytes and (chunk := await _next_chunk(call)) is not None:
+                await asyncio.to_thread(partial.write, chunk)
+                offset += len(chunk)
+            call.cancel()
+            await asyncio.to_thread(partial.flush)
         except TimeoutError:
             raise Unavailable(
                 "ARTIFACT_UNAVAILABLE", f"no byte of {file.path} came for {IDLE_SECONDS} s"
@@ -92,37 +126,23 @@ class ArtifactCache:
         except grpc.aio.AioRpcError as error:
             raise _fetch_error(file, status.error_from_rpc(error)) from error
 
-    def _link(self, folder: Path, files: Iterable[ArtifactFile]) -> None:
-        """Build the folder beside and rename it: it is there whole or not at all."""
-        staging = Path(tempfile.mkdtemp(dir=self._versions, prefix=".staging-"))
-        for file in files:
-            path = staging / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.link(self._blobs / file.sha256, path)
-        if folder.exists():
-            shutil.rmtree(folder)
-        staging.rename(folder)
-
-    def _prune(self, in_use: set[str]) -> None:
-        folders = sorted(self._versions.iterdir(), key=lambda path: path.stat().st_mtime)
-        size = sum(path.stat().st_size for path in self._blobs.iterdir())
-        for folder in folders:
-            if size <= self._max_bytes:
-                return
-            if folder.name in in_use or folder.stat().st_mtime > time.time() - IDLE_SECONDS:
-                continue
-            shutil.rmtree(folder)
-            size -= self._remove_unlinked_blobs()
-            logger.info("removed an unused artifact", extra={"digest": folder.name})
-
-    def _remove_unlinked_blobs(self) -> int:
-        removed = 0
-        for blob in self._blobs.iterdir():
-            facts = blob.stat()
-            if facts.st_nlink == 1 and not blob.name.endswith(".partial"):
-                blob.unlink()
-                removed += facts.st_size
-        return removed
+    def _keep(self, file: ArtifactFile, partial: Path, target: Path) -> None:
+        """Make a blob of what was downloaded, and link it to its place. Raises Unavailable, OSError."""
+        digest = sha256(partial)
+        if digest != file.sha256:
+            partial.unlink()
+            raise Unavailable(
+                "ARTIFACT_CORRUPT",
+                f"{file.path} arrived as {digest}, not {file.sha256}; it is fetched anew",
+            )
+        beside = target.with_name(f".{uuid4().hex}")
+        try:
+            os.link(partial, beside)  # before it is a blob, which anybody may remove
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+        partial.replace(self._blobs / file.sha256)
+        self._added_bytes += file.size_bytes
 
 
 async def _next_chunk(call: Any) -> bytes | None:
@@ -146,23 +166,26 @@ def _fetch_error(file: ArtifactFile, error: HeadraceError) -> HeadraceError:
     return DataLoss(error.reason, f"the registry cannot give {file.path}: {error.message}")
 
 
-def _resume_at(partial: Path, size_bytes: int) -> int:
-    """How many bytes of a download are here already; the file is there from now on."""
-    partial.touch()
-    here = partial.stat().st_size
+def _resume_at(partial: BinaryIO, size_bytes: int) -> int:
+    """How many bytes of a download are here already; what is written goes behind them."""
+    here = partial.seek(0, os.SEEK_END)
     if here <= size_bytes:
         return here
-    partial.write_bytes(b"")  # more than the whole: it is something else
+    partial.seek(0)
+    partial.truncate()  # more than the whole: it is something else
     return 0
 
 
-def _is_complete(folder: Path, files: Iterable[ArtifactFile]) -> bool:
-    return all(
-        (folder / file.path).is_file() and (folder / file.path).stat().st_size == file.size_bytes
-        for file in files
-    )
+def _missing(folder: Path, files: Iterable[ArtifactFile]) -> list[ArtifactFile]:
+    """The files that are not there, or not of their size."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [file for file in files if not _is_there(folder / file.path, file.size_bytes)]
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _is_there(path: Path, size_bytes: int) -> bool:
+    if not path.is_file():
+        return False
+    if path.stat().st_size == size_bytes:
+        return True
+    note_damage(path)
+    return False

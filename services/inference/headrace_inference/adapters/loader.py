@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
-from collections.abc import Callable, Iterable
+import weakref
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
+from headrace.errors import Unavailable
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifacts import ArtifactCache
+from headrace_inference.adapters.cache_leases import CacheLeases
+from headrace_inference.adapters.file_checks import DAMAGED, check_files
+from headrace_inference.adapters.runtime.onnx_runtime import files_unusable
 from headrace_inference.domain.labels import label_files
 from headrace_inference.domain.runner import Runner
 
@@ -18,26 +24,64 @@ OpenModel = Callable[[Path, VersionRecord, threading.Event], Runner]
 
 
 class ArtifactLoader:
-    """Loads versions from the cache; `in_use` names the digests that the cache must keep."""
+    """Loads versions from the cache, and has them in use there until what was loaded is gone.
+
+    `wanted` names the digests that this replica is going to use.
+    """
 
     def __init__(
-        self, cache: ArtifactCache, open_model: OpenModel, in_use: Callable[[], Iterable[str]]
+        self,
+        cache: ArtifactCache,
+        open_model: OpenModel,
+        leases: CacheLeases,
+        wanted: Callable[[], Collection[str]],
     ) -> None:
         self._cache = cache
         self._open_model = open_model
-        self._in_use = in_use
+        self._leases = leases
+        self._wanted = wanted
 
     async def load(self, record: VersionRecord) -> Runner:
         """The open, warmed model. Raises HeadraceError."""
-        folder = await self._cache.fetch(record)
-        await self._cache.prune({*self._in_use(), record.digest})
-        return await self.open_in(folder, record)
+        await self._hold(record.digest)
+        release = functools.partial(self._leases.release, record.digest)
+        try:
+            runner = await self._fetch_and_open(record)
+        except OSError as error:
+            release()
+            raise files_unusable(record, error) from error
+        except BaseException:
+            release()
+            raise
+        weakref.finalize(runner, release)
+        return runner
+
+    async def _hold(self, digest: str) -> None:
+        holding = asyncio.ensure_future(asyncio.to_thread(self._leases.hold, digest))
+        try:
+            await asyncio.shield(holding)
+        except asyncio.CancelledError:
+            holding.add_done_callback(lambda _: self._leases.release(digest))
+            raise
+
+    async def _fetch_and_open(self, record: VersionRecord) -> Runner:
+        """Once more where a file is damaged, which shows as it is about to be opened: it is gone then."""
+        for may_be_damaged in (True, False):
+            folder = await self._cache.fetch(record)
+            await self._cache.prune(self._wanted)
+            try:
+                return await self.open_in(folder, record)
+            except Unavailable as error:
+                if error.reason != DAMAGED or not may_be_damaged:
+                    raise
+        raise AssertionError
 
     async def open_in(self, folder: Path, record: VersionRecord) -> Runner:
         """The version whose files are in a folder, open and warmed. Raises HeadraceError."""
         abandoned = threading.Event()
 
         def open_it() -> Runner:
+            check_files(folder, record, files_beside_graph(record))
             labels = read_labels(folder, record)
             runner = self._open_model(folder / record.graph_path, record, abandoned)
             runner.labels = labels
@@ -50,11 +94,25 @@ class ArtifactLoader:
             raise
 
 
+def files_beside_graph(record: VersionRecord) -> set[str]:
+    """The files that are read whichever graph is opened: labels, and samples to warm it with."""
+    samples = record.config.warm_up.samples
+    values = {given.file for sample in samples for given in sample.inputs.values()}
+    return {*label_files(record).values(), *values} - {""}
+
+
 def read_labels(folder: Path, record: VersionRecord) -> dict[str, list[bytes]]:
     """By output, the names of its classes: one a line, from the version's folder. Raises OSError."""
     files = label_files(record)
     lines = {path: (folder / path).read_bytes().splitlines() for path in set(files.values())}
     return {name: lines[path] for name, path in files.items()}
+
+
+def _bearable(error: BaseException) -> Exception:
+    """The error as one that a future takes, and that ends no event loop."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    return RuntimeError(f"{type(error).__name__}: {error}")
 
 
 async def _in_daemon_thread(open_it: Callable[[], Runner], name: str) -> Runner:
@@ -71,7 +129,7 @@ async def _in_daemon_thread(open_it: Callable[[], Runner], name: str) -> Runner:
         elif runner is not None:
             future.set_result(runner)
         elif error is not None and not future.done():
-            future.set_exception(error)
+            future.set_exception(_bearable(error))
 
     def work() -> None:
         runner, failure = None, None

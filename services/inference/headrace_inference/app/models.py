@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import grpc
 
+from headrace.state.desired import desired
 from headrace.state.follower import StateFollower
 from headrace.state.records import Catalog
 from headrace_inference.adapters.artifacts import ArtifactCache
+from headrace_inference.adapters.cache_leases import open_cache_leases
 from headrace_inference.adapters.loader import ArtifactLoader
 from headrace_inference.adapters.local_models import FolderLoader, open_local_models
 from headrace_inference.adapters.preparation.opening import Preparation, open_preparing_opener
@@ -19,6 +21,7 @@ from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.model_control import ExplicitControl, ModelControl, RegistryControl
 from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.domain.version_identity import record_in
 from headrace_inference.settings import Settings
 
 
@@ -53,16 +56,24 @@ def open_artifact_loader(
     settings: Settings, channel: grpc.aio.Channel, follower: StateFollower
 ) -> Iterator[ArtifactLoader]:
     """The loader of the registry's versions, which may be used while inside."""
-    cache = ArtifactCache(settings.data / "artifacts", channel, settings.cache_max_bytes)
 
-    def in_use() -> Iterable[str]:
-        return (artifact.digest for artifact in follower.catalog.artifacts())
+    def wanted() -> set[str]:
+        catalog = follower.catalog
+        records = [record_in(catalog, key) for key in desired(catalog)]
+        return {record.digest for record in records if record is not None}
 
-    preparation = Preparation(
-        settings.data / "prepared", settings.prepared_max_bytes, settings.tuning_seconds
-    )
-    with open_preparing_opener(preparation, _runtime_defaults(settings)) as opener:
-        yield ArtifactLoader(cache, opener.open, in_use)
+    with open_cache_leases(settings.data / "in-use") as leases:
+        cache = ArtifactCache(
+            settings.data / "artifacts", channel, settings.cache_max_bytes, leases
+        )
+        preparation = Preparation(
+            settings.data / "prepared",
+            settings.prepared_max_bytes,
+            settings.tuning_seconds,
+            leases,
+        )
+        with open_preparing_opener(preparation, _runtime_defaults(settings)) as opener:
+            yield ArtifactLoader(cache, opener.open, leases, wanted)
 
 
 def _runtime_defaults(settings: Settings) -> onnx_runtime.RuntimeDefaults:

@@ -22,7 +22,7 @@ from headrace_inference.domain.routing import RoutingTable, build_table
 from headrace_inference.domain.run_watch import MAX_RUN_SECONDS, RunWatch
 from headrace_inference.domain.served import Runner, ServedVersion
 from headrace_inference.domain.statistics import StatisticsBook
-from headrace_inference.domain.version_identity import same_version
+from headrace_inference.domain.version_identity import is_other
 
 logger = logging.getLogger(__name__)
 
@@ -87,11 +87,12 @@ class VersionKeeper:
 
         What is here of a version whose number another one has by now never answers as that.
         """
+        changed = catalog.models_differing(self._catalog)
         self._catalog = catalog
-        for key, record in list(self._records.items()):
-            wanted = catalog.versions.get(key)
-            if wanted is not None and not same_version(record, wanted):
-                self._drop(key)
+        for model in changed:
+            for number in list(self._numbers.get(model, ())):
+                if is_other(self._records.get((model, number)), (model, number), catalog):
+                    self._drop((model, number))
         self._publish()
 
     def adopt(self, catalog: Catalog, opened: Iterable[tuple[VersionRecord, Runner]]) -> None:
@@ -232,7 +233,7 @@ class VersionKeeper:
             self._abandon(key)
         if (served := self._served.pop(key, None)) is not None:
             self._tasks.create_task(_close(served))
-        facts = {"version": f"{key[0]}/{key[1]}", "digest": self._records[key].digest}
+        facts = {"version": f"{key[0]}/{key[1]}"}
         logger.warning("another version has this number now: it is loaded anew", extra=facts)
         self._clear(key)
 
@@ -292,8 +293,7 @@ class VersionKeeper:
         await _close(served)
         if key in self._served:  # something was adopted in its place meanwhile
             return
-        wanted = self._catalog.versions.get(key)
-        if wanted is not None and not same_version(served.record, wanted):
+        if is_other(served.record, key, self._catalog):
             self._forget(key)
         else:
             self._failed(key, load_failures.broken(served.record, wrong))

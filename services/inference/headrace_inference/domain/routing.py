@@ -14,7 +14,7 @@ from headrace.errors import HeadraceError, InvalidArgument, NotFound, Unavailabl
 from headrace.state.records import UNREAD, Canary, Catalog, LoadState, ModelRecord
 from headrace_inference.domain.canary_share import CanaryShare
 from headrace_inference.domain.served import ServedVersion
-from headrace_inference.domain.version_identity import same_version
+from headrace_inference.domain.version_identity import is_other, record_in
 
 Ready = Mapping[tuple[str, int], ServedVersion]
 States = Mapping[tuple[str, int], tuple[LoadState, str]]
@@ -251,12 +251,8 @@ def _shares(
 
 def _share(key: tuple[str, int], catalog: Catalog, former: RoutingTable) -> CanaryShare:
     """The canary's own, or a new one where its number was another version's."""
-    share, now, before = (
-        former.shares.get(key),
-        catalog.versions.get(key),
-        former.catalog.versions.get(key),
-    )
-    changed = now is not None and before is not None and not same_version(now, before)
+    share, before = former.shares.get(key), record_in(former.catalog, key)
+    changed = before is not None and is_other(before, key, catalog)
     return CanaryShare() if share is None or changed else share
 
 

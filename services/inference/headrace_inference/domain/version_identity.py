@@ -6,7 +6,11 @@ own model had the name before, the same name and number stand for other bytes.
 
 from __future__ import annotations
 
-from headrace.state.records import ServingConfig, Signature, VersionRecord
+from contextlib import suppress
+
+from headrace.errors import DataLoss
+from headrace.state.desired import Key
+from headrace.state.records import Catalog, ServingConfig, Signature, VersionRecord
 
 Identity = tuple[str, str, Signature, ServingConfig]
 """The files by their digest, which of them is the graph, and how callers see it and have it run."""
@@ -15,6 +19,19 @@ Identity = tuple[str, str, Signature, ServingConfig]
 def identity(record: VersionRecord) -> Identity:
     """Everything of a version that decides its answers."""
     return record.digest, record.graph_path, record.signature, record.config
+
+
+def record_in(catalog: Catalog, key: Key) -> VersionRecord | None:
+    """What a catalog says of a version; None where there is none, or nobody can read its record."""
+    with suppress(DataLoss):
+        return catalog.versions.get(key)
+    return None
+
+
+def is_other(record: VersionRecord | None, key: Key, catalog: Catalog) -> bool:
+    """Whether a catalog has another version under this number than that record, or None, describes."""
+    now = record_in(catalog, key)
+    return now is not None and (record is None or not same_version(record, now))
 
 
 def same_version(one: VersionRecord, other: VersionRecord) -> bool:

@@ -1,9 +1,8 @@
 """Prepared versions on this machine's disk: by digest, and by all that what was saved depends on.
 
-An entry is a folder that is there whole or not at all: it is written beside and renamed. Its large files
-are synced before; its small ones are checked whenever they are read, which costs less than to wait for the
-disk. So neither has the right size and the wrong bytes after a power failure. Whatever is wrong with an
-entry, it is a miss. Removing one that is in use harms nobody: mapped files stay until unmapped.
+An entry is a folder that is there whole or not at all: it is written beside and renamed. All its files are
+compared with their digests before they are opened. Whatever is wrong with an entry, it is a miss, and what
+is damaged is removed. Removing one that is in use harms nobody: mapped files stay until unmapped.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
@@ -26,21 +25,21 @@ import onnxruntime
 from headrace.errors import DataLoss
 from headrace.state.codec import decode, encode
 from headrace.state.records import ServingConfig, Signature, VersionRecord
+from headrace_inference.adapters.cache_leases import CacheLeases
+from headrace_inference.adapters.file_checks import digests, note_damage
 from headrace_inference.adapters.preparation.task import Machine, PrepareReport
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH
 from headrace_inference.domain.execution_plan import ExecutionPlan
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 4
+FORMAT = 5
 """To be raised when what is saved, or how it is chosen, changes."""
 
 MANIFEST = "manifest.json"
 _STAGING = ".staging-"
 _ABANDONED_SECONDS = 3600.0
 """A folder that is still being written has changed within this time."""
-
-_SMALL_BYTES = 1 << 20
 
 _SLACK = 64
 """The cache may be over its size by one part in so many."""
@@ -50,10 +49,10 @@ _CPU_FACTS = ("model name", "flags", "Features", "CPU implementer", "CPU part")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is known of a file: its size and, of a small one, its SHA-256."""
+    """What is known of a file."""
 
     size_bytes: int
-    sha256: str = ""
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +90,12 @@ class _Dependence:
 
 
 class PreparedCache:
-    """The entries below a folder, which may be used by several processes."""
+    """The entries below a folder, which may be used by several processes; `leases` tell what they use."""
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, leases: CacheLeases) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
+        self._leases = leases
         self._processor = processor()
         self._added_bytes = max_bytes  # of an earlier life nothing is known
 
@@ -112,16 +112,25 @@ class PreparedCache:
         return self._folder / record.digest / hashlib.sha256(encode(dependence)).hexdigest()[:32]
 
     def find(self, place: Path) -> Entry | None:
-        """What lies there, used now; None where there is nothing, or nothing whole."""
+        """What lies there, used now; None where there is nothing, or nothing whole.
+
+        What is damaged is removed.
+        """
         try:
             manifest = decode(Manifest, (place / MANIFEST).read_bytes())
-            files = {name: _known(place / name) for name in manifest.files}
+            if manifest.format != FORMAT:
+                return None
+            is_whole = _known(place, manifest.files) == manifest.files
             os.utime(place / MANIFEST)
+        except FileNotFoundError:
+            return None
         except (OSError, DataLoss):
-            return None
-        if files != manifest.files or manifest.format != FORMAT:
-            return None
-        return _entry(place, manifest)
+            is_whole = False
+        if is_whole:
+            return _entry(place, manifest)
+        note_damage(place)
+        self.remove(place)
+        return None
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -143,10 +152,9 @@ class PreparedCache:
         if not report.saved:
             for path in staging.iterdir():
                 path.unlink()
-        files = {path.name: _known(path) for path in staging.iterdir()}
-        for name, known in files.items():
-            if not known.sha256:
-                _sync(staging / name)
+        files = _known(staging, sorted(path.name for path in staging.iterdir()))
+        for name in files:
+            _sync(staging / name)
         manifest = Manifest(
             files,
             unsaved_because=report.unsaved_because,
@@ -156,7 +164,12 @@ class PreparedCache:
         (staging / MANIFEST).write_bytes(encode(manifest))
         self.remove(place)
         place.parent.mkdir(exist_ok=True)
-        staging.rename(place)
+        try:
+            staging.rename(place)
+        except OSError:  # another process put its own there at the same moment
+            if (there := self.find(place)) is None:
+                raise
+            return there
         self._added_bytes += sum(known.size_bytes for known in files.values())
         return _entry(place, manifest)
 
@@ -173,8 +186,12 @@ class PreparedCache:
             (entry.place / name).unlink(missing_ok=True)
 
     def remove(self, place: Path) -> None:
-        """Remove an entry, if it is there."""
-        shutil.rmtree(place, ignore_errors=True)
+        """Remove an entry, if it is there; nobody sees half of it."""
+        gone = self._folder / f"{_STAGING}{uuid4().hex}"
+        with suppress(OSError):
+            place.rename(gone)
+        for path in (gone, place):  # the place of a local model may be on another file system
+            shutil.rmtree(path, ignore_errors=True)
 
     def _replace_manifest(self, place: Path, manifest: Manifest) -> None:
         beside = place / f".{MANIFEST}-{uuid4().hex}"
@@ -184,24 +201,29 @@ class PreparedCache:
     def prune(self, in_use: Collection[str]) -> None:
         """Remove the longest unused entries until the rest is within the size; none of digests in use.
 
-        Looks at all entries, hence not before enough was added to make a difference.
+        Looks at all entries, hence not before enough was added to make a difference. Others may add and
+        remove entries meanwhile. Raises OSError.
         """
         if self._added_bytes < self._max_bytes // _SLACK:
             return
         self._added_bytes = 0
         _remove_abandoned(self._folder)
         entries = sorted((used_at(place), place) for place in self._folder.glob("[!.]*/*"))
-        sizes = {
-            place: sum(path.stat().st_size for path in place.iterdir()) for _, place in entries
-        }
-        total = sum(sizes.values())
+        sizes = {place: _size(place) for _, place in entries}
+        over = sum(sizes.values()) - self._max_bytes
         for _, place in entries:
-            if total > self._max_bytes and place.parent.name not in in_use:
+            if over > 0 and place.parent.name not in in_use and self._removed(place):
+                over -= sizes[place]
+
+    def _removed(self, place: Path) -> bool:
+        """Whether nobody else uses the entry's version either, so that it could be removed."""
+        digest = place.parent.name
+        with self._leases.removing(digest) as unused:
+            if unused:
                 self.remove(place)
-                total -= sizes[place]
-                logger.info(
-                    "removed an unused prepared version", extra={"digest": place.parent.name}
-                )
+        if unused:
+            logger.info("removed an unused prepared version", extra={"digest": digest})
+        return unused
 
 
 def processor() -> str:
@@ -216,8 +238,10 @@ def processor() -> str:
 
 def used_at(place: Path) -> float:
     """When an entry was last used; 0 where it is none."""
-    manifest = place / MANIFEST
-    return manifest.stat().st_mtime if manifest.exists() else 0.0
+    try:
+        return (place / MANIFEST).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _entry(place: Path, manifest: Manifest) -> Entry:
@@ -227,16 +251,24 @@ def _entry(place: Path, manifest: Manifest) -> Entry:
 
 def _remove_abandoned(folder: Path) -> None:
     for path in folder.glob(f"{_STAGING}*"):
-        if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process was quicker
+            if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
-def _known(path: Path) -> Kept:
-    """Raises OSError."""
-    size = path.stat().st_size
-    if size > _SMALL_BYTES:
-        return Kept(size)
-    return Kept(size, hashlib.sha256(path.read_bytes()).hexdigest())
+def _size(place: Path) -> int:
+    """The bytes of an entry's files; 0 where it went meanwhile."""
+    try:
+        return sum(path.stat().st_size for path in place.iterdir())
+    except OSError:
+        return 0
+
+
+def _known(folder: Path, names: Iterable[str]) -> dict[str, Kept]:
+    """What there is to know of these files. Raises OSError."""
+    paths = [folder / name for name in names]
+    found = zip(paths, digests(paths), strict=True)
+    return {path.name: Kept(path.stat().st_size, digest) for path, digest in found}
 
 
 def _sync(path: Path) -> None:

@@ -6,10 +6,11 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headrace.state.records import VersionRecord
+from headrace_inference.adapters.cache_leases import CacheLeases
 from headrace_inference.adapters.preparation.cache import PreparedCache
 from headrace_inference.adapters.preparation.processes import (
     PreparingProcesses,
@@ -36,11 +37,15 @@ _PATIENCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """How versions are prepared: kept below a folder of so many bytes, measured for so many seconds."""
+    """How versions are prepared: kept below a folder of so many bytes, measured for so many seconds.
+
+    What `leases` say to be in use is kept however large the folder is.
+    """
 
     folder: Path
     max_bytes: int
     tuning_seconds: float
+    leases: CacheLeases = field(default_factory=CacheLeases)
 
 
 class PreparingOpener:
@@ -51,7 +56,7 @@ class PreparingOpener:
     ) -> None:
         self._defaults = defaults
         self._shared = SharedByLoads(
-            cache=PreparedCache(preparation.folder, preparation.max_bytes),
+            cache=PreparedCache(preparation.folder, preparation.max_bytes, preparation.leases),
             processes=processes,
             machine=machine_of(defaults),
             quiet=Quiet(_PATIENCE * preparation.tuning_seconds),

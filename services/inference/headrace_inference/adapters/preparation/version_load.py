@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headrace.errors import FailedPrecondition, HeadraceError
 from headrace.state.records import VersionRecord
+from headrace_inference.adapters.file_checks import check_files
 from headrace_inference.adapters.preparation.cache import Entry, PreparedCache
 from headrace_inference.adapters.preparation.measuring import is_open
 from headrace_inference.adapters.preparation.processes import PreparingProcesses
@@ -23,6 +24,7 @@ from headrace_inference.adapters.preparation.task import (
 from headrace_inference.adapters.runtime.onnx_runtime import (
     OnnxRunner,
     RuntimeDefaults,
+    folder_of,
     open_session,
 )
 from headrace_inference.adapters.runtime.prepared_graph import Prepared
@@ -68,6 +70,7 @@ class VersionLoad:
         self._record = record
         self._defaults = defaults
         self._facts = {"version": record.key}
+        self._is_checked = False
 
     def open_on_device(self) -> OnnxRunner:
         """Open it after a trial by a process whose memory of the device is free by then."""
@@ -110,7 +113,11 @@ class VersionLoad:
         return replace(entry, graph=None, unsaved_because=because)
 
     def _open_prepared(self, entry: Entry) -> OnnxRunner:
+        if entry.graph is None:
+            self._check()
         entry = self._planned(entry)
+        if entry.graph is None:
+            self._check()
         plan = replace(entry.plan or NO_PLAN, affordable_rows=entry.affordable_rows)
         prepared = Prepared(plan, entry.graph)
         with self._shared.quiet.loading():
@@ -140,7 +147,6 @@ class VersionLoad:
             with self._shared.cache.staging() as staging:
                 report = self._saved(place, staging)
                 entry = self._shared.cache.keep(staging, place, report)
-            self._shared.cache.prune({*self._shared.open.values(), self._record.digest})
         except OSError as error:
             logger.warning("a prepared version is not kept: %s", error, extra=self._facts)
             report = self._try_out(None)
@@ -149,7 +155,15 @@ class VersionLoad:
                 unsaved_because=f"its optimised graph cannot be kept: {error}",
                 affordable_rows=report.affordable_rows,
             )
+        self._prune()
         return entry
+
+    def _prune(self) -> None:
+        """Keep the cache within its size; where that fails, the next load tries."""
+        try:
+            self._shared.cache.prune({*self._shared.open.values(), self._record.digest})
+        except OSError as error:
+            logger.warning("prepared versions were not pruned: %s", error, extra=self._facts)
 
     def _saved(self, place: Path, staging: Path) -> PrepareReport:
         """Try the version out, saving it; without that where it is too large, or where saving failed.
@@ -175,6 +189,7 @@ class VersionLoad:
 
     def _try_out(self, target: Path | None, *, alone: bool = False) -> PrepareReport:
         """Open it on trial. Raises HeadraceError."""
+        self._check()
         task = PrepareTask(
             Step.TRY, str(self._graph_path), self._record, self._shared.machine, str(target or "")
         )
@@ -183,6 +198,12 @@ class VersionLoad:
         if report.failure is not None:
             raise error_of(report.failure)
         return report
+
+    def _check(self) -> None:
+        """See, once for this load, that the files are what was pushed. Raises Unavailable, OSError."""
+        if not self._is_checked:
+            check_files(folder_of(self._graph_path, self._record), self._record)
+            self._is_checked = True
 
     def _planned(self, entry: Entry) -> Entry:
         """The entry with how to run it, as far as that could be measured."""
