@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos format check test e2e exhaustive conformance published bench demo run clean
+.PHONY: help setup protos format check test e2e exhaustive faults conformance published bench demo run clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -31,12 +31,15 @@ check: setup ## Lint, types, import contracts, protos, generated code
 test: setup ## Run the tests, but for those that are long or need foreign tools
 	@$(BIN)/python -m pytest tests -m "not toolchain"
 
-e2e: setup ## Run the suite as real processes, with foreign clients and tools
+e2e: setup ## Run the suite as real processes, with foreign clients and tools, and under faults
 	@scripts/install_clients.sh "$(VENV)"
-	@$(BIN)/python -m pytest tests/e2e
+	@$(BIN)/python -m pytest tests/e2e tests/faults
 
 exhaustive: setup ## Run the long searches: random graphs and requests, all of ONNX's own cases
-	@$(BIN)/python -m pytest tests --ignore=tests/e2e -m toolchain
+	@$(BIN)/python -m pytest tests --ignore=tests/e2e --ignore=tests/faults -m toolchain
+
+faults: setup ## Kill, pause, cut and restore under load for ten minutes (FAULT_SECONDS=300 each run, SEED=)
+	@FAULTS_SECONDS=$(or $(FAULT_SECONDS),300) FAULTS_SEED=$(or $(SEED),0) $(BIN)/python -m pytest tests/faults -s
 
 conformance: setup ## Compare with bare ONNX Runtime on all of ONNX's backend tests (ARGS=--quick: no pushes)
 	@$(BIN)/python -m tests.conformance $(ARGS)

@@ -1,0 +1,1 @@
+"""Faults on purpose: clients write, read and call while all that is under them fails."""

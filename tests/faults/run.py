@@ -1,0 +1,91 @@
+"""One run: a suite and its clients, faults for a while, then quiet, then what is true at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.checker import check
+from tests.faults.clients import (
+    Workload,
+    delete_for_ever,
+    final_state,
+    infer_for_ever,
+    list_for_ever,
+    move_for_ever,
+    open_workload,
+    push_for_ever,
+    watch_for_ever,
+)
+from tests.faults.history import FinalState, History
+from tests.faults.nemesis import Fault, Nemesis, harm
+from tests.faults.state_server import open_state_server
+from tests.suite import running_suite
+
+CLIENTS = (
+    (push_for_ever, 2),
+    (delete_for_ever, 1),
+    (move_for_ever, 2),
+    (list_for_ever, 2),
+    (infer_for_ever, 2),
+    (watch_for_ever, 2),
+)
+"""What clients do, and how many do it."""
+_QUIET_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run showed."""
+
+    history: History
+    final: FinalState
+    findings: Sequence[str]
+
+    def __str__(self) -> str:
+        """Counts and findings, for people."""
+        return "\n".join([self.history.summary(), *(self.findings or ["nothing found"])])
+
+
+async def run(
+    folder: Path, choose: Callable[[Nemesis], list[Fault]], seconds: float, seed: int
+) -> Result:
+    """Run clients for so long while the chosen faults happen, and check what they were told.
+
+    Raises TimeoutError where what is there is not served within a minute after the last fault.
+    """
+    history = History()
+    async with (
+        open_state_server(folder / "state") as server,
+        running_suite(folder, replicas=2, extra=(f"--redis-url={server.url}",)) as suite,
+        open_workload(
+            suite.registry,
+            {f"replica-{at}": str(one["grpc"]) for at, one in enumerate(suite.ready["inference"])},
+            history,
+            seed,
+        ) as work,
+    ):
+        nemesis = Nemesis(suite, server, history, random.Random(seed + 1), folder / "backup")
+        async with _working(work):
+            await harm(choose(nemesis), seconds, nemesis.random)
+            await asyncio.sleep(_QUIET_SECONDS)
+        final = await final_state(work)
+    return Result(history, final, check(history, final))
+
+
+@asynccontextmanager
+async def _working(work: Workload) -> AsyncIterator[None]:
+    """Clients work while inside; one that fails by itself ends the run."""
+    async with asyncio.TaskGroup() as clients:
+        tasks = [
+            clients.create_task(client(work, f"{client.__name__.partition('_')[0]}-{number}"))
+            for client, count in CLIENTS
+            for number in range(count)
+        ]
+        yield
+        for task in tasks:
+            task.cancel()
