@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace import errors
-from headrace.state.records import Change
+from headrace.state.changes import Change
 
 HISTORY_DIFFERS = "HISTORY_DIFFERS"
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from headrace import errors
+from headrace.state.changes import Change
 from headrace.state.codec import decode
 from headrace.state.connection import Redis, redis_errors
 from headrace.state.history import Entry, Point
 from headrace.state.keys import Keys
-from headrace.state.records import Catalog, Change, ModelRecord, VersionRecord
+from headrace.state.records import Catalog, ModelRecord, VersionRecord
 from headrace.state.version_map import VersionMap
 from headrace.state.wholeness import Counts, check_whole, not_whole
 
@@ -123,10 +124,23 @@ def _change_of(fields: Mapping[bytes, bytes]) -> Change:
     return decode(Change, fields[CHANGE_FIELD])
 
 
-def apply(catalog: Catalog, change: Change) -> Catalog:
-    """The catalog after a change, which is the next one."""
+def apply(catalog: Catalog, change: Change, *, over_newer: bool = False) -> Catalog:
+    """The catalog after a change, which is the next one.
+
+    With `over_newer` its records may have been read after the change, as long as all changes up to then
+    are applied too. Raises OutOfRange (CHANGE_MISSED) where a model is not there that was changed.
+    """
+    models = {
+        name: difference.applied(catalog.models.get(name)) if difference else None
+        for name, difference in change.models.items()
+    }
+    gone = [name for name, model in models.items() if model is None and change.models[name]]
+    if gone and not over_newer:  # else it was deleted later
+        raise errors.OutOfRange(
+            "CHANGE_MISSED", f"change {change.revision} is of {gone[0]}, which is not known here"
+        )
     versions = {_version_key(key): record for key, record in change.versions.items()}
-    return catalog.updated(change.revision, change.models, versions)
+    return catalog.updated(change.revision, models, versions)
 
 
 def _version_key(text: str) -> tuple[str, int]:

@@ -394,27 +394,6 @@ UNREAD = Catalog(known=False)
 """The catalog of a process that has not read the shared state yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One entry of the `changes` stream: what became of which records, by whom, and what was before.
-
-    `models` and `versions` (by `model/number`) hold the records as they are after the change, None
-    where deleted; `…_before` hold what they were, None where new. `previous_hash` is the SHA-256 of
-    the entry before this one, so that none can be altered in silence.
-    """
-
-    revision: int
-    kind: str
-    resource: str
-    actor: str
-    at: float
-    models: Mapping[str, ModelRecord | None] = field(default_factory=dict)
-    versions: Mapping[str, VersionRecord | None] = field(default_factory=dict)
-    models_before: Mapping[str, ModelRecord | None] = field(default_factory=dict)
-    versions_before: Mapping[str, VersionRecord | None] = field(default_factory=dict)
-    previous_hash: str = ""
-
-
 class LoadState(enum.StrEnum):
     """Where a version stands on one replica; the names are Triton's."""
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from headrace import errors
-from headrace.state.records import Catalog, Change, ModelRecord
+from headrace.state.changes import Change
+from headrace.state.records import Catalog, ModelRecord
 
 NOT_WHOLE = "STATE_NOT_WHOLE"
 _NAMED = 3

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from headrace.serving import open_background
+from headrace.state.changes import Change, ModelDifference
 from headrace.state.codec import encode
 from headrace.state.connection import Redis, open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.history import Point
 from headrace.state.keys import Keys
-from headrace.state.records import Change, ModelRecord
+from headrace.state.records import ModelRecord
 from tests.rpc.registry_fixtures import eventually
 
 
@@ -22,9 +23,8 @@ async def write(redis: Redis, keys: Keys, revision: int, *names: str) -> None:
     """Make a change as the registry does: these models, at this revision."""
     models = {name: ModelRecord(name, 0.0, revision=revision) for name in names}
     before = await newest_hash(redis, keys)
-    change = Change(
-        revision, "model.create", "models/m", "test", 0.0, models=models, previous_hash=before
-    )
+    made = {name: ModelDifference(name, 0.0, revision=revision) for name in names}
+    change = Change(revision, "model.create", "models/m", "test", 0.0, before, made)
     entry = encode(change)
     async with redis.pipeline(transaction=True) as pipe:
         for name, record in models.items():

@@ -19,7 +19,6 @@ from headrace.state.records import (
     Batching,
     Canary,
     Catalog,
-    Change,
     ModelRecord,
     RouteRecord,
     ServingConfig,
@@ -29,6 +28,7 @@ from headrace.state.records import (
 )
 from headrace_registry.domain import proposal, versions
 from headrace_registry.domain.aliases import AliasMove, AliasRemoval, delete_alias, move_alias
+from headrace_registry.domain.decision import Decision
 from headrace_registry.domain.models import (
     ModelEdit,
     ModelRemoval,
@@ -76,7 +76,7 @@ CATALOG = Catalog(
 )
 SITUATION = Situation(CATALOG, "ada", NOW, last_number=7)
 
-Decide = Callable[[Situation], Change]
+Decide = Callable[[Situation], Decision]
 
 
 def new_version(model: str, **fields: Any) -> NewVersion:
@@ -138,7 +138,7 @@ def test_a_change_says_who_when_and_what_was_before() -> None:
     """A change has the next revision, its actor and time, and the records before and after."""
     change = update_model(SITUATION, ModelEdit("m", "6", description="new"))
     after = replace(MODEL, description="new", revision=10)
-    expected = Change(10, "model.update", "models/m", "ada", NOW, {"m": after}, {}, {"m": MODEL})
+    expected = Decision(10, "model.update", "models/m", "ada", NOW, {"m": after}, {}, {"m": MODEL})
     assert expected == change
 
 

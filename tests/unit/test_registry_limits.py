@@ -12,13 +12,13 @@ from headrace.state.records import (
     AliasRecord,
     ArtifactFile,
     Catalog,
-    Change,
     ModelRecord,
     ServingConfig,
     Signature,
     VersionRecord,
 )
 from headrace_registry.domain.aliases import AliasMove, move_alias
+from headrace_registry.domain.decision import Decision
 from headrace_registry.domain.limits import CatalogLimits
 from headrace_registry.domain.models import NewModel, create_model
 from headrace_registry.domain.situation import Situation
@@ -38,7 +38,7 @@ NEW = partial(
     NewVersion, files=(FILE,), graph_path="m", signature=SIGNATURE, config=ServingConfig()
 )
 
-Decide = Callable[[Situation], Change]
+Decide = Callable[[Situation], Decision]
 
 
 @pytest.mark.parametrize(

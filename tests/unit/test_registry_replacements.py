@@ -14,7 +14,6 @@ from headrace.state.records import (
     AliasRecord,
     Canary,
     Catalog,
-    Change,
     LoadState,
     ModelRecord,
     ReplicaRecord,
@@ -27,11 +26,12 @@ from headrace.state.records import (
 )
 from headrace_registry.domain.aliases import AliasMove, move_alias
 from headrace_registry.domain.allowed import Allowed
+from headrace_registry.domain.decision import Decision
 from headrace_registry.domain.routes import RouteEdit, update_route
 from headrace_registry.domain.situation import Situation
 from headrace_registry.domain.versions import NewVersion, publish_version
 
-Decide = Callable[[Situation], Change]
+Decide = Callable[[Situation], Decision]
 
 NARROW = Signature((TensorSpec("x", Datatype.FP32, (-1, 4), ("", "")),), ())
 WIDE = Signature((TensorSpec("x", Datatype.FP32, (-1, 5), ("", "")),), ())

@@ -7,13 +7,13 @@ import logging
 import pytest
 
 from headrace import errors
+from headrace.state.changes import Change, ModelDifference
 from headrace.state.connection import check_redis_url, without_password
 from headrace.state.outage import MAX_BACKOFF_SECONDS, REPEAT_SECONDS, Outage
 from headrace.state.records import (
     AliasRecord,
     Canary,
     Catalog,
-    Change,
     ModelRecord,
     RouteRecord,
     ServingConfig,
@@ -26,8 +26,9 @@ VERSION = VersionRecord("m", 1, "d", (), "model.onnx", Signature((), ()), Servin
 MODEL = ModelRecord("m", 0.0, last_number=1, route=RouteRecord(1))
 WHOLE = Catalog(3, {"m": MODEL}, {("m", 1): VERSION})
 EMPTY = Catalog(3)
-PUSH = Change(3, "version.push", "m", "a", 0.0, models={"m": MODEL}, versions={"m/1": VERSION})
-DELETE = Change(3, "model.delete", "m", "a", 0.0, models={"m": None}, versions={"m/1": None})
+PUSHED = ModelDifference(last_number=1)
+PUSH = Change(3, "version.push", "m", "a", 0.0, "", {"m": PUSHED}, {"m/1": VERSION})
+DELETE = Change(3, "model.delete", "m", "a", 0.0, "", {"m": None}, {"m/1": None})
 
 
 def with_model(**fields: object) -> Catalog:

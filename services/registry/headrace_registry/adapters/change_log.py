@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 from uuid import uuid4
 
 from redis.exceptions import ResponseError
 
 from headrace import errors
-from headrace.state.codec import decode, encode, encode_sparse
+from headrace.state.changes import Change
+from headrace.state.codec import decode, encode_sparse
 from headrace.state.connection import RETRY_AFTER_SECONDS, Redis, redis_errors, refusal
 from headrace.state.history import Point
 from headrace.state.keys import Keys
 from headrace.state.reader import CHANGE_FIELD, read_point
-from headrace.state.records import Change
 from headrace.state.wholeness import not_whole
 from headrace_registry.adapters.eviction import eviction_policy
 from headrace_registry.domain.catalogue import REVISION_MOVED, Creation, Facts, Made
+from headrace_registry.domain.decision import Decision
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ redis.call('SET', KEYS[9], ARGV[1] .. ':' .. models .. ':' .. versions)
 return {'made', tonumber(ARGV[1])}
 """
 _MODELS, _VERSIONS, _NUMBERS = 3, 4, 5
+_Write = tuple[int, str, bytes | str]
+"""A field of one of these hashes, and its value."""
 
 
 class RedisChangeLog:
@@ -97,20 +100,21 @@ class RedisChangeLog:
         found = made and made[0]
         return Facts(int(revision or 0), int(number or 0), decode(Made, found) if found else None)
 
-    async def commit(self, change: Change, creation: Creation | None, point: Point) -> None:
-        """Make a change at the point that it was decided on, durably.
+    async def commit(self, decision: Decision, creation: Creation | None, point: Point) -> Change:
+        """Make a change of a decision at the point that it was made on, durably.
 
         Raises Aborted (REVISION_MOVED), and Unavailable (STATE_UNAVAILABLE, STATE_NOT_DURABLE) where it
         may or may not have been made, or (STATE_REFUSED, STATE_NOT_STARTED) where it was not.
         """
-        entry = encode(change)
-        keys, arguments = self._script_input(change, entry, creation, point)
+        change = decision.change(point.hash)
+        keys, arguments = self._script_input(change, creation, point, list(_writes(decision)))
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.eval(_COMMIT, len(keys), *keys, *arguments)
         answer, durable = await self._made_durable(pipeline)
         _check_made(self._redis, answer, change.revision)
         _check_durable(self._redis, durable)
         self._durable = Point(point.epoch, change.revision)
+        return change
 
     async def make_durable(self, point: Point) -> None:
         """Wait until all changes up to a point are durable, those of others too.
@@ -153,11 +157,10 @@ class RedisChangeLog:
         return changes
 
     def _script_input(
-        self, change: Change, entry: bytes, creation: Creation | None, point: Point
+        self, change: Change, creation: Creation | None, point: Point, writes: Sequence[_Write]
     ) -> tuple[list[str], list[bytes | str | int]]:
-        keys = self._keys
-        made = encode(Made(creation.fingerprint, change)) if creation else b""
-        writes = list(_writes(change))
+        keys, entry = self._keys, encode_sparse(change)
+        made = encode_sparse(Made(creation.fingerprint, change)) if creation else b""
         names = [keys.revision, keys.epoch, keys.models, keys.versions, keys.numbers, keys.changes]
         # A key for the request even where there is none: the script's other keys keep their places.
         names += [keys.change_hash, keys.request(creation.request_id if creation else "")]
@@ -183,13 +186,13 @@ class RedisChangeLog:
         return {_text(name): _text(value) for name, value in found.items()}
 
 
-def _writes(change: Change) -> Iterator[tuple[int, str, bytes | str]]:
-    """The hash fields that a change sets or, by an empty value, deletes; numbers outlive their models."""
-    for name, model in change.models.items():
+def _writes(decision: Decision) -> Iterator[_Write]:
+    """The hash fields that are set or, by an empty value, deleted; numbers outlive their models."""
+    for name, model in decision.models.items():
         yield _MODELS, name, encode_sparse(model) if model else b""
         if model:
             yield _NUMBERS, name, str(model.last_number)
-    for key, version in change.versions.items():
+    for key, version in decision.versions.items():
         yield _VERSIONS, key, encode_sparse(version) if version else b""
 
 

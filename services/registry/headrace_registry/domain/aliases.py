@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headrace import errors
-from headrace.state.records import AliasRecord, Catalog, Change, ModelRecord, ReplicaRecord
+from headrace.state.records import AliasRecord, Catalog, ModelRecord, ReplicaRecord
 from headrace_registry.domain.allowed import NOTHING_ALLOWED, Allowed
+from headrace_registry.domain.decision import Decision
 from headrace_registry.domain.etags import check_etag
 from headrace_registry.domain.limits import check_room_for_alias
 from headrace_registry.domain.models import find_model
@@ -53,7 +54,7 @@ def find_alias(catalog: Catalog, model: str, alias: str) -> AliasRecord:
 
 def move_alias(
     situation: Situation, move: AliasMove, replicas: Sequence[ReplicaRecord] = ()
-) -> Change:
+) -> Decision:
     """Decide on an alias to move.
 
     Raises NotFound, Aborted, FailedPrecondition (SIGNATURE_CHANGED, VERSION_NOT_SERVED),
@@ -92,7 +93,7 @@ def _check_version(
         check_served(version, replicas, catalog, allowed=move.allowed.unready)
 
 
-def delete_alias(situation: Situation, removal: AliasRemoval) -> Change:
+def delete_alias(situation: Situation, removal: AliasRemoval) -> Decision:
     """Decide on an alias's end. Raises NotFound, Aborted."""
     alias = find_alias(situation.catalog, removal.model, removal.alias)
     resource = alias_resource(removal.model, removal.alias)
@@ -108,6 +109,6 @@ def _change(
     resource: str,
     model: ModelRecord,
     aliases: Mapping[str, AliasRecord],
-) -> Change:
+) -> Decision:
     changed = replace(model, aliases=aliases, revision=situation.next_revision)
     return situation.change(kind, resource, {model.name: changed})

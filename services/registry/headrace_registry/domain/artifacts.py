@@ -16,9 +16,9 @@ from typing import Protocol
 
 from headrace import errors
 from headrace.declared_shapes import with_declared_shapes
+from headrace.state.changes import Change
 from headrace.state.records import (
     ArtifactFile,
-    Change,
     DeclaredShapes,
     ServingConfig,
     SessionOptions,

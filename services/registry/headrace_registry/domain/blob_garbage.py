@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from headrace import errors
-from headrace.state.records import ArtifactFile, Catalog, Change
+from headrace.state.changes import Change
+from headrace.state.records import ArtifactFile, Catalog
 from headrace_registry.domain.catalogue import Catalogue
 
 logger = logging.getLogger(__name__)

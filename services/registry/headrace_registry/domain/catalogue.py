@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from headrace import errors
+from headrace.state.changes import Change
 from headrace.state.history import Point
-from headrace.state.records import Catalog, Change
+from headrace.state.records import Catalog
+from headrace_registry.domain.decision import Decision
 from headrace_registry.domain.freshness import Followed, Freshness
 from headrace_registry.domain.limits import DEFAULT_LIMITS, CatalogLimits
 from headrace_registry.domain.situation import Situation
@@ -21,7 +23,7 @@ _TRIES = 5
 _VISIBLE_SECONDS = 5.0
 """How long an acknowledged change may take to be read back here before it is answered all the same."""
 
-Decide = Callable[[Situation], Change]
+Decide = Callable[[Situation], Decision]
 Clock = Callable[[], float]
 
 
@@ -72,8 +74,8 @@ class ChangeLog(Protocol):
     async def read_facts(self, model: str, request_id: str) -> Facts:
         """What the catalog does not say of a model's name and a request. Raises Unavailable."""
 
-    async def commit(self, change: Change, creation: Creation | None, point: Point) -> None:
-        """Make a change at the point that it was decided on.
+    async def commit(self, decision: Decision, creation: Creation | None, point: Point) -> Change:
+        """Make a change of a decision at the point that it was made on.
 
         Raises Aborted (REVISION_MOVED) if the state has left that, Unavailable.
         """
@@ -177,13 +179,13 @@ class Catalogue:
             return made
         point, situation = self._state.point, self.situation(actor, facts)
         try:
-            change = replace(decide(situation), previous_hash=point.hash)
+            decision = decide(situation)
         except errors.HeadraceError:
             # What was refused was refused for what is there: it must not be lost after this answer.
             await self._log.make_durable(point)
             raise
         try:
-            await self._log.commit(change, creation, point)
+            change = await self._log.commit(decision, creation, point)
         except errors.Aborted:
             await self._leave(point)
             raise

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from headrace import errors
 from headrace.errors import FieldViolation
-from headrace.state.records import Catalog, Change, ModelRecord
+from headrace.state.records import Catalog, ModelRecord
+from headrace_registry.domain.decision import Decision
 from headrace_registry.domain.etags import check_etag
 from headrace_registry.domain.limits import check_room_for_model
 from headrace_registry.domain.names import model_resource
@@ -63,7 +64,7 @@ def find_model(catalog: Catalog, name: str) -> ModelRecord:
     return model
 
 
-def create_model(situation: Situation, new: NewModel) -> Change:
+def create_model(situation: Situation, new: NewModel) -> Decision:
     """Decide on a model to create.
 
     Raises AlreadyExists (MODEL_EXISTS), InvalidArgument (MODEL_INVALID), ResourceExhausted.
@@ -92,7 +93,7 @@ def begin_model(situation: Situation, new: NewModel) -> ModelRecord:
     )
 
 
-def update_model(situation: Situation, edit: ModelEdit) -> Change:
+def update_model(situation: Situation, edit: ModelEdit) -> Decision:
     """Decide on a model's change. Raises NotFound, Aborted, InvalidArgument (MODEL_INVALID)."""
     model = find_model(situation.catalog, edit.name)
     check_etag(edit.etag, model.revision, model_resource(edit.name))
@@ -108,7 +109,7 @@ def update_model(situation: Situation, edit: ModelEdit) -> Change:
     return situation.change("model.update", model_resource(edit.name), {edit.name: changed})
 
 
-def delete_model(situation: Situation, removal: ModelRemoval) -> Change:
+def delete_model(situation: Situation, removal: ModelRemoval) -> Decision:
     """Decide on a model's end. Raises NotFound, Aborted, FailedPrecondition (MODEL_HAS_VERSIONS)."""
     name = removal.name
     model = find_model(situation.catalog, name)

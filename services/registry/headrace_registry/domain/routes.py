@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from headrace import errors
 from headrace.errors import FieldViolation
-from headrace.state.records import Canary, Catalog, Change, ReplicaRecord, RouteRecord
+from headrace.state.records import Canary, Catalog, ReplicaRecord, RouteRecord
 from headrace_registry.domain.allowed import NOTHING_ALLOWED, Allowed
+from headrace_registry.domain.decision import Decision
 from headrace_registry.domain.etags import check_etag
 from headrace_registry.domain.models import find_model
 from headrace_registry.domain.names import route_resource
@@ -43,7 +44,7 @@ def find_route(catalog: Catalog, model: str) -> RouteRecord:
 
 def update_route(
     situation: Situation, edit: RouteEdit, replicas: Sequence[ReplicaRecord] = ()
-) -> Change:
+) -> Decision:
     """Decide on a route: all of it in one change; the former stable is kept as the way back.
 
     Raises NotFound, Aborted, FailedPrecondition (SIGNATURE_CHANGED, VERSION_NOT_SERVED), InvalidArgument

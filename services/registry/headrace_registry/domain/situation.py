@@ -1,11 +1,12 @@
-"""What a decision is made from, and the change that it comes to."""
+"""What a decision is made from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headrace.state.records import Catalog, Change, ModelRecord, VersionRecord
+from headrace.state.records import Catalog, ModelRecord, VersionRecord
+from headrace_registry.domain.decision import Decision
 from headrace_registry.domain.limits import DEFAULT_LIMITS, CatalogLimits
 
 
@@ -31,10 +32,10 @@ class Situation:
         resource: str,
         models: Mapping[str, ModelRecord | None],
         versions: Mapping[str, VersionRecord | None] | None = None,
-    ) -> Change:
-        """A change that turns these records (None: deleted) from what they are now."""
+    ) -> Decision:
+        """The decision to turn these records into this (None: delete them) from what they are now."""
         versions = versions or {}
-        return Change(
+        return Decision(
             revision=self.next_revision,
             kind=kind,
             resource=resource,

@@ -11,13 +11,13 @@ from headrace.state.records import (
     AliasRecord,
     ArtifactFile,
     Catalog,
-    Change,
     ModelRecord,
     RouteRecord,
     ServingConfig,
     Signature,
     VersionRecord,
 )
+from headrace_registry.domain.decision import Decision
 from headrace_registry.domain.etags import check_etag
 from headrace_registry.domain.limits import (
     check_room_for_alias,
@@ -74,7 +74,7 @@ def artifact_digest(files: Iterable[ArtifactFile]) -> str:
     return hashlib.sha256("".join(f"{f.sha256}  {f.path}\n" for f in ordered).encode()).hexdigest()
 
 
-def publish_version(situation: Situation, new: NewVersion) -> Change:
+def publish_version(situation: Situation, new: NewVersion) -> Decision:
     """Decide on a version to publish: it gets the next number; the first of a model becomes stable.
 
     Raises NotFound (MODEL_NOT_FOUND), FailedPrecondition (SIGNATURE_CHANGED) for an alias that moves,
@@ -142,7 +142,7 @@ def model_for_push(
     return model
 
 
-def delete_version(situation: Situation, removal: VersionRemoval) -> Change:
+def delete_version(situation: Situation, removal: VersionRemoval) -> Decision:
     """Decide on a version's end. Raises NotFound, Aborted, FailedPrecondition (VERSION_IN_USE)."""
     version = find_version(situation.catalog, removal.model, removal.number)
     resource = version_resource(removal.model, removal.number)

@@ -18,11 +18,11 @@ from headrace.registry.v1 import (
     route_pb2,
     version_pb2,
 )
+from headrace.state.changes import Change
 from headrace.state.records import (
     AliasRecord,
     ArtifactFile,
     Canary,
-    Change,
     ModelRecord,
     ReplicaRecord,
     ReplicaVersion,
@@ -128,7 +128,7 @@ def _replica_version_to_proto(version: ReplicaVersion) -> replica_pb2.ReplicaVer
 
 def model_after(change: Change) -> model_pb2.Model:
     """The model that a change made or changed."""
-    return model_to_proto(_model_record(change))
+    return model_to_proto(change.model())
 
 
 def version_after(change: Change) -> version_pb2.Version:
@@ -140,14 +140,14 @@ def version_after(change: Change) -> version_pb2.Version:
 
 def alias_after(change: Change) -> alias_pb2.Alias:
     """The alias that a change moved."""
-    model = _model_record(change)
+    model = change.model()
     name = change.resource.rpartition("/")[2]
     return alias_to_proto(model.name, name, model.aliases[name])
 
 
 def route_after(change: Change) -> route_pb2.Route:
     """The route that a change made."""
-    model = _model_record(change)
+    model = change.model()
     assert model.route is not None
     return route_to_proto(model.name, model.route)
 
@@ -173,9 +173,3 @@ _AFTER: dict[str, Callable[[Change], Any]] = {
     "alias": alias_after,
     "route": route_after,
 }
-
-
-def _model_record(change: Change) -> ModelRecord:
-    (model,) = change.models.values()
-    assert model is not None
-    return model

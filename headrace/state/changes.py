@@ -1,0 +1,128 @@
+"""Changes as their log keeps them: what each set, without what it left alone.
+
+A model may have a thousand aliases, and a change moves one of them. The values are absolute, so applying a
+change to a model that has it already, or a later one, and then all later ones comes to the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from headrace.state.records import AliasRecord, ModelRecord, RouteRecord, VersionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDifference:
+    """Fields of a model as a change left them, or as they were before; UNSET: it left them alone.
+
+    With its name it is the whole model, as entries of registries up to 0.1 always are, and a field that is
+    not there has its default. An alias that is None is not there.
+    """
+
+    name: str | UnsetType = UNSET
+    created_at: float | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    labels: Mapping[str, str] | UnsetType = UNSET
+    keep_latest: int | UnsetType = UNSET
+    last_number: int | UnsetType = UNSET
+    aliases: Mapping[str, AliasRecord | None] | UnsetType = UNSET
+    route: RouteRecord | UnsetType | None = UNSET
+    revision: int | UnsetType = UNSET
+
+    @property
+    def whole(self) -> bool:
+        """Whether it needs no model to be applied to."""
+        return self.name is not UNSET
+
+    def applied(self, model: ModelRecord | None) -> ModelRecord | None:
+        """The model with these fields; None where a difference finds no model."""
+        given = {name: value for name in _FIELDS if (value := getattr(self, name)) is not UNSET}
+        if self.whole:
+            return ModelRecord(**given)
+        if model is None:
+            return None
+        if "aliases" in given:
+            aliases = {**model.aliases, **given["aliases"]}
+            given["aliases"] = {name: alias for name, alias in aliases.items() if alias is not None}
+        return replace(model, **given)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the `changes` stream: what became of which records, by whom, and what was before.
+
+    `models` and `versions` (by `model/number`) hold what was set, None where a record was deleted;
+    `…_before` hold what that was, None where the record is new. `previous_hash` is the SHA-256 of the
+    entry before this one, so that none can be altered in silence.
+    """
+
+    revision: int
+    kind: str
+    resource: str
+    actor: str
+    at: float
+    previous_hash: str
+    models: Mapping[str, ModelDifference | None] = field(default_factory=dict)
+    versions: Mapping[str, VersionRecord | None] = field(default_factory=dict)
+    models_before: Mapping[str, ModelDifference | None] = field(default_factory=dict)
+    versions_before: Mapping[str, VersionRecord | None] = field(default_factory=dict)
+
+    def model(self) -> ModelRecord:
+        """The one model that was changed, as far as the change says it.
+
+        A change of the model itself says all but its aliases and its route.
+        """
+        ((name, difference),) = self.models.items()
+        assert difference is not None, "deleted"
+        model = difference.applied(ModelRecord(name, 0.0))
+        assert model is not None
+        return model
+
+
+def difference(
+    model: ModelRecord | None, other: ModelRecord | None, *, own: bool = False
+) -> ModelDifference | None:
+    """What a model has that another has not; with `own` also what it is itself, its name apart."""
+    if model is None:
+        return None
+    if other is None:
+        return ModelDifference(
+            **{
+                name: getattr(model, name)
+                for name, default in _FIELDS.items()
+                if getattr(model, name) != default
+            }
+        )
+    given = {name: getattr(model, name) for name in _FIELDS if own and name in _OWN}
+    for name in _FIELDS:
+        if getattr(model, name) != getattr(other, name):
+            given[name] = getattr(model, name)
+    if "aliases" in given:
+        given["aliases"] = _moved(model.aliases, other.aliases)
+    return ModelDifference(**given)
+
+
+def _moved(
+    aliases: Mapping[str, AliasRecord], other: Mapping[str, AliasRecord]
+) -> dict[str, AliasRecord | None]:
+    moved: dict[str, AliasRecord | None] = {
+        name: alias for name, alias in aliases.items() if other.get(name) != alias
+    }
+    return moved | {name: None for name in other if name not in aliases}
+
+
+def _defaults() -> dict[str, Any]:
+    blank = ModelRecord("", 0.0)
+    required = {"name": UNSET, "created_at": UNSET}
+    return {each.name: getattr(blank, each.name) for each in dataclasses.fields(blank)} | required
+
+
+_FIELDS = _defaults()
+"""The fields of a model with their defaults, UNSET where they have none."""
+_OWN = _FIELDS.keys() - {"name", "aliases", "route"}
+"""What a change of the model itself always says, so that it can be told without the model before it."""
