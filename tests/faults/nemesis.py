@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.clock import Clock
 from tests.faults.history import History, Loss
 from tests.faults.state_server import StateServer
 from tests.suite import RunningSuite
@@ -34,6 +35,7 @@ class Nemesis:
     history: History
     random: random.Random
     backups: Path
+    clock: Clock | None = None
     _backed_up: float | None = None
 
     async def kill_process(self) -> None:
@@ -98,6 +100,12 @@ class Nemesis:
         self.history.losses.append(Loss(self._backed_up, time.monotonic()))
         self.history.faults["restored backups"] += 1
         await self.server.start()
+
+    async def set_clock(self) -> None:
+        """Set the wall clock of everything ahead or back, within a day: request ids are kept for one."""
+        assert self.clock
+        self.clock.set(self.random.choice([0, 60, 3600, 20 * 3600]))
+        self.history.faults["steps of the clock"] += 1
 
     async def _paused(self, send: Callable[[signal.Signals], None]) -> None:
         send(signal.SIGSTOP)

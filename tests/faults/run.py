@@ -21,6 +21,7 @@ from tests.faults.clients import (
     push_for_ever,
     watch_for_ever,
 )
+from tests.faults.clock import Clock
 from tests.faults.history import FinalState, History
 from tests.faults.nemesis import Fault, Nemesis, harm
 from tests.faults.state_server import open_state_server
@@ -52,7 +53,11 @@ class Result:
 
 
 async def run(
-    folder: Path, choose: Callable[[Nemesis], list[Fault]], seconds: float, seed: int
+    folder: Path,
+    choose: Callable[[Nemesis], list[Fault]],
+    seconds: float,
+    seed: int,
+    clock: Clock | None = None,
 ) -> Result:
     """Run clients for so long while the chosen faults happen, and check what they were told.
 
@@ -69,7 +74,7 @@ async def run(
             seed,
         ) as work,
     ):
-        nemesis = Nemesis(suite, server, history, random.Random(seed + 1), folder / "backup")
+        nemesis = Nemesis(suite, server, history, random.Random(seed + 1), folder / "backup", clock)
         async with _working(work):
             await harm(choose(nemesis), seconds, nemesis.random)
             await asyncio.sleep(_QUIET_SECONDS)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.faults.clock import open_clock
 from tests.faults.history import Kind
 from tests.faults.nemesis import Fault, Nemesis
 from tests.faults.run import Result, run
@@ -35,9 +37,22 @@ def crashes(nemesis: Nemesis) -> list[Fault]:
     ]
 
 
+def clock_steps(nemesis: Nemesis) -> list[Fault]:
+    """Faults of the wall clock."""
+    return [nemesis.set_clock, nemesis.set_clock, nemesis.kill_process, nemesis.kill_state]
+
+
 async def test_nothing_acknowledged_is_lost_by_kills_and_pauses(tmp_path: Path) -> None:
     """Of services, of the state's server, and of a registry whose write is on its way."""
     _judge(await run(tmp_path, crashes, SECONDS, SEED))
+
+
+async def test_a_clock_that_is_set_loses_nothing(tmp_path: Path) -> None:
+    """Of services and of the state's server, by minutes and by most of a day, with kills in between."""
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    with open_clock(tmp_path) as clock:
+        _judge(await run(tmp_path, clock_steps, SECONDS / 2, SEED, clock))
 
 
 def _judge(result: Result) -> None:
