@@ -19,10 +19,11 @@ from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.app.fronts import open_fronts
 from headrace_inference.app.memory import region_table
-from headrace_inference.app.models import open_models
+from headrace_inference.app.models import RegistryLoads, open_models
 from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.load_slots import LoadPlaces
 from headrace_inference.domain.statistics import StatisticsBook
 from headrace_inference.settings import Settings
 from tests.rpc.rest_fixtures import FolderLoader, Model, OpenModel, catalog_of, wait_until_settled
@@ -55,7 +56,8 @@ async def open_grpc_replica(
         book = StatisticsBook()
         tracer = stack.enter_context(open_tracer(settings))
         loader = FolderLoader(folder, open_model)
-        held = await stack.enter_async_context(open_models(settings, loader, book))
+        loads = RegistryLoads(loader, LoadPlaces(settings.max_loading))
+        held = await stack.enter_async_context(open_models(settings, loads, book))
         keeper = held.keeper
         held.want(catalog_of(models))
         await wait_until_settled(keeper)

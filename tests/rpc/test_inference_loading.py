@@ -154,3 +154,23 @@ async def test_a_second_life_finds_versions_prepared(
     assert answers[0] == answers[1]
     assert prepared[0] == prepared[1]
     assert 1 == len(prepared[0])
+
+
+async def test_endless_loads_hold_up_no_other(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Both places are theirs for a moment only, and what is prepared already waits for neither."""
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    hostile = endless(folder, node("Add", ["value", "x"], ["next"])).read_bytes()
+    options = {"tuning_seconds": 0.0, "load_timeout_seconds": 60.0}
+    async with suite(redis_url, namespace, tmp_path, slow_load_seconds=0.5, **options) as running:
+        for model in ("endless", "endless-too"):
+            await running.client.push(model, hostile)
+            await running.loads(model)
+        await running.client.push("good", onnx_file())
+        assert (LoadState.READY, "") == await running.settled("good")
+        states = {each.model: each.state for each in running.replica.keeper.versions()}
+    assert {LoadState.LOADING} == {states["endless"], states["endless-too"]}
+    async with suite(redis_url, namespace, tmp_path, slow_load_seconds=60.0, **options) as running:
+        assert (LoadState.READY, "") == await running.settled("good")

@@ -117,3 +117,45 @@ def test_next_retry_is_the_earliest_of_those_wanted() -> None:
 def test_desired(state: object, expected: dict[tuple[str, int], int]) -> None:
     """What route, aliases and recency name is wanted, ranked."""
     assert expected == desired(state)  # type: ignore[arg-type]  # rows are catalogs
+
+
+@pytest.mark.parametrize(
+    ("views", "expected"),
+    [
+        pytest.param(
+            [
+                VersionView(ONE, LOADING, 0),
+                VersionView(TWO, LOADING, 0, yielded=True),
+                VersionView(THREE, ABSENT, 4),
+            ],
+            Load(THREE),
+            id="a load that yielded takes nobody's place",
+        ),
+        pytest.param(
+            [
+                VersionView(ONE, LOADING, 0),
+                VersionView(TWO, LOADING, 0),
+                VersionView(THREE, ABSENT, 4, quick=True),
+            ],
+            Load(THREE),
+            id="a quick load waits for no slow one",
+        ),
+        pytest.param(
+            [
+                VersionView(ONE, LOADING, 0, quick=True),
+                VersionView(TWO, ABSENT, 0, quick=True),
+                VersionView(THREE, ABSENT, 4),
+            ],
+            Load(THREE),
+            id="nor a slow load for quick ones",
+        ),
+        pytest.param(
+            [VersionView(ONE, LOADING, 0, quick=True), VersionView(TWO, ABSENT, 0, quick=True)],
+            None,
+            id="quick loads have a bound of their own",
+        ),
+    ],
+)
+def test_places_of_loads(views: list[VersionView], expected: Action | None) -> None:
+    """Slow loads and quick ones are counted apart, and those that yielded not at all."""
+    assert expected == next_action(views, now=10.0, max_loading=2, max_quick=1)

@@ -89,7 +89,14 @@ class Settings:
     what is in flight ends first, within max_run_seconds. 0 sets no limit. The native front cannot do it:
     auto then takes grpcio."""
     max_loading: int = 2
-    """Versions that are loaded at a time."""
+    """Versions that are fetched and prepared at a time. Those that were prepared before open beside them,
+    as many at a time as there are cores."""
+    slow_load_seconds: float = 5.0
+    """A load that takes longer takes nobody's place any more: it goes on, and the next begins. At most 8
+    do."""
+    slow_load_bytes: int = 0
+    """As long as versions that are being prepared take no more memory together; 0 means a quarter of the
+    machine's."""
     max_run_seconds: float = 300.0
     """How long one run of a model may take, whatever its callers allow; 0 sets no limit."""
     spinning: bool = True

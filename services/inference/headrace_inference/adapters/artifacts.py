@@ -52,6 +52,10 @@ class ArtifactCache:
         for path in (self._blobs, self._versions):
             path.mkdir(parents=True, exist_ok=True)
 
+    def has(self, record: VersionRecord) -> bool:
+        """Whether a version was fetched once, whole or not."""
+        return (self._versions / record.digest).is_dir()
+
     async def fetch(self, record: VersionRecord) -> Path:
         """The folder that holds the version's files, all of the right size; its digest is in use.
 

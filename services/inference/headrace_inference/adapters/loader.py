@@ -56,6 +56,10 @@ class ArtifactLoader:
         weakref.finalize(runner, release)
         return runner
 
+    def is_fetched(self, record: VersionRecord) -> bool:
+        """Whether a version's files were fetched once."""
+        return self._cache.has(record)
+
     async def _hold(self, digest: str) -> None:
         holding = asyncio.ensure_future(asyncio.to_thread(self._leases.hold, digest))
         try:

@@ -10,19 +10,29 @@ import grpc
 
 from headrace.state.desired import desired
 from headrace.state.follower import StateFollower
-from headrace.state.records import Catalog
+from headrace.state.records import Catalog, VersionRecord
 from headrace_inference.adapters.artifacts import ArtifactCache
 from headrace_inference.adapters.cache_leases import open_cache_leases
 from headrace_inference.adapters.loader import ArtifactLoader
 from headrace_inference.adapters.local_models import FolderLoader, open_local_models
-from headrace_inference.adapters.preparation.opening import Preparation, open_preparing_opener
+from headrace_inference.adapters.preparation.opening import (
+    Preparation,
+    PreparingOpener,
+    open_preparing_opener,
+)
+from headrace_inference.adapters.resident_memory import machine_bytes
 from headrace_inference.adapters.runtime import execution_providers, onnx_runtime
+from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.domain.keeper import VersionKeeper
+from headrace_inference.domain.load_slots import LoadPlaces
 from headrace_inference.domain.model_control import ExplicitControl, ModelControl, RegistryControl
 from headrace_inference.domain.statistics import StatisticsBook
 from headrace_inference.domain.version_identity import record_in
 from headrace_inference.settings import Settings
+
+_SLOW_SHARE = 4
+"""Of the machine's memory, so much at most is for versions that take long to prepare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +44,37 @@ class Models:
     want: Callable[[Catalog], None]
 
 
+@dataclass(frozen=True, slots=True)
+class RegistryLoads:
+    """What loads the registry's versions, and how many at a time."""
+
+    loader: FolderLoader
+    places: LoadPlaces
+
+
 @asynccontextmanager
 async def open_models(
-    settings: Settings, loader: FolderLoader, book: StatisticsBook
+    settings: Settings, loads: RegistryLoads, book: StatisticsBook
 ) -> AsyncIterator[Models]:
     """Keep the versions while inside, those of callers too where the setting allows them."""
+    loader, places = loads.loader, loads.places
     if settings.model_control == "registry":
-        keeper = VersionKeeper(loader, book, settings.max_loading, settings.max_run_seconds)
+        keeper = VersionKeeper(loader, book, places, settings.max_run_seconds)
         async with keeper.running():
             yield Models(keeper, RegistryControl(), keeper.want)
         return
     async with open_local_models(settings.data, loader) as local:
-        keeper = VersionKeeper(local, book, settings.max_loading, settings.max_run_seconds)
+        keeper = VersionKeeper(local, book, places, settings.max_run_seconds)
         control = ExplicitControl(keeper, local, local)
         async with keeper.running():
             yield Models(keeper, control, control.want)
 
 
 @contextmanager
-def open_artifact_loader(
+def open_registry_loads(
     settings: Settings, channel: grpc.aio.Channel, follower: StateFollower
-) -> Iterator[ArtifactLoader]:
-    """The loader of the registry's versions, which may be used while inside."""
+) -> Iterator[RegistryLoads]:
+    """What loads the registry's versions while inside."""
 
     def wanted() -> set[str]:
         catalog = follower.catalog
@@ -73,7 +92,23 @@ def open_artifact_loader(
             leases,
         )
         with open_preparing_opener(preparation, _runtime_defaults(settings)) as opener:
-            yield ArtifactLoader(cache, opener.open, leases, wanted)
+            loader = ArtifactLoader(cache, opener.open, leases, wanted)
+            yield RegistryLoads(loader, _places(settings, loader, opener))
+
+
+def _places(settings: Settings, loader: ArtifactLoader, opener: PreparingOpener) -> LoadPlaces:
+    most_bytes = settings.slow_load_bytes or machine_bytes() // _SLOW_SHARE
+
+    def is_quick(record: VersionRecord) -> bool:
+        return loader.is_fetched(record) and opener.is_prepared(record)
+
+    return LoadPlaces(
+        settings.max_loading,
+        usable_cores(),
+        is_quick,
+        lambda: opener.preparing_bytes() < most_bytes,
+        settings.slow_load_seconds,
+    )
 
 
 def _runtime_defaults(settings: Settings) -> onnx_runtime.RuntimeDefaults:

@@ -21,7 +21,7 @@ from headrace_inference.adapters import presence, telemetry
 from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.app.fronts import Fronts, open_fronts
 from headrace_inference.app.memory import region_table
-from headrace_inference.app.models import Models, open_artifact_loader, open_models
+from headrace_inference.app.models import Models, open_models, open_registry_loads
 from headrace_inference.app.readiness import Readiness
 from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.dataplane import DataPlane
@@ -76,8 +76,8 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         follower = StateFollower(redis, keys)
         tracer = stack.enter_context(open_tracer(settings))
         await stack.enter_async_context(_reporting(settings, book))
-        loader = stack.enter_context(open_artifact_loader(settings, channel, follower))
-        models = await stack.enter_async_context(open_models(settings, loader, book))
+        loads = stack.enter_context(open_registry_loads(settings, channel, follower))
+        models = await stack.enter_async_context(open_models(settings, loads, book))
         keeper = models.keeper
         readiness = Readiness(follower, keeper, stopping)
         dataplane = DataPlane(keeper, book, region_table(settings), tracer)

@@ -17,6 +17,7 @@ from headrace.errors import HeadraceError, Unavailable
 from headrace.state.desired import Desired, Key, desired_of
 from headrace.state.records import UNREAD, Catalog, LoadState, ReplicaVersion, VersionRecord
 from headrace_inference.domain import load_failures, policy
+from headrace_inference.domain.load_slots import LoadPlaces, LoadSlots
 from headrace_inference.domain.policy import Actual
 from headrace_inference.domain.routing import RoutingTable, build_table
 from headrace_inference.domain.run_watch import MAX_RUN_SECONDS, RunWatch
@@ -52,12 +53,13 @@ class VersionKeeper:
         self,
         loader: Loader,
         book: StatisticsBook,
-        max_loading: int,
+        max_loading: int | LoadPlaces,
         max_run_seconds: float = MAX_RUN_SECONDS,
     ) -> None:
         self._loader = loader
         self._book = book
-        self._max_loading = max_loading
+        places = LoadPlaces(max_loading) if isinstance(max_loading, int) else max_loading
+        self._slots = LoadSlots(places)
         self._watch = RunWatch(max_run_seconds)
         self._catalog = UNREAD
         self._desired = Desired()
@@ -176,20 +178,30 @@ class VersionKeeper:
     async def _keep(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             self._wake.clear()
+            now, places = time.monotonic(), self._slots.places
+            self._slots.let_yield(now)
             views = self._views()
-            action = policy.next_action(views, time.monotonic(), self._max_loading)
+            action = policy.next_action(views, now, places.loading, places.quick)
             if action is None:
-                await self._wait(policy.next_retry(views))
+                times = (policy.next_retry(views), self._slots.next_yield())
+                await self._wait(min((at for at in times if at is not None), default=None))
             else:
                 self._perform(action, tasks)
 
     def _views(self) -> list[policy.VersionView]:
         answering = {(model, number) for (model, _), number in self.table.effective.items()}
         ranks = self._desired.of(self._catalog)
-        return policy.views(self._actual, ranks, answering, self._retry_at)
+        slots = self._slots
+        return policy.views(
+            self._actual, ranks, answering, self._retry_at, self._is_quick, slots.yielded
+        )
 
-    async def _wait(self, retry_at: float | None) -> None:
-        seconds = None if retry_at is None else max(0.0, retry_at - time.monotonic())
+    def _is_quick(self, key: Key) -> bool:
+        is_here = self._actual.get(key) in (Actual.READY, Actual.UNLOADING)
+        return not is_here and self._slots.is_quick(key, self._catalog)
+
+    async def _wait(self, until: float | None) -> None:
+        seconds = None if until is None else max(0.0, until - time.monotonic())
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -216,11 +228,13 @@ class VersionKeeper:
         except HeadraceError as error:  # its record cannot be read
             self._failed(key, error)
             return
+        self._slots.begin(key, time.monotonic())
         self._move(key, Actual.LOADING)
         self._loads[key] = tasks.create_task(self._load(key, record, tasks))
 
     def _abandon(self, key: Key) -> None:
         self._loads.pop(key).cancel()
+        self._slots.end(key)
         logger.info("load abandoned", extra={"version": f"{key[0]}/{key[1]}"})
 
     def _drop(self, key: Key) -> None:
@@ -251,6 +265,7 @@ class VersionKeeper:
         finally:
             if self._loads.get(key) is asyncio.current_task():
                 del self._loads[key]
+                self._slots.end(key)
         self._served[key] = self._serve(record, runner, tasks)
         self._attempts.pop(key, None)
         self._reasons[key] = runner.remark
@@ -333,6 +348,7 @@ class VersionKeeper:
         if not numbers:
             self._numbers.pop(key[0], None)
         self._told_anew.add(key[0])
+        self._slots.end(key)
 
     def _move(self, key: Key, actual: Actual) -> None:
         self._set(key, actual)

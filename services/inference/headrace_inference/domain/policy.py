@@ -8,7 +8,7 @@ any more.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -31,7 +31,8 @@ class VersionView:
 
     `rank` orders loading: the lower the sooner; None where nobody wants the version. `answers` says that
     the route or an alias leads requests to it. `retry_at` is when a failed load may be tried again, in
-    seconds of the clock that `now` is read from; None: never.
+    seconds of the clock that `now` is read from; None: never. `quick` says that a load takes moments, and
+    `yielded` that one under way takes nobody's place any more.
     """
 
     key: Key
@@ -39,6 +40,8 @@ class VersionView:
     rank: int | None
     answers: bool = False
     retry_at: float | None = None
+    quick: bool = False
+    yielded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +75,19 @@ class Abandon:
 Action = Load | Unload | Forget | Abandon
 
 
-def next_action(views: Sequence[VersionView], now: float, max_loading: int) -> Action | None:
-    """The one thing to do now; None if there is nothing."""
+def next_action(
+    views: Sequence[VersionView], now: float, max_loading: int, max_quick: int = 1
+) -> Action | None:
+    """The one thing to do now; None if there is nothing.
+
+    `max_loading` versions are loaded at a time, and beside them `max_quick` of those that take moments.
+    """
     for view in views:
         if view.rank is None and view.actual is Actual.FAILED:
             return Forget(view.key)
         if view.rank is None and view.actual is Actual.LOADING:
             return Abandon(view.key)
-    load = _next_load(views, now, max_loading)
+    load = _next_load(views, now, max_loading, max_quick)
     return load if load is not None else _next_unload(views)
 
 
@@ -93,11 +101,16 @@ def next_retry(views: Iterable[VersionView]) -> float | None:
     return min(times, default=None)
 
 
-def _next_load(views: Sequence[VersionView], now: float, max_loading: int) -> Load | None:
-    if sum(view.actual is Actual.LOADING for view in views) >= max_loading:
-        return None
+def _next_load(
+    views: Sequence[VersionView], now: float, max_loading: int, max_quick: int
+) -> Load | None:
+    counted = [view.quick for view in views if view.actual is Actual.LOADING and not view.yielded]
+    quick = sum(counted)
+    may_begin = {True: quick < max_quick, False: len(counted) - quick < max_loading}
     candidates = [
-        (view.rank, view.key) for view in views if view.rank is not None and _may_load(view, now)
+        (view.rank, view.key)
+        for view in views
+        if view.rank is not None and may_begin[view.quick] and _may_load(view, now)
     ]
     return Load(min(candidates)[1]) if candidates else None
 
@@ -120,6 +133,8 @@ def views(
     ranks: Mapping[Key, int],
     answering: AbstractSet[Key],
     retry_at: Mapping[Key, float | None],
+    quick: Callable[[Key], bool] = lambda _: False,
+    yielded: AbstractSet[Key] = frozenset(),
 ) -> list[VersionView]:
     """What the policy sees, from what is known of each version."""
     return [
@@ -129,6 +144,8 @@ def views(
             ranks.get(key),
             answers=key in answering,
             retry_at=retry_at.get(key),
+            quick=quick(key),
+            yielded=key in yielded,
         )
         for key in sorted(actual.keys() | ranks.keys())
     ]

@@ -111,6 +111,10 @@ class PreparedCache:
         )
         return self._folder / record.digest / hashlib.sha256(encode(dependence)).hexdigest()[:32]
 
+    def has(self, digest: str) -> bool:
+        """Whether anything was kept of a version, whole or not."""
+        return (self._folder / digest).is_dir()
+
     def find(self, place: Path) -> Entry | None:
         """What lies there, used now; None where there is nothing, or nothing whole.
 

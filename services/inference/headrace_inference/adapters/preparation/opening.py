@@ -19,6 +19,7 @@ from headrace_inference.adapters.preparation.processes import (
 from headrace_inference.adapters.preparation.quiet import Quiet
 from headrace_inference.adapters.preparation.task import Machine
 from headrace_inference.adapters.preparation.version_load import SharedByLoads, VersionLoad
+from headrace_inference.adapters.resident_memory import own_bytes
 from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.adapters.runtime.onnx_runtime import (
     OnnxRunner,
@@ -84,6 +85,14 @@ class PreparingOpener:
             raise no_memory(record, error) from error
         except OSError as error:
             raise files_unusable(record, error) from error
+
+    def is_prepared(self, record: VersionRecord) -> bool:
+        """Whether the version was prepared once: it most likely opens in moments."""
+        return self._shared.cache.has(record.digest)
+
+    def preparing_bytes(self) -> int:
+        """The memory that versions take which are being prepared."""
+        return sum(map(own_bytes, self._shared.processes.pids(busy=True)))
 
     def _place(self, graph_path: Path, record: VersionRecord) -> Path:
         """Where the prepared version lies. One whose files nobody named by hash goes when they do."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,26 +11,33 @@ from contextlib import contextmanager
 class Quiet:
     """Keeps loading and measuring apart. Nobody waits for longer than `patience_seconds`.
 
+    Nor for a load that has gone on for longer than that: it would hold up every measurement for as long.
     One measures at a time, else two would measure each other.
     """
 
     def __init__(self, patience_seconds: float) -> None:
         self._patience_seconds = patience_seconds
         self._changed = threading.Condition()
-        self._loads = 0
+        self._loads: dict[object, float] = {}
+        """The loads under way, with when they began."""
         self._measures = False
 
     @contextmanager
-    def loading(self) -> Iterator[None]:
-        """Wait until nobody measures, and have measurements wait while inside."""
+    def loading(self, *, briefly: bool = False) -> Iterator[None]:
+        """Wait until nobody measures, and have measurements wait while inside.
+
+        What loads `briefly` does not wait: it takes moments, and would wait for seconds.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: not self._measures, self._patience_seconds)
-            self._loads += 1
+            if not briefly:
+                self._changed.wait_for(lambda: not self._measures, self._patience_seconds)
+            load = object()
+            self._loads[load] = time.monotonic()
         try:
             yield
         finally:
             with self._changed:
-                self._loads -= 1
+                del self._loads[load]
                 self._changed.notify_all()
 
     @contextmanager
@@ -38,10 +46,19 @@ class Quiet:
         with self._changed:
             self._changed.wait_for(lambda: not self._measures)
             self._measures = True
-            self._changed.wait_for(lambda: not self._loads, self._patience_seconds)
+            self._wait_for_loads()
         try:
             yield
         finally:
             with self._changed:
                 self._measures = False
                 self._changed.notify_all()
+
+    def _wait_for_loads(self) -> None:
+        """Wait until nothing is loading that began a short while ago; the condition is held."""
+        patience = self._patience_seconds
+        until = time.monotonic() + patience
+        while self._loads:
+            left = min(until, max(self._loads.values()) + patience) - time.monotonic()
+            if left <= 0 or not self._changed.wait(left):
+                return

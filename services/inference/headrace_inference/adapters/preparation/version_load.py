@@ -120,7 +120,7 @@ class VersionLoad:
             self._check()
         plan = replace(entry.plan or NO_PLAN, affordable_rows=entry.affordable_rows)
         prepared = Prepared(plan, entry.graph)
-        with self._shared.quiet.loading():
+        with self._shared.quiet.loading(briefly=True):
             runner = open_session(self._graph_path, self._record, self._defaults, prepared)
         if entry.unsaved_because:
             runner.remark = f"the graph serves as it was pushed: {entry.unsaved_because}"
