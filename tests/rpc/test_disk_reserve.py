@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from headrace import errors
+from headrace.disk_reserve import DiskReserve
 from headrace.registry.v1 import registry_service_pb2 as pb
-from headrace_registry.adapters.disk import DiskReserve
 from tests.rpc.registry_fixtures import error_of, onnx_file, push, running_registry
 
 GIB = 1 << 30
@@ -60,11 +60,9 @@ def test_what_is_kept(
 ) -> None:
     """The smaller of 1 GiB and 5 % of the disk, or what the setting says."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: (total, 0, total))
-    reserve = DiskReserve(tmp_path, bytes_kept)
-    assert total - kept == reserve.room()
-    reserve.check(total - kept)
-    with pytest.raises(errors.ResourceExhausted, match="disk_reserve_bytes"):
-        reserve.check(total - kept + 1)
+    assert total - kept == DiskReserve(tmp_path, bytes_kept).room().left
+    half = DiskReserve(tmp_path, bytes_kept, part=0.5).room().left
+    assert total - (kept // 2 if bytes_kept is None else kept) == half
 
 
 def _header() -> Any:

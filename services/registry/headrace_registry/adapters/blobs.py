@@ -19,9 +19,10 @@ from typing import IO, Protocol
 from uuid import uuid4
 
 from headrace import errors
+from headrace.disk_reserve import DiskReserve
 from headrace.state.records import ArtifactFile
 from headrace_registry.adapters.damaged_blobs import DamagedBlobs
-from headrace_registry.adapters.disk import DiskReserve, disk_errors
+from headrace_registry.adapters.disk import check_room, disk_errors
 from headrace_registry.adapters.threads import run_to_end
 from headrace_registry.domain.artifacts import Received
 
@@ -52,11 +53,11 @@ class BlobStore:
 
     def room(self) -> int:
         """How many bytes may still be written; below 0 where the room that is kept free is used already."""
-        return self._reserve.room()
+        return self._reserve.room().left
 
     def check_room(self, size: int) -> None:
         """Pass if so many bytes may be written. Raises ResourceExhausted (DISK_FULL)."""
-        self._reserve.check(size)
+        check_room(self._reserve, size)
 
     @asynccontextmanager
     async def staging(self) -> AsyncIterator[Path]:
@@ -73,7 +74,7 @@ class BlobStore:
         digest, size = hashlib.sha256(), 0
         with disk_errors(), file.open("xb") as out:
             async for chunk in chunks:
-                self._reserve.check(len(chunk))  # others may have written meanwhile
+                check_room(self._reserve, len(chunk))  # others may have written meanwhile
                 await run_to_end(_write, out, digest, chunk)
                 size += len(chunk)
                 del chunk  # an upload that stalls must not hold it
