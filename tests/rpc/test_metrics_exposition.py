@@ -126,7 +126,7 @@ async def test_own_metrics_beside(tmp_path: Path) -> None:
     assert {(*key[:1], ("route", "stable"), *key[1:]): 1} == requests
     assert {
         (("model", ""), ("reason", "MODEL_NOT_FOUND"), ("version", "0")): 1,
-        (("model", "arithmetic"), ("reason", "INPUT_UNKNOWN"), ("version", "0")): 1,
+        (("model", "arithmetic"), ("reason", "INPUT_UNKNOWN"), ("version", "1")): 1,
     } == errors
     assert 1 == buckets[(("le", "+Inf"), *key)] == max(buckets.values())
     assert 'version="0"' not in "".join(line for line in text.splitlines() if "nv_" in line)

@@ -152,7 +152,7 @@ async def test_messages_that_are_refused_are_counted(
                 assert await send(channel, payload)
                 expected[reason] += 1
         assert expected == await shown(replica)
-        assert 0 == replica.dataplane.receiving_count
+        assert 0 == replica.dataplane.receptions.count
 
 
 @pytest.mark.parametrize("send", [by_call, by_stream])
@@ -320,11 +320,11 @@ async def test_callers_who_leave_before_their_body_is_there_are_counted(tmp_path
             writer.write(head.encode() + b"{")
             await writer.drain()
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while not replica.dataplane.receiving_count:  # noqa: ASYNC110  # nobody tells
+                while not replica.dataplane.receptions.count:  # noqa: ASYNC110  # nobody tells
                     await asyncio.sleep(0.002)
             writer.close()
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while replica.dataplane.receiving_count:  # noqa: ASYNC110  # nobody tells
+                while replica.dataplane.receptions.count:  # noqa: ASYNC110  # nobody tells
                     await asyncio.sleep(0.002)
         assert {"CANCELLED": TIMES} == counted(replica)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 
 from headrace.datatypes import Datatype
@@ -108,12 +109,14 @@ class RecordingSink:
     def prepare(self, served: object, result: BatchResult, indexes: Sequence[int]) -> Prepared:
         return [(result.requests[index].reply, result.outputs_of(index)) for index in indexes], {}
 
-    def send(self, answers: Sequence[tuple[object, list[Array]]]) -> None:
+    def send(self, answers: Sequence[tuple[object, list[Array]]]) -> Sequence[Pending]:
         for reply, outputs in answers:
             self.outputs[reply] = outputs
             self._settled.release()
+        return ()
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
+        request.statistics.record_error(error.reason, time.monotonic_ns() - request.received_ns)
         self.errors[request.reply] = error
         self._settled.release()
 

@@ -42,10 +42,10 @@ class FailingSink(RecordingSink):
             raise self._preparing
         return super().prepare(served, result, indexes)
 
-    def send(self, answers: Sequence[tuple[object, list[Array]]]) -> None:
+    def send(self, answers: Sequence[tuple[object, list[Array]]]) -> Sequence[Pending]:
         if self._sending is not None and GUILTY in [reply for reply, _ in answers]:
             raise self._sending
-        super().send(answers)
+        return super().send(answers)
 
 
 class FailingRunner(DoublingRunner):

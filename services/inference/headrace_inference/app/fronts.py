@@ -95,7 +95,7 @@ async def open_fronts(
     ports = [
         await stack.enter_async_context(server)
         for server in (
-            open_http_server(rest, host, settings.http_port, dataplane.record_unread),
+            open_http_server(rest, host, settings.http_port, dataplane.receptions.record_unread),
             open_http_server(operations, host, settings.metrics_port),
         )
     ]
@@ -161,7 +161,7 @@ async def _open_native(
     opened = await stack.enter_async_context(
         native_server.open_native_front(address, str(fallback), dataplane, options)
     )
-    return opened.port, lambda: opened.front.requests_in_flight + dataplane.receiving_count
+    return opened.port, lambda: opened.front.requests_in_flight + dataplane.receptions.count
 
 
 async def _open_grpcio(
@@ -173,7 +173,7 @@ async def _open_grpcio(
 ) -> tuple[int, InFlight]:
     address = addresses.join(settings.host, settings.grpc_port)
     server = await stack.enter_async_context(_open_grpc(address, settings, register, calls))
-    return server.port, lambda: dataplane.receiving_count
+    return server.port, lambda: dataplane.receptions.count
 
 
 def _limits(settings: Settings) -> FrontLimits:

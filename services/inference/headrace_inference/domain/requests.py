@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -141,13 +141,14 @@ class Pending:
             self.cancelled = True
 
     def fail(self, error: HeadraceError) -> None:
-        """Count the error and tell the sink."""
-        self.statistics.record_error(error.reason, time.monotonic_ns() - self.received_ns)
+        """Have its sink tell the error, and count it."""
         self.sink.failed(self, error)
 
 
 class ErrorCounter(Protocol):
     """Counts requests that were answered with an error."""
+
+    lock: AbstractContextManager[Any]
 
     def record_error(self, reason: str, duration_ns: int) -> None:
         """One more, with this reason, after this long."""
@@ -196,8 +197,11 @@ class Sink(Protocol):
         Where it raises, the requests of the batch are run again, each for itself.
         """
 
-    def send(self, answers: Any) -> None:
-        """Send what was prepared: the batch is counted, and nothing is left to do for it."""
+    def send(self, answers: Any) -> Collection[Pending]:
+        """Send what was prepared. Those that are not to be counted as answered: the sink counts them.
+
+        The lock of the version's statistics is held; nothing is left to do for the batch but to count it.
+        """
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
-        """This request is not."""
+        """This request is not answered: tell, and count it once."""

@@ -24,6 +24,9 @@ STABLE, CANARY, PINNED, ALIAS, HELD = "stable", "canary", "pinned", "alias", "he
 """Why a version answered: it is stable, on trial, asked for by number or by alias; or it is what a name
 led to before, held while the successor is not ready here."""
 
+NOT_READY = "VERSION_NOT_READY"
+"""The reason of a version that is known and cannot be called here."""
+
 RETRY_AFTER_SECONDS = 1.0
 _MAX_DIGITS = 18
 """Python refuses to read numbers of thousands of digits."""
@@ -149,6 +152,19 @@ class RoutingTable:
         """The version that these names are about. Raises as `pick` does."""
         return self.target(model_name, version).served
 
+    def asked_for(self, model_name: str, version: str) -> tuple[str, int]:
+        """The version of the catalog that these names lead to, ready or not, as model and number.
+
+        Number 0: to none; model '': there is no such model.
+        """
+        model_part, _, alias = model_name.partition("@")
+        model = self.catalog.models.get(model_part)
+        if model is None:
+            return "", 0
+        number = _number(model, alias or version)
+        known = number is not None and (model.name, number) in self.catalog.versions
+        return model.name, number if known and number is not None else 0
+
     def explain(self, model_name: str, version: str) -> HeadraceError:
         """Why these names lead to nothing."""
         model_part, separator, alias = model_name.partition("@")
@@ -178,7 +194,7 @@ class RoutingTable:
             )
         state, reason = self.states.get(key, (LoadState.UNAVAILABLE, "it is not loaded"))
         return Unavailable(
-            "VERSION_NOT_READY",
+            NOT_READY,
             f"Request for unknown model: '{model.name}' version {number} is not at ready state: "
             f"{state.value}{': ' + reason if reason else ''}",
             facts={"state": state.value, "version": str(number)},

@@ -6,7 +6,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -225,9 +225,10 @@ class ServedVersion:
             self._remarked()
 
     def _answer(self, result: BatchResult) -> None:
-        """Count before sending: whoever has an answer and asks finds it counted.
+        """Send, then count what was sent: whoever has an answer and asks finds it counted, by the lock.
 
-        Sending comes last, too, because it wakes the threads of the front, which may want this core.
+        Only sending tells whether a caller is still there. It comes last, too, because it wakes the threads
+        of the front, which may want this core.
         """
         batch = result.requests
         prepared = [
@@ -242,16 +243,27 @@ class ServedVersion:
             batch = [request for place, request in enumerate(batch) if place not in refused]
         times = (*result.times_ns, time.monotonic_ns())
         self._learn(times[3] - times[0])
-        self.statistics.record_run(batch, result.first_rows[-1], times)
+        with self.statistics.lock:
+            for sink, indexes, (answers, _) in prepared:
+                if others := self._send(sink, answers, result, indexes):
+                    gone = set(others)
+                    batch = [request for request in batch if request not in gone]
+            self.statistics.record_run(batch, result.first_rows[-1], times)
         for place, error in refused.items():
             result.requests[place].fail(error)
-        for sink, indexes, (answers, _) in prepared:
-            try:
-                sink.send(answers)
-            except Exception as error:  # noqa: BLE001  # counted and perhaps sent: not to be run again
-                failure = error_of(self.record.key, error)
-                for request in [result.requests[index] for index in indexes]:
-                    request.fail(failure)
+
+    def _send(
+        self, sink: Sink, answers: Any, result: BatchResult, indexes: Sequence[int]
+    ) -> Collection[Pending]:
+        """Those of a sink's requests that are counted by others."""
+        try:
+            return sink.send(answers)
+        except Exception as error:  # noqa: BLE001  # perhaps some were sent: not to be run again
+            failure = error_of(self.record.key, error)
+            requests = [result.requests[index] for index in indexes]
+            for request in requests:
+                request.fail(failure)
+            return requests
 
     def _watched_run(
         self, batch: list[Pending], inputs: list[Array], started_ns: int

@@ -7,6 +7,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ MAX_UNCOUNTED = 4096
 """Requests whose runs are kept uncounted at most: some 300 kB."""
 
 _RUN_NUMBERS = 6
+_ANSWER_NUMBERS = 6
 
 
 @dataclass(slots=True)
@@ -43,6 +45,8 @@ class Counts:
     total: Histogram = field(default_factory=Histogram)
     queue: Histogram = field(default_factory=Histogram)
     compute: Histogram = field(default_factory=Histogram)
+    failed: Histogram = field(default_factory=Histogram)
+    """From reception to the error, of requests that were answered with one."""
     input: Histogram = field(default_factory=Histogram)
     infer: Histogram = field(default_factory=Histogram)
     output: Histogram = field(default_factory=Histogram)
@@ -50,7 +54,7 @@ class Counts:
     @property
     def idle(self) -> bool:
         """Whether nothing happened."""
-        return self.executions == 0 and not self.errors
+        return self.executions == 0 and self.successes == 0 and not self.errors
 
     def add(self, other: Counts) -> None:
         """Add another span."""
@@ -64,6 +68,7 @@ class Counts:
         self.total.merge(other.total)
         self.queue.merge(other.queue)
         self.compute.merge(other.compute)
+        self.failed.merge(other.failed)
         self.input.merge(other.input)
         self.infer.merge(other.infer)
         self.output.merge(other.output)
@@ -99,24 +104,40 @@ class VersionStatistics:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock: AbstractContextManager[Any] = threading.RLock()
+        """Whoever answers requests and then counts them may hold it: nobody who asks comes in between."""
         self._new = Counts()
         self._totals = Counts()
         self._runs = array("q")
         """Of each run that is not counted yet: its four times, its rows, its requests."""
         self._received_ns = array("q")
         self._routes: list[str] = []
+        self._answers = array("q")
+        """Of each answer that is not counted yet: its reception, its end, the four times of its run."""
+        self._failed_ns = array("q")
+        """How long each request took whose error is not in the histogram yet."""
         self._by_batch_size: dict[int, BatchDurations] = {}
         self._failed = FailDuration()
         self._last_answered_ns = 0
 
     def record_run(self, requests: Sequence[Pending], rows: int, times: RunTimes) -> None:
-        """One run of so many rows that answers these requests."""
-        with self._lock:
+        """One run of so many rows, and the requests that it answered.
+
+        Those that it gave an answer to that others will send are theirs to count: `record_answer`.
+        """
+        with self.lock:
             self._runs.extend((*times, rows, len(requests)))
             self._received_ns.extend([request.received_ns for request in requests])
             self._routes += [request.route for request in requests]
             self._last_answered_ns = times[3]
+            if len(self._routes) >= MAX_UNCOUNTED:
+                self._count()
+
+    def record_answer(self, request: Pending, times: RunTimes, answered_ns: int) -> None:
+        """One request that was answered after its run was counted."""
+        with self.lock:
+            self._answers.extend((request.received_ns, answered_ns, *times))
+            self._routes.append(request.route)
             if len(self._routes) >= MAX_UNCOUNTED:
                 self._count()
 
@@ -128,26 +149,48 @@ class VersionStatistics:
         return (time.time_ns() - (time.monotonic_ns() - self._last_answered_ns)) // 1_000_000
 
     def _count(self) -> None:
-        """Count the runs that are kept; the lock is held."""
-        if not self._runs:
-            return
+        """Count what is kept; the lock is held."""
+        if self._runs:
+            self._count_runs()
+        if self._answers:
+            self._count_answers()
+        if self._failed_ns:
+            failed_ns, self._failed_ns = self._failed_ns, array("q")
+            self._new.failed.record(np.array(failed_ns, dtype=np.int64))
+        routes, self._routes = self._routes, []
+        self._new.routes.update(routes)
+
+    def _count_runs(self) -> None:
         runs = np.array(self._runs, dtype=np.int64).reshape(-1, _RUN_NUMBERS)
         received = np.array(self._received_ns, dtype=np.int64)
-        routes, self._routes = self._routes, []
         self._runs, self._received_ns = array("q"), array("q")
         times, rows, sizes = runs[:, :4], runs[:, 4], runs[:, 5]
-        started, answered = np.repeat(times[:, 0], sizes), np.repeat(times[:, 3], sizes)
+        self._new.executions += len(runs)
+        self._count_requests(received, np.repeat(times[:, 3], sizes), times, sizes)
+        self._count_batches(rows, np.diff(times, axis=1))
+
+    def _count_answers(self) -> None:
+        answers = np.array(self._answers, dtype=np.int64).reshape(-1, _ANSWER_NUMBERS)
+        self._answers = array("q")
+        ones = np.ones(len(answers), dtype=np.int64)
+        self._count_requests(answers[:, 0], answers[:, 1], answers[:, 2:], ones)
+
+    def _count_requests(
+        self,
+        received: npt.NDArray[np.int64],
+        answered: npt.NDArray[np.int64],
+        times: npt.NDArray[np.int64],
+        sizes: npt.NDArray[np.int64],
+    ) -> None:
+        """Count requests [n] that runs answered: each run's times [m, 4], and how many of them are its."""
         new = self._new
         new.successes += len(received)
-        new.executions += len(runs)
-        new.routes.update(routes)
         new.total.record(answered - received)
-        new.queue.record(np.maximum(started - received, 0))
-        new.compute.record(answered - started)
+        new.queue.record(np.maximum(np.repeat(times[:, 0], sizes) - received, 0))
+        new.compute.record(times[:, 3] - times[:, 0], sizes)
         parts = np.diff(times, axis=1)
         for column, histogram in enumerate((new.input, new.infer, new.output)):
             histogram.record(parts[:, column], sizes)
-        self._count_batches(rows, parts)
 
     def _count_batches(self, rows: npt.NDArray[Any], parts: npt.NDArray[Any]) -> None:
         """Sum the runs by batch size: `rows` [n], `parts` int64 [n, 3] nanoseconds."""
@@ -177,31 +220,34 @@ class VersionStatistics:
     @property
     def by_batch_size(self) -> dict[int, BatchDurations]:
         """The parts of the runs by batch size: a copy."""
-        with self._lock:
+        with self.lock:
             self._count()
             return {rows: replace(parts) for rows, parts in self._by_batch_size.items()}
 
     @property
     def failed(self) -> FailDuration:
         """Requests answered with an error: a copy."""
-        with self._lock:
+        with self.lock:
             return replace(self._failed)
 
     def record_error(self, reason: str, duration_ns: int) -> None:
         """One request that was answered with an error."""
-        with self._lock:
+        with self.lock:
             self._new.errors[reason] += 1
             self._failed.count += 1
             self._failed.ns += duration_ns
+            self._failed_ns.append(duration_ns)
+            if len(self._failed_ns) >= MAX_UNCOUNTED:
+                self._count()
 
     def record_batching_disabled(self) -> None:
         """Its requests are run alone from now on."""
-        with self._lock:
+        with self.lock:
             self._new.batching_disabled += 1
 
     def take_new(self) -> Counts:
         """What happened since this was last called; it is in the totals from now on."""
-        with self._lock:
+        with self.lock:
             self._count()
             new, self._new = self._new, Counts()
             self._totals.add(new)
@@ -209,7 +255,7 @@ class VersionStatistics:
 
     def totals(self) -> Counts:
         """Everything since this replica started: a copy."""
-        with self._lock:
+        with self.lock:
             self._count()
             totals = Counts()
             totals.add(self._totals)
@@ -220,8 +266,8 @@ class VersionStatistics:
 class StatisticsBook:
     """The statistics of every version that this replica ever served, also after it was unloaded.
 
-    Requests that reached no version count under number 0 of their model, or of the model '' where there
-    is no model of that name: callers cannot grow the book.
+    Requests that reached no version, and asked for none that there is, count under number 0 of their model,
+    or of the model '' where there is no model of that name: callers cannot grow the book.
     """
 
     def __init__(self) -> None:

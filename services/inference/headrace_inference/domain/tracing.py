@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -147,12 +147,12 @@ class TracedSink:
         ]
         return (answers, traces), refused
 
-    def send(self, answers: tuple[Any, Sequence[Trace]]) -> None:
+    def send(self, answers: tuple[Any, Sequence[Trace]]) -> Collection[Pending]:
         """Write the trace and send the answer."""
         inner, traces = answers
         for trace in traces:
             self._write(trace, self._settings.log_frequency)
-        self._inner.send(inner)
+        return self._inner.send(inner)
 
     def _trace_of(self, served: Any, result: BatchResult, index: int) -> Trace:
         request = result.requests[index]

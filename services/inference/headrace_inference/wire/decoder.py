@@ -16,9 +16,18 @@ from headrace_inference.domain.requests import is_late
 class Aside:
     """A request that was put aside: an event of the native package, and when it came."""
 
-    __slots__ = ("call_id", "cancelled", "deadline_ns", "details", "payload", "received_ns")
+    __slots__ = (
+        "call_id",
+        "cancelled",
+        "deadline_ns",
+        "details",
+        "event",
+        "payload",
+        "received_ns",
+    )
 
     def __init__(self, event: Any, received_ns: int) -> None:
+        self.event = event
         _, self.call_id, _, self.payload, _, self.details = event
         self.received_ns = received_ns
         seconds = self.details[2]

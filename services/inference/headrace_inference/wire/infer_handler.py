@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from headrace_inference.domain.dataplane import DataPlane, Reception
+from headrace.errors import HeadraceError
+from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.pool import shutting_down
+from headrace_inference.domain.receptions import Reception
 from headrace_inference.domain.requests import Plan
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.tracing import RequestFacts
@@ -20,7 +23,7 @@ from headrace_inference.wire.large_requests import (
     parsing_takes_long,
     size_of,
 )
-from headrace_inference.wire.request_parser import Head, Parsed, RequestParser, model_name_in
+from headrace_inference.wire.request_parser import Head, Parsed, RequestParser, names_in
 from headrace_inference.wire.waiting import InferCall, WaitingRequests, deadline_ns
 
 Metadata = Iterable[tuple[str, str | bytes]] | None
@@ -49,7 +52,17 @@ class InferHandler:
 
     def receiving(self, payload: bytes, deadline: int | None) -> AbstractContextManager[Reception]:
         """Around a request with these bytes: it is counted once, however it ends."""
-        return self._dataplane.receiving(lambda: model_name_in(payload), deadline)
+        return self._dataplane.receptions.receiving(lambda: names_in(payload), deadline)
+
+    def begin(self, payload: bytes, deadline: int | None) -> Reception:
+        """A request with these bytes has come; whoever has it ends it."""
+        return self._dataplane.receptions.begin(lambda: names_in(payload), deadline)
+
+    def stopping(self) -> HeadraceError:
+        """What a stream is told that the replica's end ends: counted, since requests may follow in vain."""
+        error = shutting_down()
+        self._dataplane.receptions.record_unread(error.reason)
+        return error
 
     async def parse(self, payload: bytes) -> Parsed:
         """The request in these bytes, in a thread where that takes long. Raises HeadraceError."""

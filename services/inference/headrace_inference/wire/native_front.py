@@ -6,22 +6,20 @@ rest. Calls are answered by id.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
-from headrace import logs, status
 from headrace.errors import HeadraceError
 from headrace_inference.domain.dataplane import (
     ROUTE_ATTEMPTS,
     DataPlane,
     in_graph_order,
-    known_error,
     unloading,
 )
-from headrace_inference.domain.pool import PoolClosed, shutting_down
+from headrace_inference.domain.pool import PoolClosed, not_awaited, shutting_down
+from headrace_inference.domain.receptions import caller_left, known_error
 from headrace_inference.domain.requests import (
     NONE_REFUSED,
     BatchResult,
@@ -35,6 +33,7 @@ from headrace_inference.domain.served import QUICK_NS, ServedVersion
 from headrace_inference.domain.shown import Shown, check_windows
 from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.answers import encode_answers, encode_shown
+from headrace_inference.wire.call_errors import CallErrors, RefusedByVersion
 from headrace_inference.wire.contents import contents_of
 from headrace_inference.wire.decoder import Aside, Decoder
 from headrace_inference.wire.front_limits import FrontLimits
@@ -43,11 +42,9 @@ from headrace_inference.wire.large_requests import (
     parse_large,
     parsing_takes_long,
 )
-from headrace_inference.wire.request_parser import Head, Parsed, RequestParser, model_name_in
+from headrace_inference.wire.request_parser import Head, Parsed, RequestParser
 from headrace_inference.wire.unread_answers import UnreadAnswers
 from headrace_inference.wire.wishes import WishSink
-
-logger = logging.getLogger(__name__)
 
 _Admitted = tuple[ServedVersion, Pending]
 
@@ -74,6 +71,7 @@ class NativeFront:
         self._limits = limits
         self._answer_limit = limits.answers
         self._parser = RequestParser()
+        self._errors = CallErrors(front, dataplane.receptions)
         self._wishes = WishSink(dataplane.regions, self._encode_shown, self.send, self.failed)
         self._pending: dict[int, Pending | Aside] = {}
         self.decoder = Decoder(self._decode)
@@ -165,11 +163,9 @@ class NativeFront:
             served, pending = self._admit_parsed(
                 aside.call_id, aside.payload, parsed, aside.received_ns
             )
-        except HeadraceError as error:
-            self._refuse_aside(aside, error)
-        except Exception as bug:
-            logger.exception("a bug ended a call")
-            self._refuse_aside(aside, known_error(bug))
+        except Exception as error:  # noqa: BLE001  # a bug is logged by whoever refuses
+            self._errors.refuse(aside.event, error, aside.received_ns)
+            self._done([_Reply(aside.call_id, b"", aside.payload)])
         else:
             self._take_decoded(aside, served, pending)
 
@@ -183,11 +179,6 @@ class NativeFront:
         if self._dataplane.tracer.on:
             self._trace(served, pending, aside.details[0], parse_large)
         self._submit(served, [pending])
-
-    def _refuse_aside(self, aside: Aside, error: HeadraceError) -> None:
-        call_id, payload = aside.call_id, aside.payload
-        self._refuse_new(call_id, payload, aside.details, error, aside.received_ns)
-        self._done([_Reply(call_id, b"", payload)])
 
     def _trace(
         self,
@@ -209,12 +200,8 @@ class NativeFront:
         _, call_id, _, payload, _, details = event
         try:
             admitted = self._admit(call_id, payload, taken, now)
-        except HeadraceError as error:
-            self._refuse_new(call_id, payload, details, error, now)
-            return None
-        except Exception as bug:
-            logger.exception("a bug ended a call")
-            self._refuse_new(call_id, payload, details, known_error(bug), now)
+        except Exception as error:  # noqa: BLE001  # a bug is logged by whoever refuses
+            self._errors.refuse(event, error, now)
             return None
         if admitted is None:
             self._put_aside(event, now)
@@ -300,9 +287,9 @@ class NativeFront:
             check_windows(plan, self._dataplane.regions)
             found = contents_of(parsed, self._dataplane.regions)
             contents = in_graph_order(served, plan, found)
-        except HeadraceError:
+        except Exception as error:  # noqa: BLE001  # raised again, with the version
             target.give_back(route)
-            raise
+            raise RefusedByVersion(served.statistics, error) from None
         if (
             parsed.layout is not None
             and head.plain
@@ -343,9 +330,14 @@ class NativeFront:
                 served.pool.submit([pending])
             except PoolClosed:
                 continue
-            except HeadraceError as error:
-                self._dataplane.record_refusal(parsed.head.model_name, error, former.received_ns)
-                self.failed(former, error)
+            except HeadraceError as error:  # its names lead nowhere any more
+                former.statistics = self._dataplane.receptions.refusing(
+                    parsed.head.model_name, parsed.head.model_version, error
+                )
+                former.fail(error)
+            except RefusedByVersion as refusal:
+                former.statistics = refusal.statistics
+                former.fail(known_error(refusal.error))
             return
         former.fail(unloading())
 
@@ -362,23 +354,30 @@ class NativeFront:
         return (replies, answers), NONE_REFUSED
 
     def _encode_shown(
-        self, served: ServedVersion, request: Pending, shown: list[Shown]
+        self, served: ServedVersion, request: Pending, shown: list[Shown], _: BatchResult
     ) -> tuple[Sequence[_Reply], Sequence[bytes]]:
         reply: _Reply = request.reply
         limit = self._answer_limit
         answer = encode_shown(served, request.plan, request.route, shown, reply.request_id, limit)
         return [reply], [answer]
 
-    def send(self, answers: tuple[Sequence[_Reply], Sequence[bytes]]) -> None:
-        """Hand encoded answers to the package."""
+    def send(self, answers: tuple[Sequence[_Reply], Sequence[bytes]]) -> Collection[Pending]:
+        """Hand encoded answers to the package, which knows whose callers are gone: no successes."""
         respond = self._front.respond
+        unread: list[Any] = []
         for reply, answer in zip(*answers, strict=True):
-            respond(reply.call_id, answer)
+            if not respond(reply.call_id, answer):
+                unread.append(self._pending[reply.call_id])
         self._done(*answers)
+        if unread:
+            _count_as_left(unread)
+        return unread
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """Answer this request with an error."""
-        self._refuse(request.reply.call_id, error)
+        call_id = request.reply.call_id
+        received_ns, deadline_ns = request.received_ns, request.deadline_ns
+        self._errors.end(call_id, error, request.statistics, received_ns, deadline_ns)
         self._done([request.reply])
 
     def _done(self, replies: Sequence[_Reply], answers: Sequence[bytes] = ()) -> None:
@@ -390,23 +389,6 @@ class NativeFront:
             self._bytes -= gone
             self.unread.give(answers)
 
-    def _refuse(self, call_id: int, error: HeadraceError) -> None:
-        trailers = status.trailing_metadata(error)
-        self._front.fail(call_id, status.grpc_code_number(error), error.message, trailers)
-
-    def _refuse_new(
-        self, call_id: int, payload: bytes, details: Any, error: HeadraceError, received_ns: int
-    ) -> None:
-        """Answer a call that never was a request of a version, and count it."""
-        self._log_refusal(details, error)
-        self._dataplane.record_refusal(model_name_in(payload), error, received_ns)
-        self._refuse(call_id, error)
-
-    def _log_refusal(self, details: Any, error: HeadraceError) -> None:
-        if logger.isEnabledFor(logging.DEBUG):
-            with logs.bound(logs.request_context(details[0])):
-                logger.debug("request refused: %s", error.message, extra={"reason": error.reason})
-
     def _check_room(self, count: int) -> None:
         """Raises Unavailable or ResourceExhausted where there is no room for another request."""
         if self._stopping:
@@ -416,3 +398,11 @@ class NativeFront:
         held = self._bytes + self.unread.bytes
         if len(self._pending) >= self._limits.max_requests or held + count > self._limits.max_bytes:
             raise self._limits.over_limit(len(self._pending), held)
+
+
+def _count_as_left(requests: Sequence[Pending]) -> None:
+    now = time.monotonic_ns()
+    for request in requests:
+        error = not_awaited(request, now)
+        error = error or caller_left(request.received_ns, request.deadline_ns, now)
+        request.statistics.record_error(error.reason, now - request.received_ns)

@@ -40,8 +40,9 @@ MAX_DIMENSIONS = 64
 
 _ID, RAW = 3, 7
 _MODEL_NAME_TAG = 1 << 3 | LENGTH_DELIMITED
+_MODEL_VERSION_TAG = 2 << 3 | LENGTH_DELIMITED
 _FIELDS_LOOKED_AT = 64
-"""For a name: clients write it first."""
+"""For names: clients write them first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +234,9 @@ def _without_raw(fixed: tuple[tuple[int, bytes], ...]) -> bytes:
     return b"".join(parts)
 
 
-def model_name_in(payload: bytes) -> str:
-    """The model that a request names which may be malformed; '' where that cannot be told at once."""
+def names_in(payload: bytes) -> tuple[str, str]:
+    """The model and the version that a request names which may be malformed; '' for what cannot be told."""
+    names = {_MODEL_NAME_TAG: "", _MODEL_VERSION_TAG: ""}
     position = 0
     try:
         for _ in range(_FIELDS_LOOKED_AT):
@@ -242,11 +244,13 @@ def model_name_in(payload: bytes) -> str:
                 break
             tag, position = read_varint(payload, position, len(payload))
             start, position = read_field(payload, position, tag & 7, len(payload))
-            if tag == _MODEL_NAME_TAG:
-                return payload[start:position].decode(errors="replace")
+            if tag in names:
+                names[tag] = payload[start:position].decode(errors="replace")
+            elif names[_MODEL_NAME_TAG]:  # both come before all else
+                break
     except InvalidArgument:
-        return ""
-    return ""
+        return names[_MODEL_NAME_TAG], names[_MODEL_VERSION_TAG]
+    return names[_MODEL_NAME_TAG], names[_MODEL_VERSION_TAG]
 
 
 def _checked_id(request_id: bytes) -> bytes:

@@ -18,7 +18,7 @@ import grpc
 from headrace.errors import HeadraceError
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.serving import open_background
-from headrace_inference.domain.pool import shutting_down
+from headrace_inference.domain.receptions import Reception
 from headrace_inference.wire.infer_handler import InferHandler
 from headrace_inference.wire.protobuf_fields import varint
 from headrace_inference.wire.waiting import deadline_ns
@@ -54,14 +54,22 @@ class _Failed:
     error: HeadraceError
 
 
+_Outcome = bytes | _Failed
+
+
 class _Stream:
-    """The answers of one stream, in the order of its requests, and the slots that bound them."""
+    """The answers of one stream, in the order of its requests, and the slots that bound them.
+
+    `unsent` are the requests whose callers were told nothing yet: those that the stream leaves so had none.
+    """
 
     def __init__(self, context: Any, deadline: int | None, max_in_flight: int) -> None:
         self.context = context
         self.deadline = deadline
         self.slots = asyncio.Semaphore(max_in_flight)
-        self.answers: asyncio.Queue[asyncio.Task[bytes | _Failed] | None] = asyncio.Queue()
+        self.answers: asyncio.Queue[tuple[Reception, asyncio.Task[_Outcome]] | None]
+        self.answers = asyncio.Queue()
+        self.unsent: set[Reception] = set()
         self.unsent_bytes = 0
 
 
@@ -97,28 +105,38 @@ class StreamHandler:
             raise failure from None
         finally:
             self._handler.held.answer_sent(stream.unsent_bytes)
+            for reception in stream.unsent:
+                reception.left()
         if self._options.stopping.is_set():
-            raise shutting_down()
+            raise self._handler.stopping()
 
     async def _read(
         self, requests: AsyncIterator[bytes], stream: _Stream, group: asyncio.TaskGroup
     ) -> None:
-        async for payload in requests:
-            await stream.slots.acquire()
-            answer = self._answer(payload, stream)
-            stream.answers.put_nowait(group.create_task(answer))
+        arrivals = aiter(requests)
+        while True:
+            await stream.slots.acquire()  # first: what is read is answered
+            try:
+                payload = await anext(arrivals)
+            except StopAsyncIteration:
+                return
+            reception = self._handler.begin(payload, stream.deadline)
+            stream.unsent.add(reception)
+            answer = group.create_task(self._answer(payload, stream, reception))
+            stream.answers.put_nowait((reception, answer))
 
-    async def _answer(self, payload: bytes, stream: _Stream) -> bytes | _Failed:
+    async def _answer(self, payload: bytes, stream: _Stream, reception: Reception) -> _Outcome:
         request_id = b""
         try:
-            with self._handler.receiving(payload, stream.deadline) as reception:
-                parsed = await self._handler.parse(payload)
-                request_id = parsed.id
-                answer = await self._handler.answer(
-                    parsed, reception, stream.context.invocation_metadata()
-                )
+            parsed = await self._handler.parse(payload)
+            request_id = parsed.id
+            metadata = stream.context.invocation_metadata()
+            answer = await self._handler.answer(parsed, reception, metadata)
         except HeadraceError as error:
             return _Failed(request_id, error)
+        except Exception as bug:  # it ends the stream, and its caller hears of it
+            reception.failed(bug)
+            raise
         stream.unsent_bytes += len(answer)
         self._handler.held.hold_answer(len(answer))
         return answer
@@ -126,8 +144,13 @@ class StreamHandler:
     async def _write(self, stream: _Stream) -> None:
         bare = self._options.response == "mlserver"
         raises = bare or _wants_status(stream.context.invocation_metadata() or ())
-        while (task := await stream.answers.get()) is not None:
+        while (next_one := await stream.answers.get()) is not None:
+            reception, task = next_one
             answer = await task
+            if stream.context.done():
+                raise _CallerLeft
+            _count(reception, answer)
+            stream.unsent.discard(reception)
             if isinstance(answer, _Failed) and raises:
                 raise answer.error
             await _send(stream.context, _message(answer, bare=bare))
@@ -135,6 +158,14 @@ class StreamHandler:
                 stream.unsent_bytes -= len(answer)
                 self._handler.held.answer_sent(len(answer))
             stream.slots.release()
+
+
+def _count(reception: Reception, answer: _Outcome) -> None:
+    """Count a request, just before its answer is sent. Raises DeadlineExceeded."""
+    if isinstance(answer, _Failed):
+        reception.failed(answer.error)
+    else:
+        reception.answered()
 
 
 async def _send(context: Any, message: bytes) -> None:
@@ -148,7 +179,7 @@ def _wants_status(metadata: Iterable[tuple[str, str | bytes]]) -> bool:
     return any(key == STATUS_KEY and value == "true" for key, value in metadata)
 
 
-def _message(answer: bytes | _Failed, *, bare: bool) -> bytes:
+def _message(answer: _Outcome, *, bare: bool) -> bytes:
     if isinstance(answer, _Failed):
         response = pb.ModelInferResponse(id=answer.id.decode())
         message = pb.ModelStreamInferResponse(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,11 @@ from headrace.errors import HeadraceError
 from headrace_inference.domain.dataplane import (
     ROUTE_ATTEMPTS,
     DataPlane,
-    Reception,
     in_graph_order,
     unloading,
 )
 from headrace_inference.domain.pool import PoolClosed
+from headrace_inference.domain.receptions import Reception
 from headrace_inference.domain.requests import (
     Array,
     BatchResult,
@@ -29,6 +29,7 @@ from headrace_inference.domain.requests import (
 from headrace_inference.domain.routing import Picked
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shown import Shown, check_windows
+from headrace_inference.domain.statistics import RunTimes
 from headrace_inference.domain.tracing import RequestFacts
 from headrace_inference.wire.front_limits import NO_LIMIT, AnswerLimit
 from headrace_inference.wire.wishes import WishSink
@@ -57,6 +58,7 @@ class Answer:
 
     served: ServedVersion
     pending: Pending
+    times: RunTimes
     outputs: Sequence[Array] = ()
     shown: Sequence[Shown] | None = None
 
@@ -78,7 +80,7 @@ class WaitingRequests:
         except asyncio.CancelledError:
             pending.leave(time.monotonic_ns())
             raise
-        call.reception.answered = True
+        call.reception.run = answer.pending, answer.times
         return answer
 
     async def _enqueue(self, call: InferCall) -> tuple[Pending, asyncio.Future[Answer]]:
@@ -87,6 +89,7 @@ class WaitingRequests:
             target = self._dataplane.keeper.table.target(call.model_name, call.model_version)
             picked = target.pick() if route is None else target.pick_again(route)
             served, route = picked
+            call.reception.statistics = served.statistics
             try:
                 plan = call.plan(served)
                 contents = in_graph_order(served, plan, await self._contents(call, plan))
@@ -101,7 +104,6 @@ class WaitingRequests:
                 served.pool.submit([pending])
             except PoolClosed:
                 continue
-            call.reception.queued = True
             return pending, future
         raise unloading()
 
@@ -134,30 +136,38 @@ class WaitingRequests:
     def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Prepared:
         """What those who wait get; it is encoded on the loop."""
         answers: list[Answer] = []
+        times = _times_of(result)
         refused: dict[int, HeadraceError] = {}
         for index in indexes:
             outputs = result.outputs_of(index)
             try:
                 self._limit.check(sum(map(wire_size, outputs)))
-                answers.append(Answer(served, result.requests[index], outputs))
+                answers.append(Answer(served, result.requests[index], times, outputs))
             except HeadraceError as error:
                 refused[index] = error
         return answers, refused
 
-    def send(self, answers: Sequence[Answer]) -> None:
-        """Wake those who wait, all of a batch in one trip to the loop."""
+    def send(self, answers: Sequence[Answer]) -> Collection[Pending]:
+        """Wake those who wait, all of a batch in one trip to the loop; their receptions count them."""
         self._loop.call_soon_threadsafe(_settle_all, answers)
+        return [answer.pending for answer in answers]
 
-    def _shown(self, served: ServedVersion, request: Pending, shown: list[Shown]) -> Answer:
+    def _shown(
+        self, served: ServedVersion, request: Pending, shown: list[Shown], result: BatchResult
+    ) -> Answer:
         self._limit.check(sum([wire_size(one.array) for one in shown if one.window is None]))
-        return Answer(served, request, shown=shown)
+        return Answer(served, request, _times_of(result), shown=shown)
 
-    def _send_shown(self, answer: Answer) -> None:
-        self._loop.call_soon_threadsafe(_settle, answer.pending.reply, answer, None)
+    def _send_shown(self, answer: Answer) -> Collection[Pending]:
+        return self.send([answer])
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
-        """Wake the one who waits, with the error."""
+        """Wake the one who waits, with the error; its reception counts it."""
         self._loop.call_soon_threadsafe(_settle, request.reply, None, error)
+
+
+def _times_of(result: BatchResult) -> RunTimes:
+    return (*result.times_ns, time.monotonic_ns())
 
 
 def _settle_all(answers: Sequence[Answer]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from headrace.errors import HeadraceError
@@ -11,8 +11,8 @@ from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.domain.shown import Shown, shown_outputs
 
-Encode = Callable[[ServedVersion, Pending, list[Shown]], Any]
-Send = Callable[[Any], None]
+Encode = Callable[[ServedVersion, Pending, list[Shown], BatchResult], Any]
+Send = Callable[[Any], Collection[Pending]]
 Fail = Callable[[Pending, HeadraceError], None]
 
 
@@ -37,15 +37,14 @@ class WishSink:
             outputs = result.outputs_of(index)
             try:
                 shown = shown_outputs(served, request.plan, outputs, self._regions)
-                answers.append(self._encode(served, request, shown))
+                answers.append(self._encode(served, request, shown, result))
             except HeadraceError as error:
                 refused[index] = error
         return answers, refused
 
-    def send(self, answers: Sequence[Any]) -> None:
-        """Send what was prepared."""
-        for answer in answers:
-            self._send(answer)
+    def send(self, answers: Sequence[Any]) -> Collection[Pending]:
+        """Send what was prepared; those that are not to be counted as answered."""
+        return [request for answer in answers for request in self._send(answer)]
 
     def failed(self, request: Pending, error: HeadraceError) -> None:
         """Answer this request with an error."""

@@ -103,6 +103,11 @@ def _version_families(counts: Mapping[Key, Counts]) -> Iterator[Family]:
         "Times that requests were found unfit to share runs, so that they run one by one",
     )
     request = Family(f"{name}_request_seconds", "histogram", "From reception to answer")
+    failed = Family(
+        f"{name}_error_seconds",
+        "histogram",
+        "From reception to the error, of requests that had one",
+    )
     queue = Family(f"{name}_queue_seconds", "histogram", "Waiting for a free instance")
     compute = Family(f"{name}_compute_seconds", "histogram", "Assembling, running and answering")
     for (model, number), count in counts.items():
@@ -117,7 +122,9 @@ def _version_families(counts: Mapping[Key, Counts]) -> Iterator[Family]:
         request.add_histogram(count.total, labels)
         queue.add_histogram(count.queue, labels)
         compute.add_histogram(count.compute, labels)
-    yield from (requests, errors, rows, runs, alone, request, queue, compute)
+        if count.errors:  # most versions have none, and a histogram is thirty series
+            failed.add_histogram(count.failed, labels)
+    yield from (requests, errors, rows, runs, alone, request, failed, queue, compute)
 
 
 def _graphs(moment: Moment) -> Family:

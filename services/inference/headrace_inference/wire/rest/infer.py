@@ -63,7 +63,7 @@ class InferRoutes:
     async def infer(self, request: web.Request) -> web.Response:
         """Answer one request."""
         name, version = names(request)
-        with self._dataplane.receiving(lambda: name) as reception:
+        with self._dataplane.receptions.receiving(lambda: (name, version)) as reception:
             body = await read_body(request, self._max_body_bytes)
             length = header_length(request.headers.get(HEADER_LENGTH), len(body))
             long = (len(body) if length is None else length) > JSON_ON_LOOP_BYTES
@@ -91,7 +91,7 @@ class InferRoutes:
 
     async def _generated(self, request: web.Request) -> bytes:
         name, version = names(request)
-        with self._dataplane.receiving(lambda: name) as reception:
+        with self._dataplane.receptions.receiving(lambda: (name, version)) as reception:
             body = await read_body(request, self._max_body_bytes)
             generation = _Generation(self._dataplane, parse_generate(body))
             long = len(body) > JSON_ON_LOOP_BYTES

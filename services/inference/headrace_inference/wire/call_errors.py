@@ -1,0 +1,75 @@
+"""Calls of the native package that end with an error: told, and counted once, as what their callers saw."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from headrace import logs, status
+from headrace.errors import HeadraceError
+from headrace_inference.domain.receptions import Receptions, caller_left, known_error
+from headrace_inference.domain.requests import ErrorCounter
+from headrace_inference.wire.request_parser import names_in
+
+logger = logging.getLogger(__name__)
+
+_OF_CALLERS = frozenset(("CANCELLED", "DEADLINE_EXCEEDED"))
+"""Reasons of calls that have ended already: nobody can be told them."""
+
+
+class RefusedByVersion(Exception):
+    """A version refuses a request for what it is, or could not look at it."""
+
+    def __init__(self, statistics: ErrorCounter, error: Exception) -> None:
+        super().__init__(str(error))
+        self.statistics = statistics
+        self.error = error
+
+
+class CallErrors:
+    """Answers calls of one front of the native package with errors."""
+
+    def __init__(self, front: Any, receptions: Receptions) -> None:
+        self._front = front
+        self._receptions = receptions
+
+    def end(
+        self,
+        call_id: int,
+        error: HeadraceError,
+        statistics: ErrorCounter,
+        received_ns: int,
+        deadline_ns: int | None,
+    ) -> None:
+        """Tell a caller the error, and count that; if the caller is gone, count that instead."""
+        trailers = status.trailing_metadata(error)
+        code = status.grpc_code_number(error)
+        with statistics.lock:  # whoever was told and asks finds it counted
+            told = self._front.fail(call_id, code, error.message, trailers)
+            now = time.monotonic_ns()
+            if not told and error.reason not in _OF_CALLERS:
+                error = caller_left(received_ns, deadline_ns, now)
+            statistics.record_error(error.reason, now - received_ns)
+
+    def refuse(self, event: Any, error: Exception, received_ns: int) -> None:
+        """End a call that never was a request of a version: it was refused, or a bug kept it from that."""
+        _, call_id, _, payload, _, details = event
+        statistics: ErrorCounter | None = None
+        if isinstance(error, RefusedByVersion):
+            statistics, error = error.statistics, error.error
+        if not isinstance(error, HeadraceError):
+            logger.error("a bug ended a call", exc_info=error)
+        known = known_error(error)
+        _log(details, known)
+        if statistics is None:
+            statistics = self._receptions.refusing(*names_in(payload), known)
+        seconds = details[2]
+        deadline_ns = None if seconds is None else received_ns + int(seconds * 1e9)
+        self.end(call_id, known, statistics, received_ns, deadline_ns)
+
+
+def _log(details: Any, error: HeadraceError) -> None:
+    if logger.isEnabledFor(logging.DEBUG):
+        with logs.bound(logs.request_context(details[0])):
+            logger.debug("request refused: %s", error.message, extra={"reason": error.reason})
