@@ -12,11 +12,12 @@ import pytest
 
 from headrace import AsyncClient, HeadraceError
 from headrace.state.connection import open_redis
+from headrace.state.keys import Keys
 from headrace_inference.app import open_replica
 from headrace_inference.settings import Settings
 from headrace_registry.app import open_registry
 from tests.rpc.grpc_fixtures import FRONTS
-from tests.rpc.registry_fixtures import onnx_file
+from tests.rpc.registry_fixtures import eventually, onnx_file
 from tests.rpc.registry_fixtures import settings as registry_settings
 
 ROW = np.zeros((1, 4), np.float32)
@@ -78,3 +79,34 @@ async def test_after_the_state_was_lost_the_new_bytes_answer(
         seen = await answers(client, 7.0)
 
     assert {("1", 7.0)} == seen - {("1", 1.0)}
+
+
+async def test_a_change_that_nobody_can_read_ends_no_replica(
+    redis_url: str, namespace: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says so in its log, and goes on serving what it has."""
+    chosen = registry_settings(redis_url, namespace, tmp_path / "registry")
+    async with AsyncExitStack() as stack:
+        async with open_registry(chosen, asyncio.Event()) as registry:
+            settings = Settings(
+                redis_url=redis_url,
+                registry_address=registry.grpc_address,
+                data=tmp_path / "replica",
+                namespace=namespace,
+                grpc_port=0,
+                http_port=0,
+                metrics_port=0,
+            )
+            replica = await stack.enter_async_context(open_replica(settings, asyncio.Event()))
+            client = await stack.enter_async_context(
+                AsyncClient(registry=registry.grpc_address, inference=replica.fronts.grpc_address)
+            )
+            await client.push("m", onnx_file(bias=1))
+            await answers(client, 1.0)
+        async with open_redis(redis_url) as redis:
+            revision = replica.follower.catalog.revision + 1
+            keys = Keys(namespace)
+            await redis.set(keys.revision, revision)
+            await redis.xadd(keys.changes, {"change": "no change"}, id=f"{revision}-0")
+        await eventually(lambda: any("met an unexpected error" in m for m in caplog.messages))
+        assert {("1", 1.0)} == await answers(client, 1.0)

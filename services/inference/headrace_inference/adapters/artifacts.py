@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from uuid import uuid4
 
 import grpc
@@ -33,8 +34,13 @@ IDLE_SECONDS = 30.0
 _CLAIM_SECONDS = 0.1
 """How often to look whether another download of the same file has ended."""
 
+_THREADS = 8
+
 _SLACK = 64
 """The cache may be over its size by one part in so many."""
+
+
+Result = TypeVar("Result")
 
 
 class ArtifactCache:
@@ -48,9 +54,15 @@ class ArtifactCache:
         self._max_bytes = max_bytes
         self._leases = leases
         self._stub: Any = pb_grpc.RegistryServiceStub(channel)
+        self._threads = ThreadPoolExecutor(_THREADS, "artifacts")
         self._added_bytes = max_bytes  # of an earlier life nothing is known
         for path in (self._blobs, self._versions):
             path.mkdir(parents=True, exist_ok=True)
+
+    async def _in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """In a thread of the cache's own: hashing gigabytes must not take those of requests."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, work, *arguments)
 
     def has(self, record: VersionRecord) -> bool:
         """Whether a version was fetched once, whole or not."""
@@ -62,9 +74,9 @@ class ArtifactCache:
         Raises Unavailable, DataLoss for wrong bytes, and OSError.
         """
         folder = self._versions / record.digest
-        for file in await asyncio.to_thread(_missing, folder, record.files):
+        for file in await self._in_thread(_missing, folder, record.files):
             await self._place(file, folder / file.path)
-        await asyncio.to_thread(os.utime, folder)
+        await self._in_thread(os.utime, folder)
         return folder
 
     async def prune(self, wanted: Callable[[], Collection[str]]) -> None:
@@ -76,7 +88,7 @@ class ArtifactCache:
         if self._added_bytes < self._max_bytes // _SLACK:
             return
         self._added_bytes = 0
-        await asyncio.to_thread(self._prune, wanted)
+        await self._in_thread(self._prune, wanted)
 
     def _prune(self, wanted: Callable[[], Collection[str]]) -> None:
         prune(self._versions, self._blobs, self._max_bytes, wanted(), self._leases)
@@ -84,13 +96,13 @@ class ArtifactCache:
     async def _place(self, file: ArtifactFile, target: Path) -> None:
         """Have the file at `target`, from a blob that is here or from the registry."""
         partial = self._blobs / f"{file.sha256}.partial"
-        while not await asyncio.to_thread(self._place_blob, file, target):
+        while not await self._in_thread(self._place_blob, file, target):
             with claim(partial) as claimed:
                 if claimed is not None:
-                    if not await asyncio.to_thread(self._place_blob, file, target):
+                    if not await self._in_thread(self._place_blob, file, target):
                         await self._download(file, claimed)
-                        await asyncio.to_thread(self._keep, file, partial, target)
-                    await asyncio.to_thread(partial.unlink, missing_ok=True)
+                        await self._in_thread(self._keep, file, partial, target)
+                    await self._in_thread(partial.unlink, True)
                     return
             await asyncio.sleep(_CLAIM_SECONDS)
 
@@ -113,16 +125,16 @@ class ArtifactCache:
         return True
 
     async def _download(self, file: ArtifactFile, partial: BinaryIO) -> None:
-        offset = await asyncio.to_thread(_resume_at, partial, file.size_bytes)
+        offset = await self._in_thread(_resume_at, partial, file.size_bytes)
         if offset == file.size_bytes:
             return
         try:
             call = self._stub.ReadBlob(pb.ReadBlobRequest(sha256=file.sha256, offset=offset))
             while offset <= file.size_bytes and (chunk := await _next_chunk(call)) is not None:
-                await asyncio.to_thread(partial.write, chunk)
+                await self._in_thread(partial.write, chunk)
                 offset += len(chunk)
             call.cancel()
-            await asyncio.to_thread(partial.flush)
+            await self._in_thread(partial.flush)
         except TimeoutError:
             raise Unavailable(
                 "ARTIFACT_UNAVAILABLE", f"no byte of {file.path} came for {IDLE_SECONDS} s"

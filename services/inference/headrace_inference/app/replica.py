@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import grpc
 
@@ -26,6 +27,7 @@ from headrace_inference.app.readiness import Readiness
 from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.keeper import VersionKeeper
+from headrace_inference.domain.lasting_jobs import keep_running
 from headrace_inference.domain.statistics import StatisticsBook
 from headrace_inference.settings import Settings
 
@@ -86,10 +88,11 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         describe = _Description(settings, replica)
         jobs = await stack.enter_async_context(serving.open_background())
         follower.on_unread = lambda why: models.want(replace(UNREAD, unread_because=why))
-        jobs.run(follower.run())
-        jobs.run(_apply_updates(follower, models))
+        jobs.run(keep_running("follower", follower.run))
+        jobs.run(keep_running("updates", partial(_apply_updates, follower, models)))
         writer = presence.PresenceWriter(redis, keys, keeper, describe.record)
-        jobs.run(presence.keep_present(writer, keeper.changed))
+        present = partial(presence.keep_present, writer, keeper.changed)
+        jobs.run(keep_running("presence", present))
         yield replica
 
 
@@ -132,8 +135,10 @@ async def _reporting(settings: Settings, book: StatisticsBook) -> AsyncIterator[
     buffer = telemetry.TelemetryBuffer(settings.replica_id, book, settings.telemetry_max_reports)
     async with _open_channel(settings.monitor_address) as channel:
         async with serving.open_background() as jobs:
-            jobs.run(telemetry.collect_telemetry(buffer, settings.telemetry_seconds))
-            jobs.run(telemetry.send_telemetry(buffer, channel))
+            collect = partial(telemetry.collect_telemetry, buffer, settings.telemetry_seconds)
+            jobs.run(keep_running("telemetry", collect))
+            send = partial(telemetry.send_telemetry, buffer, channel)
+            jobs.run(keep_running("reports", send))
             yield
         await telemetry.flush_telemetry(buffer, channel, _FLUSH_SECONDS)
 

@@ -7,6 +7,7 @@ the catalog or the set of ready versions moves, a new routing table is published
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Collection, Iterable
@@ -17,6 +18,7 @@ from headrace.errors import HeadraceError, Unavailable
 from headrace.state.desired import Desired, Key, desired_of
 from headrace.state.records import UNREAD, Catalog, LoadState, ReplicaVersion, VersionRecord
 from headrace_inference.domain import load_failures, policy
+from headrace_inference.domain.lasting_jobs import in_own_thread, keep_running
 from headrace_inference.domain.load_slots import LoadPlaces, LoadSlots
 from headrace_inference.domain.policy import Actual
 from headrace_inference.domain.routing import RoutingTable, build_table
@@ -163,7 +165,8 @@ class VersionKeeper:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     self._tasks = tasks
-                    loop = tasks.create_task(self._keep(tasks))
+                    keeping = keep_running("keeper", functools.partial(self._keep, tasks))
+                    loop = tasks.create_task(keeping)
                     try:
                         yield
                     finally:
@@ -255,6 +258,7 @@ class VersionKeeper:
         started = time.monotonic()
         try:
             runner = await self._loader.load(record)
+            served = self._serve(record, runner, tasks)
         except HeadraceError as error:
             self._failed(key, error)
             return
@@ -266,7 +270,7 @@ class VersionKeeper:
             if self._loads.get(key) is asyncio.current_task():
                 del self._loads[key]
                 self._slots.end(key)
-        self._served[key] = self._serve(record, runner, tasks)
+        self._served[key] = served
         self._attempts.pop(key, None)
         self._reasons[key] = runner.remark
         seconds = self.load_seconds[key] = round(time.monotonic() - started, 3)
@@ -391,6 +395,6 @@ class VersionKeeper:
 async def _close(served: ServedVersion) -> None:
     """Drain it and give its memory back; what goes wrong with that is the fault of this version alone."""
     try:
-        await asyncio.to_thread(served.close)
+        await in_own_thread(f"close-{served.record.key}", served.close)
     except Exception:
         logger.exception("a version was not closed", extra={"version": served.record.key})

@@ -21,6 +21,7 @@ from headrace.errors import (
 )
 from headrace.state.records import UNREAD, Catalog, ModelRecord, VersionRecord
 from headrace_inference.domain.keeper import Loader, VersionKeeper
+from headrace_inference.domain.lasting_jobs import in_own_thread
 from headrace_inference.domain.routing import state_unread
 from headrace_inference.domain.runner import Runner
 
@@ -152,6 +153,9 @@ class ExplicitControl:
         except HeadraceError as error:
             await self._store.remove(prepared)
             raise _load_failed(request.name, error.message) from error
+        except BaseException:
+            await self._store.remove(prepared)
+            raise
         self._local[request.name] = prepared
         self._keeper.adopt(self._overlaid(), opened)
         if former is not None:
@@ -165,7 +169,7 @@ class ExplicitControl:
                 opened.append((record, await self._loader.load(record)))  # noqa: PERF401
         except BaseException:
             for _, runner in opened:
-                await asyncio.to_thread(runner.close)
+                await in_own_thread("close", runner.close)
             raise
         return opened
 

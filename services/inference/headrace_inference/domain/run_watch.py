@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ from typing import Protocol
 
 from headrace.errors import Cancelled, DeadlineExceeded, HeadraceError
 from headrace_inference.domain.requests import Pending
+
+logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.02
 """A long run outlives its last caller by so much at most: one that has taken as long as this already."""
@@ -119,7 +122,10 @@ class RunWatch:
         wait_seconds = LOOK_SECONDS
         while not left.wait(wait_seconds):
             began = time.thread_time()  # its own work: waiting for a core is no reason to rest
-            self.look(time.monotonic_ns())
+            try:
+                self.look(time.monotonic_ns())
+            except Exception:  # else no run would ever be ended again
+                logger.exception("the watch over runs met an unexpected error and goes on")
             took = time.thread_time() - began
             usual = LOOK_SECONDS if self._has_long_run(time.monotonic_ns()) else SELDOM_SECONDS
             wait_seconds = max(usual, took * LOOK_REST)
