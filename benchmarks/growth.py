@@ -1,0 +1,309 @@
+"""What does a large catalogue cost? Changes, pages, snapshots, memory, and the command line.
+
+    python -m benchmarks.growth [--scale 0.1] [--changes 50]
+
+A shared state on the embedded server is filled with 10,000 models of one version each, and another with
+1,000 models of 100 versions; a registry is started on it, in a process of its own. `change` is the time
+that a caller waits for an alias to move, durably, and the time until a follower has it beside; `apply` is
+what a replica's own bookkeeping (catalog, desired versions, routing table) costs for it; `stall` is how
+long a snapshot holds up the event loop at most. `--scale` shrinks the number of models. Ends with status 1
+if a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from benchmarks.catalogs import CatalogSize, Seed, model_name
+from benchmarks.memory import resident_bytes
+from headrace.embedded import open_embedded_server
+from headrace.registry.v1 import registry_service_pb2 as pb
+from headrace.registry.v1 import registry_service_pb2_grpc
+from headrace.state import reader
+from headrace.state.changes import Change, ModelDifference
+from headrace.state.connection import Redis, open_redis
+from headrace.state.desired import Desired
+from headrace.state.follower import StateFollower
+from headrace.state.keys import Keys
+from headrace.state.records import AliasRecord, Catalog
+from headrace.tethered import tether
+from headrace_inference.domain.routing import RoutingTable, build_table
+
+SIZES = (CatalogSize(10_000, 1), CatalogSize(1_000, 100))
+KEYS = Keys("growth")
+ALIASES = 1_000
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured figure, and what it is to be at most."""
+
+    name: str
+    value: float
+    unit: str
+    most: float | None = None
+
+    @property
+    def missed(self) -> bool:
+        """Whether it is over its goal."""
+        return self.most is not None and self.value > self.most
+
+    def __str__(self) -> str:
+        """A line of the report."""
+        goal = "" if self.most is None else f"   to reach: {self.most:g}"
+        return (
+            f"  {self.name:<52}{self.value:>10.2f} {self.unit:<4}{goal}{'   MISSED' * self.missed}"
+        )
+
+
+def main() -> int:
+    """Measure and print; the exit status says whether every goal was reached."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="what all sizes are multiplied by")
+    parser.add_argument("--changes", type=int, default=50, help="how many changes are timed")
+    options = parser.parse_args()
+    missed = False
+    for size in SIZES:
+        scaled = CatalogSize(max(10, int(size.models * options.scale)), size.versions)
+        print(scaled, flush=True)
+        for figure in asyncio.run(_measure(scaled, options.changes)):
+            print(figure, flush=True)
+            missed |= figure.missed
+    return int(missed)
+
+
+async def _measure(size: CatalogSize, changes: int) -> list[Figure]:
+    with tempfile.TemporaryDirectory(prefix="growth-") as folder:
+        async with open_embedded_server(Path(folder)) as url, open_redis(url) as redis:
+            figures = await _fill(redis, size)
+            figures += await _snapshot(redis)
+            async with _registry(url, Path(folder)) as registry:
+                figures += await _pages(registry.stub, size)
+                figures += await _changes(redis, registry.stub, changes)
+                figures += [await _command_line(registry.address, folder)]
+                figures += await _aliases(redis, registry.stub)
+                figures += [Figure("registry, resident", resident_bytes(registry.pid) / 1e6, "MB")]
+    return figures
+
+
+async def _fill(redis: Redis, size: CatalogSize) -> list[Figure]:
+    """Write the state. Memory of the kept changes is what goes with them."""
+    empty = await _used(redis)
+    await redis.config_set("appendfsync", "no")
+    await Seed(size).write(redis, KEYS)
+    await redis.config_set("appendfsync", "always")
+    changes: Any = await redis.memory_usage(KEYS.changes, samples=0)
+    kept = await redis.xlen(KEYS.changes)
+    records = await _used(redis) - empty - changes
+    return [
+        Figure("Redis, a version, its kept change apart", records / size.total, "B", 1500),
+        Figure("Redis, a kept change of a push", changes / kept, "B"),
+    ]
+
+
+async def _used(redis: Redis) -> int:
+    memory: Any = await redis.info("memory")
+    return int(memory["used_memory"])
+
+
+async def _snapshot(redis: Redis) -> list[Figure]:
+    before = resident_bytes(os.getpid())
+    async with _longest_stall() as stall:
+        started = time.perf_counter()
+        snapshot = await reader.read_snapshot(redis, KEYS)
+        seconds = time.perf_counter() - started
+    grown = resident_bytes(os.getpid()) - before
+    return [
+        Figure("snapshot", seconds, "s", 3),
+        Figure("snapshot, longest stall of the event loop", stall() * 1000, "ms", 20),
+        Figure("snapshot, resident memory of its reader", grown / 1e6, "MB"),
+        *_bookkeeping(snapshot.catalog),
+    ]
+
+
+@asynccontextmanager
+async def _longest_stall() -> AsyncIterator[Callable[[], float]]:
+    longest = 0.0
+
+    async def look() -> None:
+        nonlocal longest
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - before - 0.001)
+
+    watching = asyncio.ensure_future(look())
+    try:
+        yield lambda: longest
+    finally:
+        watching.cancel()
+
+
+def _bookkeeping(catalog: Catalog) -> list[Figure]:
+    """What a change costs a replica that has nothing loaded."""
+    desired, table = Desired(), RoutingTable()
+    desired.of(catalog)
+    table = build_table(catalog, {}, {}, table)
+    times = []
+    for place in range(100):
+        name, revision = model_name(place % len(catalog.models)), catalog.revision + 1
+        alias = ModelDifference(aliases={"a": AliasRecord(1, 0.0, revision)}, revision=revision)
+        change = Change(revision, "alias.update", "a", "ada", 0.0, "", {name: alias})
+        started = time.perf_counter()
+        catalog = reader.apply(catalog, change)
+        desired.of(catalog)
+        table = build_table(catalog, {}, {}, table)
+        times.append(time.perf_counter() - started)
+    return [Figure("apply of a change on a replica, p50", statistics.median(times) * 1000, "ms", 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Registry:
+    stub: registry_service_pb2_grpc.RegistryServiceStub
+    address: str
+    pid: int
+
+
+@asynccontextmanager
+async def _registry(url: str, folder: Path) -> AsyncIterator[_Registry]:
+    """A registry in a process of its own."""
+    options = ["--redis-url", url, "--data", str(folder / "registry"), "--namespace", "growth"]
+    options += ["--scrub-bytes-per-second", "0"]  # there are no blobs
+    ports = ["--grpc-port", "0", "--http-port", "0", "--log-level", "error", "--ready-fd", "1"]
+    process = await asyncio.create_subprocess_exec(
+        *tether(),
+        *(sys.executable, "-m", "headrace_registry", *options, *ports),
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        address = json.loads(await process.stdout.readline())["grpc"]
+        async with grpc.aio.insecure_channel(
+            address, options=[("grpc.max_receive_message_length", -1)]
+        ) as channel:
+            stub = registry_service_pb2_grpc.RegistryServiceStub(channel)
+            await _until_read(stub)
+            yield _Registry(stub, address, process.pid)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _until_read(stub: registry_service_pb2_grpc.RegistryServiceStub) -> None:
+    while True:
+        try:
+            await stub.ListModels(pb.ListModelsRequest(page_size=1))
+        except grpc.aio.AioRpcError:
+            await asyncio.sleep(0.1)
+        else:
+            return
+
+
+async def _median(call: Callable[[int], Awaitable[Any]], times: int) -> float:
+    taken = []
+    for place in range(times):
+        started = time.perf_counter()
+        await call(place)
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken) * 1000
+
+
+async def _pages(
+    stub: registry_service_pb2_grpc.RegistryServiceStub, size: CatalogSize
+) -> list[Figure]:
+    first = await stub.ListModels(pb.ListModelsRequest(page_size=PAGE))
+    parent = f"models/{model_name(size.models // 2)}"
+
+    async def models(_: int) -> None:
+        request = pb.ListModelsRequest(page_size=PAGE, page_token=first.next_page_token)
+        await stub.ListModels(request)
+
+    async def versions(_: int) -> None:
+        await stub.ListVersions(pb.ListVersionsRequest(parent=parent, page_size=PAGE))
+
+    return [
+        Figure(f"page of {PAGE} models, p50", await _median(models, 30), "ms", 20),
+        Figure(f"page of {PAGE} versions, p50", await _median(versions, 30), "ms", 20),
+    ]
+
+
+def _move(model: str, alias: str) -> pb.UpdateAliasRequest:
+    name = f"models/{model}/aliases/{alias}"
+    return pb.UpdateAliasRequest(alias={"name": name, "version": 1}, allow_missing=True)
+
+
+async def _changes(
+    redis: Redis, stub: registry_service_pb2_grpc.RegistryServiceStub, changes: int
+) -> list[Figure]:
+    follower = StateFollower(redis, KEYS)
+    await follower.refresh()
+    following = asyncio.ensure_future(follower.run())
+
+    async def change(place: int) -> None:
+        await stub.UpdateAlias(_move(model_name(place % 10), "champion"))
+
+    async def change_and_see(place: int) -> None:
+        revision = follower.catalog.revision + 1
+        await change(place)
+        await follower.wait_for_revision(revision)
+
+    try:
+        return [
+            Figure("change, durable and answered, p50", await _median(change, changes), "ms", 10),
+            Figure(
+                "the same, and seen by a follower, p50",
+                await _median(change_and_see, changes),
+                "ms",
+            ),
+        ]
+    finally:
+        following.cancel()
+
+
+async def _command_line(address: str, home: str) -> Figure:
+    """`headrace models`, all of them."""
+    command = (sys.executable, "-m", "headrace.cli", "models")
+    environment = {**os.environ, "HEADRACE_REGISTRY": address, "HOME": home}
+    taken = []
+    for _ in range(3):
+        started = time.perf_counter()
+        process = await asyncio.create_subprocess_exec(
+            *command, env=environment, stdout=subprocess.DEVNULL
+        )
+        if await process.wait():
+            raise RuntimeError("headrace models failed")
+        taken.append(time.perf_counter() - started)
+    return Figure("headrace models", statistics.median(taken), "s", 1.5)
+
+
+async def _aliases(
+    redis: Redis, stub: registry_service_pb2_grpc.RegistryServiceStub
+) -> list[Figure]:
+    """What a model with many aliases costs."""
+    before = await _used(redis)
+    taken = await _median(lambda at: stub.UpdateAlias(_move(model_name(0), f"a{at}")), ALIASES - 2)
+    grown = await _used(redis) - before
+    return [
+        Figure(f"{ALIASES:,} aliases on a model: Redis grows by", grown / 1e6, "MB", 5),
+        Figure("one of them, p50", taken, "ms", 10),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
