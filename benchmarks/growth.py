@@ -41,6 +41,7 @@ from headrace.state.desired import Desired
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.records import AliasRecord, Catalog
+from headrace.state.snapshot import read_snapshot
 from headrace.tethered import tether
 from headrace_inference.domain.routing import RoutingTable, build_table
 
@@ -126,7 +127,7 @@ async def _snapshot(redis: Redis) -> list[Figure]:
     before = resident_bytes(os.getpid())
     async with _longest_stall() as stall:
         started = time.perf_counter()
-        snapshot = await reader.read_snapshot(redis, KEYS)
+        snapshot = await read_snapshot(redis, KEYS)
         seconds = time.perf_counter() - started
     grown = resident_bytes(os.getpid()) - before
     return [

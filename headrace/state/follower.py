@@ -19,6 +19,7 @@ from headrace.state.history import HISTORY_DIFFERS, Entry, Point, join
 from headrace.state.keys import Keys
 from headrace.state.outage import Outage
 from headrace.state.records import Catalog
+from headrace.state.snapshot import read_snapshot
 from headrace.state.wholeness import NOT_WHOLE
 
 logger = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ class StateFollower:
 
     async def refresh(self) -> None:
         """Read a snapshot now. Raises Unavailable where it cannot."""
-        snapshot = await reader.read_snapshot(self._redis, self._keys)
+        snapshot = await read_snapshot(self._redis, self._keys)
         known, found = self.point, snapshot.point
         same_epoch = found.epoch == known.epoch
         if not same_epoch and self.catalog.models and not snapshot.catalog.models:

@@ -1,4 +1,4 @@
-"""Reading the shared state: a snapshot at one revision, then the changes after it, in order."""
+"""Reading the shared state: how far it has come, and its changes in order."""
 
 from __future__ import annotations
 
@@ -13,15 +13,9 @@ from headrace.state.codec import decode
 from headrace.state.connection import Redis, redis_errors
 from headrace.state.history import Entry, Point
 from headrace.state.keys import Keys
-from headrace.state.records import Catalog, ModelRecord, VersionRecord
-from headrace.state.version_map import VersionMap
-from headrace.state.wholeness import Counts, check_whole, not_whole
+from headrace.state.records import Catalog
+from headrace.state.wholeness import Counts, not_whole
 
-_SNAPSHOT = """
-return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]),
-        redis.call('HGETALL', KEYS[3]), redis.call('HGETALL', KEYS[4]), redis.call('GET', KEYS[5]),
-        redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1), redis.call('GET', KEYS[7])}
-"""
 _POSITION = """
 local oldest = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)
 return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), oldest[1] and oldest[1][1] or false,
@@ -29,14 +23,6 @@ return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), oldest[1] and ol
         redis.call('GET', KEYS[7])}
 """
 CHANGE_FIELD = b"change"
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A catalog, and the point in the state's history at which it was read."""
-
-    point: Point
-    catalog: Catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,38 +39,17 @@ class Position:
         return self.oldest_change is not None and self.oldest_change <= revision + 1
 
 
-async def read_snapshot(redis: Redis, keys: Keys) -> Snapshot:
-    """The whole state at one revision.
+async def read_position(redis: Redis, keys: Keys) -> Position:
+    """How far the state has come.
 
     Raises Unavailable: STATE_UNAVAILABLE where the server is away, STATE_NOT_STARTED where no registry
     has begun a state there, STATE_NOT_WHOLE where records of it are gone.
     """
-    read = (keys.epoch, keys.revision, keys.models, keys.versions, keys.counts, keys.changes)
-    epoch, revision, models, versions, counts, changes, newest_hash = await _eval(
-        redis, _SNAPSHOT, *read, keys.change_hash
-    )
-    encoded = ((_version_key(key.decode()), value) for key, value in _pairs(versions))
-    catalog = Catalog(
-        revision=int(revision or 0),
-        models={key.decode(): decode(ModelRecord, value) for key, value in _pairs(models)},
-        versions=VersionMap(VersionRecord, encoded),
-    )
-    point = _point(redis, epoch, revision, newest_hash)
-    counted = Counts.parse(counts)
-    # Read only where it is needed: a damaged change is no reason not to start.
-    needed = changes and (counted is None or counted.revision != catalog.revision)
-    newest = _change_of(dict(_pairs(changes[0][1]))) if needed else None
-    check_whole(catalog, counted, newest, begun=revision is not None)
-    return Snapshot(point, catalog)
-
-
-async def read_position(redis: Redis, keys: Keys) -> Position:
-    """How far the state has come. Raises Unavailable as `read_snapshot` does."""
     read = (keys.epoch, keys.revision, keys.changes, keys.counts, keys.models, keys.versions)
     epoch, revision, oldest, counts, models, versions, newest_hash = await _eval(
         redis, _POSITION, *read, keys.change_hash
     )
-    point, expected = _point(redis, epoch, revision, newest_hash), Counts.parse(counts)
+    point, expected = point_of(redis, epoch, revision, newest_hash), Counts.parse(counts)
     wrong = expected.wrong(point.revision, models, versions) if expected else ""
     if wrong:
         raise not_whole(wrong)
@@ -92,12 +57,12 @@ async def read_position(redis: Redis, keys: Keys) -> Position:
 
 
 async def read_point(redis: Redis, keys: Keys) -> Point:
-    """The point that the state is at. Raises Unavailable as `read_snapshot` does."""
+    """The point that the state is at. Raises Unavailable as `read_position` does."""
     with redis_errors(redis):
         epoch, revision, newest_hash = cast(
             Any, await redis.mget(keys.epoch, keys.revision, keys.change_hash)
         )
-    return _point(redis, epoch, revision, newest_hash)
+    return point_of(redis, epoch, revision, newest_hash)
 
 
 async def read_changes(
@@ -139,11 +104,12 @@ def apply(catalog: Catalog, change: Change, *, over_newer: bool = False) -> Cata
         raise errors.OutOfRange(
             "CHANGE_MISSED", f"change {change.revision} is of {gone[0]}, which is not known here"
         )
-    versions = {_version_key(key): record for key, record in change.versions.items()}
+    versions = {version_key(key): record for key, record in change.versions.items()}
     return catalog.updated(change.revision, models, versions)
 
 
-def _version_key(text: str) -> tuple[str, int]:
+def version_key(text: str) -> tuple[str, int]:
+    """The model and the number of `model/number`."""
     model, _, number = text.rpartition("/")
     return model, int(number)
 
@@ -153,9 +119,10 @@ async def _eval(redis: Redis, script: str, *keys: str) -> Any:
         return await cast(Any, redis.eval(script, len(keys), *keys))
 
 
-def _point(
+def point_of(
     redis: Redis, epoch: bytes | None, revision: bytes | None, newest_hash: bytes | None
 ) -> Point:
+    """The point that these values of the state's keys mean. Raises Unavailable as `read_position` does."""
     started, reached = _started(redis, epoch), int(revision or 0)
     if reached and newest_hash is None:
         raise not_whole("the hash of the newest change")
@@ -171,7 +138,3 @@ def _started(redis: Redis, epoch: bytes | None) -> str:
             retry_after_seconds=1.0,
         )
     return epoch.decode()
-
-
-def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-    return list(zip(flat[::2], flat[1::2], strict=True))

@@ -350,6 +350,10 @@ class Catalog:
         """The versions of a model, oldest first."""
         return [self.versions[model, number] for number in self.numbers_of(model)]
 
+    def orphans(self) -> Iterator[tuple[str, int]]:
+        """The versions whose model is not there."""
+        return self._versions.without_model(self._models)
+
     def artifacts(self, model: str = "") -> Iterator[Artifact]:
         """The artifacts of a model's versions, or of all, read without the rest of their records."""
         for name in [model] if model else self._versions.models:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast
 
@@ -32,6 +32,20 @@ class VersionMap(Mapping[Key, Record], Generic[Record]):
         models: dict[str, dict[int, Record | bytes]] = {}
         for (model, number), version in versions:
             models.setdefault(model, {})[number] = version
+        self._fill_unordered(record_type, models)
+
+    @classmethod
+    def of_models(
+        cls, record_type: type[Record], models: Mapping[str, dict[int, Record | bytes]]
+    ) -> VersionMap[Record]:
+        """The versions of these models, by number in any order. What is handed over is kept."""
+        made: VersionMap[Record] = VersionMap.__new__(VersionMap)
+        made._fill_unordered(record_type, models)
+        return made
+
+    def _fill_unordered(
+        self, record_type: type[Record], models: Mapping[str, dict[int, Record | bytes]]
+    ) -> None:
         ordered = {model: _in_order(numbers) for model, numbers in models.items()}
         self._fill(record_type, PersistentMap(ordered), sum(map(len, models.values())))
 
@@ -78,6 +92,12 @@ class VersionMap(Mapping[Key, Record], Generic[Record]):
     def models(self) -> PersistentMap[str, Mapping[int, Record | bytes]]:
         """The models that have versions, with what is held of these."""
         return self._models
+
+    def without_model(self, models: Container[str]) -> Iterator[Key]:
+        """The keys of versions whose model is none of these."""
+        for model in self._models:
+            if model not in models:
+                yield from ((model, number) for number in self._models[model])
 
     def numbers_of(self, model: str) -> list[int]:
         """The numbers of a model's versions, in their order."""

@@ -82,9 +82,8 @@ def _missing(
         yield from _against_change(catalog, newest)
     for model in catalog.models.values():
         yield from _dangling(model, catalog)
-    for name, number in catalog.versions:
-        if name not in catalog.models:
-            yield f"the model of {name}/{number}"
+    for name, number in catalog.orphans():
+        yield f"the model of {name}/{number}"
 
 
 def _against_change(catalog: Catalog, newest: Change | None) -> Iterator[str]:

@@ -15,10 +15,10 @@ import pytest
 
 from headrace import AsyncClient
 from headrace.errors import Unavailable
-from headrace.state import reader
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
 from headrace.state.records import LoadState, VersionRecord
+from headrace.state.snapshot import read_snapshot
 from headrace_inference.adapters.artifacts import ArtifactCache
 from headrace_inference.adapters.cache_leases import CacheLeases, open_cache_leases
 from headrace_inference.adapters.file_checks import check_files
@@ -60,7 +60,7 @@ async def source(
             for place in range(models):
                 await client.push(f"m{place}", onnx_file(bias=place + 1))
         async with open_redis(redis_url) as redis:
-            snapshot = await reader.read_snapshot(redis, Keys(namespace))
+            snapshot = await read_snapshot(redis, Keys(namespace))
         records = [snapshot.catalog.versions[f"m{place}", 1] for place in range(models)]
         async with grpc.aio.insecure_channel(registry.grpc_address) as channel:
             yield Source(registry.grpc_address, records, channel)
