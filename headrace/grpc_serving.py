@@ -40,6 +40,13 @@ class GrpcServer:
 
     port: int
     health: health.aio.HealthServicer
+    service_names: Sequence[str] = ()
+
+    async def set_serving(self, serving: bool) -> None:  # noqa: FBT001
+        """Say by grpc.health.v1, of the whole and each service, whether calls should come here."""
+        status = health_pb2.HealthCheckResponse
+        for name in ("", *self.service_names):
+            await self.health.set(name, status.SERVING if serving else status.NOT_SERVING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +101,10 @@ async def open_grpc_server(
     reflection.enable_server_reflection(names, server, pool=pool)
     port = _bind(server, address)
     await server.start()
-    for name in ("", *service_names):
-        await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    opened = GrpcServer(port, health_servicer, service_names)
+    await opened.set_serving(True)
     try:
-        yield GrpcServer(port, health_servicer)
+        yield opened
     finally:
         await health_servicer.enter_graceful_shutdown()
         await server.stop(drain_seconds)

@@ -92,6 +92,16 @@ def _stop_at_eof(stopping: asyncio.Event, *, enabled: bool) -> Iterator[None]:
         loop.remove_reader(descriptor)
 
 
+ALIVE_LINE = b"{}\n"
+"""What a service writes to `ready_fd` that is alive, and may take any time to be ready."""
+
+
+def announce_alive(ready_fd: int | None) -> None:
+    """Tell a parent that waits that the service has started, and is ready later."""
+    if ready_fd is not None:
+        os.write(ready_fd, ALIVE_LINE)
+
+
 def announce_ready(addresses: Mapping[str, str], ready_fd: int | None) -> None:
     """Log the bound addresses, and write them as one JSON line to `ready_fd` where a parent waits."""
     logger.info("listening", extra=dict(addresses))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MODEL_COLUMNS = ("model", "newest>", "stable>", "canary", "previous>", "aliases")
 VERSION_COLUMNS = ("model", "version>", "replica", "state", "provider", "memory>", "reason")
-REPLICA_COLUMNS = ("replica", "grpc", "rest", "devices", "revision>")
+REPLICA_COLUMNS = ("replica", "stage", "grpc", "rest", "devices", "revision>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,7 @@ def _version_rows(replicas: list[ReplicaRecord]) -> Iterator[tuple[Any, ...]]:
 def _replica_row(replica: ReplicaRecord) -> tuple[object, ...]:
     return (
         replica.id,
+        replica.stage,
         replica.grpc_address,
         replica.http_address,
         ", ".join(replica.devices),

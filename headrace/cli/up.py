@@ -56,6 +56,15 @@ Drain = Annotated[
         min=0,
     ),
 ]
+Grace = Annotated[
+    float,
+    _option(
+        "HEADRACE_GRACE_SECONDS",
+        None,
+        "How long a replica that is told to stop goes on serving, not ready, before that.",
+        min=0,
+    ),
+]
 Host = Annotated[str, _option("HEADRACE_HOST", _PORTS, "The address that all listen on.")]
 Port = Annotated[
     int | None,
@@ -101,6 +110,7 @@ def up(
     replicas: Replicas = 1,
     front: FrontName = "auto",
     drain_seconds: Drain = 10.0,
+    grace_seconds: Grace = 0.0,
     host: Host = "127.0.0.1",
     port: Port = None,
     registry_port: RegistryPort = None,
@@ -137,6 +147,7 @@ def up(
         replicas=replicas,
         front=front,
         drain_seconds=drain_seconds,
+        grace_seconds=grace_seconds,
         log_format=log_format,
         log_level=log_level,
         **_chosen(ports, port),

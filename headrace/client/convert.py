@@ -37,6 +37,7 @@ from headrace.state.records import (
     Canary,
     LoadState,
     ReplicaRecord,
+    ReplicaStage,
     ReplicaVersion,
     ServingConfig,
 )
@@ -145,7 +146,15 @@ def replica_from_proto(proto: replica_pb2.Replica) -> ReplicaRecord:
         labels=dict(proto.labels),
         devices=tuple(proto.devices),
         versions=tuple(_replica_version_from_proto(version) for version in proto.versions),
+        stage=_stage_from_proto(proto.stage),
     )
+
+
+def _stage_from_proto(stage: int) -> ReplicaStage:
+    if stage == replica_pb2.REPLICA_STAGE_UNSPECIFIED:  # a registry too old to say
+        return ReplicaStage.READY
+    name = replica_pb2.ReplicaStage.Name(stage).removeprefix("REPLICA_STAGE_")
+    return ReplicaStage[name]
 
 
 def _replica_version_from_proto(proto: replica_pb2.ReplicaVersion) -> ReplicaVersion:

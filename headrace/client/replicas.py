@@ -13,7 +13,7 @@ from headrace.client import convert
 from headrace.client.catalog import CatalogCalls
 from headrace.client.resources import Change
 from headrace.registry.v1 import registry_service_pb2
-from headrace.state.records import LoadState, ReplicaRecord
+from headrace.state.records import LoadState, ReplicaRecord, ReplicaStage
 
 POLL_SECONDS = 0.2
 """Replicas speak about once a second and at each change of state; asking costs the registry one read."""
@@ -31,9 +31,14 @@ class Readiness:
 def readiness(
     replicas: Iterable[ReplicaRecord], model: str, number: int, revision: int
 ) -> Readiness:
-    """Where a version stands on all replicas; what a replica says counts once it has applied `revision`."""
+    """Where a version stands on all replicas but those that leave.
+
+    What a replica says counts once it has applied `revision`.
+    """
     awaited, given_up, count = [], [], 0
     for replica in replicas:
+        if replica.stage is ReplicaStage.LEAVING:
+            continue
         count += 1
         state, reason = _state(replica, model, number, revision)
         if state is LoadState.UNAVAILABLE:

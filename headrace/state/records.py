@@ -419,6 +419,14 @@ class ReplicaVersion:
     provider: str = ""
 
 
+class ReplicaStage(enum.StrEnum):
+    """Where a replica is in its life: only one that is READY should get requests."""
+
+    JOINING = "joining"
+    READY = "ready"
+    LEAVING = "leaving"
+
+
 @dataclass(frozen=True, slots=True)
 class ReplicaRecord:
     """A replica's presence: how to reach it, what it has, and how far it has followed the state."""
@@ -433,3 +441,5 @@ class ReplicaRecord:
     labels: Mapping[str, str] = field(default_factory=dict)
     devices: tuple[str, ...] = ()
     versions: tuple[ReplicaVersion, ...] = ()
+    stage: ReplicaStage = ReplicaStage.READY
+    """READY, too, of a replica that is too old to say."""

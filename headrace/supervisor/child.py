@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from headrace import errors
+from headrace.serving import ALIVE_LINE
 
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 90.0
-"""How long a service may take to be ready: its libraries alone take seconds on a busy machine."""
+"""How long a service may take to be ready, or alive: its libraries alone take seconds on a busy machine."""
 _STANDARD_ERROR = 2
 _LAST_STEPS_SECONDS = 5.0  # from closing the pipe that we read to the end of the process
 
@@ -44,7 +45,8 @@ async def open_child(
 ) -> AsyncIterator[Running]:
     """Run a service while inside; it is ready when this yields, and `pids` has it under its name.
 
-    The service gets `--ready-fd` and `--stop-with-stdin true`: it tells its addresses by the first, and
+    The service gets `--ready-fd` and `--stop-with-stdin true`: it tells its addresses by the first, or
+    before them that it is alive and loads what it is going to serve, and
     by the second it stops when we are gone, however we end. Its environment is ours and `environ`. It
     leads a process group of its own, so that Ctrl-C on the terminal reaches only us, and what it started
     ends with it.
@@ -92,8 +94,7 @@ async def _wait_until_ready(
     name: str, process: asyncio.subprocess.Process, ready_fd: int
 ) -> Addresses:
     try:
-        async with asyncio.timeout(START_SECONDS):
-            line = await _read_line(ready_fd)
+        line = await _read_addresses(ready_fd)
     except TimeoutError:
         raise _not_ready(name, f"was not ready within {START_SECONDS:.0f} s") from None
     if not line:
@@ -102,14 +103,20 @@ async def _wait_until_ready(
     return addresses
 
 
-async def _read_line(descriptor: int) -> bytes:
+async def _read_addresses(descriptor: int) -> bytes:
+    """The line with the addresses; one that is alive may take any time to get there."""
     reader = asyncio.StreamReader()
     pipe = os.fdopen(descriptor, "rb", buffering=0)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), pipe
     )
     try:
-        return await reader.readline()
+        async with asyncio.timeout(START_SECONDS) as limit:
+            line = await reader.readline()
+            if line == ALIVE_LINE:
+                limit.reschedule(None)
+                line = await reader.readline()
+            return line
     finally:
         transport.close()
 

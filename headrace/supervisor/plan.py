@@ -39,13 +39,14 @@ class Plan:
     monitor_http_port: int = 8201
     front: Front = "auto"
     drain_seconds: float = 10.0
+    grace_seconds: float = 0.0
     log_format: logs.Format = "auto"
     log_level: logs.Level = "info"
 
     @property
     def stop_seconds(self) -> float:
         """How long a child may take from being told to stop to its end."""
-        return self.drain_seconds + STOP_MARGIN_SECONDS
+        return self.grace_seconds + self.drain_seconds + STOP_MARGIN_SECONDS
 
 
 def replica_name(index: int) -> str:
@@ -84,7 +85,10 @@ def replica_command(
         "monitor-address": reachable(peers[MONITOR]),
         "replica-id": replica_id,
         "front": plan.front,
+        "grace-seconds": str(plan.grace_seconds),
     }
+    if plan.replicas == 1:  # there is no other to call while it loads: it serves what it has
+        flags["join-seconds"] = "0"
     return _command(plan, "headrace_inference", replica_name(index), _same(ports, before), flags)
 
 

@@ -27,6 +27,7 @@ async def replica(redis_url: str, namespace: str, folder: Path) -> AsyncIterator
         grpc_port=0,
         http_port=0,
         metrics_port=0,
+        join_seconds=0.0,
     )
     async with open_replica(settings, asyncio.Event()) as opened:
         yield opened

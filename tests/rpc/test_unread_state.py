@@ -63,6 +63,7 @@ async def replica(folder: Path, redis_url: str, front: Any, **more: Any) -> Asyn
         grpc_port=0,
         http_port=0,
         metrics_port=0,
+        join_seconds=0.0,
         model_control="explicit",
         **more,
     )

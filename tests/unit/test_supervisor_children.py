@@ -27,6 +27,14 @@ with os.fdopen(ready_fd, "w") as pipe:
     pipe.write(json.dumps(addresses) + "\\n")
 sys.stdin.read()
 """
+SLOW = (
+    """
+import os, sys
+os.write(int(sys.argv[sys.argv.index("--ready-fd") + 1]), b"{}\\n")
+open("GATE").read()
+"""
+    + SERVICE
+)
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVICE + "signal.pause()"
 PARENT = (
     """
@@ -52,6 +60,21 @@ def child(
     """A run of `script`, as a child called `child`."""
     command = [sys.executable, "-c", script, json.dumps(dict(before))]
     return open_child("child", command, pids, grace_seconds=grace_seconds)
+
+
+async def test_child_that_is_alive_may_take_any_time_to_be_ready(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A replica that loads large models is not killed for it."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    monkeypatch.setattr("headrace.supervisor.child.START_SECONDS", 1.5)
+    pids: dict[str, int] = {}
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        loop.call_later(2.5, lambda: tasks.create_task(asyncio.to_thread(gate.write_text, "")))
+        async with child(SLOW.replace("GATE", str(gate)), pids, {}) as running:
+            assert {"grpc": f"127.0.0.1:{running.process.pid}"} == running.addresses
 
 
 async def test_child_tells_its_addresses_and_stops() -> None:

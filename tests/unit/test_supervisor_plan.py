@@ -56,6 +56,15 @@ def test_replica_is_told_where_the_others_are() -> None:
     }.items() <= command.items()
 
 
+@pytest.mark.parametrize(("replicas", "expected"), [(1, "0"), (2, None)])
+def test_only_a_replica_that_has_others_waits_with_its_ports(
+    replicas: int, expected: str | None
+) -> None:
+    """One that is alone would only turn callers away that it could serve."""
+    command = flags(replica_command(Plan(Path(), replicas=replicas), 0, "id", PEERS, {}))
+    assert expected == command.get("join-seconds")
+
+
 @pytest.mark.parametrize(
     ("address", "expected"),
     [

@@ -17,14 +17,25 @@ class VersionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERSION_STATE_READY: _ClassVar[VersionState]
     VERSION_STATE_UNLOADING: _ClassVar[VersionState]
     VERSION_STATE_UNAVAILABLE: _ClassVar[VersionState]
+
+class ReplicaStage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REPLICA_STAGE_UNSPECIFIED: _ClassVar[ReplicaStage]
+    REPLICA_STAGE_JOINING: _ClassVar[ReplicaStage]
+    REPLICA_STAGE_READY: _ClassVar[ReplicaStage]
+    REPLICA_STAGE_LEAVING: _ClassVar[ReplicaStage]
 VERSION_STATE_UNSPECIFIED: VersionState
 VERSION_STATE_LOADING: VersionState
 VERSION_STATE_READY: VersionState
 VERSION_STATE_UNLOADING: VersionState
 VERSION_STATE_UNAVAILABLE: VersionState
+REPLICA_STAGE_UNSPECIFIED: ReplicaStage
+REPLICA_STAGE_JOINING: ReplicaStage
+REPLICA_STAGE_READY: ReplicaStage
+REPLICA_STAGE_LEAVING: ReplicaStage
 
 class Replica(_message.Message):
-    __slots__ = ("name", "grpc_address", "http_address", "metrics_address", "pid", "start_time", "applied_revision", "labels", "devices", "versions")
+    __slots__ = ("name", "grpc_address", "http_address", "metrics_address", "pid", "start_time", "applied_revision", "labels", "devices", "versions", "stage")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +53,7 @@ class Replica(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
     name: str
     grpc_address: str
     http_address: str
@@ -52,7 +64,8 @@ class Replica(_message.Message):
     labels: _containers.ScalarMap[str, str]
     devices: _containers.RepeatedScalarFieldContainer[str]
     versions: _containers.RepeatedCompositeFieldContainer[ReplicaVersion]
-    def __init__(self, name: _Optional[str] = ..., grpc_address: _Optional[str] = ..., http_address: _Optional[str] = ..., metrics_address: _Optional[str] = ..., pid: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., applied_revision: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., devices: _Optional[_Iterable[str]] = ..., versions: _Optional[_Iterable[_Union[ReplicaVersion, _Mapping]]] = ...) -> None: ...
+    stage: ReplicaStage
+    def __init__(self, name: _Optional[str] = ..., grpc_address: _Optional[str] = ..., http_address: _Optional[str] = ..., metrics_address: _Optional[str] = ..., pid: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., applied_revision: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., devices: _Optional[_Iterable[str]] = ..., versions: _Optional[_Iterable[_Union[ReplicaVersion, _Mapping]]] = ..., stage: _Optional[_Union[ReplicaStage, str]] = ...) -> None: ...
 
 class ReplicaVersion(_message.Message):
     __slots__ = ("version", "state", "reason", "memory_bytes", "provider")

@@ -133,8 +133,14 @@ class Settings:
     telemetry_max_reports: int = 600
     """Of how many intervals reports are kept while the monitor is away; then the oldest are dropped, and
     counted."""
+    join_seconds: float = 600.0
+    """How long the gRPC and REST ports stay closed at the start, at most, until each wanted version has
+    loaded or failed; 0 opens them at once."""
+    grace_seconds: float = 2.0
+    """How long the replica goes on serving, not ready, after it was told to stop, so that proxies and
+    clients see it and go elsewhere."""
     drain_seconds: float = 10.0
-    """How long requests in flight may take when the replica is told to stop."""
+    """How long requests in flight may take after that."""
     log_format: logs.Format = "auto"
     """Log records for people, as JSON, or by whether standard error is a terminal."""
     log_level: logs.Level = "info"
@@ -158,6 +164,9 @@ class Settings:
                 f"--cors-origins: {', '.join(map(repr, wrong))}: an origin is scheme://host or "
                 "scheme://host:port, without a path, or *"
             )
+        for name in ("join_seconds", "grace_seconds"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"--{name.replace('_', '-')}: 0 or more is expected")
         if not 0 <= self.max_connection_age_seconds <= _MAX_AGE_SECONDS:
             raise ValueError(
                 f"--max-connection-age-seconds: from 0 (no limit) to {_MAX_AGE_SECONDS} is expected"

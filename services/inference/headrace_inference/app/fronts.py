@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version as package_version
 
 import grpc
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from google.protobuf import duration_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.rpc import error_details_pb2
@@ -19,12 +21,15 @@ from grpc_reflection.v1alpha import reflection_pb2
 from headrace import addresses
 from headrace.call_metrics import CallMetrics
 from headrace.errors import FailedPrecondition
-from headrace.grpc_serving import ConnectionAge, GrpcServer, Register, open_grpc_server
+from headrace.grpc_serving import ConnectionAge, GrpcServer, open_grpc_server
 from headrace.http_serving import open_http_server
 from headrace.inference._pool import POOL
+from headrace.serving import open_background
+from headrace.state.records import ReplicaStage
 from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.app.operations import InFlight, open_operations
 from headrace_inference.app.readiness import Readiness
+from headrace_inference.app.reserved_ports import reserved_port
 from headrace_inference.app.socket_folder import SOCKET_NAME, socket_folder
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.log_switches import LogSwitches
@@ -34,6 +39,7 @@ from headrace_inference.wire import native_server, servicer
 from headrace_inference.wire.front_limits import FrontLimits
 from headrace_inference.wire.rest.cors import cors
 from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
+from headrace_inference.wire.servicer import SERVICE
 from headrace_inference.wire.streaming import StreamOptions
 
 logger = logging.getLogger(__name__)
@@ -41,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Fronts:
-    """The addresses that a replica's ports got, and which front serves ModelInfer."""
+    """The addresses of a replica's ports, and which front serves ModelInfer."""
 
     grpc_address: str
     http_address: str
@@ -49,73 +55,193 @@ class Fronts:
     front: str
 
 
+BeforeServing = Callable[[Fronts], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Traffic:
+    """How many requests are in flight: none before the front is open."""
+
+    counts: list[InFlight] = field(default_factory=list)
+
+    def __call__(self) -> int:
+        """The number, now."""
+        return sum(count() for count in self.counts)
+
+
 async def open_fronts(
     stack: AsyncExitStack,
     settings: Settings,
     dataplane: DataPlane,
     readiness: Readiness,
-    stopping: asyncio.Event | None = None,
+    closing: asyncio.Event | None = None,
     control: ModelControl | None = None,
+    before_serving: BeforeServing | None = None,
 ) -> Fronts:
-    """Open every port; the stack closes them, draining. Streams end when `stopping` is set.
+    """Open every port; the stack closes them, draining. Streams end when `closing` is set.
 
-    Raises FailedPrecondition.
+    The port of operations is open while `before_serving` waits, and those of the protocol are only
+    reserved: whoever calls them is refused, and goes elsewhere. Raises FailedPrecondition.
     """
-    switches = LogSwitches(settings.log_level)
-    stack.enter_context(switches.installed())
-    facts = servicer.ServerFacts(
-        package_version("headrace"),
-        readiness.is_ready,
-        settings.server_name,
-        switches,
-        control or RegistryControl(),
-    )
     front = choose_front(
         settings.front,
         native_available=native_server.available(),
         ages=settings.max_connection_age_seconds > 0,
     )
     logger.info("front chosen", extra={"front": front, "asked": settings.front})
-    streams = StreamOptions(
-        settings.stream_response, settings.max_stream_requests, stopping or asyncio.Event()
-    )
-
-    def register(server: grpc.aio.Server) -> None:
-        servicer.register(server, dataplane, facts, streams, _limits(settings))
-
-    open_grpc = _open_native if front == "native" else _open_grpcio
-    calls = CallMetrics([servicer.SERVICE], servicer.INFERRING)
-    grpc_port, in_flight = await open_grpc(stack, settings, dataplane, register, calls)
-    rest = _rest_application(settings, dataplane, facts)
-    summaries = settings.metrics_summaries
+    host, traffic, calls = settings.host, Traffic(), CallMetrics([SERVICE], servicer.INFERRING)
+    grpc_port = stack.enter_context(reserved_port(host, settings.grpc_port, "--grpc-port"))
+    http_port = stack.enter_context(reserved_port(host, settings.http_port, "--http-port"))
+    settings = replace(settings, grpc_port=grpc_port.port, http_port=http_port.port)
     operations = stack.enter_context(
-        open_operations(dataplane, readiness, in_flight, front, calls, summaries=summaries)
-    )
-    host = settings.host
-    ports = [
-        await stack.enter_async_context(server)
-        for server in (
-            open_http_server(rest, host, settings.http_port, dataplane.receptions.record_unread),
-            open_http_server(operations, host, settings.metrics_port),
+        open_operations(
+            dataplane, readiness, traffic, front, calls, summaries=settings.metrics_summaries
         )
-    ]
-    grpc_address, http_address, metrics_address = (
-        addresses.join(settings.host, port) for port in (grpc_port, *ports)
     )
+    metrics_port = await stack.enter_async_context(
+        open_http_server(operations, host, settings.metrics_port)
+    )
+    fronts = _fronts(host, (settings.grpc_port, settings.http_port, metrics_port), front)
+    if before_serving is not None:
+        await before_serving(fronts)
+    if readiness.stage is ReplicaStage.LEAVING:  # told to stop before it ever served
+        return fronts
+    protocol = _Protocol(settings, dataplane, readiness, calls, closing or asyncio.Event())
+    with grpc_port.handed_over(), http_port.handed_over():
+        opened = await protocol.open(stack, front, traffic, control or RegistryControl())
+    return _fronts(host, (*opened, metrics_port), front)
+
+
+def _fronts(host: str, ports: Iterable[int], front: str) -> Fronts:
+    grpc_address, http_address, metrics_address = (addresses.join(host, port) for port in ports)
     return Fronts(grpc_address, http_address, metrics_address, front)
 
 
-def _rest_application(
-    settings: Settings, dataplane: DataPlane, facts: servicer.ServerFacts
-) -> web.Application:
-    application = web.Application(client_max_size=settings.max_http_body_bytes)
-    limits = RestLimits(
-        settings.max_http_body_bytes, settings.max_http_bytes_in_flight, _limits(settings).answers
-    )
-    if settings.cors_origins:
-        application.middlewares.append(cors(settings.cors_origins))
-    add_rest_routes(application, dataplane, facts, limits)
-    return application
+@dataclass(frozen=True, slots=True)
+class _Protocol:
+    """What the ports of the Open Inference Protocol are opened with."""
+
+    settings: Settings
+    dataplane: DataPlane
+    readiness: Readiness
+    calls: CallMetrics
+    closing: asyncio.Event
+
+    async def open(
+        self, stack: AsyncExitStack, front: str, traffic: Traffic, control: ModelControl
+    ) -> tuple[int, int]:
+        """Open both; the ports that they got, of gRPC and of REST."""
+        settings = self.settings
+        switches = LogSwitches(settings.log_level)
+        stack.enter_context(switches.installed())
+        facts = servicer.ServerFacts(
+            package_version("headrace"),
+            self.readiness.is_ready,
+            settings.server_name,
+            switches,
+            control,
+        )
+        open_grpc = self._open_native if front == "native" else self._open_grpcio
+        grpc_port = await open_grpc(stack, facts, traffic)
+        rest = open_http_server(
+            self._rest_application(facts),
+            settings.host,
+            settings.http_port,
+            self.dataplane.receptions.record_unread,
+        )
+        return grpc_port, await stack.enter_async_context(rest)
+
+    async def _open_native(
+        self, stack: AsyncExitStack, facts: servicer.ServerFacts, traffic: Traffic
+    ) -> int:
+        settings, dataplane = self.settings, self.dataplane
+        fallback = stack.enter_context(socket_folder(settings)) / SOCKET_NAME
+        target = addresses.unix_target(fallback)
+        await stack.enter_async_context(self._grpc_server(target, facts))
+        cores = usable_cores()
+        options = native_server.NativeOptions(
+            _limits(settings),
+            settings.drain_seconds,
+            native_server.io_threads(cores),
+            # With one core the thread that looks would keep the one that receives from it.
+            settings.busy_poll_microseconds * 1000 if cores > 1 else 0,
+        )
+        address = addresses.join(settings.host, settings.grpc_port)
+        opened = await stack.enter_async_context(
+            native_server.open_native_front(address, str(fallback), dataplane, options)
+        )
+        traffic.counts = [
+            lambda: opened.front.requests_in_flight,
+            lambda: dataplane.receptions.count,
+        ]
+        return opened.port
+
+    async def _open_grpcio(
+        self, stack: AsyncExitStack, facts: servicer.ServerFacts, traffic: Traffic
+    ) -> int:
+        address = addresses.join(self.settings.host, self.settings.grpc_port)
+        server = await stack.enter_async_context(self._grpc_server(address, facts))
+        traffic.counts = [lambda: self.dataplane.receptions.count]
+        return server.port
+
+    @asynccontextmanager
+    async def _grpc_server(
+        self, address: str, facts: servicer.ServerFacts
+    ) -> AsyncIterator[GrpcServer]:
+        settings = self.settings
+        streams = StreamOptions(
+            settings.stream_response, settings.max_stream_requests, self.closing
+        )
+
+        def register(server: grpc.aio.Server) -> None:
+            servicer.register(server, self.dataplane, facts, streams, _limits(settings))
+
+        opening = open_grpc_server(
+            address,
+            [SERVICE.full_name],
+            register,
+            drain_seconds=settings.drain_seconds,
+            pool=_reflection_pool(),
+            max_message_bytes=settings.max_message_bytes,
+            calls=self.calls,
+            age=ConnectionAge(settings.max_connection_age_seconds, settings.max_run_seconds),
+        )
+        async with opening as server, open_background() as jobs:
+            jobs.run(_tell_health(server, self.readiness))
+            yield server
+
+    def _rest_application(self, facts: servicer.ServerFacts) -> web.Application:
+        settings = self.settings
+        application = web.Application(client_max_size=settings.max_http_body_bytes)
+        limits = RestLimits(
+            settings.max_http_body_bytes,
+            settings.max_http_bytes_in_flight,
+            _limits(settings).answers,
+        )
+        if settings.cors_origins:
+            application.middlewares.append(cors(settings.cors_origins))
+        application.middlewares.append(_ends_connections(self.readiness))
+        add_rest_routes(application, self.dataplane, facts, limits)
+        return application
+
+
+async def _tell_health(server: GrpcServer, readiness: Readiness) -> None:
+    async with aclosing(readiness.stages()) as stages:
+        async for stage in stages:
+            await server.set_serving(stage is ReplicaStage.READY)
+
+
+def _ends_connections(readiness: Readiness) -> Middleware:
+    """Have clients of a replica that leaves come back over a new connection, elsewhere."""
+
+    @web.middleware
+    async def end(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if readiness.stage is ReplicaStage.LEAVING:
+            response.force_close()
+        return response
+
+    return end
 
 
 def choose_front(asked: str, *, native_available: bool, ages: bool = False) -> str:
@@ -138,62 +264,9 @@ def choose_front(asked: str, *, native_available: bool, ages: bool = False) -> s
     return "native" if native_available and asked != "grpcio" and not ages else "grpcio"
 
 
-async def _open_native(
-    stack: AsyncExitStack,
-    settings: Settings,
-    dataplane: DataPlane,
-    register: Register,
-    calls: CallMetrics,
-) -> tuple[int, InFlight]:
-    folder = stack.enter_context(socket_folder(settings))
-    fallback = folder / SOCKET_NAME
-    target = addresses.unix_target(fallback)
-    await stack.enter_async_context(_open_grpc(target, settings, register, calls))
-    cores = usable_cores()
-    options = native_server.NativeOptions(
-        _limits(settings),
-        settings.drain_seconds,
-        native_server.io_threads(cores),
-        # With one core the thread that looks would keep the one that receives from it.
-        settings.busy_poll_microseconds * 1000 if cores > 1 else 0,
-    )
-    address = addresses.join(settings.host, settings.grpc_port)
-    opened = await stack.enter_async_context(
-        native_server.open_native_front(address, str(fallback), dataplane, options)
-    )
-    return opened.port, lambda: opened.front.requests_in_flight + dataplane.receptions.count
-
-
-async def _open_grpcio(
-    stack: AsyncExitStack,
-    settings: Settings,
-    dataplane: DataPlane,
-    register: Register,
-    calls: CallMetrics,
-) -> tuple[int, InFlight]:
-    address = addresses.join(settings.host, settings.grpc_port)
-    server = await stack.enter_async_context(_open_grpc(address, settings, register, calls))
-    return server.port, lambda: dataplane.receptions.count
-
-
 def _limits(settings: Settings) -> FrontLimits:
     return FrontLimits(
         settings.max_requests_in_flight, settings.max_bytes_in_flight, settings.max_message_bytes
-    )
-
-
-def _open_grpc(
-    address: str, settings: Settings, register: Register, calls: CallMetrics
-) -> AbstractAsyncContextManager[GrpcServer]:
-    return open_grpc_server(
-        address,
-        [servicer.SERVICE.full_name],
-        register,
-        drain_seconds=settings.drain_seconds,
-        pool=_reflection_pool(),
-        max_message_bytes=settings.max_message_bytes,
-        calls=calls,
-        age=ConnectionAge(settings.max_connection_age_seconds, settings.max_run_seconds),
     )
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
+from headrace import serving
 from headrace.state.follower import StateFollower
+from headrace.state.records import ReplicaStage
 from headrace_inference.domain.keeper import VersionKeeper
 
 
 class Readiness:
-    """Whether the replica should get requests: it knows what to serve, has it, and is not stopping."""
+    """Whether the replica should get requests: it knows what to serve, had it, and is not stopping.
+
+    Once it had all that was wanted it stays ready: while a later version loads, names lead to the versions
+    that they led to before, and all replicas load it at the same time.
+    """
 
     def __init__(
         self, follower: StateFollower, keeper: VersionKeeper, stopping: asyncio.Event
@@ -17,14 +25,47 @@ class Readiness:
         self._follower = follower
         self._keeper = keeper
         self._stopping = stopping
+        self._joined = False
+
+    @property
+    def stage(self) -> ReplicaStage:
+        """Where the replica is in its life."""
+        if self._stopping.is_set():
+            return ReplicaStage.LEAVING
+        self._joined = self._joined or (self._follower.synced and self._keeper.settled())
+        return ReplicaStage.READY if self._joined else ReplicaStage.JOINING
 
     def is_ready(self) -> bool:
         """The one word."""
-        return self._follower.synced and self._keeper.settled() and not self._stopping.is_set()
+        return self.stage is ReplicaStage.READY
+
+    async def stages(self) -> AsyncGenerator[ReplicaStage, None]:
+        """The present stage, then every later one; it ends with LEAVING."""
+        last = None
+        while last is not ReplicaStage.LEAVING:
+            published = self._keeper.next_publication  # taken first, so that none is missed
+            stage = self.stage
+            if stage is not last:
+                yield stage
+                last = stage
+            await _wait_for_either(published, self._stopping)
+
+    async def wait_to_join(self, seconds: float) -> None:
+        """Wait until the replica is ready, or stops, or the time is over."""
+        if not seconds:
+            return
+        try:
+            async with asyncio.timeout(seconds), aclosing(self.stages()) as stages:
+                async for stage in stages:
+                    if stage is not ReplicaStage.JOINING:
+                        return
+        except TimeoutError:
+            return
 
     def facts(self) -> tuple[bool, dict[str, object]]:
         """The word and its reasons."""
         return self.is_ready(), {
+            "stage": self.stage.value,
             "state_known": self._follower.synced,
             **self._follower.facts(),
             "applied_revision": self._keeper.applied_revision,
@@ -39,10 +80,28 @@ class AlwaysReady(Readiness):
     def __init__(self) -> None:
         """Take nothing: there is nothing to ask."""
 
-    def is_ready(self) -> bool:
-        """Always."""
-        return True
+    @property
+    def stage(self) -> ReplicaStage:
+        """Always ready."""
+        return ReplicaStage.READY
+
+    async def stages(self) -> AsyncGenerator[ReplicaStage, None]:
+        """The one stage."""
+        yield self.stage
 
     def facts(self) -> tuple[bool, dict[str, object]]:
         """No reasons."""
         return True, {}
+
+
+async def _wait_for_either(first: asyncio.Event, second: asyncio.Event) -> None:
+    happened = asyncio.Event()
+
+    async def pass_on(event: asyncio.Event) -> None:
+        await event.wait()
+        happened.set()
+
+    async with serving.open_background() as jobs:
+        jobs.run(pass_on(first))
+        jobs.run(pass_on(second))
+        await happened.wait()

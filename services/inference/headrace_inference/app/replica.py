@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -30,6 +31,8 @@ from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.lasting_jobs import keep_running
 from headrace_inference.domain.statistics import StatisticsBook
 from headrace_inference.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 OWN_FILES = ("artifacts", "prepared", "engines", "local-*")
 """What a replica has in its data folder."""
@@ -59,15 +62,18 @@ async def main(settings: Settings, stopping: asyncio.Event) -> None:
             "http": fronts.http_address,
             "metrics": fronts.metrics_address,
         }
-        serving.announce_ready(addresses, settings.ready_fd)
-        await stopping.wait()
+        if not stopping.is_set():
+            serving.announce_ready(addresses, settings.ready_fd)
+            await stopping.wait()
+            await asyncio.sleep(settings.grace_seconds)
 
 
 @asynccontextmanager
 async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIterator[Replica]:
     """A replica that follows the state and serves while inside; on leaving it drains and withdraws.
 
-    It is open as soon as its ports are: versions become ready later, and readiness says when.
+    It serves when every wanted version is ready or has failed, or after `join_seconds`. From when
+    `stopping` is set it says that it leaves, by readiness, health and presence, and goes on serving.
     """
     make_private(settings.data, OWN_FILES)
     keys = Keys(settings.namespace)
@@ -83,17 +89,33 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         keeper = models.keeper
         readiness = Readiness(follower, keeper, stopping)
         dataplane = DataPlane(keeper, book, region_table(settings), tracer)
-        fronts = await open_fronts(stack, settings, dataplane, readiness, stopping, models.control)
-        replica = Replica(fronts, keeper, follower)
-        describe = _Description(settings, replica)
-        jobs = await stack.enter_async_context(serving.open_background())
-        follower.on_unread = lambda why: models.want(replace(UNREAD, unread_because=why))
-        jobs.run(keep_running("follower", follower.run))
-        jobs.run(keep_running("updates", partial(_apply_updates, follower, models)))
-        writer = presence.PresenceWriter(redis, keys, keeper, describe.record)
-        present = partial(presence.keep_present, writer, keeper.changed)
-        jobs.run(keep_running("presence", present))
-        yield replica
+        closing = asyncio.Event()
+
+        async def join(fronts: Fronts) -> None:
+            describe = _Description(settings, fronts, keeper, readiness)
+            jobs = await stack.enter_async_context(serving.open_background())
+            follower.on_unread = lambda why: models.want(replace(UNREAD, unread_because=why))
+            jobs.run(keep_running("follower", follower.run))
+            jobs.run(keep_running("updates", partial(_apply_updates, follower, models)))
+            writer = presence.PresenceWriter(redis, keys, keeper, describe.record)
+            present = partial(presence.keep_present, writer, keeper.changed)
+            jobs.run(keep_running("presence", present))
+            jobs.run(_announce_stages(readiness, keeper.changed))
+            serving.announce_alive(settings.ready_fd)
+            await readiness.wait_to_join(settings.join_seconds)
+
+        fronts = await open_fronts(
+            stack, settings, dataplane, readiness, closing, models.control, join
+        )
+        stack.callback(closing.set)
+        yield Replica(fronts, keeper, follower)
+
+
+async def _announce_stages(readiness: Readiness, changed: asyncio.Event) -> None:
+    async with aclosing(readiness.stages()) as stages:
+        async for stage in stages:
+            logger.info("the replica is %s", stage.value)
+            changed.set()
 
 
 async def _apply_updates(follower: StateFollower, models: Models) -> None:
@@ -104,15 +126,19 @@ async def _apply_updates(follower: StateFollower, models: Models) -> None:
 class _Description:
     """What the replica tells of itself."""
 
-    def __init__(self, settings: Settings, replica: Replica) -> None:
+    def __init__(
+        self, settings: Settings, fronts: Fronts, keeper: VersionKeeper, readiness: Readiness
+    ) -> None:
         self._settings = settings
-        self._replica = replica
+        self._fronts = fronts
+        self._keeper = keeper
+        self._readiness = readiness
         self._started_at = time.time()
         self._devices = execution_providers.devices()
 
     def record(self) -> ReplicaRecord:
         """The presence record, as of now, but for what it has."""
-        fronts, keeper = self._replica.fronts, self._replica.keeper
+        fronts, keeper = self._fronts, self._keeper
         return ReplicaRecord(
             id=self._settings.replica_id,
             grpc_address=self._settings.reachable_at(fronts.grpc_address),
@@ -123,6 +149,7 @@ class _Description:
             applied_revision=keeper.applied_revision,
             labels=self._settings.label_map(),
             devices=self._devices,
+            stage=self._readiness.stage,
         )
 
 

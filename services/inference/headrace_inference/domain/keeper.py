@@ -129,6 +129,11 @@ class VersionKeeper:
             await self._published.wait()
 
     @property
+    def next_publication(self) -> asyncio.Event:
+        """Is set when the next routing table is there: the catalog or a version's state has moved."""
+        return self._published
+
+    @property
     def applied_revision(self) -> int:
         """The revision of the catalog that the table was built from."""
         return self.table.catalog.revision

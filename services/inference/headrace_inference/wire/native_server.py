@@ -25,6 +25,9 @@ from headrace_inference.wire.receiver import Receiver
 MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
 MAX_IO_THREADS = 4
 _DRAIN_POLL_SECONDS = 0.01
+_QUIET_SECONDS = 1.0
+"""How long a moment without requests is waited for before new ones are refused: clients send those that
+come after the connections' end (GOAWAY) to other replicas by themselves, and not those that are refused."""
 
 
 def available() -> bool:
@@ -71,7 +74,8 @@ async def open_native_front(
 ) -> AsyncIterator[OpenNativeFront]:
     """Serve on `address` while inside; what is not ModelInfer goes to the server at `fallback_path`.
 
-    On leaving, new requests are refused and those in flight have `drain_seconds` to be answered.
+    On leaving, those in flight have `drain_seconds` to be answered; new ones are refused, unless there is
+    a moment without any in which the port can be closed.
     Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
     """
     native = _bind(address, options.io_threads)
@@ -84,14 +88,15 @@ async def open_native_front(
         async with receiver.receiving():
             try:
                 yield OpenNativeFront(front, native.bound_port)
+                await _wait_until_idle(front, min(options.drain_seconds, _QUIET_SECONDS))
                 front.stop_accepting()
-                await _drain(front, options.drain_seconds)
+                await _wait_until_idle(front, options.drain_seconds)
             finally:
                 native.close()
                 front.abandon()
 
 
-async def _drain(front: NativeFront, seconds: float) -> None:
+async def _wait_until_idle(front: NativeFront, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while front.requests_in_flight and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(_DRAIN_POLL_SECONDS)  # the answering threads know no event loop

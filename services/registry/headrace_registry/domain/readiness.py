@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from headrace import errors
 from headrace.state.desired import desired_of
-from headrace.state.records import Catalog, LoadState, ReplicaRecord, VersionRecord
+from headrace.state.records import Catalog, LoadState, ReplicaRecord, ReplicaStage, VersionRecord
 
 _SHOWN_REPLICAS = 10
 
@@ -14,11 +14,12 @@ _SHOWN_REPLICAS = 10
 def check_served(
     version: VersionRecord, replicas: Iterable[ReplicaRecord], catalog: Catalog, *, allowed: bool
 ) -> None:
-    """Pass if some replica serves the version, or if none is there that could.
+    """Pass if some replica serves the version and goes on doing so, or if none is there that could.
 
     Raises FailedPrecondition (VERSION_NOT_SERVED) that says where the version stands.
     """
-    states = [_state(replica, version) for replica in replicas]
+    stay = [replica for replica in replicas if replica.stage is not ReplicaStage.LEAVING]
+    states = [_state(replica, version) for replica in stay]
     if allowed or not states or any(state is LoadState.READY for _, state, _ in states):
         return
     if _is_asked_for(version, catalog):

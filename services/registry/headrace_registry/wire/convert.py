@@ -113,6 +113,7 @@ def replica_to_proto(replica: ReplicaRecord) -> replica_pb2.Replica:
         labels=replica.labels,
         devices=replica.devices,
         versions=[_replica_version_to_proto(version) for version in replica.versions],
+        stage=f"REPLICA_STAGE_{replica.stage.name}",
     )
 
 
