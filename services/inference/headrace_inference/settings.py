@@ -109,6 +109,10 @@ class Settings:
     tuning_seconds: float = 5.0
     """How long it may take to measure how a version runs best, where its config leaves that open; 0 has
     nothing measured."""
+    disk_reserve_bytes: int | None = None
+    """How much room copies of artifacts and prepared versions leave free on the data folder's disk, where
+    the shared state may be, too; without one the smaller of 512 MiB and 2.5 % of the disk, half of what
+    the registry leaves."""
     prepared_max_bytes: int = 20 * 2**30
     """The size of the disk cache of optimised graphs; what is over it and not in use is removed."""
     custom_operators: Path | None = None
@@ -164,8 +168,8 @@ class Settings:
                 f"--cors-origins: {', '.join(map(repr, wrong))}: an origin is scheme://host or "
                 "scheme://host:port, without a path, or *"
             )
-        for name in ("join_seconds", "grace_seconds"):
-            if not getattr(self, name) >= 0:
+        for name in ("join_seconds", "grace_seconds", "disk_reserve_bytes"):
+            if not (getattr(self, name) or 0) >= 0:
                 raise ValueError(f"--{name.replace('_', '-')}: 0 or more is expected")
         if not 0 <= self.max_connection_age_seconds <= _MAX_AGE_SECONDS:
             raise ValueError(

@@ -19,12 +19,13 @@ from uuid import uuid4
 import grpc
 
 from headrace import status
+from headrace.disk_reserve import DiskReserve
 from headrace.errors import DataLoss, HeadraceError, Unavailable
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc as pb_grpc
 from headrace.state.records import ArtifactFile, VersionRecord
 from headrace_inference.adapters.cache_leases import CacheLeases
-from headrace_inference.adapters.cache_pruning import prune
+from headrace_inference.adapters.cache_pruning import cached_bytes, prune
 from headrace_inference.adapters.file_checks import note_damage, sha256
 from headrace_inference.adapters.partial_files import claim
 
@@ -47,12 +48,18 @@ class ArtifactCache:
     """The disk cache under `folder`, filled over `channel`; `leases` tell which versions must stay."""
 
     def __init__(
-        self, folder: Path, channel: grpc.aio.Channel, max_bytes: int, leases: CacheLeases
+        self,
+        folder: Path,
+        channel: grpc.aio.Channel,
+        max_bytes: int,
+        leases: CacheLeases,
+        reserve: DiskReserve | None = None,
     ) -> None:
         self._blobs = folder / "blobs"
         self._versions = folder / "versions"
         self._max_bytes = max_bytes
         self._leases = leases
+        self._reserve = reserve
         self._stub: Any = pb_grpc.RegistryServiceStub(channel)
         self._threads = ThreadPoolExecutor(_THREADS, "artifacts")
         self._added_bytes = max_bytes  # of an earlier life nothing is known
@@ -90,8 +97,33 @@ class ArtifactCache:
         self._added_bytes = 0
         await self._in_thread(self._prune, wanted)
 
-    def _prune(self, wanted: Callable[[], Collection[str]]) -> None:
-        prune(self._versions, self._blobs, self._max_bytes, wanted(), self._leases)
+    async def make_room(self, record: VersionRecord, wanted: Callable[[], Collection[str]]) -> None:
+        """Remove the longest unused versions where the disk has no room for one; none that are in use.
+
+        Raises OSError.
+        """
+        if self._reserve is None:
+            return
+        missing = await self._in_thread(_missing, self._versions / record.digest, record.files)
+        short = sum(file.size_bytes for file in missing) - self._reserve.room().left
+        if short > 0:
+            held = await self._in_thread(cached_bytes, self._blobs)
+            await self._in_thread(self._prune, wanted, held - short)
+
+    def _prune(self, wanted: Callable[[], Collection[str]], max_bytes: int | None = None) -> None:
+        most = self._max_bytes if max_bytes is None else max_bytes
+        prune(self._versions, self._blobs, most, wanted(), self._leases)
+
+    def _check_room(self, file: ArtifactFile, size: int) -> None:
+        """Pass if so many bytes may be written. Raises Unavailable (CACHE_DISK_FULL)."""
+        room = self._reserve.room() if self._reserve else None
+        if room and size > room.left:
+            raise Unavailable(
+                "CACHE_DISK_FULL",
+                f"there is no room for {file.path} ({file.size_bytes} bytes): the replica's disk has "
+                f"{room.free} bytes free, of which {room.kept} are kept (its setting disk_reserve_bytes); "
+                "free some space, or give the replica a data folder on another disk",
+            )
 
     async def _place(self, file: ArtifactFile, target: Path) -> None:
         """Have the file at `target`, from a blob that is here or from the registry."""
@@ -131,6 +163,7 @@ class ArtifactCache:
         try:
             call = self._stub.ReadBlob(pb.ReadBlobRequest(sha256=file.sha256, offset=offset))
             while offset <= file.size_bytes and (chunk := await _next_chunk(call)) is not None:
+                self._check_room(file, len(chunk))
                 await self._in_thread(partial.write, chunk)
                 offset += len(chunk)
             call.cancel()

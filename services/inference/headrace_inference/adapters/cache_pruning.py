@@ -27,7 +27,7 @@ def prune(
     Others may remove and add files meanwhile. Raises OSError.
     """
     _remove_leftovers(versions)
-    over = sum(facts.st_size for _, facts in _files(blobs)) - max_bytes
+    over = cached_bytes(blobs) - max_bytes
     if over <= 0:
         return
     for folder in _longest_unused_first(versions):
@@ -36,6 +36,11 @@ def prune(
         if folder.name not in wanted:
             over -= _removed_bytes(folder, leases)
     _remove_unlinked(blobs)
+
+
+def cached_bytes(blobs: Path) -> int:
+    """The bytes of all blobs."""
+    return sum(facts.st_size for _, facts in _files(blobs))
 
 
 def _removed_bytes(folder: Path, leases: CacheLeases) -> int:

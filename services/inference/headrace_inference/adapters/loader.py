@@ -71,6 +71,7 @@ class ArtifactLoader:
     async def _fetch_and_open(self, record: VersionRecord) -> Runner:
         """Once more where a file is damaged, which shows as it is about to be opened: it is gone then."""
         for may_be_damaged in (True, False):
+            await self._cache.make_room(record, self._wanted)
             folder = await self._cache.fetch(record)
             await self._cache.prune(self._wanted)
             try:

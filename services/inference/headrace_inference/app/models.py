@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import grpc
 
+from headrace.disk_reserve import DiskReserve
 from headrace.state.desired import desired
 from headrace.state.follower import StateFollower
 from headrace.state.records import Catalog, VersionRecord
@@ -33,6 +34,10 @@ from headrace_inference.settings import Settings
 
 _SLOW_SHARE = 4
 """Of the machine's memory, so much at most is for versions that take long to prepare."""
+
+
+_RESERVE_PART = 0.5
+"""Of what the registry keeps free: what it took must find room in a cache beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +87,16 @@ def open_registry_loads(
         return {record.digest for record in records if record is not None}
 
     with open_cache_leases(settings.data / "in-use") as leases:
+        reserve = DiskReserve(settings.data, settings.disk_reserve_bytes, part=_RESERVE_PART)
         cache = ArtifactCache(
-            settings.data / "artifacts", channel, settings.cache_max_bytes, leases
+            settings.data / "artifacts", channel, settings.cache_max_bytes, leases, reserve
         )
         preparation = Preparation(
             settings.data / "prepared",
             settings.prepared_max_bytes,
             settings.tuning_seconds,
             leases,
+            reserve,
         )
         with open_preparing_opener(preparation, _runtime_defaults(settings)) as opener:
             loader = ArtifactLoader(cache, opener.open, leases, wanted)

@@ -7,6 +7,7 @@ is damaged is removed. Removing one that is in use harms nobody: mapped files st
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -22,6 +23,7 @@ from uuid import uuid4
 
 import onnxruntime
 
+from headrace.disk_reserve import DiskReserve
 from headrace.errors import DataLoss
 from headrace.state.codec import decode, encode
 from headrace.state.records import ServingConfig, Signature, VersionRecord
@@ -92,10 +94,13 @@ class _Dependence:
 class PreparedCache:
     """The entries below a folder, which may be used by several processes; `leases` tell what they use."""
 
-    def __init__(self, folder: Path, max_bytes: int, leases: CacheLeases) -> None:
+    def __init__(
+        self, folder: Path, max_bytes: int, leases: CacheLeases, reserve: DiskReserve | None = None
+    ) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
         self._leases = leases
+        self._reserve = reserve
         self._processor = processor()
         self._added_bytes = max_bytes  # of an earlier life nothing is known
 
@@ -137,9 +142,11 @@ class PreparedCache:
         return None
 
     @contextmanager
-    def staging(self) -> Iterator[Path]:
-        """A folder to save into, removed at the end unless it was kept. Raises OSError."""
+    def staging(self, size_bytes: int = 0) -> Iterator[Path]:
+        """A folder to save so much into, removed at the end unless it was kept. Raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        if self._reserve and size_bytes > self._reserve.room().left:
+            raise OSError(errno.ENOSPC, "the disk has no room beside what disk_reserve_bytes keeps")
         folder = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self._folder))
         try:
             yield folder

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from headrace.disk_reserve import DiskReserve
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.cache_leases import CacheLeases
 from headrace_inference.adapters.preparation.cache import PreparedCache
@@ -47,6 +48,7 @@ class Preparation:
     max_bytes: int
     tuning_seconds: float
     leases: CacheLeases = field(default_factory=CacheLeases)
+    reserve: DiskReserve | None = None
 
 
 class PreparingOpener:
@@ -57,7 +59,9 @@ class PreparingOpener:
     ) -> None:
         self._defaults = defaults
         self._shared = SharedByLoads(
-            cache=PreparedCache(preparation.folder, preparation.max_bytes, preparation.leases),
+            cache=PreparedCache(
+                preparation.folder, preparation.max_bytes, preparation.leases, preparation.reserve
+            ),
             processes=processes,
             machine=machine_of(defaults),
             quiet=Quiet(_PATIENCE * preparation.tuning_seconds),

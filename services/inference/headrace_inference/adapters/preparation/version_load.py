@@ -144,7 +144,7 @@ class VersionLoad:
     def _prepare(self, place: Path) -> Entry:
         """Try the version out, and keep what is saved. A disk that is full costs the saved graph only."""
         try:
-            with self._shared.cache.staging() as staging:
+            with self._shared.cache.staging(self._record.size_bytes) as staging:
                 report = self._saved(place, staging)
                 entry = self._shared.cache.keep(staging, place, report)
         except OSError as error:
