@@ -1,7 +1,8 @@
 """Counts of gRPC calls under the names that dashboards for gRPC services know.
 
 `grpc_server_started_total`, `_handled_total` by code, `_msg_received_total`, `_msg_sent_total`, and the
-histogram `grpc_server_handling_seconds`, as go-grpc-prometheus has them. Only methods that were announced
+histogram `grpc_server_handling_seconds`, as go-grpc-prometheus has them; and, by the reasons of our errors,
+`headrace_call_errors_total`. Only methods that were announced
 are counted, all of them from the start: callers cannot add series, and rates see a method's first call.
 A server's calls begin and end on one event loop, so nothing here is locked; scrapes may come from another
 thread.
@@ -14,7 +15,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Collection, Iterable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
@@ -24,6 +25,7 @@ from prometheus_client.registry import Collector
 EDGES_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 _LABELS = ("grpc_type", "grpc_service", "grpc_method")
+_REASON_LABELS = ("grpc_service", "grpc_method", "reason")
 _TYPES = {
     (False, False): "unary",
     (True, False): "client_stream",
@@ -48,6 +50,7 @@ class MethodCalls:
         self.sent = 0
         """Messages to callers."""
         self.handled = {"OK": 0}
+        self.errors: dict[str, int] = {}
         self.buckets = [0] * (len(EDGES_SECONDS) + 1)
         self.seconds = 0.0
 
@@ -55,8 +58,11 @@ class MethodCalls:
         """Count a call, which lasts until the block is left."""
         return _Call(self, context)
 
-    def end(self, code: grpc.StatusCode, seconds: float) -> None:
-        """A call ended with this status."""
+    def end(self, code: grpc.StatusCode, seconds: float, reason: str = "") -> None:
+        """A call ended with this status, and with an error for this reason; '' where nobody named one."""
+        if code is not grpc.StatusCode.OK:
+            reason = reason or code.name
+            self.errors[reason] = self.errors.get(reason, 0) + 1
         name = _NAMES[code]
         self.handled[name] = self.handled.get(name, 0) + 1
         self.buckets[bisect_left(EDGES_SECONDS, seconds)] += 1
@@ -66,15 +72,18 @@ class MethodCalls:
 class _Call:
     """One call, while inside."""
 
-    __slots__ = ("_began", "_calls", "_context")
+    __slots__ = ("_began", "_calls", "_context", "reason")
 
     def __init__(self, calls: MethodCalls, context: Any) -> None:
         self._calls = calls
         self._context = context
+        self.reason = ""
+        """Of the error that its caller is told."""
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._calls.started += 1
         self._began = time.perf_counter()
+        return self
 
     def __exit__(
         self,
@@ -82,7 +91,8 @@ class _Call:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._calls.end(_code(kind, self._context), time.perf_counter() - self._began)
+        code = _code(kind, self._context)
+        self._calls.end(code, time.perf_counter() - self._began, self.reason)
 
 
 def _code(kind: type[BaseException] | None, context: Any) -> grpc.StatusCode:
@@ -132,6 +142,11 @@ class CallMetrics(Collector):
         seconds = HistogramMetricFamily(
             "grpc_server_handling_seconds", "How long calls took, streams included.", labels=_LABELS
         )
+        errors = CounterMetricFamily(
+            "headrace_call_errors",
+            "Calls ended with an error, by its reason.",
+            labels=_REASON_LABELS,
+        )
         for calls in methods:
             started.add_metric(calls.labels, calls.started)
             received.add_metric(calls.labels, calls.received)
@@ -139,7 +154,9 @@ class CallMetrics(Collector):
             seconds.add_metric(calls.labels, _cumulated(calls.buckets), calls.seconds)
             for code, count in calls.handled.copy().items():
                 handled.add_metric((*calls.labels, code), count)
-        return (started, handled, received, sent, seconds)
+            for reason, count in calls.errors.copy().items():
+                errors.add_metric((*calls.labels[1:], reason), count)
+        return (started, handled, received, sent, seconds, errors)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing in advance."""

@@ -180,7 +180,7 @@ def _around_unary(
 ) -> Any:
     async def call(request: Any, context: Any) -> Any:
         _begin(context)
-        with calls.begin(context):
+        with calls.begin(context) as counted:
             try:
                 response = await behaviour(read(request), context)
             except errors.HeadraceError as error:
@@ -195,6 +195,7 @@ def _around_unary(
                 return response
             # grpc keeps what aborts in a cycle, with this frame: it must not hold the message
             del request
+            counted.reason = refusal.reason
             await _abort(context, refusal)
             return None
 
@@ -207,7 +208,7 @@ def _around_stream(
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
         _begin(context)
         refusal: errors.HeadraceError | None = None
-        with calls.begin(context):
+        with calls.begin(context) as counted:
             try:
                 async for response in behaviour(read(request), context):
                     calls.sent += 1
@@ -221,6 +222,7 @@ def _around_stream(
                 refusal = _bug()
             if refusal is not None:
                 del request
+                counted.reason = refusal.reason
                 await _abort(context, refusal)
 
     return call

@@ -125,6 +125,27 @@ def query(model: str) -> pb.QueryStatisticsRequest:
     return pb.QueryStatisticsRequest(model=model)
 
 
+async def test_errors_count_by_their_reason() -> None:
+    """The reason that callers were told; a status that nobody gave a reason has its name."""
+    async with counted() as server:
+        for model in ("", "refuse", "refuse", "break"):
+            await asyncio.gather(server.stub.QueryStatistics(query(model)), return_exceptions=True)
+        raw: Any = server.channel.unary_unary(f"/{SERVICE.full_name}/QueryStatistics")
+        with pytest.raises(grpc.aio.AioRpcError):
+            await raw(b"\xff\xff")
+        call = server.stub.QueryStatistics(query("wait"))
+        server.behaving.entered.clear()
+        await server.behaving.entered.wait()
+        call.cancel()
+        await server.behaving.left.wait()
+        assert {"REFUSED": 2, "INTERNAL": 1, "MALFORMED_REQUEST": 1, "CANCELLED": 1} == {
+            sample.labels["reason"]: sample.value
+            for metric in server.registry.collect()
+            for sample in metric.samples
+            if sample.name == "headrace_call_errors_total"
+        }
+
+
 async def test_calls_count_by_their_status() -> None:
     """A good call, a refusal, a bug and bytes that are no message each count as what they ended with."""
     async with counted() as server:

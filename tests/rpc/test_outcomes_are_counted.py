@@ -148,6 +148,7 @@ async def test_a_run_that_ends_after_its_callers_deadline_is_no_success(
     """The caller was told DEADLINE_EXCEEDED, by its own clock."""
     async with gated(tmp_path, front) as (replica, gate):
         code, _, _ = await failure_of(replica.stub.ModelInfer(values(), timeout=1.0))
+        await replica.stub.ServerLive(pb.ServerLiveRequest())  # its end was read before
         gate.opened.set()
         await until(lambda: counts(replica).executions == 1)
         await until_counted(replica, 1)

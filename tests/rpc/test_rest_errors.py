@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,13 +14,15 @@ from aiohttp import web
 from headrace import errors, identity
 from headrace.http_serving import open_http_server
 from headrace_inference.wire.rest.errors import answer_errors, json_response
+from tests.rpc.grpc_fixtures import open_grpc_replica
+from tests.rpc.rest_fixtures import arithmetic
 
 HEADERS = {"X-Request-Id": "r-1", "X-Headrace-Actor": "ada"}
 
 
 async def answer_of(handler: Any) -> tuple[aiohttp.ClientResponse, Any]:
     """What a server with this one handler answers."""
-    app = web.Application(middlewares=[answer_errors])
+    app = web.Application(middlewares=[answer_errors(Counter())])
     app.router.add_get("/", handler)
     async with (
         open_http_server(app, "127.0.0.1", 0) as port,
@@ -74,3 +78,34 @@ async def test_who_calls() -> None:
 
     _, body = await answer_of(who)
     assert {"actor": "ada"} == body
+
+
+async def test_errors_are_counted_by_route_and_reason(tmp_path: Path) -> None:
+    """As often as callers were told; what has no route is one series a reason."""
+    told = {
+        (
+            "GET",
+            "/v2/models/nobody",
+        ): 'method="GET",route="/v2/models/{model}",reason="MODEL_NOT_FOUND"',
+        ("GET", "/v2/models/nobody/ready"): (
+            'method="GET",route="/v2/models/{model}/ready",reason="MODEL_NOT_FOUND"'
+        ),
+        ("POST", "/v2/models/nobody/infer"): (
+            'method="POST",route="/v2/models/{model}/infer",reason="MALFORMED_JSON"'
+        ),
+        ("GET", "/nowhere"): 'method="",route="",reason="NOT_FOUND"',
+        ("DELETE", "/v2/models/nobody"): 'method="",route="",reason="METHOD_NOT_ALLOWED"',
+    }
+    async with (
+        open_grpc_replica(tmp_path, arithmetic()) as replica,
+        aiohttp.ClientSession() as session,
+    ):
+        for verb, path in (*told, *told):
+            async with session.request(verb, f"http://{replica.http_address}{path}"):
+                pass
+        async with session.get(f"http://{replica.metrics_address}/metrics") as response:
+            lines = (await response.text()).splitlines()
+    name = "headrace_inference_rest_errors_total"
+    assert {f"{name}{{{labels}}} 2" for labels in told.values()} == {
+        line for line in lines if line.startswith(name)
+    }

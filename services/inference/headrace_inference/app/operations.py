@@ -17,6 +17,7 @@ from headrace_inference.adapters.metrics.collectors import CollectorMeter
 from headrace_inference.adapters.metrics.devices import open_device_meter
 from headrace_inference.adapters.metrics.machine import MachineMeter
 from headrace_inference.adapters.metrics.replica import Meter, ReplicaMetrics
+from headrace_inference.adapters.metrics.rest_errors import RestErrorMeter
 from headrace_inference.adapters.metrics.summaries import SummaryWindows
 from headrace_inference.adapters.metrics.text import CONTENT_TYPE
 from headrace_inference.app.readiness import Readiness
@@ -40,7 +41,8 @@ def open_operations(
         app = web.Application()
         add_health_routes(app, readiness.facts)
         collected = CollectorMeter(calls, ProcessCollector(registry=None))
-        meters: list[Meter] = [collected, MachineMeter(), *([devices] if devices else [])]
+        rest = RestErrorMeter(dataplane.rest_errors)
+        meters: list[Meter] = [collected, rest, MachineMeter(), *([devices] if devices else [])]
         metrics = ReplicaMetrics(
             dataplane.keeper,
             dataplane.book,

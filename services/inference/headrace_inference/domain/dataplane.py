@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from headrace.errors import HeadraceError, InvalidArgument, Unavailable
@@ -34,6 +35,8 @@ class DataPlane:
         self.regions = regions or RegionTable()
         self.tracer = tracer or Tracer()
         self.receptions = Receptions(lambda: keeper.table, book)
+        self.rest_errors: Counter[tuple[str, str, str]] = Counter()
+        """Errors of all REST routes, by verb, route and reason, which the event loop counts."""
 
     def trace_settings(self, model: str, changes: Changes) -> dict[str, list[str]]:
         """The settings of traces, of a model or ('') of all, after these changes. Raises HeadraceError."""

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from headrace import errors, identity, logs, status
+
+RestError = tuple[str, str, str]
+"""The verb, the route and the reason of an error; '' for verb and route of what has no route."""
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +32,37 @@ def json_response(
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
-@web.middleware
-async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Bind the request's ids and caller, and turn what is raised into a JSON answer."""
+class ErrorAnswer(web.Response):
+    """An answer that tells an error, and knows its reason."""
+
+    def __init__(
+        self, reason: str, document: object, status: int, headers: Mapping[str, str] | None
+    ) -> None:
+        body = msgspec.json.encode(document)
+        super().__init__(body=body, status=status, headers=headers, content_type="application/json")
+        self.error_reason = reason
+
+
+def answer_errors(counts: Counter[RestError]) -> Middleware:
+    """Turns what is raised into a JSON answer, and counts it; binds each request's ids and caller."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await _answered(request, handler)
+        if isinstance(response, ErrorAnswer):
+            counts[_place(request, response.error_reason)] += 1
+        return response
+
+    return answer
+
+
+def _place(request: web.Request, reason: str) -> RestError:
+    """Where an error counts: callers cannot make verbs or paths up."""
+    resource = request.match_info.route.resource
+    return ("", "", reason) if resource is None else (request.method, resource.canonical, reason)
+
+
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
     metadata = [(key.lower(), value) for key, value in request.headers.items()]
     caller = identity.identify(metadata, request.remote or "")
     with logs.bound(logs.request_context(metadata)), identity.calling(caller):
@@ -54,7 +86,7 @@ def error_response(
     if error.retry_after_seconds is not None:  # HTTP counts whole seconds
         headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
     body = _error_body(error) | dict(extra or {})
-    return json_response(body, status=status.http_status(error), headers=headers)
+    return ErrorAnswer(error.reason, body, status.http_status(error), headers)
 
 
 def _error_body(error: errors.HeadraceError) -> dict[str, Any]:
@@ -74,9 +106,7 @@ def _http_error_response(error: web.HTTPException) -> web.Response:
     """aiohttp's own refusals: an unknown path, a verb that the path does not take."""
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
     reason = error.reason.upper().replace(" ", "_")
-    return json_response(
-        {"error": error.reason, "reason": reason}, status=error.status, headers=headers
-    )
+    return ErrorAnswer(reason, {"error": error.reason, "reason": reason}, error.status, headers)
 
 
 def _printable(text: str) -> str:

@@ -46,7 +46,7 @@ def add_rest_routes(
     max_body_bytes = limits.max_body_bytes
     routes = RestRoutes(dataplane, facts, max_body_bytes)
     runs = InferRoutes(dataplane, max_body_bytes, limits.answers)
-    app.middlewares.append(answer_errors)
+    app.middlewares.append(answer_errors(dataplane.rest_errors))
     app.middlewares.append(BodyBudget(limits.max_bytes_in_flight).middleware)
     for model in _MODEL_PATHS:  # first: aiohttp tries routes in their order
         app.router.add_post(f"{model}/infer", runs.infer)
