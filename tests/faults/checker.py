@@ -129,6 +129,21 @@ def missed(history: History, _: FinalState) -> Iterator[str]:
             yield f"{seen.watcher} saw {seen.kind} of {seen.resource} at {seen.revision}, not {push.key}"
 
 
+def orphaned(history: History, final: FinalState) -> Iterator[str]:
+    """Bytes are there that no version names; after lost history they may be wanted again."""
+    if final.stored is not None and not history.losses:
+        for value in sorted(final.stored - set(final.versions.values())):
+            yield f"artifact {value} is stored, and no version has it"
+
+
+def bytes_gone(_: History, final: FinalState) -> Iterator[str]:
+    """A version is there without its bytes."""
+    if final.stored is not None:
+        for key, value in final.versions.items():
+            if value not in final.stored:
+                yield f"version {key} is there without its bytes"
+
+
 CHECKS: tuple[Check, ...] = (
     reused,
     doubled,
@@ -140,6 +155,8 @@ CHECKS: tuple[Check, ...] = (
     stale,
     reordered,
     missed,
+    orphaned,
+    bytes_gone,
 )
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -294,7 +295,7 @@ async def _revision(work: Workload) -> int:
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def final_state(work: Workload, seconds: float = 60.0) -> FinalState:
+async def final_state(work: Workload, registry_data: Path, seconds: float = 60.0) -> FinalState:
     """What is there, and what replicas answer, once all of it is served. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         versions = {
@@ -310,7 +311,15 @@ async def final_state(work: Workload, seconds: float = 60.0) -> FinalState:
         for (model, _), number in aliases.items():
             for name, replica in work.replicas.items():
                 answers[name, (model, number)] = await _until_served(replica, (model, number))
-        return FinalState(versions, aliases, answers)
+        return FinalState(versions, aliases, answers, await _stored(work, registry_data))
+
+
+async def _stored(work: Workload, registry_data: Path) -> frozenset[int]:
+    """The artifacts whose bytes are there once what was interrupted is cleared up."""
+    while any((registry_data / "storing").iterdir()):  # noqa: ASYNC110
+        await asyncio.sleep(_PAUSE_SECONDS)
+    found = (registry_data / "blobs").glob("*/*")
+    return frozenset(work.values[blob.name] for blob in found)
 
 
 async def _aliases(work: Workload, model: str) -> list[tuple[str, int]]:

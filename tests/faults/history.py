@@ -120,3 +120,5 @@ class FinalState:
     aliases: dict[tuple[str, str], int]
     answers: dict[tuple[str, VersionKey], int] = field(default_factory=dict)
     """By replica and version: what a call to it added."""
+    stored: frozenset[int] | None = None
+    """The artifacts whose bytes the registry has; None where nobody looked."""

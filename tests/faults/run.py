@@ -78,7 +78,7 @@ async def run(
         async with _working(work):
             await harm(choose(nemesis), seconds, nemesis.random)
             await asyncio.sleep(_QUIET_SECONDS)
-        final = await final_state(work)
+        final = await final_state(work, suite.data / "registry")
     return Result(history, final, check(history, final))
 
 

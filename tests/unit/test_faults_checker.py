@@ -112,6 +112,12 @@ FALSE = {
         "listed without ('m', 2)",
     ),
 }
+STORED = {
+    "orphan": (history(*TWO), {11, 12, 13}, "artifact 13 is stored"),
+    "bytes gone": (history(*TWO), {11}, "('m', 2) is there without its bytes"),
+    "as named": (history(*TWO), {11, 12}, ""),
+    "orphan of a lost version": (history(*TWO, losses=LOST), {11, 12, 13}, ""),
+}
 WATCHED = {
     "in order": ([1, 2, 3], ""),
     "from the middle": ([7, 8], ""),
@@ -133,6 +139,15 @@ def test_what_cannot_be_true(name: str) -> None:
     """It is found, and said in a sentence."""
     told, state, finding = FALSE[name]
     assert any(finding in each for each in check(told, state)), check(told, state)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_stored_bytes(name: str) -> None:
+    """Those of the versions that are there, and no others."""
+    told, stored, finding = STORED[name]
+    state = replace(final({1: 11, 2: 12}), stored=frozenset(stored))
+    found = check(told, state)
+    assert any(finding in each for each in found) if finding else found == []
 
 
 @pytest.mark.parametrize("name", WATCHED)
