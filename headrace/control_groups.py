@@ -1,8 +1,8 @@
-"""CPU quotas of Linux control groups, versions 1 and 2: the process's own group and all above it."""
+"""CPU quotas and memory limits of Linux control groups, versions 1 and 2: the own group and all above."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 HIERARCHIES = Path("/sys/fs/cgroup")
@@ -10,6 +10,7 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 """A line for each hierarchy, `number:controllers:group`; version 2 has no controllers there."""
 
 _NO_QUOTA = ("max", "-1")
+_MEMORY_LIMITS = ("memory.max", "memory.limit_in_bytes")
 
 
 def cpu_quota(hierarchies: Path = HIERARCHIES, own_groups: Path = OWN_GROUPS) -> float | None:
@@ -18,26 +19,38 @@ def cpu_quota(hierarchies: Path = HIERARCHIES, own_groups: Path = OWN_GROUPS) ->
     A container sees its own group as the root of a hierarchy, whatever its name outside, so the root's
     quota counts always.
     """
-    folders = [
-        folder for each in _memberships(own_groups) for folder in _folders(hierarchies, *each)
-    ]
-    quotas = [quota for folder in dict.fromkeys(folders) if (quota := _quota_of(folder))]
-    return min(quotas, default=None)
+    folders = _groups("cpu", hierarchies, own_groups)
+    return min((quota for folder in folders if (quota := _quota_of(folder))), default=None)
 
 
-def _memberships(own_groups: Path) -> Iterator[tuple[str, PurePosixPath]]:
-    """The controllers ('' in version 2) and the group of each hierarchy that may limit the CPU."""
-    yield from (("", PurePosixPath("/")), ("cpu", PurePosixPath("/")))
+def memory_limit(hierarchies: Path = HIERARCHIES, own_groups: Path = OWN_GROUPS) -> int | None:
+    """How many bytes the tightest limit allows; None where there is none."""
+    folders = _groups("memory", hierarchies, own_groups)
+    texts = (_text(folder / name) for folder in folders for name in _MEMORY_LIMITS)
+    return min((int(text) for text in texts if text and text not in _NO_QUOTA), default=None)
+
+
+def _groups(controller: str, hierarchies: Path, own_groups: Path) -> Iterable[Path]:
+    memberships = _memberships(controller, own_groups)
+    found = (folder for each in memberships for folder in _folders(hierarchies, *each))
+    return dict.fromkeys(found)
+
+
+def _memberships(controller: str, own_groups: Path) -> Iterator[tuple[str, PurePosixPath]]:
+    """The controllers ('' in version 2) and the group of each hierarchy that may have this limit."""
+    yield from (("", PurePosixPath("/")), (controller, PurePosixPath("/")))
     for line in (_text(own_groups) or "").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, group = rest.partition(":")
-        if not controllers or "cpu" in controllers.split(","):
+        if not controllers or controller in controllers.split(","):
             yield controllers, PurePosixPath(group)
 
 
 def _folders(hierarchies: Path, controllers: str, group: PurePosixPath) -> Iterator[Path]:
     """Where the group and those above it may lie: hierarchies are mounted under several names."""
-    names = {controllers, "cpu", "cpu,cpuacct", "cpuacct,cpu"} if controllers else {"", "unified"}
+    names = {controllers, *controllers.split(",")} if controllers else {"", "unified"}
+    if "cpu" in names:
+        names |= {"cpu,cpuacct", "cpuacct,cpu"}
     # A group outside of the process's namespace is shown from its root: /../other.
     parts = [part for part in group.parts if part not in ("/", "..")]
     for name in sorted(names):

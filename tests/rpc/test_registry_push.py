@@ -23,7 +23,6 @@ from tests.rpc.registry_fixtures import (
     external_data_files,
     folding_graph,
     header_bomb,
-    heavy_graph,
     hit_counting_graph,
     onnx_file,
     push,
@@ -217,12 +216,6 @@ async def _reason(
     ("reason", "filename", "artifact", "limits"),
     [
         ("MODEL_CHECK_TIMEOUT", "m.onnx", folding_graph(4000, 500), {"check_seconds": 2.0}),
-        (
-            "MODEL_CHECK_OUT_OF_MEMORY",
-            "m.zip",
-            zip_of({"model.onnx": heavy_graph(200)}),
-            {"check_memory_bytes": 400 << 20},
-        ),
     ],
 )
 async def test_a_hostile_file_takes_only_its_checker_down(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from headrace.call_metrics import CallMetrics
 from headrace.folder_lock import hold_folder
 from headrace.grpc_serving import Register, open_grpc_server
 from headrace.http_serving import Readiness, add_operations_routes, open_http_server
+from headrace.machine_memory import usable_memory_bytes
 from headrace.private_files import make_private
 from headrace.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
 from headrace.state.connection import open_redis
@@ -26,7 +28,8 @@ from headrace.state.presence import read_replicas
 from headrace_registry.adapters.blob_scrubber import BlobScrubber
 from headrace_registry.adapters.blobs import BlobStore
 from headrace_registry.adapters.change_log import RedisChangeLog
-from headrace_registry.adapters.checker import CheckLimits, ProcessChecker
+from headrace_registry.adapters.check_limits import CheckLimits
+from headrace_registry.adapters.checker import ProcessChecker
 from headrace_registry.adapters.metrics import Metrics
 from headrace_registry.domain.artifacts import Artifacts
 from headrace_registry.domain.blob_garbage import BlobGarbage
@@ -82,13 +85,16 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         blobs.prepare()
         metrics = Metrics(follower, blobs)
         pause = await follower.start(log.begin)
+        threads = stack.enter_context(
+            ThreadPoolExecutor(2 * settings.checks_at_a_time + 1, "check")
+        )
         catalogue = Catalogue(follower, log, time.time, _catalog_limits(settings))
         garbage = BlobGarbage(catalogue, blobs, time.monotonic)
         artifacts = Artifacts(
             catalogue,
             blobs,
             garbage,
-            ProcessChecker(_check_limits(settings), blobs.room),
+            ProcessChecker(_check_limits(settings), blobs.room, threads),
             max_bytes=settings.max_artifact_bytes,
             uploads=Uploads(_upload_limits(settings), blobs.check_room),
             counted=metrics.pushing,
@@ -162,6 +168,7 @@ def _check_limits(settings: Settings) -> CheckLimits:
         files=settings.max_artifact_files,
         expansion=settings.max_expansion,
         at_a_time=settings.checks_at_a_time,
+        machine_bytes=usable_memory_bytes(),
         custom_operators=settings.custom_operators,
     )
 

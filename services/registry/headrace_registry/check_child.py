@@ -14,7 +14,13 @@ from headrace import errors
 from headrace.declared_shapes import with_declared_shapes
 from headrace.operator_libraries import find_libraries
 from headrace.state.codec import decode, encode
-from headrace_registry.adapters.check_task import OUT_OF_MEMORY, CheckReport, CheckTask, refusal_of
+from headrace_registry.adapters.check_task import (
+    OUT_OF_MEMORY,
+    CheckReport,
+    CheckTask,
+    Phase,
+    refusal_of,
+)
 from headrace_registry.adapters.unpack import unpack
 from headrace_registry.domain.artifacts import Asked, Checked
 from headrace_registry.domain.proposal import propose_config
@@ -24,7 +30,7 @@ def main(task: CheckTask) -> int:
     """Do the task and print its report; the exit status."""
     _limit(task)
     try:
-        report = CheckReport(checked=_check(task))
+        report = _check(task)
     except errors.HeadraceError as error:
         report = CheckReport(refusal=refusal_of(error))
     except MemoryError:
@@ -33,10 +39,17 @@ def main(task: CheckTask) -> int:
     return 0
 
 
-def _check(task: CheckTask) -> Checked:
+def _check(task: CheckTask) -> CheckReport:
     folder, asked = Path(task.folder), task.asked
     libraries = find_libraries(asked.session.custom_operators, _path(task.custom_operators))
+    Phase.UNPACKING.announce()
     graph_path = unpack(Path(task.file), task.file_format, folder, task.unpack)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if size > task.foreseen_bytes:
+        return CheckReport(unforeseen_bytes=size)
+    if task.unpack_only:
+        return CheckReport()
+    Phase.OPENING.announce()
     from headrace.warm_up_samples import check_samples  # under the limits, like the rest
     from headrace_registry.adapters.batch_invariance.isolation import analyse_apart
     from headrace_registry.adapters.graph_check import check_graph
@@ -46,7 +59,7 @@ def _check(task: CheckTask) -> Checked:
     batches = _batches(asked, checked)
     signature = with_declared_shapes(checked.signature, asked.shapes, batches=batches)
     check_samples(asked.warm_up.samples, signature, folder, batches=batches)
-    return checked
+    return CheckReport(checked, rewritten=bool(graph.notices))
 
 
 def _batches(asked: Asked, checked: Checked) -> bool:
@@ -63,12 +76,12 @@ def _path(text: str | None) -> Path | None:
 
 def _limit(task: CheckTask) -> None:
     limits = [
-        (resource.RLIMIT_CPU, task.cpu_seconds),
+        (resource.RLIMIT_CPU, int(task.seconds) + 1),
         (resource.RLIMIT_FSIZE, task.unpack.total_bytes),
         (resource.RLIMIT_CORE, 0),
     ]
     if sys.platform == "linux":  # macOS has the constant and refuses to set it
-        limits.append((resource.RLIMIT_AS, task.memory_bytes))
+        limits.append((resource.RLIMIT_AS, task.address_bytes))
     for what, most in limits:
         _, hard = resource.getrlimit(what)
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)

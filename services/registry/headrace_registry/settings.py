@@ -51,11 +51,12 @@ class Settings:
     scrub_bytes_per_second: int = 16 << 20
     """How fast artifacts at rest are read in the background to find damage; 0 does not read them."""
     check_seconds: float = 120.0
-    """How long unpacking and checking an artifact may take."""
+    """How long unpacking and checking an artifact may take, beside a second for every 50 MiB of it."""
     check_memory_bytes: int = 4 * _GIB
-    """How much address space the process that checks an artifact may use."""
+    """How much memory the process that checks an artifact may use; where that is more, four times the
+    artifact's size, up to half of the machine's memory."""
     checks_at_a_time: int = max(1, usable_cores() // 2)
-    """How many artifacts are checked at a time; others wait."""
+    """How many artifacts are checked at a time; others wait, but for the slow ones, which move aside."""
     custom_operators: Path | None = None
     """The folder of the shared libraries with custom operators that serving configs may name; they run
     where artifacts are checked. Without one they are refused."""

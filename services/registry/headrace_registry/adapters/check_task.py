@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import sys
 from dataclasses import dataclass
 
 from headrace import errors
@@ -10,6 +12,29 @@ from headrace_registry.domain.artifacts import Asked, Checked, Format
 
 OUT_OF_MEMORY = 77
 """The child's exit status that says so; Python itself ends with 1, or by a signal."""
+
+_PHASE = "phase: "
+
+
+class Phase(enum.StrEnum):
+    """What the child is doing, as it says on a line of its own; the values go into sentences."""
+
+    STARTING = "it was starting"
+    UNPACKING = "it was unpacked"
+    OPENING = "ONNX Runtime opened it"
+
+    def announce(self) -> None:
+        """Say that it begins."""
+        sys.stdout.write(f"\n{_PHASE}{self.name}\n")
+        sys.stdout.flush()
+
+    @classmethod
+    def last(cls, output: bytes) -> Phase:
+        """The one that was announced last; others may have written there, too."""
+        lines = (line.decode(errors="replace") for line in reversed(output.splitlines()))
+        names = (line.removeprefix(_PHASE) for line in lines if line.startswith(_PHASE))
+        return next((cls[name] for name in names if name in cls.__members__), cls.STARTING)
+
 
 _REFUSALS: dict[str, type[errors.HeadraceError]] = {
     kind.__name__: kind
@@ -29,11 +54,16 @@ class CheckTask:
     file_format: Format
     folder: str
     unpack: UnpackLimits
+    foreseen_bytes: int
+    """The size that the next three are for; what unpacks to more is not checked with them."""
     memory_bytes: int
-    cpu_seconds: int
+    address_bytes: int
+    seconds: float
     asked: Asked
     custom_operators: str | None
     """The folder of the libraries that may be named."""
+    unpack_only: bool = False
+    """It was checked before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +82,17 @@ class CheckReport:
 
     checked: Checked | None = None
     refusal: Refusal | None = None
+    rewritten: bool = False
+    """Whether the unpacked files were changed."""
+    unforeseen_bytes: int = 0
+    """What it unpacks to, where that is more than was foreseen."""
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the same bytes give the same report, whatever else there is on disk and in memory."""
+        if self.refusal is not None:
+            return self.refusal.kind == errors.InvalidArgument.__name__
+        return self.checked is not None
 
 
 def refusal_of(error: errors.HeadraceError) -> Refusal:

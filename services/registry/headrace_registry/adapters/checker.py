@@ -1,58 +1,67 @@
-"""Checking artifacts in child processes with limits on time and memory."""
+"""Checking artifacts in child processes: in turns, within limits, and once for the same bytes.
+
+Most checks take a second or two. One that takes longer moves aside, where as many again may run, or is
+begun anew there when there is room: it holds up its own kind, and nobody who pushes an ordinary model.
+Artifacts that may take much memory are checked one at a time.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import os
+import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from headrace import errors
-from headrace.state.codec import decode, encode
-from headrace.tethered import tether
-from headrace_registry.adapters.check_task import OUT_OF_MEMORY, CheckReport, CheckTask, error_of
-from headrace_registry.adapters.unpack import UnpackLimits
-from headrace_registry.domain.artifacts import Asked, Checked, Format
+from headrace.state.codec import decode
+from headrace_registry.adapters.check_limits import CheckLimits
+from headrace_registry.adapters.check_process import Outcome, open_check
+from headrace_registry.adapters.check_results import CheckResults, key_of
+from headrace_registry.adapters.check_task import (
+    OUT_OF_MEMORY,
+    CheckReport,
+    CheckTask,
+    Phase,
+    error_of,
+)
+from headrace_registry.adapters.threads import run_to_end
+from headrace_registry.adapters.unpack import UnpackLimits, put_graph
+from headrace_registry.domain.artifacts import Asked, Checked, Format, Pushed
+from headrace_registry.domain.fair_places import FairPlaces
 
-_MAX_REPORT_BYTES = 16 << 20
-"""A signature of a thousand tensors has a hundredth of this; a hijacked child may print for ever."""
+QUICK_SECONDS = 10.0
+"""After which a check moves aside."""
 _MEMORY_SIGNS = (b"bad_alloc", b"MemoryError", b"Cannot allocate memory", b"failed to map segment")
 
 
-@dataclass(frozen=True, slots=True)
-class CheckLimits:
-    """What one check may use, and how many run at a time; `custom_operators` is a folder of libraries."""
-
-    seconds: float
-    memory_bytes: int
-    unpacked_bytes: int
-    files: int
-    expansion: int
-    at_a_time: int
-    custom_operators: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    status: int
-    output: bytes
-
-
 class ProcessChecker:
-    """Runs one child process for each check; none outlives its check."""
+    """Runs a child process for each check; none outlives its check."""
 
-    def __init__(self, limits: CheckLimits, room: Callable[[], int]) -> None:
-        """`room` tells how many bytes may be written to the disk."""
+    def __init__(
+        self,
+        limits: CheckLimits,
+        room: Callable[[], int],
+        threads: ThreadPoolExecutor,
+        quick_seconds: float = QUICK_SECONDS,
+    ) -> None:
+        """`room` tells how many bytes may be written to the disk; `threads` see to the children."""
         self._limits = limits
         self._room = room
-        self._places = asyncio.Semaphore(limits.at_a_time)
+        self._threads = threads
+        self._quick_seconds = quick_seconds
+        self._quick = FairPlaces(limits.at_a_time)
+        self._slow = FairPlaces(limits.at_a_time)
+        self._large = FairPlaces(1)
+        self._results = CheckResults()
 
-    async def check(self, file: Path, file_format: Format, folder: Path, asked: Asked) -> Checked:
+    def admit(self, size: int, file_format: Format) -> None:
+        """Refuse what no check could take. Raises ResourceExhausted."""
+        self._limits.admit(size, file_format)
+
+    async def check(self, pushed: Pushed, folder: Path, asked: Asked) -> Checked:
         """Unpack a pushed file into `folder`, check it and what is asked. Waits while too many are checked.
 
         Raises InvalidArgument for what is refused, ResourceExhausted for what unpacks to too much,
@@ -60,19 +69,34 @@ class ProcessChecker:
         InvalidArgument (MODEL_CHECK_TIMEOUT, MODEL_CHECK_OUT_OF_MEMORY, MODEL_CHECK_FAILED) for what
         brought the child down.
         """
-        async with self._places:
-            outcome = await self._run(self._task(file, file_format, folder, asked))
-        report = self._report(outcome)
-        if report.checked is None:
-            assert report.refusal is not None
-            raise error_of(report.refusal)
-        return report.checked
+        task = self._task(pushed, folder, asked)
+        if asked.session.custom_operators:  # libraries change
+            return _checked(await self._report(task, pushed))
+        key = key_of(pushed, asked)
+        async with self._results.alone(key):
+            known = self._results.find(key)
+            report = known or await self._report(task, pushed)
+            if report.is_lasting:
+                self._results.keep(key, report)
+        if known is not None and known.checked is not None:
+            report = await self._unpacked(known, task, pushed)
+        return _checked(report)
 
-    def _task(self, file: Path, file_format: Format, folder: Path, asked: Asked) -> CheckTask:
+    async def _unpacked(self, known: CheckReport, task: CheckTask, pushed: Pushed) -> CheckReport:
+        """Make the folder that was checked before."""
+        if known.rewritten:
+            return await self._report(task, pushed)
+        if pushed.format is Format.ONNX:
+            await run_to_end(put_graph, pushed.file, Path(task.folder))
+            return known
+        report = await self._report(replace(task, unpack_only=True), pushed)
+        return known if report.refusal is None else report
+
+    def _task(self, pushed: Pushed, folder: Path, asked: Asked) -> CheckTask:
         libraries = self._limits.custom_operators
-        return CheckTask(
-            file=str(file),
-            file_format=file_format,
+        task = CheckTask(
+            file=str(pushed.file),
+            file_format=pushed.format,
             folder=str(folder),
             unpack=UnpackLimits(
                 total_bytes=self._limits.unpacked_bytes,
@@ -80,96 +104,112 @@ class ProcessChecker:
                 disk_bytes=max(0, self._room()),
                 expansion=self._limits.expansion,
             ),
-            memory_bytes=self._limits.memory_bytes,
-            cpu_seconds=int(self._limits.seconds) + 1,
+            foreseen_bytes=0,
+            memory_bytes=0,
+            address_bytes=0,
+            seconds=self._limits.seconds_for(pushed.size_bytes),
             asked=asked,
             custom_operators=None if libraries is None else str(libraries.absolute()),
         )
+        return self._sized(task, max(pushed.size_bytes, self._limits.ordinary_bytes()))
 
-    async def _run(self, task: CheckTask) -> _Outcome:
-        with _child() as process:
-            try:
-                async with asyncio.timeout(self._limits.seconds):
-                    return await asyncio.to_thread(_finish, process, encode(task))
-            except TimeoutError:
-                raise self._timeout() from None
+    def _sized(self, task: CheckTask, size: int) -> CheckTask:
+        return replace(
+            task,
+            foreseen_bytes=size,
+            memory_bytes=self._limits.memory_for(size),
+            address_bytes=self._limits.address_space_for(size),
+        )
 
-    def _report(self, outcome: _Outcome) -> CheckReport:
+    async def _report(self, task: CheckTask, pushed: Pushed) -> CheckReport:
+        report = self._read(task, await self._outcome(task, pushed.model))
+        if report.unforeseen_bytes:  # it was packed: begin again with what that takes
+            await _clear(task)
+            seconds = self._limits.seconds_for(report.unforeseen_bytes)
+            task = replace(self._sized(task, report.unforeseen_bytes), seconds=seconds)
+            report = self._read(task, await self._outcome(task, pushed.model))
+        return report
+
+    async def _outcome(self, task: CheckTask, owner: str) -> Outcome:
+        if self._limits.is_large(task.foreseen_bytes):
+            return await self._run_in(self._large, task, owner)
+        outcome = await self._run_quickly(task, owner)
+        if outcome is None:
+            await _clear(task)
+            return await self._run_in(self._slow, task, owner)
+        return outcome
+
+    async def _run_in(self, places: FairPlaces, task: CheckTask, owner: str) -> Outcome:
+        with ExitStack() as place:
+            await places.take(owner)
+            place.callback(places.give_back, owner)
+            async with open_check(task, self._threads) as child:
+                child.give_way()
+                return await child.finish(task.seconds)
+
+    async def _run_quickly(self, task: CheckTask, owner: str) -> Outcome | None:
+        """Run it among the quick ones, and then on among the slow ones; None where these have no place."""
+        with ExitStack() as place:
+            await self._quick.take(owner)
+            place.callback(self._quick.give_back, owner)
+            async with open_check(task, self._threads) as child:
+                quick = min(self._quick_seconds, task.seconds)
+                if outcome := await child.wait(quick):
+                    return outcome
+                if not self._slow.take_nowait(owner):
+                    return None
+                place.close()
+                place.callback(self._slow.give_back, owner)
+                child.give_way()
+                return await child.finish(task.seconds - quick)
+
+    def _read(self, task: CheckTask, outcome: Outcome) -> CheckReport:
+        if outcome.over_time or outcome.status == -signal.SIGXCPU:
+            raise _timeout(task, outcome)
         if outcome.status == 0:
             return decode(CheckReport, outcome.output.strip().rpartition(b"\n")[2])
-        if outcome.status == -signal.SIGXCPU:
-            raise self._timeout()
         killed_for_memory = outcome.status in (OUT_OF_MEMORY, -signal.SIGKILL)
         if killed_for_memory or any(sign in outcome.output for sign in _MEMORY_SIGNS):
-            raise self._out_of_memory()
+            raise _out_of_memory(task, outcome)
         raise errors.InvalidArgument(
             "MODEL_CHECK_FAILED",
-            f"the process that checked the model {_ending(outcome.status)}: the model is not taken; a "
-            "replica would fare no better",
+            f"the process that checked the model {_ending(outcome.status)} while "
+            f"{Phase.last(outcome.output)}: the model is not taken; a replica would fare no better",
             facts={"status": str(outcome.status)},
         )
 
-    def _timeout(self) -> errors.InvalidArgument:
-        return errors.InvalidArgument(
-            "MODEL_CHECK_TIMEOUT",
-            f"checking the model took more than {self._limits.seconds:g} s (the registry's setting "
-            "check_seconds): the model is not taken",
-            facts={"limit": f"{self._limits.seconds:g}", "setting": "check_seconds"},
-        )
 
-    def _out_of_memory(self) -> errors.InvalidArgument:
-        return errors.InvalidArgument(
-            "MODEL_CHECK_OUT_OF_MEMORY",
-            f"checking the model took more than {self._limits.memory_bytes} bytes of memory (the "
-            "registry's setting check_memory_bytes): the model is not taken",
-            facts={"limit": str(self._limits.memory_bytes), "setting": "check_memory_bytes"},
-        )
+def _checked(report: CheckReport) -> Checked:
+    if report.checked is None:
+        assert report.refusal is not None
+        raise error_of(report.refusal)
+    return report.checked
 
 
-@contextmanager
-def _child() -> Iterator[subprocess.Popen[bytes]]:
-    """The child, killed on leaving if it still runs: nothing of ours is in its environment.
+async def _clear(task: CheckTask) -> None:
+    """Remove what a check left that is going to be begun again; the pushed file stays."""
+    for folder in (task.folder, f"{task.folder}.unpacked"):
+        await run_to_end(shutil.rmtree, folder, ignore_errors=True)
 
-    Not the event loop's own way to start a process: uvloop forks, which runs handlers of every library in
-    the child of a process full of threads, and now and then one of them brings the child down.
-    On Linux the child ends with this process, however that ends.
-    """
-    process = subprocess.Popen(
-        [
-            *tether(),
-            sys.executable,
-            "-P",  # no module is looked for in the working folder
-            "-m",
-            "headrace_registry.check_child",
-        ],
-        stdin=subprocess.PIPE,  # a task with many warm-up samples is too long for an argument
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={
-            "PATH": os.defpath,
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            "ORT_DISABLE_TELEMETRY": "1",  # a checked model is nobody else's business
-        },
-        start_new_session=True,  # the terminal's Ctrl-C is the registry's to handle
+
+def _timeout(task: CheckTask, outcome: Outcome) -> errors.InvalidArgument:
+    return errors.InvalidArgument(
+        "MODEL_CHECK_TIMEOUT",
+        f"checking the model took more than {task.seconds:.3g} s (the registry's setting check_seconds, "
+        f"and more for a large artifact); it was ended while {Phase.last(outcome.output)}: the model is "
+        "not taken",
+        facts={"limit": f"{task.seconds:.3g}", "setting": "check_seconds"},
     )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
-def _finish(process: subprocess.Popen[bytes], task: bytes) -> _Outcome:
-    """Give the child its task, read what it says, keeping the last of it, and wait for its end."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with suppress(BrokenPipeError), process.stdin as stdin:  # its end says more than a broken pipe
-        stdin.write(task)
-    kept = b""
-    with process.stdout as stream:
-        while chunk := stream.read1(1 << 16):  # type: ignore[attr-defined]  # a buffered reader
-            kept = (kept + chunk)[-_MAX_REPORT_BYTES:]
-    return _Outcome(process.wait(), kept)
+def _out_of_memory(task: CheckTask, outcome: Outcome) -> errors.InvalidArgument:
+    return errors.InvalidArgument(
+        "MODEL_CHECK_OUT_OF_MEMORY",
+        f"checking the model took more than {task.memory_bytes} bytes of memory (the registry's setting "
+        "check_memory_bytes, and more for a large artifact, up to half of the machine's) while "
+        f"{Phase.last(outcome.output)}: the model is not taken",
+        facts={"limit": str(task.memory_bytes), "setting": "check_memory_bytes"},
+    )
 
 
 def _ending(status: int) -> str:

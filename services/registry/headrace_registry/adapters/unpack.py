@@ -66,8 +66,7 @@ def unpack(file: Path, file_format: Format, folder: Path, limits: UnpackLimits) 
     ARCHIVE_TOO_MANY_FILES, DISK_FULL).
     """
     if file_format is Format.ONNX:
-        folder.mkdir()
-        _share(file, folder / GRAPH_NAME)
+        put_graph(file, folder)
         return GRAPH_NAME
     unpacked = folder.with_name(folder.name + ".unpacked")
     unpacked.mkdir()
@@ -78,12 +77,13 @@ def unpack(file: Path, file_format: Format, folder: Path, limits: UnpackLimits) 
     return find_graph(folder)
 
 
-def _share(file: Path, target: Path) -> None:
-    """Give the file a second name, so that what was pushed can be checked again from its start."""
+def put_graph(file: Path, folder: Path) -> None:
+    """Make a folder with a pushed graph, which keeps its own name: so it can be checked again."""
+    folder.mkdir()
     try:
-        os.link(file, target)
+        os.link(file, folder / GRAPH_NAME)
     except OSError:  # a file system without links
-        shutil.copyfile(file, target)
+        shutil.copyfile(file, folder / GRAPH_NAME)
 
 
 def find_graph(folder: Path) -> str:

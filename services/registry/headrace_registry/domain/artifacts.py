@@ -86,6 +86,17 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class Pushed:
+    """What arrived and is what was announced, and the model that it is for."""
+
+    model: str
+    file: Path
+    format: Format
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """What arrived."""
 
@@ -107,7 +118,10 @@ class Checked:
 class Checker(Protocol):
     """Unpacks and checks artifacts that nobody trusts."""
 
-    async def check(self, file: Path, file_format: Format, folder: Path, asked: Asked) -> Checked:
+    def admit(self, size: int, file_format: Format) -> None:
+        """Refuse by its announced size what no check could take. Raises ResourceExhausted."""
+
+    async def check(self, pushed: Pushed, folder: Path, asked: Asked) -> Checked:
         """Unpack a pushed file into `folder`, check it and what is asked.
 
         Raises InvalidArgument, ResourceExhausted, FailedPrecondition.
@@ -205,6 +219,7 @@ class Artifacts:
                 "save its weights as external data, and push the folder",
                 facts={"limit": str(MAX_GRAPH_BYTES)},
             )
+        self._checker.admit(push.size_bytes, push.format)
         upload.reserve(push.size_bytes, 1 if push.format is Format.ONNX else 2)
         check_description(push.description)
         situation = self._catalogue.situation(actor)
@@ -224,7 +239,9 @@ class Artifacts:
 
     async def _publish(self, push: Push, staging: Path, actor: str) -> Change:
         folder = staging / "artifact"
-        checked = await self._checker.check(staging / "pushed", push.format, folder, push.asked)
+        file = staging / "pushed"
+        pushed = Pushed(push.model, file, push.format, push.size_bytes, push.sha256)
+        checked = await self._checker.check(pushed, folder, push.asked)
         new = _new_version(push, checked, await self._blobs.describe(folder))
         decide = partial(publish_version, new=new)
         commit = partial(self._catalogue.change, push.model, decide, actor, push.creation)
