@@ -19,12 +19,19 @@ from headrace.state.history import HISTORY_DIFFERS, Entry, Point, join
 from headrace.state.keys import Keys
 from headrace.state.outage import Outage
 from headrace.state.records import Catalog
-from headrace.state.snapshot import read_snapshot
+from headrace.state.snapshot import Snapshot, read_snapshot
 from headrace.state.wholeness import NOT_WHOLE
 
 logger = logging.getLogger(__name__)
 
 _WAIT_MILLISECONDS = int(TIMEOUT_SECONDS * 1000 / 5)
+
+
+Examine = Callable[[Point], Awaitable[bool]]
+
+
+async def _nothing_to_do(_: Point) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +47,14 @@ class Update:
 
 
 class StateFollower:
-    """The newest catalog, kept up to date by `run`, which its owner runs in a TaskGroup."""
+    """The newest catalog, kept up to date by `run`, which its owner runs in a TaskGroup.
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
+    `examine` is asked about every snapshot before it is believed, and says whether to read again.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, examine: Examine = _nothing_to_do) -> None:
         self._redis = redis
+        self._examine = examine
         self._keys = keys
         self._stale = False
         """Whether all is to be read anew."""
@@ -104,17 +115,23 @@ class StateFollower:
     async def refresh(self) -> None:
         """Read a snapshot now. Raises Unavailable where it cannot."""
         snapshot = await read_snapshot(self._redis, self._keys)
-        known, found = self.point, snapshot.point
-        same_epoch = found.epoch == known.epoch
-        if not same_epoch and self.catalog.models and not snapshot.catalog.models:
-            self._keep_what_is_known(found.epoch)
+        if self._is_emptied(snapshot):
+            self._keep_what_is_known(snapshot.point.epoch)
             return
+        while await self._examine(snapshot.point):
+            snapshot = await read_snapshot(self._redis, self._keys)
+        known, found = self.point, snapshot.point
         if self.synced and (self._parted or not found.is_after(known)):
             self._breaks += 1
             _say_broken(known, found)
         self._stale = self._parted = False
         if found != known:
             await self._publish(Update(snapshot.catalog, found))
+
+    def _is_emptied(self, snapshot: Snapshot) -> bool:
+        """Whether another state, without any model, stands where one with models was."""
+        other = snapshot.point.epoch != self.point.epoch
+        return other and bool(self.catalog.models) and not snapshot.catalog.models
 
     def _keep_what_is_known(self, epoch: str) -> None:
         """Another state, without any model, stands where ours was: more likely a loss than a wish."""

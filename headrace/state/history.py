@@ -7,6 +7,7 @@ the entries tell, since each change names the hash of the one before it.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from headrace import errors
@@ -41,6 +42,11 @@ class Entry:
 
     change: Change
     hash: str
+
+
+def entry_hash(entry: bytes) -> str:
+    """The hash of an entry as it lies in the log, which the next entry names."""
+    return hashlib.sha256(entry).hexdigest()
 
 
 def join(point: Point, entry: Entry) -> Point:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,7 +10,7 @@ from headrace import errors
 from headrace.state.changes import Change
 from headrace.state.codec import decode
 from headrace.state.connection import Redis, redis_errors
-from headrace.state.history import Entry, Point
+from headrace.state.history import Entry, Point, entry_hash
 from headrace.state.keys import Keys
 from headrace.state.records import Catalog
 from headrace.state.wholeness import Counts, not_whole
@@ -82,7 +81,7 @@ async def read_changes(
 
 def entry_of(fields: Mapping[bytes, bytes]) -> Entry:
     """The entry that a message of the stream holds. Raises DataLoss (STATE_UNREADABLE)."""
-    return Entry(_change_of(fields), hashlib.sha256(fields[CHANGE_FIELD]).hexdigest())
+    return Entry(_change_of(fields), entry_hash(fields[CHANGE_FIELD]))
 
 
 def _change_of(fields: Mapping[bytes, bytes]) -> Change:

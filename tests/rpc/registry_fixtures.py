@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from headrace import errors, status
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc, version_pb2
+from headrace_registry.adapters.history_note import FOLDER
 from headrace_registry.app import LOCK_NAME, open_registry
 from headrace_registry.settings import Settings
 
@@ -40,9 +41,9 @@ class RunningRegistry:
     settings: Settings
 
     def stored_files(self) -> set[str]:
-        """The names of all files under the data folder, staging included, the lock's left out."""
-        found = {path.name for path in self.settings.data.rglob("*") if path.is_file()}
-        return found - {LOCK_NAME}
+        """The names of all files under the data folder, staging included, without lock and note."""
+        files = {path for path in self.settings.data.rglob("*") if path.is_file()}
+        return {path.name for path in files if path.parent.name != FOLDER} - {LOCK_NAME}
 
 
 def settings(redis_url: str, namespace: str, data: Path, **changes: Any) -> Settings:

@@ -30,10 +30,14 @@ from headrace_registry.adapters.blobs import BlobStore
 from headrace_registry.adapters.change_log import RedisChangeLog
 from headrace_registry.adapters.check_limits import CheckLimits
 from headrace_registry.adapters.checker import ProcessChecker
+from headrace_registry.adapters.epochs import RedisEpochs
+from headrace_registry.adapters.history_note import HistoryNote
 from headrace_registry.adapters.metrics import Metrics
+from headrace_registry.adapters.noted_log import NotedChangeLog, note_followed
 from headrace_registry.domain.artifacts import Artifacts
 from headrace_registry.domain.blob_garbage import BlobGarbage
 from headrace_registry.domain.catalogue import Catalogue
+from headrace_registry.domain.history_guard import HistoryGuard
 from headrace_registry.domain.limits import CatalogLimits
 from headrace_registry.domain.uploads import UploadLimits, Uploads
 from headrace_registry.settings import Settings
@@ -79,8 +83,10 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         redis = await stack.enter_async_context(open_redis(settings.redis_url))
         jobs = await stack.enter_async_context(asyncio.TaskGroup())
         keys = Keys(settings.namespace)
-        follower = StateFollower(redis, keys)
-        log = RedisChangeLog(redis, keys)
+        note = HistoryNote(settings.data, settings.namespace)
+        guard = HistoryGuard(note, RedisEpochs(redis, keys, time.time))
+        follower = StateFollower(redis, keys, guard.examine)
+        log = NotedChangeLog(redis, keys, note)
         blobs = BlobStore(settings.data, settings.disk_reserve_bytes)
         blobs.prepare()
         metrics = Metrics(follower, blobs)
@@ -102,6 +108,8 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         scrubber = BlobScrubber(blobs, lambda: follower.catalog, settings.scrub_bytes_per_second)
         following = [
             jobs.create_task(_follow(log, follower, pause)),
+            jobs.create_task(note_followed(note, follower)),
+            jobs.create_task(note.keep_synced()),
             jobs.create_task(_collect_garbage(garbage, follower)),
             jobs.create_task(scrubber.run()),
         ]
@@ -111,7 +119,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer
         )
         async with _serving(
-            settings, register, metrics, partial(_readiness, follower, log, blobs)
+            settings, register, metrics, partial(_readiness, follower, log, blobs, note)
         ) as registry:
             yield registry
         for job in following:
@@ -192,13 +200,14 @@ async def _collect_garbage(garbage: BlobGarbage, follower: StateFollower) -> Non
 
 
 def _readiness(
-    follower: StateFollower, log: RedisChangeLog, blobs: BlobStore
+    follower: StateFollower, log: RedisChangeLog, blobs: BlobStore, note: HistoryNote
 ) -> tuple[bool, Mapping[str, object]]:
     """Ready while reads and writes can be answered; reads alone go on without the shared state."""
     facts = {
         "state_read": follower.synced,
         **follower.facts(),
         "state_may_evict": log.may_evict,
+        "history_noted": not note.problem,
         "revision": follower.catalog.revision,
         "damaged_blobs": len(blobs.damaged),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -14,7 +13,7 @@ from headrace import errors
 from headrace.state.changes import Change
 from headrace.state.codec import decode, encode_sparse
 from headrace.state.connection import RETRY_AFTER_SECONDS, Redis, redis_errors, refusal
-from headrace.state.history import Point
+from headrace.state.history import Point, entry_hash
 from headrace.state.keys import Keys
 from headrace.state.reader import CHANGE_FIELD, read_point
 from headrace.state.wholeness import not_whole
@@ -69,7 +68,8 @@ class RedisChangeLog:
         self._keys = keys
         self._changes_kept = changes_kept
         self._examined = False
-        self._durable = Point()
+        self.durable = Point()
+        """How far this process knows the changes to be on disk."""
         self.may_evict = ""
         """The policy by which the server may drop records to make room; '' where it does not."""
 
@@ -107,13 +107,13 @@ class RedisChangeLog:
         may or may not have been made, or (STATE_REFUSED, STATE_NOT_STARTED) where it was not.
         """
         change = decision.change(point.hash)
-        keys, arguments = self._script_input(change, creation, point, list(_writes(decision)))
+        keys, arguments, made = self._script_input(change, creation, point, list(_writes(decision)))
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.eval(_COMMIT, len(keys), *keys, *arguments)
         answer, durable = await self._made_durable(pipeline)
         _check_made(self._redis, answer, change.revision)
         _check_durable(self._redis, durable)
-        self._durable = Point(point.epoch, change.revision)
+        self.durable = made
         return change
 
     async def make_durable(self, point: Point) -> None:
@@ -121,7 +121,7 @@ class RedisChangeLog:
 
         Raises Unavailable (STATE_NOT_DURABLE, STATE_UNAVAILABLE, STATE_REFUSED).
         """
-        if point.epoch == self._durable.epoch and point.revision <= self._durable.revision:
+        if point.epoch == self.durable.epoch and point.revision <= self.durable.revision:
             return
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.set(self._keys.durability, point.revision)
@@ -130,7 +130,7 @@ class RedisChangeLog:
             with redis_errors(self._redis):
                 raise written
         _check_durable(self._redis, durable)
-        self._durable = point
+        self.durable = point
 
     async def _made_durable(self, pipeline: Any) -> tuple[Any, Any]:
         """The answers to a write, and to the question whether it and all before it are on disk.
@@ -158,17 +158,19 @@ class RedisChangeLog:
 
     def _script_input(
         self, change: Change, creation: Creation | None, point: Point, writes: Sequence[_Write]
-    ) -> tuple[list[str], list[bytes | str | int]]:
+    ) -> tuple[list[str], list[bytes | str | int], Point]:
+        """The script's keys and arguments, and the point after the change."""
         keys, entry = self._keys, encode_sparse(change)
+        after = Point(point.epoch, change.revision, entry_hash(entry))
         made = encode_sparse(Made(creation.fingerprint, change)) if creation else b""
         names = [keys.revision, keys.epoch, keys.models, keys.versions, keys.numbers, keys.changes]
         # A key for the request even where there is none: the script's other keys keep their places.
         names += [keys.change_hash, keys.request(creation.request_id if creation else "")]
         names += [keys.counts]
         arguments: list[bytes | str | int] = [change.revision, CHANGE_FIELD, entry]
-        arguments += [self._changes_kept, hashlib.sha256(entry).hexdigest(), made]
+        arguments += [self._changes_kept, after.hash, made]
         arguments += [REQUEST_TTL_SECONDS, len(writes), point.epoch, point.hash]
-        return names, arguments + [part for write in writes for part in write]
+        return names, arguments + [part for write in writes for part in write], after
 
     async def _warn_of_losses(self) -> None:
         loss = _possible_loss(await self._persistence())

@@ -83,7 +83,7 @@ def publish_version(situation: Situation, new: NewVersion) -> Decision:
     model = model_for_push(situation, new.model, create_model=new.create_model, alias=new.alias)
     version = VersionRecord(
         model=new.model,
-        number=model.last_number + 1,
+        number=max(model.last_number, situation.last_number) + 1,
         digest=artifact_digest(new.files),
         files=new.files,
         graph_path=new.graph_path,
