@@ -6,6 +6,7 @@ from headrace.client.inferring import IndexEntry
 from headrace.client.resources import (
     Alias,
     Change,
+    Gap,
     Latency,
     Model,
     ReplicaStatistics,
@@ -24,6 +25,7 @@ __all__ = [
     "Change",
     "Client",
     "ClientSettings",
+    "Gap",
     "IndexEntry",
     "InferResult",
     "Latency",

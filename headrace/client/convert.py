@@ -10,6 +10,7 @@ from headrace.client.answers import reading_an_answer
 from headrace.client.resources import (
     Alias,
     Change,
+    Gap,
     Latency,
     Model,
     ReplicaStatistics,
@@ -197,10 +198,28 @@ def statistics_from_proto(proto: monitor_service_pb2.QueryStatisticsResponse) ->
                 replica.replica,
                 timestamp_from_proto(replica.last_report_time),
                 replica.dropped_reports,
+                _seconds(replica.clock_ahead),
             )
             for replica in proto.replicas
         ),
+        gaps=tuple(
+            Gap(
+                reason=_gap_reason(gap.reason),
+                start_at=timestamp_from_proto(gap.start_time),
+                end_at=timestamp_from_proto(gap.end_time),
+                replica=gap.replica,
+                boot_id=gap.boot_id,
+                missing_reports=gap.missing_reports,
+            )
+            for gap in proto.gaps
+        ),
     )
+
+
+def _gap_reason(number: int) -> str:
+    """The reason's name; of one that a newer monitor has, its number."""
+    known = monitor_service_pb2.Gap.Reason.DESCRIPTOR.values_by_number.get(number)
+    return known.name.removeprefix("REASON_") if known else str(number)
 
 
 def _version_statistics_from_proto(

@@ -127,11 +127,27 @@ class VersionStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatistics:
-    """One replica's reporting: when it last did, and how many reports it had to drop."""
+    """One replica's reporting: when it last did, how many reports it had to drop, how its clock is."""
 
     replica: str
     last_report_at: float
     dropped_reports: int
+    clock_ahead_seconds: float = 0.0
+    """How far its clock is ahead of the monitor's; negative where it is behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A part of a window that the counts do not cover, or not wholly."""
+
+    reason: str
+    """TRIMMED, REPLICA_LOST, REPLICA_SILENT, REPORTS_MISSING, VERSIONS_FOLDED, or one yet to come."""
+    start_at: float
+    end_at: float
+    replica: str = ""
+    """Whose counts; '' for those of all replicas."""
+    boot_id: str = ""
+    missing_reports: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +158,5 @@ class Statistics:
     end_at: float
     versions: tuple[VersionStatistics, ...]
     replicas: tuple[ReplicaStatistics, ...]
+    gaps: tuple[Gap, ...] = ()
+    """What the counts do not cover, though it was asked for."""

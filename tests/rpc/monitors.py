@@ -25,13 +25,28 @@ MILLISECOND = 1_000_000
 
 
 class FakeClock:
-    """The time of day, which only moves when a test says so."""
+    """The time of day and the time that passed, which only move when a test says so."""
 
     def __init__(self, now_ns: int = NOW) -> None:
-        self.now_ns = now_ns
+        self._now_ns = now_ns
+        self._elapsed_ns = 0
 
-    def __call__(self) -> int:
-        return self.now_ns
+    def now_ns(self) -> int:
+        """The time of day."""
+        return self._now_ns
+
+    def elapsed_ns(self) -> int:
+        """The time that passed."""
+        return self._elapsed_ns
+
+    def pass_by(self, length_ns: int) -> None:
+        """Time passes."""
+        self._now_ns += length_ns
+        self._elapsed_ns += length_ns
+
+    def step(self, length_ns: int) -> None:
+        """The clock is set, ahead or back; no time passes."""
+        self._now_ns += length_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +58,15 @@ class RunningMonitor:
     http: aiohttp.ClientSession
     stopping: asyncio.Event
 
-    async def send(self, reports: Iterable[telemetry_pb2.TelemetryReport]) -> list[int]:
+    async def send(
+        self, reports: Iterable[telemetry_pb2.TelemetryReport], sent_ns: int | None = None
+    ) -> list[int]:
         """Send reports over a stream of their own; the numbers that were acknowledged."""
-        requests = (monitor_service_pb2.ReportTelemetryRequest(report=each) for each in reports)
+        sent_time = None if sent_ns is None else timestamp(sent_ns)
+        requests = (
+            monitor_service_pb2.ReportTelemetryRequest(report=each, sent_time=sent_time)
+            for each in reports
+        )
         return [response.sequence async for response in self.stub.ReportTelemetry(requests)]
 
     async def query(self, **fields: Any) -> monitor_service_pb2.QueryStatisticsResponse:
@@ -125,6 +146,7 @@ def report(
     end_ns: int = NOW,
     boot_id: str = "boot",
     dropped: int = 0,
+    last: bool = False,
 ) -> telemetry_pb2.TelemetryReport:
     """A report of one second."""
     return telemetry_pb2.TelemetryReport(
@@ -135,4 +157,5 @@ def report(
         end_time=timestamp(end_ns),
         versions=versions,
         dropped_reports=dropped,
+        last=last,
     )

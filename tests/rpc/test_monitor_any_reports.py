@@ -100,6 +100,7 @@ TIMES = st.builds(
     | st.integers(NOW // SECOND - 90_000, NOW // SECOND + 90_000),
     nanos=st.sampled_from([0, 1, 999_999_999]),
 )
+SENT = st.sampled_from([1, NOW - 5 * SECOND, NOW, NOW + 90_000 * SECOND, LATEST_SECOND * SECOND])
 REPORTS = st.builds(
     telemetry_pb2.TelemetryReport,
     replica=names(),
@@ -109,6 +110,7 @@ REPORTS = st.builds(
     end_time=TIMES,
     versions=st.lists(VERSIONS, max_size=4),
     dropped_reports=COUNTS,
+    last=st.booleans(),
 )
 
 
@@ -179,17 +181,19 @@ def search(data: Path, effort: settings) -> None:
     rounds = iter(range(10**9))
 
     @effort
-    @given(st.lists(REPORTS, min_size=1, max_size=4))
-    def check(reports: list[telemetry_pb2.TelemetryReport]) -> None:
-        asyncio.run(survives(data / f"{next(rounds) // 10}", reports))
+    @given(st.lists(REPORTS, min_size=1, max_size=4), st.none() | SENT)
+    def check(reports: list[telemetry_pb2.TelemetryReport], sent_ns: int | None) -> None:
+        asyncio.run(survives(data / f"{next(rounds) // 10}", reports, sent_ns))
 
     check()
 
 
-async def survives(data: Path, reports: list[telemetry_pb2.TelemetryReport]) -> None:
+async def survives(
+    data: Path, reports: list[telemetry_pb2.TelemetryReport], sent_ns: int | None
+) -> None:
     """Send reports, ask, start again, ask again."""
     async with running_monitor(data) as monitor:
-        assert [each.sequence for each in reports] == await monitor.send(reports)
+        assert [each.sequence for each in reports] == await monitor.send(reports, sent_ns)
         counted = await ask_everything(monitor)
     async with running_monitor(data) as monitor:
         assert counted == await ask_everything(monitor)

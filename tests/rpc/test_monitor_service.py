@@ -222,9 +222,9 @@ async def test_the_memory_of_windows_is_bounded(tmp_path: Path) -> None:
     clock = FakeClock()
     async with running_monitor(tmp_path, clock, window_memory_mb=1) as monitor:
         for number in range(1, 41):
-            clock.now_ns = NOW + number * 10 * SECOND
+            clock.pass_by(10 * SECOND)
             versions = [telemetry([number], version=each) for each in range(1, 101)]
-            await monitor.send([report("a", number, *versions, end_ns=clock.now_ns)])
+            await monitor.send([report("a", number, *versions, end_ns=clock.now_ns())])
         _, page = await monitor.get("/readyz")
         answer = await monitor.query(window=seconds(5))
     assert 2**19 < json.loads(page)["window_bytes"] <= 2**20

@@ -17,10 +17,12 @@ import pytest
 from headrace import errors
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
 from headrace_monitor.adapters.window_store import FILE_NAME, WindowStore, open_window_store
+from headrace_monitor.domain import packing
 from headrace_monitor.domain.ledger import Contents, Ledger
 from headrace_monitor.domain.lives import Life, LifeKey
+from headrace_monitor.domain.moments import Moment
 from headrace_monitor.domain.telemetry import Report, Tally, VersionTelemetry
-from headrace_monitor.domain.windows import resolutions
+from headrace_monitor.domain.windows import WindowKey, resolutions
 from tests.rpc.monitors import (
     MILLISECOND,
     NOW,
@@ -32,14 +34,19 @@ from tests.rpc.monitors import (
 )
 
 
+def at(time_ns: int) -> Moment:
+    """A moment at which both times agree."""
+    return Moment(time_ns, time_ns)
+
+
 def some_changes(sequences: int = 3) -> Contents:
     """What a ledger gives to store after some reports."""
-    ledger = Ledger(resolutions(24), 2**30, Contents(), NOW)
+    ledger = Ledger(resolutions(24), 2**30, Contents(), at(NOW))
     for sequence in range(1, sequences + 1):
         version = VersionTelemetry("digits", 1, Tally(success_count=sequence))
         end_ns = NOW - sequence * SECOND
-        ledger.merge(Report("a", "boot", sequence, end_ns, end_ns, (version,), sequence), NOW)
-    return ledger.changes(NOW)
+        ledger.merge(Report("a", "boot", sequence, end_ns, end_ns, (version,), sequence), at(NOW))
+    return ledger.changes(at(NOW))
 
 
 def names_in(folder: Path) -> list[str]:
@@ -56,22 +63,24 @@ async def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         pass
     assert (changes.cells, changes.lives) == (contents.cells, contents.lives)
     assert (changes.totals, changes.reports) == (contents.totals, contents.reports)
-    assert changes.dropped == contents.dropped
+    assert (changes.dropped, changes.opened) == (contents.dropped, contents.opened)
+    assert changes.window_floors == contents.window_floors
+    assert changes.steady_ns == contents.steady_ns
 
 
-async def test_what_is_below_a_floor_is_gone(tmp_path: Path) -> None:
-    """Windows and lives below the floors are deleted, with what their replicas dropped."""
+async def test_what_was_dropped_is_gone(tmp_path: Path) -> None:
+    """Windows and lives that were dropped are deleted, with what their replicas dropped."""
     async with open_window_store(tmp_path) as (store, _):
         await store.save(some_changes())
-        floors = {1: NOW // SECOND - 3, 10: NOW // SECOND + 10, 60: 0}
-        await store.save(Contents(window_floors=floors, lives_floor_ns=NOW + 1))
+        now = NOW // SECOND
+        windows = {WindowKey(1, now - 4), WindowKey(10, now - 10)}
+        gone = frozenset(windows), frozenset({LifeKey("a", "boot")})
+        await store.save(Contents(gone_windows=gone[0], gone_lives=gone[1]))
     async with open_window_store(tmp_path) as (_, contents):
         pass
-    assert {
-        (1, NOW // SECOND - 3),
-        (1, NOW // SECOND - 2),
-        (60, NOW // SECOND - NOW // SECOND % 60),
-    } == {(cell.resolution, cell.start) for cell in contents.cells}
+    assert {(1, now - 3), (1, now - 2), (60, now - now % 60)} == {
+        (cell.resolution, cell.start) for cell in contents.cells
+    }
     assert ({}, {}) == (contents.lives, contents.dropped)
 
 
@@ -154,6 +163,63 @@ async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     assert [FILE_NAME] == names_in(tmp_path)
 
 
+FIRST_SCHEMA = """
+CREATE TABLE cells (
+  resolution INTEGER, start INTEGER, model TEXT, version INTEGER, replica TEXT, tally BLOB NOT NULL,
+  PRIMARY KEY (resolution, start, model, version, replica)
+);
+CREATE TABLE lives (
+  replica TEXT, boot_id TEXT, highest INTEGER NOT NULL, merged BLOB NOT NULL,
+  first_end_ns INTEGER NOT NULL, last_end_ns INTEGER NOT NULL, seen_ns INTEGER NOT NULL,
+  dropped_reports INTEGER NOT NULL,
+  PRIMARY KEY (replica, boot_id)
+);
+CREATE TABLE totals (
+  model TEXT, version INTEGER, tally BLOB NOT NULL, PRIMARY KEY (model, version)
+);
+CREATE TABLE dropped (replica TEXT PRIMARY KEY, reports INTEGER NOT NULL);
+CREATE TABLE reports (id INTEGER PRIMARY KEY CHECK (id = 1), merged INTEGER NOT NULL);
+PRAGMA user_version = 1;
+"""
+"""What the monitor of version 0.1 wrote."""
+
+
+def write_first_schema(path: Path) -> None:
+    """A file as the first schema has it: a life that reported once, and what it counted then."""
+    tally = packing.pack(Tally(success_count=3))
+    start = NOW // SECOND - 1
+    minute = start - start % 60
+    with sqlite3.connect(path) as database:
+        database.executescript(FIRST_SCHEMA)
+        for resolution, begin in ((1, start), (10, start - start % 10), (60, minute)):
+            row = (resolution, begin, "digits", 1, "a", tally)
+            database.execute("INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?)", row)
+        merged = (1).to_bytes(512, "big")
+        life = ("a", "boot", 1, merged, NOW, NOW, NOW, 0)
+        database.execute("INSERT INTO lives VALUES (?, ?, ?, ?, ?, ?, ?, ?)", life)
+        database.execute("INSERT INTO totals VALUES ('digits', 1, ?)", (tally,))
+        database.execute("INSERT INTO dropped VALUES ('a', 2)")
+        database.execute("INSERT INTO reports VALUES (1, 1)")
+    database.close()
+
+
+@pytest.mark.parametrize("later", [0, 25 * 3600 * SECOND])
+async def test_a_file_of_the_first_schema_is_taken_up(tmp_path: Path, later: int) -> None:
+    """What an older monitor stored is there, whatever the clock says; its reports count no second time."""
+    write_first_schema(tmp_path / FILE_NAME)
+    async with running_monitor(tmp_path, FakeClock(NOW + later)) as monitor:
+        await monitor.send([report("a", 1, telemetry([MILLISECOND]))])
+        answer = await monitor.query(end_time={"seconds": NOW // SECOND})
+        await monitor.send([report("a", 2, telemetry([MILLISECOND]), end_ns=NOW + later)])
+    async with running_monitor(tmp_path, FakeClock(NOW + later)) as monitor:
+        again = await monitor.query(end_time={"seconds": (NOW + later) // SECOND})
+        _, page = await monitor.get("/metrics")
+    assert ([3], []) == ([each.success_count for each in answer.statistics], list(answer.gaps))
+    assert [1 if later else 4] == [each.success_count for each in again.statistics]
+    assert 'headrace_monitor_dropped_reports_total{replica="a"} 2.0' in page
+    assert "headrace_monitor_reports_total 2.0" in page
+
+
 def overwrite_everything(path: Path) -> None:
     path.write_bytes(b"this is no database. " * 1000)
 
@@ -202,8 +268,8 @@ async def test_old_telemetry_leaves_the_file(tmp_path: Path) -> None:
     clock = FakeClock()
     async with running_monitor(tmp_path, clock) as monitor:
         await monitor.send([report("a", 1, telemetry([MILLISECOND]))])
-        clock.now_ns += 25 * 3600 * SECOND
-        await monitor.send([report("b", 1, end_ns=clock.now_ns)])
+        clock.pass_by(25 * 3600 * SECOND)
+        await monitor.send([report("b", 1, end_ns=clock.now_ns())])
     async with open_window_store(tmp_path) as (_, contents):
         pass
     assert [] == list(contents.cells)

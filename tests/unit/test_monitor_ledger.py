@@ -17,6 +17,7 @@ from headrace_monitor.domain.intake import open_intake
 from headrace_monitor.domain.ledger import Contents, Ledger
 from headrace_monitor.domain.limits import DEFAULT_LIMITS, SILENT_SECONDS, Limits
 from headrace_monitor.domain.lives import REMEMBERED, Life, LifeKey
+from headrace_monitor.domain.moments import Moment
 from headrace_monitor.domain.queries import Observer, Query, ReplicaStatistics
 from headrace_monitor.domain.telemetry import NANOSECONDS, Report, Tally, VersionTelemetry
 from headrace_monitor.domain.totals import VersionKey
@@ -27,10 +28,15 @@ HOUR = 3600 * NANOSECONDS
 LIMIT = 64 * 2**20
 
 
+def at(time_ns: int) -> Moment:
+    """A moment at which both times agree."""
+    return Moment(time_ns, time_ns)
+
+
 def new_ledger(
     contents: Contents | None = None, now_ns: int = NOW, limits: Limits = DEFAULT_LIMITS
 ) -> Ledger:
-    return Ledger(resolutions(24), LIMIT, contents or Contents(), now_ns, limits)
+    return Ledger(resolutions(24), LIMIT, contents or Contents(), at(now_ns), limits)
 
 
 def report(sequence: int, *, boot_id: str = "boot", end_ns: int = NOW, dropped: int = 0) -> Report:
@@ -49,7 +55,7 @@ def test_each_sequence_counts_once_in_any_order(seed: int) -> None:
     random.Random(seed).shuffle(order)
     ledger = new_ledger()
     for sequence in order:
-        ledger.merge(report(sequence), NOW)
+        ledger.merge(report(sequence), at(NOW))
     assert (300, 300) == (requests(ledger), ledger.totals.reports)
 
 
@@ -57,7 +63,7 @@ def test_another_life_counts_anew() -> None:
     """Sequence numbers start again with a new boot id."""
     ledger = new_ledger()
     for boot_id in ("one", "two", "one"):
-        ledger.merge(report(1, boot_id=boot_id), NOW)
+        ledger.merge(report(1, boot_id=boot_id), at(NOW))
     assert 2 == requests(ledger)
 
 
@@ -85,41 +91,42 @@ def test_a_life_knows_what_was_merged(merged: list[int], asked: int, known: bool
 async def test_a_report_from_the_future_counts_now() -> None:
     """A replica whose clock is ahead is not invisible until the monitor's has caught up."""
     ledger = new_ledger()
-    ledger.merge(report(1, end_ns=NOW + HOUR), NOW)
-    statistics = await Observer(ledger, lambda: NOW).statistics(Query())
+    ledger.merge(report(1, end_ns=NOW + HOUR), at(NOW))
+    statistics = await Observer(ledger, lambda: at(NOW)).statistics(Query())
     assert [1] == [version.tally.success_count for version in statistics.versions]
-    assert (ReplicaStatistics("a", NOW, 0),) == statistics.replicas
+    assert (ReplicaStatistics("a", NOW, 0, HOUR),) == statistics.replicas
 
 
 def test_dropped_reports_add_up_over_lives() -> None:
     """What a replica dropped grows with every life, though each life counts from 0."""
     ledger = new_ledger()
-    ledger.merge(report(1, boot_id="one", dropped=3), NOW)
-    ledger.merge(report(2, boot_id="one", dropped=5), NOW)
-    ledger.merge(report(1, boot_id="two", dropped=2), NOW)
+    ledger.merge(report(1, boot_id="one", dropped=3), at(NOW))
+    ledger.merge(report(2, boot_id="one", dropped=5), at(NOW))
+    ledger.merge(report(1, boot_id="two", dropped=2), at(NOW))
     assert {"a": 7} == ledger.totals.dropped
 
 
 def test_lives_go_when_their_reports_would_be_too_old_to_count() -> None:
     """A life is remembered as long as the windows are, and then goes with what its replica dropped."""
     ledger = new_ledger()
-    ledger.merge(report(1, dropped=1), NOW)
-    assert {LifeKey("a", "boot")} == ledger.changes(NOW + 24 * HOUR).lives.keys()
-    gone = ledger.changes(NOW + 24 * HOUR + 1)
-    assert (NOW + 1, {}, {}) == (gone.lives_floor_ns, ledger.lives, ledger.totals.dropped)
+    ledger.merge(report(1, dropped=1), at(NOW))
+    assert {LifeKey("a", "boot")} == ledger.changes(at(NOW + 24 * HOUR)).lives.keys()
+    gone = ledger.changes(at(NOW + 24 * HOUR + 1))
+    assert [LifeKey("a", "boot")] == list(gone.gone_lives)
+    assert (0, 0) == (len(ledger.lives), len(ledger.totals.dropped))
 
 
 def test_changes_are_what_was_not_stored() -> None:
     """A change is given until it is stored, and then no more."""
     ledger = new_ledger()
-    ledger.merge(report(1), NOW)
-    assert 3 == len(ledger.changes(NOW).cells)
-    assert 3 == len(ledger.changes(NOW).cells)
+    ledger.merge(report(1), at(NOW))
+    assert 3 == len(ledger.changes(at(NOW)).cells)
+    assert 3 == len(ledger.changes(at(NOW)).cells)
     ledger.mark_stored()
     assert ({}, {}, {}) == (
-        ledger.changes(NOW).cells,
-        ledger.changes(NOW).lives,
-        ledger.changes(NOW).totals,
+        ledger.changes(at(NOW)).cells,
+        ledger.changes(at(NOW)).lives,
+        ledger.changes(at(NOW)).totals,
     )
 
 
@@ -127,12 +134,12 @@ async def test_a_ledger_goes_on_from_its_contents() -> None:
     """What one ledger gave to store is what the next one knows."""
     first = new_ledger()
     for sequence in range(1, 6):
-        first.merge(report(sequence, dropped=sequence), NOW)
-    second = new_ledger(first.changes(NOW))
-    second.merge(report(5), NOW)
-    second.merge(report(6, dropped=6), NOW)
+        first.merge(report(sequence, dropped=sequence), at(NOW))
+    second = new_ledger(first.changes(at(NOW)))
+    second.merge(report(5), at(NOW))
+    second.merge(report(6, dropped=6), at(NOW))
     assert (6, 6, {"a": 6}) == (requests(second), second.totals.reports, second.totals.dropped)
-    observer = Observer(second, lambda: NOW)
+    observer = Observer(second, lambda: at(NOW))
     statistics = await observer.statistics(Query())
     assert [6] == [version.tally.success_count for version in statistics.versions]
 
@@ -140,8 +147,8 @@ async def test_a_ledger_goes_on_from_its_contents() -> None:
 def test_old_contents_are_not_taken_up() -> None:
     """Windows that grew too old while no monitor ran are dropped at the start; totals stay."""
     first = new_ledger()
-    first.merge(report(1), NOW)
-    second = new_ledger(first.changes(NOW), NOW + 25 * HOUR)
+    first.merge(report(1), at(NOW))
+    second = new_ledger(first.changes(at(NOW)), NOW + 25 * HOUR)
     assert (0, 1) == (second.windows.size_bytes, requests(second))
 
 
@@ -151,14 +158,14 @@ def test_versions_over_the_limit_count_together() -> None:
     names = itertools.cycle(["one", "two", "three", "four"])
     for sequence in range(1, 9):
         version = VersionTelemetry(next(names), 1, Tally(success_count=1))
-        ledger.merge(replace(report(sequence), versions=(version,)), NOW)
+        ledger.merge(replace(report(sequence), versions=(version,)), at(NOW))
     counted = {key.model: tally.success_count for key, tally in ledger.totals.versions.items()}
     assert {"one": 2, "two": 2, totals.OTHER.model: 4} == counted
 
 
 def merged(ledger: Ledger, sequence: int, now_ns: int, model: str, **counts: Any) -> None:
     version = VersionTelemetry(model, 1, Tally(**counts))
-    ledger.merge(replace(report(sequence, end_ns=now_ns), versions=(version,)), now_ns)
+    ledger.merge(replace(report(sequence, end_ns=now_ns), versions=(version,)), at(now_ns))
 
 
 def test_a_silent_version_gives_its_place_to_a_new_one() -> None:
@@ -172,15 +179,15 @@ def test_a_silent_version_gives_its_place_to_a_new_one() -> None:
     assert {"two": 1, "new": 1, "_other": 2} == {
         key.model: tally.success_count for key, tally in ledger.totals.versions.items()
     } | {"_other": ledger.totals.versions[totals.OTHER].success_count}
-    assert {VersionKey("one", 1)} == ledger.changes(late + 1).gone_totals
+    assert {VersionKey("one", 1)} == ledger.changes(at(late + 1)).gone_totals
 
 
 def test_what_was_silent_past_the_windows_is_gone() -> None:
     """A version that nobody reported for as long as windows are kept leaves the totals and the store."""
     ledger = new_ledger()
     merged(ledger, 1, NOW, "digits", success_count=1)
-    assert frozenset() == ledger.changes(NOW + 24 * HOUR).gone_totals
-    gone = ledger.changes(NOW + 24 * HOUR + 1)
+    assert frozenset() == ledger.changes(at(NOW + 24 * HOUR)).gone_totals
+    gone = ledger.changes(at(NOW + 24 * HOUR + 1))
     assert {VersionKey("digits", 1)} == gone.gone_totals
     assert {} == gone.totals
     assert {} == ledger.totals.versions
@@ -189,11 +196,11 @@ def test_what_was_silent_past_the_windows_is_gone() -> None:
 async def test_a_clock_that_was_ahead_for_a_moment_stops_nothing() -> None:
     """After a jump of a day and back, what is reported is seen again at once, not a day later."""
     ledger = new_ledger()
-    ledger.merge(report(1), NOW)
-    ledger.changes(NOW + 25 * HOUR)
-    ledger.changes(NOW + 1)
-    ledger.merge(report(2), NOW + 1)
-    statistics = await Observer(ledger, lambda: NOW + 1).statistics(Query())
+    ledger.merge(report(1), at(NOW))
+    ledger.changes(at(NOW + 25 * HOUR))
+    ledger.changes(at(NOW + 1))
+    ledger.merge(report(2), at(NOW + 1))
+    statistics = await Observer(ledger, lambda: at(NOW + 1)).statistics(Query())
     assert [1] == [version.tally.success_count for version in statistics.versions]
 
 
@@ -236,7 +243,7 @@ class TroubledStore:
 async def test_reports_that_wait_are_stored_together() -> None:
     """Many reports at once make one transaction."""
     store, ledger = TroubledStore(), new_ledger()
-    async with open_intake(ledger, store, lambda: NOW) as intake:
+    async with open_intake(ledger, store, lambda: at(NOW)) as intake:
         stored = await asyncio.gather(*(intake.accept(report(n)) for n in range(1, 51)))
     assert list(range(1, 51)) == stored
     assert [50] == [changes.reports for changes in store.saved]
@@ -245,7 +252,7 @@ async def test_reports_that_wait_are_stored_together() -> None:
 async def test_what_could_not_be_stored_is_stored_when_sent_again() -> None:
     """A report that failed to be stored, sent again, is acknowledged once it is, and counts once."""
     store, ledger = TroubledStore(), new_ledger()
-    async with open_intake(ledger, store, lambda: NOW) as intake:
+    async with open_intake(ledger, store, lambda: at(NOW)) as intake:
         store.troubled = True
         with pytest.raises(errors.Unavailable):
             await intake.accept(report(1))
@@ -261,7 +268,7 @@ async def test_what_could_not_be_stored_is_stored_when_sent_again() -> None:
 async def test_too_many_waiting_reports_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The queue in front of the store has a bound, and says so with a time to come again."""
     monkeypatch.setattr("headrace_monitor.domain.intake.MAX_WAITING", 2)
-    async with open_intake(new_ledger(), TroubledStore(), lambda: NOW) as intake:
+    async with open_intake(new_ledger(), TroubledStore(), lambda: at(NOW)) as intake:
         tasks = [asyncio.ensure_future(intake.accept(report(n))) for n in (1, 2, 3)]
         *stored, refused = await asyncio.gather(*tasks, return_exceptions=True)
     assert [1, 2] == stored
@@ -273,7 +280,7 @@ async def test_a_replica_too_many_is_refused_until_another_is_silent() -> None:
     """Invented replicas are refused, those that are known go on, and a silent one's place is given away."""
     now = [NOW]
     limits = Limits(replicas=2)
-    async with open_intake(new_ledger(), TroubledStore(), lambda: now[0], limits) as intake:
+    async with open_intake(new_ledger(), TroubledStore(), lambda: at(now[0]), limits) as intake:
         for replica in ("a", "b"):
             await intake.accept(replace(report(1), replica=replica))
         with pytest.raises(errors.ResourceExhausted) as caught:
@@ -291,9 +298,9 @@ async def test_a_replica_too_many_is_refused_until_another_is_silent() -> None:
 async def test_replicas_are_known_after_a_restart() -> None:
     """A monitor that starts anew counts those that reported just before."""
     first = new_ledger()
-    first.merge(report(1), NOW)
-    second = new_ledger(first.changes(NOW))
-    async with open_intake(second, TroubledStore(), lambda: NOW, Limits(replicas=1)) as intake:
+    first.merge(report(1), at(NOW))
+    second = new_ledger(first.changes(at(NOW)))
+    async with open_intake(second, TroubledStore(), lambda: at(NOW), Limits(replicas=1)) as intake:
         assert 2 == await intake.accept(report(2))
         with pytest.raises(errors.ResourceExhausted):
             await intake.accept(replace(report(1), replica="b"))
@@ -311,7 +318,7 @@ async def test_what_grew_too_old_goes_without_a_report(monkeypatch: pytest.Monke
             if changes.gone_totals:
                 stored.set()
 
-    async with open_intake(ledger, Watched(), lambda: now[0]) as intake:
+    async with open_intake(ledger, Watched(), lambda: at(now[0])) as intake:
         await intake.accept(report(1))
         now[0] += 25 * HOUR
         async with asyncio.timeout(10):

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from headrace_monitor.domain import packing, spans
+from headrace_monitor.domain.moments import Moment
 from headrace_monitor.domain.telemetry import NANOSECONDS, Series, Tally
 from headrace_monitor.domain.windows import Resolution, Windows, resolutions
 
@@ -20,6 +21,18 @@ SERIES = Series("digits", 1, "a")
 
 def ns(seconds: float) -> int:
     return round(seconds * NANOSECONDS)
+
+
+def at(time_ns: int) -> Moment:
+    """A moment at which both times agree."""
+    return Moment(time_ns, time_ns)
+
+
+def new_windows(kept: tuple[Resolution, ...] = DAY, limit: int = LIMIT) -> Windows:
+    """Windows that know what time it is."""
+    windows = Windows(kept, limit)
+    windows.prune(at(ns(NOW)))
+    return windows
 
 
 def counts(
@@ -51,7 +64,7 @@ def test_an_interval_counts_where_it_ends(seconds: int, time: float, window: int
 
 def test_reports_add_up_in_every_resolution() -> None:
     """What ends in one window adds up there, at each resolution by itself."""
-    windows = Windows(DAY, LIMIT)
+    windows = new_windows()
     for time in (NOW + 0.5, NOW + 0.9, NOW + 1.5, NOW + 10.5):
         windows.add(SERIES, ns(time), Tally(success_count=1))
     assert {NOW: 2, NOW + 1: 1, NOW + 10: 1} == counts(windows, 1)
@@ -61,8 +74,8 @@ def test_reports_add_up_in_every_resolution() -> None:
 
 def test_a_late_report_counts_in_its_own_window() -> None:
     """A report that comes late merges into the windows of its time, as far as those are kept."""
-    windows = Windows(DAY, LIMIT)
-    windows.prune(ns(NOW))
+    windows = new_windows()
+    windows.prune(at(ns(NOW)))
     late = NOW - 3600 + 0.5
     changed = windows.add(SERIES, ns(late), Tally(success_count=3))
     assert [10, 60] == [cell.resolution for cell in changed]
@@ -71,37 +84,38 @@ def test_a_late_report_counts_in_its_own_window() -> None:
 
 def test_a_report_older_than_all_windows_counts_in_none() -> None:
     """A report from before the retention changes nothing."""
-    windows = Windows(DAY, LIMIT)
-    windows.prune(ns(NOW))
+    windows = new_windows()
+    windows.prune(at(ns(NOW)))
     assert [] == windows.add(SERIES, ns(NOW - 25 * 3600), Tally(success_count=3))
 
 
 @pytest.mark.parametrize(("resolution", "kept_seconds"), [(1, 600), (10, 7200), (60, 86400)])
 def test_windows_go_when_they_are_too_old(resolution: int, kept_seconds: int) -> None:
     """Each resolution keeps its windows for its time and no longer."""
-    windows = Windows(DAY, LIMIT)
+    windows = new_windows()
     windows.add(SERIES, ns(NOW + 1), Tally(success_count=1))
-    windows.prune(ns(NOW + kept_seconds))
+    windows.prune(at(ns(NOW + kept_seconds)))
     assert 1 == sum(counts(windows, resolution).values())
-    windows.prune(ns(NOW + kept_seconds + 2 * resolution))
+    windows.prune(at(ns(NOW + kept_seconds + 2 * resolution)))
     assert 0 == sum(counts(windows, resolution).values())
 
 
 def test_nothing_kept_is_no_memory() -> None:
     """When the last window is gone, so is all that was counted as held."""
-    windows = Windows(DAY, LIMIT)
+    windows = new_windows()
     for second in range(50):
         windows.add(SERIES, ns(NOW + second), Tally(success_count=second))
     assert windows.size_bytes > 0
-    windows.prune(ns(NOW + 2 * 86400))
+    windows.prune(at(ns(NOW + 2 * 86400)))
     assert 0 == windows.size_bytes
 
 
 def test_over_the_bound_the_oldest_windows_go() -> None:
     """Memory stays under the bound, and what remains are the newest windows."""
     limit = 40_000
-    windows = Windows((Resolution(1, 600),), limit)
+    windows = new_windows((Resolution(1, 600),), limit)
     for second in range(500):
+        windows.prune(at(ns(NOW + second + 1)))
         windows.add(SERIES, ns(NOW + second + 0.5), Tally(success_count=1))
         assert windows.size_bytes <= limit
     left = sorted(counts(windows, 1))
@@ -111,8 +125,9 @@ def test_over_the_bound_the_oldest_windows_go() -> None:
 
 def test_what_was_dropped_for_memory_does_not_come_back() -> None:
     """A late report does not open a window below those that had to go."""
-    windows = Windows((Resolution(1, 600),), 1000)
+    windows = new_windows((Resolution(1, 600),), 1000)
     for second in range(20):
+        windows.prune(at(ns(NOW + second + 1)))
         windows.add(SERIES, ns(NOW + second + 0.5), Tally(success_count=1))
     assert [] == windows.add(SERIES, ns(NOW + 0.7), Tally(success_count=1))
 

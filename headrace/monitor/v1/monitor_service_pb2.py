@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from headrace.monitor.v1 import telemetry_pb2 as headrace_dot_monitor_dot_v1_dot_telemetry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)headrace/monitor/v1/monitor_service.proto\x12\x13headrace.monitor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#headrace/monitor/v1/telemetry.proto\"N\n\x16ReportTelemetryRequest\x12\x34\n\x06report\x18\x01 \x01(\x0b\x32$.headrace.monitor.v1.TelemetryReport\"+\n\x17ReportTelemetryResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\"\xa5\x01\n\x16QueryStatisticsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12)\n\x06window\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nby_replica\x18\x05 \x01(\x08\"\xed\x01\n\x17QueryStatisticsResponse\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\nstatistics\x18\x03 \x03(\x0b\x32&.headrace.monitor.v1.VersionStatistics\x12\x38\n\x08replicas\x18\x04 \x03(\x0b\x32&.headrace.monitor.v1.ReplicaStatistics\"\xcb\x05\n\x11VersionStatistics\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07replica\x18\x03 \x01(\t\x12\x15\n\rsuccess_count\x18\x04 \x01(\x03\x12\x13\n\x0b\x65rror_count\x18\x05 \x01(\x03\x12M\n\x0c\x65rror_counts\x18\x06 \x03(\x0b\x32\x37.headrace.monitor.v1.VersionStatistics.ErrorCountsEntry\x12M\n\x0croute_counts\x18\x07 \x03(\x0b\x32\x37.headrace.monitor.v1.VersionStatistics.RouteCountsEntry\x12\x11\n\trow_count\x18\x08 \x01(\x03\x12\x17\n\x0f\x65xecution_count\x18\t \x01(\x03\x12M\n\x0c\x62\x61tch_counts\x18\n \x03(\x0b\x32\x37.headrace.monitor.v1.VersionStatistics.BatchCountsEntry\x12\x1b\n\x13requests_per_second\x18\x0b \x01(\x01\x12+\n\x05total\x18\x0c \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x12+\n\x05queue\x18\r \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x12-\n\x07\x63ompute\x18\x0e \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x1a\x32\n\x10\x45rrorCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10RouteCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10\x42\x61tchCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xbd\x02\n\x07Latency\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\'\n\x04mean\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p50\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p90\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p95\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p99\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04p999\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\thistogram\x18\x08 \x01(\x0b\x32\x1e.headrace.monitor.v1.Histogram\"s\n\x11ReplicaStatistics\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x34\n\x10last_report_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x64ropped_reports\x18\x03 \x01(\x03\"\x81\x01\n\x16WatchStatisticsRequest\x12:\n\x05query\x18\x01 \x01(\x0b\x32+.headrace.monitor.v1.QueryStatisticsRequest\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"y\n\x12QuerySeriesRequest\x12:\n\x05query\x18\x01 \x01(\x0b\x32+.headrace.monitor.v1.QueryStatisticsRequest\x12\'\n\x04step\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"R\n\x13QuerySeriesResponse\x12;\n\x05steps\x18\x01 \x03(\x0b\x32,.headrace.monitor.v1.QueryStatisticsResponse2\xc2\x03\n\x0eMonitorService\x12p\n\x0fReportTelemetry\x12+.headrace.monitor.v1.ReportTelemetryRequest\x1a,.headrace.monitor.v1.ReportTelemetryResponse(\x01\x30\x01\x12l\n\x0fQueryStatistics\x12+.headrace.monitor.v1.QueryStatisticsRequest\x1a,.headrace.monitor.v1.QueryStatisticsResponse\x12n\n\x0fWatchStatistics\x12+.headrace.monitor.v1.WatchStatisticsRequest\x1a,.headrace.monitor.v1.QueryStatisticsResponse0\x01\x12`\n\x0bQuerySeries\x12\'.headrace.monitor.v1.QuerySeriesRequest\x1a(.headrace.monitor.v1.QuerySeriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)headrace/monitor/v1/monitor_service.proto\x12\x13headrace.monitor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#headrace/monitor/v1/telemetry.proto\"}\n\x16ReportTelemetryRequest\x12\x34\n\x06report\x18\x01 \x01(\x0b\x32$.headrace.monitor.v1.TelemetryReport\x12-\n\tsent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"+\n\x17ReportTelemetryResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\"\xa5\x01\n\x16QueryStatisticsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12)\n\x06window\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nby_replica\x18\x05 \x01(\x08\"\x95\x02\n\x17QueryStatisticsResponse\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\nstatistics\x18\x03 \x03(\x0b\x32&.headrace.monitor.v1.VersionStatistics\x12\x38\n\x08replicas\x18\x04 \x03(\x0b\x32&.headrace.monitor.v1.ReplicaStatistics\x12&\n\x04gaps\x18\x05 \x03(\x0b\x32\x18.headrace.monitor.v1.Gap\"\xf2\x02\n\x03Gap\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x1f.headrace.monitor.v1.Gap.Reason\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07replica\x18\x04 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x05 \x01(\t\x12\x17\n\x0fmissing_reports\x18\x06 \x01(\x03\"\xa0\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x12\n\x0eREASON_TRIMMED\x10\x01\x12\x17\n\x13REASON_REPLICA_LOST\x10\x02\x12\x19\n\x15REASON_REPLICA_SILENT\x10\x03\x12\x1a\n\x16REASON_REPORTS_MISSING\x10\x04\x12\x1a\n\x16REASON_VERSIONS_FOLDED\x10\x05\"\xcb\x05\n\x11VersionStatistics\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07replica\x18\x03 \x01(\t\x12\x15\n\rsuccess_count\x18\x04 \x01(\x03\x12\x13\n\x0b\x65rror_count\x18\x05 \x01(\x03\x12M\n\x0c\x65rror_counts\x18\x06 \x03(\x0b\x32\x37.headrace.monitor.v1.VersionStatistics.ErrorCountsEntry\x12M\n\x0croute_counts\x18\x07 \x03(\x0b\x32\x37.headrace.monitor.v1.VersionStatistics.RouteCountsEntry\x12\x11\n\trow_count\x18\x08 \x01(\x03\x12\x17\n\x0f\x65xecution_count\x18\t \x01(\x03\x12M\n\x0c\x62\x61tch_counts\x18\n \x03(\x0b\x32\x37.headrace.monitor.v1.VersionStatistics.BatchCountsEntry\x12\x1b\n\x13requests_per_second\x18\x0b \x01(\x01\x12+\n\x05total\x18\x0c \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x12+\n\x05queue\x18\r \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x12-\n\x07\x63ompute\x18\x0e \x01(\x0b\x32\x1c.headrace.monitor.v1.Latency\x1a\x32\n\x10\x45rrorCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10RouteCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10\x42\x61tchCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xbd\x02\n\x07Latency\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\'\n\x04mean\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p50\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p90\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p95\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03p99\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04p999\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\thistogram\x18\x08 \x01(\x0b\x32\x1e.headrace.monitor.v1.Histogram\"\xa3\x01\n\x11ReplicaStatistics\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x34\n\x10last_report_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x64ropped_reports\x18\x03 \x01(\x03\x12.\n\x0b\x63lock_ahead\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x81\x01\n\x16WatchStatisticsRequest\x12:\n\x05query\x18\x01 \x01(\x0b\x32+.headrace.monitor.v1.QueryStatisticsRequest\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"y\n\x12QuerySeriesRequest\x12:\n\x05query\x18\x01 \x01(\x0b\x32+.headrace.monitor.v1.QueryStatisticsRequest\x12\'\n\x04step\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"R\n\x13QuerySeriesResponse\x12;\n\x05steps\x18\x01 \x03(\x0b\x32,.headrace.monitor.v1.QueryStatisticsResponse2\xc2\x03\n\x0eMonitorService\x12p\n\x0fReportTelemetry\x12+.headrace.monitor.v1.ReportTelemetryRequest\x1a,.headrace.monitor.v1.ReportTelemetryResponse(\x01\x30\x01\x12l\n\x0fQueryStatistics\x12+.headrace.monitor.v1.QueryStatisticsRequest\x1a,.headrace.monitor.v1.QueryStatisticsResponse\x12n\n\x0fWatchStatistics\x12+.headrace.monitor.v1.WatchStatisticsRequest\x1a,.headrace.monitor.v1.QueryStatisticsResponse0\x01\x12`\n\x0bQuerySeries\x12\'.headrace.monitor.v1.QuerySeriesRequest\x1a(.headrace.monitor.v1.QuerySeriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,31 +41,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERSIONSTATISTICS_BATCHCOUNTSENTRY']._loaded_options = None
   _globals['_VERSIONSTATISTICS_BATCHCOUNTSENTRY']._serialized_options = b'8\001'
   _globals['_REPORTTELEMETRYREQUEST']._serialized_start=168
-  _globals['_REPORTTELEMETRYREQUEST']._serialized_end=246
-  _globals['_REPORTTELEMETRYRESPONSE']._serialized_start=248
-  _globals['_REPORTTELEMETRYRESPONSE']._serialized_end=291
-  _globals['_QUERYSTATISTICSREQUEST']._serialized_start=294
-  _globals['_QUERYSTATISTICSREQUEST']._serialized_end=459
-  _globals['_QUERYSTATISTICSRESPONSE']._serialized_start=462
-  _globals['_QUERYSTATISTICSRESPONSE']._serialized_end=699
-  _globals['_VERSIONSTATISTICS']._serialized_start=702
-  _globals['_VERSIONSTATISTICS']._serialized_end=1417
-  _globals['_VERSIONSTATISTICS_ERRORCOUNTSENTRY']._serialized_start=1263
-  _globals['_VERSIONSTATISTICS_ERRORCOUNTSENTRY']._serialized_end=1313
-  _globals['_VERSIONSTATISTICS_ROUTECOUNTSENTRY']._serialized_start=1315
-  _globals['_VERSIONSTATISTICS_ROUTECOUNTSENTRY']._serialized_end=1365
-  _globals['_VERSIONSTATISTICS_BATCHCOUNTSENTRY']._serialized_start=1367
-  _globals['_VERSIONSTATISTICS_BATCHCOUNTSENTRY']._serialized_end=1417
-  _globals['_LATENCY']._serialized_start=1420
-  _globals['_LATENCY']._serialized_end=1737
-  _globals['_REPLICASTATISTICS']._serialized_start=1739
-  _globals['_REPLICASTATISTICS']._serialized_end=1854
-  _globals['_WATCHSTATISTICSREQUEST']._serialized_start=1857
-  _globals['_WATCHSTATISTICSREQUEST']._serialized_end=1986
-  _globals['_QUERYSERIESREQUEST']._serialized_start=1988
-  _globals['_QUERYSERIESREQUEST']._serialized_end=2109
-  _globals['_QUERYSERIESRESPONSE']._serialized_start=2111
-  _globals['_QUERYSERIESRESPONSE']._serialized_end=2193
-  _globals['_MONITORSERVICE']._serialized_start=2196
-  _globals['_MONITORSERVICE']._serialized_end=2646
+  _globals['_REPORTTELEMETRYREQUEST']._serialized_end=293
+  _globals['_REPORTTELEMETRYRESPONSE']._serialized_start=295
+  _globals['_REPORTTELEMETRYRESPONSE']._serialized_end=338
+  _globals['_QUERYSTATISTICSREQUEST']._serialized_start=341
+  _globals['_QUERYSTATISTICSREQUEST']._serialized_end=506
+  _globals['_QUERYSTATISTICSRESPONSE']._serialized_start=509
+  _globals['_QUERYSTATISTICSRESPONSE']._serialized_end=786
+  _globals['_GAP']._serialized_start=789
+  _globals['_GAP']._serialized_end=1159
+  _globals['_GAP_REASON']._serialized_start=999
+  _globals['_GAP_REASON']._serialized_end=1159
+  _globals['_VERSIONSTATISTICS']._serialized_start=1162
+  _globals['_VERSIONSTATISTICS']._serialized_end=1877
+  _globals['_VERSIONSTATISTICS_ERRORCOUNTSENTRY']._serialized_start=1723
+  _globals['_VERSIONSTATISTICS_ERRORCOUNTSENTRY']._serialized_end=1773
+  _globals['_VERSIONSTATISTICS_ROUTECOUNTSENTRY']._serialized_start=1775
+  _globals['_VERSIONSTATISTICS_ROUTECOUNTSENTRY']._serialized_end=1825
+  _globals['_VERSIONSTATISTICS_BATCHCOUNTSENTRY']._serialized_start=1827
+  _globals['_VERSIONSTATISTICS_BATCHCOUNTSENTRY']._serialized_end=1877
+  _globals['_LATENCY']._serialized_start=1880
+  _globals['_LATENCY']._serialized_end=2197
+  _globals['_REPLICASTATISTICS']._serialized_start=2200
+  _globals['_REPLICASTATISTICS']._serialized_end=2363
+  _globals['_WATCHSTATISTICSREQUEST']._serialized_start=2366
+  _globals['_WATCHSTATISTICSREQUEST']._serialized_end=2495
+  _globals['_QUERYSERIESREQUEST']._serialized_start=2497
+  _globals['_QUERYSERIESREQUEST']._serialized_end=2618
+  _globals['_QUERYSERIESRESPONSE']._serialized_start=2620
+  _globals['_QUERYSERIESRESPONSE']._serialized_end=2702
+  _globals['_MONITORSERVICE']._serialized_start=2705
+  _globals['_MONITORSERVICE']._serialized_end=3155
 # @@protoc_insertion_point(module_scope)

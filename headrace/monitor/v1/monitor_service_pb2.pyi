@@ -4,6 +4,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from headrace.monitor.v1 import telemetry_pb2 as _telemetry_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -12,10 +13,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ReportTelemetryRequest(_message.Message):
-    __slots__ = ("report",)
+    __slots__ = ("report", "sent_time")
     REPORT_FIELD_NUMBER: _ClassVar[int]
+    SENT_TIME_FIELD_NUMBER: _ClassVar[int]
     report: _telemetry_pb2.TelemetryReport
-    def __init__(self, report: _Optional[_Union[_telemetry_pb2.TelemetryReport, _Mapping]] = ...) -> None: ...
+    sent_time: _timestamp_pb2.Timestamp
+    def __init__(self, report: _Optional[_Union[_telemetry_pb2.TelemetryReport, _Mapping]] = ..., sent_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ReportTelemetryResponse(_message.Message):
     __slots__ = ("sequence",)
@@ -38,16 +41,48 @@ class QueryStatisticsRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., by_replica: _Optional[bool] = ...) -> None: ...
 
 class QueryStatisticsResponse(_message.Message):
-    __slots__ = ("start_time", "end_time", "statistics", "replicas")
+    __slots__ = ("start_time", "end_time", "statistics", "replicas", "gaps")
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     STATISTICS_FIELD_NUMBER: _ClassVar[int]
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    GAPS_FIELD_NUMBER: _ClassVar[int]
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
     statistics: _containers.RepeatedCompositeFieldContainer[VersionStatistics]
     replicas: _containers.RepeatedCompositeFieldContainer[ReplicaStatistics]
-    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., statistics: _Optional[_Iterable[_Union[VersionStatistics, _Mapping]]] = ..., replicas: _Optional[_Iterable[_Union[ReplicaStatistics, _Mapping]]] = ...) -> None: ...
+    gaps: _containers.RepeatedCompositeFieldContainer[Gap]
+    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., statistics: _Optional[_Iterable[_Union[VersionStatistics, _Mapping]]] = ..., replicas: _Optional[_Iterable[_Union[ReplicaStatistics, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ...) -> None: ...
+
+class Gap(_message.Message):
+    __slots__ = ("reason", "start_time", "end_time", "replica", "boot_id", "missing_reports")
+    class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        REASON_UNSPECIFIED: _ClassVar[Gap.Reason]
+        REASON_TRIMMED: _ClassVar[Gap.Reason]
+        REASON_REPLICA_LOST: _ClassVar[Gap.Reason]
+        REASON_REPLICA_SILENT: _ClassVar[Gap.Reason]
+        REASON_REPORTS_MISSING: _ClassVar[Gap.Reason]
+        REASON_VERSIONS_FOLDED: _ClassVar[Gap.Reason]
+    REASON_UNSPECIFIED: Gap.Reason
+    REASON_TRIMMED: Gap.Reason
+    REASON_REPLICA_LOST: Gap.Reason
+    REASON_REPLICA_SILENT: Gap.Reason
+    REASON_REPORTS_MISSING: Gap.Reason
+    REASON_VERSIONS_FOLDED: Gap.Reason
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    MISSING_REPORTS_FIELD_NUMBER: _ClassVar[int]
+    reason: Gap.Reason
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    replica: str
+    boot_id: str
+    missing_reports: int
+    def __init__(self, reason: _Optional[_Union[Gap.Reason, str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., missing_reports: _Optional[int] = ...) -> None: ...
 
 class VersionStatistics(_message.Message):
     __slots__ = ("model", "version", "replica", "success_count", "error_count", "error_counts", "route_counts", "row_count", "execution_count", "batch_counts", "requests_per_second", "total", "queue", "compute")
@@ -123,14 +158,16 @@ class Latency(_message.Message):
     def __init__(self, count: _Optional[int] = ..., mean: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p50: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p90: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p95: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p99: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p999: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., histogram: _Optional[_Union[_telemetry_pb2.Histogram, _Mapping]] = ...) -> None: ...
 
 class ReplicaStatistics(_message.Message):
-    __slots__ = ("replica", "last_report_time", "dropped_reports")
+    __slots__ = ("replica", "last_report_time", "dropped_reports", "clock_ahead")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     LAST_REPORT_TIME_FIELD_NUMBER: _ClassVar[int]
     DROPPED_REPORTS_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_AHEAD_FIELD_NUMBER: _ClassVar[int]
     replica: str
     last_report_time: _timestamp_pb2.Timestamp
     dropped_reports: int
-    def __init__(self, replica: _Optional[str] = ..., last_report_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dropped_reports: _Optional[int] = ...) -> None: ...
+    clock_ahead: _duration_pb2.Duration
+    def __init__(self, replica: _Optional[str] = ..., last_report_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dropped_reports: _Optional[int] = ..., clock_ahead: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class WatchStatisticsRequest(_message.Message):
     __slots__ = ("query", "interval")

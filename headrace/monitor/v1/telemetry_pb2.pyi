@@ -72,7 +72,7 @@ class VersionTelemetry(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., success_count: _Optional[int] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., total: _Optional[_Union[Histogram, _Mapping]] = ..., queue: _Optional[_Union[Histogram, _Mapping]] = ..., compute: _Optional[_Union[Histogram, _Mapping]] = ...) -> None: ...
 
 class TelemetryReport(_message.Message):
-    __slots__ = ("replica", "boot_id", "sequence", "start_time", "end_time", "versions", "dropped_reports")
+    __slots__ = ("replica", "boot_id", "sequence", "start_time", "end_time", "versions", "dropped_reports", "last")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -80,6 +80,7 @@ class TelemetryReport(_message.Message):
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     DROPPED_REPORTS_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
     replica: str
     boot_id: str
     sequence: int
@@ -87,4 +88,5 @@ class TelemetryReport(_message.Message):
     end_time: _timestamp_pb2.Timestamp
     versions: _containers.RepeatedCompositeFieldContainer[VersionTelemetry]
     dropped_reports: int
-    def __init__(self, replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., sequence: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[VersionTelemetry, _Mapping]]] = ..., dropped_reports: _Optional[int] = ...) -> None: ...
+    last: bool
+    def __init__(self, replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., sequence: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[VersionTelemetry, _Mapping]]] = ..., dropped_reports: _Optional[int] = ..., last: _Optional[bool] = ...) -> None: ...

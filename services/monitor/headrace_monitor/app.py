@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import time
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry
+
 from headrace import addresses, grpc_serving, http_serving, serving
 from headrace.call_metrics import CallMetrics
 from headrace.monitor.v1 import monitor_service_pb2
 from headrace_monitor.adapters import metrics
+from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import open_window_store
-from headrace_monitor.domain.intake import Clock, Intake, open_intake
+from headrace_monitor.domain.intake import Intake, open_intake
 from headrace_monitor.domain.ledger import Ledger
+from headrace_monitor.domain.moments import TimeSource, clock_of
 from headrace_monitor.domain.queries import Observer
 from headrace_monitor.domain.report_memory import ReportMemory
 from headrace_monitor.domain.windows import resolutions
@@ -54,7 +57,7 @@ async def main(settings: Settings, stopping: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def open_monitor(
-    settings: Settings, stopping: asyncio.Event, clock: Clock = time.time_ns
+    settings: Settings, stopping: asyncio.Event, times: TimeSource | None = None
 ) -> AsyncIterator[Monitor]:
     """A monitor that serves while inside; its streams end when `stopping` is set.
 
@@ -63,6 +66,8 @@ async def open_monitor(
     async with open_window_store(settings.data) as (store, contents):
         kept = resolutions(settings.kept_hours)
         memory = settings.window_memory_mb * _MIB
+        source = times or SystemTime()
+        clock = clock_of(source, contents.steady_ns or source.now_ns())
         ledger = Ledger(kept, memory, contents, clock(), settings.limits)
         with (
             ThreadPoolExecutor(1, "reports") as reports,
@@ -78,8 +83,9 @@ async def open_monitor(
                     max_versions=settings.max_report_versions,
                 )
                 calls = CallMetrics([SERVICE])
+                registry = metrics.registry_of(ledger, clock, calls)
                 async with (
-                    _open_http(settings, ledger, observer, intake, calls) as http_port,
+                    _open_http(settings, ledger, observer, intake, registry) as http_port,
                     _open_grpc(settings, servicer, calls) as grpc_port,
                 ):
                     yield Monitor(grpc_port, http_port)
@@ -102,7 +108,11 @@ async def _open_grpc(
 
 @asynccontextmanager
 async def _open_http(
-    settings: Settings, ledger: Ledger, observer: Observer, intake: Intake, calls: CallMetrics
+    settings: Settings,
+    ledger: Ledger,
+    observer: Observer,
+    intake: Intake,
+    registry: CollectorRegistry,
 ) -> AsyncIterator[int]:
     def readiness() -> tuple[bool, Mapping[str, object]]:
         return not intake.failed, {
@@ -113,7 +123,6 @@ async def _open_http(
 
     pages = dashboard.application(observer, settings.namespace)
     http_serving.add_health_routes(pages, readiness)
-    registry = metrics.registry_of(ledger, calls)
     http_serving.add_metrics_route(pages, registry, observer.aside)
     async with http_serving.open_http_server(pages, settings.host, settings.http_port) as port:
         yield port

@@ -42,7 +42,8 @@ class Settings:
     """The port of the dashboard, /healthz, /readyz and /metrics; 0 takes a free one."""
 
     kept_hours: int = 24
-    """How long windows of a minute are kept. Those of 10 s are kept 2 hours, those of 1 s 10 minutes."""
+    """How long windows of a minute are kept, of the time in which the monitor runs. Those of 10 s are kept
+    2 hours, those of 1 s 10 minutes."""
 
     window_memory_mb: int = 256
     """What windows may take of memory (MiB); over it the oldest are dropped early."""

@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -30,6 +30,9 @@ _MAX_BACKOFF_SECONDS = 5.0
 
 MAX_VERSIONS = 100
 """In one report: so many are always taken, by the contract."""
+
+MAX_BYTES = 2**20
+"""Of the versions in one report, but for the last; the monitor takes messages of 4 MiB."""
 
 MAX_BATCH_SIZES = 1000
 """Of one version in one report; if there are more, batches count at the next power of two."""
@@ -53,8 +56,11 @@ class TelemetryBuffer:
         self.dropped = 0
         """Reports that were dropped, unacknowledged."""
 
-    def collect(self) -> None:
-        """Add what happened since this was last called, also if that is nothing."""
+    def collect(self, *, last: bool = False) -> None:
+        """Add what happened since this was last called, also if that is nothing.
+
+        With `last` nothing is counted any more: the monitor then knows that nothing is missing.
+        """
         now_ns = time.time_ns()
         versions = [
             _version_telemetry(model, number, counts)
@@ -63,8 +69,10 @@ class TelemetryBuffer:
         ]
         if len(self._last_of_interval) == self._last_of_interval.maxlen:
             self._drop_until(self._last_of_interval[0])
-        for start in range(0, max(1, len(versions)), MAX_VERSIONS):
-            self._add(now_ns, versions[start : start + MAX_VERSIONS])
+        for part in _parts(versions):
+            self._add(now_ns, part)
+        if last:
+            self._reports[-1].last = True
         self._last_of_interval.append(self._sequence)
         self._since_ns = now_ns
         self.added.set()
@@ -112,7 +120,7 @@ async def collect_telemetry(buffer: TelemetryBuffer, interval_seconds: float) ->
             await asyncio.sleep(interval_seconds)
             buffer.collect()
     finally:
-        buffer.collect()
+        buffer.collect(last=True)
 
 
 async def send_telemetry(buffer: TelemetryBuffer, channel: grpc.aio.Channel) -> None:
@@ -157,9 +165,9 @@ async def flush_telemetry(
 ) -> None:
     """Send what is left, if the monitor takes it within the time."""
     stub: Any = pb_grpc.MonitorServiceStub(channel)
-    requests = [pb.ReportTelemetryRequest(report=report) for report in buffer.after(0)]
+    requests = map(_request, buffer.after(0))
     try:
-        async for response in stub.ReportTelemetry(iter(requests), timeout=timeout_seconds):
+        async for response in stub.ReportTelemetry(requests, timeout=timeout_seconds):
             _acknowledge(buffer, response)
     except grpc.aio.AioRpcError:
         logger.warning("the last telemetry was not taken", extra={"reports": len(buffer)})
@@ -171,8 +179,28 @@ async def _requests(buffer: TelemetryBuffer) -> AsyncIterator[pb.ReportTelemetry
         buffer.added.clear()
         for report in buffer.after(sent):
             sent = report.sequence
-            yield pb.ReportTelemetryRequest(report=report)
+            yield _request(report)
         await buffer.added.wait()
+
+
+def _parts(
+    versions: Sequence[telemetry_pb2.VersionTelemetry],
+) -> Iterator[list[telemetry_pb2.VersionTelemetry]]:
+    """The versions of one interval by report; a report without any where there are none."""
+    part: list[telemetry_pb2.VersionTelemetry] = []
+    size = 0
+    for version in versions:
+        if len(part) == MAX_VERSIONS or size > MAX_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(version)
+        size += version.ByteSize()
+    yield part
+
+
+def _request(report: telemetry_pb2.TelemetryReport) -> pb.ReportTelemetryRequest:
+    """A report that is sent now."""
+    return pb.ReportTelemetryRequest(report=report, sent_time=_timestamp(time.time_ns()))
 
 
 def _version_telemetry(model: str, number: int, counts: Counts) -> telemetry_pb2.VersionTelemetry:

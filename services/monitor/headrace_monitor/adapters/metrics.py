@@ -6,6 +6,7 @@ true. Durations become cumulative buckets at the powers of two nanoseconds, wher
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -14,8 +15,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from headrace.histogram import Histogram
+from headrace_monitor.domain.gaps import Reason, gaps_of_lives
 from headrace_monitor.domain.ledger import Ledger
-from headrace_monitor.domain.telemetry import Tally
+from headrace_monitor.domain.moments import Clock
+from headrace_monitor.domain.telemetry import NANOSECONDS, Tally
 from headrace_monitor.domain.totals import VersionKey
 
 MAX_ROWS_EXPONENT = 16
@@ -24,11 +27,11 @@ MAX_ROWS_EXPONENT = 16
 _VERSION = ("model", "version")
 
 
-def registry_of(ledger: Ledger, *others: Collector) -> CollectorRegistry:
+def registry_of(ledger: Ledger, clock: Clock, *others: Collector) -> CollectorRegistry:
     """What a scrape gives: the ledger, these, and the process."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    for collector in (LedgerCollector(ledger), *others):
+    for collector in (LedgerCollector(ledger, clock), *others):
         registry.register(collector)
     return registry
 
@@ -36,8 +39,9 @@ def registry_of(ledger: Ledger, *others: Collector) -> CollectorRegistry:
 class LedgerCollector(Collector):
     """Reads a ledger at every scrape, in any thread."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
+        self._clock = clock
 
     def collect(self) -> Iterable[Metric]:
         """Every metric as it is now."""
@@ -72,12 +76,48 @@ class LedgerCollector(Collector):
         for replica, count in list(totals.dropped.items()):
             dropped.add_metric([replica], count)
         yield dropped
+        yield from self._replicas()
         yield GaugeMetricFamily(
             "headrace_monitor_window_bytes",
             "Memory that the windows hold.",
             value=self._ledger.windows.size_bytes,
         )
 
+    def _replicas(self) -> Iterable[Metric]:
+        lives = dict(self._ledger.lives)
+        known = Counter((gap.replica, gap.reason) for gap in gaps_of_lives(lives, self._clock()))
+        for name, text, reason in _GAPS:
+            family = GaugeMetricFamily(name, text, labels=["replica"])
+            for replica in {key.replica: None for key in lives}:
+                family.add_metric([replica], known[replica, reason])
+            yield family
+        ahead = GaugeMetricFamily(
+            "headrace_monitor_replica_clock_ahead_seconds",
+            "How far a replica's clock is ahead of the monitor's; negative where it is behind.",
+            labels=["replica"],
+        )
+        for replica, life in {key.replica: life for key, life in lives.items()}.items():
+            ahead.add_metric([replica], life.clock_ahead_ns / NANOSECONDS)
+        yield ahead
+
+
+_GAPS = (
+    (
+        "headrace_monitor_replica_lost_lives",
+        "Lives of a replica, of those remembered, that ended without their last report: counts are lost.",
+        Reason.REPLICA_LOST,
+    ),
+    (
+        "headrace_monitor_replica_silent",
+        "1 while a replica that has not ended does not report.",
+        Reason.REPLICA_SILENT,
+    ),
+    (
+        "headrace_monitor_replica_incomplete_lives",
+        "Lives of a replica, of those remembered, some reports of which are missing.",
+        Reason.REPORTS_MISSING,
+    ),
+)
 
 Versions = Mapping[VersionKey, Tally]
 

@@ -16,8 +16,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from headrace import errors
 from headrace.private_files import make_private
@@ -26,19 +27,24 @@ from headrace_monitor.domain.ledger import Contents
 from headrace_monitor.domain.lives import REMEMBERED, Life, LifeKey
 from headrace_monitor.domain.telemetry import Series
 from headrace_monitor.domain.totals import VersionKey
-from headrace_monitor.domain.windows import Cell
+from headrace_monitor.domain.windows import Cell, WindowKey
 
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "monitor.db"
-SCHEMA_VERSION = 1
 LOCK_TIMEOUT_SECONDS = 5.0
 """As long as a monitor that is being replaced may take to let go of the file."""
 
 RETRY_SECONDS = 1.0
 _MERGED_BYTES = REMEMBERED // 8
+_LIFE_COLUMNS = tuple(each.name for each in fields(Life) if each.name != "merged")
+_READ_LIVES = f"SELECT replica, boot_id, merged, {', '.join(_LIFE_COLUMNS)} FROM lives"  # noqa: S608 (our names)
+_WRITE_LIFE = (
+    f"REPLACE INTO lives (replica, boot_id, merged, {', '.join(_LIFE_COLUMNS)}) "  # noqa: S608 (our names)
+    f"VALUES (?, ?, ?{', ?' * len(_LIFE_COLUMNS)})"
+)
 
-_SCHEMA = f"""
+_BEGINNING = """
 CREATE TABLE cells (
   resolution INTEGER, start INTEGER, model TEXT, version INTEGER, replica TEXT, tally BLOB NOT NULL,
   PRIMARY KEY (resolution, start, model, version, replica)
@@ -54,8 +60,30 @@ CREATE TABLE totals (
 );
 CREATE TABLE dropped (replica TEXT PRIMARY KEY, reports INTEGER NOT NULL);
 CREATE TABLE reports (id INTEGER PRIMARY KEY CHECK (id = 1), merged INTEGER NOT NULL);
-PRAGMA user_version = {SCHEMA_VERSION};
 """
+
+_STEADY_TIME_AND_GAPS = """
+ALTER TABLE cells ADD COLUMN opened_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lives ADD COLUMN reports INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lives ADD COLUMN begin_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lives ADD COLUMN first_seen_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lives ADD COLUMN interval_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lives ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lives ADD COLUMN missing_from_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lives ADD COLUMN missing_until_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lives ADD COLUMN clock_ahead_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE reports ADD COLUMN steady_ns INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE floors (resolution INTEGER PRIMARY KEY, start INTEGER NOT NULL);
+UPDATE cells SET opened_ns = (start + resolution) * 1000000000;
+-- what an older monitor did not note is taken as well: all came, and each life ended as it should
+UPDATE lives SET reports = highest, begin_ns = first_end_ns, first_seen_ns = seen_ns, ended = 1;
+UPDATE reports SET steady_ns = (SELECT ifnull(max(seen_ns), 0) FROM lives);
+"""
+
+_MIGRATIONS = (_BEGINNING, _STEADY_TIME_AND_GAPS)
+"""What leads from each schema to the next; 0 is an empty file."""
+
+SCHEMA_VERSION = len(_MIGRATIONS)
 
 Result = TypeVar("Result")
 
@@ -141,17 +169,21 @@ def _prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA synchronous = NORMAL")
     with _transaction(database):  # takes the lock, and keeps it
         (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-    elif version != SCHEMA_VERSION:
+    if version > SCHEMA_VERSION:
         raise errors.FailedPrecondition(
             "DATA_FROM_NEWER_VERSION",
             f"the monitor's file has schema {version}, this version reads {SCHEMA_VERSION}; "
             "run the newer version, or choose another folder with --data",
         )
+    _migrate(database, version)
     (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict)
+
+
+def _migrate(database: sqlite3.Connection, version: int) -> None:
+    for number, steps in enumerate(_MIGRATIONS[version:], start=version + 1):
+        database.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {number}; COMMIT;")
 
 
 def _set_aside(path: Path, damage: sqlite3.DatabaseError) -> None:
@@ -180,11 +212,16 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 def _load(database: sqlite3.Connection) -> Contents:
     try:
+        reports, steady_ns = _progress(database)
         return Contents(
             dict(_cells(database)),
             dict(_lives(database)),
             dict(_totals(database)),
-            *_counters(database),
+            reports,
+            dict(database.execute("SELECT replica, reports FROM dropped")),
+            dict(database.execute("SELECT resolution, start FROM floors")),
+            _opened(database),
+            steady_ns,
         )
     except (TypeError, ValueError) as error:  # a value that no version of this file ever held
         raise sqlite3.DatabaseError(str(error)) from error
@@ -195,26 +232,36 @@ def _cells(database: sqlite3.Connection) -> Iterator[tuple[Cell, bytes]]:
         Series, Series
     ] = {}  # one object for all windows of a series: the keys are most of them
     for resolution, start, model, version, replica, tally in database.execute(
-        "SELECT * FROM cells"
+        "SELECT resolution, start, model, version, replica, tally FROM cells"
     ):
         series = Series(model, int(version), replica)
         yield Cell(int(resolution), int(start), known.setdefault(series, series)), _intact(tally)
 
 
 def _lives(database: sqlite3.Connection) -> Iterator[tuple[LifeKey, Life]]:
-    for replica, boot_id, highest, merged, *times in database.execute("SELECT * FROM lives"):
-        life = Life(int(highest), int.from_bytes(merged, "big"), *map(int, times))
-        yield LifeKey(replica, boot_id), life
+    for replica, boot_id, merged, *numbers in database.execute(_READ_LIVES):
+        facts: dict[str, Any] = dict(zip(_LIFE_COLUMNS, map(int, numbers), strict=True))
+        facts["ended"] = bool(facts["ended"])
+        yield LifeKey(replica, boot_id), Life(merged=int.from_bytes(merged, "big"), **facts)
+
+
+def _opened(database: sqlite3.Connection) -> dict[WindowKey, int]:
+    rows = database.execute(
+        "SELECT resolution, start, min(opened_ns) FROM cells GROUP BY resolution, start"
+    )
+    return {
+        WindowKey(int(resolution), int(start)): int(opened) for resolution, start, opened in rows
+    }
 
 
 def _totals(database: sqlite3.Connection) -> Iterator[tuple[VersionKey, bytes]]:
-    for model, version, tally in database.execute("SELECT * FROM totals"):
+    for model, version, tally in database.execute("SELECT model, version, tally FROM totals"):
         yield VersionKey(model, int(version)), _intact(tally)
 
 
-def _counters(database: sqlite3.Connection) -> tuple[int, dict[str, int]]:
-    row = database.execute("SELECT merged FROM reports").fetchone()
-    return int(row[0]) if row else 0, dict(database.execute("SELECT * FROM dropped"))
+def _progress(database: sqlite3.Connection) -> tuple[int, int]:
+    row = database.execute("SELECT merged, steady_ns FROM reports").fetchone()
+    return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
 def _intact(tally: bytes) -> bytes:
@@ -230,8 +277,8 @@ def _text(raw: bytes) -> str:
 def _save(database: sqlite3.Connection, changes: Contents) -> None:
     try:
         with _transaction(database):
+            _drop(database, changes)  # first: a window that was dropped may have been opened again
             _write(database, changes)
-            _drop(database, changes)
     except sqlite3.OperationalError as error:
         raise errors.Unavailable(
             "TELEMETRY_STORE_UNAVAILABLE",
@@ -242,14 +289,17 @@ def _save(database: sqlite3.Connection, changes: Contents) -> None:
 
 def _write(database: sqlite3.Connection, changes: Contents) -> None:
     database.executemany(
-        "REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?)",
+        "REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
-            (cell.resolution, cell.start, *cell.series, packed)
+            (
+                *(cell.resolution, cell.start, *cell.series),
+                *(packed, changes.opened[WindowKey(cell.resolution, cell.start)]),
+            )
             for cell, packed in changes.cells.items()
         ],
     )
     database.executemany(
-        "REPLACE INTO lives VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        _WRITE_LIFE,
         [(*key, *_life_row(life)) for key, life in changes.lives.items()],
     )
     database.executemany(
@@ -257,25 +307,22 @@ def _write(database: sqlite3.Connection, changes: Contents) -> None:
         [(*key, packed) for key, packed in changes.totals.items()],
     )
     database.executemany("REPLACE INTO dropped VALUES (?, ?)", list(changes.dropped.items()))
-    database.execute("REPLACE INTO reports VALUES (1, ?)", (changes.reports,))
+    database.executemany("REPLACE INTO floors VALUES (?, ?)", list(changes.window_floors.items()))
+    database.execute("REPLACE INTO reports VALUES (1, ?, ?)", (changes.reports, changes.steady_ns))
 
 
 def _life_row(life: Life) -> tuple[int | bytes, ...]:
-    return (
-        life.highest,
-        life.merged.to_bytes(_MERGED_BYTES, "big"),
-        life.first_end_ns,
-        life.last_end_ns,
-        life.seen_ns,
-        life.dropped_reports,
-    )
+    numbers = [getattr(life, column) for column in _LIFE_COLUMNS]
+    return life.merged.to_bytes(_MERGED_BYTES, "big"), *map(int, numbers)
 
 
 def _drop(database: sqlite3.Connection, changes: Contents) -> None:
     database.executemany(
-        "DELETE FROM cells WHERE resolution = ? AND start < ?", list(changes.window_floors.items())
+        "DELETE FROM cells WHERE resolution = ? AND start = ?", list(changes.gone_windows)
     )
-    database.execute("DELETE FROM lives WHERE seen_ns < ?", (changes.lives_floor_ns,))
+    database.executemany(
+        "DELETE FROM lives WHERE replica = ? AND boot_id = ?", list(changes.gone_lives)
+    )
     database.executemany(
         "DELETE FROM totals WHERE model = ? AND version = ?", list(changes.gone_totals)
     )

@@ -12,14 +12,12 @@ from typing import Protocol
 from headrace import errors
 from headrace_monitor.domain.ledger import Contents, Ledger
 from headrace_monitor.domain.limits import DEFAULT_LIMITS, Limits
+from headrace_monitor.domain.moments import Clock
 from headrace_monitor.domain.reporters import Reporters
 from headrace_monitor.domain.telemetry import Report
 from headrace_monitor.domain.threads import Result, run_in
 
 logger = logging.getLogger(__name__)
-
-Clock = Callable[[], int]
-"""Nanoseconds since the epoch: reports of several machines meet in one time."""
 
 MAX_WAITING = 10_000
 """Versions in reports that may wait for the store, 12 kB each; an empty report counts as one."""
@@ -65,7 +63,7 @@ class Intake:
         """
         if self._waiting_versions >= MAX_WAITING:
             raise _full()
-        self._reporters.admit(report.replica, self._clock())
+        self._reporters.admit(report.replica, self._clock().steady_ns)
         self._waiting_versions += max(1, len(report.versions))
         stored: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append((report, stored))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from headrace_monitor.domain import packing
 from headrace_monitor.domain.folding import folded
 from headrace_monitor.domain.limits import DEFAULT_LIMITS, SILENT_SECONDS, Limits
 from headrace_monitor.domain.lives import Life, LifeKey
+from headrace_monitor.domain.moments import Moment
+from headrace_monitor.domain.replica_clocks import ReplicaClocks
 from headrace_monitor.domain.telemetry import NANOSECONDS, Report, Series, Tally, add_counts
 from headrace_monitor.domain.totals import OTHER, Totals, VersionKey
-from headrace_monitor.domain.windows import Cell, Resolution, Windows
+from headrace_monitor.domain.windows import Cell, Resolution, WindowKey, Windows
 
 MAX_LIVES = 10_000
 """Lives remembered at a time, half a kilobyte each; over it, those longest unheard of go."""
@@ -27,9 +29,15 @@ class Contents:
     reports: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     window_floors: dict[int, int] = field(default_factory=dict)
-    """By resolution: windows that start before this are gone."""
-    lives_floor_ns: int = 0
-    """Lives not heard of since are gone."""
+    """By resolution: of the windows that start before this, some are gone."""
+    opened: dict[WindowKey, int] = field(default_factory=dict)
+    """When the windows of the cells were opened, by the steady time."""
+    steady_ns: int = 0
+    """How far the steady time has come; 0 at the first start."""
+    gone_windows: frozenset[WindowKey] = frozenset()
+    """Windows that were dropped."""
+    gone_lives: frozenset[LifeKey] = frozenset()
+    """Lives that were not heard of for too long."""
     gone_totals: frozenset[VersionKey] = frozenset()
     """Versions that were silent for too long."""
 
@@ -42,7 +50,7 @@ class Ledger:
         kept: tuple[Resolution, ...],
         limit_bytes: int,
         contents: Contents,
-        now_ns: int,
+        moment: Moment,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._limits = limits
@@ -52,43 +60,53 @@ class Ledger:
             contents.reports,
             dict(contents.dropped),
         )
-        self.totals.begin(now_ns)
+        self.totals.begin(moment.steady_ns)
+        self._clocks = ReplicaClocks()
         self.lives = dict(sorted(contents.lives.items(), key=lambda item: item[1].seen_ns))
         self._kept_ns = kept[-1].kept_seconds * NANOSECONDS
-        self._lives_floor_ns = 0
-        self._restore_windows(contents, now_ns)
+        self.windows.restore(contents.cells, contents.opened, contents.window_floors)
+        self.windows.prune(moment)
         self.mark_stored()
+        self._gone_windows |= self.windows.take_gone()
 
-    def merge(self, report: Report, now_ns: int) -> None:
+    def merge(self, report: Report, moment: Moment) -> None:
         """Count a report, unless it was counted before.
 
-        One that ends in the future, by a clock that is ahead, counts as ending now.
+        Its times are corrected by how far its replica's clock is off; it ends now at the latest.
         """
         key = LifeKey(report.replica, report.boot_id)
         life = self.lives.get(key, Life())
         if life.has(report.sequence):
             return
-        report = replace(report, end_ns=min(report.end_ns, now_ns))
-        self._count(report, life, now_ns)
+        self.windows.prune(moment)  # tells them the time: the clock may have been set
+        report, ahead_ns = self._clocks.corrected(report, moment)
+        self._count(report, life, moment.steady_ns)
         self.lives.pop(key, None)  # to the end: the dict is in the order of `seen_ns`
-        self.lives[key] = life.after(report, now_ns)
+        self.lives[key] = life.after(report, moment.steady_ns, ahead_ns)
         self._changed_lives.add(key)
+        self._gone_lives.discard(key)
 
-    def changes(self, now_ns: int) -> Contents:
+    def changes(self, moment: Moment) -> Contents:
         """Drop what is too old, and give all that differs from what is stored."""
-        self.windows.prune(now_ns)
-        self._prune_lives(now_ns)
-        self._forget(self.totals.drop_silent(now_ns - self._kept_ns))
-        cells = {cell: self.windows.get(cell) for cell in self._changed_cells}
+        self.windows.prune(moment)
+        self._prune_lives(moment.steady_ns)
+        self._forget(self.totals.drop_silent(moment.steady_ns - self._kept_ns))
+        self._gone_windows |= self.windows.take_gone()
+        found = {cell: self.windows.get(cell) for cell in self._changed_cells}
+        cells = {cell: packed for cell, packed in found.items() if packed is not None}
+        windows = {WindowKey(cell.resolution, cell.start) for cell in cells}
         versions = self.totals.versions
         return Contents(
-            {cell: packed for cell, packed in cells.items() if packed is not None},
+            cells,
             {key: self.lives[key] for key in self._changed_lives if key in self.lives},
             {key: packing.pack(versions[key]) for key in self._changed_totals},
             self.totals.reports,
             dict(self.totals.dropped),
             self.windows.floors,
-            self._lives_floor_ns,
+            {window: self.windows.opened(window) for window in windows},
+            moment.steady_ns,
+            self._gone_windows,
+            frozenset(self._gone_lives),
             frozenset(self._gone_totals),
         )
 
@@ -98,14 +116,16 @@ class Ledger:
         self._changed_lives: set[LifeKey] = set()
         self._changed_totals: set[VersionKey] = set()
         self._gone_totals: set[VersionKey] = set()
+        self._gone_lives: set[LifeKey] = set()
+        self._gone_windows: frozenset[WindowKey] = frozenset()
 
-    def _count(self, report: Report, life: Life, now_ns: int) -> None:
+    def _count(self, report: Report, life: Life, steady_ns: int) -> None:
         tallies: dict[VersionKey, Tally] = {}
         for telemetry in report.versions:
-            key = self._place(VersionKey(telemetry.model, telemetry.version), now_ns)
+            key = self._place(VersionKey(telemetry.model, telemetry.version), steady_ns)
             known = self.totals.versions.get(key) or Tally()
             tally = folded(telemetry.tally, known, self._limits.reasons)
-            self.totals.add(key, tally, now_ns)
+            self.totals.add(key, tally, steady_ns)
             if key in tallies:  # of all those for which there is no room
                 tallies[key].add(tally)
             else:
@@ -119,11 +139,11 @@ class Ledger:
         lost = max(0, report.dropped_reports - life.dropped_reports)
         add_counts(self.totals.dropped, {report.replica: lost})
 
-    def _place(self, key: VersionKey, now_ns: int) -> VersionKey:
+    def _place(self, key: VersionKey, steady_ns: int) -> VersionKey:
         """Where a version counts: as itself, or with all those for which there is no room."""
         if key in self.totals.versions or self._has_room():
             return key
-        since_ns = now_ns - SILENT_SECONDS * NANOSECONDS
+        since_ns = steady_ns - SILENT_SECONDS * NANOSECONDS
         self._forget(self.totals.drop_silent(since_ns, most=1))
         return key if self._has_room() else OTHER
 
@@ -134,22 +154,17 @@ class Ledger:
         self._gone_totals.update(versions)
         self._changed_totals.difference_update(versions)
 
-    def _prune_lives(self, now_ns: int) -> None:
-        before = self._lives_floor_ns
-        while self.lives and self._is_to_go(next(iter(self.lives.values())), now_ns):
-            gone = self.lives.pop(next(iter(self.lives)))
-            self._lives_floor_ns = gone.seen_ns + 1
-        if self._lives_floor_ns != before:
+    def _prune_lives(self, steady_ns: int) -> None:
+        before = len(self._gone_lives)
+        while self.lives and self._is_to_go(next(iter(self.lives.values())), steady_ns):
+            gone = next(iter(self.lives))
+            del self.lives[gone]
+            self._gone_lives.add(gone)
+            self._clocks.forget(*gone)
+        if len(self._gone_lives) != before:
             present = {key.replica for key in self.lives}
             for replica in self.totals.dropped.keys() - present:
                 del self.totals.dropped[replica]
 
-    def _is_to_go(self, oldest: Life, now_ns: int) -> bool:
-        return oldest.seen_ns < now_ns - self._kept_ns or len(self.lives) > MAX_LIVES
-
-    def _restore_windows(self, contents: Contents, now_ns: int) -> None:
-        self.windows.prune(now_ns)
-        floors = self.windows.floors
-        for cell in sorted(contents.cells, key=lambda cell: cell.start):
-            if cell.start >= floors.get(cell.resolution, cell.start + 1):
-                self.windows.put(cell, contents.cells[cell])
+    def _is_to_go(self, oldest: Life, steady_ns: int) -> bool:
+        return oldest.seen_ns < steady_ns - self._kept_ns or len(self.lives) > MAX_LIVES

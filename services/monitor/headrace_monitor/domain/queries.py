@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headrace import errors
-from headrace_monitor.domain import packing, spans
-from headrace_monitor.domain.intake import Clock
+from headrace_monitor.domain import gaps, packing, spans
+from headrace_monitor.domain.gaps import Gap, Reason
 from headrace_monitor.domain.ledger import Ledger
-from headrace_monitor.domain.lives import Life
+from headrace_monitor.domain.lives import Life, LifeKey
+from headrace_monitor.domain.moments import Clock, Moment
 from headrace_monitor.domain.spans import Span
 from headrace_monitor.domain.telemetry import NANOSECONDS, Series, Tally
 from headrace_monitor.domain.threads import Result, run_in
+from headrace_monitor.domain.totals import OTHER
 
 DEFAULT_WINDOW_NS = 60 * NANOSECONDS
 
@@ -49,11 +51,12 @@ class VersionStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatistics:
-    """A replica's present life: when its newest report ended, and how many it had to drop."""
+    """A replica's present life: when its newest report ended, how many it had to drop, how its clock is."""
 
     replica: str
     last_report_ns: int
     dropped_reports: int
+    clock_ahead_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Statistics:
     span: Span
     versions: tuple[VersionStatistics, ...]
     replicas: tuple[ReplicaStatistics, ...]
+    gaps: tuple[Gap, ...] = ()
+    """What the counts do not cover."""
 
 
 class Observer:
@@ -75,65 +80,96 @@ class Observer:
 
     async def statistics(self, query: Query) -> Statistics:
         """What happened in the query's window. Raises InvalidArgument (INVALID_QUERY)."""
-        now_ns, start_ns, end_ns = self._times(query)
-        kept = self._ledger.windows.resolutions
+        moment, start_ns, end_ns = self._times(query)
+        now_ns, kept = moment.now_ns, self._ledger.windows.resolutions
         resolution = spans.for_window(kept, start_ns, end_ns, now_ns)
         span = spans.span_of(resolution, start_ns, end_ns, now_ns)
-        return (await self.aside(lambda: self._answers(query, [span])))[0]
+        return (await self.aside(lambda: self._answers(query, [span], moment)))[0]
 
     async def series(self, query: Query, step_ns: int = 0) -> list[Statistics]:
         """How it went in steps, oldest first. Raises InvalidArgument (INVALID_QUERY)."""
-        now_ns, start_ns, end_ns = self._times(query)
+        moment, start_ns, end_ns = self._times(query)
         if step_ns > query.window_ns:
             raise _invalid("step", "must be at most as long as the window")
         kept = self._ledger.windows.resolutions
-        steps = spans.steps_of(kept, start_ns, end_ns, step_ns, now_ns)
-        return await self.aside(lambda: self._answers(query, steps))
+        steps = spans.steps_of(kept, start_ns, end_ns, step_ns, moment.now_ns)
+        return await self.aside(lambda: self._answers(query, steps, moment))
 
     async def aside(self, work: Callable[[], Result]) -> Result:
         """What `work` gives, done in the thread of the questions: it writes long answers too."""
         return await run_in(self._thread, work)
 
-    def _times(self, query: Query) -> tuple[int, int, int]:
-        now_ns = self._clock()
+    def _times(self, query: Query) -> tuple[Moment, int, int]:
+        moment = self._clock()
         kept_seconds = self._ledger.windows.resolutions[-1].kept_seconds
         if query.window_ns > kept_seconds * NANOSECONDS:
             raise _invalid("window", f"must be at most {kept_seconds} s: more is not kept")
-        end_ns = min(query.end_ns or now_ns, now_ns)
-        return now_ns, end_ns - query.window_ns, end_ns
+        end_ns = min(query.end_ns or moment.now_ns, moment.now_ns)
+        return moment, end_ns - query.window_ns, end_ns
 
-    def _answers(self, query: Query, steps: list[Span]) -> list[Statistics]:
-        cells, lives = _cells(self._ledger, query, steps), _lives(self._ledger)
-        return _add_up(cells, lives, steps)
+    def _answers(self, query: Query, steps: list[Span], moment: Moment) -> list[Statistics]:
+        cells, folded = _cells(self._ledger, query, steps)
+        lives = dict(self._ledger.lives)
+        known = [*gaps.gaps_of_lives(lives, moment), *folded]
+        if floor := self._ledger.windows.floors[steps[0].resolution]:
+            known.append(Gap(Reason.TRIMMED, 0, floor * NANOSECONDS))
+        return _add_up(cells, _by_replica(lives), steps, known)
 
 
 Cells = dict[int, dict[Series, list[bytes]]]
 """By the number of a step, whose numbers, and the packed tallies that they add up from."""
 
 
-def _cells(ledger: Ledger, query: Query, steps: list[Span]) -> Cells:
-    """What the query asks for; the steps follow one another, and all but the last are as long."""
+def _cells(ledger: Ledger, query: Query, steps: list[Span]) -> tuple[Cells, list[Gap]]:
+    """What the query asks for, and where versions are folded.
+
+    The steps follow one another, and all but the last are as long.
+    """
     resolution, first, last = steps[0].resolution, steps[0].first, steps[-1].last
     length = steps[0].last + resolution - first
     cells: Cells = defaultdict(lambda: defaultdict(list))
+    folded: set[int] = set()
     for start, series, packed in ledger.windows.between(resolution, first, last):
+        step = (start - first) // length
+        if series.model == OTHER.model:
+            folded.add(step)
         if query.matches(series):
-            cells[(start - first) // length][query.group(series)].append(packed)
-    return cells
+            cells[step][query.group(series)].append(packed)
+    return cells, [
+        Gap(Reason.VERSIONS_FOLDED, steps[step].start_ns, steps[step].end_ns) for step in folded
+    ]
 
 
-def _lives(ledger: Ledger) -> dict[str, list[Life]]:
-    lives: dict[str, list[Life]] = defaultdict(list)
-    for key, life in list(ledger.lives.items()):  # a copy, since another thread may add to them
-        lives[key.replica].append(life)
-    return lives
+def _by_replica(lives: Mapping[LifeKey, Life]) -> dict[str, list[Life]]:
+    by_replica: dict[str, list[Life]] = defaultdict(list)
+    for key, life in lives.items():
+        by_replica[key.replica].append(life)
+    return by_replica
 
 
-def _add_up(cells: Cells, lives: dict[str, list[Life]], steps: list[Span]) -> list[Statistics]:
+def _add_up(
+    cells: Cells, lives: dict[str, list[Life]], steps: list[Span], known: list[Gap]
+) -> list[Statistics]:
     return [
-        Statistics(span, _versions(cells.get(index, {}), span.seconds), _replicas(lives, span))
+        Statistics(
+            span,
+            _versions(cells.get(index, {}), span.seconds),
+            _replicas(lives, span),
+            _gaps(known, span),
+        )
         for index, span in enumerate(steps)
     ]
+
+
+def _gaps(known: Iterable[Gap], span: Span) -> tuple[Gap, ...]:
+    """Those that take something from the span; what was trimmed, as far as it does."""
+    return tuple(
+        replace(gap, start_ns=span.start_ns, end_ns=min(gap.end_ns, span.end_ns))
+        if gap.reason is Reason.TRIMMED
+        else gap
+        for gap in known
+        if gap.concerns(span.start_ns, span.end_ns)
+    )
 
 
 def _versions(cells: dict[Series, list[bytes]], seconds: float) -> tuple[VersionStatistics, ...]:
@@ -150,8 +186,8 @@ def _replicas(lives: dict[str, list[Life]], span: Span) -> tuple[ReplicaStatisti
         if any(_reported_in(life, span) for life in of_replica)
     }
     return tuple(
-        ReplicaStatistics(replica, present[replica].last_end_ns, present[replica].dropped_reports)
-        for replica in sorted(present)
+        ReplicaStatistics(replica, life.last_end_ns, life.dropped_reports, life.clock_ahead_ns)
+        for replica, life in sorted(present.items())
     )
 
 

@@ -18,16 +18,16 @@ class Reporters:
         self._limit = limit
         self._heard_ns = dict(sorted(heard_ns.items(), key=lambda item: item[1]))
 
-    def admit(self, replica: str, now_ns: int) -> None:
+    def admit(self, replica: str, steady_ns: int) -> None:
         """Let a replica report. Raises ResourceExhausted (TOO_MANY_REPLICAS) for one too many."""
         if self._heard_ns.pop(replica, None) is None:
-            self._forget_silent(now_ns)
+            self._forget_silent(steady_ns)
             if len(self._heard_ns) >= self._limit:
                 raise self._full()
-        self._heard_ns[replica] = now_ns
+        self._heard_ns[replica] = steady_ns
 
-    def _forget_silent(self, now_ns: int) -> None:
-        before_ns = now_ns - SILENT_SECONDS * NANOSECONDS
+    def _forget_silent(self, steady_ns: int) -> None:
+        before_ns = steady_ns - SILENT_SECONDS * NANOSECONDS
         while self._heard_ns:
             oldest = next(iter(self._heard_ns))
             if self._heard_ns[oldest] >= before_ns:

@@ -106,3 +106,7 @@ class Report:
     end_ns: int
     versions: tuple[VersionTelemetry, ...] = ()
     dropped_reports: int = 0
+    last: bool = False
+    """Whether the process counts no more after it."""
+    sent_ns: int = 0
+    """When it was sent, by the replica's clock; 0 where it does not say."""

@@ -32,16 +32,16 @@ class Totals:
     _heard_ns: dict[VersionKey, int] = field(default_factory=dict)
     """When each version was last heard of (those that were loaded: at the load), longest silent first."""
 
-    def begin(self, now_ns: int) -> None:
-        """Count everybody's silence from now."""
-        self._heard_ns = dict.fromkeys(self.versions, now_ns)
+    def begin(self, steady_ns: int) -> None:
+        """Count everybody's silence from now, by the steady time as all that follows."""
+        self._heard_ns = dict.fromkeys(self.versions, steady_ns)
 
-    def add(self, key: VersionKey, tally: Tally, now_ns: int) -> None:
+    def add(self, key: VersionKey, tally: Tally, steady_ns: int) -> None:
         """Count what a version did."""
         known = self.versions.get(key)
         self.versions[key] = (known or Tally()).plus(tally)
         self._heard_ns.pop(key, None)
-        self._heard_ns[key] = now_ns
+        self._heard_ns[key] = steady_ns
 
     def drop_silent(self, before_ns: int, most: int | None = None) -> list[VersionKey]:
         """Forget versions not heard of since, the longest silent first, at most `most`; say which."""

@@ -1,21 +1,25 @@
 """Telemetry in windows of time, at several resolutions, within a bound on memory.
 
 A window of a resolution covers (start, start + seconds], so a report that ends on the full second counts
-to the second it tells of. Windows are kept until they are older than their resolution is kept; when all
-of them together outgrow the bound, the oldest go first, at every resolution alike.
+to the second it tells of. A window goes when it was opened longer ago than its resolution is kept, by the
+steady time: a clock that steps deletes nothing. When all of them together outgrow the bound, those that
+were opened first go first, at every resolution alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from headrace_monitor.domain import packing
+from headrace_monitor.domain.moments import Moment
 from headrace_monitor.domain.telemetry import NANOSECONDS, Series, Tally
 
 CELL_OVERHEAD_BYTES = 250
 """What a cell costs beside its bytes: the bytes object, its dict entry, its share of its key (measured)."""
+
+_NEVER = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,15 @@ class Cell(NamedTuple):
     series: Series
 
 
+class WindowKey(NamedTuple):
+    """One window."""
+
+    resolution: int
+    start: int
+
+
 class Windows:
-    """All windows; holds at most `limit_bytes`, cells' overhead included."""
+    """All windows; holds at most `limit_bytes`, cells' overhead included. `prune` tells it the time."""
 
     def __init__(self, kept: tuple[Resolution, ...], limit_bytes: int) -> None:
         self.resolutions = kept
@@ -62,8 +73,13 @@ class Windows:
         self._windows: dict[int, dict[int, dict[Series, bytes]]] = {
             resolution.seconds: {} for resolution in kept
         }
+        self._opened: dict[int, dict[int, int]] = {resolution.seconds: {} for resolution in kept}
+        """By resolution and start, when a window was opened by the steady time; in that order."""
         self._floors = {resolution.seconds: 0 for resolution in kept}
-        self._pruned = dict(self._floors)
+        self._earliest = dict(self._floors)
+        self._present = {resolution.seconds: _NEVER for resolution in kept}
+        self._steady_ns = 0
+        self._gone: set[WindowKey] = set()
 
     @property
     def size_bytes(self) -> int:
@@ -72,24 +88,53 @@ class Windows:
 
     @property
     def floors(self) -> dict[int, int]:
-        """By resolution, the start of the oldest window that may hold anything."""
+        """By resolution, where the windows begin that are all there: before it, some were dropped."""
         return dict(self._floors)
+
+    def opened(self, window: WindowKey) -> int:
+        """When a window was opened, by the steady time."""
+        return self._opened[window.resolution][window.start]
+
+    def take_gone(self) -> frozenset[WindowKey]:
+        """The windows that were dropped since this was last called."""
+        gone, self._gone = frozenset(self._gone), set()
+        return gone
+
+    def restore(
+        self,
+        cells: Mapping[Cell, bytes],
+        opened: Mapping[WindowKey, int],
+        floors: Mapping[int, int],
+    ) -> None:
+        """Take up what was stored."""
+        self._floors.update(
+            (seconds, floors[seconds]) for seconds in self._floors if seconds in floors
+        )
+        windows: dict[WindowKey, list[Cell]] = {}
+        for cell in cells:
+            if cell.resolution in self._windows:
+                windows.setdefault(WindowKey(cell.resolution, cell.start), []).append(cell)
+        for window in sorted(windows, key=lambda window: opened[window]):
+            self._opened[window.resolution][window.start] = opened[window]
+            for cell in windows[window]:
+                self.put(cell, cells[cell])
 
     def add(self, series: Series, end_ns: int, tally: Tally) -> list[Cell]:
         """Count `tally` in the windows in which its interval ended, and say which cells changed.
 
-        A resolution that keeps no window as old counts nothing.
+        A resolution that keeps no window as old, or dropped it, counts nothing.
         """
         changed = []
         for resolution in self.resolutions:
             cell = Cell(resolution.seconds, resolution.window_of(end_ns), series)
-            if cell.start >= self._floors[resolution.seconds]:
+            if cell.start >= self._earliest[resolution.seconds]:
                 self.put(cell, packing.pack(self._sum(cell, tally)))
                 changed.append(cell)
         return changed
 
     def put(self, cell: Cell, packed: bytes) -> None:
         """Set what a cell holds; then drop the oldest windows that are over the bound."""
+        self._opened[cell.resolution].setdefault(cell.start, self._steady_ns)
         window = self._windows[cell.resolution].setdefault(cell.start, {})
         self._size_bytes += _cost(packed) - _cost(window.get(cell.series))
         window[cell.series] = packed
@@ -115,14 +160,18 @@ class Windows:
                 for series, packed in list(windows.get(start, {}).items()):
                     yield start, series, packed
 
-    def prune(self, now_ns: int) -> None:
-        """Drop every window that is too old to be kept; by a clock that went back, fewer are."""
+    def prune(self, moment: Moment) -> None:
+        """It is now this moment: drop every window that was opened too long ago."""
+        self._steady_ns = moment.steady_ns
         for resolution in self.resolutions:
-            floor = resolution.floor_at(now_ns)
-            if floor < self._pruned[resolution.seconds]:
-                self._floors[resolution.seconds] = floor
-            self._pruned[resolution.seconds] = floor
-            self._drop_below(resolution.seconds, floor)
+            seconds, opened = resolution.seconds, self._opened[resolution.seconds]
+            before_ns = moment.steady_ns - (resolution.kept_seconds + seconds) * NANOSECONDS
+            while opened and opened[start := next(iter(opened))] < before_ns:
+                self._drop(WindowKey(seconds, start))
+            self._present[seconds] = resolution.window_of(moment.now_ns)
+            self._set_floor(seconds, self._floors[seconds])
+            floor = self._floors[seconds]
+            self._earliest[seconds] = max(floor, resolution.floor_at(moment.now_ns))
 
     def _sum(self, cell: Cell, tally: Tally) -> Tally:
         packed = self.get(cell)
@@ -133,18 +182,25 @@ class Windows:
         return total
 
     def _drop_oldest(self) -> None:
-        start, resolution = min(
-            (min(windows), resolution) for resolution, windows in self._windows.items() if windows
-        )
-        self._drop_below(resolution, start + resolution)
+        oldest = [
+            (opened[start := next(iter(opened))], WindowKey(seconds, start))
+            for seconds, opened in self._opened.items()
+            if opened
+        ]
+        self._drop(min(oldest)[1])
 
-    def _drop_below(self, resolution: int, floor: int) -> None:
-        if floor <= self._floors[resolution]:
-            return
-        self._floors[resolution] = floor
-        windows = self._windows[resolution]
-        for start in [start for start in windows if start < floor]:
-            self._size_bytes -= sum(map(_cost, windows.pop(start).values()))
+    def _drop(self, window: WindowKey) -> None:
+        del self._opened[window.resolution][window.start]
+        cells = self._windows[window.resolution].pop(window.start)
+        self._size_bytes -= sum(map(_cost, cells.values()))
+        self._gone.add(window)
+        floor = max(self._floors[window.resolution], window.start + window.resolution)
+        self._set_floor(window.resolution, floor)
+
+    def _set_floor(self, seconds: int, floor: int) -> None:
+        # never above the present: what comes after a clock that was ahead is set back, counts at once
+        self._floors[seconds] = floor = min(floor, self._present[seconds])
+        self._earliest[seconds] = max(floor, self._earliest[seconds])
 
 
 def _cost(packed: bytes | None) -> int:

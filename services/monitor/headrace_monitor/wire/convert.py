@@ -8,6 +8,7 @@ from headrace import errors
 from headrace.errors import FieldViolation
 from headrace.histogram import Histogram
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
+from headrace_monitor.domain.gaps import Gap
 from headrace_monitor.domain.queries import (
     DEFAULT_WINDOW_NS,
     Query,
@@ -16,7 +17,7 @@ from headrace_monitor.domain.queries import (
     VersionStatistics,
 )
 from headrace_monitor.domain.telemetry import NANOSECONDS
-from headrace_monitor.wire.times import duration, nanoseconds, timestamp
+from headrace_monitor.wire.times import duration, nanoseconds, signed_duration, timestamp
 
 DEFAULT_INTERVAL_SECONDS = 1.0
 MIN_INTERVAL_SECONDS = 0.1
@@ -80,6 +81,7 @@ def frame_to_proto(statistics: Statistics) -> monitor_service_pb2.QueryStatistic
         start_time=timestamp(statistics.span.start_ns),
         end_time=timestamp(statistics.span.end_ns),
         replicas=map(_replica_to_proto, statistics.replicas),
+        gaps=map(_gap_to_proto, statistics.gaps),
     )
 
 
@@ -126,6 +128,18 @@ def _replica_to_proto(statistics: ReplicaStatistics) -> monitor_service_pb2.Repl
         replica=statistics.replica,
         last_report_time=timestamp(statistics.last_report_ns),
         dropped_reports=statistics.dropped_reports,
+        clock_ahead=signed_duration(statistics.clock_ahead_ns),
+    )
+
+
+def _gap_to_proto(gap: Gap) -> monitor_service_pb2.Gap:
+    return monitor_service_pb2.Gap(
+        reason=f"REASON_{gap.reason.name}",
+        start_time=timestamp(gap.start_ns),
+        end_time=timestamp(gap.end_ns),
+        replica=gap.replica,
+        boot_id=gap.boot_id,
+        missing_reports=gap.missing_reports,
     )
 
 

@@ -70,8 +70,19 @@ def statistics_to_json(statistics: Statistics) -> dict[str, Any]:
                 "replica": replica.replica,
                 "last_report": replica.last_report_ns / NANOSECONDS,
                 "dropped_reports": replica.dropped_reports,
+                "clock_ahead": replica.clock_ahead_ns / NANOSECONDS,
             }
             for replica in statistics.replicas
+        ],
+        "gaps": [
+            {
+                "reason": gap.reason.value,
+                "start": gap.start_ns / NANOSECONDS,
+                "end": gap.end_ns / NANOSECONDS,
+                "replica": gap.replica,
+                "missing_reports": gap.missing_reports,
+            }
+            for gap in statistics.gaps
         ],
     }
 

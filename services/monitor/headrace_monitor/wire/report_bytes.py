@@ -44,11 +44,10 @@ def report_from_bytes(request: bytes, max_versions: int) -> Report:
     """
     try:
         if is_small(request):
-            proto = monitor_service_pb2.ReportTelemetryRequest.FromString(request).report
-            return report_convert.report_from_proto(proto, max_versions)
+            whole = monitor_service_pb2.ReportTelemetryRequest.FromString(request)
+            return report_convert.report_from_request(whole, max_versions)
         head, versions = _split(request, max_versions)
-        proto = telemetry_pb2.TelemetryReport.FromString(head)
-        return report_convert.report_from_parts(proto, map(_version, versions))
+        return report_convert.report_from_parts(head, map(_version, versions))
     except (DecodeError, IndexError) as error:
         raise errors.InvalidArgument(
             "MALFORMED_REQUEST", "the request's bytes are not a message of this method"
@@ -59,38 +58,52 @@ def _version(data: bytes) -> telemetry_pb2.VersionTelemetry:
     return telemetry_pb2.VersionTelemetry.FromString(data)
 
 
-def _split(request: bytes, max_versions: int) -> tuple[bytes, list[bytes]]:
-    """The report without its versions, and the bytes of each version."""
-    head: list[bytes] = []
+def _split(
+    request: bytes, max_versions: int
+) -> tuple[monitor_service_pb2.ReportTelemetryRequest, list[bytes]]:
+    """The request without the report's versions, and the bytes of each version."""
+    outer, inner = _Head(request), _Head(request)
     versions: list[bytes] = []
-    head_bytes = 0
-    for start, content, end in _report_fields(request):
-        if content is not None:
+    for number, begin, report, report_end in _fields(request, 0, len(request)):
+        if number != _REPORT_FIELD or report is None:
+            outer.take(begin, report_end)
+            continue
+        for each, start, content, end in _fields(request, report, report_end):
+            if each != _VERSIONS_FIELD or content is None:
+                inner.take(start, end)
+                continue
             versions.append(_bounded(f"versions[{len(versions)}]", request, content, end))
             if len(versions) > max_versions:
                 raise report_convert.too_large(f"more than {max_versions}", max_versions)
-            continue
-        head_bytes += end - start
-        if head_bytes > MAX_HEAD_BYTES:
+    head = monitor_service_pb2.ReportTelemetryRequest.FromString(outer.joined())
+    head.report.MergeFromString(inner.joined())
+    return head, versions
+
+
+class _Head:
+    """The fields of a message that are not versions: a bounded number of bytes."""
+
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self._parts: list[bytes] = []
+        self._bytes = 0
+
+    def take(self, start: int, end: int) -> None:
+        """Take a field. Raises InvalidArgument (INVALID_REPORT)."""
+        self._bytes += end - start
+        if self._bytes > MAX_HEAD_BYTES:
             raise _too_many_bytes("report", MAX_HEAD_BYTES)
-        head.append(request[start:end])
-    return b"".join(head), versions
+        self._parts.append(self._request[start:end])
+
+    def joined(self) -> bytes:
+        """All fields."""
+        return b"".join(self._parts)
 
 
 def _bounded(field: str, request: bytes, start: int, end: int) -> bytes:
     if end - start > MAX_VERSION_BYTES:
         raise _too_many_bytes(field, MAX_VERSION_BYTES)
     return request[start:end]
-
-
-def _report_fields(request: bytes) -> Iterator[tuple[int, int | None, int]]:
-    """(start, start of the content where it is a version, end) of every field of the report."""
-    for number, _, content, end in _fields(request, 0, len(request)):
-        if number != _REPORT_FIELD or content is None:
-            continue  # as protobuf does: what is not known is left out
-        for inner, start, inner_content, inner_end in _fields(request, content, end):
-            is_version = inner == _VERSIONS_FIELD and inner_content is not None
-            yield start, inner_content if is_version else None, inner_end
 
 
 def _fields(data: bytes, place: int, end: int) -> Iterator[tuple[int, int, int | None, int]]:

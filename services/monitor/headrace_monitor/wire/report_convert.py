@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from headrace import errors
 from headrace.errors import FieldViolation
 from headrace.histogram import Histogram
-from headrace.monitor.v1 import telemetry_pb2
+from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
 from headrace_monitor.domain.telemetry import Report, Tally, VersionTelemetry
 from headrace_monitor.wire.times import nanoseconds
 
@@ -24,18 +24,26 @@ MAX_VIOLATIONS = 20
 """More would not fit into the trailers of a call."""
 
 
-def report_from_proto(proto: telemetry_pb2.TelemetryReport, max_versions: int) -> Report:
+def report_from_request(
+    request: monitor_service_pb2.ReportTelemetryRequest, max_versions: int
+) -> Report:
     """The report. Raises InvalidArgument (INVALID_REPORT, REPORT_TOO_LARGE)."""
-    if len(proto.versions) > max_versions:
-        raise too_large(str(len(proto.versions)), max_versions)
-    return report_from_parts(proto, proto.versions)
+    versions = request.report.versions
+    if len(versions) > max_versions:
+        raise too_large(str(len(versions)), max_versions)
+    return report_from_parts(request, versions)
 
 
 def report_from_parts(
-    proto: telemetry_pb2.TelemetryReport, versions: Iterable[telemetry_pb2.VersionTelemetry]
+    request: monitor_service_pb2.ReportTelemetryRequest,
+    versions: Iterable[telemetry_pb2.VersionTelemetry],
 ) -> Report:
     """The report with these versions instead of its own. Raises InvalidArgument (INVALID_REPORT)."""
+    proto = request.report
     violations = list(_head_violations(proto))
+    sent_ns = nanoseconds(request.sent_time) if request.HasField("sent_time") else 0
+    if sent_ns <= 0 and request.HasField("sent_time"):
+        violations.append(FieldViolation("sent_time", "must be after 1970"))
     taken: list[VersionTelemetry] = []
     for index, version in enumerate(versions):
         wrong = list(_version_violations(f"versions[{index}]", version))
@@ -60,6 +68,8 @@ def report_from_parts(
         nanoseconds(proto.end_time),
         tuple(taken),
         proto.dropped_reports,
+        proto.last,
+        sent_ns,
     )
 
 

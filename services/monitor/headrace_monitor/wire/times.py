@@ -21,6 +21,13 @@ def timestamp(time_ns: int) -> timestamp_pb2.Timestamp:
     return timestamp_pb2.Timestamp(seconds=seconds, nanos=nanos)
 
 
+def signed_duration(length_ns: int) -> duration_pb2.Duration:
+    """A length of time, or where it is negative, of time back."""
+    length = duration(abs(length_ns))
+    sign = -1 if length_ns < 0 else 1
+    return duration_pb2.Duration(seconds=sign * length.seconds, nanos=sign * length.nanos)
+
+
 def duration(length_ns: float) -> duration_pb2.Duration:
     """A length of time, not negative, and not longer than the message may say: 10,000 years."""
     longest_ns = MAX_SECONDS * NANOSECONDS

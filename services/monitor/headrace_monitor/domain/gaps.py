@@ -1,0 +1,78 @@
+"""What an answer does not cover: pure decisions over what is known of replicas' lives and of windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from headrace_monitor.domain.limits import SILENT_SECONDS
+from headrace_monitor.domain.lives import Life, LifeKey
+from headrace_monitor.domain.moments import Moment
+from headrace_monitor.domain.telemetry import NANOSECONDS
+
+LATE_INTERVALS = 3
+LATE_NS = 2 * NANOSECONDS
+"""A replica is silent when no report came for three of its intervals and two seconds."""
+
+GIVEN_UP_NS = SILENT_SECONDS * NANOSECONDS
+"""As long as replicas keep what they could not send: after it, nothing more will come."""
+
+
+class Reason(Enum):
+    """Why counts are not complete."""
+
+    TRIMMED = "trimmed"
+    REPLICA_LOST = "replica lost"
+    REPLICA_SILENT = "replica silent"
+    REPORTS_MISSING = "reports missing"
+    VERSIONS_FOLDED = "versions folded"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Counts of (start, end] are not complete: those of a life of a replica, or ('') of all of them."""
+
+    reason: Reason
+    start_ns: int
+    end_ns: int
+    replica: str = ""
+    boot_id: str = ""
+    missing_reports: int = 0
+
+    def concerns(self, start_ns: int, end_ns: int) -> bool:
+        """Whether it takes something from this stretch of time."""
+        return self.start_ns < end_ns and self.end_ns > start_ns
+
+
+def gaps_of_lives(lives: Mapping[LifeKey, Life], moment: Moment) -> Iterator[Gap]:
+    """What is not known of the replicas, as of now."""
+    by_replica: dict[str, list[tuple[LifeKey, Life]]] = {}
+    for key, life in lives.items():
+        by_replica.setdefault(key.replica, []).append((key, life))
+    for of_replica in by_replica.values():
+        for key, life in of_replica:
+            yield from _missing(key, life)
+            yield from _end(key, life, [other for _, other in of_replica], moment)
+
+
+def _missing(key: LifeKey, life: Life) -> Iterator[Gap]:
+    if life.missing and life.missing_until_ns:
+        times = life.missing_from_ns, max(life.missing_until_ns, life.missing_from_ns + 1)
+        yield Gap(Reason.REPORTS_MISSING, *times, *key, life.missing)
+
+
+def _end(key: LifeKey, life: Life, lives: Iterable[Life], moment: Moment) -> Iterator[Gap]:
+    if life.ended:
+        return
+    silent_ns = moment.steady_ns - life.seen_ns
+    if next_lives := [other for other in lives if other.first_seen_ns > life.seen_ns]:
+        begin_ns = min(other.begin_ns for other in next_lives)
+        end_ns = max(begin_ns, life.last_end_ns + max(life.interval_ns, 1))
+        yield Gap(Reason.REPLICA_LOST, life.last_end_ns, end_ns, *key)
+    elif silent_ns > GIVEN_UP_NS:
+        end_ns = life.last_end_ns + GIVEN_UP_NS
+        yield Gap(Reason.REPLICA_LOST, life.last_end_ns, end_ns, *key)
+    elif silent_ns > LATE_INTERVALS * life.interval_ns + LATE_NS:
+        end_ns = max(moment.now_ns, life.last_end_ns + 1)
+        yield Gap(Reason.REPLICA_SILENT, life.last_end_ns, end_ns, *key)
