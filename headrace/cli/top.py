@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from headrace.client import Statistics, VersionStatistics
 
 COLUMNS = ("model", "version>", "req/s>", "errors>", "p50>", "p99>", "queue p99>", "mean batch>")
+GAPS = {
+    "TRIMMED": "older windows are gone",
+    "REPLICA_LOST": "a replica ended without its last report",
+    "REPLICA_SILENT": "a replica is silent",
+    "REPORTS_MISSING": "reports are missing",
+    "VERSIONS_FOLDED": "versions beyond the limit count as _other",
+}
+WRONG_CLOCK_SECONDS = 2.0
+"""From here on the monitor corrects the times of a replica's reports."""
+
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 MAX_SECONDS = 100 * 366 * 86400
 """A century: what is really kept is the monitor's to say."""
@@ -74,9 +85,25 @@ def view(statistics: Statistics) -> Any:
     count = len(statistics.replicas)
     replicas = "1 replica" if count == 1 else f"{count} replicas"
     reported = f"{replicas} reported in the last {span:.0f} s"
+    if incomplete := _not_covered(statistics):
+        reported = f"{reported}; incomplete: {incomplete}"
     if not ranked:
         return f"no requests; {reported}"
     return output.table(COLUMNS, [_row(each) for each in ranked], title=reported)
+
+
+def _not_covered(statistics: Statistics) -> str:
+    """What the numbers leave out, and whose clocks are wrong, in a few words; '' for nothing."""
+    counts = Counter(gap.reason for gap in statistics.gaps)
+    told = [GAPS[reason] for reason in counts if reason in GAPS]
+    wrong = sum(
+        abs(each.clock_ahead_seconds) >= WRONG_CLOCK_SECONDS for each in statistics.replicas
+    )
+    if wrong:
+        told.append(
+            f"{wrong} of the clocks are wrong" if wrong > 1 else "a replica's clock is wrong"
+        )
+    return ", ".join(told)
 
 
 def _durations(each: VersionStatistics) -> Sequence[str]:
