@@ -11,6 +11,7 @@ from headrace.disk_reserve import DiskReserve
 from headrace.errors import Unavailable
 from headrace_inference.adapters.artifacts import ArtifactCache
 from headrace_inference.adapters.cache_leases import CacheLeases
+from headrace_inference.adapters.file_checks import FileChecks
 from tests.rpc.test_inference_cache import Source, all_ready, replica, source
 
 GIGABYTE = 1 << 30
@@ -18,7 +19,9 @@ GIGABYTE = 1 << 30
 
 def cache_of(origin: Source, folder: Path) -> ArtifactCache:
     """A cache of a gigabyte on a disk of which everything but what it finds free is kept."""
-    return ArtifactCache(folder, origin.channel, GIGABYTE, CacheLeases(), DiskReserve(folder, 0))
+    return ArtifactCache(
+        folder, origin.channel, GIGABYTE, CacheLeases(), FileChecks(), DiskReserve(folder, 0)
+    )
 
 
 async def test_a_version_without_room_is_not_fetched(

@@ -21,7 +21,7 @@ from headrace.state.records import LoadState, VersionRecord
 from headrace.state.snapshot import read_snapshot
 from headrace_inference.adapters.artifacts import ArtifactCache
 from headrace_inference.adapters.cache_leases import CacheLeases, open_cache_leases
-from headrace_inference.adapters.file_checks import check_files
+from headrace_inference.adapters.file_checks import FileChecks
 from headrace_inference.adapters.partial_files import claim
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH
 from headrace_inference.app import Replica, open_replica
@@ -46,7 +46,7 @@ class Source:
         self, folder: Path, max_bytes: int = GIGABYTE, leases: CacheLeases | None = None
     ) -> ArtifactCache:
         """A cache that is filled from here."""
-        return ArtifactCache(folder, self.channel, max_bytes, leases or CacheLeases())
+        return ArtifactCache(folder, self.channel, max_bytes, leases or CacheLeases(), FileChecks())
 
 
 @asynccontextmanager
@@ -115,7 +115,7 @@ async def test_replicas_that_share_a_folder_start_together(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
     """On an empty cache that is too small for anything, with several loads at a time, both are ready."""
-    models = 8
+    models = 4
     small = {"cache_max_bytes": 100, "prepared_max_bytes": 1000, "max_loading": 4}
     async with source(redis_url, namespace, tmp_path, models) as there, AsyncExitStack() as stack:
         both = [
@@ -132,23 +132,23 @@ async def test_replicas_that_share_a_folder_start_together(
 async def test_parallel_fetches_and_prunings_of_one_folder(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
-    """Four caches fetch and prune the same versions: each has what it has in use, and whole."""
-    async with source(redis_url, namespace, tmp_path, models=4) as there, AsyncExitStack() as stack:
+    """Three caches fetch and prune the same versions: each has what it has in use, and whole."""
+    async with source(redis_url, namespace, tmp_path, models=3) as there, AsyncExitStack() as stack:
 
         async def fetch_all() -> None:
             leases = stack.enter_context(open_cache_leases(tmp_path / "in-use"))
             cache = there.cache(tmp_path / "cache", 1, leases)
-            for _ in range(3):
+            for _ in range(2):
                 for record in there.records:
                     leases.hold(record.digest)
                     folder = await cache.fetch(record)
                     cache._added_bytes = GIGABYTE
                     await cache.prune(set)
-                    await asyncio.to_thread(check_files, folder, record)
+                    await asyncio.to_thread(FileChecks().check, folder, record)
                     leases.release(record.digest)
 
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(4):
+            for _ in range(3):
                 tasks.create_task(fetch_all())
         cache = there.cache(
             tmp_path / "cache", 1, stack.enter_context(open_cache_leases(tmp_path / "in-use"))
@@ -217,7 +217,7 @@ async def test_a_download_goes_on_where_another_life_left_it(
             with pytest.raises(Unavailable) as refused:
                 await cache.fetch(record)
             assert "ARTIFACT_CORRUPT" == refused.value.reason
-        check_files(await cache.fetch(record), record)
+        FileChecks().check(await cache.fetch(record), record)
 
 
 @pytest.mark.parametrize("alter", [same_size, shorter])

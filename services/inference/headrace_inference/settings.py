@@ -122,6 +122,9 @@ class Settings:
     """The most memory of a device that one version may take; 0 sets no limit."""
     cache_max_bytes: int = 50 * 2**30
     """The disk cache's size; what is over it and not in use is removed, the longest unused first."""
+    scrub_bytes_per_second: int = 16 << 20
+    """How fast the files of loaded versions are read in the background to find damage, each once an hour;
+    0 does not read them."""
     trace_file: Path | None = None
     """The file of traces, one JSON object a line; without one no request can be traced."""
     trace_level: tuple[str, ...] = ()

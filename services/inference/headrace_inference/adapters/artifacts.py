@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -26,7 +26,7 @@ from headrace.registry.v1 import registry_service_pb2_grpc as pb_grpc
 from headrace.state.records import ArtifactFile, VersionRecord
 from headrace_inference.adapters.cache_leases import CacheLeases
 from headrace_inference.adapters.cache_pruning import cached_bytes, prune
-from headrace_inference.adapters.file_checks import note_damage, sha256
+from headrace_inference.adapters.file_checks import FileChecks, sha256
 from headrace_inference.adapters.partial_files import claim
 
 IDLE_SECONDS = 30.0
@@ -53,12 +53,14 @@ class ArtifactCache:
         channel: grpc.aio.Channel,
         max_bytes: int,
         leases: CacheLeases,
+        checks: FileChecks,
         reserve: DiskReserve | None = None,
     ) -> None:
         self._blobs = folder / "blobs"
         self._versions = folder / "versions"
         self._max_bytes = max_bytes
         self._leases = leases
+        self._checks = checks
         self._reserve = reserve
         self._stub: Any = pb_grpc.RegistryServiceStub(channel)
         self._threads = ThreadPoolExecutor(_THREADS, "artifacts")
@@ -73,15 +75,19 @@ class ArtifactCache:
 
     def has(self, record: VersionRecord) -> bool:
         """Whether a version was fetched once, whole or not."""
-        return (self._versions / record.digest).is_dir()
+        return self.folder_of(record).is_dir()
+
+    def folder_of(self, record: VersionRecord) -> Path:
+        """Where a version's files lie, once they are fetched."""
+        return self._versions / record.digest
 
     async def fetch(self, record: VersionRecord) -> Path:
         """The folder that holds the version's files, all of the right size; its digest is in use.
 
         Raises Unavailable, DataLoss for wrong bytes, and OSError.
         """
-        folder = self._versions / record.digest
-        for file in await self._in_thread(_missing, folder, record.files):
+        folder = self.folder_of(record)
+        for file in await self._in_thread(self._missing, record):
             await self._place(file, folder / file.path)
         await self._in_thread(os.utime, folder)
         return folder
@@ -104,7 +110,7 @@ class ArtifactCache:
         """
         if self._reserve is None:
             return
-        missing = await self._in_thread(_missing, self._versions / record.digest, record.files)
+        missing = await self._in_thread(self._missing, record)
         short = sum(file.size_bytes for file in missing) - self._reserve.room().left
         if short > 0:
             held = await self._in_thread(cached_bytes, self._blobs)
@@ -124,6 +130,21 @@ class ArtifactCache:
                 f"{room.free} bytes free, of which {room.kept} are kept (its setting disk_reserve_bytes); "
                 "free some space, or give the replica a data folder on another disk",
             )
+
+    def _missing(self, record: VersionRecord) -> list[ArtifactFile]:
+        """The files that are not there, or not of their size."""
+        folder = self.folder_of(record)
+        folder.mkdir(parents=True, exist_ok=True)
+        return [file for file in record.files if not self._is_there(folder, file, record.key)]
+
+    def _is_there(self, folder: Path, file: ArtifactFile, version: str) -> bool:
+        path = folder / file.path
+        if not path.is_file():
+            return False
+        if path.stat().st_size == file.size_bytes:
+            return True
+        self._checks.discard(path, version)
+        return False
 
     async def _place(self, file: ArtifactFile, target: Path) -> None:
         """Have the file at `target`, from a blob that is here or from the registry."""
@@ -148,8 +169,7 @@ class ArtifactCache:
             return False
         try:
             if sha256(beside) != file.sha256:
-                note_damage(blob)
-                blob.unlink(missing_ok=True)
+                self._checks.discard(blob, file.path)
                 return False
             beside.replace(target)
         finally:
@@ -223,18 +243,3 @@ def _resume_at(partial: BinaryIO, size_bytes: int) -> int:
     partial.seek(0)
     partial.truncate()  # more than the whole: it is something else
     return 0
-
-
-def _missing(folder: Path, files: Iterable[ArtifactFile]) -> list[ArtifactFile]:
-    """The files that are not there, or not of their size."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return [file for file in files if not _is_there(folder / file.path, file.size_bytes)]
-
-
-def _is_there(path: Path, size_bytes: int) -> bool:
-    if not path.is_file():
-        return False
-    if path.stat().st_size == size_bytes:
-        return True
-    note_damage(path)
-    return False

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from headrace.errors import Unavailable
-from headrace.state.records import ArtifactFile, VersionRecord
+from headrace.state.records import VersionRecord
 
 logger = logging.getLogger(__name__)
 
@@ -34,32 +34,46 @@ def digests(paths: Sequence[Path]) -> list[str]:
         return list(threads.map(sha256, paths))
 
 
-def check_files(folder: Path, record: VersionRecord, only: Collection[str] | None = None) -> None:
-    """See that a version's files in a folder, or `only` some by their paths, are what was pushed.
+class FileChecks:
+    """The comparisons of a replica's caches."""
 
-    One that is not is removed, so that it is fetched again. Files without a digest are their owner's
-    affair. Raises Unavailable (ARTIFACT_DAMAGED), OSError.
-    """
-    files = [file for file in record.files if file.sha256 and (only is None or file.path in only)]
-    found = digests([folder / file.path for file in files])
-    damaged = [file for file, digest in zip(files, found, strict=True) if digest != file.sha256]
-    for file in damaged:
-        note_damage(folder / file.path, record.key)
-        (folder / file.path).unlink(missing_ok=True)
-    if damaged:
-        raise _damaged(record, damaged)
+    def __init__(self) -> None:
+        self.damaged_files = 0
+        """How many files were damaged since this replica started."""
+
+    def check(
+        self, folder: Path, record: VersionRecord, only: Collection[str] | None = None
+    ) -> None:
+        """See that a version's files in a folder, or `only` some by their paths, are what was pushed.
+
+        One that is not is removed, so that it is fetched again. Files without a digest are their owner's
+        affair. Raises Unavailable (ARTIFACT_DAMAGED), OSError.
+        """
+        files = [file for file in record.files if file.sha256]
+        files = [file for file in files if only is None or file.path in only]
+        found = digests([folder / file.path for file in files])
+        damaged = [file for file, digest in zip(files, found, strict=True) if digest != file.sha256]
+        for file in damaged:
+            self.discard(folder / file.path, record.key)
+        if damaged:
+            raise damage([file.path for file in damaged], record)
+
+    def discard(self, path: Path, version: str) -> None:
+        """Remove a damaged file."""
+        self.note_damage(path, version)
+        path.unlink(missing_ok=True)
+
+    def note_damage(self, path: Path, version: str = "") -> None:
+        """Tell whoever looks after the disk."""
+        self.damaged_files += 1
+        facts = {"path": str(path), "version": version}
+        logger.error("a file of the cache is damaged: it is discarded and made anew", extra=facts)
 
 
-def note_damage(path: Path, version: str = "") -> None:
-    """Tell whoever looks after the disk."""
-    facts = {"path": str(path), "version": version}
-    logger.error("a file of the cache is damaged: it is discarded and made anew", extra=facts)
-
-
-def _damaged(record: VersionRecord, files: Sequence[ArtifactFile]) -> Unavailable:
-    paths = ", ".join(file.path for file in files)
+def damage(paths: Sequence[str], record: VersionRecord) -> Unavailable:
+    """The error of a version with damaged files."""
     return Unavailable(
         DAMAGED,
-        f"{paths} of {record.key} is not on the disk as it was pushed; it was removed, and is fetched "
-        "again. See to the disk of the data folder",
+        f"{', '.join(paths)} of {record.key} is not on the disk as it was made; it was removed, and is "
+        "made anew. See to the disk of the data folder",
     )

@@ -14,7 +14,7 @@ from headrace.errors import Unavailable
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifacts import ArtifactCache
 from headrace_inference.adapters.cache_leases import CacheLeases
-from headrace_inference.adapters.file_checks import DAMAGED, check_files
+from headrace_inference.adapters.file_checks import DAMAGED, FileChecks
 from headrace_inference.adapters.runtime.onnx_runtime import files_unusable
 from headrace_inference.domain.labels import label_files
 from headrace_inference.domain.runner import Runner
@@ -34,11 +34,15 @@ class ArtifactLoader:
         cache: ArtifactCache,
         open_model: OpenModel,
         leases: CacheLeases,
+        checks: FileChecks,
         wanted: Callable[[], Collection[str]],
     ) -> None:
         self._cache = cache
         self._open_model = open_model
         self._leases = leases
+        self._checks = checks
+        self.loaded: weakref.WeakKeyDictionary[Runner, VersionRecord] = weakref.WeakKeyDictionary()
+        """What was loaded of the cache and is still there, to be read on the event loop."""
         self._wanted = wanted
 
     async def load(self, record: VersionRecord) -> Runner:
@@ -54,6 +58,7 @@ class ArtifactLoader:
             release()
             raise
         weakref.finalize(runner, release)
+        self.loaded[runner] = record
         return runner
 
     def is_fetched(self, record: VersionRecord) -> bool:
@@ -86,7 +91,7 @@ class ArtifactLoader:
         abandoned = threading.Event()
 
         def open_it() -> Runner:
-            check_files(folder, record, files_beside_graph(record))
+            self._checks.check(folder, record, files_beside_graph(record))
             labels = read_labels(folder, record)
             runner = self._open_model(folder / record.graph_path, record, abandoned)
             runner.labels = labels

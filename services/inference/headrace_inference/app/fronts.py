@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version as package_version
 
 import grpc
@@ -26,12 +27,14 @@ from headrace.http_serving import open_http_server
 from headrace.inference._pool import POOL
 from headrace.serving import open_background
 from headrace.state.records import ReplicaStage
+from headrace_inference.adapters.metrics.replica import Meter
 from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.app.operations import InFlight, open_operations
 from headrace_inference.app.readiness import Readiness
 from headrace_inference.app.reserved_ports import reserved_port
 from headrace_inference.app.socket_folder import SOCKET_NAME, socket_folder
 from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.lasting_jobs import keep_running
 from headrace_inference.domain.log_switches import LogSwitches
 from headrace_inference.domain.model_control import ModelControl, RegistryControl
 from headrace_inference.settings import Settings
@@ -77,8 +80,11 @@ async def open_fronts(
     closing: asyncio.Event | None = None,
     control: ModelControl | None = None,
     before_serving: BeforeServing | None = None,
+    meters: Sequence[Meter] = (),
 ) -> Fronts:
     """Open every port; the stack closes them, draining. Streams end when `closing` is set.
+
+    /metrics has what `meters` tell beside what every replica has.
 
     The port of operations is open while `before_serving` waits, and those of the protocol are only
     reserved: whoever calls them is refused, and goes elsewhere. Raises FailedPrecondition.
@@ -95,7 +101,13 @@ async def open_fronts(
     settings = replace(settings, grpc_port=grpc_port.port, http_port=http_port.port)
     operations = stack.enter_context(
         open_operations(
-            dataplane, readiness, traffic, front, calls, summaries=settings.metrics_summaries
+            dataplane,
+            readiness,
+            traffic,
+            front,
+            calls,
+            meters,
+            summaries=settings.metrics_summaries,
         )
     )
     metrics_port = await stack.enter_async_context(
@@ -207,7 +219,7 @@ class _Protocol:
             age=ConnectionAge(settings.max_connection_age_seconds, settings.max_run_seconds),
         )
         async with opening as server, open_background() as jobs:
-            jobs.run(_tell_health(server, self.readiness))
+            jobs.run(keep_running("health", partial(_tell_health, server, self.readiness)))
             yield server
 
     def _rest_application(self, facts: servicer.ServerFacts) -> web.Application:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 
@@ -14,6 +14,8 @@ from headrace.state.follower import StateFollower
 from headrace.state.records import Catalog, VersionRecord
 from headrace_inference.adapters.artifacts import ArtifactCache
 from headrace_inference.adapters.cache_leases import open_cache_leases
+from headrace_inference.adapters.cache_scrubber import CacheScrubber
+from headrace_inference.adapters.file_checks import FileChecks
 from headrace_inference.adapters.loader import ArtifactLoader
 from headrace_inference.adapters.local_models import FolderLoader, open_local_models
 from headrace_inference.adapters.preparation.opening import (
@@ -55,6 +57,8 @@ class RegistryLoads:
 
     loader: FolderLoader
     places: LoadPlaces
+    checks: FileChecks = field(default_factory=FileChecks)
+    scrubber: CacheScrubber | None = None
 
 
 @asynccontextmanager
@@ -86,21 +90,30 @@ def open_registry_loads(
         records = [record_in(catalog, key) for key in desired(catalog)]
         return {record.digest for record in records if record is not None}
 
+    checks = FileChecks()
     with open_cache_leases(settings.data / "in-use") as leases:
         reserve = DiskReserve(settings.data, settings.disk_reserve_bytes, part=_RESERVE_PART)
         cache = ArtifactCache(
-            settings.data / "artifacts", channel, settings.cache_max_bytes, leases, reserve
+            settings.data / "artifacts",
+            channel,
+            settings.cache_max_bytes,
+            leases,
+            checks,
+            reserve,
         )
         preparation = Preparation(
             settings.data / "prepared",
             settings.prepared_max_bytes,
             settings.tuning_seconds,
             leases,
+            checks,
             reserve,
         )
         with open_preparing_opener(preparation, _runtime_defaults(settings)) as opener:
-            loader = ArtifactLoader(cache, opener.open, leases, wanted)
-            yield RegistryLoads(loader, _places(settings, loader, opener))
+            loader = ArtifactLoader(cache, opener.open, leases, checks, wanted)
+            rate = settings.scrub_bytes_per_second
+            scrubber = CacheScrubber(cache, loader, opener, checks, rate)
+            yield RegistryLoads(loader, _places(settings, loader, opener), checks, scrubber)
 
 
 def _places(settings: Settings, loader: ArtifactLoader, opener: PreparingOpener) -> LoadPlaces:

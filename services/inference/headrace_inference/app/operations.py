@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version as package_version
 
@@ -33,6 +33,7 @@ def open_operations(
     in_flight: InFlight,
     front: str,
     calls: CallMetrics,
+    more: Sequence[Meter],
     *,
     summaries: bool,
 ) -> Iterator[web.Application]:
@@ -42,7 +43,8 @@ def open_operations(
         add_health_routes(app, readiness.facts)
         collected = CollectorMeter(calls, ProcessCollector(registry=None))
         rest = RestErrorMeter(dataplane.rest_errors)
-        meters: list[Meter] = [collected, rest, MachineMeter(), *([devices] if devices else [])]
+        meters: list[Meter] = [collected, rest, MachineMeter(), *more]
+        meters += [devices] if devices else []
         metrics = ReplicaMetrics(
             dataplane.keeper,
             dataplane.book,

@@ -20,6 +20,7 @@ from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.records import UNREAD, ReplicaRecord
 from headrace_inference.adapters import presence, telemetry
+from headrace_inference.adapters.metrics.cache import CacheMeter
 from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.app.fronts import Fronts, open_fronts
 from headrace_inference.app.memory import region_table
@@ -100,12 +101,23 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
             writer = presence.PresenceWriter(redis, keys, keeper, describe.record)
             present = partial(presence.keep_present, writer, keeper.changed)
             jobs.run(keep_running("presence", present))
-            jobs.run(_announce_stages(readiness, keeper.changed))
+            stages = partial(_announce_stages, readiness, keeper.changed)
+            jobs.run(keep_running("stages", stages))
+            if loads.scrubber is not None:
+                scrub = partial(loads.scrubber.run, keeper.reopen)
+                jobs.run(keep_running("scrubber", scrub))
             serving.announce_alive(settings.ready_fd)
             await readiness.wait_to_join(settings.join_seconds)
 
         fronts = await open_fronts(
-            stack, settings, dataplane, readiness, closing, models.control, join
+            stack,
+            settings,
+            dataplane,
+            readiness,
+            closing,
+            models.control,
+            join,
+            [CacheMeter(loads.checks)],
         )
         stack.callback(closing.set)
         yield Replica(fronts, keeper, follower)

@@ -290,7 +290,8 @@ class VersionKeeper:
         loop = asyncio.get_running_loop()
 
         def broken(served: ServedVersion, wrong: str) -> None:
-            loop.call_soon_threadsafe(self._retire_broken, tasks, key, served, wrong)
+            error = load_failures.broken(record, wrong)
+            loop.call_soon_threadsafe(self._retire, tasks, key, served, error)
 
         def remarked() -> None:
             loop.call_soon_threadsafe(self._tell_anew, key[0])
@@ -302,25 +303,32 @@ class VersionKeeper:
         self._told_anew.add(model)
         self.changed.set()
 
-    def _retire_broken(
-        self, tasks: asyncio.TaskGroup, key: Key, served: ServedVersion, wrong: str
+    def reopen(self, runner: Runner, error: HeadraceError) -> None:
+        """Take a version out of the table whose files are damaged, and open it anew."""
+        assert self._tasks is not None, "not running"
+        for key, served in list(self._served.items()):
+            if served.runner is runner:
+                self._retire(self._tasks, key, served, error)
+
+    def _retire(
+        self, tasks: asyncio.TaskGroup, key: Key, served: ServedVersion, error: HeadraceError
     ) -> None:
-        """Take a version out of the table that cannot run any more; its names lead to what they may."""
+        """Take a version out of the table that must not run any more; its names lead to what they may."""
         if self._served.get(key) is not served:
             return
         del self._served[key]
         self._attempts[key] = 1  # it was settled once: the replica stays ready
         self._move(key, Actual.UNLOADING)
-        tasks.create_task(self._close_broken(key, served, wrong))
+        tasks.create_task(self._close_retired(key, served, error))
 
-    async def _close_broken(self, key: Key, served: ServedVersion, wrong: str) -> None:
+    async def _close_retired(self, key: Key, served: ServedVersion, error: HeadraceError) -> None:
         await _close(served)
         if key in self._served:  # something was adopted in its place meanwhile
             return
         if is_other(served.record, key, self._catalog):
             self._forget(key)
         else:
-            self._failed(key, load_failures.broken(served.record, wrong))
+            self._failed(key, error)
 
     def _failed(self, key: Key, error: HeadraceError) -> None:
         attempts = self._attempts[key] = self._attempts.get(key, 0) + 1

@@ -15,7 +15,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from headrace.errors import DataLoss
 from headrace.state.codec import decode, encode
 from headrace.state.records import ServingConfig, Signature, VersionRecord
 from headrace_inference.adapters.cache_leases import CacheLeases
-from headrace_inference.adapters.file_checks import digests, note_damage
+from headrace_inference.adapters.file_checks import FileChecks, digests
 from headrace_inference.adapters.preparation.task import Machine, PrepareReport
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH
 from headrace_inference.domain.execution_plan import ExecutionPlan
@@ -95,11 +95,17 @@ class PreparedCache:
     """The entries below a folder, which may be used by several processes; `leases` tell what they use."""
 
     def __init__(
-        self, folder: Path, max_bytes: int, leases: CacheLeases, reserve: DiskReserve | None = None
+        self,
+        folder: Path,
+        max_bytes: int,
+        leases: CacheLeases,
+        checks: FileChecks,
+        reserve: DiskReserve | None = None,
     ) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
         self._leases = leases
+        self._checks = checks
         self._reserve = reserve
         self._processor = processor()
         self._added_bytes = max_bytes  # of an earlier life nothing is known
@@ -137,9 +143,16 @@ class PreparedCache:
             is_whole = False
         if is_whole:
             return _entry(place, manifest)
-        note_damage(place)
+        self._checks.note_damage(place)
         self.remove(place)
         return None
+
+    def kept(self, place: Path) -> Mapping[str, Kept]:
+        """What an entry's files should be; nothing where there is no entry, or none that can be read."""
+        try:
+            return decode(Manifest, (place / MANIFEST).read_bytes()).files
+        except (OSError, DataLoss):
+            return {}
 
     @contextmanager
     def staging(self, size_bytes: int = 0) -> Iterator[Path]:

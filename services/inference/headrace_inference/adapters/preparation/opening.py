@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,8 @@ from pathlib import Path
 from headrace.disk_reserve import DiskReserve
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.cache_leases import CacheLeases
-from headrace_inference.adapters.preparation.cache import PreparedCache
+from headrace_inference.adapters.file_checks import FileChecks
+from headrace_inference.adapters.preparation.cache import Kept, PreparedCache
 from headrace_inference.adapters.preparation.processes import (
     PreparingProcesses,
     open_preparing_processes,
@@ -29,6 +30,7 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
     folder_of,
     no_memory,
 )
+from headrace_inference.domain.runner import Runner
 
 _ENTRIES_AT_LEAST = 4
 """A larger version is not saved: a single one would drive out the others."""
@@ -48,6 +50,7 @@ class Preparation:
     max_bytes: int
     tuning_seconds: float
     leases: CacheLeases = field(default_factory=CacheLeases)
+    checks: FileChecks = field(default_factory=FileChecks)
     reserve: DiskReserve | None = None
 
 
@@ -60,7 +63,11 @@ class PreparingOpener:
         self._defaults = defaults
         self._shared = SharedByLoads(
             cache=PreparedCache(
-                preparation.folder, preparation.max_bytes, preparation.leases, preparation.reserve
+                preparation.folder,
+                preparation.max_bytes,
+                preparation.leases,
+                preparation.checks,
+                preparation.reserve,
             ),
             processes=processes,
             machine=machine_of(defaults),
@@ -69,6 +76,8 @@ class PreparingOpener:
             tuning_seconds=preparation.tuning_seconds,
             killed=set(),
             open=weakref.WeakKeyDictionary(),
+            entries=weakref.WeakKeyDictionary(),
+            checks=preparation.checks,
         )
 
     def open(
@@ -93,6 +102,15 @@ class PreparingOpener:
     def is_prepared(self, record: VersionRecord) -> bool:
         """Whether the version was prepared once: it most likely opens in moments."""
         return self._shared.cache.has(record.digest)
+
+    def entry_of(self, runner: Runner) -> tuple[Path, Mapping[str, Kept]] | None:
+        """The folder of the prepared graph that a runner was opened from, and what its files should be."""
+        place = self._shared.entries.get(runner)
+        return None if place is None else (place, self._shared.cache.kept(place))
+
+    def remove_entry(self, place: Path) -> None:
+        """Have a version prepared anew when it is loaded next."""
+        self._shared.cache.remove(place)
 
     def preparing_bytes(self) -> int:
         """The memory that versions take which are being prepared."""

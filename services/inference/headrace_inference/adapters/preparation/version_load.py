@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headrace.errors import FailedPrecondition, HeadraceError
 from headrace.state.records import VersionRecord
-from headrace_inference.adapters.file_checks import check_files
+from headrace_inference.adapters.file_checks import FileChecks
 from headrace_inference.adapters.preparation.cache import Entry, PreparedCache
 from headrace_inference.adapters.preparation.measuring import is_open
 from headrace_inference.adapters.preparation.processes import PreparingProcesses
@@ -29,6 +29,7 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
 )
 from headrace_inference.adapters.runtime.prepared_graph import Prepared
 from headrace_inference.domain.execution_plan import NO_PLAN, ExecutionPlan
+from headrace_inference.domain.runner import Runner
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,9 @@ class SharedByLoads:
     """The places of versions whose process was killed while it saved them."""
     open: weakref.WeakKeyDictionary[OnnxRunner, str]
     """The digests of versions that are open."""
+    entries: weakref.WeakKeyDictionary[Runner, Path]
+    """Where the prepared graphs lie that they were opened from."""
+    checks: FileChecks
 
 
 class VersionLoad:
@@ -122,6 +126,8 @@ class VersionLoad:
         prepared = Prepared(plan, entry.graph)
         with self._shared.quiet.loading(briefly=True):
             runner = open_session(self._graph_path, self._record, self._defaults, prepared)
+        if entry.graph is not None:
+            self._shared.entries[runner] = entry.place
         if entry.unsaved_because:
             runner.remark = f"the graph serves as it was pushed: {entry.unsaved_because}"
             logger.warning(runner.remark, extra=self._facts)
@@ -202,7 +208,7 @@ class VersionLoad:
     def _check(self) -> None:
         """See, once for this load, that the files are what was pushed. Raises Unavailable, OSError."""
         if not self._is_checked:
-            check_files(folder_of(self._graph_path, self._record), self._record)
+            self._shared.checks.check(folder_of(self._graph_path, self._record), self._record)
             self._is_checked = True
 
     def _planned(self, entry: Entry) -> Entry:
