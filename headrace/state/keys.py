@@ -56,7 +56,7 @@ class Keys:
 
     @property
     def counts(self) -> str:
-        """A string, `revision:models:versions`: how many records there were after the newest change."""
+        """A string, `revision:models:versions:numbers`: how many there were after the newest change."""
         return self._key("counts")
 
     @property

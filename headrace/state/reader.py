@@ -13,13 +13,13 @@ from headrace.state.connection import Redis, redis_errors
 from headrace.state.history import Entry, Point, entry_hash
 from headrace.state.keys import Keys
 from headrace.state.records import Catalog
-from headrace.state.wholeness import Counts, not_whole
+from headrace.state.wholeness import Counts, check_counts, not_whole
 
 _POSITION = """
 local oldest = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)
 return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), oldest[1] and oldest[1][1] or false,
         redis.call('GET', KEYS[4]), redis.call('HLEN', KEYS[5]), redis.call('HLEN', KEYS[6]),
-        redis.call('GET', KEYS[7])}
+        redis.call('GET', KEYS[7]), redis.call('HLEN', KEYS[8])}
 """
 CHANGE_FIELD = b"change"
 
@@ -45,13 +45,11 @@ async def read_position(redis: Redis, keys: Keys) -> Position:
     has begun a state there, STATE_NOT_WHOLE where records of it are gone.
     """
     read = (keys.epoch, keys.revision, keys.changes, keys.counts, keys.models, keys.versions)
-    epoch, revision, oldest, counts, models, versions, newest_hash = await _eval(
-        redis, _POSITION, *read, keys.change_hash
+    epoch, revision, oldest, counts, models, versions, newest_hash, numbers = await _eval(
+        redis, _POSITION, *read, keys.change_hash, keys.numbers
     )
-    point, expected = point_of(redis, epoch, revision, newest_hash), Counts.parse(counts)
-    wrong = expected.wrong(point.revision, models, versions) if expected else ""
-    if wrong:
-        raise not_whole(wrong)
+    point = point_of(redis, epoch, revision, newest_hash)
+    check_counts(Counts.parse(counts), point.revision, models, versions, numbers)
     return Position(point, None if oldest is None else int(oldest.split(b"-")[0]))
 
 

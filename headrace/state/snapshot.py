@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from headrace import errors
 from headrace.state import reader
@@ -21,7 +21,7 @@ from headrace.state.history import HISTORY_DIFFERS, Point, join
 from headrace.state.keys import Keys
 from headrace.state.records import Catalog, ModelRecord, VersionRecord
 from headrace.state.version_map import VersionMap
-from headrace.state.wholeness import Counts, check_whole
+from headrace.state.wholeness import Counts, check_whole, not_whole
 
 PAGE = 500
 """Records in a page: 5 ms of this process's time, and half a megabyte of versions."""
@@ -103,12 +103,17 @@ class _Head:
 
 
 async def _read_head(redis: Redis, keys: Keys) -> _Head:
+    pipeline = redis.pipeline(transaction=True)
+    pipeline.mget(keys.epoch, keys.revision, keys.change_hash, keys.counts)
+    pipeline.hlen(keys.numbers)
     with redis_errors(redis):
-        epoch, revision, newest_hash, counts = cast(
-            Any, await redis.mget(keys.epoch, keys.revision, keys.change_hash, keys.counts)
-        )
+        (epoch, revision, newest_hash, found), numbers = await pipeline.execute()
     point = reader.point_of(redis, epoch, revision, newest_hash)
-    return _Head(point, revision is not None, Counts.parse(counts))
+    counts = Counts.parse(found)
+    wrong = counts.wrong_numbers(point.revision, numbers) if counts else ""
+    if wrong:
+        raise not_whole(wrong)
+    return _Head(point, revision is not None, counts)
 
 
 async def _catch_up(

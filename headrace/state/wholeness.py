@@ -24,12 +24,14 @@ class Counts:
     revision: int
     models: int
     versions: int
+    numbers: int | None = None
+    """How many names of models have a last version number; None where an older registry counted."""
 
     @classmethod
     def parse(cls, text: bytes | None) -> Counts | None:
         """What the key holds, or None where it is not there or no such thing."""
         parts = (text or b"").split(b":")
-        if len(parts) != len(cls.__slots__) or not all(part.isdigit() for part in parts):
+        if len(parts) not in (3, 4) or not all(part.isdigit() for part in parts):
             return None
         return cls(*(int(part) for part in parts))
 
@@ -43,6 +45,22 @@ class Counts:
             f"revision {revision} has {self.models} model(s) and {self.versions} version(s), and "
             f"{models} and {versions} are there"
         )
+
+    def wrong_numbers(self, revision: int, numbers: int) -> str:
+        """What is wrong with last version numbers of so many names at this revision, or ''."""
+        if revision != self.revision or self.numbers in (None, numbers):
+            return ""
+        return f"revision {revision} has {self.numbers} last version number(s), and {numbers} are there"
+
+
+def check_counts(
+    counts: Counts | None, revision: int, models: int, versions: int, numbers: int
+) -> None:
+    """Pass if there are as many records as were counted. Raises Unavailable (STATE_NOT_WHOLE)."""
+    if counts is not None:
+        wrong = counts.wrong(revision, models, versions) or counts.wrong_numbers(revision, numbers)
+        if wrong:
+            raise not_whole(wrong)
 
 
 def check_whole(

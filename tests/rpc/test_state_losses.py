@@ -63,6 +63,27 @@ async def test_a_loss_is_said_and_what_is_known_is_kept(
         assert len(list((tmp_path / "registry").rglob("*"))) > 3, "the version's blobs are kept"
 
 
+@pytest.mark.parametrize("lost", ["numbers", "change_hash"])
+async def test_no_part_of_a_state_goes_unnoticed(
+    redis_url: str, namespace: str, tmp_path: Path, lost: str
+) -> None:
+    """The last numbers of deleted models and the newest hash belong to the state, as its records do."""
+    keys = Keys(namespace)
+    request = pb.CreateModelRequest(model={"name": "models/m"})
+    async with open_redis(redis_url) as redis:
+        async with (
+            running_registry(redis_url, namespace, tmp_path / "registry") as running,
+            replica(redis_url, namespace, tmp_path / "replica") as serving,
+        ):
+            await running.stub.CreateModel(request)
+            await running.stub.DeleteModel(pb.DeleteModelRequest(name="models/m"))
+            await redis.delete(getattr(keys, lost))
+            await eventually(lambda: not serving.follower.whole)
+            assert "STATE_NOT_WHOLE" == (await error_of(running.stub.CreateModel(request))).reason
+        async with running_registry(redis_url, namespace, tmp_path / "registry") as running:
+            assert "STATE_NOT_WHOLE" == (await error_of(running.stub.CreateModel(request))).reason
+
+
 @pytest.mark.parametrize(
     ("policy", "maxmemory", "said"),
     [("allkeys-lru", "50mb", True), ("allkeys-lru", "0", False), ("noeviction", "50mb", False)],

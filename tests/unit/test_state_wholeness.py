@@ -84,11 +84,12 @@ def test_what_is_missing_is_said(
     assert missing in caught.value.message
 
 
-@pytest.mark.parametrize("text", [None, b"", b"1:2", b"a:b:c", b"1:2:3:4"])
+@pytest.mark.parametrize("text", [None, b"", b"1:2", b"a:b:c", b"1:2:3:4:5"])
 def test_counts_that_are_none_are_passed_over(text: bytes | None) -> None:
     """A key that somebody else wrote says nothing."""
     assert Counts.parse(text) is None
     assert Counts(1, 2, 3) == Counts.parse(b"1:2:3")
+    assert Counts(1, 2, 3, 4) == Counts.parse(b"1:2:3:4")
 
 
 def test_an_outage_is_said_once_and_rarely_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -37,10 +37,15 @@ local revision = tonumber(redis.call('GET', KEYS[1]) or '0')
 local epoch = redis.call('GET', KEYS[2])
 if not epoch then return {'not started', 0} end
 if revision ~= tonumber(ARGV[1]) - 1 or epoch ~= ARGV[9]
-    or (redis.call('GET', KEYS[7]) or '') ~= ARGV[10] then return {'moved', revision} end
-local at, models, versions = string.match(redis.call('GET', KEYS[9]) or '', '^(%d+):(%d+):(%d+)$')
+    or (redis.call('GET', KEYS[7]) or ARGV[10]) ~= ARGV[10] then return {'moved', revision} end
+if revision > 0 and redis.call('EXISTS', KEYS[7]) == 0 then return {'not whole', revision} end
+local at, models, versions, numbers =
+    string.match(redis.call('GET', KEYS[9]) or '', '^(%d+):(%d+):(%d+):?(%d*)$')
 if tonumber(at) == revision and (redis.call('HLEN', KEYS[3]) ~= tonumber(models)
-    or redis.call('HLEN', KEYS[4]) ~= tonumber(versions)) then return {'not whole', revision} end
+    or redis.call('HLEN', KEYS[4]) ~= tonumber(versions)
+    or numbers ~= '' and redis.call('HLEN', KEYS[5]) ~= tonumber(numbers)) then
+  return {'not whole', revision}
+end
 redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[4], ARGV[1] .. '-0', ARGV[2], ARGV[3])
 redis.call('SET', KEYS[7], ARGV[5])
 redis.call('SET', KEYS[1], ARGV[1])
@@ -52,7 +57,8 @@ for _ = 1, tonumber(ARGV[8]) do
   at = at + 3
 end
 models, versions = redis.call('HLEN', KEYS[3]), redis.call('HLEN', KEYS[4])
-redis.call('SET', KEYS[9], ARGV[1] .. ':' .. models .. ':' .. versions)
+numbers = redis.call('HLEN', KEYS[5])
+redis.call('SET', KEYS[9], ARGV[1] .. ':' .. models .. ':' .. versions .. ':' .. numbers)
 return {'made', tonumber(ARGV[1])}
 """
 _MODELS, _VERSIONS, _NUMBERS = 3, 4, 5

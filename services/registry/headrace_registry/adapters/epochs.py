@@ -27,8 +27,8 @@ for at = 9, #ARGV, 2 do
     redis.call('HSET', KEYS[5], ARGV[at], ARGV[at + 1])
   end
 end
-redis.call('SET', KEYS[8],
-    ARGV[5] .. ':' .. redis.call('HLEN', KEYS[3]) .. ':' .. redis.call('HLEN', KEYS[4]))
+redis.call('SET', KEYS[8], ARGV[5] .. ':' .. redis.call('HLEN', KEYS[3]) .. ':'
+    .. redis.call('HLEN', KEYS[4]) .. ':' .. redis.call('HLEN', KEYS[5]))
 return 1
 """
 
