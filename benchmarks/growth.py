@@ -37,12 +37,12 @@ from headrace.registry.v1 import registry_service_pb2_grpc
 from headrace.state import reader
 from headrace.state.changes import Change, ModelDifference
 from headrace.state.connection import Redis, open_redis
-from headrace.state.desired import Desired
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.records import AliasRecord, Catalog
 from headrace.state.snapshot import read_snapshot
 from headrace.tethered import tether
+from headrace_inference.domain.residency import Caps, Residency
 from headrace_inference.domain.routing import RoutingTable, build_table
 
 SIZES = (CatalogSize(10_000, 1), CatalogSize(1_000, 100))
@@ -158,17 +158,17 @@ async def _longest_stall() -> AsyncIterator[Callable[[], float]]:
 
 def _bookkeeping(catalog: Catalog) -> list[Figure]:
     """What a change costs a replica that has nothing loaded."""
-    desired, table = Desired(), RoutingTable()
-    desired.of(catalog)
+    wanted, table = Residency(Caps(), lambda _: 0), RoutingTable()
+    wanted.follow(catalog, catalog.models, 0.0)
     table = build_table(catalog, {}, {}, table)
     times = []
     for place in range(100):
         name, revision = model_name(place % len(catalog.models)), catalog.revision + 1
         alias = ModelDifference(aliases={"a": AliasRecord(1, 0.0, revision)}, revision=revision)
         change = Change(revision, "alias.update", "a", "ada", 0.0, "", {name: alias})
-        started = time.perf_counter()
+        started, former = time.perf_counter(), catalog
         catalog = reader.apply(catalog, change)
-        desired.of(catalog)
+        wanted.follow(catalog, catalog.models_differing(former), 0.0)
         table = build_table(catalog, {}, {}, table)
         times.append(time.perf_counter() - started)
     return [Figure("apply of a change on a replica, p50", statistics.median(times) * 1000, "ms", 1)]

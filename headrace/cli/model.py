@@ -42,13 +42,25 @@ async def model(
         int | None,
         typer.Option(help="How many of its newest versions stay loaded.", show_default=False),
     ] = None,
+    pinned: Annotated[
+        bool | None,
+        typer.Option(
+            "--pin/--unpin",
+            help="Whether its versions stay loaded on replicas that unload what is not used.",
+            show_default=False,
+        ),
+    ] = None,
     create: Annotated[bool, typer.Option("--create", help="Make it; it is not there yet.")] = False,
 ) -> None:
-    """Show a model, or change its description, its labels and how many versions stay loaded."""
+    """Show a model, or change its description, its labels and which of its versions stay loaded."""
     added, removed = parse_labels(label or []), set(remove_label or [])
     if added.keys() & removed:
         raise typer.BadParameter(f"label {min(added.keys() & removed)!r} is both set and removed")
-    plain: dict[str, Any] = {"description": description, "keep_latest": keep_latest}
+    plain: dict[str, Any] = {
+        "description": description,
+        "keep_latest": keep_latest,
+        "pinned": pinned,
+    }
     given = {key: value for key, value in plain.items() if value is not None}
     async with cli.client() as client:
         if create:
@@ -96,6 +108,7 @@ def _lines(found: Model) -> list[str]:
         "description": found.description or "-",
         "labels": labels or "-",
         "keep latest": found.keep_latest,
+        "pinned": "yes" if found.pinned else "no",
         "newest": found.last_version or "-",
         "created": output.moment(found.created_at),
     }

@@ -59,8 +59,9 @@ def _now(change: Change) -> str:
             return f"stable {stable}"
         case Route(stable=stable, canary=Canary(version=version, weight_percent=weight)):
             return f"stable {stable}, canary {version} with {weight:g} %"
-        case Model(keep_latest=keep_latest, labels=labels):
+        case Model(keep_latest=keep_latest, labels=labels, pinned=pinned):
             listed = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
-            return f"keep latest {keep_latest}" + (f", labels {listed}" if listed else "")
+            pin = ", pinned" if pinned else ""
+            return f"keep latest {keep_latest}{pin}" + (f", labels {listed}" if listed else "")
         case _:
             return ""

@@ -57,6 +57,7 @@ class CatalogCalls(RegistryCalls):
         description: str = "",
         labels: Mapping[str, str] | None = None,
         keep_latest: int | None = None,
+        pinned: bool = False,
         request_id: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
@@ -66,6 +67,7 @@ class CatalogCalls(RegistryCalls):
             description=description,
             labels=labels,
             keep_latest=keep_latest,
+            pinned=pinned,
         )
         request = registry_service_pb2.CreateModelRequest(
             model=proto, request_id=request_id or str(uuid4())
@@ -96,11 +98,17 @@ class CatalogCalls(RegistryCalls):
         description: str | None = None,
         labels: Mapping[str, str] | None = None,
         keep_latest: int | None = None,
+        pinned: bool | None = None,
         etag: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
         """Change what is given of a model, leave the rest. Raises NotFound, Aborted, InvalidArgument."""
-        given = {"description": description, "labels": labels, "keep_latest": keep_latest}
+        given = {
+            "description": description,
+            "labels": labels,
+            "keep_latest": keep_latest,
+            "pinned": pinned,
+        }
         changes: dict[str, Any] = {
             name: value for name, value in given.items() if value is not None
         }

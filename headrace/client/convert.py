@@ -72,6 +72,7 @@ def model_from_proto(proto: model_pb2.Model) -> Model:
         description=proto.description,
         labels=dict(proto.labels),
         keep_latest=proto.keep_latest,
+        pinned=proto.pinned,
         last_version=proto.last_version,
         created_at=timestamp_from_proto(proto.create_time),
         etag=proto.etag,
@@ -146,6 +147,7 @@ def replica_from_proto(proto: replica_pb2.Replica) -> ReplicaRecord:
         applied_revision=proto.applied_revision,
         labels=dict(proto.labels),
         devices=tuple(proto.devices),
+        loads_on_request=proto.loads_on_request,
         versions=tuple(_replica_version_from_proto(version) for version in proto.versions),
         stage=_stage_from_proto(proto.stage),
     )

@@ -14,7 +14,10 @@ from headrace.state.records import ArtifactFile, Canary, ServingConfig, Signatur
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model. `last_version` is the newest number ever given; `keep_latest` so many stay loaded."""
+    """A model. `last_version` is the newest number ever given; `keep_latest` so many stay loaded.
+
+    One that is `pinned` is not unloaded where replicas unload what is not used.
+    """
 
     name: str
     description: str = ""
@@ -23,6 +26,7 @@ class Model:
     last_version: int = 0
     created_at: float = 0.0
     etag: str = ""
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

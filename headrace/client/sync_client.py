@@ -72,6 +72,7 @@ class Client:
         description: str = "",
         labels: Mapping[str, str] | None = None,
         keep_latest: int | None = None,
+        pinned: bool = False,
         request_id: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
@@ -82,6 +83,7 @@ class Client:
                 description=description,
                 labels=labels,
                 keep_latest=keep_latest,
+                pinned=pinned,
                 request_id=request_id,
                 timeout_seconds=timeout_seconds,
             )
@@ -102,6 +104,7 @@ class Client:
         description: str | None = None,
         labels: Mapping[str, str] | None = None,
         keep_latest: int | None = None,
+        pinned: bool | None = None,
         etag: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
@@ -112,6 +115,7 @@ class Client:
                 description=description,
                 labels=labels,
                 keep_latest=keep_latest,
+                pinned=pinned,
                 etag=etag,
                 timeout_seconds=timeout_seconds,
             )

@@ -33,6 +33,7 @@ class ModelDifference:
     aliases: Mapping[str, AliasRecord | None] | UnsetType = UNSET
     route: RouteRecord | UnsetType | None = UNSET
     revision: int | UnsetType = UNSET
+    pinned: bool | UnsetType = UNSET
 
     @property
     def whole(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from headrace.state.records import Catalog, ModelRecord
 
@@ -33,26 +33,6 @@ def desired_of(catalog: Catalog, model: str) -> dict[Key, int]:
         if number in there:
             ranks[model, number] = min(rank, ranks.get((model, number), rank))
     return ranks
-
-
-class Desired:
-    """The same as catalogs follow one another: only what changed is looked at."""
-
-    def __init__(self) -> None:
-        self._catalog = Catalog()
-        self._models: dict[str, dict[Key, int]] = {}
-        self._ranks: dict[Key, int] = {}
-
-    def of(self, catalog: Catalog) -> Mapping[Key, int]:
-        """What `desired` says of the catalog, true until the next call."""
-        for model in catalog.models_differing(self._catalog):
-            for key in self._models.pop(model, {}):
-                del self._ranks[key]
-            if ranks := desired_of(catalog, model):
-                self._models[model] = ranks
-                self._ranks.update(ranks)
-        self._catalog = catalog
-        return self._ranks
 
 
 def _ranked(model: ModelRecord, numbers: Sequence[int]) -> list[tuple[int, int]]:

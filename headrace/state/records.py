@@ -301,6 +301,8 @@ class RouteRecord:
 class ModelRecord:
     """A model with what moves atomically with it. `keep_latest`: so many newest versions stay loaded.
 
+    One that is `pinned` is never unloaded by replicas that unload what is not used.
+
     `route` is None until the first version is pushed, which it then names as stable.
     """
 
@@ -313,6 +315,7 @@ class ModelRecord:
     aliases: Mapping[str, AliasRecord] = field(default_factory=dict)
     route: RouteRecord | None = None
     revision: int = 0
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,3 +446,5 @@ class ReplicaRecord:
     versions: tuple[ReplicaVersion, ...] = ()
     stage: ReplicaStage = ReplicaStage.READY
     """READY, too, of a replica that is too old to say."""
+    loads_on_request: bool = False
+    """Whether wanted versions that are not among `versions` are loaded when a request asks for them."""

@@ -23,11 +23,16 @@ async def test_a_model_is_made_shown_and_changed(
         )
         removed = await shell("model", "digits", "--remove-label=stage", "--remove-label=none")
         emptied = await shell("model", "digits", "--description", "", "--json")
+        pinned = await shell("model", "digits", "--pin", "--json")
+        kept = await shell("model", "digits", "--keep-latest=3")
+        unpinned = await shell("model", "digits", "--unpin", "--json")
         again = await shell("model", "digits", "--create")
     assert ({"team": "a"}, "Digits.", 1) == _facts(made.document)
     assert ({"stage": "prod", "team": "b"}, "Digits.", 3) == _facts(changed.document)
     assert "labels       team=b" in removed.output.splitlines()
     assert ({"team": "b"}, "", 3) == _facts(emptied.document)
+    assert (True, False) == (pinned.document["pinned"], unpinned.document["pinned"])
+    assert "pinned       yes" in kept.output.splitlines()
     assert (1, True) == (again.status, "MODEL_EXISTS" in again.error)
 
 

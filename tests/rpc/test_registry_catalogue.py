@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,7 @@ import pytest
 from google.protobuf import field_mask_pb2
 
 from headrace import errors, status
-from headrace.registry.v1 import model_pb2
+from headrace.registry.v1 import model_pb2, replica_pb2
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.state import presence
 from headrace.state.connection import open_redis
@@ -29,6 +30,7 @@ from tests.rpc.registry_fixtures import (
 
 MODEL = "models/digits"
 ROUTE = "models/digits/route"
+READY, UNAVAILABLE = replica_pb2.VERSION_STATE_READY, replica_pb2.VERSION_STATE_UNAVAILABLE
 SERVICE = "/headrace.registry.v1.RegistryService"
 
 
@@ -286,6 +288,30 @@ async def test_replicas_are_listed_as_they_describe_themselves(
         replica.versions[0].state,
         replica.versions[0].reason,
     )
+
+
+async def test_a_replica_that_loads_on_request_serves_what_is_wanted(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """What a name leads to is ready there, loaded or not, once the replica knows it; what failed is not."""
+    failed = ReplicaVersion("digits", 3, LoadState.UNAVAILABLE, "no memory")
+    record = ReplicaRecord("r1", "h:1", "h:2", "h:3", 7, 1.5, 9, loads_on_request=True)
+    async with (
+        open_redis(redis_url) as redis,
+        running_registry(redis_url, namespace, tmp_path) as running,
+    ):
+        for _ in range(3):
+            await push(running, onnx_file())
+        for revision in (1, 9):
+            told = replace(record, applied_revision=revision, versions=(failed,))
+            await presence.announce(redis, Keys(namespace), told)
+            request = pb.ListReplicasRequest(model=MODEL)
+            (replica,) = (await running.stub.ListReplicas(request)).replicas
+            shown = {one.version.rpartition("/")[2]: one.state for one in replica.versions}
+            assert {"3": UNAVAILABLE, "1": READY} == shown
+        (all_models,) = (await running.stub.ListReplicas(pb.ListReplicasRequest())).replicas
+    assert all_models.loads_on_request
+    assert ["models/digits/versions/3"] == [one.version for one in all_models.versions]
 
 
 @pytest.mark.parametrize("method", ["CreateModel", "PushVersion", "WatchChanges"])

@@ -19,19 +19,22 @@ from headrace.state.records import (
     ModelRecord,
     RouteRecord,
 )
+from headrace_inference.domain.model_names import ModelNames
 from headrace_inference.domain.routing import RoutingTable, build_table
 from tests.unit.inference_doubles import catalog, served, version
 
 
 @contextmanager
 def table(
-    state: Catalog, *ready: int, former: dict[tuple[str, str], int] | None = None
+    state: Catalog, *ready: int, former: dict[str, int] | None = None
 ) -> Iterator[RoutingTable]:
     """A table in which these versions are ready."""
     loaded = {("m", number): served(version(number)) for number in ready}
     states = dict.fromkeys(loaded, (LoadState.READY, ""))
     try:
-        yield build_table(state, loaded, states, RoutingTable(effective=former or {}))
+        yield build_table(
+            state, loaded, states, RoutingTable({"m": ModelNames(effective=former or {})})
+        )
     finally:
         for item in loaded.values():
             item.close()
@@ -86,13 +89,13 @@ def test_names_that_lead_nowhere_say_why(
 
 def test_a_successor_that_is_not_ready_does_not_take_over() -> None:
     """While the route's stable version is not ready, the one that answered before is held."""
-    with table(catalog(1, 2, stable=2, previous=1), 1, former={("m", ""): 1}) as routes:
+    with table(catalog(1, 2, stable=2, previous=1), 1, former={"": 1}) as routes:
         assert picked(routes, "m") == (1, "held")
 
 
 def test_the_version_held_is_the_one_that_answered_here() -> None:
     """Two moves in a row hold what really answered, not what was never ready."""
-    with table(catalog(1, 2, 3, stable=3, previous=2), 1, former={("m", ""): 1}) as routes:
+    with table(catalog(1, 2, 3, stable=3, previous=2), 1, former={"": 1}) as routes:
         assert picked(routes, "m") == (1, "held")
 
 
@@ -105,7 +108,7 @@ def test_a_fresh_replica_holds_the_previous_version() -> None:
 def test_an_alias_moved_to_a_version_that_is_not_ready_is_held_too() -> None:
     """Aliases move as safely as routes."""
     state = catalog(1, 2, stable=1, aliases={"a": 2})
-    with table(state, 1, former={("m", "a"): 1}) as routes:
+    with table(state, 1, former={"a": 1}) as routes:
         assert picked(routes, "m@a") == (1, "held")
 
 
@@ -183,6 +186,11 @@ def test_a_version_number_is_shown_as_it_was_sent() -> None:
         routes.pick("m", number)
 
 
+def leads(routes: RoutingTable) -> dict[str, tuple[object, object]]:
+    """What all names lead to."""
+    return {model: (names.targets, names.effective) for model, names in routes.names.items()}
+
+
 def test_a_table_resolves_anew_what_changed_and_keeps_the_rest() -> None:
     """Table after table comes to what one built from nothing is, and untouched names keep their target."""
     with ExitStack() as stack:
@@ -209,10 +217,10 @@ def test_a_table_resolves_anew_what_changed_and_keeps_the_rest() -> None:
                 catalog,
                 ready,
                 {},
-                RoutingTable(effective=tables[-2].effective, shares=tables[-2].shares),
+                RoutingTable(
+                    {name: replace(names, targets={}) for name, names in tables[-2].names.items()}
+                ),
             )
-            assert (anew.targets, anew.effective) == (tables[-1].targets, tables[-1].effective)
-        assert (
-            tables[2].targets["a", ""] is tables[3].targets["a", ""] is tables[4].targets["a", ""]
-        )
-        assert not [name for name in tables[4].targets if name[0].startswith("b")]
+            assert leads(anew) == leads(tables[-1])
+        assert tables[2].names["a"] is tables[3].names["a"] is tables[4].names["a"]
+        assert ["a"] == list(tables[4].names)

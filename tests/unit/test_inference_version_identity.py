@@ -163,7 +163,7 @@ def test_a_canary_is_owed_what_it_is_owed_itself(after: Catalog, kept: bool) -> 
     """Its share is not that of another version which had its number before."""
     former = build_table(CANARY, {}, {}, RoutingTable())
     table = build_table(after, {}, {}, former)
-    assert kept == (former.shares["m", 2] is table.shares["m", 2])
+    assert kept == (former.names["m"].shares[2] is table.names["m"].shares[2])
 
 
 async def test_an_unexpected_error_fails_its_version_alone() -> None:

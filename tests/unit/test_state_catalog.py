@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from headrace import errors
 from headrace.state.codec import encode
-from headrace.state.desired import Desired, desired
+from headrace.state.desired import desired
 from headrace.state.persistent_map import PersistentMap
 from headrace.state.records import AliasRecord, Catalog, ModelRecord, RouteRecord, VersionRecord
 from headrace.state.version_map import VersionMap
+from headrace_inference.domain.residency import Caps, Residency
 from tests.unit.inference_doubles import version
 
 _CHANGES = st.lists(
@@ -116,13 +117,15 @@ def test_what_is_desired_follows_the_changes(
     steps: list[tuple[str, RouteRecord | None, dict[str, int], set[int]]],
 ) -> None:
     """Looking at what changed comes to the same as looking at everything."""
-    catalog, followed = Catalog(), Desired()
+    catalog, followed = Catalog(), Residency(Caps(), lambda _: 0)
     for name, route, aliases, numbers in steps:
         model = ModelRecord(
             name, 0.0, aliases={at: AliasRecord(to, 0.0) for at, to in aliases.items()}, route=route
         )
         versions = {(name, at): version(at) if at in numbers else None for at in range(1, 5)}
+        former = catalog
         catalog = catalog.updated(
             catalog.revision + 1, {name: model if numbers else None}, versions
         )
-        assert desired(catalog) == dict(followed.of(catalog))
+        followed.follow(catalog, catalog.models_differing(former), 0.0)
+        assert desired(catalog) == followed.ranks

@@ -164,7 +164,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateModel(self, request, context):
-        """Changes description, labels or keep_latest. NOT_FOUND; ABORTED if the etag is not the present one.
+        """Changes description, labels, keep_latest or pinned. NOT_FOUND; ABORTED if the etag is not the present one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -97,6 +97,16 @@ class Settings:
     slow_load_bytes: int = 0
     """As long as versions that are being prepared take no more memory together; 0 means a quarter of the
     machine's."""
+    max_loaded_versions: int = 0
+    """How many versions are loaded at most; 0 sets no limit. What is over it stands by: a request has it
+    loaded, and what was used least recently makes room. Pinned models stay."""
+    max_loaded_bytes: int = 0
+    """The memory that loaded versions may take together, as measured when each was loaded, or by the size
+    of its files before; 0 sets no limit. Otherwise as max_loaded_versions."""
+    unload_idle_seconds: float = 0.0
+    """After how long without a request a version is unloaded, and stands by; 0 keeps it loaded."""
+    load_wait_seconds: float = 30.0
+    """How long a request waits at most, within its own deadline, for its version to be loaded."""
     max_run_seconds: float = 300.0
     """How long one run of a model may take, whatever its callers allow; 0 sets no limit."""
     spinning: bool = True

@@ -245,4 +245,5 @@ def _model(name: str, numbers: list[int]) -> ModelRecord:
         keep_latest=len(numbers),
         last_number=numbers[-1],
         route=RouteRecord(stable=numbers[-1]),
+        pinned=True,  # its caller unloads it
     )

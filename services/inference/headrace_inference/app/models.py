@@ -27,9 +27,10 @@ from headrace_inference.adapters.resident_memory import machine_bytes
 from headrace_inference.adapters.runtime import execution_providers, onnx_runtime
 from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
-from headrace_inference.domain.keeper import VersionKeeper
+from headrace_inference.domain.keeper import Loader, VersionKeeper
 from headrace_inference.domain.load_slots import LoadPlaces
 from headrace_inference.domain.model_control import ExplicitControl, ModelControl, RegistryControl
+from headrace_inference.domain.residency import Caps
 from headrace_inference.domain.statistics import StatisticsBook
 from headrace_inference.domain.version_identity import record_in
 from headrace_inference.settings import Settings
@@ -68,15 +69,28 @@ async def open_models(
     """Keep the versions while inside, those of callers too where the setting allows them."""
     loader, places = loads.loader, loads.places
     if settings.model_control == "registry":
-        keeper = VersionKeeper(loader, book, places, settings.max_run_seconds)
+        keeper = _keeper(settings, loader, places, book)
         async with keeper.running():
             yield Models(keeper, RegistryControl(), keeper.want)
         return
     async with open_local_models(settings.data, loader) as local:
-        keeper = VersionKeeper(local, book, places, settings.max_run_seconds)
+        keeper = _keeper(settings, local, places, book)
         control = ExplicitControl(keeper, local, local)
         async with keeper.running():
             yield Models(keeper, control, control.want)
+
+
+def _keeper(
+    settings: Settings, loader: Loader, places: LoadPlaces, book: StatisticsBook
+) -> VersionKeeper:
+    return VersionKeeper(
+        loader,
+        book,
+        places,
+        settings.max_run_seconds,
+        Caps(settings.max_loaded_versions, settings.max_loaded_bytes, settings.unload_idle_seconds),
+        settings.load_wait_seconds,
+    )
 
 
 @contextmanager

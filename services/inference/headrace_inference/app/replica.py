@@ -162,6 +162,7 @@ class _Description:
             labels=self._settings.label_map(),
             devices=self._devices,
             stage=self._readiness.stage,
+            loads_on_request=keeper.loads_on_request,
         )
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from headrace.errors import HeadraceError, InvalidArgument, Unavailable
 from headrace_inference.domain.keeper import VersionKeeper
-from headrace_inference.domain.receptions import Receptions
+from headrace_inference.domain.receptions import Reception, Receptions
 from headrace_inference.domain.requests import Contents, Plan
-from headrace_inference.domain.routing import state_unread
+from headrace_inference.domain.routing import OnStandby, Target, state_unread
 from headrace_inference.domain.served import ServedVersion
 from headrace_inference.domain.shared_memory import RegionTable
 from headrace_inference.domain.statistics import StatisticsBook
@@ -37,6 +37,17 @@ class DataPlane:
         self.receptions = Receptions(lambda: keeper.table, book)
         self.rest_errors: Counter[tuple[str, str, str]] = Counter()
         """Errors of all REST routes, by verb, route and reason, which the event loop counts."""
+
+    async def target(self, model_name: str, version: str, reception: Reception) -> Target:
+        """What a request's names lead to, once that is loaded where it stood by. Raises HeadraceError."""
+        while True:
+            try:
+                return self.keeper.table.target(model_name, version)
+            except OnStandby as standing_by:
+                key = standing_by.key
+            await self.keeper.standby.wait_until_loaded(
+                key, reception.received_ns, reception.deadline_ns
+            )
 
     def trace_settings(self, model: str, changes: Changes) -> dict[str, list[str]]:
         """The settings of traces, of a model or ('') of all, after these changes. Raises HeadraceError."""

@@ -1,7 +1,8 @@
 """Keeps a replica's versions as the shared state wants them: collect what is, ask the policy, do one thing.
 
 Loads and unloads run as tasks of the keeper's own TaskGroup; the blocking parts run in threads. Whenever
-the catalog or the set of ready versions moves, a new routing table is published in one assignment.
+the catalog or the set of ready versions moves, a new routing table is published in one assignment. What is
+done costs what changed, not what is held: a replica may know very many versions.
 """
 
 from __future__ import annotations
@@ -10,32 +11,33 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 from headrace.errors import HeadraceError, Unavailable
-from headrace.state.desired import Desired, Key, desired_of
-from headrace.state.records import UNREAD, Catalog, LoadState, ReplicaVersion, VersionRecord
+from headrace.state.desired import Key, desired_of
+from headrace.state.records import UNREAD, Catalog, ReplicaVersion, VersionRecord
 from headrace_inference.domain import load_failures, policy
+from headrace_inference.domain.held_versions import HeldVersions
 from headrace_inference.domain.lasting_jobs import in_own_thread, keep_running
 from headrace_inference.domain.load_slots import LoadPlaces, LoadSlots
+from headrace_inference.domain.load_waits import LoadWait
 from headrace_inference.domain.policy import Actual
+from headrace_inference.domain.pool import shutting_down
+from headrace_inference.domain.residency import Caps
 from headrace_inference.domain.routing import RoutingTable, build_table
 from headrace_inference.domain.run_watch import MAX_RUN_SECONDS, RunWatch
 from headrace_inference.domain.served import Runner, ServedVersion
+from headrace_inference.domain.standby import LOAD_WAIT_SECONDS, Standby
 from headrace_inference.domain.statistics import StatisticsBook
 from headrace_inference.domain.version_identity import is_other
 
 logger = logging.getLogger(__name__)
 
-_LOAD_STATES = {
-    Actual.ABSENT: LoadState.UNAVAILABLE,
-    Actual.LOADING: LoadState.LOADING,
-    Actual.READY: LoadState.READY,
-    Actual.UNLOADING: LoadState.UNLOADING,
-    Actual.FAILED: LoadState.UNAVAILABLE,
-}
+
+AHEAD = 64
+"""So many versions of the queue are looked at, for one that may begin beside those that load."""
 
 
 class Loader(Protocol):
@@ -57,6 +59,8 @@ class VersionKeeper:
         book: StatisticsBook,
         max_loading: int | LoadPlaces,
         max_run_seconds: float = MAX_RUN_SECONDS,
+        caps: Caps | None = None,
+        load_wait_seconds: float = LOAD_WAIT_SECONDS,
     ) -> None:
         self._loader = loader
         self._book = book
@@ -64,40 +68,54 @@ class VersionKeeper:
         self._slots = LoadSlots(places)
         self._watch = RunWatch(max_run_seconds)
         self._catalog = UNREAD
-        self._desired = Desired()
-        self._actual: dict[Key, Actual] = {}
-        self._records: dict[Key, VersionRecord] = {}
-        """Which version stands there, of every key in `_actual`."""
-        self._served: dict[Key, ServedVersion] = {}
-        self._reasons: dict[Key, str] = {}
-        self._retry_at: dict[Key, float | None] = {}
-        self._attempts: dict[Key, int] = {}
+        self._held = HeldVersions()
+        self.standby = Standby(self._held, caps or Caps(), load_wait_seconds, self._publish)
+        self._leaving: set[Key] = set()
+        """Those that were ready and were not to be loaded any more when it was last looked."""
         self._loads: dict[Key, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._published = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.table = RoutingTable()
         """What answers now; read it once for each request."""
         self.changed = asyncio.Event()
         """Set whenever a version changed its state; whoever tells others clears it."""
-        self._numbers: dict[str, set[int]] = {}
-        """The keys in `_actual`, by model."""
-        self._told_anew: set[str] = set()
-        self.load_seconds: dict[Key, float] = {}
+
+    @property
+    def loads_on_request(self) -> bool:
+        """Whether wanted versions that are not loaded are loaded when a request asks for them."""
+        return self.standby.is_possible
+
+    @property
+    def load_seconds(self) -> Mapping[Key, float]:
         """How long fetching, opening and warming took, of every version that is loaded."""
+        return self._held.load_seconds
 
     def want(self, catalog: Catalog) -> None:
         """From now on, hold what this catalog says.
 
         What is here of a version whose number another one has by now never answers as that.
         """
-        changed = catalog.models_differing(self._catalog)
+        touched = catalog.models_differing(self._catalog)
         self._catalog = catalog
-        for model in changed:
-            for number in list(self._numbers.get(model, ())):
-                if is_other(self._records.get((model, number)), (model, number), catalog):
-                    self._drop((model, number))
+        for model in touched:
+            for key in self._held.keys_of(model):
+                if is_other(self._held.records.get(key), key, catalog):
+                    self._drop(key)
+        self.standby.follow(catalog, touched)
+        for model in touched:
+            for key in self._held.keys_of(model):
+                if key not in self.standby.ranks:
+                    self._leave(key)
         self._publish()
+
+    def _leave(self, key: Key) -> None:
+        """A version is not to be loaded any more."""
+        if self._held.actual.get(key) is Actual.ABSENT:
+            self._clear(key)
+        elif key in self._held.actual:
+            self._leaving.add(key)
 
     def adopt(self, catalog: Catalog, opened: Iterable[tuple[VersionRecord, Runner]]) -> None:
         """Hold what this catalog says; these of its versions are open already.
@@ -105,28 +123,40 @@ class VersionKeeper:
         They take the place of what has their numbers, in the same moment, and are the keeper's to close.
         """
         assert self._tasks is not None, "not running"
-        replaced = []
+        held, replaced = self._held, []
         for record, runner in opened:
             key = (record.model, record.number)
-            replaced.append(self._served.get(key))
-            self._served[key] = self._serve(record, runner, self._tasks)
-            self._records[key] = record
-            self._set(key, Actual.READY)
-            self._reasons[key] = runner.remark
+            replaced.append(held.served.get(key))
+            held.served[key] = self._serve(record, runner, self._tasks)
+            held.records[key] = record
+            held.reasons[key] = runner.remark
+            held.move(key, Actual.READY)
         self.want(catalog)
         for served in replaced:
             if served is not None:
                 self._tasks.create_task(_close(served))
 
     async def settle(self, model: str) -> str:
-        """Wait until each wanted version of a model is ready or has failed; why, for those that have."""
+        """Wait until each wanted version of a model is ready or has failed; why, for those that have.
+
+        Those that stand by are loaded.
+        """
+        for key in desired_of(self._catalog, model):
+            if self.standby.stands_by(key) and key not in self._held.actual:
+                self.standby.load(key)
         while True:
             keys = desired_of(self._catalog, model)
             done = (Actual.READY, Actual.FAILED)
-            if all(self._actual.get(key) in done for key in keys):
-                failed = [key for key in keys if self._actual[key] is Actual.FAILED]
-                return "; ".join(f"version {key[1]}: {self._reasons[key]}" for key in failed)
+            actual, reasons = self._held.actual, self._held.reasons
+            if all(actual.get(key) in done for key in keys):
+                failed = [key for key in keys if actual[key] is Actual.FAILED]
+                return "; ".join(f"version {key[1]}: {reasons[key]}" for key in failed)
             await self._published.wait()
+
+    def summon_soon(self, wait: LoadWait) -> None:
+        """Have the version loaded that a request waits for, which is told; from any thread."""
+        assert self._loop is not None, "not running"
+        self._loop.call_soon_threadsafe(self.standby.summon, wait)
 
     @property
     def next_publication(self) -> asyncio.Event:
@@ -139,33 +169,29 @@ class VersionKeeper:
         return self.table.catalog.revision
 
     def settled(self) -> bool:
-        """Whether every version that is wanted is ready or has failed at least once."""
-        return all(
-            self._actual.get(key) in (Actual.READY, Actual.FAILED) or self._attempts.get(key, 0) > 0
-            for key in self._desired.of(self._catalog)
-        )
+        """Whether every version that is to be loaded is ready or has failed at least once."""
+        return not self._held.unsettled
 
     def versions(self) -> tuple[ReplicaVersion, ...]:
         """Every version that is here, on its way, or failed, with the reason."""
-        return tuple(self._replica_version(key) for key in sorted(self._actual))
+        return self._held.versions()
 
     def models(self) -> Collection[str]:
         """The models of which any version is here, on its way, or failed."""
-        return self._numbers.keys()
+        return self._held.models()
 
     def versions_of(self, model: str) -> tuple[ReplicaVersion, ...]:
         """What `versions` has of a model."""
-        numbers = sorted(self._numbers.get(model, ()))
-        return tuple(self._replica_version((model, number)) for number in numbers)
+        return self._held.versions_of(model)
 
     def take_changed(self) -> set[str]:
         """The models whose `versions_of` may be others since this was last called."""
-        changed, self._told_anew = self._told_anew, set()
-        return changed
+        return self._held.take_changed()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the versions while inside; on leaving, drain and close all of them."""
+        self._loop = asyncio.get_running_loop()
         with self._watch.watching():
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -176,10 +202,11 @@ class VersionKeeper:
                         yield
                     finally:
                         loop.cancel()
+                        self.standby.waits.settle_all(shutting_down())
                         for load in list(self._loads.values()):
                             load.cancel()
             finally:
-                served, self._served = list(self._served.values()), {}
+                served, self._held.served = list(self._held.served.values()), {}
                 for version in served:
                     await _close(version)
 
@@ -188,25 +215,48 @@ class VersionKeeper:
             self._wake.clear()
             now, places = time.monotonic(), self._slots.places
             self._slots.let_yield(now)
+            for key in self.standby.evict():
+                self._leave(key)
             views = self._views()
             action = policy.next_action(views, now, places.loading, places.quick)
             if action is None:
-                times = (policy.next_retry(views), self._slots.next_yield())
+                times = (
+                    policy.next_retry(views),
+                    self._slots.next_yield(),
+                    self.standby.next_look(now),
+                )
                 await self._wait(min((at for at in times if at is not None), default=None))
             else:
                 self._perform(action, tasks)
 
     def _views(self) -> list[policy.VersionView]:
-        answering = {(model, number) for (model, _), number in self.table.effective.items()}
-        ranks = self._desired.of(self._catalog)
-        slots = self._slots
-        return policy.views(
-            self._actual, ranks, answering, self._retry_at, self._is_quick, slots.yielded
+        """What the policy has to look at."""
+        held, ranks = self._held, self.standby.ranks
+        self._leaving = {key for key in self._leaving if key in held.served and key not in ranks}
+        first = self.standby.next_to_load(AHEAD)
+        return [self._view(key) for key in sorted({*held.under_way, *self._leaving, *first})]
+
+    def _view(self, key: Key) -> policy.VersionView:
+        held = self._held
+        return policy.VersionView(
+            key,
+            held.actual[key],
+            self.standby.ranks.get(key),
+            answers=key in self._leaving and self._answers(key),
+            retry_at=held.retry_at.get(key),
+            quick=self._is_quick(key),
+            yielded=key in self._slots.yielded,
         )
 
     def _is_quick(self, key: Key) -> bool:
-        is_here = self._actual.get(key) in (Actual.READY, Actual.UNLOADING)
+        is_here = self._held.actual.get(key) in (Actual.READY, Actual.UNLOADING)
         return not is_here and self._slots.is_quick(key, self._catalog)
+
+    def _answers(self, key: Key) -> bool:
+        """Whether a name that wants another version leads to this one; it keeps what is wanted no more."""
+        names = self.table.names.get(key[0])
+        leads = names is not None and key[1] in names.effective.values()
+        return leads and not self.standby.wants(key)
 
     async def _wait(self, until: float | None) -> None:
         seconds = None if until is None else max(0.0, until - time.monotonic())
@@ -221,7 +271,8 @@ class VersionKeeper:
             case policy.Load(key):
                 self._start_load(key, tasks)
             case policy.Unload(key):
-                served = self._served.pop(key)
+                served = self._held.served.pop(key)
+                self.standby.measure(key, served.runner.memory_bytes)
                 self._move(key, Actual.UNLOADING)
                 tasks.create_task(self._unload(key, served))
             case policy.Abandon(key):
@@ -232,7 +283,7 @@ class VersionKeeper:
 
     def _start_load(self, key: Key, tasks: asyncio.TaskGroup) -> None:
         try:
-            record = self._records[key] = self._catalog.versions[key]
+            record = self._held.records[key] = self._catalog.versions[key]
         except HeadraceError as error:  # its record cannot be read
             self._failed(key, error)
             return
@@ -248,12 +299,12 @@ class VersionKeeper:
     def _drop(self, key: Key) -> None:
         """Have nothing here of a version whose number is another one's now."""
         assert self._tasks is not None, "not running"
-        actual = self._actual[key]
+        actual = self._held.actual[key]
         if actual is Actual.UNLOADING:  # forgotten as soon as that is done
             return
         if actual is Actual.LOADING:
             self._abandon(key)
-        if (served := self._served.pop(key, None)) is not None:
+        if (served := self._held.served.pop(key, None)) is not None:
             self._tasks.create_task(_close(served))
         facts = {"version": f"{key[0]}/{key[1]}"}
         logger.warning("another version has this number now: it is loaded anew", extra=facts)
@@ -275,10 +326,10 @@ class VersionKeeper:
             if self._loads.get(key) is asyncio.current_task():
                 del self._loads[key]
                 self._slots.end(key)
-        self._served[key] = served
-        self._attempts.pop(key, None)
-        self._reasons[key] = runner.remark
-        seconds = self.load_seconds[key] = round(time.monotonic() - started, 3)
+        self._held.served[key] = served
+        self._held.attempts.pop(key, None)
+        self._held.reasons[key] = runner.remark
+        seconds = self._held.load_seconds[key] = round(time.monotonic() - started, 3)
         facts = {"version": record.key, "provider": runner.provider, "seconds": seconds}
         logger.info("version ready", extra=facts)
         self._move(key, Actual.READY)
@@ -300,13 +351,13 @@ class VersionKeeper:
         return ServedVersion(record, runner, book, self._watch, broken, remarked=remarked)
 
     def _tell_anew(self, model: str) -> None:
-        self._told_anew.add(model)
+        self._held.tell_anew(model)
         self.changed.set()
 
     def reopen(self, runner: Runner, error: HeadraceError) -> None:
         """Take a version out of the table whose files are damaged, and open it anew."""
         assert self._tasks is not None, "not running"
-        for key, served in list(self._served.items()):
+        for key, served in list(self._held.served.items()):
             if served.runner is runner:
                 self._retire(self._tasks, key, served, error)
 
@@ -314,16 +365,16 @@ class VersionKeeper:
         self, tasks: asyncio.TaskGroup, key: Key, served: ServedVersion, error: HeadraceError
     ) -> None:
         """Take a version out of the table that must not run any more; its names lead to what they may."""
-        if self._served.get(key) is not served:
+        if self._held.served.get(key) is not served:
             return
-        del self._served[key]
-        self._attempts[key] = 1  # it was settled once: the replica stays ready
+        del self._held.served[key]
+        self._held.attempts[key] = 1  # it was settled once: the replica stays ready
         self._move(key, Actual.UNLOADING)
         tasks.create_task(self._close_retired(key, served, error))
 
     async def _close_retired(self, key: Key, served: ServedVersion, error: HeadraceError) -> None:
         await _close(served)
-        if key in self._served:  # something was adopted in its place meanwhile
+        if key in self._held.served:  # something was adopted in its place meanwhile
             return
         if is_other(served.record, key, self._catalog):
             self._forget(key)
@@ -331,11 +382,11 @@ class VersionKeeper:
             self._failed(key, error)
 
     def _failed(self, key: Key, error: HeadraceError) -> None:
-        attempts = self._attempts[key] = self._attempts.get(key, 0) + 1
-        self._reasons[key] = f"{error.reason}: {error.message}"
+        attempts = self._held.attempts[key] = self._held.attempts.get(key, 0) + 1
+        self._held.reasons[key] = f"{error.reason}: {error.message}"
         delay = load_failures.retry_delay(attempts)
         again = isinstance(error, Unavailable)
-        self._retry_at[key] = time.monotonic() + delay if again else None
+        self._held.retry_at[key] = time.monotonic() + delay if again else None
         facts = {"version": f"{key[0]}/{key[1]}", "reason": error.reason, "will_retry": again}
         logger.warning("version failed: %s", error.message, extra=facts)
         self._move(key, Actual.FAILED)
@@ -343,7 +394,7 @@ class VersionKeeper:
     async def _unload(self, key: Key, served: ServedVersion) -> None:
         await _close(served)
         logger.info("version unloaded", extra={"version": served.record.key})
-        if key not in self._served:  # nothing was adopted in its place meanwhile
+        if key not in self._held.served:  # nothing was adopted in its place meanwhile
             self._forget(key)
 
     def _forget(self, key: Key) -> None:
@@ -351,58 +402,27 @@ class VersionKeeper:
         self._publish()
 
     def _clear(self, key: Key) -> None:
-        for known in (
-            self._actual,
-            self._records,
-            self._reasons,
-            self._retry_at,
-            self._attempts,
-            self.load_seconds,
-        ):
-            known.pop(key, None)
-        numbers = self._numbers.get(key[0], set())
-        numbers.discard(key[1])
-        if not numbers:
-            self._numbers.pop(key[0], None)
-        self._told_anew.add(key[0])
+        self._held.clear(key)
+        self.standby.gone(key)
         self._slots.end(key)
 
     def _move(self, key: Key, actual: Actual) -> None:
-        self._set(key, actual)
+        self._held.move(key, actual)
         self._publish()
-
-    def _set(self, key: Key, actual: Actual) -> None:
-        self._actual[key] = actual
-        self._numbers.setdefault(key[0], set()).add(key[1])
-        self._told_anew.add(key[0])
+        if actual in (Actual.READY, Actual.FAILED):
+            self.standby.waits.settle(key)
 
     def _publish(self) -> None:
-        states = {
-            key: (_LOAD_STATES[actual], self._reasons.get(key, ""))
-            for key, actual in self._actual.items()
-        }
-        self.table = build_table(self._catalog, dict(self._served), states, self.table)
+        held = self._held
+        moved, held.moved = held.moved, set()
+        ready, states = dict(held.served), dict(held.states)
+        self.table = build_table(
+            self._catalog, ready, states, self.table, self.standby.stands_by, moved
+        )
         self._wake.set()
         self.changed.set()
         self._published.set()
         self._published = asyncio.Event()
-
-    def _replica_version(self, key: Key) -> ReplicaVersion:
-        actual = self._actual[key]
-        served = self._served.get(key)
-        return ReplicaVersion(
-            model=key[0],
-            number=key[1],
-            state=_LOAD_STATES[actual],
-            reason=self._reason(key, actual, served),
-            memory_bytes=served.runner.memory_bytes if served else 0,
-            provider=served.runner.provider if served else "",
-        )
-
-    def _reason(self, key: Key, actual: Actual, served: ServedVersion | None) -> str:
-        if actual is Actual.FAILED:
-            return self._reasons.get(key, "")
-        return served.remark if served and actual is Actual.READY else ""
 
 
 async def _close(served: ServedVersion) -> None:

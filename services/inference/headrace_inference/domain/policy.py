@@ -8,8 +8,7 @@ any more.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headrace.state.desired import Key
@@ -126,26 +125,3 @@ def _next_unload(views: Sequence[VersionView]) -> Unload | None:
         if view.rank is None and view.actual is Actual.READY and not view.answers:
             return Unload(view.key)
     return None
-
-
-def views(
-    actual: Mapping[Key, Actual],
-    ranks: Mapping[Key, int],
-    answering: AbstractSet[Key],
-    retry_at: Mapping[Key, float | None],
-    quick: Callable[[Key], bool] = lambda _: False,
-    yielded: AbstractSet[Key] = frozenset(),
-) -> list[VersionView]:
-    """What the policy sees, from what is known of each version."""
-    return [
-        VersionView(
-            key,
-            actual.get(key, Actual.ABSENT),
-            ranks.get(key),
-            answers=key in answering,
-            retry_at=retry_at.get(key),
-            quick=quick(key),
-            yielded=key in yielded,
-        )
-        for key in sorted(actual.keys() | ranks.keys())
-    ]

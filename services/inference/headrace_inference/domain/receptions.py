@@ -12,10 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from headrace.errors import DeadlineExceeded, HeadraceError, Internal
+from headrace_inference.domain.load_waits import LOAD_WAIT_TIMEOUT, NO_ROOM_TO_LOAD
 from headrace_inference.domain.pool import CALLER_GONE, deadline_passed
 from headrace_inference.domain.requests import Pending, is_late
 from headrace_inference.domain.routing import NOT_READY, RoutingTable
 from headrace_inference.domain.statistics import RunTimes, StatisticsBook, VersionStatistics
+
+_OF_VERSIONS = (NOT_READY, LOAD_WAIT_TIMEOUT, NO_ROOM_TO_LOAD)
+"""Why a version that was named answers nothing."""
 
 Names = Callable[[], tuple[str, str]]
 """The names of model and version in a request, '' where they cannot be told."""
@@ -119,7 +123,7 @@ class Receptions:
     def refusing(self, model_name: str, version: str, error: HeadraceError) -> VersionStatistics:
         """Where a request counts that was refused with this error and reached no version."""
         model, number = self._table().asked_for(model_name, version)
-        return self._book.of(model, number if error.reason == NOT_READY else 0)
+        return self._book.of(model, number if error.reason in _OF_VERSIONS else 0)
 
     def record_unread(self, reason: str) -> None:
         """Count a request that was refused before anybody could tell what it asked for."""

@@ -6,23 +6,36 @@ a request is answered by the table before or the table after, never by a mixture
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from headrace.errors import HeadraceError, InvalidArgument, NotFound, Unavailable
-from headrace.state.records import UNREAD, Canary, Catalog, LoadState, ModelRecord
-from headrace_inference.domain.canary_share import CanaryShare
+from headrace.state.records import UNREAD, Catalog, LoadState, ModelRecord, VersionRecord
+from headrace_inference.domain.model_names import (
+    NO_NAMES,
+    Key,
+    ModelNames,
+    Ready,
+    StandsBy,
+    never,
+    resolve,
+)
 from headrace_inference.domain.served import ServedVersion
-from headrace_inference.domain.version_identity import is_other, record_in
+from headrace_inference.domain.targets import (
+    ALIAS,
+    CANARY,
+    HELD,
+    PINNED,
+    STABLE,
+    Fixed,
+    Picked,
+    Split,
+    Target,
+)
 
-Ready = Mapping[tuple[str, int], ServedVersion]
-States = Mapping[tuple[str, int], tuple[LoadState, str]]
-Shares = Mapping[tuple[str, int], CanaryShare]
+__all__ = ["ALIAS", "CANARY", "HELD", "PINNED", "STABLE", "Fixed", "Picked", "Split", "Target"]
 
-STABLE, CANARY, PINNED, ALIAS, HELD = "stable", "canary", "pinned", "alias", "held"
-"""Why a version answered: it is stable, on trial, asked for by number or by alias; or it is what a name
-led to before, held while the successor is not ready here."""
+States = Mapping[Key, tuple[LoadState, str]]
 
 NOT_READY = "VERSION_NOT_READY"
 """The reason of a version that is known and cannot be called here."""
@@ -32,106 +45,18 @@ _MAX_DIGITS = 18
 """Python refuses to read numbers of thousands of digits."""
 
 
-Picked = tuple[ServedVersion, str]
-"""The version that answers a request, and why."""
-
-
-class Target(Protocol):
-    """What a name leads to."""
-
-    @property
-    def served(self) -> ServedVersion:
-        """The version that questions about the name are about: stable, where there is a choice."""
-
-    def pick(self) -> Picked:
-        """Where this request goes; once for each request, since it takes a turn."""
-
-    def pick_again(self, reason: str) -> Picked:
-        """Where a request goes that was picked for this reason and found its version gone: no new turn."""
-
-    def give_back(self, reason: str) -> None:
-        """A request that was picked for this reason was refused for what it is: it takes no turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fixed:
-    """Always the same version."""
-
-    served: ServedVersion
-    reason: str
-
-    def pick(self) -> Picked:
-        """The version."""
-        return self.served, self.reason
-
-    def pick_again(self, reason: str) -> Picked:  # noqa: ARG002  # there are no turns
-        """The version."""
-        return self.served, self.reason
-
-    def give_back(self, reason: str) -> None:
-        """There are no turns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A stable version, and a canary that gets a share of the requests."""
-
-    stable: Fixed
-    canary: ServedVersion
-    weight_percent: float
-    share: CanaryShare
-
-    @property
-    def served(self) -> ServedVersion:
-        """The stable version."""
-        return self.stable.served
-
-    def pick(self) -> Picked:
-        """Stable, or the canary where its share is due."""
-        if self.share.take_turn(self.weight_percent):
-            return self.canary, CANARY
-        return self.stable.pick()
-
-    def pick_again(self, reason: str) -> Picked:
-        """The canary if it was the canary's turn, else stable."""
-        return (self.canary, CANARY) if reason == CANARY else self.stable.pick()
-
-    def give_back(self, reason: str) -> None:
-        """Give the turn back, unless the other version might have taken the request.
-
-        A canary that refuses what stable takes would be next again, and again.
-        """
-        if _check_alike(self.stable.served, self.canary):
-            self.share.give_back(self.weight_percent, to_canary=reason == CANARY)
-
-
-def _check_alike(one: ServedVersion, other: ServedVersion) -> bool:
-    """Whether two versions refuse the same requests."""
-    first, second = one.record, other.record
-    if first.signature != second.signature:
-        return False
-    ours, theirs = first.config.batching, second.config.batching
-    return (ours.max_batch_size, ours.allow_larger_requests) == (
-        theirs.max_batch_size,
-        theirs.allow_larger_requests,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class RoutingTable:
-    """All names that can be asked for, as (model_name, model_version) of a request.
+    """All names that can be asked for, of every model of which a version is ready.
 
-    `effective` is the version that answers, by (model, alias) or (model, '') for the route's stable: what
-    the shared state names once it is ready here, and what it named before until then.
+    `stands_by` says of a version that is not ready that it is loaded when a request asks for it.
     """
 
-    targets: Mapping[tuple[str, str], Target] = field(default_factory=dict)
-    effective: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    names: Mapping[str, ModelNames] = field(default_factory=dict)
     catalog: Catalog = UNREAD
     states: States = field(default_factory=dict)
     ready: Ready = field(default_factory=dict)
-    shares: Shares = field(default_factory=dict)
-    """What canaries are owed, by model and version: it outlives this table."""
+    stands_by: StandsBy = never
 
     def pick(self, model_name: str, version: str) -> Picked:
         """The version that answers a request for these names, and why. Takes a turn.
@@ -143,7 +68,8 @@ class RoutingTable:
 
     def target(self, model_name: str, version: str) -> Target:
         """What these names lead to; it stays true as long as this table is the present one."""
-        target = self.targets.get((model_name, version))
+        names = self.names.get(model_name) or self.names.get(model_name.partition("@")[0])
+        target = names.targets.get((model_name, version)) if names else None
         if target is None:
             raise self.explain(model_name, version)
         return target
@@ -151,6 +77,18 @@ class RoutingTable:
     def find(self, model_name: str, version: str) -> ServedVersion:
         """The version that these names are about. Raises as `pick` does."""
         return self.target(model_name, version).served
+
+    def record(self, model_name: str, version: str) -> VersionRecord:
+        """The same of one that may stand by: nothing is loaded for a question."""
+        try:
+            return self.find(model_name, version).record
+        except OnStandby as standing_by:
+            return self.catalog.versions[standing_by.key]
+
+    def callable_numbers(self, model: str) -> list[int]:
+        """The versions of a model that are ready, or are loaded when a request asks for them."""
+        keys = [(model, number) for number in self.catalog.numbers_of(model)]
+        return [key[1] for key in keys if key in self.ready or self.stands_by(key)]
 
     def asked_for(self, model_name: str, version: str) -> tuple[str, int]:
         """The version of the catalog that these names lead to, ready or not, as model and number.
@@ -186,6 +124,8 @@ class RoutingTable:
         if number is None:
             return _no_versions(model) if not wanted else _unknown_alias(model, wanted)
         key = (model.name, number)
+        if (found := self._standing_by(model, wanted, key)) is not None:
+            return OnStandby(found)
         if key not in self.catalog.versions:
             asked = wanted if _is_number(wanted) else number
             return NotFound(
@@ -201,103 +141,46 @@ class RoutingTable:
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
 
+    def _standing_by(self, model: ModelRecord, wanted: str, key: Key) -> Key | None:
+        """What is loaded for these names on request: what they name, or else what was stable before."""
+        if self.stands_by(key):
+            return key
+        previous = model.route.previous if model.route and not wanted else None
+        if previous is not None and self.stands_by((model.name, previous)):
+            return model.name, previous
+        return None
+
 
 def build_table(
-    catalog: Catalog, ready: Ready, states: States, former: RoutingTable
+    catalog: Catalog,
+    ready: Ready,
+    states: States,
+    former: RoutingTable,
+    stands_by: StandsBy = never,
+    moved: Collection[str] | None = None,
 ) -> RoutingTable:
     """The table that follows `former`, for a catalog and the versions that are ready.
 
-    Only the names of models that changed since, or whose ready versions did, are resolved anew.
+    Only the names of models that changed since are resolved anew, and of those that `moved`: whose versions
+    became ready or no longer are. Without that word, it is found out.
     """
-    touched = catalog.models_differing(former.catalog) | _moved(ready, former.ready)
-    shares = {key: share for key, share in former.shares.items() if key[0] not in touched}
-    targets = {
-        name: target for name, target in former.targets.items() if _model_of(name) not in touched
-    }
-    effective = {
-        name: number for name, number in former.effective.items() if name[0] not in touched
-    }
-    for name in touched:
-        if (model := catalog.models.get(name)) is not None:
-            shares |= _shares(model, catalog, former)
-            _resolve(model, ready, former, shares, targets, effective)
-    for (name, number), served in ready.items():
-        if name in touched and (name, number) in catalog.versions:
-            targets[name, str(number)] = Fixed(served, PINNED)
-    return RoutingTable(targets, effective, catalog, states, ready, shares)
+    touched = catalog.models_differing(former.catalog)
+    touched |= _moved(ready, former.ready) if moved is None else set(moved)
+    names = dict(former.names)
+    for model in touched:
+        before = former.names.get(model, NO_NAMES)
+        resolved = resolve(model, (catalog, former.catalog), ready, before, stands_by)
+        if resolved == NO_NAMES:
+            names.pop(model, None)
+        else:
+            names[model] = resolved
+    return RoutingTable(names, catalog, states, ready, stands_by)
 
 
 def _moved(ready: Ready, before: Ready) -> set[str]:
     """The models of which a version became ready, was exchanged, or is ready no more."""
     came = {key[0] for key, served in ready.items() if before.get(key) is not served}
     return came | {key[0] for key in before if key not in ready}
-
-
-def _model_of(name: tuple[str, str]) -> str:
-    return name[0].partition("@")[0]
-
-
-def _resolve(
-    model: ModelRecord,
-    ready: Ready,
-    former: RoutingTable,
-    shares: Shares,
-    targets: dict[tuple[str, str], Target],
-    effective: dict[tuple[str, str], int],
-) -> None:
-    """Put in what the names of a model lead to: its own, and those of its aliases."""
-    for name, fixed in _named(model, ready, former.effective):
-        effective[model.name, name] = fixed.served.record.number
-        if name:
-            targets[model.name, name] = fixed
-            targets[f"{model.name}@{name}", ""] = fixed
-        else:
-            targets[model.name, ""] = _routed(model, ready, fixed, shares)
-
-
-def _shares(
-    model: ModelRecord, catalog: Catalog, former: RoutingTable
-) -> dict[tuple[str, int], CanaryShare]:
-    """What a model's canary is owed: as before, also while it is not ready."""
-    if model.route is None or model.route.canary is None:
-        return {}
-    key = (model.name, model.route.canary.version)
-    return {key: _share(key, catalog, former)}
-
-
-def _share(key: tuple[str, int], catalog: Catalog, former: RoutingTable) -> CanaryShare:
-    """The canary's own, or a new one where its number was another version's."""
-    share, before = former.shares.get(key), record_in(former.catalog, key)
-    changed = before is not None and is_other(before, key, catalog)
-    return CanaryShare() if share is None or changed else share
-
-
-def _named(
-    model: ModelRecord, ready: Ready, former: Mapping[tuple[str, str], int]
-) -> Iterator[tuple[str, Fixed]]:
-    """What each alias, and '' for the route, leads to, where it leads anywhere."""
-    wanted = {alias: (ALIAS, [record.version]) for alias, record in model.aliases.items()}
-    if model.route is not None:
-        numbers = [model.route.stable]
-        if model.route.previous is not None:
-            numbers.append(model.route.previous)
-        wanted[""] = (STABLE, numbers)
-    for name, (reason, numbers) in wanted.items():
-        before = former.get((model.name, name))
-        candidates = numbers[:1] + ([] if before is None else [before]) + numbers[1:]
-        for number in candidates:
-            if (served := ready.get((model.name, number))) is not None:
-                yield name, Fixed(served, reason if number == numbers[0] else HELD)
-                break
-
-
-def _routed(model: ModelRecord, ready: Ready, stable: Fixed, shares: Shares) -> Target:
-    canary: Canary | None = model.route.canary if model.route else None
-    served = ready.get((model.name, canary.version)) if canary else None
-    if canary is None or served is None:
-        return stable
-    share = shares[model.name, canary.version]
-    return Split(stable, served, canary.weight_percent, share)
 
 
 def _is_number(wanted: str) -> bool:
@@ -313,6 +196,19 @@ def _number(model: ModelRecord, wanted: str) -> int | None:
         return model.route.stable if model.route else None
     alias = model.aliases.get(wanted)
     return alias.version if alias else None
+
+
+class OnStandby(Unavailable):
+    """The version that a request asks for is loaded when a request does: now."""
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        super().__init__(
+            NOT_READY,
+            f"'{key[0]}' version {key[1]} is on standby: its next inference request has it loaded",
+            facts={"state": LoadState.UNAVAILABLE.value, "version": str(key[1])},
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
 
 
 def state_unread(catalog: Catalog) -> HeadraceError:

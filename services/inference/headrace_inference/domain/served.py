@@ -83,6 +83,7 @@ class ServedVersion:
         remarked: Callable[[], None] | None = None,
     ) -> None:
         self.id = next(_ids)
+        self.opened_at = time.monotonic()
         self.record = record
         self.runner = runner
         self.statistics = statistics
@@ -113,6 +114,16 @@ class ServedVersion:
         """What whoever looks at the version should know, though it is ready; mostly nothing."""
         batching = f"batching off: {self.batching_off}" if self.batching_off else ""
         return "; ".join(filter(None, (self.runner.remark, batching)))
+
+    @property
+    def last_used(self) -> float:
+        """When it last answered a request, or was opened: seconds of the monotonic clock."""
+        return max(self.opened_at, self.statistics.last_answered_ns / 1e9)
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether it answered any request since it was opened."""
+        return self.statistics.last_answered_ns / 1e9 > self.opened_at
 
     def plan(
         self,

@@ -142,6 +142,11 @@ class VersionStatistics:
                 self._count()
 
     @property
+    def last_answered_ns(self) -> int:
+        """When the last run was answered, in monotonic nanoseconds; 0 before the first."""
+        return self._last_answered_ns
+
+    @property
     def last_inference_ms(self) -> int:
         """When the last run was answered, in milliseconds since the Unix epoch; 0 before the first."""
         if not self._last_answered_ns:

@@ -35,6 +35,9 @@ EXTENSIONS = (
 )
 SHARED_MEMORY_EXTENSIONS = ("system_shared_memory", "cuda_shared_memory")
 
+STANDBY = "standby: the next inference request has it loaded, and waits for that"
+"""Why a version is shown as ready that is not loaded."""
+
 StatisticsItem = tuple[tuple[str, int], VersionStatistics]
 
 
@@ -88,11 +91,12 @@ def repository_index(table: RoutingTable, *, ready_only: bool) -> pb.RepositoryI
         raise state_unread(table.catalog)
     response = pb.RepositoryIndexResponse()
     for model, number in sorted(table.catalog.versions):
-        state, reason = table.states.get(
-            (model, number), (LoadState.UNAVAILABLE, "not loaded here")
-        )
-        if served := table.ready.get((model, number)):
+        key = (model, number)
+        state, reason = table.states.get(key, (LoadState.UNAVAILABLE, "not loaded here"))
+        if served := table.ready.get(key):
             reason = served.remark
+        elif table.stands_by(key):
+            state, reason = LoadState.READY, STANDBY
         if state is LoadState.READY or not ready_only:
             response.models.add(name=model, version=str(number), state=state.value, reason=reason)
     return response

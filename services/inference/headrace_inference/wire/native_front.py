@@ -12,12 +12,14 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from headrace.errors import HeadraceError
+from headrace.state.desired import Key
 from headrace_inference.domain.dataplane import (
     ROUTE_ATTEMPTS,
     DataPlane,
     in_graph_order,
     unloading,
 )
+from headrace_inference.domain.load_waits import LoadWait
 from headrace_inference.domain.pool import PoolClosed, not_awaited, shutting_down
 from headrace_inference.domain.receptions import caller_left, known_error
 from headrace_inference.domain.requests import (
@@ -28,7 +30,7 @@ from headrace_inference.domain.requests import (
     Prepared,
     Sink,
 )
-from headrace_inference.domain.routing import Picked, Target
+from headrace_inference.domain.routing import OnStandby, Picked, Target
 from headrace_inference.domain.served import QUICK_NS, ServedVersion
 from headrace_inference.domain.shown import Shown, check_windows
 from headrace_inference.domain.tracing import RequestFacts
@@ -45,6 +47,9 @@ from headrace_inference.wire.large_requests import (
 from headrace_inference.wire.request_parser import Head, Parsed, RequestParser
 from headrace_inference.wire.unread_answers import UnreadAnswers
 from headrace_inference.wire.wishes import WishSink
+
+NO_DETAILS: Any = ((), "", None)
+"""Metadata, peer and deadline, of a call whose own are not at hand."""
 
 _Admitted = tuple[ServedVersion, Pending]
 
@@ -148,12 +153,25 @@ class NativeFront:
             if not served.run_at_once(group):
                 self._submit(served, group)
 
-    def _put_aside(self, event: Any, now: int) -> None:
+    def _aside(self, event: Any, now: int) -> Aside:
+        """A request that is admitted later, by the decoder; it is in flight from now on."""
         aside = Aside(event, now)
         self._pending[aside.call_id] = aside
         with self._bytes_lock:
             self._bytes += len(aside.payload)
-        self.decoder.put(aside)
+        return aside
+
+    def _await_load(self, aside: Aside, key: Key) -> None:
+        """Have the version loaded that a request asks for; the decoder admits it then."""
+
+        def tell(error: HeadraceError | None) -> None:
+            if error is None:
+                self.decoder.put(aside)
+            else:
+                self._refuse_aside(aside, error)
+
+        wait = LoadWait(key, aside.received_ns, aside.deadline_ns, tell)
+        self._dataplane.keeper.summon_soon(wait)
 
     def _decode(self, aside: Aside) -> None:
         """Admit a request that was put aside, on the decoder's thread."""
@@ -163,11 +181,16 @@ class NativeFront:
             served, pending = self._admit_parsed(
                 aside.call_id, aside.payload, parsed, aside.received_ns
             )
+        except OnStandby as standing_by:
+            self._await_load(aside, standing_by.key)
         except Exception as error:  # noqa: BLE001  # a bug is logged by whoever refuses
-            self._errors.refuse(aside.event, error, aside.received_ns)
-            self._done([_Reply(aside.call_id, b"", aside.payload)])
+            self._refuse_aside(aside, error)
         else:
             self._take_decoded(aside, served, pending)
+
+    def _refuse_aside(self, aside: Aside, error: Exception) -> None:
+        self._errors.refuse(aside.event, error, aside.received_ns)
+        self._done([_Reply(aside.call_id, b"", aside.payload)])
 
     def _take_decoded(self, aside: Aside, served: ServedVersion, pending: Pending) -> None:
         pending.deadline_ns = aside.deadline_ns
@@ -200,11 +223,14 @@ class NativeFront:
         _, call_id, _, payload, _, details = event
         try:
             admitted = self._admit(call_id, payload, taken, now)
+        except OnStandby as standing_by:
+            self._await_load(self._aside(event, now), standing_by.key)
+            return None
         except Exception as error:  # noqa: BLE001  # a bug is logged by whoever refuses
             self._errors.refuse(event, error, now)
             return None
         if admitted is None:
-            self._put_aside(event, now)
+            self.decoder.put(self._aside(event, now))
             return None
         if details[2] is not None:
             admitted[1].deadline_ns = now + int(details[2] * 1e9)
@@ -330,6 +356,8 @@ class NativeFront:
                 served.pool.submit([pending])
             except PoolClosed:
                 continue
+            except OnStandby as standing_by:
+                self._await_load_again(former, standing_by.key)
             except HeadraceError as error:  # its names lead nowhere any more
                 former.statistics = self._dataplane.receptions.refusing(
                     parsed.head.model_name, parsed.head.model_version, error
@@ -340,6 +368,17 @@ class NativeFront:
                 former.fail(known_error(refusal.error))
             return
         former.fail(unloading())
+
+    def _await_load_again(self, former: Pending, key: Key) -> None:
+        """The version was unloaded between picking and queueing: the request waits for it anew."""
+        call_id, _, payload, window_bytes = former.reply
+        aside = Aside((self._event_call, call_id, 0, payload, None, NO_DETAILS), former.received_ns)
+        aside.deadline_ns = former.deadline_ns
+        with self._bytes_lock:
+            self._bytes -= window_bytes  # it is counted when the request is admitted
+        self._pending[call_id] = aside
+        aside.cancelled = former.cancelled  # else it is this one that is cancelled
+        self._await_load(aside, key)
 
     def _cancel(self, call_id: int) -> None:
         pending = self._pending.get(call_id)

@@ -11,6 +11,7 @@ import grpc
 from headrace.errors import Unavailable
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+from headrace.state.records import VersionRecord
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.log_switches import LogSwitches
 from headrace_inference.domain.model_control import ModelControl, RegistryControl
@@ -70,8 +71,8 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
 
     async def ModelConfig(self, request: Any, context: Any) -> pb.ModelConfigResponse:
         """How a version is served."""
-        served = self._dataplane.keeper.table.find(request.name, request.version)
-        return pb.ModelConfigResponse(config=convert.model_config(served.as_run))
+        record = config_of(self._dataplane, request.name, request.version)
+        return pb.ModelConfigResponse(config=convert.model_config(record))
 
     async def ModelStatistics(self, request: Any, context: Any) -> pb.ModelStatisticsResponse:
         """What versions did."""
@@ -150,13 +151,13 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
 
 
 def model_ready(dataplane: DataPlane, name: str, version: str) -> bool:
-    """Whether these names lead to a version that can be called.
+    """Whether these names lead to a version that can be called, or is loaded when it is.
 
     Raises NotFound for unknown ones, and Unavailable before it is known which there are.
     """
     table = dataplane.keeper.table
     try:
-        table.find(name, version)
+        table.record(name, version)
     except Unavailable:
         if not table.catalog.known:
             raise
@@ -167,9 +168,19 @@ def model_ready(dataplane: DataPlane, name: str, version: str) -> bool:
 def metadata_of(dataplane: DataPlane, name: str, version: str) -> pb.ModelMetadataResponse:
     """The metadata of the version that these names lead to. Raises HeadraceError."""
     table = dataplane.keeper.table
-    record = table.find(name, version).record
-    ready = sorted(number for model, number in table.ready if model == record.model)
-    return convert.model_metadata(record, ready)
+    record = table.record(name, version)
+    return convert.model_metadata(record, table.callable_numbers(record.model))
+
+
+def config_of(dataplane: DataPlane, name: str, version: str) -> VersionRecord:
+    """The version that these names lead to, with what was chosen here where it is loaded.
+
+    Raises HeadraceError.
+    """
+    table = dataplane.keeper.table
+    record = table.record(name, version)
+    served = table.ready.get((record.model, record.number))
+    return served.as_run if served else record
 
 
 def statistics_of(dataplane: DataPlane, name: str, version: str) -> pb.ModelStatisticsResponse:
@@ -187,7 +198,7 @@ def statistics_of(dataplane: DataPlane, name: str, version: str) -> pb.ModelStat
 
 
 def _key(dataplane: DataPlane, name: str, version: str) -> tuple[str, int]:
-    record = dataplane.keeper.table.find(name, version).record
+    record = dataplane.keeper.table.record(name, version)
     return record.model, record.number
 
 

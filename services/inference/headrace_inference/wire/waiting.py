@@ -86,7 +86,9 @@ class WaitingRequests:
     async def _enqueue(self, call: InferCall) -> tuple[Pending, asyncio.Future[Answer]]:
         route: str | None = None
         for _ in range(ROUTE_ATTEMPTS):
-            target = self._dataplane.keeper.table.target(call.model_name, call.model_version)
+            target = await self._dataplane.target(
+                call.model_name, call.model_version, call.reception
+            )
             picked = target.pick() if route is None else target.pick_again(route)
             served, route = picked
             call.reception.statistics = served.statistics

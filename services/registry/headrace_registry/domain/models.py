@@ -30,6 +30,7 @@ class NewModel:
     description: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     keep_latest: int = DEFAULT_KEEP_LATEST
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class ModelEdit:
     description: str | None = None
     labels: Mapping[str, str] | None = None
     keep_latest: int | None = None
+    pinned: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def begin_model(situation: Situation, new: NewModel) -> ModelRecord:
         description=new.description,
         labels=dict(new.labels),
         keep_latest=new.keep_latest,
+        pinned=new.pinned,
         last_number=situation.last_number,
         revision=situation.next_revision,
     )
@@ -103,6 +106,7 @@ def update_model(situation: Situation, edit: ModelEdit) -> Decision:
             description=model.description if edit.description is None else edit.description,
             labels=model.labels if edit.labels is None else dict(edit.labels),
             keep_latest=model.keep_latest if edit.keep_latest is None else edit.keep_latest,
+            pinned=model.pinned if edit.pinned is None else edit.pinned,
             revision=situation.next_revision,
         )
     )

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from headrace import errors
 from headrace.state.desired import desired_of
-from headrace.state.records import Catalog, LoadState, ReplicaRecord, ReplicaStage, VersionRecord
+from headrace.state.records import (
+    Catalog,
+    LoadState,
+    ReplicaRecord,
+    ReplicaStage,
+    ReplicaVersion,
+    VersionRecord,
+)
 
 _SHOWN_REPLICAS = 10
+
+STANDBY = "standby: the next request has it loaded"
+"""Why a version is ready on a replica that has not loaded it."""
 
 
 def check_served(
@@ -44,6 +55,19 @@ def is_held(version: VersionRecord, replicas: Iterable[ReplicaRecord], catalog: 
 
 def _is_asked_for(version: VersionRecord, catalog: Catalog) -> bool:
     return (version.model, version.number) in desired_of(catalog, version.model)
+
+
+def with_standby(replica: ReplicaRecord, catalog: Catalog, model: str) -> ReplicaRecord:
+    """The replica with what it has of a model, and what it loads of that when a request asks for it."""
+    if not replica.loads_on_request:
+        return replica
+    held = {(version.model, version.number) for version in replica.versions}
+    standing_by = tuple(
+        ReplicaVersion(*key, LoadState.READY, STANDBY)
+        for key in sorted(desired_of(catalog, model).keys() - held)
+        if catalog.versions[key].revision <= replica.applied_revision
+    )
+    return replace(replica, versions=replica.versions + standing_by)
 
 
 def _state(replica: ReplicaRecord, version: VersionRecord) -> tuple[str, LoadState | None, str]:

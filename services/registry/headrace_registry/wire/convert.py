@@ -45,6 +45,7 @@ def model_to_proto(model: ModelRecord) -> model_pb2.Model:
         description=model.description,
         labels=model.labels,
         keep_latest=model.keep_latest,
+        pinned=model.pinned,
         create_time=timestamp_to_proto(model.created_at),
         last_version=model.last_number,
         etag=etag_of(model.revision),
@@ -112,6 +113,7 @@ def replica_to_proto(replica: ReplicaRecord) -> replica_pb2.Replica:
         applied_revision=replica.applied_revision,
         labels=replica.labels,
         devices=replica.devices,
+        loads_on_request=replica.loads_on_request,
         versions=[_replica_version_to_proto(version) for version in replica.versions],
         stage=f"REPLICA_STAGE_{replica.stage.name}",
     )

@@ -34,7 +34,7 @@ from headrace_registry.wire.resource_names import (
     parse_version,
 )
 
-_EDITABLE = ("description", "labels", "keep_latest")
+_EDITABLE = ("description", "labels", "keep_latest", "pinned")
 _ENDINGS = {
     ".onnx": Format.ONNX,
     ".zip": Format.ZIP,
@@ -53,6 +53,7 @@ def new_model(request: pb.CreateModelRequest) -> NewModel:
         description=model.description,
         labels=dict(model.labels),
         keep_latest=_keep_latest(model),
+        pinned=model.pinned,
     )
 
 
@@ -73,6 +74,7 @@ def model_edit(request: pb.UpdateModelRequest) -> ModelEdit:
         description=model.description if "description" in paths else None,
         labels=dict(model.labels) if "labels" in paths else None,
         keep_latest=_keep_latest(model) if "keep_latest" in paths else None,
+        pinned=model.pinned if "pinned" in paths else None,
     )
 
 

@@ -25,6 +25,7 @@ from headrace_registry.domain.catalogue import Catalogue
 from headrace_registry.domain.models import create_model, find_model, update_model
 from headrace_registry.domain.names import concerns
 from headrace_registry.domain.pages import take_page
+from headrace_registry.domain.readiness import with_standby
 from headrace_registry.domain.routes import find_route, update_route
 from headrace_registry.domain.versions import find_version
 from headrace_registry.wire import convert, requests
@@ -166,7 +167,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def UpdateAlias(self, request: pb.UpdateAliasRequest, _: Context) -> alias_pb2.Alias:
         """Move an alias."""
         move = requests.alias_move(request)
-        replicas = await self._read_replicas(move.model)
+        replicas = await self._replicas_with(move.model)
         decide = partial(move_alias, move=move, replicas=replicas)
         return convert.alias_after(await self._catalogue.change(move.model, decide, _actor()))
 
@@ -185,16 +186,22 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def UpdateRoute(self, request: pb.UpdateRouteRequest, _: Context) -> route_pb2.Route:
         """Change a route."""
         edit = requests.route_edit(request)
-        replicas = await self._read_replicas(edit.model)
+        replicas = await self._replicas_with(edit.model)
         decide = partial(update_route, edit=edit, replicas=replicas)
         return convert.route_after(await self._catalogue.change(edit.model, decide, _actor()))
+
+    async def _replicas_with(self, model: str) -> list[ReplicaRecord]:
+        """The replicas, and which versions of a model are ready there."""
+        catalog, found = self._catalogue.read(), await self._read_replicas(model)
+        return [with_standby(replica, catalog, model) for replica in found]
 
     async def ListReplicas(
         self, request: pb.ListReplicasRequest, _: Context
     ) -> pb.ListReplicasResponse:
         """List replicas."""
         asked = requests.page(request, "replicas")
-        replicas = await self._read_replicas(requests.only_model(request) or "")
+        model = requests.only_model(request)
+        replicas = await (self._replicas_with(model) if model else self._read_replicas(""))
         found = {replica.id: replica for replica in replicas}
         page = take_page(sorted(found), found.__getitem__, asked, lambda each: len(each.versions))
         return pb.ListReplicasResponse(

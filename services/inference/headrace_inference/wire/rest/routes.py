@@ -23,7 +23,13 @@ from headrace_inference.wire.rest.messages import message_to_json
 from headrace_inference.wire.rest.models import add_model_control_routes
 from headrace_inference.wire.rest.requests import IndexBody, decode_json
 from headrace_inference.wire.rest.settings import add_settings_routes
-from headrace_inference.wire.servicer import ServerFacts, metadata_of, model_ready, statistics_of
+from headrace_inference.wire.servicer import (
+    ServerFacts,
+    config_of,
+    metadata_of,
+    model_ready,
+    statistics_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +124,8 @@ class RestRoutes:
 
     async def model_config(self, request: web.Request) -> web.Response:
         """How a version is served."""
-        served = self._dataplane.keeper.table.find(*names(request))
-        return json_response(message_to_json(convert.model_config(served.as_run)))
+        record = config_of(self._dataplane, *names(request))
+        return json_response(message_to_json(convert.model_config(record)))
 
     async def statistics(self, request: web.Request) -> web.Response:
         """What versions did."""
