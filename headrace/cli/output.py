@@ -13,8 +13,11 @@ from headrace.cli.failures import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
+    from headrace.cli.table import Table
+
+LONG_TABLE = 200
+"""Rows from which Rich takes longer to draw than anybody waits gladly."""
 UNBOUNDED_WIDTH = 10_000
 """Where no terminal has a width, no line is cut or wrapped."""
 
@@ -25,8 +28,25 @@ def show(value: object, *, as_json: bool, human: Callable[[], Any]) -> None:
         print_json(value)
     else:
         for item in _items(human()):
-            console().print(item, highlight=False, soft_wrap=isinstance(item, str), markup=False)
+            _print(item)
         sys.stdout.flush()
+
+
+def _print(item: Any) -> None:
+    from headrace.cli.table import Table
+
+    if isinstance(item, Table) and not item.title and _as_lines(item):
+        sys.stdout.writelines(item.lines())
+    else:
+        console().print(item, highlight=False, soft_wrap=isinstance(item, str), markup=False)
+
+
+def _as_lines(table: Table) -> bool:
+    """Whether a table is written as plain lines: where it looks the same, or is long and fits."""
+    if not sys.stdout.isatty():
+        return True
+    width = os.get_terminal_size(sys.stdout.fileno()).columns
+    return len(table.rows) > LONG_TABLE and len(next(table.lines())) <= width
 
 
 def _items(shown: Any) -> Iterable[Any]:
@@ -57,17 +77,9 @@ def console(*, stderr: bool = False) -> Console:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
     """A table without lines; columns whose heading ends in '>' are aligned to the right."""
-    from rich.table import Table
-    from rich.text import Text
+    from headrace.cli.table import Table
 
-    found = Table(box=None, pad_edge=False, title=title or None, title_justify="left")
-    for column in columns:
-        found.add_column(
-            column.rstrip(">").upper(), justify="right" if column.endswith(">") else "left"
-        )
-    for row in rows:
-        found.add_row(*(Text(printable(str(cell))) for cell in row))
-    return found
+    return Table(columns, [[printable(str(cell)) for cell in row] for row in rows], title)
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
 from headrace import errors
 from headrace.cli import failures, output
@@ -93,3 +95,19 @@ def test_numbers_that_json_has_not_are_null(capsys: pytest.CaptureFixture[str]) 
 def test_amounts(shown: str, expected: str) -> None:
     """A row each: sizes and durations as people read them."""
     assert expected == shown
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [("a", 1, ""), ("a-long-name", 12345, "größer")],
+        [("数字", 1, "模型"), ("", 22, "[bold]no markup[/bold]"), ("x\ty", 3, "two\nlines")],
+    ],
+)
+def test_a_table_has_the_same_lines_without_rich(rows: list[tuple[object, ...]]) -> None:
+    """Off a terminal, tables are written line by line."""
+    table = output.table(("model", "newest>", "description"), rows)
+    drawn = io.StringIO()
+    Console(file=drawn, width=output.UNBOUNDED_WIDTH, highlight=False).print(table)
+    assert drawn.getvalue() == "".join(table.lines())
