@@ -222,8 +222,15 @@ class ArtifactFile:
 class Artifact:
     """What a version is made of: its digest, and its files."""
 
+    model: str
+    number: int
     digest: str
     files: tuple[ArtifactFile, ...]
+
+    @property
+    def key(self) -> str:
+        """`model/number`, as that of its version."""
+        return version_key(self.model, self.number)
 
 
 BATCHING_NOTICE = "batching "
@@ -379,8 +386,11 @@ class Catalog:
     def models_differing(self, former: Catalog) -> set[str]:
         """The names of models that are not the same in both catalogs, or whose versions are not."""
         models = self._models.differing(former._models)
-        versions = self._versions.models.differing(former._versions.models)
-        return {*models, *versions}
+        return {*models, *self.versions_differing(former)}
+
+    def versions_differing(self, former: Catalog) -> set[str]:
+        """The names of models whose versions are not the same in both catalogs."""
+        return set(self._versions.models.differing(former._versions.models))
 
     @property
     def _models(self) -> PersistentMap[str, ModelRecord]:
@@ -394,7 +404,7 @@ class Catalog:
 def _artifact(held: VersionRecord | bytes) -> Artifact:
     if isinstance(held, bytes):
         return decode(Artifact, held)
-    return Artifact(held.digest, held.files)
+    return Artifact(held.model, held.number, held.digest, held.files)
 
 
 UNREAD = Catalog(known=False)

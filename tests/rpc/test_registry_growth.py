@@ -164,3 +164,29 @@ def _entry(
         "models_before": {"digits": before},
         "versions_before": dict.fromkeys(versions),
     }
+
+
+async def test_a_record_that_cannot_be_read_is_its_versions_own_affair(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Others are listed, pushed and deleted; who asks for it is told what is wrong."""
+    keys = Keys(namespace)
+    async with open_redis(redis_url) as redis:
+        async with running_registry(redis_url, namespace, tmp_path) as running:
+            for model in ("sound", "damaged"):
+                for bias in (1, 2):
+                    await push(running, onnx_file(bias=bias), model=model)
+            await redis.hset(keys.versions, "damaged/2", '{"model": "damaged"}')
+        async with running_registry(redis_url, namespace, tmp_path) as running:
+            stub = running.stub
+            name = "models/damaged/versions/2"
+            errors = [
+                await error_of(stub.GetVersion(pb.GetVersionRequest(name=name))),
+                await error_of(stub.ListVersions(pb.ListVersionsRequest(parent="models/damaged"))),
+            ]
+            await stub.DeleteVersion(pb.DeleteVersionRequest(name="models/sound/versions/2"))
+            await push(running, onnx_file(bias=3), model="damaged")
+            listed = await stub.ListVersions(pb.ListVersionsRequest(parent="models/sound"))
+            third = await stub.GetVersion(pb.GetVersionRequest(name="models/damaged/versions/3"))
+    assert ["STATE_UNREADABLE"] * 2 == [error.reason for error in errors]
+    assert ([1], 3) == ([version.number for version in listed.versions], third.number)

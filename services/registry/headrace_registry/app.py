@@ -13,7 +13,7 @@ from functools import partial
 
 from aiohttp import web
 
-from headrace import addresses, serving
+from headrace import addresses, errors, serving
 from headrace.call_metrics import CallMetrics
 from headrace.folder_lock import hold_folder
 from headrace.grpc_serving import Register, open_grpc_server
@@ -195,7 +195,7 @@ async def _collect_garbage(garbage: BlobGarbage, follower: StateFollower) -> Non
         if follower.synced and follower.problem is None:
             try:
                 await garbage.collect()
-            except OSError as error:
+            except (OSError, errors.DataLoss) as error:
                 logger.warning("what interrupted pushes left stays for now: %s", error)
 
 

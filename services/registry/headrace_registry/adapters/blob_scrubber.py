@@ -8,9 +8,11 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from headrace import errors
 from headrace.state.records import Catalog
 from headrace_registry.adapters.blobs import BlobStore
 from headrace_registry.adapters.threads import run_to_end
@@ -38,6 +40,8 @@ class BlobScrubber:
         self._blobs = blobs
         self._catalog = catalog
         self._bytes_per_second = bytes_per_second
+        self._named_in = Catalog()
+        self._names: Named = {}
 
     async def run(self) -> None:
         """Read for ever."""
@@ -88,7 +92,11 @@ class BlobScrubber:
         return "" if found == path.name else "its bytes have changed"
 
     async def _named(self) -> Named:
-        return await asyncio.to_thread(_named, self._catalog())
+        catalog = self._catalog()
+        if catalog is not self._named_in:
+            self._names = await asyncio.to_thread(_named, catalog)
+            self._named_in = catalog
+        return self._names
 
 
 async def slow_digest(blob: IO[bytes], bytes_per_second: int) -> str:
@@ -103,9 +111,11 @@ async def slow_digest(blob: IO[bytes], bytes_per_second: int) -> str:
 
 def _named(catalog: Catalog) -> Named:
     named: dict[str, list[str]] = {}
-    for version in catalog.versions.values():
-        for file in version.files:
-            named.setdefault(file.sha256, []).append(version.key)
+    for model in catalog.model_names():
+        with suppress(errors.DataLoss):  # whoever asks for such a version is told
+            for artifact in catalog.artifacts(model):
+                for file in artifact.files:
+                    named.setdefault(file.sha256, []).append(artifact.key)
     return named
 
 

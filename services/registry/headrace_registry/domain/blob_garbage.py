@@ -18,8 +18,9 @@ from typing import Any, Protocol
 
 from headrace import errors
 from headrace.state.changes import Change
-from headrace.state.records import ArtifactFile, Catalog
+from headrace.state.records import ArtifactFile
 from headrace_registry.domain.catalogue import Catalogue
+from headrace_registry.domain.named_blobs import NamedBlobs
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class BlobGarbage:
         self._catalogue = catalogue
         self._blobs = blobs
         self._monotonic = monotonic
+        self._named = NamedBlobs()
         self._left_since: dict[Path, float] = {}
         # Held from storing blobs to committing what names them, and while blobs that nothing names go:
         # or a delete could take the bytes from under a push of the same file.
@@ -137,18 +139,14 @@ class BlobGarbage:
             await self._remove_unnamed(digests)
             if note is not None:
                 await self._blobs.strike(note)
-        except OSError as error:
+        except (OSError, errors.DataLoss) as error:
             logger.warning("blobs that no version names stay for now: %s", error)
 
     async def _remove_unnamed(self, digests: AbstractSet[str]) -> None:
         if not digests:
             return
-        named = await asyncio.to_thread(_named, self._catalogue.read())
-        await self._blobs.remove(digests - named)
-
-
-def _named(catalog: Catalog) -> set[str]:
-    return {file.sha256 for artifact in catalog.artifacts() for file in artifact.files}
+        named = await asyncio.to_thread(self._named.of, self._catalogue.read())
+        await self._blobs.remove({digest for digest in digests if digest not in named})
 
 
 def _digests(files: Iterable[ArtifactFile]) -> frozenset[str]:
