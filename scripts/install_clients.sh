@@ -17,13 +17,14 @@ java=(openjdk-17-jdk-headless protobuf-compiler-grpc-java-plugin libgrpc-java li
   libnetty-java libguava-java libperfmark-java libgeronimo-annotation-1.3-spec-java)
 
 proxy=(haproxy openssl)
+monitoring=(prometheus)
 
 leave_out() {
   echo "left out: $1" >&2
 }
 
 debian_packages() {
-  local wanted=("${compilers[@]}" "${cpp[@]}" "${go[@]}" "${java[@]}" "${proxy[@]}") missing=()
+  local wanted=("${compilers[@]}" "${cpp[@]}" "${go[@]}" "${java[@]}" "${proxy[@]}" "${monitoring[@]}") missing=()
   command -v node >/dev/null || wanted+=(nodejs npm)
   for package in "${wanted[@]}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "install ok installed" ||
@@ -64,9 +65,9 @@ converter_environment() {
 }
 
 if command -v apt-get >/dev/null; then
-  debian_packages || leave_out "the clients in C++, Go and Java, and the proxy"
+  debian_packages || leave_out "the clients in C++, Go and Java, the proxy, and Prometheus"
 else
-  leave_out "the clients in C++, Go and Java, and the proxy: they are taken from Debian's packages"
+  leave_out "the clients in C++, Go and Java, the proxy, and Prometheus: they are taken from Debian's packages"
 fi
 if command -v npm >/dev/null; then
   node_packages || leave_out "the client in Node"

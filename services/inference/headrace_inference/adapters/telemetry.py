@@ -108,6 +108,7 @@ class TelemetryBuffer:
         if self._reports:
             self._reports.popleft()
             self.dropped += 1
+            self._book.dropped_reports = self.dropped
 
     def __len__(self) -> int:
         return len(self._reports)

@@ -277,6 +277,8 @@ class StatisticsBook:
 
     def __init__(self) -> None:
         self._versions: dict[tuple[str, int], VersionStatistics] = {}
+        self.dropped_reports = 0
+        """Reports of these statistics that nobody took in time, so that they are in this replica alone."""
 
     def of(self, model: str, number: int) -> VersionStatistics:
         """The statistics of a version, begun when first asked for."""

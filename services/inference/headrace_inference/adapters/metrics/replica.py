@@ -81,6 +81,11 @@ class ReplicaMetrics:
         info = Family("headrace_inference_build_info", "gauge", "What this replica runs on")
         info.add(1, label_text(**self._info))
         yield info
+        dropped = Family(
+            "headrace_inference_dropped_reports_total", "counter", "Telemetry dropped unsent"
+        )
+        dropped.add(self._book.dropped_reports)
+        yield dropped
         yield from _version_families(counts)
         yield from _state_families(moment)
         yield from work_families(counts)
