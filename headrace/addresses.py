@@ -58,6 +58,18 @@ def problem(address: str) -> str:
     return "give host:port, with an IPv6 host in brackets"
 
 
+def several(text: str) -> tuple[str, ...]:
+    """The addresses of `A,B`, or of gRPC's `ipv4:A,B`."""
+    listed = re.sub(r"^ipv[46]:", "", text)
+    return tuple(address.strip() for address in listed.split(","))
+
+
+def is_name(address: str) -> bool:
+    """Whether the host is a name that may stand for several machines."""
+    host, _ = split(address)
+    return not (address.startswith("unix:") or is_local(address) or _is_ip(host.partition("%")[0]))
+
+
 def is_local(address: str) -> bool:
     """Whether only this machine can be meant: a Unix socket, or a loopback address."""
     if address.startswith("unix:"):
@@ -106,6 +118,14 @@ def listening_socket(host: str, port: int, backlog: int) -> socket.socket | None
     return socket.create_server(
         ("::", port), family=socket.AF_INET6, backlog=backlog, dualstack_ipv6=True
     )
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_ipv6(text: str) -> bool:

@@ -17,9 +17,12 @@ from headrace.cli import output
 if TYPE_CHECKING:
     from headrace.client import AsyncClient
 
+FIRST_CONTACT_SECONDS = 3.0
+"""A person who gave a wrong address, or has nothing running, is not kept waiting until the timeout."""
+
 _PANEL = "Common options"
 _REGISTRY = "The registry's address, host:port. (HEADRACE_REGISTRY; 127.0.0.1:8100)"
-_INFERENCE = "A replica's address, host:port. (HEADRACE_INFERENCE; 127.0.0.1:8001)"
+_INFERENCE = "A replica's address, host:port, or several: A,B. (HEADRACE_INFERENCE; 127.0.0.1:8001)"
 _MONITOR = "The monitor's address, host:port. (HEADRACE_MONITOR; 127.0.0.1:8200)"
 _TIMEOUT = "How many seconds the command may take. (HEADRACE_TIMEOUT_SECONDS; 30)"
 _JSON = "Print one JSON document (a line each where the command goes on), errors too."
@@ -51,13 +54,16 @@ class Cli:
 
     def client(self) -> AsyncClient:
         """A client of the suite that the options name; whoever asks closes it."""
-        from headrace.client import AsyncClient
+        from headrace.client import AsyncClient, read_client_settings
 
         return AsyncClient(
-            registry=self.registry,
-            inference=self.inference,
-            monitor=self.monitor,
-            timeout_seconds=self.timeout_seconds,
+            settings=read_client_settings(
+                registry=self.registry,
+                inference=self.inference,
+                monitor=self.monitor,
+                timeout_seconds=self.timeout_seconds,
+                first_contact_seconds=FIRST_CONTACT_SECONDS,
+            )
         )
 
     def show(self, value: object, human: Callable[[], Any]) -> None:

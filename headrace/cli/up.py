@@ -208,9 +208,10 @@ def _how_to_reach(where: dict[str, Any]) -> list[str]:
     """What to tell the other commands, if these are not the addresses that they try by themselves."""
     from headrace.client.settings import ClientSettings
 
-    inference = where["inference"][0]["grpc"] if where["inference"] else ""
+    inference = ",".join(replica["grpc"] for replica in where["inference"])
     actual = {**where, "inference": inference}
-    usual = ClientSettings().addresses()
-    other = {name: actual[name] for name in usual if actual[name] != usual[name]}
+    usual = ClientSettings()
+    names = usual.addresses()
+    other = {name: actual[name] for name in names if actual[name] != getattr(usual, name)}
     settings = [f"HEADRACE_{name.upper()}={address}" for name, address in other.items() if address]
     return [f"export {' '.join(settings)}"] if settings else []

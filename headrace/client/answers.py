@@ -39,10 +39,6 @@ class LenientChannel:
 
         return made
 
-    async def close(self) -> None:
-        """Close the channel, one of grpc.aio."""
-        await self._channel.close()
-
 
 def _decoded_by(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     def decoded(data: bytes) -> Any:

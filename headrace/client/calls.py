@@ -1,4 +1,4 @@
-"""Calls to the three services: channels opened when needed, deadlines, retries, errors of ours."""
+"""Calls to the three services: deadlines, retries, other addresses, errors of ours."""
 
 from __future__ import annotations
 
@@ -11,34 +11,23 @@ from typing import Any, Literal, TypeVar
 
 import grpc
 
-from headrace import addresses, errors, identity, status
-from headrace.client import forking
-from headrace.client.answers import UNDECODABLE, LenientChannel, malformed
-from headrace.client.retrying import pause_before_retry
+from headrace import errors, identity, status
+from headrace.client import call_errors, forking
+from headrace.client.answers import UNDECODABLE, malformed
+from headrace.client.channels import Channels, StubChannel
+from headrace.client.endpoints import Endpoint, Endpoints
+from headrace.client.liveness import LivenessProbes
+from headrace.client.retry_budget import RetryBudget
+from headrace.client.retrying import may_heal, pause_before_retry
 from headrace.client.settings import ClientSettings
 
 Response = TypeVar("Response")
 Service = Literal["registry", "inference", "monitor"]
 Metadata = tuple[tuple[str, str], ...]
+Attempt = Callable[[str, float], Awaitable[Response]]
+"""Makes a call at an address, which may take so many seconds."""
 
-MAX_MESSAGE_BYTES = 2**31 - 1
-"""What the services accept: the largest message that gRPC's length field allows."""
-
-_CHANNEL_OPTIONS = [
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # A service that comes back is found within the retries of a call; gRPC's own first pause is 1 s.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-]
-
-_HTTP_1 = "http1.x server"
-"""What gRPC says of a server that answers its first bytes with HTTP/1.1."""
-
-
-def _options(address: str) -> list[tuple[str, int]]:
-    return _CHANNEL_OPTIONS + addresses.proxy_options(address)
+_LEAVING = "REPLICA_STOPPING"
 
 
 class Calls:
@@ -46,45 +35,28 @@ class Calls:
 
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
-        self._channels: dict[Service, LenientChannel] = {}
-        self._blocking_channels: dict[Service, grpc.Channel] = {}
-        forking.note_connections(self)
+        self._channels = Channels()
+        self._endpoints = {
+            service: Endpoints(listed, spread=service == "inference")
+            for service, listed in settings.addresses().items()
+        }
+        self._met: set[str] = set()
+        """The services that answered this client."""
+        self._budget = RetryBudget(settings.retry_share, time.monotonic())
+        self._probes = LivenessProbes(self._channels, settings.try_seconds)
 
-    @property
-    def connected(self) -> bool:
-        """Whether any channel is open."""
-        return bool(self._channels or self._blocking_channels)
+    def channel(self) -> StubChannel:
+        """What stubs are made with, for `unary` and `watch`."""
+        return StubChannel(self._channels.asyncio)
 
-    def channel(self, service: Service) -> Any:
-        """What stubs of a service call through, opened at its first use; for `unary` and `watch`."""
-        if service not in self._channels:
-            address = self.settings.addresses()[service]
-            channel = grpc.aio.insecure_channel(address, options=_options(address))
-            self._channels[service] = LenientChannel(channel)
-        return self._channels[service]
-
-    def blocking_channel(self, service: Service) -> Any:
-        """The same without asyncio, for calls that stream requests, and for `call`.
-
-        grpc.aio (1.85, issue grpc/grpc#36066) loses the status of a service that ends such a call
-        while a request is being written, and says INTERNAL instead of what the service refused.
-        """
-        if service not in self._blocking_channels:
-            address = self.settings.addresses()[service]
-            channel = grpc.insecure_channel(address, options=_options(address))
-            self._blocking_channels[service] = channel
-        return LenientChannel(self._blocking_channels[service])
+    def blocking_channel(self) -> StubChannel:
+        """The same without asyncio, for calls that stream requests, and for `call`."""
+        return StubChannel(self._channels.blocking)
 
     async def close(self) -> None:
         """Close all channels; calls still running end as cancelled."""
-        if forking.is_lost():  # they are the parent's, and closing them here would hang
-            return
-        for blocking in self._blocking_channels.values():
-            blocking.close()
-        self._blocking_channels.clear()
-        channels, self._channels = list(self._channels.values()), {}
-        for channel in channels:
-            await channel.close()
+        await self._probes.close()
+        await self._channels.close()
 
     def metadata(self, request_id: str = "") -> Metadata:
         """What every call says about its caller."""
@@ -98,81 +70,163 @@ class Calls:
     async def call(
         self,
         service: Service,
-        attempt: Callable[[float], Awaitable[Response]],
+        attempt: Attempt[Response],
         *,
         repeatable: bool,
         timeout_seconds: float | None = None,
     ) -> Response:
-        """The answer of `attempt(seconds left)`, tried again while that makes sense."""
+        """The answer of `attempt(address, seconds left)`, tried again while that makes sense."""
         forking.require_grpc()
         total = self.allowed(timeout_seconds)
-        deadline = time.monotonic() + total
-        attempts = self.settings.attempts if repeatable else 1
-        for failures in range(1, attempts + 1):
+        started = time.monotonic()
+        deadline = started + total
+        self._budget.deposit()
+        tried: list[Endpoint] = []
+        failures = 0
+        before: errors.HeadraceError | None = None
+        while True:
+            endpoint = self._pick(service, tried)
             try:
-                answer = await attempt(max(0.0, deadline - time.monotonic()))
-                return self._decoded(service, answer)
+                seconds = max(0.0, deadline - time.monotonic())
+                return await self._at(endpoint, service, attempt, seconds, repeatable=repeatable)
             except grpc.RpcError as rpc_error:
-                error = self.error(service, rpc_error, total)
-                pause = pause_before_retry(
-                    error,
-                    failures=failures,
-                    attempts=attempts,
-                    remaining_seconds=deadline - time.monotonic(),
-                    chance=random.random(),  # noqa: S311 spreads callers, guards nothing
-                )
-                if pause is None:
-                    raise error from rpc_error
+                error = self._error(service, endpoint, rpc_error, total)
+                cause: BaseException | None = rpc_error
+            except errors.Unavailable as silent:
+                error, cause = silent, None
+            failures += 1
+            tried.append(endpoint)
+            until = deadline if repeatable else started
+            pause = self._pause(
+                service, error, tried, failures, self._until(service, started, until)
+            )
+            if pause is None:
+                raise call_errors.after(before, error) from cause
+            before = error
             await asyncio.sleep(pause)
-        raise AssertionError("the last failure gives up")
+
+    def _pick(self, service: Service, tried: list[Endpoint]) -> Endpoint:
+        endpoints, now = self._endpoints[service], time.monotonic()
+        if endpoints.several:
+            for silent in endpoints.to_be_asked(now):
+                self._probes.ask(silent)
+            if len(tried) >= len(endpoints.all):  # all had their turn: from the beginning
+                del tried[:-1]
+        return endpoints.pick(now, tried)
+
+    def _until(self, service: Service, started: float, deadline: float) -> float:
+        """Until when a call is tried: a service that never answered may be none."""
+        first = self.settings.first_contact_seconds
+        return deadline if service in self._met or not first else min(deadline, started + first)
+
+    def _pause(
+        self,
+        service: Service,
+        error: errors.HeadraceError,
+        tried: list[Endpoint],
+        failures: int,
+        until: float,
+    ) -> float | None:
+        now = time.monotonic()
+        pause = pause_before_retry(
+            error,
+            failures=failures,
+            remaining_seconds=until - now,
+            chance=random.random(),  # noqa: S311 spreads callers, guards nothing
+            elsewhere=self._endpoints[service].has_another(now, tried),
+        )
+        return None if pause is None or not self._budget.withdraw(now) else pause
+
+    async def _at(
+        self,
+        endpoint: Endpoint,
+        service: Service,
+        attempt: Attempt[Response],
+        seconds: float,
+        *,
+        repeatable: bool,
+    ) -> Response:
+        """One try, at one address. Raises what it raises, and Unavailable for one that is silent."""
+        endpoint.in_flight += 1
+        try:
+            made = attempt(endpoint.address, seconds)
+            watched = repeatable and self.settings.try_seconds and self._endpoints[service].several
+            answer = await (self._unless_silent(endpoint, service, made) if watched else made)
+        finally:
+            endpoint.in_flight -= 1
+        endpoint.answered()
+        self._met.add(service)
+        return self._decoded(endpoint, answer)
+
+    async def _unless_silent(
+        self, endpoint: Endpoint, service: Service, made: Awaitable[Response]
+    ) -> Response:
+        """The answer, however long it takes, as long as the server says that it lives."""
+        answer = asyncio.ensure_future(made)
+        try:
+            while True:
+                done, _ = await asyncio.wait({answer}, timeout=self.settings.try_seconds)
+                if not done:
+                    probe = self._probes.ask(endpoint)
+                    await asyncio.wait({answer, probe}, return_when=asyncio.FIRST_COMPLETED)
+                if answer.done():
+                    return answer.result()
+                if not probe.result():
+                    raise call_errors.silent(service, endpoint.address)
+        finally:
+            answer.cancel()  # does nothing to one that is done
 
     async def unary(
         self,
         service: Service,
-        method: Callable[..., Awaitable[Response]],
+        method: Any,
         request: Any,
         *,
         repeatable: bool = True,
         timeout_seconds: float | None = None,
         request_id: str = "",
-    ) -> Response:
+    ) -> Any:
         """The answer to one request. Raises the errors that the method names."""
         metadata = self.metadata(request_id)
 
-        async def attempt(seconds: float) -> Response:
-            return await method(request, timeout=seconds, metadata=metadata)
+        async def attempt(address: str, seconds: float) -> Any:
+            return await method.at(address)(request, timeout=seconds, metadata=metadata)
 
         return await self.call(
             service, attempt, repeatable=repeatable, timeout_seconds=timeout_seconds
         )
 
     async def watch(
-        self, service: Service, open_stream: Callable[[], Any]
+        self, service: Service, open_stream: Callable[[str], Any]
     ) -> AsyncGenerator[Any, None]:
         """The messages of a stream that does not end, opened again when it breaks.
 
-        `open_stream()` asks for what comes after the last message; every message makes the number of
-        allowed failures whole again.
+        `open_stream(address)` asks for what comes after the last message. A stream that cannot be had for
+        as long as a call may take ends with the error that it was.
         """
         forking.require_grpc()
-        failures = 0
+        tried: list[Endpoint] = []
+        failures, began = 0, time.monotonic()
         while True:
+            endpoint = self._pick(service, tried)
             try:
-                async with contextlib.aclosing(self._messages(open_stream())) as messages:
+                async with contextlib.aclosing(
+                    self._messages(open_stream(endpoint.address))
+                ) as messages:
                     async for message in messages:
-                        failures = 0
-                        yield self._decoded(service, message)
-                error: errors.HeadraceError = self._ended(service)
+                        endpoint.answered()
+                        self._met.add(service)
+                        failures, began = 0, time.monotonic()
+                        tried.clear()
+                        yield self._decoded(endpoint, message)
+                        began = time.monotonic()  # the reader took its time
+                error: errors.HeadraceError = call_errors.ended(service, endpoint.address)
             except grpc.RpcError as rpc_error:
-                error = self.error(service, rpc_error, self.settings.timeout_seconds)
+                error = self._error(service, endpoint, rpc_error, self.settings.timeout_seconds)
             failures += 1
-            pause = pause_before_retry(
-                error,
-                failures=failures,
-                attempts=self.settings.attempts,
-                remaining_seconds=float("inf"),
-                chance=random.random(),  # noqa: S311 spreads callers, guards nothing
-            )
+            tried.append(endpoint)
+            until = self._until(service, began, began + self.settings.timeout_seconds)
+            pause = self._pause(service, error, tried, failures, until)
             if pause is None:
                 raise error
             await asyncio.sleep(pause)
@@ -185,27 +239,28 @@ class Calls:
         finally:
             stream.cancel()  # a reader that stops early must not leave the call running
 
-    def _decoded(self, service: Service, answer: Response) -> Response:
+    def _decoded(self, endpoint: Endpoint, answer: Response) -> Response:
         if answer is UNDECODABLE:
-            address = self.settings.addresses()[service]
             raise malformed(
-                f"the bytes that came from {address} are not the message of this method"
+                f"the bytes that came from {endpoint.address} are not the message of this method"
             )
         return answer
 
-    def _ended(self, service: Service) -> errors.Unavailable:
-        address = self.settings.addresses()[service]
-        return errors.Unavailable("STREAM_ENDED", f"the {service} at {address} ended the stream")
-
-    def error(
-        self, service: Service, rpc_error: grpc.RpcError, total_seconds: float
+    def _error(
+        self, service: Service, endpoint: Endpoint, rpc_error: grpc.RpcError, total_seconds: float
     ) -> errors.HeadraceError:
-        """What a failed call means: the service's own error, or what kept the call from it."""
+        """What a failed call means, and what it says of the address: that calls should go elsewhere?"""
         error = status.error_from_rpc(rpc_error)
         call: Any = rpc_error
-        if error.reason != call.code().name:
-            return error
-        return without_reason(error, service, self.settings.addresses()[service], total_seconds)
+        unnamed = error.reason == call.code().name
+        if unnamed:
+            error = call_errors.without_reason(error, service, endpoint.address, total_seconds)
+        if error.reason == _LEAVING or (unnamed and may_heal(error)):
+            endpoint.failed(time.monotonic())
+        elif not unnamed:
+            endpoint.answered()
+            self._met.add(service)
+        return error
 
 
 async def finished(call: Any) -> Any:
@@ -223,50 +278,6 @@ async def finished(call: Any) -> Any:
     finally:
         call.cancel()  # does nothing to a call that has ended
     return call.result()
-
-
-def without_reason(
-    error: errors.HeadraceError, service: str, address: str, total_seconds: float
-) -> errors.HeadraceError:
-    """An error that no service of ours gave a reason, as one that says where and what to do."""
-    facts = {"service": service, "address": address}
-    called = "replica" if service == "inference" else service
-    if _HTTP_1 in error.message:
-        return errors.FailedPrecondition(
-            "PORT_NOT_GRPC",
-            f"{address} answers HTTP/1.1: that is a port of REST or metrics; give the {called}'s gRPC "
-            f"port ({_usual_port(service)} by default)",
-            facts=facts,
-        )
-    if isinstance(error, errors.Unavailable):
-        return errors.Unavailable(
-            "SERVICE_UNREACHABLE",
-            f"the {called} cannot be reached at {address} ({error.message.rpartition(': ')[2]}); "
-            + (_past_the_proxy(address) or "`headrace up` starts the suite"),
-            facts=facts,
-        )
-    if isinstance(error, errors.DeadlineExceeded):
-        return errors.DeadlineExceeded(
-            "DEADLINE_EXCEEDED",
-            f"the {called} at {address} did not answer within {total_seconds:.3g} s; allow more with "
-            "a longer timeout",
-            facts=facts,
-        )
-    return type(error)(error.reason, f"the {called} at {address}: {error.message}", facts=facts)
-
-
-def _usual_port(service: str) -> str:
-    return ClientSettings().addresses()[service].rpartition(":")[2]
-
-
-def _past_the_proxy(address: str) -> str:
-    proxy = addresses.proxy_in_the_way(address)
-    host, _ = addresses.split(address)
-    return (
-        f"the environment sends this call to a proxy ({proxy}): no_proxy={host} avoids it"
-        if proxy
-        else ""
-    )
 
 
 def _ascii(text: str) -> str:

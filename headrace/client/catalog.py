@@ -29,7 +29,7 @@ class RegistryCalls:
 
     @cached_property
     def _registry(self) -> Any:
-        return registry_service_pb2_grpc.RegistryServiceStub(self._calls.channel("registry"))
+        return registry_service_pb2_grpc.RegistryServiceStub(self._calls.channel())
 
     async def _pages(
         self, method: Any, request: Any, items: str, timeout_seconds: float | None
@@ -229,7 +229,21 @@ class CatalogCalls(RegistryCalls):
         return (await self.get_alias(model, version, timeout_seconds=timeout_seconds)).version
 
     async def _change(self, method: Any, request: Any, timeout_seconds: float | None) -> Any:
-        """Make a change once: made twice it might undo what others did in between."""
+        """Make a change once: made twice it might undo what others did in between.
+
+        One on condition of an etag may be repeated, since it is made once at most. Where an answer got
+        lost, the repetition says Aborted, or NotFound of what was to be deleted: read again.
+        """
         return await self._calls.unary(
-            "registry", method, request, repeatable=False, timeout_seconds=timeout_seconds
+            "registry",
+            method,
+            request,
+            repeatable=_is_conditional(request),
+            timeout_seconds=timeout_seconds,
         )
+
+
+def _is_conditional(request: Any) -> bool:
+    """Whether the request, or the resource that it brings, has an etag."""
+    resources = [value for field, value in request.ListFields() if field.message_type]
+    return any(getattr(part, "etag", "") for part in (request, *resources))

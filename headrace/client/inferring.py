@@ -37,7 +37,7 @@ class InferenceCalls:
 
     @cached_property
     def _inference(self) -> Any:
-        return grpc_service_pb2_grpc.GRPCInferenceServiceStub(self._calls.channel("inference"))
+        return grpc_service_pb2_grpc.GRPCInferenceServiceStub(self._calls.channel())
 
     async def infer(
         self,
@@ -53,7 +53,8 @@ class InferenceCalls:
         """Run a model on `inputs`; `model` may be `name@alias`, `version` a number or an alias.
 
         Arrays travel as they are; lists become the datatypes that the model's signature says. Without
-        `outputs`, all come back. A request that finds no server is sent again within its deadline.
+        `outputs`, all come back. A request that finds no server, or one that hangs, is sent again within
+        its deadline, to another where there are several: a model may run it twice.
         """
         deadline = time.monotonic() + self._calls.allowed(timeout_seconds)
         arrays = await self._arrays(model, str(version), inputs, deadline)

@@ -20,7 +20,7 @@ class MonitorCalls:
 
     @cached_property
     def _monitor(self) -> Any:
-        return monitor_service_pb2_grpc.MonitorServiceStub(self._calls.channel("monitor"))
+        return monitor_service_pb2_grpc.MonitorServiceStub(self._calls.channel())
 
     async def statistics(
         self,
@@ -53,8 +53,10 @@ class MonitorCalls:
             interval=convert.duration_to_proto(interval_seconds),
         )
 
-        def open_stream() -> object:
-            return self._monitor.WatchStatistics(request, metadata=self._calls.metadata())
+        def open_stream(address: str) -> object:
+            return self._monitor.WatchStatistics.at(address)(
+                request, metadata=self._calls.metadata()
+            )
 
         async with aclosing(self._calls.watch("monitor", open_stream)) as messages:
             async for message in messages:

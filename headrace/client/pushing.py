@@ -77,12 +77,13 @@ class PushCalls(RegistryCalls):
     ) -> Version:
         metadata = self._calls.metadata()
         method = registry_service_pb2_grpc.RegistryServiceStub(
-            self._calls.blocking_channel("registry")
+            self._calls.blocking_channel()
         ).PushVersion
 
-        async def attempt(seconds: float) -> Any:
+        async def attempt(address: str, seconds: float) -> Any:
             parts = _parts(header, artifact, report)
-            return await finished(method.future(parts, timeout=seconds, metadata=metadata))
+            push = method.at(address)
+            return await finished(push.future(parts, timeout=seconds, metadata=metadata))
 
         left = max(0.0, deadline - time.monotonic())
         pushed = await self._calls.call("registry", attempt, repeatable=True, timeout_seconds=left)

@@ -106,9 +106,9 @@ class ReplicaCalls(CatalogCalls):
         seen = start_revision
         name = convert.model_name(model) if model else ""
 
-        def open_stream() -> object:
+        def open_stream(address: str) -> object:
             request = registry_service_pb2.WatchChangesRequest(start_revision=seen, model=name)
-            return self._registry.WatchChanges(request, metadata=self._calls.metadata())
+            return self._registry.WatchChanges.at(address)(request, metadata=self._calls.metadata())
 
         async with aclosing(self._calls.watch("registry", open_stream)) as messages:
             async for message in messages:

@@ -8,22 +8,34 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 
 
+def may_heal(error: errors.HeadraceError) -> bool:
+    """Whether the same call may succeed later, or elsewhere, and was not refused for what it is.
+
+    A server that ends cancels what comes in the same moment; a caller's own cancelling is no such error.
+    """
+    return isinstance(error, (errors.Unavailable, errors.Cancelled))
+
+
 def pause_before_retry(
     error: errors.HeadraceError,
     *,
     failures: int,
-    attempts: int,
     remaining_seconds: float,
     chance: float,
+    elsewhere: bool = False,
 ) -> float | None:
     """Seconds to wait before a call that may be repeated is made again, or None: give up.
 
-    Only what is UNAVAILABLE may heal. The pause is drawn from zero to a bound that doubles with every
-    failure (`chance`, 0 to 1, is the draw), so that many callers do not come back at once; it is at
-    least what the service asked for. It must end before the deadline does.
+    There is none where it goes `elsewhere`, to a server that has not failed it. Else the pause is drawn
+    from zero to a bound that doubles with every failure (`chance`, 0 to 1, is the draw), so that many
+    callers do not come back at once; it is at least what the service asked for. It must end before the
+    deadline does.
     """
-    if not isinstance(error, errors.Unavailable) or failures >= attempts:
+    if not may_heal(error):
         return None
-    bound = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (failures - 1))
-    pause = max(chance * bound, error.retry_after_seconds or 0.0)
+    if elsewhere:
+        pause = 0.0
+    else:
+        bound = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 16))
+        pause = max(chance * bound, error.retry_after_seconds or 0.0)
     return pause if pause < remaining_seconds else None

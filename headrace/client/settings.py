@@ -16,13 +16,14 @@ class ClientSettings:
     """Settings of a client: from arguments, then `HEADRACE_<FIELD>`, then these defaults."""
 
     registry: str = "127.0.0.1:8100"
-    """Where the registry serves gRPC, host:port."""
+    """Where the registry serves gRPC, host:port; of several, commas between, the first that answers."""
 
     inference: str = "127.0.0.1:8001"
-    """Where a replica, or what balances over replicas, serves gRPC, host:port."""
+    """Where replicas, or what balances over them, serve gRPC: host:port, or several with commas between,
+    over which calls are spread."""
 
     monitor: str = "127.0.0.1:8200"
-    """Where the monitor serves gRPC, host:port."""
+    """Where the monitor serves gRPC, host:port; of several, the first that answers."""
 
     actor: str = ""
     """Who makes changes, as the registry records it; by default user@host."""
@@ -33,25 +34,45 @@ class ClientSettings:
     push_timeout_seconds: float = 900.0
     """The same for a push, which sends gigabytes and waits until they are checked."""
 
-    attempts: int = 5
-    """How often a call that may be repeated is tried while the service is UNAVAILABLE."""
+    first_contact_seconds: float = 0.0
+    """How long a call goes on trying a service that never answered this client; 0: until its deadline, as
+    with one that did. The command line says 3."""
+
+    try_seconds: float = 1.0
+    """Of several addresses: how long a call waits for its answer until the one it went to is asked whether
+    it lives; if that says nothing for as long, the call goes to another. 0: it waits until its deadline."""
+
+    retry_share: float = 0.2
+    """How many calls may be repeated while a service is UNAVAILABLE, as a share of all, beside 10 a second
+    that always may; 0: none is."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work. Raises ValueError with a line for each."""
         wrong = [
             f"{name}: {address!r} is not an address: {problem}"
-            for name, address in self.addresses().items()
+            for name, listed in self.addresses().items()
+            for address in listed
             if (problem := addresses.problem(address))
         ]
-        numbers = {"timeout_seconds": self.timeout_seconds, "attempts": self.attempts}
-        numbers["push_timeout_seconds"] = self.push_timeout_seconds
-        wrong += [f"{name}: {n} is not over 0" for name, n in numbers.items() if not n > 0]
+        wrong += [
+            f"{name}: {getattr(self, name)} is not over 0"
+            for name in ("timeout_seconds", "push_timeout_seconds")
+            if not getattr(self, name) > 0
+        ]
+        wrong += [
+            f"{name}: {getattr(self, name)} is not 0 or more"
+            for name in ("first_contact_seconds", "try_seconds", "retry_share")
+            if not getattr(self, name) >= 0
+        ]
         if wrong:
             raise ValueError("\n".join(wrong))
 
-    def addresses(self) -> dict[str, str]:
-        """The address of each service by its name."""
-        return {"registry": self.registry, "inference": self.inference, "monitor": self.monitor}
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """The addresses of each service by its name."""
+        return {
+            name: addresses.several(getattr(self, name))
+            for name in ("registry", "inference", "monitor")
+        }
 
 
 def read_client_settings(

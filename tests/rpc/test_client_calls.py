@@ -85,15 +85,36 @@ async def test_reads_are_made_again_while_the_service_is_unavailable() -> None:
     assert ["tester@bench"] * 3 == registry.actors
 
 
-async def test_attempts_are_bounded() -> None:
-    """After the last attempt the service's own error comes back, with its reason and retry hint."""
-    registry = Registry(*[AWAY] * 9)
-    async with open_client(registry, attempts=2) as client:
+async def test_a_call_is_tried_until_its_deadline() -> None:
+    """Then the service's own error comes back, with its reason and retry hint."""
+    registry = Registry(*[AWAY] * 999)
+    async with open_client(registry, timeout_seconds=1.0) as client:
         with pytest.raises(errors.Unavailable, match="the state is away") as caught:
             await client.model("digits")
 
     assert ("STATE_UNAVAILABLE", 0.01) == (caught.value.reason, caught.value.retry_after_seconds)
-    assert len(registry.actors) == 2
+    assert 3 <= len(registry.actors) < 100
+
+
+async def test_repeats_are_a_share_of_all_calls() -> None:
+    """A service that is away gets little more than its usual load, and callers soon get its error."""
+    registry = Registry(*[AWAY] * 10_000)
+    async with open_client(registry, timeout_seconds=0.5) as client:
+        calls = [client.model("digits") for _ in range(200)]
+        failures = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert {"STATE_UNAVAILABLE"} == {getattr(failure, "reason", "") for failure in failures}
+    assert 200 + 100 <= len(registry.actors) <= 200 + 100 + 200 * 0.2 + 10
+
+
+async def test_a_service_that_never_answered_may_be_given_less() -> None:
+    """As the command line does: the address may be wrong."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    async with AsyncClient(settings=settings_for(port, first_contact_seconds=0.2)) as client:
+        async with asyncio.timeout(3.0):
+            with pytest.raises(errors.Unavailable, match="cannot be reached"):
+                await client.models(timeout_seconds=60)
 
 
 async def test_creates_are_made_again_with_the_same_request_id() -> None:
@@ -115,6 +136,15 @@ async def test_changes_without_a_request_id_are_made_once() -> None:
             await client.alias("digits", "champion", 2)
 
     assert len(registry.actors) == 1
+
+
+async def test_changes_on_condition_of_an_etag_are_made_again() -> None:
+    """They are made once at most."""
+    registry = Registry(AWAY)
+    async with open_client(registry) as client:
+        await client.alias("digits", "champion", 2, etag="e1")
+
+    assert len(registry.actors) == 2
 
 
 async def test_other_errors_are_not_retried_and_come_back_as_they_were_raised() -> None:
@@ -146,7 +176,7 @@ async def test_nobody_at_the_address_is_unavailable_and_says_what_to_start() -> 
     """A refused connection names the process as people call it, the address and the command."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    async with AsyncClient(settings=settings_for(port, attempts=1)) as client:
+    async with AsyncClient(settings=settings_for(port, retry_share=0.0)) as client:
         calls = {"registry": client.models(), "replica": client.server_ready()}
         for name, call in calls.items():
             said = f"the {name} cannot be reached at .*:{port} .*headrace up"

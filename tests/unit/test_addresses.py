@@ -9,7 +9,7 @@ import pytest
 
 from headrace import addresses
 from headrace.client import read_client_settings
-from headrace.client.calls import without_reason
+from headrace.client.call_errors import without_reason
 from headrace.errors import Unavailable
 from headrace.grpc_serving import open_grpc_server
 from headrace.settings import SettingsError

@@ -9,7 +9,14 @@ from headrace.client.retrying import pause_before_retry
 
 GONE = errors.Unavailable("STATE_UNAVAILABLE", "gone")
 BUSY = errors.Unavailable("STATE_UNAVAILABLE", "gone", retry_after_seconds=1.0)
+LOST = errors.Cancelled("CANCELLED", "cancelled")
 REFUSED = errors.NotFound("MODEL_NOT_FOUND", "no")
+
+
+def test_there_is_no_pause_before_another_server_is_asked() -> None:
+    """What one server wished for says nothing of the next."""
+    pause = pause_before_retry(BUSY, failures=3, remaining_seconds=1.0, chance=1.0, elsewhere=True)
+    assert 0.0 == pause
 
 
 @pytest.mark.parametrize(
@@ -20,7 +27,8 @@ REFUSED = errors.NotFound("MODEL_NOT_FOUND", "no")
         (GONE, 4, 10.0, 1.0, 0.8),
         (GONE, 9, 60.0, 1.0, 5.0),  # and has a bound itself
         (BUSY, 1, 10.0, 0.5, 1.0),  # the service's own wish is the least
-        (GONE, 10, 60.0, 0.5, None),  # the last attempt failed
+        (GONE, 100, 60.0, 1.0, 5.0),  # only time and the budget end it
+        (LOST, 1, 10.0, 0.5, 0.05),  # a server that ends cancels what comes in the same moment
         (GONE, 1, 0.04, 0.5, None),  # the pause would outlast the deadline
         (REFUSED, 1, 10.0, 0.5, None),  # no other error heals by itself
     ],
@@ -33,8 +41,6 @@ def test_pause(
     expected: float | None,
 ) -> None:
     """A row each: what failed, how often, with how much time left, and the pause (None: give up)."""
-    pause = pause_before_retry(
-        error, failures=failures, attempts=10, remaining_seconds=remaining, chance=chance
-    )
+    pause = pause_before_retry(error, failures=failures, remaining_seconds=remaining, chance=chance)
 
     assert expected == pytest.approx(pause)

@@ -14,8 +14,21 @@ def test_arguments_come_before_the_environment_and_that_before_defaults() -> Non
 
     settings = read_client_settings(environ, registry="given:3", monitor=None)
 
-    expected = {"registry": "given:3", "inference": "inf:2", "monitor": "127.0.0.1:8200"}
+    expected = {"registry": ("given:3",), "inference": ("inf:2",), "monitor": ("127.0.0.1:8200",)}
     assert expected == settings.addresses()
+
+
+@pytest.mark.parametrize("prefix", ["", "ipv4:"])
+def test_a_service_may_have_several_addresses(prefix: str) -> None:
+    """As a list with commas, also in gRPC's own spelling."""
+    settings = read_client_settings({"HEADRACE_INFERENCE": f"{prefix}127.0.0.1:1, 127.0.0.1:2"})
+    assert ("127.0.0.1:1", "127.0.0.1:2") == settings.addresses()["inference"]
+
+
+def test_each_of_several_addresses_is_checked() -> None:
+    """The wrong one is named."""
+    with pytest.raises(SettingsError, match=r"inference: 'b' is not an address"):
+        read_client_settings({}, inference="a:1,b")
 
 
 def test_a_value_that_looks_like_a_flag_is_a_value() -> None:
@@ -34,7 +47,7 @@ def test_who_calls_is_user_at_host_by_default() -> None:
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
     """One error has a line for each wrong setting."""
-    environ = {"HEADRACE_REGISTRY": "nowhere", "HEADRACE_ATTEMPTS": "0"}
+    environ = {"HEADRACE_REGISTRY": "nowhere", "HEADRACE_TRY_SECONDS": "-1"}
 
-    with pytest.raises(SettingsError, match=r"(?s)registry: 'nowhere'.*attempts: 0"):
+    with pytest.raises(SettingsError, match=r"(?s)registry: 'nowhere'.*try_seconds: -1"):
         read_client_settings(environ)
