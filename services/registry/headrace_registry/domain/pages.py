@@ -17,8 +17,8 @@ Key = str | int
 
 DEFAULT_SIZE = 100
 MAX_SIZE = 1000
-MAX_PARTS = 10_000
-"""A megabyte or two, where a part is a version on a replica."""
+MAX_BYTES = 3 << 20
+"""Of one page's items: clients of gRPC take messages of 4 MiB, unless they are told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +42,26 @@ def take_page(
     keys: Sequence[Key],
     find: Callable[[Any], Item],
     request: PageRequest,
-    parts: Callable[[Item], int] = lambda _: 1,
+    size_bytes: Callable[[Item], int] = lambda _: 0,
 ) -> Page[Item]:
     """The page asked for of a list with these keys, which are in order.
 
     Only the page's items are found. What was added or deleted meanwhile shifts nothing. The page ends,
-    after one item at least, where its items have MAX_PARTS `parts` together.
+    after one item at least, before its items have more than MAX_BYTES together.
     Raises InvalidArgument (PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID).
     """
     size = _size(request)
     start = bisect_right(keys, _decode(request, keys)) if request.token else 0
-    items = tuple(_within(map(find, keys[start : start + size]), parts))
+    items = tuple(_within(map(find, keys[start : start + size]), size_bytes))
     end = start + len(items)
     return Page(items, _encode(request.listing, keys[end - 1]) if end < len(keys) else "")
 
 
-def _within(items: Iterable[Item], parts: Callable[[Item], int]) -> Iterator[Item]:
+def _within(items: Iterable[Item], size_bytes: Callable[[Item], int]) -> Iterator[Item]:
     total = 0
     for item in items:
-        total += parts(item)
-        if total > MAX_PARTS and total > parts(item):
+        before, total = total, total + size_bytes(item)
+        if before and total > MAX_BYTES:
             return
         yield item
 

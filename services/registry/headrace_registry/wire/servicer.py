@@ -14,6 +14,7 @@ from headrace.registry.v1 import (
     alias_pb2,
     model_pb2,
     registry_service_pb2_grpc,
+    replica_pb2,
     route_pb2,
     version_pb2,
 )
@@ -84,9 +85,13 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         """List models."""
         catalog = await self._catalogue.latest()
         asked = requests.page(request, "models")
-        page = take_page(catalog.model_names(), catalog.models.__getitem__, asked)
+
+        def find(name: str) -> model_pb2.Model:
+            return convert.model_to_proto(catalog.models[name])
+
+        page = take_page(catalog.model_names(), find, asked, model_pb2.Model.ByteSize)
         return pb.ListModelsResponse(
-            models=[convert.model_to_proto(model) for model in page.items],
+            models=page.items,
             next_page_token=page.next_token,
             revision=catalog.revision,
         )
@@ -124,11 +129,12 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         find_model(catalog, model)
         asked = requests.page(request, f"{request.parent}/versions")
         newest_first = [-number for number in reversed(catalog.numbers_of(model))]
-        page = take_page(newest_first, lambda key: catalog.versions[model, -key], asked)
-        return pb.ListVersionsResponse(
-            versions=[convert.version_to_proto(version) for version in page.items],
-            next_page_token=page.next_token,
-        )
+
+        def find(key: int) -> version_pb2.Version:
+            return convert.version_to_proto(catalog.versions[model, -key])
+
+        page = take_page(newest_first, find, asked, version_pb2.Version.ByteSize)
+        return pb.ListVersionsResponse(versions=page.items, next_page_token=page.next_token)
 
     async def DeleteVersion(self, request: pb.DeleteVersionRequest, _: Context) -> empty_pb2.Empty:
         """Delete a version."""
@@ -203,11 +209,12 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         model = requests.only_model(request)
         replicas = await (self._replicas_with(model) if model else self._read_replicas(""))
         found = {replica.id: replica for replica in replicas}
-        page = take_page(sorted(found), found.__getitem__, asked, lambda each: len(each.versions))
-        return pb.ListReplicasResponse(
-            replicas=[convert.replica_to_proto(replica) for replica in page.items],
-            next_page_token=page.next_token,
-        )
+
+        def find(name: str) -> replica_pb2.Replica:
+            return convert.replica_to_proto(found[name])
+
+        page = take_page(sorted(found), find, asked, replica_pb2.Replica.ByteSize)
+        return pb.ListReplicasResponse(replicas=page.items, next_page_token=page.next_token)
 
     async def WatchChanges(
         self, request: pb.WatchChangesRequest, _: Context
