@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -44,6 +44,7 @@ _MODELS = st.builds(
     last_number=st.integers(0, 2),
     aliases=_ALIASES,
     route=_ROUTES,
+    pinned=st.booleans(),
 )
 _KINDS = st.sampled_from(["model.update", "alias.update"])
 _STEPS = st.lists(
@@ -109,6 +110,12 @@ def test_changes_can_be_applied_to_what_is_newer(
     for change in changes:
         mixed = reader.apply(mixed, change, over_newer=True)
     assert catalogs[-1] == mixed
+
+
+def test_a_difference_has_every_field_of_a_model() -> None:
+    """A field that is only in the record would be lost on its way to followers."""
+    names = [{each.name for each in fields(kind)} for kind in (ModelRecord, ModelDifference)]
+    assert names[0] == names[1]
 
 
 def test_a_difference_without_its_model_is_a_missed_change() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -78,6 +79,19 @@ def test_what_is_over_a_limit_is_refused_by_its_name(
 def test_what_is_there_can_move_at_the_limit(decide: Decide) -> None:
     """Limits bound what is new."""
     assert 6 == decide(SITUATION).revision
+
+
+def test_what_is_known_of_a_version_is_bounded() -> None:
+    """As many files as an archive may have fit; paths of any length do not."""
+    files = [
+        tuple(ArtifactFile(f"{at:0{length}}", 1, "a" * 64) for at in range(10_000))
+        for length in (200, 400)
+    ]
+    many = replace(NEW("empty"), files=files[0])
+    assert 6 == publish_version(SITUATION, many).revision
+    with pytest.raises(errors.ResourceExhausted) as caught:
+        publish_version(SITUATION, replace(many, files=files[1]))
+    assert "RECORD_TOO_LARGE" == caught.value.reason
 
 
 def test_a_push_with_a_new_alias_needs_room_for_it() -> None:

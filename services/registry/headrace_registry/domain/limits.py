@@ -6,7 +6,11 @@ from collections.abc import Sized
 from dataclasses import dataclass
 
 from headrace import errors
-from headrace.state.records import Catalog, ModelRecord
+from headrace.state.codec import encode_sparse
+from headrace.state.records import Catalog, ModelRecord, VersionRecord
+
+MAX_RECORD_BYTES = 4 << 20
+"""Room for the 10,000 files that an archive may have by default, with paths of 300 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,19 @@ def check_room_for_alias(model: ModelRecord, alias: str, limits: CatalogLimits) 
                 "limit": str(limits.aliases_per_model),
                 "setting": "max_aliases_per_model",
             },
+        )
+
+
+def check_record(version: VersionRecord) -> None:
+    """Pass if every replica can keep a version's record. Raises ResourceExhausted (RECORD_TOO_LARGE)."""
+    size = len(encode_sparse(version))
+    if size > MAX_RECORD_BYTES:
+        raise errors.ResourceExhausted(
+            "RECORD_TOO_LARGE",
+            f"what every replica keeps of the version has {size} bytes: {len(version.files)} files, the "
+            f"signature and the serving config; up to {MAX_RECORD_BYTES} are allowed: pack fewer files, "
+            "with shorter paths, or give the graph fewer inputs and outputs",
+            facts={"limit": str(MAX_RECORD_BYTES)},
         )
 
 

@@ -20,6 +20,7 @@ from headrace.state.records import (
 from headrace_registry.domain.decision import Decision
 from headrace_registry.domain.etags import check_etag
 from headrace_registry.domain.limits import (
+    check_record,
     check_room_for_alias,
     check_room_for_model,
     check_room_for_version,
@@ -94,6 +95,7 @@ def publish_version(situation: Situation, new: NewVersion) -> Decision:
         revision=situation.next_revision,
         notices=(*new.notices, *_unlike_stable(situation.catalog, model, new.signature)),
     )
+    check_record(version)
     _check_alias(situation.catalog, model, version, new)
     return situation.change(
         "version.push",
