@@ -37,6 +37,11 @@ def crashes(nemesis: Nemesis) -> list[Fault]:
     ]
 
 
+def losses(nemesis: Nemesis) -> list[Fault]:
+    """Faults of the state's server after which the newest changes are gone, among others."""
+    return [nemesis.cut_tail, nemesis.restore, nemesis.back_up, nemesis.kill_process]
+
+
 def clock_steps(nemesis: Nemesis) -> list[Fault]:
     """Faults of the wall clock."""
     return [nemesis.set_clock, nemesis.set_clock, nemesis.kill_process, nemesis.kill_state]
@@ -45,6 +50,11 @@ def clock_steps(nemesis: Nemesis) -> list[Fault]:
 async def test_nothing_acknowledged_is_lost_by_kills_and_pauses(tmp_path: Path) -> None:
     """Of services, of the state's server, and of a registry whose write is on its way."""
     _judge(await run(tmp_path, crashes, SECONDS, SEED))
+
+
+async def test_a_state_that_went_back_is_no_other_truth(tmp_path: Path) -> None:
+    """No number is used again, no replica answers with other bytes, no watcher mixes two histories."""
+    _judge(await run(tmp_path, losses, SECONDS, SEED))
 
 
 async def test_a_clock_that_is_set_loses_nothing(tmp_path: Path) -> None:
