@@ -82,6 +82,7 @@ def test_the_defaults_of_records_are_part_of_what_is_stored() -> None:
         "aliases": {},
         "route": None,
         "revision": 0,
+        "pinned": False,
     } == model
 
 
