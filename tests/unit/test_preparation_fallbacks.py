@@ -18,7 +18,7 @@ from headrace.datatypes import Datatype
 from headrace.errors import Unavailable
 from headrace.state.codec import decode, encode
 from headrace.state.records import VersionRecord
-from headrace_inference.adapters.file_checks import sha256
+from headrace_inference.adapters.file_checks import tree_digest
 from headrace_inference.adapters.preparation.cache import FORMAT, MANIFEST, Kept, Manifest
 from headrace_inference.adapters.preparation.opening import PreparingOpener
 from headrace_inference.adapters.runtime.onnx_runtime import (
@@ -136,7 +136,8 @@ def spoil_with_packed_weights(path: Path, place: Path, format_number: int) -> No
     onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     manifest = decode(Manifest, (place / MANIFEST).read_bytes())
     files = {
-        name: Kept((place / name).stat().st_size, sha256(place / name)) for name in (GRAPH, WEIGHTS)
+        name: Kept((place / name).stat().st_size, tree_digest(place / name))
+        for name in (GRAPH, WEIGHTS)
     }
     (place / MANIFEST).write_bytes(encode(replace(manifest, files=files, format=format_number)))
 

@@ -28,6 +28,7 @@ from headrace_inference.adapters.cache_leases import CacheLeases
 from headrace_inference.adapters.cache_pruning import cached_bytes, prune
 from headrace_inference.adapters.file_checks import FileChecks, sha256
 from headrace_inference.adapters.partial_files import claim
+from headrace_inference.adapters.runtime.giving_way import give_way
 
 IDLE_SECONDS = 30.0
 """A download that brings no byte for this long is broken off, to go on at the next try."""
@@ -63,7 +64,7 @@ class ArtifactCache:
         self._checks = checks
         self._reserve = reserve
         self._stub: Any = pb_grpc.RegistryServiceStub(channel)
-        self._threads = ThreadPoolExecutor(_THREADS, "artifacts")
+        self._threads = ThreadPoolExecutor(_THREADS, "artifacts", give_way)
         self._added_bytes = max_bytes  # of an earlier life nothing is known
         for path in (self._blobs, self._versions):
             path.mkdir(parents=True, exist_ok=True)

@@ -12,14 +12,14 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import IO
 
 from headrace.errors import HeadraceError
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifacts import ArtifactCache
-from headrace_inference.adapters.file_checks import FileChecks, damage
+from headrace_inference.adapters.file_checks import PART_BYTES, FileChecks, damage, digest_of_parts
 from headrace_inference.adapters.loader import ArtifactLoader, files_beside_graph
 from headrace_inference.adapters.preparation.opening import PreparingOpener
 from headrace_inference.domain.runner import Runner
@@ -31,6 +31,9 @@ PASS_SECONDS = 3600.0
 """A version's files are read again this long after they were read last, at the earliest."""
 LOOK_SECONDS = 5.0
 """How often to look whether it is some version's time."""
+
+SlowDigest = Callable[[IO[bytes], int], Awaitable[str]]
+"""Hashes a file at so many bytes a second."""
 
 Reopen = Callable[[Runner, HeadraceError], None]
 """Takes a version out that answers with these damaged files, and opens it anew."""
@@ -83,8 +86,8 @@ class CacheScrubber:
     ) -> None:
         folder, entry = self._cache.folder_of(record), self._entry_of(runner)
         pushed = {file.path: file.sha256 for file in record.files}
-        damaged = await self._damaged(folder, pushed)
-        prepared = [] if entry is None else await self._damaged(*entry)
+        damaged = await self._damaged(folder, pushed, slow_digest)
+        prepared = [] if entry is None else await self._damaged(*entry, slow_tree_digest)
         if (loaded := runner()) is None:  # it was closed meanwhile
             return
         self._read_at[loaded] = time.monotonic()
@@ -103,15 +106,17 @@ class CacheScrubber:
         found = None if loaded is None else self._opener.entry_of(loaded)
         if found is None:
             return None
-        return found[0], {name: kept.sha256 for name, kept in found[1].items()}
+        return found[0], {name: kept.tree_digest for name, kept in found[1].items()}
 
-    async def _damaged(self, folder: Path, digests: Mapping[str, str]) -> list[str]:
+    async def _damaged(
+        self, folder: Path, digests: Mapping[str, str], digest_of: SlowDigest
+    ) -> list[str]:
         """The files that are not what they should be; those that are gone harm nobody."""
         damaged = []
         for name, digest in digests.items():
             try:
                 with (folder / name).open("rb") as file:
-                    found = await slow_digest(file, self._bytes_per_second)
+                    found = await digest_of(file, self._bytes_per_second)
             except FileNotFoundError:
                 continue
             except OSError as error:  # a sector that cannot be read
@@ -137,10 +142,28 @@ def _mapped(paths: Collection[str], record: VersionRecord) -> list[str]:
 async def slow_digest(file: IO[bytes], bytes_per_second: int) -> str:
     """The SHA-256 of a file, read at this rate."""
     checksum = hashlib.sha256()
-    while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+    async for chunk in _chunks(file, bytes_per_second):
         await asyncio.to_thread(checksum.update, chunk)
+    return checksum.hexdigest()
+
+
+async def slow_tree_digest(file: IO[bytes], bytes_per_second: int) -> str:
+    """The digest of the digests of a file's parts, read at this rate."""
+    parts: list[hashlib._Hash] = []
+    read = 0
+    async for chunk in _chunks(file, bytes_per_second):
+        if read % PART_BYTES == 0:
+            parts.append(hashlib.sha256())
+        await asyncio.to_thread(parts[-1].update, chunk)
+        read += len(chunk)
+    return digest_of_parts(part.digest() for part in parts)
+
+
+async def _chunks(file: IO[bytes], bytes_per_second: int) -> AsyncIterator[bytes]:
+    """The file, a part of its parts at a time."""
+    while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+        yield chunk
         if hasattr(os, "posix_fadvise"):  # it need not take the place of what others read
             start = file.tell() - len(chunk)
             os.posix_fadvise(file.fileno(), start, len(chunk), os.POSIX_FADV_DONTNEED)
         await asyncio.sleep(len(chunk) / bytes_per_second)
-    return checksum.hexdigest()

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from headrace.errors import Unavailable
 from headrace.state.records import VersionRecord
+from headrace_inference.adapters.runtime.giving_way import give_way, leaving_cores_free
 
 logger = logging.getLogger(__name__)
 
 _THREADS = 4
-_WORTH_THREADS_BYTES = 64 << 20
-"""Less is hashed sooner than threads have begun."""
+_WORTH_THREADS_BYTES = 4 << 20
+"""Less is hashed before anybody notices."""
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+PART_BYTES = 16 << 20
+"""Of a file that is hashed in parts."""
+
+_READ_BYTES = 1 << 20
 
 DAMAGED = "ARTIFACT_DAMAGED"
 
@@ -26,12 +37,39 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def tree_digest(path: Path) -> str:
+    """The digest of the digests of a file's parts, which threads make side by side. Raises OSError."""
+    size = path.stat().st_size
+    starts = range(0, size, PART_BYTES)
+    return digest_of_parts(_side_by_side(functools.partial(_part_digest, path), starts, size))
+
+
+def digest_of_parts(parts: Iterable[bytes]) -> str:
+    """The digest of the digests of a file's parts."""
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def _part_digest(path: Path, start: int) -> bytes:
+    checksum, left = hashlib.sha256(), PART_BYTES
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while left and (chunk := file.read(min(left, _READ_BYTES))):
+            checksum.update(chunk)
+            left -= len(chunk)
+    return checksum.digest()
+
+
 def digests(paths: Sequence[Path]) -> list[str]:
-    """The digests of files, in threads where that is worth it. Raises OSError."""
-    if len(paths) < 2 or sum(path.stat().st_size for path in paths) < _WORTH_THREADS_BYTES:
-        return [sha256(path) for path in paths]
-    with ThreadPoolExecutor(_THREADS, "digest") as threads:
-        return list(threads.map(sha256, paths))
+    """The digests of files, which threads make side by side. Raises OSError."""
+    return _side_by_side(sha256, paths, sum(path.stat().st_size for path in paths))
+
+
+def _side_by_side(digest: Callable[[Item], Made], items: Iterable[Item], size: int) -> list[Made]:
+    """In threads that give way to those that serve, and on some of the cores, where that is worth it."""
+    if size < _WORTH_THREADS_BYTES:
+        return list(map(digest, items))
+    with leaving_cores_free(), ThreadPoolExecutor(_THREADS, "digest", give_way) as threads:
+        return list(threads.map(digest, items))
 
 
 class FileChecks:

@@ -28,7 +28,7 @@ from headrace.errors import DataLoss
 from headrace.state.codec import decode, encode
 from headrace.state.records import ServingConfig, Signature, VersionRecord
 from headrace_inference.adapters.cache_leases import CacheLeases
-from headrace_inference.adapters.file_checks import FileChecks, digests
+from headrace_inference.adapters.file_checks import FileChecks, tree_digest
 from headrace_inference.adapters.preparation.task import Machine, PrepareReport
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH
 from headrace_inference.domain.execution_plan import ExecutionPlan
@@ -51,10 +51,10 @@ _CPU_FACTS = ("model name", "flags", "Features", "CPU implementer", "CPU part")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is known of a file."""
+    """What is known of a file; the digest is that of its parts' digests."""
 
     size_bytes: int
-    sha256: str
+    tree_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +291,7 @@ def _size(place: Path) -> int:
 def _known(folder: Path, names: Iterable[str]) -> dict[str, Kept]:
     """What there is to know of these files. Raises OSError."""
     paths = [folder / name for name in names]
-    found = zip(paths, digests(paths), strict=True)
-    return {path.name: Kept(path.stat().st_size, digest) for path, digest in found}
+    return {path.name: Kept(path.stat().st_size, tree_digest(path)) for path in paths}
 
 
 def _sync(path: Path) -> None:
