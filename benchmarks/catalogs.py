@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -84,6 +84,7 @@ class Seed:
     """A state that is written push by push; of the changes the last are kept, as a registry does."""
 
     size: CatalogSize
+    version: Callable[[str, int], VersionRecord] = version
     revision: int = 0
     newest_hash: str = ""
     _models: dict[str, ModelRecord] = field(default_factory=dict)
@@ -136,7 +137,7 @@ class Seed:
             revision=self.revision,
         )
         self._models[name] = model
-        pushed = version(name, number)
+        pushed = self.version(name, number)
         return Decision(
             self.revision,
             "version.push",
