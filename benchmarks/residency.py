@@ -152,8 +152,10 @@ async def measure(folder: Path, models: int, hot: int, cold: int) -> list[Figure
                 *("--scrub-bytes-per-second", "0"),  # most of the blobs are not there
             )
         )
-        options = ("--registry-address", registry["grpc"], "--data", str(folder / "cache"))
-        options += ("--metrics-port", "0", "--max-loaded-versions", str(hot))
+        options = (
+            *("--registry-address", registry["grpc"], "--data", str(folder / "cache")),
+            *("--metrics-port", "0", "--max-loaded-versions", str(hot)),
+        )
         started = time.perf_counter()
         async with service("headrace_inference", *ports, *options):
             first = time.perf_counter() - started

@@ -309,3 +309,23 @@ async def test_a_pinned_model_stays(tmp_path: Path) -> None:
         keeper.want(catalog.updated(3, {}, {}))
         await ask_grpc(replica, "m2")
         await until(lambda: ["m2"] == loaded(replica))
+
+
+async def test_metrics_tell_few_versions_apart_and_lose_none(tmp_path: Path) -> None:
+    """The rest class has what the others did; gauges say how many are loaded and how many stand by."""
+    opener = Opener()
+    options = {"max_loaded_versions": 1, "metrics_max_versions": 2}
+    async with replica_of(tmp_path, opener, *NAMES, **options) as replica:
+        for name in (*NAMES, *NAMES):
+            await ask_grpc(replica, name)
+        url = f"http://{replica.metrics_address}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            lines = (await response.text()).splitlines()
+    requests = [line for line in lines if line.startswith("headrace_inference_requests_total{")]
+    assert [2, 2, 4] == sorted(int(line.rpartition(" ")[2]) for line in requests)
+    (others,) = [line for line in requests if 'model="_others",version="_others"' in line]
+    assert others.endswith(" 4")
+    triton = [line for line in lines if line.startswith("nv_inference_request_success{")]
+    assert 8 == sum(int(line.rpartition(" ")[2]) for line in triton)
+    assert "headrace_inference_loaded_versions 1" in lines
+    assert "headrace_inference_standby_versions 3" in lines

@@ -50,6 +50,9 @@ class Settings:
     """The port of the protocol's REST form; 0 takes a free one."""
     metrics_port: int = 8002
     """The port of Prometheus metrics; 0 takes a free one."""
+    metrics_max_versions: int = 1000
+    """How many versions have series of their own in metrics, some 13 kB of a scrape each: the first that do
+    something. The others are summed up as model _others."""
     metrics_summaries: bool = False
     """Whether metrics have Triton's latency summaries: 35 series a version, of the last minute."""
     server_name: str = "headrace"

@@ -107,6 +107,7 @@ async def open_fronts(
             front,
             calls,
             meters,
+            max_versions=settings.metrics_max_versions,
             summaries=settings.metrics_summaries,
         )
     )

@@ -35,6 +35,7 @@ def open_operations(
     calls: CallMetrics,
     more: Sequence[Meter],
     *,
+    max_versions: int,
     summaries: bool,
 ) -> Iterator[web.Application]:
     """The application of the port, which may be served while inside."""
@@ -52,6 +53,7 @@ def open_operations(
             _info(front),
             meters,
             SummaryWindows() if summaries else None,
+            max_versions,
         )
         add_text_metrics(app, metrics)
         yield app
@@ -81,7 +83,14 @@ def _gauges(
     revision = dataplane.keeper.applied_revision
     _, facts = readiness.facts()
     connected, whole = (bool(facts.get(f"state_{fact}", True)) for fact in ("connected", "whole"))
+    keeper = dataplane.keeper
     return [
+        ("headrace_inference_loaded_versions", "Versions that are loaded", len(keeper.table.ready)),
+        (
+            "headrace_inference_standby_versions",
+            "Versions that are loaded when a request asks for them",
+            keeper.standby.count,
+        ),
         ("headrace_inference_in_flight_requests", "Requests that wait or run", in_flight()),
         ("headrace_inference_applied_revision", "The state applied", revision),
         ("headrace_inference_state_connected", "1 while Redis can be reached, else 0", connected),

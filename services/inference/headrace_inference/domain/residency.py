@@ -124,6 +124,7 @@ class Residency:
         self._size_of = size_of
         self._catalog = Catalog(known=False)
         self._wanted: dict[str, Mapping[Key, int]] = {}
+        self.wanted_count = 0
         self.ranks: dict[Key, int] = {}
         """What is to be loaded, with the rank in which to load it: the lower the sooner."""
         self._admitted_at: dict[Key, float] = {}
@@ -166,6 +167,7 @@ class Residency:
         """Drop what is wanted no more; what is to be loaded of the model now."""
         before = self._wanted.pop(model, {})
         wanted = desired_of(self._catalog, model)
+        self.wanted_count += len(wanted) - len(before)
         if wanted:
             self._wanted[model] = wanted
         for key in before:

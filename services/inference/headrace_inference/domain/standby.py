@@ -58,6 +58,11 @@ class Standby:
         """What is to be loaded, with the rank in which to load it."""
         return self._residency.ranks
 
+    @property
+    def count(self) -> int:
+        """How many versions stand by."""
+        return self._residency.wanted_count - len(self.ranks)
+
     def wants(self, key: Key) -> bool:
         """Whether the catalog wants a version, loaded or standing by."""
         return self._residency.wants(key)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
 from headrace.state.records import LoadState, ReplicaVersion
+from headrace_inference.adapters.metrics.series_limit import (
+    SeriesLimit,
+    own_or_others,
+    summed,
+    version_labels,
+)
 from headrace_inference.adapters.metrics.summaries import SummaryWindows
 from headrace_inference.adapters.metrics.text import Family, label_text, text_of
 from headrace_inference.adapters.metrics.triton import state_families, work_families
 from headrace_inference.domain.keeper import VersionKeeper
 from headrace_inference.domain.statistics import Counts, StatisticsBook
+
+MAX_VERSIONS = 1000
 
 Key = tuple[str, int]
 Gauge = tuple[str, str, float]
@@ -35,6 +45,8 @@ class Moment:
     graphs: Mapping[Key, str]
     load_seconds: Mapping[Key, float]
     gauges: Sequence[Gauge]
+    known: Container[Key] = ()
+    """The versions that there are."""
 
 
 class ReplicaMetrics:
@@ -51,6 +63,7 @@ class ReplicaMetrics:
         info: Mapping[str, str],
         meters: Sequence[Meter] = (),
         windows: SummaryWindows | None = None,
+        max_versions: int = MAX_VERSIONS,
     ) -> None:
         self._keeper = keeper
         self._book = book
@@ -58,6 +71,7 @@ class ReplicaMetrics:
         self._info = info
         self._meters = meters
         self._windows = windows
+        self._limit = SeriesLimit(max_versions)
         self._lock = threading.Lock()
 
     def moment(self) -> Moment:
@@ -69,6 +83,7 @@ class ReplicaMetrics:
             {key: served.runner.graph for key, served in ready.items()},
             dict(self._keeper.load_seconds),
             list(self._gauges()),
+            self._keeper.table.catalog.versions,
         )
 
     def text(self, moment: Moment) -> bytes:
@@ -77,7 +92,9 @@ class ReplicaMetrics:
             return text_of(self._families(moment))
 
     def _families(self, moment: Moment) -> Iterator[Family]:
-        counts = {key: statistics.totals() for key, statistics in self._book.items()}
+        totals = {key: statistics.totals() for key, statistics in self._book.items()}
+        counts = self._limit.told_apart(totals, moment.known)
+        own = self._limit.chosen({(one.model, one.number) for one in moment.versions})
         info = Family("headrace_inference_build_info", "gauge", "What this replica runs on")
         info.add(1, label_text(**self._info))
         yield info
@@ -87,9 +104,12 @@ class ReplicaMetrics:
         dropped.add(self._book.dropped_reports)
         yield dropped
         yield from _version_families(counts)
-        yield from _state_families(moment)
+        yield from _state_families(moment, own)
         yield from work_families(counts)
-        yield from state_families(moment.waiting, moment.load_seconds)
+        yield from state_families(
+            summed(moment.waiting, own),
+            {key: value for key, value in moment.load_seconds.items() if key in own},
+        )
         if self._windows is not None:
             yield from self._windows.families(counts)
         for meter in self._meters:
@@ -115,8 +135,8 @@ def _version_families(counts: Mapping[Key, Counts]) -> Iterator[Family]:
     )
     queue = Family(f"{name}_queue_seconds", "histogram", "Waiting for a free instance")
     compute = Family(f"{name}_compute_seconds", "histogram", "Assembling, running and answering")
-    for (model, number), count in counts.items():
-        labels = label_text(model=model, version=str(number))
+    for key, count in counts.items():
+        labels = version_labels(key)
         for route, value in count.routes.items():
             requests.add(value, f"{labels},{label_text(route=route)}")
         for reason, value in count.errors.items():
@@ -132,28 +152,34 @@ def _version_families(counts: Mapping[Key, Counts]) -> Iterator[Family]:
     yield from (requests, errors, rows, runs, alone, request, failed, queue, compute)
 
 
-def _graphs(moment: Moment) -> Family:
+def _graphs(moment: Moment, own: AbstractSet[Key]) -> Family:
     text = "1 for the graph that serves: prepared (optimised and saved), or as it was pushed"
     graphs = Family("headrace_inference_version_graph", "gauge", text)
-    for (model, number), graph in moment.graphs.items():
-        graphs.add(1, label_text(model=model, version=str(number), graph=graph))
+    counts = Counter((own_or_others(key, own), graph) for key, graph in moment.graphs.items())
+    for (key, graph), count in counts.items():
+        graphs.add(count, f"{version_labels(key)},{label_text(graph=graph)}")
     return graphs
 
 
-def _state_families(moment: Moment) -> Iterator[Family]:
+def _state_families(moment: Moment, own: AbstractSet[Key]) -> Iterator[Family]:
     name = "headrace_inference"
     states = Family(f"{name}_version_state", "gauge", "1 for the state a version is in")
     memory = Family(f"{name}_version_memory_bytes", "gauge", "What loading a version took")
     waiting = Family(f"{name}_waiting_requests", "gauge", "Requests that wait for a free instance")
+    found: dict[Key, Counter[LoadState]] = {}
+    taken: Counter[Key] = Counter()
     for version in moment.versions:
-        labels = label_text(model=version.model, version=str(version.number))
+        key = own_or_others((version.model, version.number), own)
+        found.setdefault(key, Counter())[version.state] += 1
+        taken[key] += version.memory_bytes
+    for key, counts in found.items():
+        labels = version_labels(key)
         for state in LoadState:
-            value = int(state is version.state)
-            states.add(value, f'{labels},state="{state.value}"')
-        memory.add(version.memory_bytes, labels)
-    for (model, number), count in moment.waiting.items():
-        waiting.add(count, label_text(model=model, version=str(number)))
-    yield from (states, memory, waiting, _graphs(moment))
+            states.add(counts[state], f'{labels},state="{state.value}"')
+        memory.add(taken[key], labels)
+    for key, count in summed(moment.waiting, own).items():
+        waiting.add(count, version_labels(key))
+    yield from (states, memory, waiting, _graphs(moment, own))
     for gauge, text, now in moment.gauges:
         family = Family(gauge, "gauge", text)
         family.add(now)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from headrace.histogram import Histogram
-from headrace_inference.adapters.metrics.text import Family, label_text
+from headrace_inference.adapters.metrics.series_limit import version_labels
+from headrace_inference.adapters.metrics.text import Family
 from headrace_inference.domain.statistics import Counts
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
@@ -65,10 +66,10 @@ class SummaryWindows:
             name: Family(f"nv_inference_{name}_summary_us", "summary", f"Time of requests {text}")
             for name, (_, text) in _PARTS.items()
         }
-        for (model, number), count in counts.items():
-            if number:
-                labels = label_text(model=model, version=str(number))
-                start = self._windows.setdefault((model, number), _Window()).start(count, now)
+        for key, count in counts.items():
+            if key[1]:
+                labels = version_labels(key)
+                start = self._windows.setdefault(key, _Window()).start(count, now)
                 for name, (part, _) in _PARTS.items():
                     total: Histogram = getattr(count, part)
                     before: Histogram | None = getattr(start, part) if start else None

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from headrace_inference.adapters.metrics.text import Family, label_text
+from headrace_inference.adapters.metrics.series_limit import version_labels
+from headrace_inference.adapters.metrics.text import Family
 from headrace_inference.domain.statistics import Counts
 
 Key = tuple[str, int]
@@ -58,9 +59,9 @@ def work_families(counts: Mapping[Key, Counts]) -> Iterator[Family]:
             ("compute_output_duration_us", "Time of requests while they were answered"),
         )
     ]
-    for (model, number), count in counts.items():
-        if number:
-            labels = label_text(model=model, version=str(number))
+    for key, count in counts.items():
+        if key[1]:
+            labels = version_labels(key)
             for family, value in zip(counters, _values(count), strict=True):
                 family.add(value, labels)
             for reason, value in failures(count.errors).items():
@@ -81,6 +82,6 @@ def state_families(
     pending = Family("nv_inference_pending_request_count", "gauge", "Requests in the queue")
     loaded = Family("nv_model_load_duration_secs", "gauge", "How long loading took")
     for family, values in ((pending, waiting), (loaded, load_seconds)):
-        for (model, number), value in values.items():
-            family.add(value, label_text(model=model, version=str(number)))
+        for key, value in values.items():
+            family.add(value, version_labels(key))
         yield family
