@@ -76,6 +76,7 @@ REPORTS: dict[str, dict[str, Any]] = {
     "no boot": {"boot_id": ""},
     "sequence 0": {"sequence": 0},
     "sequence -1": {"sequence": -1},
+    "another bucket of -1": {"versions": [Version(queue={"counts": {2**31 - 1: -1}})]},
     "before 1970": {"start_time": {"seconds": -5}},
     "dropped -1": {"dropped_reports": -1},
     "a long model": {"versions": [Version(model="m" * 129)]},
@@ -126,6 +127,70 @@ def test_bytes(target: Target, method: str, sent: bytes) -> None:
     message = [sent] if method == "ReportTelemetry" else sent
     expected = "INVALID_ARGUMENT MALFORMED_REQUEST"
     assert expected == target.call("monitor", SERVICE + method, message)
+
+
+def _report(**changes: Any) -> bytes:
+    report = telemetry_pb2.TelemetryReport(**GOOD | changes)
+    return pb.ReportTelemetryRequest(report=report).SerializeToString()
+
+
+MOST = 2**48
+FULL = {"counts": dict.fromkeys(range(481), MOST), "sum_ns": LAST}
+GREEDY = Version(
+    model="greedy",
+    version=1,
+    success_count=MOST,
+    error_counts={str(n): MOST for n in range(4096)},
+    batch_counts=dict.fromkeys(range(2**31 - 4096, 2**31), MOST),
+    total=FULL,
+)
+
+
+def test_sums_over_64_bits(target: Target) -> None:
+    """Reports whose sums no 64 bits hold are taken, and every question after them is answered."""
+    sent = [_report(sequence=1 + n, boot_id="greedy", versions=[GREEDY]) for n in range(40)]
+    assert "OK" == target.call("monitor", SERVICE + "ReportTelemetry", sent)
+    lives = [_report(boot_id=f"life {n}", dropped_reports=MOST) for n in range(100)]
+    assert "OK" == target.call("monitor", SERVICE + "ReportTelemetry", lives)
+    day = _query(window={"seconds": 86_400}, by_replica=True).SerializeToString()
+    assert "OK" == target.call("monitor", SERVICE + "QueryStatistics", day)
+    series = pb.QuerySeriesRequest(query=pb.QueryStatisticsRequest(window={"seconds": 86_400}))
+    assert "OK" == target.call("monitor", SERVICE + "QuerySeries", series.SerializeToString())
+
+
+@pytest.mark.parametrize("seconds", [1, 4_000_000_000, 253_402_300_799, LAST])
+def test_clocks_of_other_ages(target: Target, seconds: int) -> None:
+    """A replica whose clock has no time of ours is taken, and questions are answered."""
+    report = telemetry_pb2.TelemetryReport(
+        replica="hostile", boot_id=f"at {seconds}", sequence=LAST, last=True
+    )
+    for time in (report.start_time, report.end_time):
+        time.seconds = seconds
+    request = pb.ReportTelemetryRequest(report=report, sent_time={"seconds": LAST - seconds + 1})
+    sent = [request.SerializeToString()]
+    assert "OK" == target.call("monitor", SERVICE + "ReportTelemetry", sent)
+    assert "OK" == target.call("monitor", SERVICE + "QueryStatistics", b"")
+
+
+LARGE = {
+    "two million versions of nothing": (
+        field(1, b"\x32\x00" * (2**21 - 100)),
+        "INVALID_ARGUMENT REPORT_TOO_LARGE",
+    ),
+    "one version of 2 MiB": (field(1, field(6, b"\x32\x00" * MIB)), REPORT),
+    "2 MiB of fields that nobody knows": (field(1, field(99, b"x") * (MIB // 2)), REPORT),
+    "a length of 2^63": (field(1, varint(6 << 3 | 2) + varint(2**63) + b"x" * 20_000), ""),
+    "a report that is cut": (_report(versions=[GREEDY])[:-9], ""),
+    "a number without an end": (b"\xff" * 20_000, ""),
+    "5 MiB": (_report(replica="r" * 5 * MIB), "RESOURCE_EXHAUSTED"),
+}
+
+
+@pytest.mark.parametrize(("sent", "expected"), LARGE.values(), ids=LARGE)
+def test_large_reports(target: Target, sent: bytes, expected: str) -> None:
+    """What is too large, or no message, is refused before it is read."""
+    expected = expected or "INVALID_ARGUMENT MALFORMED_REQUEST"
+    assert expected == target.call("monitor", SERVICE + "ReportTelemetry", [sent]).strip()
 
 
 def test_a_model_that_is_no_utf8(target: Target) -> None:

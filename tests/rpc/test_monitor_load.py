@@ -22,7 +22,14 @@ from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
 from headrace_monitor import app
 from headrace_monitor.settings import Settings
-from tests.rpc.monitors import MILLISECOND, FakeClock, histogram_of, report, seconds
+from tests.rpc.monitors import (
+    MILLISECOND,
+    FakeClock,
+    histogram_of,
+    report,
+    running_monitor,
+    seconds,
+)
 
 LONGEST_SECONDS = 0.02
 MIB = 2**20
@@ -173,6 +180,23 @@ def test_reports_over_all_streams_have_a_bound(tmp_path: Path) -> None:
         (each.reason, each.facts["setting"]) for each in refused
     }
     assert 6 - len(refused) == outcomes.count([1])
+
+
+async def test_streams_of_reports_have_a_bound(tmp_path: Path) -> None:
+    """Twice as many as replicas may be open, whether something came over them or not."""
+    async with running_monitor(tmp_path, max_replicas=1) as monitor:
+        first, second = monitor.stub.ReportTelemetry(), monitor.stub.ReportTelemetry()
+        for number, stream in enumerate((first, second), start=1):
+            await stream.write(pb.ReportTelemetryRequest(report=report("a", number)))
+            assert number == (await stream.read()).sequence
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await monitor.send([report("a", 3)])
+        second.cancel()
+        error = status.error_from_rpc(caught.value)
+        await first.done_writing()
+        assert grpc.aio.EOF is await first.read()
+        assert [3] == await monitor.send([report("a", 3)])
+    assert ("TOO_MANY_REPLICAS", "max_replicas") == (error.reason, error.facts["setting"])
 
 
 @pytest.mark.parametrize("large", [False, True])

@@ -78,7 +78,7 @@ async def open_monitor(
                 servicer = MonitorServicer(
                     intake,
                     observer,
-                    ReportMemory(settings.report_memory_mb * _MIB),
+                    ReportMemory(settings.report_memory_mb * _MIB, settings.max_replicas),
                     stopping,
                     max_versions=settings.max_report_versions,
                 )

@@ -1,4 +1,4 @@
-"""How many bytes of reports are held at a time, over all streams: what is over it is refused, not read."""
+"""How many bytes of reports are held at a time, over how many streams: what is over it is refused."""
 
 from __future__ import annotations
 
@@ -8,15 +8,35 @@ from contextlib import contextmanager
 from headrace import errors
 
 RETRY_SECONDS = 1.0
+
+STREAMS_OF_A_REPLICA = 2
+"""One, and a second while the first one is broken and the monitor does not know it yet."""
+
 _MIB = 2**20
 
 
 class ReportMemory:
-    """The bytes of reports between their reception and their acknowledgement."""
+    """The streams of reports, and the bytes of reports between their reception and acknowledgement.
 
-    def __init__(self, limit_bytes: int) -> None:
+    Each stream may have a message under way that nobody has seen yet, so their number is bounded too.
+    """
+
+    def __init__(self, limit_bytes: int, max_replicas: int) -> None:
         self._limit_bytes = limit_bytes
+        self._max_replicas = max_replicas
+        self._streams = 0
         self.held_bytes = 0
+
+    @contextmanager
+    def stream(self) -> Iterator[None]:
+        """Count a stream while inside. Raises ResourceExhausted (TOO_MANY_REPLICAS) for one too many."""
+        if self._streams >= STREAMS_OF_A_REPLICA * self._max_replicas:
+            raise self._too_many_streams()
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
 
     @contextmanager
     def hold(self, size_bytes: int) -> Iterator[None]:
@@ -28,6 +48,15 @@ class ReportMemory:
             yield
         finally:
             self.held_bytes -= size_bytes
+
+    def _too_many_streams(self) -> errors.ResourceExhausted:
+        return errors.ResourceExhausted(
+            "TOO_MANY_REPLICAS",
+            f"{self._streams} streams of reports are open, twice as many as replicas may report (the "
+            "monitor's setting max_replicas): raise it, or see who reports",
+            facts={"limit": str(self._max_replicas), "setting": "max_replicas"},
+            retry_after_seconds=RETRY_SECONDS,
+        )
 
     def _full(self) -> errors.ResourceExhausted:
         limit = self._limit_bytes // _MIB

@@ -45,11 +45,12 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
         self, request_iterator: AsyncIterator[bytes], context: Any
     ) -> AsyncIterator[monitor_service_pb2.ReportTelemetryResponse]:
         """Store reports, and acknowledge each once it is."""
-        async for request in streams.until_set(self._stopping, request_iterator):
-            with self._memory.hold(len(request)):
-                sequence = await self._store(request)
-            del request  # not while the next one is waited for
-            yield monitor_service_pb2.ReportTelemetryResponse(sequence=sequence)
+        with self._memory.stream():
+            async for request in streams.until_set(self._stopping, request_iterator):
+                with self._memory.hold(len(request)):
+                    sequence = await self._store(request)
+                del request  # not while the next one is waited for
+                yield monitor_service_pb2.ReportTelemetryResponse(sequence=sequence)
 
     async def _store(self, request: bytes) -> int:
         def read() -> Report:
