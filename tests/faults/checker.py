@@ -58,16 +58,17 @@ def resurrected(history: History, final: FinalState) -> Iterator[str]:
 
 def holes(history: History, final: FinalState) -> Iterator[str]:
     """Where the server lost its newest changes, one survived that is newer than one that did not."""
-    gone = [push for push in _gone(history, final) if push.revision]
-    for loss in history.losses:
-        older = [push for push in gone if loss.since <= push.ended <= loss.at]
-        if not older:
-            continue
-        first = min(older, key=lambda push: push.revision)
-        for push in history.acknowledged(Kind.PUSH):
-            newer = push.revision > first.revision and first.ended < push.ended <= loss.at
-            if newer and push.ended >= loss.since and push.key in final.versions:
-                yield f"{first.key} at {first.revision} is lost, {push.key} at {push.revision} is not"
+    gone = {push.key for push in _gone(history, final)}
+    since = 0.0
+    for loss in sorted(history.losses, key=lambda each: each.at):
+        between = [
+            push for push in history.acknowledged(Kind.PUSH) if since <= push.ended <= loss.at
+        ]
+        since = loss.at
+        first = min((push.revision for push in between if push.key in gone), default=0)
+        for push in between:
+            if first and push.revision > first and push.key in final.versions:
+                yield f"{push.key} at {push.revision} is there, and what was made at {first} is lost"
 
 
 def other_bytes(history: History, final: FinalState) -> Iterator[str]:
@@ -136,12 +137,12 @@ def orphaned(history: History, final: FinalState) -> Iterator[str]:
             yield f"artifact {value} is stored, and no version has it"
 
 
-def bytes_gone(_: History, final: FinalState) -> Iterator[str]:
-    """A version is there without its bytes."""
-    if final.stored is not None:
-        for key, value in final.versions.items():
-            if value not in final.stored:
-                yield f"version {key} is there without its bytes"
+def bytes_gone(history: History, final: FinalState) -> Iterator[str]:
+    """A version is there without its bytes; one that was deleted may come back so from a backup."""
+    back = _ends(history) if history.losses else {}
+    for key, value in final.versions.items():
+        if final.stored is not None and value not in final.stored and key not in back:
+            yield f"version {key} is there without its bytes"
 
 
 CHECKS: tuple[Check, ...] = (

@@ -57,6 +57,10 @@ TRUE = {
     "alias where it was told to be": (history(MOVED), final({}, alias=1)),
     "alias where it may be": (history(MOVED, PERHAPS), final({}, alias=2)),
     "newest lost": (history(*TWO, losses=LOST), final({1: 11})),
+    "lost twice": (
+        history(*TWO, pushed(3, 13, at=6.0), losses=(*LOST, Loss(0.0, 9.0))),
+        final({1: 11, 3: 13}),
+    ),
     "pushed again after a loss": (
         history(*TWO, pushed(3, 12, at=6.0), losses=LOST),
         final({1: 11, 3: 12}),
@@ -92,7 +96,7 @@ FALSE = {
         final({1: 11, 2: 12}),
         "was deleted and is there",
     ),
-    "hole": (history(*TWO, losses=LOST), final({2: 12}), "is lost"),
+    "hole": (history(*TWO, losses=LOST), final({2: 12}), "what was made at 1 is lost"),
     "exchanged": (history(*TWO), final({1: 12, 2: 11}), "was artifact 11 and is 12"),
     "other answer": (
         history(*TWO, operation(Kind.INFER, 1, at=3.0, value=12)),
