@@ -18,8 +18,9 @@ class AsyncClient(RouteCalls, PushCalls, ReplicaCalls, InferenceCalls, MonitorCa
     """Push, route, infer and watch, from asyncio: `async with AsyncClient() as client`.
 
     Addresses and times come from arguments, then from HEADRACE_REGISTRY, HEADRACE_INFERENCE,
-    HEADRACE_MONITOR and the like, then from defaults; nothing is connected before it is used. Every
-    method takes `timeout_seconds`, its retries included. Expected errors are those of headrace.errors.
+    HEADRACE_MONITOR and the like, then from defaults; nothing is connected before it is used. An address
+    may be several, "A,B": inference is spread over replicas, and goes elsewhere when one dies or hangs.
+    Every method takes `timeout_seconds`, its retries included. Expected errors are those of headrace.errors.
     Leaving the block, or `close`, ends the connections.
     """
 
