@@ -20,7 +20,8 @@ class AsyncClient(RouteCalls, PushCalls, ReplicaCalls, InferenceCalls, MonitorCa
     Addresses and times come from arguments, then from HEADRACE_REGISTRY, HEADRACE_INFERENCE,
     HEADRACE_MONITOR and the like, then from defaults; nothing is connected before it is used. An address
     may be several, "A,B": inference is spread over replicas, and goes elsewhere when one dies or hangs.
-    Every method takes `timeout_seconds`, its retries included. Expected errors are those of headrace.errors.
+    Every method takes `timeout_seconds`, its retries included. Expected errors are those of
+    headrace.errors.
     Leaving the block, or `close`, ends the connections.
     """
 
