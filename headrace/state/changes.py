@@ -15,6 +15,9 @@ from msgspec import UNSET, UnsetType
 
 from headrace.state.records import AliasRecord, ModelRecord, RouteRecord, VersionRecord
 
+EPOCH_BEGINS = "epoch.begin"
+"""The kind of an epoch's first change where the state had another one before: it changes no record."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelDifference:

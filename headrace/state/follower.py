@@ -74,6 +74,8 @@ class StateFollower:
         """What keeps the state from being followed at present."""
         self.on_unread: Callable[[str], None] = lambda _: None
         """Told what keeps the state from being read for the first time, whenever that is another thing."""
+        self.on_update: Callable[[Update], None] = lambda _: None
+        """Told of every update at once, before anybody who waits for its revision."""
         self._outage = Outage()
 
     @property
@@ -195,6 +197,7 @@ class StateFollower:
     async def _publish(self, update: Update) -> None:
         async with self._moved:
             self.catalog, self.point = update.catalog, update.point
+            self.on_update(update)
             self._moved.notify_all()
         for queue in self._subscribers:
             queue.put_nowait(update)

@@ -26,8 +26,13 @@ class Keys:
 
     @property
     def epoch(self) -> str:
-        """A string set once, by the first registry: says that this state was begun, and which one it is."""
+        """A string: says that this state was begun, and which unbroken history it has."""
         return self._key("epoch")
+
+    @property
+    def epoch_start(self) -> str:
+        """A string: the revision with which the epoch began; not there in a state's first one."""
+        return self._key("epoch-start")
 
     @property
     def revision(self) -> str:

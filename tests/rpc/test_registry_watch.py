@@ -8,10 +8,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from headrace import errors
+import grpc
+import pytest
+
+from headrace import embedded, errors, status
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
+from headrace_registry.domain import change_ring, watches
 from tests.rpc.registry_fixtures import (
     RunningRegistry,
     error_of,
@@ -105,23 +109,152 @@ async def test_a_watcher_that_fell_behind_is_told(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
     """Changes that are no longer kept are OUT_OF_RANGE; from where they are kept, a watch goes on."""
-    async with (
-        open_redis(redis_url) as redis,
-        running_registry(redis_url, namespace, tmp_path) as running,
-    ):
-        await _make_one_of_each_kind(running)
-        await redis.xtrim(Keys(namespace).changes, maxlen=3, approximate=False)
-        behind = await error_of(
-            running.stub.WatchChanges(pb.WatchChangesRequest(start_revision=5)).read()
-        )
-        oldest = running.stub.WatchChanges(pb.WatchChangesRequest())
-        kept = await take_changes(oldest, 3)
-        last = running.stub.WatchChanges(pb.WatchChangesRequest(start_revision=6))
-        assert kept == await take_changes(last, 3)
-        oldest.cancel()
-        last.cancel()
+    async with open_redis(redis_url) as redis:
+        async with running_registry(redis_url, namespace, tmp_path) as running:
+            await _make_one_of_each_kind(running)
+            await redis.xtrim(Keys(namespace).changes, maxlen=3, approximate=False)
+            in_memory = running.stub.WatchChanges(pb.WatchChangesRequest(start_revision=5))
+            assert 6 == (await in_memory.read()).revision
+            in_memory.cancel()
+        async with running_registry(redis_url, namespace, tmp_path) as running:
+            behind = await error_of(
+                running.stub.WatchChanges(pb.WatchChangesRequest(start_revision=5)).read()
+            )
+            oldest = running.stub.WatchChanges(pb.WatchChangesRequest())
+            kept = await take_changes(oldest, 3)
+            last = running.stub.WatchChanges(pb.WatchChangesRequest(start_revision=6))
+            assert kept == await take_changes(last, 3)
+            oldest.cancel()
+            last.cancel()
     assert "CHANGES_NOT_KEPT" == behind.reason
     assert [7, 8, 9] == [change.revision for change in kept]
+
+
+@pytest.mark.parametrize("in_memory", [3, 4096])
+async def test_watches_go_on_from_memory_and_from_the_server(
+    redis_url: str,
+    namespace: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    in_memory: int,
+) -> None:
+    """From whichever change a watch starts, it tells the same changes, also those that come meanwhile."""
+    monkeypatch.setattr(change_ring, "MAX_CHANGES", in_memory)
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        for count in range(8):
+            await _create(running, f"m{count}")
+        calls = [_watch(running, start_revision=start) for start in range(1, 9)]
+        begun = [await take_changes(call, 1) for call in calls[:-1]] + [[]]
+        for count in range(8, 12):
+            await _create(running, f"m{count}")
+        told = [
+            [*first, *await take_changes(call, 12 - start - len(first))]
+            for start, (call, first) in enumerate(zip(calls, begun, strict=True), start=1)
+        ]
+        for call in calls:
+            call.cancel()
+    assert list(range(2, 13)) == [change.revision for change in told[0]]
+    assert [told[0][start:] for start in range(8)] == told
+
+
+async def test_a_watch_compares_epoch_and_hash(
+    redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a list or a change told is taken as the start; another history is refused wherever it parts."""
+    monkeypatch.setattr(change_ring, "MAX_CHANGES", 2)
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        for count in range(5):
+            await _create(running, f"m{count}")
+        listed = await running.stub.ListModels(pb.ListModelsRequest())
+        seen = await take_changes(_watch(running), 5)
+        points = [(each.revision, each.epoch, each.hash) for each in seen]
+        assert (listed.revision, listed.epoch, listed.hash) == points[-1]
+        for revision, epoch, newest in points:
+            asked = {"start_revision": revision, "start_epoch": epoch, "start_hash": newest}
+            other_hash = _watch(running, **asked | {"start_hash": "0" * 64})
+            assert "HISTORY_DIFFERS" == (await error_of(other_hash.read())).reason
+            other_epoch = _watch(running, **asked | {"start_epoch": "other"})
+            assert "HISTORY_DIFFERS" == (await error_of(other_epoch.read())).reason
+            joined = _watch(running, **asked)
+            assert seen[revision:] == await take_changes(joined, 5 - revision)
+            joined.cancel()
+
+
+async def test_a_filtered_watch_learns_how_far_it_is(
+    redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told where it stands at first, after its own changes, and when others were left out."""
+    monkeypatch.setattr(watches, "MARK_SECONDS", 0.05)
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        await _create(running, "m1")
+        call = _watch(running, start_revision=1, model="models/m1", progress=True)
+        at_first = await call.read()
+        await _create(running, "m2")
+        left_out = await call.read()
+        await running.stub.DeleteModel(pb.DeleteModelRequest(name="models/m1"))
+        own = await call.read()
+        listed = await running.stub.ListModels(pb.ListModelsRequest())
+        call.cancel()
+    assert [(1, ""), (2, ""), (3, "model.delete")] == [
+        (each.revision, each.kind) for each in (at_first, left_out, own)
+    ]
+    assert {listed.epoch} == {each.epoch for each in (at_first, left_out, own)}
+    assert (listed.revision, listed.hash) == (own.revision, own.hash)
+    assert 3 == len({each.hash for each in (at_first, left_out, own)})
+
+
+async def test_watches_over_the_limit_are_refused(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """The error names the setting; a watch that ends makes room."""
+    async with running_registry(redis_url, namespace, tmp_path, max_watches=2) as running:
+        await _create(running, "m1")
+        calls = [_watch(running) for _ in range(2)]
+        for call in calls:
+            await call.read()
+        refused = await error_of(_watch(running).read())
+        calls[0].cancel()
+        async with asyncio.timeout(10):
+            while (await error_of_or_none(call := _watch(running))) is not None:
+                call.cancel()
+        call.cancel()
+    assert isinstance(refused, errors.ResourceExhausted)
+    assert "TOO_MANY_WATCHES" == refused.reason
+    assert "max_watches" in refused.message
+
+
+async def error_of_or_none(call: Any) -> errors.HeadraceError | None:
+    """The error with which a watch begins, if it does not begin with a change."""
+    try:
+        await call.read()
+    except grpc.RpcError as error:
+        return status.error_from_rpc(error)
+    return None
+
+
+async def test_many_watches_take_no_connections_to_the_server(
+    namespace: str, tmp_path: Path
+) -> None:
+    """Two hundred of them are told a change, and the server has a handful of clients."""
+    async with (
+        embedded.open_embedded_server(tmp_path / "state") as url,
+        open_redis(url) as redis,
+        running_registry(url, namespace, tmp_path / "registry") as running,
+    ):
+        await _create(running, "m1")
+        calls = [_watch(running) for _ in range(200)]
+        await asyncio.gather(*(call.read() for call in calls))
+        await _create(running, "m2")
+        seen = await asyncio.gather(*(call.read() for call in calls))
+        clients = len(await redis.client_list())
+        for call in calls:
+            call.cancel()
+    assert {2} == {change.revision for change in seen}
+    assert clients < 20
+
+
+def _watch(running: RunningRegistry, **asked: Any) -> Any:
+    return running.stub.WatchChanges(pb.WatchChangesRequest(**asked))
 
 
 async def test_no_entry_of_the_log_can_be_altered_in_silence(
@@ -144,5 +277,5 @@ async def test_no_entry_of_the_log_can_be_altered_in_silence(
     assert 1 == changes[6]["versions_before"]["digits/1"]["number"]
 
 
-async def _create(running: RunningRegistry) -> None:
-    await running.stub.CreateModel(pb.CreateModelRequest(model={"name": "models/digits"}))
+async def _create(running: RunningRegistry, name: str = "digits") -> None:
+    await running.stub.CreateModel(pb.CreateModelRequest(model={"name": f"models/{name}"}))

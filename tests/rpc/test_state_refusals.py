@@ -159,7 +159,7 @@ async def test_a_quiet_watch_hears_that_the_state_went_back(
         async with asyncio.timeout(20):
             error = await error_of(watch.read())
     assert isinstance(error, errors.OutOfRange)
-    assert "CHANGES_NOT_KEPT" == error.reason
+    assert "HISTORY_DIFFERS" == error.reason
 
 
 async def test_a_delete_is_done_whole_though_its_caller_goes(

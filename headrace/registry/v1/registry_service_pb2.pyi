@@ -37,14 +37,18 @@ class ListModelsRequest(_message.Message):
     def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListModelsResponse(_message.Message):
-    __slots__ = ("models", "next_page_token", "revision")
+    __slots__ = ("models", "next_page_token", "revision", "epoch", "hash")
     MODELS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
     models: _containers.RepeatedCompositeFieldContainer[_model_pb2.Model]
     next_page_token: str
     revision: int
-    def __init__(self, models: _Optional[_Iterable[_Union[_model_pb2.Model, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+    epoch: str
+    hash: str
+    def __init__(self, models: _Optional[_Iterable[_Union[_model_pb2.Model, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ..., epoch: _Optional[str] = ..., hash: _Optional[str] = ...) -> None: ...
 
 class UpdateModelRequest(_message.Message):
     __slots__ = ("model", "update_mask")
@@ -220,15 +224,21 @@ class ListReplicasResponse(_message.Message):
     def __init__(self, replicas: _Optional[_Iterable[_Union[_replica_pb2.Replica, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class WatchChangesRequest(_message.Message):
-    __slots__ = ("start_revision", "model")
+    __slots__ = ("start_revision", "model", "start_epoch", "start_hash", "progress")
     START_REVISION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    START_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    START_HASH_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
     start_revision: int
     model: str
-    def __init__(self, start_revision: _Optional[int] = ..., model: _Optional[str] = ...) -> None: ...
+    start_epoch: str
+    start_hash: str
+    progress: bool
+    def __init__(self, start_revision: _Optional[int] = ..., model: _Optional[str] = ..., start_epoch: _Optional[str] = ..., start_hash: _Optional[str] = ..., progress: _Optional[bool] = ...) -> None: ...
 
 class WatchChangesResponse(_message.Message):
-    __slots__ = ("revision", "kind", "resource", "actor", "model", "version", "alias", "route")
+    __slots__ = ("revision", "kind", "resource", "actor", "model", "version", "alias", "route", "epoch", "hash")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
@@ -237,6 +247,8 @@ class WatchChangesResponse(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     ROUTE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
     revision: int
     kind: str
     resource: str
@@ -245,4 +257,6 @@ class WatchChangesResponse(_message.Message):
     version: _version_pb2.Version
     alias: _alias_pb2.Alias
     route: _route_pb2.Route
-    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[str] = ..., resource: _Optional[str] = ..., actor: _Optional[str] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., version: _Optional[_Union[_version_pb2.Version, _Mapping]] = ..., alias: _Optional[_Union[_alias_pb2.Alias, _Mapping]] = ..., route: _Optional[_Union[_route_pb2.Route, _Mapping]] = ...) -> None: ...
+    epoch: str
+    hash: str
+    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[str] = ..., resource: _Optional[str] = ..., actor: _Optional[str] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., version: _Optional[_Union[_version_pb2.Version, _Mapping]] = ..., alias: _Optional[_Union[_alias_pb2.Alias, _Mapping]] = ..., route: _Optional[_Union[_route_pb2.Route, _Mapping]] = ..., epoch: _Optional[str] = ..., hash: _Optional[str] = ...) -> None: ...

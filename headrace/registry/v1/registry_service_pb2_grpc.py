@@ -275,7 +275,8 @@ class RegistryServiceServicer:
 
     def WatchChanges(self, request, context):
         """Streams every change after a revision, in order, for as long as the call lasts. OUT_OF_RANGE if changes
-        after start_revision are no longer kept: list, then watch from the list's revision.
+        after start_revision are no longer kept, and if the state has another history than that of start_epoch and
+        start_hash: list, then watch from the list's revision. RESOURCE_EXHAUSTED if there are too many watches.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,9 +20,9 @@ from headrace.grpc_serving import Register, open_grpc_server
 from headrace.http_serving import Readiness, add_operations_routes, open_http_server
 from headrace.machine_memory import usable_memory_bytes
 from headrace.private_files import make_private
-from headrace.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
+from headrace.registry.v1 import registry_service_pb2
 from headrace.state.connection import open_redis
-from headrace.state.follower import StateFollower
+from headrace.state.follower import StateFollower, Update
 from headrace.state.keys import Keys
 from headrace.state.presence import read_replicas
 from headrace_registry.adapters.blob_scrubber import BlobScrubber
@@ -40,8 +40,10 @@ from headrace_registry.domain.catalogue import Catalogue
 from headrace_registry.domain.history_guard import HistoryGuard
 from headrace_registry.domain.limits import CatalogLimits
 from headrace_registry.domain.uploads import UploadLimits, Uploads
+from headrace_registry.domain.watches import Watches
 from headrace_registry.settings import Settings
 from headrace_registry.wire.servicer import RegistryServicer
+from headrace_registry.wire.watching import add_to_server, encode_change, encode_mark
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +92,9 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         blobs = BlobStore(settings.data, settings.disk_reserve_bytes)
         blobs.prepare()
         metrics = Metrics(follower, blobs)
+        watches = Watches(log, encode_change, encode_mark, settings.max_watches)
+        follower.on_update = partial(_serve, watches)
+        metrics.count_watches(watches)
         pause = await follower.start(log.begin)
         threads = stack.enter_context(
             ThreadPoolExecutor(2 * settings.checks_at_a_time + 1, "check")
@@ -110,14 +115,15 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             jobs.create_task(_follow(log, follower, pause)),
             jobs.create_task(note_followed(note, follower)),
             jobs.create_task(note.keep_synced()),
+            jobs.create_task(_fill(watches, follower)),
+            jobs.create_task(watches.mark_for_ever()),
+            jobs.create_task(_stop(watches, stopping)),
             jobs.create_task(_collect_garbage(garbage, follower)),
             jobs.create_task(scrubber.run()),
         ]
         replicas = partial(read_replicas, redis, keys)
-        servicer = RegistryServicer(catalogue, artifacts, blobs, replicas, stopping)
-        register = partial(
-            registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer
-        )
+        servicer = RegistryServicer(catalogue, artifacts, blobs, replicas, watches)
+        register = partial(add_to_server, servicer)
         async with _serving(
             settings, register, metrics, partial(_readiness, follower, log, blobs, note)
         ) as registry:
@@ -186,6 +192,26 @@ async def _follow(log: RedisChangeLog, follower: StateFollower, pause: float | N
         await asyncio.sleep(pause)
         pause = await follower.start(log.begin)
     await follower.run()
+
+
+def _serve(watches: Watches, update: Update) -> None:
+    if update.entries:
+        watches.extend(update.entries)
+    else:
+        watches.begin(update.point)
+
+
+async def _fill(watches: Watches, follower: StateFollower) -> None:
+    """Have the changes before a state that was read anew in memory: all who watched come back at once."""
+    async for update in follower.updates():
+        if not update.entries:
+            with suppress(errors.Unavailable):
+                await watches.fill()
+
+
+async def _stop(watches: Watches, stopping: asyncio.Event) -> None:
+    await stopping.wait()
+    watches.stop()
 
 
 async def _collect_garbage(garbage: BlobGarbage, follower: StateFollower) -> None:

@@ -66,6 +66,8 @@ class Settings:
     """The most versions that a model may have at a time."""
     max_aliases_per_model: int = 1_000
     """The most aliases that a model may have."""
+    max_watches: int = 2_000
+    """How many watches may be open; others are refused. Each takes up to 50 kB."""
     log_format: logs.Format = "auto"
     """How log records look: auto is human on a terminal and json otherwise."""
     log_level: logs.Level = "info"
@@ -112,4 +114,5 @@ class Settings:
             "check_seconds": self.check_seconds,
             "check_memory_bytes": self.check_memory_bytes,
             "checks_at_a_time": self.checks_at_a_time,
+            "max_watches": self.max_watches,
         }

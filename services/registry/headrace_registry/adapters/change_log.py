@@ -15,11 +15,12 @@ from headrace.state.codec import decode, encode_sparse
 from headrace.state.connection import RETRY_AFTER_SECONDS, Redis, redis_errors, refusal
 from headrace.state.history import Point, entry_hash
 from headrace.state.keys import Keys
-from headrace.state.reader import CHANGE_FIELD, read_point
+from headrace.state.reader import CHANGE_FIELD, entry_of, read_point
 from headrace.state.wholeness import not_whole
 from headrace_registry.adapters.eviction import eviction_policy
 from headrace_registry.domain.catalogue import REVISION_MOVED, Creation, Facts, Made
 from headrace_registry.domain.decision import Decision
+from headrace_registry.domain.watches import Older
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ CHANGES_KEPT = 10_000
 """About so many changes can be watched from; who is further behind starts again from a snapshot."""
 _DURABLE_MILLISECONDS = 2000
 """Below the connection's time limit; an fsync every second needs up to one."""
-_READ_COUNT = 256
+_READ_COUNT = 128
 
 # The stream first: it alone can fail by what is stored, and a script is not rolled back.
 _COMMIT = """
@@ -148,19 +149,25 @@ class RedisChangeLog:
             answer, durable = await pipeline.execute(raise_on_error=False)
         return answer, durable
 
-    async def read_after(self, revision: int) -> list[Change]:
-        """The next changes after a revision, oldest first; 0: from the first that is kept.
+    async def read_after(self, revision: int) -> Older:
+        """The next entries that are kept after a revision, some at a time. Raises Unavailable."""
+        return await self._read_entries(f"({revision}-0", "+")
 
-        Raises OutOfRange (CHANGES_NOT_KEPT, REVISION_UNKNOWN), Unavailable.
-        """
+    async def read_up_to(self, revision: int) -> Older:
+        """The last entries that are kept up to a revision, some at a time. Raises Unavailable."""
+        return await self._read_entries("-", f"{revision}-0", newest=True)
+
+    async def _read_entries(self, first: str, last: str, *, newest: bool = False) -> Older:
         pipeline = self._redis.pipeline(transaction=True)
-        pipeline.get(self._keys.revision)
-        pipeline.xrange(self._keys.changes, min=f"({revision}-0", count=_READ_COUNT)
+        pipeline.mget(self._keys.epoch, self._keys.epoch_start)
+        if newest:
+            pipeline.xrevrange(self._keys.changes, last, first, count=_READ_COUNT)
+        else:
+            pipeline.xrange(self._keys.changes, first, last, count=_READ_COUNT)
         with redis_errors(self._redis):
-            newest, entries = await pipeline.execute()
-        changes = [decode(Change, fields[CHANGE_FIELD]) for _, fields in entries]
-        _check_position(revision, int(newest or 0), changes)
-        return changes
+            (epoch, start), found = await pipeline.execute()
+        entries = [entry_of(fields) for _, fields in found]
+        return Older(_text(epoch or b""), int(start or 0), entries[::-1] if newest else entries)
 
     def _script_input(
         self, change: Change, creation: Creation | None, point: Point, writes: Sequence[_Write]
@@ -241,21 +248,6 @@ def _check_durable(redis: Redis, durable: Any) -> None:
             f"the change was made, but its server could not say within {_DURABLE_MILLISECONDS} ms that it "
             "is on disk: retry with the same request_id or etag, which says what became of it",
             retry_after_seconds=RETRY_AFTER_SECONDS,
-        )
-
-
-def _check_position(revision: int, newest: int, changes: list[Change]) -> None:
-    if revision > newest:
-        raise errors.OutOfRange(
-            "REVISION_UNKNOWN",
-            f"the state is at revision {newest} and never was at {revision}: list, then watch",
-            facts={"revision": str(newest)},
-        )
-    if revision and revision < newest and (not changes or changes[0].revision != revision + 1):
-        raise errors.OutOfRange(
-            "CHANGES_NOT_KEPT",
-            f"the changes after revision {revision} are no longer kept: list, then watch from there",
-            facts={"revision": str(newest)},
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 from uuid import uuid4
 
-from headrace.state.changes import Change
+from headrace.state.changes import EPOCH_BEGINS, Change
 from headrace.state.codec import encode_sparse
 from headrace.state.connection import Redis, redis_errors
 from headrace.state.history import Point, entry_hash
@@ -22,6 +22,7 @@ redis.call('XADD', KEYS[6], ARGV[5] .. '-0', ARGV[6], ARGV[7])
 redis.call('SET', KEYS[7], ARGV[8])
 redis.call('SET', KEYS[1], ARGV[5])
 redis.call('SET', KEYS[2], ARGV[4])
+redis.call('SET', KEYS[9], ARGV[5])
 for at = 9, #ARGV, 2 do
   if tonumber(redis.call('HGET', KEYS[5], ARGV[at]) or '-1') < tonumber(ARGV[at + 1]) then
     redis.call('HSET', KEYS[5], ARGV[at], ARGV[at + 1])
@@ -61,7 +62,7 @@ class RedisEpochs:
 
         No number up to those given is given out in it. Raises Unavailable.
         """
-        change = Change(revision, "epoch.begin", "", "registry", self._clock(), found.hash)
+        change = Change(revision, EPOCH_BEGINS, "", "registry", self._clock(), found.hash)
         entry = encode_sparse(change)
         begun = Point(uuid4().hex, revision, entry_hash(entry))
         arguments: list[bytes | str | int] = [found.epoch, found.revision, found.hash, begun.epoch]
@@ -69,7 +70,7 @@ class RedisEpochs:
         arguments += [part for pair in numbers.items() for part in pair]
         keys = self._keys
         names = [keys.revision, keys.epoch, keys.models, keys.versions, keys.numbers, keys.changes]
-        names += [keys.change_hash, keys.counts]
+        names += [keys.change_hash, keys.counts, keys.epoch_start]
         with redis_errors(self._redis):
             done = await cast(Any, self._redis.eval(_BEGIN, len(names), *names, *arguments))
         return begun if done else None

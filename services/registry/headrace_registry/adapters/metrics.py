@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from headrace import errors
 from headrace.state.follower import StateFollower
 from headrace_registry.adapters.blobs import BlobStore
+from headrace_registry.domain.watches import Watches
 
 _PUSH_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -49,6 +50,10 @@ class Metrics:
         self._gauge(
             "state_whole", "0 while records of the shared state are gone, else 1."
         ).set_function(lambda: follower.whole)
+
+    def count_watches(self, watches: Watches) -> None:
+        """Show how many watches there are."""
+        self._gauge("watches", "The watches that are open.").set_function(lambda: watches.count)
 
     @contextmanager
     def pushing(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -83,9 +83,6 @@ class ChangeLog(Protocol):
     async def make_durable(self, point: Point) -> None:
         """Wait until all changes up to a point are durable. Raises Unavailable (STATE_NOT_DURABLE)."""
 
-    async def read_after(self, revision: int) -> list[Change]:
-        """Some changes after a revision, oldest first. Raises OutOfRange where they are not kept."""
-
 
 class Catalogue:
     """Reads answer from the state as followed; writes decide, commit, and wait to read their own change."""
@@ -99,6 +96,11 @@ class Catalogue:
         self._limits = limits
         self._deciding = asyncio.Lock()
         self._freshness = Freshness(state, log.newest)
+
+    @property
+    def point(self) -> Point:
+        """Where the newest catalog known is in the history of the state."""
+        return self._state.point
 
     def read(self) -> Catalog:
         """The newest catalog known. Raises Unavailable before there is one, with what keeps it away."""
@@ -154,22 +156,6 @@ class Catalogue:
         """What a decision made now is made from."""
         last_number = facts.last_number if facts else 0
         return Situation(self.read(), actor, self._clock(), last_number, self._limits)
-
-    async def watch(self, after: int, wanted: Callable[[str], bool]) -> AsyncIterator[Change]:
-        """Every change after a revision to a wanted resource, in order, for ever.
-
-        After 0 it starts with the first change that is kept. No more is held than what was read last, so
-        a slow watcher costs nothing.
-
-        Raises OutOfRange where changes after it are not kept or it was not reached yet, Unavailable.
-        """
-        last = after
-        while True:
-            for change in await self._log.read_after(last):
-                last = change.revision
-                if wanted(change.resource):
-                    yield change
-            await self._state.wait_for_revision(last + 1)
 
     async def _change_once(
         self, model: str, decide: Decide, actor: str, creation: Creation | None

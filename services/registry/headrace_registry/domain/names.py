@@ -50,8 +50,3 @@ def alias_resource(model: str, alias: str) -> str:
 def route_resource(model: str) -> str:
     """`models/{model}/route`."""
     return f"models/{model}/route"
-
-
-def concerns(resource: str, model: str | None) -> bool:
-    """Whether a resource is a model or belongs to it; None: whether it is any."""
-    return model is None or f"{resource}/".startswith(f"{model_resource(model)}/")

@@ -26,6 +26,7 @@ from headrace_registry.domain.names import check_alias_name
 from headrace_registry.domain.pages import PageRequest
 from headrace_registry.domain.routes import RouteEdit
 from headrace_registry.domain.versions import VersionRemoval
+from headrace_registry.domain.watches import WatchRequest
 from headrace_registry.wire.resource_names import (
     parse_alias,
     parse_digest,
@@ -157,6 +158,17 @@ def page(request: Any, listing: str) -> PageRequest:
 def only_model(request: pb.WatchChangesRequest | pb.ListReplicasRequest) -> str | None:
     """The model that is asked about alone, or None for all."""
     return parse_model(request.model) if request.model else None
+
+
+def watch(request: pb.WatchChangesRequest) -> WatchRequest:
+    """After which change to watch, and what. Raises InvalidArgument."""
+    return WatchRequest(
+        revision=not_negative(request.start_revision, "start_revision"),
+        epoch=request.start_epoch,
+        hash=request.start_hash,
+        model=only_model(request) or None,
+        marks=request.progress,
+    )
 
 
 def not_negative(value: int, field: str) -> int:

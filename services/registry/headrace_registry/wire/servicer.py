@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -24,11 +23,11 @@ from headrace_registry.domain.aliases import delete_alias, find_alias, move_alia
 from headrace_registry.domain.artifacts import Artifacts
 from headrace_registry.domain.catalogue import Catalogue
 from headrace_registry.domain.models import create_model, find_model, update_model
-from headrace_registry.domain.names import concerns
 from headrace_registry.domain.pages import take_page
 from headrace_registry.domain.readiness import with_standby
 from headrace_registry.domain.routes import find_route, update_route
 from headrace_registry.domain.versions import find_version
+from headrace_registry.domain.watches import Watches
 from headrace_registry.wire import convert, requests
 from headrace_registry.wire.resource_names import (
     parse_alias,
@@ -37,7 +36,7 @@ from headrace_registry.wire.resource_names import (
     parse_route,
     parse_version,
 )
-from headrace_registry.wire.streams import read_chunks, read_header, until_set
+from headrace_registry.wire.streams import read_chunks, read_header
 
 Context = Any
 ReadReplicas = Callable[[str], Awaitable[Sequence[ReplicaRecord]]]
@@ -60,13 +59,13 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         artifacts: Artifacts,
         blobs: BlobReader,
         read_replicas: ReadReplicas,
-        stopping: asyncio.Event,
+        watches: Watches,
     ) -> None:
         self._catalogue = catalogue
         self._artifacts = artifacts
         self._blobs = blobs
         self._read_replicas = read_replicas
-        self._stopping = stopping
+        self._watches = watches
 
     async def CreateModel(self, request: pb.CreateModelRequest, _: Context) -> model_pb2.Model:
         """Create a model."""
@@ -83,7 +82,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
 
     async def ListModels(self, request: pb.ListModelsRequest, _: Context) -> pb.ListModelsResponse:
         """List models."""
-        catalog = await self._catalogue.latest()
+        catalog, point = await self._catalogue.latest(), self._catalogue.point
         asked = requests.page(request, "models")
 
         def find(name: str) -> model_pb2.Model:
@@ -93,7 +92,9 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         return pb.ListModelsResponse(
             models=page.items,
             next_page_token=page.next_token,
-            revision=catalog.revision,
+            revision=point.revision,
+            epoch=point.epoch,
+            hash=point.hash,
         )
 
     async def UpdateModel(self, request: pb.UpdateModelRequest, _: Context) -> model_pb2.Model:
@@ -218,13 +219,12 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
 
     async def WatchChanges(
         self, request: pb.WatchChangesRequest, _: Context
-    ) -> AsyncIterator[pb.WatchChangesResponse]:
-        """Stream changes."""
-        start = requests.not_negative(request.start_revision, "start_revision")
-        model = requests.only_model(request)
-        changes = self._catalogue.watch(start, partial(concerns, model=model))
-        async for change in until_set(self._stopping, changes):
-            yield convert.change_to_proto(change)
+    ) -> AsyncIterator[bytes]:
+        """Stream changes, each message encoded already."""
+        asked = requests.watch(request)
+        await self._catalogue.latest()
+        async for message in self._watches.watch(asked):
+            yield message
 
 
 def _actor() -> str:
