@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from onnx import TensorProto, helper
@@ -16,8 +13,8 @@ from onnx import TensorProto, helper
 from headrace import errors
 from headrace.state.records import SessionOptions
 from headrace_registry.adapters.check_limits import CheckLimits
-from headrace_registry.adapters.checker import ProcessChecker
-from headrace_registry.domain.artifacts import Asked, Checked, Format, Pushed
+from headrace_registry.domain.artifacts import Asked, Format
+from tests.rpc.checker_fixtures import bench
 from tests.rpc.registry_fixtures import (
     external_data_files,
     folding_graph,
@@ -27,7 +24,6 @@ from tests.rpc.registry_fixtures import (
     zip_of,
 )
 
-Result = TypeVar("Result")
 MIB = 1 << 20
 
 
@@ -47,65 +43,6 @@ def _classifier() -> bytes:
     )
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
-
-
-class CountingThreads(ThreadPoolExecutor):
-    """Threads for children, which count how many were started."""
-
-    children = 0
-
-    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Start one more."""
-        self.children += 1
-        return super().submit(*args, **kwargs)
-
-
-class Bench:
-    """A checker in a folder, and pushes to it."""
-
-    def __init__(self, folder: Path, threads: CountingThreads, **limits: Any) -> None:
-        bounds: dict[str, Any] = {
-            "seconds": 30.0,
-            "memory_bytes": 4 << 30,
-            "unpacked_bytes": 1 << 30,
-            "files": 100,
-            "expansion": 100,
-            "at_a_time": 1,
-            "machine_bytes": 16 << 30,
-        }
-        self.folder = folder
-        self.threads = threads
-        quick = limits.pop("quick_seconds", 10.0)
-        self.checker = ProcessChecker(
-            CheckLimits(**bounds | limits), lambda: 8 << 30, threads, quick
-        )
-        self._pushes = 0
-
-    async def check(
-        self,
-        artifact: bytes,
-        file_format: Format = Format.ONNX,
-        asked: Asked | None = None,
-        model: str = "m",
-    ) -> tuple[Checked, dict[str, bytes]]:
-        """What is found, and the files that a version would have."""
-        self._pushes += 1
-        staging = self.folder / str(self._pushes)
-        staging.mkdir()
-        file = staging / "pushed"
-        file.write_bytes(artifact)
-        digest = hashlib.sha256(artifact).hexdigest()
-        pushed = Pushed(model, file, file_format, len(artifact), digest)
-        checked = await self.checker.check(pushed, staging / "artifact", asked or Asked())
-        found = (path for path in (staging / "artifact").rglob("*") if path.is_file())
-        return checked, {path.name: path.read_bytes() for path in found}
-
-
-@contextmanager
-def bench(folder: Path, **limits: Any) -> Iterator[Bench]:
-    """A checker while inside."""
-    with CountingThreads(4) as threads:
-        yield Bench(folder, threads, **limits)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +155,7 @@ def test_what_no_check_could_take_is_refused_by_its_size(
     size: int, file_format: Format, machine: int, reason: str | None
 ) -> None:
     """Before it is sent; what might be taken is let through."""
-    limits = CheckLimits(120.0, 3 << 30, 64 << 30, 10_000, 100, 1, machine)
+    limits = CheckLimits(120.0, 3 << 30, 64 << 30, 10_000, 100, 1, 30.0, machine)
     found = _reason(lambda: limits.admit(size, file_format))
     assert reason == found
 

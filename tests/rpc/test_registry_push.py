@@ -216,6 +216,12 @@ async def _reason(
     ("reason", "filename", "artifact", "limits"),
     [
         ("MODEL_CHECK_TIMEOUT", "m.onnx", folding_graph(4000, 500), {"check_seconds": 2.0}),
+        (
+            "MODEL_CHECK_OUT_OF_MEMORY",
+            "m.zip",
+            zip_of({"model.onnx": folding_graph(20_000, 1)}),
+            {"check_memory_bytes": 400 << 20},
+        ),
     ],
 )
 async def test_a_hostile_file_takes_only_its_checker_down(

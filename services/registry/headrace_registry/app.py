@@ -182,6 +182,7 @@ def _check_limits(settings: Settings) -> CheckLimits:
         files=settings.max_artifact_files,
         expansion=settings.max_expansion,
         at_a_time=settings.checks_at_a_time,
+        trial_seconds=settings.trial_seconds,
         machine_bytes=usable_memory_bytes(),
         custom_operators=settings.custom_operators,
     )

@@ -52,6 +52,9 @@ class Settings:
     """How fast artifacts at rest are read in the background to find damage; 0 does not read them."""
     check_seconds: float = 120.0
     """How long unpacking and checking an artifact may take, beside a second for every 50 MiB of it."""
+    trial_seconds: float = 30.0
+    """How much processor time a graph with a loop may take when it is run once, on made-up inputs or a
+    warm-up sample, before it is taken."""
     check_memory_bytes: int = 4 * _GIB
     """How much memory the process that checks an artifact may use; where that is more, four times the
     artifact's size, up to half of the machine's memory."""
@@ -112,6 +115,7 @@ class Settings:
             "max_versions_per_model": self.max_versions_per_model,
             "max_aliases_per_model": self.max_aliases_per_model,
             "check_seconds": self.check_seconds,
+            "trial_seconds": self.trial_seconds,
             "check_memory_bytes": self.check_memory_bytes,
             "checks_at_a_time": self.checks_at_a_time,
             "max_watches": self.max_watches,

@@ -28,6 +28,7 @@ class CheckLimits:
     files: int
     expansion: int
     at_a_time: int
+    trial_seconds: float
     machine_bytes: int
     """The memory of the machine; 0 where it is not known."""
     custom_operators: Path | None = None

@@ -13,6 +13,7 @@ from headrace_registry.domain.artifacts import Asked, Checked, Format
 OUT_OF_MEMORY = 77
 """The child's exit status that says so; Python itself ends with 1, or by a signal."""
 
+_BY_TIME = ("MODEL_ENDLESS",)
 _PHASE = "phase: "
 
 
@@ -22,6 +23,8 @@ class Phase(enum.StrEnum):
     STARTING = "it was starting"
     UNPACKING = "it was unpacked"
     OPENING = "ONNX Runtime opened it"
+    RUNNING = "it ran on made-up inputs or a warm-up sample"
+    COMPARING = "rows were run alone and together"
 
     def announce(self) -> None:
         """Say that it begins."""
@@ -62,6 +65,8 @@ class CheckTask:
     asked: Asked
     custom_operators: str | None
     """The folder of the libraries that may be named."""
+    trial_seconds: float = 0.0
+    """How much processor time a loop may take when the graph is run."""
     unpack_only: bool = False
     """It was checked before."""
 
@@ -91,7 +96,8 @@ class CheckReport:
     def is_lasting(self) -> bool:
         """Whether the same bytes give the same report, whatever else there is on disk and in memory."""
         if self.refusal is not None:
-            return self.refusal.kind == errors.InvalidArgument.__name__
+            by_its_bytes = self.refusal.kind == errors.InvalidArgument.__name__
+            return by_its_bytes and self.refusal.reason not in _BY_TIME
         return self.checked is not None
 
 

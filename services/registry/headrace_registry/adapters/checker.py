@@ -110,6 +110,7 @@ class ProcessChecker:
             seconds=self._limits.seconds_for(pushed.size_bytes),
             asked=asked,
             custom_operators=None if libraries is None else str(libraries.absolute()),
+            trial_seconds=self._limits.trial_seconds,
         )
         return self._sized(task, max(pushed.size_bytes, self._limits.ordinary_bytes()))
 

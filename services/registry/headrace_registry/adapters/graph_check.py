@@ -6,8 +6,8 @@ hang or eat memory on a hostile file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,9 +27,16 @@ from headrace_registry.adapters.graph_signature import (
     declared_inputs,
     read_signature,
 )
+from headrace_registry.adapters.graph_walk import has_operator
+from headrace_registry.adapters.trial_run import Opened, Tried
 from headrace_registry.domain.proposal import BatchInvariance
 
+TryOut = Callable[[Opened], Tried]
+"""Runs an opened graph. Raises InvalidArgument."""
+
 _FATAL_ONLY = 4
+LARGE_BYTES = 512 << 20
+"""Of an artifact whose weights are not copied into the form that kernels read fastest, for one run."""
 _LEVELS = {
     GraphOptimization.DISABLED: onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
     GraphOptimization.BASIC: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -40,11 +47,20 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class CheckedGraph:
-    """What the check found: the signature, and whether rows that run together change one another."""
+    """What the check found: the signature, and whether rows that run together change one another.
+
+    `opened` is the graph, ready to run; `changes` says what was changed in it.
+    """
 
     signature: Signature
     invariance: BatchInvariance
+    opened: Opened = field(compare=False, repr=False)
+    changes: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+
+
+def _not_at_all(_: Opened) -> Tried:
+    return Tried()
 
 
 def check_graph(
@@ -54,12 +70,14 @@ def check_graph(
     libraries: Sequence[Path] = (),
     *,
     prove: Prover = analyse,
+    try_out: TryOut = _not_at_all,
 ) -> CheckedGraph:
     """What is found in the graph, if ONNX Runtime on the CPU takes it as asked: what it runs is taken.
 
     The signature has the sizes of free dimensions that are asked. ZipMaps that make outputs are taken off
-    the graph in the folder. Raises InvalidArgument (MODEL_REFUSED, EXTERNAL_DATA_INVALID,
-    DATATYPE_UNSUPPORTED, FREE_DIMENSION_UNKNOWN) and FailedPrecondition (CUSTOM_OPERATORS_UNAVAILABLE).
+    the graph in the folder. `try_out` is given the opened graph. Raises InvalidArgument (MODEL_REFUSED,
+    EXTERNAL_DATA_INVALID, DATATYPE_UNSUPPORTED, FREE_DIMENSION_UNKNOWN) and FailedPrecondition
+    (CUSTOM_OPERATORS_UNAVAILABLE).
     """
     asked = asked or SessionOptions()
     path = folder / graph_path
@@ -68,11 +86,25 @@ def check_graph(
     changed = ChangedGraph(path, model)
     check_declared(model)
     _check_free_dimensions(asked.free_dimensions, declared_inputs(model))
+    loops = has_operator(model, "Loop")
     proof = prove(model)  # before there are threads, for it may fork
-    session = _open_session(path, _session_options(asked, libraries))
+    options = _session_options(asked, libraries)
+    if _size(folder) > LARGE_BYTES:
+        options.add_session_config_entry(
+            "session.disable_prepacking", "1"
+        )  # maps weights, copies none
+    session = _open_session(path, options)
     signature = changed.complete(_signature(session, model, path))
+    opened = Opened(session, signature, loops)
+    tried = try_out(opened)
+    if tried.slow:
+        proof = replace(proof, obstacle=proof.obstacle or "one row takes too long to be tried")
     invariance = examine(model, session, signature, proof)
-    return CheckedGraph(signature, invariance, changed.notices)
+    return CheckedGraph(signature, invariance, opened, changed.notices, tried.notices)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _signature(session: Any, model: Any, path: Path) -> Signature:

@@ -53,7 +53,7 @@ _NOISE = 1e-5
 
 _PAGES = Path("/proc/self/statm")
 _SILENT = 4
-_RUN_ERRORS: tuple[type[Exception], ...] = (
+RUN_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
     ValueError,
     MemoryError,
@@ -99,7 +99,7 @@ class _Runs:
         """The outputs, or None where the graph does not run on these inputs."""
         try:
             outputs: list[Array] = self._session.run(self._outputs, inputs, self._options)
-        except _RUN_ERRORS:
+        except RUN_ERRORS:
             outputs = []
         if self._expired:
             raise TrialFailedError(f"trying it took more than {MAX_SECONDS:g} s")

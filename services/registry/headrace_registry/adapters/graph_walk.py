@@ -1,0 +1,22 @@
+"""Looking for operators in a model, in its functions and in the graphs inside its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+def has_operator(model: Any, name: str) -> bool:
+    """Whether any node is of ONNX's operator of this name."""
+    nodes = (*model.graph.node, *(node for function in model.functions for node in function.node))
+    return any(node.op_type == name and node.domain in ("", "ai.onnx") for node in _all(nodes))
+
+
+def _all(nodes: Iterable[Any]) -> Iterator[Any]:
+    left = list(nodes)
+    while left:
+        node = left.pop()
+        yield node
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                left.extend(graph.node)
