@@ -1,13 +1,14 @@
 """What does a large catalogue cost? Changes, pages, snapshots, memory, and the command line.
 
-    python -m benchmarks.growth [10000x1] [1000x100] [--changes 50]
+    python -m benchmarks.growth [10000x1] [1000x100] [--changes 50] [--replica-models 10000]
 
 A shared state on the embedded server is filled with 10,000 models of one version each, and another with
 1,000 models of 100 versions; a registry is started on it, in a process of its own. `change` is the time
 that a caller waits for an alias to move, durably, and the time until a follower has it beside; `apply` is
 what a replica's own bookkeeping (catalog, desired versions, routing table) costs for it; `stall` is how
-long a snapshot holds up the event loop at most. Other sizes are given as MODELSxVERSIONS. Ends with
-status 1 if a goal is missed.
+long a snapshot holds up the event loop at most. Other sizes are given as MODELSxVERSIONS. At last a
+replica that knows as many models and has few of them loaded (`residency.py`). Ends with status 1 if a
+goal is missed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,9 @@ from typing import Any, cast
 
 import grpc
 
+from benchmarks import residency
 from benchmarks.catalogs import CatalogSize, Seed, model_name
+from benchmarks.figures import Figure
 from benchmarks.memory import resident_bytes
 from headrace.embedded import open_embedded_server
 from headrace.registry.v1 import registry_service_pb2 as pb
@@ -51,41 +54,36 @@ ALIASES = 1_000
 PAGE = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One measured figure, and what it is to be at most."""
-
-    name: str
-    value: float
-    unit: str
-    most: float | None = None
-
-    @property
-    def missed(self) -> bool:
-        """Whether it is over its goal."""
-        return self.most is not None and self.value > self.most
-
-    def __str__(self) -> str:
-        """A line of the report."""
-        goal = "" if self.most is None else f"   to reach: {self.most:g}"
-        return (
-            f"  {self.name:<52}{self.value:>10.2f} {self.unit:<4}{goal}{'   MISSED' * self.missed}"
-        )
-
-
 def main() -> int:
     """Measure and print; the exit status says whether every goal was reached."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", nargs="*", type=_size, default=SIZES, help="MODELSxVERSIONS")
     parser.add_argument("--changes", type=int, default=50, help="how many changes are timed")
+    parser.add_argument(
+        "--replica-models", type=int, default=10_000, help="how many a replica knows; 0: no replica"
+    )
     options = parser.parse_args()
     missed = False
     for size in options.sizes:
         print(size, flush=True)
-        for figure in asyncio.run(_measure(size, options.changes)):
-            print(figure, flush=True)
-            missed |= figure.missed
+        missed |= _show(asyncio.run(_measure(size, options.changes)))
+    if options.replica_models:
+        print(f"a replica that knows {options.replica_models:,} models", flush=True)
+        missed |= _show(_replica(options.replica_models))
     return int(missed)
+
+
+def _show(figures: Sequence[Figure]) -> bool:
+    """Print figures; whether one of them misses its goal."""
+    for figure in figures:
+        print(figure, flush=True)
+    return any(figure.missed for figure in figures)
+
+
+def _replica(models: int) -> list[Figure]:
+    hot, cold = min(200, models // 4), min(40, models // 8)
+    with tempfile.TemporaryDirectory(prefix="growth-") as folder:
+        return asyncio.run(residency.measure(Path(folder), models, hot, cold))
 
 
 def _size(text: str) -> CatalogSize:

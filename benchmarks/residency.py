@@ -29,7 +29,7 @@ import aiohttp
 import grpc
 
 from benchmarks.catalogs import CatalogSize, Seed, model_name
-from benchmarks.growth import Figure
+from benchmarks.figures import Figure
 from benchmarks.memory import resident_bytes
 from benchmarks.models import MLP
 from benchmarks.servers import request_for
