@@ -152,8 +152,8 @@ def _progress(*, shown: bool) -> Iterator[Reporter]:
         def report(phase: str, step: Progress | None) -> None:
             if phase not in tasks:
                 tasks[phase] = bars.add_task(phase, total=None, amount="")
-            # What is being checked or loaded has no measure: the bar moves without end.
-            if step is not None and step.phase != "checking":
+            # What waits, is checked or loaded has no measure: the bar moves without end.
+            if step is not None and step.phase not in ("waiting", "checking"):
                 amount = f"{output.size(step.done_bytes)} of {output.size(step.total_bytes)}"
                 bars.update(
                     tasks[phase], completed=step.done_bytes, total=step.total_bytes, amount=amount

@@ -23,7 +23,7 @@ CHUNK_BYTES = 1 << 20
 """Large enough that a message's overhead does not show, a quarter of what the registry takes."""
 
 ENDINGS = (".onnx", ".zip", ".tar", ".tar.gz", ".tgz")
-Phase = Literal["packing", "hashing", "sending", "checking"]
+Phase = Literal["packing", "hashing", "waiting", "sending", "checking"]
 
 Source = Path | str | bytes | Mapping[str, Path]
 """What can be pushed: a path, a graph as bytes, or files by their paths in the artifact."""

@@ -27,6 +27,9 @@ Config = Mapping[str, Any] | ServingConfig | serving_config_pb2.ServingConfig
 the registry proposes; a ServingConfig says all of it."""
 
 
+_NO_ROOM_YET = ("TOO_MANY_PUSHES", "STAGING_FULL")
+
+
 class PushCalls(RegistryCalls):
     """Push versions."""
 
@@ -49,7 +52,8 @@ class PushCalls(RegistryCalls):
 
         It is visible, durable and checked when this returns; `alias` points at it in the same change.
         A push that finds the registry UNAVAILABLE is sent again with the same `request_id`, so it makes
-        one version. Raises InvalidArgument for what the registry refuses, FailedPrecondition
+        one version; one for which there is no room beside other pushes waits for it. Raises
+        InvalidArgument for what the registry refuses, FailedPrecondition
         (SIGNATURE_CHANGED) for a version that would break callers of `alias`, unless allowed.
         """
         report = _on_this_loop(progress or (lambda _: None))
@@ -85,9 +89,26 @@ class PushCalls(RegistryCalls):
             push = method.at(address)
             return await finished(push.future(parts, timeout=seconds, metadata=metadata))
 
-        left = max(0.0, deadline - time.monotonic())
-        pushed = await self._calls.call("registry", attempt, repeatable=True, timeout_seconds=left)
-        return convert.version_from_proto(pushed)
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            try:
+                pushed = await self._calls.call(
+                    "registry", attempt, repeatable=True, timeout_seconds=left
+                )
+            except errors.ResourceExhausted as error:
+                pause = pause_for_room(error, deadline - time.monotonic())
+                if pause is None:
+                    raise
+                report(Progress("waiting", 0, artifact.size_bytes))
+                await asyncio.sleep(pause)
+            else:
+                return convert.version_from_proto(pushed)
+
+
+def pause_for_room(error: errors.ResourceExhausted, remaining_seconds: float) -> float | None:
+    """Seconds until a push that was refused for want of room is tried again, or None: give up."""
+    pause = error.retry_after_seconds if error.reason in _NO_ROOM_YET else None
+    return pause if pause is not None and pause < remaining_seconds else None
 
 
 def _on_this_loop(report: Report) -> Report:

@@ -90,6 +90,29 @@ async def test_what_the_registry_refuses_early_is_its_error() -> None:
             await client.push("digits", b"m" * (20 * CHUNK_BYTES))
 
 
+@pytest.mark.parametrize("reason", ["TOO_MANY_PUSHES", "STAGING_FULL"])
+async def test_a_push_waits_for_room(reason: str) -> None:
+    """Where the registry says that there will be some, up to the caller's deadline."""
+    full = errors.ResourceExhausted(reason, "full", retry_after_seconds=0.01)
+    reports: list[Progress] = []
+    registry = Registry(("header", full), ("header", full))
+    async with open_client(registry) as client:
+        await client.push("digits", b"m", progress=reports.append)
+        later = errors.ResourceExhausted(reason, "come tomorrow", retry_after_seconds=86400.0)
+        registry.failures = [("header", later)]
+        with pytest.raises(errors.ResourceExhausted, match="come tomorrow"):
+            await client.push("digits", b"m")
+    assert Progress("waiting", 0, 1) in reports
+
+
+async def test_a_push_that_will_never_fit_does_not_wait() -> None:
+    """There is no delay in its refusal."""
+    never = errors.ResourceExhausted("STAGING_FULL", "raise the setting")
+    async with open_client(Registry(("header", never))) as client:
+        with pytest.raises(errors.ResourceExhausted, match="raise the setting"):
+            await client.push("digits", b"m")
+
+
 async def test_a_whole_serving_config_is_sent_whole() -> None:
     """A ServingConfig, as a version carries it, sets every field."""
     registry = Registry()

@@ -37,8 +37,8 @@ class Settings:
     """How many pushes may be under way; others are refused."""
     max_staged_bytes: int = 64 * _GIB
     """How many bytes the pushes under way may have announced together."""
-    upload_idle_seconds: float = 30.0
-    """How long a push may send nothing before it is ended."""
+    upload_idle_seconds: float = 60.0
+    """How long a push may send nothing before it is ended; a chunk counts when all of it is there."""
     max_unpacked_bytes: int = 64 * _GIB
     """The most bytes that may come out of an archive."""
     max_artifact_files: int = 10_000
