@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -195,6 +196,53 @@ async def test_a_file_is_downloaded_by_one_at_a_time(
             done,
             (tmp_path / "cache" / "versions" / record.digest / file.path).stat().st_ino,
         )
+
+
+async def test_a_download_that_another_does_not_go_on_with_is_made_anew(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """A process that was stopped holds its file for ever."""
+    async with source(redis_url, namespace, tmp_path) as there:
+        (record,) = there.records
+        leases, checks = CacheLeases(), FileChecks()
+        cache = ArtifactCache(
+            tmp_path / "cache", there.channel, GIGABYTE, leases, checks, idle_seconds=0.2
+        )
+        partial = tmp_path / "cache" / "blobs" / f"{record.files[0].sha256}.partial"
+        with claim(partial) as claimed:
+            assert claimed is not None
+            checks.check(await cache.fetch(record), record)
+
+
+async def test_loads_outlive_a_hand_that_removes_files(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Whatever goes from the caches while versions load, they are ready in the end."""
+    models = 4
+    async with source(redis_url, namespace, tmp_path, models) as there:
+        data = tmp_path / "data"
+        vandal = asyncio.create_task(remove_files(data))
+        opening = replica(redis_url, namespace, data, there.address, max_loading=4, join_seconds=0)
+        async with opening as opened:
+            await asyncio.wait([vandal], timeout=3)
+            vandal.cancel()
+            await all_ready(opened, models)
+            assert float(models) == await answer_of(opened, f"m{models - 1}")
+
+
+async def remove_files(data: Path) -> None:
+    """Remove a file of the caches again and again."""
+    chosen = random.Random(7)
+    while True:
+        await asyncio.to_thread(remove_one_of, data, chosen)
+        await asyncio.sleep(0.005)
+
+
+def remove_one_of(data: Path, chosen: random.Random) -> None:
+    """Remove one of them."""
+    files = [path for path in data.rglob("*") if path.is_file() and "in-use" not in path.parts]
+    if files:
+        chosen.choice(files).unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ go at any step but for those of versions in use. A download that broke off goes 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,8 +29,10 @@ from headrace.state.records import ArtifactFile, VersionRecord
 from headrace_inference.adapters.cache_leases import CacheLeases
 from headrace_inference.adapters.cache_pruning import cached_bytes, prune
 from headrace_inference.adapters.file_checks import FileChecks, sha256
-from headrace_inference.adapters.partial_files import claim
+from headrace_inference.adapters.partial_files import SUFFIX, claim, size_of
 from headrace_inference.adapters.runtime.giving_way import give_way
+
+logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 30.0
 """A download that brings no byte for this long is broken off, to go on at the next try."""
@@ -56,6 +60,7 @@ class ArtifactCache:
         leases: CacheLeases,
         checks: FileChecks,
         reserve: DiskReserve | None = None,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._blobs = folder / "blobs"
         self._versions = folder / "versions"
@@ -63,11 +68,16 @@ class ArtifactCache:
         self._leases = leases
         self._checks = checks
         self._reserve = reserve
+        self._idle_seconds = idle_seconds
         self._stub: Any = pb_grpc.RegistryServiceStub(channel)
         self._threads = ThreadPoolExecutor(_THREADS, "artifacts", give_way)
         self._added_bytes = max_bytes  # of an earlier life nothing is known
         for path in (self._blobs, self._versions):
             path.mkdir(parents=True, exist_ok=True)
+
+    def close(self) -> None:
+        """Begin no more work; what a thread is at goes on until it is done."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """In a thread of the cache's own: hashing gigabytes must not take those of requests."""
@@ -97,7 +107,7 @@ class ArtifactCache:
         """Remove the longest unused versions until the cache is within its size.
 
         Never those that are in use, or `wanted` here, which is asked in a thread. Looks at all files, hence
-        not before enough was added to make a difference. Raises OSError.
+        not before enough was added to make a difference.
         """
         if self._added_bytes < self._max_bytes // _SLACK:
             return
@@ -105,10 +115,7 @@ class ArtifactCache:
         await self._in_thread(self._prune, wanted)
 
     async def make_room(self, record: VersionRecord, wanted: Callable[[], Collection[str]]) -> None:
-        """Remove the longest unused versions where the disk has no room for one; none that are in use.
-
-        Raises OSError.
-        """
+        """Remove the longest unused versions where the disk has no room for one; none that are in use."""
         if self._reserve is None:
             return
         missing = await self._in_thread(self._missing, record)
@@ -119,7 +126,10 @@ class ArtifactCache:
 
     def _prune(self, wanted: Callable[[], Collection[str]], max_bytes: int | None = None) -> None:
         most = self._max_bytes if max_bytes is None else max_bytes
-        prune(self._versions, self._blobs, most, wanted(), self._leases)
+        try:
+            prune(self._versions, self._blobs, most, wanted(), self._leases)
+        except OSError as error:  # the next load tries
+            logger.warning("the cache of artifacts was not pruned: %s", error)
 
     def _check_room(self, file: ArtifactFile, size: int) -> None:
         """Pass if so many bytes may be written. Raises Unavailable (CACHE_DISK_FULL)."""
@@ -148,17 +158,31 @@ class ArtifactCache:
         return False
 
     async def _place(self, file: ArtifactFile, target: Path) -> None:
-        """Have the file at `target`, from a blob that is here or from the registry."""
-        partial = self._blobs / f"{file.sha256}.partial"
+        """Have the file at `target`, from a blob that is here or from the registry.
+
+        Where another process downloads it, that is waited for, as long as it goes on.
+        """
+        partial = self._blobs / f"{file.sha256}{SUFFIX}"
+        progress, until = -1, 0.0
         while not await self._in_thread(self._place_blob, file, target):
             with claim(partial) as claimed:
                 if claimed is not None:
-                    if not await self._in_thread(self._place_blob, file, target):
-                        await self._download(file, claimed)
-                        await self._in_thread(self._keep, file, partial, target)
-                    await self._in_thread(partial.unlink, True)
+                    await self._complete(file, partial, claimed, target)
                     return
+            if (size := size_of(partial)) != progress:
+                progress, until = size, time.monotonic() + self._idle_seconds
+            elif time.monotonic() > until:  # it was stopped, and may be for ever
+                partial = partial.with_name(f"{file.sha256}-{uuid4().hex}{SUFFIX}")
             await asyncio.sleep(_CLAIM_SECONDS)
+
+    async def _complete(
+        self, file: ArtifactFile, partial: Path, claimed: BinaryIO, target: Path
+    ) -> None:
+        """Have the file at `target`; nobody else has the partial file."""
+        if not await self._in_thread(self._place_blob, file, target):
+            await self._download(file, claimed)
+            await self._in_thread(self._keep, file, partial, target)
+        await self._in_thread(partial.unlink, True)
 
     def _place_blob(self, file: ArtifactFile, target: Path) -> bool:
         """Link a blob to its place, if it is here and whole. Raises OSError."""

@@ -7,11 +7,13 @@ digest, and whoever removes one, pass one gate, so that nothing goes between a l
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
 import shutil
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +21,9 @@ from pathlib import Path
 from uuid import uuid4
 
 logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 5.0
+_POLL_SECONDS = 0.01
 
 _GATE = "gate"
 _LOCK = ".lock"
@@ -120,10 +125,26 @@ def _is_alive(owner: Path) -> bool:
 
 @contextmanager
 def _locked(path: Path, kind: int) -> Iterator[None]:
-    """Hold a lock of a file while inside. Raises OSError."""
+    """Hold a lock of a file while inside. Raises OSError, also where that takes long."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, kind)
+        _lock(descriptor, kind)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, kind: int) -> None:
+    """Whoever has the lock has it for moments, unless it was stopped."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError(
+                    errno.ETIMEDOUT, "another process keeps the cache's gate"
+                ) from None
+            time.sleep(_POLL_SECONDS)
+        else:
+            return

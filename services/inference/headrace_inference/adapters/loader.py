@@ -91,8 +91,11 @@ class ArtifactLoader:
         abandoned = threading.Event()
 
         def open_it() -> Runner:
-            self._checks.check(folder, record, files_beside_graph(record))
-            labels = read_labels(folder, record)
+            try:
+                self._checks.check(folder, record, files_beside_graph(record))
+                labels = read_labels(folder, record)
+            except OSError as error:
+                raise files_unusable(record, error) from error
             runner = self._open_model(folder / record.graph_path, record, abandoned)
             runner.labels = labels
             return runner

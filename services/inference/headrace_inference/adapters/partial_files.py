@@ -26,6 +26,14 @@ def claim(path: Path) -> Iterator[BinaryIO | None]:
         yield file if _is_at(path, descriptor) else None
 
 
+def size_of(path: Path) -> int:
+    """How much is there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _is_at(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))

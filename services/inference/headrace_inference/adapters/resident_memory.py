@@ -28,11 +28,6 @@ def resident_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def machine_bytes() -> int:
-    """The memory of this machine."""
-    return os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES
-
-
 def own_bytes(pid: int | None = None) -> int:
     """Of the resident set of this process, or of another, what is no file's: the kernel could not drop it.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 
 import grpc
 
 from headrace.disk_reserve import DiskReserve
+from headrace.machine_memory import usable_memory_bytes
 from headrace.state.desired import desired
 from headrace.state.follower import StateFollower
 from headrace.state.records import Catalog, VersionRecord
@@ -23,7 +24,6 @@ from headrace_inference.adapters.preparation.opening import (
     PreparingOpener,
     open_preparing_opener,
 )
-from headrace_inference.adapters.resident_memory import machine_bytes
 from headrace_inference.adapters.runtime import execution_providers, onnx_runtime
 from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
@@ -123,7 +123,8 @@ def open_registry_loads(
             checks,
             reserve,
         )
-        with open_preparing_opener(preparation, _runtime_defaults(settings)) as opener:
+        opening = open_preparing_opener(preparation, _runtime_defaults(settings))
+        with closing(cache), opening as opener:
             loader = ArtifactLoader(cache, opener.open, leases, checks, wanted)
             rate = settings.scrub_bytes_per_second
             scrubber = CacheScrubber(cache, loader, opener, checks, rate)
@@ -131,7 +132,7 @@ def open_registry_loads(
 
 
 def _places(settings: Settings, loader: ArtifactLoader, opener: PreparingOpener) -> LoadPlaces:
-    most_bytes = settings.slow_load_bytes or machine_bytes() // _SLOW_SHARE
+    most_bytes = settings.slow_load_bytes or usable_memory_bytes() // _SLOW_SHARE
 
     def is_quick(record: VersionRecord) -> bool:
         return loader.is_fetched(record) and opener.is_prepared(record)

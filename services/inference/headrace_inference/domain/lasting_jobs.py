@@ -68,5 +68,10 @@ async def in_own_thread(name: str, work: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(settle, failure)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the system has no more threads: one of the loop's does it
+        await asyncio.to_thread(work)
+        return
     await done

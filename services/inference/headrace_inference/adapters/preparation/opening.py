@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headrace.disk_reserve import DiskReserve
+from headrace.errors import FailedPrecondition
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.cache_leases import CacheLeases
 from headrace_inference.adapters.file_checks import FileChecks
@@ -91,13 +92,21 @@ class PreparingOpener:
         defaults = replace(self._defaults, load_bounds=bounds)
         load = VersionLoad(self._shared, graph_path, record, defaults)
         try:
-            if self._is_for_a_device(record):
-                return load.open_on_device()
-            return load.open_at(self._place(graph_path, record))
+            return self._opened(load, graph_path, record)
         except MemoryError as error:
             raise no_memory(record, error) from error
         except OSError as error:
             raise files_unusable(record, error) from error
+
+    def _opened(self, load: VersionLoad, graph_path: Path, record: VersionRecord) -> OnnxRunner:
+        """Open it. What fails for want of a file that was there is not the version's fault."""
+        try:
+            if self._is_for_a_device(record):
+                return load.open_on_device()
+            return load.open_at(self._place(graph_path, record))
+        except FailedPrecondition:
+            load.check_files()
+            raise
 
     def is_prepared(self, record: VersionRecord) -> bool:
         """Whether the version was prepared once: it most likely opens in moments."""

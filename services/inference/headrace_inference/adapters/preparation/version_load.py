@@ -205,11 +205,15 @@ class VersionLoad:
             raise error_of(report.failure)
         return report
 
+    def check_files(self) -> None:
+        """See that the files are what was pushed. Raises Unavailable, OSError."""
+        self._shared.checks.check(folder_of(self._graph_path, self._record), self._record)
+        self._is_checked = True
+
     def _check(self) -> None:
-        """See, once for this load, that the files are what was pushed. Raises Unavailable, OSError."""
+        """The same, once for this load."""
         if not self._is_checked:
-            self._shared.checks.check(folder_of(self._graph_path, self._record), self._record)
-            self._is_checked = True
+            self.check_files()
 
     def _planned(self, entry: Entry) -> Entry:
         """The entry with how to run it, as far as that could be measured."""
