@@ -53,12 +53,18 @@ async def _main(main: Main, stop_with_stdin: bool) -> None:  # noqa: FBT001
 
 @contextmanager
 def graceful_exit(stopping: asyncio.Event) -> Iterator[None]:
-    """While inside, the first SIGTERM or SIGINT sets `stopping` and the second ends the process."""
+    """While inside, the first SIGTERM or SIGINT sets `stopping` and the second ends the process.
+
+    It may be set already: whoever closes our standard input and signals at once means one stop.
+    """
     loop = asyncio.get_running_loop()
+    signalled = False
 
     def on_signal(number: signal.Signals) -> None:
-        if stopping.is_set():
+        nonlocal signalled
+        if signalled:
             os._exit(128 + number)
+        signalled = True
         logger.info("stopping", extra={"signal": number.name})
         stopping.set()
 
