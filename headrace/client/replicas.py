@@ -100,20 +100,25 @@ class ReplicaCalls(CatalogCalls):
     async def watch(self, start_revision: int = 0, model: str = "") -> AsyncGenerator[Change, None]:
         """Every change after a revision, in order, of one model or of all, until the reader stops.
 
-        A watch that breaks goes on where it was. Raises OutOfRange where changes after the revision are
-        no longer kept, and Unavailable where the registry stays away.
+        A watch that breaks goes on where it was, also where it left changes of other models out. Raises
+        OutOfRange where changes after the revision are no longer kept, or are those of another history
+        (HISTORY_DIFFERS), and Unavailable where the registry stays away.
         """
-        seen = start_revision
-        name = convert.model_name(model) if model else ""
+        seen = registry_service_pb2.WatchChangesRequest(
+            start_revision=start_revision,
+            model=convert.model_name(model) if model else "",
+            progress=True,
+        )
 
         def open_stream(address: str) -> object:
-            request = registry_service_pb2.WatchChangesRequest(start_revision=seen, model=name)
-            return self._registry.WatchChanges.at(address)(request, metadata=self._calls.metadata())
+            return self._registry.WatchChanges.at(address)(seen, metadata=self._calls.metadata())
 
         async with aclosing(self._calls.watch("registry", open_stream)) as messages:
             async for message in messages:
-                seen = message.revision
-                yield convert.change_from_proto(message)
+                seen.start_revision = message.revision
+                seen.start_epoch, seen.start_hash = message.epoch, message.hash
+                if message.kind or message.WhichOneof("after"):  # else it says how far the watch is
+                    yield convert.change_from_proto(message)
 
 
 def _unavailable(model: str, number: int, found: Readiness) -> errors.FailedPrecondition:

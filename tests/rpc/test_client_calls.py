@@ -27,7 +27,7 @@ class Registry(registry_service_pb2_grpc.RegistryServiceServicer):
         self.failures = list(failures)
         self.actors: list[str] = []
         self.request_ids: list[str] = []
-        self.starts: list[int] = []
+        self.starts: list[tuple[int, str, str]] = []
 
     def _next(self) -> None:
         self.actors.append(identity.current_caller().actor)
@@ -63,11 +63,12 @@ class Registry(registry_service_pb2_grpc.RegistryServiceServicer):
     async def WatchChanges(
         self, request: Any, context: Any
     ) -> AsyncIterator[registry_service_pb2.WatchChangesResponse]:
-        """Two changes after the start, then the stream breaks."""
-        self.starts.append(request.start_revision)
-        for step in (1, 2):
+        """Two changes after the start, and word that two more were left out; then the stream breaks."""
+        start = request.start_revision
+        self.starts.append((start, request.start_epoch, request.start_hash))
+        for step, kind in ((1, "model.create"), (2, "model.create"), (4, "")):
             yield registry_service_pb2.WatchChangesResponse(
-                revision=request.start_revision + step, kind="model.create"
+                revision=start + step, kind=kind, epoch="e", hash=f"h{start + step}"
             )
         self._next()
 
@@ -201,17 +202,20 @@ async def test_lists_are_read_to_the_last_page() -> None:
 
 
 async def test_a_watch_that_breaks_goes_on_where_it_was() -> None:
-    """Changes come in order, none twice, over streams that ended badly and well."""
+    """Changes come in order, none twice, over streams that ended badly and well.
+
+    The next stream begins at the last point that was told, which the registry can compare.
+    """
     registry = Registry(AWAY)
     seen: list[int] = []
     async with open_client(registry) as client:
         async for change in client.watch(10):
             seen.append(change.revision)
-            if change.revision == 16:
+            if change.revision == 20:
                 break
 
-    assert [11, 12, 13, 14, 15, 16] == seen
-    assert [10, 12, 14] == registry.starts
+    assert [11, 12, 15, 16, 19, 20] == seen
+    assert [(10, "", ""), (14, "e", "h14"), (18, "e", "h18")] == registry.starts
 
 
 async def test_the_client_without_a_loop_does_the_same() -> None:
