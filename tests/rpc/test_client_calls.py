@@ -234,7 +234,7 @@ async def test_the_client_without_a_loop_does_the_same() -> None:
     async with open_services(registry) as port:
         used = await asyncio.to_thread(use, port)
 
-    assert used == ("digits", [2, 3, 4], "DEADLINE_EXCEEDED")
+    assert used == ("digits", [2, 3, 6], "DEADLINE_EXCEEDED")
 
 
 def test_a_closed_client_says_so() -> None:
