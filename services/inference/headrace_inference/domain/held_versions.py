@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from headrace.state.desired import Key
 from headrace.state.records import LoadState, ReplicaVersion, VersionRecord
+from headrace_inference.domain.load_queue import LoadQueue
 from headrace_inference.domain.policy import Actual
 from headrace_inference.domain.served import ServedVersion
 
@@ -41,7 +41,7 @@ class HeldVersions:
         """Those that were neither ready nor failed yet."""
         self.under_way: set[Key] = set()
         """Those that are neither in the queue nor ready."""
-        self._queue: list[tuple[int, Key]] = []
+        self._queue = LoadQueue()
         self._numbers: dict[str, set[int]] = {}
         self._changed: set[str] = set()
 
@@ -66,18 +66,22 @@ class HeldVersions:
         if key not in self.actual:
             self.move(key, Actual.ABSENT)
         if self.actual[key] is Actual.ABSENT:
-            heapq.heappush(self._queue, (rank, key))
+            self._queue.add(key, rank)
 
-    def queued(self, ranks: Mapping[Key, int], most: int) -> list[Key]:
-        """The first versions in the queue by these ranks."""
-        found: dict[Key, int] = {}
-        while self._queue and len(found) < most:
-            rank, key = heapq.heappop(self._queue)
-            if ranks.get(key) == rank and self.actual.get(key) is Actual.ABSENT:
-                found[key] = rank
-        for key, rank in found.items():
-            heapq.heappush(self._queue, (rank, key))
-        return list(found)
+    def queued(
+        self, ranks: Mapping[Key, int], most: int, is_quick: Callable[[Key], bool]
+    ) -> list[Key]:
+        """The first versions in the queue by these ranks: of those that load in moments, and of others."""
+
+        def waits(rank: int, key: Key) -> bool:
+            return ranks.get(key) == rank and self.actual.get(key) is Actual.ABSENT
+
+        return self._queue.first(most, waits, is_quick)
+
+    @property
+    def looks_on(self) -> bool:
+        """Whether the queue may have versions that load in moments behind those that were looked at."""
+        return self._queue.looks_on
 
     def clear(self, key: Key) -> None:
         """Nothing is here of a version any more."""

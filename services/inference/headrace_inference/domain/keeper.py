@@ -224,6 +224,7 @@ class VersionKeeper:
                     policy.next_retry(views),
                     self._slots.next_yield(),
                     self.standby.next_look(now),
+                    now if self._held.looks_on else None,
                 )
                 await self._wait(min((at for at in times if at is not None), default=None))
             else:
@@ -233,7 +234,7 @@ class VersionKeeper:
         """What the policy has to look at."""
         held, ranks = self._held, self.standby.ranks
         self._leaving = {key for key in self._leaving if key in held.served and key not in ranks}
-        first = self.standby.next_to_load(AHEAD)
+        first = self.standby.next_to_load(AHEAD, self._is_quick)
         return [self._view(key) for key in sorted({*held.under_way, *self._leaving, *first})]
 
     def _view(self, key: Key) -> policy.VersionView:

@@ -160,9 +160,9 @@ class Standby:
             self._residency.dismiss(key)
             self.queue(key)
 
-    def next_to_load(self, most: int) -> list[Key]:
-        """The first versions in the queue for which there is room."""
-        queued = self._held.queued(self.ranks, most)
+    def next_to_load(self, most: int, is_quick: Callable[[Key], bool]) -> list[Key]:
+        """The first versions for which there is room: of those that load in moments, and of others."""
+        queued = self._held.queued(self.ranks, most, is_quick)
         room = self._residency.room(self._loaded_bytes() if self.is_possible else {})
         fit = [key for key in queued if self._residency.has_room(key, room)]
         self._blocked = len(fit) < len(queued)
