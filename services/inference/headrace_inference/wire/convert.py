@@ -90,8 +90,10 @@ def repository_index(table: RoutingTable, *, ready_only: bool) -> pb.RepositoryI
     if not table.catalog.known:
         raise state_unread(table.catalog)
     response = pb.RepositoryIndexResponse()
-    for model, number in sorted(table.catalog.versions):
-        key = (model, number)
+    catalog = table.catalog
+    keys = ((name, number) for name in catalog.model_names() for number in catalog.numbers_of(name))
+    for key in keys:
+        model, number = key
         state, reason = table.states.get(key, (LoadState.UNAVAILABLE, "not loaded here"))
         if served := table.ready.get(key):
             reason = served.remark

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,7 +81,9 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
 
     async def RepositoryIndex(self, request: Any, context: Any) -> pb.RepositoryIndexResponse:
         """Which versions there are."""
-        return convert.repository_index(self._dataplane.keeper.table, ready_only=request.ready)
+        table = self._dataplane.keeper.table
+        # In a thread: there may be 100,000 of them, and others wait on the loop.
+        return await asyncio.to_thread(convert.repository_index, table, ready_only=request.ready)
 
     async def SystemSharedMemoryStatus(
         self, request: Any, context: Any

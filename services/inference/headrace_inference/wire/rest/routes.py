@@ -5,6 +5,7 @@ The content type of a request is not looked at: Triton's own clients send JSON u
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 import msgspec
@@ -12,6 +13,7 @@ from aiohttp import web
 
 from headrace.errors import FailedPrecondition
 from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.routing import RoutingTable
 from headrace_inference.wire import convert
 from headrace_inference.wire.front_limits import AnswerLimit
 from headrace_inference.wire.openapi.document import add_description_routes
@@ -136,5 +138,10 @@ class RestRoutes:
         """Which versions there are; the body `{"ready": true}` asks for those that are ready only."""
         body = await read_body(request, self._max_body_bytes)
         ready_only = bool(decode_json(_INDEX_BODY, body or b"{}").ready)
-        index = convert.repository_index(self._dataplane.keeper.table, ready_only=ready_only)
-        return json_response([message_to_json(entry) for entry in index.models])
+        # In a thread: there may be 100,000 of them, and others wait on the loop.
+        return await asyncio.to_thread(_index, self._dataplane.keeper.table, ready_only=ready_only)
+
+
+def _index(table: RoutingTable, *, ready_only: bool) -> web.Response:
+    index = convert.repository_index(table, ready_only=ready_only)
+    return json_response([message_to_json(entry) for entry in index.models])
