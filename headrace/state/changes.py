@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from headrace.state.records import AliasRecord, ModelRecord, RouteRecord, VersionRecord
 
@@ -74,7 +74,8 @@ class Change:
     models: Mapping[str, ModelDifference | None] = field(default_factory=dict)
     versions: Mapping[str, VersionRecord | None] = field(default_factory=dict)
     models_before: Mapping[str, ModelDifference | None] = field(default_factory=dict)
-    versions_before: Mapping[str, VersionRecord | None] = field(default_factory=dict)
+    versions_before: Mapping[str, Raw] = field(default_factory=dict)
+    """Not decoded: a model may be deleted with a thousand versions, of which followers need the numbers."""
 
     def model(self) -> ModelRecord:
         """The one model that was changed, as far as the change says it.

@@ -38,6 +38,12 @@ def decode(record_type: type[Record], data: bytes) -> Record:
         ) from error
 
 
+def stored(data: bytes) -> msgspec.Raw:
+    """JSON to be put into other JSON as it is. Raises DataLoss (STATE_UNREADABLE) where it is none."""
+    decode(dict, data)
+    return msgspec.Raw(data)
+
+
 def _sparse(value: object) -> object:
     if dataclasses.is_dataclass(value):
         given = (

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+from msgspec import Raw
+
 from headrace.datatypes import Datatype
-from headrace.state.codec import decode
+from headrace.state.codec import decode, encode_sparse, stored
 from headrace.state.persistent_map import PersistentMap
 from headrace.state.version_map import VersionMap
 
@@ -359,6 +361,13 @@ class Catalog:
     def versions_of(self, model: str) -> list[VersionRecord]:
         """The versions of a model, oldest first."""
         return [self.versions[model, number] for number in self.numbers_of(model)]
+
+    def stored(self, model: str, number: int) -> Raw | None:
+        """A version as it is stored, or None. Raises DataLoss where that is no JSON."""
+        if (model, number) not in self._versions:
+            return None
+        held = self._versions.held(model, number)
+        return stored(held if isinstance(held, bytes) else encode_sparse(held))
 
     def orphans(self) -> Iterator[tuple[str, int]]:
         """The versions whose model is not there."""

@@ -103,6 +103,10 @@ class VersionMap(Mapping[Key, Record], Generic[Record]):
         """The numbers of a model's versions, in their order."""
         return list(self._models.get(model, {}))
 
+    def held(self, model: str, number: int) -> Record | bytes:
+        """What is held of a version: its JSON, or the record. Raises KeyError."""
+        return self._models[model][number]
+
     def held_of(self, model: str) -> Iterable[Record | bytes]:
         """What is held of a model's versions, oldest first: their JSON, or the records."""
         return self._models.get(model, {}).values()

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Raw
+
 from headrace.state.changes import Change, difference
 from headrace.state.records import ModelRecord, VersionRecord
+
+_NULL = Raw(b"null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,8 @@ class Decision:
     models: Mapping[str, ModelRecord | None] = field(default_factory=dict)
     versions: Mapping[str, VersionRecord | None] = field(default_factory=dict)
     models_before: Mapping[str, ModelRecord | None] = field(default_factory=dict)
-    versions_before: Mapping[str, VersionRecord | None] = field(default_factory=dict)
+    versions_before: Mapping[str, Raw | None] = field(default_factory=dict)
+    """As they are stored: nobody needs to know more of them."""
 
     def change(self, previous_hash: str) -> Change:
         """The change that the log keeps: of each model what differs."""
@@ -40,5 +45,7 @@ class Decision:
             },
             versions=self.versions,
             models_before={name: difference(before[name], after.get(name)) for name in before},
-            versions_before=self.versions_before,
+            versions_before={
+                key: _NULL if raw is None else raw for key, raw in self.versions_before.items()
+            },
         )

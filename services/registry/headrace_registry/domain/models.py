@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from headrace import errors
 from headrace.errors import FieldViolation
-from headrace.state.records import Catalog, ModelRecord
+from headrace.state.records import Catalog, ModelRecord, version_key
 from headrace_registry.domain.decision import Decision
 from headrace_registry.domain.etags import check_etag
 from headrace_registry.domain.limits import check_room_for_model
@@ -118,14 +118,14 @@ def delete_model(situation: Situation, removal: ModelRemoval) -> Decision:
     name = removal.name
     model = find_model(situation.catalog, name)
     check_etag(removal.etag, model.revision, model_resource(name))
-    versions = situation.catalog.versions_of(name)
+    versions = situation.catalog.numbers_of(name)
     if versions and not removal.force:
         raise errors.FailedPrecondition(
             "MODEL_HAS_VERSIONS",
             f"model {name!r} has {len(versions)} version(s): delete them first, or force",
             facts={"model": name, "versions": str(len(versions))},
         )
-    gone = {version.key: None for version in versions}
+    gone = {version_key(name, number): None for number in versions}
     return situation.change("model.delete", model_resource(name), {name: None}, gone)
 
 

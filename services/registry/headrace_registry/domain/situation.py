@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from msgspec import Raw
+
 from headrace.state.records import Catalog, ModelRecord, VersionRecord
 from headrace_registry.domain.decision import Decision
 from headrace_registry.domain.limits import DEFAULT_LIMITS, CatalogLimits
@@ -44,9 +46,9 @@ class Situation:
             models=models,
             versions=versions,
             models_before={name: self.catalog.models.get(name) for name in models},
-            versions_before={key: self._version(key) for key in versions},
+            versions_before={key: self._stored(key) for key in versions},
         )
 
-    def _version(self, key: str) -> VersionRecord | None:
+    def _stored(self, key: str) -> Raw | None:
         model, _, number = key.rpartition("/")
-        return self.catalog.versions.get((model, int(number)))
+        return self.catalog.stored(model, int(number))
