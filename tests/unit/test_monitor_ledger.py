@@ -14,7 +14,7 @@ from headrace import errors
 from headrace_monitor.domain import packing, totals
 from headrace_monitor.domain.folding import MAX_BATCH_SIZES
 from headrace_monitor.domain.intake import open_intake
-from headrace_monitor.domain.ledger import Contents, Ledger
+from headrace_monitor.domain.ledger import MAX_LIVES_OF_A_REPLICA, Contents, Ledger
 from headrace_monitor.domain.limits import DEFAULT_LIMITS, SILENT_SECONDS, Limits
 from headrace_monitor.domain.lives import REMEMBERED, Life, LifeKey
 from headrace_monitor.domain.moments import Moment
@@ -114,6 +114,29 @@ def test_lives_go_when_their_reports_would_be_too_old_to_count() -> None:
     gone = ledger.changes(at(NOW + 24 * HOUR + 1))
     assert [LifeKey("a", "boot")] == list(gone.gone_lives)
     assert (0, 0) == (len(ledger.lives), len(ledger.totals.dropped))
+
+
+def test_invented_lives_take_no_other_replicas_place() -> None:
+    """A replica keeps the newest of its lives; another's stays, and its reports count once."""
+    ledger = new_ledger()
+    ledger.merge(replace(report(1), replica="b"), at(NOW))
+    for number in range(MAX_LIVES_OF_A_REPLICA + 50):
+        ledger.merge(report(1, boot_id=f"{number}"), at(NOW + number))
+    ledger.merge(replace(report(1), replica="b"), at(NOW + 500))
+    gone = ledger.changes(at(NOW + 500)).gone_lives
+    assert {LifeKey("a", f"{number}") for number in range(50)} == gone
+    assert MAX_LIVES_OF_A_REPLICA + 1 == len(ledger.lives)
+    assert MAX_LIVES_OF_A_REPLICA + 51 == requests(ledger)
+
+
+def test_a_life_that_goes_on_after_its_last_report_has_not_ended() -> None:
+    """Only the newest report says whether a life ended."""
+    life = Life()
+    ended = []
+    for sequence, last in ((1, True), (3, False), (2, True), (4, True), (4, False)):
+        life = life.after(replace(report(sequence), last=last), NOW)
+        ended.append(life.ended)
+    assert [True, False, False, True, True] == ended
 
 
 def test_changes_are_what_was_not_stored() -> None:

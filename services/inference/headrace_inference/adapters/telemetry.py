@@ -120,8 +120,9 @@ async def collect_telemetry(buffer: TelemetryBuffer, interval_seconds: float) ->
         while True:
             await asyncio.sleep(interval_seconds)
             buffer.collect()
-    finally:
+    except asyncio.CancelledError:
         buffer.collect(last=True)
+        raise
 
 
 async def send_telemetry(buffer: TelemetryBuffer, channel: grpc.aio.Channel) -> None:

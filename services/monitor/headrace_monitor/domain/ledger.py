@@ -18,6 +18,9 @@ from headrace_monitor.domain.windows import Cell, Resolution, WindowKey, Windows
 MAX_LIVES = 10_000
 """Lives remembered at a time, half a kilobyte each; over it, those longest unheard of go."""
 
+MAX_LIVES_OF_A_REPLICA = 100
+"""So that one that ends all the time, or invents lives, takes no other replica's place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
@@ -81,7 +84,9 @@ class Ledger:
         self.windows.prune(moment)  # tells them the time: the clock may have been set
         report, ahead_ns = self._clocks.corrected(report, moment)
         self._count(report, life, moment.steady_ns)
-        self.lives.pop(key, None)  # to the end: the dict is in the order of `seen_ns`
+        if self.lives.pop(key, None) is None:
+            self._make_room_for(key.replica)
+        # at the end, since the dict is in the order of `seen_ns`
         self.lives[key] = life.after(report, moment.steady_ns, ahead_ns)
         self._changed_lives.add(key)
         self._gone_lives.discard(key)
@@ -157,14 +162,23 @@ class Ledger:
     def _prune_lives(self, steady_ns: int) -> None:
         before = len(self._gone_lives)
         while self.lives and self._is_to_go(next(iter(self.lives.values())), steady_ns):
-            gone = next(iter(self.lives))
-            del self.lives[gone]
-            self._gone_lives.add(gone)
-            self._clocks.forget(*gone)
+            self._drop_life(next(iter(self.lives)))
         if len(self._gone_lives) != before:
             present = {key.replica for key in self.lives}
             for replica in self.totals.dropped.keys() - present:
                 del self.totals.dropped[replica]
+
+    def _make_room_for(self, replica: str) -> None:
+        """Drop those lives of a replica that were silent longest, if there are too many for one more."""
+        lives = [key for key in self.lives if key.replica == replica]
+        for key in lives[: max(0, len(lives) + 1 - MAX_LIVES_OF_A_REPLICA)]:
+            self._drop_life(key)
+
+    def _drop_life(self, key: LifeKey) -> None:
+        del self.lives[key]
+        self._changed_lives.discard(key)
+        self._gone_lives.add(key)
+        self._clocks.forget(*key)
 
     def _is_to_go(self, oldest: Life, steady_ns: int) -> bool:
         return oldest.seen_ns < steady_ns - self._kept_ns or len(self.lives) > MAX_LIVES

@@ -77,7 +77,7 @@ class Life:
             begin_ns=min(self.begin_ns or report.start_ns, report.start_ns),
             first_seen_ns=self.first_seen_ns or steady_ns,
             interval_ns=max(0, report.end_ns - report.start_ns),
-            ended=self.ended or report.last,
+            ended=report.last if ahead else self.ended,
             clock_ahead_ns=clock_ahead_ns,
         )
         if ahead <= 1:
