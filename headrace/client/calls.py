@@ -27,6 +27,10 @@ Metadata = tuple[tuple[str, str], ...]
 Attempt = Callable[[str, float], Awaitable[Response]]
 """Makes a call at an address, which may take so many seconds."""
 
+WATCH_SECONDS = 10.0
+"""How long a watch may be silent, which is usual, until the server is asked whether it lives."""
+
+_END = object()
 _LEAVING = "REPLICA_STOPPING"
 
 
@@ -151,7 +155,9 @@ class Calls:
         try:
             made = attempt(endpoint.address, seconds)
             watched = repeatable and self.settings.try_seconds and self._endpoints[service].several
-            answer = await (self._unless_silent(endpoint, service, made) if watched else made)
+            if watched:
+                made = self._unless_silent(endpoint, service, made, self.settings.try_seconds)
+            answer = await made
         finally:
             endpoint.in_flight -= 1
         endpoint.answered()
@@ -159,13 +165,16 @@ class Calls:
         return self._decoded(endpoint, answer)
 
     async def _unless_silent(
-        self, endpoint: Endpoint, service: Service, made: Awaitable[Response]
+        self, endpoint: Endpoint, service: Service, made: Awaitable[Response], every: float
     ) -> Response:
-        """The answer, however long it takes, as long as the server says that it lives."""
+        """The answer, however long it takes, as long as the server says that it lives.
+
+        It is asked when it was silent for `every` seconds, again and again. Raises Unavailable.
+        """
         answer = asyncio.ensure_future(made)
         try:
             while True:
-                done, _ = await asyncio.wait({answer}, timeout=self.settings.try_seconds)
+                done, _ = await asyncio.wait({answer}, timeout=every)
                 if not done:
                     probe = self._probes.ask(endpoint)
                     await asyncio.wait({answer, probe}, return_when=asyncio.FIRST_COMPLETED)
@@ -175,6 +184,7 @@ class Calls:
                     raise call_errors.silent(service, endpoint.address)
         finally:
             answer.cancel()  # does nothing to one that is done
+            await asyncio.wait({answer})
 
     async def unary(
         self,
@@ -213,7 +223,7 @@ class Calls:
                 async with contextlib.aclosing(
                     self._messages(open_stream(endpoint.address))
                 ) as messages:
-                    async for message in messages:
+                    while (message := await self._next(endpoint, service, messages)) is not _END:
                         endpoint.answered()
                         self._met.add(service)
                         failures, began = 0, time.monotonic()
@@ -223,6 +233,8 @@ class Calls:
                 error: errors.HeadraceError = call_errors.ended(service, endpoint.address)
             except grpc.RpcError as rpc_error:
                 error = self._error(service, endpoint, rpc_error, self.settings.timeout_seconds)
+            except errors.Unavailable as silent:
+                error = silent
             failures += 1
             tried.append(endpoint)
             until = self._until(service, began, began + self.settings.timeout_seconds)
@@ -230,6 +242,16 @@ class Calls:
             if pause is None:
                 raise error
             await asyncio.sleep(pause)
+
+    async def _next(
+        self, endpoint: Endpoint, service: Service, messages: AsyncGenerator[Any, None]
+    ) -> Any:
+        """The next message, or _END. Raises Unavailable for a server that is silent and dead."""
+        message = anext(messages, _END)
+        if not (self.settings.try_seconds and self._endpoints[service].several):
+            return await message
+        every = max(self.settings.try_seconds, WATCH_SECONDS)
+        return await self._unless_silent(endpoint, service, message, every)
 
     @staticmethod
     async def _messages(stream: Any) -> AsyncGenerator[Any, None]:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from headrace import AsyncClient, Client, errors
 from headrace.client import ClientSettings
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
-from headrace.registry.v1 import model_pb2, registry_service_pb2_grpc
+from headrace.registry.v1 import model_pb2, registry_service_pb2, registry_service_pb2_grpc
 from tests.rpc.client_fixtures import open_services
 
 X = {"x": np.ones((1, 2), np.float32)}
@@ -48,6 +48,17 @@ class Registry(registry_service_pb2_grpc.RegistryServiceServicer):
 
     def __init__(self) -> None:
         self.calls = 0
+        self.watches: list[int] = []
+
+    async def WatchChanges(
+        self, request: Any, context: Any
+    ) -> AsyncIterator[registry_service_pb2.WatchChangesResponse]:
+        """One change, then nothing."""
+        self.watches.append(request.start_revision)
+        yield registry_service_pb2.WatchChangesResponse(
+            revision=request.start_revision + 1, kind="model.create"
+        )
+        await asyncio.Event().wait()
 
     async def GetModel(self, request: Any, context: Any) -> model_pb2.Model:
         """A model of that name."""
@@ -178,6 +189,97 @@ async def test_a_registry_is_called_at_the_first_address_that_answers() -> None:
             await client.model("m")
 
     assert (4, 1) == (first.calls, second.calls)
+
+
+class Relay:
+    """A network before a server, which can lose all that it is given from now on."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._writers: list[asyncio.StreamWriter] = []
+        self._whole = asyncio.Event()
+        self._whole.set()
+
+    def tear(self) -> None:
+        """Bring nothing more, in either direction, and tell nobody."""
+        self._whole.clear()
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what comes on this connection."""
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers += (back, writer)
+        await asyncio.gather(self._pass_on(reader, back), self._pass_on(there, writer))
+
+    async def _pass_on(self, source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await source.read(65536):
+                await self._whole.wait()
+                to.write(data)
+                await to.drain()
+
+    async def end(self) -> None:
+        """Close all connections."""
+        self._whole.set()
+        for writer in self._writers:
+            writer.close()
+        for writer in self._writers:
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+@asynccontextmanager
+async def relay(port: int) -> AsyncIterator[tuple[Relay, int]]:
+    """A relay before this port, and its own, while inside."""
+    relaying = Relay(port)
+    server = await asyncio.start_server(relaying.connected, "127.0.0.1", 0)
+    try:
+        yield relaying, server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await relaying.end()
+
+
+async def test_a_watch_goes_elsewhere_from_a_registry_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Silence is usual for a watch: the server is asked whether it lives, and left only if not."""
+    monkeypatch.setattr("headrace.client.calls.WATCH_SECONDS", TRY_SECONDS)
+    first, second = Registry(), Registry()
+    async with (
+        open_services(first) as one,
+        open_services(second) as two,
+        relay(one) as (network, port),
+    ):
+        settings = ClientSettings(registry=at(port, two), try_seconds=TRY_SECONDS)
+        async with AsyncClient(settings=settings) as client, asyncio.timeout(20):
+            watch = client.watch(7)
+            revisions = [(await anext(watch)).revision]
+            network.tear()
+            revisions.append((await anext(watch)).revision)
+            await watch.aclose()
+        watched = first.watches, second.watches
+
+    assert [8, 9] == revisions
+    assert ([7], [8]) == watched
+
+
+async def test_a_watch_that_is_silent_and_alive_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It goes on where it is."""
+    monkeypatch.setattr("headrace.client.calls.WATCH_SECONDS", TRY_SECONDS)
+    first, second = Registry(), Registry()
+    async with open_services(first) as one, open_services(second) as two:
+        settings = ClientSettings(registry=at(one, two), try_seconds=TRY_SECONDS)
+        async with AsyncClient(settings=settings) as client:
+            watch = client.watch(7)
+            await anext(watch)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(5 * TRY_SECONDS):
+                    await anext(watch)
+        watched = first.watches, second.watches
+
+    assert ([7], []) == watched
 
 
 async def test_the_client_without_a_loop_does_the_same() -> None:

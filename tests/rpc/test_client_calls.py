@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -100,12 +101,14 @@ async def test_a_call_is_tried_until_its_deadline() -> None:
 async def test_repeats_are_a_share_of_all_calls() -> None:
     """A service that is away gets little more than its usual load, and callers soon get its error."""
     registry = Registry(*[AWAY] * 10_000)
-    async with open_client(registry, timeout_seconds=0.5) as client:
+    started = time.monotonic()
+    async with open_client(registry, timeout_seconds=20.0) as client:
         calls = [client.model("digits") for _ in range(200)]
         failures = await asyncio.gather(*calls, return_exceptions=True)
 
     assert {"STATE_UNAVAILABLE"} == {getattr(failure, "reason", "") for failure in failures}
-    assert 200 + 100 <= len(registry.actors) <= 200 + 100 + 200 * 0.2 + 10
+    reserve = 100 + 10 * (time.monotonic() - started)
+    assert 200 + 100 <= len(registry.actors) <= 200 + 200 * 0.2 + reserve + 1
 
 
 async def test_a_service_that_never_answered_may_be_given_less() -> None:

@@ -5,17 +5,28 @@ from __future__ import annotations
 import pytest
 
 from headrace.client.replicas import Readiness, readiness
-from headrace.state.records import LoadState, ReplicaRecord, ReplicaVersion
+from headrace.state.records import LoadState, ReplicaRecord, ReplicaStage, ReplicaVersion
 
 
 def replica(
-    name: str, state: LoadState | None, *, reason: str = "", applied: int = 5
+    name: str,
+    state: LoadState | None,
+    *,
+    reason: str = "",
+    applied: int = 5,
+    stage: ReplicaStage = ReplicaStage.READY,
 ) -> ReplicaRecord:
     """A replica that has version 2 of digits in a state, or not at all."""
     version = () if state is None else (ReplicaVersion("digits", 2, state, reason),)
     other = ReplicaVersion("digits", 1, LoadState.READY)
     return ReplicaRecord(
-        name, "a:1", "a:2", "a:3", 1, 0.0, applied_revision=applied, versions=(other, *version)
+        name,
+        *("a:1", "a:2", "a:3"),
+        1,
+        0.0,
+        applied_revision=applied,
+        versions=(other, *version),
+        stage=stage,
     )
 
 
@@ -33,6 +44,14 @@ READY = replica("a", LoadState.READY)
         (
             [READY, replica("b", LoadState.UNAVAILABLE, reason="no such operator")],
             Readiness(given_up=("b: no such operator",)),
+        ),
+        (  # who leaves holds up nobody, and serves nobody
+            [READY, replica("b", LoadState.LOADING, stage=ReplicaStage.LEAVING)],
+            Readiness(ready=True),
+        ),
+        (
+            [replica("b", LoadState.READY, stage=ReplicaStage.LEAVING)],
+            Readiness(awaited=("no replica is there",)),
         ),
         (  # what it says is about the time before
             [replica("b", LoadState.UNAVAILABLE, reason="unloaded", applied=4)],

@@ -17,6 +17,7 @@ from headrace.state.records import (
     LoadState,
     ModelRecord,
     ReplicaRecord,
+    ReplicaStage,
     ReplicaVersion,
     RouteRecord,
     ServingConfig,
@@ -84,9 +85,11 @@ def alias(move: AliasMove, *replicas: ReplicaRecord) -> Decide:
     return partial(move_alias, move=move, replicas=replicas)
 
 
+LEAVING = replace(READY, stage=ReplicaStage.LEAVING)
 NEW = AliasMove("m", "new", 4, allow_missing=True)
 GRANTED = [
     pytest.param(route(RouteEdit("m", 4)), id="no replica is there"),
+    pytest.param(route(RouteEdit("m", 4), LEAVING), id="none is there that stays"),
     pytest.param(route(RouteEdit("m", 4), READY, LOADING), id="one of two serves it"),
     pytest.param(route(RouteEdit("m", 1), FAILED), id="nothing changes"),
     pytest.param(route(RouteEdit("m", 3, allowed=Allowed(True)), READY), id="allowed to differ"),
@@ -112,6 +115,7 @@ REFUSED = [
     (route(RouteEdit("m", 1, Canary(3, 5.0)), READY), "SIGNATURE_CHANGED", CHANGED),
     (alias(AliasMove("m", "old", 3), READY), "SIGNATURE_CHANGED", CHANGED),
     (route(RouteEdit("m", 4), LOADING), "VERSION_NOT_SERVED", "r3: LOADING"),
+    (route(RouteEdit("m", 4), LEAVING, LOADING), "VERSION_NOT_SERVED", "of m: r3: LOADING"),
     (
         route(RouteEdit("m", 4), ONLY_STABLE, FAILED),
         "VERSION_NOT_SERVED",

@@ -18,7 +18,7 @@ from headrace.private_files import make_private
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
-from headrace.state.records import UNREAD, ReplicaRecord
+from headrace.state.records import UNREAD, ReplicaRecord, ReplicaStage
 from headrace_inference.adapters import presence, telemetry
 from headrace_inference.adapters.metrics.cache import CacheMeter
 from headrace_inference.adapters.runtime import execution_providers
@@ -108,6 +108,8 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
                 jobs.run(keep_running("scrubber", scrub))
             serving.announce_alive(settings.ready_fd)
             await readiness.wait_to_join(settings.join_seconds)
+            if settings.join_seconds and readiness.stage is ReplicaStage.JOINING:
+                logger.warning("ports open before all is loaded: join_seconds is over")
 
         fronts = await open_fronts(
             stack,
