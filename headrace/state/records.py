@@ -439,6 +439,8 @@ class ReplicaVersion:
     reason: str = ""
     memory_bytes: int = 0
     provider: str = ""
+    digest: str = ""
+    """The beginning of its digest; nothing where that is not known."""
 
 
 class ReplicaStage(enum.StrEnum):

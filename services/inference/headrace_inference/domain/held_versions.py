@@ -12,6 +12,9 @@ from headrace_inference.domain.served import ServedVersion
 
 _QUEUED = "it waits for its turn to be loaded"
 
+_DIGEST_LENGTH = 16
+"""Of a digest, so much tells versions of one number apart."""
+
 _LOAD_STATES = {
     Actual.ABSENT: LoadState.LOADING,
     Actual.LOADING: LoadState.LOADING,
@@ -134,7 +137,7 @@ class HeldVersions:
 
     def _replica_version(self, key: Key) -> ReplicaVersion:
         actual = self.actual[key]
-        served = self.served.get(key)
+        served, record = self.served.get(key), self.records.get(key)
         return ReplicaVersion(
             model=key[0],
             number=key[1],
@@ -142,6 +145,7 @@ class HeldVersions:
             reason=self._reason(key, actual, served),
             memory_bytes=served.runner.memory_bytes if served else 0,
             provider=served.runner.provider if served else "",
+            digest=record.digest[:_DIGEST_LENGTH] if record else "",
         )
 
     def _reason(self, key: Key, actual: Actual, served: ServedVersion | None) -> str:

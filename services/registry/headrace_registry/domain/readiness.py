@@ -21,6 +21,9 @@ _SHOWN_REPLICAS = 10
 STANDBY = "standby: the next request has it loaded"
 """Why a version is ready on a replica that has not loaded it."""
 
+OTHER = "another version had this number: it is loaded anew"
+"""Why a version is not ready on a replica that says it is."""
+
 
 def check_served(
     version: VersionRecord, replicas: Iterable[ReplicaRecord], catalog: Catalog, *, allowed: bool
@@ -68,6 +71,21 @@ def with_standby(replica: ReplicaRecord, catalog: Catalog, model: str) -> Replic
         if catalog.versions[key].revision <= replica.applied_revision
     )
     return replace(replica, versions=replica.versions + standing_by)
+
+
+def without_others(replica: ReplicaRecord, catalog: Catalog) -> ReplicaRecord:
+    """The replica, on which no other version stands for one of the catalog.
+
+    One that has not heard yet that a state was lost has what had the numbers before.
+    """
+    return replace(replica, versions=tuple(_named(each, catalog) for each in replica.versions))
+
+
+def _named(held: ReplicaVersion, catalog: Catalog) -> ReplicaVersion:
+    version = catalog.versions.get((held.model, held.number))
+    if version is None or version.digest.startswith(held.digest):
+        return held
+    return ReplicaVersion(held.model, held.number, LoadState.LOADING, OTHER)
 
 
 def _state(replica: ReplicaRecord, version: VersionRecord) -> tuple[str, LoadState | None, str]:

@@ -24,7 +24,7 @@ from headrace_registry.domain.artifacts import Artifacts
 from headrace_registry.domain.catalogue import Catalogue
 from headrace_registry.domain.models import create_model, find_model, update_model
 from headrace_registry.domain.pages import take_page
-from headrace_registry.domain.readiness import with_standby
+from headrace_registry.domain.readiness import with_standby, without_others
 from headrace_registry.domain.routes import find_route, update_route
 from headrace_registry.domain.versions import find_version
 from headrace_registry.domain.watches import Watches
@@ -200,7 +200,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def _replicas_with(self, model: str) -> list[ReplicaRecord]:
         """The replicas, and which versions of a model are ready there."""
         catalog, found = self._catalogue.read(), await self._read_replicas(model)
-        return [with_standby(replica, catalog, model) for replica in found]
+        return [with_standby(without_others(replica, catalog), catalog, model) for replica in found]
 
     async def ListReplicas(
         self, request: pb.ListReplicasRequest, _: Context
