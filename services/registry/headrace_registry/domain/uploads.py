@@ -6,28 +6,31 @@ at once that there is none, and not after they have sent what does not fit.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 from headrace import errors
+from headrace_registry.domain.pace import Pace
 
 Item = TypeVar("Item")
 
-SLOWEST_BYTES_PER_SECOND = 16 << 10
-"""Beyond the idle limit: a byte now and then must not hold a place for ever."""
 RETRY_SECONDS = 2.0
+YIELD_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """How many pushes may be under way, with how many bytes announced, and how long each may pause."""
+    """How many pushes may be under way, with how many bytes announced, and how long each may pause.
+
+    One that is behind by `yield_seconds` keeps its place only while nobody else needs it.
+    """
 
     pushes: int
     staged_bytes: int
     idle_seconds: float
+    yield_seconds: float = YIELD_SECONDS
 
 
 class Uploads:
@@ -42,7 +45,7 @@ class Uploads:
     @contextmanager
     def open(self) -> Iterator[Upload]:
         """One more push while inside. Raises ResourceExhausted (TOO_MANY_PUSHES)."""
-        if len(self._open) >= self._limits.pushes:
+        if len(self._open) >= self._limits.pushes and not self._end_stalled():
             raise errors.ResourceExhausted(
                 "TOO_MANY_PUSHES",
                 f"{self._limits.pushes} pushes are under way, as many as the registry takes at a time (its "
@@ -50,7 +53,7 @@ class Uploads:
                 facts={"limit": str(self._limits.pushes), "setting": "max_pushes"},
                 retry_after_seconds=RETRY_SECONDS,
             )
-        upload = Upload(self, self._limits.idle_seconds)
+        upload = Upload(self, Pace(self._limits.idle_seconds))
         self._open.add(upload)
         try:
             yield upload
@@ -60,8 +63,28 @@ class Uploads:
     def check(self, staged: int, written: int) -> None:
         """Pass if there is room for so many more staged bytes, where so many will be written in all.
 
-        Raises ResourceExhausted (STAGING_FULL, DISK_FULL).
+        Those that stall make room. Raises ResourceExhausted (STAGING_FULL, DISK_FULL).
         """
+        while True:
+            try:
+                self._check_staged(staged)
+                self._check_room(written + sum(upload.unwritten for upload in self._open))
+            except errors.ResourceExhausted:
+                if not (
+                    self._fits_alone(staged, written) and self._end_stalled(holding_bytes=True)
+                ):
+                    raise
+            else:
+                return
+
+    def _fits_alone(self, staged: int, written: int) -> bool:
+        try:
+            self._check_room(written)
+        except errors.ResourceExhausted:
+            return False
+        return staged <= self._limits.staged_bytes
+
+    def _check_staged(self, staged: int) -> None:
         taken, limit = sum(upload.staged for upload in self._open), self._limits.staged_bytes
         if taken + staged > limit:
             fits = staged <= limit
@@ -73,21 +96,36 @@ class Uploads:
                 facts={"limit": str(limit), "taken": str(taken), "setting": "max_staged_bytes"},
                 retry_after_seconds=RETRY_SECONDS if fits else None,
             )
-        self._check_room(written + sum(upload.unwritten for upload in self._open))
+
+    def _end_stalled(self, *, holding_bytes: bool = False) -> bool:
+        """End the push that is furthest behind, if one is far enough."""
+        candidates = [each for each in self._open if each.staged or not holding_bytes]
+        slowest = max(candidates, key=Upload.behind_seconds, default=None)
+        if slowest is None or slowest.behind_seconds() < self._limits.yield_seconds:
+            return False
+        self._open.discard(slowest)
+        slowest.end()
+        return True
 
 
 class Upload:
     """One push that is under way."""
 
-    def __init__(self, uploads: Uploads, idle_seconds: float) -> None:
+    def __init__(self, uploads: Uploads, pace: Pace) -> None:
         self._uploads = uploads
-        self._idle_seconds = idle_seconds
-        self._waited_seconds = 0.0
-        self._received = 0
+        self._pace = pace
         self.staged = 0
         """The bytes that it announced."""
         self.unwritten = 0
         """The bytes that it is going to write to the disk."""
+
+    def behind_seconds(self) -> float:
+        """How long its caller has kept it waiting beyond what the bytes that came may take."""
+        return self._pace.behind_seconds()
+
+    def end(self) -> None:
+        """End it, since others need its place."""
+        self._pace.end()
 
     def reserve(self, size: int, copies: int) -> None:
         """Take room for an artifact, which is going to be on the disk as often as `copies` says.
@@ -100,30 +138,11 @@ class Upload:
     async def paced(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The chunks as they come. Raises DeadlineExceeded (UPLOAD_STALLED) where they come too slowly."""
         while (chunk := await self.wait(anext(chunks, None))) is not None:
-            self._received += len(chunk)
+            self._pace.count(len(chunk))
             self.unwritten -= len(chunk)
             yield chunk
             del chunk  # an upload that stalls must not hold it
 
     async def wait(self, coming: Awaitable[Item]) -> Item:
         """What the caller is to send next. Raises DeadlineExceeded (UPLOAD_STALLED)."""
-        loop = asyncio.get_running_loop()
-        earned = self._received / SLOWEST_BYTES_PER_SECOND
-        left = self._idle_seconds + earned - self._waited_seconds
-        started = loop.time()
-        try:
-            async with asyncio.timeout(min(self._idle_seconds, left)):
-                return await coming
-        except TimeoutError:
-            raise self._stalled() from None
-        finally:
-            self._waited_seconds += loop.time() - started
-
-    def _stalled(self) -> errors.DeadlineExceeded:
-        return errors.DeadlineExceeded(
-            "UPLOAD_STALLED",
-            f"the push stood still after {self._received} of {self.staged} bytes: it may pause for "
-            f"{self._idle_seconds:g} s (the registry's setting upload_idle_seconds) and must come with "
-            f"{SLOWEST_BYTES_PER_SECOND} bytes a second",
-            facts={"limit": f"{self._idle_seconds:g}", "setting": "upload_idle_seconds"},
-        )
+        return await self._pace.wait(coming)
