@@ -157,6 +157,22 @@ async def test_watches_go_on_from_memory_and_from_the_server(
     assert [told[0][start:] for start in range(8)] == told
 
 
+async def test_a_watch_that_is_not_read_misses_nothing(
+    redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its connection does not take stays where it is, long after it has left memory."""
+    monkeypatch.setattr(change_ring, "MAX_CHANGES", 16)
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        await _create(running, "m")
+        slow = _watch(running, start_revision=1)
+        edit = {"name": "models/m", "description": "x" * 4000}
+        for _ in range(200):
+            await running.stub.UpdateModel(pb.UpdateModelRequest(model=edit))
+        seen = await take_changes(slow, 200)
+        slow.cancel()
+    assert list(range(2, 202)) == [change.revision for change in seen]
+
+
 async def test_a_watch_compares_epoch_and_hash(
     redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,8 @@ from headrace.state.keys import Keys
 from headrace.state.reader import CHANGE_FIELD
 from headrace_registry.domain.history_guard import Traces
 
+_PAGE = 1000
+
 # The stream first: it alone can fail by what is stored, and a script is not rolled back.
 _BEGIN = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] or (redis.call('GET', KEYS[1]) or '0') ~= ARGV[2]
@@ -46,16 +48,26 @@ class RedisEpochs:
         """What the state says of its past and of the change with this revision. Raises Unavailable."""
         entry_id = f"{revision}-0"
         pipeline = self._redis.pipeline(transaction=True)
-        pipeline.hgetall(self._keys.numbers)
         pipeline.xrange(self._keys.changes, min=entry_id, max=entry_id)
         pipeline.xrevrange(self._keys.changes, count=1)
         with redis_errors(self._redis):
-            numbers, entries, newest = await pipeline.execute()
+            entries, newest = await pipeline.execute()
         return Traces(
             entry_hash(entries[0][1][CHANGE_FIELD]) if entries else None,
             int(newest[0][0].split(b"-")[0]) if newest else 0,
-            {name.decode(): int(number) for name, number in numbers.items()},
+            await self._numbers(),
         )
+
+    async def _numbers(self) -> Mapping[str, int]:
+        """The last numbers of all names, read in pages: there may be a hundred thousand."""
+        numbers: dict[str, int] = {}
+        cursor: int | None = None
+        while cursor != 0:
+            with redis_errors(self._redis):
+                found: Any = await self._redis.hscan(self._keys.numbers, cursor or 0, count=_PAGE)
+            cursor, page = found
+            numbers |= {name.decode(): int(number) for name, number in page.items()}
+        return numbers
 
     async def begin(self, found: Point, revision: int, numbers: Mapping[str, int]) -> Point | None:
         """Begin an epoch on the state that was found, where it starts; None if that was left meanwhile.

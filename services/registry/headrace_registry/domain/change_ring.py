@@ -38,6 +38,7 @@ class ChangeRing:
         self._waiting: dict[str | None, set[asyncio.Future[int]]] = {}
         self._waking: deque[tuple[asyncio.Future[int], int]] = deque()
         self._marked: set[asyncio.Future[int]] = set()
+        self._marked_at = Point()
         self.end = Point()
         """The point after the newest change."""
 
@@ -112,9 +113,10 @@ class ChangeRing:
                 del self._waiting[model]
 
     def wake_marked(self) -> None:
-        """Tell those who want to know that nothing up to now concerned them."""
-        self._wake_all(self._marked, self.end.revision + 1)
-        self._marked = set()
+        """Tell those who want to know that nothing up to now concerned them, where anything came."""
+        if self.end != self._marked_at:
+            self._wake_all(self._marked, self.end.revision + 1)
+            self._marked, self._marked_at = set(), self.end
 
     def wake_everybody(self) -> None:
         """Have all who wait look at what has become of the ring."""
