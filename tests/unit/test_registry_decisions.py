@@ -243,10 +243,12 @@ def test_batching_is_proposed_where_rows_can_share_a_run(
             proposal.check_config(batching, signature)
 
 
-def test_a_page_goes_on_where_the_last_one_ended() -> None:
+async def test_a_page_goes_on_where_the_last_one_ended() -> None:
     """What is added or deleted between two pages neither repeats nor hides an item."""
-    first = take_page(["a", "b", "c", "d"], str, PageRequest("letters", 2))
-    second = take_page(["a", "aa", "c", "d"], str, PageRequest("letters", 2, first.next_token))
+    first = await take_page(["a", "b", "c", "d"], str, PageRequest("letters", 2))
+    second = await take_page(
+        ["a", "aa", "c", "d"], str, PageRequest("letters", 2, first.next_token)
+    )
     assert (("a", "b"), ("c", "d")) == (first.items, second.items)
     assert "" == second.next_token
 
@@ -254,10 +256,10 @@ def test_a_page_goes_on_where_the_last_one_ended() -> None:
 @pytest.mark.parametrize(
     "token", ["x", "e30=", "WzFd", "bnVsbA==", "é", "WyJsZXR0ZXJzIiwgbnVsbF0="]
 )
-def test_a_token_that_no_list_gave_is_refused(token: str) -> None:
+async def test_a_token_that_no_list_gave_is_refused(token: str) -> None:
     """Nonsense, however well encoded, is the caller's error."""
     with pytest.raises(errors.InvalidArgument) as caught:
-        take_page([2, 3], lambda number: number, PageRequest("letters", 2, token))
+        await take_page([2, 3], lambda number: number, PageRequest("letters", 2, token))
     assert "PAGE_TOKEN_INVALID" == caught.value.reason
 
 

@@ -88,7 +88,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         def find(name: str) -> model_pb2.Model:
             return convert.model_to_proto(catalog.models[name])
 
-        page = take_page(catalog.model_names(), find, asked, model_pb2.Model.ByteSize)
+        page = await take_page(catalog.model_names(), find, asked, model_pb2.Model.ByteSize)
         return pb.ListModelsResponse(
             models=page.items,
             next_page_token=page.next_token,
@@ -134,7 +134,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         def find(key: int) -> version_pb2.Version:
             return convert.version_to_proto(catalog.versions[model, -key])
 
-        page = take_page(newest_first, find, asked, version_pb2.Version.ByteSize)
+        page = await take_page(newest_first, find, asked, version_pb2.Version.ByteSize)
         return pb.ListVersionsResponse(versions=page.items, next_page_token=page.next_token)
 
     async def DeleteVersion(self, request: pb.DeleteVersionRequest, _: Context) -> empty_pb2.Empty:
@@ -165,7 +165,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         model = parse_model(request.parent)
         aliases = find_model(await self._catalogue.latest(), model).aliases
         asked = requests.page(request, f"{request.parent}/aliases")
-        page = take_page(sorted(aliases), str, asked)
+        page = await take_page(sorted(aliases), str, asked)
         return pb.ListAliasesResponse(
             aliases=[convert.alias_to_proto(model, name, aliases[name]) for name in page.items],
             next_page_token=page.next_token,
@@ -214,7 +214,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         def find(name: str) -> replica_pb2.Replica:
             return convert.replica_to_proto(found[name])
 
-        page = take_page(sorted(found), find, asked, replica_pb2.Replica.ByteSize)
+        page = await take_page(sorted(found), find, asked, replica_pb2.Replica.ByteSize)
         return pb.ListReplicasResponse(replicas=page.items, next_page_token=page.next_token)
 
     async def WatchChanges(
