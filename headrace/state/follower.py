@@ -122,13 +122,15 @@ class StateFollower:
             return
         while await self._examine(snapshot.point):
             snapshot = await read_snapshot(self._redis, self._keys)
+        # What is the same stays the same object: a reader looks at what changed alone.
+        catalog = await asyncio.to_thread(snapshot.catalog.sharing, self.catalog)
         known, found = self.point, snapshot.point
         if self.synced and (self._parted or not found.is_after(known)):
             self._breaks += 1
             _say_broken(known, found)
         self._stale = self._parted = False
         if found != known:
-            await self._publish(Update(snapshot.catalog, found))
+            await self._publish(Update(catalog, found))
 
     def _is_emptied(self, snapshot: Snapshot) -> bool:
         """Whether another state, without any model, stands where one with models was."""

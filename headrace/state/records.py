@@ -392,6 +392,20 @@ class Catalog:
             versions=self._versions.updated(versions),
         )
 
+    def sharing(self, former: Catalog) -> Catalog:
+        """The same catalog, with the records of a former one wherever they are equal.
+
+        So `models_differing` tells what changed between two that were read independently.
+        """
+        ours, theirs = self._models, former._models
+        changed = {
+            name: ours.get(name)
+            for name in ours.differing(theirs)
+            if ours.get(name) != theirs.get(name)
+        }
+        versions = self._versions.sharing(former._versions)
+        return replace(self, models=theirs.updated(changed), versions=versions)
+
     def models_differing(self, former: Catalog) -> set[str]:
         """The names of models that are not the same in both catalogs, or whose versions are not."""
         models = self._models.differing(former._models)

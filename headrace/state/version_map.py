@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast
 
+from headrace import errors
 from headrace.state.codec import decode
 from headrace.state.persistent_map import PersistentMap
 
@@ -61,10 +62,7 @@ class VersionMap(Mapping[Key, Record], Generic[Record]):
 
     def __getitem__(self, key: Key) -> Record:
         """The version with this number. Raises KeyError, DataLoss."""
-        found = self._models[key[0]][key[1]]
-        if isinstance(found, bytes):
-            return cast("Record", _decode(cast("Any", self._record_type), found))
-        return found
+        return self._decoded(self._models[key[0]][key[1]])
 
     def __contains__(self, key: object) -> bool:
         """Whether there is a version with this (model, number)."""
@@ -102,6 +100,37 @@ class VersionMap(Mapping[Key, Record], Generic[Record]):
     def numbers_of(self, model: str) -> list[int]:
         """The numbers of a model's versions, in their order."""
         return list(self._models.get(model, {}))
+
+    def sharing(self, former: VersionMap[Record]) -> VersionMap[Record]:
+        """The same versions, held as a former map holds those of models that have the same in both."""
+        ours, theirs = self._models, former._models
+        changed = {
+            model: ours.get(model)
+            for model in ours.differing(theirs)
+            if not self._has_same(model, former)
+        }
+        made: VersionMap[Record] = VersionMap.__new__(VersionMap)
+        made._fill(self._record_type, theirs.updated(changed), self._count)
+        return made
+
+    def _has_same(self, model: str, former: VersionMap[Record]) -> bool:
+        ours, theirs = self._models.get(model), former._models.get(model)
+        if ours is None or theirs is None or ours.keys() != theirs.keys():
+            return False
+        return all(self._same(ours[number], theirs[number]) for number in ours)
+
+    def _same(self, one: Record | bytes, other: Record | bytes) -> bool:
+        if isinstance(one, bytes) == isinstance(other, bytes):
+            return one == other
+        try:
+            return self._decoded(one) == self._decoded(other)
+        except errors.DataLoss:  # whoever asks for it is told
+            return False
+
+    def _decoded(self, held: Record | bytes) -> Record:
+        if isinstance(held, bytes):
+            return cast("Record", _decode(cast("Any", self._record_type), held))
+        return held
 
     def held(self, model: str, number: int) -> Record | bytes:
         """What is held of a version: its JSON, or the record. Raises KeyError."""

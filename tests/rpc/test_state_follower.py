@@ -63,13 +63,14 @@ async def test_a_follower_reads_a_snapshot_then_the_changes(redis_url: str, name
 
 
 async def test_a_follower_that_fell_behind_starts_again(redis_url: str, namespace: str) -> None:
-    """When the changes it needs are trimmed, a snapshot takes their place."""
+    """When the changes it needs are trimmed, a snapshot takes their place: only what is new differs."""
     keys = Keys(namespace)
     async with open_redis(redis_url) as redis:
         await begin(redis, keys, "one")
         await write(redis, keys, 1, "a")
         follower = StateFollower(redis, keys)
         await follower.refresh()
+        known = follower.catalog
         for revision in range(2, 6):
             await write(redis, keys, revision, f"m{revision}")
         await redis.xtrim(keys.changes, maxlen=1, approximate=False)
@@ -78,6 +79,7 @@ async def test_a_follower_that_fell_behind_starts_again(redis_url: str, namespac
             await follower.wait_for_revision(5)
 
         assert sorted(follower.catalog.models) == ["a", "m2", "m3", "m4", "m5"]
+        assert follower.catalog.models_differing(known) == {"m2", "m3", "m4", "m5"}
 
 
 async def test_an_emptied_state_is_not_believed(redis_url: str, namespace: str) -> None:

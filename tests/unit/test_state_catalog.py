@@ -129,3 +129,31 @@ def test_what_is_desired_follows_the_changes(
         )
         followed.follow(catalog, catalog.models_differing(former), 0.0)
         assert desired(catalog) == followed.ranks
+
+
+def test_catalogs_that_were_read_apart_share_what_is_equal() -> None:
+    """Whether a version was followed or read again: only what changed differs."""
+    models, versions = _models(20), _versions(20)
+    followed = Catalog(1, models, versions)
+    moved = {"m3": replace(models["m3"], description="new"), "m19": None, "new": models["m0"]}
+    pushed = {("m5", 3): version(3, "m5"), ("m19", 1): None, ("m19", 2): None}
+    pushed |= {("m7", 2): replace(versions["m7", 2], digest="another")}
+    expected = followed.updated(9, moved, pushed)
+    encoded = ((key, encode(record)) for key, record in expected.versions.items())
+    read = Catalog(9, dict(expected.models), VersionMap(VersionRecord, encoded))
+    shared = read.sharing(followed)
+    assert expected == shared
+    assert (len(expected.versions), expected.model_names()) == (
+        len(shared.versions),
+        shared.model_names(),
+    )
+    assert {"m3", "m5", "m7", "m19", "new"} == shared.models_differing(followed)
+    assert set() == read.sharing(shared).models_differing(shared)
+
+
+def test_a_record_that_cannot_be_read_is_shared_with_none() -> None:
+    """It is another than the one that was followed."""
+    followed = Catalog(1, {}, {("m", 1): version(1), ("n", 1): version(1, "n")})
+    encoded = [(("m", 1), b"{}"), (("n", 1), encode(version(1, "n")))]
+    shared = Catalog(1, {}, VersionMap(VersionRecord, encoded)).sharing(followed)
+    assert {"m"} == shared.models_differing(followed)
