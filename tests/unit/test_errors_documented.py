@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +22,7 @@ Listed = tuple[str, str]
 
 def test_page_lists_what_is_raised() -> None:
     """What the code raises and what the page lists are the same classes and reasons."""
-    trees = [ast.parse(path.read_text()) for path in _sources()]
-    constants = dict(pair for tree in trees for pair in _constants(tree))
-    raised = {pair for tree in trees for pair in _raised(tree, constants)}
+    raised = {(kind, reason) for _, kind, reason in raised_errors()}
     assert sorted(raised) == sorted(_listed(PAGE.read_text()))
 
 
@@ -31,6 +30,18 @@ def test_page_lists_a_reason_once_under_a_class() -> None:
     """No table repeats a row."""
     listed = list(_listed(PAGE.read_text()))
     assert sorted(set(listed)) == sorted(listed)
+
+
+@functools.cache
+def raised_errors() -> tuple[tuple[str, str, str], ...]:
+    """Every error that the code raises: the file below the root, the class and the reason."""
+    trees = {path: ast.parse(path.read_text()) for path in _sources()}
+    constants = dict(pair for tree in trees.values() for pair in _constants(tree))
+    return tuple(
+        (str(path.relative_to(ROOT)), *pair)
+        for path, tree in trees.items()
+        for pair in _raised(tree, constants)
+    )
 
 
 def _sources() -> Iterator[Path]:

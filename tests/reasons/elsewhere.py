@@ -1,0 +1,167 @@
+"""Reasons that no request here brings about, each with why; where it is raised is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Elsewhere(NamedTuple):
+    """Reasons that callers of a service are not told, and the only places that may raise them."""
+
+    why: str
+    places: tuple[str, ...]
+    reasons: frozenset[str]
+
+
+ELSEWHERE: tuple[Elsewhere, ...] = (
+    Elsewhere(
+        "The Python client and the command line say it, and no service does: nothing is counted.",
+        ("headrace/client/", "headrace/cli/"),
+        frozenset(
+            [
+                "ARTIFACT_EMPTY",
+                "ARTIFACT_KIND_UNKNOWN",
+                "ARTIFACT_NOT_FOUND",
+                "ARTIFACT_NOT_PLAIN",
+                "ARTIFACT_UNREADABLE",
+                "CANARY_INCOMPLETE",
+                "CONFIG_MALFORMED",
+                "EXTERNAL_DATA_MISSING",
+                "EXTERNAL_DATA_UNSAFE",
+                "FORKED_WHILE_CONNECTED",
+                "INPUT_NOT_CONVERTIBLE",
+                "NO_PREVIOUS_VERSION",
+                "PARAMETER_UNSUPPORTED",
+                "PORT_NOT_GRPC",
+                "RESPONSE_MALFORMED",
+                "SERVICE_SILENT",
+                "SERVICE_UNREACHABLE",
+                "STREAM_ENDED",
+                "VERSION_UNAVAILABLE",
+            ]
+        ),
+    ),
+    Elsewhere(
+        "Reads a repository of Triton's, for the command line.",
+        ("headrace/triton/",),
+        frozenset(
+            [
+                "CONFIG_PBTXT_INVALID",
+                "TRITON_MODEL_INVALID",
+                "TRITON_MODEL_NOT_FOUND",
+                "TRITON_VERSION_NOT_FOUND",
+            ]
+        ),
+    ),
+    Elsewhere(
+        "Ends a service, or `headrace up`, before it serves: the log and the exit status have it.",
+        (
+            "headrace/embedded.py",
+            "headrace/folder_lock.py",
+            "headrace/grpc_serving.py",
+            "headrace/http_serving.py",
+            "headrace/onnx_runtime_installation.py",
+            "headrace/socket_folders.py",
+            "headrace/supervisor/",
+            "services/inference/headrace_inference/app/",
+            "services/inference/headrace_inference/wire/native_server.py",
+            "services/monitor/headrace_monitor/adapters/window_store.py",
+            "services/registry/headrace_registry/adapters/history_note.py",
+        ),
+        frozenset(
+            [
+                "ADDRESS_IN_USE",
+                "CHILD_NOT_READY",
+                "DATA_FROM_NEWER_VERSION",
+                "DATA_IN_USE",
+                "DATA_UNUSABLE",
+                "EMBEDDED_SERVER_FAILED",
+                "FRONT_UNAVAILABLE",
+                "NO_REDIS_SERVER",
+                "ONNX_RUNTIME_BROKEN",
+                "SOCKET_FOLDER_TAKEN",
+                "SOCKET_PATH_TOO_LONG",
+            ]
+        ),
+    ),
+    Elsewhere(
+        "Stands in a version's status on a replica; requests for it are told VERSION_NOT_READY.",
+        (
+            "services/inference/headrace_inference/adapters/",
+            "services/inference/headrace_inference/domain/load_failures.py",
+        ),
+        frozenset(
+            [
+                "ARTIFACT_CORRUPT",
+                "ARTIFACT_DAMAGED",
+                "ARTIFACT_UNAVAILABLE",
+                "CACHE_DISK_FULL",
+                "DATATYPES_UNSUPPORTED",
+                "DEVICE_FAILED",
+                "LOAD_ABANDONED",
+                "LOAD_CRASHED",
+                "LOAD_ERROR",
+                "LOAD_FILES_UNUSABLE",
+                "LOAD_KILLED",
+                "LOAD_NOT_STARTED",
+                "LOAD_TIMEOUT",
+                "LOAD_TOO_LARGE",
+                "MODEL_UNLOADABLE",
+                "OUT_OF_MEMORY",
+                "PROVIDER_UNAVAILABLE",
+                "VERSION_BROKEN",
+                "WARM_UP_FAILED",
+            ]
+        ),
+    ),
+    Elsewhere(
+        "Followers of the state handle it by listing anew.",
+        ("headrace/state/",),
+        frozenset(("CHANGE_MISSED",)),
+    ),
+    Elsewhere(
+        "Registries that race for one revision, and lose again and again; it is told as any other.",
+        ("services/registry/headrace_registry/",),
+        frozenset(("REVISION_MOVED",)),
+    ),
+    Elsewhere(
+        "aiohttp's parser in Python raises it. With the one in C such a body stalls: BODY_STALLED.",
+        ("services/inference/headrace_inference/wire/rest/body.py",),
+        frozenset(("MALFORMED_BODY",)),
+    ),
+)
+
+CLIENT_SAYS = frozenset((("DeadlineExceeded", "VERSION_NOT_READY"),))
+"""Of a reason that services have under another class: the client alone has it under this one."""
+
+TRIED: Mapping[str, str] = {
+    "ARCHIVE_EXPANDS_TOO_MUCH": "tests/unit/test_registry_unpack.py",
+    "CHANGES_NOT_KEPT": "tests/rpc/test_registry_watch.py",
+    "DECLARED_SHAPE_IMPOSSIBLE": "tests/unit/test_declared_shapes.py",
+    "DISK_FULL": "tests/rpc/test_disk_reserve.py",
+    "HISTORY_DIFFERS": "tests/rpc/test_registry_watch.py",
+    "INTAKE_FULL": "tests/rpc/test_monitor_load.py",
+    "IO_BINDING_IMPOSSIBLE": "tests/rpc/test_registry_serving_config.py",
+    "LOAD_WAIT_TIMEOUT": "tests/rpc/test_load_on_request.py",
+    "MODEL_CHECK_FAILED": "tests/rpc/test_registry_trials.py",
+    "MODEL_CHECK_OUT_OF_MEMORY": "tests/rpc/test_registry_push.py",
+    "MODEL_CHECK_TIMEOUT": "tests/rpc/test_registry_push.py",
+    "MODEL_ENDLESS": "tests/rpc/test_registry_trials.py",
+    "NO_ROOM_TO_LOAD": "tests/rpc/test_load_on_request.py",
+    "NO_THREAD": "tests/unit/test_inference_pool.py",
+    "RECORD_TOO_LARGE": "tests/unit/test_registry_limits.py",
+    "SERVICE_STOPPING": "tests/rpc/test_registry_watch.py",
+    "STAGING_FULL": "tests/rpc/test_registry_uploads.py",
+    "STATE_NOT_DURABLE": "tests/rpc/test_registry_durability.py",
+    "STATE_NOT_STARTED": "tests/rpc/test_registry_outage.py",
+    "STATE_NOT_WHOLE": "tests/rpc/test_state_losses.py",
+    "STATE_REFUSED": "tests/rpc/test_state_refusals.py",
+    "STATE_UNREADABLE": "tests/rpc/test_registry_growth.py",
+    "TELEMETRY_STORE_UNAVAILABLE": "tests/rpc/test_monitor_store.py",
+    "TOO_MANY_PUSHES": "tests/rpc/test_registry_uploads.py",
+    "TOO_MANY_WATCHES": "tests/rpc/test_registry_watch.py",
+    "UPLOAD_STALLED": "tests/rpc/test_registry_uploads.py",
+    "VERSION_NOT_SERVED": "tests/unit/test_registry_replacements.py",
+}
+"""Where a fault of disk, memory, Redis or time is made for it; counted by the same code as all others."""

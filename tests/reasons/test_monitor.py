@@ -1,0 +1,47 @@
+"""Refusals of the monitor: told as the page says, and counted once, by method and reason."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from headrace.monitor.v1 import monitor_service_pb2 as pb
+from tests.reasons.exact import expected, told_by
+from tests.rpc.monitors import NOW, report, running_monitor, seconds, telemetry
+
+QUERY, REPORT = "QueryStatistics", "ReportTelemetry"
+WRONG = report("a", 0)
+"""Sequences begin with 1."""
+
+LARGE = report("a", 1, *[telemetry([1], model=f"m{number}") for number in range(101)])
+
+REFUSALS: tuple[tuple[str, str, str, Any], ...] = (
+    ("InvalidArgument", "INVALID_QUERY", QUERY, pb.QueryStatisticsRequest(window=seconds(-1))),
+    ("InvalidArgument", "INVALID_REPORT", REPORT, WRONG),
+    ("InvalidArgument", "REPORT_TOO_LARGE", REPORT, LARGE),
+    ("ResourceExhausted", "TOO_MANY_REPLICAS", REPORT, report("b", 1)),
+)
+_SERIES = re.compile(
+    r'^headrace_call_errors_total\{grpc_method="(\w+)",.*reason="(\w+)"\} (\d+)', re.MULTILINE
+)
+
+
+async def test_refusals(tmp_path: Path) -> None:
+    """Of questions and of reports."""
+    told, counted = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    async with running_monitor(tmp_path, max_replicas=1, max_report_versions=100) as monitor:
+        await monitor.send([report("a", 1, end_ns=NOW)])
+        for kind, reason, method, message in REFUSALS:
+            call = (
+                monitor.stub.QueryStatistics(message)
+                if method == QUERY
+                else monitor.stub.ReportTelemetry(iter([pb.ReportTelemetryRequest(report=message)]))
+            )
+            assert expected(kind, reason) == await told_by(call)
+            told[method, reason] += 1
+        _, page = await monitor.get("/metrics")
+    for method, reason, count in _SERIES.findall(page):
+        counted[method, reason] += int(count)
+    assert told == counted
