@@ -72,18 +72,22 @@ class MethodCalls:
 class _Call:
     """One call, while inside."""
 
-    __slots__ = ("_began", "_calls", "_context", "reason")
+    __slots__ = ("_began", "_calls", "_context", "_has_ended")
 
     def __init__(self, calls: MethodCalls, context: Any) -> None:
         self._calls = calls
         self._context = context
-        self.reason = ""
-        """Of the error that its caller is told."""
+        self._has_ended = False
 
     def __enter__(self) -> Self:
         self._calls.started += 1
         self._began = time.perf_counter()
         return self
+
+    def refused(self, code: grpc.StatusCode, reason: str) -> None:
+        """It ends with this error, which its caller is about to be told: who then asks finds it counted."""
+        self._has_ended = True
+        self._calls.end(code, time.perf_counter() - self._began, reason)
 
     def __exit__(
         self,
@@ -91,8 +95,8 @@ class _Call:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        code = _code(kind, self._context)
-        self._calls.end(code, time.perf_counter() - self._began, self.reason)
+        if not self._has_ended:
+            self._calls.end(_code(kind, self._context), time.perf_counter() - self._began)
 
 
 def _code(kind: type[BaseException] | None, context: Any) -> grpc.StatusCode:

@@ -195,7 +195,7 @@ def _around_unary(
                 return response
             # grpc keeps what aborts in a cycle, with this frame: it must not hold the message
             del request
-            counted.reason = refusal.reason
+            counted.refused(status.grpc_code(refusal), refusal.reason)
             await _abort(context, refusal)
             return None
 
@@ -222,7 +222,7 @@ def _around_stream(
                 refusal = _bug()
             if refusal is not None:
                 del request
-                counted.reason = refusal.reason
+                counted.refused(status.grpc_code(refusal), refusal.reason)
                 await _abort(context, refusal)
 
     return call
