@@ -121,6 +121,17 @@ def reordered(history: History, _: FinalState) -> Iterator[str]:
         last[stream] = seen.revision
 
 
+def forked(history: History, _: FinalState) -> Iterator[str]:
+    """Two watchers saw different changes at one place of an epoch, or one saw two epochs without a list."""
+    told: dict[tuple[str, int], str] = {}
+    epochs: dict[tuple[str, int], str] = {}
+    for seen in history.seen:
+        if told.setdefault((seen.epoch, seen.revision), seen.hash) != seen.hash:
+            yield f"revision {seen.revision} of epoch {seen.epoch} was two changes"
+        if epochs.setdefault((seen.watcher, seen.stream), seen.epoch) != seen.epoch:
+            yield f"{seen.watcher} came to epoch {seen.epoch} without a list"
+
+
 def missed(history: History, _: FinalState) -> Iterator[str]:
     """A watcher passed the revision of an acknowledged push and saw something else there."""
     told = {push.revision: push for push in history.acknowledged(Kind.PUSH) if not history.losses}
@@ -155,6 +166,7 @@ CHECKS: tuple[Check, ...] = (
     misled,
     stale,
     reordered,
+    forked,
     missed,
     orphaned,
     bytes_gone,

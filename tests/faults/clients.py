@@ -272,26 +272,38 @@ async def ask(replica: Any, key: VersionKey) -> int:
 
 async def watch_for_ever(work: Workload, client: str) -> None:
     """Watch all changes, on from the last one seen; list anew where the registry says that it must."""
-    stream, last = 0, await _revision(work)
+    stream, at = 0, await _now(work)
     while True:
-        request = pb.WatchChangesRequest(start_revision=last)
         try:
-            async for change in work.registry.WatchChanges(request):
-                last = change.revision
-                work.history.seen.append(Seen(client, stream, last, change.kind, change.resource))
+            async for change in work.registry.WatchChanges(at):
+                at.start_revision = change.revision
+                at.start_epoch, at.start_hash = change.epoch, change.hash
+                work.history.seen.append(
+                    Seen(
+                        client,
+                        stream,
+                        change.revision,
+                        change.kind,
+                        change.resource,
+                        change.epoch,
+                        change.hash,
+                    )
+                )
         except grpc.RpcError as failure:
             if not isinstance(status.error_from_rpc(failure), UNSETTLED):
-                stream, last = stream + 1, await _revision(work)
+                stream, at = stream + 1, await _now(work)
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _revision(work: Workload) -> int:
+async def _now(work: Workload) -> pb.WatchChangesRequest:
+    """A watch from where the state is."""
     while True:
-        outcome, _, page = await told(
-            work.registry.ListModels(pb.ListModelsRequest(page_size=1), timeout=_CALL_SECONDS)
-        )
+        request = pb.ListModelsRequest(page_size=1)
+        outcome, _, page = await told(work.registry.ListModels(request, timeout=_CALL_SECONDS))
         if outcome is Outcome.OK:
-            return int(page.revision)
+            return pb.WatchChangesRequest(
+                start_revision=page.revision, start_epoch=page.epoch, start_hash=page.hash
+            )
         await asyncio.sleep(_PAUSE_SECONDS)
 
 

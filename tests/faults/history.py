@@ -70,6 +70,8 @@ class Seen:
     revision: int
     kind: str
     resource: str
+    epoch: str = ""
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

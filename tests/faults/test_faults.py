@@ -14,7 +14,7 @@ from tests.faults.history import Kind
 from tests.faults.nemesis import Fault, Nemesis
 from tests.faults.run import Result, run
 
-SECONDS = float(os.environ.get("FAULTS_SECONDS", "20"))
+SECONDS = float(os.environ.get("FAULTS_SECONDS", "12"))
 """How long each of the runs does harm."""
 SEED = int(os.environ.get("FAULTS_SEED", "0")) or random.randrange(1, 1 << 30)
 

@@ -164,6 +164,18 @@ def test_watched(name: str) -> None:
     assert ([] if not finding else [f"w {finding}"]) == check(told, final({}))
 
 
+def test_histories_that_are_mixed() -> None:
+    """A place in an epoch is one change for all, and nobody gets from one epoch to another by watching."""
+    told = history()
+    told.seen += [
+        Seen("a", 0, 1, "model.update", "models/m", "e", "x"),
+        Seen("b", 0, 1, "model.update", "models/m", "e", "y"),
+        Seen("b", 0, 2, "model.update", "models/m", "f", "z"),
+    ]
+    found = check(told, final({}))
+    assert ["revision 1 of epoch e was two changes", "b came to epoch f without a list"] == found
+
+
 def test_a_watcher_that_sees_something_else() -> None:
     """The change at a revision is the one that its caller was told."""
     told = history(*TWO)
