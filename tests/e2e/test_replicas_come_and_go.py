@@ -26,7 +26,7 @@ from tests.suite import RunningSuite, running_suite
 
 pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
 
-MODELS = 12
+MODELS = 8
 CALLERS = 8
 RETRIES = {
     "maxAttempts": 4,
@@ -74,7 +74,7 @@ class Callers:
                     self.told[told] += 1
                     self._answered.notify_all()
 
-    async def wait_for_more(self, count: int = 500) -> None:
+    async def wait_for_more(self, count: int = 200) -> None:
         """Wait until so many more calls were answered."""
         wanted = self.told["OK"] + count
         async with asyncio.timeout(60), self._answered:
@@ -117,7 +117,7 @@ async def restart(suite: RunningSuite, callers: Callers, name: str, number: sign
     pid = suite.pids()[name]
     os.kill(pid, number)
     await suite.wait_until_back(name, pid)
-    await callers.wait_for_more(2000)
+    await callers.wait_for_more(800)
 
 
 @pytest.mark.parametrize("front", ["native", "grpcio"])
