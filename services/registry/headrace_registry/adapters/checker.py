@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -34,6 +35,12 @@ from headrace_registry.domain.fair_places import FairPlaces
 
 QUICK_SECONDS = 10.0
 """After which a check moves aside."""
+MAX_WAITING = 8
+"""Of slow checks, and of large ones: each holds a place among the pushes, which others need."""
+_ASIDE_SHARE = 3.0
+"""Of its time, by the clock: what gives way to others is bounded by the processor time it takes."""
+_BUSY_SECONDS = 30.0
+_MOST_KNOWN = 1000
 _MEMORY_SIGNS = (b"bad_alloc", b"MemoryError", b"Cannot allocate memory", b"failed to map segment")
 
 
@@ -56,6 +63,7 @@ class ProcessChecker:
         self._slow = FairPlaces(limits.at_a_time)
         self._large = FairPlaces(1)
         self._results = CheckResults()
+        self._slow_before: OrderedDict[str, None] = OrderedDict()
 
     def admit(self, size: int, file_format: Format) -> None:
         """Refuse what no check could take. Raises ResourceExhausted."""
@@ -123,33 +131,37 @@ class ProcessChecker:
         )
 
     async def _report(self, task: CheckTask, pushed: Pushed) -> CheckReport:
-        report = self._read(task, await self._outcome(task, pushed.model))
+        report = self._read(task, await self._outcome(task, pushed))
         if report.unforeseen_bytes:  # it was packed: begin again with what that takes
             await _clear(task)
             seconds = self._limits.seconds_for(report.unforeseen_bytes)
             task = replace(self._sized(task, report.unforeseen_bytes), seconds=seconds)
-            report = self._read(task, await self._outcome(task, pushed.model))
+            report = self._read(task, await self._outcome(task, pushed))
         return report
 
-    async def _outcome(self, task: CheckTask, owner: str) -> Outcome:
+    async def _outcome(self, task: CheckTask, pushed: Pushed) -> Outcome:
         if self._limits.is_large(task.foreseen_bytes):
-            return await self._run_in(self._large, task, owner)
-        outcome = await self._run_quickly(task, owner)
-        if outcome is None:
+            return await self._run_in(self._large, task, pushed.model)
+        if pushed.sha256 not in self._slow_before:
+            outcome = await self._run_quickly(task, pushed)
+            if outcome is not None:
+                return outcome
             await _clear(task)
-            return await self._run_in(self._slow, task, owner)
-        return outcome
+        return await self._run_in(self._slow, task, pushed.model)
 
     async def _run_in(self, places: FairPlaces, task: CheckTask, owner: str) -> Outcome:
+        if places.waiting >= MAX_WAITING:
+            raise _busy()
         with ExitStack() as place:
             await places.take(owner)
             place.callback(places.give_back, owner)
             async with open_check(task, self._threads) as child:
                 child.give_way()
-                return await child.finish(task.seconds)
+                return await child.finish(_ASIDE_SHARE * task.seconds)
 
-    async def _run_quickly(self, task: CheckTask, owner: str) -> Outcome | None:
+    async def _run_quickly(self, task: CheckTask, pushed: Pushed) -> Outcome | None:
         """Run it among the quick ones, and then on among the slow ones; None where these have no place."""
+        owner = pushed.model
         with ExitStack() as place:
             await self._quick.take(owner)
             place.callback(self._quick.give_back, owner)
@@ -157,12 +169,19 @@ class ProcessChecker:
                 quick = min(self._quick_seconds, task.seconds)
                 if outcome := await child.wait(quick):
                     return outcome
+                self._note_slow(pushed)
                 if not self._slow.take_nowait(owner):
                     return None
                 place.close()
                 place.callback(self._slow.give_back, owner)
                 child.give_way()
-                return await child.finish(task.seconds - quick)
+                return await child.finish(_ASIDE_SHARE * task.seconds - quick)
+
+    def _note_slow(self, pushed: Pushed) -> None:
+        """Who pushes the same bytes again takes no place of the quick ones."""
+        self._slow_before[pushed.sha256] = None
+        if len(self._slow_before) > _MOST_KNOWN:
+            self._slow_before.popitem(last=False)
 
     def _read(self, task: CheckTask, outcome: Outcome) -> CheckReport:
         if outcome.over_time or outcome.status == -signal.SIGXCPU:
@@ -178,6 +197,16 @@ class ProcessChecker:
             f"{Phase.last(outcome.output)}: the model is not taken; a replica would fare no better",
             facts={"status": str(outcome.status)},
         )
+
+
+def _busy() -> errors.ResourceExhausted:
+    return errors.ResourceExhausted(
+        "CHECKS_BUSY",
+        f"checking the model takes long, and {MAX_WAITING} others wait that do, too: push again later, or "
+        "run the registry with a larger checks_at_a_time",
+        facts={"limit": str(MAX_WAITING), "setting": "checks_at_a_time"},
+        retry_after_seconds=_BUSY_SECONDS,
+    )
 
 
 def _checked(report: CheckReport) -> Checked:

@@ -14,6 +14,11 @@ class FairPlaces:
         self._held: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(map(len, self._waiting.values()))
+
     async def take(self, owner: str) -> None:
         """Wait for a place; it is the owner's until it is given back."""
         if self.take_nowait(owner):
