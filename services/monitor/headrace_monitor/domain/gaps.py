@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import accumulate
 
 from headrace_monitor.domain.limits import SILENT_SECONDS
 from headrace_monitor.domain.lives import Life, LifeKey
@@ -51,9 +53,25 @@ def gaps_of_lives(lives: Mapping[LifeKey, Life], moment: Moment) -> Iterator[Gap
     for key, life in lives.items():
         by_replica.setdefault(key.replica, []).append((key, life))
     for of_replica in by_replica.values():
+        begins = _Begins([life for _, life in of_replica])
         for key, life in of_replica:
             yield from _missing(key, life)
-            yield from _end(key, life, [other for _, other in of_replica], moment)
+            yield from _end(key, life, begins.after(life), moment)
+
+
+class _Begins:
+    """When the lives of a replica began, so that the next of each is found without asking all."""
+
+    def __init__(self, lives: Sequence[Life]) -> None:
+        ordered = sorted(lives, key=lambda life: life.first_seen_ns)
+        self._seen_ns = [life.first_seen_ns for life in ordered]
+        from_the_end = accumulate((life.begin_ns for life in reversed(ordered)), min)
+        self._begin_ns = list(from_the_end)[::-1]
+
+    def after(self, life: Life) -> int | None:
+        """When the first of those began that were heard of after this one's end, if there are any."""
+        place = bisect_right(self._seen_ns, life.seen_ns)
+        return self._begin_ns[place] if place < len(self._begin_ns) else None
 
 
 def _missing(key: LifeKey, life: Life) -> Iterator[Gap]:
@@ -62,13 +80,12 @@ def _missing(key: LifeKey, life: Life) -> Iterator[Gap]:
         yield Gap(Reason.REPORTS_MISSING, *times, *key, life.missing)
 
 
-def _end(key: LifeKey, life: Life, lives: Iterable[Life], moment: Moment) -> Iterator[Gap]:
+def _end(key: LifeKey, life: Life, next_ns: int | None, moment: Moment) -> Iterator[Gap]:
     if life.ended:
         return
     silent_ns = moment.steady_ns - life.seen_ns
-    if next_lives := [other for other in lives if other.first_seen_ns > life.seen_ns]:
-        begin_ns = min(other.begin_ns for other in next_lives)
-        end_ns = max(begin_ns, life.last_end_ns + max(life.interval_ns, 1))
+    if next_ns is not None:
+        end_ns = max(next_ns, life.last_end_ns + max(life.interval_ns, 1))
         yield Gap(Reason.REPLICA_LOST, life.last_end_ns, end_ns, *key)
     elif silent_ns > GIVEN_UP_NS:
         end_ns = life.last_end_ns + GIVEN_UP_NS
