@@ -81,19 +81,21 @@ async def open_grpc_server(
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     calls: CallMetrics | None = None,
     age: ConnectionAge = ConnectionAge(),  # frozen
+    ping_seconds: float = 0.0,
 ) -> AsyncIterator[GrpcServer]:
     """Serve on `address` (`host:port`, port 0 for a free one, or `unix:PATH`) while inside.
 
     `register` adds the servicers; health and reflection over `pool` come with it. A larger request than
     `max_message_bytes` is answered with RESOURCE_EXHAUSTED, by gRPC itself. `calls` counts what it was
-    announced to. A connection of a certain `age` is told to end (GOAWAY). On leaving, health says
-    NOT_SERVING, new calls are refused, and running ones have `drain_seconds` to finish.
+    announced to. A connection of a certain `age` is told to end (GOAWAY). One on which nothing came for
+    `ping_seconds` is asked whether anybody is there, and ends if nobody answers for as long; 0 leaves that
+    to TCP, which takes hours. On leaving, health says NOT_SERVING, new calls are refused, and running ones
+    have `drain_seconds` to finish.
     Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
     """
     interceptor = CallInterceptor(calls or CallMetrics())
-    server = grpc.aio.server(
-        interceptors=[interceptor], options=[*_options(max_message_bytes), *age.options()]
-    )
+    options = [*_options(max_message_bytes), *age.options(), *_pings(ping_seconds)]
+    server = grpc.aio.server(interceptors=[interceptor], options=options)
     register(server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
@@ -119,6 +121,18 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
         ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
         ("grpc.so_reuseport", 0),  # two servers on one port would share its calls in silence
+    ]
+
+
+def _pings(seconds: float) -> list[tuple[str, int]]:
+    if not seconds:
+        return []
+    milliseconds = max(1, int(seconds * 1000))
+    return [
+        ("grpc.keepalive_time_ms", milliseconds),
+        ("grpc.keepalive_timeout_ms", milliseconds),
+        ("grpc.http2.ping_timeout_ms", milliseconds),
+        ("grpc.http2.max_pings_without_data", 0),
     ]
 
 

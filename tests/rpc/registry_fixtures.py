@@ -36,6 +36,7 @@ class RunningRegistry:
     stub: Any
     blocking_stub: Any
     channel: Any
+    address: str
     http_address: str
     stopping: asyncio.Event
     settings: Settings
@@ -73,6 +74,7 @@ async def running_registry(
                     stub=registry_service_pb2_grpc.RegistryServiceStub(channel),
                     blocking_stub=registry_service_pb2_grpc.RegistryServiceStub(blocking_channel),
                     channel=channel,
+                    address=registry.grpc_address,
                     http_address=registry.http_address,
                     stopping=stopping,
                     settings=chosen,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from headrace import embedded, errors, status
 from headrace.registry.v1 import registry_service_pb2 as pb
+from headrace.registry.v1 import registry_service_pb2_grpc
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
 from headrace_registry.domain import change_ring, watches
@@ -246,6 +249,61 @@ async def error_of_or_none(call: Any) -> errors.HeadraceError | None:
     except grpc.RpcError as error:
         return status.error_from_rpc(error)
     return None
+
+
+async def test_a_watcher_that_vanished_gives_its_place_back(
+    redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection is there, and nobody answers on it: a broken network, a machine without power."""
+    monkeypatch.setattr("headrace_registry.app.PING_SECONDS", 0.5)
+    async with running_registry(redis_url, namespace, tmp_path, max_watches=1) as running:
+        await _create(running)
+        async with (
+            _cable(running.address) as (address, unplugged),
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            stub: Any = registry_service_pb2_grpc.RegistryServiceStub(channel)
+            vanished = stub.WatchChanges(pb.WatchChangesRequest())
+            await vanished.read()
+            unplugged.set()
+            assert "TOO_MANY_WATCHES" == (await error_of(_watch(running).read())).reason
+            async with asyncio.timeout(10):
+                while await error_of_or_none(call := _watch(running)) is not None:
+                    call.cancel()
+            call.cancel()
+            vanished.cancel()
+
+
+@asynccontextmanager
+async def _cable(target: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """An address that leads to another one, until the event is set: then nothing passes any more."""
+    unplugged = asyncio.Event()
+    host, _, port = target.rpartition(":")
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            if unplugged.is_set():
+                await asyncio.Event().wait()
+            writer.write(data)
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(host, int(port))
+        jobs.append(asyncio.ensure_future(carry(reader, back)))
+        jobs.append(asyncio.ensure_future(carry(there, writer)))
+        writers.extend((writer, back))
+
+    jobs: list[asyncio.Future[None]] = []
+    writers: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(connect, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", unplugged
+    finally:
+        server.close()
+        for job in jobs:
+            job.cancel()
+        for writer in writers:
+            writer.transport.abort()
+        await server.wait_closed()
 
 
 async def test_many_watches_take_no_connections_to_the_server(

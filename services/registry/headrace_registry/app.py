@@ -51,6 +51,8 @@ SERVICE = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
 GARBAGE_SECONDS = 2.0
 MAX_MESSAGE_BYTES = 16 << 20
 """Four of the largest chunks; a message is held in memory whole before anything can refuse it."""
+PING_SECONDS = 30.0
+"""A watcher that vanished without a word would keep its place for hours."""
 LOCK_NAME = "registry.lock"
 """In the data folder: a second registry would clear the first one's staging and delete its blobs."""
 OWN_FILES = (LOCK_NAME, "blobs", "staging", "storing")
@@ -150,6 +152,7 @@ async def _serving(
             drain_seconds=settings.drain_seconds,
             max_message_bytes=MAX_MESSAGE_BYTES,
             calls=calls,
+            ping_seconds=PING_SECONDS,
         ) as grpc_server,
     ):
         yield Registry(
