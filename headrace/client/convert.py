@@ -242,6 +242,7 @@ def _version_statistics_from_proto(
         total=_latency_from_proto(proto.total),
         queue=_latency_from_proto(proto.queue),
         compute=_latency_from_proto(proto.compute),
+        failed=_latency_from_proto(proto.failed),
     )
 
 

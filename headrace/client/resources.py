@@ -120,6 +120,8 @@ class VersionStatistics:
     total: Latency
     queue: Latency
     compute: Latency
+    failed: Latency
+    """Of requests answered with an error; the others are of those answered well."""
 
     @property
     def mean_batch_rows(self) -> float:

@@ -138,6 +138,7 @@ CLIENT_SAYS = frozenset((("DeadlineExceeded", "VERSION_NOT_READY"),))
 TRIED: Mapping[str, str] = {
     "ARCHIVE_EXPANDS_TOO_MUCH": "tests/unit/test_registry_unpack.py",
     "CHANGES_NOT_KEPT": "tests/rpc/test_registry_watch.py",
+    "CHECKS_BUSY": "tests/rpc/test_registry_checks.py",
     "DECLARED_SHAPE_IMPOSSIBLE": "tests/unit/test_declared_shapes.py",
     "DISK_FULL": "tests/rpc/test_disk_reserve.py",
     "HISTORY_DIFFERS": "tests/rpc/test_registry_watch.py",

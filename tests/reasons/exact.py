@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from headrace import errors, status
 from headrace_inference.adapters.telemetry import TelemetryBuffer
 from headrace_inference.domain.dataplane import DataPlane
 from tests.reasons.messages import Rest
+from tests.rpc.monitors import FakeClock, running_monitor
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
@@ -117,15 +119,17 @@ async def settled(dataplane: DataPlane, count: int) -> Counter[str]:
     return in_book(dataplane)
 
 
-def reported(dataplane: DataPlane) -> Counter[str]:
-    """The errors that the monitor is told."""
-    found = Counter[str]()
+async def monitored(dataplane: DataPlane, folder: Path) -> tuple[Counter[str], int]:
+    """The errors that a monitor shows which is told what the replica counted, and how many it timed."""
     buffer = TelemetryBuffer("r", dataplane.book, 10)
     buffer.collect()
-    for report in buffer.after(0):
-        for version in report.versions:
-            found.update(version.error_counts)
-    return found
+    folder.mkdir()  # noqa: ASYNC240
+    async with running_monitor(folder, FakeClock(time.time_ns())) as monitor:
+        await monitor.send(buffer.after(0))
+        _, page = await monitor.get("/metrics")
+        answer = await monitor.query()
+    timed = sum(one.failed.count for one in answer.statistics)
+    return _by_reason(page, "headrace_request_errors_total"), timed
 
 
 async def scraped(address: str, name: str) -> Counter[str]:
@@ -134,7 +138,10 @@ async def scraped(address: str, name: str) -> Counter[str]:
         aiohttp.ClientSession() as session,
         session.get(f"http://{address}/metrics") as response,
     ):
-        text = await response.text()
+        return _by_reason(await response.text(), name)
+
+
+def _by_reason(text: str, name: str) -> Counter[str]:
     found = Counter[str]()
     for metric, labels, count in _SERIES.findall(text):
         if metric == name:

@@ -13,7 +13,7 @@ from tests.reasons.exact import (
     expected,
     in_book,
     listed,
-    reported,
+    monitored,
     scraped,
     settled,
 )
@@ -42,7 +42,7 @@ async def test_plain_refusals(tmp_path: Path, front: str) -> None:
             await looking(site, reason, "stream", partial(site.client.stream, payload))
         for reason, post in POSTS.items():
             await looking(site, reason, "post", partial(site.client.post, post))
-        await looking.compare(site)
+        await looking.compare(site, tmp_path)
         answered = [each.totals().successes for _, each in site.replica.dataplane.book.items()]
     assert ([], 0) == (looking.wrong, sum(answered))
 
@@ -84,9 +84,10 @@ class Looking:
         if told not in allowed or counted != wanted:
             self.wrong.append(f"{reasons} by {wire}: told {told}, counted {dict(counted)}")
 
-    async def compare(self, site: Site) -> None:
+    async def compare(self, site: Site, folder: Path) -> None:
         """What was told is what scrapers and the monitor have, in the end, too."""
         if self.told != (scrape := await scraped(site.replica.metrics_address, ERRORS)):
             self.wrong.append(f"told {self.told - scrape} more, scraped {scrape - self.told} more")
-        if self.told != (report := reported(site.replica.dataplane)):
-            self.wrong.append(f"told {self.told - report} more, reported {report - self.told} more")
+        shown, timed = await monitored(site.replica.dataplane, folder / "monitor")
+        if (self.told, self.told.total()) != (shown, timed):
+            self.wrong.append(f"told {self.told - shown} more, shown {shown - self.told} more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from headrace.histogram import Histogram
 from headrace_monitor.domain import packing
 from headrace_monitor.domain.telemetry import Tally
 
@@ -19,7 +20,7 @@ def some_tally(seed: int) -> Tally:
         route_counts={"stable": 5, "canary": seed},
         batch_counts={1: 10, 2 * seed: 3},
     )
-    for histogram in (tally.total, tally.queue, tally.compute):
+    for histogram in (tally.total, tally.queue, tally.compute, tally.failed):
         histogram.record(random.lognormal(14, 1, 200).astype(np.int64))
     return tally
 
@@ -27,7 +28,7 @@ def some_tally(seed: int) -> Tally:
 def facts(tally: Tally) -> list[object]:
     numbers: list[object] = [tally.success_count, tally.row_count, tally.execution_count]
     maps: list[object] = [tally.error_counts, tally.route_counts, tally.batch_counts]
-    histograms = (tally.total, tally.queue, tally.compute)
+    histograms = (tally.total, tally.queue, tally.compute, tally.failed)
     return numbers + maps + [(each.sparse(), each.sum_ns) for each in histograms]
 
 
@@ -52,6 +53,16 @@ def test_the_sum_of_packed_tallies_is_that_of_the_tallies() -> None:
     assert facts(expected) == facts(
         packing.unpack_sum(map(packing.pack, map(some_tally, range(20))))
     )
+
+
+def test_what_was_packed_before_errors_had_a_latency_is_read() -> None:
+    """Its three sums are those of the histograms that there were."""
+    tally = some_tally(3)
+    tally.failed = Histogram()
+    packed = packing.pack(tally)
+    assert b",0]" in packed
+    former = packed.replace(b",0]", b"]", 1)
+    assert facts(tally) == facts(packing.unpack(former))
 
 
 def test_sums_may_outgrow_64_bits() -> None:

@@ -85,7 +85,7 @@ class Gap(_message.Message):
     def __init__(self, reason: _Optional[_Union[Gap.Reason, str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., missing_reports: _Optional[int] = ...) -> None: ...
 
 class VersionStatistics(_message.Message):
-    __slots__ = ("model", "version", "replica", "success_count", "error_count", "error_counts", "route_counts", "row_count", "execution_count", "batch_counts", "requests_per_second", "total", "queue", "compute")
+    __slots__ = ("model", "version", "replica", "success_count", "error_count", "error_counts", "route_counts", "row_count", "execution_count", "batch_counts", "requests_per_second", "total", "queue", "compute", "failed")
     class ErrorCountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +121,7 @@ class VersionStatistics(_message.Message):
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     COMPUTE_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     replica: str
@@ -135,7 +136,8 @@ class VersionStatistics(_message.Message):
     total: Latency
     queue: Latency
     compute: Latency
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., replica: _Optional[str] = ..., success_count: _Optional[int] = ..., error_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., requests_per_second: _Optional[float] = ..., total: _Optional[_Union[Latency, _Mapping]] = ..., queue: _Optional[_Union[Latency, _Mapping]] = ..., compute: _Optional[_Union[Latency, _Mapping]] = ...) -> None: ...
+    failed: Latency
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., replica: _Optional[str] = ..., success_count: _Optional[int] = ..., error_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., requests_per_second: _Optional[float] = ..., total: _Optional[_Union[Latency, _Mapping]] = ..., queue: _Optional[_Union[Latency, _Mapping]] = ..., compute: _Optional[_Union[Latency, _Mapping]] = ..., failed: _Optional[_Union[Latency, _Mapping]] = ...) -> None: ...
 
 class Latency(_message.Message):
     __slots__ = ("count", "mean", "p50", "p90", "p95", "p99", "p999", "histogram")

@@ -25,7 +25,7 @@ class Histogram(_message.Message):
     def __init__(self, counts: _Optional[_Mapping[int, int]] = ..., sum_ns: _Optional[int] = ...) -> None: ...
 
 class VersionTelemetry(_message.Message):
-    __slots__ = ("model", "version", "success_count", "row_count", "execution_count", "error_counts", "route_counts", "batch_counts", "total", "queue", "compute")
+    __slots__ = ("model", "version", "success_count", "row_count", "execution_count", "error_counts", "route_counts", "batch_counts", "total", "queue", "compute", "failed")
     class ErrorCountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +58,7 @@ class VersionTelemetry(_message.Message):
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     COMPUTE_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     success_count: int
@@ -69,7 +70,8 @@ class VersionTelemetry(_message.Message):
     total: Histogram
     queue: Histogram
     compute: Histogram
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., success_count: _Optional[int] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., total: _Optional[_Union[Histogram, _Mapping]] = ..., queue: _Optional[_Union[Histogram, _Mapping]] = ..., compute: _Optional[_Union[Histogram, _Mapping]] = ...) -> None: ...
+    failed: Histogram
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., success_count: _Optional[int] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., total: _Optional[_Union[Histogram, _Mapping]] = ..., queue: _Optional[_Union[Histogram, _Mapping]] = ..., compute: _Optional[_Union[Histogram, _Mapping]] = ..., failed: _Optional[_Union[Histogram, _Mapping]] = ...) -> None: ...
 
 class TelemetryReport(_message.Message):
     __slots__ = ("replica", "boot_id", "sequence", "start_time", "end_time", "versions", "dropped_reports", "last")

@@ -218,6 +218,7 @@ def _version_telemetry(model: str, number: int, counts: Counts) -> telemetry_pb2
         total=_histogram(counts.total),
         queue=_histogram(counts.queue),
         compute=_histogram(counts.compute),
+        failed=_histogram(counts.failed),
     )
 
 

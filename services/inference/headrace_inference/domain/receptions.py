@@ -18,8 +18,8 @@ from headrace_inference.domain.requests import Pending, is_late
 from headrace_inference.domain.routing import NOT_READY, RoutingTable
 from headrace_inference.domain.statistics import RunTimes, StatisticsBook, VersionStatistics
 
-_OF_VERSIONS = (NOT_READY, LOAD_WAIT_TIMEOUT, NO_ROOM_TO_LOAD)
-"""Why a version that was named answers nothing."""
+_OF_VERSIONS = (NOT_READY, LOAD_WAIT_TIMEOUT, NO_ROOM_TO_LOAD, "QUEUE_FULL")
+"""Why a version that was named answers nothing: it is not loaded, and as many wait for that as may."""
 
 Names = Callable[[], tuple[str, str]]
 """The names of model and version in a request, '' where they cannot be told."""

@@ -54,6 +54,9 @@ class LedgerCollector(Collector):
             ("_compute", "Of which running."),
         ):
             yield _durations(f"headrace_request{part}_duration_seconds", text, part, versions)
+        text = "From reception to the error, of requests answered with one."
+        failing = {key: tally for key, tally in versions.items() if tally.error_counts}
+        yield _durations("headrace_request_error_duration_seconds", text, "_failed", failing)
         yield _batch_rows(versions)
         yield _counted("headrace_rows", "Rows in requests answered well.", versions, "row_count")
         yield _counted("headrace_executions", "Runs of the model.", versions, "execution_count")

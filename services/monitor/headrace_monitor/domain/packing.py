@@ -1,6 +1,6 @@
 """Tallies as some hundred bytes instead of twelve kilobytes, and the sum of many of them in one go.
 
-A packed tally is what windows hold in memory and what the store writes. Its three histograms lie in one
+A packed tally is what windows hold in memory and what the store writes. Its histograms lie in one
 pair of arrays of the buckets that are not empty, so thousands of them add up in one vectorised step. A
 checksum in front tells damaged bytes from good ones.
 """
@@ -23,6 +23,7 @@ _BUCKETS = struct.Struct("<H")
 _START = _CHECKSUM.size + _BUCKETS.size
 _INDEX_BYTES = 2
 _COUNT_BYTES = 8
+_HISTOGRAMS = 4
 
 
 def pack(tally: Tally) -> bytes:
@@ -72,18 +73,19 @@ def _numbers_to_json(tally: Tally) -> bytes:
     # JSON because a sum of nanoseconds over years outgrows 64 bits
     numbers = [
         [tally.success_count, tally.row_count, tally.execution_count],
-        [tally.total.sum_ns, tally.queue.sum_ns, tally.compute.sum_ns],
+        [histogram.sum_ns for histogram in _histograms(tally)],
         [tally.error_counts, tally.route_counts, tally.batch_counts],
     ]
     return json.dumps(numbers, separators=(",", ":")).encode()
 
 
 def _add_numbers(tally: Tally, numbers: list[Any]) -> None:
-    (success, rows, executions), (total, queue, compute), (by_reason, by_route, by_rows) = numbers
+    (success, rows, executions), sums, (by_reason, by_route, by_rows) = numbers
     tally.success_count = saturated(tally.success_count + success)
     tally.row_count = saturated(tally.row_count + rows)
     tally.execution_count = saturated(tally.execution_count + executions)
-    for histogram, sum_ns in zip(_histograms(tally), (total, queue, compute), strict=True):
+    # what was packed before requests that failed were timed has no sum of theirs
+    for histogram, sum_ns in zip(_histograms(tally), sums, strict=False):
         histogram.sum_ns = min(histogram.sum_ns + sum_ns, MAX_SUM_NS)
     add_counts(tally.error_counts, by_reason)
     add_counts(tally.route_counts, by_route)
@@ -95,12 +97,14 @@ def _add_buckets(tally: Tally, indexes: bytes, counts: bytes) -> None:
     sums = np.bincount(
         np.frombuffer(indexes, dtype="<u2"),
         weights=np.frombuffer(counts, dtype="<i8"),
-        minlength=3 * BUCKET_COUNT,
+        minlength=_HISTOGRAMS * BUCKET_COUNT,
     )
     dense = np.clip(sums, 0, MAX_COUNT).astype(np.int64)
-    for histogram, part in zip(_histograms(tally), dense.reshape(3, BUCKET_COUNT), strict=True):
-        histogram.add_counts(part)
+    parts = dense.reshape(_HISTOGRAMS, BUCKET_COUNT)
+    for histogram, part in zip(_histograms(tally), parts, strict=True):
+        if part.any():
+            histogram.add_counts(part)
 
 
-def _histograms(tally: Tally) -> tuple[Histogram, Histogram, Histogram]:
-    return tally.total, tally.queue, tally.compute
+def _histograms(tally: Tally) -> tuple[Histogram, ...]:
+    return tally.total, tally.queue, tally.compute, tally.failed

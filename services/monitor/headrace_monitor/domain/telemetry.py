@@ -37,6 +37,8 @@ class Tally:
     total: Histogram = field(default_factory=Histogram)
     queue: Histogram = field(default_factory=Histogram)
     compute: Histogram = field(default_factory=Histogram)
+    failed: Histogram = field(default_factory=Histogram)
+    """Of requests answered with an error, from their reception to that."""
 
     @property
     def error_count(self) -> int:
@@ -58,6 +60,7 @@ class Tally:
             total=self.total.copy(),
             queue=self.queue.copy(),
             compute=self.compute.copy(),
+            failed=self.failed.copy(),
         )
         total.add(other)
         return total
@@ -73,6 +76,7 @@ class Tally:
         self.total.merge(other.total)
         self.queue.merge(other.queue)
         self.compute.merge(other.compute)
+        self.failed.merge(other.failed)
 
 
 def add_counts(counts: dict[Key, int], more: Mapping[Key, int]) -> None:

@@ -103,6 +103,7 @@ def version_to_proto(statistics: VersionStatistics) -> monitor_service_pb2.Versi
         total=latency_to_proto(tally.total),
         queue=latency_to_proto(tally.queue),
         compute=latency_to_proto(tally.compute),
+        failed=latency_to_proto(tally.failed),
     )
 
 

@@ -89,6 +89,7 @@ def _version_from_proto(proto: telemetry_pb2.VersionTelemetry) -> VersionTelemet
         histogram_from_proto(proto.total),
         histogram_from_proto(proto.queue),
         histogram_from_proto(proto.compute),
+        histogram_from_proto(proto.failed),
     )
     return VersionTelemetry(proto.model, proto.version, tally)
 
@@ -123,7 +124,7 @@ def _version_violations(
     yield from _map_violations(f"{path}.batch_counts", version.batch_counts)
     if any(rows < 0 for rows in version.batch_counts):
         yield FieldViolation(f"{path}.batch_counts", "must be of batches with 0 rows or more")
-    for field in ("total", "queue", "compute"):
+    for field in ("total", "queue", "compute", "failed"):
         histogram: telemetry_pb2.Histogram = getattr(version, field)
         yield from _map_violations(f"{path}.{field}.counts", histogram.counts)
         if histogram.sum_ns < 0:
