@@ -89,6 +89,14 @@ async def test_what_would_bring_a_replica_down_is_refused(
     assert reason == raised.value.reason
 
 
+async def test_what_only_comparing_rows_brings_down_is_taken(tmp_path: Path) -> None:
+    """Comparing them is for the sake of speed: such a version does not batch."""
+    with bench(tmp_path) as here:
+        checked, _ = await here.check(OVERFLOWING, asked=NEVER_WARMED)
+        assert 2 == here.threads.children
+    assert "comparing its rows ended the process that did so" == checked.invariance.obstacle
+
+
 @pytest.mark.parametrize("graph", [ENDLESS, HUGE], ids=["endless", "huge"])
 async def test_what_no_replica_warms_is_not_run(tmp_path: Path, graph: bytes) -> None:
     """Its pusher said so."""

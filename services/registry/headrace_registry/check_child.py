@@ -28,6 +28,7 @@ from headrace_registry.adapters.unpack import unpack
 from headrace_registry.domain.artifacts import Asked, Checked
 from headrace_registry.domain.proposal import propose_config
 
+_BROUGHT_DOWN = "comparing its rows ended the process that did so"
 _OWN_SHARE = 0.8
 """Of its time: then the child ends what it does by itself, and still reports."""
 
@@ -68,14 +69,14 @@ def _check_unpacked(task: CheckTask, folder: Path, graph_path: str, deadline: fl
         shown = with_declared_shapes(opened.signature, asked.shapes, batches=batches)
         Phase.RUNNING.announce()
         bounds = TrialBounds(task.trial_seconds, deadline)
-        tried = try_run(
-            replace(opened, signature=shown), asked.warm_up, folder, bounds, batches=batches
-        )
-        Phase.COMPARING.announce()
-        return tried
+        shown_as = replace(opened, signature=shown)
+        return try_run(shown_as, asked.warm_up, folder, bounds, batches=batches)
 
     def run_first(opened: Opened) -> Tried:
-        return Tried() if asked.warm_up.samples else run(opened, batches=bool(asked.max_batch_size))
+        samples, batches = asked.warm_up.samples, bool(asked.max_batch_size)
+        tried = Tried() if samples else run(opened, batches=batches)
+        Phase.COMPARING.announce()
+        return tried if task.compares_rows else replace(tried, obstacle=_BROUGHT_DOWN)
 
     asked = task.asked
     libraries = find_libraries(asked.session.custom_operators, _path(task.custom_operators))

@@ -10,6 +10,8 @@ from headrace_registry.domain.artifacts import Format
 
 MEMORY_FACTOR = 4
 """A graph with its weights inside took 3.1 times its size: it is parsed, copied, and run."""
+_BASE_BYTES = 256 << 20
+"""What a check of nothing takes, and some more."""
 _LEAST_MEMORY_FACTOR = 2
 """With less than this, such a graph was never taken."""
 _MAPPED_FACTOR = 3
@@ -36,7 +38,7 @@ class CheckLimits:
     def memory_for(self, size: int) -> int:
         """How much memory a check may take: it grows with the artifact, up to half the machine's."""
         most = max(self.memory_bytes, self.machine_bytes // 2)
-        return min(max(self.memory_bytes, MEMORY_FACTOR * size), most)
+        return min(max(self.memory_bytes, MEMORY_FACTOR * size + _BASE_BYTES), most)
 
     def address_space_for(self, size: int) -> int:
         """How much it may have mapped: more than it may touch."""
@@ -52,7 +54,7 @@ class CheckLimits:
 
     def ordinary_bytes(self) -> int:
         """The largest size that is not large."""
-        return self.memory_bytes // MEMORY_FACTOR
+        return max(0, self.memory_bytes - _BASE_BYTES) // MEMORY_FACTOR
 
     def admit(self, size: int, file_format: Format) -> None:
         """Refuse what no check could take. Raises ResourceExhausted (ARTIFACT_TOO_LARGE)."""

@@ -69,6 +69,8 @@ class CheckTask:
     """How much processor time a loop may take when the graph is run."""
     unpack_only: bool = False
     """It was checked before."""
+    compares_rows: bool = True
+    """Whether rows are run alone and together, which shows whether they may share a run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,10 +56,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What its pusher should know of a run, and whether it was too slow to come to its end."""
+    """What its pusher should know of a run, and why rows need not be compared after it."""
 
     notices: tuple[str, ...] = ()
-    slow: bool = False
+    obstacle: str = ""
 
 
 class _CannotTryError(Exception):
@@ -85,7 +85,8 @@ def try_run(
         raise _endless(run.cpu_seconds, sampled=bool(warm_up.samples))
     if run.ended:
         return Tried(
-            (f"not tried: one row takes over {run.cpu_seconds:.0f} s of processor time",), slow=True
+            (f"not tried: one row takes over {run.cpu_seconds:.0f} s of processor time",),
+            "one row takes too long to be tried",
         )
     if problem is None:
         return Tried()
