@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,3 +79,34 @@ def test_a_folder_that_takes_nothing_costs_others_the_sight_only(tmp_path: Path)
     with open_cache_leases(tmp_path / "in-use") as leases:
         leases.hold("digest")
         assert (False, True) == (is_unused(leases), is_unused(leases, "other"))
+
+
+class _Owner:
+    """Uses a version until the collector finds it."""
+
+    def __init__(self, leases: CacheLeases, digest: str) -> None:
+        self.itself = self
+        weakref.finalize(self, leases.release_later, digest)
+
+
+def test_what_the_collector_releases_waits_for_nobody(tmp_path: Path) -> None:
+    """It may find the last user of a version while the same thread begins to use another one."""
+
+    def use_and_forget() -> None:
+        gc.set_threshold(1)  # a collection at every turn
+        try:
+            for index in range(50):
+                leases.hold(f"d{index}")
+                _Owner(leases, f"d{index}")
+        finally:
+            gc.set_threshold(*before)
+
+    before = gc.get_threshold()
+    with open_cache_leases(tmp_path / "in-use") as leases:
+        thread = threading.Thread(target=use_and_forget, daemon=True)
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()
+        gc.collect()
+        with leases.removing("d49") as unused:
+            assert unused

@@ -14,7 +14,7 @@ import os
 import shutil
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,10 +40,13 @@ class CacheLeases:
         self._own = own
         self._mutex = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._released: deque[str] = deque()
+        """What finalizers released, until somebody holds the mutex."""
 
     def hold(self, digest: str) -> None:
         """Use a version's files from now on; `release` as often as held."""
         with self._mutex:
+            self._take_released()
             self._counts[digest] += 1
             if self._own is None or self._counts[digest] > 1:
                 return
@@ -55,10 +58,20 @@ class CacheLeases:
 
     def release(self, digest: str) -> None:
         """Use them no more."""
+        self._released.append(digest)
         with self._mutex:
+            self._take_released()
+
+    def release_later(self, digest: str) -> None:
+        """The same for finalizers, which run wherever memory is taken, also while the mutex is held."""
+        self._released.append(digest)
+
+    def _take_released(self) -> None:
+        while self._released:
+            digest = self._released.popleft()
             self._counts[digest] -= 1
             if self._counts[digest] > 0:
-                return
+                continue
             del self._counts[digest]
             if self._own is not None:
                 with suppress(OSError):
@@ -68,6 +81,7 @@ class CacheLeases:
     def removing(self, digest: str) -> Iterator[bool]:
         """Whether nobody uses a version's files; nobody begins to while inside. Raises OSError."""
         with self._mutex:
+            self._take_released()
             if digest in self._counts or self._folder is None:
                 yield digest not in self._counts
                 return

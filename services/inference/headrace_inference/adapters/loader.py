@@ -57,7 +57,7 @@ class ArtifactLoader:
         except BaseException:
             release()
             raise
-        weakref.finalize(runner, release)
+        weakref.finalize(runner, self._leases.release_later, record.digest)
         self.loaded[runner] = record
         return runner
 
