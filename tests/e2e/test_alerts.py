@@ -22,6 +22,8 @@ import redis.asyncio
 from headrace import AsyncClient
 from headrace.embedded import open_embedded_server
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+from headrace.registry.v1 import registry_service_pb2 as registry_pb
+from headrace.registry.v1 import registry_service_pb2_grpc as registry_grpc
 from headrace.state.keys import Keys
 from headrace.supervisor.child import Running, open_child
 from tests.e2e.models import scaling
@@ -60,6 +62,8 @@ class Site:
     stub: Any
     redis_url: str
     monitor: Running
+    data: Path
+    registry: Running
     of_registry: Relay
     of_replica: Relay
 
@@ -88,6 +92,20 @@ async def too_many_bytes(site: Site) -> None:
     """More than the replica holds at a time."""
     large = request("small", np.zeros((50_000, 2), np.float32))
     await ask_for_ever(site, large, pause_seconds=0.1)
+
+
+async def a_disk_that_alters_bytes(site: Site) -> None:
+    """A blob is not what was pushed, and somebody reads it."""
+    version = await site.client.push("altered", scaling(5.0))
+    (blob,) = [path for path in site.data.rglob("*") if version.files[0].sha256 in path.name]
+    blob.chmod(0o600)
+    blob.write_bytes(bytes(blob.stat().st_size))
+    async with grpc.aio.insecure_channel(site.registry.addresses["grpc"]) as channel:
+        stub = registry_grpc.RegistryServiceStub(channel)
+        asked = registry_pb.ReadBlobRequest(sha256=version.files[0].sha256)
+        with suppress(grpc.aio.AioRpcError):
+            async for _ in stub.ReadBlob(asked):
+                pass
 
 
 async def a_replica_that_hears_nothing(site: Site) -> None:
@@ -123,6 +141,7 @@ FAULTS: tuple[tuple[set[str], tuple[Fault, ...]], ...] = (
         (a_version_that_fails, too_many_requests),
     ),
     ({"HeadraceReplicaOverloaded"}, (too_many_bytes,)),
+    ({"HeadraceBlobDamaged"}, (a_disk_that_alters_bytes,)),
     ({"HeadraceProcessDown", "HeadraceTelemetryLost"}, (a_process_that_hangs,)),
     ({"HeadraceReplicaBehind"}, (a_replica_that_hears_nothing,)),
     ({"HeadraceStateNotWhole"}, (records_that_are_gone,)),
@@ -240,7 +259,8 @@ async def running_site(
             "headrace-inference": [replica.addresses["metrics"]],
             "headrace-monitor": [monitor.addresses["http"]],
         }
-        yield Site(client, stub, redis_url, monitor, *relays), targets
+        data = folder / "registry"
+        yield Site(client, stub, redis_url, monitor, data, registry, *relays), targets
 
 
 def resume(running: Running) -> None:
