@@ -92,6 +92,7 @@ VERSIONS = st.builds(
     total=HISTOGRAMS,
     queue=HISTOGRAMS,
     compute=HISTOGRAMS,
+    failed=HISTOGRAMS,
 )
 LATEST_SECOND = 2**63 - 1
 TIMES = st.builds(
@@ -215,6 +216,7 @@ def full(sequence: int, **changes: Any) -> telemetry_pb2.TelemetryReport:
         total=histogram,
         queue=histogram,
         compute=histogram,
+        failed=histogram,
     )
     return report("a", sequence, version, **changes)
 
