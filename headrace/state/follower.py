@@ -103,7 +103,10 @@ class StateFollower:
         return None
 
     async def run(self) -> None:
-        """Follow for ever. Errors of the server are outlived; anything else flies."""
+        """Follow for ever. Errors of the server, and records that cannot be read, are outlived.
+
+        What a change did that cannot be read is in the snapshot all the same.
+        """
         while True:
             try:
                 await self._follow_once()
@@ -111,6 +114,10 @@ class StateFollower:
                 self._stale = True
                 self._parted |= error.reason == HISTORY_DIFFERS
                 logger.warning("reading the shared state anew: %s", error.message)
+            except errors.DataLoss as error:
+                self._stale = True
+                unreadable = errors.Unavailable(error.reason, error.message)
+                await asyncio.sleep(self._failed(unreadable))
             except errors.Unavailable as error:
                 await asyncio.sleep(self._failed(error))
 

@@ -15,7 +15,7 @@ FIRST_BACKOFF_SECONDS = 0.05
 MAX_BACKOFF_SECONDS = 2.0
 REPEAT_SECONDS = 60.0
 """A line for each failure would bury everything else in the log; none at all would look like health."""
-_TO_LOOK_AT = (NOT_WHOLE,)
+_TO_LOOK_AT = (NOT_WHOLE, "STATE_UNREADABLE")
 """Reasons that do not heal by themselves."""
 
 
