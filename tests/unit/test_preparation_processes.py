@@ -24,6 +24,7 @@ from headrace_inference.adapters.preparation.opening import (
 )
 from headrace_inference.adapters.preparation.processes import (
     MODULE,
+    open_preparing_processes,
 )
 from headrace_inference.adapters.preparation.task import PrepareTask, Step
 from headrace_inference.adapters.preparation.worker import READY
@@ -200,6 +201,29 @@ def test_a_preparing_process_gives_way(tmp_path: Path) -> None:
         assert 10 == os.getpriority(os.PRIO_PROCESS, pid)
         assert os.SCHED_BATCH == os.sched_getscheduler(pid)
         assert "1000\n" == Path(f"/proc/{pid}/oom_score_adj").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows priorities of threads")
+def test_a_process_that_takes_long_has_the_last_call_on_the_cores(tmp_path: Path) -> None:
+    """All of its threads, so that what is loaded beside it is not slowed down; it does no other task."""
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    graph, record = never_ending(folder)
+    abandoned = threading.Event()
+    with ExitStack() as stack:
+        processes = stack.enter_context(open_preparing_processes(slow_seconds=0.2))
+        machine = machine_of(RuntimeDefaults(cores=2))
+        task = PrepareTask(Step.TRY, str(graph), record, machine)
+        bounds = LoadBounds(60, abandoned=abandoned)
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        preparing_it = pool.submit(lambda: processes.prepare(task, bounds))
+        wait_until(lambda: [19] == [os.getpriority(os.PRIO_PROCESS, p) for p in processes.pids()])
+        (pid,) = processes.pids()
+        threads = [int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()]
+        assert {19} == {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
+        abandoned.set()
+        with pytest.raises(Unavailable):
+            preparing_it.result()
 
 
 def test_a_preparing_process_ends_with_its_replica(tmp_path: Path) -> None:

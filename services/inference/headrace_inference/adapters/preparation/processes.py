@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
 from headrace.state.codec import decode, encode
@@ -32,6 +34,13 @@ _MAX_ANSWER_BYTES = 1 << 20
 RETRY_AFTER_SECONDS = 5.0
 
 
+SLOW_SECONDS = 5.0
+"""A process that takes longer for one answer has the last call on the cores: others load meanwhile."""
+
+_LAST_CALL = 19
+"""The lowest priority: an eighth of the share of those that have not taken long."""
+
+
 class _Ended(Exception):
     """The process ended before it answered, with this status."""
 
@@ -42,7 +51,8 @@ class _Ended(Exception):
 class _Process:
     """One preparing process. Whoever starts it ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, slow_seconds: float) -> None:
+        self._slow_seconds = slow_seconds
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)
         }
@@ -56,6 +66,8 @@ class _Process:
         self._received = b""
         self.timer: threading.Timer | None = None
         """What ends it when it was idle for long; None where it never had a task."""
+        self.is_slow = False
+        """Whether it has the last call on the cores, for good: nobody may raise a priority again."""
 
     @property
     def pid(self) -> int:
@@ -102,16 +114,27 @@ class _Process:
             self._popen.kill()
             return self._popen.wait()
 
+    def _give_way(self) -> None:
+        """Let those have the cores first that have not taken long, where threads have priorities."""
+        if not self.is_slow and sys.platform == "linux":
+            self.is_slow = True
+            with suppress(OSError):  # it has ended
+                for thread in Path(f"/proc/{self.pid}/task").iterdir():
+                    _lower(int(thread.name))
+
     def _line(self, name: str, bounds: LoadBounds) -> bytes:
         """Its next line. Raises _Ended, and HeadraceError over a bound."""
         assert self._popen.stdout is not None
         watch = LoadWatch(name, bounds, functools.partial(own_bytes, self._popen.pid))
+        slow_at = time.monotonic() + self._slow_seconds
         with selectors.DefaultSelector() as selector:
             selector.register(self._popen.stdout, selectors.EVENT_READ)
             while b"\n" not in self._received:
                 if not selector.select(watch.pause()):
                     if passed := watch.passed():
                         raise passed
+                    if time.monotonic() > slow_at:
+                        self._give_way()
                     continue
                 chunk = os.read(self._popen.stdout.fileno(), 1 << 16)
                 if not chunk:
@@ -123,11 +146,17 @@ class _Process:
         return line
 
 
+def _lower(thread: int) -> None:
+    with suppress(OSError):  # it has ended
+        os.setpriority(os.PRIO_PROCESS, thread, _LAST_CALL)
+
+
 class PreparingProcesses:
     """As many processes as there are tasks at a time. `prepare` may be called from any thread."""
 
-    def __init__(self, idle_seconds: float) -> None:
+    def __init__(self, idle_seconds: float, slow_seconds: float) -> None:
         self._idle_seconds = idle_seconds
+        self._slow_seconds = slow_seconds
         self._mutex = threading.Lock()
         self._idle: list[_Process] = []
         self._all: set[_Process] = set()
@@ -155,7 +184,7 @@ class PreparingProcesses:
         except BaseException:
             self._end(process)
             raise
-        if alone:
+        if alone or process.is_slow:
             self._end(process)
         else:
             self._give_back(process)
@@ -192,7 +221,7 @@ class PreparingProcesses:
                     return process
                 process.end()
                 self._all.discard(process)
-            process = _Process()
+            process = _Process(self._slow_seconds)
             self._all.add(process)
             return process
 
@@ -222,9 +251,11 @@ class PreparingProcesses:
 
 
 @contextmanager
-def open_preparing_processes(idle_seconds: float = IDLE_SECONDS) -> Iterator[PreparingProcesses]:
+def open_preparing_processes(
+    idle_seconds: float = IDLE_SECONDS, slow_seconds: float = SLOW_SECONDS
+) -> Iterator[PreparingProcesses]:
     """None of them is there before it is needed, nor afterwards."""
-    processes = PreparingProcesses(idle_seconds)
+    processes = PreparingProcesses(idle_seconds, slow_seconds)
     try:
         yield processes
     finally:
