@@ -11,9 +11,10 @@ from typing import Any
 
 import aiohttp
 import numpy as np
+from onnx import TensorProto, helper, numpy_helper
 
 from headrace import AsyncClient
-from headrace.state.records import LoadState
+from headrace.state.records import Batching, LoadState, Provider, ServingConfig
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH
 from headrace_inference.app import Replica, open_replica
 from headrace_inference.settings import Settings
@@ -21,7 +22,6 @@ from headrace_registry.app import open_registry
 from tests.rpc.registry_fixtures import onnx_file
 from tests.rpc.registry_fixtures import settings as registry_settings
 from tests.unit.runtime_models import node
-from tests.unit.test_runtime_resources import endless
 
 ROWS = np.arange(8, dtype=np.float32).reshape(2, 4)
 WAIT_SECONDS = 60.0
@@ -61,6 +61,46 @@ class Suite:
                 await keeper.changed.wait()
 
 
+BATCHED = ServingConfig(provider=Provider.CPU, batching=Batching(max_batch_size=8))
+
+
+def endless_in_batches() -> bytes:
+    """A graph that ends with one row, as whoever tries it finds, and with no other number of them."""
+    info, rows = helper.make_tensor_value_info, ["n", 4]
+    body = helper.make_graph(
+        [node("Identity", ["go"], ["go_on"]), node("Add", ["value", "x"], ["next"])],
+        "body",
+        [
+            info("turn", TensorProto.INT64, []),
+            info("go", TensorProto.BOOL, []),
+            info("value", TensorProto.FLOAT, rows),
+        ],
+        [info("go_on", TensorProto.BOOL, []), info("next", TensorProto.FLOAT, rows)],
+    )
+    nodes = [
+        node("Shape", ["x"], ["shape"]),
+        node("Gather", ["shape", "first"], ["count"]),
+        node("Sub", ["count", "one"], ["others"]),
+        node("Mul", ["others", "many"], ["turns"]),
+        node("Loop", ["turns", "true", "x"], ["y"], body=body),
+    ]
+    weights = {
+        "first": np.array(0),
+        "one": np.array(1),
+        "many": np.array(2**58),
+        "true": np.array([True]).reshape(()),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "endless",
+        [info("x", TensorProto.FLOAT, rows)],
+        [info("y", TensorProto.FLOAT, rows)],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    opset = [helper.make_opsetid("", 18)]
+    return bytes(helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString())
+
+
 @asynccontextmanager
 async def suite(
     redis_url: str, namespace: str, folder: Path, **changes: Any
@@ -89,14 +129,12 @@ async def suite(
 
 async def test_a_hostile_graph_fails_alone(redis_url: str, namespace: str, tmp_path: Path) -> None:
     """Its version says why; the other's answers are what they were, all the time."""
-    folder = tmp_path / "hostile"
-    folder.mkdir()
-    hostile = endless(folder, node("Add", ["value", "x"], ["next"])).read_bytes()
+    hostile = endless_in_batches()
     async with suite(redis_url, namespace, tmp_path, load_timeout_seconds=2.0) as running:
         await running.client.push("good", onnx_file())
         await running.settled("good")
         answers = {await running.infer()}
-        await running.client.push("hostile", hostile)
+        await running.client.push("hostile", hostile, config=BATCHED)
         settled = asyncio.create_task(running.settled("hostile"))
         while not settled.done():
             answers.add(await running.infer())
@@ -109,11 +147,9 @@ async def test_deleting_a_model_ends_its_load(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
     """Its place is the next one's at once, where only one loads at a time."""
-    folder = tmp_path / "hostile"
-    folder.mkdir()
-    hostile = endless(folder, node("Add", ["value", "x"], ["next"])).read_bytes()
+    hostile = endless_in_batches()
     async with suite(redis_url, namespace, tmp_path, max_loading=1) as running:
-        await running.client.push("hostile", hostile)
+        await running.client.push("hostile", hostile, config=BATCHED)
         await running.loads("hostile")
         await running.client.push("good", onnx_file())
         await running.client.delete_model("hostile", force=True)
@@ -160,13 +196,11 @@ async def test_endless_loads_hold_up_no_other(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
     """Both places are theirs for a moment only, and what is prepared already waits for neither."""
-    folder = tmp_path / "hostile"
-    folder.mkdir()
-    hostile = endless(folder, node("Add", ["value", "x"], ["next"])).read_bytes()
-    options = {"tuning_seconds": 0.0, "load_timeout_seconds": 60.0}
+    hostile = endless_in_batches()
+    options = {"tuning_seconds": 0.0, "load_timeout_seconds": 60.0, "join_seconds": 0.0}
     async with suite(redis_url, namespace, tmp_path, slow_load_seconds=0.5, **options) as running:
         for model in ("endless", "endless-too"):
-            await running.client.push(model, hostile)
+            await running.client.push(model, hostile, config=BATCHED)
             await running.loads(model)
         await running.client.push("good", onnx_file())
         assert (LoadState.READY, "") == await running.settled("good")
