@@ -34,6 +34,7 @@ from tests.reasons.replicas import Site, boundless, serving
 from tests.rpc.rest_fixtures import Model, echo
 from tests.rpc.test_connection_age import Gate
 from tests.rpc.test_endless_runs import TURNS, counting, turns
+from tests.rpc.test_load_on_request import Opener, adder, cold
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -267,6 +268,29 @@ async def stopping_streams(folder: Path, front: str, look: Look) -> None:
         await look(site, "REPLICA_STOPPING", "stream", partial(site.client.stream, payload))
 
 
+async def loads_on_request(folder: Path, front: str, look: Look) -> None:
+    """A version that is loaded for whoever asks: it takes too long, or there is no room for it."""
+    opener = Opener()
+    models = [adder(name) for name in ("m0", "m1")]
+    limits = {"max_loaded_versions": 1, "load_wait_seconds": 0.2}
+    try:
+        async with serving(folder, *models, open_model=opener, front=front, **limits) as site:
+            name = cold(site.replica, "m0", "m1")
+            (here,) = {"m0", "m1"} - {name}
+            values = [[1.0, 1.0]]
+            message = asked(name, ("x", "FP32", [1, 2]), raw=[bytes(8)])
+            post = rest(tensor(values, (1, 2)), model=name)
+            pool = site.replica.dataplane.keeper.table.find(here, "").pool
+            assert pool.enter()  # as the receiving thread does while it runs a request
+            await by_every_wire(site, look, "NO_ROOM_TO_LOAD", message, post)
+            pool.leave()
+            opener.gated = name
+            await by_every_wire(site, look, "LOAD_WAIT_TIMEOUT", message, post)
+            opener.gate.set()
+    finally:
+        opener.gate.set()
+
+
 SCENES: tuple[tuple[Scene, frozenset[str]], ...] = (
     (
         shared_memory,
@@ -289,6 +313,7 @@ SCENES: tuple[tuple[Scene, frozenset[str]], ...] = (
     (too_many_in_flight, frozenset(("MAX_IN_FLIGHT_REACHED",))),
     (endless_runs, frozenset(("RUN_TOO_LONG",))),
     (versions_that_go, frozenset(("VERSION_UNLOADING", "STATE_UNAVAILABLE"))),
+    (loads_on_request, frozenset(("NO_ROOM_TO_LOAD", "LOAD_WAIT_TIMEOUT"))),
     (stalled_bodies, frozenset(("BODY_STALLED",))),
     (stopping_streams, frozenset(("REPLICA_STOPPING",))),
 )
