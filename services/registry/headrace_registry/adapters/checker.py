@@ -33,7 +33,7 @@ from headrace_registry.adapters.unpack import UnpackLimits, put_graph
 from headrace_registry.domain.artifacts import Asked, Checked, Format, Pushed
 from headrace_registry.domain.fair_places import FairPlaces
 
-QUICK_SECONDS = 10.0
+QUICK_SECONDS = 5.0
 """After which a check moves aside."""
 MAX_WAITING = 8
 """Of slow checks, and of large ones: each holds a place among the pushes, which others need."""
