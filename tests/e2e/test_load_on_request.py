@@ -43,11 +43,15 @@ async def until_loaded(client: AsyncClient, model: str) -> None:
             await asyncio.sleep(0.1)
 
 
-async def standing_by(client: AsyncClient, model: str) -> bool:
-    """Whether a model is shown as ready on the replica, and not loaded."""
-    (replica,) = await client.replicas(model=model)
-    (version,) = [one for one in replica.versions if one.model == model][-1:]
-    return version.state is LoadState.READY and "standby" in version.reason
+async def until_standing_by(client: AsyncClient, model: str) -> None:
+    """Return when a model is shown as ready on the replica, and as not loaded."""
+    async with asyncio.timeout(30):
+        while True:
+            (replica,) = await client.replicas(model=model)
+            (version,) = [one for one in replica.versions if one.model == model][-1:]
+            if version.state is LoadState.READY and "standby" in version.reason:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def test_more_models_than_may_be_loaded(tmp_path: Path) -> None:
@@ -59,7 +63,7 @@ async def test_more_models_than_may_be_loaded(tmp_path: Path) -> None:
             for model, factor in FACTORS.items():
                 assert factor == await answer(client, model)
                 assert len(await loaded(client)) <= 3  # one may be about to go
-        assert await standing_by(client, "a")
+        await until_standing_by(client, "a")
         await client.wait_until_ready("a", 1)  # what stands by is ready to whoever waits for it
         await client.update_model("a", pinned=True)
         for model in ("a", "b", "c", "d", "b"):

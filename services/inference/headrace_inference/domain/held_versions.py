@@ -10,6 +10,9 @@ from headrace_inference.domain.load_queue import LoadQueue
 from headrace_inference.domain.policy import Actual
 from headrace_inference.domain.served import ServedVersion
 
+STANDBY = "standby: the next request has it loaded, or waits for that"
+"""Why a version is shown as ready that is not loaded at the moment."""
+
 _QUEUED = "it waits for its turn to be loaded"
 
 _DIGEST_LENGTH = 16
@@ -42,6 +45,10 @@ class HeldVersions:
         """The models whose names may lead elsewhere; whoever resolves them clears it."""
         self.unsettled: set[Key] = set()
         """Those that were neither ready nor failed yet."""
+        self.proven: set[Key] = set()
+        """Those that were loaded here once and have not failed since, loaded or not."""
+        self.stands_by: Callable[[Key], bool] = lambda _: False
+        """Whether a version that is not ready is loaded when a request asks for it."""
         self.under_way: set[Key] = set()
         """Those that are neither in the queue nor ready."""
         self._queue = LoadQueue()
@@ -58,6 +65,10 @@ class HeldVersions:
             self.unsettled.add(key)
         if actual in (Actual.READY, Actual.FAILED):
             self.unsettled.discard(key)
+        if actual is Actual.READY:
+            self.proven.add(key)
+        elif actual is Actual.FAILED:
+            self.proven.discard(key)
         if actual in (Actual.ABSENT, Actual.READY):
             self.under_way.discard(key)
         else:
@@ -138,11 +149,12 @@ class HeldVersions:
     def _replica_version(self, key: Key) -> ReplicaVersion:
         actual = self.actual[key]
         served, record = self.served.get(key), self.records.get(key)
+        waits = served is None and key in self.proven and self.stands_by(key)
         return ReplicaVersion(
             model=key[0],
             number=key[1],
-            state=_LOAD_STATES[actual],
-            reason=self._reason(key, actual, served),
+            state=LoadState.READY if waits else _LOAD_STATES[actual],
+            reason=STANDBY if waits else self._reason(key, actual, served),
             memory_bytes=served.runner.memory_bytes if served else 0,
             provider=served.runner.provider if served else "",
             digest=record.digest[:_DIGEST_LENGTH] if record else "",

@@ -309,6 +309,7 @@ class VersionKeeper:
             self._tasks.create_task(_close(served))
         facts = {"version": f"{key[0]}/{key[1]}"}
         logger.warning("another version has this number now: it is loaded anew", extra=facts)
+        self._held.proven.discard(key)
         self._clear(key)
 
     async def _load(self, key: Key, record: VersionRecord, tasks: asyncio.TaskGroup) -> None:

@@ -47,6 +47,7 @@ class Standby:
         self._measured: dict[Key, int] = {}
         self._blocked = False
         self.waits = LoadWaits()
+        held.stands_by = self.stands_by
 
     @property
     def is_possible(self) -> bool:
@@ -99,6 +100,7 @@ class Standby:
         self.queue(key)
         if not self.wants(key):
             self._measured.pop(key, None)
+            self._held.proven.discard(key)
             self.waits.settle(key)
 
     async def wait_until_loaded(self, key: Key, received_ns: int, deadline_ns: int | None) -> None:

@@ -11,6 +11,7 @@ from headrace.inference import model_config_pb2 as config_pb
 from headrace.state.records import LoadState, TensorSpec, VersionRecord
 from headrace.triton import exporting
 from headrace.triton.carrying import PLATFORM
+from headrace_inference.domain.held_versions import STANDBY
 from headrace_inference.domain.log_switches import Value
 from headrace_inference.domain.model_control import LoadRequest
 from headrace_inference.domain.routing import RoutingTable, state_unread
@@ -34,9 +35,6 @@ EXTENSIONS = (
     "logging",
 )
 SHARED_MEMORY_EXTENSIONS = ("system_shared_memory", "cuda_shared_memory")
-
-STANDBY = "standby: the next inference request has it loaded, and waits for that"
-"""Why a version is shown as ready that is not loaded."""
 
 StatisticsItem = tuple[tuple[str, int], VersionStatistics]
 
