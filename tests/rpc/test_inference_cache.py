@@ -224,7 +224,7 @@ async def test_loads_outlive_a_hand_that_removes_files(
         vandal = asyncio.create_task(remove_files(data))
         opening = replica(redis_url, namespace, data, there.address, max_loading=4, join_seconds=0)
         async with opening as opened:
-            await asyncio.wait([vandal], timeout=3)
+            await asyncio.wait([vandal], timeout=1.5)
             vandal.cancel()
             await all_ready(opened, models)
             assert float(models) == await answer_of(opened, f"m{models - 1}")

@@ -271,6 +271,8 @@ class VersionStatistics:
 class StatisticsBook:
     """The statistics of every version that this replica ever served, also after it was unloaded.
 
+    They belong to the name and number that callers asked for, and go on where another version gets these.
+
     Requests that reached no version, and asked for none that there is, count under number 0 of their model,
     or of the model '' where there is no model of that name: callers cannot grow the book.
     """
