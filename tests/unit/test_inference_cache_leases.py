@@ -73,6 +73,22 @@ def test_nobody_begins_to_use_what_is_being_removed(tmp_path: Path) -> None:
         assert (True, True, False) == (unused, waited, is_unused(ours))
 
 
+def test_a_release_may_come_in_the_middle_of_anything(tmp_path: Path) -> None:
+    """Whoever collects garbage gives up what a version had that is gone, whatever that thread is at."""
+    with open_cache_leases(tmp_path) as leases:
+        leases.hold("gone")
+
+        def work() -> None:
+            with leases.removing("digest"):
+                leases.release("gone")
+
+        working = threading.Thread(target=work, daemon=True)
+        working.start()
+        working.join(10)
+        assert not working.is_alive()
+        assert is_unused(leases, "gone")
+
+
 def test_a_folder_that_takes_nothing_costs_others_the_sight_only(tmp_path: Path) -> None:
     """What this process uses it knows all the same."""
     (tmp_path / "in-use").write_bytes(b"no folder")

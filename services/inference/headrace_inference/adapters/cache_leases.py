@@ -38,7 +38,8 @@ class CacheLeases:
     def __init__(self, folder: Path | None = None, own: Path | None = None) -> None:
         self._folder = folder
         self._own = own
-        self._mutex = threading.Lock()
+        # Entered anew by a thread that has it: a release may come of collecting garbage, at any moment.
+        self._mutex = threading.RLock()
         self._counts: Counter[str] = Counter()
         self._released: deque[str] = deque()
         """What finalizers released, until somebody holds the mutex."""
