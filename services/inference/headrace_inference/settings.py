@@ -17,6 +17,18 @@ _MAX_AGE_SECONDS = 2_000_000
 """gRPC counts milliseconds in 32 bits."""
 
 
+_NOT_NEGATIVE = (
+    "join_seconds",
+    "grace_seconds",
+    "disk_reserve_bytes",
+    "max_loaded_versions",
+    "max_loaded_bytes",
+    "unload_idle_seconds",
+    "load_wait_seconds",
+    "metrics_max_versions",
+)
+
+
 def _own_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
@@ -184,7 +196,7 @@ class Settings:
                 f"--cors-origins: {', '.join(map(repr, wrong))}: an origin is scheme://host or "
                 "scheme://host:port, without a path, or *"
             )
-        for name in ("join_seconds", "grace_seconds", "disk_reserve_bytes"):
+        for name in _NOT_NEGATIVE:
             if not (getattr(self, name) or 0) >= 0:
                 raise ValueError(f"--{name.replace('_', '-')}: 0 or more is expected")
         if not 0 <= self.max_connection_age_seconds <= _MAX_AGE_SECONDS:
