@@ -265,3 +265,12 @@ def test_a_graph_that_is_saved_with_other_inputs_is_opened_from_its_own(tmp_path
         open_session(path, record, RuntimeDefaults(cores=1), prepared)
     assert "MODEL_UNLOADABLE" == caught.value.reason
     assert "other inputs" in caught.value.message
+
+
+def test_loads_side_by_side_prune_what_the_others_add(tmp_path: Path) -> None:
+    """In a cache that has room for none of them, each of them opens and answers."""
+    versions = [layered(tmp_path / f"v{place}", seed=place) for place in range(5)]
+    with preparing(tmp_path, max_bytes=100_000) as (opener, _), ThreadPoolExecutor(5) as pool:
+        runners = list(pool.map(lambda given: opener.open(*given), versions))
+        answers = {runner.run([images()])[0].tobytes() for runner in runners}
+    assert len(versions) == len(answers)

@@ -77,6 +77,7 @@ class PreparingOpener:
             tuning_seconds=preparation.tuning_seconds,
             killed=set(),
             open=weakref.WeakKeyDictionary(),
+            mutex=threading.Lock(),
             entries=weakref.WeakKeyDictionary(),
             checks=preparation.checks,
         )

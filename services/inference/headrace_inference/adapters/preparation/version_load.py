@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import weakref
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,7 +54,8 @@ class SharedByLoads:
     killed: set[Path]
     """The places of versions whose process was killed while it saved them."""
     open: weakref.WeakKeyDictionary[OnnxRunner, str]
-    """The digests of versions that are open."""
+    """The digests of versions that are open; read and changed by whoever has the mutex."""
+    mutex: threading.Lock
     entries: weakref.WeakKeyDictionary[Runner, Path]
     """Where the prepared graphs lie that they were opened from."""
     checks: FileChecks
@@ -85,7 +87,8 @@ class VersionLoad:
     def open_at(self, place: Path) -> OnnxRunner:
         """Open it as it was prepared, or is now. What is prepared lies at a place."""
         runner = self._opened(self._shared.cache.find(place) or self._prepare(place))
-        self._shared.open[runner] = self._record.digest
+        with self._shared.mutex:
+            self._shared.open[runner] = self._record.digest
         return runner
 
     def _opened(self, entry: Entry) -> OnnxRunner:
@@ -166,8 +169,10 @@ class VersionLoad:
 
     def _prune(self) -> None:
         """Keep the cache within its size; where that fails, the next load tries."""
+        with self._shared.mutex:
+            in_use = {*self._shared.open.values(), self._record.digest}
         try:
-            self._shared.cache.prune({*self._shared.open.values(), self._record.digest})
+            self._shared.cache.prune(in_use)
         except OSError as error:
             logger.warning("prepared versions were not pruned: %s", error, extra=self._facts)
 
