@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from headrace import errors
+from headrace.artifact_names import safe_path
+
 LABELS = "labels.txt"
 """The labels of output `y` lie beside the graph as `y.labels.txt`, those of any output as `labels.txt`."""
 
 MAX_OUTPUT_NAME_BYTES = 240
 """With the ending, what a file's name may have on every file system."""
 
-_UNSAFE = frozenset('/\\:"<>|?*')
-"""What a file's name in an artifact may not have."""
-
 
 def label_path(output: str, *, alone: bool) -> str | None:
     """Where an artifact keeps an output's labels; None where its name cannot be a file's."""
-    plain = output.isprintable() and not _UNSAFE & set(output)
-    if plain and len(output.encode()) <= MAX_OUTPUT_NAME_BYTES:
-        return f"{output}.{LABELS}"
+    named = f"{output}.{LABELS}"
+    if "/" not in output and len(output.encode()) <= MAX_OUTPUT_NAME_BYTES and _is_safe(named):
+        return named
     return LABELS if alone else None
+
+
+def _is_safe(name: str) -> bool:
+    try:
+        safe_path(name)
+    except errors.InvalidArgument:
+        return False
+    return True

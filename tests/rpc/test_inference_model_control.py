@@ -76,6 +76,11 @@ def folders(folder: Path, pattern: str) -> list[Path]:
     return [path for path in folder.glob(pattern) if path.is_dir()]
 
 
+def written_outside(folder: Path) -> list[Path]:
+    """Files that a name led out of a version's folder."""
+    return [path for path in folder.rglob("*evil*") if path.is_file()]
+
+
 async def answer_of(replica: GrpcReplica, model: str = "local") -> tuple[str, list[float]]:
     """The version that answers X, and what it says."""
     answer = await replica.stub.ModelInfer(request(model, X))
@@ -241,6 +246,29 @@ async def test_what_cannot_be_loaded(tmp_path: Path, message: Any, code: str, re
 
     assert (code, reason) == failure[:2]
     assert [] == left
+
+
+UNSAFE_OUTPUT = {"name": "../../evil", "data_type": "TYPE_FP32", "label_filename": "names"}
+
+
+@pytest.mark.parametrize(
+    ("text", "files", "said"),
+    [
+        (config(output=[UNSAFE_OUTPUT]), {"names": b"a"}, "stay inside"),
+        (config(), {"1/w.bin": b"", "1/W.bin": b""}, "differ in case only"),
+        (config(), {"1/nul.bin": b""}, "is the name of a device"),
+    ],
+)
+async def test_names_of_files_are_those_of_any_artifact(
+    tmp_path: Path, text: str, files: dict[str, bytes], said: str
+) -> None:
+    """Nothing is written outside, by whatever name a config leads there."""
+    async with opened(tmp_path) as replica:
+        message = load(text=text, files=graph(1, scaling(1)) | files)
+        failure = await failure_of(replica.stub.RepositoryModelLoad(message))
+    assert "MODEL_FILES_INVALID" == failure[1]
+    assert said in failure[2]
+    assert [] == written_outside(tmp_path)
 
 
 X_SPEC = {"name": "x", "data_type": "TYPE_FP32", "dims": [2]}

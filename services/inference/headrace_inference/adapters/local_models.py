@@ -12,7 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from uuid import uuid4
 
+from headrace.artifact_names import ArtifactPaths
 from headrace.declared_shapes import with_declared_shapes
+from headrace.errors import InvalidArgument
 from headrace.inference import model_config_pb2
 from headrace.model_files.changed_graph import changed_graph
 from headrace.state.records import (
@@ -188,11 +190,22 @@ def _write(folder: Path, files: Files) -> None:
             path.hardlink_to(data)
 
 
+def _check_names(files: Iterable[str]) -> None:
+    """Pass if each is one file inside, on every system: outputs name the files of their labels."""
+    paths = ArtifactPaths()
+    try:
+        for name in files:
+            paths.add(name)
+    except InvalidArgument as error:
+        raise invalid(error.message) from error
+
+
 def _stored(
     name: str, number: int, folder: Path, given: Files, config: model_config_pb2.ModelConfig
 ) -> VersionRecord:
     """Write a version's files into its folder, and describe it."""
     files = {**given, **_labels(given, config)}
+    _check_names(files)
     graph_path = config.default_model_filename or GRAPH
     if graph_path not in files:
         raise invalid(
