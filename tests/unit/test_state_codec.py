@@ -6,6 +6,7 @@ import json
 
 from headrace.state.codec import decode, encode, encode_sparse
 from headrace.state.records import (
+    AliasRecord,
     Batching,
     ModelRecord,
     Provider,
@@ -98,3 +99,10 @@ def test_a_record_is_stored_without_its_defaults_and_read_as_it_was() -> None:
     stored = encode_sparse(record)
     assert record == decode(VersionRecord, stored)
     assert len(stored) < len(encode(record)) / 2
+
+
+def test_a_model_with_many_aliases_is_stored_as_it_is() -> None:
+    """Looking at each of them would take longer than all else that a change does."""
+    aliases = {f"a{place}": AliasRecord(1, 2.5, place) for place in range(1000)}
+    model = ModelRecord("m", 1.5, aliases=aliases)
+    assert model == decode(ModelRecord, encode_sparse(model))
