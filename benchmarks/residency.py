@@ -48,8 +48,10 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace.tethered import tether
+from headrace_inference.domain.instances import LINGER_SECONDS
 
 KEYS = Keys("residency")
+QUIET_SECONDS = LINGER_SECONDS + 2
 SIGNATURE = Signature(
     (TensorSpec("x", Datatype.FP32, (-1, 16), ("batch", "")),),
     (TensorSpec("y", Datatype.FP32, (-1, 4), ("batch", "")),),
@@ -181,15 +183,17 @@ async def figures(
     again = await called(stub, hot)
     resident, threads = resident_bytes(pid), threads_of(pid)
     before = (await redis.info("stats"))["total_net_input_bytes"]
-    await asyncio.sleep(3)
-    written = ((await redis.info("stats"))["total_net_input_bytes"] - before) / 3
+    await asyncio.sleep(QUIET_SECONDS)
+    written = ((await redis.info("stats"))["total_net_input_bytes"] - before) / QUIET_SECONDS
+    quiet = threads_of(pid)
     scrape, size = await scraped(metrics)
     taken = await called(stub, fresh)
     evicted = hot[: len(fresh)]
     cold = await called(stub, evicted)
     return [
         Figure("resident, all known, the hot loaded", resident / 1e6, "MB", 1000),
-        Figure("threads", threads, ""),
+        Figure("threads, right after calls of all hot models", threads, ""),
+        Figure("threads, when nobody has called for a while", quiet, ""),
         Figure("presence written a second", written / 1000, "kB", 10),
         Figure("/metrics, a scrape", scrape, "ms"),
         Figure("/metrics, size", size / 1e6, "MB"),
