@@ -6,7 +6,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -254,27 +254,25 @@ class ServedVersion:
             batch = [request for place, request in enumerate(batch) if place not in refused]
         times = (*result.times_ns, time.monotonic_ns())
         self._learn(times[3] - times[0])
-        with self.statistics.lock:
+        statistics = self.statistics
+        with statistics.lock:
             for sink, indexes, (answers, _) in prepared:
-                if others := self._send(sink, answers, result, indexes):
+                try:
+                    others = sink.send(answers)
+                except Exception as error:  # noqa: BLE001  # perhaps some were sent: not to be run again
+                    others = self._fail([result.requests[index] for index in indexes], error)
+                if others:
                     gone = set(others)
                     batch = [request for request in batch if request not in gone]
-            self.statistics.record_run(batch, result.first_rows[-1], times)
-        for place, error in refused.items():
-            result.requests[place].fail(error)
+            statistics.record_run(batch, result.first_rows[-1], times)
+        for place, refusal in refused.items():
+            result.requests[place].fail(refusal)
 
-    def _send(
-        self, sink: Sink, answers: Any, result: BatchResult, indexes: Sequence[int]
-    ) -> Collection[Pending]:
-        """Those of a sink's requests that are counted by others."""
-        try:
-            return sink.send(answers)
-        except Exception as error:  # noqa: BLE001  # perhaps some were sent: not to be run again
-            failure = error_of(self.record.key, error)
-            requests = [result.requests[index] for index in indexes]
-            for request in requests:
-                request.fail(failure)
-            return requests
+    def _fail(self, requests: Sequence[Pending], error: Exception) -> Sequence[Pending]:
+        failure = error_of(self.record.key, error)
+        for request in requests:
+            request.fail(failure)
+        return requests
 
     def _watched_run(
         self, batch: list[Pending], inputs: list[Array], started_ns: int

@@ -121,17 +121,16 @@ class VersionStatistics:
         self._last_answered_ns = 0
 
     def record_run(self, requests: Sequence[Pending], rows: int, times: RunTimes) -> None:
-        """One run of so many rows, and the requests that it answered.
+        """One run of so many rows, and the requests that it answered. Whoever calls this holds the lock.
 
         Those that it gave an answer to that others will send are theirs to count: `record_answer`.
         """
-        with self.lock:
-            self._runs.extend((*times, rows, len(requests)))
-            self._received_ns.extend([request.received_ns for request in requests])
-            self._routes += [request.route for request in requests]
-            self._last_answered_ns = times[3]
-            if len(self._routes) >= MAX_UNCOUNTED:
-                self._count()
+        self._runs.extend((*times, rows, len(requests)))
+        self._received_ns.extend([request.received_ns for request in requests])
+        self._routes += [request.route for request in requests]
+        self._last_answered_ns = times[3]
+        if len(self._routes) >= MAX_UNCOUNTED:
+            self._count()
 
     def record_answer(self, request: Pending, times: RunTimes, answered_ns: int) -> None:
         """One request that was answered after its run was counted."""
