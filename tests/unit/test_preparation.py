@@ -26,6 +26,7 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
 )
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH, WEIGHTS, Prepared
 from headrace_inference.domain.execution_plan import NO_PLAN, ExecutionPlan
+from headrace_inference.domain.load_waits import Urgency
 from tests.unit.preparation_fixtures import (
     BATCHED,
     SINGLE,
@@ -173,6 +174,21 @@ def test_a_version_is_measured_once(tmp_path: Path) -> None:
     with preparing(tmp_path, tuning_seconds=0.5) as (opener, processes):
         assert plan == opener.open(path, record).plan
         assert [] == processes.pids()
+
+
+def test_a_version_that_requests_wait_for_is_measured_later(tmp_path: Path) -> None:
+    """The first of them would wait for seconds; the next load has the time."""
+    path, record = layered(tmp_path / "model")
+    record = replace(record, config=replace(BATCHED, instances=0))
+    urgency = Urgency(lambda _: True)
+    with preparing(tmp_path, tuning_seconds=0.5, urgency=urgency) as (opener, _):
+        hurried = opener.open(path, record).plan
+        urgency.is_awaited = lambda _: False
+        plan = opener.open(path, record).plan
+    assert hurried == NO_PLAN
+    if plan == NO_PLAN:
+        pytest.skip("others had the cores")
+    assert plan.instances
 
 
 def test_lone_requests_have_a_session_that_shares_the_weights(

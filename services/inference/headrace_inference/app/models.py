@@ -29,6 +29,7 @@ from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.domain.keeper import Loader, VersionKeeper
 from headrace_inference.domain.load_slots import LoadPlaces
+from headrace_inference.domain.load_waits import Urgency
 from headrace_inference.domain.model_control import ExplicitControl, ModelControl, RegistryControl
 from headrace_inference.domain.residency import Caps
 from headrace_inference.domain.statistics import StatisticsBook
@@ -60,6 +61,7 @@ class RegistryLoads:
     places: LoadPlaces
     checks: FileChecks = field(default_factory=FileChecks)
     scrubber: CacheScrubber | None = None
+    urgency: Urgency = field(default_factory=Urgency)
 
 
 @asynccontextmanager
@@ -67,30 +69,32 @@ async def open_models(
     settings: Settings, loads: RegistryLoads, book: StatisticsBook
 ) -> AsyncIterator[Models]:
     """Keep the versions while inside, those of callers too where the setting allows them."""
-    loader, places = loads.loader, loads.places
+    loader = loads.loader
     if settings.model_control == "registry":
-        keeper = _keeper(settings, loader, places, book)
+        keeper = _keeper(settings, loader, loads, book)
         async with keeper.running():
             yield Models(keeper, RegistryControl(), keeper.want)
         return
     async with open_local_models(settings.data, loader) as local:
-        keeper = _keeper(settings, local, places, book)
+        keeper = _keeper(settings, local, loads, book)
         control = ExplicitControl(keeper, local, local)
         async with keeper.running():
             yield Models(keeper, control, control.want)
 
 
 def _keeper(
-    settings: Settings, loader: Loader, places: LoadPlaces, book: StatisticsBook
+    settings: Settings, loader: Loader, loads: RegistryLoads, book: StatisticsBook
 ) -> VersionKeeper:
-    return VersionKeeper(
+    keeper = VersionKeeper(
         loader,
         book,
-        places,
+        loads.places,
         settings.max_run_seconds,
         Caps(settings.max_loaded_versions, settings.max_loaded_bytes, settings.unload_idle_seconds),
         settings.load_wait_seconds,
     )
+    loads.urgency.is_awaited = keeper.standby.is_awaited
+    return keeper
 
 
 @contextmanager
@@ -104,7 +108,7 @@ def open_registry_loads(
         records = [record_in(catalog, key) for key in desired(catalog)]
         return {record.digest for record in records if record is not None}
 
-    checks = FileChecks()
+    checks, urgency = FileChecks(), Urgency()
     with open_cache_leases(settings.data / "in-use") as leases:
         reserve = DiskReserve(settings.data, settings.disk_reserve_bytes, part=_RESERVE_PART)
         cache = ArtifactCache(
@@ -122,13 +126,15 @@ def open_registry_loads(
             leases,
             checks,
             reserve,
+            urgency,
         )
         opening = open_preparing_opener(preparation, _runtime_defaults(settings))
         with closing(cache), opening as opener:
             loader = ArtifactLoader(cache, opener.open, leases, checks, wanted)
             rate = settings.scrub_bytes_per_second
             scrubber = CacheScrubber(cache, loader, opener, checks, rate)
-            yield RegistryLoads(loader, _places(settings, loader, opener), checks, scrubber)
+            places = _places(settings, loader, opener)
+            yield RegistryLoads(loader, places, checks, scrubber, urgency)
 
 
 def _places(settings: Settings, loader: ArtifactLoader, opener: PreparingOpener) -> LoadPlaces:

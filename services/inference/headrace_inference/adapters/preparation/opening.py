@@ -31,6 +31,7 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
     folder_of,
     no_memory,
 )
+from headrace_inference.domain.load_waits import Urgency
 from headrace_inference.domain.runner import Runner
 
 _ENTRIES_AT_LEAST = 4
@@ -53,6 +54,7 @@ class Preparation:
     leases: CacheLeases = field(default_factory=CacheLeases)
     checks: FileChecks = field(default_factory=FileChecks)
     reserve: DiskReserve | None = None
+    urgency: Urgency = field(default_factory=Urgency)
 
 
 class PreparingOpener:
@@ -80,6 +82,7 @@ class PreparingOpener:
             mutex=threading.Lock(),
             entries=weakref.WeakKeyDictionary(),
             checks=preparation.checks,
+            urgency=preparation.urgency,
         )
 
     def open(

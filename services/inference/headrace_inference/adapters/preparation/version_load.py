@@ -30,6 +30,7 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
 )
 from headrace_inference.adapters.runtime.prepared_graph import Prepared
 from headrace_inference.domain.execution_plan import NO_PLAN, ExecutionPlan
+from headrace_inference.domain.load_waits import Urgency
 from headrace_inference.domain.runner import Runner
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class SharedByLoads:
     entries: weakref.WeakKeyDictionary[Runner, Path]
     """Where the prepared graphs lie that they were opened from."""
     checks: FileChecks
+    urgency: Urgency
 
 
 class VersionLoad:
@@ -204,7 +206,8 @@ class VersionLoad:
         task = PrepareTask(
             Step.TRY, str(self._graph_path), self._record, self._shared.machine, str(target or "")
         )
-        with self._shared.quiet.loading():
+        briefly = self._shared.urgency.is_awaited(self._record)
+        with self._shared.quiet.loading(briefly=briefly):
             report = self._shared.processes.prepare(task, self._defaults.load_bounds, alone=alone)
         if report.failure is not None:
             raise error_of(report.failure)
@@ -221,8 +224,13 @@ class VersionLoad:
             self.check_files()
 
     def _planned(self, entry: Entry) -> Entry:
-        """The entry with how to run it, as far as that could be measured."""
+        """The entry with how to run it, as far as that could be measured.
+
+        While requests wait it is not: that takes seconds, and there is another load.
+        """
         if entry.plan is not None or not self._shared.tuning_seconds or not is_open(self._record):
+            return entry
+        if self._shared.urgency.is_awaited(self._record):
             return entry
         try:
             plan = self._measured(entry)
