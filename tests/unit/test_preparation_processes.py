@@ -252,3 +252,19 @@ def wait_until(happens: Callable[[], bool]) -> None:
     """Wait for what another thread does; the test's own time limit is the bound."""
     while not happens():
         os.sched_yield()
+
+
+def test_a_preparing_process_whose_replica_was_killed_ends_without_a_word() -> None:
+    """What starts while its replica goes finds nobody to tell that it is ready."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    ended = subprocess.run(
+        [sys.executable, "-m", MODULE],
+        stdin=subprocess.DEVNULL,
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    os.close(write_end)
+    assert (0, b"") == (ended.returncode, ended.stderr)

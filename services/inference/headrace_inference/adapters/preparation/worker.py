@@ -14,7 +14,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from headrace.state.codec import decode, encode
 from headrace_inference.adapters.preparation.task import PrepareReport, PrepareTask, failure_of
@@ -29,9 +29,15 @@ _FIRST_TO_GO = "1000"
 
 
 def main() -> int:
-    """Prepare version after version until there are no more."""
+    """Prepare version after version until there are no more, or nobody listens any more."""
     give_way()
-    answers = _own_output()
+    with suppress(BrokenPipeError):  # the replica was killed
+        _answer(_own_output())
+    return 0
+
+
+def _answer(answers: BinaryIO) -> NoReturn:
+    """Answer tasks. Raises BrokenPipeError."""
     answers.write(READY)
     tasks = _lines(sys.stdin.buffer)
     while True:
