@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any
 
+import aiohttp
 import pytest
 
 from headrace import errors
@@ -57,12 +59,24 @@ async def test_pushes_over_the_limit_are_told_to_come_later(
         async with stalled_push(running, MIB), stalled_push(running, MIB):
             await eventually(lambda: staged(running) == 2)
             error = await error_of(push(running, onnx_file()))
+            page = await _metrics(running)
         await eventually(lambda: staged(running) == 0)
         version = await push(running, onnx_file())
     assert ("TOO_MANY_PUSHES", "max_pushes") == (error.reason, error.facts["setting"])
     assert isinstance(error, errors.ResourceExhausted)
     assert error.retry_after_seconds
     assert 1 == version.number
+    assert "headrace_registry_pushes_under_way 2.0" in page
+    assert "headrace_registry_announced_bytes 2.097152e+06" in page
+    assert 'headrace_registry_pushes_total{result="TOO_MANY_PUSHES"} 1.0' in page
+
+
+async def _metrics(running: RunningRegistry) -> list[str]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{running.http_address}/metrics") as response,
+    ):
+        return (await response.text()).splitlines()
 
 
 async def test_announced_bytes_count_before_they_are_sent(
@@ -131,18 +145,20 @@ async def test_a_byte_now_and_then_does_not_hold_a_place(
 ) -> None:
     """Pauses shorter than the idle limit add up where next to nothing comes between them."""
     async with running_registry(redis_url, namespace, tmp_path, upload_idle_seconds=0.5) as running:
-        error = await error_of(running.stub.PushVersion(_trickle()))
+        # Over the blocking stack: grpc.aio's client loses the status of a call that ends while it sends.
+        pushing = asyncio.to_thread(running.blocking_stub.PushVersion, _trickle(), timeout=60)
+        error = await error_of(pushing)
     assert "UPLOAD_STALLED" == error.reason
 
 
-async def _trickle() -> AsyncIterator[pb.PushVersionRequest]:
+def _trickle() -> Iterator[pb.PushVersionRequest]:
     header = pb.PushVersionRequest.Header(
         parent="models/slow", filename="m.tar", size_bytes=MIB, sha256="0" * 64, create_model=True
     )
     yield pb.PushVersionRequest(header=header)
     for _ in range(200):
         yield pb.PushVersionRequest(chunk=b"x")
-        await asyncio.sleep(0.05)  # that is how slow it is
+        time.sleep(0.05)  # that is how slow it is
 
 
 async def test_an_announcement_takes_no_memory(

@@ -97,6 +97,8 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         watches = Watches(log, encode_change, encode_mark, settings.max_watches)
         follower.on_update = partial(_serve, watches)
         metrics.count_watches(watches)
+        uploads = Uploads(_upload_limits(settings), blobs.check_room)
+        metrics.count_uploads(uploads)
         pause = await follower.start(log.begin)
         threads = stack.enter_context(
             ThreadPoolExecutor(2 * settings.checks_at_a_time + 1, "check")
@@ -109,7 +111,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             garbage,
             ProcessChecker(_check_limits(settings), blobs.room, threads),
             max_bytes=settings.max_artifact_bytes,
-            uploads=Uploads(_upload_limits(settings), blobs.check_room),
+            uploads=uploads,
             counted=metrics.pushing,
         )
         scrubber = BlobScrubber(blobs, lambda: follower.catalog, settings.scrub_bytes_per_second)

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from headrace import errors
 from headrace.state.follower import StateFollower
 from headrace_registry.adapters.blobs import BlobStore
+from headrace_registry.domain.uploads import Uploads
 from headrace_registry.domain.watches import Watches
 
 _PUSH_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -54,6 +55,13 @@ class Metrics:
     def count_watches(self, watches: Watches) -> None:
         """Show how many watches there are."""
         self._gauge("watches", "The watches that are open.").set_function(lambda: watches.count)
+
+    def count_uploads(self, uploads: Uploads) -> None:
+        """Show how many pushes are under way, and what room they take."""
+        self._gauge("pushes_under_way", "The pushes under way.").set_function(lambda: uploads.count)
+        self._gauge(
+            "announced_bytes", "The bytes that the pushes under way announced."
+        ).set_function(lambda: uploads.staged)
 
     @contextmanager
     def pushing(self) -> Iterator[None]:

@@ -42,6 +42,16 @@ class Uploads:
         self._check_room = check_room
         self._open: set[Upload] = set()
 
+    @property
+    def count(self) -> int:
+        """How many pushes are under way."""
+        return len(self._open)
+
+    @property
+    def staged(self) -> int:
+        """The bytes that they announced."""
+        return sum(upload.staged for upload in self._open)
+
     @contextmanager
     def open(self) -> Iterator[Upload]:
         """One more push while inside. Raises ResourceExhausted (TOO_MANY_PUSHES)."""
@@ -85,7 +95,7 @@ class Uploads:
         return staged <= self._limits.staged_bytes
 
     def _check_staged(self, staged: int) -> None:
-        taken, limit = sum(upload.staged for upload in self._open), self._limits.staged_bytes
+        taken, limit = self.staged, self._limits.staged_bytes
         if taken + staged > limit:
             fits = staged <= limit
             raise errors.ResourceExhausted(
