@@ -267,11 +267,12 @@ async def test_callers_that_leave_while_a_version_loads_leave_nothing(
         name = opener.gated = cold(replica, *NAMES)
         call = replica.stub.ModelInfer(request(name, ONES), timeout=20)
         await until(lambda: name in opener.opened)
+        waits = replica.dataplane.keeper.standby.waits
+        assert waits.any()
         call.cancel()
+        await until(lambda: not waits.any())  # while it loads
         opener.gate.set()
         assert 1.0 + int(name[1:]) == await ask_grpc(replica, name)
-        waits = replica.dataplane.keeper.standby.waits
-        await until(lambda: not waits.any())
 
 
 async def test_without_caps_all_is_loaded(tmp_path: Path) -> None:

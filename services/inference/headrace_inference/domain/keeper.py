@@ -158,6 +158,11 @@ class VersionKeeper:
         assert self._loop is not None, "not running"
         self._loop.call_soon_threadsafe(self.standby.summon, wait)
 
+    def dismiss_soon(self, wait: LoadWait) -> None:
+        """The caller of a request that waits for a load is gone; from any thread."""
+        assert self._loop is not None, "not running"
+        self._loop.call_soon_threadsafe(self.standby.dismiss, wait)
+
     @property
     def next_publication(self) -> asyncio.Event:
         """Is set when the next routing table is there: the catalog or a version's state has moved."""

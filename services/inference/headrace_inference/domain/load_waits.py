@@ -71,14 +71,17 @@ class LoadWaits:
         self._waits.setdefault(wait.key, {})[wait] = None
         wait.timer = asyncio.get_running_loop().call_later(max(0.0, in_seconds), expire)
 
-    def remove(self, wait: LoadWait) -> None:
-        """A request waits no more."""
+    def remove(self, wait: LoadWait) -> bool:
+        """A request waits no more. False: it did not any more."""
+        waits = self._waits.get(wait.key, {})
+        if wait not in waits:
+            return False
         if wait.timer is not None:
             wait.timer.cancel()
-        waits = self._waits.get(wait.key, {})
-        waits.pop(wait, None)
+        del waits[wait]
         if not waits:
-            self._waits.pop(wait.key, None)
+            del self._waits[wait.key]
+        return True
 
     def settle(self, key: Key, error: HeadraceError | None = None) -> None:
         """Tell all that wait for a version."""

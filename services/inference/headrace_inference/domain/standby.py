@@ -13,6 +13,7 @@ from headrace_inference.domain import load_waits
 from headrace_inference.domain.held_versions import HeldVersions
 from headrace_inference.domain.load_waits import LoadWait, LoadWaits
 from headrace_inference.domain.policy import Actual
+from headrace_inference.domain.pool import CALLER_GONE
 from headrace_inference.domain.pool_refusals import queue_full
 from headrace_inference.domain.residency import (
     MIN_STAY_SECONDS,
@@ -123,7 +124,8 @@ class Standby:
         try:
             await loaded
         finally:
-            self.waits.remove(wait)
+            if self.waits.remove(wait):
+                self._left(key)
 
     def summon(self, wait: LoadWait) -> None:
         """Have the version loaded that a request waits for, and tell it."""
@@ -158,6 +160,16 @@ class Standby:
             wait.tell(load_waits.no_room(key, seconds))
         else:
             wait.tell(load_waits.takes_long(key, seconds))
+        self._left(key)
+
+    def dismiss(self, wait: LoadWait) -> None:
+        """The caller of a request that waits is gone."""
+        if self.waits.remove(wait):
+            wait.tell(CALLER_GONE)
+            self._left(wait.key)
+
+    def _left(self, key: Key) -> None:
+        """One waits no more; where nobody does, the load is no longer before all others."""
         if not self.waits.count(key):
             self._residency.dismiss(key)
             self.queue(key)

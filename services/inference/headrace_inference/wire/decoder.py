@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from headrace_inference.domain.load_waits import LoadWait
 from headrace_inference.domain.pool import CALLER_GONE, deadline_passed
 from headrace_inference.domain.requests import is_late
 
@@ -24,6 +25,7 @@ class Aside:
         "event",
         "payload",
         "received_ns",
+        "wait",
     )
 
     def __init__(self, event: Any, received_ns: int) -> None:
@@ -33,6 +35,8 @@ class Aside:
         seconds = self.details[2]
         self.deadline_ns = None if seconds is None else received_ns + int(seconds * 1e9)
         self.cancelled = False
+        self.wait: LoadWait | None = None
+        """Where it waits for a load."""
 
     def leave(self, now_ns: int) -> None:
         """Its caller waits no longer: of its own accord, or because its time is up."""

@@ -170,8 +170,10 @@ class NativeFront:
             else:
                 self._refuse_aside(aside, error)
 
-        wait = LoadWait(key, aside.received_ns, aside.deadline_ns, tell)
-        self._dataplane.keeper.summon_soon(wait)
+        aside.wait = LoadWait(key, aside.received_ns, aside.deadline_ns, tell)
+        self._dataplane.keeper.summon_soon(aside.wait)
+        if aside.cancelled:  # else whoever cancels it dismisses it
+            self._dataplane.keeper.dismiss_soon(aside.wait)
 
     def _decode(self, aside: Aside) -> None:
         """Admit a request that was put aside, on the decoder's thread."""
@@ -382,8 +384,11 @@ class NativeFront:
 
     def _cancel(self, call_id: int) -> None:
         pending = self._pending.get(call_id)
-        if pending is not None:
-            pending.leave(time.monotonic_ns())
+        if pending is None:
+            return
+        pending.leave(time.monotonic_ns())
+        if isinstance(pending, Aside) and pending.wait is not None:
+            self._dataplane.keeper.dismiss_soon(pending.wait)
 
     def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> Prepared:
         """Encode the answers to these requests of a batch."""
