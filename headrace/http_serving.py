@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.typedefs import Handler, Middleware
+from aiohttp.web_protocol import _ErrInfo
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
@@ -101,6 +102,22 @@ class _Connection(web.RequestHandler):
     def __init__(self, manager: Any, refused: Refused, **options: Any) -> None:
         super().__init__(manager, **options)
         self._refused = refused
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came. A body that is not framed as HTTP says fails whoever reads it.
+
+        aiohttp's parser ends a request there and says nothing to its reader, who would wait for the rest;
+        and it would answer the connection once more.
+        """
+        super().data_received(data)
+        request = self._current_request
+        if request is None or not self._messages or request.content.is_eof():
+            return
+        last, _ = self._messages[-1]
+        if isinstance(last, _ErrInfo):
+            self._messages.pop()
+            request.content.set_exception(web.RequestPayloadError(last.message))
+            self.close()  # when that is answered
 
     def handle_error(
         self,

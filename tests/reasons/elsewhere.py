@@ -125,11 +125,6 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         ("services/registry/headrace_registry/",),
         frozenset(("REVISION_MOVED",)),
     ),
-    Elsewhere(
-        "aiohttp's parser in Python raises it. With the one in C such a body stalls: BODY_STALLED.",
-        ("services/inference/headrace_inference/wire/rest/body.py",),
-        frozenset(("MALFORMED_BODY",)),
-    ),
 )
 
 CLIENT_SAYS = frozenset((("DeadlineExceeded", "VERSION_NOT_READY"),))

@@ -228,14 +228,19 @@ async def versions_that_go(folder: Path, front: str, look: Look) -> None:
         await by_every_wire(site, look, "STATE_UNAVAILABLE", asked(), rest())
 
 
-async def stalled_bodies(folder: Path, front: str, look: Look) -> None:
-    """Bodies that stall."""
+async def broken_bodies(folder: Path, front: str, look: Look) -> None:
+    """Bodies that stall, or are not framed as HTTP says."""
     head = f"POST {ECHO} HTTP/1.1\r\nHost: x\r\n"
-    usual, body.SILENCE_SECONDS = body.SILENCE_SECONDS, 0.1
+    usual = body.SILENCE_SECONDS
     try:
         async with serving(folder, echo(Datatype.FP32), front=front) as site:
-            start = f"{head}Content-Length: 5\r\n\r\n".encode()
-            await look(site, "BODY_STALLED", "post", partial(by_hand, site, start, b"ab"))
+            for reason, framing, sent, silence in (
+                ("MALFORMED_BODY", "Transfer-Encoding: chunked", b"5\r\nhello\r\nzz\r\n", usual),
+                ("BODY_STALLED", "Content-Length: 5", b"ab", 0.1),
+            ):
+                body.SILENCE_SECONDS = silence
+                start = f"{head}{framing}\r\n\r\n".encode()
+                await look(site, reason, "post", partial(by_hand, site, start, sent))
     finally:
         body.SILENCE_SECONDS = usual
 
@@ -314,7 +319,7 @@ SCENES: tuple[tuple[Scene, frozenset[str]], ...] = (
     (endless_runs, frozenset(("RUN_TOO_LONG",))),
     (versions_that_go, frozenset(("VERSION_UNLOADING", "STATE_UNAVAILABLE"))),
     (loads_on_request, frozenset(("NO_ROOM_TO_LOAD", "LOAD_WAIT_TIMEOUT"))),
-    (stalled_bodies, frozenset(("BODY_STALLED",))),
+    (broken_bodies, frozenset(("BODY_STALLED", "MALFORMED_BODY"))),
     (stopping_streams, frozenset(("REPLICA_STOPPING",))),
 )
 """Each with the reasons that it brings about."""
