@@ -181,7 +181,8 @@ class RegistryServiceServicer:
     def PushVersion(self, request_iterator, context):
         """Pushes a version: the first message is the header, the others are the artifact's bytes in order.
         INVALID_ARGUMENT for other bytes than announced, archives with unsafe paths, and graphs that the
-        checker or ONNX Runtime refuses; RESOURCE_EXHAUSTED over a limit; NOT_FOUND for the model, unless
+        checker or ONNX Runtime refuses; RESOURCE_EXHAUSTED over a limit, with a delay where there may be
+        room later; DEADLINE_EXCEEDED (UPLOAD_STALLED) for a caller that stands still; NOT_FOUND for the model, unless
         create_model; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of its alias.
         Nothing is visible before all of it is.
         """

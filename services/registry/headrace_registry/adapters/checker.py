@@ -109,7 +109,7 @@ class ProcessChecker:
             unpack=UnpackLimits(
                 total_bytes=self._limits.unpacked_bytes,
                 files=self._limits.files,
-                disk_bytes=max(0, self._room()),
+                disk_bytes=0,
                 expansion=self._limits.expansion,
             ),
             foreseen_bytes=0,
@@ -121,6 +121,10 @@ class ProcessChecker:
             trial_seconds=self._limits.trial_seconds,
         )
         return self._sized(task, max(pushed.size_bytes, self._limits.ordinary_bytes()))
+
+    def _with_room(self, task: CheckTask) -> CheckTask:
+        """The task, bounded by what the disk has room for now: it may have waited for a while."""
+        return replace(task, unpack=replace(task.unpack, disk_bytes=max(0, self._room())))
 
     def _sized(self, task: CheckTask, size: int) -> CheckTask:
         return replace(
@@ -163,7 +167,7 @@ class ProcessChecker:
         with ExitStack() as place:
             await places.take(owner)
             place.callback(places.give_back, owner)
-            async with open_check(task, self._threads) as child:
+            async with open_check(self._with_room(task), self._threads) as child:
                 child.give_way()
                 return await child.finish(_ASIDE_SHARE * task.seconds)
 
@@ -173,7 +177,7 @@ class ProcessChecker:
         with ExitStack() as place:
             await self._quick.take(owner)
             place.callback(self._quick.give_back, owner)
-            async with open_check(task, self._threads) as child:
+            async with open_check(self._with_room(task), self._threads) as child:
                 quick = min(self._quick_seconds, task.seconds)
                 if outcome := await child.wait(quick):
                     return outcome
