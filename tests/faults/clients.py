@@ -50,6 +50,8 @@ class Workload:
     acknowledged: dict[VersionKey, int] = field(default_factory=dict)
     values: dict[str, int] = field(default_factory=dict)
     next_value: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when no more changes are to be begun: one that is broken off may be made all the same."""
 
     def artifact(self) -> tuple[int, bytes]:
         """An artifact that no push had before."""
@@ -98,7 +100,7 @@ async def told(call: Awaitable[Any]) -> tuple[Outcome, str, Any]:
 
 async def push_for_ever(work: Workload, client: str) -> None:
     """Push artifacts, each again and again with its request id until it is told what became of it."""
-    while True:
+    while not work.ending.is_set():
         model = work.random.choice(MODELS)
         value, artifact = work.artifact()
         header = {
@@ -141,7 +143,7 @@ async def _stream(artifact: bytes, header: dict[str, Any]) -> AsyncIterator[Any]
 
 async def delete_for_ever(work: Workload, client: str) -> None:
     """Delete versions, old ones and such as are named and must be refused."""
-    while True:
+    while not work.ending.is_set():
         await asyncio.sleep(work.random.uniform(0.2, 1.0))
         model = work.random.choice(MODELS)
         number = work.some_version(model)
@@ -168,7 +170,7 @@ async def delete_for_ever(work: Workload, client: str) -> None:
 
 async def move_for_ever(work: Workload, client: str) -> None:
     """Move an alias that nobody else moves."""
-    while True:
+    while not work.ending.is_set():
         await asyncio.sleep(work.random.uniform(0.01, 0.1))
         model = work.random.choice(MODELS)
         number = work.some_version(model)

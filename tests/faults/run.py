@@ -36,6 +36,8 @@ CLIENTS = (
     (watch_for_ever, 2),
 )
 """What clients do, and how many do it."""
+CHANGING = (push_for_ever, delete_for_ever, move_for_ever)
+"""Those that come to an end by themselves: what became of their last change must be known, too."""
 _QUIET_SECONDS = 3.0
 
 
@@ -86,11 +88,15 @@ async def run(
 async def _working(work: Workload) -> AsyncIterator[None]:
     """Clients work while inside; one that fails by itself ends the run."""
     async with asyncio.TaskGroup() as clients:
-        tasks = [
-            clients.create_task(client(work, f"{client.__name__.partition('_')[0]}-{number}"))
+        tasks = {
+            clients.create_task(
+                client(work, f"{client.__name__.partition('_')[0]}-{number}")
+            ): client
             for client, count in CLIENTS
             for number in range(count)
-        ]
+        }
         yield
+        work.ending.set()
+        await asyncio.wait([task for task, client in tasks.items() if client in CHANGING])
         for task in tasks:
             task.cancel()
