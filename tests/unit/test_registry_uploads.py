@@ -9,6 +9,7 @@ import pytest
 
 from headrace import errors
 from headrace_registry.domain.uploads import Upload, UploadLimits, Uploads
+from headrace_registry.settings import Settings
 
 
 def room(size: int) -> None:
@@ -105,3 +106,9 @@ async def test_what_never_fits_ends_nobody() -> None:
     ended, _ = await asyncio.wait({holding}, timeout=0.1)
     holding.cancel()
     assert not ended
+
+
+def test_limits_that_contradict_each_other_are_refused_at_the_start() -> None:
+    """The largest artifact must fit among what is staged, or it would be refused for ever."""
+    with pytest.raises(ValueError, match="max_staged_bytes is 100; it must be at least"):
+        Settings(redis_url="redis://localhost", max_artifact_bytes=101, max_staged_bytes=100)

@@ -98,6 +98,11 @@ class Settings:
             for name, value in may_be_zero.items()
             if value < 0
         ]
+        if self.max_staged_bytes < self.max_artifact_bytes:
+            wrong.append(
+                f"max_staged_bytes is {self.max_staged_bytes}; it must be at least max_artifact_bytes, "
+                f"{self.max_artifact_bytes}, or no push could be as large as that"
+            )
         if wrong:
             raise ValueError("\n".join(wrong))
 
