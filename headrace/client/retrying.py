@@ -6,6 +6,9 @@ from headrace import errors
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
+BY_HAND = frozenset({"STATE_NOT_STARTED", "STATE_NOT_WHOLE"})
+"""Reasons that are over soon where a service has just started, else not before somebody mends it."""
+MOST_TRIES_BY_HAND = 3
 
 
 def may_heal(error: errors.HeadraceError) -> bool:
@@ -29,9 +32,9 @@ def pause_before_retry(
     There is none where it goes `elsewhere`, to a server that has not failed it. Else the pause is drawn
     from zero to a bound that doubles with every failure (`chance`, 0 to 1, is the draw), so that many
     callers do not come back at once; it is at least what the service asked for. It must end before the
-    deadline does.
+    deadline does. What heals by hand only is tried three times.
     """
-    if not may_heal(error):
+    if not may_heal(error) or (error.reason in BY_HAND and failures >= MOST_TRIES_BY_HAND):
         return None
     if elsewhere:
         pause = 0.0

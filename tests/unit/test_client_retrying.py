@@ -10,6 +10,7 @@ from headrace.client.retrying import pause_before_retry
 GONE = errors.Unavailable("STATE_UNAVAILABLE", "gone")
 BUSY = errors.Unavailable("STATE_UNAVAILABLE", "gone", retry_after_seconds=1.0)
 LOST = errors.Cancelled("CANCELLED", "cancelled")
+EMPTIED = errors.Unavailable("STATE_NOT_STARTED", "gone", retry_after_seconds=1.0)
 REFUSED = errors.NotFound("MODEL_NOT_FOUND", "no")
 
 
@@ -28,6 +29,8 @@ def test_there_is_no_pause_before_another_server_is_asked() -> None:
         (GONE, 9, 60.0, 1.0, 5.0),  # and has a bound itself
         (BUSY, 1, 10.0, 0.5, 1.0),  # the service's own wish is the least
         (GONE, 100, 60.0, 1.0, 5.0),  # only time and the budget end it
+        (EMPTIED, 2, 900.0, 0.5, 1.0),  # it may have just started
+        (EMPTIED, 3, 900.0, 0.5, None),  # or somebody has to restore its data
         (LOST, 1, 10.0, 0.5, 0.05),  # a server that ends cancels what comes in the same moment
         (GONE, 1, 0.04, 0.5, None),  # the pause would outlast the deadline
         (REFUSED, 1, 10.0, 0.5, None),  # no other error heals by itself
