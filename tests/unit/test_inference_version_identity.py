@@ -209,3 +209,24 @@ async def test_a_version_that_does_not_close_ends_nothing() -> None:
             keeper.changed.clear()
             await keeper.changed.wait()
         assert "d2" == keeper.table.find("m", "").record.digest
+
+
+async def test_a_version_in_the_queue_keeps_its_place_when_its_model_changes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nothing of it is here yet, so it is no other one than it was."""
+    loader = GatedLoader()
+    keeper = VersionKeeper(loader, StatisticsBook(), max_loading=1)
+    state = catalog(1, 2, 3, stable=1, aliases={"a": 2, "b": 3})
+    async with keeper.running():
+        keeper.want(state)
+        await loader.begun.wait()
+        for revision in range(2, 5):
+            await asyncio.sleep(0)
+            changed = replace(state.models["m"], labels={"revision": str(revision)})
+            keeper.want(replace(state, revision=revision, models={"m": changed}))
+        loader.let("d1", "d2", "d3")
+        for number in (1, 2, 3):
+            await wait_for(keeper, number, LoadState.READY)
+    assert ["d1", "d2", "d3"] == loader.asked
+    assert "another version" not in caplog.text

@@ -55,7 +55,7 @@ PING_SECONDS = 30.0
 """A watcher that vanished without a word would keep its place for hours."""
 LOCK_NAME = "registry.lock"
 """In the data folder: a second registry would clear the first one's staging and delete its blobs."""
-OWN_FILES = (LOCK_NAME, "blobs", "staging", "storing")
+OWN_FILES = (LOCK_NAME, "blobs", "staging", "storing", "history")
 """What a registry has in its data folder."""
 
 

@@ -101,7 +101,8 @@ class VersionKeeper:
         self._catalog = catalog
         for model in touched:
             for key in self._held.keys_of(model):
-                if is_other(self._held.records.get(key), key, catalog):
+                in_queue = self._held.actual[key] is Actual.ABSENT  # what it is, is looked up later
+                if not in_queue and is_other(self._held.records.get(key), key, catalog):
                     self._drop(key)
         self.standby.follow(catalog, touched)
         for model in touched:
