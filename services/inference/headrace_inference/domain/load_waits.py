@@ -43,8 +43,15 @@ class LoadWait:
 
     def until_ns(self, most_seconds: float) -> int:
         """When it has waited long enough."""
-        longest = self.received_ns + int(most_seconds * 1e9)
+        longest = self._longest_ns(most_seconds)
         return longest if self.deadline_ns is None else min(longest, self.deadline_ns)
+
+    def ends_by_deadline(self, most_seconds: float) -> bool:
+        """Whether its deadline ends it. No clock is asked: timers come up to a millisecond early."""
+        return self.deadline_ns is not None and self.deadline_ns <= self._longest_ns(most_seconds)
+
+    def _longest_ns(self, most_seconds: float) -> int:
+        return self.received_ns + int(most_seconds * 1e9)
 
 
 class LoadWaits:

@@ -154,7 +154,7 @@ class Standby:
     def _is_late(self, wait: LoadWait) -> None:
         now, key = time.monotonic_ns(), wait.key
         seconds = self._load_wait_seconds
-        if wait.deadline_ns is not None and now >= wait.deadline_ns:
+        if wait.ends_by_deadline(seconds):
             wait.tell(load_waits.deadline_passed(key, now - wait.received_ns))
         elif self._held.actual.get(key) is Actual.ABSENT:
             wait.tell(load_waits.no_room(key, seconds))
