@@ -17,10 +17,11 @@ import pytest
 from headrace.datatypes import Datatype
 from headrace.errors import Unavailable
 from headrace.state.codec import decode, encode
-from headrace.state.records import VersionRecord
+from headrace.state.records import ServingConfig, VersionRecord, WarmUp
 from headrace_inference.adapters.file_checks import tree_digest
 from headrace_inference.adapters.preparation.cache import FORMAT, MANIFEST, Kept, Manifest
 from headrace_inference.adapters.preparation.opening import PreparingOpener
+from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.adapters.runtime.onnx_runtime import (
     OnnxRunner,
     RuntimeDefaults,
@@ -30,6 +31,7 @@ from headrace_inference.adapters.runtime.prepared_graph import GRAPH, WEIGHTS
 from tests.unit.preparation_fixtures import BATCHED, entry, images, layered, preparing
 from tests.unit.runtime_models import Tensor, node, record_of, save
 from tests.unit.test_preparation_processes import wait_until
+from tests.unit.test_runtime_resources import endless
 
 
 def weight(*shape: int) -> Any:
@@ -158,6 +160,17 @@ def test_entries_of_former_releases_are_not_used(tmp_path: Path) -> None:
         spoil_with_packed_weights(path, entry(tmp_path), FORMAT - 1)
         assert expected == answers(opener.open(path, record))
         assert b"prepacked" not in (entry(tmp_path) / GRAPH).read_bytes()
+
+
+def test_what_is_not_to_be_warmed_opens_though_it_never_ends_on_made_up_inputs(
+    tmp_path: Path,
+) -> None:
+    """Neither comparing nor measuring it holds up its load for ever."""
+    (tmp_path / "v").mkdir()
+    path = endless(tmp_path / "v", node("Add", ["value", "x"], ["next"]))
+    record = record_of(path, ServingConfig(warm_up=WarmUp(runs=0)))
+    with preparing(tmp_path, LoadBounds(30), tuning_seconds=1.0) as (opener, _):
+        assert "prepared" == opener.open(path, record).graph
 
 
 def test_a_saved_graph_that_ends_the_process_which_measures_it_is_given_up(tmp_path: Path) -> None:

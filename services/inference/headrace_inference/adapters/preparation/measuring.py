@@ -62,13 +62,17 @@ class _Budget:
 
 
 def is_open(record: VersionRecord) -> bool:
-    """Whether the config leaves something to choose, and what warms it is as large as real inputs."""
+    """Whether the config leaves something to choose, and what warms it is as large as real inputs.
+
+    A version that is not to be warmed may not end on made-up inputs.
+    """
     config, session = record.config, record.config.session
     batches = config.batching.max_batch_size > 0
     chosen = config.instances and session.intra_op_threads and not batches
     parallel = session.inter_op_threads > 1 or session.execution_mode is ExecutionMode.PARALLEL
     guessed = not config.warm_up.samples and guesses(record.signature, batches=batches)
-    return not (chosen or parallel or guessed)
+    unwanted = not config.warm_up.samples and not config.warm_up.runs
+    return not (chosen or parallel or guessed or unwanted)
 
 
 def measure(
