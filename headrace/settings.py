@@ -11,6 +11,7 @@ import argparse
 import ast
 import dataclasses
 import inspect
+import math
 import sys
 import textwrap
 import types
@@ -84,9 +85,12 @@ def parse_value(hint: Any, text: str) -> Any:
 
 def _convert(hint: Any, text: str) -> Any:
     try:
-        return hint(text)
+        value = hint(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a {hint.__name__}") from None
+    if hint is float and not math.isfinite(value):
+        raise ValueError(f"{text!r} is not a finite number")
+    return value
 
 
 def _choice(text: str, allowed: Sequence[str]) -> str:

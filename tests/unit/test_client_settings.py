@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headrace.client import read_client_settings
-from headrace.settings import SettingsError
+from headrace.settings import SettingsError, parse_value
 
 
 def test_arguments_come_before_the_environment_and_that_before_defaults() -> None:
@@ -51,3 +51,10 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
     with pytest.raises(SettingsError, match=r"(?s)registry: 'nowhere'.*try_seconds: -1"):
         read_client_settings(environ)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+def test_what_is_no_finite_number_is_refused(text: str) -> None:
+    """It passes every comparison with a bound, and then breaks what waits for so long."""
+    with pytest.raises(ValueError, match="is not a finite number"):
+        parse_value(float, text)
