@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import socket
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -17,16 +18,19 @@ _MAX_AGE_SECONDS = 2_000_000
 """gRPC counts milliseconds in 32 bits."""
 
 
-_NOT_NEGATIVE = (
-    "join_seconds",
-    "grace_seconds",
-    "disk_reserve_bytes",
-    "max_loaded_versions",
-    "max_loaded_bytes",
-    "unload_idle_seconds",
-    "load_wait_seconds",
-    "metrics_max_versions",
+_POSITIVE = (
+    "max_requests_in_flight",
+    "max_bytes_in_flight",
+    "max_message_bytes",
+    "max_stream_requests",
+    "max_http_body_bytes",
+    "max_http_bytes_in_flight",
+    "max_loading",
+    "load_timeout_seconds",
+    "telemetry_seconds",
+    "telemetry_max_reports",
 )
+"""Numbers that must be over 0; all others may be 0, and none may be less."""
 
 
 def _own_id() -> str:
@@ -178,30 +182,37 @@ class Settings:
     log_level: logs.Level = "info"
     """The least severe records that are logged."""
     ready_fd: int | None = None
-    """A file descriptor that gets the bound addresses as one JSON line."""
+    """A file descriptor that gets JSON lines: {} once the replica has started and loads what it is to
+    serve, then one with the bound addresses."""
     stop_with_stdin: bool = False
     """Stop when standard input ends."""
 
     def __post_init__(self) -> None:
         """Raises ValueError for a value that no replica can be started with."""
         check_redis_url(self.redis_url)
+        wrong = [f"--{name.replace('_', '-')}: {why}" for name, why in self._problems()]
+        if wrong:
+            raise ValueError("\n".join(wrong))
+
+    def _problems(self) -> Iterator[tuple[str, str]]:
+        """Every setting that no replica can be started with, and why."""
         for name in ("grpc_header_forward_pattern", "http_header_forward_pattern"):
             try:
                 re.compile(getattr(self, name))
             except re.error as error:
-                raise ValueError(f"--{name.replace('_', '-')}: {error}") from None
-        wrong = [origin for origin in self.cors_origins if not _ORIGIN.fullmatch(origin)]
-        if wrong:
-            raise ValueError(
-                f"--cors-origins: {', '.join(map(repr, wrong))}: an origin is scheme://host or "
-                "scheme://host:port, without a path, or *"
-            )
-        for name in _NOT_NEGATIVE:
-            if not (getattr(self, name) or 0) >= 0:
-                raise ValueError(f"--{name.replace('_', '-')}: 0 or more is expected")
-        if not 0 <= self.max_connection_age_seconds <= _MAX_AGE_SECONDS:
-            raise ValueError(
-                f"--max-connection-age-seconds: from 0 (no limit) to {_MAX_AGE_SECONDS} is expected"
+                yield name, str(error)
+        strange = [repr(origin) for origin in self.cors_origins if not _ORIGIN.fullmatch(origin)]
+        if strange:
+            expected = "an origin is scheme://host or scheme://host:port, without a path, or *"
+            yield "cors_origins", f"{', '.join(strange)}: {expected}"
+        for name in (setting.name for setting in fields(self)):
+            value, positive = getattr(self, name), name in _POSITIVE
+            if isinstance(value, int | float) and (value < 0 or (positive and not value)):
+                yield name, f"{value} is not {'over 0' if positive else '0 or more'}"
+        if self.max_connection_age_seconds > _MAX_AGE_SECONDS:
+            yield (
+                "max_connection_age_seconds",
+                f"up to {_MAX_AGE_SECONDS} is allowed, or 0 for no limit",
             )
 
     def reachable_at(self, address: str) -> str:
