@@ -78,12 +78,13 @@ async def test_odd_graphs_are_served_as_onnx_runtime_runs_them(tmp_path: Path) -
         assert [] == await faults(serving, run_by_the_reference(odd_cases()))
 
 
-async def test_proposed_batching_changes_no_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.toolchain)])
+async def test_proposed_batching_changes_no_answer(tmp_path: Path, step: int) -> None:
     """Cases with a free first dimension, alone and sharing runs; those that mix rows get no proposal."""
-    names = FORMS + OPERATORS
+    names = (FORMS + OPERATORS)[::step]
     cases = [rows for name in names if (rows := with_free_rows(stored_cases()[name]))]
     batched = [one for one in map(examine, cases) if one.answers and is_proposed(one)]
-    assert len(batched) >= 20
+    assert len(batched) >= 20 // step
     async with open_in_process(tmp_path) as serving:
         assert [] == await faults(serving, batched, (Wire.ALONE,), proposed)
         assert [] == await faults(serving, batched, (Wire.TOGETHER,), sharing)

@@ -13,7 +13,7 @@ from tests.e2e.models import scaling
 from tests.e2e.traffic import CALLERS, client_of, flowing, push
 from tests.suite import running_suite
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
 
 FACTORS = {1: 2.0}
 

@@ -13,7 +13,7 @@ from headrace.client import AsyncClient
 from tests.rpc.registry_fixtures import onnx_file
 from tests.suite import running_suite
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
 
 
 def open_to_others(folder: Path) -> Iterator[str]:

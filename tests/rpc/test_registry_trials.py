@@ -171,6 +171,7 @@ async def test_what_cannot_be_tried_is_taken_with_a_notice(
     assert all(map(str.startswith, checked.notices, notices))
 
 
+@pytest.mark.toolchain
 async def test_a_slow_graph_without_a_loop_is_taken(tmp_path: Path) -> None:
     """It comes to an end by itself, on a replica with more cores soon enough."""
     chain = [

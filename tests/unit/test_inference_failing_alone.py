@@ -223,8 +223,7 @@ def test_a_version_whose_rows_differ_is_batched_no_more(
     record = version(batching=batching, instances=2)
     loaded = served(record, runner, alone_first)
     hits = (3.0, 4.0, 0.0, 2.0)
-    loaded.pool.submit([pending(loaded, sink, value) for value in hits[:2]])
-    loaded.pool.submit([pending(loaded, sink, value) for value in hits[2:]])
+    loaded.pool.submit([pending(loaded, sink, value) for value in hits])  # two for each instance
     sink.wait(4)
     loaded.close()
     found = {name: outputs[0][:, 0].tolist() for name, outputs in sink.outputs.items()}

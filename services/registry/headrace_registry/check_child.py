@@ -108,6 +108,10 @@ def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
 
 
+_SIGNALLED_SECONDS = 5
+"""How long a process that was told of its time may take to end."""
+
+
 def _limit(task: CheckTask) -> None:
     limits = [
         (resource.RLIMIT_CPU, int(task.seconds) + 1),
@@ -119,7 +123,11 @@ def _limit(task: CheckTask) -> None:
     for what, most in limits:
         _, hard = resource.getrlimit(what)
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (limit, limit))
+        # At the hard limit of time the kernel kills, as it does for want of memory; before it, it says why.
+        last = limit + (_SIGNALLED_SECONDS if what == resource.RLIMIT_CPU else 0)
+        resource.setrlimit(
+            what, (limit, last if hard == resource.RLIM_INFINITY else min(last, hard))
+        )
 
 
 if __name__ == "__main__":
