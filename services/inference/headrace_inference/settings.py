@@ -207,7 +207,7 @@ class Settings:
             yield "cors_origins", f"{', '.join(strange)}: {expected}"
         for name in (setting.name for setting in fields(self)):
             value, positive = getattr(self, name), name in _POSITIVE
-            if isinstance(value, int | float) and (value < 0 or (positive and not value)):
+            if isinstance(value, int | float) and not (value > 0 or (value == 0 and not positive)):
                 yield name, f"{value} is not {'over 0' if positive else '0 or more'}"
         if self.max_connection_age_seconds > _MAX_AGE_SECONDS:
             yield (
