@@ -242,12 +242,11 @@ class ServedVersion:
         of the front, which may want this core.
         """
         batch = result.requests
-        prepared = [
-            (sink, indexes, sink.prepare(self, result, indexes))
-            for sink, indexes in _by_sink(batch)
-        ]
+        prepared = []
         refused: dict[int, HeadraceError] = {}
-        for _, _, (_, some) in prepared:
+        for sink, indexes in _by_sink(batch):
+            answers, some = sink.prepare(self, result, indexes)
+            prepared.append((sink, indexes, answers))
             if some:
                 refused.update(some)
         if refused:
@@ -256,7 +255,7 @@ class ServedVersion:
         self._learn(times[3] - times[0])
         statistics = self.statistics
         with statistics.lock:
-            for sink, indexes, (answers, _) in prepared:
+            for sink, indexes, answers in prepared:
                 try:
                     others = sink.send(answers)
                 except Exception as error:  # noqa: BLE001  # perhaps some were sent: not to be run again
