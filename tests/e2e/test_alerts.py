@@ -254,13 +254,18 @@ async def running_site(
         await client.push("counting", counting().graph.SerializeToString(), config=config)
         for model in ("small", "counting"):
             await client.wait_until_ready(model, 1, timeout_seconds=60)
-        targets = {
-            "headrace-registry": [registry.addresses["http"]],
-            "headrace-inference": [replica.addresses["metrics"]],
-            "headrace-monitor": [monitor.addresses["http"]],
-        }
         data = folder / "registry"
-        yield Site(client, stub, redis_url, monitor, data, registry, *relays), targets
+        site = Site(client, stub, redis_url, monitor, data, registry, *relays)
+        yield site, targets(registry, replica, monitor)
+
+
+def targets(registry: Running, replica: Running, monitor: Running) -> dict[str, list[str]]:
+    """What is to be scraped, by job."""
+    return {
+        "headrace-registry": [registry.addresses["http"]],
+        "headrace-inference": [replica.addresses["metrics"]],
+        "headrace-monitor": [monitor.addresses["http"]],
+    }
 
 
 def resume(running: Running) -> None:

@@ -60,6 +60,16 @@ class Workload:
         self.values[hashlib.sha256(artifact).hexdigest()] = value
         return value, artifact
 
+    def note(
+        self, call: tuple[str, Kind, str, float], said: tuple[Outcome, str], **facts: Any
+    ) -> None:
+        """Write down a call (by whom, what, of which model, since when) and what was said to it."""
+        client, kind, model, started = call
+        ended = time.monotonic()
+        self.history.operations.append(
+            Operation(client, kind, model, started, ended, *said, **facts)
+        )
+
     def some_version(self, model: str) -> int:
         """A version of a model that was acknowledged, or 0."""
         known = [number for name, number in self.acknowledged if name == model]
@@ -117,19 +127,12 @@ async def push_for_ever(work: Workload, client: str) -> None:
             call = work.registry.PushVersion(_stream(artifact, header), timeout=_PUSH_SECONDS)
             outcome, reason, version = await told(call)
             number = int(version.name.rpartition("/")[2]) if version else 0
-            work.history.operations.append(
-                Operation(
-                    client,
-                    Kind.PUSH,
-                    model,
-                    started,
-                    time.monotonic(),
-                    outcome,
-                    reason,
-                    value=value,
-                    number=number,
-                    revision=int(version.etag) if version else 0,
-                )
+            work.note(
+                (client, Kind.PUSH, model, started),
+                (outcome, reason),
+                value=value,
+                number=number,
+                revision=int(version.etag) if version else 0,
             )
             if number:
                 work.acknowledged[model, number] = value
@@ -152,18 +155,7 @@ async def delete_for_ever(work: Workload, client: str) -> None:
         started = time.monotonic()
         request = pb.DeleteVersionRequest(name=f"models/{model}/versions/{number}")
         outcome, reason, _ = await told(work.registry.DeleteVersion(request, timeout=_CALL_SECONDS))
-        work.history.operations.append(
-            Operation(
-                client,
-                Kind.DELETE,
-                model,
-                started,
-                time.monotonic(),
-                outcome,
-                reason,
-                number=number,
-            )
-        )
+        work.note((client, Kind.DELETE, model, started), (outcome, reason), number=number)
         if outcome is not Outcome.REFUSED:
             work.acknowledged.pop((model, number), None)
 
@@ -184,18 +176,8 @@ async def move_for_ever(work: Workload, client: str) -> None:
             allow_signature_change=True,
         )
         outcome, reason, _ = await told(work.registry.UpdateAlias(request, timeout=_CALL_SECONDS))
-        work.history.operations.append(
-            Operation(
-                client,
-                Kind.ALIAS,
-                model,
-                started,
-                time.monotonic(),
-                outcome,
-                reason,
-                number=number,
-                alias=client,
-            )
+        work.note(
+            (client, Kind.ALIAS, model, started), (outcome, reason), number=number, alias=client
         )
 
 
@@ -207,18 +189,7 @@ async def list_for_ever(work: Workload, client: str) -> None:
         started = time.monotonic()
         outcome, reason, versions = await told(_versions(work, model))
         numbers = frozenset(number for number, _ in versions or ())
-        work.history.operations.append(
-            Operation(
-                client,
-                Kind.LIST,
-                model,
-                started,
-                time.monotonic(),
-                outcome,
-                reason,
-                numbers=numbers,
-            )
-        )
+        work.note((client, Kind.LIST, model, started), (outcome, reason), numbers=numbers)
 
 
 async def _versions(work: Workload, model: str) -> list[tuple[int, str]]:
@@ -245,18 +216,11 @@ async def infer_for_ever(work: Workload, client: str) -> None:
         replica = work.random.choice(sorted(work.replicas))
         started = time.monotonic()
         outcome, reason, value = await told(ask(work.replicas[replica], (model, number)))
-        work.history.operations.append(
-            Operation(
-                f"{client} at {replica}",
-                Kind.INFER,
-                model,
-                started,
-                time.monotonic(),
-                outcome,
-                reason,
-                value=value or 0,
-                number=number,
-            )
+        work.note(
+            (f"{client} at {replica}", Kind.INFER, model, started),
+            (outcome, reason),
+            value=value or 0,
+            number=number,
         )
 
 

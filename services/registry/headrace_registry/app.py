@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -97,22 +97,11 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         watches = Watches(log, encode_change, encode_mark, settings.max_watches)
         follower.on_update = partial(_serve, watches)
         metrics.count_watches(watches)
-        uploads = Uploads(_upload_limits(settings), blobs.check_room)
-        metrics.count_uploads(uploads)
         pause = await follower.start(log.begin)
-        threads = stack.enter_context(
-            ThreadPoolExecutor(2 * settings.checks_at_a_time + 1, "check")
-        )
         catalogue = Catalogue(follower, log, time.time, _catalog_limits(settings))
         garbage = BlobGarbage(catalogue, blobs, time.monotonic)
-        artifacts = Artifacts(
-            catalogue,
-            blobs,
-            garbage,
-            ProcessChecker(_check_limits(settings), blobs.room, threads),
-            max_bytes=settings.max_artifact_bytes,
-            uploads=uploads,
-            counted=metrics.pushing,
+        artifacts = stack.enter_context(
+            _open_artifacts(settings, catalogue, blobs, garbage, metrics)
         )
         scrubber = BlobScrubber(blobs, lambda: follower.catalog, settings.scrub_bytes_per_second)
         following = [
@@ -134,6 +123,29 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             yield registry
         for job in following:
             job.cancel()
+
+
+@contextmanager
+def _open_artifacts(
+    settings: Settings,
+    catalogue: Catalogue,
+    blobs: BlobStore,
+    garbage: BlobGarbage,
+    metrics: Metrics,
+) -> Iterator[Artifacts]:
+    """What takes pushes while inside."""
+    uploads = Uploads(_upload_limits(settings), blobs.check_room)
+    metrics.count_uploads(uploads)
+    with ThreadPoolExecutor(2 * settings.checks_at_a_time + 1, "check") as threads:
+        yield Artifacts(
+            catalogue,
+            blobs,
+            garbage,
+            ProcessChecker(_check_limits(settings), blobs.room, threads),
+            max_bytes=settings.max_artifact_bytes,
+            uploads=uploads,
+            counted=metrics.pushing,
+        )
 
 
 @asynccontextmanager
