@@ -98,14 +98,14 @@ def _stop_at_eof(stopping: asyncio.Event, *, enabled: bool) -> Iterator[None]:
         loop.remove_reader(descriptor)
 
 
-ALIVE_LINE = b"{}\n"
-"""What a service writes to `ready_fd` that is alive, and may take any time to be ready."""
+JOINING = "joining"
+"""The `stage` in the line of a service that is alive, and may take any time to be ready."""
 
 
-def announce_alive(ready_fd: int | None) -> None:
-    """Tell a parent that waits that the service has started, and is ready later."""
+def announce_alive(addresses: Mapping[str, str], ready_fd: int | None) -> None:
+    """Tell a parent that waits where the service is going to be, and that it is ready later."""
     if ready_fd is not None:
-        os.write(ready_fd, ALIVE_LINE)
+        os.write(ready_fd, f"{json.dumps({**addresses, 'stage': JOINING})}\n".encode())
 
 
 def announce_ready(addresses: Mapping[str, str], ready_fd: int | None) -> None:

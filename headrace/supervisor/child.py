@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from headrace import errors
-from headrace.serving import ALIVE_LINE
+from headrace.serving import JOINING
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ async def _read_addresses(descriptor: int) -> bytes:
     try:
         async with asyncio.timeout(START_SECONDS) as limit:
             line = await reader.readline()
-            if line == ALIVE_LINE:
+            if line and json.loads(line).get("stage") == JOINING:
                 limit.reschedule(None)
                 line = await reader.readline()
             return line

@@ -86,6 +86,14 @@ async def readyz(record: ReplicaRecord) -> tuple[int, str]:
         return response.status, (await response.json())["stage"]
 
 
+async def infer(record: ReplicaRecord) -> int:
+    """The status that REST answers for a model which is not there."""
+    url = f"http://{record.http_address}/v2/models/none/infer"
+    body = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}
+    async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
+        return response.status
+
+
 async def health(address: str) -> int:
     """What grpc.health.v1 says of the whole."""
     async with grpc.aio.insecure_channel(address) as channel:
@@ -118,7 +126,7 @@ async def opening(settings: Settings, stopping: asyncio.Event) -> AsyncIterator[
 async def test_ports_open_when_the_replica_has_what_it_should_serve(
     redis_url: str, namespace: str, tmp_path: Path, front: str
 ) -> None:
-    """Until then callers are refused, and go elsewhere; who looks after it sees it live and not ready."""
+    """Until then callers of gRPC are refused, and go elsewhere; REST says 503, and why."""
     settings = settings_of(redis_url, namespace, tmp_path, front=front)
     async with (
         state_of(redis_url, namespace) as state,
@@ -126,16 +134,16 @@ async def test_ports_open_when_the_replica_has_what_it_should_serve(
     ):
         joining = await state.record_at(ReplicaStage.JOINING)
         addresses = (joining.grpc_address, joining.http_address)
-        before = [accepts(address) for address in addresses], await readyz(joining)
+        before = accepts(joining.grpc_address), await readyz(joining), await infer(joining)
         await state.redis.set(state.keys.epoch, "one")  # an empty catalogue: nothing to load
         async with asyncio.timeout(WAIT_SECONDS):
             await opened.wait()
         ready = await state.record_at(ReplicaStage.READY)
-        after = [accepts(address) for address in addresses], await readyz(ready)
+        after = accepts(ready.grpc_address), await readyz(ready), await infer(ready)
         healthy = await health(ready.grpc_address)
 
-    assert ([False, False], (503, "joining")) == before
-    assert ([True, True], (200, "ready")) == after
+    assert (False, (503, "joining"), 503) == before
+    assert (True, (200, "ready"), 404) == after
     assert addresses == (ready.grpc_address, ready.http_address)
     assert health_pb2.HealthCheckResponse.SERVING == healthy
 

@@ -30,7 +30,7 @@ sys.stdin.read()
 SLOW = (
     """
 import os, sys
-os.write(int(sys.argv[sys.argv.index("--ready-fd") + 1]), b"{}\\n")
+os.write(int(sys.argv[sys.argv.index("--ready-fd") + 1]), b'{"stage": "joining"}\\n')
 open("GATE").read()
 """
     + SERVICE

@@ -170,8 +170,8 @@ class Settings:
     """Of how many intervals reports are kept while the monitor is away; then the oldest are dropped, and
     counted."""
     join_seconds: float = 600.0
-    """How long the gRPC and REST ports stay closed at the start, at most, until each wanted version has
-    loaded or failed; 0 opens them at once."""
+    """How long the gRPC port stays closed at the start, at most, until each wanted version has loaded or
+    failed; 0 opens it at once."""
     grace_seconds: float = 2.0
     """How long the replica goes on serving, not ready, after it was told to stop, so that proxies and
     clients see it and go elsewhere."""
@@ -182,8 +182,8 @@ class Settings:
     log_level: logs.Level = "info"
     """The least severe records that are logged."""
     ready_fd: int | None = None
-    """A file descriptor that gets JSON lines: {} once the replica has started and loads what it is to
-    serve, then one with the bound addresses."""
+    """A file descriptor that gets JSON lines: the bound addresses once the replica has started, with
+    "stage": "joining" while it loads what it is to serve, and once more when it serves."""
     stop_with_stdin: bool = False
     """Stop when standard input ends."""
 

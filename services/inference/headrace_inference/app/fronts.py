@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -57,6 +57,14 @@ class Fronts:
     metrics_address: str
     front: str
 
+    def addresses(self) -> dict[str, str]:
+        """Where it listens, as its ready line says."""
+        return {
+            "grpc": self.grpc_address,
+            "http": self.http_address,
+            "metrics": self.metrics_address,
+        }
+
 
 BeforeServing = Callable[[Fronts], Awaitable[None]]
 
@@ -86,8 +94,8 @@ async def open_fronts(
 
     /metrics has what `meters` tell beside what every replica has.
 
-    The port of operations is open while `before_serving` waits, and those of the protocol are only
-    reserved: whoever calls them is refused, and goes elsewhere. Raises FailedPrecondition.
+    The port of operations and REST, which says 503, are open while `before_serving` waits. The port of
+    gRPC is only reserved: its callers are refused, and go elsewhere. Raises FailedPrecondition.
     """
     front = choose_front(
         settings.front,
@@ -114,20 +122,24 @@ async def open_fronts(
     metrics_port = await stack.enter_async_context(
         open_http_server(operations, host, settings.metrics_port)
     )
-    fronts = _fronts(host, (settings.grpc_port, settings.http_port, metrics_port), front)
+    protocol = _Protocol(settings, dataplane, readiness, calls, closing or asyncio.Event())
+    facts = protocol.facts(stack, control or RegistryControl())
+    traffic.counts = [lambda: dataplane.receptions.count]
+    with http_port.handed_over():
+        opened_http = await protocol.open_rest(stack, facts)
+    fronts = Fronts(
+        addresses.join(host, settings.grpc_port),
+        addresses.join(host, opened_http),
+        addresses.join(host, metrics_port),
+        front,
+    )
     if before_serving is not None:
         await before_serving(fronts)
     if readiness.stage is ReplicaStage.LEAVING:  # told to stop before it ever served
         return fronts
-    protocol = _Protocol(settings, dataplane, readiness, calls, closing or asyncio.Event())
-    with grpc_port.handed_over(), http_port.handed_over():
-        opened = await protocol.open(stack, front, traffic, control or RegistryControl())
-    return _fronts(host, (*opened, metrics_port), front)
-
-
-def _fronts(host: str, ports: Iterable[int], front: str) -> Fronts:
-    grpc_address, http_address, metrics_address = (addresses.join(host, port) for port in ports)
-    return Fronts(grpc_address, http_address, metrics_address, front)
+    with grpc_port.handed_over():
+        opened_grpc = await protocol.open_grpc(stack, facts, front, traffic)
+    return replace(fronts, grpc_address=addresses.join(host, opened_grpc))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,29 +152,34 @@ class _Protocol:
     calls: CallMetrics
     closing: asyncio.Event
 
-    async def open(
-        self, stack: AsyncExitStack, front: str, traffic: Traffic, control: ModelControl
-    ) -> tuple[int, int]:
-        """Open both; the ports that they got, of gRPC and of REST."""
-        settings = self.settings
-        switches = LogSwitches(settings.log_level)
+    def facts(self, stack: AsyncExitStack, control: ModelControl) -> servicer.ServerFacts:
+        """What both ports tell of the server; the stack ends what log settings changed."""
+        switches = LogSwitches(self.settings.log_level)
         stack.enter_context(switches.installed())
-        facts = servicer.ServerFacts(
+        return servicer.ServerFacts(
             package_version("headrace"),
             self.readiness.is_ready,
-            settings.server_name,
+            self.settings.server_name,
             switches,
             control,
         )
-        open_grpc = self._open_native if front == "native" else self._open_grpcio
-        grpc_port = await open_grpc(stack, facts, traffic)
+
+    async def open_rest(self, stack: AsyncExitStack, facts: servicer.ServerFacts) -> int:
+        """Open REST; its port."""
         rest = open_http_server(
             self._rest_application(facts),
-            settings.host,
-            settings.http_port,
+            self.settings.host,
+            self.settings.http_port,
             self.dataplane.receptions.record_unread,
         )
-        return grpc_port, await stack.enter_async_context(rest)
+        return await stack.enter_async_context(rest)
+
+    async def open_grpc(
+        self, stack: AsyncExitStack, facts: servicer.ServerFacts, front: str, traffic: Traffic
+    ) -> int:
+        """Open gRPC; its port."""
+        open_front = self._open_native if front == "native" else self._open_grpcio
+        return await open_front(stack, facts, traffic)
 
     async def _open_native(
         self, stack: AsyncExitStack, facts: servicer.ServerFacts, traffic: Traffic
@@ -183,18 +200,14 @@ class _Protocol:
         opened = await stack.enter_async_context(
             native_server.open_native_front(address, str(fallback), dataplane, options)
         )
-        traffic.counts = [
-            lambda: opened.front.requests_in_flight,
-            lambda: dataplane.receptions.count,
-        ]
+        traffic.counts.append(lambda: opened.front.requests_in_flight)
         return opened.port
 
     async def _open_grpcio(
-        self, stack: AsyncExitStack, facts: servicer.ServerFacts, traffic: Traffic
+        self, stack: AsyncExitStack, facts: servicer.ServerFacts, _: Traffic
     ) -> int:
         address = addresses.join(self.settings.host, self.settings.grpc_port)
         server = await stack.enter_async_context(self._grpc_server(address, facts))
-        traffic.counts = [lambda: self.dataplane.receptions.count]
         return server.port
 
     @asynccontextmanager

@@ -57,14 +57,8 @@ class Replica:
 async def main(settings: Settings, stopping: asyncio.Event) -> None:
     """Run a replica until `stopping` is set. Raises HeadraceError where it cannot."""
     async with open_replica(settings, stopping) as replica:
-        fronts = replica.fronts
-        addresses = {
-            "grpc": fronts.grpc_address,
-            "http": fronts.http_address,
-            "metrics": fronts.metrics_address,
-        }
         if not stopping.is_set():
-            serving.announce_ready(addresses, settings.ready_fd)
+            serving.announce_ready(replica.fronts.addresses(), settings.ready_fd)
             await stopping.wait()
             await asyncio.sleep(settings.grace_seconds)
 
@@ -106,7 +100,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
             if loads.scrubber is not None:
                 scrub = partial(loads.scrubber.run, keeper.reopen)
                 jobs.run(keep_running("scrubber", scrub))
-            serving.announce_alive(settings.ready_fd)
+            serving.announce_alive(fronts.addresses(), settings.ready_fd)
             await readiness.wait_to_join(settings.join_seconds)
             if settings.join_seconds and readiness.stage is ReplicaStage.JOINING:
                 logger.warning("ports open before all is loaded: join_seconds is over")
