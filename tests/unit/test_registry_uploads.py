@@ -77,14 +77,14 @@ async def test_a_push_that_stalls_makes_room(
 
 async def test_a_push_that_moves_keeps_its_room() -> None:
     """Nor does one that is being checked lose it: nobody waits for its caller then."""
-    many, begun = uploads(yields=0.0001), asyncio.Event()
+    many, begun = uploads(yields=0.05), asyncio.Event()
 
     async def busy() -> None:
         with many.open() as upload:
             begun.set()
-            for _ in range(50):
+            for _ in range(4):
                 await upload.wait(asyncio.sleep(0, b""))
-                await asyncio.sleep(0.001)  # it is written, checked or stored
+                await asyncio.sleep(0.06)  # it is written, checked or stored
 
     sending = asyncio.ensure_future(busy())
     await begun.wait()
