@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.faults.clock import Clock
 from tests.faults.history import History, Loss
-from tests.faults.state_server import StateServer
+from tests.state_server import StateServer
 from tests.suite import RunningSuite
 
 _PAUSE_SECONDS = (0.5, 3.0)

@@ -24,7 +24,7 @@ from tests.faults.clients import (
 from tests.faults.clock import Clock
 from tests.faults.history import FinalState, History
 from tests.faults.nemesis import Fault, Nemesis, harm
-from tests.faults.state_server import open_state_server
+from tests.state_server import open_state_server
 from tests.suite import running_suite
 
 CLIENTS = (

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from headrace import embedded
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.serving import open_background
 from headrace.state.connection import open_redis
@@ -25,60 +23,25 @@ from tests.rpc.registry_fixtures import (
     push,
     running_registry,
 )
+from tests.state_server import StateServer, open_state_server
 
 LOST = "lacks changes"
 
 
-class Server:
-    """A server of the test's own, whose data can be copied and put back."""
-
-    def __init__(self, place: embedded.Place) -> None:
-        self._place = place
-        self._running = AsyncExitStack()
-        self.url = place.url
-
-    async def start(self) -> None:
-        """Start it."""
-        binary = embedded.find_server()
-        await self._running.enter_async_context(embedded.open_server_process(binary, self._place))
-
-    async def stop(self) -> None:
-        """Stop it."""
-        await self._running.aclose()
-
-    def back_up(self, folder: Path) -> None:
-        """Copy what it has now."""
-        shutil.copytree(self._place.folder / "appendonlydir", folder)
-
-    async def restore(self, folder: Path) -> None:
-        """Restart it with what was copied."""
-        await self.stop()
-        shutil.rmtree(self._place.folder / "appendonlydir")
-        shutil.copytree(folder, self._place.folder / "appendonlydir")
-        await self.start()
-
-    async def empty(self) -> None:
-        """Restart it with nothing."""
-        await self.stop()
-        shutil.rmtree(self._place.folder / "appendonlydir")
-        await self.start()
-
-    async def point(self, namespace: str) -> Point:
-        """The point that the state is at."""
-        async with open_redis(self.url) as redis:
-            return await read_point(redis, Keys(namespace))
+async def restart_with(server: StateServer, backup: Path | None) -> None:
+    """Restart the server with what was copied, or with nothing."""
+    await server.stop()
+    if backup is None:
+        server.empty()
+    else:
+        server.restore(backup)
+    await server.start()
 
 
-@asynccontextmanager
-async def running_server(folder: Path) -> AsyncIterator[Server]:
-    """A server that runs while inside."""
-    with embedded.open_place(folder) as place:
-        server = Server(place)
-        await server.start()
-        try:
-            yield server
-        finally:
-            await server.stop()
+async def point_of(server: StateServer, namespace: str) -> Point:
+    """The point that the state is at."""
+    async with open_redis(server.url) as redis:
+        return await read_point(redis, Keys(namespace))
 
 
 async def pushed(running: RunningRegistry) -> int:
@@ -113,7 +76,7 @@ async def test_a_restored_backup_begins_a_new_epoch(
 ) -> None:
     """Followers list again, and the numbers of lost versions are not given out again."""
     async with (
-        running_server(tmp_path / "state") as server,
+        open_state_server(tmp_path / "state") as server,
         AsyncExitStack() as stack,
         open_redis(server.url) as redis,
         open_background() as jobs,
@@ -126,16 +89,16 @@ async def test_a_restored_backup_begins_a_new_epoch(
         follower = StateFollower(redis, Keys(namespace))
         jobs.run(follower.run())
         await follower.wait_for_revision(2)
-        before = await server.point(namespace)
+        before = await point_of(server, namespace)
         if restarted:
             await registry.__aexit__(None, None, None)
-        await server.restore(tmp_path / "copy")
+        await restart_with(server, tmp_path / "copy")
         if restarted:
             registry = running_registry(server.url, namespace, tmp_path / "registry")
             running = await registry.__aenter__()
         stack.push_async_exit(registry)
         number = await number_when_possible(running)
-        after = await server.point(namespace)
+        after = await point_of(server, namespace)
         await eventually(lambda: follower.point == after)
         listed = await running.stub.ListVersions(pb.ListVersionsRequest(parent="models/digits"))
     assert number > 2, "perhaps not 3: a push that failed meanwhile had been given that"
@@ -150,20 +113,20 @@ async def test_a_history_that_was_cut_and_written_on_begins_a_new_epoch(
     namespace: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Another registry made as many other changes: the epoch and the revision do not tell."""
-    async with running_server(tmp_path / "state") as server:
+    async with open_state_server(tmp_path / "state") as server:
         one = running_registry(server.url, namespace, tmp_path / "one")
         async with one as running:
             await create(running, "m1")
             server.back_up(tmp_path / "copy")
             await create(running, "m2", "m3")
-        await server.restore(tmp_path / "copy")
+        await restart_with(server, tmp_path / "copy")
         async with running_registry(server.url, namespace, tmp_path / "two") as other:
             await create(other, "other2", "other3", "other4")
-        between = await server.point(namespace)
+        between = await point_of(server, namespace)
         assert [] == errors_in(caplog)
         async with running_registry(server.url, namespace, tmp_path / "one") as running:
             listed = await running.stub.ListModels(pb.ListModelsRequest())
-        after = await server.point(namespace)
+        after = await point_of(server, namespace)
     assert 4 == len(listed.models)
     assert between.epoch != after.epoch
     assert 1 == len(errors_in(caplog))
@@ -171,7 +134,7 @@ async def test_a_history_that_was_cut_and_written_on_begins_a_new_epoch(
 
 async def test_two_registries_agree_on_one_new_epoch(namespace: str, tmp_path: Path) -> None:
     """The one that comes second goes on from the first one's epoch, and both give out new numbers."""
-    async with running_server(tmp_path / "state") as server:
+    async with open_state_server(tmp_path / "state") as server:
         async with (
             running_registry(server.url, namespace, tmp_path / "one") as one,
             running_registry(server.url, namespace, tmp_path / "two") as two,
@@ -180,14 +143,14 @@ async def test_two_registries_agree_on_one_new_epoch(namespace: str, tmp_path: P
             server.back_up(tmp_path / "copy")
             assert 2 == await pushed(two)
             await create(one, "lost")
-            await server.restore(tmp_path / "copy")
+            await restart_with(server, tmp_path / "copy")
             first = await number_when_possible(two)
-            epoch = (await server.point(namespace)).epoch
+            epoch = (await point_of(server, namespace)).epoch
             second = await number_when_possible(one)
-            assert epoch == (await server.point(namespace)).epoch
+            assert epoch == (await point_of(server, namespace)).epoch
         async with running_registry(server.url, namespace, tmp_path / "one") as one:
             await one.stub.ListModels(pb.ListModelsRequest())
-        assert epoch == (await server.point(namespace)).epoch
+        assert epoch == (await point_of(server, namespace)).epoch
     assert 2 < first < second
 
 
@@ -197,12 +160,12 @@ async def test_a_state_with_more_than_was_noted_goes_on(
 ) -> None:
     """A registry restarts in its epoch: with an older note, and in a folder without one."""
     data = tmp_path / "registry"
-    async with running_server(tmp_path / "state") as server:
+    async with open_state_server(tmp_path / "state") as server:
         async with running_registry(server.url, namespace, data) as running:
             await create(running, "m1")
             shutil.copytree(data / "history", tmp_path / "older")
             await create(running, "m2", "m3")
-        before = await server.point(namespace)
+        before = await point_of(server, namespace)
         if folder == "restored":
             shutil.rmtree(data / "history")
             shutil.copytree(tmp_path / "older", data / "history")
@@ -210,7 +173,7 @@ async def test_a_state_with_more_than_was_noted_goes_on(
             data = tmp_path / "another"
         async with running_registry(server.url, namespace, data) as running:
             await create(running, "m4")
-        after = await server.point(namespace)
+        after = await point_of(server, namespace)
     assert (before.epoch, before.revision + 1) == (after.epoch, after.revision)
     assert [] == errors_in(caplog)
 
@@ -219,16 +182,16 @@ async def test_an_emptied_state_gives_out_no_number_again(
     namespace: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The registry begins a new state when it is restarted, which is an error in its log."""
-    async with running_server(tmp_path / "state") as server:
+    async with open_state_server(tmp_path / "state") as server:
         async with running_registry(server.url, namespace, tmp_path / "registry") as running:
             await pushed(running)
             server.back_up(tmp_path / "copy")
-        await server.empty()
+        await restart_with(server, None)
         async with running_registry(server.url, namespace, tmp_path / "registry") as running:
             listed = await running.stub.ListModels(pb.ListModelsRequest())
             assert 2 == await number_when_possible(running)
         assert 1 == len(errors_in(caplog))
-        await server.restore(tmp_path / "copy")
+        await restart_with(server, tmp_path / "copy")
         async with running_registry(server.url, namespace, tmp_path / "registry") as running:
             assert 3 == await number_when_possible(running)
         assert 2 == len(errors_in(caplog))

@@ -107,26 +107,12 @@ async def open_fronts(
     grpc_port = stack.enter_context(reserved_port(host, settings.grpc_port, "--grpc-port"))
     http_port = stack.enter_context(reserved_port(host, settings.http_port, "--http-port"))
     settings = replace(settings, grpc_port=grpc_port.port, http_port=http_port.port)
-    operations = stack.enter_context(
-        open_operations(
-            dataplane,
-            readiness,
-            traffic,
-            front,
-            calls,
-            meters,
-            max_versions=settings.metrics_max_versions,
-            summaries=settings.metrics_summaries,
-        )
-    )
-    metrics_port = await stack.enter_async_context(
-        open_http_server(operations, host, settings.metrics_port)
-    )
-    protocol = _Protocol(settings, dataplane, readiness, calls, closing or asyncio.Event())
-    facts = protocol.facts(stack, control or RegistryControl())
+    ports = _Ports(settings, dataplane, readiness, calls, closing or asyncio.Event())
+    metrics_port = await ports.open_operations(stack, front, traffic, meters)
+    facts = ports.facts(stack, control or RegistryControl())
     traffic.counts = [lambda: dataplane.receptions.count]
     with http_port.handed_over():
-        opened_http = await protocol.open_rest(stack, facts)
+        opened_http = await ports.open_rest(stack, facts)
     fronts = Fronts(
         addresses.join(host, settings.grpc_port),
         addresses.join(host, opened_http),
@@ -138,13 +124,13 @@ async def open_fronts(
     if readiness.stage is ReplicaStage.LEAVING:  # told to stop before it ever served
         return fronts
     with grpc_port.handed_over():
-        opened_grpc = await protocol.open_grpc(stack, facts, front, traffic)
+        opened_grpc = await ports.open_grpc(stack, facts, front, traffic)
     return replace(fronts, grpc_address=addresses.join(host, opened_grpc))
 
 
 @dataclass(frozen=True, slots=True)
-class _Protocol:
-    """What the ports of the Open Inference Protocol are opened with."""
+class _Ports:
+    """What the ports of a replica are opened with."""
 
     settings: Settings
     dataplane: DataPlane
@@ -163,6 +149,25 @@ class _Protocol:
             switches,
             control,
         )
+
+    async def open_operations(
+        self, stack: AsyncExitStack, front: str, traffic: Traffic, meters: Sequence[Meter]
+    ) -> int:
+        """Open the port of operations; that port."""
+        operations = stack.enter_context(
+            open_operations(
+                self.dataplane,
+                self.readiness,
+                traffic,
+                front,
+                self.calls,
+                meters,
+                max_versions=self.settings.metrics_max_versions,
+                summaries=self.settings.metrics_summaries,
+            )
+        )
+        server = open_http_server(operations, self.settings.host, self.settings.metrics_port)
+        return await stack.enter_async_context(server)
 
     async def open_rest(self, stack: AsyncExitStack, facts: servicer.ServerFacts) -> int:
         """Open REST; its port."""

@@ -59,8 +59,12 @@ class StateServer:
 
     def restore(self, folder: Path) -> None:
         """Put a backup in the place of its files, while it does not run."""
-        shutil.rmtree(self._append_only())
+        self.empty()
         shutil.copytree(folder, self._append_only())
+
+    def empty(self) -> None:
+        """Remove its files, while it does not run."""
+        shutil.rmtree(self._append_only())
 
     def _append_only(self) -> Path:
         return self._place.folder / _APPEND_ONLY
