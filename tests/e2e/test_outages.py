@@ -159,6 +159,8 @@ async def test_a_version_that_cannot_be_loaded_does_not_take_over(tmp_path: Path
         await client.set_route("m", stable=version.number, allow_unready=True)
         async with flowing(client, "m", FACTORS) as traffic:
             await traffic.wait_for_more(version=1)
+            with pytest.raises(FailedPrecondition, match="PROVIDER_UNAVAILABLE"):
+                await client.wait_until_ready("m", version.number)
         (replica,) = await client.replicas()
         answer = await client.infer("m", {"x": [[1.0, 2.0]]})
 
