@@ -1,4 +1,4 @@
-"""Write the tables of settings in docs/operations.md from the settings classes; --check: only compare.
+"""Write the tables of settings in docs/settings.md from the settings classes; --check: only compare.
 
 A table stands between `<!-- settings: NAME -->` and `<!-- end of settings -->`. What a setting is for is
 the docstring under its field, so the page and `--help` say the same.
@@ -24,7 +24,7 @@ from headrace_inference.settings import Settings as InferenceSettings
 from headrace_monitor.settings import Settings as MonitorSettings
 from headrace_registry.settings import Settings as RegistrySettings
 
-PAGE = Path(__file__).parents[1] / "docs" / "operations.md"
+PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 CLASSES: dict[str, type[Any]] = {
     "registry": RegistrySettings,
     "inference": InferenceSettings,

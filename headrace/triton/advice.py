@@ -10,7 +10,7 @@ UNKNOWN = ("Headrace has no such setting", "see docs/migrating-from-triton.md")
 _GRAPH_ONLY = ("Headrace serves ONNX graphs", "export the model to ONNX")
 _OUT_OF_RANGE = "is out of the range that Headrace takes"
 _PROVIDER_OPTIONS = "Headrace does not offer this option, or not with this value"
-_OTHER_OPTION = "docs/operations.md lists the options that serving configs take"
+_OTHER_OPTION = "docs/serving-config.md lists the options that serving configs take"
 _SEQUENTIAL = "without execution_mode 1 ONNX Runtime runs operators one after another"
 
 Advice = tuple[str, str]

@@ -41,7 +41,7 @@ DOCUMENTED = {
     "healthCheckConfig": {"serviceName": ""},
     "methodConfig": [{"name": [{"service": SERVICE}], "retryPolicy": RETRIES}],
 }
-"""The service config of docs/operations.md."""
+"""The service config of docs/operate/scaling.md."""
 PLAIN: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
 
 

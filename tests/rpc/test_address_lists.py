@@ -38,7 +38,7 @@ async def outcomes(folder: Path, front: Any, *options: tuple[str, str]) -> set[s
 
 @pytest.mark.parametrize("front", ["native", "grpcio"])
 async def test_a_list_with_an_authority_of_its_own(tmp_path: Path, front: str) -> None:
-    """Works on both, as docs/operations.md says."""
+    """Works on both, as docs/operate/scaling.md says."""
     assert {"OK"} == await outcomes(tmp_path, front, AUTHORITY)
 
 

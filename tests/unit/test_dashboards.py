@@ -13,15 +13,15 @@ HISTOGRAM_PART = re.compile(r"_(bucket|sum|count)$")
 
 
 def undocumented(queries: list[str]) -> set[str]:
-    """The metrics of these queries that docs/operations.md does not list."""
-    documented = set(METRIC.findall((ROOT / "docs" / "operations.md").read_text()))
+    """The metrics of these queries that docs/operate/observe.md does not list."""
+    documented = set(METRIC.findall((ROOT / "docs" / "operate" / "observe.md").read_text()))
     used = {name for query in queries for name in METRIC.findall(query)}
     assert used
     return {name for name in used if HISTOGRAM_PART.sub("", name) not in documented}
 
 
 def test_dashboard_uses_documented_metrics() -> None:
-    """Every metric of the dashboard's queries is in the lists of docs/operations.md."""
+    """Every metric of the dashboard's queries is in the lists of docs/operate/observe.md."""
     dashboard = json.loads((ROOT / "deploy" / "grafana" / "headrace.json").read_text())
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     assert set() == undocumented(queries)

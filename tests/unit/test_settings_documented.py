@@ -1,4 +1,4 @@
-"""docs/operations.md has the settings as the code has them."""
+"""docs/settings.md has the settings as the code has them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The pages: their links, their tables, and their examples, which are run."""
