@@ -28,7 +28,7 @@ class Bare:
     sessions: dict[int, Any] = field(default_factory=dict)
     threads: int = 1
     batch: int = 1
-    lone_threads: int = 1
+    single_request_threads: int = 1
 
     def rate(self, seconds: float) -> float:
         """Rows a second at the best combination, everything that happens meanwhile included."""
@@ -37,7 +37,7 @@ class Bare:
 
     def latency_ms(self, seconds: float) -> float:
         """The median time of a run of one row."""
-        times = _run_times(self.sessions[self.lone_threads], self.model, 1, seconds)
+        times = _run_times(self.sessions[self.single_request_threads], self.model, 1, seconds)
         return float(np.median(times)) * 1e3
 
 
@@ -59,7 +59,7 @@ def open_bare(model: Measured, seconds: float) -> Bare:
         tries[threads, batch].append(float(np.median(times)))
     medians = {each: float(np.median(found)) for each, found in tries.items()}
     bare.threads, bare.batch = min(medians, key=lambda each: medians[each] / each[1])
-    bare.lone_threads = min(bare.sessions, key=lambda threads: medians[threads, 1])
+    bare.single_request_threads = min(bare.sessions, key=lambda threads: medians[threads, 1])
     return bare
 
 

@@ -23,7 +23,7 @@ from headrace.state.records import (
     TensorSpec,
     VersionRecord,
 )
-from headrace_registry.domain.decision import Decision
+from headrace_registry.domain.decisions.decision import Decision
 
 _BATCH = 500
 _KEPT = 10_000

@@ -14,7 +14,7 @@ from pathlib import Path
 from pygrpc_native import EVENT_CALL, NativeGrpcFront
 
 from headrace_inference.adapters.runtime.cores import usable_cores
-from headrace_inference.wire.native_server import MODEL_INFER, io_threads
+from headrace_inference.wire.native.server import MODEL_INFER, io_threads
 
 
 def serve(front: NativeGrpcFront, answer: bytes) -> None:

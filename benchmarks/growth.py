@@ -34,9 +34,10 @@ from benchmarks import residency
 from benchmarks.catalogs import CatalogSize, Seed, model_name
 from benchmarks.figures import Figure
 from benchmarks.memory import resident_bytes
-from headrace.embedded import open_embedded_server
+from headrace.local.embedded_redis import open_embedded_server
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc
+from headrace.service.parent_death import tether
 from headrace.state import reader
 from headrace.state.changes import Change, ModelDifference
 from headrace.state.connection import Redis, open_redis
@@ -44,9 +45,8 @@ from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.records import AliasRecord, Catalog
 from headrace.state.snapshot import read_snapshot
-from headrace.tethered import tether
-from headrace_inference.domain.residency import Caps, Residency
-from headrace_inference.domain.routing import RoutingTable, build_table
+from headrace_inference.domain.reconciliation.residency import Caps, Residency
+from headrace_inference.domain.routing.table import RoutingTable, build_table
 
 SIZES = (CatalogSize(10_000, 1), CatalogSize(1_000, 100))
 KEYS = Keys("growth")

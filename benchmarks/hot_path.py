@@ -36,12 +36,12 @@ from headrace.state.records import (
 )
 from headrace_inference.adapters.runtime import onnx_runtime
 from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.domain.keeper import VersionKeeper
-from headrace_inference.domain.requests import Pending
-from headrace_inference.domain.served import Runner, ServedVersion
-from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
+from headrace_inference.domain.scheduling.requests import InferenceRequest
+from headrace_inference.domain.versions.loaded_version import LoadedVersion, Runner
+from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.wire.front_limits import FrontLimits
-from headrace_inference.wire.native_front import NativeFront
+from headrace_inference.wire.native.front import NativeFront
 
 SIGNATURE = Signature(
     (TensorSpec("x", Datatype.FP32, (-1, 16), ("batch", "")),),
@@ -90,14 +90,14 @@ class Variant:
     name: str
     payloads: Sequence[bytes]
     details: Any = (METADATA, "ipv4:127.0.0.1:1", None)
-    prepare: Callable[[NativeFront, ServedVersion], None] | None = None
+    prepare: Callable[[NativeFront, LoadedVersion], None] | None = None
     canary: float = 0.0
 
 
 class Rig:
     """A front over a keeper with two versions of the MLP."""
 
-    def __init__(self, keeper: VersionKeeper, book: StatisticsBook) -> None:
+    def __init__(self, keeper: VersionReconciler, book: StatisticsRegistry) -> None:
         self._keeper = keeper
         self._sink = NoFront()
         limits = FrontLimits(2**16, 2**32, 2**31 - 1)
@@ -140,13 +140,13 @@ def with_ids(count: int) -> list[bytes]:
     return payloads
 
 
-def forget_layouts(front: NativeFront, _: ServedVersion) -> None:
+def forget_layouts(front: NativeFront, _: LoadedVersion) -> None:
     """Have every request scanned, its head looked up, and its contents checked anew."""
     parser = front._parser
     parser.match = lambda payload: None  # type: ignore[method-assign]
 
 
-def forget_heads(front: NativeFront, served: ServedVersion) -> None:
+def forget_heads(front: NativeFront, served: LoadedVersion) -> None:
     """Have every request parsed by the generated code and planned anew, too."""
     forget_layouts(front, served)
     parser = front._parser
@@ -158,18 +158,18 @@ class _Forgetful(dict[bytes, Any]):
         return default
 
 
-def no_statistics(_: NativeFront, served: ServedVersion) -> None:
+def no_statistics(_: NativeFront, served: LoadedVersion) -> None:
     """Count nothing."""
     served.statistics.record_run = lambda *_: None  # type: ignore[method-assign]
 
 
-def queued(_: NativeFront, served: ServedVersion) -> None:
+def queued(_: NativeFront, served: LoadedVersion) -> None:
     """Hand every request to an instance thread."""
 
-    def never(requests: list[Pending], most_ns: int = 0) -> bool:
+    def never(requests: list[InferenceRequest], most_ns: int = 0) -> bool:
         return False
 
-    served.run_at_once = never  # type: ignore[method-assign]
+    served.try_run_inline = never  # type: ignore[method-assign]
 
 
 async def measure(variant: Variant, requests: int) -> list[float]:
@@ -179,9 +179,9 @@ async def measure(variant: Variant, requests: int) -> list[float]:
     canary = Canary(2, variant.canary) if variant.canary else None
     model = ModelRecord(MLP.name, 0.0, route=RouteRecord(1, canary))
     versions = {(MLP.name, number): replace(first, number=number) for number in (1, 2)}
-    book = StatisticsBook()
+    book = StatisticsRegistry()
     with tempfile.TemporaryDirectory() as folder:
-        keeper = VersionKeeper(Loader(Path(folder)), book, 2)
+        keeper = VersionReconciler(Loader(Path(folder)), book, 2)
         async with keeper.running():
             keeper.want(Catalog(1, {MLP.name: model}, versions))
             while len(keeper.table.ready) < 2:  # noqa: ASYNC110 - both load in threads

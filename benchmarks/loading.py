@@ -29,6 +29,7 @@ from benchmarks.memory import resident_bytes
 from benchmarks.models import MLP, GraphBuilder, tensor
 from benchmarks.servers import request_for
 from headrace.datatypes import Datatype
+from headrace.service.parent_death import tether
 from headrace.state.records import (
     ArtifactFile,
     Batching,
@@ -41,17 +42,16 @@ from headrace.state.records import (
     TensorSpec,
     VersionRecord,
 )
-from headrace.tethered import tether
-from headrace_inference.adapters.file_checks import sha256, tree_digest
-from headrace_inference.adapters.preparation.opening import Preparation, open_preparing_opener
+from headrace_inference.adapters.artifact_cache.file_checks import sha256, tree_digest
+from headrace_inference.adapters.preparation.cached_opener import Preparation, open_preparing_opener
 from headrace_inference.adapters.resident_memory import own_bytes, tune_allocator
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults, open_session
-from headrace_inference.app.fronts import open_fronts
 from headrace_inference.app.readiness import AlwaysReady
+from headrace_inference.app.servers import open_fronts
 from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.domain.keeper import VersionKeeper
-from headrace_inference.domain.runner import Runner
-from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
+from headrace_inference.domain.scheduling.runner import Runner
+from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.settings import Settings
 
 LAYERS, WIDTH = 50, 1024
@@ -126,7 +126,7 @@ class Loader:
 class Served:
     """A replica whose catalog is given by hand."""
 
-    keeper: VersionKeeper
+    keeper: VersionReconciler
     address: str
     revision: int = 0
 
@@ -157,10 +157,10 @@ async def open_served(folder: Path, prepared: Path | None) -> AsyncIterator[Serv
         http_port=0,
         drain_seconds=1.0,
     )
-    book = StatisticsBook()
+    book = StatisticsRegistry()
     async with contextlib.AsyncExitStack() as stack:
         loader = Loader(folder, prepared, stack.enter_context(contextlib.ExitStack()))
-        keeper = VersionKeeper(loader, book, settings.max_loading)
+        keeper = VersionReconciler(loader, book, settings.max_loading)
         await stack.enter_async_context(keeper.running())
         fronts = await open_fronts(stack, settings, DataPlane(keeper, book), AlwaysReady())
         yield Served(keeper, fronts.grpc_address)

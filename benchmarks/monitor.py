@@ -34,7 +34,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
-from headrace.tethered import tether
+from headrace.service.parent_death import tether
 
 VERSIONS = 400
 PING_SECONDS = 0.01

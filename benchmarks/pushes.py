@@ -31,11 +31,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from headrace.client import AsyncClient
-from headrace.embedded import open_embedded_server
-from headrace.machine_memory import own_memory_bytes
+from headrace.local.embedded_redis import open_embedded_server
+from headrace.machine.memory import own_memory_bytes
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc
-from headrace.tethered import tether
+from headrace.service.parent_death import tether
 
 WIDTH = 4096
 MIB = 1 << 20

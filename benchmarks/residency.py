@@ -34,9 +34,10 @@ from benchmarks.memory import resident_bytes
 from benchmarks.models import MLP
 from benchmarks.servers import request_for
 from headrace.datatypes import Datatype
-from headrace.embedded import open_embedded_server
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+from headrace.local.embedded_redis import open_embedded_server
+from headrace.service.parent_death import tether
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
 from headrace.state.records import (
@@ -47,8 +48,7 @@ from headrace.state.records import (
     TensorSpec,
     VersionRecord,
 )
-from headrace.tethered import tether
-from headrace_inference.domain.instances import LINGER_SECONDS
+from headrace_inference.domain.scheduling.instance_threads import LINGER_SECONDS
 
 KEYS = Keys("residency")
 QUIET_SECONDS = LINGER_SECONDS + 2

@@ -22,7 +22,7 @@ from benchmarks.models import Measured
 from headrace.addresses import NO_PROXY
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
-from headrace.tethered import tether
+from headrace.service.parent_death import tether
 
 NATIVE, GRPCIO, EMPTY = "native front", "grpcio front", "empty native front"
 TURNS = 20

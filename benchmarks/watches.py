@@ -28,10 +28,10 @@ from typing import Any
 import grpc
 
 from benchmarks.memory import resident_bytes
-from headrace.embedded import open_embedded_server
+from headrace.local.embedded_redis import open_embedded_server
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc
-from headrace.tethered import tether
+from headrace.service.parent_death import tether
 
 PAUSE_SECONDS = 0.2
 MAX_P99_MILLISECONDS = 250.0

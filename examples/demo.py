@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 import headrace
-from headrace.tethered import tether
+from headrace.service.parent_death import tether
 
 EXAMPLES = Path(__file__).parent
 MODEL = "digits"

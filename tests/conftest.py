@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from headrace import embedded
+from headrace.local import embedded_redis
 
 for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[_name]  # every server of the tests is on this machine
@@ -31,7 +31,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server for the whole run; tests keep apart by `namespace`, and never kill it."""
     data: Path = tmp_path_factory.mktemp("redis")
-    server = embedded.open_embedded_server(data)
+    server = embedded_redis.open_embedded_server(data)
     with asyncio.Runner() as runner:
         yield runner.run(server.__aenter__())
         runner.run(server.__aexit__(None, None, None))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from headrace import embedded
+from headrace.local import embedded_redis
 
 _APPEND_ONLY = "appendonlydir"
 
@@ -17,7 +17,7 @@ _APPEND_ONLY = "appendonlydir"
 class StateServer:
     """One server process over one folder, at one socket, as often as it is started."""
 
-    def __init__(self, place: embedded.Place) -> None:
+    def __init__(self, place: embedded_redis.Location) -> None:
         self._place = place
         self._stack = AsyncExitStack()
         self._process: asyncio.subprocess.Process | None = None
@@ -25,7 +25,7 @@ class StateServer:
 
     async def start(self) -> None:
         """Start it; it answers then."""
-        opened = embedded.open_server_process(embedded.find_server(), self._place)
+        opened = embedded_redis.open_server_process(embedded_redis.find_server(), self._place)
         self._process = await self._stack.enter_async_context(opened)
 
     async def kill(self) -> None:
@@ -73,7 +73,7 @@ class StateServer:
 @asynccontextmanager
 async def open_state_server(data: Path) -> AsyncIterator[StateServer]:
     """A server that runs while inside, unless the test has ended it."""
-    with embedded.open_place(data) as place:
+    with embedded_redis.open_place(data) as place:
         server = StateServer(place)
         await server.start()
         try:

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from headrace import embedded
-from headrace.tethered import tether
+from headrace.local import embedded_redis
+from headrace.service.parent_death import tether
 
 UP = (sys.executable, "-m", "headrace.cli", "up")
 READY_SECONDS = 100.0
@@ -117,7 +117,7 @@ def children_of(suite: RunningSuite) -> set[int]:
 
 def tidy_up(data: Path) -> None:
     """Remove the socket that a killed supervisor left, as the next one would."""
-    with embedded.open_place(data):
+    with embedded_redis.open_place(data):
         pass
 
 

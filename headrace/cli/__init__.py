@@ -8,7 +8,7 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Run the command that the process's arguments name, and end with its exit status."""
-    from headrace.standard_streams import open_closed_streams
+    from headrace.service.standard_streams import open_closed_streams
 
     open_closed_streams()
     from headrace.cli.app import run

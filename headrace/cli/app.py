@@ -13,8 +13,8 @@ from headrace import errors, settings
 from headrace.cli import (
     alias,
     delete,
+    error_report,
     export_config,
-    failures,
     import_triton,
     infer,
     model,
@@ -56,7 +56,7 @@ def build() -> typer.Typer:
     app = typer.Typer(
         name="headrace",
         help="Model-as-a-Service for ONNX models: push, serve, call, watch and replace them.",
-        epilog=failures.EXIT_CODES,
+        epilog=error_report.EXIT_CODES,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
@@ -74,14 +74,14 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = build()(args=list(arguments), prog_name="headrace", standalone_mode=False)
     except errors.HeadraceError as error:
-        return failures.report(error, as_json=as_json)
+        return error_report.report(error, as_json=as_json)
     except settings.SettingsError as error:
-        return failures.report_usage(str(error), "headrace", as_json=as_json)
+        return error_report.report_usage(str(error), "headrace", as_json=as_json)
     except UsageError as error:
         command = error.ctx.command_path if getattr(error, "ctx", None) else "headrace"
-        return failures.report_usage(error.format_message(), command, as_json=as_json)
+        return error_report.report_usage(error.format_message(), command, as_json=as_json)
     except typer.Abort:
-        return failures.EXIT_INTERRUPTED
+        return error_report.EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
 
 

@@ -22,7 +22,7 @@ async def export_config(
     ] = "",
 ) -> None:
     """Print the config.pbtxt with which Triton serves a version."""
-    from headrace.triton.exporting import config_for_triton
+    from headrace.triton.to_model_config import config_for_triton
 
     async with cli.client() as client:
         wanted = version or (await client.route(name)).stable

@@ -10,8 +10,8 @@ import typer
 from headrace.cli import output
 from headrace.cli.command import Cli, command
 from headrace.cli.insistence import AllowSignatureChange
-from headrace.cli.not_carried import describe
 from headrace.cli.push import WAIT_SECONDS
+from headrace.cli.unsupported_fields import describe
 
 if TYPE_CHECKING:
     from headrace.client import AsyncClient

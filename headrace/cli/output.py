@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from headrace.cli.failures import printable
+from headrace.cli.error_report import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,13 +14,13 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.command import Cli, command
-from headrace.cli.failures import printable
+from headrace.cli.error_report import printable
 from headrace.cli.insistence import AllowSignatureChange
-from headrace.cli.not_carried import warn
+from headrace.cli.unsupported_fields import warn
 
 if TYPE_CHECKING:
     from headrace.client import Progress
-    from headrace.client.pushing import Config
+    from headrace.client.push import Config
     from headrace.triton.graph import GraphTensors
 
 WAIT_SECONDS = 900.0
@@ -109,10 +109,10 @@ def _from_triton(path: Path, source: Path) -> Config:
     Where the graph is at hand, tensors that the config says otherwise are listed, too.
     """
     from headrace.triton.backends import check_backend
-    from headrace.triton.carrying import carry_over
-    from headrace.triton.carrying_shapes import with_missing_ranks
     from headrace.triton.pbtxt import read_config
     from headrace.triton.tensors import tensor_differences
+    from headrace.triton.to_serving_config import carry_over
+    from headrace.triton.to_serving_config_shapes import with_missing_ranks
 
     config = read_config(path)
     check_backend(config.name or str(path), config)

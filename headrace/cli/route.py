@@ -11,7 +11,7 @@ import typer
 
 from headrace import errors
 from headrace.cli.command import Cli, command
-from headrace.cli.failures import printable
+from headrace.cli.error_report import printable
 from headrace.cli.insistence import AllowSignatureChange, AllowUnready
 
 if TYPE_CHECKING:

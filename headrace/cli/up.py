@@ -13,7 +13,7 @@ from headrace.cli import output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from headrace.supervisor.plan import Plan
+    from headrace.local.commands import Plan
 
 _PORTS = "Ports"
 _STATE = "State"
@@ -129,7 +129,7 @@ def up(
     What ends is started again on the same ports. Each further replica listens ten ports up.
     Ctrl-C drains and stops all; a second Ctrl-C ends all at once.
     """
-    from headrace.supervisor.plan import Plan
+    from headrace.local.commands import Plan
 
     ports = {
         "registry_port": registry_port,
@@ -159,10 +159,10 @@ def up(
 def _run(wanted: Plan, show: Callable[[Plan, dict[str, Any]], None]) -> None:
     import asyncio
 
-    from headrace import logs
-    from headrace.onnx_runtime_installation import require_onnx_runtime
-    from headrace.private_files import use_private_umask
-    from headrace.supervisor.run import run
+    from headrace.local.run import run
+    from headrace.onnx_runtime.installation import require_onnx_runtime
+    from headrace.service import logs
+    from headrace.service.private_files import use_private_umask
 
     require_onnx_runtime()
     use_private_umask()

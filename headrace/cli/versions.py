@@ -9,7 +9,7 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.command import Cli, command
-from headrace.cli.failures import printable
+from headrace.cli.error_report import printable
 
 if TYPE_CHECKING:
     from headrace.client import Version

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headrace.cli.command import Cli, command
-from headrace.cli.failures import printable
+from headrace.cli.error_report import printable
 
 if TYPE_CHECKING:
     from headrace.client import Change

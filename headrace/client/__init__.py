@@ -2,7 +2,7 @@
 
 from headrace.client.artifact import Progress
 from headrace.client.async_client import AsyncClient
-from headrace.client.inferring import IndexEntry
+from headrace.client.inference import IndexEntry
 from headrace.client.resources import (
     Alias,
     Change,

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import IO, Literal
 
 from headrace import errors
-from headrace.artifact_names import ArtifactPaths
-from headrace.client.external_data import external_files
 from headrace.client.folder import folder_files
+from headrace.model_files.artifact_names import ArtifactPaths
+from headrace.model_files.external_data import external_files
 
 CHUNK_BYTES = 1 << 20
 """Large enough that a message's overhead does not show, a quarter of what the registry takes."""

@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import Self
 
 from headrace.client.calls import Calls
-from headrace.client.inferring import InferenceCalls
+from headrace.client.inference import InferenceCalls
 from headrace.client.monitoring import MonitorCalls
-from headrace.client.pushing import PushCalls
+from headrace.client.push import PushCalls
 from headrace.client.replicas import ReplicaCalls
 from headrace.client.routes import RouteCalls
 from headrace.client.settings import ClientSettings, read_client_settings

@@ -17,8 +17,8 @@ from headrace.client.answers import UNDECODABLE, malformed
 from headrace.client.channels import Channels, StubChannel
 from headrace.client.endpoints import Endpoint, Endpoints
 from headrace.client.liveness import LivenessProbes
+from headrace.client.retry import may_heal, pause_before_retry
 from headrace.client.retry_budget import RetryBudget
-from headrace.client.retrying import may_heal, pause_before_retry
 from headrace.client.settings import ClientSettings
 
 Response = TypeVar("Response")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from headrace import errors
-from headrace.platform_metadata import is_platform_metadata
+from headrace.model_files.platform_metadata import is_platform_metadata
 
 
 def folder_files(folder: Path) -> dict[str, Path]:

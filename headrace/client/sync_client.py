@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from headrace.client.artifact import Report, Source
 from headrace.client.async_client import AsyncClient
-from headrace.client.inferring import IndexEntry
+from headrace.client.inference import IndexEntry
 from headrace.client.loop_thread import LoopThread
-from headrace.client.pushing import Config
+from headrace.client.push import Config
 from headrace.client.resources import Alias, Change, Model, Route, Statistics, Version
 from headrace.client.settings import ClientSettings
 from headrace.client.tensors import InferResult, ModelMetadata, Parameter

@@ -12,7 +12,7 @@ from headrace.conversion.ranges import (
     MAX_WARM_UP_SAMPLES,
 )
 from headrace.conversion.reading import Reader, enum_values
-from headrace.state.records import MadeUpData, Sample, SampleInput, WarmUp
+from headrace.state.records import Sample, SampleInput, SyntheticData, WarmUp
 from headrace.type.v1 import serving_config_pb2
 
 _Message = serving_config_pb2.ServingConfig.WarmUp
@@ -40,7 +40,7 @@ def _input_to_proto(given: SampleInput) -> serving_config_pb2.ServingConfig.Warm
 
 def warm_up_from_proto(reader: Reader, proto: Any, default: WarmUp, path: str) -> WarmUp:
     """What the message sets, over `default`."""
-    kinds = enum_values("MADE_UP_DATA_", MadeUpData)
+    kinds = enum_values("MADE_UP_DATA_", SyntheticData)
     if len(proto.samples) > MAX_WARM_UP_SAMPLES:
         reader.wrong(
             f"{path}.samples", f"{len(proto.samples)} samples are more than {MAX_WARM_UP_SAMPLES}"
@@ -75,8 +75,8 @@ def _input(reader: Reader, proto: Any, path: str) -> SampleInput:
         reader.wrong(f"{path}.file", f"{proto.file[:200]!r} is no path inside the artifact")
     for size in proto.shape:
         reader.in_range(size, (0, MAX_DIMENSION), f"{path}.shape")
-    kinds = enum_values("MADE_UP_DATA_", MadeUpData)
-    data = reader.choice(proto, "data", MadeUpData.ZEROS, kinds, path)
+    kinds = enum_values("MADE_UP_DATA_", SyntheticData)
+    data = reader.choice(proto, "data", SyntheticData.ZEROS, kinds, path)
     return SampleInput(proto.file, data, tuple(proto.shape))
 
 

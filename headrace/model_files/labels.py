@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace import errors
-from headrace.artifact_names import safe_path
+from headrace.model_files.artifact_names import safe_path
 
 LABELS = "labels.txt"
 """The labels of output `y` lie beside the graph as `y.labels.txt`, those of any output as `labels.txt`."""

@@ -135,7 +135,7 @@ class SessionOptions:
     """Whether tensors are handed over by a binding; None: where that gains, or is the only way."""
 
 
-class MadeUpData(enum.StrEnum):
+class SyntheticData(enum.StrEnum):
     """The values of an input that is made up."""
 
     ZEROS = "zeros"
@@ -150,7 +150,7 @@ class SampleInput:
     """
 
     file: str = ""
-    data: MadeUpData = MadeUpData.ZEROS
+    data: SyntheticData = SyntheticData.ZEROS
     shape: tuple[int, ...] = ()
 
 
@@ -168,7 +168,7 @@ class WarmUp:
     """What is run before a version is ready: `samples`, or else `runs` times what is made up."""
 
     runs: int = 1
-    data: MadeUpData = MadeUpData.ZEROS
+    data: SyntheticData = SyntheticData.ZEROS
     samples: tuple[Sample, ...] = ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headrace import errors
 from headrace.inference import model_config_pb2
-from headrace.triton.carrying import BACKEND, PLATFORM
+from headrace.triton.to_serving_config import BACKEND, PLATFORM
 
 
 def check_backend(name: str, config: model_config_pb2.ModelConfig) -> None:

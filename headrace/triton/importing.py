@@ -20,11 +20,8 @@ from headrace.client.routes import with_changes
 from headrace.conversion import serving_config_from_proto
 from headrace.inference import model_config_pb2
 from headrace.model_files.labels import label_path
-from headrace.triton.advice import NOTHING
-from headrace.triton.carrying import Carried, carry_over
-from headrace.triton.carrying_shapes import with_missing_ranks
 from headrace.triton.graph import read_graph
-from headrace.triton.remainder import NotCarried
+from headrace.triton.hints import NOTHING
 from headrace.triton.repository import (
     GRAPH,
     TritonModel,
@@ -34,6 +31,9 @@ from headrace.triton.repository import (
     version_files,
 )
 from headrace.triton.tensors import tensor_differences
+from headrace.triton.to_serving_config import Carried, carry_over
+from headrace.triton.to_serving_config_shapes import with_missing_ranks
+from headrace.triton.unsupported_fields import UnsupportedField
 from headrace.type.v1 import serving_config_pb2
 
 WAIT_SECONDS = 900.0
@@ -71,7 +71,7 @@ class ImportedModel:
     model: str
     versions: tuple[ImportedVersion, ...] = ()
     stable: int = 0
-    not_carried: tuple[NotCarried, ...] = ()
+    not_carried: tuple[UnsupportedField, ...] = ()
     failure: Failure | None = None
 
     @property
@@ -88,7 +88,7 @@ class _Candidate:
     files: Mapping[str, Path]
     digest: str
     serving_config: serving_config_pb2.ServingConfig
-    notes: tuple[NotCarried, ...] = ()
+    notes: tuple[UnsupportedField, ...] = ()
 
 
 @dataclass(slots=True)
@@ -135,7 +135,7 @@ async def _import(
     target: _Target,
     model: TritonModel,
     found: list[_Candidate | ImportedVersion],
-    not_carried: tuple[NotCarried, ...],
+    not_carried: tuple[UnsupportedField, ...],
 ) -> ImportedModel:
     try:
         target.versions = await _present_versions(target)
@@ -258,7 +258,7 @@ def _candidate(model: TritonModel, number: int, carried: Carried) -> _Candidate 
 def _read_candidate(model: TritonModel, number: int, carried: Carried) -> _Candidate:
     files = version_files(model, number)
     config = carried.serving_config
-    differences: Iterable[NotCarried] = ()
+    differences: Iterable[UnsupportedField] = ()
     graph = read_graph(files[GRAPH])
     if graph is not None:  # else the registry refuses it
         config = with_missing_ranks(config, model.config, graph)
@@ -284,9 +284,9 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _too_many(model: TritonModel) -> Iterable[NotCarried]:
+def _too_many(model: TritonModel) -> Iterable[UnsupportedField]:
     if len(model.versions) > MAX_KEEP_LATEST:
-        yield NotCarried(
+        yield UnsupportedField(
             "version_policy",
             f"{len(model.versions)} versions",
             f"up to {MAX_KEEP_LATEST} versions stay loaded; all are pushed",

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from headrace import errors
-from headrace.client.external_data import external_files
 from headrace.inference import model_config_pb2
+from headrace.model_files.external_data import external_files
 from headrace.model_files.labels import label_path
-from headrace.platform_metadata import is_platform_metadata
-from headrace.triton.advice import NOTHING
+from headrace.model_files.platform_metadata import is_platform_metadata
 from headrace.triton.backends import check_backend
-from headrace.triton.carrying_warm_up import FOLDER, is_inside
+from headrace.triton.hints import NOTHING
 from headrace.triton.pbtxt import read_config
-from headrace.triton.remainder import NotCarried
+from headrace.triton.to_serving_config_warm_up import FOLDER, is_inside
+from headrace.triton.unsupported_fields import UnsupportedField
 from headrace.triton.versions import selected_versions, version_numbers
 
 CONFIG = "config.pbtxt"
@@ -126,13 +126,13 @@ def sample_files(model: TritonModel) -> dict[str, Path]:
 
 def unused_files(
     model: TritonModel, number: int, files: Mapping[str, Path]
-) -> Iterator[NotCarried]:
+) -> Iterator[UnsupportedField]:
     """An entry for each file of a version's folder that its graph does not name."""
     folder = model.folder / str(number)
     for path in sorted(folder.rglob("*")):
         name = PurePosixPath(path.relative_to(model.folder))
         if path.is_file() and path not in files.values() and not is_platform_metadata(name):
-            yield NotCarried(name.as_posix(), "(file)", "the graph does not name it", NOTHING)
+            yield UnsupportedField(name.as_posix(), "(file)", "the graph does not name it", NOTHING)
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headrace.inference import model_config_pb2
-from headrace.triton.advice import NOTHING
 from headrace.triton.graph import GraphTensor, GraphTensors
-from headrace.triton.remainder import NotCarried
+from headrace.triton.hints import NOTHING
+from headrace.triton.unsupported_fields import UnsupportedField
 
 
 def tensor_differences(
     config: model_config_pb2.ModelConfig, graph: GraphTensors
-) -> Iterator[NotCarried]:
+) -> Iterator[UnsupportedField]:
     """An entry for each name, datatype and dimension where config and graph differ."""
     batch = (-1,) if config.max_batch_size > 0 else ()
     required = [spec for spec in config.input if spec.name not in graph.optional_inputs]
@@ -29,23 +29,25 @@ def tensor_differences(
 
 def _differences(
     kind: str, specs: Any, tensors: Mapping[str, GraphTensor], batch: tuple[int, ...]
-) -> Iterator[NotCarried]:
+) -> Iterator[UnsupportedField]:
     for spec in specs:
         place = f'{kind}["{spec.name}"]'
         tensor = tensors.get(spec.name)
         if tensor is None:
-            yield NotCarried(place, "(all of it)", f"the graph has no such {kind}", "correct names")
+            yield UnsupportedField(
+                place, "(all of it)", f"the graph has no such {kind}", "correct names"
+            )
             continue
         data_type = model_config_pb2.DataType.Name(spec.data_type)
         if data_type != tensor.data_type:
             why = f"the graph says {tensor.data_type}, and callers must, too"
-            yield NotCarried(f"{place}.data_type", data_type, why, "change the callers")
+            yield UnsupportedField(f"{place}.data_type", data_type, why, "change the callers")
         yield from _shape_difference(f"{place}.dims", spec, tensor, batch)
 
 
 def _shape_difference(
     place: str, spec: Any, tensor: GraphTensor, batch: tuple[int, ...]
-) -> Iterator[NotCarried]:
+) -> Iterator[UnsupportedField]:
     dims = spec.reshape.shape if spec.HasField("reshape") else spec.dims
     said = (*batch, *dims)
     if tensor.shape is None or said == tensor.shape:
@@ -53,11 +55,13 @@ def _shape_difference(
     shape = list(tensor.shape[len(batch) :])
     if len(said) == len(tensor.shape) and _covers(tensor.shape, said):
         why = f"the graph takes {shape}: sizes that the config fixes are free"
-        yield NotCarried(
+        yield UnsupportedField(
             place, str(list(dims)), why, "export the graph with fixed sizes, if it must be"
         )
     else:
-        yield NotCarried(place, str(list(dims)), f"the graph says {shape}", "change the callers")
+        yield UnsupportedField(
+            place, str(list(dims)), f"the graph says {shape}", "change the callers"
+        )
 
 
 def _covers(shape: tuple[int, ...], said: tuple[int, ...]) -> bool:
@@ -66,9 +70,9 @@ def _covers(shape: tuple[int, ...], said: tuple[int, ...]) -> bool:
 
 def _unlisted(
     kind: str, specs: Any, tensors: Mapping[str, GraphTensor], what: str
-) -> Iterator[NotCarried]:
+) -> Iterator[UnsupportedField]:
     listed = {spec.name for spec in specs}
     for name in tensors:
         if name not in listed:
             why = f"the graph has this {kind}, too, and {what}"
-            yield NotCarried(f'{kind}["{name}"]', "(left out)", why, NOTHING)
+            yield UnsupportedField(f'{kind}["{name}"]', "(left out)", why, NOTHING)

@@ -18,9 +18,9 @@ import onnxruntime
 from onnx.backend.test.runner import Runner
 
 from headrace.errors import InvalidArgument
-from headrace.ort_errors import clean_message
+from headrace.onnx_runtime.errors import clean_message
 from headrace.state.records import GraphOptimization, ServingConfig, SessionOptions, Signature
-from headrace_registry.adapters.graph_check import CheckedGraph, check_graph
+from headrace_registry.adapters.checks.graph_check import CheckedGraph, check_graph
 from tests.conformance.cases import Case, DataSet, Value
 
 CONFIG = ServingConfig(

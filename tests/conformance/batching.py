@@ -10,7 +10,10 @@ import numpy as np
 import onnx
 
 from headrace.state.records import ServingConfig
-from headrace_registry.domain.proposal import PROPOSED_MAX_BATCH_SIZE, propose_config
+from headrace_registry.domain.decisions.default_config import (
+    PROPOSED_MAX_BATCH_SIZE,
+    propose_config,
+)
 from tests.conformance.bare import CONFIG, Examined
 from tests.conformance.calling import SHARING
 from tests.conformance.cases import Case, Value

@@ -11,7 +11,7 @@ import grpc
 
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import Signature
-from headrace_inference.domain.requests import Array
+from headrace_inference.domain.scheduling.requests import Array
 from tests.conformance import grpc_wires, http_wires
 from tests.conformance.bare import Examined
 from tests.conformance.cases import DataSet

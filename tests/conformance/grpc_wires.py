@@ -9,7 +9,7 @@ from headrace.client.tensors import result_from_proto
 from headrace.datatypes import Datatype, encode_bytes_elements, to_wire
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import Signature, TensorSpec
-from headrace_inference.domain.requests import Array
+from headrace_inference.domain.scheduling.requests import Array
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 

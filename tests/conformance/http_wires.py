@@ -18,7 +18,7 @@ from headrace.datatypes import (
     to_wire,
 )
 from headrace.state.records import Signature, TensorSpec
-from headrace_inference.domain.requests import Array
+from headrace_inference.domain.scheduling.requests import Array
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 _NOT_IN_JSON = (Datatype.FP16, Datatype.BF16)

@@ -10,7 +10,7 @@ import numpy as np
 
 from headrace.datatypes import NUMPY_DTYPES
 from headrace.state.records import Signature
-from headrace_inference.domain.requests import Array
+from headrace_inference.domain.scheduling.requests import Array
 from tests.conformance.bare import Examined, Refusal
 
 CLOSE = 1e-4

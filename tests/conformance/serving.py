@@ -19,18 +19,18 @@ from headrace.state.records import (
     ServingConfig,
     VersionRecord,
 )
-from headrace_inference.adapters.preparation.opening import (
+from headrace_inference.adapters.preparation.cached_opener import (
     Preparation,
     PreparingOpener,
     open_preparing_opener,
 )
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
-from headrace_inference.app.fronts import open_fronts
 from headrace_inference.app.readiness import AlwaysReady
+from headrace_inference.app.servers import open_fronts
 from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.domain.keeper import VersionKeeper
-from headrace_inference.domain.served import Runner
-from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
+from headrace_inference.domain.versions.loaded_version import Runner
+from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.settings import Settings
 from tests.conformance.bare import CONFIG, GRAPH, Examined, Refusal
 from tests.suite import RunningSuite, running_suite
@@ -73,7 +73,7 @@ class InProcess:
     """The fronts, the keeper and the runtime of a replica, with the catalog given by hand."""
 
     folder: Path
-    keeper: VersionKeeper
+    keeper: VersionReconciler
     grpc_address: str
     http_address: str
     _revision: int = 0
@@ -130,13 +130,13 @@ async def open_in_process(folder: Path, front: Front = "auto") -> AsyncIterator[
         redis_url="redis://unused", registry_address="unused", data=folder, metrics_port=0
     )
     settings = replace(settings, grpc_port=0, http_port=0, drain_seconds=1.0, front=front)
-    book = StatisticsBook()
+    book = StatisticsRegistry()
     preparation = Preparation(
         folder / ".prepared", settings.prepared_max_bytes, settings.tuning_seconds
     )
     async with AsyncExitStack() as stack:
         opener = stack.enter_context(open_preparing_opener(preparation, RuntimeDefaults()))
-        keeper = VersionKeeper(_FolderLoader(folder, opener), book, max_loading=AT_A_TIME)
+        keeper = VersionReconciler(_FolderLoader(folder, opener), book, max_loading=AT_A_TIME)
         await stack.enter_async_context(keeper.running())
         fronts = await open_fronts(stack, settings, DataPlane(keeper, book), AlwaysReady())
         yield InProcess(folder, keeper, fronts.grpc_address, fronts.http_address)

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from headrace.tethered import tether
+from headrace.service.parent_death import tether
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")

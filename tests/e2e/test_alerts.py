@@ -20,12 +20,12 @@ import pytest
 import redis.asyncio
 
 from headrace import AsyncClient
-from headrace.embedded import open_embedded_server
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+from headrace.local.child import Running, open_child
+from headrace.local.embedded_redis import open_embedded_server
 from headrace.registry.v1 import registry_service_pb2 as registry_pb
 from headrace.registry.v1 import registry_service_pb2_grpc as registry_grpc
 from headrace.state.keys import Keys
-from headrace.supervisor.child import Running, open_child
 from tests.e2e.models import scaling
 from tests.e2e.prometheus import (
     DEPLOY,

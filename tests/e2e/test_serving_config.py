@@ -17,7 +17,7 @@ import tritonclient.grpc
 from headrace.datatypes import Datatype, to_wire
 from tests.e2e.served import Addresses, serving
 from tests.operator_library import LIBRARY, operator_folder, shouting
-from tests.unit.runtime_models import Tensor, node, save
+from tests.unit.inference.runtime.models import Tensor, node, save
 
 pytestmark = pytest.mark.e2e
 

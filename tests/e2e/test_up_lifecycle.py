@@ -17,7 +17,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from headrace import embedded
+from headrace.local import embedded_redis
 from headrace.state.connection import open_redis
 from tests.suite import (
     READY_SECONDS,
@@ -74,12 +74,12 @@ async def test_up_shares_state_through_the_server_that_it_is_given(
 
 async def test_up_is_up_only_when_the_shared_state_can_be_reached(tmp_path: Path) -> None:
     """Until then one line names the server, commands name it too, and when it is there, all is up."""
-    with embedded.open_place(tmp_path / "state") as place:
+    with embedded_redis.open_place(tmp_path / "state") as place:
         url = f"--redis-url={place.url}"
         process = await start_up(tmp_path / "data", url, stderr=subprocess.PIPE)
         before, registry = await registry_of(process)
         status, refused = await models_command(registry)
-        async with embedded.open_server_process(embedded.find_server(), place):
+        async with embedded_redis.open_server_process(embedded_redis.find_server(), place):
             ready = await read_ready_line(process)
             process.send_signal(signal.SIGTERM)
             stopped, after = await ended(process)

@@ -57,17 +57,17 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     Elsewhere(
         "Ends a service, or `headrace up`, before it serves: the log and the exit status have it.",
         (
-            "headrace/embedded.py",
-            "headrace/folder_lock.py",
-            "headrace/grpc_serving.py",
-            "headrace/http_serving.py",
-            "headrace/onnx_runtime_installation.py",
-            "headrace/socket_folders.py",
-            "headrace/supervisor/",
+            "headrace/local/embedded_redis.py",
+            "headrace/service/folder_lock.py",
+            "headrace/service/grpc_serving.py",
+            "headrace/service/http_serving.py",
+            "headrace/onnx_runtime/installation.py",
+            "headrace/service/socket_folders.py",
+            "headrace/local/",
             "services/inference/headrace_inference/app/",
-            "services/inference/headrace_inference/wire/native_server.py",
+            "services/inference/headrace_inference/wire/native/server.py",
             "services/monitor/headrace_monitor/adapters/window_store.py",
-            "services/registry/headrace_registry/adapters/history_note.py",
+            "services/registry/headrace_registry/adapters/shared_state/history_note.py",
         ),
         frozenset(
             [
@@ -89,7 +89,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         "Stands in a version's status on a replica; requests for it are told VERSION_NOT_READY.",
         (
             "services/inference/headrace_inference/adapters/",
-            "services/inference/headrace_inference/domain/load_failures.py",
+            "services/inference/headrace_inference/domain/reconciliation/load_failures.py",
         ),
         frozenset(
             [
@@ -131,10 +131,10 @@ CLIENT_SAYS = frozenset((("DeadlineExceeded", "VERSION_NOT_READY"),))
 """Of a reason that services have under another class: the client alone has it under this one."""
 
 TRIED: Mapping[str, str] = {
-    "ARCHIVE_EXPANDS_TOO_MUCH": "tests/unit/test_registry_unpack.py",
+    "ARCHIVE_EXPANDS_TOO_MUCH": "tests/unit/registry/test_unpack.py",
     "CHANGES_NOT_KEPT": "tests/rpc/test_registry_watch.py",
     "CHECKS_BUSY": "tests/rpc/test_registry_checks.py",
-    "DECLARED_SHAPE_IMPOSSIBLE": "tests/unit/test_declared_shapes.py",
+    "DECLARED_SHAPE_IMPOSSIBLE": "tests/unit/headrace/state/test_declared_shapes.py",
     "DISK_FULL": "tests/rpc/test_disk_reserve.py",
     "HISTORY_DIFFERS": "tests/rpc/test_registry_watch.py",
     "INTAKE_FULL": "tests/rpc/test_monitor_load.py",
@@ -143,8 +143,8 @@ TRIED: Mapping[str, str] = {
     "MODEL_CHECK_OUT_OF_MEMORY": "tests/rpc/test_registry_push.py",
     "MODEL_CHECK_TIMEOUT": "tests/rpc/test_registry_push.py",
     "MODEL_ENDLESS": "tests/rpc/test_registry_trials.py",
-    "NO_THREAD": "tests/unit/test_inference_pool.py",
-    "RECORD_TOO_LARGE": "tests/unit/test_registry_limits.py",
+    "NO_THREAD": "tests/unit/inference/scheduling/test_instance_pool.py",
+    "RECORD_TOO_LARGE": "tests/unit/registry/decisions/test_limits.py",
     "SERVICE_STOPPING": "tests/rpc/test_registry_watch.py",
     "STAGING_FULL": "tests/rpc/test_registry_uploads.py",
     "STATE_NOT_DURABLE": "tests/rpc/test_registry_durability.py",
@@ -156,6 +156,6 @@ TRIED: Mapping[str, str] = {
     "TOO_MANY_PUSHES": "tests/rpc/test_registry_uploads.py",
     "TOO_MANY_WATCHES": "tests/rpc/test_registry_watch.py",
     "UPLOAD_STALLED": "tests/rpc/test_registry_uploads.py",
-    "VERSION_NOT_SERVED": "tests/unit/test_registry_replacements.py",
+    "VERSION_NOT_SERVED": "tests/unit/registry/decisions/test_replacements.py",
 }
 """Where a fault of disk, memory, Redis or time is made for it; counted by the same code as all others."""

@@ -10,7 +10,7 @@ from tests.reasons.elsewhere import CLIENT_SAYS, ELSEWHERE, TRIED
 from tests.reasons.exact import listed
 from tests.reasons.messages import CALLS, POSTS
 from tests.reasons.scenes import SCENES
-from tests.unit.test_errors_documented import raised_errors
+from tests.unit.headrace.test_errors_documented import raised_errors
 
 ROOT = Path(__file__).parents[2]
 

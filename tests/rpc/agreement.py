@@ -23,7 +23,7 @@ from onnx import helper, numpy_helper
 from headrace.datatypes import NUMPY_DTYPES, Datatype, encode_bytes_elements, to_wire
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import Batching, ServingConfig, TensorSpec, WarmUp
-from headrace_inference.domain.requests import Array
+from headrace_inference.domain.scheduling.requests import Array
 from tests.conformance import http_wires
 from tests.conformance.bare import _read, _value
 from tests.rpc.rest_fixtures import Model, model

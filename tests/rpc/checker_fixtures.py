@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from headrace_registry.adapters.check_limits import CheckLimits
-from headrace_registry.adapters.checker import ProcessChecker
-from headrace_registry.domain.artifacts import Asked, Checked, Format, Pushed
+from headrace_registry.adapters.checks.checker import ProcessChecker
+from headrace_registry.adapters.checks.limits import CheckLimits
+from headrace_registry.domain.pushes.artifacts import Checked, Format, Pushed, RequestedOptions
 
 
 class CountingThreads(ThreadPoolExecutor):
@@ -51,7 +51,7 @@ class Bench:
         self,
         artifact: bytes,
         file_format: Format = Format.ONNX,
-        asked: Asked | None = None,
+        asked: RequestedOptions | None = None,
         model: str = "m",
     ) -> tuple[Checked, dict[str, bytes]]:
         """What is found, and the files that a version would have."""
@@ -62,7 +62,9 @@ class Bench:
         file.write_bytes(artifact)
         digest = hashlib.sha256(artifact).hexdigest()
         pushed = Pushed(model, file, file_format, len(artifact), digest)
-        checked = await self.checker.check(pushed, staging / "artifact", asked or Asked())
+        checked = await self.checker.check(
+            pushed, staging / "artifact", asked or RequestedOptions()
+        )
         found = (path for path in (staging / "artifact").rglob("*") if path.is_file())
         return checked, {path.name: path.read_bytes() for path in found}
 

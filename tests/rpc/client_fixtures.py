@@ -9,10 +9,10 @@ from typing import Any
 import grpc
 
 from headrace.client import AsyncClient, ClientSettings
-from headrace.grpc_serving import open_grpc_server
 from headrace.inference import grpc_service_pb2_grpc as inference
 from headrace.monitor.v1 import monitor_service_pb2_grpc as monitor
 from headrace.registry.v1 import registry_service_pb2_grpc as registry
+from headrace.service.grpc_serving import open_grpc_server
 
 SETTINGS = {"actor": "tester@bench", "timeout_seconds": 5.0}
 

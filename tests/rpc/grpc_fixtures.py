@@ -17,14 +17,14 @@ from headrace import status
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
-from headrace_inference.app.fronts import open_fronts
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import RegistryLoads, open_models
 from headrace_inference.app.readiness import AlwaysReady
+from headrace_inference.app.servers import open_fronts
 from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.domain.load_slots import LoadPlaces
-from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.domain.reconciliation.load_slots import LoadPlaces
+from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.settings import Settings
 from tests.rpc.rest_fixtures import FolderLoader, Model, OpenModel, catalog_of, wait_until_settled
 
@@ -53,7 +53,7 @@ async def open_grpc_replica(
     settings = replace(_settings(folder), **options)
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
-        book = StatisticsBook()
+        book = StatisticsRegistry()
         tracer = stack.enter_context(open_tracer(settings))
         loader = FolderLoader(folder, open_model)
         loads = RegistryLoads(loader, LoadPlaces(settings.max_loading))

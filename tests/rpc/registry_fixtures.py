@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from headrace import errors, status
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc, version_pb2
-from headrace_registry.adapters.history_note import FOLDER
+from headrace_registry.adapters.shared_state.history_note import FOLDER
 from headrace_registry.app import LOCK_NAME, open_registry
 from headrace_registry.settings import Settings
 

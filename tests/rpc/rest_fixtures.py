@@ -19,7 +19,7 @@ from aiohttp import web
 from onnx import TensorProto, helper
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype
-from headrace.http_serving import open_http_server
+from headrace.service.http_serving import open_http_server
 from headrace.state.records import (
     AliasRecord,
     Batching,
@@ -34,11 +34,11 @@ from headrace.state.records import (
 from headrace_inference.adapters.loader import read_labels
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.domain.keeper import VersionKeeper
-from headrace_inference.domain.served import Runner
-from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
+from headrace_inference.domain.versions.loaded_version import Runner
+from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
-from headrace_inference.wire.servicer import ServerFacts
+from headrace_inference.wire.server_queries import ServerFacts
 
 MAX_BODY_BYTES = 2**20
 ECHO = "/v2/models/echo-FP32/infer"
@@ -152,8 +152,8 @@ async def open_rest_server(
     """These models, ready, on a server of their own while inside."""
     for served in models:
         onnx.save(served.graph, folder / f"{served.record.model}.onnx")
-    book = StatisticsBook()
-    keeper = VersionKeeper(FolderLoader(folder, open_model), book, max_loading=2)
+    book = StatisticsRegistry()
+    keeper = VersionReconciler(FolderLoader(folder, open_model), book, max_loading=2)
     server = RestServer("", DataPlane(keeper, book))
     async with keeper.running():
         keeper.want(catalog_of(models))
@@ -185,7 +185,7 @@ def catalog_of(models: Sequence[Model]) -> Catalog:
     )
 
 
-async def wait_until_settled(keeper: VersionKeeper) -> None:
+async def wait_until_settled(keeper: VersionReconciler) -> None:
     """Wait until every version is ready, or has failed."""
     while not keeper.settled():
         keeper.changed.clear()

@@ -13,9 +13,9 @@ import pytest
 from headrace import errors
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace_registry import app
-from headrace_registry.adapters.blobs import BlobStore
-from headrace_registry.adapters.change_log import RedisChangeLog
-from headrace_registry.domain import blob_garbage
+from headrace_registry.adapters.blobs.store import BlobStore
+from headrace_registry.adapters.shared_state.change_log import RedisChangeLog
+from headrace_registry.domain.pushes import blob_garbage
 from tests.rpc.registry_fixtures import (
     error_of,
     eventually,

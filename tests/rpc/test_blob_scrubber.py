@@ -13,8 +13,8 @@ import pytest
 
 from headrace import errors
 from headrace.registry.v1 import registry_service_pb2 as pb
-from headrace_registry.adapters import blob_scrubber
-from headrace_registry.adapters.blob_scrubber import slow_digest
+from headrace_registry.adapters.blobs import scrubber
+from headrace_registry.adapters.blobs.scrubber import slow_digest
 from tests.rpc.registry_fixtures import (
     RunningRegistry,
     error_of,
@@ -29,8 +29,8 @@ DELETE = pb.DeleteModelRequest(name="models/digits", force=True)
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blob_scrubber, "PASS_SECONDS", 0.1)
-    monkeypatch.setattr(blob_scrubber, "RECHECK_SECONDS", 0.05)
+    monkeypatch.setattr(scrubber, "PASS_SECONDS", 0.1)
+    monkeypatch.setattr(scrubber, "RECHECK_SECONDS", 0.05)
 
 
 async def damaged(running: RunningRegistry) -> int:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from headrace.disk_reserve import DiskReserve
 from headrace.errors import Unavailable
-from headrace_inference.adapters.artifacts import ArtifactCache
-from headrace_inference.adapters.cache_leases import CacheLeases
-from headrace_inference.adapters.file_checks import FileChecks
+from headrace.service.disk_reserve import DiskReserve
+from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
+from headrace_inference.adapters.artifact_cache.leases import CacheLeases
+from headrace_inference.adapters.artifact_cache.store import ArtifactCache
 from tests.rpc.test_inference_cache import Source, all_ready, replica, source
 
 GIGABYTE = 1 << 30

@@ -15,13 +15,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from headrace.call_metrics import CallMetrics
 from headrace.errors import FailedPrecondition
-from headrace.grpc_serving import open_grpc_server
 from headrace.inference import grpc_service_pb2
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.registry.v1 import registry_service_pb2
+from headrace.service.call_metrics import CallMetrics
+from headrace.service.grpc_serving import open_grpc_server
 from tests.rpc.grpc_fixtures import FRONTS, open_grpc_replica
 from tests.rpc.monitors import NOW, report, running_monitor, telemetry
 from tests.rpc.registry_fixtures import running_registry

@@ -18,7 +18,7 @@ import pytest
 from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import Canary, Catalog, RouteRecord
-from headrace_inference.domain.keeper import VersionKeeper
+from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica, request
 from tests.rpc.rest_fixtures import Model, catalog_of, echo, wait_until_settled
 
@@ -202,7 +202,7 @@ async def test_a_canary_that_takes_other_inputs_costs_its_share_and_no_more(
     assert abs(codes["OK"] - 20) <= 1
 
 
-async def want(keeper: VersionKeeper, catalog: Catalog, model: Any, record: Any) -> None:
+async def want(keeper: VersionReconciler, catalog: Catalog, model: Any, record: Any) -> None:
     """Have this model and this version, too."""
     models = {**catalog.models, model.name: model}
     versions = {**catalog.versions, (record.model, record.number): record}

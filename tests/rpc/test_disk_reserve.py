@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from headrace import errors
-from headrace.disk_reserve import DiskReserve
 from headrace.registry.v1 import registry_service_pb2 as pb
+from headrace.service.disk_reserve import DiskReserve
 from tests.rpc.registry_fixtures import error_of, onnx_file, push, running_registry
 
 GIB = 1 << 30

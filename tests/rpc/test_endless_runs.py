@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from headrace.datatypes import Datatype
 from headrace.state.records import ServingConfig, Signature, TensorSpec, VersionRecord, WarmUp
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
-from headrace_inference.domain.runner import Runner
+from headrace_inference.domain.scheduling.runner import Runner
 from tests.rpc.grpc_fixtures import FRONTS, failure_of, open_grpc_replica, request
 from tests.rpc.rest_fixtures import Model
 

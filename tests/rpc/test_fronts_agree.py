@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype
-from headrace_inference.domain.requests import Array
+from headrace_inference.domain.scheduling.requests import Array
 from tests.rpc.agreement import (
     CONFIGS,
     KINDS,

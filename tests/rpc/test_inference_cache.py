@@ -20,10 +20,10 @@ from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
 from headrace.state.records import LoadState, VersionRecord
 from headrace.state.snapshot import read_snapshot
-from headrace_inference.adapters.artifacts import ArtifactCache
-from headrace_inference.adapters.cache_leases import CacheLeases, open_cache_leases
-from headrace_inference.adapters.file_checks import FileChecks
-from headrace_inference.adapters.partial_files import claim
+from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
+from headrace_inference.adapters.artifact_cache.leases import CacheLeases, open_cache_leases
+from headrace_inference.adapters.artifact_cache.partial_files import claim
+from headrace_inference.adapters.artifact_cache.store import ArtifactCache
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH
 from headrace_inference.app import Replica, open_replica
 from headrace_inference.settings import Settings

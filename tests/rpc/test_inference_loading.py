@@ -21,7 +21,7 @@ from headrace_inference.settings import Settings
 from headrace_registry.app import open_registry
 from tests.rpc.registry_fixtures import onnx_file
 from tests.rpc.registry_fixtures import settings as registry_settings
-from tests.unit.runtime_models import node
+from tests.unit.inference.runtime.models import node
 
 ROWS = np.arange(8, dtype=np.float32).reshape(2, 4)
 WAIT_SECONDS = 60.0

@@ -22,7 +22,7 @@ from headrace.datatypes import Datatype
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.adapters.system_memory import FOLDER
-from headrace_inference.domain.served import Runner
+from headrace_inference.domain.versions.loaded_version import Runner
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica, request
 from tests.rpc.rest_fixtures import arithmetic, echo
 
@@ -416,7 +416,7 @@ def replace_kinds() -> Any:
 async def test_labels_come_from_the_files_of_a_version(tmp_path: Path) -> None:
     """The model's config names the label file of an output."""
     from headrace.state.records import ArtifactFile
-    from headrace_inference.wire.convert import model_config
+    from headrace_inference.wire.codec.messages import model_config
 
     files = (ArtifactFile("m/y.labels.txt", 1, ""), ArtifactFile("labels.txt", 1, ""))
     record = replace(echo(Datatype.FP32).record, graph_path="m/model.onnx", files=files)

@@ -13,28 +13,28 @@ import pytest
 
 from headrace import AsyncClient
 from headrace.errors import HeadraceError
-from headrace.serving import open_background
+from headrace.service.serving import open_background
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.records import LoadState
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH, WEIGHTS
 from headrace_inference.app.models import RegistryLoads, open_models, open_registry_loads
-from headrace_inference.domain.keeper import VersionKeeper
-from headrace_inference.domain.runner import Runner
-from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
+from headrace_inference.domain.scheduling.runner import Runner
+from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.settings import Settings
 from headrace_registry.app import open_registry
 from tests.rpc.registry_fixtures import eventually
 from tests.rpc.registry_fixtures import settings as registry_settings
-from tests.unit.preparation_fixtures import images, layered
+from tests.unit.inference.preparation.fixtures import images, layered
 
 
 @dataclass
 class Loaded:
     """A version that a registry has and a keeper has loaded, and what its scrubber reported."""
 
-    keeper: VersionKeeper
+    keeper: VersionReconciler
     loads: RegistryLoads
     data: Path
     reported: list[HeadraceError]
@@ -72,7 +72,7 @@ async def loaded(redis_url: str, namespace: str, folder: Path) -> AsyncIterator[
         await follower.refresh()
         settings = Settings(redis_url, registry.grpc_address, folder / "data", tuning_seconds=0.0)
         loads = stack.enter_context(open_registry_loads(settings, channel, follower))
-        models = await stack.enter_async_context(open_models(settings, loads, StatisticsBook()))
+        models = await stack.enter_async_context(open_models(settings, loads, StatisticsRegistry()))
         keeper = models.keeper
 
         def reopen(runner: Runner, error: HeadraceError) -> None:

@@ -18,8 +18,8 @@ from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
-from headrace_inference.domain.requests import Array
-from headrace_inference.domain.served import Runner
+from headrace_inference.domain.scheduling.requests import Array
+from headrace_inference.domain.versions.loaded_version import Runner
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, open_grpc_replica, request
 from tests.rpc.rest_fixtures import echo
 

@@ -21,7 +21,7 @@ from headrace.errors import FailedPrecondition
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import QueuePolicy, TensorSpec, VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
-from headrace_inference.domain.runner import Runner
+from headrace_inference.domain.scheduling.runner import Runner
 from tests.rpc.grpc_fixtures import (
     FRONTS,
     GrpcReplica,

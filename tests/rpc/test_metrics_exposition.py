@@ -10,11 +10,11 @@ import aiohttp
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
-from headrace.http_serving import open_http_server
+from headrace.service.http_serving import open_http_server
 from headrace_inference.adapters.metrics.machine import MachineMeter
 from headrace_inference.adapters.metrics.replica import Meter, ReplicaMetrics
 from headrace_inference.adapters.metrics.summaries import SummaryWindows
-from headrace_inference.app.operations import add_text_metrics
+from headrace_inference.app.metrics_server import add_text_metrics
 from headrace_inference.domain.dataplane import DataPlane
 from tests.rpc.rest_fixtures import GOOD, Http, arithmetic, open_http
 

@@ -10,7 +10,7 @@ import pytest
 from headrace.client import convert
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace_inference.adapters.telemetry import TelemetryBuffer, flush_telemetry
-from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from tests.rpc.monitors import (
     MILLISECOND,
     NOW,
@@ -124,7 +124,7 @@ async def test_a_replica_that_flushes_is_complete_and_one_that_cannot_is_not(
     tmp_path: Path,
 ) -> None:
     """The sender marks its last report; where that does not arrive, the life is lost."""
-    book = StatisticsBook()
+    book = StatisticsRegistry()
     clean, cut = TelemetryBuffer("clean", book, 10), TelemetryBuffer("cut", book, 10)
     clock = FakeClock()
     async with running_monitor(tmp_path, clock) as monitor:

@@ -17,10 +17,10 @@ import pytest
 from headrace import errors
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
 from headrace_monitor.adapters.window_store import FILE_NAME, WindowStore, open_window_store
-from headrace_monitor.domain import packing
-from headrace_monitor.domain.ledger import Contents, Ledger
-from headrace_monitor.domain.lives import Life, LifeKey
+from headrace_monitor.domain import encoding
+from headrace_monitor.domain.ledger import Ledger, LedgerSnapshot
 from headrace_monitor.domain.moments import Moment
+from headrace_monitor.domain.replica_sessions import LifeKey, ReplicaSession
 from headrace_monitor.domain.telemetry import Report, Tally, VersionTelemetry
 from headrace_monitor.domain.windows import WindowKey, resolutions
 from tests.rpc.monitors import (
@@ -39,9 +39,9 @@ def at(time_ns: int) -> Moment:
     return Moment(time_ns, time_ns)
 
 
-def some_changes(sequences: int = 3) -> Contents:
+def some_changes(sequences: int = 3) -> LedgerSnapshot:
     """What a ledger gives to store after some reports."""
-    ledger = Ledger(resolutions(24), 2**30, Contents(), at(NOW))
+    ledger = Ledger(resolutions(24), 2**30, LedgerSnapshot(), at(NOW))
     for sequence in range(1, sequences + 1):
         version = VersionTelemetry("digits", 1, Tally(success_count=sequence))
         end_ns = NOW - sequence * SECOND
@@ -57,7 +57,7 @@ async def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     """Another opening gives exactly what was saved."""
     changes = some_changes()
     async with open_window_store(tmp_path) as (store, contents):
-        assert Contents() == contents
+        assert LedgerSnapshot() == contents
         await store.save(changes)
     async with open_window_store(tmp_path) as (_, contents):
         pass
@@ -75,7 +75,7 @@ async def test_what_was_dropped_is_gone(tmp_path: Path) -> None:
         now = NOW // SECOND
         windows = {WindowKey(1, now - 4), WindowKey(10, now - 10)}
         gone = frozenset(windows), frozenset({LifeKey("a", "boot")})
-        await store.save(Contents(gone_windows=gone[0], gone_lives=gone[1]))
+        await store.save(LedgerSnapshot(gone_windows=gone[0], gone_lives=gone[1]))
     async with open_window_store(tmp_path) as (_, contents):
         pass
     assert {(1, now - 3), (1, now - 2), (60, now - now % 60)} == {
@@ -89,18 +89,18 @@ async def test_versions_that_were_silent_are_gone(tmp_path: Path) -> None:
     changes = some_changes()
     async with open_window_store(tmp_path) as (store, _):
         await store.save(changes)
-        await store.save(Contents(gone_totals=frozenset(changes.totals)))
+        await store.save(LedgerSnapshot(gone_totals=frozenset(changes.totals)))
     async with open_window_store(tmp_path) as (_, contents):
         assert {} == contents.totals
 
 
 async def test_a_life_far_along_is_kept_exactly(tmp_path: Path) -> None:
     """The numbers merged in a long life come back bit by bit."""
-    life = Life()
+    life = ReplicaSession()
     for sequence in (*range(1, 6000, 3), 2**40):
         life = life.after(Report("a", "boot", sequence, NOW, NOW), NOW)
     async with open_window_store(tmp_path) as (store, _):
-        await store.save(Contents(lives={LifeKey("a", "boot"): life}))
+        await store.save(LedgerSnapshot(lives={LifeKey("a", "boot"): life}))
     async with open_window_store(tmp_path) as (_, contents):
         pass
     assert {LifeKey("a", "boot"): life} == contents.lives
@@ -186,7 +186,7 @@ PRAGMA user_version = 1;
 
 def write_first_schema(path: Path) -> None:
     """A file as the first schema has it: a life that reported once, and what it counted then."""
-    tally = packing.pack(Tally(success_count=3))
+    tally = encoding.pack(Tally(success_count=3))
     start = NOW // SECOND - 1
     minute = start - start % 60
     with sqlite3.connect(path) as database:

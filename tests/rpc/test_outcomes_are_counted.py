@@ -22,7 +22,7 @@ from headrace.errors import FailedPrecondition
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import Canary, Catalog, RouteRecord, TensorSpec, VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
-from headrace_inference.domain.statistics import Counts
+from headrace_inference.domain.versions.statistics import Counts
 from tests.hostile.frames import PREFACE, RESET, call, frame, settings
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica, request
 from tests.rpc.rest_fixtures import ECHO, GOOD, Model, catalog_of, echo, model, wait_until_settled

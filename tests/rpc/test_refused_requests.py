@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from headrace.errors import InvalidArgument
-from headrace.grpc_serving import open_grpc_server
+from headrace.service.grpc_serving import open_grpc_server
 
 CALLS = 5
 

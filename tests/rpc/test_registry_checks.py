@@ -12,9 +12,9 @@ from onnx import TensorProto, helper
 
 from headrace import errors
 from headrace.state.records import SessionOptions
-from headrace_registry.adapters import checker
-from headrace_registry.adapters.check_limits import CheckLimits
-from headrace_registry.domain.artifacts import Asked, Format
+from headrace_registry.adapters.checks import checker
+from headrace_registry.adapters.checks.limits import CheckLimits
+from headrace_registry.domain.pushes.artifacts import Format, RequestedOptions
 from tests.rpc.checker_fixtures import bench
 from tests.rpc.registry_fixtures import (
     external_data_files,
@@ -84,7 +84,7 @@ def _refusals(results: list[Any]) -> list[errors.HeadraceError]:
 
 async def test_other_questions_are_asked_anew(tmp_path: Path) -> None:
     """What was found for one serving config is not believed for another."""
-    asked = Asked(SessionOptions(free_dimensions={"batch": 3}))
+    asked = RequestedOptions(SessionOptions(free_dimensions={"batch": 3}))
     with bench(tmp_path) as here:
         free, _ = await here.check(onnx_file())
         fixed, _ = await here.check(onnx_file(), asked=asked)

@@ -11,10 +11,11 @@ from uuid import uuid4
 import grpc
 import pytest
 
-from headrace import embedded, status
+from headrace import status
+from headrace.local import embedded_redis
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.state.connection import Redis, open_redis
-from headrace_registry.adapters import change_log
+from headrace_registry.adapters.shared_state import change_log
 from tests.rpc.registry_fixtures import RunningRegistry, onnx_file, push, running_registry
 
 ALIAS = "models/digits/aliases/champion"
@@ -63,7 +64,7 @@ async def registry_on_its_server(
 ) -> AsyncIterator[tuple[RunningRegistry, Redis]]:
     """A registry with a version and an alias, and its server."""
     async with (
-        embedded.open_embedded_server(folder / "state") as url,
+        embedded_redis.open_embedded_server(folder / "state") as url,
         open_redis(url) as redis,
         running_registry(url, namespace, folder / "registry") as running,
     ):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from headrace import embedded
+from headrace.local import embedded_redis
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.state import reader
 from headrace.state.connection import Redis
@@ -62,10 +62,10 @@ async def test_no_list_is_behind_what_another_registry_acknowledged(
 
 async def test_reads_go_on_while_the_server_does_not_answer(namespace: str, tmp_path: Path) -> None:
     """A server that hangs holds lists up for a moment, and no longer once that is known."""
-    binary = embedded.find_server()
-    with embedded.open_place(tmp_path / "state") as place:
+    binary = embedded_redis.find_server()
+    with embedded_redis.open_place(tmp_path / "state") as place:
         async with (
-            embedded.open_server_process(binary, place) as process,
+            embedded_redis.open_server_process(binary, place) as process,
             running_registry(place.url, namespace, tmp_path / "registry") as running,
         ):
             await _wait_for_readiness(running, expected=200)

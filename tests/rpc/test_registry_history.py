@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headrace.registry.v1 import registry_service_pb2 as pb
-from headrace.serving import open_background
+from headrace.service.serving import open_background
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.history import Point

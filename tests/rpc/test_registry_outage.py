@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from headrace import embedded, errors
+from headrace import errors
+from headrace.local import embedded_redis
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
@@ -30,9 +31,9 @@ async def test_nothing_acknowledged_is_lost_when_the_server_dies(
 ) -> None:
     """While it is away reads go on and writes say when to retry; when it is back, all is there."""
     artifact = onnx_file()
-    binary = embedded.find_server()
-    with embedded.open_place(tmp_path / "state") as place:
-        async with embedded.open_server_process(binary, place) as process:
+    binary = embedded_redis.find_server()
+    with embedded_redis.open_place(tmp_path / "state") as place:
+        async with embedded_redis.open_server_process(binary, place) as process:
             registry = running_registry(place.url, namespace, tmp_path / "registry")
             running = await registry.__aenter__()
             version = await push(running, artifact, header={"alias": "champion"})
@@ -42,7 +43,7 @@ async def test_nothing_acknowledged_is_lost_when_the_server_dies(
             read = await running.stub.GetModel(MODEL)
             blob = await read_blob(running, version.files[0].sha256)
             refused = [await error_of(_write(running)), await error_of(push(running, artifact))]
-        async with embedded.open_server_process(binary, place):
+        async with embedded_redis.open_server_process(binary, place):
             await _wait_for_readiness(running, expected=200)
             after = await running.stub.GetModel(MODEL)
             second = await push(running, onnx_file(bias=2))
@@ -63,11 +64,11 @@ async def test_a_registry_that_starts_without_its_server_waits_for_it(
     namespace: str, tmp_path: Path
 ) -> None:
     """Before the first contact nothing is known, so reads are UNAVAILABLE; then the registry serves."""
-    binary = embedded.find_server()
-    with embedded.open_place(tmp_path / "state") as place:
+    binary = embedded_redis.find_server()
+    with embedded_redis.open_place(tmp_path / "state") as place:
         async with running_registry(place.url, namespace, tmp_path / "registry") as running:
             error = await error_of(running.stub.GetModel(MODEL))
-            async with embedded.open_server_process(binary, place):
+            async with embedded_redis.open_server_process(binary, place):
                 await _wait_for_readiness(running, expected=200)
                 version = await push(running, onnx_file())
     assert isinstance(error, errors.Unavailable)
@@ -97,7 +98,7 @@ async def test_a_server_that_can_lose_changes_is_warned_of(
 ) -> None:
     """Without an append-only file the registry works, and its log says at the start what a crash loses."""
     async with (
-        embedded.open_embedded_server(tmp_path / "state") as url,
+        embedded_redis.open_embedded_server(tmp_path / "state") as url,
         open_redis(url) as redis,
     ):
         await redis.config_set("appendonly", "no")

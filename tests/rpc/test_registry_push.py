@@ -15,7 +15,7 @@ from onnx import TensorProto
 from headrace import errors
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.type.v1 import serving_config_pb2, signature_pb2
-from headrace_registry.domain import blob_garbage
+from headrace_registry.domain.pushes import blob_garbage
 from tests.rpc.registry_fixtures import (
     RunningRegistry,
     error_of,

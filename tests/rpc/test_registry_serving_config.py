@@ -22,7 +22,7 @@ from tests.rpc.registry_fixtures import (
     running_registry,
     zip_of,
 )
-from tests.unit.runtime_models import Tensor, node
+from tests.unit.inference.runtime.models import Tensor, node
 
 Json = dict[str, Any]
 

@@ -12,14 +12,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from headrace import errors
 from headrace.state.records import Sample, SampleInput, WarmUp
-from headrace_registry.domain.artifacts import Asked, Format
+from headrace_registry.domain.pushes.artifacts import Format, RequestedOptions
 from tests.rpc.checker_fixtures import bench
 from tests.rpc.registry_fixtures import graph_file, zip_of
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 MIB = 1 << 20
 info = helper.make_tensor_value_info
-NEVER_WARMED = Asked(warm_up=WarmUp(runs=0))
+NEVER_WARMED = RequestedOptions(warm_up=WarmUp(runs=0))
 
 
 def a_graph(nodes: list[Any], *weights: Any, x: Any = None, y: Any = None) -> bytes:
@@ -114,7 +114,7 @@ async def test_a_sample_is_run_instead_of_what_is_made_up(tmp_path: Path) -> Non
     with bench(tmp_path, trial_seconds=0.3) as here:
         with pytest.raises(errors.InvalidArgument, match="did not end"):
             await here.check(artifact, Format.ZIP)
-        asked = Asked(warm_up=WarmUp(samples=(sample,)))
+        asked = RequestedOptions(warm_up=WarmUp(samples=(sample,)))
         checked, _ = await here.check(artifact, Format.ZIP, asked)
     assert () == checked.notices
 

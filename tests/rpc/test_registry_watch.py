@@ -13,12 +13,13 @@ from typing import Any
 import grpc
 import pytest
 
-from headrace import embedded, errors, status
+from headrace import errors, status
+from headrace.local import embedded_redis
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
-from headrace_registry.domain import change_ring, watches
+from headrace_registry.domain.history import change_ring, watches
 from tests.rpc.registry_fixtures import (
     RunningRegistry,
     error_of,
@@ -311,7 +312,7 @@ async def test_many_watches_take_no_connections_to_the_server(
 ) -> None:
     """Two hundred of them are told a change, and the server has a handful of clients."""
     async with (
-        embedded.open_embedded_server(tmp_path / "state") as url,
+        embedded_redis.open_embedded_server(tmp_path / "state") as url,
         open_redis(url) as redis,
         running_registry(url, namespace, tmp_path / "registry") as running,
     ):

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from headrace import errors, identity
-from headrace.http_serving import open_http_server
+from headrace.service.http_serving import open_http_server
 from headrace_inference.wire.rest.errors import answer_errors, json_response
 from tests.rpc.grpc_fixtures import open_grpc_replica
 from tests.rpc.rest_fixtures import arithmetic

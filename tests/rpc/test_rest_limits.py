@@ -14,7 +14,7 @@ import pytest
 from headrace.datatypes import Datatype
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
-from headrace_inference.domain.runner import Runner
+from headrace_inference.domain.scheduling.runner import Runner
 from tests.rpc.rest_fixtures import ECHO, GOOD, Http, echo, open_http
 from tests.rpc.test_rest_hostile import GatedRunner
 from tests.rpc.test_rest_requests import HEADER_LENGTH

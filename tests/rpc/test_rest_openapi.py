@@ -18,10 +18,10 @@ from aiohttp import web
 
 from headrace.datatypes import Datatype
 from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.domain.keeper import VersionKeeper
-from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
+from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
-from headrace_inference.wire.servicer import ServerFacts
+from headrace_inference.wire.server_queries import ServerFacts
 from tests.rpc.rest_fixtures import (
     GOOD,
     SERVER_VERSION,
@@ -63,9 +63,9 @@ async def document_of(http: Http) -> Any:
 async def test_every_route_is_described(tmp_path: Path) -> None:
     """What the document describes and what the application routes are the same, one by one."""
     app = web.Application()
-    keeper = VersionKeeper(FolderLoader(tmp_path, None), StatisticsBook(), max_loading=1)  # type: ignore[arg-type]  # loads nothing
+    keeper = VersionReconciler(FolderLoader(tmp_path, None), StatisticsRegistry(), max_loading=1)  # type: ignore[arg-type]  # loads nothing
     facts = ServerFacts(SERVER_VERSION, lambda: True)
-    dataplane = DataPlane(keeper, StatisticsBook())
+    dataplane = DataPlane(keeper, StatisticsRegistry())
     add_rest_routes(app, dataplane, facts, RestLimits(1, 1))
     routed = {
         (route.method.lower(), resource.canonical)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headrace.serving import open_background
+from headrace.service.serving import open_background
 from headrace.state.changes import Change, ModelDifference
 from headrace.state.codec import encode
 from headrace.state.connection import Redis, open_redis

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from headrace import AsyncClient, embedded, errors
+from headrace import AsyncClient, errors
+from headrace.local import embedded_redis
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.state.connection import open_redis, redis_errors
 from headrace.state.keys import Keys
@@ -98,7 +99,7 @@ async def test_a_server_that_may_evict_is_an_error_at_the_start(
 ) -> None:
     """The line names the setting, its value and the command that mends it."""
     async with (
-        embedded.open_embedded_server(tmp_path / "state") as url,
+        embedded_redis.open_embedded_server(tmp_path / "state") as url,
         open_redis(url) as redis,
     ):
         await redis.config_set("maxmemory", maxmemory)
@@ -150,7 +151,7 @@ async def test_wrong_databases_and_passwords_are_unavailable(
 async def test_a_server_is_reachable_for_who_may_use_it(tmp_path: Path, rights: list[str]) -> None:
     """It is waited for until the user is there; what the user may not ask besides is no reason to wait."""
     async with (
-        embedded.open_embedded_server(tmp_path) as url,
+        embedded_redis.open_embedded_server(tmp_path) as url,
         open_redis(url) as redis,
     ):
         mine = f"{url}?username=me&password=secret"

@@ -11,9 +11,10 @@ from typing import Any
 import grpc
 import pytest
 
-from headrace import embedded, errors
+from headrace import errors
+from headrace.local import embedded_redis
 from headrace.registry.v1 import registry_service_pb2 as pb
-from headrace.serving import open_background
+from headrace.service.serving import open_background
 from headrace.state import presence
 from headrace.state.connection import Redis, open_redis
 from headrace.state.keys import Keys
@@ -35,7 +36,7 @@ RECORD = ReplicaRecord("replica-0", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3",
 @asynccontextmanager
 async def server(folder: Path) -> AsyncIterator[tuple[str, Redis]]:
     """A server of the test's own, and a client of it."""
-    async with embedded.open_embedded_server(folder) as url, open_redis(url) as redis:
+    async with embedded_redis.open_embedded_server(folder) as url, open_redis(url) as redis:
         yield url, redis
 
 

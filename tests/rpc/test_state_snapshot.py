@@ -22,10 +22,16 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace.state.snapshot import Snapshot, read_snapshot
-from headrace_registry.adapters.change_log import RedisChangeLog
-from headrace_registry.domain.aliases import AliasMove, AliasRemoval, delete_alias, move_alias
-from headrace_registry.domain.decision import Decision
-from headrace_registry.domain.models import (
+from headrace_registry.adapters.shared_state.change_log import RedisChangeLog
+from headrace_registry.domain.decisions.decision import Decision
+from headrace_registry.domain.decisions.decision_context import DecisionContext
+from headrace_registry.domain.resources.aliases import (
+    AliasMove,
+    AliasRemoval,
+    delete_alias,
+    move_alias,
+)
+from headrace_registry.domain.resources.models import (
     ModelEdit,
     ModelRemoval,
     NewModel,
@@ -33,8 +39,7 @@ from headrace_registry.domain.models import (
     delete_model,
     update_model,
 )
-from headrace_registry.domain.situation import Situation
-from headrace_registry.domain.versions import (
+from headrace_registry.domain.resources.versions import (
     NewVersion,
     VersionRemoval,
     delete_version,
@@ -51,7 +56,7 @@ NEW = partial(
     create_model=True,
 )
 
-Decide = Callable[[Situation], Decision]
+Decide = Callable[[DecisionContext], Decision]
 
 
 class Writer:
@@ -68,7 +73,7 @@ class Writer:
         present = self.catalogs[-1]
         number = self._numbers.get(model, 0)
         try:
-            decision = decide(Situation(present, "ada", 1.0, number))
+            decision = decide(DecisionContext(present, "ada", 1.0, number))
         except errors.HeadraceError:
             return
         point = await reader.read_point(self._redis, self._keys)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.serving import open_background
+from headrace.service.serving import open_background
 from headrace_inference.adapters.telemetry import (
     MAX_BATCH_SIZES,
     MAX_VERSIONS,
@@ -16,13 +16,13 @@ from headrace_inference.adapters.telemetry import (
     flush_telemetry,
     send_telemetry,
 )
-from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from tests.rpc.monitors import NOW, report, running_monitor
 
 
-def book_of(models: int) -> StatisticsBook:
+def book_of(models: int) -> StatisticsRegistry:
     """A book in which every one of so many models has one error."""
-    book = StatisticsBook()
+    book = StatisticsRegistry()
     for number in range(models):
         book.of(f"m{number}", 1).record_error("QUEUE_FULL", 5)
     return book
@@ -80,7 +80,7 @@ async def test_every_count_reaches_a_monitor_with_the_lowest_limit(tmp_path: Pat
 
 async def test_many_batch_sizes_are_folded() -> None:
     """More sizes than a monitor takes count at powers of two; none is lost."""
-    book = StatisticsBook()
+    book = StatisticsRegistry()
     statistics = book.of("digits", 1)
     statistics._new.batches.update(dict.fromkeys(range(1, MAX_BATCH_SIZES + 2), 1))
     statistics._new.executions = MAX_BATCH_SIZES + 1

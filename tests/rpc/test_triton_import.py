@@ -20,16 +20,16 @@ from headrace.state.records import (
     Batching,
     DeclaredShape,
     GraphOptimization,
-    MadeUpData,
     Provider,
     QueuePolicy,
     Sample,
     SampleInput,
+    SyntheticData,
 )
-from headrace.triton.exporting import config_for_triton
 from headrace.triton.importing import ImportedModel, import_model
 from headrace.triton.pbtxt import parse_config
 from headrace.triton.repository import model_folders, read_model, version_files
+from headrace.triton.to_model_config import config_for_triton
 from headrace_registry.app import open_registry
 from tests.rpc.client_fixtures import settings_for
 from tests.rpc.registry_fixtures import onnx_file, settings
@@ -242,7 +242,7 @@ async def test_samples_travel_with_their_files(
     assert ["model.onnx", "warmup/monday/row"] == sorted(file.path for file in version.files)
     expected = (
         Sample("day", {"x": SampleInput("warmup/monday/row", shape=(2,))}, 2),
-        Sample("noise", {"x": SampleInput(data=MadeUpData.RANDOM, shape=(2,))}),
+        Sample("noise", {"x": SampleInput(data=SyntheticData.RANDOM, shape=(2,))}),
     )
     assert expected == version.config.warm_up.samples
     assert not version.config.session.cpu_memory_arena

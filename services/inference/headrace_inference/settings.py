@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
-from headrace import addresses, logs
+from headrace import addresses
+from headrace.service import logs
 from headrace.state.connection import check_redis_url
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,?#@]+")

@@ -6,8 +6,9 @@ import functools
 import os
 import sys
 
-from headrace import logs, serving, settings
-from headrace.standard_streams import open_closed_streams
+from headrace import settings
+from headrace.service import logs, serving
+from headrace.service.standard_streams import open_closed_streams
 from headrace_monitor import app
 from headrace_monitor.settings import Settings
 

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
-from headrace import addresses, grpc_serving, http_serving, serving
-from headrace.call_metrics import CallMetrics
+from headrace import addresses
 from headrace.monitor.v1 import monitor_service_pb2
+from headrace.service import grpc_serving, http_serving, serving
+from headrace.service.call_metrics import CallMetrics
 from headrace_monitor.adapters import metrics
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import open_window_store
-from headrace_monitor.domain.intake import Intake, open_intake
+from headrace_monitor.domain.ingestion import Intake, open_intake
 from headrace_monitor.domain.ledger import Ledger
 from headrace_monitor.domain.moments import TimeSource, clock_of
-from headrace_monitor.domain.queries import Observer
+from headrace_monitor.domain.query_engine import QueryEngine
 from headrace_monitor.domain.report_memory import ReportMemory
 from headrace_monitor.domain.windows import resolutions
 from headrace_monitor.settings import Settings
@@ -73,7 +74,7 @@ async def open_monitor(
             ThreadPoolExecutor(1, "reports") as reports,
             ThreadPoolExecutor(1, "questions") as questions,
         ):
-            observer = Observer(ledger, clock, questions)
+            observer = QueryEngine(ledger, clock, questions)
             async with open_intake(ledger, store, clock, settings.limits, reports) as intake:
                 servicer = MonitorServicer(
                     intake,
@@ -110,7 +111,7 @@ async def _open_grpc(
 async def _open_http(
     settings: Settings,
     ledger: Ledger,
-    observer: Observer,
+    observer: QueryEngine,
     intake: Intake,
     registry: CollectorRegistry,
 ) -> AsyncIterator[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace import logs
+from headrace.service import logs
 from headrace_monitor.domain.limits import Limits
 
 SENT_VERSIONS = 100

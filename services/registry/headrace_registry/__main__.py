@@ -7,10 +7,10 @@ import functools
 import os
 import sys
 
-from headrace import logs, serving
-from headrace.onnx_runtime_installation import require_onnx_runtime
+from headrace.onnx_runtime.installation import require_onnx_runtime
+from headrace.service import logs, serving
+from headrace.service.standard_streams import open_closed_streams
 from headrace.settings import read_or_exit
-from headrace.standard_streams import open_closed_streams
 from headrace_registry import app
 from headrace_registry.settings import Settings
 

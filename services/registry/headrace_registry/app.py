@@ -13,34 +13,35 @@ from functools import partial
 
 from aiohttp import web
 
-from headrace import addresses, errors, serving
-from headrace.call_metrics import CallMetrics
-from headrace.folder_lock import hold_folder
-from headrace.grpc_serving import Register, open_grpc_server
-from headrace.http_serving import Readiness, add_operations_routes, open_http_server
-from headrace.machine_memory import usable_memory_bytes
-from headrace.private_files import make_private
+from headrace import addresses, errors
+from headrace.machine.memory import usable_memory_bytes
 from headrace.registry.v1 import registry_service_pb2
+from headrace.service import serving
+from headrace.service.call_metrics import CallMetrics
+from headrace.service.folder_lock import hold_folder
+from headrace.service.grpc_serving import Register, open_grpc_server
+from headrace.service.http_serving import Readiness, add_operations_routes, open_http_server
+from headrace.service.private_files import make_private
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower, Update
 from headrace.state.keys import Keys
 from headrace.state.presence import read_replicas
-from headrace_registry.adapters.blob_scrubber import BlobScrubber
-from headrace_registry.adapters.blobs import BlobStore
-from headrace_registry.adapters.change_log import RedisChangeLog
-from headrace_registry.adapters.check_limits import CheckLimits
-from headrace_registry.adapters.checker import ProcessChecker
-from headrace_registry.adapters.epochs import RedisEpochs
-from headrace_registry.adapters.history_note import HistoryNote
+from headrace_registry.adapters.blobs.scrubber import BlobScrubber
+from headrace_registry.adapters.blobs.store import BlobStore
+from headrace_registry.adapters.checks.checker import ProcessChecker
+from headrace_registry.adapters.checks.limits import CheckLimits
 from headrace_registry.adapters.metrics import Metrics
-from headrace_registry.adapters.noted_log import NotedChangeLog, note_followed
-from headrace_registry.domain.artifacts import Artifacts
-from headrace_registry.domain.blob_garbage import BlobGarbage
-from headrace_registry.domain.catalogue import Catalogue
-from headrace_registry.domain.history_guard import HistoryGuard
-from headrace_registry.domain.limits import CatalogLimits
-from headrace_registry.domain.uploads import UploadLimits, Uploads
-from headrace_registry.domain.watches import Watches
+from headrace_registry.adapters.shared_state.change_log import RedisChangeLog
+from headrace_registry.adapters.shared_state.epochs import RedisEpochs
+from headrace_registry.adapters.shared_state.history_note import HistoryNote
+from headrace_registry.adapters.shared_state.noted_log import NotedChangeLog, note_followed
+from headrace_registry.domain.catalog_store import CatalogStore
+from headrace_registry.domain.decisions.limits import CatalogLimits
+from headrace_registry.domain.history.history_guard import HistoryGuard
+from headrace_registry.domain.history.watches import Watches
+from headrace_registry.domain.pushes.artifacts import Artifacts
+from headrace_registry.domain.pushes.blob_garbage import BlobGarbage
+from headrace_registry.domain.pushes.uploads import UploadLimits, Uploads
 from headrace_registry.settings import Settings
 from headrace_registry.wire.servicer import RegistryServicer
 from headrace_registry.wire.watching import add_to_server, encode_change, encode_mark
@@ -98,7 +99,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         follower.on_update = partial(_serve, watches)
         metrics.count_watches(watches)
         pause = await follower.start(log.begin)
-        catalogue = Catalogue(follower, log, time.time, _catalog_limits(settings))
+        catalogue = CatalogStore(follower, log, time.time, _catalog_limits(settings))
         garbage = BlobGarbage(catalogue, blobs, time.monotonic)
         artifacts = stack.enter_context(
             _open_artifacts(settings, catalogue, blobs, garbage, metrics)
@@ -128,7 +129,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
 @contextmanager
 def _open_artifacts(
     settings: Settings,
-    catalogue: Catalogue,
+    catalogue: CatalogStore,
     blobs: BlobStore,
     garbage: BlobGarbage,
     metrics: Metrics,

@@ -14,19 +14,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace import errors
-from headrace.declared_shapes import with_declared_shapes
-from headrace.operator_libraries import find_libraries
+from headrace.model_files.custom_operators import find_libraries
 from headrace.state.codec import decode, encode
-from headrace_registry.adapters.check_task import (
+from headrace.state.declared_shapes import with_declared_shapes
+from headrace_registry.adapters.checks.task import (
     OUT_OF_MEMORY,
     CheckReport,
     CheckTask,
     Phase,
     refusal_of,
 )
-from headrace_registry.adapters.unpack import unpack
-from headrace_registry.domain.artifacts import Asked, Checked
-from headrace_registry.domain.proposal import propose_config
+from headrace_registry.adapters.checks.unpack import unpack
+from headrace_registry.domain.decisions.default_config import propose_config
+from headrace_registry.domain.pushes.artifacts import Checked, RequestedOptions
 
 _BROUGHT_DOWN = "comparing its rows ended the process that did so"
 _OWN_SHARE = 0.8
@@ -60,10 +60,12 @@ def _check(task: CheckTask, deadline: float) -> CheckReport:
 
 
 def _check_unpacked(task: CheckTask, folder: Path, graph_path: str, deadline: float) -> CheckReport:
-    from headrace.warm_up_samples import check_samples  # under the limits, like the rest
+    from headrace.model_files.warm_up_samples import (
+        check_samples,  # under the limits, like the rest
+    )
     from headrace_registry.adapters.batch_invariance.isolation import analyse_apart
-    from headrace_registry.adapters.graph_check import check_graph
-    from headrace_registry.adapters.trial_run import Opened, TrialBounds, Tried, try_run
+    from headrace_registry.adapters.checks.graph_check import check_graph
+    from headrace_registry.adapters.checks.trial_run import Opened, TrialBounds, Tried, try_run
 
     def run(opened: Opened, *, batches: bool) -> Tried:
         shown = with_declared_shapes(opened.signature, asked.shapes, batches=batches)
@@ -82,7 +84,7 @@ def _check_unpacked(task: CheckTask, folder: Path, graph_path: str, deadline: fl
     libraries = find_libraries(asked.session.custom_operators, _path(task.custom_operators))
     Phase.OPENING.announce()
     graph = check_graph(
-        folder, graph_path, asked.session, libraries, prove=analyse_apart, try_out=run_first
+        folder, graph_path, asked.session, libraries, prove=analyse_apart, trial_load=run_first
     )
     checked = Checked(
         graph_path, graph.signature, graph.invariance, (*graph.changes, *graph.notices)
@@ -96,7 +98,7 @@ def _check_unpacked(task: CheckTask, folder: Path, graph_path: str, deadline: fl
     return CheckReport(checked, rewritten=bool(graph.changes))
 
 
-def _batches(asked: Asked, checked: Checked) -> bool:
+def _batches(asked: RequestedOptions, checked: Checked) -> bool:
     """Whether the version is going to batch: as asked, or else as proposed."""
     if asked.max_batch_size is not None:
         return asked.max_batch_size > 0 and not checked.invariance.impossible

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace import logs
-from headrace.cores import usable_cores
+from headrace.machine.cores import usable_cores
+from headrace.service import logs
 from headrace.state.connection import check_redis_url
 from headrace.state.keys import Keys
 

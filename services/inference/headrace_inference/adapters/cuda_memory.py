@@ -11,7 +11,7 @@ import weakref
 from typing import Any
 
 from headrace_inference.adapters.runtime.cuda_devices import DRIVER, cuda_device_count
-from headrace_inference.domain.shared_memory import OpenDeviceMemory, Segment
+from headrace_inference.domain.extensions.shared_memory import OpenDeviceMemory, Segment
 
 HANDLE_BYTES = 64
 _LAZY_ENABLE_PEER_ACCESS = 1

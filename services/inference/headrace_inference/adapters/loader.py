@@ -12,12 +12,12 @@ from pathlib import Path
 
 from headrace.errors import Unavailable
 from headrace.state.records import VersionRecord
-from headrace_inference.adapters.artifacts import ArtifactCache
-from headrace_inference.adapters.cache_leases import CacheLeases
-from headrace_inference.adapters.file_checks import DAMAGED, FileChecks
+from headrace_inference.adapters.artifact_cache.file_checks import DAMAGED, FileChecks
+from headrace_inference.adapters.artifact_cache.leases import CacheLeases
+from headrace_inference.adapters.artifact_cache.store import ArtifactCache
 from headrace_inference.adapters.runtime.onnx_runtime import files_unusable
-from headrace_inference.domain.labels import label_files
-from headrace_inference.domain.runner import Runner
+from headrace_inference.domain.scheduling.runner import Runner
+from headrace_inference.domain.versions.class_labels import label_files
 
 OpenModel = Callable[[Path, VersionRecord, threading.Event], Runner]
 """Opens and warms the graph at a path. Blocks, until soon after the event. Raises HeadraceError."""

@@ -13,12 +13,12 @@ from headrace.datatypes import Datatype
 from headrace.errors import InvalidArgument
 from headrace.inference import model_config_pb2
 from headrace.state.records import ServingConfig, Signature, TensorSpec
-from headrace.triton.advice import NOTHING
 from headrace.triton.backends import check_backend
-from headrace.triton.carrying import carry_over, is_complete
 from headrace.triton.graph import GraphTensor, GraphTensors
+from headrace.triton.hints import NOTHING
 from headrace.triton.impossible import impossible_values
-from headrace_inference.domain.model_control import LoadRequest
+from headrace.triton.to_serving_config import carry_over, is_complete
+from headrace_inference.domain.reconciliation.model_control import LoadRequest
 
 logger = logging.getLogger(__name__)
 

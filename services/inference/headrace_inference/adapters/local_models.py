@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from uuid import uuid4
 
-from headrace.artifact_names import ArtifactPaths
-from headrace.declared_shapes import with_declared_shapes
 from headrace.errors import InvalidArgument
 from headrace.inference import model_config_pb2
+from headrace.model_files.artifact_names import ArtifactPaths
 from headrace.model_files.changed_graph import changed_graph
+from headrace.state.declared_shapes import with_declared_shapes
 from headrace.state.records import (
     ArtifactFile,
     ModelRecord,
@@ -25,8 +25,8 @@ from headrace.state.records import (
     Signature,
     VersionRecord,
 )
-from headrace.triton.carrying_warm_up import FOLDER as WARM_UP_FOLDER
 from headrace.triton.graph import GraphTensors, read_graph
+from headrace.triton.to_serving_config_warm_up import FOLDER as WARM_UP_FOLDER
 from headrace.triton.versions import selected_versions, version_numbers
 from headrace_inference.adapters.local_config import (
     declared_signature,
@@ -34,8 +34,8 @@ from headrace_inference.adapters.local_config import (
     parse_config,
     serving_config,
 )
-from headrace_inference.domain.model_control import LoadRequest, LocalModel
-from headrace_inference.domain.runner import Runner
+from headrace_inference.domain.reconciliation.model_control import LoadRequest, LocalModel
+from headrace_inference.domain.scheduling.runner import Runner
 
 GRAPH = "model.onnx"
 

@@ -13,7 +13,7 @@ import stat
 import weakref
 from pathlib import Path
 
-from headrace_inference.domain.shared_memory import Segment
+from headrace_inference.domain.extensions.shared_memory import Segment
 
 FOLDER = Path("/dev/shm")  # noqa: S108 - where Linux has its POSIX shared memory
 RESERVED_PREFIX = "triton_python_backend_shm_region_"

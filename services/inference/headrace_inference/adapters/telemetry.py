@@ -21,7 +21,7 @@ from headrace.histogram import Histogram
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
-from headrace_inference.domain.statistics import Counts, StatisticsBook
+from headrace_inference.domain.versions.statistics import Counts, StatisticsRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class TelemetryBuffer:
     An interval has one report, or one for each MAX_VERSIONS versions that did something in it.
     """
 
-    def __init__(self, replica: str, book: StatisticsBook, max_intervals: int) -> None:
+    def __init__(self, replica: str, book: StatisticsRegistry, max_intervals: int) -> None:
         self._replica = replica
         self._book = book
         self._boot_id = uuid.uuid4().hex
@@ -65,7 +65,7 @@ class TelemetryBuffer:
         versions = [
             _version_telemetry(model, number, counts)
             for (model, number), statistics in self._book.items()
-            if not (counts := statistics.take_new()).idle
+            if not (counts := statistics.drain()).idle
         ]
         if len(self._last_of_interval) == self._last_of_interval.maxlen:
             self._drop_until(self._last_of_interval[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headrace_inference.adapters.cuda_memory import device_memory_opener
 from headrace_inference.adapters.system_memory import open_system_memory
-from headrace_inference.domain.shared_memory import RegionTable
+from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.settings import Settings
 
 

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 
 import grpc
 
-from headrace.disk_reserve import DiskReserve
-from headrace.machine_memory import usable_memory_bytes
+from headrace.machine.memory import usable_memory_bytes
+from headrace.service.disk_reserve import DiskReserve
 from headrace.state.desired import desired
 from headrace.state.follower import StateFollower
 from headrace.state.records import Catalog, VersionRecord
-from headrace_inference.adapters.artifacts import ArtifactCache
-from headrace_inference.adapters.cache_leases import open_cache_leases
-from headrace_inference.adapters.cache_scrubber import CacheScrubber
-from headrace_inference.adapters.file_checks import FileChecks
+from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
+from headrace_inference.adapters.artifact_cache.leases import open_cache_leases
+from headrace_inference.adapters.artifact_cache.scrubber import CacheScrubber
+from headrace_inference.adapters.artifact_cache.store import ArtifactCache
 from headrace_inference.adapters.loader import ArtifactLoader
 from headrace_inference.adapters.local_models import FolderLoader, open_local_models
-from headrace_inference.adapters.preparation.opening import (
+from headrace_inference.adapters.preparation.cached_opener import (
     Preparation,
     PreparingOpener,
     open_preparing_opener,
@@ -27,13 +27,17 @@ from headrace_inference.adapters.preparation.opening import (
 from headrace_inference.adapters.runtime import execution_providers, onnx_runtime
 from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
-from headrace_inference.domain.keeper import Loader, VersionKeeper
-from headrace_inference.domain.load_slots import LoadPlaces
-from headrace_inference.domain.load_waits import Urgency
-from headrace_inference.domain.model_control import ExplicitControl, ModelControl, RegistryControl
-from headrace_inference.domain.residency import Caps
-from headrace_inference.domain.statistics import StatisticsBook
-from headrace_inference.domain.version_identity import record_in
+from headrace_inference.domain.reconciliation.load_slots import LoadPlaces
+from headrace_inference.domain.reconciliation.load_waits import Urgency
+from headrace_inference.domain.reconciliation.model_control import (
+    ExplicitControl,
+    ModelControl,
+    RegistryControl,
+)
+from headrace_inference.domain.reconciliation.reconciler import Loader, VersionReconciler
+from headrace_inference.domain.reconciliation.residency import Caps
+from headrace_inference.domain.versions.identity import record_in
+from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.settings import Settings
 
 _SLOW_SHARE = 4
@@ -48,7 +52,7 @@ _RESERVE_PART = 0.5
 class Models:
     """The versions of a replica, what callers may do to them, and where the registry's word goes."""
 
-    keeper: VersionKeeper
+    keeper: VersionReconciler
     control: ModelControl
     want: Callable[[Catalog], None]
 
@@ -66,7 +70,7 @@ class RegistryLoads:
 
 @asynccontextmanager
 async def open_models(
-    settings: Settings, loads: RegistryLoads, book: StatisticsBook
+    settings: Settings, loads: RegistryLoads, book: StatisticsRegistry
 ) -> AsyncIterator[Models]:
     """Keep the versions while inside, those of callers too where the setting allows them."""
     loader = loads.loader
@@ -83,9 +87,9 @@ async def open_models(
 
 
 def _keeper(
-    settings: Settings, loader: Loader, loads: RegistryLoads, book: StatisticsBook
-) -> VersionKeeper:
-    keeper = VersionKeeper(
+    settings: Settings, loader: Loader, loads: RegistryLoads, book: StatisticsRegistry
+) -> VersionReconciler:
+    keeper = VersionReconciler(
         loader,
         book,
         loads.places,

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from headrace import serving
+from headrace.service import serving
 from headrace.state.follower import StateFollower
 from headrace.state.records import ReplicaStage
-from headrace_inference.domain.keeper import VersionKeeper
+from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 
 
 class Readiness:
@@ -20,7 +20,7 @@ class Readiness:
     """
 
     def __init__(
-        self, follower: StateFollower, keeper: VersionKeeper, stopping: asyncio.Event
+        self, follower: StateFollower, keeper: VersionReconciler, stopping: asyncio.Event
     ) -> None:
         self._follower = follower
         self._keeper = keeper

@@ -13,8 +13,9 @@ from functools import partial
 
 import grpc
 
-from headrace import addresses, serving
-from headrace.private_files import make_private
+from headrace import addresses
+from headrace.service import serving
+from headrace.service.private_files import make_private
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
@@ -22,15 +23,15 @@ from headrace.state.records import UNREAD, ReplicaRecord, ReplicaStage
 from headrace_inference.adapters import presence, telemetry
 from headrace_inference.adapters.metrics.cache import CacheMeter
 from headrace_inference.adapters.runtime import execution_providers
-from headrace_inference.app.fronts import Fronts, open_fronts
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import Models, open_models, open_registry_loads
 from headrace_inference.app.readiness import Readiness
+from headrace_inference.app.servers import Fronts, open_fronts
 from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.domain.keeper import VersionKeeper
-from headrace_inference.domain.lasting_jobs import keep_running
-from headrace_inference.domain.statistics import StatisticsBook
+from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
+from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
+from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Replica:
     """A running replica: where it serves, and what it has."""
 
     fronts: Fronts
-    keeper: VersionKeeper
+    keeper: VersionReconciler
     follower: StateFollower
 
 
@@ -72,7 +73,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
     """
     make_private(settings.data, OWN_FILES)
     keys = Keys(settings.namespace)
-    book = StatisticsBook()
+    book = StatisticsRegistry()
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(open_redis(settings.redis_url))
         channel = await stack.enter_async_context(_open_channel(settings.registry_address))
@@ -135,7 +136,7 @@ class _Description:
     """What the replica tells of itself."""
 
     def __init__(
-        self, settings: Settings, fronts: Fronts, keeper: VersionKeeper, readiness: Readiness
+        self, settings: Settings, fronts: Fronts, keeper: VersionReconciler, readiness: Readiness
     ) -> None:
         self._settings = settings
         self._fronts = fronts
@@ -163,7 +164,7 @@ class _Description:
 
 
 @asynccontextmanager
-async def _reporting(settings: Settings, book: StatisticsBook) -> AsyncIterator[None]:
+async def _reporting(settings: Settings, book: StatisticsRegistry) -> AsyncIterator[None]:
     """Collect and send telemetry while inside; on leaving, send what is left."""
     if settings.monitor_address is None:
         yield

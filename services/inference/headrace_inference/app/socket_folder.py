@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headrace.errors import FailedPrecondition
-from headrace.socket_folders import short_temporary_folder
+from headrace.service.socket_folders import short_temporary_folder
 from headrace_inference.settings import Settings
 
 SOCKET_NAME = "fallback.sock"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from headrace_inference.adapters.trace_file import open_trace_file
-from headrace_inference.domain.forwarded_headers import HeaderPattern
-from headrace_inference.domain.trace_settings import TraceSettings, levels
-from headrace_inference.domain.tracing import Tracer
+from headrace_inference.domain.extensions.forwarded_headers import HeaderPattern
+from headrace_inference.domain.extensions.trace_settings import TraceSettings, levels
+from headrace_inference.domain.extensions.tracing import Tracer
 from headrace_inference.settings import Settings
 
 

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 
 from headrace.errors import HeadraceError, InvalidArgument, Unavailable
-from headrace_inference.domain.keeper import VersionKeeper
+from headrace_inference.domain.extensions.shared_memory import RegionTable
+from headrace_inference.domain.extensions.trace_settings import Changes
+from headrace_inference.domain.extensions.tracing import Tracer
 from headrace_inference.domain.receptions import Reception, Receptions
-from headrace_inference.domain.requests import Contents, Plan
-from headrace_inference.domain.routing import OnStandby, Target, state_unread
-from headrace_inference.domain.served import ServedVersion
-from headrace_inference.domain.shared_memory import RegionTable
-from headrace_inference.domain.statistics import StatisticsBook
-from headrace_inference.domain.trace_settings import Changes
-from headrace_inference.domain.tracing import Tracer
+from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
+from headrace_inference.domain.routing.table import OnStandby, Target, state_unread
+from headrace_inference.domain.scheduling.requests import Plan, TensorData
+from headrace_inference.domain.versions.loaded_version import LoadedVersion
+from headrace_inference.domain.versions.statistics import StatisticsRegistry
 
 ROUTE_ATTEMPTS = 3
 """A version may be unloaded between being picked and being asked; the next table knows its successor."""
@@ -25,8 +25,8 @@ class DataPlane:
 
     def __init__(
         self,
-        keeper: VersionKeeper,
-        book: StatisticsBook,
+        keeper: VersionReconciler,
+        book: StatisticsRegistry,
         regions: RegionTable | None = None,
         tracer: Tracer | None = None,
     ) -> None:
@@ -62,8 +62,8 @@ class DataPlane:
 
 
 def in_graph_order(
-    served: ServedVersion, plan: Plan, contents: Sequence[Contents]
-) -> list[Contents]:
+    served: LoadedVersion, plan: Plan, contents: Sequence[TensorData]
+) -> list[TensorData]:
     """A request's contents in the order of the version's inputs.
 
     Raises InvalidArgument where raw contents have not exactly the bytes of their shape.

@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from headrace.errors import DeadlineExceeded, HeadraceError, Internal
-from headrace_inference.domain.load_waits import LOAD_WAIT_TIMEOUT, NO_ROOM_TO_LOAD
-from headrace_inference.domain.pool import CALLER_GONE, deadline_passed
-from headrace_inference.domain.requests import Pending, is_late
-from headrace_inference.domain.routing import NOT_READY, RoutingTable
-from headrace_inference.domain.statistics import RunTimes, StatisticsBook, VersionStatistics
+from headrace_inference.domain.reconciliation.load_waits import LOAD_WAIT_TIMEOUT, NO_ROOM_TO_LOAD
+from headrace_inference.domain.routing.table import NOT_READY, RoutingTable
+from headrace_inference.domain.scheduling.instance_pool import CALLER_GONE, deadline_passed
+from headrace_inference.domain.scheduling.requests import InferenceRequest, is_late
+from headrace_inference.domain.versions.statistics import (
+    RunTimes,
+    StatisticsRegistry,
+    VersionStatistics,
+)
 
 _OF_VERSIONS = (NOT_READY, LOAD_WAIT_TIMEOUT, NO_ROOM_TO_LOAD, "QUEUE_FULL")
 """Why a version that was named answers nothing: it is not loaded, and as many wait for that as may."""
@@ -61,7 +65,7 @@ class Reception:
         self.received_ns = time.monotonic_ns()
         self.deadline_ns = deadline_ns
         self.statistics: VersionStatistics | None = None
-        self.run: tuple[Pending, RunTimes] | None = None
+        self.run: tuple[InferenceRequest, RunTimes] | None = None
         self.ended = False
 
     def answered(self) -> None:
@@ -96,7 +100,7 @@ class Reception:
 class Receptions:
     """The requests that the event loop has received and not answered, and where refusals count."""
 
-    def __init__(self, table: Callable[[], RoutingTable], book: StatisticsBook) -> None:
+    def __init__(self, table: Callable[[], RoutingTable], book: StatisticsRegistry) -> None:
         self._table = table
         self._book = book
         self.count = 0

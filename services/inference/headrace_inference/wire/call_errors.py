@@ -6,11 +6,12 @@ import logging
 import time
 from typing import Any
 
-from headrace import logs, status
+from headrace import status
 from headrace.errors import HeadraceError
+from headrace.service import logs
 from headrace_inference.domain.receptions import Receptions, caller_left, known_error
-from headrace_inference.domain.requests import ErrorCounter
-from headrace_inference.wire.request_parser import names_in
+from headrace_inference.domain.scheduling.requests import ErrorCounter
+from headrace_inference.wire.codec.request_parser import names_in
 
 logger = logging.getLogger(__name__)
 

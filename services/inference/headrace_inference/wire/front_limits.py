@@ -73,7 +73,7 @@ class FrontLimits:
         )
 
 
-class HeldRequests:
+class InFlightBytes:
     """The requests that an event loop holds: their bytes in messages and shared memory, and their answers.
 
     An answer is held until it is sent: callers who do not read must not make the process grow.

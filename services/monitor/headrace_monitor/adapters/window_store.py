@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headrace import errors
-from headrace.private_files import make_private
-from headrace_monitor.domain import packing
-from headrace_monitor.domain.ledger import Contents
-from headrace_monitor.domain.lives import REMEMBERED, Life, LifeKey
+from headrace.service.private_files import make_private
+from headrace_monitor.domain import encoding
+from headrace_monitor.domain.ledger import LedgerSnapshot
+from headrace_monitor.domain.replica_sessions import REMEMBERED, LifeKey, ReplicaSession
 from headrace_monitor.domain.telemetry import Series
 from headrace_monitor.domain.totals import VersionKey
 from headrace_monitor.domain.windows import Cell, WindowKey
@@ -37,7 +37,7 @@ LOCK_TIMEOUT_SECONDS = 5.0
 
 RETRY_SECONDS = 1.0
 _MERGED_BYTES = REMEMBERED // 8
-_LIFE_COLUMNS = tuple(each.name for each in fields(Life) if each.name != "merged")
+_LIFE_COLUMNS = tuple(each.name for each in fields(ReplicaSession) if each.name != "merged")
 _READ_LIVES = f"SELECT replica, boot_id, merged, {', '.join(_LIFE_COLUMNS)} FROM lives"  # noqa: S608 (our names)
 _WRITE_LIFE = (
     f"REPLACE INTO lives (replica, boot_id, merged, {', '.join(_LIFE_COLUMNS)}) "  # noqa: S608 (our names)
@@ -95,7 +95,7 @@ class WindowStore:
         self._database = database
         self._thread = thread
 
-    async def save(self, changes: Contents) -> None:
+    async def save(self, changes: LedgerSnapshot) -> None:
         """Write all changes in one transaction.
 
         Raises Unavailable (TELEMETRY_STORE_UNAVAILABLE) where they cannot be written now: a full disk, say.
@@ -104,7 +104,7 @@ class WindowStore:
 
 
 @asynccontextmanager
-async def open_window_store(folder: Path) -> AsyncIterator[tuple[WindowStore, Contents]]:
+async def open_window_store(folder: Path) -> AsyncIterator[tuple[WindowStore, LedgerSnapshot]]:
     """The store in `folder` and what it holds; closed on leaving.
 
     A file that is damaged is renamed, with an error in the log, and a new one is begun. Raises
@@ -123,7 +123,7 @@ async def _on(thread: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
     return await asyncio.get_running_loop().run_in_executor(thread, work)
 
 
-def _open_or_begin_anew(folder: Path) -> tuple[sqlite3.Connection, Contents]:
+def _open_or_begin_anew(folder: Path) -> tuple[sqlite3.Connection, LedgerSnapshot]:
     path = folder / FILE_NAME
     with _refusals(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ def _refusals(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _open(path: Path) -> tuple[sqlite3.Connection, Contents]:
+def _open(path: Path) -> tuple[sqlite3.Connection, LedgerSnapshot]:
     database = sqlite3.connect(path, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)
     try:
         _prepare(database)
@@ -210,10 +210,10 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
     database.execute("COMMIT")
 
 
-def _load(database: sqlite3.Connection) -> Contents:
+def _load(database: sqlite3.Connection) -> LedgerSnapshot:
     try:
         reports, steady_ns = _progress(database)
-        return Contents(
+        return LedgerSnapshot(
             dict(_cells(database)),
             dict(_lives(database)),
             dict(_totals(database)),
@@ -238,11 +238,14 @@ def _cells(database: sqlite3.Connection) -> Iterator[tuple[Cell, bytes]]:
         yield Cell(int(resolution), int(start), known.setdefault(series, series)), _intact(tally)
 
 
-def _lives(database: sqlite3.Connection) -> Iterator[tuple[LifeKey, Life]]:
+def _lives(database: sqlite3.Connection) -> Iterator[tuple[LifeKey, ReplicaSession]]:
     for replica, boot_id, merged, *numbers in database.execute(_READ_LIVES):
         facts: dict[str, Any] = dict(zip(_LIFE_COLUMNS, map(int, numbers), strict=True))
         facts["ended"] = bool(facts["ended"])
-        yield LifeKey(replica, boot_id), Life(merged=int.from_bytes(merged, "big"), **facts)
+        yield (
+            LifeKey(replica, boot_id),
+            ReplicaSession(merged=int.from_bytes(merged, "big"), **facts),
+        )
 
 
 def _opened(database: sqlite3.Connection) -> dict[WindowKey, int]:
@@ -265,7 +268,7 @@ def _progress(database: sqlite3.Connection) -> tuple[int, int]:
 
 
 def _intact(tally: bytes) -> bytes:
-    if not packing.is_intact(tally):
+    if not encoding.is_intact(tally):
         raise ValueError("a tally's checksum does not match")
     return tally
 
@@ -274,7 +277,7 @@ def _text(raw: bytes) -> str:
     return raw.decode(errors="replace")
 
 
-def _save(database: sqlite3.Connection, changes: Contents) -> None:
+def _save(database: sqlite3.Connection, changes: LedgerSnapshot) -> None:
     try:
         with _transaction(database):
             _drop(database, changes)  # first: a window that was dropped may have been opened again
@@ -287,7 +290,7 @@ def _save(database: sqlite3.Connection, changes: Contents) -> None:
         ) from error
 
 
-def _write(database: sqlite3.Connection, changes: Contents) -> None:
+def _write(database: sqlite3.Connection, changes: LedgerSnapshot) -> None:
     database.executemany(
         "REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
@@ -311,12 +314,12 @@ def _write(database: sqlite3.Connection, changes: Contents) -> None:
     database.execute("REPLACE INTO reports VALUES (1, ?, ?)", (changes.reports, changes.steady_ns))
 
 
-def _life_row(life: Life) -> tuple[int | bytes, ...]:
+def _life_row(life: ReplicaSession) -> tuple[int | bytes, ...]:
     numbers = [getattr(life, column) for column in _LIFE_COLUMNS]
     return life.merged.to_bytes(_MERGED_BYTES, "big"), *map(int, numbers)
 
 
-def _drop(database: sqlite3.Connection, changes: Contents) -> None:
+def _drop(database: sqlite3.Connection, changes: LedgerSnapshot) -> None:
     database.executemany(
         "DELETE FROM cells WHERE resolution = ? AND start = ?", list(changes.gone_windows)
     )

@@ -9,8 +9,8 @@ from enum import Enum
 from itertools import accumulate
 
 from headrace_monitor.domain.limits import SILENT_SECONDS
-from headrace_monitor.domain.lives import Life, LifeKey
 from headrace_monitor.domain.moments import Moment
+from headrace_monitor.domain.replica_sessions import LifeKey, ReplicaSession
 from headrace_monitor.domain.telemetry import NANOSECONDS
 
 LATE_INTERVALS = 3
@@ -42,14 +42,14 @@ class Gap:
     boot_id: str = ""
     missing_reports: int = 0
 
-    def concerns(self, start_ns: int, end_ns: int) -> bool:
+    def belongs_to(self, start_ns: int, end_ns: int) -> bool:
         """Whether it takes something from this stretch of time."""
         return self.start_ns < end_ns and self.end_ns > start_ns
 
 
-def gaps_of_lives(lives: Mapping[LifeKey, Life], moment: Moment) -> Iterator[Gap]:
+def gaps_of_lives(lives: Mapping[LifeKey, ReplicaSession], moment: Moment) -> Iterator[Gap]:
     """What is not known of the replicas, as of now."""
-    by_replica: dict[str, list[tuple[LifeKey, Life]]] = {}
+    by_replica: dict[str, list[tuple[LifeKey, ReplicaSession]]] = {}
     for key, life in lives.items():
         by_replica.setdefault(key.replica, []).append((key, life))
     for of_replica in by_replica.values():
@@ -62,25 +62,25 @@ def gaps_of_lives(lives: Mapping[LifeKey, Life], moment: Moment) -> Iterator[Gap
 class _Begins:
     """When the lives of a replica began, so that the next of each is found without asking all."""
 
-    def __init__(self, lives: Sequence[Life]) -> None:
+    def __init__(self, lives: Sequence[ReplicaSession]) -> None:
         ordered = sorted(lives, key=lambda life: life.first_seen_ns)
         self._seen_ns = [life.first_seen_ns for life in ordered]
         from_the_end = accumulate((life.begin_ns for life in reversed(ordered)), min)
         self._begin_ns = list(from_the_end)[::-1]
 
-    def after(self, life: Life) -> int | None:
+    def after(self, life: ReplicaSession) -> int | None:
         """When the first of those began that were heard of after this one's end, if there are any."""
         place = bisect_right(self._seen_ns, life.seen_ns)
         return self._begin_ns[place] if place < len(self._begin_ns) else None
 
 
-def _missing(key: LifeKey, life: Life) -> Iterator[Gap]:
+def _missing(key: LifeKey, life: ReplicaSession) -> Iterator[Gap]:
     if life.missing and life.missing_until_ns:
         times = life.missing_from_ns, max(life.missing_until_ns, life.missing_from_ns + 1)
         yield Gap(Reason.REPORTS_MISSING, *times, *key, life.missing)
 
 
-def _end(key: LifeKey, life: Life, next_ns: int | None, moment: Moment) -> Iterator[Gap]:
+def _end(key: LifeKey, life: ReplicaSession, next_ns: int | None, moment: Moment) -> Iterator[Gap]:
     if life.ended:
         return
     silent_ns = moment.steady_ns - life.seen_ns

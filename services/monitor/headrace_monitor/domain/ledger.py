@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from headrace_monitor.domain import packing
-from headrace_monitor.domain.folding import folded
+from headrace_monitor.domain import encoding
+from headrace_monitor.domain.cardinality import folded
 from headrace_monitor.domain.limits import DEFAULT_LIMITS, SILENT_SECONDS, Limits
-from headrace_monitor.domain.lives import Life, LifeKey
 from headrace_monitor.domain.moments import Moment
 from headrace_monitor.domain.replica_clocks import ReplicaClocks
+from headrace_monitor.domain.replica_sessions import LifeKey, ReplicaSession
 from headrace_monitor.domain.telemetry import NANOSECONDS, Report, Series, Tally, add_counts
 from headrace_monitor.domain.totals import OTHER, Totals, VersionKey
 from headrace_monitor.domain.windows import Cell, Resolution, WindowKey, Windows
@@ -23,11 +23,11 @@ MAX_LIVES_OF_A_REPLICA = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class LedgerSnapshot:
     """What is stored: all of it at the start, later what changed and below what everything is dropped."""
 
     cells: dict[Cell, bytes] = field(default_factory=dict)
-    lives: dict[LifeKey, Life] = field(default_factory=dict)
+    lives: dict[LifeKey, ReplicaSession] = field(default_factory=dict)
     totals: dict[VersionKey, bytes] = field(default_factory=dict)
     reports: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
@@ -52,14 +52,14 @@ class Ledger:
         self,
         kept: tuple[Resolution, ...],
         limit_bytes: int,
-        contents: Contents,
+        contents: LedgerSnapshot,
         moment: Moment,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._limits = limits
         self.windows = Windows(kept, limit_bytes)
         self.totals = Totals(
-            {key: packing.unpack(packed) for key, packed in contents.totals.items()},
+            {key: encoding.unpack(packed) for key, packed in contents.totals.items()},
             contents.reports,
             dict(contents.dropped),
         )
@@ -78,7 +78,7 @@ class Ledger:
         Its times are corrected by how far its replica's clock is off; it ends now at the latest.
         """
         key = LifeKey(report.replica, report.boot_id)
-        life = self.lives.get(key, Life())
+        life = self.lives.get(key, ReplicaSession())
         if life.has(report.sequence):
             return
         self.windows.prune(moment)  # tells them the time: the clock may have been set
@@ -91,7 +91,7 @@ class Ledger:
         self._changed_lives.add(key)
         self._gone_lives.discard(key)
 
-    def changes(self, moment: Moment) -> Contents:
+    def changes(self, moment: Moment) -> LedgerSnapshot:
         """Drop what is too old, and give all that differs from what is stored."""
         self.windows.prune(moment)
         self._prune_lives(moment.steady_ns)
@@ -101,10 +101,10 @@ class Ledger:
         cells = {cell: packed for cell, packed in found.items() if packed is not None}
         windows = {WindowKey(cell.resolution, cell.start) for cell in cells}
         versions = self.totals.versions
-        return Contents(
+        return LedgerSnapshot(
             cells,
             {key: self.lives[key] for key in self._changed_lives if key in self.lives},
-            {key: packing.pack(versions[key]) for key in self._changed_totals},
+            {key: encoding.pack(versions[key]) for key in self._changed_totals},
             self.totals.reports,
             dict(self.totals.dropped),
             self.windows.floors,
@@ -124,7 +124,7 @@ class Ledger:
         self._gone_lives: set[LifeKey] = set()
         self._gone_windows: frozenset[WindowKey] = frozenset()
 
-    def _count(self, report: Report, life: Life, steady_ns: int) -> None:
+    def _count(self, report: Report, life: ReplicaSession, steady_ns: int) -> None:
         tallies: dict[VersionKey, Tally] = {}
         for telemetry in report.versions:
             key = self._place(VersionKey(telemetry.model, telemetry.version), steady_ns)
@@ -180,5 +180,5 @@ class Ledger:
         self._gone_lives.add(key)
         self._clocks.forget(*key)
 
-    def _is_to_go(self, oldest: Life, steady_ns: int) -> bool:
+    def _is_to_go(self, oldest: ReplicaSession, steady_ns: int) -> bool:
         return oldest.seen_ns < steady_ns - self._kept_ns or len(self.lives) > MAX_LIVES

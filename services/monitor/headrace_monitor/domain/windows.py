@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from headrace_monitor.domain import packing
+from headrace_monitor.domain import encoding
 from headrace_monitor.domain.moments import Moment
 from headrace_monitor.domain.telemetry import NANOSECONDS, Series, Tally
 
@@ -128,7 +128,7 @@ class Windows:
         for resolution in self.resolutions:
             cell = Cell(resolution.seconds, resolution.window_of(end_ns), series)
             if cell.start >= self._earliest[resolution.seconds]:
-                self.put(cell, packing.pack(self._sum(cell, tally)))
+                self.put(cell, encoding.pack(self._sum(cell, tally)))
                 changed.append(cell)
         return changed
 
@@ -177,7 +177,7 @@ class Windows:
         packed = self.get(cell)
         if packed is None:
             return tally
-        total = packing.unpack(packed)
+        total = encoding.unpack(packed)
         total.add(tally)
         return total
 

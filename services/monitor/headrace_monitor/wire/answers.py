@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from headrace import errors
 from headrace.monitor.v1 import monitor_service_pb2 as pb
-from headrace_monitor.domain.queries import Statistics
+from headrace_monitor.domain.query_engine import Statistics
 from headrace_monitor.wire import convert
 
 MAX_ANSWER_BYTES = 64 * 2**20

@@ -9,7 +9,7 @@ from headrace.errors import FieldViolation
 from headrace.histogram import Histogram
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
 from headrace_monitor.domain.gaps import Gap
-from headrace_monitor.domain.queries import (
+from headrace_monitor.domain.query_engine import (
     DEFAULT_WINDOW_NS,
     Query,
     ReplicaStatistics,

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from headrace import errors, status
-from headrace_monitor.domain.queries import Observer, Query, Statistics, VersionStatistics
+from headrace_monitor.domain.query_engine import Query, QueryEngine, Statistics, VersionStatistics
 from headrace_monitor.domain.telemetry import NANOSECONDS
 
 PAGE = "dashboard.html"
@@ -24,7 +24,7 @@ SECURITY_POLICY = (
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(observer: Observer, namespace: str) -> web.Application:
+def application(observer: QueryEngine, namespace: str) -> web.Application:
     """GET / (the page), /api/statistics?window=SECONDS and /api/series?window=SECONDS&step=SECONDS."""
     template = resources.files(__package__).joinpath(PAGE).read_text(encoding="utf-8")
     page = template.replace("{{namespace}}", html.escape(namespace))

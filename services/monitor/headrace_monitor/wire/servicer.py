@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
-from headrace_monitor.domain.intake import Intake
-from headrace_monitor.domain.queries import Observer, Query
+from headrace_monitor.domain.ingestion import Intake
+from headrace_monitor.domain.query_engine import Query, QueryEngine
 from headrace_monitor.domain.report_memory import ReportMemory
 from headrace_monitor.domain.telemetry import Report
 from headrace_monitor.wire import answers, convert, report_bytes, streams
@@ -29,7 +29,7 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
     def __init__(
         self,
         intake: Intake,
-        observer: Observer,
+        observer: QueryEngine,
         memory: ReportMemory,
         stopping: asyncio.Event,
         *,

@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from headrace import errors
 from headrace.state.follower import StateFollower
-from headrace_registry.adapters.blobs import BlobStore
-from headrace_registry.domain.uploads import Uploads
-from headrace_registry.domain.watches import Watches
+from headrace_registry.adapters.blobs.store import BlobStore
+from headrace_registry.domain.history.watches import Watches
+from headrace_registry.domain.pushes.uploads import Uploads
 
 _PUSH_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 

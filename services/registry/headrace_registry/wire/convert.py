@@ -29,7 +29,7 @@ from headrace.state.records import (
     RouteRecord,
     VersionRecord,
 )
-from headrace_registry.domain.etags import etag_of
+from headrace_registry.domain.decisions.etags import etag_of
 from headrace_registry.domain.names import (
     alias_resource,
     model_resource,

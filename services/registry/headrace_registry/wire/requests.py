@@ -12,21 +12,21 @@ from headrace.conversion import MAX_BATCH_SIZE, serving_config_from_proto
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import route_pb2
 from headrace.state.records import Batching, Canary, ServingConfig
-from headrace_registry.domain.aliases import AliasMove, AliasRemoval
-from headrace_registry.domain.allowed import Allowed
-from headrace_registry.domain.artifacts import Asked, Format, Push
-from headrace_registry.domain.catalogue import Creation
-from headrace_registry.domain.models import (
+from headrace_registry.domain.catalog_store import IdempotencyKey
+from headrace_registry.domain.decisions.allowed import Allowed
+from headrace_registry.domain.history.watches import WatchRequest
+from headrace_registry.domain.names import check_alias_name
+from headrace_registry.domain.pages import PageRequest
+from headrace_registry.domain.pushes.artifacts import Format, Push, RequestedOptions
+from headrace_registry.domain.resources.aliases import AliasMove, AliasRemoval
+from headrace_registry.domain.resources.models import (
     DEFAULT_KEEP_LATEST,
     ModelEdit,
     ModelRemoval,
     NewModel,
 )
-from headrace_registry.domain.names import check_alias_name
-from headrace_registry.domain.pages import PageRequest
-from headrace_registry.domain.routes import RouteEdit
-from headrace_registry.domain.versions import VersionRemoval
-from headrace_registry.domain.watches import WatchRequest
+from headrace_registry.domain.resources.routes import RouteEdit
+from headrace_registry.domain.resources.versions import VersionRemoval
 from headrace_registry.wire.resource_names import (
     parse_alias,
     parse_digest,
@@ -130,7 +130,7 @@ def push(header: pb.PushVersionRequest.Header) -> Push:
         create_model=header.create_model,
         allow_signature_change=header.allow_signature_change,
         creation=creation(header),
-        asked=Asked(
+        asked=RequestedOptions(
             possible.session,
             possible.warm_up,
             batching.max_batch_size if batching.HasField("max_batch_size") else None,
@@ -139,7 +139,7 @@ def push(header: pb.PushVersionRequest.Header) -> Push:
     )
 
 
-def creation(message: Any) -> Creation | None:
+def creation(message: Any) -> IdempotencyKey | None:
     """What makes a repeat of this create the same one, or None where it has no request_id."""
     if not message.request_id:
         return None
@@ -147,7 +147,7 @@ def creation(message: Any) -> Creation | None:
     asked.CopyFrom(message)
     asked.ClearField("request_id")
     content = message.DESCRIPTOR.full_name.encode() + asked.SerializeToString(deterministic=True)
-    return Creation(_request_id(message.request_id), hashlib.sha256(content).hexdigest())
+    return IdempotencyKey(_request_id(message.request_id), hashlib.sha256(content).hexdigest())
 
 
 def page(request: Any, listing: str) -> PageRequest:

@@ -19,15 +19,15 @@ from headrace.registry.v1 import (
 )
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.state.records import ReplicaRecord
-from headrace_registry.domain.aliases import delete_alias, find_alias, move_alias
-from headrace_registry.domain.artifacts import Artifacts
-from headrace_registry.domain.catalogue import Catalogue
-from headrace_registry.domain.models import create_model, find_model, update_model
+from headrace_registry.domain.catalog_store import CatalogStore
+from headrace_registry.domain.decisions.readiness import with_standby, without_others
+from headrace_registry.domain.history.watches import Watches
 from headrace_registry.domain.pages import take_page
-from headrace_registry.domain.readiness import with_standby, without_others
-from headrace_registry.domain.routes import find_route, update_route
-from headrace_registry.domain.versions import find_version
-from headrace_registry.domain.watches import Watches
+from headrace_registry.domain.pushes.artifacts import Artifacts
+from headrace_registry.domain.resources.aliases import delete_alias, find_alias, move_alias
+from headrace_registry.domain.resources.models import create_model, find_model, update_model
+from headrace_registry.domain.resources.routes import find_route, update_route
+from headrace_registry.domain.resources.versions import find_version
 from headrace_registry.wire import convert, requests
 from headrace_registry.wire.resource_names import (
     parse_alias,
@@ -55,7 +55,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
 
     def __init__(
         self,
-        catalogue: Catalogue,
+        catalogue: CatalogStore,
         artifacts: Artifacts,
         blobs: BlobReader,
         read_replicas: ReadReplicas,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headrace_inference.adapters.file_checks import FileChecks
+from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
 from headrace_inference.adapters.metrics.text import Family
 
 

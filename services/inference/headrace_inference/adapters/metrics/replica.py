@@ -19,8 +19,8 @@ from headrace_inference.adapters.metrics.series_limit import (
 from headrace_inference.adapters.metrics.summaries import SummaryWindows
 from headrace_inference.adapters.metrics.text import Family, label_text, text_of
 from headrace_inference.adapters.metrics.triton import state_families, work_families
-from headrace_inference.domain.keeper import VersionKeeper
-from headrace_inference.domain.statistics import Counts, StatisticsBook
+from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
+from headrace_inference.domain.versions.statistics import Counts, StatisticsRegistry
 
 MAX_VERSIONS = 1000
 
@@ -57,8 +57,8 @@ class ReplicaMetrics:
 
     def __init__(
         self,
-        keeper: VersionKeeper,
-        book: StatisticsBook,
+        keeper: VersionReconciler,
+        book: StatisticsRegistry,
         gauges: Callable[[], Iterable[Gauge]],
         info: Mapping[str, str],
         meters: Sequence[Meter] = (),

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from headrace_inference.adapters.metrics.text import label_text
-from headrace_inference.domain.statistics import Counts
+from headrace_inference.domain.versions.statistics import Counts
 
 Key = tuple[str, int]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from headrace.histogram import Histogram
 from headrace_inference.adapters.metrics.series_limit import version_labels
 from headrace_inference.adapters.metrics.text import Family
-from headrace_inference.domain.statistics import Counts
+from headrace_inference.domain.versions.statistics import Counts
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 WINDOW_SECONDS = 60.0

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from headrace_inference.adapters.metrics.series_limit import version_labels
 from headrace_inference.adapters.metrics.text import Family
-from headrace_inference.domain.statistics import Counts
+from headrace_inference.domain.versions.statistics import Counts
 
 Key = tuple[str, int]
 

@@ -23,19 +23,19 @@ from uuid import uuid4
 
 import onnxruntime
 
-from headrace.disk_reserve import DiskReserve
 from headrace.errors import DataLoss
+from headrace.service.disk_reserve import DiskReserve
 from headrace.state.codec import decode, encode
 from headrace.state.records import ServingConfig, Signature, VersionRecord
-from headrace_inference.adapters.cache_leases import CacheLeases
-from headrace_inference.adapters.file_checks import FileChecks, tree_digest
-from headrace_inference.adapters.preparation.task import Machine, PrepareReport
+from headrace_inference.adapters.artifact_cache.file_checks import FileChecks, tree_digest
+from headrace_inference.adapters.artifact_cache.leases import CacheLeases
+from headrace_inference.adapters.preparation.task import HostOptions, PrepareReport
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH
-from headrace_inference.domain.execution_plan import ExecutionPlan
+from headrace_inference.domain.scheduling.execution_plan import ExecutionPlan
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 5
+FORMAT = 6
 """To be raised when what is saved, or how it is chosen, changes."""
 
 MANIFEST = "manifest.json"
@@ -86,7 +86,7 @@ class _Dependence:
     format: int
     runtime: str
     processor: str
-    machine: Machine
+    machine: HostOptions
     signature: Signature
     config: ServingConfig
 
@@ -110,7 +110,7 @@ class PreparedCache:
         self._processor = processor()
         self._added_bytes = max_bytes  # of an earlier life nothing is known
 
-    def place_of(self, record: VersionRecord, machine: Machine) -> Path:
+    def place_of(self, record: VersionRecord, machine: HostOptions) -> Path:
         """The folder of a version's entry, whether it is there or not."""
         dependence = _Dependence(
             FORMAT,

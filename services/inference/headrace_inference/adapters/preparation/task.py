@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from headrace import errors
 from headrace.state.records import VersionRecord
-from headrace_inference.domain.execution_plan import ExecutionPlan
+from headrace_inference.domain.scheduling.execution_plan import ExecutionPlan
 
 _KINDS: dict[str, type[errors.HeadraceError]] = {
     kind.__name__: kind
@@ -16,7 +16,7 @@ _KINDS: dict[str, type[errors.HeadraceError]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class HostOptions:
     """What sessions are opened with on this machine, in a form that can be sent."""
 
     cores: int
@@ -43,7 +43,7 @@ class PrepareTask:
     step: Step
     graph: str
     record: VersionRecord
-    machine: Machine
+    machine: HostOptions
     target: str = ""
     saved: str = ""
     seconds: float = 0.0

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from headrace.errors import FailedPrecondition, HeadraceError
 from headrace.state.records import VersionRecord
-from headrace_inference.adapters.file_checks import FileChecks
+from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
+from headrace_inference.adapters.preparation.autotuning import is_open
 from headrace_inference.adapters.preparation.cache import Entry, PreparedCache
-from headrace_inference.adapters.preparation.measuring import is_open
-from headrace_inference.adapters.preparation.processes import PreparingProcesses
-from headrace_inference.adapters.preparation.quiet import Quiet
+from headrace_inference.adapters.preparation.exclusive_measurement import Quiet
+from headrace_inference.adapters.preparation.sandbox_pool import PreparingProcesses
 from headrace_inference.adapters.preparation.task import (
-    Machine,
+    HostOptions,
     PrepareReport,
     PrepareTask,
     Step,
@@ -29,9 +29,9 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
     open_session,
 )
 from headrace_inference.adapters.runtime.prepared_graph import Prepared
-from headrace_inference.domain.execution_plan import NO_PLAN, ExecutionPlan
-from headrace_inference.domain.load_waits import Urgency
-from headrace_inference.domain.runner import Runner
+from headrace_inference.domain.reconciliation.load_waits import Urgency
+from headrace_inference.domain.scheduling.execution_plan import NO_PLAN, ExecutionPlan
+from headrace_inference.domain.scheduling.runner import Runner
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class SharedByLoads:
 
     cache: PreparedCache
     processes: PreparingProcesses
-    machine: Machine
+    machine: HostOptions
     quiet: Quiet
     largest_bytes: int
     tuning_seconds: float
@@ -145,8 +145,8 @@ class VersionLoad:
             "graph": runner.graph,
             "instances": plan.instances,
             "threads": plan.intra_op_threads,
-            "rows": plan.efficient_rows,
-            "lone_threads": plan.lone_threads,
+            "rows": plan.best_batch_rows,
+            "single_request_threads": plan.single_request_threads,
             "affordable_rows": plan.affordable_rows,
         }
         logger.info("version prepared", extra=self._facts | facts)

@@ -1,5 +1,5 @@
 """How many cores the runtime may use: as many as the process."""
 
-from headrace.cores import usable_cores
+from headrace.machine.cores import usable_cores
 
 __all__ = ["usable_cores"]

@@ -13,29 +13,30 @@ import numpy as np
 import onnxruntime
 
 from headrace.datatypes import Datatype
-from headrace.declared_shapes import has_reshapes
 from headrace.errors import FailedPrecondition, Unavailable
-from headrace.operator_libraries import find_libraries
+from headrace.model_files.custom_operators import find_libraries
+from headrace.state.declared_shapes import has_reshapes
 from headrace.state.records import Provider, VersionRecord
 from headrace_inference.adapters.resident_memory import resident_bytes, return_freed_memory
 from headrace_inference.adapters.runtime import division_guard, execution_providers, session_options
+from headrace_inference.adapters.runtime.background_priority import (
+    lower_priority_after_threads_started,
+    reserve_cores,
+)
 from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.adapters.runtime.execution_providers import (
     DeviceOptions,
     Hardware,
     ProviderList,
 )
-from headrace_inference.adapters.runtime.executions import (
+from headrace_inference.adapters.runtime.io_binding import (
     Execute,
     array_execution,
     bound_execution,
     needs_binding,
 )
-from headrace_inference.adapters.runtime.giving_way import (
-    leaving_cores_free,
-    nothing_but_give_way,
-)
 from headrace_inference.adapters.runtime.load_limit import LoadBounds, load_limit
+from headrace_inference.adapters.runtime.ort_errors import RUNTIME_ERRORS, run_failed
 from headrace_inference.adapters.runtime.prepared_graph import (
     UNPREPARED,
     Prepared,
@@ -43,12 +44,11 @@ from headrace_inference.adapters.runtime.prepared_graph import (
     save_into,
 )
 from headrace_inference.adapters.runtime.reshaping import reshaping
-from headrace_inference.adapters.runtime.run_failures import RUNTIME_ERRORS, run_failed
 from headrace_inference.adapters.runtime.warm_up import RETRY_AFTER_SECONDS, Warmed, warm_up
-from headrace_inference.domain.execution_plan import NO_PLAN
-from headrace_inference.domain.requests import Array
-from headrace_inference.domain.run_watch import RunHandle
-from headrace_inference.domain.runner import OutOfMemory, RunFailed
+from headrace_inference.domain.scheduling.execution_plan import NO_PLAN
+from headrace_inference.domain.scheduling.requests import Array
+from headrace_inference.domain.scheduling.runner import OutOfMemory, RunFailed
+from headrace_inference.domain.scheduling.watchdog import RunHandle
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ def open_session(
 
     # This thread gives way for good, and so would threads of a session that it opens after that.
     first = defaults if lone is None else replace(defaults, gives_way=False)
-    free = leaving_cores_free() if defaults.gives_way else nullcontext()
+    free = reserve_cores() if defaults.gives_way else nullcontext()
     with free, load_limit(record.key, defaults.load_bounds, cancel):
         session = _open(graph_path, record, options[0], first, prepared)
         runner = _runner(session, record, runs, defaults)
@@ -320,7 +320,7 @@ def _create(
     *,
     gives_way: bool,
 ) -> Any:
-    left_out = nothing_but_give_way() if gives_way else None
+    left_out = lower_priority_after_threads_started() if gives_way else None
     try:
         # Its own fallback prints to standard output and hides what went wrong: ours is `choose`.
         return onnxruntime.InferenceSession(

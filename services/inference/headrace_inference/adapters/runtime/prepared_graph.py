@@ -14,7 +14,7 @@ from typing import Any
 
 import onnxruntime
 
-from headrace_inference.domain.execution_plan import NO_PLAN, ExecutionPlan
+from headrace_inference.domain.scheduling.execution_plan import NO_PLAN, ExecutionPlan
 
 GRAPH = "graph.onnx"
 WEIGHTS = "weights.bin"
@@ -33,7 +33,7 @@ class Prepared:
 
     def for_lone_requests(self) -> Prepared | None:
         """How the session of lone requests is opened, if it is worth one: where it maps the weights."""
-        if not self.plan.lone_threads or self.graph is None:
+        if not self.plan.single_request_threads or self.graph is None:
             return None
         return Prepared(self.plan.for_lone_requests(), self.graph)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from headrace.declared_shapes import FREE
+from headrace.state.declared_shapes import FREE
 from headrace.state.records import DeclaredShape, TensorSpec, VersionRecord
-from headrace_inference.adapters.runtime.executions import Execute
-from headrace_inference.domain.requests import Array
-from headrace_inference.domain.runner import RunFailed
+from headrace_inference.adapters.runtime.io_binding import Execute
+from headrace_inference.domain.scheduling.requests import Array
+from headrace_inference.domain.scheduling.runner import RunFailed
 
 Reshape = Callable[[Array], Array]
 

@@ -11,7 +11,7 @@ from typing import Any
 import onnxruntime
 
 from headrace.errors import FailedPrecondition
-from headrace.ort_errors import clean_message
+from headrace.onnx_runtime.errors import clean_message
 from headrace.state.records import (
     ExecutionMode,
     GraphOptimization,
@@ -19,7 +19,7 @@ from headrace.state.records import (
     ServingConfig,
     SessionOptions,
 )
-from headrace_inference.adapters.runtime.run_failures import RUNTIME_ERRORS
+from headrace_inference.adapters.runtime.ort_errors import RUNTIME_ERRORS
 
 _LEVELS = {
     GraphOptimization.DISABLED: onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,

@@ -12,7 +12,7 @@ import onnxruntime
 from google.protobuf.message import EncodeError
 
 from headrace_inference.adapters.runtime.element_types import NUMBERS, UNKNOWN
-from headrace_inference.adapters.runtime.run_failures import RUNTIME_ERRORS
+from headrace_inference.adapters.runtime.ort_errors import RUNTIME_ERRORS
 
 _FAILURES: tuple[type[Exception], ...] = (EncodeError, OSError, *RUNTIME_ERRORS)
 

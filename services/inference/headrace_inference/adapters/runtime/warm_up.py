@@ -26,13 +26,13 @@ from typing import Any
 
 from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
 from headrace.state.records import Batching, VersionRecord
-from headrace_inference.adapters.runtime.made_up_inputs import guesses
-from headrace_inference.adapters.runtime.run_failures import DeviceFailed
+from headrace_inference.adapters.runtime.ort_errors import DeviceFailed
+from headrace_inference.adapters.runtime.synthetic_inputs import guesses
 from headrace_inference.adapters.runtime.warm_up_costs import WarmUpCosts, is_proposed
 from headrace_inference.adapters.runtime.warm_up_inputs import WarmUpInputs, warm_up_inputs
-from headrace_inference.domain.requests import Array
-from headrace_inference.domain.row_guard import RowsDiffer, check_rows
-from headrace_inference.domain.runner import OutOfMemory, RunFailed, Runner
+from headrace_inference.domain.scheduling.requests import Array
+from headrace_inference.domain.scheduling.row_guard import RowsDiffer, check_rows
+from headrace_inference.domain.scheduling.runner import OutOfMemory, RunFailed, Runner
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,11 @@ def _warm(runner: Runner, record: VersionRecord, given: WarmUpInputs) -> Warmed:
             logger.info("not warmed: inputs too large", extra=_facts(record, rows, ()))
             continue
         failure = _run(partial(_run_and_look, runner, record, rows), inputs, given.runs)
-        if failure is None and runner.plan.lone_threads and rows in (min(sizes), max(sizes)):
+        if (
+            failure is None
+            and runner.plan.single_request_threads
+            and rows in (min(sizes), max(sizes))
+        ):
             failure = _run(runner.run_alone, inputs, given.runs)
         if failure is not None:
             _settle(record, rows, inputs, failure, given.name)
@@ -116,7 +120,7 @@ def _warm_proposed(runner: Runner, record: VersionRecord, given: WarmUpInputs) -
             return Warmed(make, costs.rows, max(1, costs.rows))
         with costs.running(rows):
             failure = _run(partial(_run_and_look, runner, record, rows), inputs, given.runs)
-        if failure is None and runner.plan.lone_threads and rows == 1:
+        if failure is None and runner.plan.single_request_threads and rows == 1:
             failure = _run(runner.run_alone, inputs, given.runs)
         if failure is not None:
             return _bounded(record, rows, inputs, failure, given)

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from headrace.model_files.warm_up_samples import check_samples, read_rows
 from headrace.state.records import Sample, SampleInput, Signature, TensorSpec, VersionRecord
-from headrace.warm_up_samples import check_samples, read_rows
-from headrace_inference.adapters.runtime.made_up_inputs import (
+from headrace_inference.adapters.runtime.synthetic_inputs import (
     MAX_MADE_UP_BYTES,
     made_up_inputs,
     made_up_shape,
     made_up_values,
 )
-from headrace_inference.domain.requests import Array
+from headrace_inference.domain.scheduling.requests import Array
 
 
 @dataclass(frozen=True, slots=True)

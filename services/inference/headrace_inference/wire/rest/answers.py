@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from headrace.datatypes import wire_size
-from headrace_inference.domain.requests import Plan, Wish
-from headrace_inference.domain.served import ServedVersion
-from headrace_inference.domain.shown import Shown
-from headrace_inference.wire.answers import ROUTE_PARAMETER
+from headrace_inference.domain.extensions.output_rendering import RenderedOutput
+from headrace_inference.domain.scheduling.requests import OutputOptions, Plan
+from headrace_inference.domain.versions.loaded_version import LoadedVersion
+from headrace_inference.wire.async_inference import Answer
+from headrace_inference.wire.codec.responses import ROUTE_PARAMETER
 from headrace_inference.wire.front_limits import AnswerLimit
 from headrace_inference.wire.rest.requests import RestRequest
 from headrace_inference.wire.rest.tensors import binary_contents, check_json, tensor_to_json
-from headrace_inference.wire.waiting import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,13 @@ def encode_rest_answer(request: RestRequest, answer: Answer, limit: AnswerLimit)
     return EncodedAnswer(json, tail if wants_tail else None)
 
 
-def check_answerable(request: RestRequest, served: ServedVersion, plan: Plan) -> None:
+def check_answerable(request: RestRequest, served: LoadedVersion, plan: Plan) -> None:
     """Refuse, before it runs, a request whose answer JSON could not carry. Raises InvalidArgument."""
     specs = served.record.signature.outputs
-    for place, wish in zip(plan.outputs, plan.wishes or itertools.repeat(Wish()), strict=False):
-        if wish == Wish() and not request.wants_binary(specs[place].name):
+    for place, wish in zip(
+        plan.outputs, plan.wishes or itertools.repeat(OutputOptions()), strict=False
+    ):
+        if wish == OutputOptions() and not request.wants_binary(specs[place].name):
             check_json(specs[place])
 
 
@@ -65,18 +67,18 @@ def json_bytes(request: RestRequest, answer: Answer) -> int:
     return sum(shown.array.nbytes for shown in said)
 
 
-def _shown(answer: Answer) -> Sequence[Shown]:
+def _shown(answer: Answer) -> Sequence[RenderedOutput]:
     if answer.shown is not None:
         return answer.shown
     specs = answer.served.record.signature.outputs
     return [
-        Shown(specs[place].name, specs[place].datatype, array)
+        RenderedOutput(specs[place].name, specs[place].datatype, array)
         for place, array in zip(answer.pending.plan.outputs, answer.outputs, strict=True)
     ]
 
 
 def _output(
-    shown: Shown, tail: list[bytes | memoryview], limit: AnswerLimit, *, binary: bool
+    shown: RenderedOutput, tail: list[bytes | memoryview], limit: AnswerLimit, *, binary: bool
 ) -> dict[str, Any]:
     output: dict[str, Any] = {
         "name": shown.name,

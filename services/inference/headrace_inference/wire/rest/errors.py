@@ -16,7 +16,8 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from headrace import errors, identity, logs, status
+from headrace import errors, identity, status
+from headrace.service import logs
 
 RestError = tuple[str, str, str]
 """The verb, the route and the reason of an error; '' for verb and route of what has no route."""

@@ -13,7 +13,8 @@ import msgspec
 
 from headrace.errors import InvalidArgument
 from headrace.state.records import TensorSpec, VersionRecord
-from headrace_inference.domain.requests import TensorHeader
+from headrace_inference.domain.scheduling.requests import TensorHeader
+from headrace_inference.wire.async_inference import Answer
 from headrace_inference.wire.front_limits import AnswerLimit
 from headrace_inference.wire.rest.requests import (
     RestRequest,
@@ -22,7 +23,6 @@ from headrace_inference.wire.rest.requests import (
     request_options,
 )
 from headrace_inference.wire.rest.tensors import tensor_to_json
-from headrace_inference.wire.waiting import Answer
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 

@@ -10,9 +10,10 @@ from aiohttp.abc import AbstractStreamWriter
 
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.domain.requests import Contents, Plan
-from headrace_inference.domain.served import ServedVersion
-from headrace_inference.domain.tracing import RequestFacts
+from headrace_inference.domain.extensions.tracing import RequestFacts
+from headrace_inference.domain.scheduling.requests import Plan, TensorData
+from headrace_inference.domain.versions.loaded_version import LoadedVersion
+from headrace_inference.wire.async_inference import Answer, AsyncInference, InferCall
 from headrace_inference.wire.front_limits import AnswerLimit
 from headrace_inference.wire.rest.answers import (
     EncodedAnswer,
@@ -29,14 +30,13 @@ from headrace_inference.wire.rest.generate import (
     generate_request,
     parse_generate,
 )
-from headrace_inference.wire.rest.raw import raw_request
+from headrace_inference.wire.rest.raw_binary import raw_request
 from headrace_inference.wire.rest.requests import (
     HEADER_LENGTH,
     RestRequest,
     header_length,
     parse_request,
 )
-from headrace_inference.wire.waiting import Answer, InferCall, WaitingRequests
 
 MIN_COMPRESSED_BYTES = 1024
 """Smaller answers are not compressed: it would cost more than it saves."""
@@ -58,7 +58,7 @@ class InferRoutes:
         self._dataplane = dataplane
         self._max_body_bytes = max_body_bytes
         self._limit = limit
-        self._requests = WaitingRequests(dataplane)
+        self._requests = AsyncInference(dataplane)
 
     async def infer(self, request: web.Request) -> web.Response:
         """Answer one request."""
@@ -139,17 +139,17 @@ class _Generation:
             self.request = generate_request(record, self._members)
             self._record = record
 
-    def plan(self, served: ServedVersion) -> Plan:
+    def plan(self, served: LoadedVersion) -> Plan:
         """How it runs on a version. Raises HeadraceError."""
         self.read_for(served.record)
         return _plan(self.request, served)
 
-    def contents(self) -> list[Contents]:
+    def contents(self) -> list[TensorData]:
         """The values of its inputs. Raises HeadraceError."""
         return self.request.contents(self._dataplane.regions)
 
 
-def _plan(parsed: RestRequest, served: ServedVersion) -> Plan:
+def _plan(parsed: RestRequest, served: LoadedVersion) -> Plan:
     plan = served.plan(parsed.headers, parsed.outputs, parsed.options)
     check_answerable(parsed, served, plan)
     return plan

@@ -8,8 +8,8 @@ import msgspec
 from aiohttp import web
 
 from headrace.errors import InvalidArgument
-from headrace_inference.domain.model_control import LoadRequest, ModelControl
-from headrace_inference.wire.convert import FILE_PREFIX, unknown_load_parameter
+from headrace_inference.domain.reconciliation.model_control import LoadRequest, ModelControl
+from headrace_inference.wire.codec.messages import FILE_PREFIX, unknown_load_parameter
 from headrace_inference.wire.rest.body import read_body
 from headrace_inference.wire.rest.requests import decode_json
 

@@ -11,20 +11,20 @@ import msgspec
 
 from headrace.datatypes import Datatype
 from headrace.errors import InvalidArgument
-from headrace_inference.domain.requests import (
+from headrace_inference.domain.extensions.shared_memory import RegionTable
+from headrace_inference.domain.scheduling.requests import (
     NO_OPTIONS,
-    Contents,
     Options,
+    OutputOptions,
+    SharedMemorySlice,
+    TensorData,
     TensorHeader,
-    Window,
-    Wish,
 )
-from headrace_inference.domain.shared_memory import RegionTable
-from headrace_inference.wire.contents import ZERO_COPY_BYTES, bytes_tensor, window_contents
-from headrace_inference.wire.large_requests import LONG_COPY_BYTES, LONG_TEXT_BYTES
-from headrace_inference.wire.parameters import options_of, refuse_reserved, window, wish
+from headrace_inference.wire.codec.parameters import options_of, refuse_reserved, window, wish
+from headrace_inference.wire.codec.slow_requests import LONG_COPY_BYTES, LONG_TEXT_BYTES
+from headrace_inference.wire.codec.tensors import ZERO_COPY_BYTES, bytes_tensor, window_contents
+from headrace_inference.wire.codec.typed_contents import bytes_elements
 from headrace_inference.wire.rest.tensors import tensor_from_json
-from headrace_inference.wire.typed_contents import bytes_elements
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """The header that says how many bytes of a body are JSON; what follows is the binary tail."""
@@ -94,7 +94,7 @@ class _WindowParameters(msgspec.Struct, frozen=True):
     shared_memory_byte_size: Size | None = None
     shared_memory_offset: Size | None = None
 
-    def window(self, what: str) -> Window | None:
+    def window(self, what: str) -> SharedMemorySlice | None:
         """The stretch of shared memory that these name."""
         size, offset = self.shared_memory_byte_size, self.shared_memory_offset
         return window(self.shared_memory_region, size, offset, what)
@@ -123,20 +123,20 @@ class RestRequest:
     id: str
     headers: tuple[TensorHeader, ...]
     outputs: tuple[str, ...]
-    data: tuple[msgspec.Raw | memoryview | Window, ...]
+    data: tuple[msgspec.Raw | memoryview | SharedMemorySlice, ...]
     binary: Mapping[str, bool]
     binary_by_default: bool
     options: Options = NO_OPTIONS
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
 
-    def contents(self, regions: RegionTable) -> list[Contents]:
+    def contents(self, regions: RegionTable) -> list[TensorData]:
         """The values of each input; call it once the headers passed the checks. Raises HeadraceError."""
         return [_contents(*pair, regions) for pair in zip(self.headers, self.data, strict=True)]
 
     @property
     def window_bytes(self) -> int:
         """How much is to be read from shared memory."""
-        return sum([data.byte_size for data in self.data if isinstance(data, Window)])
+        return sum([data.byte_size for data in self.data if isinstance(data, SharedMemorySlice)])
 
     @property
     def contents_take_long(self) -> bool:
@@ -189,7 +189,7 @@ def parse_request(body: bytes | bytearray, header_length: int | None) -> RestReq
     )
 
 
-def request_options(parameters: Mapping[str, Scalar], wishes: Sequence[Wish]) -> Options:
+def request_options(parameters: Mapping[str, Scalar], wishes: Sequence[OutputOptions]) -> Options:
     """What a request asks for by its parameters. Raises InvalidArgument for what they must not be."""
     known = _known(_RequestParameters, parameters, "the request")
     refuse_reserved(key for key in parameters if key != _FINAL_RESPONSE)
@@ -252,9 +252,9 @@ def _known(kind: type[Known], parameters: Mapping[str, Scalar] | None, what: str
 
 def _data(
     inputs: Sequence[InferInput], tail: memoryview, *, has_tail: bool
-) -> tuple[msgspec.Raw | memoryview | Window, ...]:
+) -> tuple[msgspec.Raw | memoryview | SharedMemorySlice, ...]:
     """Each input's JSON, its stretch of the tail, or of shared memory."""
-    data: list[msgspec.Raw | memoryview | Window] = []
+    data: list[msgspec.Raw | memoryview | SharedMemorySlice] = []
     position = 0
     for part in inputs:
         what = f"input '{part.name}'"
@@ -278,7 +278,11 @@ def _data(
 
 
 def _binary_size(
-    part: InferInput, parameters: _InputParameters, window: Window | None, *, has_tail: bool
+    part: InferInput,
+    parameters: _InputParameters,
+    window: SharedMemorySlice | None,
+    *,
+    has_tail: bool,
 ) -> int | None:
     """The input's bytes in the tail; None where its values are in the JSON or in shared memory."""
     what = f"input '{part.name}'"
@@ -303,9 +307,9 @@ def _binary_size(
 
 
 def _contents(
-    header: TensorHeader, data: msgspec.Raw | memoryview | Window, regions: RegionTable
-) -> Contents:
-    if isinstance(data, Window):
+    header: TensorHeader, data: msgspec.Raw | memoryview | SharedMemorySlice, regions: RegionTable
+) -> TensorData:
+    if isinstance(data, SharedMemorySlice):
         return window_contents(header, data, regions)
     if isinstance(data, msgspec.Raw):
         return tensor_from_json(header, data)

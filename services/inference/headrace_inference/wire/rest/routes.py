@@ -13,19 +13,19 @@ from aiohttp import web
 
 from headrace.errors import FailedPrecondition
 from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.domain.routing import RoutingTable
-from headrace_inference.wire import convert
+from headrace_inference.domain.routing.table import RoutingTable
+from headrace_inference.wire.codec import messages
 from headrace_inference.wire.front_limits import AnswerLimit
-from headrace_inference.wire.openapi.document import add_description_routes
 from headrace_inference.wire.rest.body import BodyBudget, read_body
 from headrace_inference.wire.rest.errors import answer_errors, error_response, json_response
 from headrace_inference.wire.rest.infer import InferRoutes, names
-from headrace_inference.wire.rest.memory import add_memory_routes
-from headrace_inference.wire.rest.messages import message_to_json
 from headrace_inference.wire.rest.models import add_model_control_routes
+from headrace_inference.wire.rest.openapi.document import add_description_routes
+from headrace_inference.wire.rest.protobuf_json import message_to_json
 from headrace_inference.wire.rest.requests import IndexBody, decode_json
 from headrace_inference.wire.rest.settings import add_settings_routes
-from headrace_inference.wire.servicer import (
+from headrace_inference.wire.rest.shared_memory import add_memory_routes
+from headrace_inference.wire.server_queries import (
     ServerFacts,
     config_of,
     metadata_of,
@@ -104,7 +104,7 @@ class RestRoutes:
         """Name, version, extensions."""
         return json_response(
             message_to_json(
-                convert.server_metadata(
+                messages.server_metadata(
                     self._facts.name,
                     self._facts.version,
                     shared_memory=self._dataplane.regions.allowed,
@@ -127,7 +127,7 @@ class RestRoutes:
     async def model_config(self, request: web.Request) -> web.Response:
         """How a version is served."""
         record = config_of(self._dataplane, *names(request))
-        return json_response(message_to_json(convert.model_config(record)))
+        return json_response(message_to_json(messages.model_config(record)))
 
     async def statistics(self, request: web.Request) -> web.Response:
         """What versions did."""
@@ -143,5 +143,5 @@ class RestRoutes:
 
 
 def _index(table: RoutingTable, *, ready_only: bool) -> web.Response:
-    index = convert.repository_index(table, ready_only=ready_only)
+    index = messages.repository_index(table, ready_only=ready_only)
     return json_response([message_to_json(entry) for entry in index.models])

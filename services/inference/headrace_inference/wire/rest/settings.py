@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.domain.log_switches import LogSwitches
+from headrace_inference.domain.extensions.log_settings import LogSwitches
 from headrace_inference.wire.rest.body import read_body
 from headrace_inference.wire.rest.errors import json_response
 from headrace_inference.wire.rest.requests import decode_json

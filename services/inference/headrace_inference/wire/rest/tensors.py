@@ -22,7 +22,7 @@ import orjson
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype, to_wire
 from headrace.errors import InvalidArgument
-from headrace_inference.domain.requests import Array, TensorHeader
+from headrace_inference.domain.scheduling.requests import Array, TensorHeader
 from headrace_inference.wire.front_limits import NO_LIMIT, AnswerLimit
 
 Float = float | Literal["NaN", "Infinity", "-Infinity"]

@@ -9,7 +9,10 @@ from typing import Any, TypeAlias
 from headrace.state.records import Signature
 from headrace_registry.adapters.batch_invariance.analysis import analyse
 from headrace_registry.adapters.batch_invariance.trial import find_fault
-from headrace_registry.domain.proposal import BatchInvariance, reason_against_batching
+from headrace_registry.domain.decisions.default_config import (
+    BatchInvariance,
+    reason_against_batching,
+)
 
 Prover: TypeAlias = Callable[[Any], BatchInvariance]
 

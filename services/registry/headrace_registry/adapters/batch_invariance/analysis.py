@@ -23,7 +23,7 @@ from headrace_registry.adapters.batch_invariance.values import (
     Value,
     rows,
 )
-from headrace_registry.domain.proposal import BatchInvariance
+from headrace_registry.domain.decisions.default_config import BatchInvariance
 
 
 def analyse(model: Any) -> BatchInvariance:

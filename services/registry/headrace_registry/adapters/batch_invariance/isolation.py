@@ -15,10 +15,10 @@ import time
 from typing import Any, NoReturn
 
 from headrace import errors
+from headrace.service.parent_death import PR_SET_PDEATHSIG
 from headrace.state.codec import decode, encode
-from headrace.tethered import PR_SET_PDEATHSIG
 from headrace_registry.adapters.batch_invariance.analysis import analyse
-from headrace_registry.domain.proposal import BatchInvariance
+from headrace_registry.domain.decisions.default_config import BatchInvariance
 
 MAX_SECONDS = 10.0
 """A graph of a thousand nodes takes less than one."""

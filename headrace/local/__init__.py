@@ -1,0 +1,1 @@
+"""The suite on one machine: its processes, kept running, and the embedded Redis server."""

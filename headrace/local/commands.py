@@ -1,0 +1,127 @@
+"""What the suite shall be, and the command line of each of its children."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from headrace import addresses
+from headrace.local.child import Addresses
+from headrace.service import logs
+
+REGISTRY = "registry"
+MONITOR = "monitor"
+REDIS = "redis"
+PORT_STEP = 10
+"""From one replica's ports to the next one's: three each, with room to read them."""
+STOP_MARGIN_SECONDS = 5.0
+"""What a child may take to end after its drain before it is killed."""
+
+Front = Literal["auto", "native", "grpcio"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The suite to run. A port of 0 is a free one; `redis_url` None is the embedded server."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    redis_url: str | None = None
+    replicas: int = 1
+    registry_port: int = 8100
+    registry_http_port: int = 8101
+    inference_port: int = 8001
+    inference_http_port: int = 8000
+    inference_metrics_port: int = 8002
+    monitor_port: int = 8200
+    monitor_http_port: int = 8201
+    front: Front = "auto"
+    drain_seconds: float = 10.0
+    grace_seconds: float = 0.0
+    log_format: logs.Format = "auto"
+    log_level: logs.Level = "info"
+
+    @property
+    def stop_seconds(self) -> float:
+        """How long a child may take from being told to stop to its end."""
+        return self.grace_seconds + self.drain_seconds + STOP_MARGIN_SECONDS
+
+
+def replica_name(index: int) -> str:
+    """What the replica is called, in the log and among the process ids."""
+    return f"replica-{index}"
+
+
+def state_environ(redis_url: str) -> dict[str, str]:
+    """What tells the children where the shared state is: everybody may read a command line's password."""
+    return {f"HEADRACE_{name}_REDIS_URL": redis_url for name in ("REGISTRY", "INFERENCE")}
+
+
+def registry_command(plan: Plan, before: Addresses) -> list[str]:
+    """How to start the registry, on the addresses that it had `before`."""
+    ports = {"grpc": plan.registry_port, "http": plan.registry_http_port}
+    return _command(plan, "headrace_registry", REGISTRY, _same(ports, before), {})
+
+
+def monitor_command(plan: Plan, before: Addresses) -> list[str]:
+    """How to start the monitor, on the addresses that it had `before`."""
+    ports = {"grpc": plan.monitor_port, "http": plan.monitor_http_port}
+    return _command(plan, "headrace_monitor", MONITOR, _same(ports, before), {})
+
+
+def replica_command(
+    plan: Plan, index: int, replica_id: str, peers: Addresses, before: Addresses
+) -> list[str]:
+    """How to start a replica; `peers` are the addresses of registry and monitor."""
+    ports = {
+        "grpc": _nth(plan.inference_port, index),
+        "http": _nth(plan.inference_http_port, index),
+        "metrics": _nth(plan.inference_metrics_port, index),
+    }
+    flags = {
+        "registry-address": reachable(peers[REGISTRY]),
+        "monitor-address": reachable(peers[MONITOR]),
+        "replica-id": replica_id,
+        "front": plan.front,
+        "grace-seconds": str(plan.grace_seconds),
+    }
+    if plan.replicas == 1:  # there is no other to call while it loads: it serves what it has
+        flags["join-seconds"] = "0"
+    return _command(plan, "headrace_inference", replica_name(index), _same(ports, before), flags)
+
+
+def reachable(address: str) -> str:
+    """The address to call from this machine for one that may stand for every interface."""
+    host, port = addresses.split(address)
+    return addresses.join(addresses.EVERY_INTERFACE.get(host, host), int(port))
+
+
+def _nth(port: int, index: int) -> int:
+    return port and port + index * PORT_STEP
+
+
+def _same(ports: Mapping[str, int], before: Addresses) -> dict[str, int]:
+    """The ports of the run before, which callers know, or the planned ones."""
+    return {
+        name: int(before[name].rpartition(":")[2]) if name in before else port
+        for name, port in ports.items()
+    }
+
+
+def _command(
+    plan: Plan, module: str, folder: str, ports: Mapping[str, int], flags: Mapping[str, str]
+) -> list[str]:
+    every = {
+        "host": plan.host,
+        "data": str(plan.data / folder),
+        "drain-seconds": str(plan.drain_seconds),
+        "log-format": plan.log_format,
+        "log-level": plan.log_level,
+        **{f"{name}-port": str(port) for name, port in ports.items()},
+        **flags,
+    }
+    # `--flag=value`, so that a value may begin with a dash.
+    return [sys.executable, "-m", module, *(f"--{flag}={value}" for flag, value in every.items())]

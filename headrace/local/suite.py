@@ -1,0 +1,166 @@
+"""The whole suite: the Redis server, then registry and monitor, then the replicas; stopped backwards."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from headrace.local import embedded_redis
+from headrace.local.child import Addresses, Running, kill_group, open_child
+from headrace.local.child_supervisor import Keeper, open_kept
+from headrace.local.commands import (
+    MONITOR,
+    REDIS,
+    REGISTRY,
+    Plan,
+    monitor_command,
+    registry_command,
+    replica_command,
+    replica_name,
+    state_environ,
+)
+from headrace.service.folder_lock import hold_folder
+from headrace.service.private_files import make_private
+from headrace.state.connection import without_password
+from headrace.state.reachable import wait_until_reachable
+
+logger = logging.getLogger(__name__)
+
+STATUS_FILE = "up.json"
+"""In the data folder while the suite is up: what the ready line says, kept up to date."""
+
+LOCK_NAME = "lock"
+OWN_FILES = (LOCK_NAME, "up.*", "redis", "registry", "monitor", "replica-*")
+"""What a suite has in its data folder."""
+
+
+def write_status(file: Path, status: dict[str, Any]) -> None:
+    """Replace the file by what is so now. A full disk is no reason to end what runs."""
+    new = file.with_suffix(".new")
+    try:
+        new.write_text(json.dumps(status) + "\n")
+        new.replace(file)
+    except OSError as error:
+        logger.warning("the suite's status file is old: %s", error, extra={"file": str(file)})
+
+
+class Suite:
+    """The children of one plan, and what they are at the moment. `running` runs them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.redis_url = plan.redis_url or ""
+        self._ready = False
+        self._live: dict[str, int] = {}
+        self._redis: list[Keeper] = []
+        self._registry = Keeper(REGISTRY, self._open_registry, self._changed)
+        self._monitor = Keeper(MONITOR, self._open_monitor, self._changed)
+        self._replicas = [
+            Keeper(replica_name(index), partial(self._open_replica, index), self._changed)
+            for index in range(plan.replicas)
+        ]
+
+    @property
+    def status_file(self) -> Path:
+        """The file that tells other programs what runs here."""
+        return self.plan.data / STATUS_FILE
+
+    def as_json(self) -> dict[str, Any]:
+        """Where everything is: the addresses, which stay, and the process ids, which may change."""
+        return {
+            "ready": self._ready,
+            "registry": self._registry.addresses["grpc"],
+            "registry_http": self._registry.addresses["http"],
+            "inference": [{**keeper.addresses, "pid": keeper.pid} for keeper in self._replicas],
+            "monitor": self._monitor.addresses["grpc"],
+            "monitor_http": self._monitor.addresses["http"],
+            "redis_url": without_password(self.redis_url),
+            "pids": self._pids(),
+        }
+
+    def _pids(self) -> dict[str, int]:
+        keepers = [*self._redis, self._registry, self._monitor, *self._replicas]
+        return {keeper.name: keeper.pid for keeper in keepers if keeper.pid is not None}
+
+    def kill(self) -> None:
+        """End every child at once, without a drain."""
+        for pid in self._live.values():
+            kill_group(pid)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the children while inside; all are ready, and the shared state is there, when this yields.
+
+        Until it is, the registry's log says what is wrong, for all of them. Each tier needs the one
+        before it, so it starts after that and stops before it.
+        """
+        async with AsyncExitStack() as stack:
+            stack.enter_context(hold_folder(self.plan.data, LOCK_NAME, "a suite"))
+            make_private(self.plan.data, OWN_FILES)
+            if not self.redis_url:
+                await self._enter_redis(stack)
+            await stack.enter_async_context(open_kept([self._registry, self._monitor]))
+            await wait_until_reachable(self.redis_url)
+            await stack.enter_async_context(open_kept(self._replicas))
+            stack.callback(self.status_file.unlink, missing_ok=True)
+            self._ready = True
+            self._changed()
+            yield
+
+    async def _enter_redis(self, stack: AsyncExitStack) -> None:
+        binary = embedded_redis.find_server()
+        place = stack.enter_context(embedded_redis.open_place(self.plan.data))
+        self.redis_url = place.url
+        self._redis = [Keeper(REDIS, partial(self._open_redis, binary, place), self._changed)]
+        await stack.enter_async_context(open_kept(self._redis))
+
+    def _changed(self) -> None:
+        if self._ready:
+            write_status(self.status_file, self.as_json())
+
+    @asynccontextmanager
+    async def _open_redis(
+        self, binary: embedded_redis.ServerBinary, place: embedded_redis.Location, _: Addresses
+    ) -> AsyncIterator[Running]:
+        try:
+            async with embedded_redis.open_server_process(binary, place) as process:
+                self._live[REDIS] = process.pid
+                yield Running(process, {"url": place.url})
+        finally:
+            self._live.pop(REDIS, None)
+
+    def _open_registry(self, before: Addresses) -> AbstractAsyncContextManager[Running]:
+        return self._open(REGISTRY, registry_command(self.plan, before))
+
+    def _open_monitor(self, before: Addresses) -> AbstractAsyncContextManager[Running]:
+        return self._open(MONITOR, monitor_command(self.plan, before))
+
+    def _open_replica(self, index: int, before: Addresses) -> AbstractAsyncContextManager[Running]:
+        peers = {
+            REGISTRY: self._registry.addresses["grpc"],
+            MONITOR: self._monitor.addresses["grpc"],
+        }
+        command = replica_command(self.plan, index, self._replica_id(index), peers, before)
+        return self._open(replica_name(index), command)
+
+    def _replica_id(self, index: int) -> str:
+        """The same at every start of the replica, and nobody else's in the same shared state."""
+        if self.plan.redis_url is None:
+            return replica_name(index)
+        return f"{socket.gethostname()}-{os.getpid()}-{replica_name(index)}"
+
+    def _open(self, name: str, command: list[str]) -> AbstractAsyncContextManager[Running]:
+        return open_child(
+            name,
+            command,
+            self._live,
+            grace_seconds=self.plan.stop_seconds,
+            environ=state_environ(self.redis_url),
+        )

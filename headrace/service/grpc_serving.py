@@ -1,0 +1,283 @@
+"""A grpc.aio server with what every service has: errors, ids, health, reflection, drain."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from headrace import errors, identity, status
+from headrace.service import logs
+from headrace.service.call_metrics import CallMetrics, MethodCalls
+
+logger = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES = 2**31 - 1
+"""Triton's clients set both limits to this; a server with less refuses what they send."""
+
+MAX_PENDING_CALLS = 65_536
+"""Calls that arrived and whose handler has not begun. From 1,000 on gRPC's own limit answers some of them
+with CANCELLED, chosen by chance: also those of callers who have nothing to do with the crowd."""
+
+MAX_METADATA_BYTES = 64 * 1024
+"""The headers of a call, each counted with 32 bytes more (RFC 7540, 6.5.2). Between two limits of its own
+(8 and 16 KiB) gRPC refuses calls by chance: callers with a token of 12 kB would lose half of theirs."""
+
+Register = Callable[[grpc.aio.Server], None]
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcServer:
+    """A running server: the port it got, and its health, by service name ('' is the whole)."""
+
+    port: int
+    health: health.aio.HealthServicer
+    service_names: Sequence[str] = ()
+
+    async def set_serving(self, serving: bool) -> None:  # noqa: FBT001
+        """Say by grpc.health.v1, of the whole and each service, whether calls should come here."""
+        status = health_pb2.HealthCheckResponse
+        for name in ("", *self.service_names):
+            await self.health.set(name, status.SERVING if serving else status.NOT_SERVING)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionAge:
+    """How long a connection lasts, and what is in flight after it; 0 sets no limit.
+
+    gRPC varies the age by a tenth, so that clients do not come back all at once.
+    """
+
+    max_seconds: float = 0.0
+    grace_seconds: float = 0.0
+
+    def options(self) -> list[tuple[str, int]]:
+        """As gRPC has them."""
+        if not self.max_seconds:
+            return []
+        options = [("grpc.max_connection_age_ms", max(1, int(self.max_seconds * 1000)))]
+        if self.grace_seconds:
+            grace = ("grpc.max_connection_age_grace_ms", max(1, int(self.grace_seconds * 1000)))
+            options.append(grace)
+        return options
+
+
+@asynccontextmanager
+async def open_grpc_server(
+    address: str,
+    service_names: Sequence[str],
+    register: Register,
+    *,
+    drain_seconds: float,
+    pool: descriptor_pool.DescriptorPool | None = None,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
+    calls: CallMetrics | None = None,
+    age: ConnectionAge = ConnectionAge(),  # frozen
+    ping_seconds: float = 0.0,
+) -> AsyncIterator[GrpcServer]:
+    """Serve on `address` (`host:port`, port 0 for a free one, or `unix:PATH`) while inside.
+
+    `register` adds the servicers; health and reflection over `pool` come with it. A larger request than
+    `max_message_bytes` is answered with RESOURCE_EXHAUSTED, by gRPC itself. `calls` counts what it was
+    announced to. A connection of a certain `age` is told to end (GOAWAY). One on which nothing came for
+    `ping_seconds` is asked whether anybody is there, and ends if nobody answers for as long; 0 leaves that
+    to TCP, which takes hours. On leaving, health says NOT_SERVING, new calls are refused, and running ones
+    have `drain_seconds` to finish.
+    Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
+    """
+    interceptor = CallInterceptor(calls or CallMetrics())
+    options = [*_options(max_message_bytes), *age.options(), *_pings(ping_seconds)]
+    server = grpc.aio.server(interceptors=[interceptor], options=options)
+    register(server)
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    names = [*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME]
+    reflection.enable_server_reflection(names, server, pool=pool)
+    port = _bind(server, address)
+    await server.start()
+    opened = GrpcServer(port, health_servicer, service_names)
+    await opened.set_serving(True)
+    try:
+        yield opened
+    finally:
+        await health_servicer.enter_graceful_shutdown()
+        await server.stop(drain_seconds)
+
+
+def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
+        ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
+        ("grpc.so_reuseport", 0),  # two servers on one port would share its calls in silence
+    ]
+
+
+def _pings(seconds: float) -> list[tuple[str, int]]:
+    if not seconds:
+        return []
+    milliseconds = max(1, int(seconds * 1000))
+    return [
+        ("grpc.keepalive_time_ms", milliseconds),
+        ("grpc.keepalive_timeout_ms", milliseconds),
+        ("grpc.http2.ping_timeout_ms", milliseconds),
+        ("grpc.http2.max_pings_without_data", 0),
+    ]
+
+
+def _bind(server: grpc.aio.Server, address: str) -> int:
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise errors.FailedPrecondition(
+            "ADDRESS_IN_USE",
+            f"cannot listen on {address}: the port is in use or the address is not this machine's; "
+            "choose another with --grpc-port (0 takes a free one)",
+            facts={"address": address},
+        ) from error
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Around every call: whose it is, what its records carry, which status an error becomes, its count.
+
+    Requests are parsed here, so bytes that are no protobuf are the caller's INVALID_ARGUMENT.
+    """
+
+    def __init__(self, calls: CallMetrics) -> None:
+        self._calls = calls
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """The method's handler, wrapped."""
+        handler: Any = await continuation(handler_call_details)
+        if handler is None:
+            return handler
+        method = handler_call_details.method
+        return _wrapped(handler, method, self._calls.of(method))
+
+
+def _wrapped(handler: Any, method: str, calls: MethodCalls) -> Any:
+    parse = handler.request_deserializer or bytes
+    make: Any = {
+        (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
+        (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
+        (True, False): (grpc.stream_unary_rpc_method_handler, handler.stream_unary),
+        (True, True): (grpc.stream_stream_rpc_method_handler, handler.stream_stream),
+    }[handler.request_streaming, handler.response_streaming]
+    build, behaviour = make
+    read = _parsed_stream if handler.request_streaming else _parsed
+    generates = handler.response_streaming and not inspect.iscoroutinefunction(behaviour)
+    around = _around_stream if generates else _around_unary  # a coroutine writes to its context
+    return build(
+        around(behaviour, lambda request: read(parse, request, calls), method, calls),
+        request_deserializer=None,
+        response_serializer=handler.response_serializer,
+    )
+
+
+def _around_unary(
+    behaviour: Any, read: Callable[[Any], Any], method: str, calls: MethodCalls
+) -> Any:
+    async def call(request: Any, context: Any) -> Any:
+        _begin(context)
+        with calls.begin(context) as counted:
+            try:
+                response = await behaviour(read(request), context)
+            except errors.HeadraceError as error:
+                refusal = error
+            except (grpc.aio.AbortError, GeneratorExit):
+                raise
+            except Exception:
+                logger.exception("a bug ended a call", extra={"method": method})
+                refusal = _bug()
+            else:
+                calls.sent += 1
+                return response
+            # grpc keeps what aborts in a cycle, with this frame: it must not hold the message
+            del request
+            counted.refused(status.grpc_code(refusal), refusal.reason)
+            await _abort(context, refusal)
+            return None
+
+    return call
+
+
+def _around_stream(
+    behaviour: Any, read: Callable[[Any], Any], method: str, calls: MethodCalls
+) -> Any:
+    async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+        _begin(context)
+        refusal: errors.HeadraceError | None = None
+        with calls.begin(context) as counted:
+            try:
+                async for response in behaviour(read(request), context):
+                    calls.sent += 1
+                    yield response
+            except errors.HeadraceError as error:
+                refusal = error
+            except (grpc.aio.AbortError, GeneratorExit):
+                raise
+            except Exception:
+                logger.exception("a bug ended a call", extra={"method": method})
+                refusal = _bug()
+            if refusal is not None:
+                del request
+                counted.refused(status.grpc_code(refusal), refusal.reason)
+                await _abort(context, refusal)
+
+    return call
+
+
+def _begin(context: Any) -> None:
+    """From here on the call's task, which is its own, acts and logs for this call."""
+    metadata: Iterable[tuple[str, str | bytes]] = context.invocation_metadata() or ()
+    identity.begin(identity.identify(metadata, context.peer() or ""))
+    logs.begin(logs.request_context(metadata))
+
+
+async def _abort(context: Any, error: errors.HeadraceError) -> None:
+    error.forget_history()
+    await context.abort(
+        status.grpc_code(error), error.message, trailing_metadata=status.trailing_metadata(error)
+    )
+
+
+def _bug() -> errors.Internal:
+    return errors.Internal(
+        "INTERNAL", "the service failed on its own account; its log has the details"
+    )
+
+
+def _parsed(parse: Callable[[bytes], Any], request: bytes, calls: MethodCalls) -> Any:
+    calls.received += 1
+    try:
+        return parse(request)
+    except DecodeError as error:
+        raise errors.InvalidArgument(
+            "MALFORMED_REQUEST", "the request's bytes are not a message of this method"
+        ) from error
+
+
+async def _parsed_stream(
+    parse: Callable[[bytes], Any], requests: AsyncIterator[bytes], calls: MethodCalls
+) -> AsyncIterator[Any]:
+    async for request in requests:
+        parsed = _parsed(parse, request, calls)
+        del request  # a caller that pauses must not make this hold what it sent last
+        yield parsed
+        del parsed

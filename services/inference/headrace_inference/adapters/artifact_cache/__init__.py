@@ -1,0 +1,1 @@
+"""The artifacts of versions on the replica's disk: fetched, checked, leased, pruned."""

@@ -1,0 +1,163 @@
+"""Versions opened as they were prepared, or prepared first in a process of its own."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from headrace.errors import FailedPrecondition
+from headrace.service.disk_reserve import DiskReserve
+from headrace.state.records import VersionRecord
+from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
+from headrace_inference.adapters.artifact_cache.leases import CacheLeases
+from headrace_inference.adapters.preparation.cache import Kept, PreparedCache
+from headrace_inference.adapters.preparation.exclusive_measurement import Quiet
+from headrace_inference.adapters.preparation.sandbox_pool import (
+    PreparingProcesses,
+    open_preparing_processes,
+)
+from headrace_inference.adapters.preparation.task import HostOptions
+from headrace_inference.adapters.preparation.version_load import SharedByLoads, VersionLoad
+from headrace_inference.adapters.resident_memory import own_bytes
+from headrace_inference.adapters.runtime import execution_providers
+from headrace_inference.adapters.runtime.onnx_runtime import (
+    OnnxRunner,
+    RuntimeDefaults,
+    files_unusable,
+    folder_of,
+    no_memory,
+)
+from headrace_inference.domain.reconciliation.load_waits import Urgency
+from headrace_inference.domain.scheduling.runner import Runner
+
+_ENTRIES_AT_LEAST = 4
+"""A larger version is not saved: a single one would drive out the others."""
+
+_PATIENCE = 2
+"""Times the time for measuring: so long a load waits for a measurement, and the other way round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """How versions are prepared: kept below a folder of so many bytes, measured for so many seconds.
+
+    What `leases` say to be in use is kept however large the folder is.
+    """
+
+    folder: Path
+    max_bytes: int
+    tuning_seconds: float
+    leases: CacheLeases = field(default_factory=CacheLeases)
+    checks: FileChecks = field(default_factory=FileChecks)
+    reserve: DiskReserve | None = None
+    urgency: Urgency = field(default_factory=Urgency)
+
+
+class PreparingOpener:
+    """Opens versions; `open` may be called from several threads at a time."""
+
+    def __init__(
+        self, preparation: Preparation, processes: PreparingProcesses, defaults: RuntimeDefaults
+    ) -> None:
+        self._defaults = defaults
+        self._shared = SharedByLoads(
+            cache=PreparedCache(
+                preparation.folder,
+                preparation.max_bytes,
+                preparation.leases,
+                preparation.checks,
+                preparation.reserve,
+            ),
+            processes=processes,
+            machine=machine_of(defaults),
+            quiet=Quiet(_PATIENCE * preparation.tuning_seconds),
+            largest_bytes=preparation.max_bytes // _ENTRIES_AT_LEAST,
+            tuning_seconds=preparation.tuning_seconds,
+            killed=set(),
+            open=weakref.WeakKeyDictionary(),
+            mutex=threading.Lock(),
+            entries=weakref.WeakKeyDictionary(),
+            checks=preparation.checks,
+            urgency=preparation.urgency,
+        )
+
+    def open(
+        self, graph_path: Path, record: VersionRecord, abandoned: threading.Event | None = None
+    ) -> OnnxRunner:
+        """Open and warm a version; the caller closes it. Blocks, until soon after it is `abandoned`.
+
+        Raises what `open_session` does, and what `PreparingProcesses.prepare` does.
+        """
+        bounds = replace(self._defaults.load_bounds, abandoned=abandoned)
+        defaults = replace(self._defaults, load_bounds=bounds)
+        load = VersionLoad(self._shared, graph_path, record, defaults)
+        try:
+            return self._opened(load, graph_path, record)
+        except MemoryError as error:
+            raise no_memory(record, error) from error
+        except OSError as error:
+            raise files_unusable(record, error) from error
+
+    def _opened(self, load: VersionLoad, graph_path: Path, record: VersionRecord) -> OnnxRunner:
+        """Open it. What fails for want of a file that was there is not the version's fault."""
+        try:
+            if self._is_for_a_device(record):
+                return load.open_on_device()
+            return load.open_at(self._place(graph_path, record))
+        except FailedPrecondition:
+            load.check_files()
+            raise
+
+    def is_prepared(self, record: VersionRecord) -> bool:
+        """Whether the version was prepared once: it most likely opens in moments."""
+        return self._shared.cache.has(record.digest)
+
+    def entry_of(self, runner: Runner) -> tuple[Path, Mapping[str, Kept]] | None:
+        """The folder of the prepared graph that a runner was opened from, and what its files should be."""
+        place = self._shared.entries.get(runner)
+        return None if place is None else (place, self._shared.cache.kept(place))
+
+    def remove_entry(self, place: Path) -> None:
+        """Have a version prepared anew when it is loaded next."""
+        self._shared.cache.remove(place)
+
+    def preparing_bytes(self) -> int:
+        """The memory that versions take which are being prepared."""
+        return sum(map(own_bytes, self._shared.processes.pids(busy=True)))
+
+    def _place(self, graph_path: Path, record: VersionRecord) -> Path:
+        """Where the prepared version lies. One whose files nobody named by hash goes when they do."""
+        if all(file.sha256 for file in record.files):
+            return self._shared.cache.place_of(record, self._shared.machine)
+        return folder_of(graph_path, record) / ".prepared"
+
+    def _is_for_a_device(self, record: VersionRecord) -> bool:
+        found, told = self._defaults.hardware, record.config.provider_options
+        asked = record.config.provider
+        return len(execution_providers.choose(asked, found, self._defaults.devices, told)) > 1
+
+
+@contextmanager
+def open_preparing_opener(
+    preparation: Preparation, defaults: RuntimeDefaults
+) -> Iterator[PreparingOpener]:
+    """What opens versions while inside."""
+    with open_preparing_processes() as processes:
+        yield PreparingOpener(preparation, processes, defaults)
+
+
+def machine_of(defaults: RuntimeDefaults) -> HostOptions:
+    """What a preparing process is told of this machine."""
+    devices = defaults.devices
+    return HostOptions(
+        cores=defaults.cores,
+        spinning=defaults.spinning,
+        device_id=devices.device_id,
+        gpu_memory_limit_bytes=devices.gpu_memory_limit_bytes,
+        engine_cache=str(devices.engine_cache or ""),
+        custom_operators=str(defaults.custom_operators or ""),
+    )

@@ -1,0 +1,291 @@
+"""The preparing processes of a replica: started when needed, watched, killed, and ended when idle."""
+
+from __future__ import annotations
+
+import functools
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
+from headrace.state.codec import decode, encode
+from headrace_inference.adapters.preparation.task import PrepareReport, PrepareTask
+from headrace_inference.adapters.resident_memory import own_bytes
+from headrace_inference.adapters.runtime.load_limit import LoadBounds, LoadWatch
+
+MODULE = "headrace_inference.adapters.preparation.sandbox_worker"
+IDLE_SECONDS = 10.0
+"""A process that nobody needed for this long is ended: it holds some 60 MB."""
+
+_LOOK_SECONDS = 0.02
+_SECRETS = "HEADRACE_"
+"""Of the environment what begins so is the replica's own: addresses with passwords, for one."""
+
+_LAST_SECONDS = 5.0
+_MAX_ANSWER_BYTES = 1 << 20
+RETRY_AFTER_SECONDS = 5.0
+
+
+SLOW_SECONDS = 5.0
+"""A process that takes longer for one answer has the last call on the cores: others load meanwhile."""
+
+_LAST_CALL = 19
+"""The lowest priority: an eighth of the share of those that have not taken long."""
+
+
+class _Ended(Exception):
+    """The process ended before it answered, with this status."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+class _Process:
+    """One preparing process. Whoever starts it ends it."""
+
+    def __init__(self, slow_seconds: float) -> None:
+        self._slow_seconds = slow_seconds
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)
+        }
+        self._popen = subprocess.Popen(
+            [sys.executable, "-P", "-m", MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # the terminal's Ctrl-C is the replica's to handle
+        )
+        self._received = b""
+        self.timer: threading.Timer | None = None
+        """What ends it when it was idle for long; None where it never had a task."""
+        self.is_slow = False
+        """Whether it has the last call on the cores, for good: nobody may raise a priority again."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._popen.pid
+
+    def is_alive(self) -> bool:
+        """Whether nobody has killed it."""
+        return self._popen.poll() is None
+
+    def wait_until_ready(self, version: str, bounds: LoadBounds) -> None:
+        """Wait for its first line: what it takes to start is not the version's. Raises as `ask` does."""
+        self._line(version, replace(bounds, memory_bytes=0))
+
+    def ask(self, task: PrepareTask, bounds: LoadBounds) -> PrepareReport:
+        """Give it a task and wait for the answer. Raises _Ended, and FailedPrecondition over a bound."""
+        assert self._popen.stdin is not None
+        try:
+            self._popen.stdin.write(encode(task) + b"\n")
+            self._popen.stdin.flush()
+        except BrokenPipeError:
+            raise _Ended(self._popen.wait()) from None
+        return decode(PrepareReport, self._line(task.record.key, bounds))
+
+    def kill(self) -> None:
+        """End it, whatever it is doing; whoever waits for an answer hears of it."""
+        self._popen.kill()
+
+    def end(self) -> None:
+        """End it, and wait until it is gone. Nobody waits for an answer."""
+        self._popen.kill()
+        self._popen.wait()
+        assert self._popen.stdin is not None
+        assert self._popen.stdout is not None
+        self._popen.stdout.close()
+        with suppress(BrokenPipeError):  # a task that it did not read
+            self._popen.stdin.close()
+
+    def _status(self) -> int:
+        """What it ended with; one that says no more and does not end is killed."""
+        try:
+            return self._popen.wait(_LAST_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            return self._popen.wait()
+
+    def _give_way(self) -> None:
+        """Let those have the cores first that have not taken long, where threads have priorities."""
+        if not self.is_slow and sys.platform == "linux":
+            self.is_slow = True
+            with suppress(OSError):  # it has ended
+                for thread in Path(f"/proc/{self.pid}/task").iterdir():
+                    _lower(int(thread.name))
+
+    def _line(self, name: str, bounds: LoadBounds) -> bytes:
+        """Its next line. Raises _Ended, and HeadraceError over a bound."""
+        assert self._popen.stdout is not None
+        watch = LoadWatch(name, bounds, functools.partial(own_bytes, self._popen.pid))
+        slow_at = time.monotonic() + self._slow_seconds
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._popen.stdout, selectors.EVENT_READ)
+            while b"\n" not in self._received:
+                if not selector.select(watch.pause()):
+                    if passed := watch.passed():
+                        raise passed
+                    if time.monotonic() > slow_at:
+                        self._give_way()
+                    continue
+                chunk = os.read(self._popen.stdout.fileno(), 1 << 16)
+                if not chunk:
+                    raise _Ended(self._status())
+                if len(self._received) > _MAX_ANSWER_BYTES:
+                    self._popen.kill()
+                self._received += chunk
+        line, _, self._received = self._received.partition(b"\n")
+        return line
+
+
+def _lower(thread: int) -> None:
+    with suppress(OSError):  # it has ended
+        os.setpriority(os.PRIO_PROCESS, thread, _LAST_CALL)
+
+
+class PreparingProcesses:
+    """As many processes as there are tasks at a time. `prepare` may be called from any thread."""
+
+    def __init__(self, idle_seconds: float, slow_seconds: float) -> None:
+        self._idle_seconds = idle_seconds
+        self._slow_seconds = slow_seconds
+        self._mutex = threading.Lock()
+        self._idle: list[_Process] = []
+        self._all: set[_Process] = set()
+        self._closed = False
+
+    def prepare(
+        self, task: PrepareTask, bounds: LoadBounds, *, alone: bool = False
+    ) -> PrepareReport:
+        """Have a task done, by a process that does no other if `alone`. Blocks.
+
+        Raises FailedPrecondition (LOAD_TIMEOUT, LOAD_TOO_LARGE, LOAD_CRASHED), Unavailable (LOAD_KILLED,
+        LOAD_NOT_STARTED, LOAD_ABANDONED).
+        """
+        try:
+            process = self._take()
+        except OSError as error:
+            raise _not_started(task.record.key, error) from error
+        try:
+            if process.timer is None:
+                process.wait_until_ready(task.record.key, bounds)
+            report = process.ask(task, bounds)
+        except _Ended as ended:
+            self._end(process)
+            raise _crashed(task.record.key, ended.status) from None
+        except BaseException:
+            self._end(process)
+            raise
+        if alone or process.is_slow:
+            self._end(process)
+        else:
+            self._give_back(process)
+        return report
+
+    def pids(self, *, busy: bool = False) -> list[int]:
+        """The processes that are there now; of those that have something to do, if `busy`."""
+        with self._mutex:
+            processes = self._all.difference(self._idle) if busy else self._all
+            return [process.pid for process in processes]
+
+    def close(self) -> None:
+        """End all of them; tasks under way fail."""
+        with self._mutex:
+            self._closed = True
+            busy = self._all.difference(self._idle)
+            idle, self._idle = self._idle, []
+        for process in busy:
+            process.kill()
+        for process in idle:
+            if process.timer is not None:
+                process.timer.cancel()
+            self._end(process)
+
+    def _take(self) -> _Process:
+        with self._mutex:
+            if self._closed:
+                raise Unavailable("REPLICA_STOPPING", "the replica is about to end")
+            while self._idle:
+                process = self._idle.pop()
+                if process.timer is not None:
+                    process.timer.cancel()
+                if process.is_alive():
+                    return process
+                process.end()
+                self._all.discard(process)
+            process = _Process(self._slow_seconds)
+            self._all.add(process)
+            return process
+
+    def _give_back(self, process: _Process) -> None:
+        timer = threading.Timer(self._idle_seconds, self._end_if_idle, [process])
+        timer.daemon = True
+        with self._mutex:
+            closed = self._closed
+            if not closed:
+                process.timer = timer
+                timer.start()
+                self._idle.append(process)
+        if closed:
+            self._end(process)
+
+    def _end_if_idle(self, process: _Process) -> None:
+        with self._mutex:
+            if process not in self._idle or process.timer is not threading.current_thread():
+                return
+            self._idle.remove(process)
+        self._end(process)
+
+    def _end(self, process: _Process) -> None:
+        process.end()
+        with self._mutex:
+            self._all.discard(process)
+
+
+@contextmanager
+def open_preparing_processes(
+    idle_seconds: float = IDLE_SECONDS, slow_seconds: float = SLOW_SECONDS
+) -> Iterator[PreparingProcesses]:
+    """None of them is there before it is needed, nor afterwards."""
+    processes = PreparingProcesses(idle_seconds, slow_seconds)
+    try:
+        yield processes
+    finally:
+        processes.close()
+
+
+def _not_started(version: str, error: OSError) -> Unavailable:
+    return Unavailable(
+        "LOAD_NOT_STARTED",
+        f"no process could be started to open {version} on trial ({error.strerror}); it is tried again",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
+
+
+def _crashed(version: str, status: int) -> HeadraceError:
+    if status == -signal.SIGKILL:
+        return Unavailable(
+            "LOAD_KILLED",
+            f"the process that opened {version} on trial was killed, most likely for want of memory; it is "
+            "tried again. Free some memory, or set max_load_memory_bytes to refuse such versions",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+    ending = f"ended with status {status}" if status >= 0 else f"died of {_signal(-status)}"
+    return FailedPrecondition(
+        "LOAD_CRASHED",
+        f"the process that opened {version} on trial {ending}, and so would this replica: export the model "
+        "again, and push it as a new version",
+        facts={"status": str(status)},
+    )
+
+
+def _signal(number: int) -> str:
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"

@@ -1,0 +1,202 @@
+"""What the preparing process does with one version: opens it on trial, saves it, measures it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from headrace.errors import HeadraceError
+from headrace.state.records import SyntheticData, VersionRecord
+from headrace_inference.adapters.preparation import autotuning
+from headrace_inference.adapters.preparation.task import (
+    HostOptions,
+    PrepareReport,
+    PrepareTask,
+    Step,
+    failure_of,
+)
+from headrace_inference.adapters.runtime.execution_providers import DeviceOptions
+from headrace_inference.adapters.runtime.onnx_runtime import (
+    OnnxRunner,
+    RuntimeDefaults,
+    folder_of,
+    open_session,
+    open_unwarmed,
+)
+from headrace_inference.adapters.runtime.prepared_graph import FILES, GRAPH, Prepared
+from headrace_inference.adapters.runtime.synthetic_inputs import made_up_inputs
+from headrace_inference.adapters.runtime.warm_up import batch_sizes
+from headrace_inference.adapters.runtime.warm_up_costs import is_proposed
+from headrace_inference.domain.scheduling.execution_plan import NO_PLAN, ExecutionPlan
+from headrace_inference.domain.scheduling.requests import Array
+from headrace_inference.domain.scheduling.runner import RunFailed
+from headrace_inference.domain.scheduling.watchdog import RunHandle
+
+logger = logging.getLogger(__name__)
+
+SECOND_SESSION_BYTES = 128 << 20
+"""A larger version gets no session for lone requests: what kernels pack of its weights is there twice."""
+
+_RANDOM_SECONDS = 5.0
+"""How long a run on random values may take: a loop may never end on them that does on real inputs."""
+
+
+def do(task: PrepareTask) -> PrepareReport:
+    """Do the task."""
+    defaults = runtime_defaults(task.machine)
+    return trial_load(task, defaults) if task.step is Step.TRY else measured(task, defaults)
+
+
+def trial_load(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
+    """Open it on trial. What cannot be saved is opened all the same."""
+    target = Path(task.target) if task.target else None
+    task = replace(task, record=with_minimal_warm_up(task.record))
+    try:
+        trial = _opened(task, defaults, target)
+    except HeadraceError as error:
+        return PrepareReport(failure_of(error))
+    try:
+        problem = "" if target is None else _problem(task, defaults, target, trial)
+    finally:
+        trial.close()
+    return PrepareReport(
+        saved=target is not None and not problem,
+        unsaved_because=problem,
+        affordable_rows=trial.plan.affordable_rows,
+    )
+
+
+def with_minimal_warm_up(record: VersionRecord) -> VersionRecord:
+    """The version, to be warmed once with its smallest and its largest batch: nothing new is between.
+
+    Where the largest is only proposed, it is found by growing.
+    """
+    warm_up = replace(record.config.warm_up, runs=min(1, record.config.warm_up.runs))
+    if is_proposed(record.config.batching):
+        return replace(record, config=replace(record.config, warm_up=warm_up))
+    sizes = sorted(batch_sizes(record.config.batching))
+    batching = replace(
+        record.config.batching,
+        allowed_batch_sizes=tuple(dict.fromkeys((sizes[0], sizes[-1]))),
+        preferred_batch_sizes=(),
+    )
+    return replace(record, config=replace(record.config, batching=batching, warm_up=warm_up))
+
+
+def measured(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
+    """How it runs best. What cannot be measured is run as if nobody had asked."""
+    graph, record = Path(task.graph), task.record
+    saved = Path(task.saved) if task.saved else None
+
+    def open_with(plan: ExecutionPlan) -> OnnxRunner:
+        return open_unwarmed(graph, record, defaults, Prepared(plan, saved))
+
+    folder, record = folder_of(graph, record), _of_rows(record, task.affordable_rows)
+    apart = saved is not None and record.size_bytes <= SECOND_SESSION_BYTES
+    try:
+        plan = autotuning.measure(
+            record, folder, defaults.cores, task.seconds, open_with, apart=apart
+        )
+    except autotuning.NoisyHost:
+        return PrepareReport()
+    except (HeadraceError, RunFailed) as failure:
+        logger.info("not measured: %s", failure)
+        return PrepareReport(plan=NO_PLAN)
+    return PrepareReport(plan=plan)
+
+
+def _of_rows(record: VersionRecord, most: int) -> VersionRecord:
+    """The version with batches of so many rows at most, if that says anything."""
+    batching = record.config.batching
+    if not most:
+        return record
+    batching = replace(batching, max_batch_size=min(most, batching.max_batch_size))
+    return replace(record, config=replace(record.config, batching=batching))
+
+
+def runtime_defaults(machine: HostOptions) -> RuntimeDefaults:
+    """What a session is opened with, as the replica would."""
+    return RuntimeDefaults(
+        cores=machine.cores,
+        spinning=machine.spinning,
+        devices=DeviceOptions(
+            device_id=machine.device_id,
+            gpu_memory_limit_bytes=machine.gpu_memory_limit_bytes,
+            engine_cache=Path(machine.engine_cache) if machine.engine_cache else None,
+        ),
+        custom_operators=Path(machine.custom_operators) if machine.custom_operators else None,
+    )
+
+
+def _opened(task: PrepareTask, defaults: RuntimeDefaults, target: Path | None) -> OnnxRunner:
+    """Open and warm it, saving it if that can be done: some graphs open and cannot be saved."""
+    graph = Path(task.graph)
+    if target is None:
+        return open_session(graph, task.record, defaults)
+    try:
+        return open_session(graph, task.record, defaults, save_to=target)
+    except HeadraceError:
+        _remove_files(target)
+        return open_session(graph, task.record, defaults)
+
+
+def _problem(task: PrepareTask, defaults: RuntimeDefaults, target: Path, trial: OnnxRunner) -> str:
+    """Why the saved graph cannot be used; empty if it opens and answers as the trial does, bit for bit."""
+    if not (target / GRAPH).is_file():
+        return "ONNX Runtime cannot save its optimised graph"
+    try:
+        saved = open_unwarmed(
+            Path(task.graph), task.record, defaults, Prepared(NO_PLAN, target / GRAPH)
+        )
+    except HeadraceError as error:
+        return f"its optimised graph does not open: {error.message}"
+    try:
+        alike = _answer_alike(task.record, trial, saved)
+    finally:
+        saved.close()
+    return "" if alike else "its optimised graph gives other answers"
+
+
+def _answer_alike(record: VersionRecord, trial: OnnxRunner, saved: OnnxRunner) -> bool:
+    """On what it was warmed with, and on random values if it takes them: zeros would hide lost weights."""
+    batches = record.config.batching.max_batch_size > 0
+    random = made_up_inputs(record.signature, 1, batches=batches, data=SyntheticData.RANDOM)
+    warmed = trial.warmed_with()
+    return (random is None or _random_alike(trial, saved, random)) and (
+        warmed is None or _answers(trial, warmed) == _answers(saved, warmed)
+    )
+
+
+def _random_alike(trial: OnnxRunner, saved: OnnxRunner, inputs: Sequence[Array]) -> bool:
+    """Whether they answer alike, or the trial does not end on values that nobody promised it."""
+    handle = trial.new_handle()
+    limit = threading.Timer(_RANDOM_SECONDS, setattr, (handle, "terminate", True))
+    limit.start()
+    try:
+        answers = _answers(trial, inputs, handle)
+    finally:
+        limit.cancel()
+    return handle.terminate or answers == _answers(saved, inputs)
+
+
+def _answers(
+    runner: OnnxRunner, inputs: Sequence[Array], handle: RunHandle | None = None
+) -> list[tuple[object, ...]] | None:
+    """All bits of them; None where it does not run these inputs."""
+    try:
+        return [_bits(array) for array in runner.run(inputs, handle)]
+    except RunFailed:
+        return None
+
+
+def _bits(array: Array) -> tuple[object, ...]:
+    values = array.tolist() if array.dtype.hasobject else array.tobytes()
+    return array.shape, array.dtype.str, values
+
+
+def _remove_files(target: Path) -> None:
+    for name in FILES:
+        (target / name).unlink(missing_ok=True)

@@ -1,0 +1,98 @@
+"""The port of operations: liveness, readiness, and metrics that are written in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version as package_version
+
+import onnxruntime
+from aiohttp import web
+from prometheus_client import ProcessCollector
+
+from headrace.service.call_metrics import CallMetrics
+from headrace.service.http_serving import add_health_routes
+from headrace_inference.adapters.metrics.collectors import CollectorMeter
+from headrace_inference.adapters.metrics.devices import open_device_meter
+from headrace_inference.adapters.metrics.machine import MachineMeter
+from headrace_inference.adapters.metrics.replica import Meter, ReplicaMetrics
+from headrace_inference.adapters.metrics.rest_errors import RestErrorMeter
+from headrace_inference.adapters.metrics.summaries import SummaryWindows
+from headrace_inference.adapters.metrics.text import CONTENT_TYPE
+from headrace_inference.app.readiness import Readiness
+from headrace_inference.domain.dataplane import DataPlane
+
+InFlight = Callable[[], int]
+
+
+@contextmanager
+def open_operations(
+    dataplane: DataPlane,
+    readiness: Readiness,
+    in_flight: InFlight,
+    front: str,
+    calls: CallMetrics,
+    more: Sequence[Meter],
+    *,
+    max_versions: int,
+    summaries: bool,
+) -> Iterator[web.Application]:
+    """The application of the port, which may be served while inside."""
+    with open_device_meter() as devices:
+        app = web.Application()
+        add_health_routes(app, readiness.facts)
+        collected = CollectorMeter(calls, ProcessCollector(registry=None))
+        rest = RestErrorMeter(dataplane.rest_errors)
+        meters: list[Meter] = [collected, rest, MachineMeter(), *more]
+        meters += [devices] if devices else []
+        metrics = ReplicaMetrics(
+            dataplane.keeper,
+            dataplane.book,
+            lambda: _gauges(dataplane, readiness, in_flight),
+            _info(front),
+            meters,
+            SummaryWindows() if summaries else None,
+            max_versions,
+        )
+        add_text_metrics(app, metrics)
+        yield app
+
+
+def add_text_metrics(app: web.Application, metrics: ReplicaMetrics) -> None:
+    """Add GET /metrics."""
+
+    async def exposition(_: web.Request) -> web.Response:
+        body = await asyncio.to_thread(metrics.text, metrics.moment())
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+    app.router.add_get("/metrics", exposition)
+
+
+def _info(front: str) -> dict[str, str]:
+    return {
+        "version": package_version("headrace"),
+        "onnxruntime": onnxruntime.__version__,
+        "front": front,
+    }
+
+
+def _gauges(
+    dataplane: DataPlane, readiness: Readiness, in_flight: InFlight
+) -> list[tuple[str, str, float]]:
+    revision = dataplane.keeper.applied_revision
+    _, facts = readiness.facts()
+    connected, whole = (bool(facts.get(f"state_{fact}", True)) for fact in ("connected", "whole"))
+    keeper = dataplane.keeper
+    return [
+        ("headrace_inference_loaded_versions", "Versions that are loaded", len(keeper.table.ready)),
+        (
+            "headrace_inference_standby_versions",
+            "Versions that are loaded when a request asks for them",
+            keeper.standby.count,
+        ),
+        ("headrace_inference_in_flight_requests", "Requests that wait or run", in_flight()),
+        ("headrace_inference_applied_revision", "The state applied", revision),
+        ("headrace_inference_state_connected", "1 while Redis can be reached, else 0", connected),
+        ("headrace_inference_state_whole", "0 while records in Redis are gone, else 1", whole),
+    ]

@@ -1,0 +1,306 @@
+"""The ports of a replica: the Open Inference Protocol over gRPC and REST, and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.metadata import version as package_version
+
+import grpc
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from google.protobuf import duration_pb2
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+
+from headrace import addresses
+from headrace.errors import FailedPrecondition
+from headrace.inference._pool import POOL
+from headrace.service.call_metrics import CallMetrics
+from headrace.service.grpc_serving import ConnectionAge, GrpcServer, open_grpc_server
+from headrace.service.http_serving import open_http_server
+from headrace.service.serving import open_background
+from headrace.state.records import ReplicaStage
+from headrace_inference.adapters.metrics.replica import Meter
+from headrace_inference.adapters.runtime.cores import usable_cores
+from headrace_inference.app.metrics_server import InFlight, open_operations
+from headrace_inference.app.readiness import Readiness
+from headrace_inference.app.reserved_ports import reserved_port
+from headrace_inference.app.socket_folder import SOCKET_NAME, socket_folder
+from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.extensions.log_settings import LogSwitches
+from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
+from headrace_inference.domain.reconciliation.model_control import ModelControl, RegistryControl
+from headrace_inference.settings import Settings
+from headrace_inference.wire.front_limits import FrontLimits
+from headrace_inference.wire.grpc import servicer
+from headrace_inference.wire.grpc.servicer import SERVICE
+from headrace_inference.wire.grpc.streaming import StreamOptions
+from headrace_inference.wire.native import server
+from headrace_inference.wire.rest.cors import cors
+from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
+from headrace_inference.wire.server_queries import ServerFacts
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fronts:
+    """The addresses of a replica's ports, and which front serves ModelInfer."""
+
+    grpc_address: str
+    http_address: str
+    metrics_address: str
+    front: str
+
+    def addresses(self) -> dict[str, str]:
+        """Where it listens, as its ready line says."""
+        return {
+            "grpc": self.grpc_address,
+            "http": self.http_address,
+            "metrics": self.metrics_address,
+        }
+
+
+BeforeServing = Callable[[Fronts], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Traffic:
+    """How many requests are in flight: none before the front is open."""
+
+    counts: list[InFlight] = field(default_factory=list)
+
+    def __call__(self) -> int:
+        """The number, now."""
+        return sum(count() for count in self.counts)
+
+
+async def open_fronts(
+    stack: AsyncExitStack,
+    settings: Settings,
+    dataplane: DataPlane,
+    readiness: Readiness,
+    closing: asyncio.Event | None = None,
+    control: ModelControl | None = None,
+    before_serving: BeforeServing | None = None,
+    meters: Sequence[Meter] = (),
+) -> Fronts:
+    """Open every port; the stack closes them, draining. Streams end when `closing` is set.
+
+    /metrics has what `meters` tell beside what every replica has.
+
+    The port of operations and REST, which says 503, are open while `before_serving` waits. The port of
+    gRPC is only reserved: its callers are refused, and go elsewhere. Raises FailedPrecondition.
+    """
+    front = choose_front(
+        settings.front,
+        native_available=server.available(),
+        ages=settings.max_connection_age_seconds > 0,
+    )
+    logger.info("front chosen", extra={"front": front, "asked": settings.front})
+    host, traffic, calls = settings.host, Traffic(), CallMetrics([SERVICE], servicer.INFERRING)
+    grpc_port = stack.enter_context(reserved_port(host, settings.grpc_port, "--grpc-port"))
+    http_port = stack.enter_context(reserved_port(host, settings.http_port, "--http-port"))
+    settings = replace(settings, grpc_port=grpc_port.port, http_port=http_port.port)
+    ports = _Ports(settings, dataplane, readiness, calls, closing or asyncio.Event())
+    metrics_port = await ports.open_operations(stack, front, traffic, meters)
+    facts = ports.facts(stack, control or RegistryControl())
+    traffic.counts = [lambda: dataplane.receptions.count]
+    with http_port.handed_over():
+        opened_http = await ports.open_rest(stack, facts)
+    fronts = Fronts(
+        addresses.join(host, settings.grpc_port),
+        addresses.join(host, opened_http),
+        addresses.join(host, metrics_port),
+        front,
+    )
+    if before_serving is not None:
+        await before_serving(fronts)
+    if readiness.stage is ReplicaStage.LEAVING:  # told to stop before it ever served
+        return fronts
+    with grpc_port.handed_over():
+        opened_grpc = await ports.open_grpc(stack, facts, front, traffic)
+    return replace(fronts, grpc_address=addresses.join(host, opened_grpc))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    """What the ports of a replica are opened with."""
+
+    settings: Settings
+    dataplane: DataPlane
+    readiness: Readiness
+    calls: CallMetrics
+    closing: asyncio.Event
+
+    def facts(self, stack: AsyncExitStack, control: ModelControl) -> ServerFacts:
+        """What both ports tell of the server; the stack ends what log settings changed."""
+        switches = LogSwitches(self.settings.log_level)
+        stack.enter_context(switches.installed())
+        return ServerFacts(
+            package_version("headrace"),
+            self.readiness.is_ready,
+            self.settings.server_name,
+            switches,
+            control,
+        )
+
+    async def open_operations(
+        self, stack: AsyncExitStack, front: str, traffic: Traffic, meters: Sequence[Meter]
+    ) -> int:
+        """Open the port of operations; that port."""
+        operations = stack.enter_context(
+            open_operations(
+                self.dataplane,
+                self.readiness,
+                traffic,
+                front,
+                self.calls,
+                meters,
+                max_versions=self.settings.metrics_max_versions,
+                summaries=self.settings.metrics_summaries,
+            )
+        )
+        server = open_http_server(operations, self.settings.host, self.settings.metrics_port)
+        return await stack.enter_async_context(server)
+
+    async def open_rest(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
+        """Open REST; its port."""
+        rest = open_http_server(
+            self._rest_application(facts),
+            self.settings.host,
+            self.settings.http_port,
+            self.dataplane.receptions.record_unread,
+        )
+        return await stack.enter_async_context(rest)
+
+    async def open_grpc(
+        self, stack: AsyncExitStack, facts: ServerFacts, front: str, traffic: Traffic
+    ) -> int:
+        """Open gRPC; its port."""
+        open_front = self._open_native if front == "native" else self._open_grpcio
+        return await open_front(stack, facts, traffic)
+
+    async def _open_native(
+        self, stack: AsyncExitStack, facts: ServerFacts, traffic: Traffic
+    ) -> int:
+        settings, dataplane = self.settings, self.dataplane
+        fallback = stack.enter_context(socket_folder(settings)) / SOCKET_NAME
+        target = addresses.unix_target(fallback)
+        await stack.enter_async_context(self._grpc_server(target, facts))
+        cores = usable_cores()
+        options = server.NativeOptions(
+            _limits(settings),
+            settings.drain_seconds,
+            server.io_threads(cores),
+            # With one core the thread that looks would keep the one that receives from it.
+            settings.busy_poll_microseconds * 1000 if cores > 1 else 0,
+        )
+        address = addresses.join(settings.host, settings.grpc_port)
+        opened = await stack.enter_async_context(
+            server.open_native_front(address, str(fallback), dataplane, options)
+        )
+        traffic.counts.append(lambda: opened.front.requests_in_flight)
+        return opened.port
+
+    async def _open_grpcio(self, stack: AsyncExitStack, facts: ServerFacts, _: Traffic) -> int:
+        address = addresses.join(self.settings.host, self.settings.grpc_port)
+        server = await stack.enter_async_context(self._grpc_server(address, facts))
+        return server.port
+
+    @asynccontextmanager
+    async def _grpc_server(self, address: str, facts: ServerFacts) -> AsyncIterator[GrpcServer]:
+        settings = self.settings
+        streams = StreamOptions(
+            settings.stream_response, settings.max_stream_requests, self.closing
+        )
+
+        def register(server: grpc.aio.Server) -> None:
+            servicer.register(server, self.dataplane, facts, streams, _limits(settings))
+
+        opening = open_grpc_server(
+            address,
+            [SERVICE.full_name],
+            register,
+            drain_seconds=settings.drain_seconds,
+            pool=_reflection_pool(),
+            max_message_bytes=settings.max_message_bytes,
+            calls=self.calls,
+            age=ConnectionAge(settings.max_connection_age_seconds, settings.max_run_seconds),
+        )
+        async with opening as server, open_background() as jobs:
+            jobs.run(keep_running("health", partial(_tell_health, server, self.readiness)))
+            yield server
+
+    def _rest_application(self, facts: ServerFacts) -> web.Application:
+        settings = self.settings
+        application = web.Application(client_max_size=settings.max_http_body_bytes)
+        limits = RestLimits(
+            settings.max_http_body_bytes,
+            settings.max_http_bytes_in_flight,
+            _limits(settings).answers,
+        )
+        if settings.cors_origins:
+            application.middlewares.append(cors(settings.cors_origins))
+        application.middlewares.append(_ends_connections(self.readiness))
+        add_rest_routes(application, self.dataplane, facts, limits)
+        return application
+
+
+async def _tell_health(server: GrpcServer, readiness: Readiness) -> None:
+    async with aclosing(readiness.stages()) as stages:
+        async for stage in stages:
+            await server.set_serving(stage is ReplicaStage.READY)
+
+
+def _ends_connections(readiness: Readiness) -> Middleware:
+    """Have clients of a replica that leaves come back over a new connection, elsewhere."""
+
+    @web.middleware
+    async def end(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if readiness.stage is ReplicaStage.LEAVING:
+            response.force_close()
+        return response
+
+    return end
+
+
+def choose_front(asked: str, *, native_available: bool, ages: bool = False) -> str:
+    """The front that serves ModelInfer, and ends connections of a certain age if it `ages` them.
+
+    Raises FailedPrecondition where the one asked for is not there, or cannot do that.
+    """
+    if asked == "native" and ages:
+        raise FailedPrecondition(
+            "FRONT_UNAVAILABLE",
+            "front=native cannot end connections by their age (max_connection_age_seconds); use "
+            "front=auto, which then takes grpcio, or front=grpcio",
+        )
+    if asked == "native" and not native_available:
+        raise FailedPrecondition(
+            "FRONT_UNAVAILABLE",
+            "front=native needs the package pygrpc-native, which is not installed or has no build for "
+            "this platform; use front=auto or front=grpcio",
+        )
+    return "native" if native_available and asked != "grpcio" and not ages else "grpcio"
+
+
+def _limits(settings: Settings) -> FrontLimits:
+    return FrontLimits(
+        settings.max_requests_in_flight, settings.max_bytes_in_flight, settings.max_message_bytes
+    )
+
+
+def _reflection_pool() -> DescriptorPool:
+    """The protocol's private pool, with the files of health, reflection and errors' details beside it."""
+    for module in (duration_pb2, error_details_pb2, health_pb2, reflection_pb2):
+        POOL.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
+    return POOL

@@ -1,0 +1,1 @@
+"""Triton's extensions of the protocol: shared memory, classification, traces, log settings."""

@@ -1,0 +1,68 @@
+"""Outputs as an answer carries them, where a request wants more than their plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headrace.datatypes import Datatype, to_wire, wire_size
+from headrace.errors import InvalidArgument
+from headrace_inference.domain.extensions.classification import best_classes
+from headrace_inference.domain.extensions.shared_memory import RegionTable
+from headrace_inference.domain.scheduling.requests import Array, Plan, SharedMemorySlice
+from headrace_inference.domain.versions.loaded_version import LoadedVersion
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedOutput:
+    """An output in an answer; `window` is where its values are instead, if not in the answer."""
+
+    name: str
+    datatype: Datatype
+    array: Array
+    window: SharedMemorySlice | None = None
+
+
+def check_windows(plan: Plan, regions: RegionTable) -> None:
+    """Refuse a request before it runs whose outputs have no place to go. Raises HeadraceError."""
+    for wish in plan.wishes or ():
+        if wish.window is not None:
+            regions.check(wish.window)
+
+
+def shown_outputs(
+    served: LoadedVersion, plan: Plan, outputs: Sequence[Array], regions: RegionTable
+) -> list[RenderedOutput]:
+    """The outputs asked for, as they were wished; those for shared memory are written to it.
+
+    Raises HeadraceError for what turned out to be impossible.
+    """
+    assert plan.wishes is not None
+    record = served.record
+    batches = record.config.batching.max_batch_size > 0
+    shown = []
+    for place, wish, array in zip(plan.outputs, plan.wishes, outputs, strict=True):
+        spec = record.signature.outputs[place]
+        datatype = spec.datatype
+        if wish.classes:
+            labels = served.runner.labels.get(spec.name, ())
+            array = best_classes(spec.name, array, wish.classes, labels, batches=batches)
+            datatype = Datatype.BYTES
+        window = None if wish.window is None else _place(spec.name, array, wish.window, regions)
+        shown.append(RenderedOutput(spec.name, datatype, array, window))
+    return shown
+
+
+def _place(
+    name: str, array: Array, window: SharedMemorySlice, regions: RegionTable
+) -> SharedMemorySlice:
+    """Write an output to its window; the window that it really takes."""
+    size = wire_size(array)
+    if size > window.byte_size:
+        raise InvalidArgument(
+            "OUTPUT_OVER_WINDOW",
+            f"shared memory size specified with the request for output '{name}' ({window.byte_size} "
+            f"bytes) should be at least {size} bytes to hold the results",
+        )
+    regions.write(window, to_wire(array))
+    return SharedMemorySlice(window.region, size, window.offset)

@@ -1,0 +1,117 @@
+"""Which waiting requests make the next batch, and how a batch becomes the inputs of one run."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headrace.state.records import Batching
+from headrace_inference.domain.scheduling.queues import Waiting
+from headrace_inference.domain.scheduling.requests import Array, InferenceRequest, TensorData
+
+ALIGNMENT = 16
+"""Bytes: where the C library begins a block, and so what tensors of their own have."""
+
+
+def share(waiting_rows: int, idle_instances: int, max_rows: int) -> int:
+    """How many rows a free instance takes: its part of what waits, so that no idle one stays idle."""
+    return min(max_rows, -(-waiting_rows // max(1, idle_instances)))
+
+
+def take(waiting: Waiting | deque[InferenceRequest], max_rows: int) -> list[InferenceRequest]:
+    """Remove the next batch from the front of the queue, in order: one request at least.
+
+    It ends before the first request that does not fit: of another shape, or over `max_rows`.
+    """
+    first = waiting.popleft()
+    batch = [first]
+    key = first.plan.batch_key
+    if key is None:
+        return batch
+    rows = first.plan.rows
+    while waiting:
+        plan = waiting[0].plan
+        rows += plan.rows
+        if rows > max_rows or plan.batch_key != key:
+            break
+        batch.append(waiting.popleft())
+    return batch
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait for more requests until this point in time."""
+
+    until_ns: int
+
+
+def wait_before_batch(
+    batching: Batching, waiting_rows: int, oldest_received_ns: int, now_ns: int
+) -> Wait | None:
+    """Whether a free instance should wait for more rows; None: take now.
+
+    Without a queue delay it never waits. With one it waits until the rows reach a preferred size (or the
+    largest), or the oldest request has waited for the delay.
+    """
+    if not batching.max_queue_delay_microseconds:
+        return None
+    wanted = batching.preferred_batch_sizes or (batching.max_batch_size,)
+    until_ns = oldest_received_ns + batching.max_queue_delay_microseconds * 1000
+    if waiting_rows in wanted or waiting_rows >= max(wanted) or now_ns >= until_ns:
+        return None
+    return Wait(until_ns)
+
+
+def assemble(batch: Sequence[InferenceRequest]) -> list[Array]:
+    """The inputs of one run: row-wise one after the other, one array for each of the version's inputs.
+
+    Behind them, of a request that brings any, its optional inputs, with None for those that it leaves out.
+    """
+    count = len(batch[0].contents)
+    if len(batch) > 1:
+        rows = sum([request.plan.rows for request in batch])
+        return [_joined(batch, place, rows) for place in range(count)]
+    arrays = [_array(batch[0], place) for place in range(count)]
+    optional = batch[0].plan.optional
+    return _spread(arrays, optional) if optional else arrays
+
+
+def _spread(arrays: Sequence[Array], optional: Sequence[int]) -> list[Array]:
+    """The arrays, of which the last are optional inputs, with these in their places."""
+    required = len(arrays) - len(optional)
+    places: list[Any] = [None] * (optional[-1] + 1)
+    for place, array in zip(optional, arrays[required:], strict=True):
+        places[place] = array
+    return [*arrays[:required], *places]
+
+
+def _joined(batch: Sequence[InferenceRequest], place: int, rows: int) -> Array:
+    parts: list[TensorData] = [request.contents[place] for request in batch]
+    plan = batch[0].plan
+    if any(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate([_array(request, place) for request in batch])
+    flat = np.frombuffer(b"".join(parts), plan.dtypes[place])  # type: ignore[arg-type]  # no array, said above
+    return flat.reshape(rows, *plan.shapes[place][1:])
+
+
+def _array(request: InferenceRequest, place: int) -> Array:
+    contents = request.contents[place]
+    if isinstance(contents, np.ndarray):
+        return _aligned(contents)
+    array = np.frombuffer(contents, request.plan.dtypes[place]).reshape(request.plan.shapes[place])
+    return array if isinstance(contents, bytes) else _aligned(array)  # `bytes` are aligned
+
+
+def _aligned(array: Array) -> Array:
+    """The array where vector instructions want it: a tensor inside a message may begin at any byte.
+
+    Kernels that take the first elements one by one, up to where vectors begin, sum in another order, and
+    so answer with other last bits.
+    """
+    if array.dtype.hasobject or array.ctypes.data % ALIGNMENT == 0:
+        return array
+    return array.copy()

@@ -1,0 +1,161 @@
+"""How a version is run where its serving config leaves that open, and how measurements decide it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from headrace.state.records import ServingConfig
+
+LATENCY_SLACK = 1.05
+"""A lone request may take this much longer than with the layout that answers it first."""
+
+RATE_SLACK = 1.01
+"""Rows a second may be this much fewer than with the layout that runs most."""
+
+MIN_THROUGHPUT_GAIN = 1.02
+"""More rows at once must bring so much more rows a second: every request of a batch waits for its last."""
+
+STILL_GROWING = 1.05
+"""Where the largest size measured brought so much more than the one before, a larger one may, too."""
+
+BATCH_SECONDS = 100e-6
+"""What a batch costs beside its run: being taken from the queue, counted, and answered."""
+
+MAX_LATENCY_RATIO = 1.5
+"""A layout whose lone requests take this much longer cannot make up for it: its rate is not measured.
+
+Unless a session of their own runs them.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadLayout:
+    """So many runs at a time, with so many threads each."""
+
+    instances: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionPlan:
+    """What was chosen for a version. Zeros choose nothing.
+
+    `best_batch_rows`: more rows at once bring no more rows a second (0: as many as may be).
+    `single_request_threads`: of a session of its own for requests that come while nothing else of the
+    version runs (0: they run as all others).
+    `affordable_rows`: more that nobody asked for cost too much (0: none does).
+    """
+
+    instances: int = 0
+    intra_op_threads: int = 0
+    best_batch_rows: int = 0
+    single_request_threads: int = 0
+    affordable_rows: int = 0
+
+    def applied_to(self, config: ServingConfig) -> ServingConfig:
+        """The config with its open choices made: what it says itself holds."""
+        threads = config.session.intra_op_threads or self.intra_op_threads
+        session = dataclasses.replace(config.session, intra_op_threads=threads)
+        instances = config.instances or self.instances or 1
+        return dataclasses.replace(config, instances=instances, session=session)
+
+    def for_lone_requests(self) -> ExecutionPlan:
+        """How the session of lone requests is opened."""
+        return ExecutionPlan(1, self.single_request_threads)
+
+    def most_rows(self, config: ServingConfig) -> int:
+        """How many rows of waiting requests are put together. A queue delay or sizes of one's own hold."""
+        batching = config.batching
+        most = max(1, batching.max_batch_size)
+        if batching.allow_larger_requests and self.affordable_rows:
+            most = min(most, self.affordable_rows)
+        asked = batching.max_queue_delay_microseconds or batching.preferred_batch_sizes
+        return most if asked or not self.best_batch_rows else min(most, self.best_batch_rows)
+
+
+NO_PLAN = ExecutionPlan()
+"""One instance with all cores, and batches as large as they may be."""
+
+
+def layouts(config: ServingConfig, cores: int) -> list[ThreadLayout]:
+    """Those to choose from, the most threads first: runs times threads are the cores, or what is given."""
+    if config.instances:
+        return [
+            ThreadLayout(
+                config.instances,
+                config.session.intra_op_threads or max(1, cores // config.instances),
+            )
+        ]
+    if config.session.intra_op_threads:
+        return [
+            ThreadLayout(
+                max(1, cores // config.session.intra_op_threads), config.session.intra_op_threads
+            )
+        ]
+    powers = [1 << exponent for exponent in range(cores.bit_length())]
+    counts = sorted({*powers, cores}, reverse=True)
+    return [ThreadLayout(cores // threads, threads) for threads in counts]
+
+
+def promising(latencies: Mapping[ThreadLayout, float], *, apart: bool) -> list[ThreadLayout]:
+    """The layouts whose rate is worth measuring, by how long a lone request takes with each.
+
+    `apart`: lone requests may have a session of their own.
+    """
+    best = min(latencies.values())
+    if apart:
+        return list(latencies)
+    return [layout for layout, seconds in latencies.items() if seconds <= MAX_LATENCY_RATIO * best]
+
+
+def best_layout(
+    latencies: Mapping[ThreadLayout, float], rates: Mapping[ThreadLayout, float]
+) -> ThreadLayout:
+    """The layout that misses the best latency and the best rate least; of equals the fewest threads."""
+    quickest, most = min(latencies.values()), max(rates.values())
+
+    def shortfall(layout: ThreadLayout) -> tuple[float, int, int]:
+        late = max(0.0, latencies[layout] / quickest - LATENCY_SLACK)
+        slow = max(0.0, most / rates[layout] - RATE_SLACK)
+        return max(late, slow), layout.instances * layout.threads, layout.threads
+
+    return min(rates, key=shortfall)
+
+
+def two_layouts(
+    latencies: Mapping[ThreadLayout, float], rates: Mapping[ThreadLayout, float]
+) -> tuple[ThreadLayout, int]:
+    """The layout with the best rate, and the threads of lone requests: 0 where it suits them as well.
+
+    Threads of one run wait for one another after every operator; runs of one thread each never do. So
+    the layout that answers a lone request first is rarely the one that answers most of many.
+    """
+    best = best_layout(latencies, rates)
+    quickest = min(latencies, key=lambda layout: latencies[layout])
+    fits_both = (
+        latencies[best] <= LATENCY_SLACK * latencies[quickest]
+        and max(rates.values()) <= RATE_SLACK * rates[best]
+    )
+    if fits_both:
+        return best, 0
+    fastest = max(rates, key=lambda layout: rates[layout])
+    late = latencies[fastest] > LATENCY_SLACK * latencies[quickest]
+    return fastest, quickest.threads if late else 0
+
+
+def grows(rates: Sequence[float]) -> bool:
+    """Whether larger batches may still bring more, by the rates at sizes measured so far, ascending."""
+    return len(rates) < 3 or max(rates[-2:]) >= MIN_THROUGHPUT_GAIN * max(rates[:-2])
+
+
+def best_batch_rows(rates: Mapping[int, float]) -> int:
+    """The smallest number of rows that runs about as many a second as any; 0 if more may bring more."""
+    best = max(rates.values())
+    rows = min(size for size, rate in rates.items() if MIN_THROUGHPUT_GAIN * rate >= best)
+    *smaller, largest = sorted(rates)
+    if rows < largest:
+        return rows
+    grows_on = not smaller or rates[largest] >= STILL_GROWING * rates[smaller[-1]]
+    return 0 if grows_on else rows

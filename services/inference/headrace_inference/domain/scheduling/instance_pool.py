@@ -1,0 +1,338 @@
+"""The instances of a version: threads that take what waits, run it and answer it.
+
+Work-conserving: a free instance takes its share of what waits at once, unless a queue delay is configured.
+One mutex guards the queue and the instances.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from headrace.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    HeadraceError,
+    Unavailable,
+)
+from headrace.state.records import ServingConfig
+from headrace_inference.domain.scheduling import batching
+from headrace_inference.domain.scheduling import queue_refusals as refusals
+from headrace_inference.domain.scheduling.instance_threads import LINGER_SECONDS, Instances
+from headrace_inference.domain.scheduling.ordering import ResponseOrder, Ticket
+from headrace_inference.domain.scheduling.queues import (
+    FifoQueue,
+    is_refused,
+    open_queue,
+    timeout_us,
+    times_out,
+)
+from headrace_inference.domain.scheduling.requests import InferenceRequest
+
+logger = logging.getLogger(__name__)
+
+LOOKED_AT_NS = 20_000_000
+"""Where the oldest request has waited for less, all of them are about to be taken: nobody looks at them."""
+
+RunBatch = Callable[[list[InferenceRequest], Ticket | None], None]
+"""Runs a batch, waits for its turn if it has one, and answers each of its requests, whatever happens."""
+
+
+class Watch(Protocol):
+    """Looks at queues, again and again."""
+
+    def add(self, queue: InstancePool) -> None:
+        """Look at what waits in a queue until it is removed."""
+
+    def remove(self, queue: InstancePool) -> None:
+        """Look at a queue no more."""
+
+
+class PoolClosed(Exception):
+    """The version is being unloaded: ask the route again."""
+
+
+class InstancePool:
+    """A queue and the instance threads that empty it, up to `most_rows` of several requests at a time.
+
+    The threads start when requests wait, and end when none did for `linger_seconds`; meanwhile the `watch`
+    looks at the queue. Whoever made the pool calls `close`, which lets what waits finish first.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: ServingConfig,
+        run_batch: RunBatch,
+        most_rows: int,
+        watch: Watch | None = None,
+        linger_seconds: float = LINGER_SECONDS,
+    ) -> None:
+        self.name = name
+        self._watch = watch
+        self._linger_seconds = linger_seconds
+        self._batching = config.batching
+        self._run_batch = run_batch
+        self._max_rows = most_rows
+        self._max_in_flight = config.max_in_flight_requests
+        self._delays = config.batching.max_queue_delay_microseconds > 0
+        self._takes_one = False
+        self._turns = ResponseOrder() if config.batching.preserve_ordering else None
+        self._mutex = threading.Lock()
+        self._waiting = open_queue(config)
+        self._waiting_rows = 0
+        self._running = 0
+        self._times_out = times_out(config)
+        self._instances = Instances(name, config.instances, self._serve, self._watched)
+        self._takes_guests = not (
+            self._delays
+            or self._turns
+            or self._max_in_flight
+            or not isinstance(self._waiting, FifoQueue)
+        )
+        self._guests = 0
+        self._guest_left = threading.Condition(self._mutex)
+        self._closing = False
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits or runs."""
+        with self._mutex:
+            return self._is_idle()
+
+    def submit(self, requests: Sequence[InferenceRequest]) -> None:
+        """Queue requests; those over the bound fail with RESOURCE_EXHAUSTED.
+
+        Raises PoolClosed, before taking any, where the version no longer takes requests.
+        """
+        over_limit: Sequence[InferenceRequest] = ()
+        with self._mutex:
+            if self._closing:
+                raise PoolClosed(self.name)
+            if self._max_in_flight:
+                requests, over_limit = self._within_limit(requests)
+            taken, over_bound = self._waiting.put(requests)
+            self._waiting_rows += sum([request.plan.rows for request in taken])
+            stranded = self._wake_one()
+        for request in stranded:
+            request.fail(refusals.no_thread(self.name))
+        for request in over_limit:
+            request.fail(refusals.over_limit(self.name, self._max_in_flight))
+        for request in over_bound:
+            most = self._waiting.policy_of(request.plan).max_requests
+            request.fail(refusals.queue_full(self.name, most))
+
+    def stop_batching(self) -> bool:
+        """From now on take one request at a time, at once. False: that was so already."""
+        with self._mutex:
+            if self._takes_one:
+                return False
+            self._takes_one = True
+            self._max_rows, self._delays = 1, False
+            if self._waiting:  # it may have waited for others to come
+                self._wake_one()
+            return True
+
+    def drop_unwanted(self, now_ns: int) -> None:
+        """Fail those that wait and need not be run any more: callers hear, and others find room."""
+        if not self._waiting:  # looked at again under the mutex: versions that rest cost nothing
+            return
+        with self._mutex:
+            if not self._waiting or now_ns - self._waiting.oldest_ns() < LOOKED_AT_NS:
+                return
+            waiting = self._waiting.all()
+        refusals: dict[InferenceRequest, HeadraceError] = {}
+        for request in waiting:
+            if refusal := self._refusal(request, now_ns):
+                refusals[request] = refusal
+        if not refusals:
+            return
+        with self._mutex:
+            dropped = self._waiting.take_out(refusals)
+            self._waiting_rows -= sum([request.plan.rows for request in dropped])
+        for request in dropped:
+            request.fail(refusals[request])
+
+    def enter(self) -> bool:
+        """Whether the caller may run a batch on its own thread now, past the queue; then it must `leave`.
+
+        Only while nothing waits and every instance is idle: a guest takes the place of one.
+        """
+        with self._mutex:
+            if not self._is_idle() or self._closing or not self._takes_guests:
+                return False
+            self._guests = 1
+            return True
+
+    def leave(self) -> None:
+        """The guest's batch is answered."""
+        stranded: Sequence[InferenceRequest] = ()
+        with self._mutex:
+            self._guests = 0
+            if self._waiting:
+                stranded = self._wake_one()
+            if self._closing:
+                self._guest_left.notify_all()
+        for request in stranded:
+            request.fail(refusals.no_thread(self.name))
+
+    def close(self) -> None:
+        """Take no more requests, finish those that wait, and end the threads. Blocks until then."""
+        with self._mutex:
+            self._closing = True
+            self._instances.wake_sleeping()
+            self._guest_left.wait_for(lambda: not self._guests)
+            threads = list(self._instances.threads)
+        for thread in threads:
+            thread.join()
+
+    def _is_idle(self) -> bool:
+        instances = self._instances
+        alone = len(instances.sleeping) == len(instances.threads)
+        return alone and not self._waiting and not self._guests
+
+    def _watched(self, active: bool) -> None:  # noqa: FBT001  # as Instances calls it
+        if self._watch is not None:
+            (self._watch.add if active else self._watch.remove)(self)
+
+    def _serve(self) -> None:
+        sleeper = threading.Lock()
+        sleeper.acquire()
+        batch: list[InferenceRequest] | None = None
+        rested = False
+        while True:
+            with self._mutex:
+                if batch is not None:
+                    self._running -= len(batch)
+                batch, wait_seconds = self._next_batch()
+                turn = self._turns.take() if batch and self._turns else None
+                if batch is None and not self._waiting and (self._closing or rested):
+                    self._instances.end()
+                    return
+                if batch is None:
+                    self._instances.sleeping.append(sleeper)
+            rested = batch is None and self._sleep(sleeper, wait_seconds)
+            if batch is None:
+                continue
+            if turn is None:
+                self._run_live(batch, None)
+            else:
+                self._run_in_turn(batch, turn)
+
+    def _sleep(self, sleeper: threading.Lock, seconds: float) -> bool:
+        """Sleep until woken, or for so long. True: nobody woke the thread."""
+        if sleeper.acquire(timeout=seconds):
+            return False
+        with self._mutex:
+            if sleeper in self._instances.sleeping:
+                self._instances.sleeping.remove(sleeper)
+                return True
+            sleeper.acquire()  # woken between the time-out and the mutex: take the wake-up with us
+            return False
+
+    def _next_batch(self) -> tuple[list[InferenceRequest] | None, float]:
+        if not self._waiting:
+            return None, self._linger_seconds
+        rows = self._waiting_rows
+        if self._delays and not self._closing and self._waiting[0].plan.batch_key is not None:
+            now = time.monotonic_ns()
+            wait = batching.wait_before_batch(
+                self._batching, rows, self._waiting[0].received_ns, now
+            )
+            if wait is not None:
+                return None, max(0.0, (wait.until_ns - now) / 1e9)
+        most = batching.share(rows, self._instances.free + 1, self._max_rows)
+        batch = batching.take(self._waiting, most)
+        self._waiting_rows -= sum([request.plan.rows for request in batch])
+        self._running += len(batch)
+        if self._waiting:
+            self._wake_one()
+        return batch, 0.0
+
+    def _wake_one(self) -> Sequence[InferenceRequest]:
+        """Have a free instance take what waits; that which nobody can take, taken out."""
+        if self._instances.wake_one():
+            return ()
+        self._waiting_rows = 0
+        return self._waiting.take_out(set(self._waiting.all()))
+
+    def _run_in_turn(self, batch: list[InferenceRequest], turn: Ticket) -> None:
+        try:
+            self._run_live(batch, turn)
+        finally:
+            turn.end()
+
+    def _run_live(self, batch: list[InferenceRequest], turn: Ticket | None) -> None:
+        now = time.monotonic_ns()
+        refusals = [self._refusal(request, now) for request in batch]
+        if any(refusals):
+            batch = _settled(batch, refusals)
+        if batch:
+            self._run_batch(batch, turn)
+
+    def _refusal(self, request: InferenceRequest, now_ns: int) -> HeadraceError | None:
+        """Why a request that waited is not to be run; None: run it."""
+        if refusal := not_awaited(request, now_ns):
+            return refusal
+        if self._times_out and is_refused(self._waiting.policy_of(request.plan), request, now_ns):
+            policy = self._waiting.policy_of(request.plan)
+            limit_ns = timeout_us(policy, request.plan) * 1000
+            return refusals.waited_too_long(now_ns - request.received_ns, limit_ns)
+        return None
+
+    def _within_limit(
+        self, requests: Sequence[InferenceRequest]
+    ) -> tuple[Sequence[InferenceRequest], Sequence[InferenceRequest]]:
+        room = max(0, self._max_in_flight - self._running - len(self._waiting))
+        return requests[:room], requests[room:]
+
+
+def _settled(
+    batch: Sequence[InferenceRequest], refusals: Sequence[HeadraceError | None]
+) -> list[InferenceRequest]:
+    """Tell those that are refused; the others."""
+    wanted = []
+    for request, refusal in zip(batch, refusals, strict=True):
+        if refusal is None:
+            wanted.append(request)
+        else:
+            request.fail(refusal)
+    return wanted
+
+
+def shutting_down() -> HeadraceError:
+    """What a request gets that comes when the replica is about to end."""
+    return Unavailable(
+        "REPLICA_STOPPING",
+        "GRPC server is shutting down and has stopped accepting new requests.",
+        retry_after_seconds=refusals.RETRY_AFTER_SECONDS,
+    )
+
+
+CALLER_GONE = Cancelled("CANCELLED", "the caller went away before the request was run")
+"""What a request gets that was cancelled."""
+
+
+def not_awaited(request: InferenceRequest, now_ns: int) -> HeadraceError | None:
+    """Why nobody waits for a request any more; None: somebody does."""
+    if request.cancelled:
+        return CALLER_GONE
+    if request.deadline_ns is not None and now_ns > request.deadline_ns:
+        return deadline_passed(now_ns - request.received_ns)
+    return None
+
+
+def deadline_passed(waited_ns: int) -> HeadraceError:
+    """What a request gets whose deadline passed before it was run."""
+    return DeadlineExceeded(
+        "DEADLINE_EXCEEDED",
+        f"the request's deadline passed after {waited_ns / 1e6:.1f} ms in the queue; it was not run",
+    )

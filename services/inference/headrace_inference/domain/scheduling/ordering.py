@@ -1,0 +1,48 @@
+"""Answers in the order in which batches were taken, whichever instance runs them."""
+
+from __future__ import annotations
+
+import threading
+
+
+class ResponseOrder:
+    """Gives each batch its turn to be answered."""
+
+    def __init__(self) -> None:
+        self._moved = threading.Condition()
+        self._next_number = 0
+        self._whose = 0
+
+    def take(self) -> Ticket:
+        """The turn of the batch that is taken now; its end must be told."""
+        number = self._next_number
+        self._next_number += 1
+        return Ticket(self, number)
+
+    def wait_for(self, number: int) -> None:
+        """Wait until all turns before this one have ended."""
+        with self._moved:
+            self._moved.wait_for(lambda: self._whose == number)
+
+    def end(self, number: int) -> None:
+        """Let the next one have its turn, once this one has had its own."""
+        with self._moved:
+            self._moved.wait_for(lambda: self._whose == number)
+            self._whose += 1
+            self._moved.notify_all()
+
+
+class Ticket:
+    """One batch's turn."""
+
+    def __init__(self, turns: ResponseOrder, number: int) -> None:
+        self._turns = turns
+        self._number = number
+
+    def wait(self) -> None:
+        """Wait until this batch may be answered."""
+        self._turns.wait_for(self._number)
+
+    def end(self) -> None:
+        """This batch is answered."""
+        self._turns.end(self._number)

@@ -1,0 +1,222 @@
+"""The requests of a version that wait, in the order in which they are to be run.
+
+A plain version has one queue, first come, first served. One with priority levels, or whose requests are
+put behind the others when they waited too long, has a queue of queues. Both have what forms a batch needs
+of a deque. None of it is locked: a pool is, and calls it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+from headrace.state.records import Priorities, QueuePolicy, ServingConfig, TimeoutAction
+from headrace_inference.domain.scheduling.requests import InferenceRequest, Plan
+
+Clock = Callable[[], int]
+"""Monotonic nanoseconds."""
+
+
+class Waiting(Protocol):
+    """What waits; the first element is the next to run."""
+
+    def put(
+        self, requests: Sequence[InferenceRequest]
+    ) -> tuple[Sequence[InferenceRequest], Sequence[InferenceRequest]]:
+        """Queue requests: those that were taken, and those that were over the bound."""
+
+    def policy_of(self, plan: Plan) -> QueuePolicy:
+        """How requests with this plan wait."""
+
+    def popleft(self) -> InferenceRequest:
+        """Take the next out."""
+
+    def oldest_ns(self) -> int:
+        """When the one that waits longest was received; there must be one."""
+
+    def all(self) -> Sequence[InferenceRequest]:
+        """All that wait: a copy."""
+
+    def take_out(self, requests: Collection[InferenceRequest]) -> Sequence[InferenceRequest]:
+        """Take these out, wherever they are: those that were still there."""
+
+    def __getitem__(self, place: int) -> InferenceRequest:
+        """The next, which is the only place that may be asked for."""
+
+    def __len__(self) -> int:
+        """How many wait."""
+
+
+def open_queue(config: ServingConfig) -> Waiting:
+    """The queue that a version's config asks for."""
+    policies = (config.queue, *config.priorities.queues.values())
+    delays = any(policy.timeout_action is TimeoutAction.DELAY for policy in policies)
+    if config.priorities.levels or delays:
+        return PriorityQueue(config.queue, config.priorities)
+    return FifoQueue(config.queue)
+
+
+class FifoQueue(deque[InferenceRequest]):
+    """First come, first served."""
+
+    def __init__(self, policy: QueuePolicy) -> None:
+        super().__init__()
+        self._policy = policy
+
+    def put(
+        self, requests: Sequence[InferenceRequest]
+    ) -> tuple[Sequence[InferenceRequest], Sequence[InferenceRequest]]:
+        """Queue requests: those that were taken, and those that were over the bound."""
+        room = max(0, self._policy.max_requests - len(self))
+        if len(requests) <= room:
+            self.extend(requests)
+            return requests, ()
+        self.extend(requests[:room])
+        return requests[:room], requests[room:]
+
+    def policy_of(self, plan: Plan) -> QueuePolicy:  # noqa: ARG002  # as the other has it
+        """The same for all."""
+        return self._policy
+
+    def oldest_ns(self) -> int:
+        """When the one that waits longest was received; there must be one."""
+        return self[0].received_ns
+
+    def all(self) -> Sequence[InferenceRequest]:
+        """All that wait: a copy."""
+        return list(self)
+
+    def take_out(self, requests: Collection[InferenceRequest]) -> Sequence[InferenceRequest]:
+        """Take these out, wherever they are: those that were still there."""
+        return _take_out(self, requests)
+
+
+class _Level:
+    """One level: those that may still wait, and behind them those that waited too long."""
+
+    def __init__(self, policy: QueuePolicy) -> None:
+        self.policy = policy
+        self.patient: deque[InferenceRequest] = deque()
+        self.delayed: deque[InferenceRequest] = deque()
+
+    def __len__(self) -> int:
+        return len(self.patient) + len(self.delayed)
+
+    def next_queue(self, now_ns: int) -> deque[InferenceRequest]:
+        """Where the next request is; this is not empty."""
+        while self.patient and self._is_late(self.patient[0], now_ns):
+            self.delayed.append(self.patient.popleft())
+        return self.patient or self.delayed
+
+    def _is_late(self, request: InferenceRequest, now_ns: int) -> bool:
+        delays = self.policy.timeout_action is TimeoutAction.DELAY
+        return delays and is_past_timeout(self.policy, request, now_ns)
+
+
+class PriorityQueue:
+    """The highest level first; within one, first come, first served."""
+
+    def __init__(
+        self, policy: QueuePolicy, priorities: Priorities, clock: Clock = time.monotonic_ns
+    ) -> None:
+        self._default = max(1, priorities.default_level)
+        self._clock = clock
+        self._levels = [
+            _Level(priorities.queues.get(level, policy))
+            for level in range(1, max(1, priorities.levels) + 1)
+        ]
+
+    def put(
+        self, requests: Sequence[InferenceRequest]
+    ) -> tuple[Sequence[InferenceRequest], Sequence[InferenceRequest]]:
+        """Queue requests: those that were taken, and those that were over their level's bound."""
+        taken: list[InferenceRequest] = []
+        over: list[InferenceRequest] = []
+        for request in requests:
+            level = self._level_of(request.plan)
+            fits = len(level) < level.policy.max_requests
+            (taken if fits else over).append(request)
+            if fits:
+                level.patient.append(request)
+        return taken, over
+
+    def policy_of(self, plan: Plan) -> QueuePolicy:
+        """That of the plan's level."""
+        return self._level_of(plan).policy
+
+    def popleft(self) -> InferenceRequest:
+        """Take the next out."""
+        return self._next_queue().popleft()
+
+    def oldest_ns(self) -> int:
+        """When the one that waits longest was received; there must be one."""
+        return min(queue[0].received_ns for queue in self._queues() if queue)
+
+    def all(self) -> Sequence[InferenceRequest]:
+        """All that wait: a copy."""
+        return [request for queue in self._queues() for request in queue]
+
+    def take_out(self, requests: Collection[InferenceRequest]) -> Sequence[InferenceRequest]:
+        """Take these out, wherever they are: those that were still there."""
+        return [taken for queue in self._queues() for taken in _take_out(queue, requests)]
+
+    def __getitem__(self, place: int) -> InferenceRequest:
+        """The next, which is the only place that may be asked for."""
+        return self._next_queue()[place]
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return sum(map(len, self._levels))
+
+    def _queues(self) -> list[deque[InferenceRequest]]:
+        return [queue for level in self._levels for queue in (level.patient, level.delayed)]
+
+    def _next_queue(self) -> deque[InferenceRequest]:
+        now_ns = self._clock()
+        return next(level.next_queue(now_ns) for level in self._levels if len(level))
+
+    def _level_of(self, plan: Plan) -> _Level:
+        known = 1 <= plan.priority <= len(self._levels)
+        return self._levels[(plan.priority if known else self._default) - 1]
+
+
+def _take_out(
+    queue: deque[InferenceRequest], requests: Collection[InferenceRequest]
+) -> list[InferenceRequest]:
+    taken = [request for request in queue if request in requests]
+    kept = [request for request in queue if request not in requests]
+    queue.clear()
+    queue.extend(kept)
+    return taken
+
+
+def timeout_us(policy: QueuePolicy, plan: Plan) -> int:
+    """How long a request with this plan may wait; 0: as long as it likes.
+
+    A request may shorten what the policy says, and not lengthen it.
+    """
+    limit = policy.timeout_microseconds
+    own = plan.timeout_us if policy.allow_timeout_override else 0
+    return min(own, limit) if own and limit else own or limit
+
+
+def times_out(config: ServingConfig) -> bool:
+    """Whether any request of a version may have a time after which it is refused."""
+    return any(
+        policy.timeout_microseconds or policy.allow_timeout_override
+        for policy in (config.queue, *config.priorities.queues.values())
+    )
+
+
+def is_refused(policy: QueuePolicy, request: InferenceRequest, now_ns: int) -> bool:
+    """Whether a request is to be refused, for it waited longer than it may."""
+    refuses = policy.timeout_action is TimeoutAction.REJECT
+    return refuses and is_past_timeout(policy, request, now_ns)
+
+
+def is_past_timeout(policy: QueuePolicy, request: InferenceRequest, now_ns: int) -> bool:
+    """Whether a request has waited longer than it may."""
+    limit_us = timeout_us(policy, request.plan)
+    return bool(limit_us) and now_ns - request.received_ns > limit_us * 1000

@@ -1,0 +1,207 @@
+"""A request on its way: what it asks of a version, and whom to tell the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from headrace.errors import HeadraceError
+
+Array = npt.NDArray[Any]
+TensorData = bytes | memoryview | Array
+"""One input's values: raw little-endian bytes of a fixed-size datatype, or an array."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorHeader:
+    """What a request says of one of its inputs, before anybody checked it."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedMemorySlice:
+    """A stretch of a region of shared memory: where an input's bytes are, or an output's are to go."""
+
+    region: str
+    byte_size: int
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """How an output is wanted: as its best `classes` (0: as its values), in the answer or in a window."""
+
+    classes: int = 0
+    window: SharedMemorySlice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a request asks for beside inputs and outputs; most ask for nothing.
+
+    `priority` 0 is the version's default and 1 the highest. `timeout_us` is how long the request may
+    wait in the queue, 0 as long as the version allows. `wishes` are those of the outputs asked for by
+    name, in that order; None where all are wanted as plain values.
+    """
+
+    priority: int = 0
+    timeout_us: int = 0
+    wishes: tuple[OutputOptions, ...] | None = None
+
+
+NO_OPTIONS = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a request that passed the checks runs on one version.
+
+    `order[i]` is the place in the request of the version's input i, and `shapes[i]` its whole shape.
+    `dtypes[i]` is None for BYTES, and `sizes[i]` is then None too, else the bytes that raw contents must
+    have. Requests with equal `batch_key` may run together; None runs alone. `outputs` are the places of
+    the outputs asked for, in the order asked; `priority`, `timeout_us` and `wishes` are the request's
+    options. `optional` are the places, among the version's optional inputs, of those that the request
+    brings: they follow the required ones in all of these.
+    """
+
+    order: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[np.dtype[Any] | None, ...]
+    sizes: tuple[int | None, ...]
+    rows: int
+    batch_key: object
+    outputs: tuple[int, ...]
+    priority: int = 0
+    timeout_us: int = 0
+    wishes: tuple[OutputOptions, ...] | None = None
+    optional: tuple[int, ...] = ()
+
+
+CLOCKS_DIFFER_NS = 20_000_000
+"""A caller's clock runs ahead of ours by what its request took to get here."""
+
+
+def is_late(deadline_ns: int, now_ns: int) -> bool:
+    """Whether a caller who leaves now leaves because its time is up."""
+    return now_ns >= deadline_ns - CLOCKS_DIFFER_NS
+
+
+class InferenceRequest:
+    """A request in a queue or a batch. `contents` are in the order of the version's inputs.
+
+    `reply` is the sink's own: what it needs to answer this request.
+    """
+
+    __slots__ = (
+        "cancelled",
+        "contents",
+        "deadline_ns",
+        "plan",
+        "received_ns",
+        "reply",
+        "route",
+        "sink",
+        "statistics",
+    )
+
+    def __init__(
+        self,
+        plan: Plan,
+        contents: Sequence[TensorData],
+        route: str,
+        received_ns: int,
+        deadline_ns: int | None,
+        statistics: ErrorCounter,
+        sink: ResponseSink,
+        reply: Any,
+    ) -> None:
+        self.plan = plan
+        self.contents = contents
+        self.route = route
+        self.received_ns = received_ns
+        self.deadline_ns = deadline_ns
+        self.statistics = statistics
+        self.sink = sink
+        self.reply = reply
+        self.cancelled = False
+
+    def leave(self, now_ns: int) -> None:
+        """Its caller waits no longer: of its own accord, or because its time is up."""
+        if self.deadline_ns is not None and is_late(self.deadline_ns, now_ns):
+            self.deadline_ns = min(self.deadline_ns, now_ns - 1)
+        else:
+            self.cancelled = True
+
+    def fail(self, error: HeadraceError) -> None:
+        """Have its sink tell the error, and count it."""
+        self.sink.failed(self, error)
+
+
+class ErrorCounter(Protocol):
+    """Counts requests that were answered with an error."""
+
+    lock: AbstractContextManager[Any]
+
+    def record_error(self, reason: str, duration_ns: int) -> None:
+        """One more, with this reason, after this long."""
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """What one run gave: the outputs of the whole batch, in the order of the version's outputs.
+
+    `first_rows[k]` is where request k's rows begin, and the last of them is how many rows the run got. The
+    outputs of several requests have exactly so many rows; a request that ran alone has all of every output,
+    whatever its shape.
+    """
+
+    requests: Sequence[InferenceRequest]
+    outputs: Sequence[Array]
+    first_rows: Sequence[int]
+    times_ns: tuple[int, int, int] = (0, 0, 0)
+    """When the batch was begun, its inputs were joined, and the run had ended."""
+
+    def outputs_of(self, index: int) -> list[Array]:
+        """The outputs that request `index` asked for, in the order asked, without copying."""
+        request = self.requests[index]
+        chosen = [self.outputs[place] for place in request.plan.outputs]
+        if len(self.requests) == 1:
+            return chosen
+        start = self.first_rows[index]
+        return [output[start : start + request.plan.rows] for output in chosen]
+
+
+Refused = Mapping[int, HeadraceError]
+"""Why requests could not be answered after all, by their places in the batch."""
+
+EncodedResponses = tuple[Any, Refused]
+"""Answers, which only their sink knows, to all but the refused."""
+
+NONE_REFUSED: Refused = {}
+
+
+class ResponseSink(Protocol):
+    """Where outcomes go. Called from the thread that ran a batch; must not block."""
+
+    def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
+        """Make the answers to these requests of a batch, and tell nobody yet.
+
+        Where it raises, the requests of the batch are run again, each for itself.
+        """
+
+    def send(self, answers: Any) -> Collection[InferenceRequest]:
+        """Send what was prepared. Those that are not to be counted as answered: the sink counts them.
+
+        The lock of the version's statistics is held; nothing is left to do for the batch but to count it.
+        """
+
+    def failed(self, request: InferenceRequest, error: HeadraceError) -> None:
+        """This request is not answered: tell, and count it once."""

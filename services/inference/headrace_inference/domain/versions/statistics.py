@@ -1,0 +1,290 @@
+"""What every version did on this replica: totals since it started, and what is new since last asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headrace.histogram import Histogram
+from headrace_inference.domain.scheduling.requests import InferenceRequest
+
+MAX_BATCH_SIZES = 1024
+"""Told apart of one version; beyond them, runs count at the next power of two."""
+
+MAX_BUFFERED = 4096
+"""Requests whose runs are kept uncounted at most: some 300 kB."""
+
+_RUN_NUMBERS = 6
+_ANSWER_NUMBERS = 6
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a version did in some span of time. Spans add up; durations are nanoseconds.
+
+    `input`, `infer` and `output` are the parts of `compute`; each request of a batch counts the batch's.
+    """
+
+    successes: int = 0
+    rows: int = 0
+    executions: int = 0
+    batching_disabled: int = 0
+    """How often it was found, once loaded, that its requests must not share runs."""
+    errors: Counter[str] = field(default_factory=Counter)
+    routes: Counter[str] = field(default_factory=Counter)
+    batches: Counter[int] = field(default_factory=Counter)
+    total: Histogram = field(default_factory=Histogram)
+    queue: Histogram = field(default_factory=Histogram)
+    compute: Histogram = field(default_factory=Histogram)
+    failed: Histogram = field(default_factory=Histogram)
+    """From reception to the error, of requests that were answered with one."""
+    input: Histogram = field(default_factory=Histogram)
+    infer: Histogram = field(default_factory=Histogram)
+    output: Histogram = field(default_factory=Histogram)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing happened."""
+        return self.executions == 0 and self.successes == 0 and not self.errors
+
+    def add(self, other: Counts) -> None:
+        """Add another span."""
+        self.successes += other.successes
+        self.rows += other.rows
+        self.executions += other.executions
+        self.batching_disabled += other.batching_disabled
+        self.errors.update(other.errors)
+        self.routes.update(other.routes)
+        self.batches.update(other.batches)
+        self.total.merge(other.total)
+        self.queue.merge(other.queue)
+        self.compute.merge(other.compute)
+        self.failed.merge(other.failed)
+        self.input.merge(other.input)
+        self.infer.merge(other.infer)
+        self.output.merge(other.output)
+
+
+@dataclass(slots=True)
+class BatchDurations:
+    """The three parts of the runs at one batch size, summed."""
+
+    count: int = 0
+    input_ns: int = 0
+    infer_ns: int = 0
+    output_ns: int = 0
+
+
+@dataclass(slots=True)
+class FailDuration:
+    """Failed requests, and how long they took together."""
+
+    count: int = 0
+    ns: int = 0
+
+
+RunTimes = tuple[int, int, int, int]
+"""When one run began, had its inputs, had its outputs, and had its answers: monotonic nanoseconds."""
+
+
+class VersionStatistics:
+    """The counts of one version.
+
+    A run costs a few appended numbers; runs are counted later, hundreds at a time and vectorised, when
+    somebody asks or when MAX_BUFFERED requests have come together.
+    """
+
+    def __init__(self) -> None:
+        self.lock: AbstractContextManager[Any] = threading.RLock()
+        """Whoever answers requests and then counts them may hold it: nobody who asks comes in between."""
+        self._new = Counts()
+        self._totals = Counts()
+        self._runs = array("q")
+        """Of each run that is not counted yet: its four times, its rows, its requests."""
+        self._received_ns = array("q")
+        self._routes: list[str] = []
+        self._answers = array("q")
+        """Of each answer that is not counted yet: its reception, its end, the four times of its run."""
+        self._failed_ns = array("q")
+        """How long each request took whose error is not in the histogram yet."""
+        self._by_batch_size: dict[int, BatchDurations] = {}
+        self._failed = FailDuration()
+        self._last_answered_ns = 0
+
+    def record_run(self, requests: Sequence[InferenceRequest], rows: int, times: RunTimes) -> None:
+        """One run of so many rows, and the requests that it answered. Whoever calls this holds the lock.
+
+        Those that it gave an answer to that others will send are theirs to count: `record_answer`.
+        """
+        self._runs.extend((*times, rows, len(requests)))
+        self._received_ns.extend([request.received_ns for request in requests])
+        self._routes += [request.route for request in requests]
+        self._last_answered_ns = times[3]
+        if len(self._routes) >= MAX_BUFFERED:
+            self._count()
+
+    def record_answer(self, request: InferenceRequest, times: RunTimes, answered_ns: int) -> None:
+        """One request that was answered after its run was counted."""
+        with self.lock:
+            self._answers.extend((request.received_ns, answered_ns, *times))
+            self._routes.append(request.route)
+            if len(self._routes) >= MAX_BUFFERED:
+                self._count()
+
+    @property
+    def last_answered_ns(self) -> int:
+        """When the last run was answered, in monotonic nanoseconds; 0 before the first."""
+        return self._last_answered_ns
+
+    @property
+    def last_inference_ms(self) -> int:
+        """When the last run was answered, in milliseconds since the Unix epoch; 0 before the first."""
+        if not self._last_answered_ns:
+            return 0
+        return (time.time_ns() - (time.monotonic_ns() - self._last_answered_ns)) // 1_000_000
+
+    def _count(self) -> None:
+        """Count what is kept; the lock is held."""
+        if self._runs:
+            self._count_runs()
+        if self._answers:
+            self._count_answers()
+        if self._failed_ns:
+            failed_ns, self._failed_ns = self._failed_ns, array("q")
+            self._new.failed.record(np.array(failed_ns, dtype=np.int64))
+        routes, self._routes = self._routes, []
+        self._new.routes.update(routes)
+
+    def _count_runs(self) -> None:
+        runs = np.array(self._runs, dtype=np.int64).reshape(-1, _RUN_NUMBERS)
+        received = np.array(self._received_ns, dtype=np.int64)
+        self._runs, self._received_ns = array("q"), array("q")
+        times, rows, sizes = runs[:, :4], runs[:, 4], runs[:, 5]
+        self._new.executions += len(runs)
+        self._count_requests(received, np.repeat(times[:, 3], sizes), times, sizes)
+        self._count_batches(rows, np.diff(times, axis=1))
+
+    def _count_answers(self) -> None:
+        answers = np.array(self._answers, dtype=np.int64).reshape(-1, _ANSWER_NUMBERS)
+        self._answers = array("q")
+        ones = np.ones(len(answers), dtype=np.int64)
+        self._count_requests(answers[:, 0], answers[:, 1], answers[:, 2:], ones)
+
+    def _count_requests(
+        self,
+        received: npt.NDArray[np.int64],
+        answered: npt.NDArray[np.int64],
+        times: npt.NDArray[np.int64],
+        sizes: npt.NDArray[np.int64],
+    ) -> None:
+        """Count requests [n] that runs answered: each run's times [m, 4], and how many of them are its."""
+        new = self._new
+        new.successes += len(received)
+        new.total.record(answered - received)
+        new.queue.record(np.maximum(np.repeat(times[:, 0], sizes) - received, 0))
+        new.compute.record(times[:, 3] - times[:, 0], sizes)
+        parts = np.diff(times, axis=1)
+        for column, histogram in enumerate((new.input, new.infer, new.output)):
+            histogram.record(parts[:, column], sizes)
+
+    def _count_batches(self, rows: npt.NDArray[Any], parts: npt.NDArray[Any]) -> None:
+        """Sum the runs by batch size: `rows` [n], `parts` int64 [n, 3] nanoseconds."""
+        sizes, places = np.unique(rows, return_inverse=True)
+        counts = np.bincount(places)
+        sums = np.zeros((len(sizes), 3), dtype=np.int64)
+        np.add.at(sums, places, parts)
+        self._new.rows += int(rows.sum())
+        for size, count, (inputs, infers, outputs) in zip(
+            sizes.tolist(), counts.tolist(), sums.tolist(), strict=True
+        ):
+            place = self._told_apart(size)
+            self._new.batches[place] += count
+            durations = self._by_batch_size.setdefault(place, BatchDurations())
+            durations.count += count
+            durations.input_ns += inputs
+            durations.infer_ns += infers
+            durations.output_ns += outputs
+
+    def _told_apart(self, size: int) -> int:
+        """Callers choose how many rows they send: they cannot grow this without end."""
+        known = self._by_batch_size
+        if size in known or len(known) < MAX_BATCH_SIZES:
+            return size
+        return 1 << max(size - 1, 0).bit_length()
+
+    @property
+    def by_batch_size(self) -> dict[int, BatchDurations]:
+        """The parts of the runs by batch size: a copy."""
+        with self.lock:
+            self._count()
+            return {rows: replace(parts) for rows, parts in self._by_batch_size.items()}
+
+    @property
+    def failed(self) -> FailDuration:
+        """Requests answered with an error: a copy."""
+        with self.lock:
+            return replace(self._failed)
+
+    def record_error(self, reason: str, duration_ns: int) -> None:
+        """One request that was answered with an error."""
+        with self.lock:
+            self._new.errors[reason] += 1
+            self._failed.count += 1
+            self._failed.ns += duration_ns
+            self._failed_ns.append(duration_ns)
+            if len(self._failed_ns) >= MAX_BUFFERED:
+                self._count()
+
+    def record_batching_disabled(self) -> None:
+        """Its requests are run alone from now on."""
+        with self.lock:
+            self._new.batching_disabled += 1
+
+    def drain(self) -> Counts:
+        """What happened since this was last called; it is in the totals from now on."""
+        with self.lock:
+            self._count()
+            new, self._new = self._new, Counts()
+            self._totals.add(new)
+        return new
+
+    def totals(self) -> Counts:
+        """Everything since this replica started: a copy."""
+        with self.lock:
+            self._count()
+            totals = Counts()
+            totals.add(self._totals)
+            totals.add(self._new)
+        return totals
+
+
+class StatisticsRegistry:
+    """The statistics of every version that this replica ever served, also after it was unloaded.
+
+    They belong to the name and number that callers asked for, and go on where another version gets these.
+
+    Requests that reached no version, and asked for none that there is, count under number 0 of their model,
+    or of the model '' where there is no model of that name: callers cannot grow the book.
+    """
+
+    def __init__(self) -> None:
+        self._versions: dict[tuple[str, int], VersionStatistics] = {}
+        self.dropped_reports = 0
+        """Reports of these statistics that nobody took in time, so that they are in this replica alone."""
+
+    def of(self, model: str, number: int) -> VersionStatistics:
+        """The statistics of a version, begun when first asked for."""
+        return self._versions.setdefault((model, number), VersionStatistics())
+
+    def items(self) -> list[tuple[tuple[str, int], VersionStatistics]]:
+        """All of them, by model and number."""
+        return sorted(self._versions.items(), key=lambda item: item[0])

@@ -1,0 +1,137 @@
+"""The parameters of a request, of its inputs and of its outputs: which keys there are, and their kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from headrace.errors import InvalidArgument
+from headrace_inference.domain.scheduling.requests import (
+    NO_OPTIONS,
+    Options,
+    OutputOptions,
+    SharedMemorySlice,
+)
+
+_REGION, _SIZE, _OFFSET = (
+    "shared_memory_region",
+    "shared_memory_byte_size",
+    "shared_memory_offset",
+)
+_CLASSES = "classification"
+
+_KINDS: dict[str, tuple[str, ...]] = {
+    "priority": ("uint64_param", "int64_param"),
+    "timeout": ("int64_param",),
+    "sequence_id": ("int64_param", "string_param", "uint64_param"),
+    "sequence_start": ("bool_param",),
+    "sequence_end": ("bool_param",),
+    "triton_enable_empty_final_response": ("bool_param",),
+}
+_TENSOR_KINDS: dict[str, tuple[str, ...]] = {
+    _REGION: ("string_param",),
+    _SIZE: ("int64_param",),
+    _OFFSET: ("int64_param",),
+    _CLASSES: ("int64_param",),
+}
+
+
+def parameters_of(message: Any) -> dict[str, Any]:
+    """The parameters of a request by key, once they were found to be allowed. Raises InvalidArgument."""
+    values = {}
+    for key, parameter in message.parameters.items():
+        kind = parameter.WhichOneof("parameter_choice")
+        if key in _KINDS:
+            _check_kind(key, kind, _KINDS[key])
+        elif (
+            kind == "uint64_param"
+        ):  # Triton hands custom ones to models, and has no such type there
+            _check_kind(key, kind, ("bool_param", "int64_param", "string_param", "double_param"))
+        values[key] = getattr(parameter, kind) if kind else None
+    refuse_reserved(key for key in values if key not in _KINDS)
+    return values
+
+
+def refuse_reserved(keys: Iterable[str]) -> None:
+    """Refuse keys that the protocol keeps for itself, as Triton's own clients expect."""
+    for key in keys:
+        if key.startswith("triton_"):
+            raise InvalidArgument(
+                "PARAMETER_RESERVED",
+                f"parameter keys starting with 'triton_' are reserved: '{key}'",
+            )
+
+
+def options_of(parameters: Mapping[str, Any], wishes: Sequence[OutputOptions]) -> Options:
+    """What a request asks for beside its inputs and outputs. Raises InvalidArgument."""
+    priority = parameters.get("priority") or 0
+    timeout_us = parameters.get("timeout") or 0
+    for key, value in (("priority", priority), ("timeout", timeout_us)):
+        if value < 0:
+            raise _invalid(key, f"invalid value for '{key}' parameter, expected >= 0, got {value}")
+    wanted = tuple(wishes) if any(wish != OutputOptions() for wish in wishes) else None
+    options = Options(priority, timeout_us, wanted)
+    return NO_OPTIONS if options == NO_OPTIONS else options
+
+
+def window_of(tensor: Any, what: str) -> SharedMemorySlice | None:
+    """The stretch of shared memory that an input or output names. Raises InvalidArgument."""
+    if not tensor.parameters:
+        return None
+    values = _tensor_parameters(tensor)
+    return window(values.get(_REGION), values.get(_SIZE), values.get(_OFFSET), what)
+
+
+def wish_of(output: Any) -> OutputOptions:
+    """How an output is wanted. Raises InvalidArgument."""
+    if not output.parameters:
+        return OutputOptions()
+    window = window_of(output, f"output '{output.name}'")
+    return wish(_tensor_parameters(output).get(_CLASSES), window)
+
+
+def window(
+    region: str | None, size: int | None, offset: int | None, what: str
+) -> SharedMemorySlice | None:
+    """The window that these parameters stand for, None without a region. Raises InvalidArgument."""
+    if not region:
+        if size is not None or offset is not None:
+            key = _SIZE if size is not None else _OFFSET
+            raise _invalid(key, f"'{key}' of {what} can not be specified without '{_REGION}'")
+        return None
+    if size is None:
+        raise _invalid(_SIZE, f"'{_SIZE}' must be specified along with '{_REGION}' for {what}")
+    if size < 0 or (offset or 0) < 0:
+        raise _invalid(_SIZE, f"'{_SIZE}' and '{_OFFSET}' of {what} must not be negative")
+    return SharedMemorySlice(region, size, offset or 0)
+
+
+def wish(classes: int | None, window: SharedMemorySlice | None) -> OutputOptions:
+    """The wish that these parameters stand for. Raises InvalidArgument."""
+    if classes is not None and classes < 1:
+        raise _invalid(
+            _CLASSES, f"invalid value for '{_CLASSES}' parameter, expected > 0, got {classes}"
+        )
+    return OutputOptions(classes or 0, window)
+
+
+def _tensor_parameters(tensor: Any) -> dict[str, Any]:
+    values = {}
+    for key, parameter in tensor.parameters.items():
+        kind = parameter.WhichOneof("parameter_choice")
+        if key in _TENSOR_KINDS:
+            _check_kind(key, kind, _TENSOR_KINDS[key])
+        values[key] = getattr(parameter, kind) if kind else None
+    return values
+
+
+def _check_kind(key: str, kind: str | None, allowed: Sequence[str]) -> None:
+    if kind not in allowed:
+        raise _invalid(
+            key,
+            f"invalid value type for '{key}' parameter, expected {' or '.join(allowed)}, got {kind}",
+        )
+
+
+def _invalid(key: str, message: str) -> InvalidArgument:
+    return InvalidArgument("PARAMETER_INVALID", message, facts={"parameter": key})

@@ -1,0 +1,276 @@
+"""ModelInferRequest from its bytes, without copying tensors and mostly without parsing.
+
+A request's top-level fields are scanned in place: tensors stay where they are in the received bytes, and
+what is left (names, shapes, parameters: the head) goes through the generated code. The heads of one
+client's requests repeat byte for byte, so parsed heads are kept, and so are layouts: where in a request
+of a certain length the fixed bytes, the id and the tensors lie. A request that fits a known layout is
+compared, not parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from headrace.errors import InvalidArgument
+from headrace.inference import grpc_service_pb2 as pb
+from headrace_inference.domain.scheduling.requests import (
+    Options,
+    Plan,
+    SharedMemorySlice,
+    TensorHeader,
+)
+from headrace_inference.wire.codec.parameters import options_of, parameters_of, window_of, wish_of
+from headrace_inference.wire.codec.protobuf_fields import (
+    LENGTH_DELIMITED,
+    Range,
+    malformed,
+    read_field,
+    read_varint,
+)
+
+MAX_KEPT_HEADS = 4096
+MAX_KEPT_HEAD_BYTES = 4096
+MAX_LAYOUTS_PER_LENGTH = 8
+MAX_LAYOUT_LENGTHS = 1024
+
+MAX_FIELDS = 16_384
+"""Of a request: each costs microseconds, so millions of empty ones would hold up all others for seconds."""
+
+MAX_DIMENSIONS = 64
+"""More than numpy has."""
+
+_ID, RAW = 3, 7
+_MODEL_NAME_TAG = 1 << 3 | LENGTH_DELIMITED
+_MODEL_VERSION_TAG = 2 << 3 | LENGTH_DELIMITED
+_FIELDS_LOOKED_AT = 64
+"""For names: clients write them first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHeader:
+    """A request without its id and raw contents. `plans` is filled by whoever plans it, by served id."""
+
+    model_name: str
+    model_version: str
+    inputs: tuple[TensorHeader, ...]
+    outputs: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    contents: tuple[Any, ...]
+    """Each input's InferTensorContents or LazyTypedContents, or None."""
+    windows: tuple[SharedMemorySlice | None, ...]
+    """Where each input's bytes are in shared memory, or None."""
+    options: Options
+    typed: bool
+    """Whether any input brings typed contents."""
+    plain: bool
+    """Whether inputs and outputs are in the messages, all of them, and outputs are wanted as values."""
+    window_bytes: int
+    """How much is to be read from shared memory."""
+    plans: dict[int, Plan] = field(default_factory=dict)
+    targets: list[Any] = field(default_factory=list)
+    """[routing table, target] of the last request with this head; filled by whoever routes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTemplate:
+    """Where things lie in requests of one length: fixed bytes at their offsets, the id, the raw contents.
+
+    Lengths are fixed bytes too, so every request that fits has raw contents of the same sizes. `ready` is
+    filled by whoever checked them, by served id.
+    """
+
+    fixed: tuple[tuple[int, bytes], ...]
+    id_range: Range
+    raw: tuple[Range, ...]
+    head: RequestHeader
+    ready: dict[int, Any] = field(default_factory=dict)
+
+    def id_in(self, payload: bytes) -> bytes:
+        """The id of a request that fits. Raises InvalidArgument where it is no UTF-8."""
+        start, end = self.id_range
+        return _checked_id(payload[start:end]) if end > start else b""
+
+
+@dataclass(slots=True)
+class Parsed:
+    """A request: its head, its id, where in its bytes the raw contents lie, and the layout it fits."""
+
+    payload: bytes
+    head: RequestHeader
+    id: bytes
+    raw: tuple[Range, ...]
+    layout: RequestTemplate | None = None
+
+
+class RequestParser:
+    """Parses requests, remembering heads and layouts. One parser belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._heads: dict[bytes, RequestHeader] = {}
+        self._layouts: dict[int, list[RequestTemplate]] = {}
+
+    def match(self, payload: bytes) -> RequestTemplate | None:
+        """The layout that the request fits, if one is known."""
+        for layout in self._layouts.get(len(payload), ()):
+            for offset, fixed in layout.fixed:
+                if not payload.startswith(fixed, offset):
+                    break
+            else:
+                return layout
+        return None
+
+    def parse(self, payload: bytes) -> Parsed:
+        """The request in these bytes. Raises InvalidArgument (MALFORMED_REQUEST, PARAMETER_INVALID)."""
+        layout = self.match(payload)
+        if layout is None:
+            return self._parse_anew(payload)
+        return Parsed(payload, layout.head, layout.id_in(payload), layout.raw, layout)
+
+    def _parse_anew(self, payload: bytes) -> Parsed:
+        fixed, id_range, raw = _scan(payload)
+        head_bytes = b"".join([part for _, part in fixed])
+        head = self._heads.get(head_bytes)
+        if head is None:
+            head = _parse_head(fixed)
+            if len(head_bytes) <= MAX_KEPT_HEAD_BYTES and not head.typed:
+                _keep(self._heads, head_bytes, head, MAX_KEPT_HEADS)
+        layout: RequestTemplate | None = None
+        if not head.typed and len(head_bytes) <= MAX_KEPT_HEAD_BYTES:
+            layout = RequestTemplate(fixed, id_range, raw, head)
+            self._keep_layout(len(payload), layout)
+        return Parsed(payload, head, _checked_id(payload[slice(*id_range)]), raw, layout)
+
+    def _keep_layout(self, length: int, layout: RequestTemplate) -> None:
+        if length not in self._layouts:
+            _keep(self._layouts, length, [], MAX_LAYOUT_LENGTHS)
+        kept = self._layouts[length]
+        kept.insert(0, layout)
+        del kept[MAX_LAYOUTS_PER_LENGTH:]
+
+
+def _keep(kept: dict[Any, Any], key: Any, value: Any, most: int) -> None:
+    if len(kept) >= most:
+        del kept[next(iter(kept))]  # the oldest: a client with endless heads must not grow us
+    kept[key] = value
+
+
+def _scan(payload: bytes) -> tuple[tuple[tuple[int, bytes], ...], Range, tuple[Range, ...]]:
+    """The fixed stretches with their offsets, where the id is, and where the raw contents are.
+
+    Fixed is all but the id's and the raw contents' own bytes; their tags and lengths are fixed, too.
+    """
+    fixed: list[tuple[int, bytes]] = []
+    raw: list[Range] = []
+    id_range = (0, 0)
+    position = stretch = 0
+    end = len(payload)
+    fields = 0
+    while position < end:
+        fields += 1
+        if fields > MAX_FIELDS:
+            raise too_many_fields()
+        tag, position = read_varint(payload, position, end)
+        start, position = read_field(payload, position, tag & 7, end)
+        if tag & 7 == LENGTH_DELIMITED and tag >> 3 in (_ID, RAW):
+            fixed.append((stretch, payload[stretch:start]))
+            stretch = position
+            if tag >> 3 == RAW:
+                raw.append((start, position))
+            else:
+                id_range = (start, position)
+    if stretch < end:
+        fixed.append((stretch, payload[stretch:end]))
+    return tuple(fixed), id_range, tuple(raw)
+
+
+def _parse_head(fixed: tuple[tuple[int, bytes], ...]) -> RequestHeader:
+    """Parse what is fixed, with every raw content and the id left out, tag and all."""
+    try:
+        message = pb.ModelInferRequest.FromString(_without_raw(fixed))
+    except DecodeError:
+        raise malformed() from None
+    inputs = message.inputs
+    contents = tuple(part.contents if part.HasField("contents") else None for part in inputs)
+    windows = tuple(window_of(part, f"input '{part.name}'") for part in inputs)
+    parameters = parameters_of(message)
+    options = options_of(parameters, [wish_of(output) for output in message.outputs])
+    return RequestHeader(
+        model_name=message.model_name,
+        model_version=message.model_version,
+        inputs=tuple(TensorHeader(part.name, part.datatype, _shape(part)) for part in inputs),
+        outputs=tuple(output.name for output in message.outputs),
+        parameters=parameters,
+        contents=contents,
+        windows=windows,
+        options=options,
+        typed=any(part is not None for part in contents),
+        plain=options.wishes is None and windows.count(None) == len(windows),
+        window_bytes=sum(part.byte_size for part in windows if part is not None),
+    )
+
+
+def _shape(tensor: Any) -> tuple[int, ...]:
+    if len(tensor.shape) > MAX_DIMENSIONS:
+        raise InvalidArgument(
+            "TOO_MANY_DIMENSIONS",
+            f"unexpected shape for input '{tensor.name}': it has {len(tensor.shape)} dimensions; "
+            f"a tensor has at most {MAX_DIMENSIONS}",
+        )
+    return tuple(tensor.shape)
+
+
+def _without_raw(fixed: tuple[tuple[int, bytes], ...]) -> bytes:
+    """The fixed stretches, each ended before the tag and length of what follows it."""
+    parts: list[bytes] = []
+    for _, stretch in fixed:
+        position = end = 0
+        while position < len(stretch):
+            end = position
+            tag, after = read_varint(stretch, position, len(stretch))
+            if tag & 7 == LENGTH_DELIMITED and tag >> 3 in (_ID, RAW):
+                break
+            _, position = read_field(stretch, after, tag & 7, len(stretch))
+            end = position
+        parts.append(stretch[:end])
+    return b"".join(parts)
+
+
+def names_in(payload: bytes) -> tuple[str, str]:
+    """The model and the version that a request names which may be malformed; '' for what cannot be told."""
+    names = {_MODEL_NAME_TAG: "", _MODEL_VERSION_TAG: ""}
+    position = 0
+    try:
+        for _ in range(_FIELDS_LOOKED_AT):
+            if position >= len(payload):
+                break
+            tag, position = read_varint(payload, position, len(payload))
+            start, position = read_field(payload, position, tag & 7, len(payload))
+            if tag in names:
+                names[tag] = payload[start:position].decode(errors="replace")
+            elif names[_MODEL_NAME_TAG]:  # both come before all else
+                break
+    except InvalidArgument:
+        return names[_MODEL_NAME_TAG], names[_MODEL_VERSION_TAG]
+    return names[_MODEL_NAME_TAG], names[_MODEL_VERSION_TAG]
+
+
+def _checked_id(request_id: bytes) -> bytes:
+    if not request_id.isascii():
+        try:
+            request_id.decode()
+        except UnicodeDecodeError:
+            raise malformed() from None
+    return request_id
+
+
+def too_many_fields() -> InvalidArgument:
+    """What a request is told that has more than MAX_FIELDS."""
+    return InvalidArgument(
+        "TOO_MANY_FIELDS",
+        f"the request has more than {MAX_FIELDS} inputs, outputs, parameters and raw contents together; "
+        "send many values as one tensor",
+    )

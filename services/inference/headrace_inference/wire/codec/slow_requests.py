@@ -1,0 +1,120 @@
+"""Requests whose decoding takes long: which they are, and how they are parsed without holding others up.
+
+The threads that receive requests decode what takes microseconds and leave the rest to another thread. That
+thread shares the interpreter with them, so it works in pieces and sleeps between two. protobuf would not:
+typed contents are cut out of a request before it parses, and decoded where they lie.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from headrace.datatypes import Datatype
+from headrace_inference.wire.codec.protobuf_fields import Range, read_field, read_varint, varint
+from headrace_inference.wire.codec.request_parser import (
+    MAX_FIELDS,
+    RAW,
+    Parsed,
+    RequestParser,
+    too_many_fields,
+)
+from headrace_inference.wire.codec.typed_contents import LazyTypedContents
+
+LONG_TEXT_BYTES = 16_384
+"""Names, parameters, typed contents and BYTES tensors over this take a millisecond and more."""
+
+LONG_COPY_BYTES = 2**20
+"""Copying this much takes some 0.1 ms; that is what reading shared memory is."""
+
+_QUICK_FIELDS = 256
+_LONG_INPUT_BYTES = 1024
+_INPUT_TAG = b"\x2a"
+_CONTENTS_TAG = 0x2A  # of an input: the same number, in another message
+
+
+def is_slow_to_parse(payload: bytes) -> bool:
+    """Whether to leave a request to `parse_large`. Raises InvalidArgument where it is none."""
+    if len(payload) <= LONG_TEXT_BYTES:
+        return False
+    position = raw_bytes = 0
+    for _ in range(_QUICK_FIELDS):
+        if position == len(payload):
+            return len(payload) - raw_bytes > LONG_TEXT_BYTES
+        tag, position = read_varint(payload, position, len(payload))
+        start, position = read_field(payload, position, tag & 7, len(payload))
+        if tag >> 3 == RAW:
+            raw_bytes += position - start
+    return True
+
+
+def decoding_takes_long(parsed: Parsed) -> bool:
+    """Whether to have the contents of a parsed request decoded by another thread."""
+    head = parsed.head
+    if head.window_bytes > LONG_COPY_BYTES:
+        return True
+    if head.typed and any(isinstance(part, LazyTypedContents) for part in head.contents):
+        return True
+    if not any(header.datatype == Datatype.BYTES for header in head.inputs):
+        return False
+    raw_bytes = sum([end - start for start, end in parsed.raw])
+    return raw_bytes + head.window_bytes > LONG_TEXT_BYTES
+
+
+def parse_large(payload: bytes) -> Parsed:
+    """The request in these bytes; its typed contents stay where they are. Raises InvalidArgument."""
+    rest, typed = _cut_typed(payload)
+    parsed = RequestParser().parse(rest)
+    if not typed:
+        return parsed
+    contents = tuple(typed.get(place, part) for place, part in enumerate(parsed.head.contents))
+    head = replace(parsed.head, contents=contents, typed=True)
+    return Parsed(rest, head, parsed.id, parsed.raw)
+
+
+def size_of(parsed: Parsed) -> int:
+    """The bytes that a request has in its message and in shared memory."""
+    head = parsed.head
+    if head.typed:
+        for part in head.contents:
+            if isinstance(part, LazyTypedContents):
+                return len(part.payload) + head.window_bytes
+    return len(parsed.payload) + head.window_bytes
+
+
+def _cut_typed(payload: bytes) -> tuple[bytes, dict[int, LazyTypedContents]]:
+    """A request without the typed contents of its longer inputs, and those, by the inputs' places."""
+    kept: list[bytes] = []
+    typed: dict[int, LazyTypedContents] = {}
+    position = kept_from = place = fields = 0
+    while position < len(payload):
+        fields += 1
+        if fields > MAX_FIELDS:
+            raise too_many_fields()
+        field_start = position
+        tag, position = read_varint(payload, position, len(payload))
+        start, position = read_field(payload, position, tag & 7, len(payload))
+        if tag != _INPUT_TAG[0]:
+            continue
+        if position - start > _LONG_INPUT_BYTES:
+            rest, contents = _cut_contents(payload, start, position)
+            kept += (payload[kept_from:field_start], _INPUT_TAG, varint(len(rest)), rest)
+            kept_from = position
+            typed |= {place: LazyTypedContents(payload, contents)} if contents else {}
+        place += 1
+    return b"".join((*kept, payload[kept_from:])), typed
+
+
+def _cut_contents(payload: bytes, start: int, end: int) -> tuple[bytes, list[Range]]:
+    """An input without its contents, and where those are: merged from several ranges if there are."""
+    kept: list[bytes] = []
+    contents: list[Range] = []
+    position = kept_from = start
+    while position < end:
+        field_start = position
+        tag, position = read_varint(payload, position, end)
+        value_start, position = read_field(payload, position, tag & 7, end)
+        if tag == _CONTENTS_TAG:
+            kept.append(payload[kept_from:field_start])
+            contents.append((value_start, position))
+            kept_from = position
+    return b"".join((*kept, payload[kept_from:end])), contents

@@ -1,0 +1,180 @@
+"""The RPCs of the Open Inference Protocol on grpc.aio: all of them, or all but ModelInfer's traffic."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+
+from headrace.inference import grpc_service_pb2 as pb
+from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.wire.codec import messages
+from headrace_inference.wire.front_limits import FrontLimits
+from headrace_inference.wire.grpc.infer_handler import InferHandler
+from headrace_inference.wire.grpc.streaming import StreamHandler, StreamOptions
+from headrace_inference.wire.server_queries import (
+    ServerFacts,
+    config_of,
+    metadata_of,
+    model_ready,
+    statistics_of,
+)
+
+SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+INFERRING = (f"/{SERVICE.full_name}/ModelInfer", f"/{SERVICE.full_name}/ModelStreamInfer")
+"""The methods whose requests are counted by version."""
+
+
+class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
+    """Decode, call, encode."""
+
+    def __init__(self, dataplane: DataPlane, facts: ServerFacts) -> None:
+        self._dataplane = dataplane
+        self._facts = facts
+
+    async def ServerLive(self, request: Any, context: Any) -> pb.ServerLiveResponse:
+        """Whether the process answers."""
+        return pb.ServerLiveResponse(live=True)
+
+    async def ServerReady(self, request: Any, context: Any) -> pb.ServerReadyResponse:
+        """Whether every wanted version is settled and requests are taken."""
+        return pb.ServerReadyResponse(ready=self._facts.is_ready())
+
+    async def ModelReady(self, request: Any, context: Any) -> pb.ModelReadyResponse:
+        """Whether the version that these names lead to can be called here."""
+        return pb.ModelReadyResponse(
+            ready=model_ready(self._dataplane, request.name, request.version)
+        )
+
+    async def ServerMetadata(self, request: Any, context: Any) -> pb.ServerMetadataResponse:
+        """Name, version, extensions."""
+        return messages.server_metadata(
+            self._facts.name,
+            self._facts.version,
+            shared_memory=self._dataplane.regions.allowed,
+        )
+
+    async def ModelMetadata(self, request: Any, context: Any) -> pb.ModelMetadataResponse:
+        """What a version takes and gives."""
+        return metadata_of(self._dataplane, request.name, request.version)
+
+    async def ModelConfig(self, request: Any, context: Any) -> pb.ModelConfigResponse:
+        """How a version is served."""
+        record = config_of(self._dataplane, request.name, request.version)
+        return pb.ModelConfigResponse(config=messages.model_config(record))
+
+    async def ModelStatistics(self, request: Any, context: Any) -> pb.ModelStatisticsResponse:
+        """What versions did."""
+        return statistics_of(self._dataplane, request.name, request.version)
+
+    async def RepositoryIndex(self, request: Any, context: Any) -> pb.RepositoryIndexResponse:
+        """Which versions there are."""
+        table = self._dataplane.keeper.table
+        # In a thread: there may be 100,000 of them, and others wait on the loop.
+        return await asyncio.to_thread(messages.repository_index, table, ready_only=request.ready)
+
+    async def SystemSharedMemoryStatus(
+        self, request: Any, context: Any
+    ) -> pb.SystemSharedMemoryStatusResponse:
+        """Which regions of the system's memory are registered."""
+        return messages.system_regions(self._dataplane.regions.status(request.name))
+
+    async def SystemSharedMemoryRegister(
+        self, request: Any, context: Any
+    ) -> pb.SystemSharedMemoryRegisterResponse:
+        """Make a region known."""
+        regions = self._dataplane.regions
+        regions.register_system(request.name, request.key, request.offset, request.byte_size)
+        return pb.SystemSharedMemoryRegisterResponse()
+
+    async def SystemSharedMemoryUnregister(
+        self, request: Any, context: Any
+    ) -> pb.SystemSharedMemoryUnregisterResponse:
+        """Forget a region, or all."""
+        self._dataplane.regions.unregister(request.name)
+        return pb.SystemSharedMemoryUnregisterResponse()
+
+    async def CudaSharedMemoryStatus(
+        self, request: Any, context: Any
+    ) -> pb.CudaSharedMemoryStatusResponse:
+        """Which regions of devices' memory are registered."""
+        return messages.device_regions(self._dataplane.regions.status(request.name, device=True))
+
+    async def CudaSharedMemoryRegister(
+        self, request: Any, context: Any
+    ) -> pb.CudaSharedMemoryRegisterResponse:
+        """Make a device's memory known."""
+        regions = self._dataplane.regions
+        handle, device_id = request.raw_handle, request.device_id
+        regions.register_device(request.name, handle, device_id, request.byte_size)
+        return pb.CudaSharedMemoryRegisterResponse()
+
+    async def CudaSharedMemoryUnregister(
+        self, request: Any, context: Any
+    ) -> pb.CudaSharedMemoryUnregisterResponse:
+        """Forget a device's memory, or all."""
+        self._dataplane.regions.unregister(request.name, device=True)
+        return pb.CudaSharedMemoryUnregisterResponse()
+
+    async def RepositoryModelLoad(
+        self, request: Any, context: Any
+    ) -> pb.RepositoryModelLoadResponse:
+        """Load a model that the caller brings, or that was unloaded."""
+        await self._facts.control.load(messages.load_request(request))
+        return pb.RepositoryModelLoadResponse()
+
+    async def RepositoryModelUnload(
+        self, request: Any, context: Any
+    ) -> pb.RepositoryModelUnloadResponse:
+        """Unload a model from this replica."""
+        await self._facts.control.unload(messages.unloaded_name(request))
+        return pb.RepositoryModelUnloadResponse()
+
+    async def TraceSetting(self, request: Any, context: Any) -> pb.TraceSettingResponse:
+        """Change which requests are traced, and say which are."""
+        changes = messages.trace_changes(request)
+        return messages.trace_settings(self._dataplane.trace_settings(request.model_name, changes))
+
+    async def LogSettings(self, request: Any, context: Any) -> pb.LogSettingsResponse:
+        """Change which log records are made, and say which are."""
+        self._facts.log.update(messages.log_changes(request))
+        return messages.log_settings(self._facts.log.values())
+
+
+def register(
+    server: grpc.aio.Server,
+    dataplane: DataPlane,
+    facts: ServerFacts,
+    streams: StreamOptions,
+    limits: FrontLimits,
+) -> None:
+    """Add every RPC of the protocol to a server; what infers holds no more than `limits` allow."""
+    servicer = InferenceServicer(dataplane, facts)
+    infer = InferHandler(dataplane, limits)
+    raw: dict[str, Any] = {
+        "ModelInfer": grpc.unary_unary_rpc_method_handler(infer.infer),
+        "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(
+            StreamHandler(infer, streams).stream
+        ),
+    }
+    pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, _MethodTable(server, raw))
+
+
+class _MethodTable:
+    """Takes the generated table of methods, puts those that go from bytes to bytes in, and adds it."""
+
+    def __init__(self, server: grpc.aio.Server, raw: dict[str, Any]) -> None:
+        self._server = server
+        self._raw = raw
+
+    def add_generic_rpc_handlers(self, _: Any) -> None:
+        """The same table in its other form; one is enough."""
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
+        """The table, by method name."""
+        table = handlers | self._raw
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, table),)
+        )

@@ -1,0 +1,208 @@
+"""ModelStreamInfer: many requests on one call, several in flight, answered in the order they came.
+
+Two forms of the answer share the method's path. Triton's wraps each in a ModelStreamInferResponse, whose
+errors are texts beside the answers of other requests; MLServer's is the bare ModelInferResponse, so an
+error can only end the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import grpc
+
+from headrace.errors import HeadraceError
+from headrace.inference import grpc_service_pb2 as pb
+from headrace.service.serving import open_background
+from headrace_inference.domain.receptions import Reception
+from headrace_inference.wire.async_inference import deadline_ns
+from headrace_inference.wire.codec.protobuf_fields import varint
+from headrace_inference.wire.grpc.infer_handler import InferHandler
+
+StreamResponse = Literal["triton", "mlserver"]
+
+STATUS_KEY = "triton_grpc_error"
+"""Metadata that asks for a real status instead of an error text in the stream."""
+
+FINAL_PARAMETER = "triton_final_response"
+"""Triton's own load generator waits for ever for an answer without it."""
+
+_FINAL = pb.ModelInferResponse(
+    parameters={FINAL_PARAMETER: pb.InferParameter(bool_param=True)}
+).SerializeToString()
+_INFER_RESPONSE_TAG = b"\x12"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """How streams are answered: in which form, how many requests of one are in flight, and until when."""
+
+    response: StreamResponse = "triton"
+    max_in_flight: int = 256
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A request that got no answer: its id, where it could be read, and why."""
+
+    id: bytes
+    error: HeadraceError
+
+
+_Outcome = bytes | _Failed
+
+
+class _Stream:
+    """The answers of one stream, in the order of its requests, and the slots that bound them.
+
+    `unsent` are the requests whose callers were told nothing yet: those that the stream leaves so had none.
+    """
+
+    def __init__(self, context: Any, deadline: int | None, max_in_flight: int) -> None:
+        self.context = context
+        self.deadline = deadline
+        self.slots = asyncio.Semaphore(max_in_flight)
+        self.answers: asyncio.Queue[tuple[Reception, asyncio.Task[_Outcome]] | None]
+        self.answers = asyncio.Queue()
+        self.unsent: set[Reception] = set()
+        self.unsent_bytes = 0
+
+
+class _CallerLeft(Exception):
+    """Nobody is there to write to any more."""
+
+
+class StreamHandler:
+    """Reads requests, has them answered side by side, and writes the answers in order."""
+
+    def __init__(self, handler: InferHandler, options: StreamOptions) -> None:
+        self._handler = handler
+        self._options = options
+
+    async def stream(self, requests: AsyncIterator[bytes], context: Any) -> None:
+        """Serve one stream until its caller ends it. Raises HeadraceError where an error ends it.
+
+        When the service stops, what is in flight is answered, and the stream ends with UNAVAILABLE: what
+        else the caller sent was not read.
+        """
+        deadline = deadline_ns(context.time_remaining())
+        stream = _Stream(context, deadline, self._options.max_in_flight)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._write(stream))
+                async with _until(self._options.stopping):
+                    await self._read(requests, stream, group)
+                stream.answers.put_nowait(None)
+        except ExceptionGroup as failures:
+            failure = failures.exceptions[0]
+            if isinstance(failure, _CallerLeft):
+                return
+            raise failure from None
+        finally:
+            self._handler.held.answer_sent(stream.unsent_bytes)
+            for reception in stream.unsent:
+                reception.left()
+        if self._options.stopping.is_set():
+            raise self._handler.stopping()
+
+    async def _read(
+        self, requests: AsyncIterator[bytes], stream: _Stream, group: asyncio.TaskGroup
+    ) -> None:
+        arrivals = aiter(requests)
+        while True:
+            await stream.slots.acquire()  # first: what is read is answered
+            try:
+                payload = await anext(arrivals)
+            except StopAsyncIteration:
+                return
+            reception = self._handler.begin(payload, stream.deadline)
+            stream.unsent.add(reception)
+            answer = group.create_task(self._answer(payload, stream, reception))
+            stream.answers.put_nowait((reception, answer))
+
+    async def _answer(self, payload: bytes, stream: _Stream, reception: Reception) -> _Outcome:
+        request_id = b""
+        try:
+            parsed = await self._handler.parse(payload)
+            request_id = parsed.id
+            metadata = stream.context.invocation_metadata()
+            answer = await self._handler.answer(parsed, reception, metadata)
+        except HeadraceError as error:
+            return _Failed(request_id, error)
+        except Exception as bug:  # it ends the stream, and its caller hears of it
+            reception.failed(bug)
+            raise
+        stream.unsent_bytes += len(answer)
+        self._handler.held.hold_answer(len(answer))
+        return answer
+
+    async def _write(self, stream: _Stream) -> None:
+        bare = self._options.response == "mlserver"
+        raises = bare or _wants_status(stream.context.invocation_metadata() or ())
+        while (next_one := await stream.answers.get()) is not None:
+            reception, task = next_one
+            answer = await task
+            if stream.context.done():
+                raise _CallerLeft
+            _count(reception, answer)
+            stream.unsent.discard(reception)
+            if isinstance(answer, _Failed) and raises:
+                raise answer.error
+            await _send(stream.context, _message(answer, bare=bare))
+            if isinstance(answer, bytes):
+                stream.unsent_bytes -= len(answer)
+                self._handler.held.answer_sent(len(answer))
+            stream.slots.release()
+
+
+def _count(reception: Reception, answer: _Outcome) -> None:
+    """Count a request, just before its answer is sent. Raises DeadlineExceeded."""
+    if isinstance(answer, _Failed):
+        reception.failed(answer.error)
+    else:
+        reception.answered()
+
+
+async def _send(context: Any, message: bytes) -> None:
+    try:
+        await context.write(message)
+    except grpc.aio.InternalError as error:
+        raise _CallerLeft from error
+
+
+def _wants_status(metadata: Iterable[tuple[str, str | bytes]]) -> bool:
+    return any(key == STATUS_KEY and value == "true" for key, value in metadata)
+
+
+def _message(answer: _Outcome, *, bare: bool) -> bytes:
+    if isinstance(answer, _Failed):
+        response = pb.ModelInferResponse(id=answer.id.decode())
+        message = pb.ModelStreamInferResponse(
+            error_message=answer.error.message, infer_response=response
+        )
+        return message.SerializeToString()
+    if bare:
+        return answer
+    length = varint(len(answer) + len(_FINAL))
+    return b"".join((_INFER_RESPONSE_TAG, length, answer, _FINAL))
+
+
+@asynccontextmanager
+async def _until(stopping: asyncio.Event) -> AsyncIterator[None]:
+    """Break the block off when `stopping` is set."""
+    try:
+        async with asyncio.timeout(None) as limit, open_background() as jobs:
+            jobs.run(_expire(limit, stopping))
+            yield
+    except TimeoutError:
+        return
+
+
+async def _expire(limit: asyncio.Timeout, stopping: asyncio.Event) -> None:
+    await stopping.wait()
+    limit.reschedule(asyncio.get_running_loop().time())

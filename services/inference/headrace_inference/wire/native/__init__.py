@@ -1,0 +1,1 @@
+"""The fast front: ModelInfer over the native gRPC package, in threads."""

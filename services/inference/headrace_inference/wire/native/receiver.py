@@ -1,0 +1,176 @@
+"""Takes what the native package received, burst after burst, in one thread, and hands it on.
+
+The package's queue has no bound, so whoever takes a burst must not wait. Waking a sleeping thread takes
+longer than a small model's run, so after a lone call the thread looks for the next one for a while before
+it sleeps, as long as that pays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from headrace_inference.domain.versions.loaded_version import INLINE_IDLE_LIMIT_NS, INLINE_RUN_NS
+
+logger = logging.getLogger(__name__)
+
+MAX_BURST = 512
+_HELD_UP_NS = 20_000_000
+"""A hundred times what a run on the receiving thread is expected to take."""
+
+_WATCH_SECONDS, _SELDOM_SECONDS = 0.02, 0.1
+"""How often somebody looks whether the receiving thread is held up: seldom where it was always free, which
+it is unless it runs small models. Every look takes some 70 µs from one of the cores that run."""
+
+Receive = Callable[[int, int | None], list[Any] | None]
+"""At most so many events, waiting so many milliseconds for the first; None once the front is closed."""
+Take = Callable[[Sequence[Any], int, int], None]
+"""Takes a burst that was received at a monotonic time in nanoseconds; a run may hold it up for so many."""
+
+
+class PollBudget:
+    """How long to look for the next call before sleeping, in nanoseconds.
+
+    Only after a lone call: where several are in flight, those that come while the thread wakes up make a
+    batch. Only while it pays: callers that take longer to call again would have a core burnt in vain.
+    """
+
+    MOST = 8
+    TRIES_EVERY = 64
+
+    def __init__(self, window_ns: int) -> None:
+        self._window_ns = window_ns
+        self._worth = self.MOST
+        self._skipped = 0
+
+    def after(self, calls: int) -> int:
+        """How long to look after a burst of so many."""
+        if calls != 1 or not self._window_ns:
+            return 0
+        if self._worth > 0:
+            return self._window_ns
+        self._skipped += 1
+        if self._skipped < self.TRIES_EVERY:
+            return 0
+        self._skipped = 0
+        return self._window_ns
+
+    def looked(self, *, found: bool) -> None:
+        """Whether looking for that long found a call."""
+        self._worth = min(self.MOST, self._worth + 1) if found else max(0, self._worth - 2)
+
+
+class InlineLimit:
+    """How long a run may hold up the receiving thread: longer while nobody is likely to call meanwhile.
+
+    That is so while calls come one at a time and none had to wait for the one before. It takes some of them
+    in a row to be sure, and one other to end it.
+    """
+
+    CALLS = 8
+    GAP_NS = 30_000
+    """What is there already is received in less."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def with_burst(self, calls: int, gap_ns: int) -> int:
+        """How long a run of this burst may be, in ns: so many calls, so long after the last was taken."""
+        if calls != 1 or gap_ns < self.GAP_NS:
+            self._calls = 0
+        elif self._calls < self.CALLS:
+            self._calls += 1
+        return INLINE_IDLE_LIMIT_NS if self._calls == self.CALLS else INLINE_RUN_NS
+
+
+class Receiver:
+    """The receiving thread, and another in its place where a run that it was given holds it up."""
+
+    def __init__(self, receive: Receive, take: Take, poll_ns: int = 0) -> None:
+        self._receive = receive
+        self._take = take
+        self._budget = PollBudget(poll_ns)
+        self._threads: list[threading.Thread] = []
+        self._mutex = threading.Lock()  # guards the next two: one thread is relieved, and once
+        self._thread = 0  # the identity of the one that receives
+        self._taking_since_ns = 0
+
+    @asynccontextmanager
+    async def receiving(self) -> AsyncIterator[None]:
+        """Receive while inside. Whoever leaves has closed what is received from."""
+        closed = threading.Event()
+        watch = threading.Thread(
+            target=self._watch, args=(closed,), name="native-watch", daemon=True
+        )
+        self._start()
+        watch.start()
+        try:
+            yield
+        finally:
+            closed.set()
+            for thread in (watch, *self._threads):
+                await asyncio.to_thread(thread.join)
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="native-front", daemon=True)
+        thread.start()
+        self._threads = [*(former for former in self._threads if former.is_alive()), thread]
+
+    def _run(self) -> None:
+        mine = self._thread = threading.get_ident()
+        patience = InlineLimit()
+        taken = time.monotonic_ns()
+        events = self._next(0)
+        while events is not None:
+            now = time.monotonic_ns()
+            self._taking_since_ns = now
+            self._take(events, now, patience.with_burst(len(events), now - taken))
+            with self._mutex:
+                if self._thread != mine:
+                    return
+                self._taking_since_ns = 0
+            taken = time.monotonic_ns()
+            events = self._next(len(events))
+
+    def _next(self, former: int) -> Sequence[Any] | None:
+        look_ns = self._budget.after(former)
+        if look_ns:
+            events = self._look(look_ns)
+            self._budget.looked(found=bool(events))
+            if events:
+                return events
+        return self._receive(MAX_BURST, None)
+
+    def _look(self, for_ns: int) -> Sequence[Any] | None:
+        receive, now = self._receive, time.monotonic_ns
+        until = now() + for_ns
+        while now() < until:
+            if events := receive(MAX_BURST, 0):
+                return events
+        return None
+
+    def _watch(self, closed: threading.Event) -> None:
+        pause = _WATCH_SECONDS
+        while not closed.wait(pause):
+            since = self._taking_since_ns
+            pause = _WATCH_SECONDS if since else min(2 * pause, _SELDOM_SECONDS)
+            if since and time.monotonic_ns() - since > _HELD_UP_NS:
+                self._relieve(since)
+
+    def _relieve(self, since_ns: int) -> None:
+        with self._mutex:
+            if self._taking_since_ns != since_ns:  # it has just gone on
+                return
+            former = self._thread
+            self._taking_since_ns = self._thread = 0
+            try:
+                self._start()
+            except RuntimeError:  # no more threads: it stays the one that receives, when it can
+                self._taking_since_ns, self._thread = since_ns, former
+                return
+        logger.warning("a run that should be quick is not: another thread receives")

@@ -1,0 +1,118 @@
+"""The OpenAPI document of the REST port, and the page that shows it: made once, at the start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from headrace_inference.wire.rest.openapi.operations import BINARY, JSON, OPERATIONS, Operation
+from headrace_inference.wire.rest.openapi.page import page_of
+from headrace_inference.wire.rest.openapi.schemas import Schema, ref, schemas
+from headrace_inference.wire.rest.requests import HEADER_LENGTH
+
+_PARAMETER = re.compile(r"{(\w+)}")
+_PARAMETERS = {
+    "model": "A model's name, or `name@alias`.",
+    "version": "A version's number, or an alias.",
+    "repository": "A repository's name, which is not looked at.",
+    "region": "The name that a region was or is to be registered under.",
+}
+_RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def add_description_routes(app: web.Application, version: str) -> None:
+    """Add GET /openapi.json and /docs."""
+    described = document(version)
+    body = msgspec.json.encode(described)
+    html = page_of(described)
+
+    async def description(_: web.Request) -> web.Response:
+        return web.Response(body=body, content_type=JSON)
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=html, content_type="text/html")
+
+    app.router.add_get("/openapi.json", description)
+    app.router.add_get("/docs", page)
+
+
+def document(version: str) -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.verb] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Headrace inference",
+            "version": version,
+            "description": "The Open Inference Protocol over REST, with Triton's extensions.",
+        },
+        "paths": paths,
+        "components": {"schemas": schemas()},
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": list(_parameters(operation)),
+        "responses": _responses(operation),
+    }
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": operation.body_required,
+            "content": {media: {"schema": ref(name)} for media, name in operation.body.items()},
+        }
+    return described
+
+
+def _parameters(operation: Operation) -> Iterator[dict[str, Any]]:
+    for name in _PARAMETER.findall(operation.path):
+        yield {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _PARAMETERS[name],
+            "schema": {"type": "string", "minLength": 1},
+        }
+    if operation.body is not None and BINARY in operation.body:
+        yield {
+            "name": HEADER_LENGTH,
+            "in": "header",
+            "required": False,
+            "description": "How many bytes of the body are JSON, where binary tensors follow.",
+            "schema": {"type": "integer", "minimum": 0},
+        }
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    ok: dict[str, Any] = {"description": "Done."}
+    if operation.answer:
+        ok["content"] = {media: {"schema": ref(name)} for media, name in operation.answer.items()}
+    if BINARY in operation.answer:
+        length: Schema = {"type": "integer", "minimum": 0}
+        ok["headers"] = {HEADER_LENGTH: {"required": False, "schema": length}}
+    responses = {"200": ok}
+    for status in sorted({*operation.errors, *([400] if operation.unready else [])}):
+        schema = operation.unready if status == HTTPStatus.BAD_REQUEST else ""
+        responses[str(status)] = _error(HTTPStatus(status), schema or "Error")
+    return responses
+
+
+def _error(status: HTTPStatus, schema: str) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "description": f"{status.phrase}.",
+        "content": {JSON: {"schema": ref(schema)}},
+    }
+    if status in _RETRIED:
+        delay: Schema = {"type": "integer", "minimum": 0}
+        described["headers"] = {"Retry-After": {"required": False, "schema": delay}}
+    return described

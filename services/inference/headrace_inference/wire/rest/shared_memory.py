@@ -1,0 +1,111 @@
+"""The routes of shared memory: which regions there are, and making them known."""
+
+from __future__ import annotations
+
+import base64
+
+import msgspec
+from aiohttp import web
+
+from headrace.errors import InvalidArgument
+from headrace_inference.domain.extensions.shared_memory import RegionTable
+from headrace_inference.wire.codec import messages
+from headrace_inference.wire.rest.body import read_body
+from headrace_inference.wire.rest.errors import json_response
+from headrace_inference.wire.rest.protobuf_json import message_to_json
+from headrace_inference.wire.rest.requests import Size, decode_json
+
+
+class SystemRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A stretch of the system's shared memory, by the key it was created under."""
+
+    key: str
+    byte_size: Size
+    offset: Size = 0
+
+
+class DeviceHandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A handle that CUDA gave for another process, as base64."""
+
+    b64: str
+
+
+class DeviceRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A device's memory."""
+
+    raw_handle: DeviceHandle
+    device_id: int
+    byte_size: Size
+
+
+_SYSTEM_REGION = msgspec.json.Decoder(SystemRegion)
+_DEVICE_REGION = msgspec.json.Decoder(DeviceRegion)
+
+
+def add_memory_routes(app: web.Application, regions: RegionTable, max_body_bytes: int) -> None:
+    """Add the routes of both kinds of shared memory to an app."""
+    routes = MemoryRoutes(regions, max_body_bytes)
+    for kind, status, register, unregister in (
+        ("system", routes.system_status, routes.register_system, routes.unregister_system),
+        ("cuda", routes.device_status, routes.register_device, routes.unregister_device),
+    ):
+        prefix = f"/v2/{kind}sharedmemory"
+        app.router.add_post(f"{prefix}/region/{{region}}/register", register)
+        for path in (prefix, f"{prefix}/region/{{region}}"):
+            app.router.add_get(f"{path}/status", status)
+            app.router.add_post(f"{path}/unregister", unregister)
+
+
+class MemoryRoutes:
+    """Decode, call, encode."""
+
+    def __init__(self, regions: RegionTable, max_body_bytes: int) -> None:
+        self._regions = regions
+        self._max_body_bytes = max_body_bytes
+
+    async def system_status(self, request: web.Request) -> web.Response:
+        """Which regions of the system's memory are registered."""
+        response = messages.system_regions(self._regions.status(_region(request)))
+        return json_response([message_to_json(each) for each in response.regions.values()])
+
+    async def register_system(self, request: web.Request) -> web.Response:
+        """Make a region known."""
+        body = decode_json(_SYSTEM_REGION, await read_body(request, self._max_body_bytes))
+        self._regions.register_system(_region(request), body.key, body.offset, body.byte_size)
+        return web.Response()
+
+    async def unregister_system(self, request: web.Request) -> web.Response:
+        """Forget a region, or all."""
+        self._regions.unregister(_region(request))
+        return web.Response()
+
+    async def device_status(self, request: web.Request) -> web.Response:
+        """Which regions of devices' memory are registered."""
+        response = messages.device_regions(self._regions.status(_region(request), device=True))
+        return json_response([message_to_json(each) for each in response.regions.values()])
+
+    async def register_device(self, request: web.Request) -> web.Response:
+        """Make a device's memory known."""
+        body = decode_json(_DEVICE_REGION, await read_body(request, self._max_body_bytes))
+        handle = _handle(body.raw_handle.b64)
+        self._regions.register_device(_region(request), handle, body.device_id, body.byte_size)
+        return web.Response()
+
+    async def unregister_device(self, request: web.Request) -> web.Response:
+        """Forget a device's memory, or all."""
+        self._regions.unregister(_region(request), device=True)
+        return web.Response()
+
+
+def _region(request: web.Request) -> str:
+    """The region in a path, '' where it has none."""
+    return request.match_info.get("region", "")
+
+
+def _handle(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:  # binascii.Error is one; text that is no ASCII is another
+        raise InvalidArgument(
+            "MALFORMED_REQUEST", f"raw_handle.b64 is no base64 text: {error}"
+        ) from None

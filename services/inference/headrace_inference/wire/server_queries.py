@@ -1,0 +1,77 @@
+"""Answers questions about the server and its versions for every wire: readiness, metadata, statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from headrace.errors import Unavailable
+from headrace.inference import grpc_service_pb2 as pb
+from headrace.state.records import VersionRecord
+from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.extensions.log_settings import LogSwitches
+from headrace_inference.domain.reconciliation.model_control import ModelControl, RegistryControl
+from headrace_inference.wire.codec import messages
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the RPCs about the server itself say and change: name, version, readiness, logs, models."""
+
+    version: str
+    is_ready: Callable[[], bool]
+    name: str = "headrace"
+    log: LogSwitches = field(default_factory=LogSwitches)
+    control: ModelControl = field(default_factory=RegistryControl)
+
+
+def model_ready(dataplane: DataPlane, name: str, version: str) -> bool:
+    """Whether these names lead to a version that can be called, or is loaded when it is.
+
+    Raises NotFound for unknown ones, and Unavailable before it is known which there are.
+    """
+    table = dataplane.keeper.table
+    try:
+        table.record(name, version)
+    except Unavailable:
+        if not table.catalog.known:
+            raise
+        return False
+    return True
+
+
+def metadata_of(dataplane: DataPlane, name: str, version: str) -> pb.ModelMetadataResponse:
+    """The metadata of the version that these names lead to. Raises HeadraceError."""
+    table = dataplane.keeper.table
+    record = table.record(name, version)
+    return messages.model_metadata(record, table.callable_numbers(record.model))
+
+
+def config_of(dataplane: DataPlane, name: str, version: str) -> VersionRecord:
+    """The version that these names lead to, with what was chosen here where it is loaded.
+
+    Raises HeadraceError.
+    """
+    table = dataplane.keeper.table
+    record = table.record(name, version)
+    served = table.ready.get((record.model, record.number))
+    return served.effective_record if served else record
+
+
+def statistics_of(dataplane: DataPlane, name: str, version: str) -> pb.ModelStatisticsResponse:
+    """The statistics of one version, of all of a model's, or of all. Raises HeadraceError."""
+    items = dataplane.book.items()
+    if not name:
+        return messages.model_statistics(items)
+    if version or "@" in name:
+        key = _key(dataplane, name, version)
+        return messages.model_statistics([(key, dataplane.book.of(*key))])
+    table = dataplane.keeper.table
+    if name not in table.catalog.models:
+        raise table.explain(name, version)
+    return messages.model_statistics([item for item in items if item[0][0] == name])
+
+
+def _key(dataplane: DataPlane, name: str, version: str) -> tuple[str, int]:
+    record = dataplane.keeper.table.record(name, version)
+    return record.model, record.number

@@ -1,0 +1,223 @@
+"""Blobs on a local folder, by SHA-256: whole and durable before anything can name them.
+
+staging/<random>/   what is being pushed, gone with its push or at the next start
+storing/<random>    the digests, a line each, of blobs that no version may name, yet or any more
+blobs/<2 digits>/<64 digits>
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+from uuid import uuid4
+
+from headrace import errors
+from headrace.service.disk_reserve import DiskReserve
+from headrace.state.records import ArtifactFile
+from headrace_registry.adapters.blobs.damaged import DamagedBlobs
+from headrace_registry.adapters.blobs.disk import check_room, disk_errors
+from headrace_registry.adapters.threads import run_uncancelled
+from headrace_registry.domain.pushes.artifacts import Received
+
+CHUNK_BYTES = 1 << 20
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
+class BlobStore:
+    """The blobs under `data`, which one registry has for itself, and the room kept free on their disk."""
+
+    def __init__(self, data: Path, bytes_kept: int | None = None) -> None:
+        self._reserve = DiskReserve(data, bytes_kept)
+        self.damaged = DamagedBlobs()
+        self._blobs = data / "blobs"
+        self._staging = data / "staging"
+        self._storing = data / "storing"
+
+    def prepare(self) -> None:
+        """Make the folders and clear what a killed process left in staging."""
+        shutil.rmtree(self._staging, ignore_errors=True)
+        for folder in (self._blobs, self._staging, self._storing):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def room(self) -> int:
+        """How many bytes may still be written; below 0 where the room that is kept free is used already."""
+        return self._reserve.room().left
+
+    def check_room(self, size: int) -> None:
+        """Pass if so many bytes may be written. Raises ResourceExhausted (DISK_FULL)."""
+        check_room(self._reserve, size)
+
+    @asynccontextmanager
+    async def staging(self) -> AsyncIterator[Path]:
+        """A private folder beside the blobs, gone with all in it on leaving."""
+        with disk_errors():
+            folder = Path(tempfile.mkdtemp(dir=self._staging))
+        try:
+            yield folder
+        finally:
+            await run_uncancelled(shutil.rmtree, folder)
+
+    async def receive(self, chunks: AsyncIterator[bytes], file: Path) -> Received:
+        """Write what arrives. Raises what `chunks` raises, ResourceExhausted (DISK_FULL)."""
+        digest, size = hashlib.sha256(), 0
+        with disk_errors(), file.open("xb") as out:
+            async for chunk in chunks:
+                check_room(self._reserve, len(chunk))  # others may have written meanwhile
+                await run_uncancelled(_write, out, digest, chunk)
+                size += len(chunk)
+                del chunk  # an upload that stalls must not hold it
+        return Received(size, digest.hexdigest())
+
+    async def describe(self, folder: Path) -> tuple[ArtifactFile, ...]:
+        """The files under `folder` by path, hashed here: the checker's word is not taken for it."""
+        return await run_uncancelled(_describe, folder)
+
+    async def note(self, digests: Iterable[str]) -> Path:
+        """Write down, durably, which blobs may come to be named by nothing.
+
+        Raises ResourceExhausted (DISK_FULL).
+        """
+        text = "".join(f"{digest}\n" for digest in sorted(set(digests)))
+        note = self._storing / uuid4().hex
+        with disk_errors():
+            await run_uncancelled(_write_note, note, text)
+        return note
+
+    async def strike(self, note: Path) -> None:
+        """Forget a note: versions name its blobs, or they are gone."""
+        await run_uncancelled(note.unlink, missing_ok=True)
+
+    async def notes(self) -> Mapping[Path, frozenset[str]]:
+        """What was noted and not struck: digests. A note that was cut short is older than its blobs."""
+        return await run_uncancelled(_read_notes, self._storing)
+
+    async def store(self, folder: Path, files: Iterable[ArtifactFile]) -> None:
+        """Move the files of a staged folder into the store. Raises ResourceExhausted (DISK_FULL)."""
+        with disk_errors():
+            await run_uncancelled(self._store, folder, list(files))
+
+    async def remove(self, digests: Iterable[str]) -> None:
+        """Remove blobs; who is reading one reads it to its end."""
+        for digest in digests:
+            self.path(digest).unlink(missing_ok=True)
+
+    async def read(self, digest: str, offset: int) -> AsyncIterator[bytes]:
+        """The bytes of a blob from `offset`, a chunk at a time.
+
+        Raises NotFound (BLOB_NOT_FOUND), OutOfRange (OFFSET_OUT_OF_RANGE) past its end, and after the last
+        chunk DataLoss (BLOB_DAMAGED) if its bytes, those before `offset` too, are not what was stored.
+        """
+        with self._open(digest) as blob:
+            _check_offset(offset, os.fstat(blob.fileno()).st_size)
+            checksum, position = hashlib.sha256(), 0
+            while chunk := await run_uncancelled(_read, blob, checksum):
+                position += len(chunk)
+                if position > offset:
+                    yield chunk[max(0, len(chunk) - (position - offset)) :]
+        self._check_digest(digest, checksum.hexdigest())
+
+    def _check_digest(self, digest: str, found: str) -> None:
+        if found == digest:
+            self.damaged.discard(digest)
+            return
+        self.damaged.add(
+            digest, self.path(digest), "its bytes have changed: push its version again"
+        )
+        raise errors.DataLoss(
+            "BLOB_DAMAGED",
+            f"the bytes of blob {digest} have changed on the registry's disk: push the version again",
+            facts={"sha256": digest, "found": found},
+        )
+
+    @contextmanager
+    def _open(self, digest: str) -> Iterator[IO[bytes]]:
+        try:
+            blob = self.path(digest).open("rb")
+        except FileNotFoundError:
+            raise errors.NotFound(
+                "BLOB_NOT_FOUND", f"there is no blob {digest}", facts={"sha256": digest}
+            ) from None
+        with blob:
+            yield blob
+
+    def path(self, digest: str) -> Path:
+        """Where a blob lies, or would."""
+        return self._blobs / digest[:2] / digest
+
+    def _store(self, folder: Path, files: Iterable[ArtifactFile]) -> None:
+        touched = {self._blobs}
+        for file in files:
+            source, target = folder / file.path, self.path(file.sha256)
+            target.parent.mkdir(exist_ok=True)
+            _sync(source)
+            # Over a blob that is there already, too: its bytes are the same, unless it was damaged.
+            source.replace(target)
+            touched.add(target.parent)
+        for directory in touched:
+            _sync(directory)
+
+
+def _write_note(note: Path, text: str) -> None:
+    note.write_text(text)
+    _sync(note)
+    _sync(note.parent)
+
+
+def _read_notes(folder: Path) -> dict[Path, frozenset[str]]:
+    return {
+        note: frozenset(filter(_DIGEST.fullmatch, note.read_text(errors="replace").splitlines()))
+        for note in folder.iterdir()
+    }
+
+
+def _write(out: IO[bytes], digest: _Hash, chunk: bytes) -> None:
+    out.write(chunk)
+    digest.update(chunk)
+
+
+def _read(blob: IO[bytes], checksum: _Hash) -> bytes:
+    chunk = blob.read(CHUNK_BYTES)
+    checksum.update(chunk)
+    return chunk
+
+
+def _describe(folder: Path) -> tuple[ArtifactFile, ...]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return tuple(_describe_file(folder, path) for path in paths)
+
+
+def _describe_file(folder: Path, path: Path) -> ArtifactFile:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.tell()
+    return ArtifactFile(path.relative_to(folder).as_posix(), size, digest)
+
+
+def _sync(path: Path) -> None:
+    """Bytes of a file, or names in a directory, survive a power cut after this."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_offset(offset: int, size: int) -> None:
+    if offset > size:
+        raise errors.OutOfRange(
+            "OFFSET_OUT_OF_RANGE",
+            f"offset {offset} is past the blob's end at {size}",
+            facts={"size_bytes": str(size)},
+        )

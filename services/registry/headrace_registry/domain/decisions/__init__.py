@@ -1,0 +1,1 @@
+"""What a change is decided from, the rules that decide it, and what was decided."""

@@ -1,0 +1,1 @@
+"""The changes in their order: reading, watching and guarding them."""

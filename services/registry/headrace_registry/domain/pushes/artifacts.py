@@ -1,0 +1,289 @@
+"""Artifacts: a version is pushed and deleted together with its bytes.
+
+The order of a push is what keeps half-written things out of sight: receive into staging, compare size and
+digest, check in a child process, then store the blobs and commit the version that names them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from headrace import errors
+from headrace.state.changes import Change
+from headrace.state.declared_shapes import with_declared_shapes
+from headrace.state.records import (
+    ArtifactFile,
+    DeclaredShapes,
+    ServingConfig,
+    SessionOptions,
+    Signature,
+    WarmUp,
+)
+from headrace_registry.domain.catalog_store import CatalogStore, IdempotencyKey
+from headrace_registry.domain.decisions.default_config import (
+    BatchInvariance,
+    batching_notice,
+    check_config,
+    propose_config,
+    without_refused_batching,
+)
+from headrace_registry.domain.pushes.blob_garbage import BlobGarbage
+from headrace_registry.domain.pushes.uploads import Upload, Uploads
+from headrace_registry.domain.resources.models import ModelRemoval, check_description, delete_model
+from headrace_registry.domain.resources.versions import (
+    NewVersion,
+    VersionRemoval,
+    delete_version,
+    model_for_push,
+    publish_version,
+)
+
+MAX_GRAPH_BYTES = (2 << 30) - 1
+"""Of a protobuf message: no ONNX file can be larger."""
+
+
+class Format(enum.StrEnum):
+    """What a pushed file is."""
+
+    ONNX = "onnx"
+    ZIP = "zip"
+    TAR = "tar"
+    TAR_GZ = "tar.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedOptions:
+    """What a push's serving config says of things that only a look at the artifact can prove right."""
+
+    session: SessionOptions = field(default_factory=SessionOptions)
+    warm_up: WarmUp = field(default_factory=WarmUp)
+    max_batch_size: int | None = None
+    """None: as the registry proposes."""
+    shapes: DeclaredShapes = field(default_factory=DeclaredShapes)
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A push as it was announced; `configure` gives the config to serve with, over a proposal."""
+
+    model: str
+    format: Format
+    size_bytes: int
+    sha256: str
+    configure: Callable[[ServingConfig], ServingConfig]
+    description: str = ""
+    alias: str = ""
+    create_model: bool = False
+    allow_signature_change: bool = False
+    creation: IdempotencyKey | None = None
+    asked: RequestedOptions = field(default_factory=RequestedOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What arrived and is what was announced, and the model that it is for."""
+
+    model: str
+    file: Path
+    format: Format
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What arrived."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the checker found in an artifact that it did not refuse."""
+
+    graph_path: str
+    signature: Signature
+    invariance: BatchInvariance = field(default_factory=BatchInvariance)
+    notices: tuple[str, ...] = ()
+    """What its pusher should know, a sentence of one line each."""
+
+
+class Checker(Protocol):
+    """Unpacks and checks artifacts that nobody trusts."""
+
+    def admit(self, size: int, file_format: Format) -> None:
+        """Refuse by its announced size what no check could take. Raises ResourceExhausted."""
+
+    async def check(self, pushed: Pushed, folder: Path, asked: RequestedOptions) -> Checked:
+        """Unpack a pushed file into `folder`, check it and what is asked.
+
+        Raises InvalidArgument, ResourceExhausted, FailedPrecondition.
+        """
+
+
+class BlobStore(Protocol):
+    """Where the bytes of artifacts lie, by their SHA-256."""
+
+    def staging(self) -> AbstractAsyncContextManager[Path]:
+        """A private folder on the store's file system, gone with all in it on leaving."""
+
+    async def receive(self, chunks: AsyncIterator[bytes], file: Path) -> Received:
+        """Write what arrives."""
+
+    async def describe(self, folder: Path) -> tuple[ArtifactFile, ...]:
+        """The files of a folder with their digests."""
+
+
+class Artifacts:
+    """Pushes and deletes versions, and keeps every blob that a version names."""
+
+    def __init__(
+        self,
+        catalogue: CatalogStore,
+        blobs: BlobStore,
+        garbage: BlobGarbage,
+        checker: Checker,
+        *,
+        max_bytes: int,
+        uploads: Uploads,
+        counted: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._catalogue = catalogue
+        self._blobs = blobs
+        self._garbage = garbage
+        self._checker = checker
+        self._max_bytes = max_bytes
+        self._uploads = uploads
+        self._counted = counted
+
+    @contextmanager
+    def opened(self) -> Iterator[Upload]:
+        """A place for a push while inside, which is counted as one. Raises ResourceExhausted."""
+        with self._counted(), self._uploads.open() as upload:
+            yield upload
+
+    async def push(
+        self, push: Push, upload: Upload, chunks: AsyncIterator[bytes], actor: str
+    ) -> Change:
+        """Publish what arrives as the next version; a failure leaves nothing behind.
+
+        Raises InvalidArgument for other bytes than announced and for what the checker refuses,
+        FailedPrecondition for operators that are not here, ResourceExhausted over a limit,
+        DeadlineExceeded for a caller that stalls, NotFound for the model, Unavailable.
+        """
+        made = await self._catalogue.find_repeated(push.model, push.creation)
+        if made is not None:
+            return made
+        self._admit(push, upload, actor)
+        async with self._blobs.staging() as staging:
+            await self._receive(push, upload.paced(chunks), staging / "pushed")
+            return await self._publish(push, staging, actor)
+
+    async def delete_version(self, removal: VersionRemoval, actor: str) -> Change:
+        """Delete a version, and the blobs that no other names. Raises as its decision does, Unavailable."""
+        change = partial(
+            self._catalogue.change, removal.model, partial(delete_version, removal=removal), actor
+        )
+        version = self._catalogue.read().versions.get((removal.model, removal.number))
+        return await self._garbage.delete(version.files if version else (), change)
+
+    async def delete_model(self, removal: ModelRemoval, actor: str) -> Change:
+        """Delete a model, and the blobs that no other names. Raises as its decision does, Unavailable."""
+        change = partial(
+            self._catalogue.change, removal.name, partial(delete_model, removal=removal), actor
+        )
+        artifacts = self._catalogue.read().artifacts(removal.name)
+        files = [file for artifact in artifacts for file in artifact.files]
+        return await self._garbage.delete(files, change)
+
+    def _admit(self, push: Push, upload: Upload, actor: str) -> None:
+        """Refuse before the bytes are sent what would be refused after."""
+        if push.size_bytes > self._max_bytes:
+            raise errors.ResourceExhausted(
+                "ARTIFACT_TOO_LARGE",
+                f"the artifact has {push.size_bytes} bytes; the registry takes up to {self._max_bytes} "
+                "(its setting max_artifact_bytes)",
+                facts={"limit": str(self._max_bytes), "setting": "max_artifact_bytes"},
+            )
+        if push.format is Format.ONNX and push.size_bytes > MAX_GRAPH_BYTES:
+            raise errors.ResourceExhausted(
+                "ARTIFACT_TOO_LARGE",
+                f"the artifact has {push.size_bytes} bytes, an ONNX file has {MAX_GRAPH_BYTES} at most: "
+                "save its weights as external data, and push the folder",
+                facts={"limit": str(MAX_GRAPH_BYTES)},
+            )
+        self._checker.admit(push.size_bytes, push.format)
+        upload.reserve(push.size_bytes, 1 if push.format is Format.ONNX else 2)
+        check_description(push.description)
+        situation = self._catalogue.situation(actor)
+        model_for_push(situation, push.model, create_model=push.create_model, alias=push.alias)
+
+    async def _receive(self, push: Push, chunks: AsyncIterator[bytes], file: Path) -> None:
+        received = await self._blobs.receive(_up_to(chunks, push.size_bytes), file)
+        if received.size_bytes != push.size_bytes:
+            raise _wrong_size(push.size_bytes, f"ended after {received.size_bytes}")
+        if received.sha256 != push.sha256:
+            raise errors.InvalidArgument(
+                "ARTIFACT_DIGEST_MISMATCH",
+                f"the artifact's SHA-256 is {received.sha256}, announced was {push.sha256}: "
+                "the bytes changed on the way, or the file while it was read",
+                facts={"received": received.sha256, "announced": push.sha256},
+            )
+
+    async def _publish(self, push: Push, staging: Path, actor: str) -> Change:
+        folder = staging / "artifact"
+        file = staging / "pushed"
+        pushed = Pushed(push.model, file, push.format, push.size_bytes, push.sha256)
+        checked = await self._checker.check(pushed, folder, push.asked)
+        new = _new_version(push, checked, await self._blobs.describe(folder))
+        decide = partial(publish_version, new=new)
+        commit = partial(self._catalogue.change, push.model, decide, actor, push.creation)
+        return await self._garbage.publish(folder, new.files, commit)
+
+
+def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) -> NewVersion:
+    invariance = checked.invariance
+    configured = push.configure(propose_config(checked.signature, invariance))
+    config = without_refused_batching(configured, invariance)
+    batches = config.batching.max_batch_size > 0
+    signature = with_declared_shapes(checked.signature, config.shapes, batches=batches)
+    check_config(config, signature)
+    said = batching_notice(config, signature, invariance, push.asked.max_batch_size)
+    return NewVersion(
+        model=push.model,
+        files=files,
+        graph_path=checked.graph_path,
+        signature=signature,
+        config=config,
+        description=push.description,
+        alias=push.alias,
+        create_model=push.create_model,
+        notices=(said, *checked.notices),
+        allow_signature_change=push.allow_signature_change,
+    )
+
+
+async def _up_to(chunks: AsyncIterator[bytes], announced: int) -> AsyncIterator[bytes]:
+    """The chunks, refused as soon as they are more than announced: nobody fills the disk by lying."""
+    received = 0
+    async for chunk in chunks:
+        received += len(chunk)
+        if received > announced:
+            raise _wrong_size(announced, f"goes on after {announced}")
+        yield chunk
+        del chunk  # an upload that stalls must not hold it
+
+
+def _wrong_size(announced: int, what: str) -> errors.InvalidArgument:
+    return errors.InvalidArgument(
+        "ARTIFACT_SIZE_MISMATCH",
+        f"the artifact was announced with {announced} bytes, but {what}",
+        facts={"announced": str(announced)},
+    )

@@ -1,0 +1,165 @@
+"""Blobs that no version names: noted before they can come to be, and removed when nothing needs them.
+
+Storing bytes and changing the catalogue are two steps, and a process can be killed, lose its caller or not
+learn what became of its change in between. So the digests are written down first, durably, and struck when
+all is done. What is noted and not struck is looked at again while the registry runs. Bytes without a note
+are never removed: after an old backup of the state was restored, they may be wanted again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from headrace import errors
+from headrace.state.changes import Change
+from headrace.state.records import ArtifactFile
+from headrace_registry.domain.catalog_store import CatalogStore
+from headrace_registry.domain.pushes.named_blobs import NamedBlobs
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 10.0
+"""How long a change whose end is not known may still arrive at the state's server: over its time limits."""
+
+Commit = Callable[[], Awaitable[Change]]
+
+
+class NotedBlobs(Protocol):
+    """Where blobs lie, and notes of them."""
+
+    async def note(self, digests: Iterable[str]) -> Path:
+        """Write down, durably, which blobs may come to be named by nothing."""
+
+    async def strike(self, note: Path) -> None:
+        """Forget a note."""
+
+    async def notes(self) -> Mapping[Path, frozenset[str]]:
+        """The digests of every note that was not struck."""
+
+    async def store(self, folder: Path, files: Iterable[ArtifactFile]) -> None:
+        """Move the files of a staged folder into the store, durably."""
+
+    async def remove(self, digests: Iterable[str]) -> None:
+        """Remove blobs; those that are not there are passed over."""
+
+
+class BlobGarbage:
+    """Stores blobs with the change that names them, removes them with the one that takes them away."""
+
+    def __init__(
+        self, catalogue: CatalogStore, blobs: NotedBlobs, monotonic: Callable[[], float]
+    ) -> None:
+        self._catalogue = catalogue
+        self._blobs = blobs
+        self._monotonic = monotonic
+        self._named = NamedBlobs()
+        self._left_since: dict[Path, float] = {}
+        # Held from storing blobs to committing what names them, and while blobs that nothing names go:
+        # or a delete could take the bytes from under a push of the same file.
+        self._changing = asyncio.Lock()
+
+    async def publish(self, folder: Path, files: Iterable[ArtifactFile], commit: Commit) -> Change:
+        """Store a folder's files, and make the change that names them.
+
+        From then on it goes on to its end, though its caller goes. Raises what storing and `commit` raise.
+        """
+        files = list(files)
+
+        async def store_and_commit() -> Change:
+            async with self._noted(_digests(files)):
+                await self._blobs.store(folder, files)
+                return await commit()
+
+        async with self._changing:
+            return await _to_end(store_and_commit())
+
+    async def delete(self, files: Iterable[ArtifactFile], commit: Commit) -> Change:
+        """Make a change that takes versions with these files away, and remove what nobody names then.
+
+        It goes on to its end, though its caller goes. Raises what `commit` raises.
+        """
+        digests = _digests(files)
+
+        async def commit_and_remove() -> Change:
+            async with self._changing, self._noted(digests, deleting=True):
+                return await commit()
+
+        return await _to_end(commit_and_remove())
+
+    async def collect(self) -> None:
+        """Deal with the notes that were left, each once it is so old that its change must have arrived.
+
+        The catalogue must be current.
+        """
+        async with self._changing:  # so no push or delete is under way, and what is noted was left
+            notes, now = await self._blobs.notes(), self._monotonic()
+            self._left_since = {note: self._left_since.get(note, now) for note in notes}
+            for note, since in list(self._left_since.items()):
+                if now - since >= GRACE_SECONDS:
+                    await self._remove_unnamed(notes[note])
+                    await self._blobs.strike(note)
+                    del self._left_since[note]
+
+    @asynccontextmanager
+    async def _noted(
+        self, digests: AbstractSet[str], *, deleting: bool = False
+    ) -> AsyncIterator[None]:
+        """Digests are noted while inside, and struck on leaving, once what nobody names is removed.
+
+        A failure after which the change may have been made leaves the blobs and the note.
+        """
+        note = await self._note(digests, deleting=deleting)
+        try:
+            yield
+        except errors.Unavailable:
+            raise
+        except errors.HeadraceError:
+            await self._finish(note, digests)
+            raise
+        await self._finish(note, digests if deleting else frozenset())
+
+    async def _note(self, digests: AbstractSet[str], *, deleting: bool) -> Path | None:
+        """The note; None where a full disk has no room for it and a deletion is what makes room."""
+        try:
+            return await self._blobs.note(digests)
+        except errors.ResourceExhausted:
+            if not deleting:
+                raise
+            return None
+
+    async def _finish(self, note: Path | None, digests: AbstractSet[str]) -> None:
+        """Remove what nobody names, strike the note. The change is decided, whatever fails here."""
+        try:
+            await self._remove_unnamed(digests)
+            if note is not None:
+                await self._blobs.strike(note)
+        except (OSError, errors.DataLoss) as error:
+            logger.warning("blobs that no version names stay for now: %s", error)
+
+    async def _remove_unnamed(self, digests: AbstractSet[str]) -> None:
+        if not digests:
+            return
+        named = await asyncio.to_thread(self._named.of, self._catalogue.read())
+        await self._blobs.remove({digest for digest in digests if digest not in named})
+
+
+def _digests(files: Iterable[ArtifactFile]) -> frozenset[str]:
+    return frozenset(file.sha256 for file in files)
+
+
+async def _to_end(work: Coroutine[Any, Any, Change]) -> Change:
+    """What the work gives. Its caller may go, but then waits: half of it would leave blobs behind."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # nobody is there to be told
+        raise

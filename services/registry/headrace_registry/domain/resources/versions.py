@@ -1,0 +1,209 @@
+"""Versions: numbering, publishing and deleting them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from headrace import errors
+from headrace.state.records import (
+    AliasRecord,
+    ArtifactFile,
+    Catalog,
+    ModelRecord,
+    RouteRecord,
+    ServingConfig,
+    Signature,
+    VersionRecord,
+)
+from headrace_registry.domain.decisions.decision import Decision
+from headrace_registry.domain.decisions.decision_context import DecisionContext
+from headrace_registry.domain.decisions.etags import check_etag
+from headrace_registry.domain.decisions.limits import (
+    check_record,
+    check_room_for_alias,
+    check_room_for_model,
+    check_room_for_version,
+)
+from headrace_registry.domain.decisions.signature_changes import (
+    breaking_changes,
+    check_signature,
+    listed,
+)
+from headrace_registry.domain.names import version_resource
+from headrace_registry.domain.resources.models import NewModel, begin_model, find_model
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A version whose artifact is checked and stored, to be published."""
+
+    model: str
+    files: tuple[ArtifactFile, ...]
+    graph_path: str
+    signature: Signature
+    config: ServingConfig
+    description: str = ""
+    alias: str = ""
+    create_model: bool = False
+    notices: tuple[str, ...] = ()
+    allow_signature_change: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRemoval:
+    """A version to delete."""
+
+    model: str
+    number: int
+    etag: str = ""
+
+
+def find_version(catalog: Catalog, model: str, number: int) -> VersionRecord:
+    """The version. Raises NotFound (MODEL_NOT_FOUND, VERSION_NOT_FOUND)."""
+    find_model(catalog, model)
+    version = catalog.versions.get((model, number))
+    if version is None:
+        raise errors.NotFound(
+            "VERSION_NOT_FOUND",
+            f"model {model!r} has no version {number}",
+            facts={"model": model, "version": str(number)},
+        )
+    return version
+
+
+def artifact_digest(files: Iterable[ArtifactFile]) -> str:
+    """The SHA-256 over the files' digests and paths, in the order of their paths."""
+    ordered = sorted(files, key=lambda file: file.path)
+    return hashlib.sha256("".join(f"{f.sha256}  {f.path}\n" for f in ordered).encode()).hexdigest()
+
+
+def publish_version(situation: DecisionContext, new: NewVersion) -> Decision:
+    """Decide on a version to publish: it gets the next number; the first of a model becomes stable.
+
+    Raises NotFound (MODEL_NOT_FOUND), FailedPrecondition (SIGNATURE_CHANGED) for an alias that moves,
+    ResourceExhausted.
+    """
+    model = model_for_push(situation, new.model, create_model=new.create_model, alias=new.alias)
+    version = VersionRecord(
+        model=new.model,
+        number=max(model.last_number, situation.last_number) + 1,
+        digest=artifact_digest(new.files),
+        files=new.files,
+        graph_path=new.graph_path,
+        signature=new.signature,
+        config=new.config,
+        created_at=situation.now,
+        description=new.description,
+        revision=situation.next_revision,
+        notices=(*new.notices, *_unlike_stable(situation.catalog, model, new.signature)),
+    )
+    check_record(version)
+    _check_alias(situation.catalog, model, version, new)
+    return situation.change(
+        "version.push",
+        version_resource(new.model, version.number),
+        {new.model: _with_version(situation, model, version.number, new.alias)},
+        {version.key: version},
+    )
+
+
+def _unlike_stable(catalog: Catalog, model: ModelRecord, signature: Signature) -> Iterator[str]:
+    """Says now what a route to the new version is going to be refused for."""
+    stable = catalog.versions.get((model.name, model.route.stable)) if model.route else None
+    changes = breaking_changes(stable.signature, signature) if stable else ()
+    if stable and changes:
+        yield f"signature differs from stable version {stable.number}: {listed(changes)}"
+
+
+def _check_alias(
+    catalog: Catalog, model: ModelRecord, version: VersionRecord, new: NewVersion
+) -> None:
+    """Pass if callers of the alias, if it is there, can be answered by the new version.
+
+    No replica serves it yet: until one does, that one answers with what the alias led to before.
+    """
+    alias = model.aliases.get(new.alias)
+    if alias is not None:
+        before = catalog.versions.get((new.model, alias.version))
+        check_signature(before, version, allowed=new.allow_signature_change)
+
+
+def model_for_push(
+    situation: DecisionContext, name: str, *, create_model: bool, alias: str = ""
+) -> ModelRecord:
+    """The model to push to, perhaps one that the push creates, with room for a version and the alias.
+
+    Raises NotFound (MODEL_NOT_FOUND), ResourceExhausted.
+    """
+    catalog, limits = situation.catalog, situation.limits
+    if create_model and name not in catalog.models:
+        check_room_for_model(catalog, limits)
+        return begin_model(situation, NewModel(name))
+    model = find_model(catalog, name)
+    check_room_for_version(catalog, name, limits)
+    if alias:
+        check_room_for_alias(model, alias, limits)
+    return model
+
+
+def delete_version(situation: DecisionContext, removal: VersionRemoval) -> Decision:
+    """Decide on a version's end. Raises NotFound, Aborted, FailedPrecondition (VERSION_IN_USE)."""
+    version = find_version(situation.catalog, removal.model, removal.number)
+    resource = version_resource(removal.model, removal.number)
+    check_etag(removal.etag, version.revision, resource)
+    model = find_model(situation.catalog, removal.model)
+    references = references_to(model, removal.number)
+    if references:
+        raise errors.FailedPrecondition(
+            "VERSION_IN_USE",
+            f"{resource} is named by {', '.join(references)}: point them elsewhere first",
+            facts={"version": resource, "named_by": ", ".join(references)},
+        )
+    changed = replace(
+        model,
+        route=_forgetting(situation, model.route, removal.number),
+        revision=situation.next_revision,
+    )
+    return situation.change(
+        "version.delete", resource, {removal.model: changed}, {version.key: None}
+    )
+
+
+def references_to(model: ModelRecord, number: int) -> list[str]:
+    """What sends requests to a version: the route as stable or canary, and aliases. `previous` does not."""
+    found: list[str] = []
+    route = model.route
+    if route is not None and route.stable == number:
+        found.append("the route (stable)")
+    if route is not None and route.canary is not None and route.canary.version == number:
+        found.append("the route (canary)")
+    named = [name for name, alias in sorted(model.aliases.items()) if alias.version == number]
+    return found + [f"alias {name!r}" for name in named]
+
+
+def _with_version(
+    situation: DecisionContext, model: ModelRecord, number: int, alias: str
+) -> ModelRecord:
+    revision = situation.next_revision
+    aliases = dict(model.aliases)
+    if alias:
+        aliases[alias] = AliasRecord(number, situation.now, revision)
+    first = RouteRecord(stable=number, updated_at=situation.now, revision=revision)
+    return replace(
+        model,
+        last_number=number,
+        aliases=aliases,
+        route=model.route or first,
+        revision=revision,
+    )
+
+
+def _forgetting(
+    situation: DecisionContext, route: RouteRecord | None, number: int
+) -> RouteRecord | None:
+    """The route without a way back to a version that goes."""
+    if route is None or route.previous != number:
+        return route
+    return replace(route, previous=None, updated_at=situation.now, revision=situation.next_revision)

@@ -1,0 +1,129 @@
+"""Which runs are ended, and what their requests are told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from headrace.state.records import Batching
+from headrace_inference.domain.scheduling.requests import Array, InferenceRequest
+from headrace_inference.domain.scheduling.runner import RunFailed
+from headrace_inference.domain.scheduling.watchdog import (
+    RunHandle,
+    RunWatch,
+    TerminationReason,
+    ending_of,
+)
+from headrace_inference.domain.versions.loaded_version import LoadedVersion
+from headrace_inference.domain.versions.statistics import VersionStatistics
+from tests.unit.inference.doubles import DoublingRunner, Handle, RecordingSink, version
+from tests.unit.inference.scheduling.test_instance_pool import request
+
+GONE, LATE, PATIENT, ENDLESS = "gone", "late", "patient", "endless"
+
+
+def waiting(kind: str, now_ns: int) -> InferenceRequest:
+    """A request whose caller has gone, whose deadline has passed or will, or without a deadline."""
+    deadline_ns = {LATE: now_ns - 1, PATIENT: now_ns + 1}.get(kind)
+    loaded = LoadedVersion(version(), DoublingRunner(), VersionStatistics())
+    try:
+        made = request(loaded, RecordingSink(), kind, deadline_ns=deadline_ns)
+    finally:
+        loaded.close()
+    made.cancelled = kind == GONE
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kinds", "ran_ns", "expected"),
+    [
+        ([PATIENT], 10, None),
+        ([ENDLESS], 10, None),
+        ([LATE], 10, TerminationReason.ABANDONED),
+        ([GONE, LATE], 10, TerminationReason.ABANDONED),
+        ([GONE, LATE, PATIENT], 10, None),
+        ([ENDLESS, GONE], 10, None),
+        ([PATIENT], 101, TerminationReason.TOO_LONG),
+        ([GONE], 101, TerminationReason.TOO_LONG),
+    ],
+)
+def test_a_run_is_ended_when_nobody_waits_or_it_takes_too_long(
+    kinds: list[str], ran_ns: int, expected: TerminationReason | None
+) -> None:
+    """One caller who waits keeps a batch alive, up to the limit."""
+    batch = [waiting(kind, now_ns=1000) for kind in kinds]
+    assert expected == ending_of(batch, 1000 - ran_ns, 1000, max_run_ns=100)
+
+
+def test_a_handle_that_ended_a_run_is_spent() -> None:
+    """Who takes the run out first, the watch or the run itself, decides alone."""
+    watch, handle = RunWatch(), Handle()
+    ticket = watch.begin([waiting(GONE, 1000)], handle, 0)
+    watch.look(1000)
+    assert (True, False) == (handle.terminate, watch.end(ticket))
+
+
+def test_a_run_that_is_over_is_not_ended() -> None:
+    """Its handle may serve the next one."""
+    watch, handle = RunWatch(), Handle()
+    ticket = watch.begin([waiting(GONE, 1000)], handle, 0)
+    assert watch.end(ticket)
+    watch.look(1000)
+    assert not handle.terminate
+
+
+def test_a_watch_looks_at_the_queues_of_versions_that_are_open() -> None:
+    """What waits behind a long run is dropped in time."""
+    watch, runner, sink = RunWatch(), EndlessRunner(), RecordingSink()
+    loaded = LoadedVersion(version(), runner, VersionStatistics(), watch)
+    with watch.watching():
+        running = request(loaded, sink, "running")
+        loaded.pool.submit([running])
+        assert runner.entered.acquire(timeout=10)
+        soon = time.monotonic_ns() + 1_000_000
+        loaded.pool.submit([request(loaded, sink, "late", deadline_ns=soon)])
+        sink.wait(1)
+        assert ["late"] == list(sink.errors)
+        running.cancelled = True
+        sink.wait(1)
+        loaded.close()
+    assert not watch._queues
+
+
+class EndlessRunner(DoublingRunner):
+    """Runs that end only by their handles."""
+
+    def run(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
+        assert isinstance(handle, Handle)
+        self.entered.release()
+        assert handle.ended.wait(10)
+        raise RunFailed("terminated")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "max_run_seconds", "cancel", "reason"),
+    [
+        (0.05, 300.0, False, "DEADLINE_EXCEEDED"),
+        (None, 300.0, True, "CANCELLED"),
+        (None, 0.05, False, "RUN_TOO_LONG"),
+    ],
+)
+def test_requests_of_an_ended_run_are_told_why(
+    seconds: float | None, max_run_seconds: float, cancel: bool, reason: str
+) -> None:
+    """By their own deadlines, by their callers, or by the replica's limit."""
+    watch, runner, sink = RunWatch(max_run_seconds), EndlessRunner(), RecordingSink()
+    loaded = LoadedVersion(version(batching=Batching(8)), runner, VersionStatistics(), watch)
+    deadline_ns = None if seconds is None else time.monotonic_ns() + int(seconds * 1e9)
+    with watch.watching():
+        pending = request(loaded, sink, "only", deadline_ns=deadline_ns)
+        loaded.pool.submit([pending])
+        assert runner.entered.acquire(timeout=10)
+        pending.cancelled = cancel
+        sink.wait(1)
+        loaded.close()
+
+    assert reason == sink.errors["only"].reason
+    assert {reason: 1} == dict(loaded.statistics.totals().errors)

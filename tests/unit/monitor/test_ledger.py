@@ -1,0 +1,349 @@
+"""The ledger: every report counts once, whatever is sent again, and what changed is what is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from headrace import errors
+from headrace_monitor.domain import encoding, totals
+from headrace_monitor.domain.cardinality import MAX_BATCH_SIZES
+from headrace_monitor.domain.ingestion import open_intake
+from headrace_monitor.domain.ledger import MAX_LIVES_OF_A_REPLICA, Ledger, LedgerSnapshot
+from headrace_monitor.domain.limits import DEFAULT_LIMITS, SILENT_SECONDS, Limits
+from headrace_monitor.domain.moments import Moment
+from headrace_monitor.domain.query_engine import Query, QueryEngine, ReplicaStatistics
+from headrace_monitor.domain.replica_sessions import REMEMBERED, LifeKey, ReplicaSession
+from headrace_monitor.domain.telemetry import NANOSECONDS, Report, Tally, VersionTelemetry
+from headrace_monitor.domain.totals import VersionKey
+from headrace_monitor.domain.windows import resolutions
+
+NOW = 1_000_000 * NANOSECONDS
+HOUR = 3600 * NANOSECONDS
+LIMIT = 64 * 2**20
+
+
+def at(time_ns: int) -> Moment:
+    """A moment at which both times agree."""
+    return Moment(time_ns, time_ns)
+
+
+def new_ledger(
+    contents: LedgerSnapshot | None = None, now_ns: int = NOW, limits: Limits = DEFAULT_LIMITS
+) -> Ledger:
+    return Ledger(resolutions(24), LIMIT, contents or LedgerSnapshot(), at(now_ns), limits)
+
+
+def report(sequence: int, *, boot_id: str = "boot", end_ns: int = NOW, dropped: int = 0) -> Report:
+    telemetry = VersionTelemetry("digits", 1, Tally(success_count=1))
+    return Report("a", boot_id, sequence, end_ns - 1, end_ns, (telemetry,), dropped)
+
+
+def requests(ledger: Ledger) -> int:
+    return ledger.totals.versions[VersionKey("digits", 1)].success_count
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_each_sequence_counts_once_in_any_order(seed: int) -> None:
+    """Shuffled and repeated reports count as often as there are different ones."""
+    order = [1 + number % 300 for number in range(900)]
+    random.Random(seed).shuffle(order)
+    ledger = new_ledger()
+    for sequence in order:
+        ledger.merge(report(sequence), at(NOW))
+    assert (300, 300) == (requests(ledger), ledger.totals.reports)
+
+
+def test_another_life_counts_anew() -> None:
+    """Sequence numbers start again with a new boot id."""
+    ledger = new_ledger()
+    for boot_id in ("one", "two", "one"):
+        ledger.merge(report(1, boot_id=boot_id), at(NOW))
+    assert 2 == requests(ledger)
+
+
+@pytest.mark.parametrize(
+    ("merged", "asked", "known"),
+    [
+        ([], 1, False),
+        ([1], 1, True),
+        ([1], 2, False),
+        ([1, 3], 2, False),
+        ([3, 1], 1, True),
+        ([1, 1 + REMEMBERED], 1, True),  # too old to tell: taken as merged
+        ([1 + REMEMBERED], 2, False),
+        ([1, 10 * REMEMBERED], 10 * REMEMBERED - 1, False),
+    ],
+)
+def test_a_life_knows_what_was_merged(merged: list[int], asked: int, known: bool) -> None:
+    """A life tells apart all numbers near the highest."""
+    life = ReplicaSession()
+    for sequence in merged:
+        life = life.after(report(sequence), NOW)
+    assert known == life.has(asked)
+
+
+async def test_a_report_from_the_future_counts_now() -> None:
+    """A replica whose clock is ahead is not invisible until the monitor's has caught up."""
+    ledger = new_ledger()
+    ledger.merge(report(1, end_ns=NOW + HOUR), at(NOW))
+    statistics = await QueryEngine(ledger, lambda: at(NOW)).statistics(Query())
+    assert [1] == [version.tally.success_count for version in statistics.versions]
+    assert (ReplicaStatistics("a", NOW, 0, HOUR),) == statistics.replicas
+
+
+def test_dropped_reports_add_up_over_lives() -> None:
+    """What a replica dropped grows with every life, though each life counts from 0."""
+    ledger = new_ledger()
+    ledger.merge(report(1, boot_id="one", dropped=3), at(NOW))
+    ledger.merge(report(2, boot_id="one", dropped=5), at(NOW))
+    ledger.merge(report(1, boot_id="two", dropped=2), at(NOW))
+    assert {"a": 7} == ledger.totals.dropped
+
+
+def test_lives_go_when_their_reports_would_be_too_old_to_count() -> None:
+    """A life is remembered as long as the windows are, and then goes with what its replica dropped."""
+    ledger = new_ledger()
+    ledger.merge(report(1, dropped=1), at(NOW))
+    assert {LifeKey("a", "boot")} == ledger.changes(at(NOW + 24 * HOUR)).lives.keys()
+    gone = ledger.changes(at(NOW + 24 * HOUR + 1))
+    assert [LifeKey("a", "boot")] == list(gone.gone_lives)
+    assert (0, 0) == (len(ledger.lives), len(ledger.totals.dropped))
+
+
+def test_invented_lives_take_no_other_replicas_place() -> None:
+    """A replica keeps the newest of its lives; another's stays, and its reports count once."""
+    ledger = new_ledger()
+    ledger.merge(replace(report(1), replica="b"), at(NOW))
+    for number in range(MAX_LIVES_OF_A_REPLICA + 50):
+        ledger.merge(report(1, boot_id=f"{number}"), at(NOW + number))
+    ledger.merge(replace(report(1), replica="b"), at(NOW + 500))
+    gone = ledger.changes(at(NOW + 500)).gone_lives
+    assert {LifeKey("a", f"{number}") for number in range(50)} == gone
+    assert MAX_LIVES_OF_A_REPLICA + 1 == len(ledger.lives)
+    assert MAX_LIVES_OF_A_REPLICA + 51 == requests(ledger)
+
+
+def test_a_life_that_goes_on_after_its_last_report_has_not_ended() -> None:
+    """Only the newest report says whether a life ended."""
+    life = ReplicaSession()
+    ended = []
+    for sequence, last in ((1, True), (3, False), (2, True), (4, True), (4, False)):
+        life = life.after(replace(report(sequence), last=last), NOW)
+        ended.append(life.ended)
+    assert [True, False, False, True, True] == ended
+
+
+def test_changes_are_what_was_not_stored() -> None:
+    """A change is given until it is stored, and then no more."""
+    ledger = new_ledger()
+    ledger.merge(report(1), at(NOW))
+    assert 3 == len(ledger.changes(at(NOW)).cells)
+    assert 3 == len(ledger.changes(at(NOW)).cells)
+    ledger.mark_stored()
+    assert ({}, {}, {}) == (
+        ledger.changes(at(NOW)).cells,
+        ledger.changes(at(NOW)).lives,
+        ledger.changes(at(NOW)).totals,
+    )
+
+
+async def test_a_ledger_goes_on_from_its_contents() -> None:
+    """What one ledger gave to store is what the next one knows."""
+    first = new_ledger()
+    for sequence in range(1, 6):
+        first.merge(report(sequence, dropped=sequence), at(NOW))
+    second = new_ledger(first.changes(at(NOW)))
+    second.merge(report(5), at(NOW))
+    second.merge(report(6, dropped=6), at(NOW))
+    assert (6, 6, {"a": 6}) == (requests(second), second.totals.reports, second.totals.dropped)
+    observer = QueryEngine(second, lambda: at(NOW))
+    statistics = await observer.statistics(Query())
+    assert [6] == [version.tally.success_count for version in statistics.versions]
+
+
+def test_old_contents_are_not_taken_up() -> None:
+    """Windows that grew too old while no monitor ran are dropped at the start; totals stay."""
+    first = new_ledger()
+    first.merge(report(1), at(NOW))
+    second = new_ledger(first.changes(at(NOW)), NOW + 25 * HOUR)
+    assert (0, 1) == (second.windows.size_bytes, requests(second))
+
+
+def test_versions_over_the_limit_count_together() -> None:
+    """Totals hold a bounded number of versions; the rest is counted under one name."""
+    ledger = new_ledger(limits=Limits(versions=2))
+    names = itertools.cycle(["one", "two", "three", "four"])
+    for sequence in range(1, 9):
+        version = VersionTelemetry(next(names), 1, Tally(success_count=1))
+        ledger.merge(replace(report(sequence), versions=(version,)), at(NOW))
+    counted = {key.model: tally.success_count for key, tally in ledger.totals.versions.items()}
+    assert {"one": 2, "two": 2, totals.OTHER.model: 4} == counted
+
+
+def merged(ledger: Ledger, sequence: int, now_ns: int, model: str, **counts: Any) -> None:
+    version = VersionTelemetry(model, 1, Tally(**counts))
+    ledger.merge(replace(report(sequence, end_ns=now_ns), versions=(version,)), at(now_ns))
+
+
+def test_a_silent_version_gives_its_place_to_a_new_one() -> None:
+    """When there is no room, a version that was silent for ten minutes goes, and is gone from the store."""
+    ledger, late = new_ledger(limits=Limits(versions=2)), NOW + SILENT_SECONDS * NANOSECONDS
+    for sequence, (model, now_ns) in enumerate(
+        [("one", NOW), ("two", NOW + 1), ("new", late), ("new", late + 1), ("newer", late + 1)],
+        start=1,
+    ):
+        merged(ledger, sequence, now_ns, model, success_count=1)
+    assert {"two": 1, "new": 1, "_other": 2} == {
+        key.model: tally.success_count for key, tally in ledger.totals.versions.items()
+    } | {"_other": ledger.totals.versions[totals.OTHER].success_count}
+    assert {VersionKey("one", 1)} == ledger.changes(at(late + 1)).gone_totals
+
+
+def test_what_was_silent_past_the_windows_is_gone() -> None:
+    """A version that nobody reported for as long as windows are kept leaves the totals and the store."""
+    ledger = new_ledger()
+    merged(ledger, 1, NOW, "digits", success_count=1)
+    assert frozenset() == ledger.changes(at(NOW + 24 * HOUR)).gone_totals
+    gone = ledger.changes(at(NOW + 24 * HOUR + 1))
+    assert {VersionKey("digits", 1)} == gone.gone_totals
+    assert {} == gone.totals
+    assert {} == ledger.totals.versions
+
+
+async def test_a_clock_that_was_ahead_for_a_moment_stops_nothing() -> None:
+    """After a jump of a day and back, what is reported is seen again at once, not a day later."""
+    ledger = new_ledger()
+    ledger.merge(report(1), at(NOW))
+    ledger.changes(at(NOW + 25 * HOUR))
+    ledger.changes(at(NOW + 1))
+    ledger.merge(report(2), at(NOW + 1))
+    statistics = await QueryEngine(ledger, lambda: at(NOW + 1)).statistics(Query())
+    assert [1] == [version.tally.success_count for version in statistics.versions]
+
+
+def test_reasons_over_the_limit_count_together() -> None:
+    """A version keeps a bounded number of reasons and routes; the sums stay right."""
+    ledger = new_ledger(limits=Limits(reasons=3))
+    for sequence in range(1, 101):
+        counts = {f"R{sequence}": 1, "R1": 1}
+        merged(ledger, sequence, NOW, "digits", error_counts=counts, route_counts=counts)
+    tally = ledger.totals.versions[VersionKey("digits", 1)]
+    expected = {"R1": 100, "R2": 1, "R3": 1, "_other": 97}
+    assert (expected, expected) == (tally.error_counts, tally.route_counts)
+
+
+def test_batch_sizes_over_the_limit_count_at_powers_of_two() -> None:
+    """Invented batch sizes do not grow the monitor, and the metric's buckets stay exact."""
+    ledger = new_ledger()
+    for sequence in range(1, 11):
+        sizes = range(sequence * 1000, sequence * 1000 + 1000)
+        merged(ledger, sequence, NOW, "digits", batch_counts=dict.fromkeys(sizes, 1))
+    counts = ledger.totals.versions[VersionKey("digits", 1)].batch_counts
+    assert 10_000 == sum(counts.values())
+    assert MAX_BATCH_SIZES < len(counts) < MAX_BATCH_SIZES + 20
+    assert 7193 == sum(count for rows, count in counts.items() if rows <= 8192)
+
+
+class TroubledStore:
+    """A store that refuses while `troubled`, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.troubled = False
+        self.saved: list[LedgerSnapshot] = []
+
+    async def save(self, changes: LedgerSnapshot) -> None:
+        if self.troubled:
+            raise errors.Unavailable("TELEMETRY_STORE_UNAVAILABLE", "no space left")
+        self.saved.append(changes)
+
+
+async def test_reports_that_wait_are_stored_together() -> None:
+    """Many reports at once make one transaction."""
+    store, ledger = TroubledStore(), new_ledger()
+    async with open_intake(ledger, store, lambda: at(NOW)) as intake:
+        stored = await asyncio.gather(*(intake.accept(report(n)) for n in range(1, 51)))
+    assert list(range(1, 51)) == stored
+    assert [50] == [changes.reports for changes in store.saved]
+
+
+async def test_what_could_not_be_stored_is_stored_when_sent_again() -> None:
+    """A report that failed to be stored, sent again, is acknowledged once it is, and counts once."""
+    store, ledger = TroubledStore(), new_ledger()
+    async with open_intake(ledger, store, lambda: at(NOW)) as intake:
+        store.troubled = True
+        with pytest.raises(errors.Unavailable):
+            await intake.accept(report(1))
+        failed = [intake.failed]
+        store.troubled = False
+        assert 1 == await intake.accept(report(1))
+        failed.append(intake.failed)
+    assert [True, False] == failed
+    (changes,) = store.saved
+    assert [1, 1, 1] == [encoding.unpack(cell).success_count for cell in changes.cells.values()]
+
+
+async def test_too_many_waiting_reports_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue in front of the store has a bound, and says so with a time to come again."""
+    monkeypatch.setattr("headrace_monitor.domain.ingestion.MAX_WAITING", 2)
+    async with open_intake(new_ledger(), TroubledStore(), lambda: at(NOW)) as intake:
+        tasks = [asyncio.ensure_future(intake.accept(report(n))) for n in (1, 2, 3)]
+        *stored, refused = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [1, 2] == stored
+    assert isinstance(refused, errors.ResourceExhausted)
+    assert ("INTAKE_FULL", 1.0) == (refused.reason, refused.retry_after_seconds)
+
+
+async def test_a_replica_too_many_is_refused_until_another_is_silent() -> None:
+    """Invented replicas are refused, those that are known go on, and a silent one's place is given away."""
+    now = [NOW]
+    limits = Limits(replicas=2)
+    async with open_intake(new_ledger(), TroubledStore(), lambda: at(now[0]), limits) as intake:
+        for replica in ("a", "b"):
+            await intake.accept(replace(report(1), replica=replica))
+        with pytest.raises(errors.ResourceExhausted) as caught:
+            await intake.accept(replace(report(1), replica="c"))
+        now[0] += SILENT_SECONDS * NANOSECONDS
+        await intake.accept(replace(report(2), replica="b"))
+        now[0] += 1
+        await intake.accept(replace(report(1), replica="c"))
+    assert ("TOO_MANY_REPLICAS", {"limit": "2", "setting": "max_replicas"}) == (
+        caught.value.reason,
+        caught.value.facts,
+    )
+
+
+async def test_replicas_are_known_after_a_restart() -> None:
+    """A monitor that starts anew counts those that reported just before."""
+    first = new_ledger()
+    first.merge(report(1), at(NOW))
+    second = new_ledger(first.changes(at(NOW)))
+    async with open_intake(second, TroubledStore(), lambda: at(NOW), Limits(replicas=1)) as intake:
+        assert 2 == await intake.accept(report(2))
+        with pytest.raises(errors.ResourceExhausted):
+            await intake.accept(replace(report(1), replica="b"))
+
+
+async def test_what_grew_too_old_goes_without_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody reports any more, old windows are dropped all the same."""
+    monkeypatch.setattr("headrace_monitor.domain.ingestion.IDLE_SECONDS", 0.01)
+    now, stored = [NOW], asyncio.Event()
+    ledger = new_ledger()
+
+    class Watched(TroubledStore):
+        async def save(self, changes: LedgerSnapshot) -> None:
+            await super().save(changes)
+            if changes.gone_totals:
+                stored.set()
+
+    async with open_intake(ledger, Watched(), lambda: at(now[0])) as intake:
+        await intake.accept(report(1))
+        now[0] += 25 * HOUR
+        async with asyncio.timeout(10):
+            await stored.wait()
+    assert (0, {}, {}) == (ledger.windows.size_bytes, ledger.lives, ledger.totals.versions)
