@@ -17,7 +17,7 @@ class Elsewhere(NamedTuple):
 ELSEWHERE: tuple[Elsewhere, ...] = (
     Elsewhere(
         "The Python client and the command line say it, and no service does: nothing is counted.",
-        ("headrace/client/", "headrace/cli/"),
+        ("headrace/client/", "headrace/cli/", "headrace/model_files/external_data.py"),
         frozenset(
             [
                 "ARTIFACT_EMPTY",
@@ -57,7 +57,6 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     Elsewhere(
         "Ends a service, or `headrace up`, before it serves: the log and the exit status have it.",
         (
-            "headrace/local/embedded_redis.py",
             "headrace/service/folder_lock.py",
             "headrace/service/grpc_serving.py",
             "headrace/service/http_serving.py",
