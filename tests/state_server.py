@@ -73,7 +73,7 @@ class StateServer:
 @asynccontextmanager
 async def open_state_server(data: Path) -> AsyncIterator[StateServer]:
     """A server that runs while inside, unless the test has ended it."""
-    with embedded_redis.open_place(data) as place:
+    with embedded_redis.open_location(data) as place:
         server = StateServer(place)
         await server.start()
         try:

@@ -117,7 +117,7 @@ def children_of(suite: RunningSuite) -> set[int]:
 
 def tidy_up(data: Path) -> None:
     """Remove the socket that a killed supervisor left, as the next one would."""
-    with embedded_redis.open_place(data):
+    with embedded_redis.open_location(data):
         pass
 
 

@@ -13,7 +13,7 @@ from headrace.cli import output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from headrace.local.commands import Plan
+    from headrace.local.commands import SuiteOptions
 
 _PORTS = "Ports"
 _STATE = "State"
@@ -129,7 +129,7 @@ def up(
     What ends is started again on the same ports. Each further replica listens ten ports up.
     Ctrl-C drains and stops all; a second Ctrl-C ends all at once.
     """
-    from headrace.local.commands import Plan
+    from headrace.local.commands import SuiteOptions
 
     ports = {
         "registry_port": registry_port,
@@ -140,7 +140,7 @@ def up(
         "monitor_port": monitor_port,
         "monitor_http_port": monitor_http_port,
     }
-    wanted = Plan(
+    wanted = SuiteOptions(
         data=data.absolute(),
         host=host,
         redis_url=redis_url or None,
@@ -156,7 +156,7 @@ def up(
     _run(wanted, _print_json if as_json else _print_addresses)
 
 
-def _run(wanted: Plan, show: Callable[[Plan, dict[str, Any]], None]) -> None:
+def _run(wanted: SuiteOptions, show: Callable[[SuiteOptions, dict[str, Any]], None]) -> None:
     import asyncio
 
     from headrace.local.run import run
@@ -181,11 +181,11 @@ def _chosen(ports: dict[str, int | None], otherwise: int | None) -> dict[str, in
     return {name: port for name, port in chosen.items() if port is not None}
 
 
-def _print_json(_: Plan, where: dict[str, Any]) -> None:
+def _print_json(_: SuiteOptions, where: dict[str, Any]) -> None:
     print(json.dumps(where), flush=True)
 
 
-def _print_addresses(wanted: Plan, where: dict[str, Any]) -> None:
+def _print_addresses(wanted: SuiteOptions, where: dict[str, Any]) -> None:
     lines = [
         "Headrace is up.",
         f"  registry   {where['registry']}   http://{where['registry_http']}/readyz",

@@ -18,8 +18,8 @@ OpenChild = Callable[[Addresses], AbstractAsyncContextManager[Running]]
 """Runs the child once. It is given the addresses of the run before, to listen on them again."""
 
 
-class Keeper:
-    """One child, whatever process it is at the moment. `open_kept` runs it.
+class ChildSupervisor:
+    """One child, whatever process it is at the moment. `supervised` runs it.
 
     `pid` is None while the child is not ready; `addresses` stay once they are known. `changed` is called
     whenever the child came to be ready or ended.
@@ -84,16 +84,16 @@ class Keeper:
 
 
 @asynccontextmanager
-async def open_kept(keepers: Sequence[Keeper]) -> AsyncIterator[None]:
+async def supervised(children: Sequence[ChildSupervisor]) -> AsyncIterator[None]:
     """Keep these children running while inside; all are ready when this yields.
 
     They start side by side, and on leaving they stop side by side. Raises, in a group, what kept one
     of them from its first start.
     """
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(keeper.run(), name=keeper.name) for keeper in keepers]
+        tasks = [group.create_task(child.run(), name=child.name) for child in children]
         try:
-            await _wait_until_ready(keepers)
+            await _wait_until_ready(children)
             yield
         finally:
             for task in tasks:
@@ -101,7 +101,7 @@ async def open_kept(keepers: Sequence[Keeper]) -> AsyncIterator[None]:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _wait_until_ready(keepers: Sequence[Keeper]) -> None:
+async def _wait_until_ready(children: Sequence[ChildSupervisor]) -> None:
     async with asyncio.TaskGroup() as waiting:
-        for keeper in keepers:
-            waiting.create_task(keeper.wait_until_ready())
+        for child in children:
+            waiting.create_task(child.wait_until_ready())

@@ -1,4 +1,4 @@
-"""What the suite shall be, and the command line of each of its children."""
+"""Options of the suite, and the command line of each of its children."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Front = Literal["auto", "native", "grpcio"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The suite to run. A port of 0 is a free one; `redis_url` None is the embedded server."""
+class SuiteOptions:
+    """The suite to run. A port of 0 means a free one; `redis_url` None is the embedded server."""
 
     data: Path
     host: str = "127.0.0.1"
@@ -60,37 +60,37 @@ def state_environ(redis_url: str) -> dict[str, str]:
     return {f"HEADRACE_{name}_REDIS_URL": redis_url for name in ("REGISTRY", "INFERENCE")}
 
 
-def registry_command(plan: Plan, before: Addresses) -> list[str]:
-    """How to start the registry, on the addresses that it had `before`."""
-    ports = {"grpc": plan.registry_port, "http": plan.registry_http_port}
-    return _command(plan, "headrace_registry", REGISTRY, _same(ports, before), {})
+def registry_command(options: SuiteOptions, before: Addresses) -> list[str]:
+    """The command line that starts the registry on the addresses that it had `before`."""
+    ports = {"grpc": options.registry_port, "http": options.registry_http_port}
+    return _command(options, "headrace_registry", REGISTRY, _same(ports, before), {})
 
 
-def monitor_command(plan: Plan, before: Addresses) -> list[str]:
-    """How to start the monitor, on the addresses that it had `before`."""
-    ports = {"grpc": plan.monitor_port, "http": plan.monitor_http_port}
-    return _command(plan, "headrace_monitor", MONITOR, _same(ports, before), {})
+def monitor_command(options: SuiteOptions, before: Addresses) -> list[str]:
+    """The command line that starts the monitor on the addresses that it had `before`."""
+    ports = {"grpc": options.monitor_port, "http": options.monitor_http_port}
+    return _command(options, "headrace_monitor", MONITOR, _same(ports, before), {})
 
 
 def replica_command(
-    plan: Plan, index: int, replica_id: str, peers: Addresses, before: Addresses
+    options: SuiteOptions, index: int, replica_id: str, peers: Addresses, before: Addresses
 ) -> list[str]:
-    """How to start a replica; `peers` are the addresses of registry and monitor."""
+    """The command line that starts a replica; `peers` are the addresses of registry and monitor."""
     ports = {
-        "grpc": _nth(plan.inference_port, index),
-        "http": _nth(plan.inference_http_port, index),
-        "metrics": _nth(plan.inference_metrics_port, index),
+        "grpc": _nth(options.inference_port, index),
+        "http": _nth(options.inference_http_port, index),
+        "metrics": _nth(options.inference_metrics_port, index),
     }
     flags = {
         "registry-address": reachable(peers[REGISTRY]),
         "monitor-address": reachable(peers[MONITOR]),
         "replica-id": replica_id,
-        "front": plan.front,
-        "grace-seconds": str(plan.grace_seconds),
+        "front": options.front,
+        "grace-seconds": str(options.grace_seconds),
     }
-    if plan.replicas == 1:  # there is no other to call while it loads: it serves what it has
+    if options.replicas == 1:  # there is no other to call while it loads: it serves what it has
         flags["join-seconds"] = "0"
-    return _command(plan, "headrace_inference", replica_name(index), _same(ports, before), flags)
+    return _command(options, "headrace_inference", replica_name(index), _same(ports, before), flags)
 
 
 def reachable(address: str) -> str:
@@ -112,14 +112,18 @@ def _same(ports: Mapping[str, int], before: Addresses) -> dict[str, int]:
 
 
 def _command(
-    plan: Plan, module: str, folder: str, ports: Mapping[str, int], flags: Mapping[str, str]
+    options: SuiteOptions,
+    module: str,
+    folder: str,
+    ports: Mapping[str, int],
+    flags: Mapping[str, str],
 ) -> list[str]:
     every = {
-        "host": plan.host,
-        "data": str(plan.data / folder),
-        "drain-seconds": str(plan.drain_seconds),
-        "log-format": plan.log_format,
-        "log-level": plan.log_level,
+        "host": options.host,
+        "data": str(options.data / folder),
+        "drain-seconds": str(options.drain_seconds),
+        "log-format": options.log_format,
+        "log-level": options.log_level,
         **{f"{name}-port": str(port) for name, port in ports.items()},
         **flags,
     }

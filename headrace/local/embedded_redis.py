@@ -72,9 +72,9 @@ async def open_embedded_server(data: Path) -> AsyncIterator[str]:
     Raises FailedPrecondition: DATA_IN_USE, NO_REDIS_SERVER, EMBEDDED_SERVER_FAILED.
     """
     binary = find_server()
-    with open_place(data) as place:
-        async with open_server_process(binary, place):
-            yield place.url
+    with open_location(data) as location:
+        async with open_server_process(binary, location):
+            yield location.url
 
 
 def find_server() -> ServerBinary:
@@ -119,7 +119,7 @@ def _version(path: Path) -> str:
 
 
 @contextmanager
-def open_place(data: Path) -> Iterator[Location]:
+def open_location(data: Path) -> Iterator[Location]:
     """Hold `data`/redis, and a private folder for the socket, while inside.
 
     Raises FailedPrecondition (DATA_IN_USE) where another process, or a server that it left, holds it.
@@ -151,44 +151,44 @@ def _note_socket(note: Path, socket: Path) -> None:
 
 @asynccontextmanager
 async def open_server_process(
-    binary: ServerBinary, place: Location
+    binary: ServerBinary, location: Location
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run one server process in its place while inside; it answers when this yields.
+    """Run one server process in its location while inside; it answers when this yields.
 
-    Every write is on the disk before the server acknowledges it. The process holds the place's lock
+    Every write is on the disk before the server acknowledges it. The process holds the location's lock
     too, has a session of its own (so that Ctrl-C on the terminal passes it by), and on Linux
     ends when we do, however we end.
     Raises FailedPrecondition (EMBEDDED_SERVER_FAILED) where it does not come to answer.
     """
-    process = await _start(binary, place)
+    process = await _start(binary, location)
     try:
-        await _wait_until_answering(process, place)
+        await _wait_until_answering(process, location)
         yield process
     finally:
         await _stop(process)
 
 
-async def _start(binary: ServerBinary, place: Location) -> asyncio.subprocess.Process:
-    _rotate(place.log)
-    with place.log.open("ab") as log:
+async def _start(binary: ServerBinary, location: Location) -> asyncio.subprocess.Process:
+    _rotate(location.log)
+    with location.log.open("ab") as log:
         return await asyncio.create_subprocess_exec(
             *tether(),
-            *_command(binary, place),
+            *_command(binary, location),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=(place.lock,),
+            pass_fds=(location.lock,),
             start_new_session=True,
             umask=UMASK,
         )
 
 
-def _command(binary: ServerBinary, place: Location) -> list[str]:
+def _command(binary: ServerBinary, location: Location) -> list[str]:
     options = {
         "port": "0",  # no TCP: the socket's folder says who may connect
-        "unixsocket": str(place.socket),
+        "unixsocket": str(location.socket),
         "unixsocketperm": "700",
-        "dir": str(place.folder),
+        "dir": str(location.folder),
         "appendonly": "yes",
         "appendfsync": "always",
         "aof-use-rdb-preamble": "yes",
@@ -204,15 +204,15 @@ def _rotate(log: Path) -> None:
             log.replace(log.with_suffix(".log.1"))
 
 
-async def _wait_until_answering(process: asyncio.subprocess.Process, place: Location) -> None:
+async def _wait_until_answering(process: asyncio.subprocess.Process, location: Location) -> None:
     try:
         async with asyncio.timeout(START_SECONDS):
-            while not await _answers(place.socket):
+            while not await _answers(location.socket):
                 if process.returncode is not None:
-                    raise _failed(place, f"ended with status {process.returncode}")
+                    raise _failed(location, f"ended with status {process.returncode}")
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
-        raise _failed(place, f"did not answer within {START_SECONDS:.0f} s") from None
+        raise _failed(location, f"did not answer within {START_SECONDS:.0f} s") from None
 
 
 async def _answers(socket: Path) -> bool:
@@ -230,13 +230,13 @@ async def _answers(socket: Path) -> bool:
         writer.close()
 
 
-def _failed(place: Location, what: str) -> errors.FailedPrecondition:
-    lines = [line.strip() for line in place.log.read_text(errors="replace").splitlines()]
+def _failed(location: Location, what: str) -> errors.FailedPrecondition:
+    lines = [line.strip() for line in location.log.read_text(errors="replace").splitlines()]
     words = " / ".join([line for line in lines if line][-_LAST_WORDS:])
     return errors.FailedPrecondition(
         "EMBEDDED_SERVER_FAILED",
-        f"the embedded server {what}; its last words in {place.log}: {words}",
-        facts={"log": str(place.log)},
+        f"the embedded server {what}; its last words in {location.log}: {words}",
+        facts={"log": str(location.log)},
     )
 
 

@@ -1,4 +1,4 @@
-"""What to do about a child that is not running: start it, wait, or give up. A pure decision."""
+"""Decides what to do about a child that is not running: start it, wait, or give up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_DOUBLINGS = 16  # far beyond the longest delay; keeps the power small
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What is known of one child's runs: `bad_runs` counts those in a row that did not last."""
+    """The runs of one child so far: `bad_runs` counts those in a row that did not last."""
 
     ever_ready: bool = False
     bad_runs: int = 0
@@ -51,7 +51,7 @@ def after_run(history: History, *, ready_at: float | None, ended_at: float) -> H
 
 
 def next_action(history: History, now: float) -> Action:
-    """What to do at `now` about a child that is not running."""
+    """The action at `now` for a child that is not running."""
     if history.ended_at is None:
         return Start()
     if not history.ever_ready:
@@ -61,7 +61,7 @@ def next_action(history: History, now: float) -> Action:
 
 
 def delay_seconds(bad_runs: int) -> float:
-    """How long a child stays down: at once after a good run, then longer with every bad one."""
+    """Seconds that a child stays down: at once after a good run, then longer with every bad one."""
     if bad_runs == 0:
         return 0.0
     doublings = min(bad_runs - 1, _MOST_DOUBLINGS)

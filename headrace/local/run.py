@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from headrace import errors
-from headrace.local.commands import Plan
+from headrace.local.commands import SuiteOptions
 from headrace.local.suite import Suite
 
 logger = logging.getLogger(__name__)
@@ -20,13 +20,13 @@ OnReady = Callable[[dict[str, Any]], None]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-async def run(plan: Plan, on_ready: OnReady) -> None:
+async def run(options: SuiteOptions, on_ready: OnReady) -> None:
     """Run the suite until SIGINT or SIGTERM, then drain and stop it; `on_ready` is told where all is.
 
     A second signal ends every child and this process at once. Raises the HeadraceError that kept a child
     from its first start, after everything is stopped again.
     """
-    suite = Suite(plan)
+    suite = Suite(options)
     try:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(_serve(suite, on_ready))

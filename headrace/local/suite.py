@@ -14,12 +14,12 @@ from typing import Any
 
 from headrace.local import embedded_redis
 from headrace.local.child import Addresses, Running, kill_group, open_child
-from headrace.local.child_supervisor import Keeper, open_kept
+from headrace.local.child_supervisor import ChildSupervisor, supervised
 from headrace.local.commands import (
     MONITOR,
     REDIS,
     REGISTRY,
-    Plan,
+    SuiteOptions,
     monitor_command,
     registry_command,
     replica_command,
@@ -52,25 +52,25 @@ def write_status(file: Path, status: dict[str, Any]) -> None:
 
 
 class Suite:
-    """The children of one plan, and what they are at the moment. `running` runs them."""
+    """The children of one suite, and what they are at the moment. `running` runs them."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.redis_url = plan.redis_url or ""
+    def __init__(self, options: SuiteOptions) -> None:
+        self.options = options
+        self.redis_url = options.redis_url or ""
         self._ready = False
         self._live: dict[str, int] = {}
-        self._redis: list[Keeper] = []
-        self._registry = Keeper(REGISTRY, self._open_registry, self._changed)
-        self._monitor = Keeper(MONITOR, self._open_monitor, self._changed)
+        self._redis: list[ChildSupervisor] = []
+        self._registry = ChildSupervisor(REGISTRY, self._open_registry, self._changed)
+        self._monitor = ChildSupervisor(MONITOR, self._open_monitor, self._changed)
         self._replicas = [
-            Keeper(replica_name(index), partial(self._open_replica, index), self._changed)
-            for index in range(plan.replicas)
+            ChildSupervisor(replica_name(index), partial(self._open_replica, index), self._changed)
+            for index in range(options.replicas)
         ]
 
     @property
     def status_file(self) -> Path:
         """The file that tells other programs what runs here."""
-        return self.plan.data / STATUS_FILE
+        return self.options.data / STATUS_FILE
 
     def as_json(self) -> dict[str, Any]:
         """Where everything is: the addresses, which stay, and the process ids, which may change."""
@@ -78,7 +78,7 @@ class Suite:
             "ready": self._ready,
             "registry": self._registry.addresses["grpc"],
             "registry_http": self._registry.addresses["http"],
-            "inference": [{**keeper.addresses, "pid": keeper.pid} for keeper in self._replicas],
+            "inference": [{**child.addresses, "pid": child.pid} for child in self._replicas],
             "monitor": self._monitor.addresses["grpc"],
             "monitor_http": self._monitor.addresses["http"],
             "redis_url": without_password(self.redis_url),
@@ -86,8 +86,8 @@ class Suite:
         }
 
     def _pids(self) -> dict[str, int]:
-        keepers = [*self._redis, self._registry, self._monitor, *self._replicas]
-        return {keeper.name: keeper.pid for keeper in keepers if keeper.pid is not None}
+        children = [*self._redis, self._registry, self._monitor, *self._replicas]
+        return {child.name: child.pid for child in children if child.pid is not None}
 
     def kill(self) -> None:
         """End every child at once, without a drain."""
@@ -102,13 +102,13 @@ class Suite:
         before it, so it starts after that and stops before it.
         """
         async with AsyncExitStack() as stack:
-            stack.enter_context(hold_folder(self.plan.data, LOCK_NAME, "a suite"))
-            make_private(self.plan.data, OWN_FILES)
+            stack.enter_context(hold_folder(self.options.data, LOCK_NAME, "a suite"))
+            make_private(self.options.data, OWN_FILES)
             if not self.redis_url:
                 await self._enter_redis(stack)
-            await stack.enter_async_context(open_kept([self._registry, self._monitor]))
+            await stack.enter_async_context(supervised([self._registry, self._monitor]))
             await wait_until_reachable(self.redis_url)
-            await stack.enter_async_context(open_kept(self._replicas))
+            await stack.enter_async_context(supervised(self._replicas))
             stack.callback(self.status_file.unlink, missing_ok=True)
             self._ready = True
             self._changed()
@@ -116,10 +116,12 @@ class Suite:
 
     async def _enter_redis(self, stack: AsyncExitStack) -> None:
         binary = embedded_redis.find_server()
-        place = stack.enter_context(embedded_redis.open_place(self.plan.data))
-        self.redis_url = place.url
-        self._redis = [Keeper(REDIS, partial(self._open_redis, binary, place), self._changed)]
-        await stack.enter_async_context(open_kept(self._redis))
+        location = stack.enter_context(embedded_redis.open_location(self.options.data))
+        self.redis_url = location.url
+        self._redis = [
+            ChildSupervisor(REDIS, partial(self._open_redis, binary, location), self._changed)
+        ]
+        await stack.enter_async_context(supervised(self._redis))
 
     def _changed(self) -> None:
         if self._ready:
@@ -127,32 +129,32 @@ class Suite:
 
     @asynccontextmanager
     async def _open_redis(
-        self, binary: embedded_redis.ServerBinary, place: embedded_redis.Location, _: Addresses
+        self, binary: embedded_redis.ServerBinary, location: embedded_redis.Location, _: Addresses
     ) -> AsyncIterator[Running]:
         try:
-            async with embedded_redis.open_server_process(binary, place) as process:
+            async with embedded_redis.open_server_process(binary, location) as process:
                 self._live[REDIS] = process.pid
-                yield Running(process, {"url": place.url})
+                yield Running(process, {"url": location.url})
         finally:
             self._live.pop(REDIS, None)
 
     def _open_registry(self, before: Addresses) -> AbstractAsyncContextManager[Running]:
-        return self._open(REGISTRY, registry_command(self.plan, before))
+        return self._open(REGISTRY, registry_command(self.options, before))
 
     def _open_monitor(self, before: Addresses) -> AbstractAsyncContextManager[Running]:
-        return self._open(MONITOR, monitor_command(self.plan, before))
+        return self._open(MONITOR, monitor_command(self.options, before))
 
     def _open_replica(self, index: int, before: Addresses) -> AbstractAsyncContextManager[Running]:
         peers = {
             REGISTRY: self._registry.addresses["grpc"],
             MONITOR: self._monitor.addresses["grpc"],
         }
-        command = replica_command(self.plan, index, self._replica_id(index), peers, before)
+        command = replica_command(self.options, index, self._replica_id(index), peers, before)
         return self._open(replica_name(index), command)
 
     def _replica_id(self, index: int) -> str:
         """The same at every start of the replica, and nobody else's in the same shared state."""
-        if self.plan.redis_url is None:
+        if self.options.redis_url is None:
             return replica_name(index)
         return f"{socket.gethostname()}-{os.getpid()}-{replica_name(index)}"
 
@@ -161,6 +163,6 @@ class Suite:
             name,
             command,
             self._live,
-            grace_seconds=self.plan.stop_seconds,
+            grace_seconds=self.options.stop_seconds,
             environ=state_environ(self.redis_url),
         )

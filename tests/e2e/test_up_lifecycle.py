@@ -74,7 +74,7 @@ async def test_up_shares_state_through_the_server_that_it_is_given(
 
 async def test_up_is_up_only_when_the_shared_state_can_be_reached(tmp_path: Path) -> None:
     """Until then one line names the server, commands name it too, and when it is there, all is up."""
-    with embedded_redis.open_place(tmp_path / "state") as place:
+    with embedded_redis.open_location(tmp_path / "state") as place:
         url = f"--redis-url={place.url}"
         process = await start_up(tmp_path / "data", url, stderr=subprocess.PIPE)
         before, registry = await registry_of(process)

@@ -63,7 +63,7 @@ async def test_no_list_is_behind_what_another_registry_acknowledged(
 async def test_reads_go_on_while_the_server_does_not_answer(namespace: str, tmp_path: Path) -> None:
     """A server that hangs holds lists up for a moment, and no longer once that is known."""
     binary = embedded_redis.find_server()
-    with embedded_redis.open_place(tmp_path / "state") as place:
+    with embedded_redis.open_location(tmp_path / "state") as place:
         async with (
             embedded_redis.open_server_process(binary, place) as process,
             running_registry(place.url, namespace, tmp_path / "registry") as running,

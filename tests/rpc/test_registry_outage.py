@@ -32,7 +32,7 @@ async def test_nothing_acknowledged_is_lost_when_the_server_dies(
     """While it is away reads go on and writes say when to retry; when it is back, all is there."""
     artifact = onnx_file()
     binary = embedded_redis.find_server()
-    with embedded_redis.open_place(tmp_path / "state") as place:
+    with embedded_redis.open_location(tmp_path / "state") as place:
         async with embedded_redis.open_server_process(binary, place) as process:
             registry = running_registry(place.url, namespace, tmp_path / "registry")
             running = await registry.__aenter__()
@@ -65,7 +65,7 @@ async def test_a_registry_that_starts_without_its_server_waits_for_it(
 ) -> None:
     """Before the first contact nothing is known, so reads are UNAVAILABLE; then the registry serves."""
     binary = embedded_redis.find_server()
-    with embedded_redis.open_place(tmp_path / "state") as place:
+    with embedded_redis.open_location(tmp_path / "state") as place:
         async with running_registry(place.url, namespace, tmp_path / "registry") as running:
             error = await error_of(running.stub.GetModel(MODEL))
             async with embedded_redis.open_server_process(binary, place):

@@ -15,7 +15,7 @@ import pytest
 
 from headrace import errors
 from headrace.local.child import Addresses, Running, open_child
-from headrace.local.child_supervisor import Keeper, open_kept
+from headrace.local.child_supervisor import ChildSupervisor, supervised
 from headrace.local.suite import write_status
 from tests.suite import wait_for_end
 
@@ -113,25 +113,25 @@ async def test_killed_child_comes_back_on_its_addresses() -> None:
     """After kill -9 there is a new process on the addresses of the old one."""
     pids: dict[str, int] = {}
     changes: asyncio.Queue[int | None] = asyncio.Queue()
-    keeper = Keeper(
+    supervisor = ChildSupervisor(
         "child", partial(child, SERVICE, pids), lambda: changes.put_nowait(pids.get("child"))
     )
-    async with open_kept([keeper]):
-        first, addresses = await changes.get(), dict(keeper.addresses)
+    async with supervised([supervisor]):
+        first, addresses = await changes.get(), dict(supervisor.addresses)
         os.kill(pids["child"], signal.SIGKILL)
         assert await changes.get() is None
         assert await changes.get() not in (None, first)
-        assert addresses == dict(keeper.addresses)
+        assert addresses == dict(supervisor.addresses)
     assert {} == pids
 
 
 async def test_child_that_cannot_start_at_first_ends_all() -> None:
     """One failed first start stops the children beside it and is raised."""
     pids: dict[str, int] = {}
-    good = Keeper("good", partial(child, SERVICE, pids))
-    bad = Keeper("bad", partial(child, MUTE, {}))
+    good = ChildSupervisor("good", partial(child, SERVICE, pids))
+    bad = ChildSupervisor("bad", partial(child, MUTE, {}))
     with pytest.RaisesGroup(errors.FailedPrecondition, flatten_subgroups=True):
-        await open_kept([good, bad]).__aenter__()
+        await supervised([good, bad]).__aenter__()
     assert {} == pids
 
 
@@ -141,12 +141,12 @@ async def test_child_that_fails_later_is_tried_again(tmp_path: Path) -> None:
     mark = tmp_path / "started"
     command = [sys.executable, "-c", FIRST_ONLY + SERVICE, str(mark)]
     states: asyncio.Queue[bool] = asyncio.Queue()
-    keeper = Keeper(
+    supervisor = ChildSupervisor(
         "child",
         lambda before: open_child("child", command, pids, grace_seconds=10),
         lambda: states.put_nowait("child" in pids),
     )
-    async with open_kept([keeper]):
+    async with supervised([supervisor]):
         os.kill(pids["child"], signal.SIGKILL)
         changes = [await states.get() for _ in range(4)]
         assert [True, False, False, False] == changes
@@ -162,7 +162,7 @@ async def test_stop_while_a_child_starts_is_prompt(tmp_path: Path) -> None:
     os.mkfifo(fifo)
     script = f"import sys; open({str(fifo)!r}, 'w').close(); sys.stdin.read()"
     opening = asyncio.ensure_future(
-        open_kept([Keeper("child", partial(child, script, pids))]).__aenter__()
+        supervised([ChildSupervisor("child", partial(child, script, pids))]).__aenter__()
     )
     await asyncio.to_thread(fifo.read_text)
     opening.cancel()

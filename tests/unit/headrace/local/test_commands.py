@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace.local.commands import (
-    Plan,
+    SuiteOptions,
     monitor_command,
     reachable,
     registry_command,
@@ -24,7 +24,7 @@ def flags(command: list[str]) -> dict[str, str]:
 
 def test_every_child_gets_its_own_folder() -> None:
     """The folders lie side by side in the data folder."""
-    plan = Plan(Path("data"))
+    plan = SuiteOptions(Path("data"))
     assert "data/registry" == flags(registry_command(plan, {}))["data"]
     assert "data/monitor" == flags(monitor_command(plan, {}))["data"]
     assert "data/replica-1" == flags(replica_command(plan, 1, "one", PEERS, {}))["data"]
@@ -35,20 +35,20 @@ def test_every_child_gets_its_own_folder() -> None:
 )
 def test_replicas_take_ports_in_steps(first: int, index: int, expected: str) -> None:
     """Each further replica is ten ports up, and a free port stays a free port."""
-    command = replica_command(Plan(Path(), inference_port=first), index, "id", PEERS, {})
+    command = replica_command(SuiteOptions(Path(), inference_port=first), index, "id", PEERS, {})
     assert expected == flags(command)["grpc-port"]
 
 
 def test_child_that_comes_back_has_the_ports_it_had() -> None:
     """Known addresses win over planned ports."""
     before = {"grpc": "127.0.0.1:4001", "http": "127.0.0.1:4002"}
-    command = flags(registry_command(Plan(Path(), registry_port=0), before))
+    command = flags(registry_command(SuiteOptions(Path(), registry_port=0), before))
     assert ("4001", "4002") == (command["grpc-port"], command["http-port"])
 
 
 def test_replica_is_told_where_the_others_are() -> None:
     """Redis, registry and monitor are named by addresses that can be called."""
-    command = flags(replica_command(Plan(Path()), 0, "replica-0", PEERS, {}))
+    command = flags(replica_command(SuiteOptions(Path()), 0, "replica-0", PEERS, {}))
     assert {
         "registry-address": "127.0.0.1:8100",
         "monitor-address": "127.0.0.1:8200",
@@ -61,7 +61,7 @@ def test_only_a_replica_that_has_others_waits_with_its_ports(
     replicas: int, expected: str | None
 ) -> None:
     """One that is alone would only turn callers away that it could serve."""
-    command = flags(replica_command(Plan(Path(), replicas=replicas), 0, "id", PEERS, {}))
+    command = flags(replica_command(SuiteOptions(Path(), replicas=replicas), 0, "id", PEERS, {}))
     assert expected == command.get("join-seconds")
 
 

@@ -25,7 +25,7 @@ from headrace.local import embedded_redis
 
 async def main():
     binary = embedded_redis.find_server()
-    with embedded_redis.open_place(Path(sys.argv[1])) as place:
+    with embedded_redis.open_location(Path(sys.argv[1])) as place:
         async with embedded_redis.open_server_process(binary, place) as process:
             print(process.pid, flush=True)
             await asyncio.Event().wait()
@@ -45,7 +45,7 @@ async def test_server_answers_on_a_private_socket_without_tcp(tmp_path: Path) ->
 async def test_write_survives_kill_of_the_server(tmp_path: Path) -> None:
     """A write that was acknowledged is there after kill -9 and a new start."""
     binary = embedded_redis.find_server()
-    with embedded_redis.open_place(tmp_path) as place:
+    with embedded_redis.open_location(tmp_path) as place:
         async with embedded_redis.open_server_process(binary, place) as process:
             await write(place.url)
             process.kill()
@@ -95,7 +95,7 @@ def test_server_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         os.kill(parent.pid, signal.SIGKILL)
     asyncio.run(wait_for_end(server))
     left = Path((tmp_path / "redis" / "socket").read_text())
-    with embedded_redis.open_place(tmp_path):
+    with embedded_redis.open_location(tmp_path):
         assert not left.parent.exists()
 
 
@@ -156,7 +156,7 @@ async def test_a_note_that_was_cut_short_keeps_nobody_from_starting(
     """Only a socket is tidied up; whatever else the note says is left alone."""
     (tmp_path / "redis").mkdir()
     (tmp_path / "redis" / "socket").write_text(note)
-    with embedded_redis.open_place(tmp_path) as place:
+    with embedded_redis.open_location(tmp_path) as place:
         assert str(place.socket) == (place.folder / "socket").read_text()
 
 
@@ -166,7 +166,7 @@ def test_a_note_of_a_file_that_is_no_socket_leaves_it(tmp_path: Path) -> None:
     mine.write_text("mine")
     (tmp_path / "redis").mkdir()
     (tmp_path / "redis" / "socket").write_text(str(mine))
-    with embedded_redis.open_place(tmp_path):
+    with embedded_redis.open_location(tmp_path):
         assert "mine" == mine.read_text()
 
 
