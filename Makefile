@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos format check test e2e exhaustive faults conformance published bench demo run clean
+.PHONY: help setup protos format check test e2e exhaustive faults conformance published bench docs demo run clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -50,6 +50,13 @@ published: setup ## Compare with bare ONNX Runtime on models inside packages of 
 bench: setup ## Measure the data plane, as ratios in one run
 	@$(BIN)/python -m benchmarks.first && $(BIN)/python -m benchmarks.data_plane
 
+docs: $(VENV)/.docs ## Build the site of docs/ into site/, and check its links
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict && echo "site/index.html"
+
+$(VENV)/.docs: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	@touch $@
+
 demo: setup ## Push, serve, call, watch and replace a real model
 	@$(BIN)/python examples/demo.py
 
@@ -57,4 +64,4 @@ run: setup ## Run the suite in the foreground
 	@$(BIN)/headrace up
 
 clean: ## Remove what the targets made
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
