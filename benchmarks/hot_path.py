@@ -95,13 +95,13 @@ class Variant:
 
 
 class Rig:
-    """A front over a keeper with two versions of the MLP."""
+    """A front over a reconciler with two versions of the MLP."""
 
-    def __init__(self, keeper: VersionReconciler, book: StatisticsRegistry) -> None:
-        self._keeper = keeper
+    def __init__(self, reconciler: VersionReconciler, book: StatisticsRegistry) -> None:
+        self._reconciler = reconciler
         self._sink = NoFront()
         limits = FrontLimits(2**16, 2**32, 2**31 - 1)
-        self.front = NativeFront(self._sink, DataPlane(keeper, book), limits)
+        self.front = NativeFront(self._sink, DataPlane(reconciler, book), limits)
 
     def microseconds(self, variant: Variant, burst: int, requests: int) -> float:
         """The time a request took in the fastest round: whatever else the machine does only adds."""
@@ -181,14 +181,14 @@ async def measure(variant: Variant, requests: int) -> list[float]:
     versions = {(MLP.name, number): replace(first, number=number) for number in (1, 2)}
     book = StatisticsRegistry()
     with tempfile.TemporaryDirectory() as folder:
-        keeper = VersionReconciler(Loader(Path(folder)), book, 2)
-        async with keeper.running():
-            keeper.want(Catalog(1, {MLP.name: model}, versions))
-            while len(keeper.table.ready) < 2:  # noqa: ASYNC110 - both load in threads
+        reconciler = VersionReconciler(Loader(Path(folder)), book, 2)
+        async with reconciler.running():
+            reconciler.want(Catalog(1, {MLP.name: model}, versions))
+            while len(reconciler.table.ready) < 2:  # noqa: ASYNC110 - both load in threads
                 await asyncio.sleep(0.01)
-            rig = Rig(keeper, book)
+            rig = Rig(reconciler, book)
             if variant.prepare is not None:
-                variant.prepare(rig.front, keeper.table.ready[MLP.name, 1])
+                variant.prepare(rig.front, reconciler.table.ready[MLP.name, 1])
             return [rig.microseconds(variant, burst, requests) for burst in BURSTS]
 
 

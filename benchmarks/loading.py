@@ -126,7 +126,7 @@ class Loader:
 class Served:
     """A replica whose catalog is given by hand."""
 
-    keeper: VersionReconciler
+    reconciler: VersionReconciler
     address: str
     revision: int = 0
 
@@ -139,10 +139,10 @@ class Served:
             one.model: ModelRecord(one.model, 0.0, last_number=1, route=route) for one in versions
         }
         catalog = Catalog(self.revision, models, {(one.model, 1): one for one in versions})
-        self.keeper.want(catalog)
-        while not self.keeper.settled() or len(self.keeper.versions()) != len(versions):
-            self.keeper.changed.clear()
-            await self.keeper.changed.wait()
+        self.reconciler.want(catalog)
+        while not self.reconciler.settled() or len(self.reconciler.versions()) != len(versions):
+            self.reconciler.changed.clear()
+            await self.reconciler.changed.wait()
         return time.monotonic() - started
 
 
@@ -160,10 +160,10 @@ async def open_served(folder: Path, prepared: Path | None) -> AsyncIterator[Serv
     book = StatisticsRegistry()
     async with contextlib.AsyncExitStack() as stack:
         loader = Loader(folder, prepared, stack.enter_context(contextlib.ExitStack()))
-        keeper = VersionReconciler(loader, book, settings.max_loading)
-        await stack.enter_async_context(keeper.running())
-        fronts = await open_fronts(stack, settings, DataPlane(keeper, book), AlwaysReady())
-        yield Served(keeper, fronts.grpc_address)
+        reconciler = VersionReconciler(loader, book, settings.max_loading)
+        await stack.enter_async_context(reconciler.running())
+        fronts = await open_fronts(stack, settings, DataPlane(reconciler, book), AlwaysReady())
+        yield Served(reconciler, fronts.grpc_address)
 
 
 @contextlib.contextmanager

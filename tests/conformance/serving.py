@@ -70,10 +70,10 @@ class _FolderLoader:
 
 @dataclass
 class InProcess:
-    """The fronts, the keeper and the runtime of a replica, with the catalog given by hand."""
+    """The fronts, the reconciler and the runtime of a replica, with the catalog given by hand."""
 
     folder: Path
-    keeper: VersionReconciler
+    reconciler: VersionReconciler
     grpc_address: str
     http_address: str
     _revision: int = 0
@@ -91,7 +91,7 @@ class InProcess:
         await self._want([_record(one, configure(one)) for one in taken])
         yield refusals | {
             version.model: Refusal("NOT_LOADED", version.reason)
-            for version in self.keeper.versions()
+            for version in self.reconciler.versions()
             if version.state is not LoadState.READY
         }
         await self._want([])
@@ -111,11 +111,11 @@ class InProcess:
             for record in records
         }
         versions = {(record.model, 1): record for record in records}
-        self.keeper.want(Catalog(self._revision, models, versions))
+        self.reconciler.want(Catalog(self._revision, models, versions))
         async with asyncio.timeout(LOAD_SECONDS + len(records)):
-            while not self.keeper.settled() or len(self.keeper.versions()) > len(records):
-                self.keeper.changed.clear()
-                await self.keeper.changed.wait()
+            while not self.reconciler.settled() or len(self.reconciler.versions()) > len(records):
+                self.reconciler.changed.clear()
+                await self.reconciler.changed.wait()
 
 
 def _record(examined: Examined, config: ServingConfig) -> VersionRecord:
@@ -136,10 +136,10 @@ async def open_in_process(folder: Path, front: Front = "auto") -> AsyncIterator[
     )
     async with AsyncExitStack() as stack:
         opener = stack.enter_context(open_preparing_opener(preparation, RuntimeDefaults()))
-        keeper = VersionReconciler(_FolderLoader(folder, opener), book, max_loading=AT_A_TIME)
-        await stack.enter_async_context(keeper.running())
-        fronts = await open_fronts(stack, settings, DataPlane(keeper, book), AlwaysReady())
-        yield InProcess(folder, keeper, fronts.grpc_address, fronts.http_address)
+        reconciler = VersionReconciler(_FolderLoader(folder, opener), book, max_loading=AT_A_TIME)
+        await stack.enter_async_context(reconciler.running())
+        fronts = await open_fronts(stack, settings, DataPlane(reconciler, book), AlwaysReady())
+        yield InProcess(folder, reconciler, fronts.grpc_address, fronts.http_address)
 
 
 class WholeSuite:

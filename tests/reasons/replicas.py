@@ -121,13 +121,13 @@ async def serving_plain(folder: Path, front: str, **options: Any) -> AsyncIterat
     """The plain models, and beside them a model without versions and a version that failed."""
     limits = {"max_http_body_bytes": 8 * 2**20, **options}
     async with serving(folder, *PLAIN, open_model=open_plain, front=front, **limits) as site:
-        keeper = site.replica.dataplane.keeper
+        reconciler = site.replica.dataplane.reconciler
         catalog = catalog_of(PLAIN)
         first = catalog.versions["echo-FP32", 1]
         echoing = replace(catalog.models["echo-FP32"], last_number=2, keep_latest=2)
         changed = {"empty": ModelRecord("empty", 0.0), "echo-FP32": echoing}
         second = {("echo-FP32", 2): replace(first, number=2)}
         models, versions = dict(catalog.models) | changed, dict(catalog.versions) | second
-        keeper.want(Catalog(2, models, versions))
-        await wait_until_settled(keeper)
+        reconciler.want(Catalog(2, models, versions))
+        await wait_until_settled(reconciler)
         yield site

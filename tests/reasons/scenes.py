@@ -199,7 +199,7 @@ async def leaving(site: Site, asking: Ask) -> Told:
 
 async def until_waiting(site: Site, count: int = 1) -> None:
     """Wait until so many requests wait: threads of the front know no event loop."""
-    pool = site.replica.dataplane.keeper.table.find("echo-FP32", "").pool
+    pool = site.replica.dataplane.reconciler.table.find("echo-FP32", "").pool
     async with asyncio.timeout(20):
         while pool.waiting != count:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
@@ -221,10 +221,10 @@ async def endless_runs(folder: Path, front: str, look: Look) -> None:
 async def versions_that_go(folder: Path, front: str, look: Look) -> None:
     """A version whose successor the routing table does not have yet, and a state that was never read."""
     async with serving(folder, echo(Datatype.FP32), front=front) as site:
-        keeper = site.replica.dataplane.keeper
-        keeper.table.find("echo-FP32", "").pool.close()
+        reconciler = site.replica.dataplane.reconciler
+        reconciler.table.find("echo-FP32", "").pool.close()
         await by_every_wire(site, look, "VERSION_UNLOADING", asked(), rest())
-        keeper.want(Catalog(known=False))
+        reconciler.want(Catalog(known=False))
         await by_every_wire(site, look, "STATE_UNAVAILABLE", asked(), rest())
 
 
@@ -285,7 +285,7 @@ async def loads_on_request(folder: Path, front: str, look: Look) -> None:
             values = [[1.0, 1.0]]
             message = asked(name, ("x", "FP32", [1, 2]), raw=[bytes(8)])
             post = rest(tensor(values, (1, 2)), model=name)
-            pool = site.replica.dataplane.keeper.table.find(here, "").pool
+            pool = site.replica.dataplane.reconciler.table.find(here, "").pool
             assert pool.enter()  # as the receiving thread does while it runs a request
             await by_every_wire(site, look, "NO_ROOM_TO_LOAD", message, post)
             pool.leave()

@@ -58,10 +58,10 @@ async def open_grpc_replica(
         loader = FolderLoader(folder, open_model)
         loads = RegistryLoads(loader, LoadPlaces(settings.max_loading))
         held = await stack.enter_async_context(open_models(settings, loads, book))
-        keeper = held.keeper
+        reconciler = held.reconciler
         held.want(catalog_of(models))
-        await wait_until_settled(keeper)
-        dataplane = DataPlane(keeper, book, region_table(settings), tracer)
+        await wait_until_settled(reconciler)
+        dataplane = DataPlane(reconciler, book, region_table(settings), tracer)
         fronts = await open_fronts(
             stack, settings, dataplane, AlwaysReady(), stopping, held.control
         )

@@ -153,11 +153,11 @@ async def open_rest_server(
     for served in models:
         onnx.save(served.graph, folder / f"{served.record.model}.onnx")
     book = StatisticsRegistry()
-    keeper = VersionReconciler(FolderLoader(folder, open_model), book, max_loading=2)
-    server = RestServer("", DataPlane(keeper, book))
-    async with keeper.running():
-        keeper.want(catalog_of(models))
-        await wait_until_settled(keeper)
+    reconciler = VersionReconciler(FolderLoader(folder, open_model), book, max_loading=2)
+    server = RestServer("", DataPlane(reconciler, book))
+    async with reconciler.running():
+        reconciler.want(catalog_of(models))
+        await wait_until_settled(reconciler)
         app = web.Application()
         facts = ServerFacts(SERVER_VERSION, lambda: server.ready)
         limits = RestLimits(MAX_BODY_BYTES, max_bytes_in_flight)
@@ -185,11 +185,11 @@ def catalog_of(models: Sequence[Model]) -> Catalog:
     )
 
 
-async def wait_until_settled(keeper: VersionReconciler) -> None:
+async def wait_until_settled(reconciler: VersionReconciler) -> None:
     """Wait until every version is ready, or has failed."""
-    while not keeper.settled():
-        keeper.changed.clear()
-        await keeper.changed.wait()
+    while not reconciler.settled():
+        reconciler.changed.clear()
+        await reconciler.changed.wait()
 
 
 async def with_triton(

@@ -127,7 +127,7 @@ async def show_rows(replica: GrpcReplica, complete: Any) -> None:
 async def notes_of(replica: GrpcReplica) -> tuple[str, str, int]:
     """What the index and the replica's presence say of the version, and what is counted."""
     index = await replica.stub.RepositoryIndex(pb.RepositoryIndexRequest())
-    (version,) = replica.dataplane.keeper.versions()
+    (version,) = replica.dataplane.reconciler.versions()
     assert LoadState.READY == version.state
     async with (
         aiohttp.ClientSession() as session,

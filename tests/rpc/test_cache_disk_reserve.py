@@ -69,5 +69,5 @@ async def test_a_prepared_version_without_room_serves_as_it_was_pushed(
             redis_url, namespace, cached, origin.address, disk_reserve_bytes=1 << 60
         ) as opened:
             await all_ready(opened, 1)
-            (version,) = opened.keeper.versions()
+            (version,) = opened.reconciler.versions()
     assert "disk_reserve_bytes" in version.reason

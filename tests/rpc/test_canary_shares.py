@@ -41,16 +41,16 @@ async def opened(folder: Path, front: str = "native", *more: Model) -> AsyncIter
 
 async def split(replica: GrpcReplica, models: Sequence[Model], weight: float) -> None:
     """Give version 2 of each model, which is as version 1, so many of a hundred requests."""
-    keeper = replica.dataplane.keeper
+    reconciler = replica.dataplane.reconciler
     catalog = catalog_of(models)
     route = RouteRecord(stable=1, canary=Canary(2, weight))
     routed = {name: replace(model, route=route) for name, model in catalog.models.items()}
     second = {
         (name, 2): replace(record, number=2) for (name, _), record in catalog.versions.items()
     }
-    revision = keeper.applied_revision + 1
-    keeper.want(Catalog(revision, routed, {**catalog.versions, **second}))
-    await wait_until_settled(keeper)
+    revision = reconciler.applied_revision + 1
+    reconciler.want(Catalog(revision, routed, {**catalog.versions, **second}))
+    await wait_until_settled(reconciler)
 
 
 def values(model: str, count: int) -> np.ndarray[Any, Any]:
@@ -186,13 +186,13 @@ async def test_a_canary_that_takes_other_inputs_costs_its_share_and_no_more(
     )
     codes = Counter[str]()
     async with opened(tmp_path, front) as replica:
-        keeper = replica.dataplane.keeper
-        catalog = keeper.table.catalog
+        reconciler = replica.dataplane.reconciler
+        catalog = reconciler.table.catalog
         key = ("echo-FP32", 2)
         changed = replace(catalog.versions[key], number=3, signature=signature)
         route = RouteRecord(stable=1, canary=Canary(3, 50.0))
         model = replace(catalog.models["echo-FP32"], route=route)
-        await want(keeper, catalog, model, changed)
+        await want(reconciler, catalog, model, changed)
         for _ in range(40):
             asked = request("echo-FP32", np.zeros(1, np.float32))
             code, _, _ = await failure_of(replica.stub.ModelInfer(asked, timeout=10))
@@ -202,12 +202,12 @@ async def test_a_canary_that_takes_other_inputs_costs_its_share_and_no_more(
     assert abs(codes["OK"] - 20) <= 1
 
 
-async def want(keeper: VersionReconciler, catalog: Catalog, model: Any, record: Any) -> None:
+async def want(reconciler: VersionReconciler, catalog: Catalog, model: Any, record: Any) -> None:
     """Have this model and this version, too."""
     models = {**catalog.models, model.name: model}
     versions = {**catalog.versions, (record.model, record.number): record}
-    keeper.want(Catalog(catalog.revision + 1, models, versions))
-    await wait_until_settled(keeper)
+    reconciler.want(Catalog(catalog.revision + 1, models, versions))
+    await wait_until_settled(reconciler)
 
 
 async def test_pushes_do_not_set_a_small_canary_back(tmp_path: Path) -> None:

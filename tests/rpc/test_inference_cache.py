@@ -88,9 +88,9 @@ async def replica(
 async def all_ready(opened: Replica, count: int) -> None:
     """Wait until so many versions are ready."""
     async with asyncio.timeout(60):
-        while [LoadState.READY] * count != [each.state for each in opened.keeper.versions()]:
-            opened.keeper.changed.clear()
-            await opened.keeper.changed.wait()
+        while [LoadState.READY] * count != [each.state for each in opened.reconciler.versions()]:
+            opened.reconciler.changed.clear()
+            await opened.reconciler.changed.wait()
 
 
 async def answer_of(opened: Replica, model: str = "m0") -> float:

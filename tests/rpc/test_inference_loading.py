@@ -41,24 +41,24 @@ class Suite:
 
     async def loads(self, model: str) -> None:
         """Wait until a model's version loads."""
-        keeper = self.replica.keeper
+        reconciler = self.replica.reconciler
         async with asyncio.timeout(WAIT_SECONDS):
             while (model, LoadState.LOADING) not in [
-                (version.model, version.state) for version in keeper.versions()
+                (version.model, version.state) for version in reconciler.versions()
             ]:
-                keeper.changed.clear()
-                await keeper.changed.wait()
+                reconciler.changed.clear()
+                await reconciler.changed.wait()
 
     async def settled(self, model: str) -> tuple[LoadState, str]:
         """What became of a model's version."""
-        keeper = self.replica.keeper
+        reconciler = self.replica.reconciler
         async with asyncio.timeout(WAIT_SECONDS):
             while True:
-                keeper.changed.clear()
-                for version in keeper.versions():
+                reconciler.changed.clear()
+                for version in reconciler.versions():
                     if version.model == model and version.state is not LoadState.LOADING:
                         return version.state, version.reason
-                await keeper.changed.wait()
+                await reconciler.changed.wait()
 
 
 BATCHED = ServingConfig(provider=Provider.CPU, batching=Batching(max_batch_size=8))
@@ -154,7 +154,7 @@ async def test_deleting_a_model_ends_its_load(
         await running.client.push("good", onnx_file())
         await running.client.delete_model("hostile", force=True)
         assert (LoadState.READY, "") == await running.settled("good")
-        assert ["good"] == [version.model for version in running.replica.keeper.versions()]
+        assert ["good"] == [version.model for version in running.replica.reconciler.versions()]
 
 
 async def test_a_version_that_is_not_prepared_says_so(
@@ -204,7 +204,7 @@ async def test_endless_loads_hold_up_no_other(
             await running.loads(model)
         await running.client.push("good", onnx_file())
         assert (LoadState.READY, "") == await running.settled("good")
-        states = {each.model: each.state for each in running.replica.keeper.versions()}
+        states = {each.model: each.state for each in running.replica.reconciler.versions()}
     assert {LoadState.LOADING} == {states["endless"], states["endless-too"]}
     async with suite(redis_url, namespace, tmp_path, slow_load_seconds=60.0, **options) as running:
         assert (LoadState.READY, "") == await running.settled("good")

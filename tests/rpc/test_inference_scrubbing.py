@@ -32,9 +32,9 @@ from tests.unit.inference.preparation.fixtures import images, layered
 
 @dataclass
 class Loaded:
-    """A version that a registry has and a keeper has loaded, and what its scrubber reported."""
+    """A version that a registry has and a reconciler has loaded, and what its scrubber reported."""
 
-    keeper: VersionReconciler
+    reconciler: VersionReconciler
     loads: RegistryLoads
     data: Path
     reported: list[HeadraceError]
@@ -42,7 +42,7 @@ class Loaded:
     @property
     def runner(self) -> Runner:
         """What answers."""
-        return self.keeper.table.find("m", "").runner
+        return self.reconciler.table.find("m", "").runner
 
     def answer(self) -> bytes:
         """What it answers."""
@@ -51,7 +51,7 @@ class Loaded:
 
     def is_ready(self) -> bool:
         """Whether the version answers."""
-        return [LoadState.READY] == [each.state for each in self.keeper.versions()]
+        return [LoadState.READY] == [each.state for each in self.reconciler.versions()]
 
 
 @asynccontextmanager
@@ -73,14 +73,14 @@ async def loaded(redis_url: str, namespace: str, folder: Path) -> AsyncIterator[
         settings = Settings(redis_url, registry.grpc_address, folder / "data", tuning_seconds=0.0)
         loads = stack.enter_context(open_registry_loads(settings, channel, follower))
         models = await stack.enter_async_context(open_models(settings, loads, StatisticsRegistry()))
-        keeper = models.keeper
+        reconciler = models.reconciler
 
         def reopen(runner: Runner, error: HeadraceError) -> None:
             reported.append(error)
-            keeper.reopen(runner, error)
+            reconciler.reopen(runner, error)
 
         models.want(follower.catalog)
-        there = Loaded(keeper, loads, folder / "data", reported)
+        there = Loaded(reconciler, loads, folder / "data", reported)
         await eventually(there.is_ready)
         assert loads.scrubber is not None
         jobs = await stack.enter_async_context(open_background())

@@ -190,7 +190,7 @@ async def _entered(runner: GatedRunner) -> None:
 
 
 def _pool(replica: GrpcReplica) -> Any:
-    return replica.dataplane.keeper.table.find("echo-FP32", "").pool
+    return replica.dataplane.reconciler.table.find("echo-FP32", "").pool
 
 
 async def test_a_stream_has_so_many_requests_in_flight(tmp_path: Path, front: str) -> None:

@@ -45,7 +45,7 @@ class Scraper:
     def __init__(self, dataplane: DataPlane, *meters: Meter, summaries: bool = False) -> None:
         windows = SummaryWindows() if summaries else None
         self.metrics = ReplicaMetrics(
-            dataplane.keeper,
+            dataplane.reconciler,
             dataplane.book,
             lambda: [("headrace_inference_applied_revision", "The state", 1)],
             {"front": "grpcio"},
@@ -171,6 +171,6 @@ async def test_every_scraper_reads_the_text(tmp_path: Path) -> None:
     odd: Any = {"front": 'a "quoted" \\ name\nof two lines'}
     async with open_http(tmp_path, arithmetic()) as http:
         dataplane = http.server.dataplane
-        metrics = ReplicaMetrics(dataplane.keeper, dataplane.book, list, odd)
+        metrics = ReplicaMetrics(dataplane.reconciler, dataplane.book, list, odd)
         text = metrics.text(metrics.moment()).decode()
     assert [(("front", odd["front"]),)] == list(values(text, "headrace_inference_build_info"))

@@ -127,7 +127,7 @@ async def test_a_run_whose_caller_left_is_no_success(
     """It ran, and that counts; its request was cancelled, and is in no latency of successes."""
     async with gated(tmp_path, front) as (replica, gate):
         await leave(replica, gate)
-        pool = replica.dataplane.keeper.table.find("echo-FP32", "").pool
+        pool = replica.dataplane.reconciler.table.find("echo-FP32", "").pool
         await replica.stub.ServerLive(pb.ServerLiveRequest())  # what came before it was read
         await until(lambda: not replica.dataplane.receptions.count)
         gate.opened.set()
@@ -211,7 +211,7 @@ async def test_what_a_version_refuses_counts_on_it(tmp_path: Path, front: str) -
 
 async def with_strict_canary(replica: GrpcReplica, served: Model) -> None:
     """Give half of the requests to a version 2 that takes two values only."""
-    keeper = replica.dataplane.keeper
+    reconciler = replica.dataplane.reconciler
     catalog = catalog_of([served])
     (former,) = catalog.models.values()
     route = RouteRecord(stable=1, canary=Canary(2, 50.0))
@@ -219,8 +219,8 @@ async def with_strict_canary(replica: GrpcReplica, served: Model) -> None:
     signature = replace(served.record.signature, inputs=strict)
     second = replace(served.record, number=2, signature=signature)
     records = {**catalog.versions, (former.name, 2): second}
-    keeper.want(Catalog(2, {former.name: replace(former, route=route)}, records))
-    await wait_until_settled(keeper)
+    reconciler.want(Catalog(2, {former.name: replace(former, route=route)}, records))
+    await wait_until_settled(reconciler)
 
 
 async def test_a_version_that_is_not_ready_is_named(tmp_path: Path, front: str) -> None:
@@ -234,13 +234,13 @@ async def test_a_version_that_is_not_ready_is_named(tmp_path: Path, front: str) 
     served = echo(Datatype.FP32)
     options: dict[str, Any] = {"front": front, "open_model": failing}
     async with open_grpc_replica(tmp_path, served, **options) as replica:
-        keeper = replica.dataplane.keeper
+        reconciler = replica.dataplane.reconciler
         catalog = catalog_of([served])
         second = replace(served.record, number=2)
         former = replace(catalog.models["echo-FP32"], keep_latest=2)
         records = {**catalog.versions, ("echo-FP32", 2): second}
-        keeper.want(Catalog(2, {"echo-FP32": former}, records))
-        await wait_until_settled(keeper)
+        reconciler.want(Catalog(2, {"echo-FP32": former}, records))
+        await wait_until_settled(reconciler)
         for asked in ("2", "2", "77", "78"):
             message = values()
             message.model_version = asked

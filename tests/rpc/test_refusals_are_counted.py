@@ -200,7 +200,7 @@ async def test_who_waits_in_vain_is_counted_alike(tmp_path: Path, front: str) ->
     options: dict[str, Any] = {"front": front, "open_model": begun.open_session}
     async with open_grpc_replica(tmp_path, model, **options) as replica:
         infer = replica.stub.ModelInfer
-        pool = replica.dataplane.keeper.table.find("counting", "").pool
+        pool = replica.dataplane.reconciler.table.find("counting", "").pool
         running = infer(turns(TURNS))
         await begun.wait()
 

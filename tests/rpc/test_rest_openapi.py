@@ -63,9 +63,10 @@ async def document_of(http: Http) -> Any:
 async def test_every_route_is_described(tmp_path: Path) -> None:
     """What the document describes and what the application routes are the same, one by one."""
     app = web.Application()
-    keeper = VersionReconciler(FolderLoader(tmp_path, None), StatisticsRegistry(), max_loading=1)  # type: ignore[arg-type]  # loads nothing
+    loader = FolderLoader(tmp_path, None)  # type: ignore[arg-type]  # loads nothing
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
     facts = ServerFacts(SERVER_VERSION, lambda: True)
-    dataplane = DataPlane(keeper, StatisticsRegistry())
+    dataplane = DataPlane(reconciler, StatisticsRegistry())
     add_rest_routes(app, dataplane, facts, RestLimits(1, 1))
     routed = {
         (route.method.lower(), resource.canonical)

@@ -47,7 +47,7 @@ def open_operations(
         meters: list[Meter] = [collected, rest, MachineMeter(), *more]
         meters += [devices] if devices else []
         metrics = ReplicaMetrics(
-            dataplane.keeper,
+            dataplane.reconciler,
             dataplane.book,
             lambda: _gauges(dataplane, readiness, in_flight),
             _info(front),
@@ -80,16 +80,20 @@ def _info(front: str) -> dict[str, str]:
 def _gauges(
     dataplane: DataPlane, readiness: Readiness, in_flight: InFlight
 ) -> list[tuple[str, str, float]]:
-    revision = dataplane.keeper.applied_revision
+    revision = dataplane.reconciler.applied_revision
     _, facts = readiness.facts()
     connected, whole = (bool(facts.get(f"state_{fact}", True)) for fact in ("connected", "whole"))
-    keeper = dataplane.keeper
+    reconciler = dataplane.reconciler
     return [
-        ("headrace_inference_loaded_versions", "Versions that are loaded", len(keeper.table.ready)),
+        (
+            "headrace_inference_loaded_versions",
+            "Versions that are loaded",
+            len(reconciler.table.ready),
+        ),
         (
             "headrace_inference_standby_versions",
             "Versions that are loaded when a request asks for them",
-            keeper.standby.count,
+            reconciler.standby.count,
         ),
         ("headrace_inference_in_flight_requests", "Requests that wait or run", in_flight()),
         ("headrace_inference_applied_revision", "The state applied", revision),

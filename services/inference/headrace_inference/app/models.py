@@ -52,7 +52,7 @@ _RESERVE_PART = 0.5
 class Models:
     """The versions of a replica, what callers may do to them, and where the registry's word goes."""
 
-    keeper: VersionReconciler
+    reconciler: VersionReconciler
     control: ModelControl
     want: Callable[[Catalog], None]
 
@@ -75,21 +75,21 @@ async def open_models(
     """Keep the versions while inside, those of callers too where the setting allows them."""
     loader = loads.loader
     if settings.model_control == "registry":
-        keeper = _keeper(settings, loader, loads, book)
-        async with keeper.running():
-            yield Models(keeper, RegistryControl(), keeper.want)
+        reconciler = _reconciler(settings, loader, loads, book)
+        async with reconciler.running():
+            yield Models(reconciler, RegistryControl(), reconciler.want)
         return
     async with open_local_models(settings.data, loader) as local:
-        keeper = _keeper(settings, local, loads, book)
-        control = ExplicitControl(keeper, local, local)
-        async with keeper.running():
-            yield Models(keeper, control, control.want)
+        reconciler = _reconciler(settings, local, loads, book)
+        control = ExplicitControl(reconciler, local, local)
+        async with reconciler.running():
+            yield Models(reconciler, control, control.want)
 
 
-def _keeper(
+def _reconciler(
     settings: Settings, loader: Loader, loads: RegistryLoads, book: StatisticsRegistry
 ) -> VersionReconciler:
-    keeper = VersionReconciler(
+    reconciler = VersionReconciler(
         loader,
         book,
         loads.places,
@@ -97,8 +97,8 @@ def _keeper(
         Caps(settings.max_loaded_versions, settings.max_loaded_bytes, settings.unload_idle_seconds),
         settings.load_wait_seconds,
     )
-    loads.urgency.is_awaited = keeper.standby.is_awaited
-    return keeper
+    loads.urgency.is_awaited = reconciler.standby.is_awaited
+    return reconciler
 
 
 @contextmanager

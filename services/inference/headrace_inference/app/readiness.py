@@ -20,10 +20,10 @@ class Readiness:
     """
 
     def __init__(
-        self, follower: StateFollower, keeper: VersionReconciler, stopping: asyncio.Event
+        self, follower: StateFollower, reconciler: VersionReconciler, stopping: asyncio.Event
     ) -> None:
         self._follower = follower
-        self._keeper = keeper
+        self._reconciler = reconciler
         self._stopping = stopping
         self._joined = False
 
@@ -32,7 +32,7 @@ class Readiness:
         """Where the replica is in its life."""
         if self._stopping.is_set():
             return ReplicaStage.LEAVING
-        self._joined = self._joined or (self._follower.synced and self._keeper.settled())
+        self._joined = self._joined or (self._follower.synced and self._reconciler.settled())
         return ReplicaStage.READY if self._joined else ReplicaStage.JOINING
 
     def is_ready(self) -> bool:
@@ -43,7 +43,7 @@ class Readiness:
         """The present stage, then every later one; it ends with LEAVING."""
         last = None
         while last is not ReplicaStage.LEAVING:
-            published = self._keeper.next_publication  # taken first, so that none is missed
+            published = self._reconciler.next_publication  # taken first, so that none is missed
             stage = self.stage
             if stage is not last:
                 yield stage
@@ -68,8 +68,8 @@ class Readiness:
             "stage": self.stage.value,
             "state_known": self._follower.synced,
             **self._follower.facts(),
-            "applied_revision": self._keeper.applied_revision,
-            "versions_settled": self._keeper.settled(),
+            "applied_revision": self._reconciler.applied_revision,
+            "versions_settled": self._reconciler.settled(),
             "stopping": self._stopping.is_set(),
         }
 

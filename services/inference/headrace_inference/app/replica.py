@@ -51,7 +51,7 @@ class Replica:
     """A running replica: where it serves, and what it has."""
 
     fronts: Fronts
-    keeper: VersionReconciler
+    reconciler: VersionReconciler
     follower: StateFollower
 
 
@@ -82,24 +82,24 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         await stack.enter_async_context(_reporting(settings, book))
         loads = stack.enter_context(open_registry_loads(settings, channel, follower))
         models = await stack.enter_async_context(open_models(settings, loads, book))
-        keeper = models.keeper
-        readiness = Readiness(follower, keeper, stopping)
-        dataplane = DataPlane(keeper, book, region_table(settings), tracer)
+        reconciler = models.reconciler
+        readiness = Readiness(follower, reconciler, stopping)
+        dataplane = DataPlane(reconciler, book, region_table(settings), tracer)
         closing = asyncio.Event()
 
         async def join(fronts: Fronts) -> None:
-            describe = _Description(settings, fronts, keeper, readiness)
+            describe = _Description(settings, fronts, reconciler, readiness)
             jobs = await stack.enter_async_context(serving.open_background())
             follower.on_unread = lambda why: models.want(replace(UNREAD, unread_because=why))
             jobs.run(keep_running("follower", follower.run))
             jobs.run(keep_running("updates", partial(_apply_updates, follower, models)))
-            writer = presence.PresenceWriter(redis, keys, keeper, describe.record)
-            present = partial(presence.keep_present, writer, keeper.changed)
+            writer = presence.PresenceWriter(redis, keys, reconciler, describe.record)
+            present = partial(presence.keep_present, writer, reconciler.changed)
             jobs.run(keep_running("presence", present))
-            stages = partial(_announce_stages, readiness, keeper.changed)
+            stages = partial(_announce_stages, readiness, reconciler.changed)
             jobs.run(keep_running("stages", stages))
             if loads.scrubber is not None:
-                scrub = partial(loads.scrubber.run, keeper.reopen)
+                scrub = partial(loads.scrubber.run, reconciler.reopen)
                 jobs.run(keep_running("scrubber", scrub))
             serving.announce_alive(fronts.addresses(), settings.ready_fd)
             await readiness.wait_to_join(settings.join_seconds)
@@ -117,7 +117,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
             [CacheMeter(loads.checks)],
         )
         stack.callback(closing.set)
-        yield Replica(fronts, keeper, follower)
+        yield Replica(fronts, reconciler, follower)
 
 
 async def _announce_stages(readiness: Readiness, changed: asyncio.Event) -> None:
@@ -136,18 +136,22 @@ class _Description:
     """What the replica tells of itself."""
 
     def __init__(
-        self, settings: Settings, fronts: Fronts, keeper: VersionReconciler, readiness: Readiness
+        self,
+        settings: Settings,
+        fronts: Fronts,
+        reconciler: VersionReconciler,
+        readiness: Readiness,
     ) -> None:
         self._settings = settings
         self._fronts = fronts
-        self._keeper = keeper
+        self._reconciler = reconciler
         self._readiness = readiness
         self._started_at = time.time()
         self._devices = execution_providers.devices()
 
     def record(self) -> ReplicaRecord:
         """The presence record, as of now, but for what it has."""
-        fronts, keeper = self._fronts, self._keeper
+        fronts, reconciler = self._fronts, self._reconciler
         return ReplicaRecord(
             id=self._settings.replica_id,
             grpc_address=self._settings.reachable_at(fronts.grpc_address),
@@ -155,11 +159,11 @@ class _Description:
             metrics_address=self._settings.reachable_at(fronts.metrics_address),
             pid=os.getpid(),
             started_at=self._started_at,
-            applied_revision=keeper.applied_revision,
+            applied_revision=reconciler.applied_revision,
             labels=self._settings.label_map(),
             devices=self._devices,
             stage=self._readiness.stage,
-            loads_on_request=keeper.loads_on_request,
+            loads_on_request=reconciler.loads_on_request,
         )
 
 

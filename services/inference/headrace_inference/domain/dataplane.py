@@ -25,16 +25,16 @@ class DataPlane:
 
     def __init__(
         self,
-        keeper: VersionReconciler,
+        reconciler: VersionReconciler,
         book: StatisticsRegistry,
         regions: RegionTable | None = None,
         tracer: Tracer | None = None,
     ) -> None:
-        self.keeper = keeper
+        self.reconciler = reconciler
         self.book = book
         self.regions = regions or RegionTable()
         self.tracer = tracer or Tracer()
-        self.receptions = Receptions(lambda: keeper.table, book)
+        self.receptions = Receptions(lambda: reconciler.table, book)
         self.rest_errors: Counter[tuple[str, str, str]] = Counter()
         """Errors of all REST routes, by verb, route and reason, which the event loop counts."""
 
@@ -42,16 +42,16 @@ class DataPlane:
         """What a request's names lead to, once that is loaded where it stood by. Raises HeadraceError."""
         while True:
             try:
-                return self.keeper.table.target(model_name, version)
+                return self.reconciler.table.target(model_name, version)
             except OnStandby as standing_by:
                 key = standing_by.key
-            await self.keeper.standby.wait_until_loaded(
+            await self.reconciler.standby.wait_until_loaded(
                 key, reception.received_ns, reception.deadline_ns
             )
 
     def trace_settings(self, model: str, changes: Changes) -> dict[str, list[str]]:
         """The settings of traces, of a model or ('') of all, after these changes. Raises HeadraceError."""
-        catalog = self.keeper.table.catalog
+        catalog = self.reconciler.table.catalog
         if model and model not in catalog.models:
             if not catalog.known:
                 raise state_unread(catalog)

@@ -30,7 +30,7 @@ def model_ready(dataplane: DataPlane, name: str, version: str) -> bool:
 
     Raises NotFound for unknown ones, and Unavailable before it is known which there are.
     """
-    table = dataplane.keeper.table
+    table = dataplane.reconciler.table
     try:
         table.record(name, version)
     except Unavailable:
@@ -42,7 +42,7 @@ def model_ready(dataplane: DataPlane, name: str, version: str) -> bool:
 
 def metadata_of(dataplane: DataPlane, name: str, version: str) -> pb.ModelMetadataResponse:
     """The metadata of the version that these names lead to. Raises HeadraceError."""
-    table = dataplane.keeper.table
+    table = dataplane.reconciler.table
     record = table.record(name, version)
     return messages.model_metadata(record, table.callable_numbers(record.model))
 
@@ -52,7 +52,7 @@ def config_of(dataplane: DataPlane, name: str, version: str) -> VersionRecord:
 
     Raises HeadraceError.
     """
-    table = dataplane.keeper.table
+    table = dataplane.reconciler.table
     record = table.record(name, version)
     served = table.ready.get((record.model, record.number))
     return served.effective_record if served else record
@@ -66,12 +66,12 @@ def statistics_of(dataplane: DataPlane, name: str, version: str) -> pb.ModelStat
     if version or "@" in name:
         key = _key(dataplane, name, version)
         return messages.model_statistics([(key, dataplane.book.of(*key))])
-    table = dataplane.keeper.table
+    table = dataplane.reconciler.table
     if name not in table.catalog.models:
         raise table.explain(name, version)
     return messages.model_statistics([item for item in items if item[0][0] == name])
 
 
 def _key(dataplane: DataPlane, name: str, version: str) -> tuple[str, int]:
-    record = dataplane.keeper.table.record(name, version)
+    record = dataplane.reconciler.table.record(name, version)
     return record.model, record.number

@@ -71,14 +71,14 @@ class DoublingLoader:
         return self.runners[record.number][-1]
 
 
-async def wait_for(keeper: VersionReconciler, number: int, state: LoadState) -> None:
+async def wait_for(reconciler: VersionReconciler, number: int, state: LoadState) -> None:
     """Wait until a version is in this state."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while (("m", number), state) not in [
-            ((version.model, version.number), version.state) for version in keeper.versions()
+            ((version.model, version.number), version.state) for version in reconciler.versions()
         ]:
-            keeper.changed.clear()
-            await keeper.changed.wait()
+            reconciler.changed.clear()
+            await reconciler.changed.wait()
 
 
 def fail_in_a_row(served: LoadedVersion) -> None:
@@ -92,21 +92,21 @@ def fail_in_a_row(served: LoadedVersion) -> None:
 async def test_names_of_a_broken_version_lead_to_the_one_before_until_it_is_open_again() -> None:
     """The reason is told, the replica stays ready, and the version comes back by itself."""
     loader = DoublingLoader()
-    keeper = VersionReconciler(loader, StatisticsRegistry(), max_loading=2)
-    async with keeper.running():
-        keeper.want(catalog(1, 2, stable=2, previous=1))
-        await wait_for(keeper, 1, LoadState.READY)
-        await wait_for(keeper, 2, LoadState.READY)
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=2)
+    async with reconciler.running():
+        reconciler.want(catalog(1, 2, stable=2, previous=1))
+        await wait_for(reconciler, 1, LoadState.READY)
+        await wait_for(reconciler, 2, LoadState.READY)
         loader.runners[2][0].broken = "no memory"
         loader.may_load.clear()
-        fail_in_a_row(keeper.table.find("m", ""))
-        await wait_for(keeper, 2, LoadState.LOADING)
-        held, why = keeper.table.pick("m", "")
-        ready, closed = keeper.settled(), loader.runners[2][0].closed
-        reason = keeper.table.states["m", 2][1]
+        fail_in_a_row(reconciler.table.find("m", ""))
+        await wait_for(reconciler, 2, LoadState.LOADING)
+        held, why = reconciler.table.pick("m", "")
+        ready, closed = reconciler.settled(), loader.runners[2][0].closed
+        reason = reconciler.table.states["m", 2][1]
         loader.may_load.set()
-        await wait_for(keeper, 2, LoadState.READY)
-        back = keeper.table.pick("m", "")
+        await wait_for(reconciler, 2, LoadState.READY)
+        back = reconciler.table.pick("m", "")
 
     assert (1, HELD, True, True) == (held.record.number, why, ready, closed)
     assert reason.startswith("VERSION_BROKEN: m/2 cannot run any more")
@@ -117,11 +117,11 @@ async def test_names_of_a_broken_version_lead_to_the_one_before_until_it_is_open
 async def test_wrong_inputs_do_not_take_a_version_down() -> None:
     """Its probe works, so it stays, however many fail."""
     loader = DoublingLoader()
-    keeper = VersionReconciler(loader, StatisticsRegistry(), max_loading=2)
-    async with keeper.running():
-        keeper.want(catalog(1, stable=1))
-        await wait_for(keeper, 1, LoadState.READY)
-        served = keeper.table.find("m", "")
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=2)
+    async with reconciler.running():
+        reconciler.want(catalog(1, stable=1))
+        await wait_for(reconciler, 1, LoadState.READY)
+        served = reconciler.table.find("m", "")
         fail_in_a_row(served)
         fail_in_a_row(served)
-        assert served is keeper.table.find("m", "")
+        assert served is reconciler.table.find("m", "")

@@ -58,9 +58,9 @@ class HangingLoader:
 async def test_a_prepared_version_waits_for_none_of_many() -> None:
     """However many come before it that must be prepared."""
     places = LoadPlaces(2, is_quick=lambda record: record.number == AHEAD * 3)
-    keeper = VersionReconciler(HangingLoader(), StatisticsRegistry(), places)
+    reconciler = VersionReconciler(HangingLoader(), StatisticsRegistry(), places)
     numbers = range(1, AHEAD * 3 + 1)
     aliases = {f"a{number}": number for number in numbers[:-1]}
-    async with keeper.running():
-        keeper.want(catalog(*numbers, aliases=aliases, keep_latest=1))
-        await wait_for(keeper, AHEAD * 3, LoadState.READY)
+    async with reconciler.running():
+        reconciler.want(catalog(*numbers, aliases=aliases, keep_latest=1))
+        await wait_for(reconciler, AHEAD * 3, LoadState.READY)

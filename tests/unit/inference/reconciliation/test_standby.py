@@ -1,4 +1,4 @@
-"""A keeper with caps: how much is loaded by its measured memory, and what comes and goes together."""
+"""A reconciler with caps: how much is loaded by its measured memory, and what comes and goes together."""
 
 from __future__ import annotations
 
@@ -36,85 +36,87 @@ def catalog_of(*names: str, route: RouteRecord | None = None, numbers: int = 1) 
     return Catalog(1, models, versions)
 
 
-async def settled(keeper: VersionReconciler, *ready: tuple[str, int]) -> None:
+async def settled(reconciler: VersionReconciler, *ready: tuple[str, int]) -> None:
     """Return when exactly these are ready."""
     async with asyncio.timeout(20):
-        while set(keeper.table.ready) != set(ready):
-            await keeper.next_publication.wait()
+        while set(reconciler.table.ready) != set(ready):
+            await reconciler.next_publication.wait()
 
 
-def stands_by(keeper: VersionReconciler, name: str, number: str = "") -> bool:
+def stands_by(reconciler: VersionReconciler, name: str, number: str = "") -> bool:
     """Whether a request for these names would have a version loaded."""
     try:
-        keeper.table.target(name, number)
+        reconciler.table.target(name, number)
     except OnStandby:
         return True
     return False
 
 
-async def ask(keeper: VersionReconciler, name: str, number: int = 1) -> None:
+async def ask(reconciler: VersionReconciler, name: str, number: int = 1) -> None:
     """Have a version loaded, as a request does."""
-    await keeper.standby.wait_until_loaded((name, number), 2**62, None)
+    await reconciler.standby.wait_until_loaded((name, number), 2**62, None)
 
 
 async def test_memory_is_bounded_by_what_was_measured() -> None:
     """Before that nobody knows it: what turns out to be too much goes."""
     loader = Loader(memory_bytes=10)
-    keeper = VersionReconciler(loader, StatisticsRegistry(), 2, caps=Caps(max_bytes=25))
-    async with keeper.running():
-        keeper.want(catalog_of("a", "b", "c"))
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), 2, caps=Caps(max_bytes=25))
+    async with reconciler.running():
+        reconciler.want(catalog_of("a", "b", "c"))
         async with asyncio.timeout(20):
-            while len(loader.loaded) < 3 or len(keeper.table.ready) != 2:
-                await keeper.next_publication.wait()
-        (gone,) = {"a", "b", "c"} - {name for name, _ in keeper.table.ready}
-        assert stands_by(keeper, gone)
-        await ask(keeper, gone)
-        assert (gone, 1) in keeper.table.ready
-        assert len(keeper.table.ready) <= 2
+            while len(loader.loaded) < 3 or len(reconciler.table.ready) != 2:
+                await reconciler.next_publication.wait()
+        (gone,) = {"a", "b", "c"} - {name for name, _ in reconciler.table.ready}
+        assert stands_by(reconciler, gone)
+        await ask(reconciler, gone)
+        assert (gone, 1) in reconciler.table.ready
+        assert len(reconciler.table.ready) <= 2
 
 
 async def test_a_route_comes_and_goes_as_one() -> None:
     """Its canary and the version that was stable before are loaded beside it, and unloaded with it."""
     route = RouteRecord(3, Canary(2, 50.0), previous=1)
-    keeper = VersionReconciler(Loader(), StatisticsRegistry(), 2, caps=Caps(max_versions=3))
-    async with keeper.running():
-        keeper.want(catalog_of("a", "b", route=route, numbers=3))
+    reconciler = VersionReconciler(Loader(), StatisticsRegistry(), 2, caps=Caps(max_versions=3))
+    async with reconciler.running():
+        reconciler.want(catalog_of("a", "b", route=route, numbers=3))
         for name in ("b", "a", "b"):
-            if stands_by(keeper, name):
-                await ask(keeper, name, 3)
-            await settled(keeper, *((name, number) for number in (1, 2, 3)))
-        assert {"stable", "canary"} == {keeper.table.pick("b", "")[1] for _ in range(4)}
-        assert stands_by(keeper, "a")
+            if stands_by(reconciler, name):
+                await ask(reconciler, name, 3)
+            await settled(reconciler, *((name, number) for number in (1, 2, 3)))
+        assert {"stable", "canary"} == {reconciler.table.pick("b", "")[1] for _ in range(4)}
+        assert stands_by(reconciler, "a")
 
 
 async def test_what_stands_by_is_not_answered_for_by_its_predecessor() -> None:
     """A name leads to the version that it names, also while only the one before is loaded."""
-    keeper = VersionReconciler(Loader(), StatisticsRegistry(), 2, caps=Caps(idle_seconds=3600.0))
+    reconciler = VersionReconciler(
+        Loader(), StatisticsRegistry(), 2, caps=Caps(idle_seconds=3600.0)
+    )
     route = RouteRecord(2, previous=1)
-    async with keeper.running():
-        keeper.want(catalog_of("a", route=route, numbers=2))
-        await settled(keeper, ("a", 1), ("a", 2))
-        keeper.standby._residency.drop(("a", 2))
-        keeper._leave(("a", 2))
-        keeper._wake.set()
-        await settled(keeper, ("a", 1))
-        assert stands_by(keeper, "a")
-        await ask(keeper, "a", 2)
+    async with reconciler.running():
+        reconciler.want(catalog_of("a", route=route, numbers=2))
+        await settled(reconciler, ("a", 1), ("a", 2))
+        reconciler.standby._residency.drop(("a", 2))
+        reconciler._leave(("a", 2))
+        reconciler._wake.set()
+        await settled(reconciler, ("a", 1))
+        assert stands_by(reconciler, "a")
+        await ask(reconciler, "a", 2)
         assert (2, "stable") == (
-            keeper.table.pick("a", "")[0].record.number,
-            keeper.table.pick("a", "")[1],
+            reconciler.table.pick("a", "")[0].record.number,
+            reconciler.table.pick("a", "")[1],
         )
 
 
 async def test_a_new_stable_version_is_held_until_it_is_loaded() -> None:
     """As without caps: no request waits for a load that a route brings about."""
-    keeper = VersionReconciler(Loader(), StatisticsRegistry(), 2, caps=Caps(max_versions=1))
-    async with keeper.running():
+    reconciler = VersionReconciler(Loader(), StatisticsRegistry(), 2, caps=Caps(max_versions=1))
+    async with reconciler.running():
         first = catalog_of("a", numbers=2)
-        keeper.want(first)
-        await settled(keeper, ("a", 1))
+        reconciler.want(first)
+        await settled(reconciler, ("a", 1))
         moved = replace(first.models["a"], route=RouteRecord(2, previous=1))
-        keeper.want(first.updated(2, {"a": moved}, {}))
-        assert "held" == keeper.table.pick("a", "")[1]
-        await settled(keeper, ("a", 1), ("a", 2))
-        assert "stable" == keeper.table.pick("a", "")[1]
+        reconciler.want(first.updated(2, {"a": moved}, {}))
+        assert "held" == reconciler.table.pick("a", "")[1]
+        await settled(reconciler, ("a", 1), ("a", 2))
+        assert "stable" == reconciler.table.pick("a", "")[1]

@@ -71,20 +71,20 @@ async def test_another_version_of_the_same_number_is_loaded_anew() -> None:
     """The old bytes answer no request from that moment; the model's other version holds its name."""
     loader = GatedLoader()
     loader.let("d1", "d2")
-    keeper = VersionReconciler(loader, StatisticsRegistry(), max_loading=2)
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=2)
     state = catalog(1, 2, stable=2, previous=1)
-    async with keeper.running():
-        keeper.want(state)
-        await wait_for(keeper, 1, LoadState.READY)
-        await wait_for(keeper, 2, LoadState.READY)
-        keeper.want(other(state, 2))
-        held, why = keeper.table.pick("m", "")
+    async with reconciler.running():
+        reconciler.want(state)
+        await wait_for(reconciler, 1, LoadState.READY)
+        await wait_for(reconciler, 2, LoadState.READY)
+        reconciler.want(other(state, 2))
+        held, why = reconciler.table.pick("m", "")
         with pytest.raises(Unavailable) as refused:
-            keeper.table.pick("m", "2")
-        settled = keeper.settled()
+            reconciler.table.pick("m", "2")
+        settled = reconciler.settled()
         loader.let("other")
-        await wait_for(keeper, 2, LoadState.READY)
-        found, pinned = keeper.table.pick("m", "2")
+        await wait_for(reconciler, 2, LoadState.READY)
+        found, pinned = reconciler.table.pick("m", "2")
         runner = loader.runners["d2"]
 
     assert (1, HELD) == (held.record.number, why)
@@ -97,13 +97,13 @@ async def test_a_load_of_what_the_number_no_longer_stands_for_is_given_up() -> N
     """What it stands for now is loaded instead."""
     loader = GatedLoader()
     loader.let("other")
-    keeper = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
-    async with keeper.running():
-        keeper.want(catalog(1, stable=1))
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
+    async with reconciler.running():
+        reconciler.want(catalog(1, stable=1))
         await loader.begun.wait()
-        keeper.want(other(catalog(1, stable=1), 1))
-        await wait_for(keeper, 1, LoadState.READY)
-        found = keeper.table.find("m", "1")
+        reconciler.want(other(catalog(1, stable=1), 1))
+        await wait_for(reconciler, 1, LoadState.READY)
+        found = reconciler.table.find("m", "1")
 
     assert (["d1"], "other") == (loader.abandoned, found.record.digest)
 
@@ -113,12 +113,12 @@ async def test_a_failure_is_that_of_its_version_alone() -> None:
     loader = GatedLoader()
     loader.refused.add("d1")
     loader.let("other")
-    keeper = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
-    async with keeper.running():
-        keeper.want(catalog(1, stable=1))
-        await wait_for(keeper, 1, LoadState.UNAVAILABLE)
-        keeper.want(other(catalog(1, stable=1), 1))
-        await wait_for(keeper, 1, LoadState.READY)
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
+    async with reconciler.running():
+        reconciler.want(catalog(1, stable=1))
+        await wait_for(reconciler, 1, LoadState.UNAVAILABLE)
+        reconciler.want(other(catalog(1, stable=1), 1))
+        await wait_for(reconciler, 1, LoadState.READY)
 
     assert ["d1", "other"] == loader.asked
 
@@ -127,13 +127,13 @@ async def test_the_same_contents_go_on_serving_whatever_state_names_them() -> No
     """A state begun anew into which the same version was pushed costs no load."""
     loader = GatedLoader()
     loader.let("d1")
-    keeper = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
-    async with keeper.running():
-        keeper.want(catalog(1, stable=1))
-        await wait_for(keeper, 1, LoadState.READY)
-        before = keeper.table.find("m", "")
-        keeper.want(other(catalog(1, stable=1), 1, digest="d1", created_at=7.0, revision=3))
-        after = keeper.table.find("m", "")
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
+    async with reconciler.running():
+        reconciler.want(catalog(1, stable=1))
+        await wait_for(reconciler, 1, LoadState.READY)
+        before = reconciler.table.find("m", "")
+        reconciler.want(other(catalog(1, stable=1), 1, digest="d1", created_at=7.0, revision=3))
+        after = reconciler.table.find("m", "")
 
     assert (["d1"], True) == (loader.asked, before is after)
 
@@ -178,19 +178,19 @@ async def test_an_unexpected_error_fails_its_version_alone() -> None:
                 raise failures.pop()
             return await loader.load(record)
 
-    keeper = VersionReconciler(Failing(), StatisticsRegistry(), max_loading=2)
-    async with keeper.running():
-        keeper.want(catalog(1, 2, stable=1))
-        await wait_for(keeper, 1, LoadState.UNAVAILABLE)
-        reason = keeper.table.states["m", 1][1]
-        await wait_for(keeper, 2, LoadState.READY)
-        await wait_for(keeper, 1, LoadState.READY)
+    reconciler = VersionReconciler(Failing(), StatisticsRegistry(), max_loading=2)
+    async with reconciler.running():
+        reconciler.want(catalog(1, 2, stable=1))
+        await wait_for(reconciler, 1, LoadState.UNAVAILABLE)
+        reason = reconciler.table.states["m", 1][1]
+        await wait_for(reconciler, 2, LoadState.READY)
+        await wait_for(reconciler, 1, LoadState.READY)
 
     assert reason.startswith("LOAD_ERROR: loading m/1 met an error that nobody expected (FileNot")
 
 
 async def test_a_version_that_does_not_close_ends_nothing() -> None:
-    """What its closing fails with is logged, and the keeper goes on."""
+    """What its closing fails with is logged, and the reconciler goes on."""
     loader = GatedLoader()
     loader.let("d1", "d2")
 
@@ -199,16 +199,16 @@ async def test_a_version_that_does_not_close_ends_nothing() -> None:
             raise RuntimeError("cannot be closed")
 
     loader.runners["d1"] = Stuck()
-    keeper = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
-    async with keeper.running():
-        keeper.want(catalog(1, stable=1))
-        await wait_for(keeper, 1, LoadState.READY)
-        keeper.want(catalog(2, stable=2))
-        await wait_for(keeper, 2, LoadState.READY)
-        while ("m", 1) in keeper.table.states:
-            keeper.changed.clear()
-            await keeper.changed.wait()
-        assert "d2" == keeper.table.find("m", "").record.digest
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
+    async with reconciler.running():
+        reconciler.want(catalog(1, stable=1))
+        await wait_for(reconciler, 1, LoadState.READY)
+        reconciler.want(catalog(2, stable=2))
+        await wait_for(reconciler, 2, LoadState.READY)
+        while ("m", 1) in reconciler.table.states:
+            reconciler.changed.clear()
+            await reconciler.changed.wait()
+        assert "d2" == reconciler.table.find("m", "").record.digest
 
 
 async def test_a_version_in_the_queue_keeps_its_place_when_its_model_changes(
@@ -216,17 +216,17 @@ async def test_a_version_in_the_queue_keeps_its_place_when_its_model_changes(
 ) -> None:
     """Nothing of it is here yet, so it is no other one than it was."""
     loader = GatedLoader()
-    keeper = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
     state = catalog(1, 2, 3, stable=1, aliases={"a": 2, "b": 3})
-    async with keeper.running():
-        keeper.want(state)
+    async with reconciler.running():
+        reconciler.want(state)
         await loader.begun.wait()
         for revision in range(2, 5):
             await asyncio.sleep(0)
             changed = replace(state.models["m"], labels={"revision": str(revision)})
-            keeper.want(replace(state, revision=revision, models={"m": changed}))
+            reconciler.want(replace(state, revision=revision, models={"m": changed}))
         loader.let("d1", "d2", "d3")
         for number in (1, 2, 3):
-            await wait_for(keeper, number, LoadState.READY)
+            await wait_for(reconciler, number, LoadState.READY)
     assert ["d1", "d2", "d3"] == loader.asked
     assert "another version" not in caplog.text

@@ -50,14 +50,14 @@ class Moment:
 
 
 class ReplicaMetrics:
-    """Reads the keeper, the statistics book and the meters whenever a scraper asks.
+    """Reads the reconciler, the statistics book and the meters whenever a scraper asks.
 
     `moment` is quick and belongs on the event loop; `text` may run in a thread, and scrapes may overlap.
     """
 
     def __init__(
         self,
-        keeper: VersionReconciler,
+        reconciler: VersionReconciler,
         book: StatisticsRegistry,
         gauges: Callable[[], Iterable[Gauge]],
         info: Mapping[str, str],
@@ -65,7 +65,7 @@ class ReplicaMetrics:
         windows: SummaryWindows | None = None,
         max_versions: int = MAX_VERSIONS,
     ) -> None:
-        self._keeper = keeper
+        self._reconciler = reconciler
         self._book = book
         self._gauges = gauges
         self._info = info
@@ -76,14 +76,14 @@ class ReplicaMetrics:
 
     def moment(self) -> Moment:
         """What the event loop knows, as it is now."""
-        ready = self._keeper.table.ready
+        ready = self._reconciler.table.ready
         return Moment(
-            self._keeper.versions(),
+            self._reconciler.versions(),
             {key: served.pool.waiting for key, served in ready.items()},
             {key: served.runner.graph for key, served in ready.items()},
-            dict(self._keeper.load_seconds),
+            dict(self._reconciler.load_seconds),
             list(self._gauges()),
-            self._keeper.table.catalog.versions,
+            self._reconciler.table.catalog.versions,
         )
 
     def text(self, moment: Moment) -> bytes:

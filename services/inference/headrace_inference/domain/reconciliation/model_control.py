@@ -83,8 +83,8 @@ class RegistryControl:
 class ExplicitControl:
     """What the registry says, with what callers loaded on top, and without what they unloaded."""
 
-    def __init__(self, keeper: VersionReconciler, loader: Loader, store: LocalStore) -> None:
-        self._keeper = keeper
+    def __init__(self, reconciler: VersionReconciler, loader: Loader, store: LocalStore) -> None:
+        self._reconciler = reconciler
         self._loader = loader
         self._store = store
         self._registered = UNREAD
@@ -95,7 +95,7 @@ class ExplicitControl:
     def want(self, catalog: Catalog) -> None:
         """From now on this is what the registry says."""
         self._registered = catalog
-        self._keeper.want(self._overlaid())
+        self._reconciler.want(self._overlaid())
 
     async def load(self, request: LoadRequest) -> None:
         """Load a model, and return once it is ready; a load that fails leaves what was there."""
@@ -123,7 +123,7 @@ class ExplicitControl:
             local = self._local.pop(name, None)
             if local is None and name in self._registered.models:
                 self._unloaded.add(name)
-            self._keeper.want(self._overlaid())
+            self._reconciler.want(self._overlaid())
             if local is not None:
                 await self._store.remove(local)
 
@@ -140,8 +140,8 @@ class ExplicitControl:
                 "(`headrace push`), or load them under another name",
             )
         self._unloaded.discard(request.name)
-        self._keeper.want(self._overlaid())
-        wrong = await self._keeper.settle(request.name)
+        self._reconciler.want(self._overlaid())
+        wrong = await self._reconciler.wait_until_settled(request.name)
         if wrong:
             raise _load_failed(request.name, wrong)
 
@@ -157,7 +157,7 @@ class ExplicitControl:
             await self._store.remove(prepared)
             raise
         self._local[request.name] = prepared
-        self._keeper.adopt(self._overlaid(), opened)
+        self._reconciler.replace_loaded(self._overlaid(), opened)
         if former is not None:
             await self._store.remove(former)
 

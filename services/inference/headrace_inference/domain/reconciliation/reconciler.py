@@ -1,8 +1,8 @@
 """Keeps a replica's versions as the shared state wants them: collect what is, ask the policy, do one thing.
 
-Loads and unloads run as tasks of the keeper's own TaskGroup; the blocking parts run in threads. Whenever
-the catalog or the set of ready versions moves, a new routing table is published in one assignment. What is
-done costs what changed, not what is held: a replica may know very many versions.
+Loads and unloads run as tasks of the reconciler's TaskGroup; blocking parts run in threads. Whenever the
+catalog or the set of ready versions moves, a new routing table is published in one assignment. What is done
+costs what changed, not what is held: a replica may know very many versions.
 """
 
 from __future__ import annotations
@@ -120,10 +120,12 @@ class VersionReconciler:
         elif key in self._held.actual:
             self._leaving.add(key)
 
-    def adopt(self, catalog: Catalog, opened: Iterable[tuple[VersionRecord, Runner]]) -> None:
+    def replace_loaded(
+        self, catalog: Catalog, opened: Iterable[tuple[VersionRecord, Runner]]
+    ) -> None:
         """Hold what this catalog says; these of its versions are open already.
 
-        They take the place of what has their numbers, in the same moment, and are the keeper's to close.
+        They replace what has their numbers, in the same moment, and are the reconciler's to close.
         """
         assert self._tasks is not None, "not running"
         held, replaced = self._held, []
@@ -139,7 +141,7 @@ class VersionReconciler:
             if served is not None:
                 self._tasks.create_task(_close(served))
 
-    async def settle(self, model: str) -> str:
+    async def wait_until_settled(self, model: str) -> str:
         """Wait until each wanted version of a model is ready or has failed; why, for those that have.
 
         Those that stand by are loaded.
@@ -204,7 +206,7 @@ class VersionReconciler:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     self._tasks = tasks
-                    keeping = keep_running("keeper", functools.partial(self._keep, tasks))
+                    keeping = keep_running("reconciler", functools.partial(self._keep, tasks))
                     loop = tasks.create_task(keeping)
                     try:
                         yield
@@ -384,7 +386,7 @@ class VersionReconciler:
 
     async def _close_retired(self, key: Key, served: LoadedVersion, error: HeadraceError) -> None:
         await _close(served)
-        if key in self._held.served:  # something was adopted in its place meanwhile
+        if key in self._held.served:  # something took its place meanwhile
             return
         if is_other(served.record, key, self._catalog):
             self._forget(key)
@@ -404,7 +406,7 @@ class VersionReconciler:
     async def _unload(self, key: Key, served: LoadedVersion) -> None:
         await _close(served)
         logger.info("version unloaded", extra={"version": served.record.key})
-        if key not in self._held.served:  # nothing was adopted in its place meanwhile
+        if key not in self._held.served:  # nothing took its place meanwhile
             self._forget(key)
 
     def _forget(self, key: Key) -> None:

@@ -71,7 +71,7 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
 
     async def RepositoryIndex(self, request: Any, context: Any) -> pb.RepositoryIndexResponse:
         """Which versions there are."""
-        table = self._dataplane.keeper.table
+        table = self._dataplane.reconciler.table
         # In a thread: there may be 100,000 of them, and others wait on the loop.
         return await asyncio.to_thread(messages.repository_index, table, ready_only=request.ready)
 

@@ -175,9 +175,9 @@ class NativeFront:
                 self._refuse_aside(aside, error)
 
         aside.wait = LoadWait(key, aside.received_ns, aside.deadline_ns, tell)
-        self._dataplane.keeper.summon_soon(aside.wait)
+        self._dataplane.reconciler.summon_soon(aside.wait)
         if aside.cancelled:  # else whoever cancels it dismisses it
-            self._dataplane.keeper.dismiss_soon(aside.wait)
+            self._dataplane.reconciler.dismiss_soon(aside.wait)
 
     def _decode(self, aside: DeferredCall) -> None:
         """Admit a request that was put aside, on the decoder's thread."""
@@ -275,7 +275,7 @@ class NativeFront:
 
     def _target(self, head: RequestHeader) -> Target:
         """What a request with this head leads to, by the present routing table."""
-        table = self._dataplane.keeper.table
+        table = self._dataplane.reconciler.table
         targets = head.targets
         if not targets or targets[0] is not table:
             targets[:] = (table, table.target(head.model_name, head.model_version))
@@ -400,7 +400,7 @@ class NativeFront:
             return
         pending.leave(time.monotonic_ns())
         if isinstance(pending, DeferredCall) and pending.wait is not None:
-            self._dataplane.keeper.dismiss_soon(pending.wait)
+            self._dataplane.reconciler.dismiss_soon(pending.wait)
 
     def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
         """Encode the answers to these requests of a batch."""

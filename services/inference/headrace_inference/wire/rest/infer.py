@@ -96,7 +96,7 @@ class InferRoutes:
             generation = _Generation(self._dataplane, parse_generate(body))
             long = len(body) > JSON_ON_LOOP_BYTES
             if long:
-                record = self._dataplane.keeper.table.record(name, version)
+                record = self._dataplane.reconciler.table.record(name, version)
                 await asyncio.to_thread(generation.read_for, record)
             call = InferCall(
                 name,
@@ -114,7 +114,7 @@ class InferRoutes:
         self, name: str, version: str, body: Body, length: int | None, *, long: bool
     ) -> RestRequest:
         if length == 0:
-            return raw_request(self._dataplane.keeper.table.record(name, version), body)
+            return raw_request(self._dataplane.reconciler.table.record(name, version), body)
         if long:
             return await asyncio.to_thread(parse_request, body, length)
         return parse_request(body, length)

@@ -139,7 +139,9 @@ class RestRoutes:
         body = await read_body(request, self._max_body_bytes)
         ready_only = bool(decode_json(_INDEX_BODY, body or b"{}").ready)
         # In a thread: there may be 100,000 of them, and others wait on the loop.
-        return await asyncio.to_thread(_index, self._dataplane.keeper.table, ready_only=ready_only)
+        return await asyncio.to_thread(
+            _index, self._dataplane.reconciler.table, ready_only=ready_only
+        )
 
 
 def _index(table: RoutingTable, *, ready_only: bool) -> web.Response:
