@@ -17,12 +17,12 @@ from headrace.state.records import (
     ArtifactFile,
     Batching,
     ModelRecord,
-    RouteRecord,
     ServingConfig,
     Signature,
     TensorSpec,
     VersionRecord,
 )
+from headrace.state.route_records import RouteRecord
 from headrace_registry.domain.decisions.decision import Decision
 
 _BATCH = 500

@@ -25,15 +25,14 @@ from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import (
     Batching,
-    Canary,
     Catalog,
     ModelRecord,
-    RouteRecord,
     ServingConfig,
     Signature,
     TensorSpec,
     VersionRecord,
 )
+from headrace.state.route_records import Canary, RouteRecord
 from headrace_inference.adapters.runtime import onnx_runtime
 from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler

@@ -36,12 +36,12 @@ from headrace.state.records import (
     Catalog,
     ModelRecord,
     Provider,
-    RouteRecord,
     ServingConfig,
     Signature,
     TensorSpec,
     VersionRecord,
 )
+from headrace.state.route_records import RouteRecord
 from headrace_inference.adapters.artifact_cache.file_checks import sha256, tree_digest
 from headrace_inference.adapters.preparation.cached_opener import Preparation, open_preparing_opener
 from headrace_inference.adapters.resident_memory import own_bytes, tune_allocator

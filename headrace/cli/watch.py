@@ -50,7 +50,7 @@ def line(change: Change) -> str:
 
 def _now(change: Change) -> str:
     from headrace.client import Alias, Model, Route
-    from headrace.state.records import Canary
+    from headrace.state.route_records import Canary
 
     match change.after:
         case Alias(version=version):

@@ -35,13 +35,13 @@ from headrace.registry.v1 import (
 )
 from headrace.state.records import (
     ArtifactFile,
-    Canary,
     LoadState,
     ReplicaRecord,
     ReplicaStage,
     ReplicaVersion,
     ServingConfig,
 )
+from headrace.state.route_records import Canary
 
 
 def model_name(model: str) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from headrace.state.records import ArtifactFile, Canary, ServingConfig, Signature
+from headrace.state.records import ArtifactFile, ServingConfig, Signature
+from headrace.state.route_records import Canary
 
 
 @dataclass(frozen=True, slots=True)

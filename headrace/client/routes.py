@@ -9,7 +9,7 @@ from headrace.client import convert
 from headrace.client.catalog import CatalogCalls
 from headrace.client.resources import Route
 from headrace.registry.v1 import registry_service_pb2
-from headrace.state.records import Canary
+from headrace.state.route_records import Canary
 
 
 class RouteCalls(CatalogCalls):

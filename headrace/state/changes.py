@@ -13,7 +13,8 @@ from typing import Any
 
 from msgspec import UNSET, Raw, UnsetType
 
-from headrace.state.records import AliasRecord, ModelRecord, RouteRecord, VersionRecord
+from headrace.state.records import AliasRecord, ModelRecord, VersionRecord
+from headrace.state.route_records import RouteRecord
 
 EPOCH_BEGINS = "epoch.begin"
 """The kind of an epoch's first change where the state had another one before: it changes no record."""

@@ -8,12 +8,15 @@ from headrace.state.records import Catalog, ModelRecord
 
 Key = tuple[str, int]
 
+_RANKS = {"stable": 0, "canary": 1, "match": 1, "shadow": 2}
+"""The ranks of what a route names."""
+
 
 def desired(catalog: Catalog) -> dict[Key, int]:
     """The versions that a replica should hold, with the rank in which to load them.
 
-    0: what the route names as stable; 1: its canary; 2: what an alias names; 3: what was stable before;
-    4: the newest `keep_latest`.
+    0: what the route names as stable; 1: what else it names: canaries, and versions of match rules; 2: what
+    an alias names, and the route's shadow; 3: what was stable before; 4: the newest `keep_latest`.
     """
     ranks: dict[Key, int] = {}
     for name in catalog.models:
@@ -38,9 +41,7 @@ def desired_of(catalog: Catalog, model: str) -> dict[Key, int]:
 def _ranked(model: ModelRecord, numbers: Sequence[int]) -> list[tuple[int, int]]:
     ranked: list[tuple[int, int]] = []
     if model.route is not None:
-        ranked.append((model.route.stable, 0))
-        if model.route.canary is not None:
-            ranked.append((model.route.canary.version, 1))
+        ranked += [(number, _RANKS[role]) for role, number in model.route.named()]
         if model.route.previous is not None:
             ranked.append((model.route.previous, 3))
     ranked += [(alias.version, 2) for alias in model.aliases.values()]

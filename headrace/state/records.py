@@ -16,6 +16,7 @@ from msgspec import Raw
 from headrace.datatypes import Datatype
 from headrace.state.codec import decode, encode_sparse, stored
 from headrace.state.persistent_map import PersistentMap
+from headrace.state.route_records import RouteRecord
 from headrace.state.version_map import VersionMap
 
 
@@ -284,25 +285,6 @@ class AliasRecord:
 
     version: int
     updated_at: float
-    revision: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Canary:
-    """A version that gets `weight_percent` (over 0, up to 100) of the requests that name no version."""
-
-    version: int
-    weight_percent: float
-
-
-@dataclass(frozen=True, slots=True)
-class RouteRecord:
-    """Where requests that name no version go: `previous` was stable before, and stays loaded."""
-
-    stable: int
-    canary: Canary | None = None
-    previous: int | None = None
-    updated_at: float = 0.0
     revision: int = 0
 
 

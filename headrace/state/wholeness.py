@@ -118,11 +118,9 @@ def _against_change(catalog: Catalog, newest: Change | None) -> Iterator[str]:
 
 
 def _dangling(model: ModelRecord, catalog: Catalog) -> Iterator[str]:
-    named = {f"alias {alias}": record.version for alias, record in model.aliases.items()}
+    named = [(f"alias {alias}", record.version) for alias, record in model.aliases.items()]
     if model.route is not None:
-        named["stable"] = model.route.stable
-        if model.route.canary is not None:
-            named["canary"] = model.route.canary.version
-    for why, number in named.items():
+        named += model.route.named()
+    for why, number in named:
         if (model.name, number) not in catalog.versions:
             yield f"version {number} of {model.name}, its {why}"

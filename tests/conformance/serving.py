@@ -15,10 +15,10 @@ from headrace.state.records import (
     Catalog,
     LoadState,
     ModelRecord,
-    RouteRecord,
     ServingConfig,
     VersionRecord,
 )
+from headrace.state.route_records import RouteRecord
 from headrace_inference.adapters.preparation.cached_opener import (
     Preparation,
     PreparingOpener,

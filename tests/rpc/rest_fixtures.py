@@ -25,12 +25,12 @@ from headrace.state.records import (
     Batching,
     Catalog,
     ModelRecord,
-    RouteRecord,
     ServingConfig,
     Signature,
     TensorSpec,
     VersionRecord,
 )
+from headrace.state.route_records import RouteRecord
 from headrace_inference.adapters.loader import read_labels
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.domain.dataplane import DataPlane

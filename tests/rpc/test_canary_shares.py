@@ -17,7 +17,8 @@ import pytest
 
 from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2 as pb
-from headrace.state.records import Canary, Catalog, RouteRecord
+from headrace.state.records import Catalog
+from headrace.state.route_records import Canary, RouteRecord
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica, request
 from tests.rpc.rest_fixtures import Model, catalog_of, echo, wait_until_settled

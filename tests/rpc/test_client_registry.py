@@ -15,7 +15,8 @@ from headrace.datatypes import Datatype
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
 from headrace.state.presence import announce
-from headrace.state.records import Canary, LoadState, ReplicaRecord, ReplicaVersion
+from headrace.state.records import LoadState, ReplicaRecord, ReplicaVersion
+from headrace.state.route_records import Canary
 from headrace_registry.app import open_registry
 from tests.rpc.client_fixtures import settings_for
 from tests.rpc.registry_fixtures import external_data_files, onnx_file, settings

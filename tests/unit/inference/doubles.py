@@ -11,16 +11,15 @@ from headrace.errors import HeadraceError
 from headrace.state.records import (
     AliasRecord,
     Batching,
-    Canary,
     Catalog,
     ModelRecord,
     QueuePolicy,
-    RouteRecord,
     ServingConfig,
     Signature,
     TensorSpec,
     VersionRecord,
 )
+from headrace.state.route_records import Canary, RouteRecord
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN
 from headrace_inference.domain.scheduling.requests import (
     Array,

@@ -20,11 +20,11 @@ from headrace.state.declared_shapes import with_declared_shapes
 from headrace.state.records import (
     ArtifactFile,
     ModelRecord,
-    RouteRecord,
     ServingConfig,
     Signature,
     VersionRecord,
 )
+from headrace.state.route_records import RouteRecord
 from headrace.triton.graph import GraphTensors, read_graph
 from headrace.triton.to_serving_config_warm_up import FOLDER as WARM_UP_FOLDER
 from headrace.triton.versions import selected_versions, version_numbers

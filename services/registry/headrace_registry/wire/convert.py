@@ -22,13 +22,12 @@ from headrace.state.changes import Change
 from headrace.state.records import (
     AliasRecord,
     ArtifactFile,
-    Canary,
     ModelRecord,
     ReplicaRecord,
     ReplicaVersion,
-    RouteRecord,
     VersionRecord,
 )
+from headrace.state.route_records import Canary, RouteRecord
 from headrace_registry.domain.decisions.etags import etag_of
 from headrace_registry.domain.names import (
     alias_resource,

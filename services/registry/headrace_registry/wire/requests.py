@@ -11,7 +11,8 @@ from headrace import errors
 from headrace.conversion import MAX_BATCH_SIZE, serving_config_from_proto
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import route_pb2
-from headrace.state.records import Batching, Canary, ServingConfig
+from headrace.state.records import Batching, ServingConfig
+from headrace.state.route_records import Canary
 from headrace_registry.domain.catalog_store import IdempotencyKey
 from headrace_registry.domain.decisions.allowed import Allowed
 from headrace_registry.domain.history.watches import WatchRequest

@@ -9,7 +9,7 @@ import pytest
 from headrace import errors
 from headrace.client import Route
 from headrace.client.routes import rolled_back, with_changes
-from headrace.state.records import Canary
+from headrace.state.route_records import Canary
 
 PLAIN = Route("digits", stable=1, previous=None, etag="7")
 TRIAL = Route("digits", stable=2, canary=Canary(3, 10.0), previous=1, etag="8")

@@ -13,7 +13,8 @@ from headrace import errors
 from headrace.state.codec import encode
 from headrace.state.desired import desired
 from headrace.state.persistent_map import PersistentMap
-from headrace.state.records import AliasRecord, Catalog, ModelRecord, RouteRecord, VersionRecord
+from headrace.state.records import AliasRecord, Catalog, ModelRecord, VersionRecord
+from headrace.state.route_records import RouteRecord
 from headrace.state.version_map import VersionMap
 from headrace_inference.domain.reconciliation.residency import Caps, Residency
 from tests.unit.inference.doubles import version

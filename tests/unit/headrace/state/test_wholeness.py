@@ -12,14 +12,13 @@ from headrace.state.connection import check_redis_url, without_password
 from headrace.state.outage import MAX_BACKOFF_SECONDS, REPEAT_SECONDS, Outage
 from headrace.state.records import (
     AliasRecord,
-    Canary,
     Catalog,
     ModelRecord,
-    RouteRecord,
     ServingConfig,
     Signature,
     VersionRecord,
 )
+from headrace.state.route_records import Canary, RouteRecord
 from headrace.state.wholeness import Counts, check_whole
 
 VERSION = VersionRecord("m", 1, "d", (), "model.onnx", Signature((), ()), ServingConfig(), 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headrace.state.desired import desired
-from headrace.state.records import Canary
+from headrace.state.route_records import Canary
 from headrace_inference.domain.reconciliation.policy import (
     Abandon,
     Action,

@@ -11,12 +11,12 @@ import pytest
 from headrace.errors import FailedPrecondition, Unavailable
 from headrace.state.records import (
     Batching,
-    Canary,
     Catalog,
     LoadState,
     ServingConfig,
     VersionRecord,
 )
+from headrace.state.route_records import Canary
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.routing.table import HELD, PINNED, RoutingTable, build_table
 from headrace_inference.domain.versions.identity import same_version

@@ -19,15 +19,14 @@ from headrace.state.records import (
     AliasRecord,
     ArtifactFile,
     Batching,
-    Canary,
     Catalog,
     ModelRecord,
-    RouteRecord,
     ServingConfig,
     Signature,
     TensorSpec,
     VersionRecord,
 )
+from headrace.state.route_records import Canary, RouteRecord
 from headrace_registry.domain.decisions import default_config
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext

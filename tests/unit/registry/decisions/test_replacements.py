@@ -12,19 +12,18 @@ from headrace import errors
 from headrace.datatypes import Datatype
 from headrace.state.records import (
     AliasRecord,
-    Canary,
     Catalog,
     LoadState,
     ModelRecord,
     ReplicaRecord,
     ReplicaStage,
     ReplicaVersion,
-    RouteRecord,
     ServingConfig,
     Signature,
     TensorSpec,
     VersionRecord,
 )
+from headrace.state.route_records import Canary, RouteRecord
 from headrace_registry.domain.decisions.allowed import Allowed
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext

@@ -1,8 +1,8 @@
 """Which of the wanted versions a replica keeps loaded: all of them, or as many as its caps allow.
 
 With caps, what is not loaded stands by: a request has it loaded. What is used least recently makes room.
-The versions that a model's route needs (stable, canary, what was stable before) come and go together, so
-that a canary gets its share and going back finds its version loaded. Pinned models stay.
+The versions that a model's route needs (those it names, and what was stable before) come and go together,
+so that a canary gets its share and going back finds its version loaded. Pinned models stay.
 """
 
 from __future__ import annotations
@@ -110,10 +110,10 @@ def route_numbers(model: ModelRecord | None) -> tuple[int, ...]:
     """The versions that a model's route needs."""
     if model is None or model.route is None:
         return ()
-    route = model.route
-    canary = () if route.canary is None else (route.canary.version,)
-    previous = () if route.previous is None else (route.previous,)
-    return (route.stable, *canary, *previous)
+    numbers = [number for _, number in model.route.named()]
+    if model.route.previous is not None:
+        numbers.append(model.route.previous)
+    return tuple(dict.fromkeys(numbers))
 
 
 class Residency:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from headrace import errors
 from headrace.errors import FieldViolation
-from headrace.state.records import Canary, Catalog, ReplicaRecord, RouteRecord
+from headrace.state.records import Catalog, ReplicaRecord
+from headrace.state.route_records import Canary, RouteRecord
 from headrace_registry.domain.decisions.allowed import NOTHING_ALLOWED, Allowed
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext

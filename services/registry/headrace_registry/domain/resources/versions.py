@@ -12,11 +12,11 @@ from headrace.state.records import (
     ArtifactFile,
     Catalog,
     ModelRecord,
-    RouteRecord,
     ServingConfig,
     Signature,
     VersionRecord,
 )
+from headrace.state.route_records import RouteRecord
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
 from headrace_registry.domain.decisions.etags import check_etag
@@ -172,13 +172,9 @@ def delete_version(situation: DecisionContext, removal: VersionRemoval) -> Decis
 
 
 def references_to(model: ModelRecord, number: int) -> list[str]:
-    """What sends requests to a version: the route as stable or canary, and aliases. `previous` does not."""
-    found: list[str] = []
-    route = model.route
-    if route is not None and route.stable == number:
-        found.append("the route (stable)")
-    if route is not None and route.canary is not None and route.canary.version == number:
-        found.append("the route (canary)")
+    """Lists what sends requests to a version: the route in its roles, and aliases. `previous` does not."""
+    roles = [role for role, named in model.route.named() if named == number] if model.route else []
+    found = [f"the route ({role})" for role in dict.fromkeys(roles)]
     named = [name for name, alias in sorted(model.aliases.items()) if alias.version == number]
     return found + [f"alias {name!r}" for name in named]
 
