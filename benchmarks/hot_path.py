@@ -34,12 +34,12 @@ from headrace.state.records import (
 )
 from headrace.state.route_records import Canary, RouteRecord
 from headrace_inference.adapters.runtime import onnx_runtime
-from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.domain.ingress.limits import FrontLimits
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 from headrace_inference.domain.versions.loaded_version import LoadedVersion, Runner
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
-from headrace_inference.wire.front_limits import FrontLimits
 from headrace_inference.wire.native.front import NativeFront
 
 SIGNATURE = Signature(
@@ -100,7 +100,7 @@ class Rig:
         self._reconciler = reconciler
         self._sink = NoFront()
         limits = FrontLimits(2**16, 2**32, 2**31 - 1)
-        self.front = NativeFront(self._sink, DataPlane(reconciler, book), limits)
+        self.front = NativeFront(self._sink, Ingress(reconciler, book), limits)
 
     def microseconds(self, variant: Variant, burst: int, requests: int) -> float:
         """The time a request took in the fastest round: whatever else the machine does only adds."""

@@ -48,7 +48,7 @@ from headrace_inference.adapters.resident_memory import own_bytes, tune_allocato
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults, open_session
 from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.app.servers import open_fronts
-from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.scheduling.runner import Runner
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
@@ -162,7 +162,7 @@ async def open_served(folder: Path, prepared: Path | None) -> AsyncIterator[Serv
         loader = Loader(folder, prepared, stack.enter_context(contextlib.ExitStack()))
         reconciler = VersionReconciler(loader, book, settings.max_loading)
         await stack.enter_async_context(reconciler.running())
-        fronts = await open_fronts(stack, settings, DataPlane(reconciler, book), AlwaysReady())
+        fronts = await open_fronts(stack, settings, Ingress(reconciler, book), AlwaysReady())
         yield Served(reconciler, fronts.grpc_address)
 
 

@@ -27,7 +27,7 @@ from headrace_inference.adapters.preparation.cached_opener import (
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
 from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.app.servers import open_fronts
-from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.versions.loaded_version import Runner
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
@@ -138,7 +138,7 @@ async def open_in_process(folder: Path, front: Front = "auto") -> AsyncIterator[
         opener = stack.enter_context(open_preparing_opener(preparation, RuntimeDefaults()))
         reconciler = VersionReconciler(_FolderLoader(folder, opener), book, max_loading=AT_A_TIME)
         await stack.enter_async_context(reconciler.running())
-        fronts = await open_fronts(stack, settings, DataPlane(reconciler, book), AlwaysReady())
+        fronts = await open_fronts(stack, settings, Ingress(reconciler, book), AlwaysReady())
         yield InProcess(folder, reconciler, fronts.grpc_address, fronts.http_address)
 
 

@@ -18,7 +18,7 @@ import grpc
 
 from headrace import errors, status
 from headrace_inference.adapters.telemetry import TelemetryBuffer
-from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.ingress.ingress import Ingress
 from tests.reasons.messages import Rest
 from tests.rpc.monitors import FakeClock, running_monitor
 
@@ -104,24 +104,24 @@ class ExactClient:
             return Told(HTTPStatus(response.status).name, (await response.json())["reason"])
 
 
-def in_book(dataplane: DataPlane) -> Counter[str]:
+def in_book(ingress: Ingress) -> Counter[str]:
     """The errors of inference requests by reason, as the replica has them now."""
-    totals = [statistics.totals().errors for _, statistics in dataplane.book.items()]
+    totals = [statistics.totals().errors for _, statistics in ingress.book.items()]
     return sum(totals, Counter[str]())
 
 
-async def settled(dataplane: DataPlane, count: int) -> Counter[str]:
+async def settled(ingress: Ingress, count: int) -> Counter[str]:
     """The errors once there are so many, or after a while: a caller who left hears nothing of it."""
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while in_book(dataplane).total() < count:  # noqa: ASYNC110 - threads know no event loop
+            while in_book(ingress).total() < count:  # noqa: ASYNC110 - threads know no event loop
                 await asyncio.sleep(0.001)
-    return in_book(dataplane)
+    return in_book(ingress)
 
 
-async def monitored(dataplane: DataPlane, folder: Path) -> tuple[Counter[str], int]:
+async def monitored(ingress: Ingress, folder: Path) -> tuple[Counter[str], int]:
     """The errors that a monitor shows which is told what the replica counted, and how many it timed."""
-    buffer = TelemetryBuffer("r", dataplane.book, 10)
+    buffer = TelemetryBuffer("r", ingress.book, 10)
     buffer.collect()
     folder.mkdir()  # noqa: ASYNC240
     async with running_monitor(folder, FakeClock(time.time_ns())) as monitor:

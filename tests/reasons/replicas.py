@@ -121,7 +121,7 @@ async def serving_plain(folder: Path, front: str, **options: Any) -> AsyncIterat
     """The plain models, and beside them a model without versions and a version that failed."""
     limits = {"max_http_body_bytes": 8 * 2**20, **options}
     async with serving(folder, *PLAIN, open_model=open_plain, front=front, **limits) as site:
-        reconciler = site.replica.dataplane.reconciler
+        reconciler = site.replica.ingress.reconciler
         catalog = catalog_of(PLAIN)
         first = catalog.versions["echo-FP32", 1]
         echoing = replace(catalog.models["echo-FP32"], last_number=2, keep_latest=2)

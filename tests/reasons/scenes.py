@@ -62,7 +62,7 @@ async def shared_memory(folder: Path, front: str, look: Look) -> None:
     model = echo(Datatype.FP32)
     try:
         async with serving(folder, model, front=front, allow_client_shared_memory=True) as site:
-            regions = site.replica.dataplane.regions
+            regions = site.replica.ingress.regions
             regions.register_system("r", f"/{key}", 0, 64)
             await _in_regions(site, look)
             file.write_bytes(b"")
@@ -199,7 +199,7 @@ async def leaving(site: Site, asking: Ask) -> Told:
 
 async def until_waiting(site: Site, count: int = 1) -> None:
     """Wait until so many requests wait: threads of the front know no event loop."""
-    pool = site.replica.dataplane.reconciler.table.find("echo-FP32", "").pool
+    pool = site.replica.ingress.reconciler.table.find("echo-FP32", "").pool
     async with asyncio.timeout(20):
         while pool.waiting != count:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
@@ -221,7 +221,7 @@ async def endless_runs(folder: Path, front: str, look: Look) -> None:
 async def versions_that_go(folder: Path, front: str, look: Look) -> None:
     """A version whose successor the routing table does not have yet, and a state that was never read."""
     async with serving(folder, echo(Datatype.FP32), front=front) as site:
-        reconciler = site.replica.dataplane.reconciler
+        reconciler = site.replica.ingress.reconciler
         reconciler.table.find("echo-FP32", "").pool.close()
         await by_every_wire(site, look, "VERSION_UNLOADING", asked(), rest())
         reconciler.want(Catalog(known=False))
@@ -251,7 +251,7 @@ async def by_hand(site: Site, start: bytes, sent: bytes) -> Told:
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(start)
     async with asyncio.timeout(20):
-        while not site.replica.dataplane.receptions.count:  # noqa: ASYNC110 - nobody tells
+        while not site.replica.ingress.receptions.count:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.002)
     writer.write(sent)
     status_line = await reader.readline()
@@ -285,7 +285,7 @@ async def loads_on_request(folder: Path, front: str, look: Look) -> None:
             values = [[1.0, 1.0]]
             message = asked(name, ("x", "FP32", [1, 2]), raw=[bytes(8)])
             post = rest(tensor(values, (1, 2)), model=name)
-            pool = site.replica.dataplane.reconciler.table.find(here, "").pool
+            pool = site.replica.ingress.reconciler.table.find(here, "").pool
             assert pool.enter()  # as the receiving thread does while it runs a request
             await by_every_wire(site, look, "NO_ROOM_TO_LOAD", message, post)
             pool.leave()

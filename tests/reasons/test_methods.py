@@ -59,7 +59,7 @@ async def test_refusals_of_regions(tmp_path: Path, front: str) -> None:
     file.write_bytes(bytes(64))
     try:
         async with serving(tmp_path, echo(Datatype.FP32), **options) as site:
-            regions = site.replica.dataplane.regions
+            regions = site.replica.ingress.regions
             regions.register_system("taken", f"/{file.name}", 0, 64)
             await look(site, REGIONS)
     finally:
@@ -82,4 +82,4 @@ async def test_a_replica_that_is_not_ready(tmp_path: Path) -> None:
         async with session.get(server.url(one.path)) as response:
             told = Told(HTTPStatus(response.status).name, (await response.json())["reason"])
         assert expected(one.kind, one.reason, over_http=True) == told
-        assert {("GET", one.path, one.reason): 1} == server.dataplane.rest_errors
+        assert {("GET", one.path, one.reason): 1} == server.ingress.rest_errors

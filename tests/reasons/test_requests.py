@@ -43,7 +43,7 @@ async def test_plain_refusals(tmp_path: Path, front: str) -> None:
         for reason, post in POSTS.items():
             await looking(site, reason, "post", partial(site.client.post, post))
         await looking.compare(site, tmp_path)
-        answered = [each.totals().successes for _, each in site.replica.dataplane.book.items()]
+        answered = [each.totals().successes for _, each in site.replica.ingress.book.items()]
     assert ([], 0) == (looking.wrong, sum(answered))
 
 
@@ -70,12 +70,12 @@ class Looking:
 
     async def __call__(self, site: Site, reasons: str, wire: str, ask: Ask) -> None:
         """One refusal; where it takes another request, that one's reason is behind a plus."""
-        dataplane = site.replica.dataplane
-        before = in_book(dataplane)
+        ingress = site.replica.ingress
+        before = in_book(ingress)
         told = await ask()
         reason, *others = reasons.split("+")
         wanted = Counter((reason, *others))
-        counted = await settled(dataplane, before.total() + wanted.total()) - before
+        counted = await settled(ingress, before.total() + wanted.total()) - before
         self.told.update(wanted)
         self.seen.add(reason)
         allowed = [expected(kind, reason, over_http=wire == "post") for kind in CLASSES[reason]] + [
@@ -88,6 +88,6 @@ class Looking:
         """What was told is what scrapers and the monitor have, in the end, too."""
         if self.told != (scrape := await scraped(site.replica.metrics_address, ERRORS)):
             self.wrong.append(f"told {self.told - scrape} more, scraped {scrape - self.told} more")
-        shown, timed = await monitored(site.replica.dataplane, folder / "monitor")
+        shown, timed = await monitored(site.replica.ingress, folder / "monitor")
         if (self.told, self.told.total()) != (shown, timed):
             self.wrong.append(f"told {self.told - shown} more, shown {shown - self.told} more")

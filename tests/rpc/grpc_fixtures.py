@@ -22,7 +22,7 @@ from headrace_inference.app.models import RegistryLoads, open_models
 from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.app.servers import open_fronts
 from headrace_inference.app.tracing import open_tracer
-from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.load_slots import LoadPlaces
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.settings import Settings
@@ -39,7 +39,7 @@ class GrpcReplica:
     http_address: str
     metrics_address: str
     stub: Any
-    dataplane: DataPlane
+    ingress: Ingress
     stopping: asyncio.Event
 
 
@@ -61,10 +61,8 @@ async def open_grpc_replica(
         reconciler = held.reconciler
         held.want(catalog_of(models))
         await wait_until_settled(reconciler)
-        dataplane = DataPlane(reconciler, book, region_table(settings), tracer)
-        fronts = await open_fronts(
-            stack, settings, dataplane, AlwaysReady(), stopping, held.control
-        )
+        ingress = Ingress(reconciler, book, region_table(settings), tracer)
+        fronts = await open_fronts(stack, settings, ingress, AlwaysReady(), stopping, held.control)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(fronts.grpc_address))
         stub = pb_grpc.GRPCInferenceServiceStub(channel)
         yield GrpcReplica(
@@ -72,7 +70,7 @@ async def open_grpc_replica(
             fronts.http_address,
             fronts.metrics_address,
             stub,
-            dataplane,
+            ingress,
             stopping,
         )
 

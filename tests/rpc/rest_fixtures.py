@@ -33,7 +33,7 @@ from headrace.state.records import (
 from headrace.state.route_records import RouteRecord
 from headrace_inference.adapters.loader import read_labels
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
-from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.versions.loaded_version import Runner
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
@@ -134,7 +134,7 @@ class RestServer:
     """A running server."""
 
     address: str
-    dataplane: DataPlane
+    ingress: Ingress
     ready: bool = True
 
     def url(self, path: str) -> str:
@@ -154,14 +154,14 @@ async def open_rest_server(
         onnx.save(served.graph, folder / f"{served.record.model}.onnx")
     book = StatisticsRegistry()
     reconciler = VersionReconciler(FolderLoader(folder, open_model), book, max_loading=2)
-    server = RestServer("", DataPlane(reconciler, book))
+    server = RestServer("", Ingress(reconciler, book))
     async with reconciler.running():
         reconciler.want(catalog_of(models))
         await wait_until_settled(reconciler)
         app = web.Application()
         facts = ServerFacts(SERVER_VERSION, lambda: server.ready)
         limits = RestLimits(MAX_BODY_BYTES, max_bytes_in_flight)
-        add_rest_routes(app, server.dataplane, facts, limits)
+        add_rest_routes(app, server.ingress, facts, limits)
         async with open_http_server(app, "127.0.0.1", 0) as port:
             server.address = f"127.0.0.1:{port}"
             yield server

@@ -127,7 +127,7 @@ async def show_rows(replica: GrpcReplica, complete: Any) -> None:
 async def notes_of(replica: GrpcReplica) -> tuple[str, str, int]:
     """What the index and the replica's presence say of the version, and what is counted."""
     index = await replica.stub.RepositoryIndex(pb.RepositoryIndexRequest())
-    (version,) = replica.dataplane.reconciler.versions()
+    (version,) = replica.ingress.reconciler.versions()
     assert LoadState.READY == version.state
     async with (
         aiohttp.ClientSession() as session,
@@ -219,7 +219,7 @@ async def test_requests_without_elements_share_a_batch(
         messages = [request("m", np.zeros((rows, *shape), np.float32)) for rows in (1, 2)]
         answers = await asyncio.gather(*map(replica.stub.ModelInfer, messages))
         none = await replica.stub.ModelInfer(request("m", np.zeros((0, *shape), np.float32)))
-        executions = replica.dataplane.book.of("m", 1).totals().executions
+        executions = replica.ingress.book.of("m", 1).totals().executions
     assert [(1, *shape), (2, *shape)] == [array_of(answer).shape for answer in answers]
     assert (0, *shape) == array_of(none).shape
     assert ALONE_FIRST + 2 == executions
@@ -254,7 +254,7 @@ async def test_an_answer_over_the_limit_is_not_made(tmp_path: Path, front: str) 
             await beside(replica, row, rest_failure(replica, binary=False)),
             await beside(replica, row, rest_failure(replica, binary=True)),
         ]
-        errors = replica.dataplane.book.of("m", 1).totals().errors
+        errors = replica.ingress.book.of("m", 1).totals().errors
     for _, reason, text in refusals:
         assert "ANSWER_TOO_LARGE" == reason
         assert "4000 (max_message_bytes" in text

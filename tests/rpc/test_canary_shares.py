@@ -42,7 +42,7 @@ async def opened(folder: Path, front: str = "native", *more: Model) -> AsyncIter
 
 async def split(replica: GrpcReplica, models: Sequence[Model], weight: float) -> None:
     """Give version 2 of each model, which is as version 1, so many of a hundred requests."""
-    reconciler = replica.dataplane.reconciler
+    reconciler = replica.ingress.reconciler
     catalog = catalog_of(models)
     route = RouteRecord(stable=1, canary=Canary(2, weight))
     routed = {name: replace(model, route=route) for name, model in catalog.models.items()}
@@ -187,7 +187,7 @@ async def test_a_canary_that_takes_other_inputs_costs_its_share_and_no_more(
     )
     codes = Counter[str]()
     async with opened(tmp_path, front) as replica:
-        reconciler = replica.dataplane.reconciler
+        reconciler = replica.ingress.reconciler
         catalog = reconciler.table.catalog
         key = ("echo-FP32", 2)
         changed = replace(catalog.versions[key], number=3, signature=signature)

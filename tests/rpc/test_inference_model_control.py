@@ -445,13 +445,13 @@ async def test_a_caller_loads_what_stands_by(tmp_path: Path) -> None:
     served = [echo(Datatype.FP32), echo(Datatype.INT32)]
     options: dict[str, Any] = {"model_control": "explicit", "max_loaded_versions": 1}
     async with open_grpc_replica(tmp_path, *served, **options) as replica:
-        ready = replica.dataplane.reconciler.table.ready
+        ready = replica.ingress.reconciler.table.ready
         (cold,) = {"echo-FP32", "echo-INT32"} - {name for name, _ in ready}
         await replica.stub.RepositoryModelLoad(load(cold))
-        assert (cold, 1) in replica.dataplane.reconciler.table.ready
+        assert (cold, 1) in replica.ingress.reconciler.table.ready
         await replica.stub.RepositoryModelUnload(pb.RepositoryModelUnloadRequest(model_name=cold))
         (other,) = {"echo-FP32", "echo-INT32"} - {cold}
         refused = await failure_of(replica.stub.ModelInfer(request(cold, X)))
         await replica.stub.RepositoryModelLoad(load(other))
-        assert (other, 1) in replica.dataplane.reconciler.table.ready
+        assert (other, 1) in replica.ingress.reconciler.table.ready
     assert "UNAVAILABLE" == refused[0] or "NOT_FOUND" == refused[0]

@@ -136,7 +136,7 @@ async def test_too_many_classes_fail_alone_and_count_as_a_failure(
     large.outputs.add(name="y").parameters["classification"].int64_param = 1
     async with opened(tmp_path, front) as replica:
         failure = await failure_of(replica.stub.ModelInfer(large))
-        totals = replica.dataplane.book.of("echo-FP32", 1).totals()
+        totals = replica.ingress.book.of("echo-FP32", 1).totals()
 
     assert ("INVALID_ARGUMENT", "CLASSIFICATION_TOO_LARGE") == failure[:2]
     assert (0, 1) == (totals.successes, totals.errors["CLASSIFICATION_TOO_LARGE"])

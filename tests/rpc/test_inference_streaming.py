@@ -119,7 +119,7 @@ async def test_streamed_requests_are_counted_like_others(tmp_path: Path, front: 
         wrong = numbered(9)
         wrong.raw_input_contents[0] = b"123"
         await messages_of(replica.stub.ModelStreamInfer(sent(numbered(0), wrong, numbered(1))))
-        counts = replica.dataplane.book.of("echo-FP32", 1).totals()
+        counts = replica.ingress.book.of("echo-FP32", 1).totals()
 
     assert 2 == counts.successes
 
@@ -190,7 +190,7 @@ async def _entered(runner: GatedRunner) -> None:
 
 
 def _pool(replica: GrpcReplica) -> Any:
-    return replica.dataplane.reconciler.table.find("echo-FP32", "").pool
+    return replica.ingress.reconciler.table.find("echo-FP32", "").pool
 
 
 async def test_a_stream_has_so_many_requests_in_flight(tmp_path: Path, front: str) -> None:

@@ -83,7 +83,7 @@ async def replica_of(
 
 def loaded(replica: GrpcReplica) -> list[str]:
     """The models that are loaded."""
-    return sorted(name for name, _ in replica.dataplane.reconciler.table.ready)
+    return sorted(name for name, _ in replica.ingress.reconciler.table.ready)
 
 
 def cold(replica: GrpcReplica, *names: str) -> str:
@@ -224,7 +224,7 @@ async def test_what_answers_requests_is_not_unloaded(tmp_path: Path, front: str)
     options = {"front": front, "max_loaded_versions": 1, "load_wait_seconds": 0.5}
     async with replica_of(tmp_path, opener, "m0", "m1", **options) as replica:
         await ask_grpc(replica, "m0")
-        pool = replica.dataplane.reconciler.table.find("m0", "").pool
+        pool = replica.ingress.reconciler.table.find("m0", "").pool
         await until(pool.enter)  # as the receiving thread does while it runs a request
         try:
             refused = await failure_of(replica.stub.ModelInfer(request("m1", ONES), timeout=20))
@@ -241,11 +241,11 @@ async def test_as_many_wait_for_a_load_as_may_wait_for_a_run(tmp_path: Path, fro
     opener = Opener()
     async with replica_of(tmp_path, opener, *NAMES, front=front, max_loaded_versions=1) as replica:
         name = opener.gated = cold(replica, *NAMES)
-        catalog = replica.dataplane.reconciler.table.catalog
+        catalog = replica.ingress.reconciler.table.catalog
         record = catalog.versions[name, 1]
         config = replace(record.config, queue=QueuePolicy(max_requests=2))
         narrow = {(name, 1): replace(record, config=config)}
-        replica.dataplane.reconciler.want(catalog.updated(2, {}, narrow))
+        replica.ingress.reconciler.want(catalog.updated(2, {}, narrow))
         calls = [
             asyncio.ensure_future(
                 failure_of(replica.stub.ModelInfer(request(name, ONES), timeout=20))
@@ -267,7 +267,7 @@ async def test_callers_that_leave_while_a_version_loads_leave_nothing(
         name = opener.gated = cold(replica, *NAMES)
         call = replica.stub.ModelInfer(request(name, ONES), timeout=20)
         await until(lambda: name in opener.opened)
-        waits = replica.dataplane.reconciler.standby.waits
+        waits = replica.ingress.reconciler.standby.waits
         assert waits.any()
         call.cancel()
         await until(lambda: not waits.any())  # while it loads
@@ -297,7 +297,7 @@ async def test_a_pinned_model_stays(tmp_path: Path) -> None:
     """Whatever else is asked for, and although the cap is passed; unpinned, it makes room."""
     opener = Opener()
     async with replica_of(tmp_path, opener, "m0", max_loaded_versions=1) as replica:
-        reconciler = replica.dataplane.reconciler
+        reconciler = replica.ingress.reconciler
         catalog = catalog_of([adder(name) for name in NAMES])
         for name in NAMES:
             (tmp_path / f"{name}.onnx").write_bytes(adder(name).graph.SerializeToString())

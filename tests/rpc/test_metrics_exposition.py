@@ -15,7 +15,7 @@ from headrace_inference.adapters.metrics.machine import MachineMeter
 from headrace_inference.adapters.metrics.replica import Meter, ReplicaMetrics
 from headrace_inference.adapters.metrics.summaries import SummaryWindows
 from headrace_inference.app.metrics_server import add_text_metrics
-from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.ingress.ingress import Ingress
 from tests.rpc.rest_fixtures import GOOD, Http, arithmetic, open_http
 
 WORK = {
@@ -42,11 +42,11 @@ INPUTS = [
 class Scraper:
     """A /metrics of its own over a data plane."""
 
-    def __init__(self, dataplane: DataPlane, *meters: Meter, summaries: bool = False) -> None:
+    def __init__(self, ingress: Ingress, *meters: Meter, summaries: bool = False) -> None:
         windows = SummaryWindows() if summaries else None
         self.metrics = ReplicaMetrics(
-            dataplane.reconciler,
-            dataplane.book,
+            ingress.reconciler,
+            ingress.book,
             lambda: [("headrace_inference_applied_revision", "The state", 1)],
             {"front": "grpcio"},
             meters,
@@ -95,7 +95,7 @@ async def test_triton_counts(tmp_path: Path) -> None:
     async with open_http(tmp_path, arithmetic()) as http:
         await call_arithmetic(http)
         await call_arithmetic(http)
-        text = await Scraper(http.server.dataplane).text()
+        text = await Scraper(http.server.ingress).text()
     assert dict.fromkeys(WORK, "counter") == {k: v for k, v in types(text).items() if k in WORK}
     assert dict.fromkeys(STATE, "gauge") == {k: v for k, v in types(text).items() if k in STATE}
     assert 'nv_inference_request_success{model="arithmetic",version="1"} 2\n' in text
@@ -118,7 +118,7 @@ async def test_own_metrics_beside(tmp_path: Path) -> None:
         await call_arithmetic(http)
         await http.post(GOOD, '/v2/models/no\\such"model\n/infer')
         await http.post(GOOD, "/v2/models/arithmetic/infer")
-        text = await Scraper(http.server.dataplane).text()
+        text = await Scraper(http.server.ingress).text()
     requests = values(text, "headrace_inference_requests_total")
     errors = values(text, "headrace_inference_errors_total")
     buckets = values(text, "headrace_inference_request_seconds_bucket")
@@ -138,8 +138,8 @@ async def test_summaries_are_an_option(tmp_path: Path) -> None:
     """With the setting, Triton's summaries are there, too, with its quantiles."""
     async with open_http(tmp_path, arithmetic()) as http:
         await call_arithmetic(http)
-        without = await Scraper(http.server.dataplane).text()
-        scraper = Scraper(http.server.dataplane, summaries=True)
+        without = await Scraper(http.server.ingress).text()
+        scraper = Scraper(http.server.ingress, summaries=True)
         first, second = await scraper.text(), await scraper.text()
     assert {} == {k: v for k, v in types(without).items() if k in SUMMARIES}
     assert dict.fromkeys(SUMMARIES, "summary") == {
@@ -156,8 +156,8 @@ async def test_summaries_are_an_option(tmp_path: Path) -> None:
 async def test_the_machine_is_shown(tmp_path: Path) -> None:
     """CPU and memory of the machine are there where /proc is, and leave no trace where it is not."""
     async with open_http(tmp_path, arithmetic()) as http:
-        here = await Scraper(http.server.dataplane, MachineMeter()).text()
-        elsewhere = await Scraper(http.server.dataplane, MachineMeter(tmp_path)).text()
+        here = await Scraper(http.server.ingress, MachineMeter()).text()
+        elsewhere = await Scraper(http.server.ingress, MachineMeter(tmp_path)).text()
     (utilization,) = values(here, "nv_cpu_utilization").values()
     (total,) = values(here, "nv_cpu_memory_total_bytes").values()
     (used,) = values(here, "nv_cpu_memory_used_bytes").values()
@@ -170,7 +170,7 @@ async def test_every_scraper_reads_the_text(tmp_path: Path) -> None:
     """A scraper that prefers OpenMetrics gets the text format, and labels with quotes survive."""
     odd: Any = {"front": 'a "quoted" \\ name\nof two lines'}
     async with open_http(tmp_path, arithmetic()) as http:
-        dataplane = http.server.dataplane
-        metrics = ReplicaMetrics(dataplane.reconciler, dataplane.book, list, odd)
+        ingress = http.server.ingress
+        metrics = ReplicaMetrics(ingress.reconciler, ingress.book, list, odd)
         text = metrics.text(metrics.moment()).decode()
     assert [(("front", odd["front"]),)] == list(values(text, "headrace_inference_build_info"))

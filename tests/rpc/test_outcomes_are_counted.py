@@ -43,7 +43,7 @@ def front(request: pytest.FixtureRequest) -> str:
 
 def counts(replica: GrpcReplica, name: str = "echo-FP32", number: int = 1) -> Counts:
     """What a version did."""
-    return replica.dataplane.book.of(name, number).totals()
+    return replica.ingress.book.of(name, number).totals()
 
 
 def values(count: int = 2) -> Any:
@@ -128,9 +128,9 @@ async def test_a_run_whose_caller_left_is_no_success(
     """It ran, and that counts; its request was cancelled, and is in no latency of successes."""
     async with gated(tmp_path, front) as (replica, gate):
         await leave(replica, gate)
-        pool = replica.dataplane.reconciler.table.find("echo-FP32", "").pool
+        pool = replica.ingress.reconciler.table.find("echo-FP32", "").pool
         await replica.stub.ServerLive(pb.ServerLiveRequest())  # what came before it was read
-        await until(lambda: not replica.dataplane.receptions.count)
+        await until(lambda: not replica.ingress.receptions.count)
         gate.opened.set()
         await until(lambda: pool.idle and counts(replica).executions == 1)
         await until_counted(replica, 1)
@@ -212,7 +212,7 @@ async def test_what_a_version_refuses_counts_on_it(tmp_path: Path, front: str) -
 
 async def with_strict_canary(replica: GrpcReplica, served: Model) -> None:
     """Give half of the requests to a version 2 that takes two values only."""
-    reconciler = replica.dataplane.reconciler
+    reconciler = replica.ingress.reconciler
     catalog = catalog_of([served])
     (former,) = catalog.models.values()
     route = RouteRecord(stable=1, canary=Canary(2, 50.0))
@@ -235,7 +235,7 @@ async def test_a_version_that_is_not_ready_is_named(tmp_path: Path, front: str) 
     served = echo(Datatype.FP32)
     options: dict[str, Any] = {"front": front, "open_model": failing}
     async with open_grpc_replica(tmp_path, served, **options) as replica:
-        reconciler = replica.dataplane.reconciler
+        reconciler = replica.ingress.reconciler
         catalog = catalog_of([served])
         second = replace(served.record, number=2)
         former = replace(catalog.models["echo-FP32"], keep_latest=2)
@@ -284,7 +284,7 @@ async def test_what_an_error_leaves_of_a_stream_is_cancelled(tmp_path: Path, fro
         assert await stream.read()
         with pytest.raises(grpc.aio.AioRpcError):
             await stream.read()
-        await until(lambda: not replica.dataplane.receptions.count)
+        await until(lambda: not replica.ingress.receptions.count)
         after = counts(replica)
         read = after.successes + counted(replica).total()
 
@@ -310,7 +310,7 @@ async def test_every_request_has_one_outcome(tmp_path: Path, front: str) -> None
             calls[number % 8].cancel()
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
             seen.update(code_of(outcome) for outcome in outcomes)
-        await until(lambda: not replica.dataplane.receptions.count)
+        await until(lambda: not replica.ingress.receptions.count)
         errors, successes = counted(replica), counts(replica).successes
 
     assert seen["NOT_FOUND"] <= errors["MODEL_NOT_FOUND"] <= 40

@@ -102,7 +102,7 @@ async def by_stream(channel: grpc.aio.Channel, payload: bytes) -> bool:
 
 def counted(replica: GrpcReplica) -> Counter[str]:
     """All errors, by reason, as statistics have them."""
-    known = replica.dataplane.book.items()
+    known = replica.ingress.book.items()
     return sum((statistics.totals().errors for _, statistics in known), Counter[str]())
 
 
@@ -120,7 +120,7 @@ async def shown(replica: GrpcReplica) -> Counter[str]:
     for reason, count in found:
         scraped[reason] += int(count)
     reported = Counter[str]()
-    buffer = TelemetryBuffer("r", replica.dataplane.book, 10)
+    buffer = TelemetryBuffer("r", replica.ingress.book, 10)
     buffer.collect()
     for report in buffer.after(0):
         for version in report.versions:
@@ -152,7 +152,7 @@ async def test_messages_that_are_refused_are_counted(
                 assert await send(channel, payload)
                 expected[reason] += 1
         assert expected == await shown(replica)
-        assert 0 == replica.dataplane.receptions.count
+        assert 0 == replica.ingress.receptions.count
 
 
 @pytest.mark.parametrize("send", [by_call, by_stream])
@@ -167,7 +167,7 @@ async def test_messages_without_room_are_counted(tmp_path: Path, front: str, sen
     ):
         for _ in range(TIMES):
             assert await send(channel, large)
-        errors = replica.dataplane.book.of("echo-FP32", 0).totals().errors
+        errors = replica.ingress.book.of("echo-FP32", 0).totals().errors
 
     assert {"REPLICA_OVERLOADED": TIMES} == errors
 
@@ -200,7 +200,7 @@ async def test_who_waits_in_vain_is_counted_alike(tmp_path: Path, front: str) ->
     options: dict[str, Any] = {"front": front, "open_model": begun.open_session}
     async with open_grpc_replica(tmp_path, model, **options) as replica:
         infer = replica.stub.ModelInfer
-        pool = replica.dataplane.reconciler.table.find("counting", "").pool
+        pool = replica.ingress.reconciler.table.find("counting", "").pool
         running = infer(turns(TURNS))
         await begun.wait()
 
@@ -320,11 +320,11 @@ async def test_callers_who_leave_before_their_body_is_there_are_counted(tmp_path
             writer.write(head.encode() + b"{")
             await writer.drain()
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while not replica.dataplane.receptions.count:  # noqa: ASYNC110  # nobody tells
+                while not replica.ingress.receptions.count:  # noqa: ASYNC110  # nobody tells
                     await asyncio.sleep(0.002)
             writer.close()
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while replica.dataplane.receptions.count:  # noqa: ASYNC110  # nobody tells
+                while replica.ingress.receptions.count:  # noqa: ASYNC110  # nobody tells
                     await asyncio.sleep(0.002)
         assert {"CANCELLED": TIMES} == counted(replica)
 
@@ -340,7 +340,7 @@ async def test_one_wrong_request_beside_good_ones_counts_once(tmp_path: Path, fr
     async with open_grpc_replica(tmp_path, arithmetic(), front=front) as replica:
         calls = [replica.stub.ModelInfer(wrong if n % 4 == 0 else good) for n in range(40)]
         codes = Counter([(await failure_of(call))[0] for call in calls])
-        totals = replica.dataplane.book.of("arithmetic", 1).totals()
+        totals = replica.ingress.book.of("arithmetic", 1).totals()
 
         assert {"OK": 30, "INVALID_ARGUMENT": 10} == codes
         assert (30, {"RAW_SIZE_MISMATCH": 10}) == (totals.successes, counted(replica))

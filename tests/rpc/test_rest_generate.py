@@ -114,7 +114,7 @@ async def test_outputs_without_json(tmp_path: Path) -> None:
     """A model whose output has no JSON form is refused before it runs."""
     async with open_http(tmp_path, echo(Datatype.FP16)) as http:
         status, answer = await http.post({}, "/v2/models/echo-FP16/generate")
-        book = http.server.dataplane.book
+        book = http.server.ingress.book
         runs = book.of("echo-FP16", 1).totals().executions
     assert (400, "INPUT_MISSING", 0) == (status, answer["reason"], runs)
 

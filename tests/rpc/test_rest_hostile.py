@@ -135,7 +135,7 @@ async def test_a_client_that_goes_away(tmp_path: Path) -> None:
         return GatedRunner(open_session(path, record), asked, gate)
 
     async with open_http(tmp_path, open_model=open_gated) as http:
-        served = http.server.dataplane.reconciler.table.find("echo-FP32", "")
+        served = http.server.ingress.reconciler.table.find("echo-FP32", "")
         running = asyncio.create_task(http.post(GOOD))
         await asyncio.to_thread(asked.wait, 10)
         leaving = asyncio.create_task(http.post(GOOD))

@@ -84,7 +84,7 @@ async def test_outputs_without_json_are_refused_before_the_run(
     async with open_http(tmp_path, echo(datatype)) as http:
         text = json.dumps(head).encode()
         status, answer = await http.post(text + b"\0\0", path, {HEADER_LENGTH: str(len(text))})
-        totals = http.server.dataplane.book.of(f"echo-{datatype}", 1).totals()
+        totals = http.server.ingress.book.of(f"echo-{datatype}", 1).totals()
         binary = json.dumps(head | {"parameters": {"binary_data_output": True}}).encode()
         response, _ = await http.post_for_bytes(
             binary + b"\0\0", path, {HEADER_LENGTH: str(len(binary))}
@@ -101,7 +101,7 @@ async def test_refusals_are_counted(tmp_path: Path) -> None:
         await http.post(b"{", "/v2/models/echo-FP32/generate")
         await http.post(b"{", "/v2/models/other/infer")
         await http.post(GOOD, "/v2/models/other/infer")
-        book = http.server.dataplane.book
+        book = http.server.ingress.book
         counted = {key: dict(of.totals().errors) for key, of in book.items() if key[1] == 0}
     assert {
         ("echo-FP32", 0): {"MALFORMED_JSON": 2, "ENCODING_UNSUPPORTED": 1},

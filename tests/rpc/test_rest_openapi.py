@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from headrace.datatypes import Datatype
-from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
@@ -66,8 +66,8 @@ async def test_every_route_is_described(tmp_path: Path) -> None:
     loader = FolderLoader(tmp_path, None)  # type: ignore[arg-type]  # loads nothing
     reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
     facts = ServerFacts(SERVER_VERSION, lambda: True)
-    dataplane = DataPlane(reconciler, StatisticsRegistry())
-    add_rest_routes(app, dataplane, facts, RestLimits(1, 1))
+    ingress = Ingress(reconciler, StatisticsRegistry())
+    add_rest_routes(app, ingress, facts, RestLimits(1, 1))
     routed = {
         (route.method.lower(), resource.canonical)
         for resource in app.router.resources()

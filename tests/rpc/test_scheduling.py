@@ -30,7 +30,7 @@ def counting_with(**config: Any) -> Model:
 
 async def until_waiting(replica: GrpcReplica, count: int) -> None:
     """Wait until so many requests are queued."""
-    pool = replica.dataplane.reconciler.table.find("counting", "").pool
+    pool = replica.ingress.reconciler.table.find("counting", "").pool
     async with asyncio.timeout(PATIENCE_SECONDS):
         while pool.waiting < count:  # noqa: ASYNC110  # the threads of the front know no event loop
             await asyncio.sleep(0)
@@ -96,7 +96,7 @@ async def test_callers_who_left_make_room_in_a_full_queue(tmp_path: Path, front:
         code, reason, _ = await failure_of(replica.stub.ModelInfer(turns(1)))
         for call in left:
             call.cancel()
-        pool = replica.dataplane.reconciler.table.find("counting", "").pool
+        pool = replica.ingress.reconciler.table.find("counting", "").pool
         async with asyncio.timeout(PATIENCE_SECONDS):
             while pool.waiting:  # noqa: ASYNC110  # the threads of the front know no event loop
                 await asyncio.sleep(0.001)

@@ -21,14 +21,14 @@ from headrace_inference.adapters.metrics.rest_errors import RestErrorMeter
 from headrace_inference.adapters.metrics.summaries import SummaryWindows
 from headrace_inference.adapters.metrics.text import CONTENT_TYPE
 from headrace_inference.app.readiness import Readiness
-from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.ingress.ingress import Ingress
 
 InFlight = Callable[[], int]
 
 
 @contextmanager
 def open_operations(
-    dataplane: DataPlane,
+    ingress: Ingress,
     readiness: Readiness,
     in_flight: InFlight,
     front: str,
@@ -43,13 +43,13 @@ def open_operations(
         app = web.Application()
         add_health_routes(app, readiness.facts)
         collected = CollectorMeter(calls, ProcessCollector(registry=None))
-        rest = RestErrorMeter(dataplane.rest_errors)
+        rest = RestErrorMeter(ingress.rest_errors)
         meters: list[Meter] = [collected, rest, MachineMeter(), *more]
         meters += [devices] if devices else []
         metrics = ReplicaMetrics(
-            dataplane.reconciler,
-            dataplane.book,
-            lambda: _gauges(dataplane, readiness, in_flight),
+            ingress.reconciler,
+            ingress.book,
+            lambda: _gauges(ingress, readiness, in_flight),
             _info(front),
             meters,
             SummaryWindows() if summaries else None,
@@ -78,12 +78,12 @@ def _info(front: str) -> dict[str, str]:
 
 
 def _gauges(
-    dataplane: DataPlane, readiness: Readiness, in_flight: InFlight
+    ingress: Ingress, readiness: Readiness, in_flight: InFlight
 ) -> list[tuple[str, str, float]]:
-    revision = dataplane.reconciler.applied_revision
+    revision = ingress.reconciler.applied_revision
     _, facts = readiness.facts()
     connected, whole = (bool(facts.get(f"state_{fact}", True)) for fact in ("connected", "whole"))
-    reconciler = dataplane.reconciler
+    reconciler = ingress.reconciler
     return [
         (
             "headrace_inference_loaded_versions",

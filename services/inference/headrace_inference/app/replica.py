@@ -28,7 +28,7 @@ from headrace_inference.app.models import Models, open_models, open_registry_loa
 from headrace_inference.app.readiness import Readiness
 from headrace_inference.app.servers import Fronts, open_fronts
 from headrace_inference.app.tracing import open_tracer
-from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
@@ -84,7 +84,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         models = await stack.enter_async_context(open_models(settings, loads, book))
         reconciler = models.reconciler
         readiness = Readiness(follower, reconciler, stopping)
-        dataplane = DataPlane(reconciler, book, region_table(settings), tracer)
+        ingress = Ingress(reconciler, book, region_table(settings), tracer)
         closing = asyncio.Event()
 
         async def join(fronts: Fronts) -> None:
@@ -109,7 +109,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         fronts = await open_fronts(
             stack,
             settings,
-            dataplane,
+            ingress,
             readiness,
             closing,
             models.control,

@@ -33,12 +33,12 @@ from headrace_inference.app.metrics_server import InFlight, open_operations
 from headrace_inference.app.readiness import Readiness
 from headrace_inference.app.reserved_ports import reserved_port
 from headrace_inference.app.socket_folder import SOCKET_NAME, socket_folder
-from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.extensions.log_settings import LogSwitches
+from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.domain.ingress.limits import FrontLimits
 from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
 from headrace_inference.domain.reconciliation.model_control import ModelControl, RegistryControl
 from headrace_inference.settings import Settings
-from headrace_inference.wire.front_limits import FrontLimits
 from headrace_inference.wire.grpc import servicer
 from headrace_inference.wire.grpc.servicer import SERVICE
 from headrace_inference.wire.grpc.streaming import StreamOptions
@@ -85,7 +85,7 @@ class Traffic:
 async def open_fronts(
     stack: AsyncExitStack,
     settings: Settings,
-    dataplane: DataPlane,
+    ingress: Ingress,
     readiness: Readiness,
     closing: asyncio.Event | None = None,
     control: ModelControl | None = None,
@@ -109,10 +109,10 @@ async def open_fronts(
     grpc_port = stack.enter_context(reserved_port(host, settings.grpc_port, "--grpc-port"))
     http_port = stack.enter_context(reserved_port(host, settings.http_port, "--http-port"))
     settings = replace(settings, grpc_port=grpc_port.port, http_port=http_port.port)
-    ports = _Ports(settings, dataplane, readiness, calls, closing or asyncio.Event())
+    ports = _Ports(settings, ingress, readiness, calls, closing or asyncio.Event())
     metrics_port = await ports.open_operations(stack, front, traffic, meters)
     facts = ports.facts(stack, control or RegistryControl())
-    traffic.counts = [lambda: dataplane.receptions.count]
+    traffic.counts = [lambda: ingress.receptions.count]
     with http_port.handed_over():
         opened_http = await ports.open_rest(stack, facts)
     fronts = Fronts(
@@ -135,7 +135,7 @@ class _Ports:
     """What the ports of a replica are opened with."""
 
     settings: Settings
-    dataplane: DataPlane
+    ingress: Ingress
     readiness: Readiness
     calls: CallMetrics
     closing: asyncio.Event
@@ -158,7 +158,7 @@ class _Ports:
         """Open the port of operations; that port."""
         operations = stack.enter_context(
             open_operations(
-                self.dataplane,
+                self.ingress,
                 self.readiness,
                 traffic,
                 front,
@@ -177,7 +177,7 @@ class _Ports:
             self._rest_application(facts),
             self.settings.host,
             self.settings.http_port,
-            self.dataplane.receptions.record_unread,
+            self.ingress.receptions.record_unread,
         )
         return await stack.enter_async_context(rest)
 
@@ -191,7 +191,7 @@ class _Ports:
     async def _open_native(
         self, stack: AsyncExitStack, facts: ServerFacts, traffic: Traffic
     ) -> int:
-        settings, dataplane = self.settings, self.dataplane
+        settings, ingress = self.settings, self.ingress
         fallback = stack.enter_context(socket_folder(settings)) / SOCKET_NAME
         target = addresses.unix_target(fallback)
         await stack.enter_async_context(self._grpc_server(target, facts))
@@ -205,7 +205,7 @@ class _Ports:
         )
         address = addresses.join(settings.host, settings.grpc_port)
         opened = await stack.enter_async_context(
-            server.open_native_front(address, str(fallback), dataplane, options)
+            server.open_native_front(address, str(fallback), ingress, options)
         )
         traffic.counts.append(lambda: opened.front.requests_in_flight)
         return opened.port
@@ -223,7 +223,7 @@ class _Ports:
         )
 
         def register(server: grpc.aio.Server) -> None:
-            servicer.register(server, self.dataplane, facts, streams, _limits(settings))
+            servicer.register(server, self.ingress, facts, streams, _limits(settings))
 
         opening = open_grpc_server(
             address,
@@ -250,7 +250,7 @@ class _Ports:
         if settings.cors_origins:
             application.middlewares.append(cors(settings.cors_origins))
         application.middlewares.append(_ends_connections(self.readiness))
-        add_rest_routes(application, self.dataplane, facts, limits)
+        add_rest_routes(application, self.ingress, facts, limits)
         return application
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from headrace.errors import Unavailable
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import VersionRecord
-from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.extensions.log_settings import LogSwitches
+from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.model_control import ModelControl, RegistryControl
 from headrace_inference.wire.codec import messages
 
@@ -25,12 +25,12 @@ class ServerFacts:
     control: ModelControl = field(default_factory=RegistryControl)
 
 
-def model_ready(dataplane: DataPlane, name: str, version: str) -> bool:
+def model_ready(ingress: Ingress, name: str, version: str) -> bool:
     """Whether these names lead to a version that can be called, or is loaded when it is.
 
     Raises NotFound for unknown ones, and Unavailable before it is known which there are.
     """
-    table = dataplane.reconciler.table
+    table = ingress.reconciler.table
     try:
         table.record(name, version)
     except Unavailable:
@@ -40,38 +40,38 @@ def model_ready(dataplane: DataPlane, name: str, version: str) -> bool:
     return True
 
 
-def metadata_of(dataplane: DataPlane, name: str, version: str) -> pb.ModelMetadataResponse:
+def metadata_of(ingress: Ingress, name: str, version: str) -> pb.ModelMetadataResponse:
     """The metadata of the version that these names lead to. Raises HeadraceError."""
-    table = dataplane.reconciler.table
+    table = ingress.reconciler.table
     record = table.record(name, version)
     return messages.model_metadata(record, table.callable_numbers(record.model))
 
 
-def config_of(dataplane: DataPlane, name: str, version: str) -> VersionRecord:
+def config_of(ingress: Ingress, name: str, version: str) -> VersionRecord:
     """The version that these names lead to, with what was chosen here where it is loaded.
 
     Raises HeadraceError.
     """
-    table = dataplane.reconciler.table
+    table = ingress.reconciler.table
     record = table.record(name, version)
     served = table.ready.get((record.model, record.number))
     return served.effective_record if served else record
 
 
-def statistics_of(dataplane: DataPlane, name: str, version: str) -> pb.ModelStatisticsResponse:
+def statistics_of(ingress: Ingress, name: str, version: str) -> pb.ModelStatisticsResponse:
     """The statistics of one version, of all of a model's, or of all. Raises HeadraceError."""
-    items = dataplane.book.items()
+    items = ingress.book.items()
     if not name:
         return messages.model_statistics(items)
     if version or "@" in name:
-        key = _key(dataplane, name, version)
-        return messages.model_statistics([(key, dataplane.book.of(*key))])
-    table = dataplane.reconciler.table
+        key = _key(ingress, name, version)
+        return messages.model_statistics([(key, ingress.book.of(*key))])
+    table = ingress.reconciler.table
     if name not in table.catalog.models:
         raise table.explain(name, version)
     return messages.model_statistics([item for item in items if item[0][0] == name])
 
 
-def _key(dataplane: DataPlane, name: str, version: str) -> tuple[str, int]:
-    record = dataplane.reconciler.table.record(name, version)
+def _key(ingress: Ingress, name: str, version: str) -> tuple[str, int]:
+    record = ingress.reconciler.table.record(name, version)
     return record.model, record.number

@@ -16,10 +16,10 @@ import numpy as np
 from headrace.datatypes import to_wire, wire_size
 from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
+from headrace_inference.domain.ingress.limits import AnswerLimit
 from headrace_inference.domain.scheduling.requests import Array, BatchResult, Plan
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.wire.codec.protobuf_fields import varint
-from headrace_inference.wire.front_limits import AnswerLimit
 
 ROUTE_PARAMETER = "headrace.route"
 MAX_KEPT_HEADS = 1024

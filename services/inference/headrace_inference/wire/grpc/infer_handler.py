@@ -8,13 +8,14 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from headrace.errors import HeadraceError
-from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.extensions.tracing import RequestFacts
-from headrace_inference.domain.receptions import Reception
+from headrace_inference.domain.ingress.async_inference import AsyncInference, InferCall, deadline_ns
+from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.domain.ingress.limits import FrontLimits, InFlightBytes
+from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.domain.scheduling.instance_pool import shutting_down
 from headrace_inference.domain.scheduling.requests import Plan
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
-from headrace_inference.wire.async_inference import AsyncInference, InferCall, deadline_ns
 from headrace_inference.wire.codec.request_parser import (
     Parsed,
     RequestHeader,
@@ -29,7 +30,6 @@ from headrace_inference.wire.codec.slow_requests import (
     size_of,
 )
 from headrace_inference.wire.codec.tensors import contents_of
-from headrace_inference.wire.front_limits import FrontLimits, InFlightBytes
 
 Metadata = Iterable[tuple[str, str | bytes]] | None
 
@@ -37,12 +37,12 @@ Metadata = Iterable[tuple[str, str | bytes]] | None
 class InferHandler:
     """Answers requests of the event loop that it was made on."""
 
-    def __init__(self, dataplane: DataPlane, limits: FrontLimits) -> None:
-        self._dataplane = dataplane
+    def __init__(self, ingress: Ingress, limits: FrontLimits) -> None:
+        self._ingress = ingress
         self.held = InFlightBytes(limits)
-        self._tracer = dataplane.tracer
+        self._tracer = ingress.tracer
         self._limit = limits.answers
-        self._requests = AsyncInference(dataplane, self._limit)
+        self._requests = AsyncInference(ingress, self._limit)
         self._parser = RequestParser()
 
     async def infer(self, payload: bytes, context: Any) -> bytes:
@@ -57,16 +57,16 @@ class InferHandler:
 
     def receiving(self, payload: bytes, deadline: int | None) -> AbstractContextManager[Reception]:
         """Around a request with these bytes: it is counted once, however it ends."""
-        return self._dataplane.receptions.receiving(lambda: names_in(payload), deadline)
+        return self._ingress.receptions.receiving(lambda: names_in(payload), deadline)
 
     def begin(self, payload: bytes, deadline: int | None) -> Reception:
         """A request with these bytes has come; whoever has it ends it."""
-        return self._dataplane.receptions.begin(lambda: names_in(payload), deadline)
+        return self._ingress.receptions.begin(lambda: names_in(payload), deadline)
 
     def stopping(self) -> HeadraceError:
         """What a stream is told that the replica's end ends: counted, since requests may follow in vain."""
         error = shutting_down()
-        self._dataplane.receptions.record_unread(error.reason)
+        self._ingress.receptions.record_unread(error.reason)
         return error
 
     async def parse(self, payload: bytes) -> Parsed:
@@ -87,7 +87,7 @@ class InferHandler:
             head.model_name,
             head.model_version,
             lambda served: _plan(head, served),
-            lambda: contents_of(parsed, self._dataplane.regions),
+            lambda: contents_of(parsed, self._ingress.regions),
             reception,
             contents_take_long=decoding_takes_long(parsed),
             facts=facts,

@@ -9,9 +9,9 @@ import grpc
 
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
-from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.domain.ingress.limits import FrontLimits
 from headrace_inference.wire.codec import messages
-from headrace_inference.wire.front_limits import FrontLimits
 from headrace_inference.wire.grpc.infer_handler import InferHandler
 from headrace_inference.wire.grpc.streaming import StreamHandler, StreamOptions
 from headrace_inference.wire.server_queries import (
@@ -30,8 +30,8 @@ INFERRING = (f"/{SERVICE.full_name}/ModelInfer", f"/{SERVICE.full_name}/ModelStr
 class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     """Decode, call, encode."""
 
-    def __init__(self, dataplane: DataPlane, facts: ServerFacts) -> None:
-        self._dataplane = dataplane
+    def __init__(self, ingress: Ingress, facts: ServerFacts) -> None:
+        self._ingress = ingress
         self._facts = facts
 
     async def ServerLive(self, request: Any, context: Any) -> pb.ServerLiveResponse:
@@ -45,7 +45,7 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     async def ModelReady(self, request: Any, context: Any) -> pb.ModelReadyResponse:
         """Whether the version that these names lead to can be called here."""
         return pb.ModelReadyResponse(
-            ready=model_ready(self._dataplane, request.name, request.version)
+            ready=model_ready(self._ingress, request.name, request.version)
         )
 
     async def ServerMetadata(self, request: Any, context: Any) -> pb.ServerMetadataResponse:
@@ -53,25 +53,25 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         return messages.server_metadata(
             self._facts.name,
             self._facts.version,
-            shared_memory=self._dataplane.regions.allowed,
+            shared_memory=self._ingress.regions.allowed,
         )
 
     async def ModelMetadata(self, request: Any, context: Any) -> pb.ModelMetadataResponse:
         """What a version takes and gives."""
-        return metadata_of(self._dataplane, request.name, request.version)
+        return metadata_of(self._ingress, request.name, request.version)
 
     async def ModelConfig(self, request: Any, context: Any) -> pb.ModelConfigResponse:
         """How a version is served."""
-        record = config_of(self._dataplane, request.name, request.version)
+        record = config_of(self._ingress, request.name, request.version)
         return pb.ModelConfigResponse(config=messages.model_config(record))
 
     async def ModelStatistics(self, request: Any, context: Any) -> pb.ModelStatisticsResponse:
         """What versions did."""
-        return statistics_of(self._dataplane, request.name, request.version)
+        return statistics_of(self._ingress, request.name, request.version)
 
     async def RepositoryIndex(self, request: Any, context: Any) -> pb.RepositoryIndexResponse:
         """Which versions there are."""
-        table = self._dataplane.reconciler.table
+        table = self._ingress.reconciler.table
         # In a thread: there may be 100,000 of them, and others wait on the loop.
         return await asyncio.to_thread(messages.repository_index, table, ready_only=request.ready)
 
@@ -79,13 +79,13 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         self, request: Any, context: Any
     ) -> pb.SystemSharedMemoryStatusResponse:
         """Which regions of the system's memory are registered."""
-        return messages.system_regions(self._dataplane.regions.status(request.name))
+        return messages.system_regions(self._ingress.regions.status(request.name))
 
     async def SystemSharedMemoryRegister(
         self, request: Any, context: Any
     ) -> pb.SystemSharedMemoryRegisterResponse:
         """Make a region known."""
-        regions = self._dataplane.regions
+        regions = self._ingress.regions
         regions.register_system(request.name, request.key, request.offset, request.byte_size)
         return pb.SystemSharedMemoryRegisterResponse()
 
@@ -93,20 +93,20 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         self, request: Any, context: Any
     ) -> pb.SystemSharedMemoryUnregisterResponse:
         """Forget a region, or all."""
-        self._dataplane.regions.unregister(request.name)
+        self._ingress.regions.unregister(request.name)
         return pb.SystemSharedMemoryUnregisterResponse()
 
     async def CudaSharedMemoryStatus(
         self, request: Any, context: Any
     ) -> pb.CudaSharedMemoryStatusResponse:
         """Which regions of devices' memory are registered."""
-        return messages.device_regions(self._dataplane.regions.status(request.name, device=True))
+        return messages.device_regions(self._ingress.regions.status(request.name, device=True))
 
     async def CudaSharedMemoryRegister(
         self, request: Any, context: Any
     ) -> pb.CudaSharedMemoryRegisterResponse:
         """Make a device's memory known."""
-        regions = self._dataplane.regions
+        regions = self._ingress.regions
         handle, device_id = request.raw_handle, request.device_id
         regions.register_device(request.name, handle, device_id, request.byte_size)
         return pb.CudaSharedMemoryRegisterResponse()
@@ -115,7 +115,7 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         self, request: Any, context: Any
     ) -> pb.CudaSharedMemoryUnregisterResponse:
         """Forget a device's memory, or all."""
-        self._dataplane.regions.unregister(request.name, device=True)
+        self._ingress.regions.unregister(request.name, device=True)
         return pb.CudaSharedMemoryUnregisterResponse()
 
     async def RepositoryModelLoad(
@@ -135,7 +135,7 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     async def TraceSetting(self, request: Any, context: Any) -> pb.TraceSettingResponse:
         """Change which requests are traced, and say which are."""
         changes = messages.trace_changes(request)
-        return messages.trace_settings(self._dataplane.trace_settings(request.model_name, changes))
+        return messages.trace_settings(self._ingress.trace_settings(request.model_name, changes))
 
     async def LogSettings(self, request: Any, context: Any) -> pb.LogSettingsResponse:
         """Change which log records are made, and say which are."""
@@ -145,14 +145,14 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
 
 def register(
     server: grpc.aio.Server,
-    dataplane: DataPlane,
+    ingress: Ingress,
     facts: ServerFacts,
     streams: StreamOptions,
     limits: FrontLimits,
 ) -> None:
     """Add every RPC of the protocol to a server; what infers holds no more than `limits` allow."""
-    servicer = InferenceServicer(dataplane, facts)
-    infer = InferHandler(dataplane, limits)
+    servicer = InferenceServicer(ingress, facts)
+    infer = InferHandler(ingress, limits)
     raw: dict[str, Any] = {
         "ModelInfer": grpc.unary_unary_rpc_method_handler(infer.infer),
         "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(

@@ -18,8 +18,8 @@ import grpc
 from headrace.errors import HeadraceError
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.service.serving import open_background
-from headrace_inference.domain.receptions import Reception
-from headrace_inference.wire.async_inference import deadline_ns
+from headrace_inference.domain.ingress.async_inference import deadline_ns
+from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.wire.codec.protobuf_fields import varint
 from headrace_inference.wire.grpc.infer_handler import InferHandler
 

@@ -13,15 +13,17 @@ from typing import Any, NamedTuple
 
 from headrace.errors import HeadraceError
 from headrace.state.desired import Key
-from headrace_inference.domain.dataplane import (
+from headrace_inference.domain.extensions.output_rendering import RenderedOutput, check_windows
+from headrace_inference.domain.extensions.tracing import RequestFacts
+from headrace_inference.domain.ingress.ingress import (
     ROUTE_ATTEMPTS,
-    DataPlane,
+    Ingress,
     in_graph_order,
     unloading,
 )
-from headrace_inference.domain.extensions.output_rendering import RenderedOutput, check_windows
-from headrace_inference.domain.extensions.tracing import RequestFacts
-from headrace_inference.domain.receptions import caller_left, known_error
+from headrace_inference.domain.ingress.limits import FrontLimits
+from headrace_inference.domain.ingress.receptions import caller_left, known_error
+from headrace_inference.domain.ingress.rendering_sink import RenderingSink
 from headrace_inference.domain.reconciliation.load_waits import LoadWait
 from headrace_inference.domain.routing.table import OnStandby, Picked, Target
 from headrace_inference.domain.scheduling.instance_pool import (
@@ -38,7 +40,6 @@ from headrace_inference.domain.scheduling.requests import (
     ResponseSink,
 )
 from headrace_inference.domain.versions.loaded_version import INLINE_RUN_NS, LoadedVersion
-from headrace_inference.wire.call_errors import CallErrors, RefusedByVersion
 from headrace_inference.wire.codec.request_parser import Parsed, RequestHeader, RequestParser
 from headrace_inference.wire.codec.responses import encode_answers, encode_shown
 from headrace_inference.wire.codec.slow_requests import (
@@ -47,10 +48,9 @@ from headrace_inference.wire.codec.slow_requests import (
     parse_large,
 )
 from headrace_inference.wire.codec.tensors import contents_of
-from headrace_inference.wire.front_limits import FrontLimits
+from headrace_inference.wire.native.call_errors import CallErrors, RefusedByVersion
 from headrace_inference.wire.native.outbound_backlog import OutboundBacklog
 from headrace_inference.wire.native.slow_decoder import Decoder, DeferredCall
-from headrace_inference.wire.rendering_sink import RenderingSink
 
 NO_DETAILS: Any = ((), "", None)
 """Metadata, peer and deadline, of a call whose own are not at hand."""
@@ -71,17 +71,17 @@ class _Reply(NamedTuple):
 class NativeFront:
     """Takes bursts of calls, and is the sink of their requests."""
 
-    def __init__(self, front: Any, dataplane: DataPlane, limits: FrontLimits) -> None:
+    def __init__(self, front: Any, ingress: Ingress, limits: FrontLimits) -> None:
         from pygrpc_native import EVENT_CALL
 
         self._event_call = EVENT_CALL
         self._front = front
-        self._dataplane = dataplane
+        self._ingress = ingress
         self._limits = limits
         self._answer_limit = limits.answers
         self._parser = RequestParser()
-        self._errors = CallErrors(front, dataplane.receptions)
-        self._wishes = RenderingSink(dataplane.regions, self._encode_shown, self.send, self.failed)
+        self._errors = CallErrors(front, ingress.receptions)
+        self._wishes = RenderingSink(ingress.regions, self._encode_shown, self.send, self.failed)
         self._pending: dict[int, InferenceRequest | DeferredCall] = {}
         self.decoder = Decoder(self._decode)
         self.unread = OutboundBacklog(front.metrics, self._pending.__len__, limits.max_bytes)
@@ -126,7 +126,7 @@ class NativeFront:
         self._pending[event[1]] = pending
         with self._bytes_lock:
             self._bytes += len(event[3]) + pending.reply.window_bytes
-        if self._dataplane.tracer.on:
+        if self._ingress.tracer.on:
             self._trace(served, pending, event[5][0])
         if not served.try_run_inline([pending], most_ns):
             self._submit(served, [pending])
@@ -134,7 +134,7 @@ class NativeFront:
     def _take_many(self, events: Sequence[Any], now: int) -> None:
         groups: dict[LoadedVersion, list[InferenceRequest]] = {}
         taken = 0
-        tracing = self._dataplane.tracer.on
+        tracing = self._ingress.tracer.on
         for event in events:
             if event[0] != self._event_call:
                 self._cancel(event[1])
@@ -175,9 +175,9 @@ class NativeFront:
                 self._refuse_aside(aside, error)
 
         aside.wait = LoadWait(key, aside.received_ns, aside.deadline_ns, tell)
-        self._dataplane.reconciler.summon_soon(aside.wait)
+        self._ingress.reconciler.summon_soon(aside.wait)
         if aside.cancelled:  # else whoever cancels it dismisses it
-            self._dataplane.reconciler.dismiss_soon(aside.wait)
+            self._ingress.reconciler.dismiss_soon(aside.wait)
 
     def _decode(self, aside: DeferredCall) -> None:
         """Admit a request that was put aside, on the decoder's thread."""
@@ -207,7 +207,7 @@ class NativeFront:
         self._pending[aside.call_id] = pending
         if aside.cancelled:  # else it is the pending one that is cancelled from now on
             pending.cancelled = True
-        if self._dataplane.tracer.on:
+        if self._ingress.tracer.on:
             self._trace(served, pending, aside.details[0], parse_large)
         self._submit(served, [pending])
 
@@ -218,7 +218,7 @@ class NativeFront:
         metadata: Any,
         parse: Callable[[bytes], Parsed] | None = None,
     ) -> None:
-        tracer = self._dataplane.tracer
+        tracer = self._ingress.tracer
 
         def facts() -> RequestFacts:
             parsed = (parse or self._parser.parse)(pending.reply.payload)
@@ -275,7 +275,7 @@ class NativeFront:
 
     def _target(self, head: RequestHeader) -> Target:
         """What a request with this head leads to, by the present routing table."""
-        table = self._dataplane.reconciler.table
+        table = self._ingress.reconciler.table
         targets = head.targets
         if not targets or targets[0] is not table:
             targets[:] = (table, table.target(head.model_name, head.model_version))
@@ -320,8 +320,8 @@ class NativeFront:
             plan = head.plans.get(served.id)
             if plan is None:
                 plan = head.plans[served.id] = served.plan(head.inputs, head.outputs, head.options)
-            check_windows(plan, self._dataplane.regions)
-            found = contents_of(parsed, self._dataplane.regions)
+            check_windows(plan, self._ingress.regions)
+            found = contents_of(parsed, self._ingress.regions)
             contents = in_graph_order(served, plan, found)
         except Exception as error:  # noqa: BLE001  # raised again, with the version
             target.give_back(route)
@@ -371,7 +371,7 @@ class NativeFront:
             except OnStandby as standing_by:
                 self._await_load_again(former, standing_by.key)
             except HeadraceError as error:  # its names lead nowhere any more
-                former.statistics = self._dataplane.receptions.refusing(
+                former.statistics = self._ingress.receptions.refusing(
                     parsed.head.model_name, parsed.head.model_version, error
                 )
                 former.fail(error)
@@ -400,7 +400,7 @@ class NativeFront:
             return
         pending.leave(time.monotonic_ns())
         if isinstance(pending, DeferredCall) and pending.wait is not None:
-            self._dataplane.reconciler.dismiss_soon(pending.wait)
+            self._ingress.reconciler.dismiss_soon(pending.wait)
 
     def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
         """Encode the answers to these requests of a batch."""

@@ -17,8 +17,8 @@ from typing import Any
 
 from headrace.errors import FailedPrecondition
 from headrace.service.grpc_serving import MAX_METADATA_BYTES
-from headrace_inference.domain.dataplane import DataPlane
-from headrace_inference.wire.front_limits import FrontLimits
+from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.domain.ingress.limits import FrontLimits
 from headrace_inference.wire.native.front import NativeFront
 from headrace_inference.wire.native.receiver import Receiver
 
@@ -70,7 +70,7 @@ def io_threads(cores: int) -> int:
 
 @asynccontextmanager
 async def open_native_front(
-    address: str, fallback_path: str, dataplane: DataPlane, options: NativeOptions
+    address: str, fallback_path: str, ingress: Ingress, options: NativeOptions
 ) -> AsyncIterator[OpenNativeFront]:
     """Serve on `address` while inside; what is not ModelInfer goes to the server at `fallback_path`.
 
@@ -80,7 +80,7 @@ async def open_native_front(
     """
     native = _bind(address, options.io_threads)
     native.set_fallback(fallback_path)
-    front = NativeFront(native, dataplane, options.limits)
+    front = NativeFront(native, ingress, options.limits)
     receiver = Receiver(native.recv_batch_details, front.take, options.poll_ns)
 
     native.start()

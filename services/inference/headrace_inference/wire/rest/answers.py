@@ -11,11 +11,11 @@ import msgspec
 
 from headrace.datatypes import wire_size
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
+from headrace_inference.domain.ingress.async_inference import Answer
+from headrace_inference.domain.ingress.limits import AnswerLimit
 from headrace_inference.domain.scheduling.requests import OutputOptions, Plan
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
-from headrace_inference.wire.async_inference import Answer
 from headrace_inference.wire.codec.responses import ROUTE_PARAMETER
-from headrace_inference.wire.front_limits import AnswerLimit
 from headrace_inference.wire.rest.requests import RestRequest
 from headrace_inference.wire.rest.tensors import binary_contents, check_json, tensor_to_json
 

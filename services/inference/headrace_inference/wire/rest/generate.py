@@ -13,9 +13,9 @@ import msgspec
 
 from headrace.errors import InvalidArgument
 from headrace.state.records import TensorSpec, VersionRecord
+from headrace_inference.domain.ingress.async_inference import Answer
+from headrace_inference.domain.ingress.limits import AnswerLimit
 from headrace_inference.domain.scheduling.requests import TensorHeader
-from headrace_inference.wire.async_inference import Answer
-from headrace_inference.wire.front_limits import AnswerLimit
 from headrace_inference.wire.rest.requests import (
     RestRequest,
     Scalar,

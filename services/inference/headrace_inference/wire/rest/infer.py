@@ -9,12 +9,12 @@ from aiohttp import payload, web
 from aiohttp.abc import AbstractStreamWriter
 
 from headrace.state.records import VersionRecord
-from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.extensions.tracing import RequestFacts
+from headrace_inference.domain.ingress.async_inference import Answer, AsyncInference, InferCall
+from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.domain.ingress.limits import AnswerLimit
 from headrace_inference.domain.scheduling.requests import Plan, TensorData
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
-from headrace_inference.wire.async_inference import Answer, AsyncInference, InferCall
-from headrace_inference.wire.front_limits import AnswerLimit
 from headrace_inference.wire.rest.answers import (
     EncodedAnswer,
     check_answerable,
@@ -54,16 +54,16 @@ JSON_ON_LOOP_BYTES = 262_144
 class InferRoutes:
     """Decode, call, encode."""
 
-    def __init__(self, dataplane: DataPlane, max_body_bytes: int, limit: AnswerLimit) -> None:
-        self._dataplane = dataplane
+    def __init__(self, ingress: Ingress, max_body_bytes: int, limit: AnswerLimit) -> None:
+        self._ingress = ingress
         self._max_body_bytes = max_body_bytes
         self._limit = limit
-        self._requests = AsyncInference(dataplane)
+        self._requests = AsyncInference(ingress)
 
     async def infer(self, request: web.Request) -> web.Response:
         """Answer one request."""
         name, version = names(request)
-        with self._dataplane.receptions.receiving(lambda: (name, version)) as reception:
+        with self._ingress.receptions.receiving(lambda: (name, version)) as reception:
             body = await read_body(request, self._max_body_bytes)
             length = header_length(request.headers.get(HEADER_LENGTH), len(body))
             long = (len(body) if length is None else length) > JSON_ON_LOOP_BYTES
@@ -73,7 +73,7 @@ class InferRoutes:
                 name,
                 version,
                 lambda served: _plan(parsed, served),
-                lambda: parsed.contents(self._dataplane.regions),
+                lambda: parsed.contents(self._ingress.regions),
                 reception,
                 contents_take_long=long or parsed.contents_take_long,
                 facts=lambda: self._facts_of(request, parsed),
@@ -91,12 +91,12 @@ class InferRoutes:
 
     async def _generated(self, request: web.Request) -> bytes:
         name, version = names(request)
-        with self._dataplane.receptions.receiving(lambda: (name, version)) as reception:
+        with self._ingress.receptions.receiving(lambda: (name, version)) as reception:
             body = await read_body(request, self._max_body_bytes)
-            generation = _Generation(self._dataplane, parse_generate(body))
+            generation = _Generation(self._ingress, parse_generate(body))
             long = len(body) > JSON_ON_LOOP_BYTES
             if long:
-                record = self._dataplane.reconciler.table.record(name, version)
+                record = self._ingress.reconciler.table.record(name, version)
                 await asyncio.to_thread(generation.read_for, record)
             call = InferCall(
                 name,
@@ -114,21 +114,21 @@ class InferRoutes:
         self, name: str, version: str, body: Body, length: int | None, *, long: bool
     ) -> RestRequest:
         if length == 0:
-            return raw_request(self._dataplane.reconciler.table.record(name, version), body)
+            return raw_request(self._ingress.reconciler.table.record(name, version), body)
         if long:
             return await asyncio.to_thread(parse_request, body, length)
         return parse_request(body, length)
 
     def _facts_of(self, request: web.Request, parsed: RestRequest) -> RequestFacts:
-        headers = self._dataplane.tracer.http_headers.forwarded(request.headers.items())
+        headers = self._ingress.tracer.http_headers.forwarded(request.headers.items())
         return RequestFacts(parsed.id, {**parsed.parameters, **headers})
 
 
 class _Generation:
     """A request of the generate form, which takes its shape from the version that answers it."""
 
-    def __init__(self, dataplane: DataPlane, members: Members) -> None:
-        self._dataplane = dataplane
+    def __init__(self, ingress: Ingress, members: Members) -> None:
+        self._ingress = ingress
         self._members = members
         self._record: VersionRecord | None = None
         self.request: RestRequest
@@ -146,7 +146,7 @@ class _Generation:
 
     def contents(self) -> list[TensorData]:
         """The values of its inputs. Raises HeadraceError."""
-        return self.request.contents(self._dataplane.regions)
+        return self.request.contents(self._ingress.regions)
 
 
 def _plan(parsed: RestRequest, served: LoadedVersion) -> Plan:

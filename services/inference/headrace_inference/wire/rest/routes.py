@@ -12,10 +12,10 @@ import msgspec
 from aiohttp import web
 
 from headrace.errors import FailedPrecondition
-from headrace_inference.domain.dataplane import DataPlane
+from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.domain.ingress.limits import AnswerLimit
 from headrace_inference.domain.routing.table import RoutingTable
 from headrace_inference.wire.codec import messages
-from headrace_inference.wire.front_limits import AnswerLimit
 from headrace_inference.wire.rest.body import BodyBudget, read_body
 from headrace_inference.wire.rest.errors import answer_errors, error_response, json_response
 from headrace_inference.wire.rest.infer import InferRoutes, names
@@ -44,7 +44,7 @@ class RestLimits:
 
 
 def add_rest_routes(
-    app: web.Application, dataplane: DataPlane, facts: ServerFacts, limits: RestLimits
+    app: web.Application, ingress: Ingress, facts: ServerFacts, limits: RestLimits
 ) -> None:
     """Add the protocol's routes, and the middleware that answers their errors, to an app.
 
@@ -52,9 +52,9 @@ def add_rest_routes(
     the app must leave bodies compressed.
     """
     max_body_bytes = limits.max_body_bytes
-    routes = RestRoutes(dataplane, facts, max_body_bytes)
-    runs = InferRoutes(dataplane, max_body_bytes, limits.answers)
-    app.middlewares.append(answer_errors(dataplane.rest_errors))
+    routes = RestRoutes(ingress, facts, max_body_bytes)
+    runs = InferRoutes(ingress, max_body_bytes, limits.answers)
+    app.middlewares.append(answer_errors(ingress.rest_errors))
     app.middlewares.append(BodyBudget(limits.max_bytes_in_flight).middleware)
     for model in _MODEL_PATHS:  # first: aiohttp tries routes in their order
         app.router.add_post(f"{model}/infer", runs.infer)
@@ -62,8 +62,8 @@ def add_rest_routes(
     app.router.add_get("/v2", routes.server_metadata)
     app.router.add_get("/v2/health/live", routes.server_live)
     app.router.add_get("/v2/health/ready", routes.server_ready)
-    add_memory_routes(app, dataplane.regions, max_body_bytes)
-    add_settings_routes(app, dataplane, facts.log, max_body_bytes)
+    add_memory_routes(app, ingress.regions, max_body_bytes)
+    add_settings_routes(app, ingress, facts.log, max_body_bytes)
     add_model_control_routes(app, facts.control, max_body_bytes)
     app.router.add_get("/v2/models/stats", routes.statistics)
     app.router.add_post("/v2/repository/index", routes.repository_index)
@@ -84,8 +84,8 @@ _INDEX_BODY = msgspec.json.Decoder(IndexBody)
 class RestRoutes:
     """Decode, call, encode."""
 
-    def __init__(self, dataplane: DataPlane, facts: ServerFacts, max_body_bytes: int) -> None:
-        self._dataplane = dataplane
+    def __init__(self, ingress: Ingress, facts: ServerFacts, max_body_bytes: int) -> None:
+        self._ingress = ingress
         self._facts = facts
         self._max_body_bytes = max_body_bytes
 
@@ -107,31 +107,31 @@ class RestRoutes:
                 messages.server_metadata(
                     self._facts.name,
                     self._facts.version,
-                    shared_memory=self._dataplane.regions.allowed,
+                    shared_memory=self._ingress.regions.allowed,
                 )
             )
         )
 
     async def model_metadata(self, request: web.Request) -> web.Response:
         """What a version takes and gives."""
-        return json_response(message_to_json(metadata_of(self._dataplane, *names(request))))
+        return json_response(message_to_json(metadata_of(self._ingress, *names(request))))
 
     async def model_ready(self, request: web.Request) -> web.Response:
         """Whether the version that these names lead to can be called here: 200 or 400."""
         name, version = names(request)
-        if model_ready(self._dataplane, name, version):
+        if model_ready(self._ingress, name, version):
             return json_response({"name": name, "ready": True})
         error = FailedPrecondition("VERSION_NOT_READY", "Model version not ready")
         return error_response(error, {"name": name, "ready": False})
 
     async def model_config(self, request: web.Request) -> web.Response:
         """How a version is served."""
-        record = config_of(self._dataplane, *names(request))
+        record = config_of(self._ingress, *names(request))
         return json_response(message_to_json(messages.model_config(record)))
 
     async def statistics(self, request: web.Request) -> web.Response:
         """What versions did."""
-        statistics = statistics_of(self._dataplane, *names(request))
+        statistics = statistics_of(self._ingress, *names(request))
         return json_response(message_to_json(statistics, unset_too=True))
 
     async def repository_index(self, request: web.Request) -> web.Response:
@@ -140,7 +140,7 @@ class RestRoutes:
         ready_only = bool(decode_json(_INDEX_BODY, body or b"{}").ready)
         # In a thread: there may be 100,000 of them, and others wait on the loop.
         return await asyncio.to_thread(
-            _index, self._dataplane.reconciler.table, ready_only=ready_only
+            _index, self._ingress.reconciler.table, ready_only=ready_only
         )
 
 

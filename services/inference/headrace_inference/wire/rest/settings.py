@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from headrace_inference.domain.dataplane import DataPlane
 from headrace_inference.domain.extensions.log_settings import LogSwitches
+from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.wire.rest.body import read_body
 from headrace_inference.wire.rest.errors import json_response
 from headrace_inference.wire.rest.requests import decode_json
@@ -27,10 +27,10 @@ _LISTS = ("trace_level",)
 
 
 def add_settings_routes(
-    app: web.Application, dataplane: DataPlane, log: LogSwitches, max_body_bytes: int
+    app: web.Application, ingress: Ingress, log: LogSwitches, max_body_bytes: int
 ) -> None:
     """Add the routes of trace and log settings to an app."""
-    routes = SettingsRoutes(dataplane, log, max_body_bytes)
+    routes = SettingsRoutes(ingress, log, max_body_bytes)
     app.router.add_get("/v2/logging", routes.log_settings)
     app.router.add_post("/v2/logging", routes.change_log_settings)
     for path in ("/v2/trace/setting", "/v2/models/{model}/trace/setting"):
@@ -41,8 +41,8 @@ def add_settings_routes(
 class SettingsRoutes:
     """Decode, call, encode."""
 
-    def __init__(self, dataplane: DataPlane, log: LogSwitches, max_body_bytes: int) -> None:
-        self._dataplane = dataplane
+    def __init__(self, ingress: Ingress, log: LogSwitches, max_body_bytes: int) -> None:
+        self._ingress = ingress
         self._log = log
         self._max_body_bytes = max_body_bytes
 
@@ -58,13 +58,13 @@ class SettingsRoutes:
 
     async def trace_settings(self, request: web.Request) -> web.Response:
         """Which requests are traced."""
-        return _traces(self._dataplane.trace_settings(_model(request), {}))
+        return _traces(self._ingress.trace_settings(_model(request), {}))
 
     async def change_trace_settings(self, request: web.Request) -> web.Response:
         """Change which requests are traced."""
         body = await read_body(request, self._max_body_bytes)
         changes = {key: _values(value) for key, value in decode_json(_TRACE_CHANGES, body).items()}
-        return _traces(self._dataplane.trace_settings(_model(request), changes))
+        return _traces(self._ingress.trace_settings(_model(request), changes))
 
 
 def _model(request: web.Request) -> str:

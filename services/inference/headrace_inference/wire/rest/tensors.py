@@ -22,8 +22,8 @@ import orjson
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype, to_wire
 from headrace.errors import InvalidArgument
+from headrace_inference.domain.ingress.limits import NO_LIMIT, AnswerLimit
 from headrace_inference.domain.scheduling.requests import Array, TensorHeader
-from headrace_inference.wire.front_limits import NO_LIMIT, AnswerLimit
 
 Float = float | Literal["NaN", "Infinity", "-Infinity"]
 

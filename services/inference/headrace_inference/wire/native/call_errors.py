@@ -9,7 +9,7 @@ from typing import Any
 from headrace import status
 from headrace.errors import HeadraceError
 from headrace.service import logs
-from headrace_inference.domain.receptions import Receptions, caller_left, known_error
+from headrace_inference.domain.ingress.receptions import Receptions, caller_left, known_error
 from headrace_inference.domain.scheduling.requests import ErrorCounter
 from headrace_inference.wire.codec.request_parser import names_in
 

@@ -10,15 +10,17 @@ from typing import Any
 
 from headrace.datatypes import wire_size
 from headrace.errors import HeadraceError
-from headrace_inference.domain.dataplane import (
+from headrace_inference.domain.extensions.output_rendering import RenderedOutput, check_windows
+from headrace_inference.domain.extensions.tracing import RequestFacts
+from headrace_inference.domain.ingress.ingress import (
     ROUTE_ATTEMPTS,
-    DataPlane,
+    Ingress,
     in_graph_order,
     unloading,
 )
-from headrace_inference.domain.extensions.output_rendering import RenderedOutput, check_windows
-from headrace_inference.domain.extensions.tracing import RequestFacts
-from headrace_inference.domain.receptions import Reception
+from headrace_inference.domain.ingress.limits import NO_LIMIT, AnswerLimit
+from headrace_inference.domain.ingress.receptions import Reception
+from headrace_inference.domain.ingress.rendering_sink import RenderingSink
 from headrace_inference.domain.routing.table import Picked
 from headrace_inference.domain.scheduling.instance_pool import PoolClosed
 from headrace_inference.domain.scheduling.requests import (
@@ -31,8 +33,6 @@ from headrace_inference.domain.scheduling.requests import (
 )
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import RunTimes
-from headrace_inference.wire.front_limits import NO_LIMIT, AnswerLimit
-from headrace_inference.wire.rendering_sink import RenderingSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,11 @@ class Answer:
 class AsyncInference:
     """A sink for requests whose callers wait on the event loop it was made on."""
 
-    def __init__(self, dataplane: DataPlane, limit: AnswerLimit = NO_LIMIT) -> None:
-        self._dataplane = dataplane
+    def __init__(self, ingress: Ingress, limit: AnswerLimit = NO_LIMIT) -> None:
+        self._ingress = ingress
         self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._wishes = RenderingSink(dataplane.regions, self._shown, self._send_shown, self.failed)
+        self._wishes = RenderingSink(ingress.regions, self._shown, self._send_shown, self.failed)
 
     async def infer(self, call: InferCall) -> Answer:
         """The answer to a call. Raises HeadraceError; a cancelled wait drops the request if it can."""
@@ -86,9 +86,7 @@ class AsyncInference:
     async def _enqueue(self, call: InferCall) -> tuple[InferenceRequest, asyncio.Future[Answer]]:
         route: str | None = None
         for _ in range(ROUTE_ATTEMPTS):
-            target = await self._dataplane.target(
-                call.model_name, call.model_version, call.reception
-            )
+            target = await self._ingress.target(call.model_name, call.model_version, call.reception)
             picked = target.pick() if route is None else target.pick_again(route)
             served, route = picked
             call.reception.statistics = served.statistics
@@ -100,8 +98,8 @@ class AsyncInference:
                 raise
             future: asyncio.Future[Answer] = self._loop.create_future()
             pending = self._pending(call, picked, plan, contents, future)
-            if self._dataplane.tracer.on:
-                self._dataplane.tracer.consider(served, pending, call.facts)
+            if self._ingress.tracer.on:
+                self._ingress.tracer.consider(served, pending, call.facts)
             try:
                 served.pool.submit([pending])
             except PoolClosed:
@@ -110,7 +108,7 @@ class AsyncInference:
         raise unloading()
 
     async def _contents(self, call: InferCall, plan: Plan) -> Sequence[TensorData]:
-        check_windows(plan, self._dataplane.regions)
+        check_windows(plan, self._ingress.regions)
         if call.contents_take_long:
             return await asyncio.to_thread(call.contents)
         return call.contents()

@@ -9,7 +9,7 @@ from headrace.errors import HeadraceError, InvalidArgument, Unavailable
 from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.domain.extensions.trace_settings import Changes
 from headrace_inference.domain.extensions.tracing import Tracer
-from headrace_inference.domain.receptions import Reception, Receptions
+from headrace_inference.domain.ingress.receptions import Reception, Receptions
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.routing.table import OnStandby, Target, state_unread
 from headrace_inference.domain.scheduling.requests import Plan, TensorData
@@ -20,7 +20,7 @@ ROUTE_ATTEMPTS = 3
 """A version may be unloaded between being picked and being asked; the next table knows its successor."""
 
 
-class DataPlane:
+class Ingress:
     """The way of a request through this replica, whichever wire it came by."""
 
     def __init__(
