@@ -1,4 +1,4 @@
-"""Catalogues of any size, written into a shared state as a registry would leave them."""
+"""Catalogs of any size, written into a shared state as a registry would leave them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a large catalogue cost? Changes, pages, snapshots, memory, and the command line.
+"""What does a large catalog cost? Changes, pages, snapshots, memory, and the command line.
 
     python -m benchmarks.growth [10000x1] [1000x100] [--changes 50] [--replica-models 10000]
 
@@ -39,11 +39,12 @@ from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc
 from headrace.service.parent_death import tether
 from headrace.state import reader
+from headrace.state.catalog import Catalog
 from headrace.state.changes import Change, ModelDifference
 from headrace.state.connection import Redis, open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
-from headrace.state.records import AliasRecord, Catalog
+from headrace.state.records import AliasRecord
 from headrace.state.snapshot import read_snapshot
 from headrace_inference.domain.reconciliation.residency import Caps, Residency
 from headrace_inference.domain.routing.table import RoutingTable, build_table

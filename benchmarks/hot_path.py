@@ -23,9 +23,9 @@ from benchmarks.models import MLP
 from benchmarks.servers import request_for
 from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2 as pb
+from headrace.state.catalog import Catalog
 from headrace.state.records import (
     Batching,
-    Catalog,
     ModelRecord,
     ServingConfig,
     Signature,

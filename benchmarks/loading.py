@@ -30,10 +30,10 @@ from benchmarks.models import MLP, GraphBuilder, tensor
 from benchmarks.servers import request_for
 from headrace.datatypes import Datatype
 from headrace.service.parent_death import tether
+from headrace.state.catalog import Catalog
 from headrace.state.records import (
     ArtifactFile,
     Batching,
-    Catalog,
     ModelRecord,
     Provider,
     ServingConfig,

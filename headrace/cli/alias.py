@@ -9,6 +9,7 @@ import typer
 from headrace.cli import output
 from headrace.cli.command import Cli, command
 from headrace.cli.insistence import AllowSignatureChange, AllowUnready
+from headrace.resource_names import alias_resource
 
 
 def register(app: typer.Typer) -> None:
@@ -73,7 +74,7 @@ async def _move(
 async def _delete(cli: Cli, name: str, alias: str) -> None:
     async with cli.client() as client:
         await client.delete_alias(name, alias)
-    cli.show({"deleted": f"models/{name}/aliases/{alias}"}, lambda: f"deleted {name}@{alias}")
+    cli.show({"deleted": alias_resource(name, alias)}, lambda: f"deleted {name}@{alias}")
 
 
 async def _list(cli: Cli, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from headrace.cli.command import Cli, command
+from headrace.resource_names import model_resource, version_resource
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +38,7 @@ async def delete(
             await client.delete_model(name, force=force)
         else:
             await client.delete_version(name, version)
-    resource = f"models/{name}" if version is None else f"models/{name}/versions/{version}"
+    resource = model_resource(name) if version is None else version_resource(name, version)
     cli.show({"deleted": resource}, lambda: f"deleted {what}")
 
 

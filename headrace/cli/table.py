@@ -35,7 +35,7 @@ class Table:
         return drawn
 
     def lines(self) -> Iterator[str]:
-        """The same lines at any width, a hundred times as fast: catalogues are long."""
+        """The same lines at any width, a hundred times as fast: catalogs are long."""
         rows = [[_heading(column) for column in self.columns], *self.rows]
         widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
         for row in rows:

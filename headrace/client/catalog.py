@@ -18,6 +18,7 @@ from headrace.registry.v1 import (
     registry_service_pb2,
     registry_service_pb2_grpc,
 )
+from headrace.resource_names import alias_resource, model_resource, version_resource
 
 PAGE_SIZE = 1000
 
@@ -63,7 +64,7 @@ class CatalogCalls(RegistryCalls):
     ) -> Model:
         """Create a model. Raises AlreadyExists."""
         proto = model_pb2.Model(
-            name=convert.model_name(model),
+            name=model_resource(model),
             description=description,
             labels=labels,
             keep_latest=keep_latest,
@@ -79,7 +80,7 @@ class CatalogCalls(RegistryCalls):
 
     async def model(self, model: str, *, timeout_seconds: float | None = None) -> Model:
         """A model. Raises NotFound."""
-        request = registry_service_pb2.GetModelRequest(name=convert.model_name(model))
+        request = registry_service_pb2.GetModelRequest(name=model_resource(model))
         found = await self._calls.unary(
             "registry", self._registry.GetModel, request, timeout_seconds=timeout_seconds
         )
@@ -114,7 +115,7 @@ class CatalogCalls(RegistryCalls):
         }
         if not changes:  # an empty mask would stand for all fields
             return await self.model(model, timeout_seconds=timeout_seconds)
-        proto = model_pb2.Model(name=convert.model_name(model), etag=etag, **changes)
+        proto = model_pb2.Model(name=model_resource(model), etag=etag, **changes)
         request = registry_service_pb2.UpdateModelRequest(
             model=proto, update_mask=field_mask_pb2.FieldMask(paths=list(changes))
         )
@@ -139,7 +140,7 @@ class CatalogCalls(RegistryCalls):
     ) -> None:
         """Delete a model, with all its versions if forced. Raises NotFound, FailedPrecondition, Aborted."""
         request = registry_service_pb2.DeleteModelRequest(
-            name=convert.model_name(model), force=force, etag=etag
+            name=model_resource(model), force=force, etag=etag
         )
         await self._change(self._registry.DeleteModel, request, timeout_seconds)
 
@@ -147,7 +148,7 @@ class CatalogCalls(RegistryCalls):
         self, model: str, number: int, *, timeout_seconds: float | None = None
     ) -> Version:
         """One version. Raises NotFound."""
-        request = registry_service_pb2.GetVersionRequest(name=convert.version_name(model, number))
+        request = registry_service_pb2.GetVersionRequest(name=version_resource(model, number))
         found = await self._calls.unary(
             "registry", self._registry.GetVersion, request, timeout_seconds=timeout_seconds
         )
@@ -155,7 +156,7 @@ class CatalogCalls(RegistryCalls):
 
     async def versions(self, model: str, *, timeout_seconds: float | None = None) -> list[Version]:
         """A model's versions, newest first. Raises NotFound."""
-        request = registry_service_pb2.ListVersionsRequest(parent=convert.model_name(model))
+        request = registry_service_pb2.ListVersionsRequest(parent=model_resource(model))
         found = await self._pages(self._registry.ListVersions, request, "versions", timeout_seconds)
         return [convert.version_from_proto(version) for version in found]
 
@@ -164,7 +165,7 @@ class CatalogCalls(RegistryCalls):
     ) -> None:
         """Delete a version. Raises NotFound, Aborted, and FailedPrecondition while something names it."""
         request = registry_service_pb2.DeleteVersionRequest(
-            name=convert.version_name(model, number), etag=etag
+            name=version_resource(model, number), etag=etag
         )
         await self._change(self._registry.DeleteVersion, request, timeout_seconds)
 
@@ -172,7 +173,7 @@ class CatalogCalls(RegistryCalls):
         self, model: str, alias: str, *, timeout_seconds: float | None = None
     ) -> Alias:
         """Where an alias points. Raises NotFound."""
-        request = registry_service_pb2.GetAliasRequest(name=convert.alias_name(model, alias))
+        request = registry_service_pb2.GetAliasRequest(name=alias_resource(model, alias))
         found = await self._calls.unary(
             "registry", self._registry.GetAlias, request, timeout_seconds=timeout_seconds
         )
@@ -180,7 +181,7 @@ class CatalogCalls(RegistryCalls):
 
     async def aliases(self, model: str, *, timeout_seconds: float | None = None) -> list[Alias]:
         """A model's aliases, by name. Raises NotFound."""
-        request = registry_service_pb2.ListAliasesRequest(parent=convert.model_name(model))
+        request = registry_service_pb2.ListAliasesRequest(parent=model_resource(model))
         found = await self._pages(self._registry.ListAliases, request, "aliases", timeout_seconds)
         return [convert.alias_from_proto(alias) for alias in found]
 
@@ -201,7 +202,7 @@ class CatalogCalls(RegistryCalls):
         (SIGNATURE_CHANGED) and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
         """
         number = await self.resolve(model, version, timeout_seconds=timeout_seconds)
-        proto = alias_pb2.Alias(name=convert.alias_name(model, alias), version=number, etag=etag)
+        proto = alias_pb2.Alias(name=alias_resource(model, alias), version=number, etag=etag)
         request = registry_service_pb2.UpdateAliasRequest(
             alias=proto,
             allow_missing=not etag,
@@ -216,7 +217,7 @@ class CatalogCalls(RegistryCalls):
     ) -> None:
         """Delete an alias. Raises NotFound, Aborted."""
         request = registry_service_pb2.DeleteAliasRequest(
-            name=convert.alias_name(model, alias), etag=etag
+            name=alias_resource(model, alias), etag=etag
         )
         await self._change(self._registry.DeleteAlias, request, timeout_seconds)
 

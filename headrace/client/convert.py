@@ -1,4 +1,4 @@
-"""Messages of the registry and the monitor as what the client hands out, and names as resources."""
+"""Messages of the registry and the monitor as what the client hands out."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from headrace.registry.v1 import (
     route_pb2,
     version_pb2,
 )
+from headrace.resource_names import route_resource
 from headrace.state.records import (
     ArtifactFile,
     LoadState,
@@ -42,26 +43,6 @@ from headrace.state.records import (
     ServingConfig,
 )
 from headrace.state.route_records import Canary
-
-
-def model_name(model: str) -> str:
-    """The resource name of a model."""
-    return f"models/{model}"
-
-
-def version_name(model: str, number: int) -> str:
-    """The resource name of a version."""
-    return f"models/{model}/versions/{number}"
-
-
-def alias_name(model: str, alias: str) -> str:
-    """The resource name of an alias."""
-    return f"models/{model}/aliases/{alias}"
-
-
-def route_name(model: str) -> str:
-    """The resource name of a model's route."""
-    return f"models/{model}/route"
 
 
 @reading_an_answer()
@@ -126,7 +107,7 @@ def route_from_proto(proto: route_pb2.Route) -> Route:
 def route_to_proto(route: Route) -> route_pb2.Route:
     """The message that asks for a route."""
     proto = route_pb2.Route(
-        name=route_name(route.model), stable_version=route.stable, etag=route.etag
+        name=route_resource(route.model), stable_version=route.stable, etag=route.etag
     )
     if route.canary is not None:
         proto.canary.version = route.canary.version

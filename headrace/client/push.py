@@ -19,6 +19,7 @@ from headrace.client.catalog import RegistryCalls
 from headrace.client.resources import Version
 from headrace.conversion import serving_config_to_proto
 from headrace.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
+from headrace.resource_names import model_resource
 from headrace.state.records import ServingConfig
 from headrace.type.v1 import serving_config_pb2
 
@@ -61,7 +62,7 @@ class PushCalls(RegistryCalls):
         total = settings.push_timeout_seconds if timeout_seconds is None else timeout_seconds
         deadline = time.monotonic() + total
         header = registry_service_pb2.PushVersionRequest.Header(
-            parent=convert.model_name(model),
+            parent=model_resource(model),
             alias=alias,
             serving_config=None if config is None else config_to_proto(config),
             description=description,

@@ -13,6 +13,7 @@ from headrace.client import convert
 from headrace.client.catalog import CatalogCalls
 from headrace.client.resources import Change
 from headrace.registry.v1 import registry_service_pb2
+from headrace.resource_names import model_resource
 from headrace.state.records import LoadState, ReplicaRecord, ReplicaStage
 
 POLL_SECONDS = 0.2
@@ -68,7 +69,7 @@ class ReplicaCalls(CatalogCalls):
         self, *, model: str = "", timeout_seconds: float | None = None
     ) -> list[ReplicaRecord]:
         """The replicas that are there now, by id, with what each has loaded, of one model or of all."""
-        name = convert.model_name(model) if model else ""
+        name = model_resource(model) if model else ""
         request = registry_service_pb2.ListReplicasRequest(model=name)
         found = await self._pages(self._registry.ListReplicas, request, "replicas", timeout_seconds)
         return [convert.replica_from_proto(replica) for replica in found]
@@ -106,7 +107,7 @@ class ReplicaCalls(CatalogCalls):
         """
         seen = registry_service_pb2.WatchChangesRequest(
             start_revision=start_revision,
-            model=convert.model_name(model) if model else "",
+            model=model_resource(model) if model else "",
             progress=True,
         )
 

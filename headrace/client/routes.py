@@ -9,6 +9,7 @@ from headrace.client import convert
 from headrace.client.catalog import CatalogCalls
 from headrace.client.resources import Route
 from headrace.registry.v1 import registry_service_pb2
+from headrace.resource_names import route_resource
 from headrace.state.route_records import Canary
 
 
@@ -17,7 +18,7 @@ class RouteCalls(CatalogCalls):
 
     async def route(self, model: str, *, timeout_seconds: float | None = None) -> Route:
         """A model's route. Raises NotFound, and FailedPrecondition before its first version."""
-        request = registry_service_pb2.GetRouteRequest(name=convert.route_name(model))
+        request = registry_service_pb2.GetRouteRequest(name=route_resource(model))
         found = await self._calls.unary(
             "registry", self._registry.GetRoute, request, timeout_seconds=timeout_seconds
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headrace.state.records import Catalog, ModelRecord
+from headrace.state.catalog import Catalog
+from headrace.state.records import ModelRecord
 
 Key = tuple[str, int]
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from headrace import errors
 from headrace.state import reader
+from headrace.state.catalog import Catalog
 from headrace.state.connection import TIMEOUT_SECONDS, Redis
 from headrace.state.history import HISTORY_DIFFERS, Entry, Point, join
 from headrace.state.keys import Keys
 from headrace.state.outage import Outage
-from headrace.state.records import Catalog
 from headrace.state.snapshot import Snapshot, read_snapshot
 from headrace.state.wholeness import NOT_WHOLE
 

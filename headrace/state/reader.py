@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from headrace import errors
+from headrace.state.catalog import Catalog
 from headrace.state.changes import Change
 from headrace.state.codec import decode
 from headrace.state.connection import Redis, redis_errors
 from headrace.state.history import Entry, Point, entry_hash
 from headrace.state.keys import Keys
-from headrace.state.records import Catalog
 from headrace.state.wholeness import Counts, check_counts, not_whole
 
 _POSITION = """

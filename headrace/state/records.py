@@ -7,17 +7,11 @@ Times are seconds since the Unix epoch.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import cast
-
-from msgspec import Raw
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from headrace.datatypes import Datatype
-from headrace.state.codec import decode, encode_sparse, stored
-from headrace.state.persistent_map import PersistentMap
 from headrace.state.route_records import RouteRecord
-from headrace.state.version_map import VersionMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,113 +301,6 @@ class ModelRecord:
     route: RouteRecord | None = None
     revision: int = 0
     pinned: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """The shared state at one revision: models by name, versions by (model, number).
-
-    A catalog never changes. The one after a change shares with it whatever did not.
-    """
-
-    revision: int = 0
-    models: Mapping[str, ModelRecord] = field(default_factory=dict)
-    versions: Mapping[tuple[str, int], VersionRecord] = field(default_factory=dict)
-    known: bool = True
-    """False before the state was read: then a name that is not in it may exist all the same."""
-    unread_because: str = ""
-    """Where it is not known: what kept the state from being read, as far as that was seen."""
-
-    def __post_init__(self) -> None:
-        """Give plain mappings the form that later catalogs can share."""
-        if not isinstance(self.models, PersistentMap):
-            object.__setattr__(self, "models", PersistentMap(self.models))
-        if not isinstance(self.versions, VersionMap):
-            versions = VersionMap(VersionRecord, self.versions.items())
-            object.__setattr__(self, "versions", versions)
-
-    def model_names(self) -> list[str]:
-        """The models' names in order, not to be changed."""
-        return self._models.sorted_keys()
-
-    def numbers_of(self, model: str) -> list[int]:
-        """The numbers of a model's versions, oldest first."""
-        return self._versions.numbers_of(model)
-
-    def versions_of(self, model: str) -> list[VersionRecord]:
-        """The versions of a model, oldest first."""
-        return [self.versions[model, number] for number in self.numbers_of(model)]
-
-    def stored(self, model: str, number: int) -> Raw | None:
-        """A version as it is stored, or None. Raises DataLoss where that is no JSON."""
-        if (model, number) not in self._versions:
-            return None
-        held = self._versions.held(model, number)
-        return stored(held if isinstance(held, bytes) else encode_sparse(held))
-
-    def orphans(self) -> Iterator[tuple[str, int]]:
-        """The versions whose model is not there."""
-        return self._versions.without_model(self._models)
-
-    def artifacts(self, model: str = "") -> Iterator[Artifact]:
-        """The artifacts of a model's versions, or of all, read without the rest of their records."""
-        for name in [model] if model else self._versions.models:
-            yield from map(_artifact, self._versions.held_of(name))
-
-    def updated(
-        self,
-        revision: int,
-        models: Mapping[str, ModelRecord | None],
-        versions: Mapping[tuple[str, int], VersionRecord | None],
-    ) -> Catalog:
-        """The catalog at a later revision, with these records; None takes one out."""
-        return replace(
-            self,
-            revision=revision,
-            models=self._models.updated(models),
-            versions=self._versions.updated(versions),
-        )
-
-    def sharing(self, former: Catalog) -> Catalog:
-        """The same catalog, with the records of a former one wherever they are equal.
-
-        So `models_differing` tells what changed between two that were read independently.
-        """
-        ours, theirs = self._models, former._models
-        changed = {
-            name: ours.get(name)
-            for name in ours.differing(theirs)
-            if ours.get(name) != theirs.get(name)
-        }
-        versions = self._versions.sharing(former._versions)
-        return replace(self, models=theirs.updated(changed), versions=versions)
-
-    def models_differing(self, former: Catalog) -> set[str]:
-        """The names of models that are not the same in both catalogs, or whose versions are not."""
-        models = self._models.differing(former._models)
-        return {*models, *self.versions_differing(former)}
-
-    def versions_differing(self, former: Catalog) -> set[str]:
-        """The names of models whose versions are not the same in both catalogs."""
-        return set(self._versions.models.differing(former._versions.models))
-
-    @property
-    def _models(self) -> PersistentMap[str, ModelRecord]:
-        return cast("PersistentMap[str, ModelRecord]", self.models)
-
-    @property
-    def _versions(self) -> VersionMap[VersionRecord]:
-        return cast("VersionMap[VersionRecord]", self.versions)
-
-
-def _artifact(held: VersionRecord | bytes) -> Artifact:
-    if isinstance(held, bytes):
-        return decode(Artifact, held)
-    return Artifact(held.model, held.number, held.digest, held.files)
-
-
-UNREAD = Catalog(known=False)
-"""The catalog of a process that has not read the shared state yet."""
 
 
 class LoadState(enum.StrEnum):

@@ -14,12 +14,13 @@ from typing import Any
 
 from headrace import errors
 from headrace.state import reader
+from headrace.state.catalog import Catalog
 from headrace.state.changes import Change
 from headrace.state.codec import decode
 from headrace.state.connection import Redis, redis_errors
 from headrace.state.history import HISTORY_DIFFERS, Point, join
 from headrace.state.keys import Keys
-from headrace.state.records import Catalog, ModelRecord, VersionRecord
+from headrace.state.records import ModelRecord, VersionRecord
 from headrace.state.version_map import VersionMap
 from headrace.state.wholeness import Counts, check_whole, not_whole
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from headrace import errors
+from headrace.state.catalog import Catalog
 from headrace.state.changes import Change
-from headrace.state.records import Catalog, ModelRecord
+from headrace.state.records import ModelRecord
 
 NOT_WHOLE = "STATE_NOT_WHOLE"
 _NAMED = 3

@@ -11,8 +11,8 @@ import onnx
 
 from headrace.state.records import ServingConfig
 from headrace_registry.domain.decisions.default_config import (
-    PROPOSED_MAX_BATCH_SIZE,
-    propose_config,
+    DEFAULT_MAX_BATCH_SIZE,
+    default_config,
 )
 from tests.conformance.bare import CONFIG, Examined
 from tests.conformance.calling import SHARING
@@ -51,7 +51,7 @@ def is_proposed(examined: Examined) -> bool:
 def proposed(examined: Examined) -> ServingConfig:
     """What the registry proposes, on a session as the reference's."""
     assert examined.graph is not None
-    proposal = propose_config(examined.signature, examined.graph.invariance)
+    proposal = default_config(examined.signature, examined.graph.invariance)
     return replace(CONFIG, batching=proposal.batching)
 
 
@@ -80,4 +80,4 @@ def _rows(values: Sequence[Value]) -> bool:
     if not all(isinstance(value, np.ndarray) and value.ndim for value in values):
         return False
     rows = {len(value) for value in values}
-    return len(rows) == 1 and 1 < rows.pop() <= PROPOSED_MAX_BATCH_SIZE // SHARING
+    return len(rows) == 1 and 1 < rows.pop() <= DEFAULT_MAX_BATCH_SIZE // SHARING

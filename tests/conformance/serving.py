@@ -11,13 +11,8 @@ from typing import Literal, Protocol
 
 from headrace import AsyncClient
 from headrace.errors import HeadraceError
-from headrace.state.records import (
-    Catalog,
-    LoadState,
-    ModelRecord,
-    ServingConfig,
-    VersionRecord,
-)
+from headrace.state.catalog import Catalog
+from headrace.state.records import LoadState, ModelRecord, ServingConfig, VersionRecord
 from headrace.state.route_records import RouteRecord
 from headrace_inference.adapters.preparation.cached_opener import (
     Preparation,

@@ -9,7 +9,7 @@ from uuid import uuid4
 from headrace.registry.v1 import registry_service_pb2 as pb
 from tests.reasons.exact import Told, told_by
 from tests.rpc.registry_fixtures import RunningRegistry, onnx_file, push
-from tests.rpc.test_registry_catalogue import INVALID
+from tests.rpc.test_registry_catalog import INVALID
 from tests.rpc.test_registry_push import REFUSED
 
 

@@ -14,7 +14,8 @@ from onnx import TensorProto, helper
 
 from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition
-from headrace.state.records import Catalog, ModelRecord, TensorSpec, VersionRecord
+from headrace.state.catalog import Catalog
+from headrace.state.records import ModelRecord, TensorSpec, VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from tests.reasons.exact import ExactClient
 from tests.rpc.grpc_fixtures import GrpcReplica, open_grpc_replica

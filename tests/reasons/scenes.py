@@ -15,7 +15,8 @@ from uuid import uuid4
 import numpy as np
 
 from headrace.datatypes import Datatype
-from headrace.state.records import Catalog, QueuePolicy, ServingConfig, WarmUp
+from headrace.state.catalog import Catalog
+from headrace.state.records import QueuePolicy, ServingConfig, WarmUp
 from headrace_inference.wire.rest import body
 from tests.reasons.exact import Told
 from tests.reasons.messages import (

@@ -20,10 +20,10 @@ from onnx import TensorProto, helper
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.service.http_serving import open_http_server
+from headrace.state.catalog import Catalog
 from headrace.state.records import (
     AliasRecord,
     Batching,
-    Catalog,
     ModelRecord,
     ServingConfig,
     Signature,

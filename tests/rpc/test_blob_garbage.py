@@ -142,7 +142,7 @@ async def test_a_disk_without_room_for_a_note_takes_deletes(
 
     async with running_registry(redis_url, namespace, tmp_path) as running:
         await push(running, onnx_file())
-        monkeypatch.setattr(BlobStore, "note", full)
+        monkeypatch.setattr(BlobStore, "record_intent", full)
         await running.stub.DeleteModel(DELETE)
         assert set() == running.stored_files()
 

@@ -17,7 +17,7 @@ import pytest
 
 from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2 as pb
-from headrace.state.records import Catalog
+from headrace.state.catalog import Catalog
 from headrace.state.route_records import Canary, RouteRecord
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica, request

@@ -59,7 +59,7 @@ async def test_a_replica_that_does_not_know_the_state_is_live_and_not_ready(
 async def test_a_replica_becomes_ready_when_a_state_has_begun(
     redis_url: str, tmp_path: Path, namespace: str
 ) -> None:
-    """An empty catalogue is known, and then a replica with nothing to load is ready."""
+    """An empty catalog is known, and then a replica with nothing to load is ready."""
     async with (
         open_redis(redis_url) as redis,
         replica(redis_url, namespace, tmp_path / "data") as opened,

@@ -20,7 +20,8 @@ from onnx import helper
 from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition
 from headrace.inference import grpc_service_pb2 as pb
-from headrace.state.records import Catalog, TensorSpec, VersionRecord
+from headrace.state.catalog import Catalog
+from headrace.state.records import TensorSpec, VersionRecord
 from headrace.state.route_records import Canary, RouteRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.domain.versions.statistics import Counts

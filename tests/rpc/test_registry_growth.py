@@ -1,4 +1,4 @@
-"""A real registry whose catalogue grows."""
+"""A real registry whose catalog grows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headrace.state.records import VersionRecord
 from tests.rpc.registry_fixtures import error_of, onnx_file, push, running_registry, take_changes
 
 
-async def test_limits_of_the_catalogue_are_settings(
+async def test_limits_of_the_catalog_are_settings(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
     """What is over a limit is refused with its setting; a version, before its bytes were sent."""

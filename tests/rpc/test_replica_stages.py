@@ -135,7 +135,7 @@ async def test_ports_open_when_the_replica_has_what_it_should_serve(
         joining = await state.record_at(ReplicaStage.JOINING)
         addresses = (joining.grpc_address, joining.http_address)
         before = accepts(joining.grpc_address), await readyz(joining), await infer(joining)
-        await state.redis.set(state.keys.epoch, "one")  # an empty catalogue: nothing to load
+        await state.redis.set(state.keys.epoch, "one")  # an empty catalog: nothing to load
         async with asyncio.timeout(WAIT_SECONDS):
             await opened.wait()
         ready = await state.record_at(ReplicaStage.READY)

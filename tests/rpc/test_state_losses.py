@@ -25,7 +25,7 @@ LIST = pb.ListModelsRequest()
 async def test_a_loss_is_said_and_what_is_known_is_kept(
     redis_url: str, namespace: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Reads and the replica go on, writes are refused, and neither starts again with an empty catalogue."""
+    """Reads and the replica go on, writes are refused, and neither starts again with an empty catalog."""
     keys = Keys(namespace)
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(open_redis(redis_url))

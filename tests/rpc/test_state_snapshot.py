@@ -11,16 +11,10 @@ import pytest
 
 from headrace import errors
 from headrace.state import reader
+from headrace.state.catalog import Catalog
 from headrace.state.connection import Redis, open_redis
 from headrace.state.keys import Keys
-from headrace.state.records import (
-    ArtifactFile,
-    Batching,
-    Catalog,
-    ServingConfig,
-    Signature,
-    VersionRecord,
-)
+from headrace.state.records import ArtifactFile, Batching, ServingConfig, Signature, VersionRecord
 from headrace.state.snapshot import Snapshot, read_snapshot
 from headrace_registry.adapters.shared_state.change_log import RedisChangeLog
 from headrace_registry.domain.decisions.decision import Decision

@@ -31,7 +31,7 @@ if _version_not_supported:
 
 
 class RegistryServiceStub:
-    """The catalogue of models. Every error carries a google.rpc.ErrorInfo whose reason is listed in
+    """The catalog of models. Every error carries a google.rpc.ErrorInfo whose reason is listed in
     docs/errors.md. Every write is durable before it is answered, or answers UNAVAILABLE (STATE_UNAVAILABLE)
     with a RetryInfo; then it may or may not have happened, and a retry with the same request_id or etag
     tells. A malformed name, number, page token or etag is INVALID_ARGUMENT everywhere.
@@ -136,7 +136,7 @@ class RegistryServiceStub:
 
 
 class RegistryServiceServicer:
-    """The catalogue of models. Every error carries a google.rpc.ErrorInfo whose reason is listed in
+    """The catalog of models. Every error carries a google.rpc.ErrorInfo whose reason is listed in
     docs/errors.md. Every write is durable before it is answered, or answers UNAVAILABLE (STATE_UNAVAILABLE)
     with a RetryInfo; then it may or may not have happened, and a retry with the same request_id or etag
     tells. A malformed name, number, page token or etag is INVALID_ARGUMENT everywhere.
@@ -385,7 +385,7 @@ def add_RegistryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RegistryService:
-    """The catalogue of models. Every error carries a google.rpc.ErrorInfo whose reason is listed in
+    """The catalog of models. Every error carries a google.rpc.ErrorInfo whose reason is listed in
     docs/errors.md. Every write is durable before it is answered, or answers UNAVAILABLE (STATE_UNAVAILABLE)
     with a RetryInfo; then it may or may not have happened, and a retry with the same request_id or etag
     tells. A malformed name, number, page token or etag is INVALID_ARGUMENT everywhere.

@@ -99,11 +99,9 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         follower.on_update = partial(_serve, watches)
         metrics.count_watches(watches)
         pause = await follower.start(log.begin)
-        catalogue = CatalogStore(follower, log, time.time, _catalog_limits(settings))
-        garbage = BlobGarbage(catalogue, blobs, time.monotonic)
-        artifacts = stack.enter_context(
-            _open_artifacts(settings, catalogue, blobs, garbage, metrics)
-        )
+        store = CatalogStore(follower, log, time.time, _catalog_limits(settings))
+        garbage = BlobGarbage(store, blobs, time.monotonic)
+        artifacts = stack.enter_context(_open_artifacts(settings, store, blobs, garbage, metrics))
         scrubber = BlobScrubber(blobs, lambda: follower.catalog, settings.scrub_bytes_per_second)
         following = [
             jobs.create_task(_follow(log, follower, pause)),
@@ -116,7 +114,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             jobs.create_task(scrubber.run()),
         ]
         replicas = partial(read_replicas, redis, keys)
-        servicer = RegistryServicer(catalogue, artifacts, blobs, replicas, watches)
+        servicer = RegistryServicer(store, artifacts, blobs, replicas, watches)
         register = partial(add_to_server, servicer)
         async with _serving(
             settings, register, metrics, partial(_readiness, follower, log, blobs, note)
@@ -129,7 +127,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
 @contextmanager
 def _open_artifacts(
     settings: Settings,
-    catalogue: CatalogStore,
+    store: CatalogStore,
     blobs: BlobStore,
     garbage: BlobGarbage,
     metrics: Metrics,
@@ -139,7 +137,7 @@ def _open_artifacts(
     metrics.count_uploads(uploads)
     with ThreadPoolExecutor(2 * settings.checks_at_a_time + 1, "check") as threads:
         yield Artifacts(
-            catalogue,
+            store,
             blobs,
             garbage,
             ProcessChecker(_check_limits(settings), blobs.room, threads),
@@ -239,7 +237,7 @@ async def _collect_garbage(garbage: BlobGarbage, follower: StateFollower) -> Non
         await asyncio.sleep(GARBAGE_SECONDS)
         if follower.synced and follower.problem is None:
             try:
-                await garbage.collect()
+                await garbage.collect_orphans()
             except (OSError, errors.DataLoss) as error:
                 logger.warning("what interrupted pushes left stays for now: %s", error)
 

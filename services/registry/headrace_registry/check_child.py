@@ -25,7 +25,7 @@ from headrace_registry.adapters.checks.task import (
     refusal_of,
 )
 from headrace_registry.adapters.checks.unpack import unpack
-from headrace_registry.domain.decisions.default_config import propose_config
+from headrace_registry.domain.decisions.default_config import default_config
 from headrace_registry.domain.pushes.artifacts import Checked, RequestedOptions
 
 _BROUGHT_DOWN = "comparing its rows ended the process that did so"
@@ -102,7 +102,7 @@ def _batches(asked: RequestedOptions, checked: Checked) -> bool:
     """Whether the version is going to batch: as asked, or else as proposed."""
     if asked.max_batch_size is not None:
         return asked.max_batch_size > 0 and not checked.invariance.impossible
-    proposed = propose_config(checked.signature, checked.invariance)
+    proposed = default_config(checked.signature, checked.invariance)
     return proposed.batching.max_batch_size > 0
 
 

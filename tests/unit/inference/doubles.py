@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from headrace.datatypes import Datatype
 from headrace.errors import HeadraceError
+from headrace.state.catalog import Catalog
 from headrace.state.records import (
     AliasRecord,
     Batching,
-    Catalog,
     ModelRecord,
     QueuePolicy,
     ServingConfig,

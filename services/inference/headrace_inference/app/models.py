@@ -10,9 +10,10 @@ import grpc
 
 from headrace.machine.memory import usable_memory_bytes
 from headrace.service.disk_reserve import DiskReserve
+from headrace.state.catalog import Catalog
 from headrace.state.desired import desired
 from headrace.state.follower import StateFollower
-from headrace.state.records import Catalog, VersionRecord
+from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
 from headrace_inference.adapters.artifact_cache.leases import open_cache_leases
 from headrace_inference.adapters.artifact_cache.scrubber import CacheScrubber

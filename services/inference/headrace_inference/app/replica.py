@@ -16,10 +16,11 @@ import grpc
 from headrace import addresses
 from headrace.service import serving
 from headrace.service.private_files import make_private
+from headrace.state.catalog import UNREAD
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
-from headrace.state.records import UNREAD, ReplicaRecord, ReplicaStage
+from headrace.state.records import ReplicaRecord, ReplicaStage
 from headrace_inference.adapters import presence, telemetry
 from headrace_inference.adapters.metrics.cache import CacheMeter
 from headrace_inference.adapters.runtime import execution_providers

@@ -1,4 +1,4 @@
-"""The catalogue: reading the state as this process knows it, and changing it one decision at a time."""
+"""The catalog store: reads the state as this process knows it, and changes it one decision at a time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from headrace import errors
+from headrace.state.catalog import Catalog
 from headrace.state.changes import Change
 from headrace.state.history import Point
-from headrace.state.records import Catalog
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
 from headrace_registry.domain.decisions.limits import DEFAULT_LIMITS, CatalogLimits
@@ -158,7 +158,7 @@ class CatalogStore:
         _, made = await self._facts(model, creation)
         return made
 
-    def situation(self, actor: str, facts: LogFacts | None = None) -> DecisionContext:
+    def decision_context(self, actor: str, facts: LogFacts | None = None) -> DecisionContext:
         """What a decision made now is made from."""
         last_number = facts.last_number if facts else 0
         return DecisionContext(self.read(), actor, self._clock(), last_number, self._limits)
@@ -169,9 +169,9 @@ class CatalogStore:
         facts, made = await self._facts(model, creation)
         if made is not None:
             return made
-        point, situation = self._state.point, self.situation(actor, facts)
+        point, context = self._state.point, self.decision_context(actor, facts)
         try:
-            decision = decide(situation)
+            decision = decide(context)
         except errors.HeadraceError:
             # What was refused was refused for what is there: it must not be lost after this answer.
             await self._log.make_durable(point)

@@ -18,6 +18,12 @@ from headrace.registry.v1 import (
     route_pb2,
     version_pb2,
 )
+from headrace.resource_names import (
+    alias_resource,
+    model_resource,
+    route_resource,
+    version_resource,
+)
 from headrace.state.changes import Change
 from headrace.state.records import (
     AliasRecord,
@@ -29,12 +35,6 @@ from headrace.state.records import (
 )
 from headrace.state.route_records import Canary, RouteRecord
 from headrace_registry.domain.decisions.etags import etag_of
-from headrace_registry.domain.names import (
-    alias_resource,
-    model_resource,
-    route_resource,
-    version_resource,
-)
 
 
 def model_to_proto(model: ModelRecord) -> model_pb2.Model:

@@ -11,12 +11,18 @@ from headrace import errors
 from headrace.conversion import MAX_BATCH_SIZE, serving_config_from_proto
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import route_pb2
+from headrace.resource_names import (
+    check_alias_name,
+    parse_alias,
+    parse_model,
+    parse_route,
+    parse_version,
+)
 from headrace.state.records import Batching, ServingConfig
 from headrace.state.route_records import Canary
 from headrace_registry.domain.catalog_store import IdempotencyKey
 from headrace_registry.domain.decisions.allowed import Allowed
 from headrace_registry.domain.history.watches import WatchRequest
-from headrace_registry.domain.names import check_alias_name
 from headrace_registry.domain.pages import PageRequest
 from headrace_registry.domain.pushes.artifacts import Format, Push, RequestedOptions
 from headrace_registry.domain.resources.aliases import AliasMove, AliasRemoval
@@ -28,13 +34,6 @@ from headrace_registry.domain.resources.models import (
 )
 from headrace_registry.domain.resources.routes import RouteEdit
 from headrace_registry.domain.resources.versions import VersionRemoval
-from headrace_registry.wire.resource_names import (
-    parse_alias,
-    parse_digest,
-    parse_model,
-    parse_route,
-    parse_version,
-)
 
 _EDITABLE = ("description", "labels", "keep_latest", "pinned")
 _ENDINGS = {
@@ -138,6 +137,18 @@ def push(header: pb.PushVersionRequest.Header) -> Push:
             possible.shapes,
         ),
     )
+
+
+def parse_digest(sha256: str, field: str) -> str:
+    """A SHA-256 in lower case. Raises InvalidArgument (DIGEST_INVALID)."""
+    digest = sha256.lower()
+    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        raise errors.InvalidArgument(
+            "DIGEST_INVALID",
+            f"{field} is {sha256[:80]!r}; it must be a SHA-256, 64 hex digits",
+            violations=(errors.FieldViolation(field, "64 hex digits"),),
+        )
+    return digest
 
 
 def creation(message: Any) -> IdempotencyKey | None:

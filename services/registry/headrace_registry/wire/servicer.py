@@ -18,6 +18,7 @@ from headrace.registry.v1 import (
     version_pb2,
 )
 from headrace.registry.v1 import registry_service_pb2 as pb
+from headrace.resource_names import parse_alias, parse_model, parse_route, parse_version
 from headrace.state.records import ReplicaRecord
 from headrace_registry.domain.catalog_store import CatalogStore
 from headrace_registry.domain.decisions.readiness import with_standby, without_others
@@ -29,13 +30,6 @@ from headrace_registry.domain.resources.models import create_model, find_model, 
 from headrace_registry.domain.resources.routes import find_route, update_route
 from headrace_registry.domain.resources.versions import find_version
 from headrace_registry.wire import convert, requests
-from headrace_registry.wire.resource_names import (
-    parse_alias,
-    parse_digest,
-    parse_model,
-    parse_route,
-    parse_version,
-)
 from headrace_registry.wire.streams import read_chunks, read_header
 
 Context = Any
@@ -55,13 +49,13 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
 
     def __init__(
         self,
-        catalogue: CatalogStore,
+        store: CatalogStore,
         artifacts: Artifacts,
         blobs: BlobReader,
         read_replicas: ReadReplicas,
         watches: Watches,
     ) -> None:
-        self._catalogue = catalogue
+        self._store = store
         self._artifacts = artifacts
         self._blobs = blobs
         self._read_replicas = read_replicas
@@ -72,17 +66,17 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         new = requests.new_model(request)
         decide = partial(create_model, new=new)
         creation = requests.creation(request)
-        change = await self._catalogue.change(new.name, decide, _actor(), creation)
+        change = await self._store.change(new.name, decide, _actor(), creation)
         return convert.model_after(change)
 
     async def GetModel(self, request: pb.GetModelRequest, _: Context) -> model_pb2.Model:
         """Get a model."""
         model = parse_model(request.name)
-        return convert.model_to_proto(find_model(await self._catalogue.latest(), model))
+        return convert.model_to_proto(find_model(await self._store.latest(), model))
 
     async def ListModels(self, request: pb.ListModelsRequest, _: Context) -> pb.ListModelsResponse:
         """List models."""
-        catalog, point = await self._catalogue.latest(), self._catalogue.point
+        catalog, point = await self._store.latest(), self._store.point
         asked = requests.page(request, "models")
 
         def find(name: str) -> model_pb2.Model:
@@ -101,7 +95,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         """Change a model."""
         edit = requests.model_edit(request)
         decide = partial(update_model, edit=edit)
-        return convert.model_after(await self._catalogue.change(edit.name, decide, _actor()))
+        return convert.model_after(await self._store.change(edit.name, decide, _actor()))
 
     async def DeleteModel(self, request: pb.DeleteModelRequest, _: Context) -> empty_pb2.Empty:
         """Delete a model."""
@@ -120,13 +114,13 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def GetVersion(self, request: pb.GetVersionRequest, _: Context) -> version_pb2.Version:
         """Get a version."""
         model, number = parse_version(request.name)
-        return convert.version_to_proto(find_version(await self._catalogue.latest(), model, number))
+        return convert.version_to_proto(find_version(await self._store.latest(), model, number))
 
     async def ListVersions(
         self, request: pb.ListVersionsRequest, _: Context
     ) -> pb.ListVersionsResponse:
         """List the versions of a model, newest first."""
-        catalog, model = await self._catalogue.latest(), parse_model(request.parent)
+        catalog, model = await self._store.latest(), parse_model(request.parent)
         find_model(catalog, model)
         asked = requests.page(request, f"{request.parent}/versions")
         newest_first = [-number for number in reversed(catalog.numbers_of(model))]
@@ -146,7 +140,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         self, request: pb.ReadBlobRequest, _: Context
     ) -> AsyncIterator[pb.ReadBlobResponse]:
         """Read a blob."""
-        digest = parse_digest(request.sha256, "sha256")
+        digest = requests.parse_digest(request.sha256, "sha256")
         offset = requests.not_negative(request.offset, "offset")
         async for chunk in self._blobs.read(digest, offset):
             yield pb.ReadBlobResponse(chunk=chunk)
@@ -155,7 +149,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         """Get an alias."""
         model, name = parse_alias(request.name)
         return convert.alias_to_proto(
-            model, name, find_alias(await self._catalogue.latest(), model, name)
+            model, name, find_alias(await self._store.latest(), model, name)
         )
 
     async def ListAliases(
@@ -163,7 +157,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     ) -> pb.ListAliasesResponse:
         """List the aliases of a model."""
         model = parse_model(request.parent)
-        aliases = find_model(await self._catalogue.latest(), model).aliases
+        aliases = find_model(await self._store.latest(), model).aliases
         asked = requests.page(request, f"{request.parent}/aliases")
         page = await take_page(sorted(aliases), str, asked)
         return pb.ListAliasesResponse(
@@ -176,30 +170,30 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         move = requests.alias_move(request)
         replicas = await self._replicas_with(move.model)
         decide = partial(move_alias, move=move, replicas=replicas)
-        return convert.alias_after(await self._catalogue.change(move.model, decide, _actor()))
+        return convert.alias_after(await self._store.change(move.model, decide, _actor()))
 
     async def DeleteAlias(self, request: pb.DeleteAliasRequest, _: Context) -> empty_pb2.Empty:
         """Delete an alias."""
         removal = requests.alias_removal(request)
         decide = partial(delete_alias, removal=removal)
-        await self._catalogue.change(removal.model, decide, _actor())
+        await self._store.change(removal.model, decide, _actor())
         return empty_pb2.Empty()
 
     async def GetRoute(self, request: pb.GetRouteRequest, _: Context) -> route_pb2.Route:
         """Get a route."""
         model = parse_route(request.name)
-        return convert.route_to_proto(model, find_route(await self._catalogue.latest(), model))
+        return convert.route_to_proto(model, find_route(await self._store.latest(), model))
 
     async def UpdateRoute(self, request: pb.UpdateRouteRequest, _: Context) -> route_pb2.Route:
         """Change a route."""
         edit = requests.route_edit(request)
         replicas = await self._replicas_with(edit.model)
         decide = partial(update_route, edit=edit, replicas=replicas)
-        return convert.route_after(await self._catalogue.change(edit.model, decide, _actor()))
+        return convert.route_after(await self._store.change(edit.model, decide, _actor()))
 
     async def _replicas_with(self, model: str) -> list[ReplicaRecord]:
         """The replicas, and which versions of a model are ready there."""
-        catalog, found = self._catalogue.read(), await self._read_replicas(model)
+        catalog, found = self._store.read(), await self._read_replicas(model)
         return [with_standby(without_others(replica, catalog), catalog, model) for replica in found]
 
     async def ListReplicas(
@@ -222,7 +216,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     ) -> AsyncIterator[bytes]:
         """Stream changes, each message encoded already."""
         asked = requests.watch(request)
-        await self._catalogue.latest()
+        await self._store.latest()
         async for message in self._watches.watch(asked):
             yield message
 

@@ -17,7 +17,7 @@ _SERVICE = pb.DESCRIPTOR.services_by_name["RegistryService"].full_name
 
 
 def encode_change(change: Change, point: Point) -> bytes:
-    """The message of a change, b'' for what is none of the catalogue's."""
+    """The message of a change, b'' for what is none of the catalog's."""
     if change.kind == EPOCH_BEGINS:
         return b""
     message = convert.change_to_proto(change)

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace import errors
+from headrace.state.catalog import Catalog
 from headrace.state.codec import encode
 from headrace.state.desired import desired
 from headrace.state.persistent_map import PersistentMap
-from headrace.state.records import AliasRecord, Catalog, ModelRecord, VersionRecord
+from headrace.state.records import AliasRecord, ModelRecord, VersionRecord
 from headrace.state.route_records import RouteRecord
 from headrace.state.version_map import VersionMap
 from headrace_inference.domain.reconciliation.residency import Caps, Residency

@@ -5,15 +5,10 @@ from __future__ import annotations
 import pytest
 
 from headrace import errors
+from headrace.state.catalog import Catalog
 from headrace.state.codec import decode, encode_sparse
 from headrace.state.desired import desired
-from headrace.state.records import (
-    Catalog,
-    ModelRecord,
-    ServingConfig,
-    Signature,
-    VersionRecord,
-)
+from headrace.state.records import ModelRecord, ServingConfig, Signature, VersionRecord
 from headrace.state.route_records import (
     Canary,
     KeySource,

@@ -7,17 +7,11 @@ import logging
 import pytest
 
 from headrace import errors
+from headrace.state.catalog import Catalog
 from headrace.state.changes import Change, ModelDifference
 from headrace.state.connection import check_redis_url, without_password
 from headrace.state.outage import MAX_BACKOFF_SECONDS, REPEAT_SECONDS, Outage
-from headrace.state.records import (
-    AliasRecord,
-    Catalog,
-    ModelRecord,
-    ServingConfig,
-    Signature,
-    VersionRecord,
-)
+from headrace.state.records import AliasRecord, ModelRecord, ServingConfig, Signature, VersionRecord
 from headrace.state.route_records import Canary, RouteRecord
 from headrace.state.wholeness import Counts, check_whole
 

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from headrace.errors import HeadraceError
-from headrace.state.records import Catalog, ModelRecord
+from headrace.state.catalog import Catalog
+from headrace.state.records import ModelRecord
 from headrace.state.route_records import RouteRecord
 from headrace_inference.domain.reconciliation.held_versions import HeldVersions
 from headrace_inference.domain.reconciliation.residency import Caps

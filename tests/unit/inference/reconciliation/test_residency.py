@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from headrace.state.catalog import Catalog
 from headrace.state.desired import Key
-from headrace.state.records import AliasRecord, Catalog, ModelRecord
+from headrace.state.records import AliasRecord, ModelRecord
 from headrace.state.route_records import Canary, RouteRecord
 from headrace_inference.domain.reconciliation.residency import Caps, Residency, Resident, evictions
 from tests.unit.inference.doubles import version

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from headrace.state.records import Catalog, ModelRecord, VersionRecord
+from headrace.state.catalog import Catalog
+from headrace.state.records import ModelRecord, VersionRecord
 from headrace.state.route_records import Canary, RouteRecord
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.reconciliation.residency import Caps

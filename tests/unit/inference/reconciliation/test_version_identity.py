@@ -9,13 +9,8 @@ from dataclasses import replace
 import pytest
 
 from headrace.errors import FailedPrecondition, Unavailable
-from headrace.state.records import (
-    Batching,
-    Catalog,
-    LoadState,
-    ServingConfig,
-    VersionRecord,
-)
+from headrace.state.catalog import Catalog
+from headrace.state.records import Batching, LoadState, ServingConfig, VersionRecord
 from headrace.state.route_records import Canary
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.routing.table import HELD, PINNED, RoutingTable, build_table

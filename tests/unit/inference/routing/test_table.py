@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 
 from headrace.errors import HeadraceError, InvalidArgument, NotFound, Unavailable
-from headrace.state.records import AliasRecord, Catalog, LoadState, ModelRecord
+from headrace.state.catalog import Catalog
+from headrace.state.records import AliasRecord, LoadState, ModelRecord
 from headrace.state.route_records import Canary, RouteRecord
 from headrace_inference.domain.routing.model_names import ModelNames
 from headrace_inference.domain.routing.table import RoutingTable, build_table

@@ -14,12 +14,12 @@ from msgspec import Raw
 from headrace import errors
 from headrace.client.convert import version_from_proto
 from headrace.datatypes import Datatype
+from headrace.state.catalog import Catalog
 from headrace.state.codec import encode_sparse
 from headrace.state.records import (
     AliasRecord,
     ArtifactFile,
     Batching,
-    Catalog,
     ModelRecord,
     ServingConfig,
     Signature,
@@ -240,9 +240,9 @@ def test_batching_is_proposed_where_rows_can_share_a_run(
     batching = ServingConfig(batching=Batching(8))
     assert (
         proposed
-        == default_config.propose_config(signature, BatchInvariance()).batching.max_batch_size
+        == default_config.default_config(signature, BatchInvariance()).batching.max_batch_size
     )
-    mixing = default_config.propose_config(signature, BatchInvariance("rows are summed"))
+    mixing = default_config.default_config(signature, BatchInvariance("rows are summed"))
     assert 0 == mixing.batching.max_batch_size
     if possible:
         default_config.check_config(batching, signature)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from headrace import errors
 from headrace.state import reader
+from headrace.state.catalog import Catalog
 from headrace.state.changes import Change, ModelDifference
 from headrace.state.codec import decode, encode, encode_sparse
-from headrace.state.records import AliasRecord, Catalog, ModelRecord, VersionRecord
+from headrace.state.records import AliasRecord, ModelRecord, VersionRecord
 from headrace.state.route_records import Canary, RouteRecord
 from headrace_registry.domain.decisions.decision import Decision
 from tests.unit.inference.doubles import version

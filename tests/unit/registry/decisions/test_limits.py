@@ -1,4 +1,4 @@
-"""How much a catalogue may hold, and what is said where that is reached."""
+"""How much a catalog may hold, and what is said where that is reached."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from functools import partial
 import pytest
 
 from headrace import errors
+from headrace.state.catalog import Catalog
 from headrace.state.records import (
     AliasRecord,
     ArtifactFile,
-    Catalog,
     ModelRecord,
     ServingConfig,
     Signature,
@@ -96,9 +96,9 @@ def test_what_is_known_of_a_version_is_bounded() -> None:
 
 def test_a_push_with_a_new_alias_needs_room_for_it() -> None:
     """The version alone would be taken."""
-    situation = DecisionContext(
+    context = DecisionContext(
         SITUATION.catalog, "ada", 9.0, limits=CatalogLimits(aliases_per_model=1)
     )
-    assert 6 == publish_version(situation, NEW("m", alias="champion")).revision
+    assert 6 == publish_version(context, NEW("m", alias="champion")).revision
     with pytest.raises(errors.ResourceExhausted, match="max_aliases_per_model"):
-        publish_version(situation, NEW("m", alias="new"))
+        publish_version(context, NEW("m", alias="new"))

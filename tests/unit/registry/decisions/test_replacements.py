@@ -10,9 +10,9 @@ import pytest
 
 from headrace import errors
 from headrace.datatypes import Datatype
+from headrace.state.catalog import Catalog
 from headrace.state.records import (
     AliasRecord,
-    Catalog,
     LoadState,
     ModelRecord,
     ReplicaRecord,
@@ -142,18 +142,18 @@ def test_what_would_lead_callers_astray_is_refused_with_what_is_wrong(
 def test_a_canary_that_stays_is_not_judged_again() -> None:
     """Who insisted on a canary can change its share without insisting again."""
     present = replace(CATALOG.models["m"], route=RouteRecord(1, Canary(3, 5.0), revision=6))
-    situation = replace(SITUATION, catalog=replace(CATALOG, models={"m": present}))
-    update_route(situation, RouteEdit("m", 1, Canary(3, 50.0)), [LOADING])
+    context = replace(SITUATION, catalog=replace(CATALOG, models={"m": present}))
+    update_route(context, RouteEdit("m", 1, Canary(3, 50.0)), [LOADING])
     with pytest.raises(errors.FailedPrecondition, match="input 'x' was"):
-        update_route(situation, RouteEdit("m", 3), [READY])
+        update_route(context, RouteEdit("m", 3), [READY])
 
 
 def test_a_name_leaves_a_version_that_is_lost() -> None:
     """Where the state lost what a name leads to, nothing holds the name there."""
     versions = {key: record for key, record in CATALOG.versions.items() if key != ("m", 1)}
-    situation = replace(SITUATION, catalog=replace(CATALOG, versions=versions))
-    assert 10 == update_route(situation, RouteEdit("m", 3), [READY]).revision
-    assert 10 == move_alias(situation, AliasMove("m", "old", 3), [READY]).revision
+    context = replace(SITUATION, catalog=replace(CATALOG, versions=versions))
+    assert 10 == update_route(context, RouteEdit("m", 3), [READY]).revision
+    assert 10 == move_alias(context, AliasMove("m", "old", 3), [READY]).revision
 
 
 def new_version(**fields: object) -> NewVersion:

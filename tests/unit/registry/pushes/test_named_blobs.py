@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace import errors
+from headrace.state.catalog import Catalog
 from headrace.state.codec import encode
-from headrace.state.records import ArtifactFile, Catalog, VersionRecord
+from headrace.state.records import ArtifactFile, VersionRecord
 from headrace.state.version_map import VersionMap
 from headrace_registry.domain.pushes.named_blobs import NamedBlobs
 from tests.unit.inference.doubles import version

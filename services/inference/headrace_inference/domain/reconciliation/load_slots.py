@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from headrace.state.catalog import Catalog
 from headrace.state.desired import Key
-from headrace.state.records import Catalog, VersionRecord
+from headrace.state.records import VersionRecord
 from headrace_inference.domain.versions.identity import record_in
 
 YIELD_SECONDS = 5.0

@@ -19,7 +19,8 @@ from headrace.errors import (
     NotFound,
     Unavailable,
 )
-from headrace.state.records import UNREAD, Catalog, ModelRecord, VersionRecord
+from headrace.state.catalog import UNREAD, Catalog
+from headrace.state.records import ModelRecord, VersionRecord
 from headrace_inference.domain.reconciliation.lasting_jobs import in_own_thread
 from headrace_inference.domain.reconciliation.reconciler import Loader, VersionReconciler
 from headrace_inference.domain.routing.table import state_unread

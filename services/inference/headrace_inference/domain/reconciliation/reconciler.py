@@ -16,8 +16,9 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from headrace.errors import HeadraceError, Unavailable
+from headrace.state.catalog import UNREAD, Catalog
 from headrace.state.desired import Key, desired_of
-from headrace.state.records import UNREAD, Catalog, ReplicaVersion, VersionRecord
+from headrace.state.records import ReplicaVersion, VersionRecord
 from headrace_inference.domain.reconciliation import load_failures, policy
 from headrace_inference.domain.reconciliation.held_versions import HeldVersions
 from headrace_inference.domain.reconciliation.lasting_jobs import in_own_thread, keep_running

@@ -11,8 +11,9 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from headrace.state.catalog import Catalog
 from headrace.state.desired import Key, desired_of
-from headrace.state.records import Catalog, ModelRecord
+from headrace.state.records import ModelRecord
 
 MIN_STAY_SECONDS = 0.5
 """What was loaded for a request is not unloaded before that had the time to come back for it."""

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from headrace.errors import HeadraceError
+from headrace.state.catalog import UNREAD, Catalog
 from headrace.state.desired import Key, desired_of
-from headrace.state.records import UNREAD, Catalog, QueuePolicy, VersionRecord
+from headrace.state.records import QueuePolicy, VersionRecord
 from headrace_inference.domain.reconciliation import load_waits
 from headrace_inference.domain.reconciliation.held_versions import HeldVersions
 from headrace_inference.domain.reconciliation.load_waits import LoadWait, LoadWaits

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from headrace.state.records import Catalog, ModelRecord
+from headrace.state.catalog import Catalog
+from headrace.state.records import ModelRecord
 from headrace_inference.domain.routing.canary_share import CanaryShare
 from headrace_inference.domain.routing.targets import (
     ALIAS,

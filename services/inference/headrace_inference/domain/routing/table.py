@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from headrace.errors import HeadraceError, InvalidArgument, NotFound, Unavailable
-from headrace.state.records import UNREAD, Catalog, LoadState, ModelRecord, VersionRecord
+from headrace.state.catalog import UNREAD, Catalog
+from headrace.state.records import LoadState, ModelRecord, VersionRecord
 from headrace_inference.domain.routing.model_names import (
     NO_NAMES,
     Key,

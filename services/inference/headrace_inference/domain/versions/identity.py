@@ -9,8 +9,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from headrace.errors import DataLoss
+from headrace.state.catalog import Catalog
 from headrace.state.desired import Key
-from headrace.state.records import Catalog, ServingConfig, Signature, VersionRecord
+from headrace.state.records import ServingConfig, Signature, VersionRecord
 
 Identity = tuple[str, str, Signature, ServingConfig]
 """The files by their digest, which of them is the graph, and how callers see it and have it run."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from headrace import errors
-from headrace.state.records import Catalog
+from headrace.state.catalog import Catalog
 from headrace_registry.adapters.blobs.store import BlobStore
 from headrace_registry.adapters.threads import run_uncancelled
 

@@ -84,7 +84,7 @@ class BlobStore:
         """The files under `folder` by path, hashed here: the checker's word is not taken for it."""
         return await run_uncancelled(_describe, folder)
 
-    async def note(self, digests: Iterable[str]) -> Path:
+    async def record_intent(self, digests: Iterable[str]) -> Path:
         """Write down, durably, which blobs may come to be named by nothing.
 
         Raises ResourceExhausted (DISK_FULL).
@@ -95,12 +95,12 @@ class BlobStore:
             await run_uncancelled(_write_note, note, text)
         return note
 
-    async def strike(self, note: Path) -> None:
-        """Forget a note: versions name its blobs, or they are gone."""
-        await run_uncancelled(note.unlink, missing_ok=True)
+    async def clear_intent(self, intent: Path) -> None:
+        """Forget an intent: versions name its blobs, or they are gone."""
+        await run_uncancelled(intent.unlink, missing_ok=True)
 
-    async def notes(self) -> Mapping[Path, frozenset[str]]:
-        """What was noted and not struck: digests. A note that was cut short is older than its blobs."""
+    async def open_intents(self) -> Mapping[Path, frozenset[str]]:
+        """The digests of intents that were not cleared; one that was cut short is older than its blobs."""
         return await run_uncancelled(_read_notes, self._storing)
 
     async def store(self, folder: Path, files: Iterable[ArtifactFile]) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from msgspec import Raw
 
-from headrace.state.records import Catalog, ModelRecord, VersionRecord
+from headrace.state.catalog import Catalog
+from headrace.state.records import ModelRecord, VersionRecord
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.limits import DEFAULT_LIMITS, CatalogLimits
 

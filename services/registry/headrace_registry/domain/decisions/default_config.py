@@ -1,6 +1,6 @@
-"""The serving config that is proposed for a signature.
+"""The default serving config of a version, by its signature.
 
-A version is proposed with batching where rows of different requests can share one run:
+A version batches by default where rows of different requests can share one run:
   1. every input and every output has at least one dimension, and the first is free;
   2. where the graph names first dimensions, it names them all alike;
   3. an analysis of the graph proves that rows do not change one another, and a trial saw nothing else.
@@ -19,7 +19,7 @@ from headrace.datatypes import Datatype
 from headrace.errors import FieldViolation
 from headrace.state.records import BATCHING_NOTICE, Batching, ServingConfig, Signature
 
-PROPOSED_MAX_BATCH_SIZE = 64
+DEFAULT_MAX_BATCH_SIZE = 64
 """Enough rows to fill the vector units of a small model; a large one reaches its rate earlier."""
 
 
@@ -33,16 +33,16 @@ class BatchInvariance:
     """The output that certainly has another number of rows than the inputs, and why."""
 
 
-def propose_config(signature: Signature, invariance: BatchInvariance) -> ServingConfig:
-    """How to serve a version that takes and gives this, if its push says nothing else."""
+def default_config(signature: Signature, invariance: BatchInvariance) -> ServingConfig:
+    """The config of a version with this signature, if its push says nothing else."""
     if reason_against_batching(signature, invariance):
         return ServingConfig()
     # Nobody asked for a limit: a request with more rows is run, alone.
-    return ServingConfig(batching=Batching(PROPOSED_MAX_BATCH_SIZE, allow_larger_requests=True))
+    return ServingConfig(batching=Batching(DEFAULT_MAX_BATCH_SIZE, allow_larger_requests=True))
 
 
 def reason_against_batching(signature: Signature, invariance: BatchInvariance) -> str:
-    """Why a version is not proposed with batching, or nothing."""
+    """Why a version does not batch by default, or nothing."""
     return obstacle_to_batching(signature) or _other_names(signature) or invariance.obstacle
 
 

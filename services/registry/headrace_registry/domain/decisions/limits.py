@@ -1,4 +1,4 @@
-"""How much a catalogue may hold: every replica keeps all of it in memory."""
+"""How much a catalog may hold: every replica keeps all of it in memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sized
 from dataclasses import dataclass
 
 from headrace import errors
+from headrace.state.catalog import Catalog
 from headrace.state.codec import encode_sparse
-from headrace.state.records import Catalog, ModelRecord, VersionRecord
+from headrace.state.records import ModelRecord, VersionRecord
 
 MAX_RECORD_BYTES = 4 << 20
 """Room for the 10,000 files that an archive may have by default, with paths of 300 characters."""

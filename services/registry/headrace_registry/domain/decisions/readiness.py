@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from headrace import errors
+from headrace.state.catalog import Catalog
 from headrace.state.desired import desired_of
 from headrace.state.records import (
-    Catalog,
     LoadState,
     ReplicaRecord,
     ReplicaStage,

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from headrace.resource_names import model_of
 from headrace.state.changes import EPOCH_BEGINS, Change
 from headrace.state.history import Entry, Point
 
@@ -89,7 +90,7 @@ class ChangeRing:
         """A change of the ring's epoch as watchers get it."""
         change = entry.change
         point = Point(self.end.epoch, change.revision, entry.hash)
-        model = change.resource.split("/")[1] if "/" in change.resource else ""
+        model = model_of(change.resource)
         return KeptChange(point, change.previous_hash, model, self._encode(change, point))
 
     def wait(self, model: str | None, *, mark: bool) -> asyncio.Future[int]:

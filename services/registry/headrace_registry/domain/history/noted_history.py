@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from headrace.resource_names import parse_version
 from headrace.state.changes import Change
 from headrace.state.history import Point
 from headrace_registry.domain.decisions.decision import Decision
@@ -64,8 +65,8 @@ def given_out(change: Change | Decision) -> Mapping[str, int]:
     """The version number that a change gave out, by the name of its model."""
     if change.kind != "version.push":
         return {}
-    _, model, _, number = change.resource.split("/")
-    return {model: int(number)}
+    model, number = parse_version(change.resource)
+    return {model: number}
 
 
 def next_revision(noted: Noted, found: Point, newest_entry: int) -> int:

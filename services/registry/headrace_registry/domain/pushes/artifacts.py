@@ -30,7 +30,7 @@ from headrace_registry.domain.decisions.default_config import (
     BatchInvariance,
     batching_notice,
     check_config,
-    propose_config,
+    default_config,
     without_refused_batching,
 )
 from headrace_registry.domain.pushes.blob_garbage import BlobGarbage
@@ -146,7 +146,7 @@ class Artifacts:
 
     def __init__(
         self,
-        catalogue: CatalogStore,
+        store: CatalogStore,
         blobs: BlobStore,
         garbage: BlobGarbage,
         checker: Checker,
@@ -155,7 +155,7 @@ class Artifacts:
         uploads: Uploads,
         counted: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        self._catalogue = catalogue
+        self._store = store
         self._blobs = blobs
         self._garbage = garbage
         self._checker = checker
@@ -178,7 +178,7 @@ class Artifacts:
         FailedPrecondition for operators that are not here, ResourceExhausted over a limit,
         DeadlineExceeded for a caller that stalls, NotFound for the model, Unavailable.
         """
-        made = await self._catalogue.find_repeated(push.model, push.creation)
+        made = await self._store.find_repeated(push.model, push.creation)
         if made is not None:
             return made
         self._admit(push, upload, actor)
@@ -189,17 +189,17 @@ class Artifacts:
     async def delete_version(self, removal: VersionRemoval, actor: str) -> Change:
         """Delete a version, and the blobs that no other names. Raises as its decision does, Unavailable."""
         change = partial(
-            self._catalogue.change, removal.model, partial(delete_version, removal=removal), actor
+            self._store.change, removal.model, partial(delete_version, removal=removal), actor
         )
-        version = self._catalogue.read().versions.get((removal.model, removal.number))
+        version = self._store.read().versions.get((removal.model, removal.number))
         return await self._garbage.delete(version.files if version else (), change)
 
     async def delete_model(self, removal: ModelRemoval, actor: str) -> Change:
         """Delete a model, and the blobs that no other names. Raises as its decision does, Unavailable."""
         change = partial(
-            self._catalogue.change, removal.name, partial(delete_model, removal=removal), actor
+            self._store.change, removal.name, partial(delete_model, removal=removal), actor
         )
-        artifacts = self._catalogue.read().artifacts(removal.name)
+        artifacts = self._store.read().artifacts(removal.name)
         files = [file for artifact in artifacts for file in artifact.files]
         return await self._garbage.delete(files, change)
 
@@ -222,8 +222,8 @@ class Artifacts:
         self._checker.admit(push.size_bytes, push.format)
         upload.reserve(push.size_bytes, 1 if push.format is Format.ONNX else 2)
         check_description(push.description)
-        situation = self._catalogue.situation(actor)
-        model_for_push(situation, push.model, create_model=push.create_model, alias=push.alias)
+        context = self._store.decision_context(actor)
+        model_for_push(context, push.model, create_model=push.create_model, alias=push.alias)
 
     async def _receive(self, push: Push, chunks: AsyncIterator[bytes], file: Path) -> None:
         received = await self._blobs.receive(_up_to(chunks, push.size_bytes), file)
@@ -244,13 +244,13 @@ class Artifacts:
         checked = await self._checker.check(pushed, folder, push.asked)
         new = _new_version(push, checked, await self._blobs.describe(folder))
         decide = partial(publish_version, new=new)
-        commit = partial(self._catalogue.change, push.model, decide, actor, push.creation)
+        commit = partial(self._store.change, push.model, decide, actor, push.creation)
         return await self._garbage.publish(folder, new.files, commit)
 
 
 def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) -> NewVersion:
     invariance = checked.invariance
-    configured = push.configure(propose_config(checked.signature, invariance))
+    configured = push.configure(default_config(checked.signature, invariance))
     config = without_refused_batching(configured, invariance)
     batches = config.batching.max_batch_size > 0
     signature = with_declared_shapes(checked.signature, config.shapes, batches=batches)

@@ -1,9 +1,10 @@
-"""Blobs that no version names: noted before they can come to be, and removed when nothing needs them.
+"""Blobs that no version names: an intent is recorded before they can come to be, and they are removed.
 
-Storing bytes and changing the catalogue are two steps, and a process can be killed, lose its caller or not
-learn what became of its change in between. So the digests are written down first, durably, and struck when
-all is done. What is noted and not struck is looked at again while the registry runs. Bytes without a note
-are never removed: after an old backup of the state was restored, they may be wanted again.
+Storing bytes and changing the catalog are two steps, and a process can be killed, lose its caller or not
+learn what became of its change in between. So the intent, a list of digests, is recorded first,
+durably, and cleared when all is done. An intent that was not cleared is looked at again while the registry
+runs. Bytes without an intent are never removed: after an old backup of the state was restored, they may be
+wanted again.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ GRACE_SECONDS = 10.0
 Commit = Callable[[], Awaitable[Change]]
 
 
-class NotedBlobs(Protocol):
-    """Where blobs lie, and notes of them."""
+class BlobStorage(Protocol):
+    """Stores blobs, and the intents to store or remove them."""
 
-    async def note(self, digests: Iterable[str]) -> Path:
+    async def record_intent(self, digests: Iterable[str]) -> Path:
         """Write down, durably, which blobs may come to be named by nothing."""
 
-    async def strike(self, note: Path) -> None:
-        """Forget a note."""
+    async def clear_intent(self, intent: Path) -> None:
+        """Forget an intent."""
 
-    async def notes(self) -> Mapping[Path, frozenset[str]]:
-        """The digests of every note that was not struck."""
+    async def open_intents(self) -> Mapping[Path, frozenset[str]]:
+        """The digests of every intent that was not cleared."""
 
     async def store(self, folder: Path, files: Iterable[ArtifactFile]) -> None:
         """Move the files of a staged folder into the store, durably."""
@@ -53,9 +54,9 @@ class BlobGarbage:
     """Stores blobs with the change that names them, removes them with the one that takes them away."""
 
     def __init__(
-        self, catalogue: CatalogStore, blobs: NotedBlobs, monotonic: Callable[[], float]
+        self, store: CatalogStore, blobs: BlobStorage, monotonic: Callable[[], float]
     ) -> None:
-        self._catalogue = catalogue
+        self._store = store
         self._blobs = blobs
         self._monotonic = monotonic
         self._named = NamedBlobs()
@@ -72,7 +73,7 @@ class BlobGarbage:
         files = list(files)
 
         async def store_and_commit() -> Change:
-            async with self._noted(_digests(files)):
+            async with self._intent(_digests(files)):
                 await self._blobs.store(folder, files)
                 return await commit()
 
@@ -87,65 +88,67 @@ class BlobGarbage:
         digests = _digests(files)
 
         async def commit_and_remove() -> Change:
-            async with self._changing, self._noted(digests, deleting=True):
+            async with self._changing, self._intent(digests, deleting=True):
                 return await commit()
 
         return await _to_end(commit_and_remove())
 
-    async def collect(self) -> None:
-        """Deal with the notes that were left, each once it is so old that its change must have arrived.
+    async def collect_orphans(self) -> None:
+        """Remove what nobody names of intents that were left, once their changes must have arrived.
 
-        The catalogue must be current.
+        The catalog must be current.
         """
-        async with self._changing:  # so no push or delete is under way, and what is noted was left
-            notes, now = await self._blobs.notes(), self._monotonic()
-            self._left_since = {note: self._left_since.get(note, now) for note in notes}
-            for note, since in list(self._left_since.items()):
+        async with (
+            self._changing
+        ):  # so no push or delete is under way, and what is recorded was left
+            intents, now = await self._blobs.open_intents(), self._monotonic()
+            self._left_since = {each: self._left_since.get(each, now) for each in intents}
+            for intent, since in list(self._left_since.items()):
                 if now - since >= GRACE_SECONDS:
-                    await self._remove_unnamed(notes[note])
-                    await self._blobs.strike(note)
-                    del self._left_since[note]
+                    await self._remove_unnamed(intents[intent])
+                    await self._blobs.clear_intent(intent)
+                    del self._left_since[intent]
 
     @asynccontextmanager
-    async def _noted(
+    async def _intent(
         self, digests: AbstractSet[str], *, deleting: bool = False
     ) -> AsyncIterator[None]:
-        """Digests are noted while inside, and struck on leaving, once what nobody names is removed.
+        """An intent is recorded while inside, and cleared on leaving, once what nobody names is removed.
 
-        A failure after which the change may have been made leaves the blobs and the note.
+        A failure after which the change may have been made leaves the blobs and the intent.
         """
-        note = await self._note(digests, deleting=deleting)
+        intent = await self._record_intent(digests, deleting=deleting)
         try:
             yield
         except errors.Unavailable:
             raise
         except errors.HeadraceError:
-            await self._finish(note, digests)
+            await self._finish(intent, digests)
             raise
-        await self._finish(note, digests if deleting else frozenset())
+        await self._finish(intent, digests if deleting else frozenset())
 
-    async def _note(self, digests: AbstractSet[str], *, deleting: bool) -> Path | None:
-        """The note; None where a full disk has no room for it and a deletion is what makes room."""
+    async def _record_intent(self, digests: AbstractSet[str], *, deleting: bool) -> Path | None:
+        """The intent; None where a full disk has no room for it and a deletion is what makes room."""
         try:
-            return await self._blobs.note(digests)
+            return await self._blobs.record_intent(digests)
         except errors.ResourceExhausted:
             if not deleting:
                 raise
             return None
 
-    async def _finish(self, note: Path | None, digests: AbstractSet[str]) -> None:
-        """Remove what nobody names, strike the note. The change is decided, whatever fails here."""
+    async def _finish(self, intent: Path | None, digests: AbstractSet[str]) -> None:
+        """Remove what nobody names, clear the intent. The change is decided, whatever fails here."""
         try:
             await self._remove_unnamed(digests)
-            if note is not None:
-                await self._blobs.strike(note)
+            if intent is not None:
+                await self._blobs.clear_intent(intent)
         except (OSError, errors.DataLoss) as error:
             logger.warning("blobs that no version names stay for now: %s", error)
 
     async def _remove_unnamed(self, digests: AbstractSet[str]) -> None:
         if not digests:
             return
-        named = await asyncio.to_thread(self._named.of, self._catalogue.read())
+        named = await asyncio.to_thread(self._named.of, self._store.read())
         await self._blobs.remove({digest for digest in digests if digest not in named})
 
 

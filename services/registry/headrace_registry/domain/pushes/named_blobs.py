@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Container
 
 from headrace import errors
-from headrace.state.records import Catalog
+from headrace.state.catalog import Catalog
 
 
 class NamedBlobs:

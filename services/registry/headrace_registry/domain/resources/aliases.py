@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headrace import errors
-from headrace.state.records import AliasRecord, Catalog, ModelRecord, ReplicaRecord
+from headrace.resource_names import alias_resource
+from headrace.state.catalog import Catalog
+from headrace.state.records import AliasRecord, ModelRecord, ReplicaRecord
 from headrace_registry.domain.decisions.allowed import NOTHING_ALLOWED, Allowed
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
@@ -14,7 +16,6 @@ from headrace_registry.domain.decisions.etags import check_etag
 from headrace_registry.domain.decisions.limits import check_room_for_alias
 from headrace_registry.domain.decisions.readiness import check_served, is_held
 from headrace_registry.domain.decisions.signature_changes import check_signature
-from headrace_registry.domain.names import alias_resource
 from headrace_registry.domain.resources.models import find_model
 from headrace_registry.domain.resources.versions import find_version
 
@@ -53,24 +54,24 @@ def find_alias(catalog: Catalog, model: str, alias: str) -> AliasRecord:
 
 
 def move_alias(
-    situation: DecisionContext, move: AliasMove, replicas: Sequence[ReplicaRecord] = ()
+    context: DecisionContext, move: AliasMove, replicas: Sequence[ReplicaRecord] = ()
 ) -> Decision:
     """Decide on an alias to move.
 
     Raises NotFound, Aborted, FailedPrecondition (SIGNATURE_CHANGED, VERSION_NOT_SERVED),
     ResourceExhausted (TOO_MANY_ALIASES).
     """
-    model = find_model(situation.catalog, move.model)
+    model = find_model(context.catalog, move.model)
     present = model.aliases.get(move.alias)
     if present is None and not move.allow_missing:
-        find_alias(situation.catalog, move.model, move.alias)
-    check_room_for_alias(model, move.alias, situation.limits)
+        find_alias(context.catalog, move.model, move.alias)
+    check_room_for_alias(model, move.alias, context.limits)
     resource = alias_resource(move.model, move.alias)
     check_etag(move.etag, present.revision if present else None, resource)
-    _check_version(situation.catalog, present, move, replicas)
-    moved = AliasRecord(move.version, situation.now, situation.next_revision)
+    _check_version(context.catalog, present, move, replicas)
+    moved = AliasRecord(move.version, context.now, context.next_revision)
     aliases = {**model.aliases, move.alias: moved}
-    return _change(situation, "alias.update", resource, model, aliases)
+    return _change(context, "alias.update", resource, model, aliases)
 
 
 def _check_version(
@@ -93,22 +94,22 @@ def _check_version(
         check_served(version, replicas, catalog, allowed=move.allowed.unready)
 
 
-def delete_alias(situation: DecisionContext, removal: AliasRemoval) -> Decision:
+def delete_alias(context: DecisionContext, removal: AliasRemoval) -> Decision:
     """Decide on an alias's end. Raises NotFound, Aborted."""
-    alias = find_alias(situation.catalog, removal.model, removal.alias)
+    alias = find_alias(context.catalog, removal.model, removal.alias)
     resource = alias_resource(removal.model, removal.alias)
     check_etag(removal.etag, alias.revision, resource)
-    model = find_model(situation.catalog, removal.model)
+    model = find_model(context.catalog, removal.model)
     aliases = {name: record for name, record in model.aliases.items() if name != removal.alias}
-    return _change(situation, "alias.delete", resource, model, aliases)
+    return _change(context, "alias.delete", resource, model, aliases)
 
 
 def _change(
-    situation: DecisionContext,
+    context: DecisionContext,
     kind: str,
     resource: str,
     model: ModelRecord,
     aliases: Mapping[str, AliasRecord],
 ) -> Decision:
-    changed = replace(model, aliases=aliases, revision=situation.next_revision)
-    return situation.change(kind, resource, {model.name: changed})
+    changed = replace(model, aliases=aliases, revision=context.next_revision)
+    return context.change(kind, resource, {model.name: changed})

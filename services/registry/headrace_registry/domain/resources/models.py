@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from headrace import errors
 from headrace.errors import FieldViolation
-from headrace.state.records import Catalog, ModelRecord, version_key
+from headrace.resource_names import model_resource
+from headrace.state.catalog import Catalog
+from headrace.state.records import ModelRecord, version_key
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
 from headrace_registry.domain.decisions.etags import check_etag
 from headrace_registry.domain.decisions.limits import check_room_for_model
-from headrace_registry.domain.names import model_resource
 
 # What the contract states (protos/headrace/registry/v1/model.proto).
 MAX_DESCRIPTION_CHARACTERS = 4096
@@ -66,39 +67,39 @@ def find_model(catalog: Catalog, name: str) -> ModelRecord:
     return model
 
 
-def create_model(situation: DecisionContext, new: NewModel) -> Decision:
+def create_model(context: DecisionContext, new: NewModel) -> Decision:
     """Decide on a model to create.
 
     Raises AlreadyExists (MODEL_EXISTS), InvalidArgument (MODEL_INVALID), ResourceExhausted.
     """
-    if new.name in situation.catalog.models:
+    if new.name in context.catalog.models:
         raise errors.AlreadyExists(
             "MODEL_EXISTS",
             f"there is a model {new.name!r} already: update it, or choose another name",
             facts={"model": new.name},
         )
-    check_room_for_model(situation.catalog, situation.limits)
-    model = _checked(begin_model(situation, new))
-    return situation.change("model.create", model_resource(new.name), {new.name: model})
+    check_room_for_model(context.catalog, context.limits)
+    model = _checked(begin_model(context, new))
+    return context.change("model.create", model_resource(new.name), {new.name: model})
 
 
-def begin_model(situation: DecisionContext, new: NewModel) -> ModelRecord:
+def begin_model(context: DecisionContext, new: NewModel) -> ModelRecord:
     """The record of a model that is not there yet: its numbers go on where a deleted one's ended."""
     return ModelRecord(
         name=new.name,
-        created_at=situation.now,
+        created_at=context.now,
         description=new.description,
         labels=dict(new.labels),
         keep_latest=new.keep_latest,
         pinned=new.pinned,
-        last_number=situation.last_number,
-        revision=situation.next_revision,
+        last_number=context.last_number,
+        revision=context.next_revision,
     )
 
 
-def update_model(situation: DecisionContext, edit: ModelEdit) -> Decision:
+def update_model(context: DecisionContext, edit: ModelEdit) -> Decision:
     """Decide on a model's change. Raises NotFound, Aborted, InvalidArgument (MODEL_INVALID)."""
-    model = find_model(situation.catalog, edit.name)
+    model = find_model(context.catalog, edit.name)
     check_etag(edit.etag, model.revision, model_resource(edit.name))
     changed = _checked(
         replace(
@@ -107,18 +108,18 @@ def update_model(situation: DecisionContext, edit: ModelEdit) -> Decision:
             labels=model.labels if edit.labels is None else dict(edit.labels),
             keep_latest=model.keep_latest if edit.keep_latest is None else edit.keep_latest,
             pinned=model.pinned if edit.pinned is None else edit.pinned,
-            revision=situation.next_revision,
+            revision=context.next_revision,
         )
     )
-    return situation.change("model.update", model_resource(edit.name), {edit.name: changed})
+    return context.change("model.update", model_resource(edit.name), {edit.name: changed})
 
 
-def delete_model(situation: DecisionContext, removal: ModelRemoval) -> Decision:
+def delete_model(context: DecisionContext, removal: ModelRemoval) -> Decision:
     """Decide on a model's end. Raises NotFound, Aborted, FailedPrecondition (MODEL_HAS_VERSIONS)."""
     name = removal.name
-    model = find_model(situation.catalog, name)
+    model = find_model(context.catalog, name)
     check_etag(removal.etag, model.revision, model_resource(name))
-    versions = situation.catalog.numbers_of(name)
+    versions = context.catalog.numbers_of(name)
     if versions and not removal.force:
         raise errors.FailedPrecondition(
             "MODEL_HAS_VERSIONS",
@@ -126,7 +127,7 @@ def delete_model(situation: DecisionContext, removal: ModelRemoval) -> Decision:
             facts={"model": name, "versions": str(len(versions))},
         )
     gone = {version_key(name, number): None for number in versions}
-    return situation.change("model.delete", model_resource(name), {name: None}, gone)
+    return context.change("model.delete", model_resource(name), {name: None}, gone)
 
 
 def check_description(description: str) -> None:

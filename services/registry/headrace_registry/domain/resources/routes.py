@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from headrace import errors
 from headrace.errors import FieldViolation
-from headrace.state.records import Catalog, ReplicaRecord
+from headrace.resource_names import route_resource
+from headrace.state.catalog import Catalog
+from headrace.state.records import ReplicaRecord
 from headrace.state.route_records import Canary, RouteRecord
 from headrace_registry.domain.decisions.allowed import NOTHING_ALLOWED, Allowed
 from headrace_registry.domain.decisions.decision import Decision
@@ -15,7 +17,6 @@ from headrace_registry.domain.decisions.decision_context import DecisionContext
 from headrace_registry.domain.decisions.etags import check_etag
 from headrace_registry.domain.decisions.readiness import check_served
 from headrace_registry.domain.decisions.signature_changes import check_signature
-from headrace_registry.domain.names import route_resource
 from headrace_registry.domain.resources.models import find_model
 from headrace_registry.domain.resources.versions import find_version
 
@@ -44,7 +45,7 @@ def find_route(catalog: Catalog, model: str) -> RouteRecord:
 
 
 def update_route(
-    situation: DecisionContext, edit: RouteEdit, replicas: Sequence[ReplicaRecord] = ()
+    context: DecisionContext, edit: RouteEdit, replicas: Sequence[ReplicaRecord] = ()
 ) -> Decision:
     """Decide on a route: all of it in one change; the former stable is kept as the way back.
 
@@ -52,20 +53,20 @@ def update_route(
     (ROUTE_INVALID).
     """
     resource = route_resource(edit.model)
-    present = find_route(situation.catalog, edit.model)
+    present = find_route(context.catalog, edit.model)
     check_etag(edit.etag, present.revision, resource)
     _check(edit)
-    _check_versions(situation.catalog, present, edit, replicas)
+    _check_versions(context.catalog, present, edit, replicas)
     route = RouteRecord(
         stable=edit.stable,
         canary=edit.canary,
         previous=present.previous if edit.stable == present.stable else present.stable,
-        updated_at=situation.now,
-        revision=situation.next_revision,
+        updated_at=context.now,
+        revision=context.next_revision,
     )
-    model = find_model(situation.catalog, edit.model)
-    changed = replace(model, route=route, revision=situation.next_revision)
-    return situation.change("route.update", resource, {edit.model: changed})
+    model = find_model(context.catalog, edit.model)
+    changed = replace(model, route=route, revision=context.next_revision)
+    return context.change("route.update", resource, {edit.model: changed})
 
 
 def _check_versions(

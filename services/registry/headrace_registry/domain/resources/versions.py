@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from headrace import errors
+from headrace.resource_names import version_resource
+from headrace.state.catalog import Catalog
 from headrace.state.records import (
     AliasRecord,
     ArtifactFile,
-    Catalog,
     ModelRecord,
     ServingConfig,
     Signature,
@@ -31,7 +32,6 @@ from headrace_registry.domain.decisions.signature_changes import (
     check_signature,
     listed,
 )
-from headrace_registry.domain.names import version_resource
 from headrace_registry.domain.resources.models import NewModel, begin_model, find_model
 
 
@@ -79,32 +79,32 @@ def artifact_digest(files: Iterable[ArtifactFile]) -> str:
     return hashlib.sha256("".join(f"{f.sha256}  {f.path}\n" for f in ordered).encode()).hexdigest()
 
 
-def publish_version(situation: DecisionContext, new: NewVersion) -> Decision:
+def publish_version(context: DecisionContext, new: NewVersion) -> Decision:
     """Decide on a version to publish: it gets the next number; the first of a model becomes stable.
 
     Raises NotFound (MODEL_NOT_FOUND), FailedPrecondition (SIGNATURE_CHANGED) for an alias that moves,
     ResourceExhausted.
     """
-    model = model_for_push(situation, new.model, create_model=new.create_model, alias=new.alias)
+    model = model_for_push(context, new.model, create_model=new.create_model, alias=new.alias)
     version = VersionRecord(
         model=new.model,
-        number=max(model.last_number, situation.last_number) + 1,
+        number=max(model.last_number, context.last_number) + 1,
         digest=artifact_digest(new.files),
         files=new.files,
         graph_path=new.graph_path,
         signature=new.signature,
         config=new.config,
-        created_at=situation.now,
+        created_at=context.now,
         description=new.description,
-        revision=situation.next_revision,
-        notices=(*new.notices, *_unlike_stable(situation.catalog, model, new.signature)),
+        revision=context.next_revision,
+        notices=(*new.notices, *_unlike_stable(context.catalog, model, new.signature)),
     )
     check_record(version)
-    _check_alias(situation.catalog, model, version, new)
-    return situation.change(
+    _check_alias(context.catalog, model, version, new)
+    return context.change(
         "version.push",
         version_resource(new.model, version.number),
-        {new.model: _with_version(situation, model, version.number, new.alias)},
+        {new.model: _with_version(context, model, version.number, new.alias)},
         {version.key: version},
     )
 
@@ -131,16 +131,16 @@ def _check_alias(
 
 
 def model_for_push(
-    situation: DecisionContext, name: str, *, create_model: bool, alias: str = ""
+    context: DecisionContext, name: str, *, create_model: bool, alias: str = ""
 ) -> ModelRecord:
     """The model to push to, perhaps one that the push creates, with room for a version and the alias.
 
     Raises NotFound (MODEL_NOT_FOUND), ResourceExhausted.
     """
-    catalog, limits = situation.catalog, situation.limits
+    catalog, limits = context.catalog, context.limits
     if create_model and name not in catalog.models:
         check_room_for_model(catalog, limits)
-        return begin_model(situation, NewModel(name))
+        return begin_model(context, NewModel(name))
     model = find_model(catalog, name)
     check_room_for_version(catalog, name, limits)
     if alias:
@@ -148,12 +148,12 @@ def model_for_push(
     return model
 
 
-def delete_version(situation: DecisionContext, removal: VersionRemoval) -> Decision:
+def delete_version(context: DecisionContext, removal: VersionRemoval) -> Decision:
     """Decide on a version's end. Raises NotFound, Aborted, FailedPrecondition (VERSION_IN_USE)."""
-    version = find_version(situation.catalog, removal.model, removal.number)
+    version = find_version(context.catalog, removal.model, removal.number)
     resource = version_resource(removal.model, removal.number)
     check_etag(removal.etag, version.revision, resource)
-    model = find_model(situation.catalog, removal.model)
+    model = find_model(context.catalog, removal.model)
     references = references_to(model, removal.number)
     if references:
         raise errors.FailedPrecondition(
@@ -163,12 +163,10 @@ def delete_version(situation: DecisionContext, removal: VersionRemoval) -> Decis
         )
     changed = replace(
         model,
-        route=_forgetting(situation, model.route, removal.number),
-        revision=situation.next_revision,
+        route=_forgetting(context, model.route, removal.number),
+        revision=context.next_revision,
     )
-    return situation.change(
-        "version.delete", resource, {removal.model: changed}, {version.key: None}
-    )
+    return context.change("version.delete", resource, {removal.model: changed}, {version.key: None})
 
 
 def references_to(model: ModelRecord, number: int) -> list[str]:
@@ -180,13 +178,13 @@ def references_to(model: ModelRecord, number: int) -> list[str]:
 
 
 def _with_version(
-    situation: DecisionContext, model: ModelRecord, number: int, alias: str
+    context: DecisionContext, model: ModelRecord, number: int, alias: str
 ) -> ModelRecord:
-    revision = situation.next_revision
+    revision = context.next_revision
     aliases = dict(model.aliases)
     if alias:
-        aliases[alias] = AliasRecord(number, situation.now, revision)
-    first = RouteRecord(stable=number, updated_at=situation.now, revision=revision)
+        aliases[alias] = AliasRecord(number, context.now, revision)
+    first = RouteRecord(stable=number, updated_at=context.now, revision=revision)
     return replace(
         model,
         last_number=number,
@@ -197,9 +195,9 @@ def _with_version(
 
 
 def _forgetting(
-    situation: DecisionContext, route: RouteRecord | None, number: int
+    context: DecisionContext, route: RouteRecord | None, number: int
 ) -> RouteRecord | None:
     """The route without a way back to a version that goes."""
     if route is None or route.previous != number:
         return route
-    return replace(route, previous=None, updated_at=situation.now, revision=situation.next_revision)
+    return replace(route, previous=None, updated_at=context.now, revision=context.next_revision)
