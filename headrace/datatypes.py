@@ -1,8 +1,7 @@
-"""The tensor datatypes of the Open Inference Protocol, and the bytes that they are on the wire."""
+"""Tensor datatypes as numpy holds them, and as bytes on the wire."""
 
 from __future__ import annotations
 
-import enum
 import struct
 from typing import Any
 
@@ -11,26 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace import errors
+from headrace.datatype_names import Datatype
 
-
-class Datatype(enum.StrEnum):
-    """A datatype by its name in the protocol."""
-
-    BOOL = "BOOL"
-    UINT8 = "UINT8"
-    UINT16 = "UINT16"
-    UINT32 = "UINT32"
-    UINT64 = "UINT64"
-    INT8 = "INT8"
-    INT16 = "INT16"
-    INT32 = "INT32"
-    INT64 = "INT64"
-    FP16 = "FP16"
-    FP32 = "FP32"
-    FP64 = "FP64"
-    BF16 = "BF16"
-    BYTES = "BYTES"
-
+__all__ = [
+    "BFLOAT16",
+    "NUMPY_DTYPES",
+    "Datatype",
+    "datatype_of",
+    "decode_bytes_elements",
+    "encode_bytes_elements",
+    "to_wire",
+    "wire_size",
+]
 
 BFLOAT16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
 

@@ -4,48 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
 from headrace import errors, settings
-from headrace.cli import (
-    alias,
-    delete,
-    error_report,
-    export_config,
-    import_triton,
-    infer,
-    model,
-    models,
-    push,
-    route,
-    status,
-    top,
-    up,
-    versions,
-    watch,
-)
+from headrace.cli import error_report
 from headrace.cli.command import common_parameters
-
-PARTS = (
-    up,
-    push,
-    models,
-    model,
-    versions,
-    status,
-    alias,
-    route,
-    infer,
-    top,
-    watch,
-    delete,
-    import_triton,
-    export_config,
-)
-"""The modules of the commands, in the order of the help."""
+from headrace.cli.command_group import CommandGroup
 
 UsageError: type[Any] = typer.BadParameter.__mro__[2]
 """What Typer raises for wrong arguments; the class has no public name in all its versions."""
@@ -55,6 +21,7 @@ def build() -> typer.Typer:
     """The whole command line."""
     app = typer.Typer(
         name="headrace",
+        cls=CommandGroup,
         help="Model-as-a-Service for ONNX models: push, serve, call, watch and replace them.",
         epilog=error_report.EXIT_CODES,
         no_args_is_help=True,
@@ -63,8 +30,6 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options_before_the_command())
-    for part in PARTS:
-        part.register(app)
     return app
 
 
@@ -109,5 +74,7 @@ def _options_before_the_command() -> Any:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         print(f"headrace {version('headrace')}")
         raise typer.Exit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import typing
@@ -90,6 +89,8 @@ def _with_common_options(function: Function) -> Callable[..., None]:
         before = ctx.obj or {}
         common: dict[str, Any] = {name: given.pop(name) or before.get(name) for name in COMMON}
         cli = Cli(**common | {"as_json": bool(common["as_json"])})
+        import asyncio
+
         with output.quiet_when_nobody_reads():
             asyncio.run(_coroutine(function, cli, given))
 

@@ -1,5 +1,10 @@
 """The clients of the suite, and what they hand out."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from headrace.client.artifact import Progress
 from headrace.client.async_client import AsyncClient
 from headrace.client.inference import IndexEntry
@@ -17,7 +22,12 @@ from headrace.client.resources import (
 )
 from headrace.client.settings import ClientSettings, read_client_settings
 from headrace.client.sync_client import Client
-from headrace.client.tensors import InferResult, ModelMetadata, TensorMetadata
+
+if TYPE_CHECKING:
+    from headrace.client.tensors import InferResult, ModelMetadata, TensorMetadata
+
+_WITH_NUMPY = {"InferResult", "ModelMetadata", "TensorMetadata"}
+"""Loaded when they are asked for: numpy takes longer to load than all of the rest."""
 
 __all__ = [
     "Alias",
@@ -40,3 +50,9 @@ __all__ = [
     "VersionStatistics",
     "read_client_settings",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WITH_NUMPY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("headrace.client.tensors"), name)

@@ -6,17 +6,16 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from headrace import errors
-from headrace.client import tensors
 from headrace.client.answers import reading_an_answer
 from headrace.client.calls import Calls
-from headrace.client.tensors import Array, InferResult, ModelMetadata, Parameter
 from headrace.inference import grpc_service_pb2, grpc_service_pb2_grpc
 from headrace.state.records import LoadState
+
+if TYPE_CHECKING:  # numpy is loaded by the first inference: what only manages models starts sooner
+    from headrace.client.tensors import Array, InferResult, ModelMetadata, Parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,8 @@ class InferenceCalls:
         `outputs`, all come back. A request that finds no server, or one that hangs, is sent again within
         its deadline, to another where there are several: a model may run it twice.
         """
+        from headrace.client import tensors
+
         deadline = time.monotonic() + self._calls.allowed(timeout_seconds)
         arrays = await self._arrays(model, str(version), inputs, deadline)
         request = tensors.request_to_proto(
@@ -71,6 +72,8 @@ class InferenceCalls:
     async def _infer(
         self, request: grpc_service_pb2.ModelInferRequest, deadline: float
     ) -> InferResult:
+        from headrace.client import tensors
+
         try:
             response = await self._calls.unary(
                 "inference",
@@ -88,6 +91,10 @@ class InferenceCalls:
     async def _arrays(
         self, model: str, version: str, inputs: Mapping[str, Any], deadline: float
     ) -> dict[str, Array]:
+        import numpy as np
+
+        from headrace.client import tensors
+
         if all(tensors.is_array(value) for value in inputs.values()):
             return {name: np.asarray(value) for name, value in inputs.items()}
         metadata = await self._kept_metadata(model, version, deadline)
@@ -109,6 +116,8 @@ class InferenceCalls:
         self, model: str, version: int | str = "", *, timeout_seconds: float | None = None
     ) -> ModelMetadata:
         """What a served version takes and gives. Raises NotFound, Unavailable."""
+        from headrace.client import tensors
+
         request = grpc_service_pb2.ModelMetadataRequest(name=model, version=str(version))
         found = await self._ask(self._inference.ModelMetadata, request, timeout_seconds)
         return tensors.metadata_from_proto(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from headrace.client.artifact import Report, Source
 from headrace.client.async_client import AsyncClient
@@ -13,8 +13,10 @@ from headrace.client.loop_thread import LoopThread
 from headrace.client.push import Config
 from headrace.client.resources import Alias, Change, Model, Route, Statistics, Version
 from headrace.client.settings import ClientSettings
-from headrace.client.tensors import InferResult, ModelMetadata, Parameter
 from headrace.state.records import ReplicaRecord
+
+if TYPE_CHECKING:  # numpy is loaded by the first inference
+    from headrace.client.tensors import InferResult, ModelMetadata, Parameter
 
 
 class Client:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace import errors
-from headrace.datatypes import Datatype
+from headrace.datatype_names import Datatype
 from headrace.state.records import Signature, TensorSpec
 from headrace.type.v1 import signature_pb2
 

@@ -10,7 +10,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from headrace.datatypes import Datatype
+from headrace.datatype_names import Datatype
 from headrace.state.route_records import RouteRecord
 
 

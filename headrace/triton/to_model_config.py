@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
-from headrace.datatypes import Datatype
+from headrace.datatype_names import Datatype
 from headrace.inference import model_config_pb2
 from headrace.model_files.warm_up_samples import NPY
 from headrace.state.records import (
