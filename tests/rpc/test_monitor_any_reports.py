@@ -242,7 +242,7 @@ async def test_what_replicas_dropped_stays_at_what_can_be_stored(tmp_path: Path)
         database.execute("UPDATE dropped SET reports = ?", (2**63 - LARGEST,))
     database.close()
     async with running_monitor(tmp_path) as monitor:
-        for life in range(3):
-            more = report("a", 1, boot_id=f"life {life}", dropped=LARGEST)
+        for session in range(3):
+            more = report("a", 1, boot_id=f"session {session}", dropped=LARGEST)
             assert [1] == await monitor.send([more])
         await ask_everything(monitor)

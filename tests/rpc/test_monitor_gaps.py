@@ -30,7 +30,7 @@ ONE = telemetry([MILLISECOND])
 
 
 def found(answer: pb.QueryStatisticsResponse) -> list[Found]:
-    """The gaps of an answer: why, whose, which life's, from and to (seconds from NOW), how many reports."""
+    """Give an answer's gaps: reason, replica, session, from, to (seconds from NOW), missing reports."""
     return [
         (
             pb.Gap.Reason.Name(gap.reason).removeprefix("REASON_"),
@@ -50,7 +50,7 @@ async def gauge(monitor: RunningMonitor, name: str, replica: str = "a") -> float
     return samples_of(page)[f"headrace_monitor_replica_{name}", (("replica", replica),)]
 
 
-async def test_a_life_that_told_its_last_report_is_complete(tmp_path: Path) -> None:
+async def test_a_session_that_told_its_last_report_is_complete(tmp_path: Path) -> None:
     """After a clean stop nothing is missing, however long ago that was."""
     clock = FakeClock()
     async with running_monitor(tmp_path, clock) as monitor:
@@ -62,7 +62,7 @@ async def test_a_life_that_told_its_last_report_is_complete(tmp_path: Path) -> N
 
 
 async def test_the_end_of_a_killed_replica_is_marked(tmp_path: Path) -> None:
-    """A life that another followed without its last report is lost from its newest report on."""
+    """A session that another followed without its last report is lost from its newest report on."""
     clock = FakeClock()
     async with running_monitor(tmp_path, clock) as monitor:
         await monitor.send([report("a", 1, ONE, boot_id="killed")])
@@ -123,7 +123,7 @@ async def test_reports_that_were_dropped_are_marked(tmp_path: Path) -> None:
 async def test_a_replica_that_flushes_is_complete_and_one_that_cannot_is_not(
     tmp_path: Path,
 ) -> None:
-    """The sender marks its last report; where that does not arrive, the life is lost."""
+    """The sender marks its last report; where that does not arrive, the session is lost."""
     book = StatisticsRegistry()
     clean, cut = TelemetryBuffer("clean", book, 10), TelemetryBuffer("cut", book, 10)
     clock = FakeClock()

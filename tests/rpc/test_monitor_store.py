@@ -17,12 +17,12 @@ import pytest
 from headrace import errors
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
 from headrace_monitor.adapters.window_store import FILE_NAME, WindowStore, open_window_store
-from headrace_monitor.domain import encoding
-from headrace_monitor.domain.ledger import Ledger, LedgerSnapshot
-from headrace_monitor.domain.moments import Moment
-from headrace_monitor.domain.replica_sessions import LifeKey, ReplicaSession
-from headrace_monitor.domain.telemetry import Report, Tally, VersionTelemetry
-from headrace_monitor.domain.windows import WindowKey, resolutions
+from headrace_monitor.domain.clock import Moment
+from headrace_monitor.domain.ledger.ledger import Ledger, LedgerSnapshot
+from headrace_monitor.domain.ledger.windows import WindowKey, resolutions
+from headrace_monitor.domain.replicas.replica_sessions import ReplicaSession, SessionKey
+from headrace_monitor.domain.telemetry import encoding
+from headrace_monitor.domain.telemetry.report import Report, Tally, VersionTelemetry
 from tests.rpc.monitors import (
     MILLISECOND,
     NOW,
@@ -56,32 +56,32 @@ def names_in(folder: Path) -> list[str]:
 async def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     """Another opening gives exactly what was saved."""
     changes = some_changes()
-    async with open_window_store(tmp_path) as (store, contents):
-        assert LedgerSnapshot() == contents
+    async with open_window_store(tmp_path) as (store, snapshot):
+        assert LedgerSnapshot() == snapshot
         await store.save(changes)
-    async with open_window_store(tmp_path) as (_, contents):
+    async with open_window_store(tmp_path) as (_, snapshot):
         pass
-    assert (changes.cells, changes.lives) == (contents.cells, contents.lives)
-    assert (changes.totals, changes.reports) == (contents.totals, contents.reports)
-    assert (changes.dropped, changes.opened) == (contents.dropped, contents.opened)
-    assert changes.window_floors == contents.window_floors
-    assert changes.steady_ns == contents.steady_ns
+    assert (changes.cells, changes.sessions) == (snapshot.cells, snapshot.sessions)
+    assert (changes.totals, changes.reports) == (snapshot.totals, snapshot.reports)
+    assert (changes.dropped, changes.opened) == (snapshot.dropped, snapshot.opened)
+    assert changes.window_floors == snapshot.window_floors
+    assert changes.steady_ns == snapshot.steady_ns
 
 
 async def test_what_was_dropped_is_gone(tmp_path: Path) -> None:
-    """Windows and lives that were dropped are deleted, with what their replicas dropped."""
+    """Windows and sessions that were dropped are deleted, with what their replicas dropped."""
     async with open_window_store(tmp_path) as (store, _):
         await store.save(some_changes())
         now = NOW // SECOND
         windows = {WindowKey(1, now - 4), WindowKey(10, now - 10)}
-        gone = frozenset(windows), frozenset({LifeKey("a", "boot")})
-        await store.save(LedgerSnapshot(gone_windows=gone[0], gone_lives=gone[1]))
-    async with open_window_store(tmp_path) as (_, contents):
+        gone = frozenset(windows), frozenset({SessionKey("a", "boot")})
+        await store.save(LedgerSnapshot(gone_windows=gone[0], gone_sessions=gone[1]))
+    async with open_window_store(tmp_path) as (_, snapshot):
         pass
     assert {(1, now - 3), (1, now - 2), (60, now - now % 60)} == {
-        (cell.resolution, cell.start) for cell in contents.cells
+        (cell.resolution, cell.start) for cell in snapshot.cells
     }
-    assert ({}, {}) == (contents.lives, contents.dropped)
+    assert ({}, {}) == (snapshot.sessions, snapshot.dropped)
 
 
 async def test_versions_that_were_silent_are_gone(tmp_path: Path) -> None:
@@ -90,20 +90,20 @@ async def test_versions_that_were_silent_are_gone(tmp_path: Path) -> None:
     async with open_window_store(tmp_path) as (store, _):
         await store.save(changes)
         await store.save(LedgerSnapshot(gone_totals=frozenset(changes.totals)))
-    async with open_window_store(tmp_path) as (_, contents):
-        assert {} == contents.totals
+    async with open_window_store(tmp_path) as (_, snapshot):
+        assert {} == snapshot.totals
 
 
-async def test_a_life_far_along_is_kept_exactly(tmp_path: Path) -> None:
-    """The numbers merged in a long life come back bit by bit."""
-    life = ReplicaSession()
+async def test_a_session_far_along_is_kept_exactly(tmp_path: Path) -> None:
+    """The numbers merged in a long session come back bit by bit."""
+    session = ReplicaSession()
     for sequence in (*range(1, 6000, 3), 2**40):
-        life = life.after(Report("a", "boot", sequence, NOW, NOW), NOW)
+        session = session.after(Report("a", "boot", sequence, NOW, NOW), NOW)
     async with open_window_store(tmp_path) as (store, _):
-        await store.save(LedgerSnapshot(lives={LifeKey("a", "boot"): life}))
-    async with open_window_store(tmp_path) as (_, contents):
+        await store.save(LedgerSnapshot(sessions={SessionKey("a", "boot"): session}))
+    async with open_window_store(tmp_path) as (_, snapshot):
         pass
-    assert {LifeKey("a", "boot"): life} == contents.lives
+    assert {SessionKey("a", "boot"): session} == snapshot.sessions
 
 
 async def limit_pages(store: WindowStore, pages: int) -> None:
@@ -124,8 +124,8 @@ async def test_a_full_disk_is_unavailable_and_heals(tmp_path: Path) -> None:
         )
         await limit_pages(store, 100_000)
         await store.save(some_changes(500))
-    async with open_window_store(tmp_path) as (_, contents):
-        assert 500 == contents.reports
+    async with open_window_store(tmp_path) as (_, snapshot):
+        assert 500 == snapshot.reports
 
 
 async def test_two_monitors_on_one_folder_are_refused(
@@ -185,8 +185,8 @@ PRAGMA user_version = 1;
 
 
 def write_first_schema(path: Path) -> None:
-    """A file as the first schema has it: a life that reported once, and what it counted then."""
-    tally = encoding.pack(Tally(success_count=3))
+    """A file as the first schema has it: a session that reported once, and what it counted then."""
+    tally = encoding.encode(Tally(success_count=3))
     start = NOW // SECOND - 1
     minute = start - start % 60
     with sqlite3.connect(path) as database:
@@ -195,8 +195,8 @@ def write_first_schema(path: Path) -> None:
             row = (resolution, begin, "digits", 1, "a", tally)
             database.execute("INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?)", row)
         merged = (1).to_bytes(512, "big")
-        life = ("a", "boot", 1, merged, NOW, NOW, NOW, 0)
-        database.execute("INSERT INTO lives VALUES (?, ?, ?, ?, ?, ?, ?, ?)", life)
+        session = ("a", "boot", 1, merged, NOW, NOW, NOW, 0)
+        database.execute("INSERT INTO lives VALUES (?, ?, ?, ?, ?, ?, ?, ?)", session)
         database.execute("INSERT INTO totals VALUES ('digits', 1, ?)", (tally,))
         database.execute("INSERT INTO dropped VALUES ('a', 2)")
         database.execute("INSERT INTO reports VALUES (1, 1)")
@@ -270,10 +270,10 @@ async def test_old_telemetry_leaves_the_file(tmp_path: Path) -> None:
         await monitor.send([report("a", 1, telemetry([MILLISECOND]))])
         clock.pass_by(25 * 3600 * SECOND)
         await monitor.send([report("b", 1, end_ns=clock.now_ns())])
-    async with open_window_store(tmp_path) as (_, contents):
+    async with open_window_store(tmp_path) as (_, snapshot):
         pass
-    assert [] == list(contents.cells)
-    assert [LifeKey("b", "boot")] == list(contents.lives)
+    assert [] == list(snapshot.cells)
+    assert [SessionKey("b", "boot")] == list(snapshot.sessions)
 
 
 async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
@@ -289,10 +289,10 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         address = json.loads(pipe.readline())["grpc"]
     acknowledged = await _send_and_kill(address, process)
     await process.wait()
-    async with open_window_store(tmp_path) as (_, contents):
-        life = contents.lives[LifeKey("a", "boot")]
+    async with open_window_store(tmp_path) as (_, snapshot):
+        session = snapshot.sessions[SessionKey("a", "boot")]
     assert 20 == len(acknowledged)
-    assert all(map(life.has, acknowledged))
+    assert all(map(session.has, acknowledged))
 
 
 async def _send_and_kill(address: str, process: asyncio.subprocess.Process) -> list[int]:

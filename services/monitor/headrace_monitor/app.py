@@ -18,12 +18,12 @@ from headrace.service.call_metrics import CallMetrics
 from headrace_monitor.adapters import metrics
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import open_window_store
-from headrace_monitor.domain.ingestion import Intake, open_intake
-from headrace_monitor.domain.ledger import Ledger
-from headrace_monitor.domain.moments import TimeSource, clock_of
-from headrace_monitor.domain.query_engine import QueryEngine
-from headrace_monitor.domain.report_memory import ReportMemory
-from headrace_monitor.domain.windows import resolutions
+from headrace_monitor.domain.clock import TimeSource, start_clock
+from headrace_monitor.domain.ingestion.ingestion import Ingestion, open_ingestion
+from headrace_monitor.domain.ingestion.report_memory import ReportMemory
+from headrace_monitor.domain.ledger.ledger import Ledger
+from headrace_monitor.domain.ledger.windows import resolutions
+from headrace_monitor.domain.queries.query_engine import QueryEngine
 from headrace_monitor.settings import Settings
 from headrace_monitor.wire import dashboard
 from headrace_monitor.wire.servicer import MonitorServicer, register
@@ -64,29 +64,29 @@ async def open_monitor(
 
     Raises FailedPrecondition where its folder or one of its addresses cannot be used.
     """
-    async with open_window_store(settings.data) as (store, contents):
+    async with open_window_store(settings.data) as (store, snapshot):
         kept = resolutions(settings.kept_hours)
         memory = settings.window_memory_mb * _MIB
         source = times or SystemTime()
-        clock = clock_of(source, contents.steady_ns or source.now_ns())
-        ledger = Ledger(kept, memory, contents, clock(), settings.limits)
+        clock = start_clock(source, snapshot.steady_ns or source.now_ns())
+        ledger = Ledger(kept, memory, snapshot, clock(), settings.limits)
         with (
             ThreadPoolExecutor(1, "reports") as reports,
             ThreadPoolExecutor(1, "questions") as questions,
         ):
-            observer = QueryEngine(ledger, clock, questions)
-            async with open_intake(ledger, store, clock, settings.limits, reports) as intake:
+            query_engine = QueryEngine(ledger, clock, questions)
+            async with open_ingestion(ledger, store, clock, settings.limits, reports) as ingestion:
                 servicer = MonitorServicer(
-                    intake,
-                    observer,
+                    ingestion,
+                    query_engine,
                     ReportMemory(settings.report_memory_mb * _MIB, settings.max_replicas),
                     stopping,
                     max_versions=settings.max_report_versions,
                 )
                 calls = CallMetrics([SERVICE])
-                registry = metrics.registry_of(ledger, clock, calls)
+                registry = metrics.build_registry(ledger, clock, calls)
                 async with (
-                    _open_http(settings, ledger, observer, intake, registry) as http_port,
+                    _open_http(settings, ledger, query_engine, ingestion, registry) as http_port,
                     _open_grpc(settings, servicer, calls) as grpc_port,
                 ):
                     yield Monitor(grpc_port, http_port)
@@ -111,19 +111,19 @@ async def _open_grpc(
 async def _open_http(
     settings: Settings,
     ledger: Ledger,
-    observer: QueryEngine,
-    intake: Intake,
+    query_engine: QueryEngine,
+    ingestion: Ingestion,
     registry: CollectorRegistry,
 ) -> AsyncIterator[int]:
     def readiness() -> tuple[bool, Mapping[str, object]]:
-        return not intake.failed, {
-            "storing": not intake.failed,
+        return not ingestion.failed, {
+            "storing": not ingestion.failed,
             "reports": ledger.totals.reports,
             "window_bytes": ledger.windows.size_bytes,
         }
 
-    pages = dashboard.application(observer, settings.namespace)
+    pages = dashboard.application(query_engine, settings.namespace)
     http_serving.add_health_routes(pages, readiness)
-    http_serving.add_metrics_route(pages, registry, observer.aside)
+    http_serving.add_metrics_route(pages, registry, query_engine.run_in_thread)
     async with http_serving.open_http_server(pages, settings.host, settings.http_port) as port:
         yield port

@@ -1,1 +1,1 @@
-"""What the domain needs from outside: stores, runtimes, other services."""
+"""Implementations of what the domain needs from outside: the store, metrics, times."""

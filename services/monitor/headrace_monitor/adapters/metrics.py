@@ -1,4 +1,4 @@
-"""The totals in Prometheus' words.
+"""Exports the totals to Prometheus.
 
 Nothing here goes back when the monitor restarts, since the totals are stored: rates over a restart are
 true. Durations become cumulative buckets at the powers of two nanoseconds, where counts are exact.
@@ -15,11 +15,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from headrace.histogram import Histogram
-from headrace_monitor.domain.gaps import Reason, gaps_of_lives
-from headrace_monitor.domain.ledger import Ledger
-from headrace_monitor.domain.moments import Clock
-from headrace_monitor.domain.telemetry import NANOSECONDS, Tally
-from headrace_monitor.domain.totals import VersionKey
+from headrace_monitor.domain.clock import Clock
+from headrace_monitor.domain.ledger.ledger import Ledger
+from headrace_monitor.domain.ledger.totals import VersionKey
+from headrace_monitor.domain.replicas.gaps import Reason, gaps_of_sessions
+from headrace_monitor.domain.telemetry.report import NANOSECONDS, Tally
 
 MAX_ROWS_EXPONENT = 16
 """Batches have up to 2^16 rows, the largest max_batch_size."""
@@ -27,8 +27,8 @@ MAX_ROWS_EXPONENT = 16
 _VERSION = ("model", "version")
 
 
-def registry_of(ledger: Ledger, clock: Clock, *others: Collector) -> CollectorRegistry:
-    """What a scrape gives: the ledger, these, and the process."""
+def build_registry(ledger: Ledger, clock: Clock, *others: Collector) -> CollectorRegistry:
+    """Build the registry of a scrape: the ledger, these collectors, and the process."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     for collector in (LedgerCollector(ledger, clock), *others):
@@ -87,11 +87,13 @@ class LedgerCollector(Collector):
         )
 
     def _replicas(self) -> Iterable[Metric]:
-        lives = dict(self._ledger.lives)
-        known = Counter((gap.replica, gap.reason) for gap in gaps_of_lives(lives, self._clock()))
+        sessions = dict(self._ledger.sessions)
+        known = Counter(
+            (gap.replica, gap.reason) for gap in gaps_of_sessions(sessions, self._clock())
+        )
         for name, text, reason in _GAPS:
             family = GaugeMetricFamily(name, text, labels=["replica"])
-            for replica in {key.replica: None for key in lives}:
+            for replica in {key.replica: None for key in sessions}:
                 family.add_metric([replica], known[replica, reason])
             yield family
         ahead = GaugeMetricFamily(
@@ -99,15 +101,15 @@ class LedgerCollector(Collector):
             "How far a replica's clock is ahead of the monitor's; negative where it is behind.",
             labels=["replica"],
         )
-        for replica, life in {key.replica: life for key, life in lives.items()}.items():
-            ahead.add_metric([replica], life.clock_ahead_ns / NANOSECONDS)
+        for replica, session in {key.replica: session for key, session in sessions.items()}.items():
+            ahead.add_metric([replica], session.clock_ahead_ns / NANOSECONDS)
         yield ahead
 
 
 _GAPS = (
     (
         "headrace_monitor_replica_lost_lives",
-        "Lives of a replica, of those remembered, that ended without their last report: counts are lost.",
+        "Processes of a replica, of those remembered, that ended without a last report: counts are lost.",
         Reason.REPLICA_LOST,
     ),
     (
@@ -117,7 +119,7 @@ _GAPS = (
     ),
     (
         "headrace_monitor_replica_incomplete_lives",
-        "Lives of a replica, of those remembered, some reports of which are missing.",
+        "Processes of a replica, of those remembered, some reports of which are missing.",
         Reason.REPORTS_MISSING,
     ),
 )

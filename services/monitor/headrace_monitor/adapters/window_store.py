@@ -1,4 +1,4 @@
-"""Keeps the ledger's contents in one SQLite file.
+"""Stores the ledger in one SQLite file.
 
 The file is in WAL mode with `synchronous=NORMAL`. A committed transaction has been written to the
 operating system, so it survives the death of this process, by kill -9 too. What a power cut can take is
@@ -22,12 +22,12 @@ from typing import Any, TypeVar
 
 from headrace import errors
 from headrace.service.private_files import make_private
-from headrace_monitor.domain import encoding
-from headrace_monitor.domain.ledger import LedgerSnapshot
-from headrace_monitor.domain.replica_sessions import REMEMBERED, LifeKey, ReplicaSession
-from headrace_monitor.domain.telemetry import Series
-from headrace_monitor.domain.totals import VersionKey
-from headrace_monitor.domain.windows import Cell, WindowKey
+from headrace_monitor.domain.ledger.ledger import LedgerSnapshot
+from headrace_monitor.domain.ledger.totals import VersionKey
+from headrace_monitor.domain.ledger.windows import Cell, WindowKey
+from headrace_monitor.domain.replicas.replica_sessions import REMEMBERED, ReplicaSession, SessionKey
+from headrace_monitor.domain.telemetry import encoding
+from headrace_monitor.domain.telemetry.report import Series
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +37,11 @@ LOCK_TIMEOUT_SECONDS = 5.0
 
 RETRY_SECONDS = 1.0
 _MERGED_BYTES = REMEMBERED // 8
-_LIFE_COLUMNS = tuple(each.name for each in fields(ReplicaSession) if each.name != "merged")
-_READ_LIVES = f"SELECT replica, boot_id, merged, {', '.join(_LIFE_COLUMNS)} FROM lives"  # noqa: S608 (our names)
-_WRITE_LIFE = (
-    f"REPLACE INTO lives (replica, boot_id, merged, {', '.join(_LIFE_COLUMNS)}) "  # noqa: S608 (our names)
-    f"VALUES (?, ?, ?{', ?' * len(_LIFE_COLUMNS)})"
+_SESSION_COLUMNS = tuple(each.name for each in fields(ReplicaSession) if each.name != "merged")
+_READ_SESSIONS = f"SELECT replica, boot_id, merged, {', '.join(_SESSION_COLUMNS)} FROM lives"  # noqa: S608 (our names)
+_WRITE_SESSION = (
+    f"REPLACE INTO lives (replica, boot_id, merged, {', '.join(_SESSION_COLUMNS)}) "  # noqa: S608 (our names)
+    f"VALUES (?, ?, ?{', ?' * len(_SESSION_COLUMNS)})"
 )
 
 _BEGINNING = """
@@ -75,13 +75,13 @@ ALTER TABLE lives ADD COLUMN clock_ahead_ns INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE reports ADD COLUMN steady_ns INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE floors (resolution INTEGER PRIMARY KEY, start INTEGER NOT NULL);
 UPDATE cells SET opened_ns = (start + resolution) * 1000000000;
--- what an older monitor did not note is taken as well: all came, and each life ended as it should
+-- what an older monitor did not note is taken as well: all came, and each session ended as it should
 UPDATE lives SET reports = highest, begin_ns = first_end_ns, first_seen_ns = seen_ns, ended = 1;
 UPDATE reports SET steady_ns = (SELECT ifnull(max(seen_ns), 0) FROM lives);
 """
 
 _MIGRATIONS = (_BEGINNING, _STEADY_TIME_AND_GAPS)
-"""What leads from each schema to the next; 0 is an empty file."""
+"""The steps from each schema to the next; 0 is an empty file."""
 
 SCHEMA_VERSION = len(_MIGRATIONS)
 
@@ -112,9 +112,9 @@ async def open_window_store(folder: Path) -> AsyncIterator[tuple[WindowStore, Le
     DATA_UNUSABLE where the folder cannot be written.
     """
     with ThreadPoolExecutor(1, "window-store") as thread:
-        database, contents = await _on(thread, lambda: _open_or_begin_anew(folder))
+        database, snapshot = await _on(thread, lambda: _open_or_begin_anew(folder))
         try:
-            yield WindowStore(database, thread), contents
+            yield WindowStore(database, thread), snapshot
         finally:
             await _on(thread, database.close)
 
@@ -215,7 +215,7 @@ def _load(database: sqlite3.Connection) -> LedgerSnapshot:
         reports, steady_ns = _progress(database)
         return LedgerSnapshot(
             dict(_cells(database)),
-            dict(_lives(database)),
+            dict(_sessions(database)),
             dict(_totals(database)),
             reports,
             dict(database.execute("SELECT replica, reports FROM dropped")),
@@ -238,12 +238,12 @@ def _cells(database: sqlite3.Connection) -> Iterator[tuple[Cell, bytes]]:
         yield Cell(int(resolution), int(start), known.setdefault(series, series)), _intact(tally)
 
 
-def _lives(database: sqlite3.Connection) -> Iterator[tuple[LifeKey, ReplicaSession]]:
-    for replica, boot_id, merged, *numbers in database.execute(_READ_LIVES):
-        facts: dict[str, Any] = dict(zip(_LIFE_COLUMNS, map(int, numbers), strict=True))
+def _sessions(database: sqlite3.Connection) -> Iterator[tuple[SessionKey, ReplicaSession]]:
+    for replica, boot_id, merged, *numbers in database.execute(_READ_SESSIONS):
+        facts: dict[str, Any] = dict(zip(_SESSION_COLUMNS, map(int, numbers), strict=True))
         facts["ended"] = bool(facts["ended"])
         yield (
-            LifeKey(replica, boot_id),
+            SessionKey(replica, boot_id),
             ReplicaSession(merged=int.from_bytes(merged, "big"), **facts),
         )
 
@@ -296,27 +296,27 @@ def _write(database: sqlite3.Connection, changes: LedgerSnapshot) -> None:
         [
             (
                 *(cell.resolution, cell.start, *cell.series),
-                *(packed, changes.opened[WindowKey(cell.resolution, cell.start)]),
+                *(encoded, changes.opened[WindowKey(cell.resolution, cell.start)]),
             )
-            for cell, packed in changes.cells.items()
+            for cell, encoded in changes.cells.items()
         ],
     )
     database.executemany(
-        _WRITE_LIFE,
-        [(*key, *_life_row(life)) for key, life in changes.lives.items()],
+        _WRITE_SESSION,
+        [(*key, *_session_row(session)) for key, session in changes.sessions.items()],
     )
     database.executemany(
         "REPLACE INTO totals VALUES (?, ?, ?)",
-        [(*key, packed) for key, packed in changes.totals.items()],
+        [(*key, encoded) for key, encoded in changes.totals.items()],
     )
     database.executemany("REPLACE INTO dropped VALUES (?, ?)", list(changes.dropped.items()))
     database.executemany("REPLACE INTO floors VALUES (?, ?)", list(changes.window_floors.items()))
     database.execute("REPLACE INTO reports VALUES (1, ?, ?)", (changes.reports, changes.steady_ns))
 
 
-def _life_row(life: ReplicaSession) -> tuple[int | bytes, ...]:
-    numbers = [getattr(life, column) for column in _LIFE_COLUMNS]
-    return life.merged.to_bytes(_MERGED_BYTES, "big"), *map(int, numbers)
+def _session_row(session: ReplicaSession) -> tuple[int | bytes, ...]:
+    numbers = [getattr(session, column) for column in _SESSION_COLUMNS]
+    return session.merged.to_bytes(_MERGED_BYTES, "big"), *map(int, numbers)
 
 
 def _drop(database: sqlite3.Connection, changes: LedgerSnapshot) -> None:
@@ -324,7 +324,7 @@ def _drop(database: sqlite3.Connection, changes: LedgerSnapshot) -> None:
         "DELETE FROM cells WHERE resolution = ? AND start = ?", list(changes.gone_windows)
     )
     database.executemany(
-        "DELETE FROM lives WHERE replica = ? AND boot_id = ?", list(changes.gone_lives)
+        "DELETE FROM lives WHERE replica = ? AND boot_id = ?", list(changes.gone_sessions)
     )
     database.executemany(
         "DELETE FROM totals WHERE model = ? AND version = ?", list(changes.gone_totals)

@@ -1,4 +1,4 @@
-"""How much reports can make the monitor keep, whatever they say."""
+"""Bounds what reports can make the monitor keep, whatever they say."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is told apart at a time; each is a setting of the monitor."""
+    """The most that is told apart at a time; each is a setting of the monitor."""
 
     versions: int = 2000
     """More would make the scrape of a metric with 30 buckets larger than scrapers take in ten seconds."""
@@ -19,5 +19,5 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 SILENT_SECONDS = 600
-"""Who was not heard of for so long gives its place to a newcomer: as long as replicas keep what they could
-not send, so whoever comes back in time finds its place."""
+"""A replica or version that was silent for so long gives its place to a new one: replicas keep for as long
+what they could not send, so whoever comes back in time finds its place."""

@@ -11,5 +11,5 @@ Result = TypeVar("Result")
 
 
 async def run_in(thread: Executor | None, work: Callable[[], Result]) -> Result:
-    """What `work` returns or raises, run in `thread` (None: the loop's own threads)."""
+    """Run `work` in `thread` (None: the loop's own threads); returns or raises what it does."""
     return await asyncio.get_running_loop().run_in_executor(thread, work)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from headrace import errors
 from headrace.monitor.v1 import monitor_service_pb2 as pb
-from headrace_monitor.domain.query_engine import Statistics
+from headrace_monitor.domain.queries.query_engine import Statistics
 from headrace_monitor.wire import convert
 
 MAX_ANSWER_BYTES = 64 * 2**20
-"""What an answer may have; gRPC clients read 4 MiB unless they are told otherwise."""
+"""The largest answer; gRPC clients read 4 MiB unless they are told otherwise."""
 
 _STATISTICS_FIELD = pb.QueryStatisticsResponse.DESCRIPTOR.fields_by_name["statistics"].number
 _STEPS_FIELD = pb.QuerySeriesResponse.DESCRIPTOR.fields_by_name["steps"].number

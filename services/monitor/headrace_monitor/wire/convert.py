@@ -1,4 +1,4 @@
-"""Questions from their messages, and answers into theirs."""
+"""Converts messages to questions, and answers to messages."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from headrace import errors
 from headrace.errors import FieldViolation
 from headrace.histogram import Histogram
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
-from headrace_monitor.domain.gaps import Gap
-from headrace_monitor.domain.query_engine import (
+from headrace_monitor.domain.queries.query_engine import (
     DEFAULT_WINDOW_NS,
     Query,
     ReplicaStatistics,
     Statistics,
     VersionStatistics,
 )
-from headrace_monitor.domain.telemetry import NANOSECONDS
+from headrace_monitor.domain.replicas.gaps import Gap
+from headrace_monitor.domain.telemetry.report import NANOSECONDS
 from headrace_monitor.wire.times import duration, nanoseconds, signed_duration, timestamp
 
 DEFAULT_INTERVAL_SECONDS = 1.0
@@ -78,8 +78,8 @@ def series_from_proto(proto: monitor_service_pb2.QuerySeriesRequest) -> tuple[Qu
 def frame_to_proto(statistics: Statistics) -> monitor_service_pb2.QueryStatisticsResponse:
     """The answer as a message, but for the versions."""
     return monitor_service_pb2.QueryStatisticsResponse(
-        start_time=timestamp(statistics.span.start_ns),
-        end_time=timestamp(statistics.span.end_ns),
+        start_time=timestamp(statistics.time_range.start_ns),
+        end_time=timestamp(statistics.time_range.end_ns),
         replicas=map(_replica_to_proto, statistics.replicas),
         gaps=map(_gap_to_proto, statistics.gaps),
     )
@@ -108,7 +108,7 @@ def version_to_proto(statistics: VersionStatistics) -> monitor_service_pb2.Versi
 
 
 def latency_to_proto(histogram: Histogram) -> monitor_service_pb2.Latency:
-    """What a histogram tells, and the histogram."""
+    """Convert a histogram: its mean, its quantiles and its buckets."""
     count = histogram.count
     return monitor_service_pb2.Latency(
         count=count,

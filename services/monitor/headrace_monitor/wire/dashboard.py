@@ -12,8 +12,13 @@ from typing import Any
 from aiohttp import web
 
 from headrace import errors, status
-from headrace_monitor.domain.query_engine import Query, QueryEngine, Statistics, VersionStatistics
-from headrace_monitor.domain.telemetry import NANOSECONDS
+from headrace_monitor.domain.queries.query_engine import (
+    Query,
+    QueryEngine,
+    Statistics,
+    VersionStatistics,
+)
+from headrace_monitor.domain.telemetry.report import NANOSECONDS
 
 PAGE = "dashboard.html"
 SECURITY_POLICY = (
@@ -24,7 +29,7 @@ SECURITY_POLICY = (
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(observer: QueryEngine, namespace: str) -> web.Application:
+def application(query_engine: QueryEngine, namespace: str) -> web.Application:
     """GET / (the page), /api/statistics?window=SECONDS and /api/series?window=SECONDS&step=SECONDS."""
     template = resources.files(__package__).joinpath(PAGE).read_text(encoding="utf-8")
     page = template.replace("{{namespace}}", html.escape(namespace))
@@ -35,13 +40,13 @@ def application(observer: QueryEngine, namespace: str) -> web.Application:
 
     async def statistics(request: web.Request) -> web.Response:
         query = Query(window_ns=_seconds(request, "window", 60))
-        found = await observer.statistics(query)
-        return _json(await observer.aside(lambda: _to_json([found])[1:-1]))
+        found = await query_engine.statistics(query)
+        return _json(await query_engine.run_in_thread(lambda: _to_json([found])[1:-1]))
 
     async def series(request: web.Request) -> web.Response:
         query = Query(window_ns=_seconds(request, "window", 300))
-        steps = await observer.series(query, _seconds(request, "step", 5))
-        return _json(await observer.aside(lambda: _to_json(steps)))
+        steps = await query_engine.series(query, _seconds(request, "step", 5))
+        return _json(await query_engine.run_in_thread(lambda: _to_json(steps)))
 
     app = web.Application(middlewares=[_refusals])
     app.router.add_get("/", index)
@@ -62,8 +67,8 @@ def _to_json(steps: Iterable[Statistics]) -> bytes:
 def statistics_to_json(statistics: Statistics) -> dict[str, Any]:
     """The answer as the page reads it: seconds since the epoch, milliseconds for latencies."""
     return {
-        "start": statistics.span.start_ns / NANOSECONDS,
-        "end": statistics.span.end_ns / NANOSECONDS,
+        "start": statistics.time_range.start_ns / NANOSECONDS,
+        "end": statistics.time_range.end_ns / NANOSECONDS,
         "versions": [_version_to_json(version) for version in statistics.versions],
         "replicas": [
             {

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from headrace import errors
 from headrace.errors import FieldViolation
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
-from headrace_monitor.domain.telemetry import Report
+from headrace_monitor.domain.telemetry.report import Report
 from headrace_monitor.wire import report_convert
 
 SMALL_BYTES = 16 * 1024
@@ -33,7 +33,7 @@ _MAX_VARINT_BYTES = 10
 
 
 def is_small(request: bytes) -> bool:
-    """Whether reading this request holds up nobody."""
+    """True where the request is parsed too quickly to hold anybody up."""
     return len(request) <= SMALL_BYTES
 
 

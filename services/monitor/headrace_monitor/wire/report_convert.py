@@ -8,7 +8,7 @@ from headrace import errors
 from headrace.errors import FieldViolation
 from headrace.histogram import Histogram
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
-from headrace_monitor.domain.telemetry import Report, Tally, VersionTelemetry
+from headrace_monitor.domain.telemetry.report import Report, Tally, VersionTelemetry
 from headrace_monitor.wire.times import nanoseconds
 
 MAX_NAME_LENGTH = 128

@@ -9,10 +9,10 @@ from typing import Any
 import grpc
 
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
-from headrace_monitor.domain.ingestion import Intake
-from headrace_monitor.domain.query_engine import Query, QueryEngine
-from headrace_monitor.domain.report_memory import ReportMemory
-from headrace_monitor.domain.telemetry import Report
+from headrace_monitor.domain.ingestion.ingestion import Ingestion
+from headrace_monitor.domain.ingestion.report_memory import ReportMemory
+from headrace_monitor.domain.queries.query_engine import Query, QueryEngine
+from headrace_monitor.domain.telemetry.report import Report
 from headrace_monitor.wire import answers, convert, report_bytes, streams
 
 _BYTES_ANSWERED = ("QueryStatistics", "WatchStatistics", "QuerySeries")
@@ -24,19 +24,19 @@ def register(servicer: MonitorServicer, server: grpc.aio.Server) -> None:
 
 
 class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
-    """Answers reports from an intake and questions from an observer; streams end when `stopping` is set."""
+    """Hands reports to ingestion, questions to the query engine; streams end when `stopping` is set."""
 
     def __init__(
         self,
-        intake: Intake,
-        observer: QueryEngine,
+        ingestion: Ingestion,
+        query_engine: QueryEngine,
         memory: ReportMemory,
         stopping: asyncio.Event,
         *,
         max_versions: int,
     ) -> None:
-        self._intake = intake
-        self._observer = observer
+        self._ingestion = ingestion
+        self._query_engine = query_engine
         self._memory = memory
         self._stopping = stopping
         self._max_versions = max_versions
@@ -57,18 +57,20 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
             return report_bytes.report_from_bytes(request, self._max_versions)
 
         small = report_bytes.is_small(request)
-        return await self._intake.accept(read() if small else await self._intake.aside(read))
+        return await self._ingestion.accept(
+            read() if small else await self._ingestion.run_in_thread(read)
+        )
 
     async def QueryStatistics(
         self, request: monitor_service_pb2.QueryStatisticsRequest, context: Any
     ) -> bytes:
-        """What happened in a window."""
+        """Answer with the statistics of a window."""
         return await self._statistics(convert.query_from_proto(request))
 
     async def WatchStatistics(
         self, request: monitor_service_pb2.WatchStatisticsRequest, context: Any
     ) -> AsyncIterator[bytes]:
-        """The same, again and again."""
+        """Answer with the statistics of a window, again and again."""
         watch = convert.watch_from_proto(request)
         async for _ in streams.ticks(self._stopping, watch.interval_seconds):
             yield await self._statistics(watch.query)
@@ -76,14 +78,16 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
     async def QuerySeries(
         self, request: monitor_service_pb2.QuerySeriesRequest, context: Any
     ) -> bytes:
-        """What happened in every step of a window."""
+        """Answer with the statistics of each step of a window."""
         query, step_ns = convert.series_from_proto(request)
-        steps = await self._observer.series(query, step_ns)
-        return await self._observer.aside(lambda: answers.series_to_bytes(steps))
+        steps = await self._query_engine.series(query, step_ns)
+        return await self._query_engine.run_in_thread(lambda: answers.series_to_bytes(steps))
 
     async def _statistics(self, query: Query) -> bytes:
-        statistics = await self._observer.statistics(query)
-        return await self._observer.aside(lambda: answers.statistics_to_bytes(statistics))
+        statistics = await self._query_engine.statistics(query)
+        return await self._query_engine.run_in_thread(
+            lambda: answers.statistics_to_bytes(statistics)
+        )
 
 
 class _MethodTable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Item = TypeVar("Item")
 
@@ -19,7 +19,7 @@ async def until_set(stopping: asyncio.Event, items: AsyncIterator[Item]) -> Asyn
         await _cancel(stopped)
 
 
-async def _next_before(stopped: asyncio.Future[Any], items: AsyncIterator[Item]) -> Item | None:
+async def _next_before(stopped: asyncio.Future[Item], items: AsyncIterator[Item]) -> Item | None:
     following = asyncio.ensure_future(anext(items, None))
     try:
         await asyncio.wait((stopped, following), return_when=asyncio.FIRST_COMPLETED)
@@ -28,7 +28,7 @@ async def _next_before(stopped: asyncio.Future[Any], items: AsyncIterator[Item])
         await _cancel(following)
 
 
-async def _cancel(task: asyncio.Future[Any]) -> None:
+async def _cancel(task: asyncio.Future[Item]) -> None:
     task.cancel()
     await asyncio.wait((task,))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from google.protobuf import duration_pb2, timestamp_pb2
 
-from headrace_monitor.domain.telemetry import NANOSECONDS
+from headrace_monitor.domain.telemetry.report import NANOSECONDS
 
 MAX_SECONDS = 315_576_000_000
-"""What google.protobuf.Duration allows."""
+"""The longest google.protobuf.Duration."""
 
 
 def nanoseconds(proto: timestamp_pb2.Timestamp | duration_pb2.Duration) -> int:

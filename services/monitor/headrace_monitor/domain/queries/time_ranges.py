@@ -1,6 +1,6 @@
-"""Which windows answer a question: pure arithmetic over resolutions.
+"""Chooses the windows that answer a question: pure arithmetic over resolutions.
 
-Questions are about (start, end]. A span is what the kept windows can tell of it: its start is rounded
+Questions are about (start, end]. A time range is what the kept windows can tell of it: its start is rounded
 down to a window's, its end up, but never beyond the present.
 """
 
@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headrace_monitor.domain.telemetry import NANOSECONDS
-from headrace_monitor.domain.windows import Resolution
+from headrace_monitor.domain.ledger.windows import Resolution
+from headrace_monitor.domain.telemetry.report import NANOSECONDS
 
 MAX_STEPS = 1000
 DEFAULT_STEPS = 60
-WINDOWS_IN_A_SPAN = 60
-"""A span is cut from at least so many windows where they are kept, so its start is at most 1/60 off."""
+WINDOWS_IN_A_RANGE = 60
+"""A time range is cut from at least so many windows where they are kept: its start is at most 1/60 off."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeRange:
     """The windows of `resolution` seconds that start at `first` to `last`, and the time they tell of."""
 
     resolution: int
@@ -29,23 +29,23 @@ class Span:
 
     @property
     def seconds(self) -> float:
-        """How long it is; above 0, so that rates can be taken."""
+        """Its length; above 0, so that rates can be taken."""
         return max(self.end_ns - self.start_ns, 1) / NANOSECONDS
 
 
-def span_of(resolution: Resolution, start_ns: int, end_ns: int, now_ns: int) -> Span:
-    """The span of a resolution's windows that covers (start, end]."""
+def time_range_of(resolution: Resolution, start_ns: int, end_ns: int, now_ns: int) -> TimeRange:
+    """The time range of a resolution's windows that covers (start, end]."""
     first = resolution.window_of(start_ns + 1)
     last = resolution.window_of(end_ns)
     last_end_ns = (last + resolution.seconds) * NANOSECONDS
-    return Span(
+    return TimeRange(
         resolution.seconds, first, last, first * NANOSECONDS, max(end_ns, min(last_end_ns, now_ns))
     )
 
 
 def for_window(kept: tuple[Resolution, ...], start_ns: int, end_ns: int, now_ns: int) -> Resolution:
     """The coarsest resolution that cuts (start, end] finely enough, or the next that goes back so far."""
-    enough = (end_ns - start_ns) // (WINDOWS_IN_A_SPAN * NANOSECONDS)
+    enough = (end_ns - start_ns) // (WINDOWS_IN_A_RANGE * NANOSECONDS)
     fine = [resolution for resolution in kept if resolution.seconds <= enough] or [kept[0]]
     return next(
         (
@@ -59,7 +59,7 @@ def for_window(kept: tuple[Resolution, ...], start_ns: int, end_ns: int, now_ns:
 
 def steps_of(
     kept: tuple[Resolution, ...], start_ns: int, end_ns: int, step_ns: int, now_ns: int
-) -> list[Span]:
+) -> list[TimeRange]:
     """(start, end] in steps of `step_ns` (0: a sixtieth of it), whole multiples of a kept resolution.
 
     Steps begin at multiples of their length, so the same question a moment later has the same steps; the
@@ -70,7 +70,9 @@ def steps_of(
     step_seconds = _ceil_to(step_seconds, resolution.seconds)
     length_ns = step_seconds * NANOSECONDS
     starts = range(start_ns // length_ns * length_ns, end_ns, length_ns)
-    return [span_of(resolution, start, min(start + length_ns, end_ns), now_ns) for start in starts]
+    return [
+        time_range_of(resolution, start, min(start + length_ns, end_ns), now_ns) for start in starts
+    ]
 
 
 def _step_seconds(window_ns: int, step_ns: int) -> int:

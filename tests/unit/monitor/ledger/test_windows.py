@@ -6,10 +6,11 @@ import itertools
 
 import pytest
 
-from headrace_monitor.domain import encoding, time_ranges
-from headrace_monitor.domain.moments import Moment
-from headrace_monitor.domain.telemetry import NANOSECONDS, Series, Tally
-from headrace_monitor.domain.windows import Resolution, Windows, resolutions
+from headrace_monitor.domain.clock import Moment
+from headrace_monitor.domain.ledger.windows import Resolution, Windows, resolutions
+from headrace_monitor.domain.queries import time_ranges
+from headrace_monitor.domain.telemetry import encoding
+from headrace_monitor.domain.telemetry.report import NANOSECONDS, Series, Tally
 
 DAY = resolutions(24)
 NOW = 1_000_000
@@ -40,8 +41,8 @@ def counts(
 ) -> dict[int, int]:
     """By window, the requests answered well of every series."""
     found: dict[int, int] = {}
-    for start, _, packed in windows.between(resolution, first, last):
-        found[start] = found.get(start, 0) + encoding.unpack(packed).success_count
+    for start, _, encoded in windows.between(resolution, first, last):
+        found[start] = found.get(start, 0) + encoding.decode(encoded).success_count
     return found
 
 
@@ -157,7 +158,7 @@ def test_a_window_is_answered_by_the_coarsest_resolution_that_cuts_it_finely(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "start", "end", "span"),
+    ("seconds", "start", "end", "time_range"),
     [
         (1, NOW - 60, NOW, (NOW - 60, NOW - 1, NOW - 60, NOW)),
         (1, NOW - 59.5, NOW, (NOW - 60, NOW - 1, NOW - 60, NOW)),
@@ -166,11 +167,11 @@ def test_a_window_is_answered_by_the_coarsest_resolution_that_cuts_it_finely(
     ],
 )
 def test_a_span_begins_and_ends_with_windows(
-    seconds: int, start: float, end: float, span: tuple[int, int, int, float]
+    seconds: int, start: float, end: float, time_range: tuple[int, int, int, float]
 ) -> None:
     """The start is rounded down and the end up to a window's, but not beyond the present."""
-    found = time_ranges.span_of(Resolution(seconds, 86400), ns(start), ns(end), ns(NOW))
-    first, last, start_seconds, end_seconds = span
+    found = time_ranges.time_range_of(Resolution(seconds, 86400), ns(start), ns(end), ns(NOW))
+    first, last, start_seconds, end_seconds = time_range
     assert (first, last) == (found.first, found.last)
     assert (ns(start_seconds), ns(end_seconds)) == (found.start_ns, found.end_ns)
 

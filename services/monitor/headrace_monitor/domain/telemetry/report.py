@@ -14,7 +14,7 @@ Key = TypeVar("Key", str, int)
 
 
 class Series(NamedTuple):
-    """Whose numbers: one version of a model on one replica."""
+    """One version of a model on one replica."""
 
     model: str
     version: int
@@ -92,7 +92,7 @@ def saturated(count: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class VersionTelemetry:
-    """What one version did in a report's interval; version 0 is for requests that reached none."""
+    """The tally of one version in a report's interval; version 0 is for requests that reached none."""
 
     model: str
     version: int
@@ -101,7 +101,7 @@ class VersionTelemetry:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one replica did in one interval of its life `boot_id`; times are nanoseconds since the epoch."""
+    """The tallies of a replica in an interval of its session `boot_id`; times are ns since 1970."""
 
     replica: str
     boot_id: str
@@ -111,6 +111,6 @@ class Report:
     versions: tuple[VersionTelemetry, ...] = ()
     dropped_reports: int = 0
     last: bool = False
-    """Whether the process counts no more after it."""
+    """True for the last report of a process, which counts no more."""
     sent_ns: int = 0
     """When it was sent, by the replica's clock; 0 where it does not say."""

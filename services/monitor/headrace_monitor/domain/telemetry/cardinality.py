@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from headrace_monitor.domain.telemetry import Key, Tally, add_counts
+from headrace_monitor.domain.telemetry.report import Key, Tally, add_counts
 
 OTHER_KEY = "_other"
 """Where reasons and routes over the limit are counted."""

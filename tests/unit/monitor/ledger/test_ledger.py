@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 
 from headrace import errors
-from headrace_monitor.domain import encoding, totals
-from headrace_monitor.domain.cardinality import MAX_BATCH_SIZES
-from headrace_monitor.domain.ingestion import open_intake
-from headrace_monitor.domain.ledger import MAX_LIVES_OF_A_REPLICA, Ledger, LedgerSnapshot
+from headrace_monitor.domain.clock import Moment
+from headrace_monitor.domain.ingestion.ingestion import open_ingestion
+from headrace_monitor.domain.ledger import totals
+from headrace_monitor.domain.ledger.ledger import MAX_SESSIONS_OF_A_REPLICA, Ledger, LedgerSnapshot
+from headrace_monitor.domain.ledger.totals import VersionKey
+from headrace_monitor.domain.ledger.windows import resolutions
 from headrace_monitor.domain.limits import DEFAULT_LIMITS, SILENT_SECONDS, Limits
-from headrace_monitor.domain.moments import Moment
-from headrace_monitor.domain.query_engine import Query, QueryEngine, ReplicaStatistics
-from headrace_monitor.domain.replica_sessions import REMEMBERED, LifeKey, ReplicaSession
-from headrace_monitor.domain.telemetry import NANOSECONDS, Report, Tally, VersionTelemetry
-from headrace_monitor.domain.totals import VersionKey
-from headrace_monitor.domain.windows import resolutions
+from headrace_monitor.domain.queries.query_engine import Query, QueryEngine, ReplicaStatistics
+from headrace_monitor.domain.replicas.replica_sessions import REMEMBERED, ReplicaSession, SessionKey
+from headrace_monitor.domain.telemetry import encoding
+from headrace_monitor.domain.telemetry.cardinality import MAX_BATCH_SIZES
+from headrace_monitor.domain.telemetry.report import NANOSECONDS, Report, Tally, VersionTelemetry
 
 NOW = 1_000_000 * NANOSECONDS
 HOUR = 3600 * NANOSECONDS
@@ -34,9 +35,9 @@ def at(time_ns: int) -> Moment:
 
 
 def new_ledger(
-    contents: LedgerSnapshot | None = None, now_ns: int = NOW, limits: Limits = DEFAULT_LIMITS
+    snapshot: LedgerSnapshot | None = None, now_ns: int = NOW, limits: Limits = DEFAULT_LIMITS
 ) -> Ledger:
-    return Ledger(resolutions(24), LIMIT, contents or LedgerSnapshot(), at(now_ns), limits)
+    return Ledger(resolutions(24), LIMIT, snapshot or LedgerSnapshot(), at(now_ns), limits)
 
 
 def report(sequence: int, *, boot_id: str = "boot", end_ns: int = NOW, dropped: int = 0) -> Report:
@@ -59,7 +60,7 @@ def test_each_sequence_counts_once_in_any_order(seed: int) -> None:
     assert (300, 300) == (requests(ledger), ledger.totals.reports)
 
 
-def test_another_life_counts_anew() -> None:
+def test_another_session_counts_anew() -> None:
     """Sequence numbers start again with a new boot id."""
     ledger = new_ledger()
     for boot_id in ("one", "two", "one"):
@@ -80,12 +81,12 @@ def test_another_life_counts_anew() -> None:
         ([1, 10 * REMEMBERED], 10 * REMEMBERED - 1, False),
     ],
 )
-def test_a_life_knows_what_was_merged(merged: list[int], asked: int, known: bool) -> None:
-    """A life tells apart all numbers near the highest."""
-    life = ReplicaSession()
+def test_a_session_knows_what_was_merged(merged: list[int], asked: int, known: bool) -> None:
+    """A session tells apart all numbers near the highest."""
+    session = ReplicaSession()
     for sequence in merged:
-        life = life.after(report(sequence), NOW)
-    assert known == life.has(asked)
+        session = session.after(report(sequence), NOW)
+    assert known == session.has(asked)
 
 
 async def test_a_report_from_the_future_counts_now() -> None:
@@ -97,8 +98,8 @@ async def test_a_report_from_the_future_counts_now() -> None:
     assert (ReplicaStatistics("a", NOW, 0, HOUR),) == statistics.replicas
 
 
-def test_dropped_reports_add_up_over_lives() -> None:
-    """What a replica dropped grows with every life, though each life counts from 0."""
+def test_dropped_reports_add_up_over_sessions() -> None:
+    """What a replica dropped grows with every session, though each session counts from 0."""
     ledger = new_ledger()
     ledger.merge(report(1, boot_id="one", dropped=3), at(NOW))
     ledger.merge(report(2, boot_id="one", dropped=5), at(NOW))
@@ -106,36 +107,36 @@ def test_dropped_reports_add_up_over_lives() -> None:
     assert {"a": 7} == ledger.totals.dropped
 
 
-def test_lives_go_when_their_reports_would_be_too_old_to_count() -> None:
-    """A life is remembered as long as the windows are, and then goes with what its replica dropped."""
+def test_sessions_go_when_their_reports_would_be_too_old_to_count() -> None:
+    """A session is remembered as long as the windows are, and then goes with what its replica dropped."""
     ledger = new_ledger()
     ledger.merge(report(1, dropped=1), at(NOW))
-    assert {LifeKey("a", "boot")} == ledger.changes(at(NOW + 24 * HOUR)).lives.keys()
+    assert {SessionKey("a", "boot")} == ledger.changes(at(NOW + 24 * HOUR)).sessions.keys()
     gone = ledger.changes(at(NOW + 24 * HOUR + 1))
-    assert [LifeKey("a", "boot")] == list(gone.gone_lives)
-    assert (0, 0) == (len(ledger.lives), len(ledger.totals.dropped))
+    assert [SessionKey("a", "boot")] == list(gone.gone_sessions)
+    assert (0, 0) == (len(ledger.sessions), len(ledger.totals.dropped))
 
 
-def test_invented_lives_take_no_other_replicas_place() -> None:
-    """A replica keeps the newest of its lives; another's stays, and its reports count once."""
+def test_invented_sessions_take_no_other_replicas_place() -> None:
+    """A replica keeps the newest of its sessions; another's stays, and its reports count once."""
     ledger = new_ledger()
     ledger.merge(replace(report(1), replica="b"), at(NOW))
-    for number in range(MAX_LIVES_OF_A_REPLICA + 50):
+    for number in range(MAX_SESSIONS_OF_A_REPLICA + 50):
         ledger.merge(report(1, boot_id=f"{number}"), at(NOW + number))
     ledger.merge(replace(report(1), replica="b"), at(NOW + 500))
-    gone = ledger.changes(at(NOW + 500)).gone_lives
-    assert {LifeKey("a", f"{number}") for number in range(50)} == gone
-    assert MAX_LIVES_OF_A_REPLICA + 1 == len(ledger.lives)
-    assert MAX_LIVES_OF_A_REPLICA + 51 == requests(ledger)
+    gone = ledger.changes(at(NOW + 500)).gone_sessions
+    assert {SessionKey("a", f"{number}") for number in range(50)} == gone
+    assert MAX_SESSIONS_OF_A_REPLICA + 1 == len(ledger.sessions)
+    assert MAX_SESSIONS_OF_A_REPLICA + 51 == requests(ledger)
 
 
-def test_a_life_that_goes_on_after_its_last_report_has_not_ended() -> None:
-    """Only the newest report says whether a life ended."""
-    life = ReplicaSession()
+def test_a_session_that_goes_on_after_its_last_report_has_not_ended() -> None:
+    """Only the newest report says whether a session ended."""
+    session = ReplicaSession()
     ended = []
     for sequence, last in ((1, True), (3, False), (2, True), (4, True), (4, False)):
-        life = life.after(replace(report(sequence), last=last), NOW)
-        ended.append(life.ended)
+        session = session.after(replace(report(sequence), last=last), NOW)
+        ended.append(session.ended)
     assert [True, False, False, True, True] == ended
 
 
@@ -148,7 +149,7 @@ def test_changes_are_what_was_not_stored() -> None:
     ledger.mark_stored()
     assert ({}, {}, {}) == (
         ledger.changes(at(NOW)).cells,
-        ledger.changes(at(NOW)).lives,
+        ledger.changes(at(NOW)).sessions,
         ledger.changes(at(NOW)).totals,
     )
 
@@ -162,8 +163,8 @@ async def test_a_ledger_goes_on_from_its_contents() -> None:
     second.merge(report(5), at(NOW))
     second.merge(report(6, dropped=6), at(NOW))
     assert (6, 6, {"a": 6}) == (requests(second), second.totals.reports, second.totals.dropped)
-    observer = QueryEngine(second, lambda: at(NOW))
-    statistics = await observer.statistics(Query())
+    query_engine = QueryEngine(second, lambda: at(NOW))
+    statistics = await query_engine.statistics(Query())
     assert [6] == [version.tally.success_count for version in statistics.versions]
 
 
@@ -266,8 +267,8 @@ class TroubledStore:
 async def test_reports_that_wait_are_stored_together() -> None:
     """Many reports at once make one transaction."""
     store, ledger = TroubledStore(), new_ledger()
-    async with open_intake(ledger, store, lambda: at(NOW)) as intake:
-        stored = await asyncio.gather(*(intake.accept(report(n)) for n in range(1, 51)))
+    async with open_ingestion(ledger, store, lambda: at(NOW)) as ingestion:
+        stored = await asyncio.gather(*(ingestion.accept(report(n)) for n in range(1, 51)))
     assert list(range(1, 51)) == stored
     assert [50] == [changes.reports for changes in store.saved]
 
@@ -275,24 +276,24 @@ async def test_reports_that_wait_are_stored_together() -> None:
 async def test_what_could_not_be_stored_is_stored_when_sent_again() -> None:
     """A report that failed to be stored, sent again, is acknowledged once it is, and counts once."""
     store, ledger = TroubledStore(), new_ledger()
-    async with open_intake(ledger, store, lambda: at(NOW)) as intake:
+    async with open_ingestion(ledger, store, lambda: at(NOW)) as ingestion:
         store.troubled = True
         with pytest.raises(errors.Unavailable):
-            await intake.accept(report(1))
-        failed = [intake.failed]
+            await ingestion.accept(report(1))
+        failed = [ingestion.failed]
         store.troubled = False
-        assert 1 == await intake.accept(report(1))
-        failed.append(intake.failed)
+        assert 1 == await ingestion.accept(report(1))
+        failed.append(ingestion.failed)
     assert [True, False] == failed
     (changes,) = store.saved
-    assert [1, 1, 1] == [encoding.unpack(cell).success_count for cell in changes.cells.values()]
+    assert [1, 1, 1] == [encoding.decode(cell).success_count for cell in changes.cells.values()]
 
 
 async def test_too_many_waiting_reports_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The queue in front of the store has a bound, and says so with a time to come again."""
-    monkeypatch.setattr("headrace_monitor.domain.ingestion.MAX_WAITING", 2)
-    async with open_intake(new_ledger(), TroubledStore(), lambda: at(NOW)) as intake:
-        tasks = [asyncio.ensure_future(intake.accept(report(n))) for n in (1, 2, 3)]
+    monkeypatch.setattr("headrace_monitor.domain.ingestion.ingestion.MAX_WAITING", 2)
+    async with open_ingestion(new_ledger(), TroubledStore(), lambda: at(NOW)) as ingestion:
+        tasks = [asyncio.ensure_future(ingestion.accept(report(n))) for n in (1, 2, 3)]
         *stored, refused = await asyncio.gather(*tasks, return_exceptions=True)
     assert [1, 2] == stored
     assert isinstance(refused, errors.ResourceExhausted)
@@ -303,15 +304,17 @@ async def test_a_replica_too_many_is_refused_until_another_is_silent() -> None:
     """Invented replicas are refused, those that are known go on, and a silent one's place is given away."""
     now = [NOW]
     limits = Limits(replicas=2)
-    async with open_intake(new_ledger(), TroubledStore(), lambda: at(now[0]), limits) as intake:
+    async with open_ingestion(
+        new_ledger(), TroubledStore(), lambda: at(now[0]), limits
+    ) as ingestion:
         for replica in ("a", "b"):
-            await intake.accept(replace(report(1), replica=replica))
+            await ingestion.accept(replace(report(1), replica=replica))
         with pytest.raises(errors.ResourceExhausted) as caught:
-            await intake.accept(replace(report(1), replica="c"))
+            await ingestion.accept(replace(report(1), replica="c"))
         now[0] += SILENT_SECONDS * NANOSECONDS
-        await intake.accept(replace(report(2), replica="b"))
+        await ingestion.accept(replace(report(2), replica="b"))
         now[0] += 1
-        await intake.accept(replace(report(1), replica="c"))
+        await ingestion.accept(replace(report(1), replica="c"))
     assert ("TOO_MANY_REPLICAS", {"limit": "2", "setting": "max_replicas"}) == (
         caught.value.reason,
         caught.value.facts,
@@ -323,15 +326,17 @@ async def test_replicas_are_known_after_a_restart() -> None:
     first = new_ledger()
     first.merge(report(1), at(NOW))
     second = new_ledger(first.changes(at(NOW)))
-    async with open_intake(second, TroubledStore(), lambda: at(NOW), Limits(replicas=1)) as intake:
-        assert 2 == await intake.accept(report(2))
+    async with open_ingestion(
+        second, TroubledStore(), lambda: at(NOW), Limits(replicas=1)
+    ) as ingestion:
+        assert 2 == await ingestion.accept(report(2))
         with pytest.raises(errors.ResourceExhausted):
-            await intake.accept(replace(report(1), replica="b"))
+            await ingestion.accept(replace(report(1), replica="b"))
 
 
 async def test_what_grew_too_old_goes_without_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody reports any more, old windows are dropped all the same."""
-    monkeypatch.setattr("headrace_monitor.domain.ingestion.IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("headrace_monitor.domain.ingestion.ingestion.IDLE_SECONDS", 0.01)
     now, stored = [NOW], asyncio.Event()
     ledger = new_ledger()
 
@@ -341,9 +346,9 @@ async def test_what_grew_too_old_goes_without_a_report(monkeypatch: pytest.Monke
             if changes.gone_totals:
                 stored.set()
 
-    async with open_intake(ledger, Watched(), lambda: at(now[0])) as intake:
-        await intake.accept(report(1))
+    async with open_ingestion(ledger, Watched(), lambda: at(now[0])) as ingestion:
+        await ingestion.accept(report(1))
         now[0] += 25 * HOUR
         async with asyncio.timeout(10):
             await stored.wait()
-    assert (0, {}, {}) == (ledger.windows.size_bytes, ledger.lives, ledger.totals.versions)
+    assert (0, {}, {}) == (ledger.windows.size_bytes, ledger.sessions, ledger.totals.versions)

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from headrace_monitor.domain import encoding
-from headrace_monitor.domain.moments import Moment
-from headrace_monitor.domain.telemetry import NANOSECONDS, Series, Tally
+from headrace_monitor.domain.clock import Moment
+from headrace_monitor.domain.telemetry import encoding
+from headrace_monitor.domain.telemetry.report import NANOSECONDS, Series, Tally
 
 CELL_OVERHEAD_BYTES = 250
-"""What a cell costs beside its bytes: the bytes object, its dict entry, its share of its key (measured)."""
+"""The memory of a cell beside its bytes: bytes object, dict entry, a share of its key (measured)."""
 
 _NEVER = 2**62
 
@@ -83,7 +83,7 @@ class Windows:
 
     @property
     def size_bytes(self) -> int:
-        """What all windows hold now."""
+        """The memory that all windows take now."""
         return self._size_bytes
 
     @property
@@ -92,7 +92,7 @@ class Windows:
         return dict(self._floors)
 
     def opened(self, window: WindowKey) -> int:
-        """When a window was opened, by the steady time."""
+        """Give when a window was opened, by the steady time."""
         return self._opened[window.resolution][window.start]
 
     def take_gone(self) -> frozenset[WindowKey]:
@@ -128,27 +128,27 @@ class Windows:
         for resolution in self.resolutions:
             cell = Cell(resolution.seconds, resolution.window_of(end_ns), series)
             if cell.start >= self._earliest[resolution.seconds]:
-                self.put(cell, encoding.pack(self._sum(cell, tally)))
+                self.put(cell, encoding.encode(self._sum(cell, tally)))
                 changed.append(cell)
         return changed
 
-    def put(self, cell: Cell, packed: bytes) -> None:
+    def put(self, cell: Cell, encoded: bytes) -> None:
         """Set what a cell holds; then drop the oldest windows that are over the bound."""
         self._opened[cell.resolution].setdefault(cell.start, self._steady_ns)
         window = self._windows[cell.resolution].setdefault(cell.start, {})
-        self._size_bytes += _cost(packed) - _cost(window.get(cell.series))
-        window[cell.series] = packed
+        self._size_bytes += _cost(encoded) - _cost(window.get(cell.series))
+        window[cell.series] = encoded
         while self._size_bytes > self._limit_bytes:
             self._drop_oldest()
 
     def get(self, cell: Cell) -> bytes | None:
-        """What a cell holds, packed."""
+        """The encoded tally of a cell."""
         return self._windows[cell.resolution].get(cell.start, {}).get(cell.series)
 
     def between(
         self, resolution: int, first: int, last: int
     ) -> Iterator[tuple[int, Series, bytes]]:
-        """(start, series, packed tally) of the windows that start at `first` to `last`, in no order.
+        """(start, series, encoded tally) of the windows that start at `first` to `last`, in no order.
 
         Any thread may ask; what is merged meanwhile may be told or not.
         """
@@ -157,8 +157,8 @@ class Windows:
         for start in wanted if len(wanted) < len(windows) else list(windows):
             if first <= start <= last:
                 # a copy, since another thread may add to it
-                for series, packed in list(windows.get(start, {}).items()):
-                    yield start, series, packed
+                for series, encoded in list(windows.get(start, {}).items()):
+                    yield start, series, encoded
 
     def prune(self, moment: Moment) -> None:
         """It is now this moment: drop every window that was opened too long ago."""
@@ -174,10 +174,10 @@ class Windows:
             self._earliest[seconds] = max(floor, resolution.floor_at(moment.now_ns))
 
     def _sum(self, cell: Cell, tally: Tally) -> Tally:
-        packed = self.get(cell)
-        if packed is None:
+        encoded = self.get(cell)
+        if encoded is None:
             return tally
-        total = encoding.unpack(packed)
+        total = encoding.decode(encoded)
         total.add(tally)
         return total
 
@@ -203,5 +203,5 @@ class Windows:
         self._earliest[seconds] = max(floor, self._earliest[seconds])
 
 
-def _cost(packed: bytes | None) -> int:
-    return 0 if packed is None else len(packed) + CELL_OVERHEAD_BYTES
+def _cost(encoded: bytes | None) -> int:
+    return 0 if encoded is None else len(encoded) + CELL_OVERHEAD_BYTES

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
 from headrace import errors
-from headrace_monitor.domain.ledger import Ledger, LedgerSnapshot
+from headrace_monitor.domain.clock import Clock
+from headrace_monitor.domain.ledger.ledger import Ledger, LedgerSnapshot
 from headrace_monitor.domain.limits import DEFAULT_LIMITS, Limits
-from headrace_monitor.domain.moments import Clock
-from headrace_monitor.domain.reporter_limit import Reporters
-from headrace_monitor.domain.telemetry import Report
+from headrace_monitor.domain.replicas.reporter_limit import ReporterLimit
+from headrace_monitor.domain.telemetry.report import Report
 from headrace_monitor.domain.threads import Result, run_in
 
 logger = logging.getLogger(__name__)
@@ -27,13 +27,13 @@ IDLE_SECONDS = 60.0
 
 
 class Store(Protocol):
-    """Where the ledger's contents survive the process."""
+    """Keeps the ledger's data over the end of the process."""
 
     async def save(self, changes: LedgerSnapshot) -> None:
         """Store all changes or none; Unavailable where that cannot be done now."""
 
 
-class Intake:
+class Ingestion:
     """Accepts reports while it is open. Only its own job changes the ledger, and does so in `thread`."""
 
     def __init__(
@@ -41,14 +41,14 @@ class Intake:
         ledger: Ledger,
         store: Store,
         clock: Clock,
-        reporters: Reporters,
+        reporter_limit: ReporterLimit,
         thread: Executor | None = None,
     ) -> None:
         self._thread = thread
         self._ledger = ledger
         self._store = store
         self._clock = clock
-        self._reporters = reporters
+        self._reporter_limit = reporter_limit
         self._waiting_versions = 0
         self._waiting: list[tuple[Report, asyncio.Future[int]]] = []
         self._arrived = asyncio.Event()
@@ -63,15 +63,15 @@ class Intake:
         """
         if self._waiting_versions >= MAX_WAITING:
             raise _full()
-        self._reporters.admit(report.replica, self._clock().steady_ns)
+        self._reporter_limit.admit(report.replica, self._clock().steady_ns)
         self._waiting_versions += max(1, len(report.versions))
         stored: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append((report, stored))
         self._arrived.set()
         return await stored
 
-    async def aside(self, work: Callable[[], Result]) -> Result:
-        """What `work` gives, done in the thread of the reports: one large report is read at a time."""
+    async def run_in_thread(self, work: Callable[[], Result]) -> Result:
+        """Run `work` in the thread of the reports: one large report is read at a time."""
         return await run_in(self._thread, work)
 
     async def run(self) -> None:
@@ -123,20 +123,20 @@ class Intake:
 
 
 @asynccontextmanager
-async def open_intake(
+async def open_ingestion(
     ledger: Ledger,
     store: Store,
     clock: Clock,
     limits: Limits = DEFAULT_LIMITS,
     thread: Executor | None = None,
-) -> AsyncIterator[Intake]:
-    """An intake that works while inside, merging in `thread`; its failure ends what is inside."""
-    heard_ns = {key.replica: life.seen_ns for key, life in ledger.lives.items()}
-    intake = Intake(ledger, store, clock, Reporters(limits.replicas, heard_ns), thread)
+) -> AsyncIterator[Ingestion]:
+    """Open an ingestion that works while inside, merging in `thread`; its failure ends what is inside."""
+    heard_ns = {key.replica: session.seen_ns for key, session in ledger.sessions.items()}
+    ingestion = Ingestion(ledger, store, clock, ReporterLimit(limits.replicas, heard_ns), thread)
     async with asyncio.TaskGroup() as jobs:
-        job = jobs.create_task(intake.run())
+        job = jobs.create_task(ingestion.run())
         try:
-            yield intake
+            yield ingestion
         finally:
             job.cancel()
 

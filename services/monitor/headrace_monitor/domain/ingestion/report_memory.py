@@ -1,4 +1,4 @@
-"""How many bytes of reports are held at a time, over how many streams: what is over it is refused."""
+"""Bounds the bytes of reports that are held at a time and the streams they come over."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Clock = Callable[[], Moment]
 
 
 class TimeSource(Protocol):
-    """Where times come from."""
+    """Gives the two times."""
 
     def now_ns(self) -> int:
         """Nanoseconds since the epoch."""
@@ -32,7 +32,7 @@ class TimeSource(Protocol):
         """Nanoseconds since any point before; it never steps."""
 
 
-def clock_of(source: TimeSource, steady_ns: int) -> Clock:
+def start_clock(source: TimeSource, steady_ns: int) -> Clock:
     """A clock whose steady time goes on from `steady_ns`."""
     began_ns = source.elapsed_ns() - steady_ns
     return lambda: Moment(source.now_ns(), source.elapsed_ns() - began_ns)

@@ -1,4 +1,4 @@
-"""Packed tallies: the same numbers in fewer bytes."""
+"""Encoded tallies: the same numbers in fewer bytes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from headrace.histogram import Histogram
-from headrace_monitor.domain import encoding
-from headrace_monitor.domain.telemetry import Tally
+from headrace_monitor.domain.telemetry import encoding
+from headrace_monitor.domain.telemetry.report import Tally
 
 
 def some_tally(seed: int) -> Tally:
@@ -34,24 +34,24 @@ def facts(tally: Tally) -> list[object]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_was_packed_comes_back(seed: int) -> None:
-    """Unpacking gives the tally that was packed."""
-    assert facts(some_tally(seed)) == facts(encoding.unpack(encoding.pack(some_tally(seed))))
+    """Unpacking gives the tally that was encoded."""
+    assert facts(some_tally(seed)) == facts(encoding.decode(encoding.encode(some_tally(seed))))
 
 
 def test_an_empty_tally_is_small() -> None:
     """A tally of nothing takes less than 100 bytes."""
-    packed = encoding.pack(Tally())
-    assert facts(Tally()) == facts(encoding.unpack(packed))
-    assert len(packed) < 100
+    encoded = encoding.encode(Tally())
+    assert facts(Tally()) == facts(encoding.decode(encoded))
+    assert len(encoded) < 100
 
 
 def test_the_sum_of_packed_tallies_is_that_of_the_tallies() -> None:
-    """Adding up packed tallies gives what adding them one by one gives."""
+    """Adding up encoded tallies gives what adding them one by one gives."""
     expected = Tally()
     for seed in range(20):
         expected.add(some_tally(seed))
     assert facts(expected) == facts(
-        encoding.unpack_sum(map(encoding.pack, map(some_tally, range(20))))
+        encoding.decode_sum(map(encoding.encode, map(some_tally, range(20))))
     )
 
 
@@ -59,26 +59,26 @@ def test_what_was_packed_before_errors_had_a_latency_is_read() -> None:
     """Its three sums are those of the histograms that there were."""
     tally = some_tally(3)
     tally.failed = Histogram()
-    packed = encoding.pack(tally)
-    assert b",0]" in packed
-    former = packed.replace(b",0]", b"]", 1)
-    assert facts(tally) == facts(encoding.unpack(former))
+    encoded = encoding.encode(tally)
+    assert b",0]" in encoded
+    former = encoded.replace(b",0]", b"]", 1)
+    assert facts(tally) == facts(encoding.decode(former))
 
 
 def test_sums_may_outgrow_64_bits() -> None:
     """A sum of nanoseconds over years keeps its value."""
     tally = Tally()
     tally.total.sum_ns = 2**70
-    assert 2**70 == encoding.unpack(encoding.pack(tally)).total.sum_ns
+    assert 2**70 == encoding.decode(encoding.encode(tally)).total.sum_ns
 
 
 def test_every_damaged_byte_is_noticed() -> None:
-    """Whichever byte changes, or wherever it is cut, a packed tally is no longer intact."""
-    packed = encoding.pack(some_tally(1))
+    """Whichever byte changes, or wherever it is cut, a encoded tally is no longer intact."""
+    encoded = encoding.encode(some_tally(1))
     damaged = [
-        packed[:place] + bytes([packed[place] ^ 0x20]) + packed[place + 1 :]
-        for place in range(len(packed))
+        encoded[:place] + bytes([encoded[place] ^ 0x20]) + encoded[place + 1 :]
+        for place in range(len(encoded))
     ]
-    cut = [packed[:length] for length in range(len(packed))]
-    assert encoding.is_intact(packed)
+    cut = [encoded[:length] for length in range(len(encoded))]
+    assert encoding.is_intact(encoded)
     assert not any(map(encoding.is_intact, damaged + cut))

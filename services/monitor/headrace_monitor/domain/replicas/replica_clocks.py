@@ -1,4 +1,4 @@
-"""How far replicas' clocks are from the monitor's, and the times of their reports by the monitor's clock.
+"""Measures how far replicas' clocks are off, and corrects the times of their reports by that.
 
 Each message says when it was sent, by the replica's clock. What it took to arrive makes that clock look
 late, never early: so the least late of the last messages is nearest to the truth.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from headrace_monitor.domain.moments import Moment
-from headrace_monitor.domain.telemetry import NANOSECONDS, Report
+from headrace_monitor.domain.clock import Moment
+from headrace_monitor.domain.telemetry.report import NANOSECONDS, Report
 
 TOLERATED_NS = 2 * NANOSECONDS
 """Clocks that differ by less are taken as right: messages are under way as long."""
@@ -56,7 +56,7 @@ class ReplicaClocks:
         ), max(-LARGEST_AHEAD_NS, min(ahead_ns, LARGEST_AHEAD_NS))
 
     def forget(self, replica: str, boot_id: str) -> None:
-        """A life is over."""
+        """A session is over."""
         self._measured.pop((replica, boot_id), None)
 
     def _measure(self, report: Report, moment: Moment) -> int:

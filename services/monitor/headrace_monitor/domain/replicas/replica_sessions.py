@@ -1,11 +1,13 @@
-"""What came of each life of a replica: which reports were merged, which are missing, and how it ended."""
+"""De-duplicates reports per replica process, and knows which are missing and how the process ended.
+
+A session is one process of a replica, from its start to its end."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from headrace_monitor.domain.telemetry import Report
+from headrace_monitor.domain.telemetry.report import Report
 
 REMEMBERED = 4096
 """How many sequence numbers below the highest are told apart; older ones count as merged.
@@ -13,8 +15,8 @@ REMEMBERED = 4096
 A replica sends in order and keeps far fewer unsent, so only a number it sent before is ever as old."""
 
 
-class LifeKey(NamedTuple):
-    """One life of a replica."""
+class SessionKey(NamedTuple):
+    """One session of a replica."""
 
     replica: str
     boot_id: str
@@ -22,7 +24,7 @@ class LifeKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSession:
-    """What came of one life: bit i of `merged` is set when the report `highest - i` was merged.
+    """The state of one session: bit i of `merged` is set when the report `highest - i` was merged.
 
     `first_end_ns` and `last_end_ns` are of its reports' intervals, by the monitor's clock; `first_seen_ns`
     and `seen_ns` are when it was first and last heard of, by the steady time.
@@ -42,7 +44,7 @@ class ReplicaSession:
     interval_ns: int = 0
     """How long its newest interval was."""
     ended: bool = False
-    """Whether it told its last report, so that nothing is lost."""
+    """True once its last report is merged: nothing is lost."""
     missing_from_ns: int = 0
     """The missing reports are of the time from here ..."""
     missing_until_ns: int = 0
@@ -52,20 +54,20 @@ class ReplicaSession:
 
     @property
     def missing(self) -> int:
-        """How many reports below the highest never came: the replica dropped them."""
+        """The number of reports below the highest that never came: the replica dropped them."""
         return max(0, self.highest - self.reports)
 
     def has(self, sequence: int) -> bool:
-        """Whether the report of this number was merged (or is too old to tell)."""
+        """True where the report of this number was merged, or is too old to tell."""
         behind = self.highest - sequence
         return behind >= 0 and (behind >= REMEMBERED or bool(self.merged >> behind & 1))
 
     def after(self, report: Report, steady_ns: int, clock_ahead_ns: int = 0) -> ReplicaSession:
-        """The life once `report`, not merged before, is merged, now."""
+        """The session once `report`, not merged before, is merged, now."""
         ahead = max(0, report.sequence - self.highest)
         highest = self.highest + ahead
         shifted = self.merged << min(ahead, REMEMBERED) | 1 << (highest - report.sequence)
-        life = replace(
+        session = replace(
             self,
             highest=highest,
             merged=shifted & (1 << REMEMBERED) - 1,
@@ -81,10 +83,10 @@ class ReplicaSession:
             clock_ahead_ns=clock_ahead_ns,
         )
         if ahead <= 1:
-            return life
+            return session
         since_ns = self.last_end_ns or report.start_ns  # the reports between did not come
         return replace(
-            life,
+            session,
             missing_from_ns=min(self.missing_from_ns or since_ns, since_ns),
             missing_until_ns=max(self.missing_until_ns, report.start_ns),
         )

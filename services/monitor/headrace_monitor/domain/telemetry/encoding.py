@@ -1,6 +1,6 @@
 """Tallies as some hundred bytes instead of twelve kilobytes, and the sum of many of them in one go.
 
-A packed tally is what windows hold in memory and what the store writes. Its histograms lie in one
+A encoded tally is what windows hold in memory and what the store writes. Its histograms lie in one
 pair of arrays of the buckets that are not empty, so thousands of them add up in one vectorised step. A
 checksum in front tells damaged bytes from good ones.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from headrace.histogram import BUCKET_COUNT, MAX_COUNT, MAX_SUM_NS, Histogram
-from headrace_monitor.domain.telemetry import Tally, add_counts, saturated
+from headrace_monitor.domain.telemetry.report import Tally, add_counts, saturated
 
 _CHECKSUM = struct.Struct("<I")
 _BUCKETS = struct.Struct("<H")
@@ -26,7 +26,7 @@ _COUNT_BYTES = 8
 _HISTOGRAMS = 4
 
 
-def pack(tally: Tally) -> bytes:
+def encode(tally: Tally) -> bytes:
     """`tally` as bytes."""
     counts = np.concatenate([histogram.counts for histogram in _histograms(tally)])
     buckets = np.flatnonzero(counts)
@@ -41,32 +41,32 @@ def pack(tally: Tally) -> bytes:
     return _CHECKSUM.pack(zlib.crc32(body)) + body
 
 
-def unpack(packed: bytes) -> Tally:
-    """The tally that was packed."""
-    return unpack_sum((packed,))
+def decode(encoded: bytes) -> Tally:
+    """The tally that was encoded."""
+    return decode_sum((encoded,))
 
 
-def unpack_sum(cells: Iterable[bytes]) -> Tally:
-    """The sum of all packed tallies."""
+def decode_sum(cells: Iterable[bytes]) -> Tally:
+    """The sum of all encoded tallies."""
     tally = Tally()
     indexes: list[bytes] = []
     counts: list[bytes] = []
-    for packed in cells:
-        (length,) = _BUCKETS.unpack_from(packed, _CHECKSUM.size)
+    for encoded in cells:
+        (length,) = _BUCKETS.unpack_from(encoded, _CHECKSUM.size)
         middle = _START + length * _INDEX_BYTES
         end = middle + length * _COUNT_BYTES
-        indexes.append(packed[_START:middle])
-        counts.append(packed[middle:end])
-        _add_numbers(tally, json.loads(packed[end:]))
+        indexes.append(encoded[_START:middle])
+        counts.append(encoded[middle:end])
+        _add_numbers(tally, json.loads(encoded[end:]))
     _add_buckets(tally, b"".join(indexes), b"".join(counts))
     return tally
 
 
-def is_intact(packed: bytes) -> bool:
-    """Whether these are the bytes that `pack` gave."""
-    if len(packed) < _START:
+def is_intact(encoded: bytes) -> bool:
+    """Check that these are the bytes that `encode` gave."""
+    if len(encoded) < _START:
         return False
-    return bool(_CHECKSUM.unpack_from(packed)[0] == zlib.crc32(packed[_CHECKSUM.size :]))
+    return bool(_CHECKSUM.unpack_from(encoded)[0] == zlib.crc32(encoded[_CHECKSUM.size :]))
 
 
 def _numbers_to_json(tally: Tally) -> bytes:
@@ -84,7 +84,7 @@ def _add_numbers(tally: Tally, numbers: list[Any]) -> None:
     tally.success_count = saturated(tally.success_count + success)
     tally.row_count = saturated(tally.row_count + rows)
     tally.execution_count = saturated(tally.execution_count + executions)
-    # what was packed before requests that failed were timed has no sum of theirs
+    # what was encoded before requests that failed were timed has no sum of theirs
     for histogram, sum_ns in zip(_histograms(tally), sums, strict=False):
         histogram.sum_ns = min(histogram.sum_ns + sum_ns, MAX_SUM_NS)
     add_counts(tally.error_counts, by_reason)

@@ -1,4 +1,4 @@
-"""Which replicas report at present: a bounded number, so that invented ones cannot fill the monitor."""
+"""Bounds the number of replicas that report, so that invented ones cannot fill the monitor."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from headrace import errors
 from headrace_monitor.domain.limits import SILENT_SECONDS
-from headrace_monitor.domain.telemetry import NANOSECONDS
+from headrace_monitor.domain.telemetry.report import NANOSECONDS
 
 RETRY_SECONDS = 5.0
 
 
-class Reporters:
+class ReporterLimit:
     """The replicas that were heard of lately, the longest silent first."""
 
     def __init__(self, limit: int, heard_ns: Mapping[str, int]) -> None:

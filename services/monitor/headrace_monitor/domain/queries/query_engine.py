@@ -1,4 +1,4 @@
-"""Questions about a stretch of time, and their answers from the ledger."""
+"""Answers questions about a time range from the ledger."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from headrace import errors
-from headrace_monitor.domain import encoding, gaps, time_ranges
-from headrace_monitor.domain.gaps import Gap, Reason
-from headrace_monitor.domain.ledger import Ledger
-from headrace_monitor.domain.moments import Clock, Moment
-from headrace_monitor.domain.replica_sessions import LifeKey, ReplicaSession
-from headrace_monitor.domain.telemetry import NANOSECONDS, Series, Tally
+from headrace_monitor.domain.clock import Clock, Moment
+from headrace_monitor.domain.ledger.ledger import Ledger
+from headrace_monitor.domain.ledger.totals import OTHER
+from headrace_monitor.domain.queries import time_ranges
+from headrace_monitor.domain.queries.time_ranges import TimeRange
+from headrace_monitor.domain.replicas import gaps
+from headrace_monitor.domain.replicas.gaps import Gap, Reason
+from headrace_monitor.domain.replicas.replica_sessions import ReplicaSession, SessionKey
+from headrace_monitor.domain.telemetry import encoding
+from headrace_monitor.domain.telemetry.report import NANOSECONDS, Series, Tally
 from headrace_monitor.domain.threads import Result, run_in
-from headrace_monitor.domain.time_ranges import Span
-from headrace_monitor.domain.totals import OTHER
 
 DEFAULT_WINDOW_NS = 60 * NANOSECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which statistics: '' is every model, 0 every version; `end_ns` 0, or one to come, is the present."""
+    """A question: '' is every model, 0 every version; `end_ns` 0, or one to come, is the present."""
 
     model: str = ""
     version: int = 0
@@ -32,17 +34,17 @@ class Query:
     by_replica: bool = False
 
     def matches(self, series: Series) -> bool:
-        """Whether the query asks for this series."""
+        """True where the query asks for this series."""
         return self.model in ("", series.model) and self.version in (0, series.version)
 
     def group(self, series: Series) -> Series:
-        """Whose numbers this series' are added to."""
+        """The series to which this one is added."""
         return series if self.by_replica else series._replace(replica="")
 
 
 @dataclass(frozen=True, slots=True)
 class VersionStatistics:
-    """What one version did in a span; `series.replica` is '' for all replicas together."""
+    """The tally of one version in a time range; `series.replica` is '' for all replicas together."""
 
     series: Series
     tally: Tally
@@ -51,7 +53,7 @@ class VersionStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatistics:
-    """A replica's present life: when its newest report ended, how many it had to drop, how its clock is."""
+    """A replica's present session: when its newest report ended, how many it dropped, how its clock is."""
 
     replica: str
     last_report_ns: int
@@ -61,13 +63,13 @@ class ReplicaStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What happened in a span."""
+    """The statistics of a time range."""
 
-    span: Span
+    time_range: TimeRange
     versions: tuple[VersionStatistics, ...]
     replicas: tuple[ReplicaStatistics, ...]
     gaps: tuple[Gap, ...] = ()
-    """What the counts do not cover."""
+    """Parts of the time range that the counts do not cover."""
 
 
 class QueryEngine:
@@ -79,24 +81,24 @@ class QueryEngine:
         self._thread = thread
 
     async def statistics(self, query: Query) -> Statistics:
-        """What happened in the query's window. Raises InvalidArgument (INVALID_QUERY)."""
+        """Give the statistics of the query's window. Raises InvalidArgument (INVALID_QUERY)."""
         moment, start_ns, end_ns = self._times(query)
         now_ns, kept = moment.now_ns, self._ledger.windows.resolutions
         resolution = time_ranges.for_window(kept, start_ns, end_ns, now_ns)
-        span = time_ranges.span_of(resolution, start_ns, end_ns, now_ns)
-        return (await self.aside(lambda: self._answers(query, [span], moment)))[0]
+        time_range = time_ranges.time_range_of(resolution, start_ns, end_ns, now_ns)
+        return (await self.run_in_thread(lambda: self._answers(query, [time_range], moment)))[0]
 
     async def series(self, query: Query, step_ns: int = 0) -> list[Statistics]:
-        """How it went in steps, oldest first. Raises InvalidArgument (INVALID_QUERY)."""
+        """Give the statistics of each step, oldest first. Raises InvalidArgument (INVALID_QUERY)."""
         moment, start_ns, end_ns = self._times(query)
         if step_ns > query.window_ns:
             raise _invalid("step", "must be at most as long as the window")
         kept = self._ledger.windows.resolutions
         steps = time_ranges.steps_of(kept, start_ns, end_ns, step_ns, moment.now_ns)
-        return await self.aside(lambda: self._answers(query, steps, moment))
+        return await self.run_in_thread(lambda: self._answers(query, steps, moment))
 
-    async def aside(self, work: Callable[[], Result]) -> Result:
-        """What `work` gives, done in the thread of the questions: it writes long answers too."""
+    async def run_in_thread(self, work: Callable[[], Result]) -> Result:
+        """Run `work` in the thread of the questions: it writes long answers too."""
         return await run_in(self._thread, work)
 
     def _times(self, query: Query) -> tuple[Moment, int, int]:
@@ -107,21 +109,21 @@ class QueryEngine:
         end_ns = min(query.end_ns or moment.now_ns, moment.now_ns)
         return moment, end_ns - query.window_ns, end_ns
 
-    def _answers(self, query: Query, steps: list[Span], moment: Moment) -> list[Statistics]:
+    def _answers(self, query: Query, steps: list[TimeRange], moment: Moment) -> list[Statistics]:
         cells, folded = _cells(self._ledger, query, steps)
-        lives = dict(self._ledger.lives)
-        known = [*gaps.gaps_of_lives(lives, moment), *folded]
+        sessions = dict(self._ledger.sessions)
+        known = [*gaps.gaps_of_sessions(sessions, moment), *folded]
         if floor := self._ledger.windows.floors[steps[0].resolution]:
             known.append(Gap(Reason.TRIMMED, 0, floor * NANOSECONDS))
-        return _add_up(cells, _by_replica(lives), steps, known)
+        return _add_up(cells, _by_replica(sessions), steps, known)
 
 
 Cells = dict[int, dict[Series, list[bytes]]]
-"""By the number of a step, whose numbers, and the packed tallies that they add up from."""
+"""By the number of a step, whose numbers, and the encoded tallies that they add up from."""
 
 
-def _cells(ledger: Ledger, query: Query, steps: list[Span]) -> tuple[Cells, list[Gap]]:
-    """What the query asks for, and where versions are folded.
+def _cells(ledger: Ledger, query: Query, steps: list[TimeRange]) -> tuple[Cells, list[Gap]]:
+    """Collect the cells that the query asks for, and find where versions are folded.
 
     The steps follow one another, and all but the last are as long.
     """
@@ -129,70 +131,77 @@ def _cells(ledger: Ledger, query: Query, steps: list[Span]) -> tuple[Cells, list
     length = steps[0].last + resolution - first
     cells: Cells = defaultdict(lambda: defaultdict(list))
     folded: set[int] = set()
-    for start, series, packed in ledger.windows.between(resolution, first, last):
+    for start, series, encoded in ledger.windows.between(resolution, first, last):
         step = (start - first) // length
         if series.model == OTHER.model:
             folded.add(step)
         if query.matches(series):
-            cells[step][query.group(series)].append(packed)
+            cells[step][query.group(series)].append(encoded)
     return cells, [
         Gap(Reason.VERSIONS_FOLDED, steps[step].start_ns, steps[step].end_ns) for step in folded
     ]
 
 
-def _by_replica(lives: Mapping[LifeKey, ReplicaSession]) -> dict[str, list[ReplicaSession]]:
+def _by_replica(sessions: Mapping[SessionKey, ReplicaSession]) -> dict[str, list[ReplicaSession]]:
     by_replica: dict[str, list[ReplicaSession]] = defaultdict(list)
-    for key, life in lives.items():
-        by_replica[key.replica].append(life)
+    for key, session in sessions.items():
+        by_replica[key.replica].append(session)
     return by_replica
 
 
 def _add_up(
-    cells: Cells, lives: dict[str, list[ReplicaSession]], steps: list[Span], known: list[Gap]
+    cells: Cells,
+    sessions: dict[str, list[ReplicaSession]],
+    steps: list[TimeRange],
+    known: list[Gap],
 ) -> list[Statistics]:
     return [
         Statistics(
-            span,
-            _versions(cells.get(index, {}), span.seconds),
-            _replicas(lives, span),
-            _gaps(known, span),
+            time_range,
+            _versions(cells.get(index, {}), time_range.seconds),
+            _replicas(sessions, time_range),
+            _gaps(known, time_range),
         )
-        for index, span in enumerate(steps)
+        for index, time_range in enumerate(steps)
     ]
 
 
-def _gaps(known: Iterable[Gap], span: Span) -> tuple[Gap, ...]:
-    """Those that take something from the span; what was trimmed, as far as it does."""
+def _gaps(known: Iterable[Gap], time_range: TimeRange) -> tuple[Gap, ...]:
+    """Select those that overlap with the time range; what was trimmed is cut to it."""
     return tuple(
-        replace(gap, start_ns=span.start_ns, end_ns=min(gap.end_ns, span.end_ns))
+        replace(gap, start_ns=time_range.start_ns, end_ns=min(gap.end_ns, time_range.end_ns))
         if gap.reason is Reason.TRIMMED
         else gap
         for gap in known
-        if gap.belongs_to(span.start_ns, span.end_ns)
+        if gap.belongs_to(time_range.start_ns, time_range.end_ns)
     )
 
 
 def _versions(cells: dict[Series, list[bytes]], seconds: float) -> tuple[VersionStatistics, ...]:
-    tallies = [(series, encoding.unpack_sum(cells[series])) for series in sorted(cells)]
+    tallies = [(series, encoding.decode_sum(cells[series])) for series in sorted(cells)]
     return tuple(
         VersionStatistics(series, tally, tally.request_count / seconds) for series, tally in tallies
     )
 
 
-def _replicas(lives: dict[str, list[ReplicaSession]], span: Span) -> tuple[ReplicaStatistics, ...]:
+def _replicas(
+    sessions: dict[str, list[ReplicaSession]], time_range: TimeRange
+) -> tuple[ReplicaStatistics, ...]:
     present = {
-        replica: max(of_replica, key=lambda life: life.last_end_ns)
-        for replica, of_replica in lives.items()
-        if any(_reported_in(life, span) for life in of_replica)
+        replica: max(of_replica, key=lambda session: session.last_end_ns)
+        for replica, of_replica in sessions.items()
+        if any(_reported_in(session, time_range) for session in of_replica)
     }
     return tuple(
-        ReplicaStatistics(replica, life.last_end_ns, life.dropped_reports, life.clock_ahead_ns)
-        for replica, life in sorted(present.items())
+        ReplicaStatistics(
+            replica, session.last_end_ns, session.dropped_reports, session.clock_ahead_ns
+        )
+        for replica, session in sorted(present.items())
     )
 
 
-def _reported_in(life: ReplicaSession, span: Span) -> bool:
-    return life.first_end_ns <= span.end_ns and life.last_end_ns > span.start_ns
+def _reported_in(session: ReplicaSession, time_range: TimeRange) -> bool:
+    return session.first_end_ns <= time_range.end_ns and session.last_end_ns > time_range.start_ns
 
 
 def _invalid(field: str, description: str) -> errors.InvalidArgument:

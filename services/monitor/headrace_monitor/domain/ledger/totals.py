@@ -1,11 +1,11 @@
-"""What was counted since the monitor's first start: numbers that only grow."""
+"""Keeps the tallies since the monitor's first start: numbers that only grow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from headrace_monitor.domain.telemetry import Tally
+from headrace_monitor.domain.telemetry.report import Tally
 
 
 class VersionKey(NamedTuple):

@@ -1,0 +1,1 @@
+"""The way of reports into the ledger."""

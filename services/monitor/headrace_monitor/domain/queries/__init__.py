@@ -1,0 +1,1 @@
+"""Questions about a stretch of time, and their answers."""
