@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf import duration_pb2
 
+from headrace import conversion
 from headrace.client.answers import reading_an_answer
 from headrace.client.resources import (
     Alias,
@@ -42,7 +43,7 @@ from headrace.state.records import (
     ReplicaVersion,
     ServingConfig,
 )
-from headrace.state.route_records import Canary
+from headrace.state.route_records import RouteRecord
 
 
 @reading_an_answer()
@@ -93,25 +94,34 @@ def alias_from_proto(proto: alias_pb2.Alias) -> Alias:
 @reading_an_answer()
 def route_from_proto(proto: route_pb2.Route) -> Route:
     """A route from its message."""
-    canary = Canary(proto.canary.version, proto.canary.weight_percent)
+    route = conversion.route_from_proto(proto)
     return Route(
         model=_part(proto.name, 1),
-        stable=proto.stable_version,
-        canary=canary if proto.HasField("canary") else None,
+        stable=route.stable,
+        canary=route.canary,
         previous=proto.previous_version or None,
         updated_at=timestamp_from_proto(proto.update_time),
         etag=proto.etag,
+        more_canaries=route.more_canaries,
+        sticky_key=route.sticky_key,
+        matches=route.matches,
+        shadow=route.shadow,
     )
 
 
 def route_to_proto(route: Route) -> route_pb2.Route:
     """The message that asks for a route."""
-    proto = route_pb2.Route(
-        name=route_resource(route.model), stable_version=route.stable, etag=route.etag
+    proto = conversion.route_to_proto(
+        RouteRecord(
+            route.stable,
+            route.canary,
+            more_canaries=route.more_canaries,
+            sticky_key=route.sticky_key,
+            matches=route.matches,
+            shadow=route.shadow,
+        )
     )
-    if route.canary is not None:
-        proto.canary.version = route.canary.version
-        proto.canary.weight_percent = route.canary.weight_percent
+    proto.name, proto.etag = route_resource(route.model), route.etag
     return proto
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from headrace.state.records import ArtifactFile, ServingConfig, Signature
-from headrace.state.route_records import Canary
+from headrace.state.route_records import Canary, MatchRule, RequestKey, Shadow
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,14 @@ class Route:
     previous: int | None = None
     updated_at: float = 0.0
     etag: str = ""
+    more_canaries: tuple[Canary, ...] = ()
+    """Further versions on trial, beside `canary`."""
+    sticky_key: RequestKey | None = None
+    """Where a request says for whom it is: the same text there always gets the same version."""
+    matches: tuple[MatchRule, ...] = ()
+    """Rules for requests that go to a version of their own; the first that fits counts."""
+    shadow: Shadow | None = None
+    """A version that gets copies of requests and answers nobody."""
 
 
 @dataclass(frozen=True, slots=True)

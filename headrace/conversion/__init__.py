@@ -1,4 +1,4 @@
-"""Records of the shared state as `headrace.type.v1` messages, and back: pure functions."""
+"""Records of the shared state as messages, and back: pure functions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from headrace.conversion.ranges import (
     MAX_WARM_UP_RUNS,
     MAX_WARM_UP_SAMPLES,
 )
+from headrace.conversion.routes import route_from_proto, route_to_proto
 from headrace.conversion.serving_config import serving_config_from_proto, serving_config_to_proto
 from headrace.conversion.signatures import signature_from_proto, signature_to_proto
 from headrace.conversion.times import duration_to_proto, timestamp_from_proto, timestamp_to_proto
@@ -28,6 +29,8 @@ __all__ = [
     "MAX_WARM_UP_RUNS",
     "MAX_WARM_UP_SAMPLES",
     "duration_to_proto",
+    "route_from_proto",
+    "route_to_proto",
     "serving_config_from_proto",
     "serving_config_to_proto",
     "signature_from_proto",

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n headrace/registry/v1/route.proto\x12\x14headrace.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x01\n\x05Route\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0estable_version\x18\x02 \x01(\x03\x12,\n\x06\x63\x61nary\x18\x03 \x01(\x0b\x32\x1c.headrace.registry.v1.Canary\x12\x18\n\x10previous_version\x18\x04 \x01(\x03\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"1\n\x06\x43\x61nary\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x16\n\x0eweight_percent\x18\x02 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n headrace/registry/v1/route.proto\x12\x14headrace.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x03\n\x05Route\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0estable_version\x18\x02 \x01(\x03\x12,\n\x06\x63\x61nary\x18\x03 \x01(\x0b\x32\x1c.headrace.registry.v1.Canary\x12\x18\n\x10previous_version\x18\x04 \x01(\x03\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12\x33\n\rmore_canaries\x18\x07 \x03(\x0b\x32\x1c.headrace.registry.v1.Canary\x12\x34\n\nsticky_key\x18\x08 \x01(\x0b\x32 .headrace.registry.v1.RequestKey\x12\x34\n\x0bmatch_rules\x18\t \x03(\x0b\x32\x1f.headrace.registry.v1.MatchRule\x12,\n\x06shadow\x18\n \x01(\x0b\x32\x1c.headrace.registry.v1.Shadow\"1\n\x06\x43\x61nary\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x16\n\x0eweight_percent\x18\x02 \x01(\x01\"=\n\nRequestKey\x12\x13\n\tparameter\x18\x01 \x01(\tH\x00\x12\x10\n\x06header\x18\x02 \x01(\tH\x00\x42\x08\n\x06source\"|\n\tMatchRule\x12-\n\x03key\x18\x01 \x01(\x0b\x32 .headrace.registry.v1.RequestKey\x12\x10\n\x06\x65quals\x18\x02 \x01(\tH\x00\x12\x10\n\x06prefix\x18\x03 \x01(\tH\x00\x12\x0f\n\x07version\x18\x04 \x01(\x03\x42\x0b\n\tcondition\"0\n\x06Shadow\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x15\n\rshare_percent\x18\x02 \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headrace.registry.v1.route_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ROUTE']._serialized_start=92
-  _globals['_ROUTE']._serialized_end=272
-  _globals['_CANARY']._serialized_start=274
-  _globals['_CANARY']._serialized_end=323
+  _globals['_ROUTE']._serialized_end=479
+  _globals['_CANARY']._serialized_start=481
+  _globals['_CANARY']._serialized_end=530
+  _globals['_REQUESTKEY']._serialized_start=532
+  _globals['_REQUESTKEY']._serialized_end=593
+  _globals['_MATCHRULE']._serialized_start=595
+  _globals['_MATCHRULE']._serialized_end=719
+  _globals['_SHADOW']._serialized_start=721
+  _globals['_SHADOW']._serialized_end=769
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from headrace import conversion
 from headrace.conversion import (
     serving_config_to_proto,
     signature_to_proto,
@@ -33,7 +34,7 @@ from headrace.state.records import (
     ReplicaVersion,
     VersionRecord,
 )
-from headrace.state.route_records import Canary, RouteRecord
+from headrace.state.route_records import RouteRecord
 from headrace_registry.domain.decisions.etags import etag_of
 
 
@@ -84,20 +85,12 @@ def alias_to_proto(model: str, name: str, alias: AliasRecord) -> alias_pb2.Alias
 
 def route_to_proto(model: str, route: RouteRecord) -> route_pb2.Route:
     """The route of a model as its message."""
-    return route_pb2.Route(
-        name=route_resource(model),
-        stable_version=route.stable,
-        canary=_canary_to_proto(route.canary),
-        previous_version=route.previous or 0,
-        update_time=timestamp_to_proto(route.updated_at),
-        etag=etag_of(route.revision),
-    )
-
-
-def _canary_to_proto(canary: Canary | None) -> route_pb2.Canary | None:
-    if canary is None:
-        return None
-    return route_pb2.Canary(version=canary.version, weight_percent=canary.weight_percent)
+    proto = conversion.route_to_proto(route)
+    proto.name = route_resource(model)
+    proto.previous_version = route.previous or 0
+    proto.update_time.CopyFrom(timestamp_to_proto(route.updated_at))
+    proto.etag = etag_of(route.revision)
+    return proto
 
 
 def replica_to_proto(replica: ReplicaRecord) -> replica_pb2.Replica:

@@ -8,9 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from headrace import errors
-from headrace.conversion import MAX_BATCH_SIZE, serving_config_from_proto
+from headrace.conversion import MAX_BATCH_SIZE, route_from_proto, serving_config_from_proto
 from headrace.registry.v1 import registry_service_pb2 as pb
-from headrace.registry.v1 import route_pb2
 from headrace.resource_names import (
     check_alias_name,
     parse_alias,
@@ -19,7 +18,6 @@ from headrace.resource_names import (
     parse_version,
 )
 from headrace.state.records import Batching, ServingConfig
-from headrace.state.route_records import Canary
 from headrace_registry.domain.catalog_store import IdempotencyKey
 from headrace_registry.domain.decisions.allowed import Allowed
 from headrace_registry.domain.history.watches import WatchRequest
@@ -111,7 +109,7 @@ def route_edit(request: pb.UpdateRouteRequest) -> RouteEdit:
     """The route that a model is to have."""
     route = request.route
     model = parse_route(route.name)
-    return RouteEdit(model, route.stable_version, _canary(route), route.etag, _allowed(request))
+    return RouteEdit(model, route_from_proto(route), route.etag, _allowed(request))
 
 
 def push(header: pb.PushVersionRequest.Header) -> Push:
@@ -196,12 +194,6 @@ def not_negative(value: int, field: str) -> int:
 
 def _keep_latest(model: Any) -> int:
     return model.keep_latest if model.HasField("keep_latest") else DEFAULT_KEEP_LATEST
-
-
-def _canary(route: route_pb2.Route) -> Canary | None:
-    if not route.HasField("canary"):
-        return None
-    return Canary(route.canary.version, route.canary.weight_percent)
 
 
 def _allowed(request: pb.UpdateRouteRequest | pb.UpdateAliasRequest) -> Allowed:

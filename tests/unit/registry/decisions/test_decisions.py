@@ -122,14 +122,17 @@ REFUSALS: list[tuple[str, Decide]] = [
         partial(move_alias, move=AliasMove("m", "new", 1, "5", allow_missing=True)),
     ),
     ("ALIAS_NOT_FOUND", partial(delete_alias, removal=AliasRemoval("m", "new"))),
-    ("MODEL_HAS_NO_VERSION", partial(update_route, edit=RouteEdit("empty", 1))),
-    ("ETAG_MISMATCH", partial(update_route, edit=RouteEdit("m", 1, etag="5"))),
-    ("VERSION_NOT_FOUND", partial(update_route, edit=RouteEdit("m", 9))),
-    ("VERSION_NOT_FOUND", partial(update_route, edit=RouteEdit("m", 1, Canary(9, 1)))),
-    ("ROUTE_INVALID", partial(update_route, edit=RouteEdit("m", 1, Canary(1, 5)))),
-    ("ROUTE_INVALID", partial(update_route, edit=RouteEdit("m", 1, Canary(2, 0)))),
-    ("ROUTE_INVALID", partial(update_route, edit=RouteEdit("m", 1, Canary(2, 100.5)))),
-    ("ROUTE_INVALID", partial(update_route, edit=RouteEdit("m", 1, Canary(2, math.nan)))),
+    ("MODEL_HAS_NO_VERSION", partial(update_route, edit=RouteEdit("empty", RouteRecord(1)))),
+    ("ETAG_MISMATCH", partial(update_route, edit=RouteEdit("m", RouteRecord(1), etag="5"))),
+    ("VERSION_NOT_FOUND", partial(update_route, edit=RouteEdit("m", RouteRecord(9)))),
+    ("VERSION_NOT_FOUND", partial(update_route, edit=RouteEdit("m", RouteRecord(1, Canary(9, 1))))),
+    ("ROUTE_INVALID", partial(update_route, edit=RouteEdit("m", RouteRecord(1, Canary(1, 5))))),
+    ("ROUTE_INVALID", partial(update_route, edit=RouteEdit("m", RouteRecord(1, Canary(2, 0))))),
+    ("ROUTE_INVALID", partial(update_route, edit=RouteEdit("m", RouteRecord(1, Canary(2, 100.5))))),
+    (
+        "ROUTE_INVALID",
+        partial(update_route, edit=RouteEdit("m", RouteRecord(1, Canary(2, math.nan)))),
+    ),
 ]
 
 
@@ -172,11 +175,14 @@ def test_the_first_version_becomes_stable_and_later_ones_do_not() -> None:
 
 
 ROUTES = [
-    (RouteEdit("m", 1), RouteRecord(1, None, 4, NOW, 10)),
-    (RouteEdit("m", 3), RouteRecord(3, None, 1, NOW, 10)),
-    (RouteEdit("m", 4, etag="6"), RouteRecord(4, None, 1, NOW, 10)),
-    (RouteEdit("m", 1, Canary(2, 100.0)), RouteRecord(1, Canary(2, 100.0), 4, NOW, 10)),
-    (RouteEdit("m", 2, Canary(1, 0.1)), RouteRecord(2, Canary(1, 0.1), 1, NOW, 10)),
+    (RouteEdit("m", RouteRecord(1)), RouteRecord(1, None, 4, NOW, 10)),
+    (RouteEdit("m", RouteRecord(3)), RouteRecord(3, None, 1, NOW, 10)),
+    (RouteEdit("m", RouteRecord(4), etag="6"), RouteRecord(4, None, 1, NOW, 10)),
+    (
+        RouteEdit("m", RouteRecord(1, Canary(2, 100.0))),
+        RouteRecord(1, Canary(2, 100.0), 4, NOW, 10),
+    ),
+    (RouteEdit("m", RouteRecord(2, Canary(1, 0.1))), RouteRecord(2, Canary(1, 0.1), 1, NOW, 10)),
 ]
 
 

@@ -87,15 +87,20 @@ def alias(move: AliasMove, *replicas: ReplicaRecord) -> Decide:
 LEAVING = replace(READY, stage=ReplicaStage.LEAVING)
 NEW = AliasMove("m", "new", 4, allow_missing=True)
 GRANTED = [
-    pytest.param(route(RouteEdit("m", 4)), id="no replica is there"),
-    pytest.param(route(RouteEdit("m", 4), LEAVING), id="none is there that stays"),
-    pytest.param(route(RouteEdit("m", 4), READY, LOADING), id="one of two serves it"),
-    pytest.param(route(RouteEdit("m", 1), FAILED), id="nothing changes"),
-    pytest.param(route(RouteEdit("m", 3, allowed=Allowed(True)), READY), id="allowed to differ"),
+    pytest.param(route(RouteEdit("m", RouteRecord(4))), id="no replica is there"),
+    pytest.param(route(RouteEdit("m", RouteRecord(4)), LEAVING), id="none is there that stays"),
+    pytest.param(route(RouteEdit("m", RouteRecord(4)), READY, LOADING), id="one of two serves it"),
+    pytest.param(route(RouteEdit("m", RouteRecord(1)), FAILED), id="nothing changes"),
     pytest.param(
-        route(RouteEdit("m", 4, allowed=Allowed(unready=True)), FAILED), id="allowed to be away"
+        route(RouteEdit("m", RouteRecord(3), allowed=Allowed(True)), READY), id="allowed to differ"
     ),
-    pytest.param(route(RouteEdit("m", 3, Canary(4, 5.0), allowed=ALL), LOADING), id="both"),
+    pytest.param(
+        route(RouteEdit("m", RouteRecord(4), allowed=Allowed(unready=True)), FAILED),
+        id="allowed to be away",
+    ),
+    pytest.param(
+        route(RouteEdit("m", RouteRecord(3, Canary(4, 5.0)), allowed=ALL), LOADING), id="both"
+    ),
     pytest.param(alias(AliasMove("m", "old", 4), READY), id="an alias moves to what is served"),
     pytest.param(alias(replace(NEW, version=3), READY), id="a new alias replaces nothing"),
     pytest.param(alias(replace(NEW, version=2), ONLY_STABLE), id="a new alias loads an old one"),
@@ -110,18 +115,30 @@ def test_names_lead_to_what_is_served_and_takes_the_same(decide: Decide) -> None
 
 
 REFUSED = [
-    (route(RouteEdit("m", 3), READY), "SIGNATURE_CHANGED", CHANGED),
-    (route(RouteEdit("m", 1, Canary(3, 5.0)), READY), "SIGNATURE_CHANGED", CHANGED),
+    (route(RouteEdit("m", RouteRecord(3)), READY), "SIGNATURE_CHANGED", CHANGED),
+    (route(RouteEdit("m", RouteRecord(1, Canary(3, 5.0))), READY), "SIGNATURE_CHANGED", CHANGED),
     (alias(AliasMove("m", "old", 3), READY), "SIGNATURE_CHANGED", CHANGED),
-    (route(RouteEdit("m", 4), LOADING), "VERSION_NOT_SERVED", "r3: LOADING"),
-    (route(RouteEdit("m", 4), LEAVING, LOADING), "VERSION_NOT_SERVED", "of m: r3: LOADING"),
+    (route(RouteEdit("m", RouteRecord(4)), LOADING), "VERSION_NOT_SERVED", "r3: LOADING"),
     (
-        route(RouteEdit("m", 4), ONLY_STABLE, FAILED),
+        route(RouteEdit("m", RouteRecord(4)), LEAVING, LOADING),
+        "VERSION_NOT_SERVED",
+        "of m: r3: LOADING",
+    ),
+    (
+        route(RouteEdit("m", RouteRecord(4)), ONLY_STABLE, FAILED),
         "VERSION_NOT_SERVED",
         "r2: does not hold it; r4: UNAVAILABLE (no such operator)",
     ),
-    (route(RouteEdit("m", 1, Canary(4, 5.0)), LOADING), "VERSION_NOT_SERVED", "r3: LOADING"),
-    (route(RouteEdit("m", 2), ONLY_STABLE), "VERSION_NOT_SERVED", "give this one a new alias"),
+    (
+        route(RouteEdit("m", RouteRecord(1, Canary(4, 5.0))), LOADING),
+        "VERSION_NOT_SERVED",
+        "r3: LOADING",
+    ),
+    (
+        route(RouteEdit("m", RouteRecord(2)), ONLY_STABLE),
+        "VERSION_NOT_SERVED",
+        "give this one a new alias",
+    ),
     (alias(AliasMove("m", "old", 4), LOADING), "VERSION_NOT_SERVED", "r3: LOADING"),
     (alias(NEW, FAILED), "VERSION_NOT_SERVED", "no such operator"),
     (alias(NEW, ONLY_STABLE), "VERSION_NOT_SERVED", "r2: does not hold it"),
@@ -143,16 +160,16 @@ def test_a_canary_that_stays_is_not_judged_again() -> None:
     """Who insisted on a canary can change its share without insisting again."""
     present = replace(CATALOG.models["m"], route=RouteRecord(1, Canary(3, 5.0), revision=6))
     context = replace(SITUATION, catalog=replace(CATALOG, models={"m": present}))
-    update_route(context, RouteEdit("m", 1, Canary(3, 50.0)), [LOADING])
+    update_route(context, RouteEdit("m", RouteRecord(1, Canary(3, 50.0))), [LOADING])
     with pytest.raises(errors.FailedPrecondition, match="input 'x' was"):
-        update_route(context, RouteEdit("m", 3), [READY])
+        update_route(context, RouteEdit("m", RouteRecord(3)), [READY])
 
 
 def test_a_name_leaves_a_version_that_is_lost() -> None:
     """Where the state lost what a name leads to, nothing holds the name there."""
     versions = {key: record for key, record in CATALOG.versions.items() if key != ("m", 1)}
     context = replace(SITUATION, catalog=replace(CATALOG, versions=versions))
-    assert 10 == update_route(context, RouteEdit("m", 3), [READY]).revision
+    assert 10 == update_route(context, RouteEdit("m", RouteRecord(3)), [READY]).revision
     assert 10 == move_alias(context, AliasMove("m", "old", 3), [READY]).revision
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from headrace import errors
-from headrace.errors import FieldViolation
 from headrace.resource_names import route_resource
 from headrace.state.catalog import Catalog
 from headrace.state.records import ReplicaRecord
-from headrace.state.route_records import Canary, RouteRecord
+from headrace.state.route_records import RouteRecord
 from headrace_registry.domain.decisions.allowed import NOTHING_ALLOWED, Allowed
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
@@ -18,16 +17,19 @@ from headrace_registry.domain.decisions.etags import check_etag
 from headrace_registry.domain.decisions.readiness import check_served
 from headrace_registry.domain.decisions.signature_changes import check_signature
 from headrace_registry.domain.resources.models import find_model
+from headrace_registry.domain.resources.route_rules import check_route
 from headrace_registry.domain.resources.versions import find_version
 
 
 @dataclass(frozen=True, slots=True)
 class RouteEdit:
-    """The whole route that a model is to have; no canary ends the trial."""
+    """The whole route that a model is to have; what is not in it ends.
+
+    When it changes and what is its way back is not the caller's to say.
+    """
 
     model: str
-    stable: int
-    canary: Canary | None = None
+    route: RouteRecord
     etag: str = ""
     allowed: Allowed = NOTHING_ALLOWED
 
@@ -55,12 +57,12 @@ def update_route(
     resource = route_resource(edit.model)
     present = find_route(context.catalog, edit.model)
     check_etag(edit.etag, present.revision, resource)
-    _check(edit)
+    check_route(edit.route)
     _check_versions(context.catalog, present, edit, replicas)
-    route = RouteRecord(
-        stable=edit.stable,
-        canary=edit.canary,
-        previous=present.previous if edit.stable == present.stable else present.stable,
+    stable_stays = edit.route.stable == present.stable
+    route = replace(
+        edit.route,
+        previous=present.previous if stable_stays else present.stable,
         updated_at=context.now,
         revision=context.next_revision,
     )
@@ -73,39 +75,22 @@ def _check_versions(
     catalog: Catalog, present: RouteRecord, edit: RouteEdit, replicas: Sequence[ReplicaRecord]
 ) -> None:
     """Pass if callers can be answered by what the edit changes; what stays is not judged anew."""
-    stable = find_version(catalog, edit.model, edit.stable)
-    canary = find_version(catalog, edit.model, edit.canary.version) if edit.canary else None
-    before = catalog.versions.get((edit.model, present.stable))
-    now = {present.stable, present.canary.version if present.canary else None}
-    if edit.stable != present.stable:
+    numbers = {
+        number: find_version(catalog, edit.model, number) for _, number in edit.route.named()
+    }
+    stable = numbers[edit.route.stable]
+    if stable.number != present.stable:
+        before = catalog.versions.get((edit.model, present.stable))
         check_signature(before, stable, allowed=edit.allowed.signature_change)
         check_served(stable, replicas, catalog, allowed=edit.allowed.unready)
-    if canary is not None and not {edit.stable, canary.number} <= now:
-        check_signature(stable, canary, allowed=edit.allowed.signature_change)
-    if canary is not None and canary.number not in now:
-        check_served(canary, replicas, catalog, allowed=edit.allowed.unready)
+    for role, number in dict.fromkeys(edit.route.named()):
+        known = _judged(present, role)
+        if number != stable.number and not {stable.number, number} <= known:
+            check_signature(stable, numbers[number], allowed=edit.allowed.signature_change)
+        if number != stable.number and number not in known:
+            check_served(numbers[number], replicas, catalog, allowed=edit.allowed.unready)
 
 
-def _check(edit: RouteEdit) -> None:
-    violations = tuple(_violations(edit))
-    if violations:
-        listed = "; ".join(f"{wrong.field}: {wrong.description}" for wrong in violations)
-        raise errors.InvalidArgument(
-            "ROUTE_INVALID", f"the route is not valid: {listed}", violations=violations
-        )
-
-
-def _violations(edit: RouteEdit) -> Iterator[FieldViolation]:
-    if edit.stable < 1:
-        yield FieldViolation(
-            "route.stable_version", f"{edit.stable} is no version: they start at 1"
-        )
-    if edit.canary is None:
-        return
-    if edit.canary.version == edit.stable:
-        yield FieldViolation("route.canary.version", f"{edit.stable} is the stable version already")
-    if not 0 < edit.canary.weight_percent <= 100:
-        yield FieldViolation(
-            "route.canary.weight_percent",
-            f"{edit.canary.weight_percent:g} is not over 0 and up to 100",
-        )
+def _judged(present: RouteRecord, role: str) -> set[int]:
+    """The versions that were judged for this role; those that answer callers may be shadows, too."""
+    return {number for was, number in present.named() if was != "shadow" or role == "shadow"}
