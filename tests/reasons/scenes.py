@@ -200,9 +200,9 @@ async def leaving(site: Site, asking: Ask) -> Told:
 
 async def until_waiting(site: Site, count: int = 1) -> None:
     """Wait until so many requests wait: threads of the front know no event loop."""
-    pool = site.replica.ingress.reconciler.table.find("echo-FP32", "").pool
+    scheduler = site.replica.ingress.reconciler.table.find("echo-FP32", "").scheduler
     async with asyncio.timeout(20):
-        while pool.waiting != count:  # noqa: ASYNC110
+        while scheduler.waiting != count:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
 
 
@@ -223,7 +223,7 @@ async def versions_that_go(folder: Path, front: str, look: Look) -> None:
     """A version whose successor the routing table does not have yet, and a state that was never read."""
     async with serving(folder, echo(Datatype.FP32), front=front) as site:
         reconciler = site.replica.ingress.reconciler
-        reconciler.table.find("echo-FP32", "").pool.close()
+        reconciler.table.find("echo-FP32", "").scheduler.stop()
         await by_every_wire(site, look, "VERSION_UNLOADING", asked(), rest())
         reconciler.want(Catalog(known=False))
         await by_every_wire(site, look, "STATE_UNAVAILABLE", asked(), rest())
@@ -286,10 +286,12 @@ async def loads_on_request(folder: Path, front: str, look: Look) -> None:
             values = [[1.0, 1.0]]
             message = asked(name, ("x", "FP32", [1, 2]), raw=[bytes(8)])
             post = rest(tensor(values, (1, 2)), model=name)
-            pool = site.replica.ingress.reconciler.table.find(here, "").pool
-            assert pool.enter()  # as the receiving thread does while it runs a request
+            scheduler = site.replica.ingress.reconciler.table.find(here, "").scheduler
+            assert (
+                scheduler.acquire_inline()
+            )  # as the receiving thread does while it runs a request
             await by_every_wire(site, look, "NO_ROOM_TO_LOAD", message, post)
-            pool.leave()
+            scheduler.release_inline()
             opener.gated = name
             await by_every_wire(site, look, "LOAD_WAIT_TIMEOUT", message, post)
             opener.gate.set()

@@ -190,7 +190,7 @@ async def _entered(runner: GatedRunner) -> None:
 
 
 def _pool(replica: GrpcReplica) -> Any:
-    return replica.ingress.reconciler.table.find("echo-FP32", "").pool
+    return replica.ingress.reconciler.table.find("echo-FP32", "").scheduler
 
 
 async def test_a_stream_has_so_many_requests_in_flight(tmp_path: Path, front: str) -> None:

@@ -224,13 +224,15 @@ async def test_what_answers_requests_is_not_unloaded(tmp_path: Path, front: str)
     options = {"front": front, "max_loaded_versions": 1, "load_wait_seconds": 0.5}
     async with replica_of(tmp_path, opener, "m0", "m1", **options) as replica:
         await ask_grpc(replica, "m0")
-        pool = replica.ingress.reconciler.table.find("m0", "").pool
-        await until(pool.enter)  # as the receiving thread does while it runs a request
+        scheduler = replica.ingress.reconciler.table.find("m0", "").scheduler
+        await until(
+            scheduler.acquire_inline
+        )  # as the receiving thread does while it runs a request
         try:
             refused = await failure_of(replica.stub.ModelInfer(request("m1", ONES), timeout=20))
             assert ["m0"] == loaded(replica)
         finally:
-            pool.leave()
+            scheduler.release_inline()
         assert 2.0 == await ask_grpc(replica, "m1")
         assert ["m1"] == loaded(replica)
     assert ("RESOURCE_EXHAUSTED", "NO_ROOM_TO_LOAD") == refused[:2]

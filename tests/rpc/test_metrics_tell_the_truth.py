@@ -72,8 +72,8 @@ async def test_the_gauge_of_requests_in_flight(tmp_path: Path, front: str) -> No
         await stream.write(turns(1))
         url = f"http://{replica.http_address}/v2/models/counting/infer"
         rest = asyncio.ensure_future(session.post(url, json=body))
-        pool = replica.ingress.reconciler.table.find("counting", "").pool
-        while pool.waiting < 2:  # noqa: ASYNC110  # the threads of the front know no event loop
+        scheduler = replica.ingress.reconciler.table.find("counting", "").scheduler
+        while scheduler.waiting < 2:  # noqa: ASYNC110  # the threads of the front know no event loop
             await asyncio.sleep(0.002)
         assert 3 == await in_flight(replica)
         series = await scraped(replica)

@@ -129,11 +129,11 @@ async def test_a_run_whose_caller_left_is_no_success(
     """It ran, and that counts; its request was cancelled, and is in no latency of successes."""
     async with gated(tmp_path, front) as (replica, gate):
         await leave(replica, gate)
-        pool = replica.ingress.reconciler.table.find("echo-FP32", "").pool
+        scheduler = replica.ingress.reconciler.table.find("echo-FP32", "").scheduler
         await replica.stub.ServerLive(pb.ServerLiveRequest())  # what came before it was read
         await until(lambda: not replica.ingress.receptions.count)
         gate.opened.set()
-        await until(lambda: pool.idle and counts(replica).executions == 1)
+        await until(lambda: scheduler.in_flight == 0 and counts(replica).executions == 1)
         await until_counted(replica, 1)
         after = counts(replica)
 

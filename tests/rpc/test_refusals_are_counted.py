@@ -200,7 +200,7 @@ async def test_who_waits_in_vain_is_counted_alike(tmp_path: Path, front: str) ->
     options: dict[str, Any] = {"front": front, "open_model": begun.open_session}
     async with open_grpc_replica(tmp_path, model, **options) as replica:
         infer = replica.stub.ModelInfer
-        pool = replica.ingress.reconciler.table.find("counting", "").pool
+        scheduler = replica.ingress.reconciler.table.find("counting", "").scheduler
         running = infer(turns(TURNS))
         await begun.wait()
 
@@ -212,7 +212,7 @@ async def test_who_waits_in_vain_is_counted_alike(tmp_path: Path, front: str) ->
 
         calls = [infer(turns(1)) for _ in range(TIMES)]
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while pool.waiting < TIMES:  # noqa: ASYNC110  # the threads of the front know no event loop
+            while scheduler.waiting < TIMES:  # noqa: ASYNC110  # the threads of the front know no event loop
                 await asyncio.sleep(0.002)
         full = [await failure_of(infer(turns(1))) for _ in range(TIMES)]
         assert ["QUEUE_FULL"] * TIMES == [reason for _, reason, _ in full]

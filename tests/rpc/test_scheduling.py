@@ -30,9 +30,9 @@ def counting_with(**config: Any) -> Model:
 
 async def until_waiting(replica: GrpcReplica, count: int) -> None:
     """Wait until so many requests are queued."""
-    pool = replica.ingress.reconciler.table.find("counting", "").pool
+    scheduler = replica.ingress.reconciler.table.find("counting", "").scheduler
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while pool.waiting < count:  # noqa: ASYNC110  # the threads of the front know no event loop
+        while scheduler.waiting < count:  # noqa: ASYNC110  # the threads of the front know no event loop
             await asyncio.sleep(0)
 
 
@@ -96,9 +96,9 @@ async def test_callers_who_left_make_room_in_a_full_queue(tmp_path: Path, front:
         code, reason, _ = await failure_of(replica.stub.ModelInfer(turns(1)))
         for call in left:
             call.cancel()
-        pool = replica.ingress.reconciler.table.find("counting", "").pool
+        scheduler = replica.ingress.reconciler.table.find("counting", "").scheduler
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while pool.waiting:  # noqa: ASYNC110  # the threads of the front know no event loop
+            while scheduler.waiting:  # noqa: ASYNC110  # the threads of the front know no event loop
                 await asyncio.sleep(0.001)
         live = replica.stub.ModelInfer(turns(1), timeout=PATIENCE_SECONDS)
         await until_waiting(replica, 1)

@@ -111,18 +111,18 @@ class RecordingSink:
         self.errors: dict[object, HeadraceError] = {}
         self._settled = threading.Semaphore(0)
 
-    def prepare(
+    def encode(
         self, served: object, result: BatchResult, indexes: Sequence[int]
     ) -> EncodedResponses:
         return [(result.requests[index].reply, result.outputs_of(index)) for index in indexes], {}
 
-    def send(self, answers: Sequence[tuple[object, list[Array]]]) -> Sequence[InferenceRequest]:
+    def deliver(self, answers: Sequence[tuple[object, list[Array]]]) -> Sequence[InferenceRequest]:
         for reply, outputs in answers:
             self.outputs[reply] = outputs
             self._settled.release()
         return ()
 
-    def failed(self, request: InferenceRequest, error: HeadraceError) -> None:
+    def fail(self, request: InferenceRequest, error: HeadraceError) -> None:
         request.statistics.record_error(error.reason, time.monotonic_ns() - request.received_ns)
         self.errors[request.reply] = error
         self._settled.release()

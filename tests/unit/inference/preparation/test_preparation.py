@@ -200,7 +200,7 @@ def test_lone_requests_have_a_session_that_shares_the_weights(
         opener.open(path, record).close()
     plan = ExecutionPlan(instances=2, intra_op_threads=1, single_request_threads=2)
     apart = Prepared(plan, entry(tmp_path) / GRAPH)
-    assert Prepared(ExecutionPlan(1, 2), apart.graph) == apart.for_lone_requests()
+    assert Prepared(ExecutionPlan(1, 2), apart.graph) == apart.for_single_requests()
     sessions: list[tuple[int, weakref.ref[Any]]] = []
     opened = onnxruntime.InferenceSession
 
@@ -221,7 +221,7 @@ def test_lone_requests_have_a_session_that_shares_the_weights(
 def test_without_shared_weights_there_is_no_second_session() -> None:
     """It would hold them twice."""
     plan = ExecutionPlan(instances=2, intra_op_threads=1, single_request_threads=2)
-    assert Prepared(plan).for_lone_requests() is None
+    assert Prepared(plan).for_single_requests() is None
 
 
 def test_a_version_whose_inputs_have_no_size_is_not_measured(tmp_path: Path) -> None:

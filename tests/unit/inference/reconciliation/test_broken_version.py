@@ -85,7 +85,7 @@ def fail_in_a_row(served: LoadedVersion) -> None:
     """Requests that fail, one after another, until a probe is due."""
     sink = RecordingSink()
     for name in range(RUNS_BEFORE_PROBE):
-        served.pool.submit([request(served, sink, name, value=-1.0)])
+        served.scheduler.enqueue([request(served, sink, name, value=-1.0)])
         sink.wait(1)
 
 

@@ -73,8 +73,12 @@ def test_lone_requests_have_threads_of_their_own_where_that_pays(
 def test_a_layout_far_too_slow_for_one_is_not_measured_further() -> None:
     """Its rate could not make up for it, unless lone requests have a session of their own."""
     latencies = {WIDE: 0.010, NARROW: 0.019, ThreadLayout(1, 1): 0.0149}
-    assert [WIDE, ThreadLayout(1, 1)] == execution_plan.promising(latencies, apart=False)
-    assert [WIDE, NARROW, ThreadLayout(1, 1)] == execution_plan.promising(latencies, apart=True)
+    assert [WIDE, ThreadLayout(1, 1)] == execution_plan.throughput_candidates(
+        latencies, apart=False
+    )
+    assert [WIDE, NARROW, ThreadLayout(1, 1)] == execution_plan.throughput_candidates(
+        latencies, apart=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ def test_no_more_rows_at_once_than_gain_anything(rates: dict[int, float], expect
 )
 def test_sizes_grow_until_two_bring_nothing(rates: list[float], expected: bool) -> None:
     """One that brings nothing may be an outlier."""
-    assert expected == execution_plan.grows(rates)
+    assert expected == execution_plan.still_scaling(rates)
 
 
 @pytest.mark.parametrize(

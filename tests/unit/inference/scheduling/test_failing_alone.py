@@ -20,7 +20,7 @@ from headrace_inference.domain.scheduling.requests import (
     InferenceRequest,
 )
 from headrace_inference.domain.scheduling.runner import InputsRefused, OutOfMemory, RunFailed
-from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatch
+from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import VersionStatistics
 from tests.unit.inference.doubles import DoublingRunner, RecordingSink, header, served, version
@@ -41,18 +41,18 @@ class FailingSink(RecordingSink):
         self._preparing = preparing
         self._sending = sending
 
-    def prepare(
+    def encode(
         self, served: object, result: BatchResult, indexes: Sequence[int]
     ) -> EncodedResponses:
         replies = [result.requests[index].reply for index in indexes]
         if self._preparing is not None and GUILTY in replies:
             raise self._preparing
-        return super().prepare(served, result, indexes)
+        return super().encode(served, result, indexes)
 
-    def send(self, answers: Sequence[tuple[object, list[Array]]]) -> Sequence[InferenceRequest]:
+    def deliver(self, answers: Sequence[tuple[object, list[Array]]]) -> Sequence[InferenceRequest]:
         if self._sending is not None and GUILTY in [reply for reply, _ in answers]:
             raise self._sending
-        return super().send(answers)
+        return super().deliver(answers)
 
 
 class FailingRunner(DoublingRunner):
@@ -68,7 +68,7 @@ class FailingRunner(DoublingRunner):
         return super().run(inputs, handle)
 
 
-def loaded_with(runner: DoublingRunner, watch: RunWatch | None = None) -> LoadedVersion:
+def loaded_with(runner: DoublingRunner, watch: RunWatchdog | None = None) -> LoadedVersion:
     """A version that joins three requests, or two where one is of two rows."""
     return LoadedVersion(
         version(batching=TOGETHER), runner, VersionStatistics(), watch, alone_first=0
@@ -89,7 +89,7 @@ def settled(
     """Have a batch of three run, the guilty in its middle, and wait for its outcomes."""
     sinks = [others or sink, sink, others or sink]
     try:
-        loaded.pool.submit(
+        loaded.scheduler.enqueue(
             [
                 pending(loaded, own, value)
                 for own, value in zip(sinks, (1.0, GUILTY, 3.0), strict=True)
@@ -130,7 +130,7 @@ def test_what_cannot_be_joined_is_run_one_by_one() -> None:
     loaded, sink = loaded_with(DoublingRunner()), RecordingSink()
     requests = [pending(loaded, sink, value) for value in (1.0, GUILTY, 3.0)]
     requests[1].contents = [b"\0" * 12]
-    loaded.pool.submit(requests)
+    loaded.scheduler.enqueue(requests)
     sink.wait(3)
     loaded.close()
     assert ({1.0, 3.0}, {GUILTY}) == (set(sink.outputs), set(sink.errors))
@@ -154,7 +154,7 @@ def test_answers_that_cannot_be_sent_are_not_run_again() -> None:
 
 def test_a_batch_that_took_too_long_is_run_one_by_one() -> None:
     """The time that a run may take is each request's own."""
-    watch = RunWatch(max_run_seconds=0.02)
+    watch = RunWatchdog(max_run_seconds=0.02)
 
     class Endless(DoublingRunner):
         def run(self, inputs: Sequence[Array], handle: Any = None) -> list[Array]:
@@ -189,7 +189,7 @@ def test_who_went_away_meanwhile_is_not_run_again(gone: str) -> None:
         requests[2].deadline_ns = time.monotonic_ns() - 1
 
     calls.append(leave)
-    loaded.pool.submit(requests)
+    loaded.scheduler.enqueue(requests)
     sink.wait(3)
     loaded.close()
     expected = "CANCELLED" if gone == "cancelled" else "DEADLINE_EXCEEDED"
@@ -230,7 +230,9 @@ def test_a_version_whose_rows_differ_is_batched_no_more(
     record = version(batching=batching, instances=2)
     loaded = served(record, runner, alone_first)
     hits = (3.0, 4.0, 0.0, 2.0)
-    loaded.pool.submit([pending(loaded, sink, value) for value in hits])  # two for each instance
+    loaded.scheduler.enqueue(
+        [pending(loaded, sink, value) for value in hits]
+    )  # two for each instance
     sink.wait(4)
     loaded.close()
     found = {name: outputs[0][:, 0].tolist() for name, outputs in sink.outputs.items()}
@@ -251,7 +253,7 @@ def test_a_request_that_can_share_no_run_says_nothing_of_those_that_can() -> Non
     loaded = served(version(batching=TOGETHER), Doubled())
     alone = pending(loaded, sink, 3.0)
     alone.plan = replace(alone.plan, batch_key=None)
-    loaded.pool.submit([alone])
+    loaded.scheduler.enqueue([alone])
     sink.wait(1)
     loaded.close()
     assert (2, 2) == sink.outputs[3.0][0].shape

@@ -14,13 +14,10 @@ import pytest
 
 from headrace.state.records import Batching, Priorities, QueuePolicy, VersionRecord
 from headrace_inference.domain.scheduling import batching
-from headrace_inference.domain.scheduling.instance_pool import (
-    LOOKED_AT_NS,
-    InstancePool,
-    PoolClosed,
-)
+from headrace_inference.domain.scheduling.instance_pool import SWEEP_AFTER_NS, InstancePool
 from headrace_inference.domain.scheduling.requests import InferenceRequest
-from headrace_inference.domain.scheduling.watchdog import RunWatch
+from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
+from headrace_inference.domain.scheduling.watchdog import RunWatchdog
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from tests.unit.inference.doubles import DoublingRunner, RecordingSink, header, served, version
 
@@ -60,13 +57,13 @@ def request(
 
 def occupy(loaded: LoadedVersion, runner: DoublingRunner, sink: RecordingSink) -> None:
     """Keep the one instance busy behind its gate."""
-    loaded.pool.submit([request(loaded, sink, "first")])
+    loaded.scheduler.enqueue([request(loaded, sink, "first")])
     assert runner.entered.acquire(timeout=10)
 
 
 def wait_until_idle(loaded: LoadedVersion) -> None:
-    """Return when nothing waits and every instance sleeps."""
-    while not loaded.pool.idle:
+    """Return when nothing waits or runs."""
+    while loaded.scheduler.in_flight:
         time.sleep(0.001)
 
 
@@ -77,15 +74,15 @@ def test_a_request_beside_which_nothing_runs_has_the_version_to_itself(ordered: 
     with serving(record, gated=True) as (loaded, runner, sink):
         occupy(loaded, runner, sink)
         assert 1 == runner.alone
-        loaded.pool.submit([request(loaded, sink, "beside")])
+        loaded.scheduler.enqueue([request(loaded, sink, "beside")])
         assert runner.entered.acquire(timeout=10)
-        loaded.pool.submit([request(loaded, sink, index) for index in range(4)])
+        loaded.scheduler.enqueue([request(loaded, sink, index) for index in range(4)])
         assert runner.gate is not None
         runner.gate.set()
         sink.wait(6)
         assert 1 == runner.alone
         wait_until_idle(loaded)
-        loaded.pool.submit([request(loaded, sink, "last")])
+        loaded.scheduler.enqueue([request(loaded, sink, "last")])
         sink.wait(1)
         assert 2 == runner.alone
 
@@ -94,7 +91,7 @@ def test_what_waits_becomes_one_batch() -> None:
     """A free instance takes all that waits, and each request gets its own rows."""
     with serving(version(), gated=True) as (loaded, runner, sink):
         occupy(loaded, runner, sink)
-        loaded.pool.submit([request(loaded, sink, index, value=index) for index in range(5)])
+        loaded.scheduler.enqueue([request(loaded, sink, index, value=index) for index in range(5)])
         assert runner.gate is not None
         runner.gate.set()
         sink.wait(6)
@@ -112,7 +109,7 @@ def test_a_batch_has_at_most_its_size() -> None:
         sink,
     ):
         occupy(loaded, runner, sink)
-        loaded.pool.submit([request(loaded, sink, index, rows=3) for index in range(3)])
+        loaded.scheduler.enqueue([request(loaded, sink, index, rows=3) for index in range(3)])
         assert runner.gate is not None
         runner.gate.set()
         sink.wait(4)
@@ -123,7 +120,7 @@ def test_a_batch_has_at_most_its_size() -> None:
 def test_instances_share_what_waits() -> None:
     """Two idle instances take half each, so that no core stays idle."""
     with serving(version(instances=2), gated=True) as (loaded, runner, sink):
-        loaded.pool.submit([request(loaded, sink, index) for index in range(8)])
+        loaded.scheduler.enqueue([request(loaded, sink, index) for index in range(8)])
         assert runner.entered.acquire(timeout=10)
         assert runner.entered.acquire(timeout=10)
         assert runner.gate is not None
@@ -138,7 +135,7 @@ def test_one_bad_request_fails_alone() -> None:
     with serving(version(), gated=True) as (loaded, runner, sink):
         occupy(loaded, runner, sink)
         values = [1.0, -1.0, 3.0]
-        loaded.pool.submit([request(loaded, sink, value, value) for value in values])
+        loaded.scheduler.enqueue([request(loaded, sink, value, value) for value in values])
         assert runner.gate is not None
         runner.gate.set()
         sink.wait(4)
@@ -154,7 +151,7 @@ def test_expired_and_cancelled_requests_are_not_run() -> None:
         gone = request(loaded, sink, "gone")
         gone.cancelled = True
         late = request(loaded, sink, "late", deadline_ns=time.monotonic_ns() - 1)
-        loaded.pool.submit([gone, late, request(loaded, sink, "good")])
+        loaded.scheduler.enqueue([gone, late, request(loaded, sink, "good")])
         assert runner.gate is not None
         runner.gate.set()
         sink.wait(4)
@@ -172,10 +169,10 @@ def test_what_need_not_wait_is_dropped_while_a_run_is_on() -> None:
         gone, hasty = request(loaded, sink, "gone"), request(loaded, sink, "hasty")
         late = request(loaded, sink, "late", deadline_ns=time.monotonic_ns() + 1)
         gone.cancelled, hasty.plan = True, replace(hasty.plan, timeout_us=1)
-        loaded.pool.submit([request(loaded, sink, "good"), gone, late, hasty])
-        loaded.pool.drop_unwanted(time.monotonic_ns() + LOOKED_AT_NS)
+        loaded.scheduler.enqueue([request(loaded, sink, "good"), gone, late, hasty])
+        loaded.scheduler.drop_unwanted(time.monotonic_ns() + SWEEP_AFTER_NS)
         assert {"gone", "late", "hasty"} == set(sink.errors)
-        loaded.pool.submit([request(loaded, sink, index) for index in range(3)])
+        loaded.scheduler.enqueue([request(loaded, sink, index) for index in range(3)])
         assert runner.gate is not None
         runner.gate.set()
         sink.wait(8)
@@ -192,16 +189,16 @@ def test_a_queue_that_is_about_to_be_taken_is_left_alone() -> None:
         occupy(loaded, runner, sink)
         gone = request(loaded, sink, "gone")
         gone.cancelled = True
-        loaded.pool.submit([gone])
-        loaded.pool.drop_unwanted(gone.received_ns + LOOKED_AT_NS - 1)
-        assert (1, {}) == (loaded.pool.waiting, sink.errors)
+        loaded.scheduler.enqueue([gone])
+        loaded.scheduler.drop_unwanted(gone.received_ns + SWEEP_AFTER_NS - 1)
+        assert (1, {}) == (loaded.scheduler.waiting, sink.errors)
 
 
 def test_a_full_queue_refuses_with_its_limit() -> None:
     """Over the bound the error names the limit and its setting."""
     with serving(version(queue=QueuePolicy(max_requests=2)), gated=True) as (loaded, runner, sink):
         occupy(loaded, runner, sink)
-        loaded.pool.submit([request(loaded, sink, index) for index in range(3)])
+        loaded.scheduler.enqueue([request(loaded, sink, index) for index in range(3)])
         sink.wait(1)
         error = sink.errors[2]
         assert runner.gate is not None
@@ -215,14 +212,14 @@ def test_closing_finishes_what_waits_and_refuses_what_comes() -> None:
     """A version in use is never unloaded under a request."""
     with serving(version(), gated=True) as (loaded, runner, sink):
         occupy(loaded, runner, sink)
-        loaded.pool.submit([request(loaded, sink, index) for index in range(3)])
+        loaded.scheduler.enqueue([request(loaded, sink, index) for index in range(3)])
         closing = threading.Thread(target=loaded.close)
         closing.start()
         assert runner.gate is not None
         runner.gate.set()
         closing.join(10)
-        with pytest.raises(PoolClosed):
-            loaded.pool.submit([request(loaded, sink, "late")])
+        with pytest.raises(SchedulerStopped):
+            loaded.scheduler.enqueue([request(loaded, sink, "late")])
 
     assert {"first", 0, 1, 2} == set(sink.outputs)
     assert runner.closed
@@ -233,7 +230,7 @@ def test_a_queue_delay_waits_for_a_preferred_size() -> None:
     delayed = Batching(8, max_queue_delay_microseconds=5_000_000, preferred_batch_sizes=(4,))
     with serving(version(batching=delayed)) as (loaded, runner, sink):
         for index in range(4):
-            loaded.pool.submit([request(loaded, sink, index)])
+            loaded.scheduler.enqueue([request(loaded, sink, index)])
         sink.wait(4)
 
     assert runner.batches == [4]
@@ -243,7 +240,7 @@ def test_a_queue_delay_ends() -> None:
     """After the delay a free instance takes what there is."""
     delayed = Batching(8, max_queue_delay_microseconds=20_000, preferred_batch_sizes=(4,))
     with serving(version(batching=delayed)) as (loaded, runner, sink):
-        loaded.pool.submit([request(loaded, sink, 0)])
+        loaded.scheduler.enqueue([request(loaded, sink, 0)])
         sink.wait(1)
 
     assert runner.batches == [1]
@@ -262,9 +259,9 @@ def test_statistics_count_each_request_once() -> None:
     """Totals and what is new agree with what was answered and refused."""
     with serving(version()) as (loaded, _, sink):
         for index in range(10):
-            loaded.pool.submit([request(loaded, sink, index, value=float(index - 1))])
+            loaded.scheduler.enqueue([request(loaded, sink, index, value=float(index - 1))])
         sink.wait(10)
-        loaded.pool.close()
+        loaded.scheduler.stop()
         counts = loaded.statistics.drain()
         totals = loaded.statistics.totals()
 
@@ -283,7 +280,7 @@ def test_urgent_requests_overtake_those_that_wait() -> None:
         for name, priority in (("a", 0), ("b", 1), ("c", 2), ("d", 1)):
             pending = request(loaded, sink, name)
             pending.plan = replace(pending.plan, priority=priority)
-            loaded.pool.submit([pending])
+            loaded.scheduler.enqueue([pending])
         assert runner.gate is not None
         runner.gate.set()
         sink.wait(5)
@@ -298,7 +295,7 @@ def test_a_request_may_wait_less_than_others() -> None:
         occupy(loaded, runner, sink)
         hasty = request(loaded, sink, "hasty")
         hasty.plan = replace(hasty.plan, timeout_us=1)
-        loaded.pool.submit([hasty, request(loaded, sink, "calm")])
+        loaded.scheduler.enqueue([hasty, request(loaded, sink, "calm")])
         assert runner.gate is not None
         runner.gate.set()
         sink.wait(3)
@@ -313,14 +310,14 @@ def test_what_runs_counts_against_the_limit_in_flight() -> None:
     record = replace(record, config=replace(record.config, max_in_flight_requests=2))
     with serving(record, gated=True) as (loaded, runner, sink):
         occupy(loaded, runner, sink)
-        loaded.pool.submit([request(loaded, sink, "second"), request(loaded, sink, "third")])
+        loaded.scheduler.enqueue([request(loaded, sink, "second"), request(loaded, sink, "third")])
         sink.wait(1)
         error = sink.errors["third"]
         assert runner.gate is not None
         runner.gate.set()
         sink.wait(2)
         wait_until_idle(loaded)
-        loaded.pool.submit([request(loaded, sink, name) for name in ("fourth", "fifth")])
+        loaded.scheduler.enqueue([request(loaded, sink, name) for name in ("fourth", "fifth")])
         sink.wait(2)
 
     assert "MAX_IN_FLIGHT_REACHED" == error.reason
@@ -344,7 +341,7 @@ def test_answers_keep_the_order_of_their_batches() -> None:
         runner.run = run_behind_its_gate  # type: ignore[method-assign]
         assert runner.gate is not None
         runner.gate.set()
-        loaded.pool.submit(
+        loaded.scheduler.enqueue(
             [request(loaded, sink, "slow", 1.0), request(loaded, sink, "quick", 2.0)]
         )
         assert runner.entered.acquire(timeout=10)
@@ -363,7 +360,7 @@ def test_batches_are_filled_up_to_an_allowed_size() -> None:
     with serving(version(batching=allowed), gated=True) as (loaded, runner, sink):
         runner.numbers_rows = False
         occupy(loaded, runner, sink)
-        loaded.pool.submit([request(loaded, sink, index, value=index) for index in range(3)])
+        loaded.scheduler.enqueue([request(loaded, sink, index, value=index) for index in range(3)])
         assert runner.gate is not None
         runner.gate.set()
         sink.wait(4)
@@ -383,9 +380,9 @@ def test_only_plain_versions_take_guests() -> None:
     for config, expected in ((record, True), (limited, False), (ordered, False), (leveled, False)):
         with serving(config) as (loaded, _, _):
             wait_until_idle(loaded)
-            assert expected == loaded.pool.enter()
+            assert expected == loaded.scheduler.acquire_inline()
             if expected:
-                loaded.pool.leave()
+                loaded.scheduler.release_inline()
 
 
 def test_a_request_is_run_at_once_where_its_run_takes_no_longer_than_the_caller_has() -> None:
@@ -395,7 +392,7 @@ def test_a_request_is_run_at_once_where_its_run_takes_no_longer_than_the_caller_
         wait_until_idle(loaded)
         assert not loaded.try_run_inline([request(loaded, sink, "unknown")], hour_ns)
         for index in range(100):
-            loaded.pool.submit([request(loaded, sink, index)])
+            loaded.scheduler.enqueue([request(loaded, sink, index)])
             sink.wait(1)
         wait_until_idle(loaded)
         assert not loaded.try_run_inline([request(loaded, sink, "no time")], 0)
@@ -419,16 +416,16 @@ def test_threads_start_with_requests_and_end_without() -> None:
     pool = InstancePool("m/1", config, run, 1, linger_seconds=0.05)
     with serving(version()) as (loaded, _, sink):
         assert 0 == instance_threads()
-        assert pool.idle
+        assert pool.in_flight == 0
         for _ in range(3):  # they come again as often as they are wanted
-            pool.submit([request(loaded, sink, index) for index in range(2)])
+            pool.enqueue([request(loaded, sink, index) for index in range(2)])
             ran.wait(10)
             while instance_threads():
                 time.sleep(0.001)
-            assert pool.idle
-        pool.close()
-    with pytest.raises(PoolClosed):
-        pool.submit([request(loaded, sink, "late")])
+            assert pool.in_flight == 0
+        pool.stop()
+    with pytest.raises(SchedulerStopped):
+        pool.enqueue([request(loaded, sink, "late")])
 
 
 def test_threads_that_end_strand_no_request() -> None:
@@ -442,18 +439,18 @@ def test_threads_that_end_strand_no_request() -> None:
     pool = InstancePool("m/1", config, run, 1, linger_seconds=0.0002)
     with serving(version()) as (loaded, _, sink):
         for index in range(2000):
-            pool.submit([request(loaded, sink, index)])
+            pool.enqueue([request(loaded, sink, index)])
             assert answered.acquire(timeout=10)
             for _ in range(
                 index % 50 * 20
             ):  # up to the time after which a thread ends, and over it
                 pass
-        pool.close()
+        pool.stop()
 
 
 def test_a_queue_is_looked_at_while_something_can_wait_in_it() -> None:
     """Versions at rest cost the watch nothing."""
-    watch = RunWatch()
+    watch = RunWatchdog()
     ran = threading.Semaphore(0)
 
     def run(batch: list[InferenceRequest], _: object) -> None:
@@ -462,13 +459,13 @@ def test_a_queue_is_looked_at_while_something_can_wait_in_it() -> None:
     pool = InstancePool("m/1", version().config, run, 1, watch, linger_seconds=0.05)
     with serving(version()) as (loaded, _, sink):
         assert not watch._queues
-        pool.submit([request(loaded, sink, "first")])
+        pool.enqueue([request(loaded, sink, "first")])
         assert {pool} == watch._queues
         assert ran.acquire(timeout=10)
         while instance_threads():
             time.sleep(0.001)
         assert not watch._queues
-        pool.close()
+        pool.stop()
 
 
 def test_without_a_thread_requests_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -480,9 +477,9 @@ def test_without_a_thread_requests_are_refused(monkeypatch: pytest.MonkeyPatch) 
     with serving(version()) as (loaded, _, sink):
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse)
-            loaded.pool.submit([request(loaded, sink, "first")])
+            loaded.scheduler.enqueue([request(loaded, sink, "first")])
         sink.wait(1)
-        loaded.pool.submit([request(loaded, sink, "second")])
+        loaded.scheduler.enqueue([request(loaded, sink, "second")])
         sink.wait(1)
     assert "NO_THREAD" == sink.errors["first"].reason
     assert "second" in sink.outputs

@@ -8,7 +8,7 @@ import pytest
 
 from headrace.state.records import Priorities, QueuePolicy, ServingConfig, TimeoutAction
 from headrace_inference.domain.scheduling import queues
-from headrace_inference.domain.scheduling.queues import FifoQueue, PriorityQueue, Waiting
+from headrace_inference.domain.scheduling.queues import FifoQueue, PriorityQueue, RequestQueue
 from headrace_inference.domain.scheduling.requests import InferenceRequest, Plan
 from headrace_inference.domain.versions.request_validation import plan_request
 from headrace_inference.domain.versions.statistics import VersionStatistics
@@ -32,7 +32,7 @@ def request(
     return InferenceRequest(asked, [b""], "", received_ns, None, VersionStatistics(), sink, name)
 
 
-def drained(queue: Waiting) -> str:
+def drained(queue: RequestQueue) -> str:
     """The names of what waits, in the order in which it would run."""
     names = []
     while queue:
@@ -94,7 +94,7 @@ def test_what_waited_too_long_is_put_behind_its_level_and_before_lower_ones() ->
 @pytest.mark.parametrize(
     "queue", [FifoQueue(DELAYING), PriorityQueue(DELAYING, Priorities(2, 1), clock=lambda: 12_000)]
 )
-def test_requests_can_be_taken_out_wherever_they_are(queue: Waiting) -> None:
+def test_requests_can_be_taken_out_wherever_they_are(queue: RequestQueue) -> None:
     """Those that are not there any more are not taken; the others keep their order."""
     a, b, c, d = (
         request(name, received_ns=ns) for name, ns in (("a", 0), ("b", 5), ("c", 9000), ("d", 1))

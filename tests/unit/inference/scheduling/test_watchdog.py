@@ -12,9 +12,9 @@ from headrace_inference.domain.scheduling.requests import Array, InferenceReques
 from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.scheduling.watchdog import (
     RunHandle,
-    RunWatch,
+    RunWatchdog,
     TerminationReason,
-    ending_of,
+    termination_of,
 )
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import VersionStatistics
@@ -54,36 +54,36 @@ def test_a_run_is_ended_when_nobody_waits_or_it_takes_too_long(
 ) -> None:
     """One caller who waits keeps a batch alive, up to the limit."""
     batch = [waiting(kind, now_ns=1000) for kind in kinds]
-    assert expected == ending_of(batch, 1000 - ran_ns, 1000, max_run_ns=100)
+    assert expected == termination_of(batch, 1000 - ran_ns, 1000, max_run_ns=100)
 
 
 def test_a_handle_that_ended_a_run_is_spent() -> None:
     """Who takes the run out first, the watch or the run itself, decides alone."""
-    watch, handle = RunWatch(), Handle()
+    watch, handle = RunWatchdog(), Handle()
     ticket = watch.begin([waiting(GONE, 1000)], handle, 0)
-    watch.look(1000)
+    watch.sweep(1000)
     assert (True, False) == (handle.terminate, watch.end(ticket))
 
 
 def test_a_run_that_is_over_is_not_ended() -> None:
     """Its handle may serve the next one."""
-    watch, handle = RunWatch(), Handle()
+    watch, handle = RunWatchdog(), Handle()
     ticket = watch.begin([waiting(GONE, 1000)], handle, 0)
     assert watch.end(ticket)
-    watch.look(1000)
+    watch.sweep(1000)
     assert not handle.terminate
 
 
 def test_a_watch_looks_at_the_queues_of_versions_that_are_open() -> None:
     """What waits behind a long run is dropped in time."""
-    watch, runner, sink = RunWatch(), EndlessRunner(), RecordingSink()
+    watch, runner, sink = RunWatchdog(), EndlessRunner(), RecordingSink()
     loaded = LoadedVersion(version(), runner, VersionStatistics(), watch)
     with watch.watching():
         running = request(loaded, sink, "running")
-        loaded.pool.submit([running])
+        loaded.scheduler.enqueue([running])
         assert runner.entered.acquire(timeout=10)
         soon = time.monotonic_ns() + 1_000_000
-        loaded.pool.submit([request(loaded, sink, "late", deadline_ns=soon)])
+        loaded.scheduler.enqueue([request(loaded, sink, "late", deadline_ns=soon)])
         sink.wait(1)
         assert ["late"] == list(sink.errors)
         running.cancelled = True
@@ -114,12 +114,12 @@ def test_requests_of_an_ended_run_are_told_why(
     seconds: float | None, max_run_seconds: float, cancel: bool, reason: str
 ) -> None:
     """By their own deadlines, by their callers, or by the replica's limit."""
-    watch, runner, sink = RunWatch(max_run_seconds), EndlessRunner(), RecordingSink()
+    watch, runner, sink = RunWatchdog(max_run_seconds), EndlessRunner(), RecordingSink()
     loaded = LoadedVersion(version(batching=Batching(8)), runner, VersionStatistics(), watch)
     deadline_ns = None if seconds is None else time.monotonic_ns() + int(seconds * 1e9)
     with watch.watching():
         pending = request(loaded, sink, "only", deadline_ns=deadline_ns)
-        loaded.pool.submit([pending])
+        loaded.scheduler.enqueue([pending])
         assert runner.entered.acquire(timeout=10)
         pending.cancelled = cancel
         sink.wait(1)

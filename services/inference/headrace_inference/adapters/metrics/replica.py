@@ -79,7 +79,7 @@ class ReplicaMetrics:
         ready = self._reconciler.table.ready
         return Moment(
             self._reconciler.versions(),
-            {key: served.pool.waiting for key, served in ready.items()},
+            {key: served.scheduler.waiting for key, served in ready.items()},
             {key: served.runner.graph for key, served in ready.items()},
             dict(self._reconciler.load_seconds),
             list(self._gauges()),

@@ -105,7 +105,7 @@ def _search(
     latencies = bench.latencies(layouts, budget)
     if len(latencies) < len(layouts):
         return NO_PLAN
-    by_rows = bench.rates(execution_plan.promising(latencies, apart=apart), budget)
+    by_rows = bench.rates(execution_plan.throughput_candidates(latencies, apart=apart), budget)
     rates = {layout: max(found.values()) for layout, found in by_rows.items()}
     if apart:
         best, single_request_threads = execution_plan.two_layouts(latencies, rates)
@@ -172,7 +172,9 @@ class _Bench:
         for rows in self._sizes:
             if 2 * (own_bytes() - self._before_bytes) > MOST_BYTES:
                 break  # the next size may take twice as much
-            growing = [one for one in layouts if execution_plan.grows(list(found[one].values()))]
+            growing = [
+                one for one in layouts if execution_plan.still_scaling(list(found[one].values()))
+            ]
             for layout in growing * _RATE_ROUNDS:
                 self._look_at(layout, rows, found[layout], budget)
         for _, rows, layout in itertools.product(range(_REPEATS), self._sizes, layouts):

@@ -105,7 +105,7 @@ class OnnxRunner:
         """The execution provider that it got: cpu, cuda or tensorrt."""
         return self._provider
 
-    def use_for_lone_requests(self, other: OnnxRunner) -> None:
+    def use_for_single_requests(self, other: OnnxRunner) -> None:
         """Run lone requests with the session of `other`, which is this one's from now on."""
         self._execute_alone, other._execute = other._execute, None
 
@@ -183,7 +183,7 @@ def open_session(
     """
     defaults = defaults or RuntimeDefaults()
     before = _settled_bytes()
-    lone = prepared.for_lone_requests()
+    lone = prepared.for_single_requests()
     options = [_options(record, defaults, each) for each in (prepared, lone) if each is not None]
     if save_to is not None:
         save_into(options[0], save_to)
@@ -205,7 +205,7 @@ def open_session(
         try:
             if lone is not None:
                 session = _open(graph_path, record, options[1], defaults, lone)
-                runner.use_for_lone_requests(_runner(session, record, runs, defaults))
+                runner.use_for_single_requests(_runner(session, record, runs, defaults))
             warmed = warm_up(runner, record, folder_of(graph_path, record))
             runner.use_warm_up(warmed)
             if warmed.rows > 1:

@@ -31,11 +31,11 @@ class Prepared:
     plan: ExecutionPlan = NO_PLAN
     graph: Path | None = None
 
-    def for_lone_requests(self) -> Prepared | None:
+    def for_single_requests(self) -> Prepared | None:
         """How the session of lone requests is opened, if it is worth one: where it maps the weights."""
         if not self.plan.single_request_threads or self.graph is None:
             return None
-        return Prepared(self.plan.for_lone_requests(), self.graph)
+        return Prepared(self.plan.for_single_requests(), self.graph)
 
 
 UNPREPARED = Prepared()

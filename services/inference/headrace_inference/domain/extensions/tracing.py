@@ -148,9 +148,9 @@ class TracedSink:
         self._facts = facts
         self._write = write
 
-    def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
+    def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
         """Make the answer to the request, and the trace of how it went."""
-        answers, refused = self._inner.prepare(served, result, indexes)
+        answers, refused = self._inner.encode(served, result, indexes)
         traces = [
             self._trace_of(served, result, index)
             for index in indexes
@@ -158,12 +158,12 @@ class TracedSink:
         ]
         return (answers, traces), refused
 
-    def send(self, answers: tuple[Any, Sequence[Trace]]) -> Collection[InferenceRequest]:
+    def deliver(self, answers: tuple[Any, Sequence[Trace]]) -> Collection[InferenceRequest]:
         """Write the trace and send the answer."""
         inner, traces = answers
         for trace in traces:
             self._write(trace, self._settings.log_frequency)
-        return self._inner.send(inner)
+        return self._inner.deliver(inner)
 
     def _trace_of(self, served: Any, result: BatchResult, index: int) -> Trace:
         request = result.requests[index]
@@ -174,9 +174,9 @@ class TracedSink:
             trace |= _tensors(served, request, result.outputs_of(index))
         return trace
 
-    def failed(self, request: InferenceRequest, error: HeadraceError) -> None:
+    def fail(self, request: InferenceRequest, error: HeadraceError) -> None:
         """Answer the request with an error, and trace that."""
-        self._inner.failed(request, error)
+        self._inner.fail(request, error)
         trace = self._trace(request) | {"error": error.reason, "message": error.message}
         if TIMESTAMPS in self._settings.levels:
             trace["timestamps"] = _timestamps(request, ())

@@ -22,7 +22,6 @@ from headrace_inference.domain.ingress.limits import NO_LIMIT, AnswerLimit
 from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.domain.ingress.rendering_sink import RenderingSink
 from headrace_inference.domain.routing.table import Picked
-from headrace_inference.domain.scheduling.instance_pool import PoolClosed
 from headrace_inference.domain.scheduling.requests import (
     Array,
     BatchResult,
@@ -31,6 +30,7 @@ from headrace_inference.domain.scheduling.requests import (
     Plan,
     TensorData,
 )
+from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import RunTimes
 
@@ -70,7 +70,9 @@ class AsyncInference:
         self._ingress = ingress
         self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._wishes = RenderingSink(ingress.regions, self._shown, self._send_shown, self.failed)
+        self._wishes = RenderingSink(
+            ingress.regions, self._shown, self._deliver_rendered, self.fail
+        )
 
     async def infer(self, call: InferCall) -> Answer:
         """The answer to a call. Raises HeadraceError; a cancelled wait drops the request if it can."""
@@ -101,8 +103,8 @@ class AsyncInference:
             if self._ingress.tracer.on:
                 self._ingress.tracer.consider(served, pending, call.facts)
             try:
-                served.pool.submit([pending])
-            except PoolClosed:
+                served.scheduler.enqueue([pending])
+            except SchedulerStopped:
                 continue
             return pending, future
         raise unloading()
@@ -133,7 +135,7 @@ class AsyncInference:
             future,
         )
 
-    def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
+    def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
         """What those who wait get; it is encoded on the loop."""
         answers: list[Answer] = []
         times = _times_of(result)
@@ -147,7 +149,7 @@ class AsyncInference:
                 refused[index] = error
         return answers, refused
 
-    def send(self, answers: Sequence[Answer]) -> Collection[InferenceRequest]:
+    def deliver(self, answers: Sequence[Answer]) -> Collection[InferenceRequest]:
         """Wake those who wait, all of a batch in one trip to the loop; their receptions count them."""
         self._loop.call_soon_threadsafe(_settle_all, answers)
         return [answer.pending for answer in answers]
@@ -162,10 +164,10 @@ class AsyncInference:
         self._limit.check(sum([wire_size(one.array) for one in shown if one.window is None]))
         return Answer(served, request, _times_of(result), shown=shown)
 
-    def _send_shown(self, answer: Answer) -> Collection[InferenceRequest]:
-        return self.send([answer])
+    def _deliver_rendered(self, answer: Answer) -> Collection[InferenceRequest]:
+        return self.deliver([answer])
 
-    def failed(self, request: InferenceRequest, error: HeadraceError) -> None:
+    def fail(self, request: InferenceRequest, error: HeadraceError) -> None:
         """Wake the one who waits, with the error; its reception counts it."""
         self._loop.call_soon_threadsafe(_settle, request.reply, None, error)
 

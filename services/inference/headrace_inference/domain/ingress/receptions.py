@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from headrace.errors import DeadlineExceeded, HeadraceError, Internal
 from headrace_inference.domain.reconciliation.load_waits import LOAD_WAIT_TIMEOUT, NO_ROOM_TO_LOAD
 from headrace_inference.domain.routing.table import NOT_READY, RoutingTable
-from headrace_inference.domain.scheduling.instance_pool import CALLER_GONE, deadline_passed
+from headrace_inference.domain.scheduling.queue_refusals import CALLER_GONE, deadline_passed
 from headrace_inference.domain.scheduling.requests import InferenceRequest, is_late
 from headrace_inference.domain.versions.statistics import (
     RunTimes,

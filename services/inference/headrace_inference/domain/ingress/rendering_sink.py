@@ -16,7 +16,7 @@ from headrace_inference.domain.scheduling.requests import (
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 
 Encode = Callable[[LoadedVersion, InferenceRequest, list[RenderedOutput], BatchResult], Any]
-Send = Callable[[Any], Collection[InferenceRequest]]
+Deliver = Callable[[Any], Collection[InferenceRequest]]
 Fail = Callable[[InferenceRequest, HeadraceError], None]
 
 
@@ -26,13 +26,13 @@ class RenderingSink:
     A sink of its own, so that batches without wishes never look for them.
     """
 
-    def __init__(self, regions: RegionTable, encode: Encode, send: Send, fail: Fail) -> None:
+    def __init__(self, regions: RegionTable, encode: Encode, deliver: Deliver, fail: Fail) -> None:
         self._regions = regions
         self._encode = encode
-        self._send = send
+        self._deliver = deliver
         self._fail = fail
 
-    def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
+    def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
         """Make the answers to these requests of a batch."""
         answers: list[Any] = []
         refused: dict[int, HeadraceError] = {}
@@ -46,10 +46,10 @@ class RenderingSink:
                 refused[index] = error
         return answers, refused
 
-    def send(self, answers: Sequence[Any]) -> Collection[InferenceRequest]:
-        """Send what was prepared; those that are not to be counted as answered."""
-        return [request for answer in answers for request in self._send(answer)]
+    def deliver(self, answers: Sequence[Any]) -> Collection[InferenceRequest]:
+        """Deliver what was encoded; those that are not to be counted as answered."""
+        return [request for answer in answers for request in self._deliver(answer)]
 
-    def failed(self, request: InferenceRequest, error: HeadraceError) -> None:
+    def fail(self, request: InferenceRequest, error: HeadraceError) -> None:
         """Answer this request with an error."""
         self._fail(request, error)

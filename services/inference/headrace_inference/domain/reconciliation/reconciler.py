@@ -28,8 +28,8 @@ from headrace_inference.domain.reconciliation.policy import VersionState
 from headrace_inference.domain.reconciliation.residency import Caps
 from headrace_inference.domain.reconciliation.standby import LOAD_WAIT_SECONDS, Standby
 from headrace_inference.domain.routing.table import RoutingTable, build_table
-from headrace_inference.domain.scheduling.instance_pool import shutting_down
-from headrace_inference.domain.scheduling.watchdog import MAX_RUN_SECONDS, RunWatch
+from headrace_inference.domain.scheduling.queue_refusals import shutting_down
+from headrace_inference.domain.scheduling.watchdog import MAX_RUN_SECONDS, RunWatchdog
 from headrace_inference.domain.versions.identity import is_other
 from headrace_inference.domain.versions.loaded_version import LoadedVersion, Runner
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
@@ -67,7 +67,7 @@ class VersionReconciler:
         self._book = book
         places = LoadPlaces(max_loading) if isinstance(max_loading, int) else max_loading
         self._slots = LoadSlots(places)
-        self._watch = RunWatch(max_run_seconds)
+        self._watch = RunWatchdog(max_run_seconds)
         self._catalog = UNREAD
         self._held = HeldVersions()
         self.standby = Standby(self._held, caps or Caps(), load_wait_seconds, self._publish)

@@ -21,8 +21,7 @@ from headrace_inference.domain.reconciliation.residency import (
     Resident,
     evictions,
 )
-from headrace_inference.domain.scheduling.instance_pool import CALLER_GONE
-from headrace_inference.domain.scheduling.queue_refusals import queue_full
+from headrace_inference.domain.scheduling.queue_refusals import CALLER_GONE, queue_full
 from headrace_inference.domain.versions.identity import record_in
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 
@@ -227,7 +226,7 @@ class Standby:
         used_at, held = self._residency.admitted_at(key), bool(self.waits.count(key))
         if served is not None:
             used_at = max(used_at, served.last_used)
-            held = held or not served.pool.idle or self._is_awaited(key, served, now)
+            held = held or served.scheduler.in_flight > 0 or self._is_awaited(key, served, now)
         return Resident(
             key,
             self._residency.unit_of(key),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from headrace.state.records import Batching
-from headrace_inference.domain.scheduling.queues import Waiting
+from headrace_inference.domain.scheduling.queues import RequestQueue
 from headrace_inference.domain.scheduling.requests import Array, InferenceRequest, TensorData
 
 ALIGNMENT = 16
@@ -22,7 +22,7 @@ def share(waiting_rows: int, idle_instances: int, max_rows: int) -> int:
     return min(max_rows, -(-waiting_rows // max(1, idle_instances)))
 
 
-def take(waiting: Waiting | deque[InferenceRequest], max_rows: int) -> list[InferenceRequest]:
+def take(waiting: RequestQueue | deque[InferenceRequest], max_rows: int) -> list[InferenceRequest]:
     """Remove the next batch from the front of the queue, in order: one request at least.
 
     It ends before the first request that does not fit: of another shape, or over `max_rows`.

@@ -17,7 +17,7 @@ RATE_SLACK = 1.01
 MIN_THROUGHPUT_GAIN = 1.02
 """More rows at once must bring so much more rows a second: every request of a batch waits for its last."""
 
-STILL_GROWING = 1.05
+MIN_SCALING_GAIN = 1.05
 """Where the largest size measured brought so much more than the one before, a larger one may, too."""
 
 BATCH_SECONDS = 100e-6
@@ -61,7 +61,7 @@ class ExecutionPlan:
         instances = config.instances or self.instances or 1
         return dataclasses.replace(config, instances=instances, session=session)
 
-    def for_lone_requests(self) -> ExecutionPlan:
+    def for_single_requests(self) -> ExecutionPlan:
         """How the session of lone requests is opened."""
         return ExecutionPlan(1, self.single_request_threads)
 
@@ -99,7 +99,9 @@ def layouts(config: ServingConfig, cores: int) -> list[ThreadLayout]:
     return [ThreadLayout(cores // threads, threads) for threads in counts]
 
 
-def promising(latencies: Mapping[ThreadLayout, float], *, apart: bool) -> list[ThreadLayout]:
+def throughput_candidates(
+    latencies: Mapping[ThreadLayout, float], *, apart: bool
+) -> list[ThreadLayout]:
     """The layouts whose rate is worth measuring, by how long a lone request takes with each.
 
     `apart`: lone requests may have a session of their own.
@@ -145,7 +147,7 @@ def two_layouts(
     return fastest, quickest.threads if late else 0
 
 
-def grows(rates: Sequence[float]) -> bool:
+def still_scaling(rates: Sequence[float]) -> bool:
     """Whether larger batches may still bring more, by the rates at sizes measured so far, ascending."""
     return len(rates) < 3 or max(rates[-2:]) >= MIN_THROUGHPUT_GAIN * max(rates[:-2])
 
@@ -157,5 +159,5 @@ def best_batch_rows(rates: Mapping[int, float]) -> int:
     *smaller, largest = sorted(rates)
     if rows < largest:
         return rows
-    grows_on = not smaller or rates[largest] >= STILL_GROWING * rates[smaller[-1]]
+    grows_on = not smaller or rates[largest] >= MIN_SCALING_GAIN * rates[smaller[-1]]
     return 0 if grows_on else rows

@@ -12,12 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from headrace.errors import (
-    Cancelled,
-    DeadlineExceeded,
-    HeadraceError,
-    Unavailable,
-)
+from headrace.errors import HeadraceError
 from headrace.state.records import ServingConfig
 from headrace_inference.domain.scheduling import batching
 from headrace_inference.domain.scheduling import queue_refusals as refusals
@@ -31,14 +26,15 @@ from headrace_inference.domain.scheduling.queues import (
     times_out,
 )
 from headrace_inference.domain.scheduling.requests import InferenceRequest
+from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 
 logger = logging.getLogger(__name__)
 
-LOOKED_AT_NS = 20_000_000
+SWEEP_AFTER_NS = 20_000_000
 """Where the oldest request has waited for less, all of them are about to be taken: nobody looks at them."""
 
 RunBatch = Callable[[list[InferenceRequest], Ticket | None], None]
-"""Runs a batch, waits for its turn if it has one, and answers each of its requests, whatever happens."""
+"""Runs a batch, waits for its ticket if it has one, and answers each of its requests, whatever happens."""
 
 
 class Watch(Protocol):
@@ -51,15 +47,11 @@ class Watch(Protocol):
         """Look at a queue no more."""
 
 
-class PoolClosed(Exception):
-    """The version is being unloaded: ask the route again."""
-
-
 class InstancePool:
     """A queue and the instance threads that empty it, up to `most_rows` of several requests at a time.
 
     The threads start when requests wait, and end when none did for `linger_seconds`; meanwhile the `watch`
-    looks at the queue. Whoever made the pool calls `close`, which lets what waits finish first.
+    looks at the queue. Whoever made the pool calls `stop`, which lets what waits finish first.
     """
 
     def __init__(
@@ -80,22 +72,22 @@ class InstancePool:
         self._max_in_flight = config.max_in_flight_requests
         self._delays = config.batching.max_queue_delay_microseconds > 0
         self._takes_one = False
-        self._turns = ResponseOrder() if config.batching.preserve_ordering else None
+        self._order = ResponseOrder() if config.batching.preserve_ordering else None
         self._mutex = threading.Lock()
         self._waiting = open_queue(config)
         self._waiting_rows = 0
         self._running = 0
         self._times_out = times_out(config)
         self._instances = Instances(name, config.instances, self._serve, self._watched)
-        self._takes_guests = not (
+        self._takes_inline = not (
             self._delays
-            or self._turns
+            or self._order
             or self._max_in_flight
             or not isinstance(self._waiting, FifoQueue)
         )
-        self._guests = 0
-        self._guest_left = threading.Condition(self._mutex)
-        self._closing = False
+        self._inline_runs = 0
+        self._inline_ended = threading.Condition(self._mutex)
+        self._stopping = False
 
     @property
     def waiting(self) -> int:
@@ -103,20 +95,20 @@ class InstancePool:
         return len(self._waiting)
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing waits or runs."""
+    def in_flight(self) -> int:
+        """Count the requests that wait or run; an inline run counts as one."""
         with self._mutex:
-            return self._is_idle()
+            return len(self._waiting) + self._running + self._inline_runs
 
-    def submit(self, requests: Sequence[InferenceRequest]) -> None:
+    def enqueue(self, requests: Sequence[InferenceRequest]) -> None:
         """Queue requests; those over the bound fail with RESOURCE_EXHAUSTED.
 
-        Raises PoolClosed, before taking any, where the version no longer takes requests.
+        Raises SchedulerStopped, before taking any, where the version no longer takes requests.
         """
         over_limit: Sequence[InferenceRequest] = ()
         with self._mutex:
-            if self._closing:
-                raise PoolClosed(self.name)
+            if self._stopping:
+                raise SchedulerStopped(self.name)
             if self._max_in_flight:
                 requests, over_limit = self._within_limit(requests)
             taken, over_bound = self._waiting.put(requests)
@@ -146,50 +138,50 @@ class InstancePool:
         if not self._waiting:  # looked at again under the mutex: versions that rest cost nothing
             return
         with self._mutex:
-            if not self._waiting or now_ns - self._waiting.oldest_ns() < LOOKED_AT_NS:
+            if not self._waiting or now_ns - self._waiting.oldest_ns() < SWEEP_AFTER_NS:
                 return
             waiting = self._waiting.all()
-        refusals: dict[InferenceRequest, HeadraceError] = {}
+        refused: dict[InferenceRequest, HeadraceError] = {}
         for request in waiting:
             if refusal := self._refusal(request, now_ns):
-                refusals[request] = refusal
-        if not refusals:
+                refused[request] = refusal
+        if not refused:
             return
         with self._mutex:
-            dropped = self._waiting.take_out(refusals)
+            dropped = self._waiting.take_out(refused)
             self._waiting_rows -= sum([request.plan.rows for request in dropped])
         for request in dropped:
-            request.fail(refusals[request])
+            request.fail(refused[request])
 
-    def enter(self) -> bool:
-        """Whether the caller may run a batch on its own thread now, past the queue; then it must `leave`.
+    def acquire_inline(self) -> bool:
+        """Let the caller run a batch on its own thread now, past the queue; then it calls `release_inline`.
 
-        Only while nothing waits and every instance is idle: a guest takes the place of one.
+        Only while nothing waits and every instance is idle: an inline run takes the place of one.
         """
         with self._mutex:
-            if not self._is_idle() or self._closing or not self._takes_guests:
+            if not self._is_idle() or self._stopping or not self._takes_inline:
                 return False
-            self._guests = 1
+            self._inline_runs = 1
             return True
 
-    def leave(self) -> None:
-        """The guest's batch is answered."""
+    def release_inline(self) -> None:
+        """The inline run has ended."""
         stranded: Sequence[InferenceRequest] = ()
         with self._mutex:
-            self._guests = 0
+            self._inline_runs = 0
             if self._waiting:
                 stranded = self._wake_one()
-            if self._closing:
-                self._guest_left.notify_all()
+            if self._stopping:
+                self._inline_ended.notify_all()
         for request in stranded:
             request.fail(refusals.no_thread(self.name))
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Take no more requests, finish those that wait, and end the threads. Blocks until then."""
         with self._mutex:
-            self._closing = True
+            self._stopping = True
             self._instances.wake_sleeping()
-            self._guest_left.wait_for(lambda: not self._guests)
+            self._inline_ended.wait_for(lambda: not self._inline_runs)
             threads = list(self._instances.threads)
         for thread in threads:
             thread.join()
@@ -197,7 +189,7 @@ class InstancePool:
     def _is_idle(self) -> bool:
         instances = self._instances
         alone = len(instances.sleeping) == len(instances.threads)
-        return alone and not self._waiting and not self._guests
+        return alone and not self._waiting and not self._inline_runs
 
     def _watched(self, active: bool) -> None:  # noqa: FBT001  # as Instances calls it
         if self._watch is not None:
@@ -213,8 +205,8 @@ class InstancePool:
                 if batch is not None:
                     self._running -= len(batch)
                 batch, wait_seconds = self._next_batch()
-                turn = self._turns.take() if batch and self._turns else None
-                if batch is None and not self._waiting and (self._closing or rested):
+                ticket = self._order.issue() if batch and self._order else None
+                if batch is None and not self._waiting and (self._stopping or rested):
                     self._instances.end()
                     return
                 if batch is None:
@@ -222,10 +214,10 @@ class InstancePool:
             rested = batch is None and self._sleep(sleeper, wait_seconds)
             if batch is None:
                 continue
-            if turn is None:
+            if ticket is None:
                 self._run_live(batch, None)
             else:
-                self._run_in_turn(batch, turn)
+                self._run_in_order(batch, ticket)
 
     def _sleep(self, sleeper: threading.Lock, seconds: float) -> bool:
         """Sleep until woken, or for so long. True: nobody woke the thread."""
@@ -242,7 +234,7 @@ class InstancePool:
         if not self._waiting:
             return None, self._linger_seconds
         rows = self._waiting_rows
-        if self._delays and not self._closing and self._waiting[0].plan.batch_key is not None:
+        if self._delays and not self._stopping and self._waiting[0].plan.batch_key is not None:
             now = time.monotonic_ns()
             wait = batching.wait_before_batch(
                 self._batching, rows, self._waiting[0].received_ns, now
@@ -264,23 +256,23 @@ class InstancePool:
         self._waiting_rows = 0
         return self._waiting.take_out(set(self._waiting.all()))
 
-    def _run_in_turn(self, batch: list[InferenceRequest], turn: Ticket) -> None:
+    def _run_in_order(self, batch: list[InferenceRequest], ticket: Ticket) -> None:
         try:
-            self._run_live(batch, turn)
+            self._run_live(batch, ticket)
         finally:
-            turn.end()
+            ticket.end()
 
-    def _run_live(self, batch: list[InferenceRequest], turn: Ticket | None) -> None:
+    def _run_live(self, batch: list[InferenceRequest], ticket: Ticket | None) -> None:
         now = time.monotonic_ns()
-        refusals = [self._refusal(request, now) for request in batch]
-        if any(refusals):
-            batch = _settled(batch, refusals)
+        refused = [self._refusal(request, now) for request in batch]
+        if any(refused):
+            batch = _without_refused(batch, refused)
         if batch:
-            self._run_batch(batch, turn)
+            self._run_batch(batch, ticket)
 
     def _refusal(self, request: InferenceRequest, now_ns: int) -> HeadraceError | None:
         """Why a request that waited is not to be run; None: run it."""
-        if refusal := not_awaited(request, now_ns):
+        if refusal := refusals.not_awaited(request, now_ns):
             return refusal
         if self._times_out and is_refused(self._waiting.policy_of(request.plan), request, now_ns):
             policy = self._waiting.policy_of(request.plan)
@@ -295,10 +287,10 @@ class InstancePool:
         return requests[:room], requests[room:]
 
 
-def _settled(
+def _without_refused(
     batch: Sequence[InferenceRequest], refusals: Sequence[HeadraceError | None]
 ) -> list[InferenceRequest]:
-    """Tell those that are refused; the others."""
+    """Fail those that are refused; return the others."""
     wanted = []
     for request, refusal in zip(batch, refusals, strict=True):
         if refusal is None:
@@ -306,33 +298,3 @@ def _settled(
         else:
             request.fail(refusal)
     return wanted
-
-
-def shutting_down() -> HeadraceError:
-    """What a request gets that comes when the replica is about to end."""
-    return Unavailable(
-        "REPLICA_STOPPING",
-        "GRPC server is shutting down and has stopped accepting new requests.",
-        retry_after_seconds=refusals.RETRY_AFTER_SECONDS,
-    )
-
-
-CALLER_GONE = Cancelled("CANCELLED", "the caller went away before the request was run")
-"""What a request gets that was cancelled."""
-
-
-def not_awaited(request: InferenceRequest, now_ns: int) -> HeadraceError | None:
-    """Why nobody waits for a request any more; None: somebody does."""
-    if request.cancelled:
-        return CALLER_GONE
-    if request.deadline_ns is not None and now_ns > request.deadline_ns:
-        return deadline_passed(now_ns - request.received_ns)
-    return None
-
-
-def deadline_passed(waited_ns: int) -> HeadraceError:
-    """What a request gets whose deadline passed before it was run."""
-    return DeadlineExceeded(
-        "DEADLINE_EXCEEDED",
-        f"the request's deadline passed after {waited_ns / 1e6:.1f} ms in the queue; it was not run",
-    )

@@ -11,9 +11,9 @@ class ResponseOrder:
     def __init__(self) -> None:
         self._moved = threading.Condition()
         self._next_number = 0
-        self._whose = 0
+        self._current = 0
 
-    def take(self) -> Ticket:
+    def issue(self) -> Ticket:
         """The turn of the batch that is taken now; its end must be told."""
         number = self._next_number
         self._next_number += 1
@@ -22,27 +22,27 @@ class ResponseOrder:
     def wait_for(self, number: int) -> None:
         """Wait until all turns before this one have ended."""
         with self._moved:
-            self._moved.wait_for(lambda: self._whose == number)
+            self._moved.wait_for(lambda: self._current == number)
 
     def end(self, number: int) -> None:
         """Let the next one have its turn, once this one has had its own."""
         with self._moved:
-            self._moved.wait_for(lambda: self._whose == number)
-            self._whose += 1
+            self._moved.wait_for(lambda: self._current == number)
+            self._current += 1
             self._moved.notify_all()
 
 
 class Ticket:
     """One batch's turn."""
 
-    def __init__(self, turns: ResponseOrder, number: int) -> None:
-        self._turns = turns
+    def __init__(self, order: ResponseOrder, number: int) -> None:
+        self._order = order
         self._number = number
 
     def wait(self) -> None:
         """Wait until this batch may be answered."""
-        self._turns.wait_for(self._number)
+        self._order.wait_for(self._number)
 
     def end(self) -> None:
         """This batch is answered."""
-        self._turns.end(self._number)
+        self._order.end(self._number)

@@ -1,8 +1,15 @@
-"""What requests are told that a version's queue refuses."""
+"""Makes the errors of requests that wait in vain: refused, late, or abandoned."""
 
 from __future__ import annotations
 
-from headrace.errors import DeadlineExceeded, HeadraceError, ResourceExhausted
+from headrace.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    HeadraceError,
+    ResourceExhausted,
+    Unavailable,
+)
+from headrace_inference.domain.scheduling.requests import InferenceRequest
 
 RETRY_AFTER_SECONDS = 0.1
 
@@ -47,4 +54,34 @@ def waited_too_long(waited_ns: int, limit_ns: int) -> HeadraceError:
         f"allowed are {limit_ns / 1e6:.1f} ms (queue.timeout)",
         facts={"setting": "queue.timeout"},
         retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
+
+
+def shutting_down() -> HeadraceError:
+    """What a request gets that comes when the replica is about to end."""
+    return Unavailable(
+        "REPLICA_STOPPING",
+        "GRPC server is shutting down and has stopped accepting new requests.",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
+
+
+CALLER_GONE = Cancelled("CANCELLED", "the caller went away before the request was run")
+"""What a request gets that was cancelled."""
+
+
+def not_awaited(request: InferenceRequest, now_ns: int) -> HeadraceError | None:
+    """Why nobody waits for a request any more; None: somebody does."""
+    if request.cancelled:
+        return CALLER_GONE
+    if request.deadline_ns is not None and now_ns > request.deadline_ns:
+        return deadline_passed(now_ns - request.received_ns)
+    return None
+
+
+def deadline_passed(waited_ns: int) -> HeadraceError:
+    """What a request gets whose deadline passed before it was run."""
+    return DeadlineExceeded(
+        "DEADLINE_EXCEEDED",
+        f"the request's deadline passed after {waited_ns / 1e6:.1f} ms in the queue; it was not run",
     )

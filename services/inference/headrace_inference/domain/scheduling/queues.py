@@ -19,7 +19,7 @@ Clock = Callable[[], int]
 """Monotonic nanoseconds."""
 
 
-class Waiting(Protocol):
+class RequestQueue(Protocol):
     """What waits; the first element is the next to run."""
 
     def put(
@@ -49,7 +49,7 @@ class Waiting(Protocol):
         """How many wait."""
 
 
-def open_queue(config: ServingConfig) -> Waiting:
+def open_queue(config: ServingConfig) -> RequestQueue:
     """The queue that a version's config asks for."""
     policies = (config.queue, *config.priorities.queues.values())
     delays = any(policy.timeout_action is TimeoutAction.DELAY for policy in policies)
@@ -98,17 +98,17 @@ class _Level:
 
     def __init__(self, policy: QueuePolicy) -> None:
         self.policy = policy
-        self.patient: deque[InferenceRequest] = deque()
+        self.on_time: deque[InferenceRequest] = deque()
         self.delayed: deque[InferenceRequest] = deque()
 
     def __len__(self) -> int:
-        return len(self.patient) + len(self.delayed)
+        return len(self.on_time) + len(self.delayed)
 
     def next_queue(self, now_ns: int) -> deque[InferenceRequest]:
         """Where the next request is; this is not empty."""
-        while self.patient and self._is_late(self.patient[0], now_ns):
-            self.delayed.append(self.patient.popleft())
-        return self.patient or self.delayed
+        while self.on_time and self._is_late(self.on_time[0], now_ns):
+            self.delayed.append(self.on_time.popleft())
+        return self.on_time or self.delayed
 
     def _is_late(self, request: InferenceRequest, now_ns: int) -> bool:
         delays = self.policy.timeout_action is TimeoutAction.DELAY
@@ -139,7 +139,7 @@ class PriorityQueue:
             fits = len(level) < level.policy.max_requests
             (taken if fits else over).append(request)
             if fits:
-                level.patient.append(request)
+                level.on_time.append(request)
         return taken, over
 
     def policy_of(self, plan: Plan) -> QueuePolicy:
@@ -171,7 +171,7 @@ class PriorityQueue:
         return sum(map(len, self._levels))
 
     def _queues(self) -> list[deque[InferenceRequest]]:
-        return [queue for level in self._levels for queue in (level.patient, level.delayed)]
+        return [queue for level in self._levels for queue in (level.on_time, level.delayed)]
 
     def _next_queue(self) -> deque[InferenceRequest]:
         now_ns = self._clock()

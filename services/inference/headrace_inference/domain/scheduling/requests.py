@@ -142,7 +142,7 @@ class InferenceRequest:
 
     def fail(self, error: HeadraceError) -> None:
         """Have its sink tell the error, and count it."""
-        self.sink.failed(self, error)
+        self.sink.fail(self, error)
 
 
 class ErrorCounter(Protocol):
@@ -191,17 +191,17 @@ NONE_REFUSED: Refused = {}
 class ResponseSink(Protocol):
     """Where outcomes go. Called from the thread that ran a batch; must not block."""
 
-    def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
+    def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
         """Make the answers to these requests of a batch, and tell nobody yet.
 
         Where it raises, the requests of the batch are run again, each for itself.
         """
 
-    def send(self, answers: Any) -> Collection[InferenceRequest]:
-        """Send what was prepared. Those that are not to be counted as answered: the sink counts them.
+    def deliver(self, answers: Any) -> Collection[InferenceRequest]:
+        """Deliver what was encoded. Those that are not to be counted as answered: the sink counts them.
 
         The lock of the version's statistics is held; nothing is left to do for the batch but to count it.
         """
 
-    def failed(self, request: InferenceRequest, error: HeadraceError) -> None:
+    def fail(self, request: InferenceRequest, error: HeadraceError) -> None:
         """This request is not answered: tell, and count it once."""

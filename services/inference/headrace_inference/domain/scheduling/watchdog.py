@@ -20,13 +20,13 @@ from headrace_inference.domain.scheduling.requests import InferenceRequest
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.02
+SWEEP_SECONDS = 0.02
 """A long run outlives its last caller by so much at most: one that has taken as long as this already."""
 
-SELDOM_SECONDS = 0.05
+IDLE_SWEEP_SECONDS = 0.05
 """Where there is none, a look is not worth more: it takes some 70 µs from one of the cores that run."""
 
-LOOK_REST = 50
+REST_FACTOR = 50
 """After a look the watch rests for so many times as long: long queues cost a fiftieth of a core at most."""
 
 MAX_RUN_SECONDS = 300.0
@@ -39,7 +39,7 @@ class RunHandle(Protocol):
     """Set it to end the run, at the next node of its graph."""
 
 
-class Queue(Protocol):
+class Sweepable(Protocol):
     """What requests wait in."""
 
     def drop_unwanted(self, now_ns: int) -> None:
@@ -57,13 +57,13 @@ _Run = tuple[Sequence[InferenceRequest], RunHandle, int]
 """A batch, what ends it, and when it began; a plain tuple, for it is made for every batch."""
 
 
-class RunWatch:
+class RunWatchdog:
     """The runs that are under way on a replica. A limit of 0 seconds is none."""
 
     def __init__(self, max_run_seconds: float = MAX_RUN_SECONDS) -> None:
         self.max_run_seconds = max_run_seconds
         self._runs: dict[int, _Run] = {}
-        self._queues: set[Queue] = set()
+        self._queues: set[Sweepable] = set()
         self._tickets = itertools.count()
 
     def begin(self, batch: Sequence[InferenceRequest], handle: RunHandle, started_ns: int) -> int:
@@ -76,20 +76,20 @@ class RunWatch:
         """Take a run out. False: it was ended, and its handle is spent."""
         return self._runs.pop(ticket, None) is not None
 
-    def add(self, queue: Queue) -> None:
+    def add(self, queue: Sweepable) -> None:
         """Look at what waits in a queue, too, until it is removed."""
         self._queues.add(queue)
 
-    def remove(self, queue: Queue) -> None:
+    def remove(self, queue: Sweepable) -> None:
         """Look at a queue no more."""
         self._queues.discard(queue)
 
-    def look(self, now_ns: int) -> None:
+    def sweep(self, now_ns: int) -> None:
         """End what is to be ended as of now, and drop what need not wait any more."""
         for ticket, (batch, handle, started_ns) in self._runs.copy().items():
-            ending = ending_of(batch, started_ns, now_ns, self._max_run_ns)
+            reason = termination_of(batch, started_ns, now_ns, self._max_run_ns)
             # Whoever takes a run out owns its handle: without that, this could end the handle's next run.
-            if ending is not None and self.end(ticket):
+            if reason is not None and self.end(ticket):
                 handle.terminate = True
         for queue in tuple(self._queues):
             queue.drop_unwanted(now_ns)
@@ -119,21 +119,21 @@ class RunWatch:
             thread.join()
 
     def _watch(self, left: threading.Event) -> None:
-        wait_seconds = LOOK_SECONDS
+        wait_seconds = SWEEP_SECONDS
         while not left.wait(wait_seconds):
             began = time.thread_time()  # its own work: waiting for a core is no reason to rest
             try:
-                self.look(time.monotonic_ns())
+                self.sweep(time.monotonic_ns())
             except Exception:  # else no run would ever be ended again
                 logger.exception("the watch over runs met an unexpected error and goes on")
             took = time.thread_time() - began
-            usual = LOOK_SECONDS if self._has_long_run(time.monotonic_ns()) else SELDOM_SECONDS
-            wait_seconds = max(usual, took * LOOK_REST)
+            usual = SWEEP_SECONDS if self._has_long_run(time.monotonic_ns()) else IDLE_SWEEP_SECONDS
+            wait_seconds = max(usual, took * REST_FACTOR)
 
     def _has_long_run(self, now_ns: int) -> bool:
         # The first of a dictionary is the oldest.
         oldest = next(iter(self._runs.copy().values()), None)
-        return oldest is not None and now_ns - oldest[2] > LOOK_SECONDS * 1e9
+        return oldest is not None and now_ns - oldest[2] > SWEEP_SECONDS * 1e9
 
     @property
     def _max_run_ns(self) -> float:
@@ -148,7 +148,7 @@ class RunWatch:
         )
 
 
-def ending_of(
+def termination_of(
     batch: Sequence[InferenceRequest], started_ns: int, now_ns: int, max_run_ns: float
 ) -> TerminationReason | None:
     """Why a run should be ended; None: let it run."""

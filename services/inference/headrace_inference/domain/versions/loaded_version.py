@@ -14,9 +14,10 @@ from headrace.errors import HeadraceError
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.scheduling.batching import assemble, take
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
-from headrace_inference.domain.scheduling.instance_pool import InstancePool, not_awaited
+from headrace_inference.domain.scheduling.instance_pool import InstancePool
 from headrace_inference.domain.scheduling.ordering import Ticket
 from headrace_inference.domain.scheduling.padding import run_padded
+from headrace_inference.domain.scheduling.queue_refusals import not_awaited
 from headrace_inference.domain.scheduling.request_failures import error_of
 from headrace_inference.domain.scheduling.requests import (
     NO_OPTIONS,
@@ -30,7 +31,7 @@ from headrace_inference.domain.scheduling.requests import (
 )
 from headrace_inference.domain.scheduling.row_guard import RowsDiffer, check_rows
 from headrace_inference.domain.scheduling.runner import RunFailed, Runner
-from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatch, is_awaited
+from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog, is_awaited
 from headrace_inference.domain.versions.request_validation import plan_request, with_options
 from headrace_inference.domain.versions.statistics import VersionStatistics
 
@@ -77,7 +78,7 @@ class LoadedVersion:
         record: VersionRecord,
         runner: Runner,
         statistics: VersionStatistics,
-        watch: RunWatch | None = None,
+        watch: RunWatchdog | None = None,
         broken: Broken | None = None,
         alone_first: int = ALONE_FIRST,
         remarked: Callable[[], None] | None = None,
@@ -94,7 +95,7 @@ class LoadedVersion:
         """The version with what was chosen here, where its config leaves that open."""
         self._max_rows = runner.plan.most_rows(config)
         self._expected_ns = float("inf")
-        self._watch = watch or RunWatch()
+        self._watch = watch or RunWatchdog()
         self._handles: list[RunHandle] = []
         self._failures = FailureStreak(runner.probe, self._tell_broken)
         self._broken = broken
@@ -105,7 +106,9 @@ class LoadedVersion:
         self._is_guarded = self._max_rows > 1 or bool(self._allowed_sizes)
         self._running: list[RunHandle] = []
         self._alone_first = alone_first if self._is_guarded else 0
-        self.pool = InstancePool(record.key, config, self._run_batch, self._max_rows, self._watch)
+        self.scheduler = InstancePool(
+            record.key, config, self._run_batch, self._max_rows, self._watch
+        )
         if runner.batching_obstacle and self._is_guarded:
             self._stop_batching(runner.batching_obstacle)
 
@@ -153,7 +156,10 @@ class LoadedVersion:
         must be queued; nothing happened.
         """
         batches = -(-len(requests) // self._max_rows)
-        if self._expected_ns > min(most_ns, INLINE_BURST_NS // batches) or not self.pool.enter():
+        if (
+            self._expected_ns > min(most_ns, INLINE_BURST_NS // batches)
+            or not self.scheduler.acquire_inline()
+        ):
             return False
         try:
             if len(requests) == 1:
@@ -163,29 +169,29 @@ class LoadedVersion:
             while waiting:
                 self._run_batch(take(waiting, self._max_rows))
         finally:
-            self.pool.leave()
+            self.scheduler.release_inline()
         return True
 
     def close(self) -> None:
         """Finish what waits, then give the memory back. Blocks until then."""
-        self.pool.close()
+        self.scheduler.stop()
         self.runner.close()
 
-    def _run_batch(self, batch: list[InferenceRequest], turn: Ticket | None = None) -> None:
+    def _run_batch(self, batch: list[InferenceRequest], ticket: Ticket | None = None) -> None:
         if len(batch) > 1 and (self.batching_off or self._alone_first > 0):
-            self._run_untried(batch, turn)
+            self._run_untried(batch, ticket)
             return
         try:
-            self._run_together(batch, turn)
+            self._run_together(batch, ticket)
         except _RunEnded as ended:
-            self._settle_ended(batch, ended.started_ns, turn)
+            self._settle_ended(batch, ended.started_ns, ticket)
         except RowsDiffer as found:
             self._stop_batching(str(found))
-            self._run_one_by_one(batch, turn)
+            self._run_one_by_one(batch, ticket)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the fault of one request at most
-            self._settle_failure(batch, error, turn)
+            self._settle_failure(batch, error, ticket)
 
-    def _run_together(self, batch: list[InferenceRequest], turn: Ticket | None) -> None:
+    def _run_together(self, batch: list[InferenceRequest], ticket: Ticket | None) -> None:
         started = time.monotonic_ns()
         inputs = assemble(batch)
         assembled = time.monotonic_ns()
@@ -196,8 +202,8 @@ class LoadedVersion:
         if len(batch) > 1 or (self._is_guarded and batch[0].plan.batch_key is not None):
             self._guard(outputs, first_rows[-1], len(batch))
         result = BatchResult(batch, outputs, first_rows, (started, assembled, ran))
-        if turn is not None:
-            turn.wait()
+        if ticket is not None:
+            ticket.wait()
         self._failures.length = 0
         self._answer(result)
 
@@ -217,17 +223,17 @@ class LoadedVersion:
         elif self.batching_off:  # found out meanwhile: these may fit by chance
             raise RowsDiffer(self.batching_off)
 
-    def _run_untried(self, batch: list[InferenceRequest], turn: Ticket | None) -> None:
+    def _run_untried(self, batch: list[InferenceRequest], ticket: Ticket | None) -> None:
         """Run some requests of a batch alone before others share a run; all of them where none may."""
         alone = len(batch) if self.batching_off else self._alone_first
-        self._run_one_by_one(batch[:alone], turn)
+        self._run_one_by_one(batch[:alone], ticket)
         if rest := batch[alone:]:
-            self._run_batch(rest, turn)
+            self._run_batch(rest, ticket)
 
     def _stop_batching(self, reason: str) -> None:
         """Run every request alone and as it is from now on, for as long as the version is loaded."""
         self.batching_off = self.batching_off or reason
-        if not self.pool.stop_batching():
+        if not self.scheduler.stop_batching():
             return
         self._max_rows, self._allowed_sizes, self._is_guarded = 1, (), False
         self.statistics.record_batching_disabled()
@@ -244,11 +250,11 @@ class LoadedVersion:
         of the front, which may want this core.
         """
         batch = result.requests
-        prepared = []
+        encoded = []
         refused: dict[int, HeadraceError] = {}
         for sink, indexes in _by_sink(batch):
-            answers, some = sink.prepare(self, result, indexes)
-            prepared.append((sink, indexes, answers))
+            answers, some = sink.encode(self, result, indexes)
+            encoded.append((sink, indexes, answers))
             if some:
                 refused.update(some)
         if refused:
@@ -257,9 +263,9 @@ class LoadedVersion:
         self._learn(times[3] - times[0])
         statistics = self.statistics
         with statistics.lock:
-            for sink, indexes, answers in prepared:
+            for sink, indexes, answers in encoded:
                 try:
-                    others = sink.send(answers)
+                    others = sink.deliver(answers)
                 except Exception as error:  # noqa: BLE001  # perhaps some were sent: not to be run again
                     others = self._fail([result.requests[index] for index in indexes], error)
                 if others:
@@ -286,10 +292,10 @@ class LoadedVersion:
         except IndexError:
             handle = self.runner.new_handle()
         # What is answered already runs no more: its caller's next request may be here before we return.
-        is_alone = len(batch) == 1 and not self._running and not self.pool.waiting
+        is_only_request = len(batch) == 1 and not self._running and not self.scheduler.waiting
         self._running.append(handle)
         ticket = self._watch.begin(batch, handle, started_ns)
-        run = self.runner.run_alone if is_alone else self.runner.run
+        run = self.runner.run_alone if is_only_request else self.runner.run
         try:
             if self._allowed_sizes:
                 signature = self.record.signature
@@ -313,7 +319,7 @@ class LoadedVersion:
         self._expected_ns = expected + (min(took_ns, 8 * expected) - expected) / 8
 
     def _settle_ended(
-        self, batch: list[InferenceRequest], started_ns: int, turn: Ticket | None
+        self, batch: list[InferenceRequest], started_ns: int, ticket: Ticket | None
     ) -> None:
         """A batch that took too long is run again one by one: perhaps one of its requests alone does."""
         now = time.monotonic_ns()
@@ -321,25 +327,25 @@ class LoadedVersion:
         for request in batch:
             if request not in again:
                 request.fail(self._watch.error_for(request, started_ns, now))
-        self._run_one_by_one(again, turn)
+        self._run_one_by_one(again, ticket)
 
     def _settle_failure(
-        self, batch: list[InferenceRequest], error: Exception, turn: Ticket | None
+        self, batch: list[InferenceRequest], error: Exception, ticket: Ticket | None
     ) -> None:
         """One bad request must fail alone: a batch that failed is run again, each request for itself."""
         if len(batch) > 1:
             logger.debug("a batch is run again one by one: %s", error)
-            self._run_one_by_one(batch, turn)
+            self._run_one_by_one(batch, ticket)
             return
         batch[0].fail(error_of(self.record.key, error))
         if isinstance(error, RunFailed):
             self._failures.add(error)
 
-    def _run_one_by_one(self, batch: Sequence[InferenceRequest], turn: Ticket | None) -> None:
+    def _run_one_by_one(self, batch: Sequence[InferenceRequest], ticket: Ticket | None) -> None:
         for request in batch:
             refusal = not_awaited(request, time.monotonic_ns())
             if refusal is None:
-                self._run_batch([request], turn)
+                self._run_batch([request], ticket)
             else:
                 request.fail(refusal)
 

@@ -13,7 +13,7 @@ from headrace_inference.domain.ingress.async_inference import AsyncInference, In
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.limits import FrontLimits, InFlightBytes
 from headrace_inference.domain.ingress.receptions import Reception
-from headrace_inference.domain.scheduling.instance_pool import shutting_down
+from headrace_inference.domain.scheduling.queue_refusals import shutting_down
 from headrace_inference.domain.scheduling.requests import Plan
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.wire.codec.request_parser import (

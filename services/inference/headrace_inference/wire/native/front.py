@@ -26,11 +26,7 @@ from headrace_inference.domain.ingress.receptions import caller_left, known_erro
 from headrace_inference.domain.ingress.rendering_sink import RenderingSink
 from headrace_inference.domain.reconciliation.load_waits import LoadWait
 from headrace_inference.domain.routing.table import OnStandby, Picked, Target
-from headrace_inference.domain.scheduling.instance_pool import (
-    PoolClosed,
-    not_awaited,
-    shutting_down,
-)
+from headrace_inference.domain.scheduling.queue_refusals import not_awaited, shutting_down
 from headrace_inference.domain.scheduling.requests import (
     NONE_REFUSED,
     BatchResult,
@@ -39,6 +35,7 @@ from headrace_inference.domain.scheduling.requests import (
     Plan,
     ResponseSink,
 )
+from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from headrace_inference.domain.versions.loaded_version import INLINE_RUN_NS, LoadedVersion
 from headrace_inference.wire.codec.request_parser import Parsed, RequestHeader, RequestParser
 from headrace_inference.wire.codec.responses import encode_answers, encode_shown
@@ -81,7 +78,7 @@ class NativeFront:
         self._answer_limit = limits.answers
         self._parser = RequestParser()
         self._errors = CallErrors(front, ingress.receptions)
-        self._wishes = RenderingSink(ingress.regions, self._encode_shown, self.send, self.failed)
+        self._wishes = RenderingSink(ingress.regions, self._encode_shown, self.deliver, self.fail)
         self._pending: dict[int, InferenceRequest | DeferredCall] = {}
         self.decoder = Decoder(self._decode)
         self.unread = OutboundBacklog(front.metrics, self._pending.__len__, limits.max_bytes)
@@ -341,8 +338,8 @@ class NativeFront:
 
     def _submit(self, served: LoadedVersion, group: list[InferenceRequest]) -> None:
         try:
-            served.pool.submit(group)
-        except PoolClosed:
+            served.scheduler.enqueue(group)
+        except SchedulerStopped:
             for pending in group:
                 self._submit_again(pending)
 
@@ -365,8 +362,8 @@ class NativeFront:
                 pending.deadline_ns = former.deadline_ns
                 self._pending[reply.call_id] = pending
                 pending.cancelled = former.cancelled  # else it is this one that is cancelled
-                served.pool.submit([pending])
-            except PoolClosed:
+                served.scheduler.enqueue([pending])
+            except SchedulerStopped:
                 continue
             except OnStandby as standing_by:
                 self._await_load_again(former, standing_by.key)
@@ -402,7 +399,7 @@ class NativeFront:
         if isinstance(pending, DeferredCall) and pending.wait is not None:
             self._ingress.reconciler.dismiss_soon(pending.wait)
 
-    def prepare(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
+    def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
         """Encode the answers to these requests of a batch."""
         replies: list[_Reply] = [result.requests[index].reply for index in indexes]
         ids = [reply.request_id for reply in replies]
@@ -421,7 +418,7 @@ class NativeFront:
         answer = encode_shown(served, request.plan, request.route, shown, reply.request_id, limit)
         return [reply], [answer]
 
-    def send(
+    def deliver(
         self, answers: tuple[Sequence[_Reply], Sequence[bytes]]
     ) -> Collection[InferenceRequest]:
         """Hand encoded answers to the package, which knows whose callers are gone: no successes."""
@@ -435,7 +432,7 @@ class NativeFront:
             _count_as_left(unread)
         return unread
 
-    def failed(self, request: InferenceRequest, error: HeadraceError) -> None:
+    def fail(self, request: InferenceRequest, error: HeadraceError) -> None:
         """Answer this request with an error."""
         call_id = request.reply.call_id
         received_ns, deadline_ns = request.received_ns, request.deadline_ns

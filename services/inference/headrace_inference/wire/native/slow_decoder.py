@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from headrace_inference.domain.reconciliation.load_waits import LoadWait
-from headrace_inference.domain.scheduling.instance_pool import CALLER_GONE, deadline_passed
+from headrace_inference.domain.scheduling.queue_refusals import CALLER_GONE, deadline_passed
 from headrace_inference.domain.scheduling.requests import is_late
 
 
