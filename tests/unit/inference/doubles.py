@@ -31,7 +31,7 @@ from headrace_inference.domain.scheduling.requests import (
 from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.scheduling.watchdog import RunHandle
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
-from headrace_inference.domain.versions.statistics import VersionStatistics
+from headrace_inference.domain.versions.statistics import VersionCounters
 
 SIGNATURE = Signature(
     inputs=(TensorSpec("x", Datatype.FP32, (-1, 2)),),
@@ -153,7 +153,7 @@ def served(
 ) -> LoadedVersion:
     """A loaded version, which has shown already that its requests may share runs."""
     return LoadedVersion(
-        record, runner or DoublingRunner(), VersionStatistics(), alone_first=alone_first
+        record, runner or DoublingRunner(), VersionCounters(), alone_first=alone_first
     )
 
 

@@ -20,7 +20,7 @@ from headrace_inference.adapters.metrics.replica import Meter, ReplicaMetrics
 from headrace_inference.adapters.metrics.rest_errors import RestErrorMeter
 from headrace_inference.adapters.metrics.summaries import SummaryWindows
 from headrace_inference.adapters.metrics.text import CONTENT_TYPE
-from headrace_inference.app.readiness import Readiness
+from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.domain.ingress.ingress import Ingress
 
 InFlight = Callable[[], int]
@@ -29,7 +29,7 @@ InFlight = Callable[[], int]
 @contextmanager
 def open_operations(
     ingress: Ingress,
-    readiness: Readiness,
+    readiness: ReplicaReadiness,
     in_flight: InFlight,
     front: str,
     calls: CallMetrics,
@@ -78,7 +78,7 @@ def _info(front: str) -> dict[str, str]:
 
 
 def _gauges(
-    ingress: Ingress, readiness: Readiness, in_flight: InFlight
+    ingress: Ingress, readiness: ReplicaReadiness, in_flight: InFlight
 ) -> list[tuple[str, str, float]]:
     revision = ingress.reconciler.applied_revision
     _, facts = readiness.facts()

@@ -12,7 +12,7 @@ from headrace.state.records import ReplicaStage
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 
 
-class Readiness:
+class ReplicaReadiness:
     """Whether the replica should get requests: it knows what to serve, had it, and is not stopping.
 
     Once it had all that was wanted it stays ready: while a later version loads, names lead to the versions
@@ -74,7 +74,7 @@ class Readiness:
         }
 
 
-class AlwaysReady(Readiness):
+class AlwaysReady(ReplicaReadiness):
     """The readiness of a replica that follows no shared state: its versions are given to it by hand."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ from headrace_inference.adapters.metrics.cache import CacheMeter
 from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import Models, open_models, open_registry_loads
-from headrace_inference.app.readiness import Readiness
+from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.app.servers import Fronts, open_fronts
 from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.ingress.ingress import Ingress
@@ -84,7 +84,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         loads = stack.enter_context(open_registry_loads(settings, channel, follower))
         models = await stack.enter_async_context(open_models(settings, loads, book))
         reconciler = models.reconciler
-        readiness = Readiness(follower, reconciler, stopping)
+        readiness = ReplicaReadiness(follower, reconciler, stopping)
         ingress = Ingress(reconciler, book, region_table(settings), tracer)
         closing = asyncio.Event()
 
@@ -121,7 +121,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         yield Replica(fronts, reconciler, follower)
 
 
-async def _announce_stages(readiness: Readiness, changed: asyncio.Event) -> None:
+async def _announce_stages(readiness: ReplicaReadiness, changed: asyncio.Event) -> None:
     async with aclosing(readiness.stages()) as stages:
         async for stage in stages:
             logger.info("the replica is %s", stage.value)
@@ -141,7 +141,7 @@ class _Description:
         settings: Settings,
         fronts: Fronts,
         reconciler: VersionReconciler,
-        readiness: Readiness,
+        readiness: ReplicaReadiness,
     ) -> None:
         self._settings = settings
         self._fronts = fronts

@@ -30,7 +30,7 @@ from headrace.state.records import ReplicaStage
 from headrace_inference.adapters.metrics.replica import Meter
 from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.app.metrics_server import InFlight, open_operations
-from headrace_inference.app.readiness import Readiness
+from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.app.reserved_ports import reserved_port
 from headrace_inference.app.socket_folder import SOCKET_NAME, socket_folder
 from headrace_inference.domain.extensions.log_settings import LogSwitches
@@ -86,7 +86,7 @@ async def open_fronts(
     stack: AsyncExitStack,
     settings: Settings,
     ingress: Ingress,
-    readiness: Readiness,
+    readiness: ReplicaReadiness,
     closing: asyncio.Event | None = None,
     control: ModelControl | None = None,
     before_serving: BeforeServing | None = None,
@@ -136,7 +136,7 @@ class _Ports:
 
     settings: Settings
     ingress: Ingress
-    readiness: Readiness
+    readiness: ReplicaReadiness
     calls: CallMetrics
     closing: asyncio.Event
 
@@ -254,13 +254,13 @@ class _Ports:
         return application
 
 
-async def _tell_health(server: GrpcServer, readiness: Readiness) -> None:
+async def _tell_health(server: GrpcServer, readiness: ReplicaReadiness) -> None:
     async with aclosing(readiness.stages()) as stages:
         async for stage in stages:
             await server.set_serving(stage is ReplicaStage.READY)
 
 
-def _ends_connections(readiness: Readiness) -> Middleware:
+def _ends_connections(readiness: ReplicaReadiness) -> Middleware:
     """Have clients of a replica that leaves come back over a new connection, elsewhere."""
 
     @web.middleware

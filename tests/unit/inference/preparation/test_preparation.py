@@ -19,12 +19,12 @@ from headrace.errors import FailedPrecondition
 from headrace.state.records import ArtifactFile
 from headrace_inference.adapters.artifact_cache.file_checks import sha256
 from headrace_inference.adapters.preparation.cache import MANIFEST
-from headrace_inference.adapters.preparation.exclusive_measurement import Quiet
+from headrace_inference.adapters.preparation.exclusive_measurement import ExclusiveMeasurement
 from headrace_inference.adapters.runtime.onnx_runtime import (
     RuntimeDefaults,
     open_session,
 )
-from headrace_inference.adapters.runtime.prepared_graph import GRAPH, WEIGHTS, Prepared
+from headrace_inference.adapters.runtime.prepared_graph import GRAPH, WEIGHTS, PreparedGraph
 from headrace_inference.domain.reconciliation.load_waits import Urgency
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN, ExecutionPlan
 from tests.unit.inference.preparation.fixtures import (
@@ -199,8 +199,8 @@ def test_lone_requests_have_a_session_that_shares_the_weights(
     with preparing(tmp_path) as (opener, _):
         opener.open(path, record).close()
     plan = ExecutionPlan(instances=2, intra_op_threads=1, single_request_threads=2)
-    apart = Prepared(plan, entry(tmp_path) / GRAPH)
-    assert Prepared(ExecutionPlan(1, 2), apart.graph) == apart.for_single_requests()
+    apart = PreparedGraph(plan, entry(tmp_path) / GRAPH)
+    assert PreparedGraph(ExecutionPlan(1, 2), apart.graph) == apart.for_single_requests()
     sessions: list[tuple[int, weakref.ref[Any]]] = []
     opened = onnxruntime.InferenceSession
 
@@ -221,7 +221,7 @@ def test_lone_requests_have_a_session_that_shares_the_weights(
 def test_without_shared_weights_there_is_no_second_session() -> None:
     """It would hold them twice."""
     plan = ExecutionPlan(instances=2, intra_op_threads=1, single_request_threads=2)
-    assert Prepared(plan).for_single_requests() is None
+    assert PreparedGraph(plan).for_single_requests() is None
 
 
 def test_a_version_whose_inputs_have_no_size_is_not_measured(tmp_path: Path) -> None:
@@ -234,11 +234,11 @@ def test_a_version_whose_inputs_have_no_size_is_not_measured(tmp_path: Path) -> 
 
 def test_loading_and_measuring_keep_apart_for_a_while(tmp_path: Path) -> None:
     """A measurement waits for a load to end, but not for ever."""
-    quiet = Quiet(patience_seconds=0.05)
+    quiet = ExclusiveMeasurement(max_wait_seconds=0.05)
     # The measurement begins in spite of the load that does not end, and another load in spite of it.
     with ThreadPoolExecutor(1) as pool, quiet.loading(), quiet.measuring():
         assert pool.submit(lambda: enter(quiet)).result(10)
-    patient = Quiet(patience_seconds=60)
+    patient = ExclusiveMeasurement(max_wait_seconds=60)
     with ThreadPoolExecutor(1) as pool:
         with patient.loading():
             measured = pool.submit(lambda: enter_measuring(patient))
@@ -246,12 +246,12 @@ def test_loading_and_measuring_keep_apart_for_a_while(tmp_path: Path) -> None:
         assert measured.result(10)
 
 
-def enter(quiet: Quiet) -> bool:
+def enter(quiet: ExclusiveMeasurement) -> bool:
     with quiet.loading():
         return True
 
 
-def enter_measuring(quiet: Quiet) -> bool:
+def enter_measuring(quiet: ExclusiveMeasurement) -> bool:
     with quiet.measuring():
         return True
 
@@ -275,7 +275,7 @@ def test_a_graph_that_is_saved_with_other_inputs_is_opened_from_its_own(tmp_path
         extra = onnx.helper.make_tensor_value_info("weight_SHAPE", onnx.TensorProto.INT64, [1])
         saved.graph.input.append(extra)
         onnx.save(saved, tmp_path / "other.onnx")
-        prepared = Prepared(graph=tmp_path / "other.onnx")
+        prepared = PreparedGraph(graph=tmp_path / "other.onnx")
         (tmp_path / WEIGHTS).hardlink_to(entry(tmp_path) / WEIGHTS)
     with pytest.raises(FailedPrecondition) as caught:
         open_session(path, record, RuntimeDefaults(cores=1), prepared)

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from headrace_inference.domain.scheduling.batching import ALIGNMENT, assemble
-from headrace_inference.domain.scheduling.requests import InferenceRequest, Plan, TensorData
-from headrace_inference.domain.versions.statistics import VersionStatistics
+from headrace_inference.domain.scheduling.requests import InferenceRequest, RequestPlan, TensorData
+from headrace_inference.domain.versions.statistics import VersionCounters
 from tests.unit.inference.doubles import RecordingSink
 
 VALUES = np.arange(8, dtype=np.float32).reshape(1, 8)
-PLAN = Plan((0,), ((1, 8),), (VALUES.dtype,), (VALUES.nbytes,), 1, "any", (0,))
+PLAN = RequestPlan((0,), ((1, 8),), (VALUES.dtype,), (VALUES.nbytes,), 1, "any", (0,))
 
 
 def _pending(contents: TensorData) -> InferenceRequest:
-    sink, statistics = RecordingSink(), VersionStatistics()
+    sink, statistics = RecordingSink(), VersionCounters()
     return InferenceRequest(PLAN, [contents], "stable", 0, None, statistics, sink, None)
 
 

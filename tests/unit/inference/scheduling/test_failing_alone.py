@@ -22,7 +22,7 @@ from headrace_inference.domain.scheduling.requests import (
 from headrace_inference.domain.scheduling.runner import InputsRefused, OutOfMemory, RunFailed
 from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
-from headrace_inference.domain.versions.statistics import VersionStatistics
+from headrace_inference.domain.versions.statistics import VersionCounters
 from tests.unit.inference.doubles import DoublingRunner, RecordingSink, header, served, version
 
 GUILTY = 7.0
@@ -71,13 +71,13 @@ class FailingRunner(DoublingRunner):
 def loaded_with(runner: DoublingRunner, watch: RunWatchdog | None = None) -> LoadedVersion:
     """A version that joins three requests, or two where one is of two rows."""
     return LoadedVersion(
-        version(batching=TOGETHER), runner, VersionStatistics(), watch, alone_first=0
+        version(batching=TOGETHER), runner, VersionCounters(), watch, alone_first=0
     )
 
 
 def pending(loaded: LoadedVersion, sink: RecordingSink, value: float) -> InferenceRequest:
     """A request of one row of this value, which is its name, too."""
-    plan = loaded.plan([header(1)], [])
+    plan = loaded.plan_request([header(1)], [])
     contents = np.full((1, 2), value, np.float32).tobytes()
     now = time.monotonic_ns()
     return InferenceRequest(plan, [contents], "stable", now, None, loaded.statistics, sink, value)

@@ -47,7 +47,7 @@ def request(
     deadline_ns: int | None = None,
 ) -> InferenceRequest:
     """A request whose rows are all `value`."""
-    plan = loaded.plan([header(rows)], [])
+    plan = loaded.plan_request([header(rows)], [])
     contents = np.full((rows, 2), value, dtype=np.float32).tobytes()
     now = time.monotonic_ns()
     return InferenceRequest(

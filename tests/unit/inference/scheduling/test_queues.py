@@ -9,15 +9,15 @@ import pytest
 from headrace.state.records import Priorities, QueuePolicy, ServingConfig, TimeoutAction
 from headrace_inference.domain.scheduling import queues
 from headrace_inference.domain.scheduling.queues import FifoQueue, PriorityQueue, RequestQueue
-from headrace_inference.domain.scheduling.requests import InferenceRequest, Plan
+from headrace_inference.domain.scheduling.requests import InferenceRequest, RequestPlan
 from headrace_inference.domain.versions.request_validation import plan_request
-from headrace_inference.domain.versions.statistics import VersionStatistics
+from headrace_inference.domain.versions.statistics import VersionCounters
 from tests.unit.inference.doubles import SIGNATURE, RecordingSink, header
 
 DELAYING = QueuePolicy(timeout_microseconds=10, timeout_action=TimeoutAction.DELAY)
 
 
-def plan(priority: int = 0, timeout_us: int = 0) -> Plan:
+def plan(priority: int = 0, timeout_us: int = 0) -> RequestPlan:
     """The plan of a request of one row."""
     plain = plan_request("m", SIGNATURE, 8, [header()], [])
     return replace(plain, priority=priority, timeout_us=timeout_us)
@@ -29,7 +29,7 @@ def request(
     """A request that answers to its name."""
     asked = plan(priority, timeout_us)
     sink = RecordingSink()
-    return InferenceRequest(asked, [b""], "", received_ns, None, VersionStatistics(), sink, name)
+    return InferenceRequest(asked, [b""], "", received_ns, None, VersionCounters(), sink, name)
 
 
 def drained(queue: RequestQueue) -> str:

@@ -17,7 +17,7 @@ from headrace_inference.domain.scheduling.watchdog import (
     termination_of,
 )
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
-from headrace_inference.domain.versions.statistics import VersionStatistics
+from headrace_inference.domain.versions.statistics import VersionCounters
 from tests.unit.inference.doubles import DoublingRunner, Handle, RecordingSink, version
 from tests.unit.inference.scheduling.test_instance_pool import request
 
@@ -27,7 +27,7 @@ GONE, LATE, PATIENT, ENDLESS = "gone", "late", "patient", "endless"
 def waiting(kind: str, now_ns: int) -> InferenceRequest:
     """A request whose caller has gone, whose deadline has passed or will, or without a deadline."""
     deadline_ns = {LATE: now_ns - 1, PATIENT: now_ns + 1}.get(kind)
-    loaded = LoadedVersion(version(), DoublingRunner(), VersionStatistics())
+    loaded = LoadedVersion(version(), DoublingRunner(), VersionCounters())
     try:
         made = request(loaded, RecordingSink(), kind, deadline_ns=deadline_ns)
     finally:
@@ -77,7 +77,7 @@ def test_a_run_that_is_over_is_not_ended() -> None:
 def test_a_watch_looks_at_the_queues_of_versions_that_are_open() -> None:
     """What waits behind a long run is dropped in time."""
     watch, runner, sink = RunWatchdog(), EndlessRunner(), RecordingSink()
-    loaded = LoadedVersion(version(), runner, VersionStatistics(), watch)
+    loaded = LoadedVersion(version(), runner, VersionCounters(), watch)
     with watch.watching():
         running = request(loaded, sink, "running")
         loaded.scheduler.enqueue([running])
@@ -115,7 +115,7 @@ def test_requests_of_an_ended_run_are_told_why(
 ) -> None:
     """By their own deadlines, by their callers, or by the replica's limit."""
     watch, runner, sink = RunWatchdog(max_run_seconds), EndlessRunner(), RecordingSink()
-    loaded = LoadedVersion(version(batching=Batching(8)), runner, VersionStatistics(), watch)
+    loaded = LoadedVersion(version(batching=Batching(8)), runner, VersionCounters(), watch)
     deadline_ns = None if seconds is None else time.monotonic_ns() + int(seconds * 1e9)
     with watch.watching():
         pending = request(loaded, sink, "only", deadline_ns=deadline_ns)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from headrace_inference.domain.versions.statistics import MAX_BATCH_SIZES, VersionStatistics
+from headrace_inference.domain.versions.statistics import MAX_BATCH_SIZES, VersionCounters
 
 MOST_ROWS = 5000
 
 
 def test_callers_that_choose_their_batch_sizes_do_not_grow_the_statistics() -> None:
     """Beyond a bound runs count at powers of two: no run is lost, and totals and durations agree."""
-    statistics = VersionStatistics()
+    statistics = VersionCounters()
     for rows in range(1, MOST_ROWS + 1):
         statistics.record_run([], rows, (0, 1, 2, 3))
     by_size, totals = statistics.by_batch_size, statistics.totals()

@@ -44,7 +44,7 @@ def test_priority_and_timeout_reach_the_plan(kind: str) -> None:
     """The queue finds them there, whichever kind the client sends."""
     head = head_of(priority=(kind, 2), timeout=("int64", 5000))
     loaded = served(version())
-    plan = loaded.plan([header()], [], head.options)
+    plan = loaded.plan_request([header()], [], head.options)
     loaded.close()
 
     assert (2, 5000, None) == (plan.priority, plan.timeout_us, plan.wishes)
@@ -121,7 +121,7 @@ def test_an_output_is_not_both_classes_and_in_shared_memory() -> None:
     head = head_of(outputs=both)
     loaded = served(version())
     with pytest.raises(HeadraceError, match="can't set both") as caught:
-        loaded.plan([header()], ["y"], head.options)
+        loaded.plan_request([header()], ["y"], head.options)
     loaded.close()
 
     assert "CLASSIFICATION_IN_REGION" == caught.value.reason

@@ -174,7 +174,7 @@ def test_answers_are_what_the_generated_code_reads() -> None:
     pendings, ids = [], []
     for rows, request_id in ((1, ""), (3, "three"), (2, "zwei")):
         parsed = parser.parse(message(request_id, rows, float(rows)).SerializeToString())
-        plan = loaded.plan(parsed.head.inputs, ["n", "y"] if rows == 2 else [])
+        plan = loaded.plan_request(parsed.head.inputs, ["n", "y"] if rows == 2 else [])
         pending = InferenceRequest(
             plan,
             contents_of(parsed, RegionTable()),

@@ -7,25 +7,25 @@ from dataclasses import replace
 from typing import Any
 
 from headrace_inference.domain.scheduling.requests import InferenceRequest
-from headrace_inference.domain.versions.statistics import VersionStatistics
+from headrace_inference.domain.versions.statistics import VersionCounters
 from headrace_inference.wire.codec.messages import model_config, model_statistics
 from tests.unit.inference.doubles import RecordingSink, header, served, version
 
 
-def recorded(*batches: tuple[int, int]) -> VersionStatistics:
+def recorded(*batches: tuple[int, int]) -> VersionCounters:
     """The statistics of runs, each of so many requests of so many rows, with the parts 1, 20, 300 µs."""
 
-    statistics, sink = VersionStatistics(), RecordingSink()
+    statistics, sink = VersionCounters(), RecordingSink()
     loaded = served(version())
     for requests, rows in batches:
-        plan = loaded.plan([header(rows)], [])
+        plan = loaded.plan_request([header(rows)], [])
         batch = [InferenceRequest(plan, [], "stable", 0, None, statistics, sink, None)] * requests
         statistics.record_run(batch, requests * rows, (7_000, 8_000, 28_000, 328_000))
     loaded.close()
     return statistics
 
 
-def message(statistics: VersionStatistics) -> Any:
+def message(statistics: VersionCounters) -> Any:
     """The message of one version."""
     (only,) = model_statistics([(("m", 1), statistics), (("m", 0), statistics)]).model_stats
     return only
@@ -33,7 +33,7 @@ def message(statistics: VersionStatistics) -> Any:
 
 def test_the_last_inference_is_told_in_time_since_the_epoch() -> None:
     """Runs are timed on the monotonic clock; what is told is the wall's."""
-    statistics = VersionStatistics()
+    statistics = VersionCounters()
     assert 0 == statistics.last_inference_ms
     before_ms, now_ns = time.time_ns() // 1_000_000, time.monotonic_ns()
     statistics.record_run([], 1, (now_ns, now_ns, now_ns, now_ns))
@@ -62,7 +62,7 @@ def test_totals_count_requests_and_batches_count_runs() -> None:
 
 def test_what_never_ran() -> None:
     """A version that only failed has no times, and its failures with theirs."""
-    statistics = VersionStatistics()
+    statistics = VersionCounters()
     statistics.record_error("QUEUE_FULL", 1_000)
     said = message(statistics)
     assert (1, 1_000, 0) == (

@@ -15,7 +15,7 @@ from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
 from headrace_inference.adapters.artifact_cache.leases import CacheLeases
 from headrace_inference.adapters.preparation.cache import Kept, PreparedCache
-from headrace_inference.adapters.preparation.exclusive_measurement import Quiet
+from headrace_inference.adapters.preparation.exclusive_measurement import ExclusiveMeasurement
 from headrace_inference.adapters.preparation.sandbox_pool import (
     PreparingProcesses,
     open_preparing_processes,
@@ -74,7 +74,7 @@ class PreparingOpener:
             ),
             processes=processes,
             machine=machine_of(defaults),
-            quiet=Quiet(_PATIENCE * preparation.tuning_seconds),
+            quiet=ExclusiveMeasurement(_PATIENCE * preparation.tuning_seconds),
             largest_bytes=preparation.max_bytes // _ENTRIES_AT_LEAST,
             tuning_seconds=preparation.tuning_seconds,
             killed=set(),

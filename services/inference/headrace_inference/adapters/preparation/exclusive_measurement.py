@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Quiet:
-    """Keeps loading and measuring apart. Nobody waits for longer than `patience_seconds`.
+class ExclusiveMeasurement:
+    """Keeps loading and measuring apart. Nobody waits for longer than `max_wait_seconds`.
 
     Nor for a load that has gone on for longer than that: it would hold up every measurement for as long.
     One measures at a time, else two would measure each other.
     """
 
-    def __init__(self, patience_seconds: float) -> None:
-        self._patience_seconds = patience_seconds
+    def __init__(self, max_wait_seconds: float) -> None:
+        self._max_wait_seconds = max_wait_seconds
         self._changed = threading.Condition()
         self._loads: dict[object, float] = {}
         """The loads under way, with when they began."""
@@ -30,7 +30,7 @@ class Quiet:
         """
         with self._changed:
             if not briefly:
-                self._changed.wait_for(lambda: not self._measures, self._patience_seconds)
+                self._changed.wait_for(lambda: not self._measures, self._max_wait_seconds)
             load = object()
             self._loads[load] = time.monotonic()
         try:
@@ -56,7 +56,7 @@ class Quiet:
 
     def _wait_for_loads(self) -> None:
         """Wait until nothing is loading that began a short while ago; the condition is held."""
-        patience = self._patience_seconds
+        patience = self._max_wait_seconds
         until = time.monotonic() + patience
         while self._loads:
             left = min(until, max(self._loads.values()) + patience) - time.monotonic()

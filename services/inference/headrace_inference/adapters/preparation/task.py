@@ -52,7 +52,7 @@ class PrepareTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class PreparationFailure:
     """Why a version cannot be opened: an error of `headrace.errors`, by its class's name."""
 
     kind: str
@@ -69,20 +69,22 @@ class PrepareReport:
     Without a plan the measurements were of no use, since others had the cores meanwhile.
     """
 
-    failure: Failure | None = None
+    failure: PreparationFailure | None = None
     saved: bool = False
     unsaved_because: str = ""
     affordable_rows: int = 0
     plan: ExecutionPlan | None = None
 
 
-def failure_of(error: errors.HeadraceError) -> Failure:
+def failure_of(error: errors.HeadraceError) -> PreparationFailure:
     """An error, to be sent."""
     delay = error.retry_after_seconds
-    return Failure(type(error).__name__, error.reason, error.message, dict(error.facts), delay)
+    return PreparationFailure(
+        type(error).__name__, error.reason, error.message, dict(error.facts), delay
+    )
 
 
-def error_of(failure: Failure) -> errors.HeadraceError:
+def error_of(failure: PreparationFailure) -> errors.HeadraceError:
     """The error that was sent; a kind that no opening raises becomes Unavailable."""
     kind = _KINDS.get(failure.kind)
     if kind is not None:

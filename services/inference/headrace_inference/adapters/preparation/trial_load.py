@@ -26,7 +26,7 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
     open_session,
     open_unwarmed,
 )
-from headrace_inference.adapters.runtime.prepared_graph import FILES, GRAPH, Prepared
+from headrace_inference.adapters.runtime.prepared_graph import FILES, GRAPH, PreparedGraph
 from headrace_inference.adapters.runtime.synthetic_inputs import made_up_inputs
 from headrace_inference.adapters.runtime.warm_up import batch_sizes
 from headrace_inference.adapters.runtime.warm_up_costs import is_proposed
@@ -92,7 +92,7 @@ def measured(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
     saved = Path(task.saved) if task.saved else None
 
     def open_with(plan: ExecutionPlan) -> OnnxRunner:
-        return open_unwarmed(graph, record, defaults, Prepared(plan, saved))
+        return open_unwarmed(graph, record, defaults, PreparedGraph(plan, saved))
 
     folder, record = folder_of(graph, record), _of_rows(record, task.affordable_rows)
     apart = saved is not None and record.size_bytes <= SECOND_SESSION_BYTES
@@ -149,7 +149,7 @@ def _problem(task: PrepareTask, defaults: RuntimeDefaults, target: Path, trial: 
         return "ONNX Runtime cannot save its optimised graph"
     try:
         saved = open_unwarmed(
-            Path(task.graph), task.record, defaults, Prepared(NO_PLAN, target / GRAPH)
+            Path(task.graph), task.record, defaults, PreparedGraph(NO_PLAN, target / GRAPH)
         )
     except HeadraceError as error:
         return f"its optimised graph does not open: {error.message}"

@@ -13,7 +13,7 @@ from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
 from headrace_inference.adapters.preparation.autotuning import is_open
 from headrace_inference.adapters.preparation.cache import Entry, PreparedCache
-from headrace_inference.adapters.preparation.exclusive_measurement import Quiet
+from headrace_inference.adapters.preparation.exclusive_measurement import ExclusiveMeasurement
 from headrace_inference.adapters.preparation.sandbox_pool import PreparingProcesses
 from headrace_inference.adapters.preparation.task import (
     HostOptions,
@@ -28,7 +28,7 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
     folder_of,
     open_session,
 )
-from headrace_inference.adapters.runtime.prepared_graph import Prepared
+from headrace_inference.adapters.runtime.prepared_graph import PreparedGraph
 from headrace_inference.domain.reconciliation.load_waits import Urgency
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN, ExecutionPlan
 from headrace_inference.domain.scheduling.runner import Runner
@@ -49,7 +49,7 @@ class SharedByLoads:
     cache: PreparedCache
     processes: PreparingProcesses
     machine: HostOptions
-    quiet: Quiet
+    quiet: ExclusiveMeasurement
     largest_bytes: int
     tuning_seconds: float
     killed: set[Path]
@@ -84,7 +84,7 @@ class VersionLoad:
         """Open it after a trial by a process whose memory of the device is free by then."""
         report = self._try_out(target=None, alone=True)
         plan = replace(NO_PLAN, affordable_rows=report.affordable_rows)
-        return open_session(self._graph_path, self._record, self._defaults, Prepared(plan))
+        return open_session(self._graph_path, self._record, self._defaults, PreparedGraph(plan))
 
     def open_at(self, place: Path) -> OnnxRunner:
         """Open it as it was prepared, or is now. What is prepared lies at a place."""
@@ -128,7 +128,7 @@ class VersionLoad:
         if entry.graph is None:
             self._check()
         plan = replace(entry.plan or NO_PLAN, affordable_rows=entry.affordable_rows)
-        prepared = Prepared(plan, entry.graph)
+        prepared = PreparedGraph(plan, entry.graph)
         with self._shared.quiet.loading(briefly=True):
             runner = open_session(self._graph_path, self._record, self._defaults, prepared)
         if entry.graph is not None:

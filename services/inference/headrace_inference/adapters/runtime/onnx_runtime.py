@@ -39,7 +39,7 @@ from headrace_inference.adapters.runtime.load_limit import LoadBounds, load_limi
 from headrace_inference.adapters.runtime.ort_errors import RUNTIME_ERRORS, run_failed
 from headrace_inference.adapters.runtime.prepared_graph import (
     UNPREPARED,
-    Prepared,
+    PreparedGraph,
     open_as_saved,
     save_into,
 )
@@ -170,7 +170,7 @@ def open_session(
     graph_path: Path,
     record: VersionRecord,
     defaults: RuntimeDefaults | None = None,
-    prepared: Prepared = UNPREPARED,
+    prepared: PreparedGraph = UNPREPARED,
     *,
     save_to: Path | None = None,
 ) -> OnnxRunner:
@@ -218,7 +218,7 @@ def open_session(
 
 
 def open_unwarmed(
-    graph_path: Path, record: VersionRecord, defaults: RuntimeDefaults, prepared: Prepared
+    graph_path: Path, record: VersionRecord, defaults: RuntimeDefaults, prepared: PreparedGraph
 ) -> OnnxRunner:
     """Open a version without bounds and without warming it; the caller closes it. Raises as above."""
     options = _options(record, defaults, prepared)
@@ -231,7 +231,7 @@ def folder_of(graph_path: Path, record: VersionRecord) -> Path:
     return graph_path.parents[record.graph_path.count("/")]
 
 
-def _options(record: VersionRecord, defaults: RuntimeDefaults, prepared: Prepared) -> Any:
+def _options(record: VersionRecord, defaults: RuntimeDefaults, prepared: PreparedGraph) -> Any:
     config = prepared.plan.applied_to(record.config)
     libraries = find_libraries(config.session.custom_operators, defaults.custom_operators)
     options = session_options.build(
@@ -271,7 +271,7 @@ def _open(
     record: VersionRecord,
     options: Any,
     defaults: RuntimeDefaults,
-    prepared: Prepared,
+    prepared: PreparedGraph,
 ) -> Any:
     asked = record.config.provider
     found = defaults.hardware
@@ -304,7 +304,7 @@ def _refuse_other_inputs(session: Any, record: VersionRecord) -> None:
         )
 
 
-def _readable(graph_path: Path, prepared: Prepared) -> AbstractContextManager[Path]:
+def _readable(graph_path: Path, prepared: PreparedGraph) -> AbstractContextManager[Path]:
     """Where the graph is to be read. Divisions in a saved one are guarded already."""
     if prepared.graph is not None:
         return nullcontext(prepared.graph)

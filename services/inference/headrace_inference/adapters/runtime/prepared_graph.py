@@ -25,20 +25,20 @@ _SMALLEST_APART = "1024"
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedGraph:
     """What is known of a version before it is opened: how to run it, and its saved graph, if any."""
 
     plan: ExecutionPlan = NO_PLAN
     graph: Path | None = None
 
-    def for_single_requests(self) -> Prepared | None:
+    def for_single_requests(self) -> PreparedGraph | None:
         """How the session of lone requests is opened, if it is worth one: where it maps the weights."""
         if not self.plan.single_request_threads or self.graph is None:
             return None
-        return Prepared(self.plan.for_single_requests(), self.graph)
+        return PreparedGraph(self.plan.for_single_requests(), self.graph)
 
 
-UNPREPARED = Prepared()
+UNPREPARED = PreparedGraph()
 
 
 def save_into(options: Any, folder: Path) -> None:

@@ -9,7 +9,7 @@ from headrace.datatypes import Datatype, to_wire, wire_size
 from headrace.errors import InvalidArgument
 from headrace_inference.domain.extensions.classification import best_classes
 from headrace_inference.domain.extensions.shared_memory import RegionTable
-from headrace_inference.domain.scheduling.requests import Array, Plan, SharedMemorySlice
+from headrace_inference.domain.scheduling.requests import Array, RequestPlan, SharedMemorySlice
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 
 
@@ -23,7 +23,7 @@ class RenderedOutput:
     window: SharedMemorySlice | None = None
 
 
-def check_windows(plan: Plan, regions: RegionTable) -> None:
+def check_windows(plan: RequestPlan, regions: RegionTable) -> None:
     """Refuse a request before it runs whose outputs have no place to go. Raises HeadraceError."""
     for wish in plan.wishes or ():
         if wish.window is not None:
@@ -31,7 +31,7 @@ def check_windows(plan: Plan, regions: RegionTable) -> None:
 
 
 def shown_outputs(
-    served: LoadedVersion, plan: Plan, outputs: Sequence[Array], regions: RegionTable
+    served: LoadedVersion, plan: RequestPlan, outputs: Sequence[Array], regions: RegionTable
 ) -> list[RenderedOutput]:
     """The outputs asked for, as they were wished; those for shared memory are written to it.
 

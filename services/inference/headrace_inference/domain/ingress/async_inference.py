@@ -27,7 +27,7 @@ from headrace_inference.domain.scheduling.requests import (
     BatchResult,
     EncodedResponses,
     InferenceRequest,
-    Plan,
+    RequestPlan,
     TensorData,
 )
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
@@ -44,7 +44,7 @@ class InferCall:
 
     model_name: str
     model_version: str
-    plan: Callable[[LoadedVersion], Plan]
+    plan: Callable[[LoadedVersion], RequestPlan]
     contents: Callable[[], Sequence[TensorData]]
     reception: Reception
     contents_take_long: bool = False
@@ -109,7 +109,7 @@ class AsyncInference:
             return pending, future
         raise unloading()
 
-    async def _contents(self, call: InferCall, plan: Plan) -> Sequence[TensorData]:
+    async def _contents(self, call: InferCall, plan: RequestPlan) -> Sequence[TensorData]:
         check_windows(plan, self._ingress.regions)
         if call.contents_take_long:
             return await asyncio.to_thread(call.contents)
@@ -119,7 +119,7 @@ class AsyncInference:
         self,
         call: InferCall,
         picked: Picked,
-        plan: Plan,
+        plan: RequestPlan,
         contents: Sequence[TensorData],
         future: asyncio.Future[Answer],
     ) -> InferenceRequest:

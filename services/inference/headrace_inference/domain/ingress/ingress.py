@@ -12,7 +12,7 @@ from headrace_inference.domain.extensions.tracing import Tracer
 from headrace_inference.domain.ingress.receptions import Reception, Receptions
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.routing.table import OnStandby, Target, state_unread
-from headrace_inference.domain.scheduling.requests import Plan, TensorData
+from headrace_inference.domain.scheduling.requests import RequestPlan, TensorData
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 
@@ -62,7 +62,7 @@ class Ingress:
 
 
 def in_graph_order(
-    served: LoadedVersion, plan: Plan, contents: Sequence[TensorData]
+    served: LoadedVersion, plan: RequestPlan, contents: Sequence[TensorData]
 ) -> list[TensorData]:
     """A request's contents in the order of the version's inputs.
 

@@ -19,7 +19,7 @@ from headrace_inference.domain.scheduling.requests import InferenceRequest, is_l
 from headrace_inference.domain.versions.statistics import (
     RunTimes,
     StatisticsRegistry,
-    VersionStatistics,
+    VersionCounters,
 )
 
 _OF_VERSIONS = (NOT_READY, LOAD_WAIT_TIMEOUT, NO_ROOM_TO_LOAD, "QUEUE_FULL")
@@ -64,7 +64,7 @@ class Reception:
         self._names = names
         self.received_ns = time.monotonic_ns()
         self.deadline_ns = deadline_ns
-        self.statistics: VersionStatistics | None = None
+        self.statistics: VersionCounters | None = None
         self.run: tuple[InferenceRequest, RunTimes] | None = None
         self.ended = False
 
@@ -124,7 +124,7 @@ class Receptions:
             reception.failed(error)
             raise
 
-    def refusing(self, model_name: str, version: str, error: HeadraceError) -> VersionStatistics:
+    def refusing(self, model_name: str, version: str, error: HeadraceError) -> VersionCounters:
         """Where a request counts that was refused with this error and reached no version."""
         model, number = self._table().asked_for(model_name, version)
         return self._book.of(model, number if error.reason in _OF_VERSIONS else 0)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from headrace.state.records import Priorities, QueuePolicy, ServingConfig, TimeoutAction
-from headrace_inference.domain.scheduling.requests import InferenceRequest, Plan
+from headrace_inference.domain.scheduling.requests import InferenceRequest, RequestPlan
 
 Clock = Callable[[], int]
 """Monotonic nanoseconds."""
@@ -27,7 +27,7 @@ class RequestQueue(Protocol):
     ) -> tuple[Sequence[InferenceRequest], Sequence[InferenceRequest]]:
         """Queue requests: those that were taken, and those that were over the bound."""
 
-    def policy_of(self, plan: Plan) -> QueuePolicy:
+    def policy_of(self, plan: RequestPlan) -> QueuePolicy:
         """How requests with this plan wait."""
 
     def popleft(self) -> InferenceRequest:
@@ -76,7 +76,7 @@ class FifoQueue(deque[InferenceRequest]):
         self.extend(requests[:room])
         return requests[:room], requests[room:]
 
-    def policy_of(self, plan: Plan) -> QueuePolicy:  # noqa: ARG002  # as the other has it
+    def policy_of(self, plan: RequestPlan) -> QueuePolicy:  # noqa: ARG002  # as the other has it
         """The same for all."""
         return self._policy
 
@@ -142,7 +142,7 @@ class PriorityQueue:
                 level.on_time.append(request)
         return taken, over
 
-    def policy_of(self, plan: Plan) -> QueuePolicy:
+    def policy_of(self, plan: RequestPlan) -> QueuePolicy:
         """That of the plan's level."""
         return self._level_of(plan).policy
 
@@ -177,7 +177,7 @@ class PriorityQueue:
         now_ns = self._clock()
         return next(level.next_queue(now_ns) for level in self._levels if len(level))
 
-    def _level_of(self, plan: Plan) -> _Level:
+    def _level_of(self, plan: RequestPlan) -> _Level:
         known = 1 <= plan.priority <= len(self._levels)
         return self._levels[(plan.priority if known else self._default) - 1]
 
@@ -192,7 +192,7 @@ def _take_out(
     return taken
 
 
-def timeout_us(policy: QueuePolicy, plan: Plan) -> int:
+def timeout_us(policy: QueuePolicy, plan: RequestPlan) -> int:
     """How long a request with this plan may wait; 0: as long as it likes.
 
     A request may shorten what the policy says, and not lengthen it.

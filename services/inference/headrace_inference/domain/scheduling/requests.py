@@ -61,7 +61,7 @@ NO_OPTIONS = Options()
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RequestPlan:
     """How a request that passed the checks runs on one version.
 
     `order[i]` is the place in the request of the version's input i, and `shapes[i]` its whole shape.
@@ -114,7 +114,7 @@ class InferenceRequest:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: RequestPlan,
         contents: Sequence[TensorData],
         route: str,
         received_ns: int,

@@ -25,7 +25,7 @@ from headrace_inference.domain.scheduling.requests import (
     BatchResult,
     InferenceRequest,
     Options,
-    Plan,
+    RequestPlan,
     ResponseSink,
     TensorHeader,
 )
@@ -33,7 +33,7 @@ from headrace_inference.domain.scheduling.row_guard import RowsDiffer, check_row
 from headrace_inference.domain.scheduling.runner import RunFailed, Runner
 from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog, is_awaited
 from headrace_inference.domain.versions.request_validation import plan_request, with_options
-from headrace_inference.domain.versions.statistics import VersionStatistics
+from headrace_inference.domain.versions.statistics import VersionCounters
 
 __all__ = ["LoadedVersion", "RunFailed", "Runner"]
 
@@ -77,7 +77,7 @@ class LoadedVersion:
         self,
         record: VersionRecord,
         runner: Runner,
-        statistics: VersionStatistics,
+        statistics: VersionCounters,
         watch: RunWatchdog | None = None,
         broken: Broken | None = None,
         alone_first: int = ALONE_FIRST,
@@ -128,12 +128,12 @@ class LoadedVersion:
         """Whether it answered any request since it was opened."""
         return self.statistics.last_answered_ns / 1e9 > self.opened_at
 
-    def plan(
+    def plan_request(
         self,
         inputs: Sequence[TensorHeader],
         outputs: Sequence[str],
         options: Options = NO_OPTIONS,
-    ) -> Plan:
+    ) -> RequestPlan:
         """How a request with these headers and options runs here. Raises InvalidArgument."""
         record = self.record
         batching = record.config.batching

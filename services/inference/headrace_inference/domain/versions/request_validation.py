@@ -15,7 +15,12 @@ import numpy as np
 from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.errors import InvalidArgument
 from headrace.state.records import Signature, TensorSpec
-from headrace_inference.domain.scheduling.requests import Options, OutputOptions, Plan, TensorHeader
+from headrace_inference.domain.scheduling.requests import (
+    Options,
+    OutputOptions,
+    RequestPlan,
+    TensorHeader,
+)
 
 MAX_ELEMENTS = 2**31
 """No tensor that fits a message has more elements; shapes over it are refused before any arithmetic."""
@@ -33,7 +38,7 @@ def plan_request(
     outputs: Sequence[str],
     *,
     allow_larger: bool = False,
-) -> Plan:
+) -> RequestPlan:
     """The plan for a request with these headers.
 
     With `allow_larger` nobody asked for batches: a request of more rows than a batch takes, or of inputs
@@ -58,7 +63,7 @@ def plan_request(
     dtypes = tuple(_dtype(spec.datatype) for spec in specs)
     shapes = tuple(header.shape for header in chosen)
     joins = max_batch_size and rows and is_batch and not given
-    return Plan(
+    return RequestPlan(
         order=order,
         shapes=shapes,
         dtypes=dtypes,
@@ -184,7 +189,7 @@ def _outputs(model: str, specs: Sequence[TensorSpec], names: Sequence[str]) -> t
     return tuple(places[name] for name in names)
 
 
-def with_options(signature: Signature, plan: Plan, options: Options) -> Plan:
+def with_options(signature: Signature, plan: RequestPlan, options: Options) -> RequestPlan:
     """The plan, with what else the request asks for. Raises InvalidArgument for what is not possible."""
     for place, wish in zip(plan.outputs, options.wishes or (), strict=bool(options.wishes)):
         _check_wish(signature.outputs[place], wish)

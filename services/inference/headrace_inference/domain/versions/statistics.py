@@ -96,7 +96,7 @@ RunTimes = tuple[int, int, int, int]
 """When one run began, had its inputs, had its outputs, and had its answers: monotonic nanoseconds."""
 
 
-class VersionStatistics:
+class VersionCounters:
     """The counts of one version.
 
     A run costs a few appended numbers; runs are counted later, hundreds at a time and vectorised, when
@@ -277,14 +277,14 @@ class StatisticsRegistry:
     """
 
     def __init__(self) -> None:
-        self._versions: dict[tuple[str, int], VersionStatistics] = {}
+        self._versions: dict[tuple[str, int], VersionCounters] = {}
         self.dropped_reports = 0
         """Reports of these statistics that nobody took in time, so that they are in this replica alone."""
 
-    def of(self, model: str, number: int) -> VersionStatistics:
+    def of(self, model: str, number: int) -> VersionCounters:
         """The statistics of a version, begun when first asked for."""
-        return self._versions.setdefault((model, number), VersionStatistics())
+        return self._versions.setdefault((model, number), VersionCounters())
 
-    def items(self) -> list[tuple[tuple[str, int], VersionStatistics]]:
+    def items(self) -> list[tuple[tuple[str, int], VersionCounters]]:
         """All of them, by model and number."""
         return sorted(self._versions.items(), key=lambda item: item[0])

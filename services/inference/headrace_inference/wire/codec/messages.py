@@ -16,7 +16,7 @@ from headrace_inference.domain.extensions.shared_memory import Region
 from headrace_inference.domain.reconciliation.held_versions import STANDBY
 from headrace_inference.domain.reconciliation.model_control import LoadRequest
 from headrace_inference.domain.routing.table import RoutingTable, state_unread
-from headrace_inference.domain.versions.statistics import VersionStatistics
+from headrace_inference.domain.versions.statistics import VersionCounters
 
 BATCHING_PARAMETER = "headrace.batching"
 """In a model's config: why it batches or not."""
@@ -36,7 +36,7 @@ EXTENSIONS = (
 )
 SHARED_MEMORY_EXTENSIONS = ("system_shared_memory", "cuda_shared_memory")
 
-StatisticsItem = tuple[tuple[str, int], VersionStatistics]
+StatisticsItem = tuple[tuple[str, int], VersionCounters]
 
 
 def server_metadata(name: str, version: str, *, shared_memory: bool) -> pb.ServerMetadataResponse:
@@ -222,9 +222,7 @@ def model_statistics(items: Iterable[StatisticsItem]) -> pb.ModelStatisticsRespo
     )
 
 
-def _version_statistics(
-    model: str, number: int, statistics: VersionStatistics
-) -> pb.ModelStatistics:
+def _version_statistics(model: str, number: int, statistics: VersionCounters) -> pb.ModelStatistics:
     totals = statistics.totals()
     message = pb.ModelStatistics(
         name=model,
@@ -250,7 +248,7 @@ def _set_duration(message: pb.StatisticDuration, histogram: Histogram) -> None:
     message.ns = histogram.sum_ns
 
 
-def _add_batches(message: pb.ModelStatistics, statistics: VersionStatistics) -> None:
+def _add_batches(message: pb.ModelStatistics, statistics: VersionCounters) -> None:
     """Runs by their rows. The totals count each request of a run, these count the run once."""
     for rows, durations in sorted(statistics.by_batch_size.items()):
         batch = message.batch_stats.add(batch_size=rows)

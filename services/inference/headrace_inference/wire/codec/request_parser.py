@@ -19,7 +19,7 @@ from headrace.errors import InvalidArgument
 from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.scheduling.requests import (
     Options,
-    Plan,
+    RequestPlan,
     SharedMemorySlice,
     TensorHeader,
 )
@@ -70,7 +70,7 @@ class RequestHeader:
     """Whether inputs and outputs are in the messages, all of them, and outputs are wanted as values."""
     window_bytes: int
     """How much is to be read from shared memory."""
-    plans: dict[int, Plan] = field(default_factory=dict)
+    plans: dict[int, RequestPlan] = field(default_factory=dict)
     targets: list[Any] = field(default_factory=list)
     """[routing table, target] of the last request with this head; filled by whoever routes it."""
 

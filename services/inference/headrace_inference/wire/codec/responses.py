@@ -17,7 +17,7 @@ from headrace.datatypes import to_wire, wire_size
 from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
 from headrace_inference.domain.ingress.limits import AnswerLimit
-from headrace_inference.domain.scheduling.requests import Array, BatchResult, Plan
+from headrace_inference.domain.scheduling.requests import Array, BatchResult, RequestPlan
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.wire.codec.protobuf_fields import varint
 
@@ -73,7 +73,7 @@ def _sliced_answers(
 ) -> list[bytes]:
     """Answers cut out of the batch's outputs, which have the batch's rows; most share a frame."""
     answers: list[bytes] = []
-    plan: Plan | None = None
+    plan: RequestPlan | None = None
     route = ""
     total = result.first_rows[-1]
     for index, request_id in zip(indexes, ids, strict=True):
@@ -99,7 +99,7 @@ def _sliced_answers(
 
 def encode_answer(
     served: LoadedVersion,
-    plan: Plan,
+    plan: RequestPlan,
     route: str,
     outputs: Sequence[Array],
     request_id: bytes,
@@ -135,7 +135,7 @@ def _with_texts(
 
 def encode_shown(
     served: LoadedVersion,
-    plan: Plan,
+    plan: RequestPlan,
     route: str,
     outputs: Sequence[RenderedOutput],
     request_id: bytes,

@@ -14,7 +14,7 @@ from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.limits import FrontLimits, InFlightBytes
 from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.domain.scheduling.queue_refusals import shutting_down
-from headrace_inference.domain.scheduling.requests import Plan
+from headrace_inference.domain.scheduling.requests import RequestPlan
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.wire.codec.request_parser import (
     Parsed,
@@ -100,9 +100,9 @@ class InferHandler:
         return encode_answer(served, plan, route, answer.outputs, parsed.id, self._limit)
 
 
-def _plan(head: RequestHeader, served: LoadedVersion) -> Plan:
+def _plan(head: RequestHeader, served: LoadedVersion) -> RequestPlan:
     """How requests with this head run on a version: remembered with the head."""
     plan = head.plans.get(served.id)
     if plan is None:
-        plan = head.plans[served.id] = served.plan(head.inputs, head.outputs, head.options)
+        plan = head.plans[served.id] = served.plan_request(head.inputs, head.outputs, head.options)
     return plan

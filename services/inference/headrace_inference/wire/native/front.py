@@ -32,7 +32,7 @@ from headrace_inference.domain.scheduling.requests import (
     BatchResult,
     EncodedResponses,
     InferenceRequest,
-    Plan,
+    RequestPlan,
     ResponseSink,
 )
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
@@ -259,7 +259,7 @@ class NativeFront:
             return self._admit_unless_long(call_id, payload, parsed, now)
         target = self._target(layout.head)
         served, route = picked = target.pick()
-        ready: tuple[Plan, Sequence[tuple[int, int]]] | None = layout.ready.get(served.id)
+        ready: tuple[RequestPlan, Sequence[tuple[int, int]]] | None = layout.ready.get(served.id)
         if ready is None:
             parsed = Parsed(payload, layout.head, request_id, layout.raw, layout)
             return self._admit_picked(call_id, payload, parsed, target, picked, now)
@@ -310,13 +310,15 @@ class NativeFront:
         picked: Picked,
         now: int,
     ) -> _Admitted:
-        """Plan and check a request, and remember for its likes what came out."""
+        """RequestPlan and check a request, and remember for its likes what came out."""
         served, route = picked
         head = parsed.head
         try:
             plan = head.plans.get(served.id)
             if plan is None:
-                plan = head.plans[served.id] = served.plan(head.inputs, head.outputs, head.options)
+                plan = head.plans[served.id] = served.plan_request(
+                    head.inputs, head.outputs, head.options
+                )
             check_windows(plan, self._ingress.regions)
             found = contents_of(parsed, self._ingress.regions)
             contents = in_graph_order(served, plan, found)

@@ -13,7 +13,7 @@ from headrace.datatypes import wire_size
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
 from headrace_inference.domain.ingress.async_inference import Answer
 from headrace_inference.domain.ingress.limits import AnswerLimit
-from headrace_inference.domain.scheduling.requests import OutputOptions, Plan
+from headrace_inference.domain.scheduling.requests import OutputOptions, RequestPlan
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.wire.codec.responses import ROUTE_PARAMETER
 from headrace_inference.wire.rest.requests import RestRequest
@@ -51,7 +51,7 @@ def encode_rest_answer(request: RestRequest, answer: Answer, limit: AnswerLimit)
     return EncodedAnswer(json, tail if wants_tail else None)
 
 
-def check_answerable(request: RestRequest, served: LoadedVersion, plan: Plan) -> None:
+def check_answerable(request: RestRequest, served: LoadedVersion, plan: RequestPlan) -> None:
     """Refuse, before it runs, a request whose answer JSON could not carry. Raises InvalidArgument."""
     specs = served.record.signature.outputs
     for place, wish in zip(

@@ -13,7 +13,7 @@ from headrace_inference.domain.extensions.tracing import RequestFacts
 from headrace_inference.domain.ingress.async_inference import Answer, AsyncInference, InferCall
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.limits import AnswerLimit
-from headrace_inference.domain.scheduling.requests import Plan, TensorData
+from headrace_inference.domain.scheduling.requests import RequestPlan, TensorData
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.wire.rest.answers import (
     EncodedAnswer,
@@ -139,7 +139,7 @@ class _Generation:
             self.request = generate_request(record, self._members)
             self._record = record
 
-    def plan(self, served: LoadedVersion) -> Plan:
+    def plan(self, served: LoadedVersion) -> RequestPlan:
         """How it runs on a version. Raises HeadraceError."""
         self.read_for(served.record)
         return _plan(self.request, served)
@@ -149,8 +149,8 @@ class _Generation:
         return self.request.contents(self._ingress.regions)
 
 
-def _plan(parsed: RestRequest, served: LoadedVersion) -> Plan:
-    plan = served.plan(parsed.headers, parsed.outputs, parsed.options)
+def _plan(parsed: RestRequest, served: LoadedVersion) -> RequestPlan:
+    plan = served.plan_request(parsed.headers, parsed.outputs, parsed.options)
     check_answerable(parsed, served, plan)
     return plan
 
