@@ -131,6 +131,8 @@ CLIENT_SAYS = frozenset((("DeadlineExceeded", "VERSION_NOT_READY"),))
 
 TRIED: Mapping[str, str] = {
     "ARCHIVE_EXPANDS_TOO_MUCH": "tests/unit/registry/test_unpack.py",
+    "BLOB_STORE_REFUSED": "tests/rpc/test_object_store.py",
+    "BLOB_STORE_UNAVAILABLE": "tests/rpc/test_object_store.py",
     "CHANGES_NOT_KEPT": "tests/rpc/test_registry_watch.py",
     "CHECKS_BUSY": "tests/rpc/test_registry_checks.py",
     "DECLARED_SHAPE_IMPOSSIBLE": "tests/unit/headrace/state/test_declared_shapes.py",

@@ -14,7 +14,7 @@ import pytest
 from headrace import errors
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace_registry.adapters.blobs import scrubber
-from headrace_registry.adapters.blobs.scrubber import slow_digest
+from headrace_registry.adapters.blobs.slow_reading import slow_digest
 from tests.rpc.registry_fixtures import (
     RunningRegistry,
     error_of,

@@ -11,6 +11,7 @@ from headrace.errors import Unavailable
 from headrace.service.disk_reserve import DiskReserve
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
 from headrace_inference.adapters.artifact_cache.leases import CacheLeases
+from headrace_inference.adapters.artifact_cache.sources import RegistrySource
 from headrace_inference.adapters.artifact_cache.store import ArtifactCache
 from tests.rpc.test_inference_cache import Source, all_ready, replica, source
 
@@ -20,7 +21,12 @@ GIGABYTE = 1 << 30
 def cache_of(origin: Source, folder: Path) -> ArtifactCache:
     """A cache of a gigabyte on a disk of which everything but what it finds free is kept."""
     return ArtifactCache(
-        folder, origin.channel, GIGABYTE, CacheLeases(), FileChecks(), DiskReserve(folder, 0)
+        folder,
+        RegistrySource(origin.channel),
+        GIGABYTE,
+        CacheLeases(),
+        FileChecks(),
+        DiskReserve(folder, 0),
     )
 
 

@@ -23,6 +23,7 @@ from headrace.state.snapshot import read_snapshot
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
 from headrace_inference.adapters.artifact_cache.leases import CacheLeases, open_cache_leases
 from headrace_inference.adapters.artifact_cache.partial_files import claim
+from headrace_inference.adapters.artifact_cache.sources import RegistrySource
 from headrace_inference.adapters.artifact_cache.store import ArtifactCache
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH
 from headrace_inference.app import Replica, open_replica
@@ -47,7 +48,8 @@ class Source:
         self, folder: Path, max_bytes: int = GIGABYTE, leases: CacheLeases | None = None
     ) -> ArtifactCache:
         """A cache that is filled from here."""
-        return ArtifactCache(folder, self.channel, max_bytes, leases or CacheLeases(), FileChecks())
+        source = RegistrySource(self.channel)
+        return ArtifactCache(folder, source, max_bytes, leases or CacheLeases(), FileChecks())
 
 
 @asynccontextmanager
@@ -206,7 +208,12 @@ async def test_a_download_that_another_does_not_go_on_with_is_made_anew(
         (record,) = there.records
         leases, checks = CacheLeases(), FileChecks()
         cache = ArtifactCache(
-            tmp_path / "cache", there.channel, GIGABYTE, leases, checks, idle_seconds=0.2
+            tmp_path / "cache",
+            RegistrySource(there.channel),
+            GIGABYTE,
+            leases,
+            checks,
+            idle_seconds=0.2,
         )
         partial = tmp_path / "cache" / "blobs" / f"{record.files[0].sha256}.partial"
         with claim(partial) as claimed:

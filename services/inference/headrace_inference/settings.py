@@ -12,6 +12,7 @@ from typing import Literal
 
 from headrace import addresses
 from headrace.service import logs
+from headrace.service.object_store import url_problem
 from headrace.state.connection import check_redis_url
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,?#@]+")
@@ -48,6 +49,9 @@ class Settings:
     """Where artifacts come from: the registry's gRPC address, host:port."""
     data: Path
     """The folder of the disk cache of artifacts, by digest."""
+    blob_store: str = ""
+    """The URL of the store of objects that the registry has its artifacts in, its setting blob_store: they
+    are read there, and from the registry where that fails. Without one they come from the registry."""
     monitor_address: str | None = None
     """Where telemetry goes: the monitor's gRPC address, host:port; without one it is dropped."""
     namespace: str = "default"
@@ -197,6 +201,8 @@ class Settings:
 
     def _problems(self) -> Iterator[tuple[str, str]]:
         """Every setting that no replica can be started with, and why."""
+        if self.blob_store and (problem := url_problem(self.blob_store)):
+            yield "blob_store", problem
         for name in ("grpc_header_forward_pattern", "http_header_forward_pattern"):
             try:
                 re.compile(getattr(self, name))

@@ -21,6 +21,7 @@ from headrace.service.call_metrics import CallMetrics
 from headrace.service.folder_lock import hold_folder
 from headrace.service.grpc_serving import Register, open_grpc_server
 from headrace.service.http_serving import Readiness, add_operations_routes, open_http_server
+from headrace.service.object_store import ObjectStore
 from headrace.service.private_files import make_private
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower, Update
@@ -80,11 +81,13 @@ async def main(settings: Settings, stopping: asyncio.Event) -> None:
 async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIterator[Registry]:
     """A registry that serves while inside. It opens without the shared state too, and waits for it.
 
-    `stopping` ends the watches. Raises FailedPrecondition (ADDRESS_IN_USE, DATA_IN_USE, DATA_UNUSABLE).
+    `stopping` ends the watches. Raises FailedPrecondition (ADDRESS_IN_USE, DATA_IN_USE, DATA_UNUSABLE,
+    BLOB_STORE_REFUSED).
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_folder(settings.data, LOCK_NAME, "a registry"))
         make_private(settings.data, OWN_FILES)
+        shared = await _open_shared(settings)
         redis = await stack.enter_async_context(open_redis(settings.redis_url))
         jobs = await stack.enter_async_context(asyncio.TaskGroup())
         keys = Keys(settings.namespace)
@@ -92,7 +95,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         guard = HistoryGuard(note, RedisEpochs(redis, keys, time.time))
         follower = StateFollower(redis, keys, guard.examine)
         log = NotedChangeLog(redis, keys, note)
-        blobs = BlobStore(settings.data, settings.disk_reserve_bytes)
+        blobs = BlobStore(settings.data, settings.disk_reserve_bytes, shared)
         blobs.prepare()
         metrics = Metrics(follower, blobs)
         watches = Watches(log, encode_change, encode_mark, settings.max_watches)
@@ -122,6 +125,22 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             yield registry
         for job in following:
             job.cancel()
+
+
+async def _open_shared(settings: Settings) -> ObjectStore | None:
+    """The store of objects for blobs, if there is to be one, and proof that this registry may write there.
+
+    One that does not answer now is waited for by whoever needs it.
+    Raises FailedPrecondition (BLOB_STORE_REFUSED).
+    """
+    if not settings.blob_store:
+        return None
+    store = ObjectStore(settings.blob_store)
+    try:
+        await store.put_bytes("registry", settings.namespace.encode())
+    except errors.Unavailable as error:
+        logger.warning("the blob store does not answer yet: %s", error)
+    return store
 
 
 @contextmanager
@@ -238,7 +257,7 @@ async def _collect_garbage(garbage: BlobGarbage, follower: StateFollower) -> Non
         if follower.synced and follower.problem is None:
             try:
                 await garbage.collect_orphans()
-            except (OSError, errors.DataLoss) as error:
+            except (OSError, errors.HeadraceError) as error:
                 logger.warning("what interrupted pushes left stays for now: %s", error)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headrace.machine.cores import usable_cores
 from headrace.service import logs
+from headrace.service.object_store import url_problem
 from headrace.state.connection import check_redis_url
 from headrace.state.keys import Keys
 
@@ -21,6 +22,10 @@ class Settings:
     """Where the shared state is: redis://, rediss:// or unix://."""
     data: Path = Path("registry-data")
     """The folder of the artifacts, which one registry has for itself."""
+    blob_store: str = ""
+    """The URL of a store of objects for the artifacts: s3://bucket/prefix, gs://bucket/prefix or
+    az://account/container/prefix; credentials and endpoint come from the environment. Without one they lie
+    in the data folder. Replicas that have the same setting read there themselves."""
     namespace: str = "default"
     """The part of the shared state that this suite uses."""
     host: str = "127.0.0.1"
@@ -84,7 +89,8 @@ class Settings:
         """Refuse what is out of range, all of it at once."""
         Keys(self.namespace)
         check_redis_url(self.redis_url)
-        wrong = [
+        wrong = [f"blob_store: {problem}"] if (problem := self._blob_store_problem()) else []
+        wrong += [
             f"{name} is {value}; it must be over 0"
             for name, value in self._positive().items()
             if value <= 0
@@ -105,6 +111,9 @@ class Settings:
             )
         if wrong:
             raise ValueError("\n".join(wrong))
+
+    def _blob_store_problem(self) -> str:
+        return url_problem(self.blob_store) if self.blob_store else ""
 
     def _positive(self) -> dict[str, float]:
         return {

@@ -10,6 +10,7 @@ import grpc
 
 from headrace.machine.memory import usable_memory_bytes
 from headrace.service.disk_reserve import DiskReserve
+from headrace.service.object_store import ObjectStore
 from headrace.state.catalog import Catalog
 from headrace.state.desired import desired
 from headrace.state.follower import StateFollower
@@ -17,6 +18,11 @@ from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
 from headrace_inference.adapters.artifact_cache.leases import open_cache_leases
 from headrace_inference.adapters.artifact_cache.scrubber import CacheScrubber
+from headrace_inference.adapters.artifact_cache.sources import (
+    ArtifactSource,
+    RegistrySource,
+    SharedSource,
+)
 from headrace_inference.adapters.artifact_cache.store import ArtifactCache
 from headrace_inference.adapters.loader import ArtifactLoader
 from headrace_inference.adapters.local_models import FolderLoader, open_local_models
@@ -118,7 +124,7 @@ def open_registry_loads(
         reserve = DiskReserve(settings.data, settings.disk_reserve_bytes, part=_RESERVE_PART)
         cache = ArtifactCache(
             settings.data / "artifacts",
-            channel,
+            _artifact_source(settings, channel),
             settings.cache_max_bytes,
             leases,
             checks,
@@ -140,6 +146,14 @@ def open_registry_loads(
             scrubber = CacheScrubber(cache, loader, opener, checks, rate)
             places = _places(settings, loader, opener)
             yield RegistryLoads(loader, places, checks, scrubber, urgency)
+
+
+def _artifact_source(settings: Settings, channel: grpc.aio.Channel) -> ArtifactSource:
+    """Raises FailedPrecondition (BLOB_STORE_REFUSED) where the package for a store is not installed."""
+    registry = RegistrySource(channel)
+    if not settings.blob_store:
+        return registry
+    return SharedSource(ObjectStore(settings.blob_store), registry)
 
 
 def _places(settings: Settings, loader: ArtifactLoader, opener: PreparingOpener) -> LoadPlaces:

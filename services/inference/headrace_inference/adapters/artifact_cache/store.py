@@ -1,4 +1,4 @@
-"""Artifacts on this machine's disk: fetched from the registry by digest, checked, kept.
+"""Artifacts on this machine's disk: fetched by digest, checked, kept.
 
 A blob lies in the cache under its SHA-256, and a version's files are hard links to blobs in a folder of the
 version's digest, since a graph finds its external data by name. Several processes may share the cache:
@@ -14,28 +14,22 @@ import os
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from uuid import uuid4
 
-import grpc
-
-from headrace import status
-from headrace.errors import DataLoss, HeadraceError, Unavailable
-from headrace.registry.v1 import registry_service_pb2 as pb
-from headrace.registry.v1 import registry_service_pb2_grpc as pb_grpc
+from headrace.errors import Unavailable
 from headrace.service.disk_reserve import DiskReserve
 from headrace.state.records import ArtifactFile, VersionRecord
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks, sha256
 from headrace_inference.adapters.artifact_cache.leases import CacheLeases
 from headrace_inference.adapters.artifact_cache.partial_files import SUFFIX, claim, size_of
 from headrace_inference.adapters.artifact_cache.pruning import cached_bytes, prune
+from headrace_inference.adapters.artifact_cache.sources import IDLE_SECONDS, ArtifactSource
 from headrace_inference.adapters.runtime.background_priority import give_way
 
 logger = logging.getLogger(__name__)
-
-IDLE_SECONDS = 30.0
-"""A download that brings no byte for this long is broken off, to go on at the next try."""
 
 _CLAIM_SECONDS = 0.1
 """How often to look whether another download of the same file has ended."""
@@ -50,12 +44,12 @@ Result = TypeVar("Result")
 
 
 class ArtifactCache:
-    """The disk cache under `folder`, filled over `channel`; `leases` tell which versions must stay."""
+    """The disk cache under `folder`, filled from `source`; `leases` tell which versions must stay."""
 
     def __init__(
         self,
         folder: Path,
-        channel: grpc.aio.Channel,
+        source: ArtifactSource,
         max_bytes: int,
         leases: CacheLeases,
         checks: FileChecks,
@@ -69,7 +63,7 @@ class ArtifactCache:
         self._checks = checks
         self._reserve = reserve
         self._idle_seconds = idle_seconds
-        self._stub: Any = pb_grpc.RegistryServiceStub(channel)
+        self._source = source
         self._threads = ThreadPoolExecutor(_THREADS, "artifacts", give_way)
         self._added_bytes = max_bytes  # of an earlier life nothing is known
         for path in (self._blobs, self._versions):
@@ -158,7 +152,7 @@ class ArtifactCache:
         return False
 
     async def _place(self, file: ArtifactFile, target: Path) -> None:
-        """Have the file at `target`, from a blob that is here or from the registry.
+        """Have the file at `target`, from a blob that is here or from the source.
 
         Where another process downloads it, that is waited for, as long as it goes on.
         """
@@ -205,20 +199,14 @@ class ArtifactCache:
         offset = await self._in_thread(_resume_at, partial, file.size_bytes)
         if offset == file.size_bytes:
             return
-        try:
-            call = self._stub.ReadBlob(pb.ReadBlobRequest(sha256=file.sha256, offset=offset))
-            while offset <= file.size_bytes and (chunk := await _next_chunk(call)) is not None:
+        async with aclosing(self._source.read(file, offset)) as chunks:
+            async for chunk in chunks:
                 self._check_room(file, len(chunk))
                 await self._in_thread(partial.write, chunk)
                 offset += len(chunk)
-            call.cancel()
-            await self._in_thread(partial.flush)
-        except TimeoutError:
-            raise Unavailable(
-                "ARTIFACT_UNAVAILABLE", f"no byte of {file.path} came for {IDLE_SECONDS} s"
-            ) from None
-        except grpc.aio.AioRpcError as error:
-            raise _fetch_error(file, status.error_from_rpc(error)) from error
+                if offset > file.size_bytes:
+                    break
+        await self._in_thread(partial.flush)
 
     def _keep(self, file: ArtifactFile, partial: Path, target: Path) -> None:
         """Make a blob of what was downloaded, and link it to its place. Raises Unavailable, OSError."""
@@ -237,27 +225,6 @@ class ArtifactCache:
             beside.unlink(missing_ok=True)
         partial.replace(self._blobs / file.sha256)
         self._added_bytes += file.size_bytes
-
-
-async def _next_chunk(call: Any) -> bytes | None:
-    """The next bytes, or None at the end. Raises TimeoutError, Unavailable."""
-    async with asyncio.timeout(IDLE_SECONDS):
-        message = await call.read()
-    if message is None:  # what gRPC gives for bytes that it cannot decode
-        raise Unavailable(
-            "ARTIFACT_UNAVAILABLE",
-            "the registry's answer is not a part of a file; it is asked again",
-        )
-    return None if message is grpc.aio.EOF else bytes(message.chunk)
-
-
-def _fetch_error(file: ArtifactFile, error: HeadraceError) -> HeadraceError:
-    if isinstance(error, Unavailable):
-        return Unavailable(
-            "ARTIFACT_UNAVAILABLE",
-            f"{file.path} cannot be fetched from the registry: {error.message}",
-        )
-    return DataLoss(error.reason, f"the registry cannot give {file.path}: {error.message}")
 
 
 def _resume_at(partial: BinaryIO, size_bytes: int) -> int:

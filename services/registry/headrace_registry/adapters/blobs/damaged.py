@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-logger = logging.getLogger(__name__)
+from headrace_registry.adapters.blobs.places import BlobIdentity
 
-_Identity = tuple[int, int, int] | None
-"""Inode, size and time of change (ns) of a file; None where there is none."""
+logger = logging.getLogger(__name__)
 
 
 class DamagedBlobs:
-    """Blobs by digest, each with what its file was when it was found damaged."""
+    """Blobs by digest, each with its identity when it was found damaged."""
 
     def __init__(self) -> None:
-        self._found: dict[str, _Identity] = {}
+        self._found: dict[str, BlobIdentity] = {}
 
     def __len__(self) -> int:
         """How many there are."""
@@ -25,9 +24,8 @@ class DamagedBlobs:
         """Those that are damaged as far as is known."""
         return list(self._found)
 
-    def add(self, digest: str, path: Path, wrong: str) -> None:
-        """A blob is damaged; it is logged once for each file that it was found in."""
-        identity = _identity(path)
+    def add(self, digest: str, identity: BlobIdentity, wrong: str) -> None:
+        """A blob is damaged; it is logged once for each writing of it."""
         if digest not in self._found or self._found[digest] != identity:
             logger.error("a blob is damaged: %s", wrong, extra={"sha256": digest})
         self._found[digest] = identity
@@ -38,12 +36,13 @@ class DamagedBlobs:
             logger.info("a damaged blob is whole again, or gone", extra={"sha256": digest})
             del self._found[digest]
 
-    def is_other_file(self, digest: str, path: Path) -> bool:
-        """Whether the blob's file is another one than was found damaged."""
-        return self._found.get(digest) != _identity(path)
+    def is_other(self, digest: str, identity: BlobIdentity) -> bool:
+        """Whether the blob was written anew since it was found damaged."""
+        return self._found.get(digest) != identity
 
 
-def _identity(path: Path) -> _Identity:
+def identity_of(path: Path) -> BlobIdentity:
+    """Inode, size and time of change (ns) of a file."""
     try:
         found = path.stat()
     except OSError:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import IO
 
 from headrace import errors
 from headrace.state.catalog import Catalog
 from headrace_registry.adapters.blobs.store import BlobStore
-from headrace_registry.adapters.threads import run_uncancelled
 
-CHUNK_BYTES = 1 << 20
 PASS_SECONDS = 3600.0
 """A pass over all blobs begins this long after the one before began, at the earliest."""
 RECHECK_SECONDS = 5.0
@@ -67,29 +61,18 @@ class BlobScrubber:
     async def _look_again(self) -> None:
         damaged = self._blobs.damaged
         for digest in damaged.digests():
-            path = self._blobs.path(digest)
-            if damaged.is_other_file(digest, path) or digest not in await self._named():
+            identity = await self._blobs.identity(digest)
+            if damaged.is_other(digest, identity) or digest not in await self._named():
                 await self._check(digest)
 
     async def _check(self, digest: str) -> None:
-        path = self._blobs.path(digest)
-        wrong = await self._wrong(path)
+        wrong = await self._blobs.examine(digest, self._bytes_per_second)
         versions = (await self._named()).get(digest, ()) if wrong else ()
         if not versions:  # it is right, or its versions went meanwhile and took it with them
             self._blobs.damaged.discard(digest)
         else:
-            self._blobs.damaged.add(digest, path, f"{wrong}; push {_listed(versions)} again")
-
-    async def _wrong(self, path: Path) -> str:
-        """What is wrong with a blob, or ''."""
-        try:
-            with path.open("rb") as blob:
-                found = await slow_digest(blob, self._bytes_per_second)
-        except FileNotFoundError:
-            return "it is gone"
-        except OSError as error:
-            return f"it cannot be read ({error.strerror})"
-        return "" if found == path.name else "its bytes have changed"
+            identity = await self._blobs.identity(digest)
+            self._blobs.damaged.add(digest, identity, f"{wrong}; push {_listed(versions)} again")
 
     async def _named(self) -> Named:
         catalog = self._catalog()
@@ -97,16 +80,6 @@ class BlobScrubber:
             self._names = await asyncio.to_thread(_named, catalog)
             self._named_in = catalog
         return self._names
-
-
-async def slow_digest(blob: IO[bytes], bytes_per_second: int) -> str:
-    """The SHA-256 of a file, read at this rate; 0: as fast as it goes."""
-    checksum = hashlib.sha256()
-    while chunk := await run_uncancelled(blob.read, CHUNK_BYTES):
-        await run_uncancelled(checksum.update, chunk)
-        _forget_pages(blob, len(chunk))
-        await asyncio.sleep(len(chunk) / bytes_per_second if bytes_per_second else 0)
-    return checksum.hexdigest()
 
 
 def _named(catalog: Catalog) -> Named:
@@ -117,12 +90,6 @@ def _named(catalog: Catalog) -> Named:
                 for file in artifact.files:
                     named.setdefault(file.sha256, []).append(artifact.key)
     return named
-
-
-def _forget_pages(blob: IO[bytes], size: int) -> None:
-    """What was just read need not take the place of what others read in the system's page cache."""
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(blob.fileno(), blob.tell() - size, size, os.POSIX_FADV_DONTNEED)
 
 
 def _listed(versions: Sequence[str]) -> str:

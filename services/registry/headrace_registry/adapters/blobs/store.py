@@ -1,28 +1,31 @@
-"""Blobs on a local folder, by SHA-256: whole and durable before anything can name them.
+"""Artifact bytes on their way in, and the blobs, by SHA-256, that they become before anything names them.
 
 staging/<random>/   what is being pushed, gone with its push or at the next start
 storing/<random>    the digests, a line each, of blobs that no version may name, yet or any more
-blobs/<2 digits>/<64 digits>
+
+Blobs lie in a folder beside these, or in a store of objects that replicas share.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Protocol
 from uuid import uuid4
 
-from headrace import errors
 from headrace.service.disk_reserve import DiskReserve
+from headrace.service.object_store import ObjectStore
 from headrace.state.records import ArtifactFile
 from headrace_registry.adapters.blobs.damaged import DamagedBlobs
 from headrace_registry.adapters.blobs.disk import check_room, disk_errors
+from headrace_registry.adapters.blobs.folder import FolderBlobs, sync
+from headrace_registry.adapters.blobs.places import BlobIdentity, BlobPlace
+from headrace_registry.adapters.blobs.shared import SharedBlobs
 from headrace_registry.adapters.threads import run_uncancelled
 from headrace_registry.domain.pushes.artifacts import Received
 
@@ -36,20 +39,27 @@ class _Hash(Protocol):
 
 
 class BlobStore:
-    """The blobs under `data`, which one registry has for itself, and the room kept free on their disk."""
+    """Staging under `data`, which one registry has for itself, the room kept on its disk, and the blobs."""
 
-    def __init__(self, data: Path, bytes_kept: int | None = None) -> None:
+    def __init__(
+        self, data: Path, bytes_kept: int | None = None, shared: ObjectStore | None = None
+    ) -> None:
         self._reserve = DiskReserve(data, bytes_kept)
         self.damaged = DamagedBlobs()
-        self._blobs = data / "blobs"
+        self._place: BlobPlace = (
+            FolderBlobs(data / "blobs", self.damaged)
+            if shared is None
+            else SharedBlobs(shared, self.damaged)
+        )
         self._staging = data / "staging"
         self._storing = data / "storing"
 
     def prepare(self) -> None:
         """Make the folders and clear what a killed process left in staging."""
         shutil.rmtree(self._staging, ignore_errors=True)
-        for folder in (self._blobs, self._staging, self._storing):
+        for folder in (self._staging, self._storing):
             folder.mkdir(parents=True, exist_ok=True)
+        self._place.prepare()
 
     def room(self) -> int:
         """How many bytes may still be written; below 0 where the room that is kept free is used already."""
@@ -105,74 +115,33 @@ class BlobStore:
 
     async def store(self, folder: Path, files: Iterable[ArtifactFile]) -> None:
         """Move the files of a staged folder into the store. Raises ResourceExhausted (DISK_FULL)."""
-        with disk_errors():
-            await run_uncancelled(self._store, folder, list(files))
+        await self._place.store(folder, list(files))
 
     async def remove(self, digests: Iterable[str]) -> None:
         """Remove blobs; who is reading one reads it to its end."""
-        for digest in digests:
-            self.path(digest).unlink(missing_ok=True)
+        await self._place.remove(digests)
 
-    async def read(self, digest: str, offset: int) -> AsyncIterator[bytes]:
+    def read(self, digest: str, offset: int) -> AsyncIterator[bytes]:
         """The bytes of a blob from `offset`, a chunk at a time.
 
         Raises NotFound (BLOB_NOT_FOUND), OutOfRange (OFFSET_OUT_OF_RANGE) past its end, and after the last
-        chunk DataLoss (BLOB_DAMAGED) if its bytes, those before `offset` too, are not what was stored.
+        chunk DataLoss (BLOB_DAMAGED) if its bytes are not what was stored.
         """
-        with self._open(digest) as blob:
-            _check_offset(offset, os.fstat(blob.fileno()).st_size)
-            checksum, position = hashlib.sha256(), 0
-            while chunk := await run_uncancelled(_read, blob, checksum):
-                position += len(chunk)
-                if position > offset:
-                    yield chunk[max(0, len(chunk) - (position - offset)) :]
-        self._check_digest(digest, checksum.hexdigest())
+        return self._place.read(digest, offset)
 
-    def _check_digest(self, digest: str, found: str) -> None:
-        if found == digest:
-            self.damaged.discard(digest)
-            return
-        self.damaged.add(
-            digest, self.path(digest), "its bytes have changed: push its version again"
-        )
-        raise errors.DataLoss(
-            "BLOB_DAMAGED",
-            f"the bytes of blob {digest} have changed on the registry's disk: push the version again",
-            facts={"sha256": digest, "found": found},
-        )
+    async def examine(self, digest: str, bytes_per_second: int) -> str:
+        """What is wrong with a blob, or ''; it is read at this rate."""
+        return await self._place.examine(digest, bytes_per_second)
 
-    @contextmanager
-    def _open(self, digest: str) -> Iterator[IO[bytes]]:
-        try:
-            blob = self.path(digest).open("rb")
-        except FileNotFoundError:
-            raise errors.NotFound(
-                "BLOB_NOT_FOUND", f"there is no blob {digest}", facts={"sha256": digest}
-            ) from None
-        with blob:
-            yield blob
-
-    def path(self, digest: str) -> Path:
-        """Where a blob lies, or would."""
-        return self._blobs / digest[:2] / digest
-
-    def _store(self, folder: Path, files: Iterable[ArtifactFile]) -> None:
-        touched = {self._blobs}
-        for file in files:
-            source, target = folder / file.path, self.path(file.sha256)
-            target.parent.mkdir(exist_ok=True)
-            _sync(source)
-            # Over a blob that is there already, too: its bytes are the same, unless it was damaged.
-            source.replace(target)
-            touched.add(target.parent)
-        for directory in touched:
-            _sync(directory)
+    async def identity(self, digest: str) -> BlobIdentity:
+        """What tells this writing of a blob from another."""
+        return await self._place.identity(digest)
 
 
 def _write_note(note: Path, text: str) -> None:
     note.write_text(text)
-    _sync(note)
-    _sync(note.parent)
+    sync(note)
+    sync(note.parent)
 
 
 def _read_notes(folder: Path) -> dict[Path, frozenset[str]]:
@@ -187,12 +156,6 @@ def _write(out: IO[bytes], digest: _Hash, chunk: bytes) -> None:
     digest.update(chunk)
 
 
-def _read(blob: IO[bytes], checksum: _Hash) -> bytes:
-    chunk = blob.read(CHUNK_BYTES)
-    checksum.update(chunk)
-    return chunk
-
-
 def _describe(folder: Path) -> tuple[ArtifactFile, ...]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return tuple(_describe_file(folder, path) for path in paths)
@@ -203,21 +166,3 @@ def _describe_file(folder: Path, path: Path) -> ArtifactFile:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.tell()
     return ArtifactFile(path.relative_to(folder).as_posix(), size, digest)
-
-
-def _sync(path: Path) -> None:
-    """Bytes of a file, or names in a directory, survive a power cut after this."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _check_offset(offset: int, size: int) -> None:
-    if offset > size:
-        raise errors.OutOfRange(
-            "OFFSET_OUT_OF_RANGE",
-            f"offset {offset} is past the blob's end at {size}",
-            facts={"size_bytes": str(size)},
-        )

@@ -142,7 +142,7 @@ class BlobGarbage:
             await self._remove_unnamed(digests)
             if intent is not None:
                 await self._blobs.clear_intent(intent)
-        except (OSError, errors.DataLoss) as error:
+        except (OSError, errors.HeadraceError) as error:
             logger.warning("blobs that no version names stay for now: %s", error)
 
     async def _remove_unnamed(self, digests: AbstractSet[str]) -> None:
