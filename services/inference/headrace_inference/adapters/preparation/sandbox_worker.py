@@ -18,7 +18,7 @@ from typing import BinaryIO, NoReturn
 
 from headrace.state.codec import decode, encode
 from headrace_inference.adapters.preparation.task import PrepareReport, PrepareTask, failure_of
-from headrace_inference.adapters.preparation.trial_load import do
+from headrace_inference.adapters.preparation.trial_load import execute_task
 from headrace_inference.adapters.resident_memory import return_freed_memory
 from headrace_inference.adapters.runtime.background_priority import NICENESS
 from headrace_inference.adapters.runtime.onnx_runtime import files_unusable, no_memory
@@ -43,7 +43,7 @@ def _answer(answers: BinaryIO) -> NoReturn:
     while True:
         task = decode(PrepareTask, tasks.get())
         try:
-            report = do(task)
+            report = execute_task(task)
         except MemoryError as error:
             report = PrepareReport(failure_of(no_memory(task.record, error)))
         except OSError as error:

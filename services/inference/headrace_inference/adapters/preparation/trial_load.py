@@ -44,7 +44,7 @@ _RANDOM_SECONDS = 5.0
 """How long a run on random values may take: a loop may never end on them that does on real inputs."""
 
 
-def do(task: PrepareTask) -> PrepareReport:
+def execute_task(task: PrepareTask) -> PrepareReport:
     """Do the task."""
     defaults = runtime_defaults(task.machine)
     return trial_load(task, defaults) if task.step is Step.TRY else measured(task, defaults)

@@ -82,7 +82,7 @@ class VersionLoad:
 
     def open_on_device(self) -> OnnxRunner:
         """Open it after a trial by a process whose memory of the device is free by then."""
-        report = self._try_out(target=None, alone=True)
+        report = self._trial_load(target=None, alone=True)
         plan = replace(NO_PLAN, affordable_rows=report.affordable_rows)
         return open_session(self._graph_path, self._record, self._defaults, PreparedGraph(plan))
 
@@ -160,7 +160,7 @@ class VersionLoad:
                 entry = self._shared.cache.keep(staging, place, report)
         except OSError as error:
             logger.warning("a prepared version is not kept: %s", error, extra=self._facts)
-            report = self._try_out(None)
+            report = self._trial_load(None)
             return Entry(
                 place,
                 unsaved_because=f"its optimised graph cannot be kept: {error}",
@@ -184,23 +184,23 @@ class VersionLoad:
         What a process dies of when it saves a graph, or tries the saved one, is no fault of the version.
         """
         if self._record.size_bytes > self._shared.largest_bytes:
-            report = self._try_out(None)
+            report = self._trial_load(None)
             return replace(report, unsaved_because="it is over a quarter of prepared_max_bytes")
         if place in self._shared.killed:
-            report = self._try_out(None)
+            report = self._trial_load(None)
             return replace(report, unsaved_because="a process that optimised it was killed")
         try:
-            return self._try_out(staging)
+            return self._trial_load(staging)
         except HeadraceError as error:
             if error.reason == "LOAD_KILLED":  # once is bad luck; the next try takes less memory
                 self._shared.killed.add(place)
             if error.reason not in _FAILURES_OF_SAVING:
                 raise
             logger.warning("a version is not saved: %s", error.message, extra=self._facts)
-            report = self._try_out(None)
+            report = self._trial_load(None)
             return replace(report, unsaved_because=f"its optimised graph fails ({error.reason})")
 
-    def _try_out(self, target: Path | None, *, alone: bool = False) -> PrepareReport:
+    def _trial_load(self, target: Path | None, *, alone: bool = False) -> PrepareReport:
         """Open it on trial. Raises HeadraceError."""
         self._check()
         task = PrepareTask(

@@ -33,6 +33,12 @@ from headrace_inference.domain.scheduling.row_guard import RowsDiffer, check_row
 from headrace_inference.domain.scheduling.runner import RunFailed, Runner
 from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog, is_awaited
 from headrace_inference.domain.versions.request_validation import plan_request, with_options
+from headrace_inference.domain.versions.response_cache import (
+    BoundedCache,
+    FrameKey,
+    RenderedKey,
+    ResponseFrame,
+)
 from headrace_inference.domain.versions.statistics import VersionCounters
 
 __all__ = ["LoadedVersion", "RunFailed", "Runner"]
@@ -69,7 +75,7 @@ class _RunEnded(Exception):
 class LoadedVersion:
     """One version, ready to answer. `close` drains it.
 
-    `memo` is the edges' to keep what depends on this version alone, such as the heads of its answers.
+    `response_frames` and `rendered_heads` belong to whoever encodes its answers.
     `broken` and `remarked`, which is called when there is another `remark`, are called from any thread.
     """
 
@@ -88,7 +94,8 @@ class LoadedVersion:
         self.record = record
         self.runner = runner
         self.statistics = statistics
-        self.memo: dict[Any, Any] = {}
+        self.response_frames: BoundedCache[FrameKey, ResponseFrame] = BoundedCache()
+        self.rendered_heads: BoundedCache[RenderedKey, bytes] = BoundedCache()
         self.version_text = str(record.number)
         config = runner.plan.applied_to(record.config)
         self.effective_record = replace(record, config=config)

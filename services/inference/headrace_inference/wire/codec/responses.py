@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -19,10 +18,10 @@ from headrace_inference.domain.extensions.output_rendering import RenderedOutput
 from headrace_inference.domain.ingress.limits import AnswerLimit
 from headrace_inference.domain.scheduling.requests import Array, BatchResult, RequestPlan
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
+from headrace_inference.domain.versions.response_cache import ResponseFrame
 from headrace_inference.wire.codec.protobuf_fields import varint
 
 ROUTE_PARAMETER = "headrace.route"
-MAX_KEPT_HEADS = 1024
 COPY_ONCE_BYTES = 65_536
 """Up to this size a batch's output becomes one `bytes` that is sliced; over it rows are sliced in place."""
 
@@ -123,7 +122,7 @@ def encode_answer(
 
 
 def _with_texts(
-    frame: _Frame, outputs: Sequence[Array], request_id: bytes, limit: AnswerLimit
+    frame: ResponseFrame, outputs: Sequence[Array], request_id: bytes, limit: AnswerLimit
 ) -> bytes:
     limit.check(frame.size + sum(map(wire_size, outputs)))
     parts: list[bytes | memoryview] = [frame.head, _id_field(request_id)]
@@ -147,10 +146,10 @@ def encode_shown(
     """
     wanted = [(output.datatype, output.array.shape, output.window) for output in outputs]
     key = (plan.outputs, route, tuple(wanted))
-    head: bytes | None = served.memo.get(key)
+    head = served.rendered_heads.get(key)
     if head is None:
         head = _shown_message(served, route, outputs).SerializeToString()
-        _keep(served, key, head)
+        served.rendered_heads.keep(key, head)
     said = [output.array for output in outputs if output.window is None]
     limit.check(len(head) + sum(map(wire_size, said)))
     parts: list[bytes | memoryview] = [head, _id_field(request_id)]
@@ -175,43 +174,33 @@ def _shown_message(
     return message
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """What answers with outputs of the same shapes share: their head, and what precedes each output."""
-
-    head: bytes
-    prefixes: tuple[bytes, ...]
-    """The tag and the length of each output's bytes."""
-    size: int
-    """The bytes of such an answer without its id; without the outputs where they are texts."""
-    has_texts: bool
-
-
 def _frame(
     served: LoadedVersion,
     places: tuple[int, ...],
     route: str,
     outputs: Sequence[Array],
     shapes: tuple[tuple[int, ...], ...],
-) -> _Frame:
+) -> ResponseFrame:
     """The frame of answers with these outputs, or with parts of them that have these shapes."""
     key = (places, route, shapes)
-    kept: _Frame | None = served.memo.get(key)
+    kept = served.response_frames.get(key)
     if kept is None:
         head = _message(served, places, route, shapes).SerializeToString()
         kept = _new_frame(head, [output.dtype for output in outputs], shapes)
-        _keep(served, key, kept)
+        served.response_frames.keep(key, kept)
     return kept
 
 
 def _new_frame(
     head: bytes, dtypes: Sequence[np.dtype[Any]], shapes: Sequence[tuple[int, ...]]
-) -> _Frame:
+) -> ResponseFrame:
     if any(dtype.hasobject for dtype in dtypes):
-        return _Frame(head, (), len(head), has_texts=True)
+        return ResponseFrame(head, (), len(head), has_texts=True)
     sizes = [math.prod(shape) * dtype.itemsize for shape, dtype in zip(shapes, dtypes, strict=True)]
     prefixes = tuple([_RAW_TAG + varint(size) for size in sizes])
-    return _Frame(head, prefixes, len(head) + sum(map(len, prefixes)) + sum(sizes), has_texts=False)
+    return ResponseFrame(
+        head, prefixes, len(head) + sum(map(len, prefixes)) + sum(sizes), has_texts=False
+    )
 
 
 def _message(
@@ -230,12 +219,6 @@ def _empty_message(served: LoadedVersion, route: str) -> pb.ModelInferResponse:
     message = pb.ModelInferResponse(model_name=model, model_version=served.version_text)
     message.parameters[ROUTE_PARAMETER].string_param = route
     return message
-
-
-def _keep(served: LoadedVersion, key: object, value: object) -> None:
-    if len(served.memo) >= MAX_KEPT_HEADS:
-        served.memo.clear()  # outputs of endless shapes: start over rather than grow
-    served.memo[key] = value
 
 
 def _blob(output: Array) -> bytes | None:

@@ -1,0 +1,50 @@
+"""Keeps those parts of a version's responses that repeat: they depend on shapes and routes alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from headrace.datatypes import Datatype
+from headrace_inference.domain.scheduling.requests import SharedMemorySlice
+
+MAX_KEPT_RESPONSES = 1024
+
+Shape = tuple[int, ...]
+FrameKey = tuple[tuple[int, ...], str, tuple[Shape, ...]]
+"""The places of the outputs, the route, and the outputs' shapes."""
+RenderedKey = tuple[
+    tuple[int, ...], str, tuple[tuple[Datatype, Shape, SharedMemorySlice | None], ...]
+]
+"""The same of rendered outputs, with the datatypes and windows that they were given."""
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class BoundedCache(dict[Key, Value]):
+    """A dictionary that starts over where it would grow beyond `most` entries."""
+
+    __slots__ = ("_most",)
+
+    def __init__(self, most: int = MAX_KEPT_RESPONSES) -> None:
+        super().__init__()
+        self._most = most
+
+    def keep(self, key: Key, value: Value) -> None:
+        """Remember a value; callers choose the keys, so there may be no end of them."""
+        if len(self) >= self._most:
+            self.clear()
+        self[key] = value
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFrame:
+    """The bytes that responses with outputs of the same shapes share."""
+
+    head: bytes
+    prefixes: tuple[bytes, ...]
+    """What precedes each output's bytes."""
+    size: int
+    """The bytes of such a response without its id; without the outputs where they are texts."""
+    has_texts: bool
