@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos format check test e2e exhaustive faults conformance published bench docs demo run clean
+.PHONY: help setup protos format check test e2e exhaustive faults conformance published bench docs pages demo run clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ bench: setup ## Measure the data plane, as ratios in one run
 
 docs: $(VENV)/.docs ## Build the site of docs/ into site/, and check its links
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict && echo "site/index.html"
+
+pages: setup ## Generate docs/reference/, and the tables of docs/settings.md
+	@$(BIN)/python -m scripts.reference_pages && $(BIN)/python scripts/settings_tables.py
 
 $(VENV)/.docs: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"

@@ -19,6 +19,9 @@ breaking() {
   git cat-file -e "${BASE:-origin/main}:protos" 2>/dev/null || return 0
   buf breaking --against ".git#ref=${BASE:-origin/main}"
 }
+pages() {
+  python -m scripts.reference_pages --check && python scripts/settings_tables.py --check
+}
 verify format ruff format --check .
 verify lint ruff check .
 verify types mypy
@@ -27,6 +30,7 @@ verify "buf lint" buf lint
 verify "buf format" buf format --diff --exit-code
 verify "buf breaking" breaking
 verify "generated code" python scripts/generate_protos.py --check
+verify "generated pages" pages
 if [ ${#failed[@]} -gt 0 ]; then
   echo "failed: ${failed[*]}" >&2
   exit 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from scripts import reference_cli, reference_client
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
-NOTE = "<!-- Written by `python -m scripts.reference_pages` from the code: change that. -->"
+NOTE = "<!-- Written by `make pages` from the code: change that. -->"
 
 
 def main(arguments: list[str]) -> int:
@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     stale = [name for name in fresh if _found(name) != fresh[name]]
     if "--check" in arguments:
         for name in stale:
-            print(f"{name} is stale: run python -m scripts.reference_pages", file=sys.stderr)
+            print(f"{name} is stale: run make pages", file=sys.stderr)
         return bool(stale)
     for name in stale:
         (FOLDER / name).write_text(fresh[name], encoding="utf-8")

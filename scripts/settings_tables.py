@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     if found == fresh:
         return 0
     if "--check" in arguments:
-        print(f"{PAGE} is stale: run python scripts/settings_tables.py", file=sys.stderr)
+        print(f"{PAGE} is stale: run make pages", file=sys.stderr)
         return 1
     PAGE.write_text(fresh, encoding="utf-8")
     return 0

@@ -9,6 +9,6 @@ from scripts import reference_pages
 
 @pytest.mark.parametrize("name", ["cli.md", "client.md"])
 def test_page_is_fresh(name: str) -> None:
-    """`python -m scripts.reference_pages` would write the page as it is."""
+    """`make pages` would write the page as it is."""
     found = (reference_pages.FOLDER / name).read_text(encoding="utf-8")
-    assert reference_pages.pages()[name] == found, "run: python -m scripts.reference_pages"
+    assert reference_pages.pages()[name] == found, "run: make pages"
