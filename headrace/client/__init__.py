@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from headrace.client.artifact import Progress
 from headrace.client.async_client import AsyncClient
 from headrace.client.inference import IndexEntry
+from headrace.client.input_errors import InputTypeError
 from headrace.client.resources import (
     Alias,
     Change,
@@ -20,13 +21,19 @@ from headrace.client.resources import (
     Version,
     VersionStatistics,
 )
+from headrace.client.results import InferResult
 from headrace.client.settings import ClientSettings, read_client_settings
 from headrace.client.sync_client import Client
 
 if TYPE_CHECKING:
-    from headrace.client.tensors import InferResult, ModelMetadata, TensorMetadata
+    from headrace.client.binding import Inputs
+    from headrace.client.tensors import ModelMetadata, TensorMetadata
 
-_WITH_NUMPY = {"InferResult", "ModelMetadata", "TensorMetadata"}
+_WITH_NUMPY = {
+    "Inputs": "headrace.client.binding",
+    "ModelMetadata": "headrace.client.tensors",
+    "TensorMetadata": "headrace.client.tensors",
+}
 """Loaded when they are asked for: numpy takes longer to load than all of the rest."""
 
 __all__ = [
@@ -38,6 +45,8 @@ __all__ = [
     "Gap",
     "IndexEntry",
     "InferResult",
+    "InputTypeError",
+    "Inputs",
     "Latency",
     "Model",
     "ModelMetadata",
@@ -55,4 +64,4 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _WITH_NUMPY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("headrace.client.tensors"), name)
+    return getattr(importlib.import_module(_WITH_NUMPY[name]), name)

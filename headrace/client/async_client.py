@@ -12,6 +12,7 @@ from headrace.client.push import PushCalls
 from headrace.client.replicas import ReplicaCalls
 from headrace.client.routes import RouteCalls
 from headrace.client.settings import ClientSettings, read_client_settings
+from headrace.client.signature_cache import SignatureCache
 
 
 class AsyncClient(RouteCalls, PushCalls, ReplicaCalls, InferenceCalls, MonitorCalls):
@@ -45,7 +46,7 @@ class AsyncClient(RouteCalls, PushCalls, ReplicaCalls, InferenceCalls, MonitorCa
                 timeout_seconds=timeout_seconds,
             )
         )
-        self._metadata = {}
+        self._signatures = SignatureCache()
 
     async def __aenter__(self) -> Self:
         """The client itself."""

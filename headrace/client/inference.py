@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from headrace import errors
 from headrace.client.answers import reading_an_answer
 from headrace.client.calls import Calls
+from headrace.client.results import InferResult, Parameter
+from headrace.client.signature_cache import Key, SignatureCache
 from headrace.inference import grpc_service_pb2, grpc_service_pb2_grpc
 from headrace.state.records import LoadState
 
 if TYPE_CHECKING:  # numpy is loaded by the first inference: what only manages models starts sooner
-    from headrace.client.tensors import Array, InferResult, ModelMetadata, Parameter
+    from headrace.client.binding import BoundInputs, Inputs
+    from headrace.client.tensors import ModelMetadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class InferenceCalls:
     """Inference and what a replica says about itself."""
 
     _calls: Calls
-    _metadata: dict[tuple[str, str], ModelMetadata]
+    _signatures: SignatureCache
 
     @cached_property
     def _inference(self) -> Any:
@@ -41,7 +44,7 @@ class InferenceCalls:
     async def infer(
         self,
         model: str,
-        inputs: Mapping[str, Any],
+        inputs: Inputs,
         *,
         version: int | str = "",
         outputs: Iterable[str] = (),
@@ -51,29 +54,36 @@ class InferenceCalls:
     ) -> InferResult:
         """Run a model on `inputs`; `model` may be `name@alias`, `version` a number or an alias.
 
-        Arrays travel as they are; lists become the datatypes that the model's signature says. Without
-        `outputs`, all come back. A request that finds no server, or one that hangs, is sent again within
-        its deadline, to another where there are several: a model may run it twice.
+        `inputs` are values by name, or the value itself where the model has one input: arrays, lists, or
+        columns of a table. They become the datatypes that the model takes where that is safe: integers if
+        they stay the same, floats of 64 bits rounded to fewer; `notes` of the result say what was cast.
+        The answer maps outputs to arrays: `result["label"]`, with text as str. Without `outputs`, all
+        come back. A request that finds no server, or one that hangs, is sent again within its deadline,
+        to another where there are several: a model may run it twice.
+
+        Raises InputTypeError, which is an InvalidArgument and a TypeError, for values of another type than
+        the model takes.
         """
         from headrace.client import tensors
 
         deadline = time.monotonic() + self._calls.allowed(timeout_seconds)
-        arrays = await self._arrays(model, str(version), inputs, deadline)
+        given = await self._bound((model, str(version)), inputs, deadline)
         request = tensors.request_to_proto(
             model,
-            arrays,
+            given.arrays,
             version=str(version),
             outputs=outputs,
             parameters=parameters or {},
             request_id=request_id,
         )
-        return await self._infer(request, deadline)
+        return await self._infer(request, given.notes, deadline)
 
     async def _infer(
-        self, request: grpc_service_pb2.ModelInferRequest, deadline: float
+        self, request: grpc_service_pb2.ModelInferRequest, notes: tuple[str, ...], deadline: float
     ) -> InferResult:
         from headrace.client import tensors
 
+        key = request.model_name, request.model_version
         try:
             response = await self._calls.unary(
                 "inference",
@@ -84,33 +94,30 @@ class InferenceCalls:
             )
         except errors.InvalidArgument:
             # The signature kept may be that of a version which the route has left: ask again next time.
-            self._metadata.pop((request.model_name, request.model_version), None)
+            self._signatures.forget(key)
             raise
-        return tensors.result_from_proto(response, [output.name for output in request.outputs])
+        self._signatures.note_answer(key, response.model_version)
+        return tensors.result_from_proto(
+            response, [output.name for output in request.outputs], notes
+        )
 
-    async def _arrays(
-        self, model: str, version: str, inputs: Mapping[str, Any], deadline: float
-    ) -> dict[str, Array]:
-        import numpy as np
+    async def _bound(self, key: Key, inputs: Inputs, deadline: float) -> BoundInputs:
+        """The inputs as the model takes them; what a kept signature refuses, a new one may not."""
+        from headrace.client.binding import bound, bound_as_they_are
 
-        from headrace.client import tensors
-
-        if all(tensors.is_array(value) for value in inputs.values()):
-            return {name: np.asarray(value) for name, value in inputs.items()}
-        metadata = await self._kept_metadata(model, version, deadline)
-        return {
-            name: np.asarray(value)
-            if tensors.is_array(value)
-            else tensors.array_from_values(name, value, metadata.input_datatype(name))
-            for name, value in inputs.items()
-        }
-
-    async def _kept_metadata(self, model: str, version: str, deadline: float) -> ModelMetadata:
-        if (model, version) not in self._metadata:
-            self._metadata[model, version] = await self.model_metadata(
-                model, version, timeout_seconds=max(0.0, deadline - time.monotonic())
-            )
-        return self._metadata[model, version]
+        given = bound_as_they_are(inputs)
+        if given is not None:
+            return given
+        kept = self._signatures.get(key)
+        if kept is not None:
+            try:
+                return bound(inputs, kept)
+            except errors.InvalidArgument:
+                self._signatures.forget(key)
+        seconds = max(0.0, deadline - time.monotonic())
+        asked = await self.model_metadata(*key, timeout_seconds=seconds)
+        self._signatures.put(key, asked)
+        return bound(inputs, asked)
 
     async def model_metadata(
         self, model: str, version: int | str = "", *, timeout_seconds: float | None = None

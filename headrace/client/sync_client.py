@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from headrace.client.artifact import Report, Source
 from headrace.client.async_client import AsyncClient
@@ -12,11 +12,13 @@ from headrace.client.inference import IndexEntry
 from headrace.client.loop_thread import LoopThread
 from headrace.client.push import Config
 from headrace.client.resources import Alias, Change, Model, Route, Statistics, Version
+from headrace.client.results import InferResult, Parameter
 from headrace.client.settings import ClientSettings
 from headrace.state.records import ReplicaRecord
 
 if TYPE_CHECKING:  # numpy is loaded by the first inference
-    from headrace.client.tensors import InferResult, ModelMetadata, Parameter
+    from headrace.client.binding import Inputs
+    from headrace.client.tensors import ModelMetadata
 
 
 class Client:
@@ -315,7 +317,7 @@ class Client:
     def infer(
         self,
         model: str,
-        inputs: Mapping[str, Any],
+        inputs: Inputs,
         *,
         version: int | str = "",
         outputs: Iterable[str] = (),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,35 +12,11 @@ import numpy.typing as npt
 
 from headrace import datatypes, errors
 from headrace.client.answers import malformed, reading_an_answer
+from headrace.client.results import InferResult, Parameter
 from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2
 
 Array = npt.NDArray[Any]
-Parameter = bool | int | float | str
-ROUTE_PARAMETER = "headrace.route"
-
-_KINDS = {"f": "numbers with a fraction", "i": "numbers", "u": "numbers", "b": "booleans"}
-_ACCEPTED = {"f": "fiu", "V": "fiu", "i": "iu", "u": "iu", "b": "b"}
-"""By the kind of a datatype (V is BF16), the kinds of list values that it holds without loss of meaning."""
-
-
-@dataclass(frozen=True, slots=True)
-class InferResult:
-    """An answer: which version gave it, why that one (`route`), and its outputs, read-only arrays.
-
-    BYTES outputs are object arrays of `bytes`.
-    """
-
-    model_name: str
-    model_version: str
-    id: str
-    outputs: Mapping[str, Array]
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
-
-    @property
-    def route(self) -> str:
-        """Why this version answered: stable, canary, pinned, ...; '' from servers that do not say."""
-        return str(self.parameters.get(ROUTE_PARAMETER, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +38,11 @@ class ModelMetadata:
     inputs: tuple[TensorMetadata, ...]
     outputs: tuple[TensorMetadata, ...]
 
-    def input_datatype(self, name: str) -> Datatype:
-        """The datatype of an input. Raises InvalidArgument (INPUT_UNKNOWN)."""
+    def input(self, name: str) -> TensorMetadata:
+        """An input by its name. Raises InvalidArgument (INPUT_UNKNOWN)."""
         for tensor in self.inputs:
             if tensor.name == name:
-                return tensor.datatype
+                return tensor
         names = ", ".join(tensor.name for tensor in self.inputs)
         raise errors.InvalidArgument(
             "INPUT_UNKNOWN", f"{self.name} has no input {name!r}; its inputs are {names}"
@@ -87,46 +63,6 @@ def metadata_from_proto(proto: grpc_service_pb2.ModelMetadataResponse) -> ModelM
 
 def _tensor_metadata(tensor: Any) -> TensorMetadata:
     return TensorMetadata(tensor.name, Datatype(tensor.datatype), tuple(tensor.shape))
-
-
-def is_array(value: Any) -> bool:
-    """Whether a value has a dtype of its own, so that no signature has to say what it is."""
-    return hasattr(value, "__array__")
-
-
-def array_from_values(name: str, values: Any, datatype: Datatype) -> Array:
-    """Nested lists, or one value, as an array of a datatype. Raises InvalidArgument where they are none."""
-    try:
-        natural: Array = np.asarray(values, dtype=object if datatype is Datatype.BYTES else None)
-        if datatype is Datatype.BYTES:
-            return _bytes_array(name, natural)
-        target = datatypes.NUMPY_DTYPES[datatype]
-        if natural.size and natural.dtype.kind not in _ACCEPTED[target.kind]:
-            raise _unfit(name, datatype, f"holds {_KINDS.get(natural.dtype.kind, 'other values')}")
-        return np.asarray(values, dtype=target)
-    except (ValueError, OverflowError, TypeError) as error:
-        raise _unfit(name, datatype, str(error)) from error
-
-
-def _bytes_array(name: str, values: Array) -> Array:
-    flat = [_element(name, value) for value in values.ravel()]
-    array = np.empty(len(flat), dtype=object)
-    array[:] = flat
-    return array.reshape(values.shape)
-
-
-def _element(name: str, value: Any) -> bytes:
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, bytes):
-        return value
-    raise _unfit(name, Datatype.BYTES, f"holds a {type(value).__name__}; give str or bytes")
-
-
-def _unfit(name: str, datatype: Datatype, why: str) -> errors.InvalidArgument:
-    return errors.InvalidArgument(
-        "INPUT_NOT_CONVERTIBLE", f"input {name!r} cannot become a tensor of {datatype}: {why}"
-    )
 
 
 def request_to_proto(
@@ -169,7 +105,9 @@ def _parameter_to_proto(key: str, value: Parameter) -> grpc_service_pb2.InferPar
 
 
 def result_from_proto(
-    response: grpc_service_pb2.ModelInferResponse, wanted: Collection[str] = ()
+    response: grpc_service_pb2.ModelInferResponse,
+    wanted: Collection[str] = (),
+    notes: tuple[str, ...] = (),
 ) -> InferResult:
     """An answer from its message. Raises DataLoss where its tensors are not whole or not all `wanted`."""
     if len(response.outputs) != len(response.raw_output_contents):
@@ -193,6 +131,7 @@ def result_from_proto(
             key: getattr(value, value.WhichOneof("parameter_choice") or "string_param")
             for key, value in response.parameters.items()
         },
+        notes=notes,
     )
 
 

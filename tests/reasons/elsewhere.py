@@ -30,6 +30,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "EXTERNAL_DATA_MISSING",
                 "EXTERNAL_DATA_UNSAFE",
                 "FORKED_WHILE_CONNECTED",
+                "INPUTS_UNNAMED",
                 "INPUT_NOT_CONVERTIBLE",
                 "NO_PREVIOUS_VERSION",
                 "PARAMETER_UNSUPPORTED",

@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headrace import errors
+from headrace.client import InputTypeError
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "errors.md"
-CLASSES = {kind.__name__ for kind in errors.HeadraceError.__subclasses__()}
+CLASSES = {kind.__name__: kind.__name__ for kind in errors.HeadraceError.__subclasses__()} | {
+    InputTypeError.__name__: errors.InvalidArgument.__name__
+}
+"""The name of the class that the page has, by the name of the class that is raised."""
 HEADING = re.compile(r"## (\w+)")
 ROW = re.compile(r"\| `([A-Z0-9_]+)` \|")
 
@@ -64,7 +68,7 @@ def _raised(tree: ast.Module, constants: dict[str, str]) -> Iterator[Listed]:
         match node:
             case ast.Call(ast.Name(name) | ast.Attribute(attr=name), [reason, *_]):
                 if name in CLASSES:
-                    yield from ((name, text) for text in _texts(reason, constants))
+                    yield from ((CLASSES[name], text) for text in _texts(reason, constants))
 
 
 def _texts(reason: ast.expr, constants: dict[str, str]) -> Iterator[str]:

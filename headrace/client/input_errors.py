@@ -1,0 +1,22 @@
+"""The error for inputs that are not what a model takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headrace import errors
+
+if TYPE_CHECKING:
+    from headrace.client.tensors import Array
+
+
+class InputTypeError(errors.InvalidArgument, TypeError):
+    """An input of another type than the model takes: an InvalidArgument, and a TypeError as in Python."""
+
+
+def described(value: object, array: Array | None = None) -> str:
+    """Names a value's type, dtype and shape, never its contents."""
+    kind = type(value).__name__
+    if array is None:
+        return f"{kind}"
+    return f"{kind} of {array.dtype} {list(array.shape)}"
