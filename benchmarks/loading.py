@@ -29,6 +29,7 @@ from benchmarks.memory import resident_bytes
 from benchmarks.models import MLP, GraphBuilder, tensor
 from benchmarks.servers import request_for
 from headrace.datatypes import Datatype
+from headrace.machine.memory import own_memory_bytes
 from headrace.service.parent_death import tether
 from headrace.state.catalog import Catalog
 from headrace.state.records import (
@@ -42,9 +43,9 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace.state.route_records import RouteRecord
+from headrace_inference.adapters.allocator import tune_allocator
 from headrace_inference.adapters.artifact_cache.file_checks import sha256, tree_digest
 from headrace_inference.adapters.preparation.cached_opener import Preparation, open_preparing_opener
-from headrace_inference.adapters.resident_memory import own_bytes, tune_allocator
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults, open_session
 from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.app.servers import open_fronts
@@ -205,7 +206,7 @@ async def measure(name: str, folder: Path, prepared: Path | None, small: int, lo
             await asyncio.to_thread(process.stdout.readline)
             start = time.monotonic()
             await asyncio.sleep(QUIET_SECONDS)
-            before, own_before = resident_bytes_here(), own_bytes()
+            before, own_before = resident_bytes_here(), own_memory_bytes()
             stretches = [(start + 1, time.monotonic())]
             for load in range(loads):
                 if load:
@@ -213,7 +214,7 @@ async def measure(name: str, folder: Path, prepared: Path | None, small: int, lo
                 loading = time.monotonic()
                 await served.want([mlp, large])
                 stretches.append((loading, time.monotonic()))
-            held, own = resident_bytes_here() - before, own_bytes() - own_before
+            held, own = resident_bytes_here() - before, own_memory_bytes() - own_before
             seen = json.loads(await asyncio.to_thread(process.stdout.readline))
         took = float(np.median([end - start for start, end in stretches[1:]]))
         hashing = hashing_seconds(folder / "large.onnx") if prepared else 0.0

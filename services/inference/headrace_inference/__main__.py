@@ -9,7 +9,7 @@ from headrace.onnx_runtime.installation import require_onnx_runtime
 from headrace.service import logs, serving
 from headrace.service.standard_streams import open_closed_streams
 from headrace.settings import read_or_exit
-from headrace_inference.adapters import resident_memory
+from headrace_inference.adapters import allocator
 from headrace_inference.settings import Settings
 
 
@@ -17,7 +17,7 @@ def main() -> int:
     """Read the settings, run, and give the process's exit status."""
     open_closed_streams()
     settings = read_or_exit(Settings, "inference", sys.argv[1:], os.environ)
-    resident_memory.tune_allocator()
+    allocator.tune_allocator()
     logs.set_up("inference", settings.log_format, settings.log_level)
     return serving.run(functools.partial(_run, settings), stop_with_stdin=settings.stop_with_stdin)
 

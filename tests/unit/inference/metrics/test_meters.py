@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,14 +11,11 @@ import pytest
 
 from headrace.histogram import Histogram
 from headrace_inference.adapters.metrics.devices import DeviceMeter, open_device_meter
-from headrace_inference.adapters.metrics.machine import CpuTimes, MachineMeter, parse_stat
+from headrace_inference.adapters.metrics.machine import CpuTimes, MachineMeter, read_cpu_times
 from headrace_inference.adapters.metrics.summaries import QUANTILES, SummaryWindows
 from headrace_inference.adapters.metrics.text import Family
 from headrace_inference.adapters.metrics.triton import failures
 from headrace_inference.domain.versions.statistics import Counts
-
-STAT = "cpu  {busy} 0 0 {idle} 0 0 0 0 9 9\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
-MEMINFO = "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 400 kB\nHugePages_Total: 0\n"
 
 
 class HandClock:
@@ -38,32 +34,24 @@ def lines(families: Any) -> list[str]:
     return [line for family in shown for line in family.lines]
 
 
-def test_stat() -> None:
-    """Time of guests is in user time already, and waiting for disks is no work."""
-    assert CpuTimes(busy=1 + 2 + 3 + 6 + 7 + 8, total=36) == parse_stat("cpu 1 2 3 4 5 6 7 8 9 9\n")
-
-
-def test_utilization_is_of_the_time_between_scrapes(tmp_path: Path) -> None:
+def test_utilization_is_of_the_time_between_scrapes() -> None:
     """Scrapes see the share of busy time since the one before, and a quick second one the same."""
-    clock = HandClock()
-    stat = tmp_path / "stat"
-    stat.write_text(STAT.format(busy=100, idle=100))
-    meter = MachineMeter(tmp_path, clock)
+    clock, times = HandClock(), [CpuTimes(100, 200)]
+    meter = MachineMeter(lambda: times[-1], clock)
     shown = []
-    for busy, idle, seconds in ((130, 170, 15.0), (999, 170, 0.1), (170, 180, 15.0)):
-        stat.write_text(STAT.format(busy=busy, idle=idle))
+    for busy, total, seconds in ((130, 300, 15.0), (999, 1169, 0.1), (170, 350, 15.0)):
+        times.append(CpuTimes(busy, total))
         clock.now += seconds
-        shown += lines(meter.families())
+        shown += [line for line in lines(meter.families()) if "utilization" in line]
     assert [f"nv_cpu_utilization {value}" for value in (0.3, 0.3, 0.8)] == shown
 
 
-def test_memory(tmp_path: Path) -> None:
-    """Memory that could be had is not in use."""
-    (tmp_path / "meminfo").write_text(MEMINFO)
-    assert [
-        "nv_cpu_memory_total_bytes 1024000",
-        "nv_cpu_memory_used_bytes 614400",
-    ] == lines(MachineMeter(tmp_path).families())
+def test_the_machines_own_figures() -> None:
+    """Busy time is a part of all time, and used memory a part of all memory."""
+    times = read_cpu_times()
+    assert 0 < times.busy < times.total
+    shown = dict(line.split() for line in lines(MachineMeter().families()))
+    assert 0 < float(shown["nv_cpu_memory_used_bytes"]) < float(shown["nv_cpu_memory_total_bytes"])
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from headrace.datatypes import Datatype
+from headrace.machine.memory import own_memory_bytes
 from headrace.state.records import Batching, Provider, ServingConfig, VersionRecord
-from headrace_inference.adapters.resident_memory import own_bytes
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults, open_session
 from headrace_inference.adapters.runtime.warm_up_costs import RUN_BYTES
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN
@@ -151,8 +151,8 @@ def test_memory_of_warm_up_is_given_back(tmp_path: Path) -> None:
     """Rows that a push asks for are all run, and their memory comes back until they are sent."""
     asked = replace(PROPOSED, batching=Batching(16))
     path, record = long_convolution(tmp_path / "v", asked)
-    before = own_bytes()
+    before = own_memory_bytes()
     runner = open_session(path, record, RuntimeDefaults(cores=1))
     assert 16 == runner.plan.most_rows(asked)
-    assert own_bytes() - before < 64 * MEGABYTE
+    assert own_memory_bytes() - before < 64 * MEGABYTE
     assert runner.memory_bytes < 64 * MEGABYTE

@@ -13,8 +13,9 @@ from onnx import TensorProto, helper
 
 from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition
+from headrace.machine.memory import resident_bytes
 from headrace.state.records import ServingConfig, SessionOptions
-from headrace_inference.adapters.resident_memory import resident_bytes, return_freed_memory
+from headrace_inference.adapters.allocator import return_freed_memory
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
 from tests.unit.inference.runtime.models import Tensor, identity, node, opened, save
@@ -40,7 +41,7 @@ def heavy(folder: Path) -> Path:
 MEASURE = """
 import sys
 from pathlib import Path
-from headrace_inference.adapters.resident_memory import resident_bytes
+from headrace.machine.memory import resident_bytes
 from tests.unit.inference.runtime.models import Datatype, identity, opened, record_of
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 opened(identity(Path(sys.argv[2]), Datatype.FP32)).close()

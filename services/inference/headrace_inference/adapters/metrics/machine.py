@@ -1,79 +1,65 @@
-"""The machine's CPU and memory, as Linux's /proc has them; elsewhere nothing is shown."""
+"""Shows the machine's CPU and memory."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+
+import psutil
 
 from headrace_inference.adapters.metrics.text import Family
-
-PROC = Path("/proc")
 
 MIN_INTERVAL_SECONDS = 1.0
 """Utilisation is of the time between scrapes; scrapes closer than this share a value."""
 
-_COUNTED = 8
-"""user, nice, system, idle, iowait, irq, softirq, steal; what follows is counted in user already."""
-_IDLE, _IO_WAIT = 3, 4
-
 
 @dataclass(frozen=True, slots=True)
 class CpuTimes:
-    """Since the machine's start, in its own ticks."""
+    """Seconds of all cores together since the machine's start."""
 
-    busy: int
-    total: int
-
-
-def parse_stat(text: str) -> CpuTimes:
-    """The times of all cores together from the text of /proc/stat."""
-    ticks = [int(word) for word in text.partition("\n")[0].split()[1 : _COUNTED + 1]]
-    total = sum(ticks)
-    return CpuTimes(total - ticks[_IDLE] - ticks[_IO_WAIT], total)
+    busy: float
+    total: float
 
 
-def parse_meminfo(text: str) -> tuple[int, int]:
-    """Total and used bytes from the text of /proc/meminfo."""
-    sizes = {line.partition(":")[0]: line.split()[1] for line in text.splitlines()}
-    total, available = int(sizes["MemTotal"]), int(sizes["MemAvailable"])
-    return total * 1024, (total - available) * 1024
+def read_cpu_times() -> CpuTimes:
+    """The times at present. Waiting for disks is no work, and time of guests is in the user's already."""
+    times = psutil.cpu_times()._asdict()
+    total = sum(seconds for name, seconds in times.items() if not name.startswith("guest"))
+    return CpuTimes(total - times["idle"] - times.get("iowait", 0.0), total)
 
 
 class MachineMeter:
-    """Reads /proc when asked; utilisation is that since it was asked before."""
+    """Measures when asked; utilisation is that since it was asked before."""
 
-    def __init__(self, proc: Path = PROC, clock: Callable[[], float] = time.monotonic) -> None:
-        self._proc = proc
+    def __init__(
+        self,
+        cpu_times: Callable[[], CpuTimes] = read_cpu_times,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cpu_times = cpu_times
         self._clock = clock
         self._utilization = 0.0
         self._read_at = clock()
-        self._times = self._cpu_times()
+        self._times = cpu_times()
 
     def families(self) -> Iterator[Family]:
         """Utilisation from 0 to 1, total and used memory."""
         self._measure()
-        if self._times is not None:
-            yield _gauge("nv_cpu_utilization", "CPU utilisation, 0 to 1", self._utilization)
-        meminfo = self._proc / "meminfo"
-        if meminfo.exists():
-            total, used = parse_meminfo(meminfo.read_text())
-            yield _gauge("nv_cpu_memory_total_bytes", "The machine's memory", total)
-            yield _gauge("nv_cpu_memory_used_bytes", "Of which in use", used)
+        yield _gauge("nv_cpu_utilization", "CPU utilisation, 0 to 1", self._utilization)
+        memory = psutil.virtual_memory()
+        yield _gauge("nv_cpu_memory_total_bytes", "The machine's memory", memory.total)
+        used = memory.total - memory.available
+        yield _gauge("nv_cpu_memory_used_bytes", "Of which in use", used)
 
     def _measure(self) -> None:
         now = self._clock()
-        if self._times is None or now - self._read_at < MIN_INTERVAL_SECONDS:
+        if now - self._read_at < MIN_INTERVAL_SECONDS:
             return
         former, self._times, self._read_at = self._times, self._cpu_times(), now
-        if self._times is not None and self._times.total > former.total:
+        if self._times.total > former.total:
             busy = self._times.busy - former.busy
             self._utilization = min(1.0, max(0.0, busy / (self._times.total - former.total)))
-
-    def _cpu_times(self) -> CpuTimes | None:
-        stat = self._proc / "stat"
-        return parse_stat(stat.read_text()) if stat.exists() else None
 
 
 def _gauge(name: str, text: str, value: float) -> Family:

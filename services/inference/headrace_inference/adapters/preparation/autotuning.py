@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from headrace.machine.memory import own_memory_bytes
 from headrace.state.records import ExecutionMode, VersionRecord
-from headrace_inference.adapters.resident_memory import own_bytes
 from headrace_inference.adapters.runtime.synthetic_inputs import guesses
 from headrace_inference.adapters.runtime.warm_up import batch_sizes
 from headrace_inference.adapters.runtime.warm_up_inputs import WarmUpInputs, warm_up_inputs
@@ -129,7 +129,7 @@ class _Bench:
         self._alone: dict[tuple[int, int], float] = {}
         self._sizes = sorted(batch_sizes(record.config.batching))
         self._started, self._waited = time.monotonic(), _waited_seconds()
-        self._before_bytes = own_bytes()
+        self._before_bytes = own_memory_bytes()
 
     def refuse_contention(self) -> None:
         """Raises NoisyHost if threads had to wait for cores until now."""
@@ -170,7 +170,7 @@ class _Bench:
         """
         found: dict[ThreadLayout, dict[int, float]] = {layout: {} for layout in layouts}
         for rows in self._sizes:
-            if 2 * (own_bytes() - self._before_bytes) > MOST_BYTES:
+            if 2 * (own_memory_bytes() - self._before_bytes) > MOST_BYTES:
                 break  # the next size may take twice as much
             growing = [
                 one for one in layouts if execution_plan.still_scaling(list(found[one].values()))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headrace.errors import FailedPrecondition
+from headrace.machine.memory import own_memory_bytes
 from headrace.service.disk_reserve import DiskReserve
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
@@ -22,7 +23,6 @@ from headrace_inference.adapters.preparation.sandbox_pool import (
 )
 from headrace_inference.adapters.preparation.task import HostOptions
 from headrace_inference.adapters.preparation.version_load import SharedByLoads, VersionLoad
-from headrace_inference.adapters.resident_memory import own_bytes
 from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.adapters.runtime.onnx_runtime import (
     OnnxRunner,
@@ -127,7 +127,7 @@ class PreparingOpener:
 
     def preparing_bytes(self) -> int:
         """The memory that versions take which are being prepared."""
-        return sum(map(own_bytes, self._shared.processes.pids(busy=True)))
+        return sum(map(own_memory_bytes, self._shared.processes.pids(busy=True)))
 
     def _place(self, graph_path: Path, record: VersionRecord) -> Path:
         """Where the prepared version lies. One whose files nobody named by hash goes when they do."""

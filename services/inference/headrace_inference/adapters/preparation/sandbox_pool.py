@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
+from headrace.machine.memory import own_memory_bytes
 from headrace.state.codec import decode, encode
 from headrace_inference.adapters.preparation.task import PrepareReport, PrepareTask
-from headrace_inference.adapters.resident_memory import own_bytes
 from headrace_inference.adapters.runtime.load_limit import LoadBounds, LoadWatch
 
 MODULE = "headrace_inference.adapters.preparation.sandbox_worker"
@@ -125,7 +125,7 @@ class _Process:
     def _line(self, name: str, bounds: LoadBounds) -> bytes:
         """Its next line. Raises _Ended, and HeadraceError over a bound."""
         assert self._popen.stdout is not None
-        watch = LoadWatch(name, bounds, functools.partial(own_bytes, self._popen.pid))
+        watch = LoadWatch(name, bounds, functools.partial(own_memory_bytes, self._popen.pid))
         slow_at = time.monotonic() + self._slow_seconds
         with selectors.DefaultSelector() as selector:
             selector.register(self._popen.stdout, selectors.EVENT_READ)

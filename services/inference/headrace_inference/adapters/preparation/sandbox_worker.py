@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from headrace.state.codec import decode, encode
+from headrace_inference.adapters.allocator import return_freed_memory
 from headrace_inference.adapters.preparation.task import PrepareReport, PrepareTask, failure_of
 from headrace_inference.adapters.preparation.trial_load import execute_task
-from headrace_inference.adapters.resident_memory import return_freed_memory
 from headrace_inference.adapters.runtime.background_priority import NICENESS
 from headrace_inference.adapters.runtime.onnx_runtime import files_unusable, no_memory
 

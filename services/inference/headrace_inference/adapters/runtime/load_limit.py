@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
-from headrace_inference.adapters.resident_memory import own_bytes
+from headrace.machine.memory import own_memory_bytes
 
 _LOOK_SECONDS = 0.02
 
@@ -65,7 +65,7 @@ def load_limit(version: str, bounds: LoadBounds, cancel: Callable[[], None]) -> 
     LOAD_TOO_LARGE). Memory is looked at again and again, so one large step may be noticed only when it is
     taken; what else grows in the process meanwhile counts, too.
     """
-    watch = LoadWatch(version, bounds, own_bytes)
+    watch = LoadWatch(version, bounds, own_memory_bytes)
     watching = _Watching(watch, cancel)
     thread = threading.Thread(target=watching.run, name=f"limit-{version}", daemon=True)
     thread.start()

@@ -14,10 +14,11 @@ import onnxruntime
 
 from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition, Unavailable
+from headrace.machine.memory import resident_bytes
 from headrace.model_files.custom_operators import find_libraries
 from headrace.state.declared_shapes import has_reshapes
 from headrace.state.records import Provider, VersionRecord
-from headrace_inference.adapters.resident_memory import resident_bytes, return_freed_memory
+from headrace_inference.adapters.allocator import return_freed_memory
 from headrace_inference.adapters.runtime import division_guard, execution_providers, session_options
 from headrace_inference.adapters.runtime.background_priority import (
     lower_priority_after_threads_started,

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from headrace.machine.memory import own_memory_bytes
 from headrace.state.records import Batching
-from headrace_inference.adapters.resident_memory import own_bytes
 
 WARM_UP_SECONDS = 5.0
 """The warm-up of proposed batch sizes takes about so long at most."""
@@ -27,7 +27,7 @@ class WarmUpCosts:
 
     def __init__(self) -> None:
         self._until = time.monotonic() + WARM_UP_SECONDS
-        self._before = own_bytes()
+        self._before = own_memory_bytes()
         self._seconds = 0.0
         self.rows = 0
         """Those of the last run that worked."""
@@ -37,7 +37,7 @@ class WarmUpCosts:
         if not self.rows:
             return True
         share = rows / self.rows
-        grown = own_bytes() - self._before
+        grown = own_memory_bytes() - self._before
         left = self._until - time.monotonic()
         return self._seconds * share <= left and grown * share <= RUN_BYTES
 

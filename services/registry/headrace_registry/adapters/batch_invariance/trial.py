@@ -5,12 +5,10 @@ Runs in the checker's child process. What cannot be tried counts as no.
 
 from __future__ import annotations
 
-import resource
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from headrace.datatypes import Datatype
+from headrace.machine.memory import resident_bytes
 from headrace.state.records import Signature
 from headrace_registry.adapters.batch_invariance.made_up_rows import (
     Array,
@@ -51,7 +50,6 @@ QUANTIZED_TOLERANCE = 5e-2
 _NOISE = 1e-5
 """Of a row's largest input, where what comes out is small because large numbers cancelled out."""
 
-_PAGES = Path("/proc/self/statm")
 _SILENT = 4
 RUN_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
@@ -219,7 +217,5 @@ def _largest(values: Array) -> float:
 
 
 def _memory_bytes() -> int:
-    """What this process has, as ONNX Runtime keeps what a run took; else the most that it ever had."""
-    if _PAGES.exists():
-        return int(_PAGES.read_text().split()[1]) * resource.getpagesize()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """What this process has, as ONNX Runtime keeps what a run took."""
+    return resident_bytes()

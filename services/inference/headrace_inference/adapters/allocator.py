@@ -1,44 +1,15 @@
-"""How much memory this process holds, and giving back what it no longer needs."""
+"""Tells the C library's allocator what a server of models needs, and has it give memory back."""
 
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
-from pathlib import Path
 
-_STATM = Path("/proc/self/statm")
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _ARENAS = 2
 _LARGEST_IN_ARENA = 4 * 2**20
 _KEPT_BYTES = 64 * 2**20
-
-
-def resident_bytes() -> int:
-    """The resident set; where the kernel tells only its peak, that; 0 where it tells nothing."""
-    if _STATM.exists():
-        return int(_STATM.read_text().split()[1]) * _PAGE_BYTES
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def own_bytes(pid: int | None = None) -> int:
-    """Of the resident set of this process, or of another, what is no file's: the kernel could not drop it.
-
-    Where the kernel does not tell, all of the resident set of this process, and 0 for another.
-    """
-    statm = _STATM if pid is None else Path(f"/proc/{pid}/statm")
-    try:
-        _, resident, shared, *_ = map(int, statm.read_text().split())
-    except OSError:  # no such files here, or no such process any more
-        return resident_bytes() if pid is None else 0
-    return (resident - shared) * _PAGE_BYTES
 
 
 def tune_allocator() -> None:
