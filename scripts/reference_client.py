@@ -78,7 +78,8 @@ def _resources() -> Iterator[type[object]]:
 def _fields(cls: type[object]) -> Iterator[str]:
     """The fields, then the properties, with their types."""
     assert dataclasses.is_dataclass(cls)
-    yield from ("```python", *(f"{one.name}: {one.type}" for one in dataclasses.fields(cls)))
+    shown = [one for one in dataclasses.fields(cls) if not one.name.startswith("_")]
+    yield from ("```python", *(f"{one.name}: {one.type}" for one in shown))
     for name, member in inspect.getmembers(cls, lambda member: isinstance(member, property)):
         yield f"{name}: {inspect.signature(member.fget).return_annotation}"
     yield "```"

@@ -7,17 +7,14 @@ float64 narrower ones, rounded: lists and numpy's defaults come so. Nothing over
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from headrace import datatypes
 from headrace.client.input_errors import InputTypeError, described
+from headrace.client.tensors import Array, TensorMetadata
 from headrace.datatypes import Datatype
-
-if TYPE_CHECKING:
-    from headrace.client.tensors import Array, TensorMetadata
 
 _ACCEPTED = {"f": "fViu", "V": "fViu", "i": "iu", "u": "iu", "b": "b"}
 """By the kind of a datatype (V is BF16), the kinds of values that may become it."""

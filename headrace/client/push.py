@@ -52,6 +52,7 @@ class PushCalls(RegistryCalls):
         files by their paths in the artifact.
 
         It is visible, durable and checked when this returns; `alias` points at it in the same change.
+        `progress` is called by the thread of the event loop, which is not the caller's with `Client`.
         A push that finds the registry UNAVAILABLE is sent again with the same `request_id`, so it makes
         one version; one for which there is no room beside other pushes waits for it. Raises
         InvalidArgument for what the registry refuses, FailedPrecondition

@@ -1,4 +1,7 @@
-"""The client of the suite for code without an event loop: every method waits for AsyncClient's."""
+"""The client of the suite for code without an event loop: every method waits for AsyncClient's.
+
+Written by `python scripts/sync_client.py` from AsyncClient: change that.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,7 @@ class Client:
         request_id: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
-        """Create a model."""
+        """Create a model. Raises AlreadyExists."""
         return self._thread.run(
             self._async.create_model(
                 model,
@@ -94,7 +97,7 @@ class Client:
         )
 
     def model(self, model: str, *, timeout_seconds: float | None = None) -> Model:
-        """A model."""
+        """A model. Raises NotFound."""
         return self._thread.run(self._async.model(model, timeout_seconds=timeout_seconds))
 
     def models(self, *, timeout_seconds: float | None = None) -> list[Model]:
@@ -112,7 +115,7 @@ class Client:
         etag: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
-        """Change what is given of a model, leave the rest."""
+        """Change what is given of a model, leave the rest. Raises NotFound, Aborted, InvalidArgument."""
         return self._thread.run(
             self._async.update_model(
                 model,
@@ -126,7 +129,7 @@ class Client:
         )
 
     def revision(self, *, timeout_seconds: float | None = None) -> int:
-        """The revision that the registry's state has now."""
+        """The revision that the registry's state has now: where a watch may start."""
         return self._thread.run(self._async.revision(timeout_seconds=timeout_seconds))
 
     def delete_model(
@@ -137,9 +140,79 @@ class Client:
         etag: str = "",
         timeout_seconds: float | None = None,
     ) -> None:
-        """Delete a model, with all its versions if forced."""
+        """Delete a model, with all its versions if forced. Raises NotFound, FailedPrecondition, Aborted."""
         self._thread.run(
             self._async.delete_model(model, force=force, etag=etag, timeout_seconds=timeout_seconds)
+        )
+
+    def version(self, model: str, number: int, *, timeout_seconds: float | None = None) -> Version:
+        """One version. Raises NotFound."""
+        return self._thread.run(self._async.version(model, number, timeout_seconds=timeout_seconds))
+
+    def versions(self, model: str, *, timeout_seconds: float | None = None) -> list[Version]:
+        """A model's versions, newest first. Raises NotFound."""
+        return self._thread.run(self._async.versions(model, timeout_seconds=timeout_seconds))
+
+    def delete_version(
+        self, model: str, number: int, *, etag: str = "", timeout_seconds: float | None = None
+    ) -> None:
+        """Delete a version. Raises NotFound, Aborted, and FailedPrecondition while something names it."""
+        self._thread.run(
+            self._async.delete_version(model, number, etag=etag, timeout_seconds=timeout_seconds)
+        )
+
+    def get_alias(self, model: str, alias: str, *, timeout_seconds: float | None = None) -> Alias:
+        """Where an alias points. Raises NotFound."""
+        return self._thread.run(
+            self._async.get_alias(model, alias, timeout_seconds=timeout_seconds)
+        )
+
+    def aliases(self, model: str, *, timeout_seconds: float | None = None) -> list[Alias]:
+        """A model's aliases, by name. Raises NotFound."""
+        return self._thread.run(self._async.aliases(model, timeout_seconds=timeout_seconds))
+
+    def alias(
+        self,
+        model: str,
+        alias: str,
+        version: int | str,
+        *,
+        etag: str = "",
+        allow_signature_change: bool = False,
+        allow_unready: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Alias:
+        """Point an alias at a version (a number, or what another alias names), creating it if need be.
+
+        Raises NotFound, Aborted; FailedPrecondition for a version that would break callers of the alias
+        (SIGNATURE_CHANGED) and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
+        """
+        return self._thread.run(
+            self._async.alias(
+                model,
+                alias,
+                version,
+                etag=etag,
+                allow_signature_change=allow_signature_change,
+                allow_unready=allow_unready,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def delete_alias(
+        self, model: str, alias: str, *, etag: str = "", timeout_seconds: float | None = None
+    ) -> None:
+        """Delete an alias. Raises NotFound, Aborted."""
+        self._thread.run(
+            self._async.delete_alias(model, alias, etag=etag, timeout_seconds=timeout_seconds)
+        )
+
+    def resolve(
+        self, model: str, version: int | str, *, timeout_seconds: float | None = None
+    ) -> int:
+        """The number that a version's number or alias stands for now. Raises NotFound."""
+        return self._thread.run(
+            self._async.resolve(model, version, timeout_seconds=timeout_seconds)
         )
 
     def push(
@@ -156,7 +229,16 @@ class Client:
         request_id: str = "",
         timeout_seconds: float | None = None,
     ) -> Version:
-        """Push a version; `progress` is called on another thread."""
+        """Push a version: an .onnx (with its external data), an archive, a folder, a graph's bytes, or
+        files by their paths in the artifact.
+
+        It is visible, durable and checked when this returns; `alias` points at it in the same change.
+        `progress` is called by the thread of the event loop, which is not the caller's with `Client`.
+        A push that finds the registry UNAVAILABLE is sent again with the same `request_id`, so it makes
+        one version; one for which there is no room beside other pushes waits for it. Raises
+        InvalidArgument for what the registry refuses, FailedPrecondition
+        (SIGNATURE_CHANGED) for a version that would break callers of `alias`, unless allowed.
+        """
         return self._thread.run(
             self._async.push(
                 model,
@@ -172,74 +254,8 @@ class Client:
             )
         )
 
-    def version(self, model: str, number: int, *, timeout_seconds: float | None = None) -> Version:
-        """One version."""
-        return self._thread.run(self._async.version(model, number, timeout_seconds=timeout_seconds))
-
-    def versions(self, model: str, *, timeout_seconds: float | None = None) -> list[Version]:
-        """A model's versions, newest first."""
-        return self._thread.run(self._async.versions(model, timeout_seconds=timeout_seconds))
-
-    def delete_version(
-        self, model: str, number: int, *, etag: str = "", timeout_seconds: float | None = None
-    ) -> None:
-        """Delete a version."""
-        self._thread.run(
-            self._async.delete_version(model, number, etag=etag, timeout_seconds=timeout_seconds)
-        )
-
-    def get_alias(self, model: str, alias: str, *, timeout_seconds: float | None = None) -> Alias:
-        """Where an alias points."""
-        return self._thread.run(
-            self._async.get_alias(model, alias, timeout_seconds=timeout_seconds)
-        )
-
-    def aliases(self, model: str, *, timeout_seconds: float | None = None) -> list[Alias]:
-        """A model's aliases, by name."""
-        return self._thread.run(self._async.aliases(model, timeout_seconds=timeout_seconds))
-
-    def alias(
-        self,
-        model: str,
-        alias: str,
-        version: int | str,
-        *,
-        etag: str = "",
-        allow_signature_change: bool = False,
-        allow_unready: bool = False,
-        timeout_seconds: float | None = None,
-    ) -> Alias:
-        """Point an alias at a version, creating it if need be."""
-        return self._thread.run(
-            self._async.alias(
-                model,
-                alias,
-                version,
-                etag=etag,
-                allow_signature_change=allow_signature_change,
-                allow_unready=allow_unready,
-                timeout_seconds=timeout_seconds,
-            )
-        )
-
-    def delete_alias(
-        self, model: str, alias: str, *, etag: str = "", timeout_seconds: float | None = None
-    ) -> None:
-        """Delete an alias."""
-        self._thread.run(
-            self._async.delete_alias(model, alias, etag=etag, timeout_seconds=timeout_seconds)
-        )
-
-    def resolve(
-        self, model: str, version: int | str, *, timeout_seconds: float | None = None
-    ) -> int:
-        """The number that a version's number or alias stands for now."""
-        return self._thread.run(
-            self._async.resolve(model, version, timeout_seconds=timeout_seconds)
-        )
-
     def route(self, model: str, *, timeout_seconds: float | None = None) -> Route:
-        """A model's route."""
+        """A model's route. Raises NotFound, and FailedPrecondition before its first version."""
         return self._thread.run(self._async.route(model, timeout_seconds=timeout_seconds))
 
     def set_route(
@@ -254,7 +270,12 @@ class Client:
         allow_unready: bool = False,
         timeout_seconds: float | None = None,
     ) -> Route:
-        """Set the whole route in one step."""
+        """Set the whole route: `weight` percent to `canary`, the rest to `stable`; numbers or aliases.
+
+        Raises NotFound, Aborted where the etag is not the present one, InvalidArgument for a canary
+        without a weight; FailedPrecondition for a version that would break callers (SIGNATURE_CHANGED)
+        and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
+        """
         return self._thread.run(
             self._async.set_route(
                 model,
@@ -276,7 +297,7 @@ class Client:
         allow_unready: bool = False,
         timeout_seconds: float | None = None,
     ) -> Route:
-        """Set the whole route to `route`, on condition of its etag if it has one."""
+        """Set the whole route to `route`, on condition of its etag if it has one. As `set_route`."""
         return self._thread.run(
             self._async.put_route(
                 route,
@@ -289,7 +310,11 @@ class Client:
     def rollback(
         self, model: str, *, allow_unready: bool = False, timeout_seconds: float | None = None
     ) -> Route:
-        """Make the version that was stable before stable again, and end a canary's trial."""
+        """Make the version that was stable before stable again, and end a canary's trial.
+
+        It is for emergencies, so another signature does not stop it. Raises FailedPrecondition
+        (NO_PREVIOUS_VERSION, VERSION_NOT_SERVED), and Aborted where the route moved meanwhile.
+        """
         return self._thread.run(
             self._async.rollback(
                 model, allow_unready=allow_unready, timeout_seconds=timeout_seconds
@@ -305,13 +330,22 @@ class Client:
     def wait_until_ready(
         self, model: str, version: int | str, *, timeout_seconds: float | None = None
     ) -> None:
-        """Wait until every replica, and at least one, serves a version."""
+        """Wait until every replica, and at least one, serves a version (a number or an alias).
+
+        Raises FailedPrecondition (VERSION_UNAVAILABLE) with the reasons of replicas that could not
+        load it, and DeadlineExceeded (VERSION_NOT_READY) that says what each replica was waiting for.
+        """
         self._thread.run(
             self._async.wait_until_ready(model, version, timeout_seconds=timeout_seconds)
         )
 
     def watch(self, start_revision: int = 0, model: str = "") -> Generator[Change, None, None]:
-        """Every change after a revision, in order, until the reader stops."""
+        """Every change after a revision, in order, of one model or of all, until the reader stops.
+
+        A watch that breaks goes on where it was, also where it left changes of other models out. Raises
+        OutOfRange where changes after the revision are no longer kept, or are those of another history
+        (HISTORY_DIFFERS), and Unavailable where the registry stays away.
+        """
         return self._thread.iterate(lambda: self._async.watch(start_revision, model))
 
     def infer(
@@ -325,7 +359,18 @@ class Client:
         request_id: str = "",
         timeout_seconds: float | None = None,
     ) -> InferResult:
-        """Run a model on `inputs`."""
+        """Run a model on `inputs`; `model` may be `name@alias`, `version` a number or an alias.
+
+        `inputs` are values by name, or the value itself where the model has one input: arrays, lists, or
+        columns of a table. They become the datatypes that the model takes where that is safe: integers if
+        they stay the same, floats of 64 bits rounded to fewer; `notes` of the result say what was cast.
+        The answer maps outputs to arrays: `result["label"]`, with text as str. Without `outputs`, all
+        come back. A request that finds no server, or one that hangs, is sent again within its deadline,
+        to another where there are several: a model may run it twice.
+
+        Raises InputTypeError, which is an InvalidArgument and a TypeError, for values of another type than
+        the model takes.
+        """
         return self._thread.run(
             self._async.infer(
                 model,
@@ -341,7 +386,7 @@ class Client:
     def model_metadata(
         self, model: str, version: int | str = "", *, timeout_seconds: float | None = None
     ) -> ModelMetadata:
-        """What a served version takes and gives."""
+        """What a served version takes and gives. Raises NotFound, Unavailable."""
         return self._thread.run(
             self._async.model_metadata(model, version, timeout_seconds=timeout_seconds)
         )
@@ -357,7 +402,7 @@ class Client:
     def model_ready(
         self, model: str, version: int | str = "", *, timeout_seconds: float | None = None
     ) -> bool:
-        """Whether the replica serves a version."""
+        """Whether the replica serves a version. Raises NotFound."""
         return self._thread.run(
             self._async.model_ready(model, version, timeout_seconds=timeout_seconds)
         )
@@ -375,7 +420,7 @@ class Client:
         by_replica: bool = False,
         timeout_seconds: float | None = None,
     ) -> Statistics:
-        """What happened in the last `window_seconds`."""
+        """What happened in the last `window_seconds`. Raises InvalidArgument for more than is kept."""
         return self._thread.run(
             self._async.statistics(
                 window_seconds,
@@ -395,7 +440,7 @@ class Client:
         by_replica: bool = False,
         interval_seconds: float = 1.0,
     ) -> Generator[Statistics, None, None]:
-        """The same, again and again, until the reader stops."""
+        """The same, again and again, until the reader stops; a watch that breaks is opened again."""
         return self._thread.iterate(
             lambda: self._async.watch_statistics(
                 window_seconds,
