@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from headrace.state.catalog import Catalog
 from headrace.state.records import ModelRecord
-from headrace_inference.domain.routing.canary_share import CanaryShare
+from headrace_inference.domain.routing.request_share import RequestShare
+from headrace_inference.domain.routing.route_targets import routed, shared_numbers
 from headrace_inference.domain.routing.targets import (
     ALIAS,
     HELD,
@@ -15,7 +16,6 @@ from headrace_inference.domain.routing.targets import (
     STABLE,
     SingleTarget,
     Target,
-    WeightedTarget,
 )
 from headrace_inference.domain.versions.identity import is_other, record_in
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
@@ -42,8 +42,8 @@ class ModelNames:
     targets: Mapping[tuple[str, str], Target] = field(default_factory=dict)
     """By (model_name, model_version) of a request."""
     effective: Mapping[str, int] = field(default_factory=dict)
-    shares: Mapping[int, CanaryShare] = field(default_factory=dict)
-    """What the canary is owed, by its number: it outlives these names."""
+    shares: Mapping[int, RequestShare] = field(default_factory=dict)
+    """What canaries and the shadow are owed, by their numbers: it outlives these names."""
 
 
 NO_NAMES = ModelNames()
@@ -73,25 +73,25 @@ def resolve(
         if alias:
             targets[name, alias] = targets[f"{name}@{alias}", ""] = fixed
         else:
-            targets[name, ""] = _routed(model, ready, fixed, shares)
+            targets[name, ""] = routed(model, ready, fixed, shares)
     return ModelNames(targets, effective, shares)
 
 
 def _shares(
     model: ModelRecord, catalogs: tuple[Catalog, Catalog], former: ModelNames
-) -> dict[int, CanaryShare]:
-    """What the canary is owed: as before, also while it is not ready."""
-    if model.route is None or model.route.canary is None:
-        return {}
-    number = model.route.canary.version
-    return {number: _share((model.name, number), catalogs, former.shares.get(number))}
+) -> dict[int, RequestShare]:
+    """What those with a share are owed: as before, also while they are not ready."""
+    return {
+        number: _share((model.name, number), catalogs, former.shares.get(number))
+        for number in shared_numbers(model)
+    }
 
 
-def _share(key: Key, catalogs: tuple[Catalog, Catalog], share: CanaryShare | None) -> CanaryShare:
-    """The canary's own, or a new one where its number was another version's."""
+def _share(key: Key, catalogs: tuple[Catalog, Catalog], share: RequestShare | None) -> RequestShare:
+    """The version's own, or a new one where its number was another version's."""
     catalog, before = catalogs[0], record_in(catalogs[1], key)
     changed = before is not None and is_other(before, key, catalog)
-    return CanaryShare() if share is None or changed else share
+    return RequestShare() if share is None or changed else share
 
 
 def _named(
@@ -120,13 +120,3 @@ def _candidates(
     """
     first = numbers[:1] if before is None else [numbers[0], before]
     return first if stands_by((model, numbers[0])) else first + numbers[1:]
-
-
-def _routed(
-    model: ModelRecord, ready: Ready, stable: SingleTarget, shares: Mapping[int, CanaryShare]
-) -> Target:
-    canary = model.route.canary if model.route else None
-    served = ready.get((model.name, canary.version)) if canary else None
-    if canary is None or served is None:
-        return stable
-    return WeightedTarget(stable, served, canary.weight_percent, shares[canary.version])

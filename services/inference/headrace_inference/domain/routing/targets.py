@@ -1,19 +1,44 @@
-"""What the names that can be asked for lead to: one version, or a choice of two."""
+"""What the names that can be asked for lead to: one version, or a choice of several."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from headrace_inference.domain.routing.canary_share import CanaryShare
+from headrace.state.route_records import MatchRule, RequestKey
+from headrace_inference.domain.routing.request_share import RequestShare
+from headrace_inference.domain.routing.request_texts import (
+    NO_REQUEST,
+    RequestTexts,
+    RoutedRequest,
+    place_of,
+)
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 
 STABLE, CANARY, PINNED, ALIAS, HELD = "stable", "canary", "pinned", "alias", "held"
+MATCHED, STICKY = "matched", "sticky"
 """Why a version answered: it is stable, on trial, asked for by number or by alias; or it is what a name
-led to before, held while the successor is not ready here."""
+led to before, held while the successor is not ready here; or a match rule or the sticky key led to it."""
+
+SHADOW = "shadow"
+"""Why a version was run that answers nobody: it got a copy of a request."""
 
 Picked = tuple[LoadedVersion, str]
 """The version that answers a request, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowTarget:
+    """A version that gets copies of a share of the requests."""
+
+    served: LoadedVersion
+    share_percent: float
+    share: RequestShare
+
+    def is_due(self) -> bool:
+        """Whether the next request is copied; once for each request, since it takes a turn."""
+        return self.share.take_turn(self.share_percent)
 
 
 class Target(Protocol):
@@ -23,13 +48,19 @@ class Target(Protocol):
     def served(self) -> LoadedVersion:
         """The version that questions about the name are about: stable, where there is a choice."""
 
-    def pick(self) -> Picked:
-        """Where this request goes; once for each request, since it takes a turn."""
+    @property
+    def shadow(self) -> ShadowTarget | None:
+        """Which version gets copies of the requests, if any does."""
 
-    def pick_again(self, reason: str) -> Picked:
+    def pick(self, request: RoutedRequest = NO_REQUEST) -> Picked:
+        """Where this request goes; once for each request, since it may take a turn."""
+
+    def pick_again(
+        self, reason: str, number: int = 0, request: RoutedRequest = NO_REQUEST
+    ) -> Picked:
         """Where a request goes that was picked for this reason and found its version gone: no new turn."""
 
-    def give_back(self, reason: str) -> None:
+    def give_back(self, reason: str, number: int = 0) -> None:
         """A request that was picked for this reason was refused for what it is: it takes no turn."""
 
 
@@ -39,50 +70,143 @@ class SingleTarget:
 
     served: LoadedVersion
     reason: str
+    shadow: ShadowTarget | None = None
 
-    def pick(self) -> Picked:
+    def pick(self, request: RoutedRequest = NO_REQUEST) -> Picked:  # noqa: ARG002  # there is no choice
         """The version."""
         return self.served, self.reason
 
-    def pick_again(self, reason: str) -> Picked:  # noqa: ARG002  # there are no turns
+    def pick_again(
+        self,
+        reason: str,  # noqa: ARG002  # there are no turns
+        number: int = 0,  # noqa: ARG002
+        request: RoutedRequest = NO_REQUEST,  # noqa: ARG002
+    ) -> Picked:
         """The version."""
         return self.served, self.reason
 
-    def give_back(self, reason: str) -> None:
+    def give_back(self, reason: str, number: int = 0) -> None:
         """There are no turns."""
 
 
 @dataclass(frozen=True, slots=True)
+class WeightedVersion:
+    """A version that gets a share of the requests."""
+
+    served: LoadedVersion
+    weight_percent: float
+    share: RequestShare
+
+    @property
+    def number(self) -> int:
+        """Its number."""
+        return self.served.record.number
+
+
+@dataclass(frozen=True, slots=True)
 class WeightedTarget:
-    """A stable version, and a canary that gets a share of the requests."""
+    """A stable version, and canaries that get shares of the requests."""
 
     stable: SingleTarget
-    canary: LoadedVersion
-    weight_percent: float
-    share: CanaryShare
+    canaries: tuple[WeightedVersion, ...]
 
     @property
     def served(self) -> LoadedVersion:
         """The stable version."""
         return self.stable.served
 
-    def pick(self) -> Picked:
-        """Stable, or the canary where its share is due."""
-        if self.share.take_turn(self.weight_percent):
-            return self.canary, CANARY
-        return self.stable.pick()
+    @property
+    def shadow(self) -> ShadowTarget | None:
+        """The route's shadow, which all its requests may be copied to."""
+        return self.stable.shadow
 
-    def pick_again(self, reason: str) -> Picked:
-        """The canary if it was the canary's turn, else stable."""
-        return (self.canary, CANARY) if reason == CANARY else self.stable.pick()
+    def pick(self, request: RoutedRequest = NO_REQUEST) -> Picked:  # noqa: ARG002  # weights alone choose
+        """Stable, or the canary whose share is due."""
+        due: LoadedVersion | None = None
+        for canary in self.canaries:
+            if due is not None:
+                canary.share.wait_turn(canary.weight_percent)
+            elif canary.share.take_turn(canary.weight_percent):
+                due = canary.served
+        return self.stable.pick() if due is None else (due, CANARY)
 
-    def give_back(self, reason: str) -> None:
-        """Give the turn back, unless the other version might have taken the request.
+    def pick_again(
+        self,
+        reason: str,
+        number: int = 0,
+        request: RoutedRequest = NO_REQUEST,  # noqa: ARG002  # its turn says it
+    ) -> Picked:
+        """The canary if it was a canary's turn, else stable."""
+        if reason != CANARY:
+            return self.stable.pick()
+        same = (canary for canary in self.canaries if canary.number == number)
+        return next(same, self.canaries[0]).served, CANARY
+
+    def give_back(self, reason: str, number: int = 0) -> None:
+        """Give the turn back, unless another version might have taken the request.
 
         A canary that refuses what stable takes would be next again, and again.
         """
-        if _check_alike(self.stable.served, self.canary):
-            self.share.give_back(self.weight_percent, to_canary=reason == CANARY)
+        if not all(_check_alike(self.served, canary.served) for canary in self.canaries):
+            return
+        for canary in self.canaries:
+            taken = reason == CANARY and number in (canary.number, 0)
+            canary.share.give_back(canary.weight_percent, taken=taken)
+
+
+@dataclass(frozen=True, slots=True)
+class SelectiveTarget:
+    """A choice by what requests say: by match rules, then by a sticky key, and else by weights.
+
+    `edges` are the places at which the canaries' shares of the sticky texts end, in their order, with None
+    for one that is not ready: its texts go to stable meanwhile, and to it when it is.
+    """
+
+    model: str
+    weighted: SingleTarget | WeightedTarget
+    rules: Sequence[tuple[MatchRule, LoadedVersion]]
+    sticky_key: RequestKey | None = None
+    edges: Sequence[tuple[float, LoadedVersion | None]] = ()
+
+    @property
+    def served(self) -> LoadedVersion:
+        """The stable version."""
+        return self.weighted.served
+
+    @property
+    def shadow(self) -> ShadowTarget | None:
+        """The route's shadow."""
+        return self.weighted.shadow
+
+    def pick(self, request: RoutedRequest = NO_REQUEST) -> Picked:
+        """What the request's texts say, or else the weights."""
+        return self._select(request) or self.weighted.pick(request)
+
+    def pick_again(
+        self, reason: str, number: int = 0, request: RoutedRequest = NO_REQUEST
+    ) -> Picked:
+        """What the request's texts say now; its turn is kept where the weights chose."""
+        return self._select(request) or self.weighted.pick_again(reason, number, request)
+
+    def give_back(self, reason: str, number: int = 0) -> None:
+        """Give the turn back, if there was one."""
+        if reason not in (MATCHED, STICKY):
+            self.weighted.give_back(reason, number)
+
+    def _select(self, request: RoutedRequest) -> Picked | None:
+        texts = RequestTexts(request)
+        for rule, version in self.rules:
+            if rule.matches(texts.get(rule.key)):
+                return version, MATCHED
+        text = texts.get(self.sticky_key) if self.sticky_key else ""
+        return (self._stuck(text), STICKY) if text else None
+
+    def _stuck(self, text: str) -> LoadedVersion:
+        place = place_of(self.model, text)
+        for edge, version in self.edges:
+            if place < edge:
+                return self.served if version is None else version
+        return self.served
 
 
 def _check_alike(one: LoadedVersion, other: LoadedVersion) -> bool:
