@@ -34,6 +34,7 @@ from headrace.state.records import (
 )
 from headrace.state.route_records import Canary, RouteRecord
 from headrace_inference.adapters.runtime import onnx_runtime
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.limits import FrontLimits
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
@@ -180,7 +181,7 @@ async def measure(variant: Variant, requests: int) -> list[float]:
     versions = {(MLP.name, number): replace(first, number=number) for number in (1, 2)}
     book = StatisticsRegistry()
     with tempfile.TemporaryDirectory() as folder:
-        reconciler = VersionReconciler(Loader(Path(folder)), book, 2)
+        reconciler = VersionReconciler(Loader(Path(folder)), book, SYSTEM_CLOCK, 2)
         async with reconciler.running():
             reconciler.want(Catalog(1, {MLP.name: model}, versions))
             while len(reconciler.table.ready) < 2:  # noqa: ASYNC110 - both load in threads

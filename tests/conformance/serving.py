@@ -20,6 +20,7 @@ from headrace_inference.adapters.preparation.cached_opener import (
     open_preparing_opener,
 )
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.app.servers import open_fronts
 from headrace_inference.domain.ingress.ingress import Ingress
@@ -131,7 +132,9 @@ async def open_in_process(folder: Path, front: Front = "auto") -> AsyncIterator[
     )
     async with AsyncExitStack() as stack:
         opener = stack.enter_context(open_preparing_opener(preparation, RuntimeDefaults()))
-        reconciler = VersionReconciler(_FolderLoader(folder, opener), book, max_loading=AT_A_TIME)
+        reconciler = VersionReconciler(
+            _FolderLoader(folder, opener), book, SYSTEM_CLOCK, max_loading=AT_A_TIME
+        )
         await stack.enter_async_context(reconciler.running())
         fronts = await open_fronts(stack, settings, Ingress(reconciler, book), AlwaysReady())
         yield InProcess(folder, reconciler, fronts.grpc_address, fronts.http_address)

@@ -33,6 +33,7 @@ from headrace.state.records import (
 from headrace.state.route_records import RouteRecord
 from headrace_inference.adapters.loader import read_labels
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.versions.loaded_version import Runner
@@ -153,7 +154,9 @@ async def open_rest_server(
     for served in models:
         onnx.save(served.graph, folder / f"{served.record.model}.onnx")
     book = StatisticsRegistry()
-    reconciler = VersionReconciler(FolderLoader(folder, open_model), book, max_loading=2)
+    reconciler = VersionReconciler(
+        FolderLoader(folder, open_model), book, SYSTEM_CLOCK, max_loading=2
+    )
     server = RestServer("", Ingress(reconciler, book))
     async with reconciler.running():
         reconciler.want(catalog_of(models))

@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 
 from headrace.datatypes import Datatype
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
@@ -64,7 +65,7 @@ async def test_every_route_is_described(tmp_path: Path) -> None:
     """What the document describes and what the application routes are the same, one by one."""
     app = web.Application()
     loader = FolderLoader(tmp_path, None)  # type: ignore[arg-type]  # loads nothing
-    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), SYSTEM_CLOCK, max_loading=1)
     facts = ServerFacts(SERVER_VERSION, lambda: True)
     ingress = Ingress(reconciler, StatisticsRegistry())
     add_rest_routes(app, ingress, facts, RestLimits(1, 1))

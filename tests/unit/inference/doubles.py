@@ -20,6 +20,7 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace.state.route_records import Canary, RouteRecord
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN
 from headrace_inference.domain.scheduling.requests import (
     Array,
@@ -52,6 +53,29 @@ class Handle:
     @terminate.setter
     def terminate(self, value: bool) -> None:
         self.ended.set()
+
+
+class FakeClock:
+    """A clock that stands still until it is told to go on; the wall's began at 1,000 s."""
+
+    def __init__(self, now_ns: int = 0) -> None:
+        self.now_ns = now_ns
+
+    def monotonic_ns(self) -> int:
+        """Return what the clock was advanced by."""
+        return self.now_ns
+
+    def wall_ns(self) -> int:
+        """Return the same since the epoch."""
+        return self.now_ns + 1_000_000_000_000
+
+    def thread_ns(self) -> int:
+        """Return the same: whoever runs uses all the time there is."""
+        return self.now_ns
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now_ns += int(seconds * 1e9)
 
 
 class DoublingRunner:
@@ -153,7 +177,7 @@ def served(
 ) -> LoadedVersion:
     """A loaded version, which has shown already that its requests may share runs."""
     return LoadedVersion(
-        record, runner or DoublingRunner(), VersionCounters(), alone_first=alone_first
+        record, runner or DoublingRunner(), VersionCounters(), SYSTEM_CLOCK, alone_first=alone_first
     )
 
 

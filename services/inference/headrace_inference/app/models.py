@@ -34,6 +34,7 @@ from headrace_inference.adapters.preparation.cached_opener import (
 from headrace_inference.adapters.runtime import execution_providers, onnx_runtime
 from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.reconciliation.load_slots import LoadPlaces
 from headrace_inference.domain.reconciliation.load_waits import Urgency
 from headrace_inference.domain.reconciliation.model_control import (
@@ -99,6 +100,7 @@ def _reconciler(
     reconciler = VersionReconciler(
         loader,
         book,
+        SYSTEM_CLOCK,
         loads.places,
         settings.max_run_seconds,
         Caps(settings.max_loaded_versions, settings.max_loaded_bytes, settings.unload_idle_seconds),

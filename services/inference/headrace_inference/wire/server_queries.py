@@ -62,14 +62,14 @@ def statistics_of(ingress: Ingress, name: str, version: str) -> pb.ModelStatisti
     """The statistics of one version, of all of a model's, or of all. Raises HeadraceError."""
     items = ingress.book.items()
     if not name:
-        return messages.model_statistics(items)
+        return messages.model_statistics(items, ingress.clock)
     if version or "@" in name:
         key = _key(ingress, name, version)
-        return messages.model_statistics([(key, ingress.book.of(*key))])
+        return messages.model_statistics([(key, ingress.book.of(*key))], ingress.clock)
     table = ingress.reconciler.table
     if name not in table.catalog.models:
         raise table.explain(name, version)
-    return messages.model_statistics([item for item in items if item[0][0] == name])
+    return messages.model_statistics([item for item in items if item[0][0] == name], ingress.clock)
 
 
 def _key(ingress: Ingress, name: str, version: str) -> tuple[str, int]:

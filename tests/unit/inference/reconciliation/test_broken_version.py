@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from headrace.state.records import LoadState, VersionRecord
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.routing.table import HELD, STABLE
 from headrace_inference.domain.scheduling.failure_detector import RUNS_BEFORE_PROBE, FailureStreak
@@ -92,7 +93,7 @@ def fail_in_a_row(served: LoadedVersion) -> None:
 async def test_names_of_a_broken_version_lead_to_the_one_before_until_it_is_open_again() -> None:
     """The reason is told, the replica stays ready, and the version comes back by itself."""
     loader = DoublingLoader()
-    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=2)
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), SYSTEM_CLOCK, max_loading=2)
     async with reconciler.running():
         reconciler.want(catalog(1, 2, stable=2, previous=1))
         await wait_for(reconciler, 1, LoadState.READY)
@@ -117,7 +118,7 @@ async def test_names_of_a_broken_version_lead_to_the_one_before_until_it_is_open
 async def test_wrong_inputs_do_not_take_a_version_down() -> None:
     """Its probe works, so it stays, however many fail."""
     loader = DoublingLoader()
-    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=2)
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), SYSTEM_CLOCK, max_loading=2)
     async with reconciler.running():
         reconciler.want(catalog(1, stable=1))
         await wait_for(reconciler, 1, LoadState.READY)

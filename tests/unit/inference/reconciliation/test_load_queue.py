@@ -6,6 +6,7 @@ import asyncio
 
 from headrace.state.desired import Key
 from headrace.state.records import LoadState, VersionRecord
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.reconciliation.load_queue import LoadQueue
 from headrace_inference.domain.reconciliation.load_slots import LoadPlaces
 from headrace_inference.domain.reconciliation.reconciler import AHEAD, VersionReconciler
@@ -58,7 +59,7 @@ class HangingLoader:
 async def test_a_prepared_version_waits_for_none_of_many() -> None:
     """However many come before it that must be prepared."""
     places = LoadPlaces(2, is_quick=lambda record: record.number == AHEAD * 3)
-    reconciler = VersionReconciler(HangingLoader(), StatisticsRegistry(), places)
+    reconciler = VersionReconciler(HangingLoader(), StatisticsRegistry(), SYSTEM_CLOCK, places)
     numbers = range(1, AHEAD * 3 + 1)
     aliases = {f"a{number}": number for number in numbers[:-1]}
     async with reconciler.running():

@@ -11,6 +11,7 @@ from headrace.errors import HeadraceError
 from headrace.state.catalog import Catalog
 from headrace.state.records import ModelRecord
 from headrace.state.route_records import RouteRecord
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.reconciliation.held_versions import HeldVersions
 from headrace_inference.domain.reconciliation.residency import Caps
 from headrace_inference.domain.reconciliation.standby import Standby
@@ -33,7 +34,9 @@ def told_within(deadline_seconds: float | None, load_wait_seconds: float) -> set
         return refused.value.reason
 
     async def all_of_them() -> set[str]:
-        standby = Standby(HeldVersions(), Caps(max_versions=1), load_wait_seconds, lambda: None)
+        standby = Standby(
+            HeldVersions(), Caps(max_versions=1), SYSTEM_CLOCK, load_wait_seconds, lambda: None
+        )
         standby.follow(CATALOG, ["m"])
         return {await reason(standby) for _ in range(100)}
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from headrace.state.catalog import Catalog
 from headrace.state.records import ModelRecord, VersionRecord
 from headrace.state.route_records import Canary, RouteRecord
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.reconciliation.residency import Caps
 from headrace_inference.domain.routing.table import OnStandby
@@ -62,7 +63,9 @@ async def ask(reconciler: VersionReconciler, name: str, number: int = 1) -> None
 async def test_memory_is_bounded_by_what_was_measured() -> None:
     """Before that nobody knows it: what turns out to be too much goes."""
     loader = Loader(memory_bytes=10)
-    reconciler = VersionReconciler(loader, StatisticsRegistry(), 2, caps=Caps(max_bytes=25))
+    reconciler = VersionReconciler(
+        loader, StatisticsRegistry(), SYSTEM_CLOCK, 2, caps=Caps(max_bytes=25)
+    )
     async with reconciler.running():
         reconciler.want(catalog_of("a", "b", "c"))
         async with asyncio.timeout(20):
@@ -78,7 +81,9 @@ async def test_memory_is_bounded_by_what_was_measured() -> None:
 async def test_a_route_comes_and_goes_as_one() -> None:
     """Its canary and the version that was stable before are loaded beside it, and unloaded with it."""
     route = RouteRecord(3, Canary(2, 50.0), previous=1)
-    reconciler = VersionReconciler(Loader(), StatisticsRegistry(), 2, caps=Caps(max_versions=3))
+    reconciler = VersionReconciler(
+        Loader(), StatisticsRegistry(), SYSTEM_CLOCK, 2, caps=Caps(max_versions=3)
+    )
     async with reconciler.running():
         reconciler.want(catalog_of("a", "b", route=route, numbers=3))
         for name in ("b", "a", "b"):
@@ -92,7 +97,7 @@ async def test_a_route_comes_and_goes_as_one() -> None:
 async def test_what_stands_by_is_not_answered_for_by_its_predecessor() -> None:
     """A name leads to the version that it names, also while only the one before is loaded."""
     reconciler = VersionReconciler(
-        Loader(), StatisticsRegistry(), 2, caps=Caps(idle_seconds=3600.0)
+        Loader(), StatisticsRegistry(), SYSTEM_CLOCK, 2, caps=Caps(idle_seconds=3600.0)
     )
     route = RouteRecord(2, previous=1)
     async with reconciler.running():
@@ -112,7 +117,9 @@ async def test_what_stands_by_is_not_answered_for_by_its_predecessor() -> None:
 
 async def test_a_new_stable_version_is_held_until_it_is_loaded() -> None:
     """As without caps: no request waits for a load that a route brings about."""
-    reconciler = VersionReconciler(Loader(), StatisticsRegistry(), 2, caps=Caps(max_versions=1))
+    reconciler = VersionReconciler(
+        Loader(), StatisticsRegistry(), SYSTEM_CLOCK, 2, caps=Caps(max_versions=1)
+    )
     async with reconciler.running():
         first = catalog_of("a", numbers=2)
         reconciler.want(first)

@@ -12,6 +12,7 @@ from headrace.errors import FailedPrecondition, Unavailable
 from headrace.state.catalog import Catalog
 from headrace.state.records import Batching, LoadState, ServingConfig, VersionRecord
 from headrace.state.route_records import Canary
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.routing.table import HELD, PINNED, RoutingTable, build_table
 from headrace_inference.domain.versions.identity import same_version
@@ -66,7 +67,7 @@ async def test_another_version_of_the_same_number_is_loaded_anew() -> None:
     """The old bytes answer no request from that moment; the model's other version holds its name."""
     loader = GatedLoader()
     loader.let("d1", "d2")
-    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=2)
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), SYSTEM_CLOCK, max_loading=2)
     state = catalog(1, 2, stable=2, previous=1)
     async with reconciler.running():
         reconciler.want(state)
@@ -92,7 +93,7 @@ async def test_a_load_of_what_the_number_no_longer_stands_for_is_given_up() -> N
     """What it stands for now is loaded instead."""
     loader = GatedLoader()
     loader.let("other")
-    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), SYSTEM_CLOCK, max_loading=1)
     async with reconciler.running():
         reconciler.want(catalog(1, stable=1))
         await loader.begun.wait()
@@ -108,7 +109,7 @@ async def test_a_failure_is_that_of_its_version_alone() -> None:
     loader = GatedLoader()
     loader.refused.add("d1")
     loader.let("other")
-    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), SYSTEM_CLOCK, max_loading=1)
     async with reconciler.running():
         reconciler.want(catalog(1, stable=1))
         await wait_for(reconciler, 1, LoadState.UNAVAILABLE)
@@ -122,7 +123,7 @@ async def test_the_same_contents_go_on_serving_whatever_state_names_them() -> No
     """A state begun anew into which the same version was pushed costs no load."""
     loader = GatedLoader()
     loader.let("d1")
-    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), SYSTEM_CLOCK, max_loading=1)
     async with reconciler.running():
         reconciler.want(catalog(1, stable=1))
         await wait_for(reconciler, 1, LoadState.READY)
@@ -173,7 +174,7 @@ async def test_an_unexpected_error_fails_its_version_alone() -> None:
                 raise failures.pop()
             return await loader.load(record)
 
-    reconciler = VersionReconciler(Failing(), StatisticsRegistry(), max_loading=2)
+    reconciler = VersionReconciler(Failing(), StatisticsRegistry(), SYSTEM_CLOCK, max_loading=2)
     async with reconciler.running():
         reconciler.want(catalog(1, 2, stable=1))
         await wait_for(reconciler, 1, LoadState.UNAVAILABLE)
@@ -194,7 +195,7 @@ async def test_a_version_that_does_not_close_ends_nothing() -> None:
             raise RuntimeError("cannot be closed")
 
     loader.runners["d1"] = Stuck()
-    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), SYSTEM_CLOCK, max_loading=1)
     async with reconciler.running():
         reconciler.want(catalog(1, stable=1))
         await wait_for(reconciler, 1, LoadState.READY)
@@ -211,7 +212,7 @@ async def test_a_version_in_the_queue_keeps_its_place_when_its_model_changes(
 ) -> None:
     """Nothing of it is here yet, so it is no other one than it was."""
     loader = GatedLoader()
-    reconciler = VersionReconciler(loader, StatisticsRegistry(), max_loading=1)
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), SYSTEM_CLOCK, max_loading=1)
     state = catalog(1, 2, 3, stable=1, aliases={"a": 2, "b": 3})
     async with reconciler.running():
         reconciler.want(state)

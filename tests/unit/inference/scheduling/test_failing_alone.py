@@ -13,6 +13,7 @@ import pytest
 
 from headrace.errors import ResourceExhausted
 from headrace.state.records import Batching
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.scheduling.requests import (
     Array,
     BatchResult,
@@ -71,7 +72,7 @@ class FailingRunner(DoublingRunner):
 def loaded_with(runner: DoublingRunner, watch: RunWatchdog | None = None) -> LoadedVersion:
     """A version that joins three requests, or two where one is of two rows."""
     return LoadedVersion(
-        version(batching=TOGETHER), runner, VersionCounters(), watch, alone_first=0
+        version(batching=TOGETHER), runner, VersionCounters(), SYSTEM_CLOCK, watch, alone_first=0
     )
 
 
@@ -154,7 +155,7 @@ def test_answers_that_cannot_be_sent_are_not_run_again() -> None:
 
 def test_a_batch_that_took_too_long_is_run_one_by_one() -> None:
     """The time that a run may take is each request's own."""
-    watch = RunWatchdog(max_run_seconds=0.02)
+    watch = RunWatchdog(SYSTEM_CLOCK, max_run_seconds=0.02)
 
     class Endless(DoublingRunner):
         def run(self, inputs: Sequence[Array], handle: Any = None) -> list[Array]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from headrace.state.records import Batching, Priorities, QueuePolicy, VersionRecord
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.scheduling import batching
 from headrace_inference.domain.scheduling.instance_pool import SWEEP_AFTER_NS, InstancePool
 from headrace_inference.domain.scheduling.requests import InferenceRequest
@@ -413,7 +414,7 @@ def test_threads_start_with_requests_and_end_without() -> None:
         ran.wait(10)
 
     config = replace(version(instances=2).config, batching=Batching())
-    pool = InstancePool("m/1", config, run, 1, linger_seconds=0.05)
+    pool = InstancePool("m/1", config, run, 1, SYSTEM_CLOCK, linger_seconds=0.05)
     with serving(version()) as (loaded, _, sink):
         assert 0 == instance_threads()
         assert pool.in_flight == 0
@@ -436,7 +437,7 @@ def test_threads_that_end_strand_no_request() -> None:
         answered.release(len(batch))
 
     config = replace(version(instances=2).config, batching=Batching())
-    pool = InstancePool("m/1", config, run, 1, linger_seconds=0.0002)
+    pool = InstancePool("m/1", config, run, 1, SYSTEM_CLOCK, linger_seconds=0.0002)
     with serving(version()) as (loaded, _, sink):
         for index in range(2000):
             pool.enqueue([request(loaded, sink, index)])
@@ -450,13 +451,13 @@ def test_threads_that_end_strand_no_request() -> None:
 
 def test_a_queue_is_looked_at_while_something_can_wait_in_it() -> None:
     """Versions at rest cost the watch nothing."""
-    watch = RunWatchdog()
+    watch = RunWatchdog(SYSTEM_CLOCK)
     ran = threading.Semaphore(0)
 
     def run(batch: list[InferenceRequest], _: object) -> None:
         ran.release()
 
-    pool = InstancePool("m/1", version().config, run, 1, watch, linger_seconds=0.05)
+    pool = InstancePool("m/1", version().config, run, 1, SYSTEM_CLOCK, watch, linger_seconds=0.05)
     with serving(version()) as (loaded, _, sink):
         assert not watch._queues
         pool.enqueue([request(loaded, sink, "first")])

@@ -12,7 +12,7 @@ from headrace_inference.domain.scheduling.queues import FifoQueue, PriorityQueue
 from headrace_inference.domain.scheduling.requests import InferenceRequest, RequestPlan
 from headrace_inference.domain.versions.request_validation import plan_request
 from headrace_inference.domain.versions.statistics import VersionCounters
-from tests.unit.inference.doubles import SIGNATURE, RecordingSink, header
+from tests.unit.inference.doubles import SIGNATURE, FakeClock, RecordingSink, header
 
 DELAYING = QueuePolicy(timeout_microseconds=10, timeout_action=TimeoutAction.DELAY)
 
@@ -52,12 +52,12 @@ def drained(queue: RequestQueue) -> str:
 )
 def test_only_what_needs_levels_has_them(config: ServingConfig, expected: type) -> None:
     """A plain version keeps its plain queue."""
-    assert expected is type(queues.open_queue(config))
+    assert expected is type(queues.open_queue(config, FakeClock()))
 
 
 def test_higher_levels_go_first_and_each_level_in_order() -> None:
     """No priority, and one that there is not, are the default level."""
-    queue = PriorityQueue(QueuePolicy(), Priorities(levels=3, default_level=2))
+    queue = PriorityQueue(QueuePolicy(), Priorities(levels=3, default_level=2), FakeClock())
     asked = [("a", 3), ("b", 0), ("c", 1), ("d", 2), ("e", 9), ("f", 1), ("g", 3)]
     queue.put([request(name, priority) for name, priority in asked])
     assert (7, "cfbdeag") == (len(queue), drained(queue))
@@ -66,7 +66,7 @@ def test_higher_levels_go_first_and_each_level_in_order() -> None:
 def test_each_level_has_its_bound() -> None:
     """A full level refuses, others go on taking."""
     policies = {2: QueuePolicy(max_requests=1)}
-    queue = PriorityQueue(QueuePolicy(max_requests=2), Priorities(2, 1, policies))
+    queue = PriorityQueue(QueuePolicy(max_requests=2), Priorities(2, 1, policies), FakeClock())
     asked = [("a", 1), ("b", 2), ("c", 2), ("d", 1), ("e", 1)]
     taken, over = queue.put([request(name, priority) for name, priority in asked])
     assert ["a", "b", "d"] == [pending.reply for pending in taken]
@@ -84,15 +84,15 @@ def test_a_plain_queue_takes_what_fits() -> None:
 
 def test_what_waited_too_long_is_put_behind_its_level_and_before_lower_ones() -> None:
     """It is late from the moment on that its time has passed, and is still run."""
-    now = [0]
-    queue = PriorityQueue(DELAYING, Priorities(2, 1), clock=lambda: now[0])
+    clock = FakeClock()
+    queue = PriorityQueue(DELAYING, Priorities(2, 1), clock)
     queue.put([request("a"), request("b", received_ns=5000), request("c", priority=2)])
-    now[0] = 12_000
+    clock.now_ns = 12_000
     assert "bac" == drained(queue)
 
 
 @pytest.mark.parametrize(
-    "queue", [FifoQueue(DELAYING), PriorityQueue(DELAYING, Priorities(2, 1), clock=lambda: 12_000)]
+    "queue", [FifoQueue(DELAYING), PriorityQueue(DELAYING, Priorities(2, 1), FakeClock(12_000))]
 )
 def test_requests_can_be_taken_out_wherever_they_are(queue: RequestQueue) -> None:
     """Those that are not there any more are not taken; the others keep their order."""

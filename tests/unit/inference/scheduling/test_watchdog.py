@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from headrace.state.records import Batching
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.scheduling.requests import Array, InferenceRequest
 from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.scheduling.watchdog import (
@@ -27,7 +28,7 @@ GONE, LATE, PATIENT, ENDLESS = "gone", "late", "patient", "endless"
 def waiting(kind: str, now_ns: int) -> InferenceRequest:
     """A request whose caller has gone, whose deadline has passed or will, or without a deadline."""
     deadline_ns = {LATE: now_ns - 1, PATIENT: now_ns + 1}.get(kind)
-    loaded = LoadedVersion(version(), DoublingRunner(), VersionCounters())
+    loaded = LoadedVersion(version(), DoublingRunner(), VersionCounters(), SYSTEM_CLOCK)
     try:
         made = request(loaded, RecordingSink(), kind, deadline_ns=deadline_ns)
     finally:
@@ -59,7 +60,7 @@ def test_a_run_is_ended_when_nobody_waits_or_it_takes_too_long(
 
 def test_a_handle_that_ended_a_run_is_spent() -> None:
     """Who takes the run out first, the watch or the run itself, decides alone."""
-    watch, handle = RunWatchdog(), Handle()
+    watch, handle = RunWatchdog(SYSTEM_CLOCK), Handle()
     ticket = watch.begin([waiting(GONE, 1000)], handle, 0)
     watch.sweep(1000)
     assert (True, False) == (handle.terminate, watch.end(ticket))
@@ -67,7 +68,7 @@ def test_a_handle_that_ended_a_run_is_spent() -> None:
 
 def test_a_run_that_is_over_is_not_ended() -> None:
     """Its handle may serve the next one."""
-    watch, handle = RunWatchdog(), Handle()
+    watch, handle = RunWatchdog(SYSTEM_CLOCK), Handle()
     ticket = watch.begin([waiting(GONE, 1000)], handle, 0)
     assert watch.end(ticket)
     watch.sweep(1000)
@@ -76,8 +77,8 @@ def test_a_run_that_is_over_is_not_ended() -> None:
 
 def test_a_watch_looks_at_the_queues_of_versions_that_are_open() -> None:
     """What waits behind a long run is dropped in time."""
-    watch, runner, sink = RunWatchdog(), EndlessRunner(), RecordingSink()
-    loaded = LoadedVersion(version(), runner, VersionCounters(), watch)
+    watch, runner, sink = RunWatchdog(SYSTEM_CLOCK), EndlessRunner(), RecordingSink()
+    loaded = LoadedVersion(version(), runner, VersionCounters(), SYSTEM_CLOCK, watch)
     with watch.watching():
         running = request(loaded, sink, "running")
         loaded.scheduler.enqueue([running])
@@ -114,8 +115,14 @@ def test_requests_of_an_ended_run_are_told_why(
     seconds: float | None, max_run_seconds: float, cancel: bool, reason: str
 ) -> None:
     """By their own deadlines, by their callers, or by the replica's limit."""
-    watch, runner, sink = RunWatchdog(max_run_seconds), EndlessRunner(), RecordingSink()
-    loaded = LoadedVersion(version(batching=Batching(8)), runner, VersionCounters(), watch)
+    watch, runner, sink = (
+        RunWatchdog(SYSTEM_CLOCK, max_run_seconds),
+        EndlessRunner(),
+        RecordingSink(),
+    )
+    loaded = LoadedVersion(
+        version(batching=Batching(8)), runner, VersionCounters(), SYSTEM_CLOCK, watch
+    )
     deadline_ns = None if seconds is None else time.monotonic_ns() + int(seconds * 1e9)
     with watch.watching():
         pending = request(loaded, sink, "only", deadline_ns=deadline_ns)

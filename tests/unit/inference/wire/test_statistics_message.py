@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 from headrace_inference.domain.versions.statistics import VersionCounters
 from headrace_inference.wire.codec.messages import model_config, model_statistics
-from tests.unit.inference.doubles import RecordingSink, header, served, version
+from tests.unit.inference.doubles import FakeClock, RecordingSink, header, served, version
 
 
 def recorded(*batches: tuple[int, int]) -> VersionCounters:
@@ -27,18 +26,19 @@ def recorded(*batches: tuple[int, int]) -> VersionCounters:
 
 def message(statistics: VersionCounters) -> Any:
     """The message of one version."""
-    (only,) = model_statistics([(("m", 1), statistics), (("m", 0), statistics)]).model_stats
+    (only,) = model_statistics(
+        [(("m", 1), statistics), (("m", 0), statistics)], FakeClock()
+    ).model_stats
     return only
 
 
 def test_the_last_inference_is_told_in_time_since_the_epoch() -> None:
     """Runs are timed on the monotonic clock; what is told is the wall's."""
-    statistics = VersionCounters()
-    assert 0 == statistics.last_inference_ms
-    before_ms, now_ns = time.time_ns() // 1_000_000, time.monotonic_ns()
-    statistics.record_run([], 1, (now_ns, now_ns, now_ns, now_ns))
-    told_ms, after_ms = statistics.last_inference_ms, time.time_ns() // 1_000_000
-    assert before_ms - 1 <= told_ms <= after_ms + 1
+    statistics, clock = VersionCounters(), FakeClock(5_000_000_000)
+    assert 0 == statistics.last_inference_ms(clock)
+    statistics.record_run([], 1, (4, 4, 4, 4_000_000_000))
+    clock.advance(seconds=60)
+    assert 1_004_000 == statistics.last_inference_ms(clock)
 
 
 def test_totals_count_requests_and_batches_count_runs() -> None:

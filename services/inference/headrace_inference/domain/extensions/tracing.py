@@ -6,7 +6,6 @@ A traced request has a sink of its own around the one that answers it; all other
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -169,7 +168,7 @@ class TracedSink:
         request = result.requests[index]
         trace = self._trace(request)
         if TIMESTAMPS in self._settings.levels:
-            trace["timestamps"] = _timestamps(request, result.times_ns)
+            trace["timestamps"] = self._timestamps(request, result.times_ns)
         if TENSORS in self._settings.levels:
             trace |= _tensors(served, request, result.outputs_of(index))
         return trace
@@ -179,12 +178,12 @@ class TracedSink:
         self._inner.fail(request, error)
         trace = self._trace(request) | {"error": error.reason, "message": error.message}
         if TIMESTAMPS in self._settings.levels:
-            trace["timestamps"] = _timestamps(request, ())
+            trace["timestamps"] = self._timestamps(request, ())
         self._write(trace, self._settings.log_frequency)
 
     def _trace(self, request: InferenceRequest) -> Trace:
         return {
-            "at": time.time(),
+            "at": self._served.clock.wall_ns() / 1e9,
             "model_name": self._served.record.model,
             "model_version": self._served.version_text,
             "request_id": self._facts.id,
@@ -193,17 +192,18 @@ class TracedSink:
             "rows": request.plan.rows,
         }
 
+    def _timestamps(
+        self, request: InferenceRequest, times_ns: Sequence[int]
+    ) -> list[dict[str, Any]]:
+        """Name the stages as Triton does, on the monotonic clock."""
+        received = request.received_ns
+        stages = [("REQUEST_START", received), ("QUEUE_START", received)]
+        stages += zip(_STAGES, times_ns, strict=False)
+        stages.append(("REQUEST_END", self._served.clock.monotonic_ns()))
+        return [{"name": name, "ns": at} for name, at in stages]
+
 
 _STAGES = ("COMPUTE_START", "COMPUTE_INPUT_END", "COMPUTE_OUTPUT_START")
-
-
-def _timestamps(request: InferenceRequest, times_ns: Sequence[int]) -> list[dict[str, Any]]:
-    """Triton's names, on the monotonic clock."""
-    received = request.received_ns
-    stages = [("REQUEST_START", received), ("QUEUE_START", received)]
-    stages += zip(_STAGES, times_ns, strict=False)
-    stages.append(("REQUEST_END", time.monotonic_ns()))
-    return [{"name": name, "ns": at} for name, at in stages]
 
 
 def _tensors(served: LoadedVersion, request: InferenceRequest, outputs: Sequence[Array]) -> Trace:

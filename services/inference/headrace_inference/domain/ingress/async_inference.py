@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +68,7 @@ class AsyncInference:
     def __init__(self, ingress: Ingress, limit: AnswerLimit = NO_LIMIT) -> None:
         self._ingress = ingress
         self._limit = limit
+        self._now_ns = ingress.clock.monotonic_ns
         self._loop = asyncio.get_running_loop()
         self._wishes = RenderingSink(
             ingress.regions, self._shown, self._deliver_rendered, self.fail
@@ -80,7 +80,7 @@ class AsyncInference:
         try:
             answer = await future
         except asyncio.CancelledError:
-            pending.leave(time.monotonic_ns())
+            pending.leave(self._now_ns())
             raise
         call.reception.run = answer.pending, answer.times
         return answer
@@ -138,7 +138,7 @@ class AsyncInference:
     def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
         """What those who wait get; it is encoded on the loop."""
         answers: list[Answer] = []
-        times = _times_of(result)
+        times = (*result.times_ns, self._now_ns())
         refused: dict[int, HeadraceError] = {}
         for index in indexes:
             outputs = result.outputs_of(index)
@@ -161,8 +161,9 @@ class AsyncInference:
         shown: list[RenderedOutput],
         result: BatchResult,
     ) -> Answer:
+        times = (*result.times_ns, self._now_ns())
         self._limit.check(sum([wire_size(one.array) for one in shown if one.window is None]))
-        return Answer(served, request, _times_of(result), shown=shown)
+        return Answer(served, request, times, shown=shown)
 
     def _deliver_rendered(self, answer: Answer) -> Collection[InferenceRequest]:
         return self.deliver([answer])
@@ -170,10 +171,6 @@ class AsyncInference:
     def fail(self, request: InferenceRequest, error: HeadraceError) -> None:
         """Wake the one who waits, with the error; its reception counts it."""
         self._loop.call_soon_threadsafe(_settle, request.reply, None, error)
-
-
-def _times_of(result: BatchResult) -> RunTimes:
-    return (*result.times_ns, time.monotonic_ns())
 
 
 def _settle_all(answers: Sequence[Answer]) -> None:
@@ -190,10 +187,3 @@ def _settle(
         future.set_exception(error)
     elif answer is not None:
         future.set_result(answer)
-
-
-def deadline_ns(remaining_seconds: float | None) -> int | None:
-    """The point in time at which a call's time is up; grpcio says 9.2e18 s where there is no deadline."""
-    if remaining_seconds is None or remaining_seconds > 1e9:
-        return None
-    return time.monotonic_ns() + int(remaining_seconds * 1e9)

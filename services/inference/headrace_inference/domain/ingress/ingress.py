@@ -32,9 +32,10 @@ class Ingress:
     ) -> None:
         self.reconciler = reconciler
         self.book = book
+        self.clock = reconciler.clock
         self.regions = regions or RegionTable()
         self.tracer = tracer or Tracer()
-        self.receptions = Receptions(lambda: reconciler.table, book)
+        self.receptions = Receptions(lambda: reconciler.table, book, self.clock)
         self.rest_errors: Counter[tuple[str, str, str]] = Counter()
         """Errors of all REST routes, by verb, route and reason, which the event loop counts."""
 
@@ -48,6 +49,12 @@ class Ingress:
             await self.reconciler.standby.wait_until_loaded(
                 key, reception.received_ns, reception.deadline_ns
             )
+
+    def deadline_ns(self, remaining_seconds: float | None) -> int | None:
+        """Return when a call's time is up; grpcio says 9.2e18 s where there is no deadline."""
+        if remaining_seconds is None or remaining_seconds > 1e9:
+            return None
+        return self.clock.monotonic_ns() + int(remaining_seconds * 1e9)
 
     def trace_settings(self, model: str, changes: Changes) -> dict[str, list[str]]:
         """The settings of traces, of a model or ('') of all, after these changes. Raises HeadraceError."""

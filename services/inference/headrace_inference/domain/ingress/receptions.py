@@ -7,11 +7,11 @@ under number 0 of its model; where it named a version that is not ready here, it
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from headrace.errors import DeadlineExceeded, HeadraceError, Internal
+from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.reconciliation.load_waits import LOAD_WAIT_TIMEOUT, NO_ROOM_TO_LOAD
 from headrace_inference.domain.routing.table import NOT_READY, RoutingTable
 from headrace_inference.domain.scheduling.queue_refusals import CALLER_GONE, deadline_passed
@@ -62,7 +62,7 @@ class Reception:
     def __init__(self, receptions: Receptions, names: Names, deadline_ns: int | None) -> None:
         self._receptions = receptions
         self._names = names
-        self.received_ns = time.monotonic_ns()
+        self.received_ns = receptions.clock.monotonic_ns()
         self.deadline_ns = deadline_ns
         self.statistics: VersionCounters | None = None
         self.run: tuple[InferenceRequest, RunTimes] | None = None
@@ -70,7 +70,7 @@ class Reception:
 
     def answered(self) -> None:
         """Its answer is about to be sent. Raises DeadlineExceeded where nobody waits for it any more."""
-        now = time.monotonic_ns()
+        now = self._receptions.clock.monotonic_ns()
         if self.deadline_ns is not None and now > self.deadline_ns:
             raise DeadlineExceeded(
                 "DEADLINE_EXCEEDED", "the request's deadline passed before its answer was sent"
@@ -83,11 +83,15 @@ class Reception:
         if self._ends():
             known = known_error(error)
             statistics = self.statistics or self._receptions.refusing(*self._names(), known)
-            statistics.record_error(known.reason, time.monotonic_ns() - self.received_ns)
+            statistics.record_error(
+                known.reason, self._receptions.clock.monotonic_ns() - self.received_ns
+            )
 
     def left(self) -> None:
         """Its caller is gone, of its own accord or because its time is up."""
-        self.failed(caller_left(self.received_ns, self.deadline_ns, time.monotonic_ns()))
+        self.failed(
+            caller_left(self.received_ns, self.deadline_ns, self._receptions.clock.monotonic_ns())
+        )
 
     def _ends(self) -> bool:
         if self.ended:
@@ -100,7 +104,10 @@ class Reception:
 class Receptions:
     """The requests that the event loop has received and not answered, and where refusals count."""
 
-    def __init__(self, table: Callable[[], RoutingTable], book: StatisticsRegistry) -> None:
+    def __init__(
+        self, table: Callable[[], RoutingTable], book: StatisticsRegistry, clock: Clock
+    ) -> None:
+        self.clock = clock
         self._table = table
         self._book = book
         self.count = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -27,13 +26,13 @@ async def keep_running(
 
     After a second at first, after 30 at most, and with an ERROR in the log each time.
     """
-    pause = first_pause_seconds
+    pause, now = first_pause_seconds, asyncio.get_running_loop().time
     while True:
-        began = time.monotonic()
+        began = now()
         try:
             await job()
         except Exception:
-            if time.monotonic() - began > _HEALED_SECONDS:
+            if now() - began > _HEALED_SECONDS:
                 pause = first_pause_seconds
             facts = {"job": name, "again_in_seconds": pause}
             logger.exception("a job met an unexpected error and begins again", extra=facts)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -19,6 +18,7 @@ from headrace.errors import HeadraceError, Unavailable
 from headrace.state.catalog import UNREAD, Catalog
 from headrace.state.desired import Key, desired_of
 from headrace.state.records import ReplicaVersion, VersionRecord
+from headrace_inference.domain.clock import Clock, monotonic_seconds
 from headrace_inference.domain.reconciliation import load_failures, policy
 from headrace_inference.domain.reconciliation.held_versions import HeldVersions
 from headrace_inference.domain.reconciliation.lasting_jobs import in_own_thread, keep_running
@@ -58,6 +58,7 @@ class VersionReconciler:
         self,
         loader: Loader,
         book: StatisticsRegistry,
+        clock: Clock,
         max_loading: int | LoadPlaces,
         max_run_seconds: float = MAX_RUN_SECONDS,
         caps: Caps | None = None,
@@ -65,12 +66,13 @@ class VersionReconciler:
     ) -> None:
         self._loader = loader
         self._book = book
+        self.clock = clock
         places = LoadPlaces(max_loading) if isinstance(max_loading, int) else max_loading
         self._slots = LoadSlots(places)
-        self._watch = RunWatchdog(max_run_seconds)
+        self._watch = RunWatchdog(clock, max_run_seconds)
         self._catalog = UNREAD
         self._held = HeldVersions()
-        self.standby = Standby(self._held, caps or Caps(), load_wait_seconds, self._publish)
+        self.standby = Standby(self._held, caps or Caps(), clock, load_wait_seconds, self._publish)
         self._leaving: set[Key] = set()
         """Those that were ready and were not to be loaded any more when it was last looked."""
         self._loads: dict[Key, asyncio.Task[None]] = {}
@@ -224,7 +226,7 @@ class VersionReconciler:
     async def _keep(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             self._wake.clear()
-            now, places = time.monotonic(), self._slots.places
+            now, places = monotonic_seconds(self.clock), self._slots.places
             self._slots.let_yield(now)
             for key in self.standby.evict():
                 self._leave(key)
@@ -271,7 +273,7 @@ class VersionReconciler:
         return leads and not self.standby.wants(key)
 
     async def _wait(self, until: float | None) -> None:
-        seconds = None if until is None else max(0.0, until - time.monotonic())
+        seconds = None if until is None else max(0.0, until - monotonic_seconds(self.clock))
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -299,7 +301,7 @@ class VersionReconciler:
         except HeadraceError as error:  # its record cannot be read
             self._failed(key, error)
             return
-        self._slots.begin(key, time.monotonic())
+        self._slots.begin(key, monotonic_seconds(self.clock))
         self._move(key, VersionState.LOADING)
         self._loads[key] = tasks.create_task(self._load(key, record, tasks))
 
@@ -324,7 +326,7 @@ class VersionReconciler:
         self._clear(key)
 
     async def _load(self, key: Key, record: VersionRecord, tasks: asyncio.TaskGroup) -> None:
-        started = time.monotonic()
+        started = monotonic_seconds(self.clock)
         try:
             runner = await self._loader.load(record)
             served = self._serve(record, runner, tasks)
@@ -342,7 +344,7 @@ class VersionReconciler:
         self._held.served[key] = served
         self._held.attempts.pop(key, None)
         self._held.reasons[key] = runner.remark
-        seconds = self._held.load_seconds[key] = round(time.monotonic() - started, 3)
+        seconds = self._held.load_seconds[key] = round(monotonic_seconds(self.clock) - started, 3)
         facts = {"version": record.key, "provider": runner.provider, "seconds": seconds}
         logger.info("version ready", extra=facts)
         self._move(key, VersionState.READY)
@@ -361,7 +363,9 @@ class VersionReconciler:
             loop.call_soon_threadsafe(self._tell_anew, key[0])
 
         book = self._book.of(*key)
-        return LoadedVersion(record, runner, book, self._watch, broken, remarked=remarked)
+        return LoadedVersion(
+            record, runner, book, self.clock, self._watch, broken, remarked=remarked
+        )
 
     def _tell_anew(self, model: str) -> None:
         self._held.tell_anew(model)
@@ -399,7 +403,7 @@ class VersionReconciler:
         self._held.reasons[key] = f"{error.reason}: {error.message}"
         delay = load_failures.retry_delay(attempts)
         again = isinstance(error, Unavailable)
-        self._held.retry_at[key] = time.monotonic() + delay if again else None
+        self._held.retry_at[key] = monotonic_seconds(self.clock) + delay if again else None
         facts = {"version": f"{key[0]}/{key[1]}", "reason": error.reason, "will_retry": again}
         logger.warning("version failed: %s", error.message, extra=facts)
         self._move(key, VersionState.FAILED)

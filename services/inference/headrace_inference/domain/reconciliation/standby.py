@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from headrace.errors import HeadraceError
 from headrace.state.catalog import UNREAD, Catalog
 from headrace.state.desired import Key, desired_of
 from headrace.state.records import QueuePolicy, VersionRecord
+from headrace_inference.domain.clock import Clock, monotonic_seconds
 from headrace_inference.domain.reconciliation import load_waits
 from headrace_inference.domain.reconciliation.held_versions import HeldVersions
 from headrace_inference.domain.reconciliation.load_waits import LoadWait, LoadWaits
@@ -38,8 +38,14 @@ class Standby:
     """
 
     def __init__(
-        self, held: HeldVersions, caps: Caps, load_wait_seconds: float, changed: Callable[[], None]
+        self,
+        held: HeldVersions,
+        caps: Caps,
+        clock: Clock,
+        load_wait_seconds: float,
+        changed: Callable[[], None],
     ) -> None:
+        self._clock = clock
         self._held = held
         self._load_wait_seconds = load_wait_seconds
         self._changed = changed
@@ -83,7 +89,7 @@ class Standby:
         """Take what the next catalog wants of the models that differ, and queue what is to be loaded."""
         self._catalog = catalog
         if catalog.known:
-            self._residency.follow(catalog, touched, time.monotonic())
+            self._residency.follow(catalog, touched, monotonic_seconds(self._clock))
         for model in touched:
             self._queue_all(model)
 
@@ -138,21 +144,21 @@ class Standby:
         if self.waits.count(key) >= most:
             wait.tell(queue_full(f"{key[0]}/{key[1]}", most))
             return
-        seconds = (wait.until_ns(self._load_wait_seconds) - time.monotonic_ns()) / 1e9
+        seconds = (wait.until_ns(self._load_wait_seconds) - self._clock.monotonic_ns()) / 1e9
         self.waits.add(wait, seconds, self._is_late)
         if self.waits.count(key) == 1:
             self.load(key)
 
     def load(self, key: Key) -> None:
         """Have a version that stands by loaded before all others."""
-        self._residency.summon(key, time.monotonic())
+        self._residency.summon(key, monotonic_seconds(self._clock))
         self._queue_all(key[0])
         for other in self._held.keys_of(key[0]):
             self._held.unsettled.discard(other)  # what comes on request is no part of the start
         self._changed()
 
     def _is_late(self, wait: LoadWait) -> None:
-        now, key = time.monotonic_ns(), wait.key
+        now, key = self._clock.monotonic_ns(), wait.key
         seconds = self._load_wait_seconds
         if wait.ends_by_deadline(seconds):
             wait.tell(load_waits.deadline_passed(key, now - wait.received_ns))
@@ -211,7 +217,7 @@ class Standby:
         over = caps.max_versions and len(ranks) > caps.max_versions
         if not (over or caps.max_bytes or caps.idle_seconds):
             return ()
-        now = time.monotonic()
+        now = monotonic_seconds(self._clock)
         residents = [one for key in ranks if (one := self._resident(key, now)) is not None]
         evicted = evictions(residents, caps, now)
         for key in evicted:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from headrace.errors import HeadraceError
 from headrace.state.records import ServingConfig
+from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.scheduling import batching
 from headrace_inference.domain.scheduling import queue_refusals as refusals
 from headrace_inference.domain.scheduling.instance_threads import LINGER_SECONDS, Instances
@@ -60,10 +60,12 @@ class InstancePool:
         config: ServingConfig,
         run_batch: RunBatch,
         most_rows: int,
+        clock: Clock,
         watch: Watch | None = None,
         linger_seconds: float = LINGER_SECONDS,
     ) -> None:
         self.name = name
+        self._now_ns = clock.monotonic_ns
         self._watch = watch
         self._linger_seconds = linger_seconds
         self._batching = config.batching
@@ -74,7 +76,7 @@ class InstancePool:
         self._takes_one = False
         self._order = ResponseOrder() if config.batching.preserve_ordering else None
         self._mutex = threading.Lock()
-        self._waiting = open_queue(config)
+        self._waiting = open_queue(config, clock)
         self._waiting_rows = 0
         self._running = 0
         self._times_out = times_out(config)
@@ -235,7 +237,7 @@ class InstancePool:
             return None, self._linger_seconds
         rows = self._waiting_rows
         if self._delays and not self._stopping and self._waiting[0].plan.batch_key is not None:
-            now = time.monotonic_ns()
+            now = self._now_ns()
             wait = batching.wait_before_batch(
                 self._batching, rows, self._waiting[0].received_ns, now
             )
@@ -263,7 +265,7 @@ class InstancePool:
             ticket.end()
 
     def _run_live(self, batch: list[InferenceRequest], ticket: Ticket | None) -> None:
-        now = time.monotonic_ns()
+        now = self._now_ns()
         refused = [self._refusal(request, now) for request in batch]
         if any(refused):
             batch = _without_refused(batch, refused)

@@ -7,16 +7,13 @@ of a deque. None of it is locked: a pool is, and calls it.
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from headrace.state.records import Priorities, QueuePolicy, ServingConfig, TimeoutAction
+from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.scheduling.requests import InferenceRequest, RequestPlan
-
-Clock = Callable[[], int]
-"""Monotonic nanoseconds."""
 
 
 class RequestQueue(Protocol):
@@ -49,12 +46,12 @@ class RequestQueue(Protocol):
         """How many wait."""
 
 
-def open_queue(config: ServingConfig) -> RequestQueue:
+def open_queue(config: ServingConfig, clock: Clock) -> RequestQueue:
     """The queue that a version's config asks for."""
     policies = (config.queue, *config.priorities.queues.values())
     delays = any(policy.timeout_action is TimeoutAction.DELAY for policy in policies)
     if config.priorities.levels or delays:
-        return PriorityQueue(config.queue, config.priorities)
+        return PriorityQueue(config.queue, config.priorities, clock)
     return FifoQueue(config.queue)
 
 
@@ -118,11 +115,9 @@ class _Level:
 class PriorityQueue:
     """The highest level first; within one, first come, first served."""
 
-    def __init__(
-        self, policy: QueuePolicy, priorities: Priorities, clock: Clock = time.monotonic_ns
-    ) -> None:
+    def __init__(self, policy: QueuePolicy, priorities: Priorities, clock: Clock) -> None:
         self._default = max(1, priorities.default_level)
-        self._clock = clock
+        self._now_ns = clock.monotonic_ns
         self._levels = [
             _Level(priorities.queues.get(level, policy))
             for level in range(1, max(1, priorities.levels) + 1)
@@ -174,7 +169,7 @@ class PriorityQueue:
         return [queue for level in self._levels for queue in (level.on_time, level.delayed)]
 
     def _next_queue(self) -> deque[InferenceRequest]:
-        now_ns = self._clock()
+        now_ns = self._now_ns()
         return next(level.next_queue(now_ns) for level in self._levels if len(level))
 
     def _level_of(self, plan: RequestPlan) -> _Level:

@@ -10,12 +10,12 @@ import enum
 import itertools
 import logging
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from headrace.errors import Cancelled, DeadlineExceeded, HeadraceError
+from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,8 @@ _Run = tuple[Sequence[InferenceRequest], RunHandle, int]
 class RunWatchdog:
     """The runs that are under way on a replica. A limit of 0 seconds is none."""
 
-    def __init__(self, max_run_seconds: float = MAX_RUN_SECONDS) -> None:
+    def __init__(self, clock: Clock, max_run_seconds: float = MAX_RUN_SECONDS) -> None:
+        self._clock = clock
         self.max_run_seconds = max_run_seconds
         self._runs: dict[int, _Run] = {}
         self._queues: set[Sweepable] = set()
@@ -121,14 +122,18 @@ class RunWatchdog:
     def _watch(self, left: threading.Event) -> None:
         wait_seconds = SWEEP_SECONDS
         while not left.wait(wait_seconds):
-            began = time.thread_time()  # its own work: waiting for a core is no reason to rest
-            try:
-                self.sweep(time.monotonic_ns())
-            except Exception:  # else no run would ever be ended again
-                logger.exception("the watch over runs met an unexpected error and goes on")
-            took = time.thread_time() - began
-            usual = SWEEP_SECONDS if self._has_long_run(time.monotonic_ns()) else IDLE_SWEEP_SECONDS
-            wait_seconds = max(usual, took * REST_FACTOR)
+            wait_seconds = self._sweep_now()
+
+    def _sweep_now(self) -> float:
+        """Sweep, and return how many seconds to rest."""
+        began = self._clock.thread_ns()  # its own work: waiting for a core is no reason to rest
+        try:
+            self.sweep(self._clock.monotonic_ns())
+        except Exception:  # else no run would ever be ended again
+            logger.exception("the watch over runs met an unexpected error and goes on")
+        took = (self._clock.thread_ns() - began) / 1e9
+        is_busy = self._has_long_run(self._clock.monotonic_ns())
+        return max(SWEEP_SECONDS if is_busy else IDLE_SWEEP_SECONDS, took * REST_FACTOR)
 
     def _has_long_run(self, now_ns: int) -> bool:
         # The first of a dictionary is the oldest.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any
 
 from headrace.errors import HeadraceError
 from headrace.state.records import VersionRecord
+from headrace_inference.domain.clock import Clock, monotonic_seconds
 from headrace_inference.domain.scheduling.batching import assemble, take
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
 from headrace_inference.domain.scheduling.instance_pool import InstancePool
@@ -84,13 +84,16 @@ class LoadedVersion:
         record: VersionRecord,
         runner: Runner,
         statistics: VersionCounters,
+        clock: Clock,
         watch: RunWatchdog | None = None,
         broken: Broken | None = None,
         alone_first: int = ALONE_FIRST,
         remarked: Callable[[], None] | None = None,
     ) -> None:
         self.id = next(_ids)
-        self.opened_at = time.monotonic()
+        self.clock = clock
+        self._now_ns = clock.monotonic_ns
+        self.opened_at = monotonic_seconds(clock)
         self.record = record
         self.runner = runner
         self.statistics = statistics
@@ -102,7 +105,7 @@ class LoadedVersion:
         """The version with what was chosen here, where its config leaves that open."""
         self._max_rows = runner.plan.most_rows(config)
         self._expected_ns = float("inf")
-        self._watch = watch or RunWatchdog()
+        self._watch = watch or RunWatchdog(clock)
         self._handles: list[RunHandle] = []
         self._failures = FailureStreak(runner.probe, self._tell_broken)
         self._broken = broken
@@ -114,7 +117,7 @@ class LoadedVersion:
         self._running: list[RunHandle] = []
         self._alone_first = alone_first if self._is_guarded else 0
         self.scheduler = InstancePool(
-            record.key, config, self._run_batch, self._max_rows, self._watch
+            record.key, config, self._run_batch, self._max_rows, clock, self._watch
         )
         if runner.batching_obstacle and self._is_guarded:
             self._stop_batching(runner.batching_obstacle)
@@ -199,11 +202,11 @@ class LoadedVersion:
             self._settle_failure(batch, error, ticket)
 
     def _run_together(self, batch: list[InferenceRequest], ticket: Ticket | None) -> None:
-        started = time.monotonic_ns()
+        started = self._now_ns()
         inputs = assemble(batch)
-        assembled = time.monotonic_ns()
+        assembled = self._now_ns()
         outputs = self._watched_run(batch, inputs, assembled)
-        ran = time.monotonic_ns()
+        ran = self._now_ns()
         first_rows = _first_rows(batch)
         # A request that can share no run says nothing of those that can.
         if len(batch) > 1 or (self._is_guarded and batch[0].plan.batch_key is not None):
@@ -266,7 +269,7 @@ class LoadedVersion:
                 refused.update(some)
         if refused:
             batch = [request for place, request in enumerate(batch) if place not in refused]
-        times = (*result.times_ns, time.monotonic_ns())
+        times = (*result.times_ns, self._now_ns())
         self._learn(times[3] - times[0])
         statistics = self.statistics
         with statistics.lock:
@@ -329,7 +332,7 @@ class LoadedVersion:
         self, batch: list[InferenceRequest], started_ns: int, ticket: Ticket | None
     ) -> None:
         """A batch that took too long is run again one by one: perhaps one of its requests alone does."""
-        now = time.monotonic_ns()
+        now = self._now_ns()
         again = [] if len(batch) == 1 else [one for one in batch if is_awaited(one, now)]
         for request in batch:
             if request not in again:
@@ -350,7 +353,7 @@ class LoadedVersion:
 
     def _run_one_by_one(self, batch: Sequence[InferenceRequest], ticket: Ticket | None) -> None:
         for request in batch:
-            refusal = not_awaited(request, time.monotonic_ns())
+            refusal = not_awaited(request, self._now_ns())
             if refusal is None:
                 self._run_batch([request], ticket)
             else:

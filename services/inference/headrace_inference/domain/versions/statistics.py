@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from array import array
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace.histogram import Histogram
+from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 
 MAX_BATCH_SIZES = 1024
@@ -145,12 +145,11 @@ class VersionCounters:
         """When the last run was answered, in monotonic nanoseconds; 0 before the first."""
         return self._last_answered_ns
 
-    @property
-    def last_inference_ms(self) -> int:
+    def last_inference_ms(self, clock: Clock) -> int:
         """When the last run was answered, in milliseconds since the Unix epoch; 0 before the first."""
         if not self._last_answered_ns:
             return 0
-        return (time.time_ns() - (time.monotonic_ns() - self._last_answered_ns)) // 1_000_000
+        return (clock.wall_ns() - (clock.monotonic_ns() - self._last_answered_ns)) // 1_000_000
 
     def _count(self) -> None:
         """Count what is kept; the lock is held."""

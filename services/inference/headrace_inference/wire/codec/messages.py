@@ -11,6 +11,7 @@ from headrace.inference import model_config_pb2 as config_pb
 from headrace.state.records import LoadState, TensorSpec, VersionRecord
 from headrace.triton import to_model_config
 from headrace.triton.to_serving_config import PLATFORM
+from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.extensions.log_settings import Value
 from headrace_inference.domain.extensions.shared_memory import Region
 from headrace_inference.domain.reconciliation.held_versions import STANDBY
@@ -211,23 +212,25 @@ def log_settings(settings: Mapping[str, Value]) -> pb.LogSettingsResponse:
     return response
 
 
-def model_statistics(items: Iterable[StatisticsItem]) -> pb.ModelStatisticsResponse:
+def model_statistics(items: Iterable[StatisticsItem], clock: Clock) -> pb.ModelStatisticsResponse:
     """The totals of these versions since the replica started; number 0 is no version and is left out."""
     return pb.ModelStatisticsResponse(
         model_stats=[
-            _version_statistics(model, number, statistics)
+            _version_statistics(model, number, statistics, clock)
             for (model, number), statistics in items
             if number
         ]
     )
 
 
-def _version_statistics(model: str, number: int, statistics: VersionCounters) -> pb.ModelStatistics:
+def _version_statistics(
+    model: str, number: int, statistics: VersionCounters, clock: Clock
+) -> pb.ModelStatistics:
     totals = statistics.totals()
     message = pb.ModelStatistics(
         name=model,
         version=str(number),
-        last_inference=statistics.last_inference_ms,
+        last_inference=statistics.last_inference_ms(clock),
         inference_count=totals.rows,
         execution_count=totals.executions,
     )

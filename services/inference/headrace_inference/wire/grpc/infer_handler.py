@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace.errors import HeadraceError
 from headrace_inference.domain.extensions.tracing import RequestFacts
-from headrace_inference.domain.ingress.async_inference import AsyncInference, InferCall, deadline_ns
+from headrace_inference.domain.ingress.async_inference import AsyncInference, InferCall
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.limits import FrontLimits, InFlightBytes
 from headrace_inference.domain.ingress.receptions import Reception
@@ -40,6 +40,7 @@ class InferHandler:
     def __init__(self, ingress: Ingress, limits: FrontLimits) -> None:
         self._ingress = ingress
         self.held = InFlightBytes(limits)
+        self.deadline_ns = ingress.deadline_ns
         self._tracer = ingress.tracer
         self._limit = limits.answers
         self._requests = AsyncInference(ingress, self._limit)
@@ -47,7 +48,7 @@ class InferHandler:
 
     async def infer(self, payload: bytes, context: Any) -> bytes:
         """Answer one request. Raises HeadraceError."""
-        with self.receiving(payload, deadline_ns(context.time_remaining())) as reception:
+        with self.receiving(payload, self.deadline_ns(context.time_remaining())) as reception:
             parsed = await self.parse(payload)
             answer = await self.answer(parsed, reception, context.invocation_metadata())
         size = len(answer)

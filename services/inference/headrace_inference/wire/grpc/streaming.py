@@ -18,7 +18,6 @@ import grpc
 from headrace.errors import HeadraceError
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.service.serving import open_background
-from headrace_inference.domain.ingress.async_inference import deadline_ns
 from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.wire.codec.protobuf_fields import varint
 from headrace_inference.wire.grpc.infer_handler import InferHandler
@@ -90,7 +89,7 @@ class StreamHandler:
         When the service stops, what is in flight is answered, and the stream ends with UNAVAILABLE: what
         else the caller sent was not read.
         """
-        deadline = deadline_ns(context.time_remaining())
+        deadline = self._handler.deadline_ns(context.time_remaining())
         stream = _Stream(context, deadline, self._options.max_in_flight)
         try:
             async with asyncio.TaskGroup() as group:
