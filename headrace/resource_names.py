@@ -67,9 +67,15 @@ def check_model_name(name: str) -> str:
         raise errors.InvalidArgument(
             "MODEL_NAME_INVALID",
             f"{name!r} is not a valid model name: use 1 to 128 letters, digits, '.', '_' or '-', and begin "
-            "with a letter or a digit",
+            f"with a letter or a digit{_such_as(name)}",
         )
     return name
+
+
+def _such_as(name: str) -> str:
+    """The valid name next to one that is not, as the end of a message."""
+    nearest = re.sub(r"[^a-zA-Z0-9._-]+", "-", name[:128]).strip("._-")
+    return f", such as {nearest!r}" if nearest else ""
 
 
 def check_alias_name(name: str) -> str:

@@ -18,6 +18,13 @@ from headrace import errors
 from headrace.client.folder import folder_files
 from headrace.model_files.artifact_names import ArtifactPaths
 from headrace.model_files.external_data import external_files
+from headrace.model_files.foreign_formats import (
+    PICKLE,
+    format_of_content,
+    format_of_files,
+    format_of_name,
+    not_onnx,
+)
 
 CHUNK_BYTES = 1 << 20
 """Large enough that a message's overhead does not show, a quarter of what the registry takes."""
@@ -132,16 +139,39 @@ def _packed(filename: str, members: Mapping[str, Path], report: Report) -> Artif
 def _members(path: Path) -> Mapping[str, Path]:
     """The files that must travel together, or none where the path is one file that travels as it is."""
     if path.is_dir():
-        return folder_files(path)
+        return _folder_with_graph(path)
     if not path.is_file():
         raise errors.InvalidArgument("ARTIFACT_NOT_FOUND", f"there is no file or folder {path}")
-    if not path.name.lower().endswith(ENDINGS):
-        raise errors.InvalidArgument(
-            "ARTIFACT_KIND_UNKNOWN",
-            f"{path.name} is no artifact; push a file that ends in {', '.join(ENDINGS)}, or a folder",
-        )
+    _check_format(path)
     external = external_files(path) if path.suffix.lower() == ".onnx" else {}
     return {path.name: path, **external} if external else {}
+
+
+def _folder_with_graph(folder: Path) -> Mapping[str, Path]:
+    files = folder_files(folder)
+    found = None if any(name.endswith(".onnx") for name in files) else format_of_files(files)
+    if found is not None:
+        raise not_onnx(folder.name, found)
+    return files
+
+
+def _check_format(path: Path) -> None:
+    """Refuse, before it is sent, what the registry is going to refuse: another format, or an empty file."""
+    if not path.stat().st_size:
+        raise errors.InvalidArgument(
+            "ARTIFACT_EMPTY", f"{path.name} is empty (0 bytes): export it, or copy it, again"
+        )
+    is_known = path.name.lower().endswith(ENDINGS)
+    found = format_of_content(path)
+    if not is_known and found in (None, PICKLE):  # of a pickle, the name says more
+        found = format_of_name(path.name) or found
+    if found is not None:
+        raise not_onnx(path.name, found)
+    if not is_known:
+        raise errors.InvalidArgument(
+            "ARTIFACT_KIND_UNKNOWN",
+            f"{path.name} is not a model: push a file that ends in {', '.join(ENDINGS)}, or a folder",
+        )
 
 
 def _pack(file: IO[bytes], members: Mapping[str, Path], report: Report) -> None:

@@ -43,6 +43,16 @@ FOLDER = Path("/data/net")
             "Exception: Initializer 'w' is short",
         ),
         ("cannot open /data/net/sub/w.bin of /data/net", "cannot open sub/w.bin of ."),
+        (
+            (
+                "[ONNXRuntimeError] : 1 : FAIL : /onnxruntime_src/core/graph/model.cc:256 o::Model::Model"
+                "(o::ModelProto&&) Unsupported model IR version: 99, max supported IR version: 13"
+            ),
+            (
+                "the graph has IR version 99, and this ONNX Runtime reads up to 13: save it again with "
+                "model.ir_version = 13, or install a newer onnxruntime"
+            ),
+        ),
         ("x" * 1000, "x" * 599 + "…"),
         ("", ""),
     ],

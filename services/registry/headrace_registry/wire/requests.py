@@ -9,6 +9,7 @@ from uuid import UUID
 
 from headrace import errors
 from headrace.conversion import MAX_BATCH_SIZE, route_from_proto, serving_config_from_proto
+from headrace.model_files.foreign_formats import format_of_name, not_onnx
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.resource_names import (
     check_alias_name,
@@ -204,6 +205,8 @@ def _format(filename: str) -> Format:
     for ending, file_format in _ENDINGS.items():
         if filename.lower().endswith(ending):
             return file_format
+    if found := format_of_name(filename):
+        raise not_onnx(filename[:200], found)
     raise errors.InvalidArgument(
         "FILENAME_UNSUPPORTED",
         f"{filename[:200]!r} does not say what it is: it must end with one of {', '.join(_ENDINGS)}",
@@ -215,7 +218,7 @@ def _size(size_bytes: int) -> int:
     if size_bytes < 1:
         raise errors.InvalidArgument(
             "ARTIFACT_SIZE_INVALID",
-            f"header.size_bytes is {size_bytes}; it must be the artifact's size, 1 or more",
+            f"header.size_bytes is {size_bytes}: it must be the artifact's size, 1 or more",
             violations=(errors.FieldViolation("header.size_bytes", "1 or more"),),
         )
     return size_bytes

@@ -19,7 +19,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 from headrace import errors
 from headrace.model_files.changed_graph import ChangedGraph
 from headrace.model_files.external_tensors import external_tensors, locations
-from headrace.onnx_runtime.errors import clean_message
+from headrace.model_files.foreign_formats import format_of_content, not_onnx
+from headrace.onnx_runtime.errors import clean_message, is_plain
 from headrace.state.records import GraphOptimization, SessionOptions, Signature
 from headrace_registry.adapters.batch_invariance import Prover, analyse, examine
 from headrace_registry.adapters.checks.graph_signature import (
@@ -76,8 +77,8 @@ def check_graph(
 
     The signature has the sizes of free dimensions that are asked. ZipMaps that make outputs are taken off
     the graph in the folder. `trial_load` is given the opened graph. Raises InvalidArgument (MODEL_REFUSED,
-    EXTERNAL_DATA_INVALID, DATATYPE_UNSUPPORTED, FREE_DIMENSION_UNKNOWN) and FailedPrecondition
-    (CUSTOM_OPERATORS_UNAVAILABLE).
+    MODEL_NOT_ONNX, EXTERNAL_DATA_INVALID, DATATYPE_UNSUPPORTED, FREE_DIMENSION_UNKNOWN) and
+    FailedPrecondition (CUSTOM_OPERATORS_UNAVAILABLE).
     """
     asked = asked or SessionOptions()
     path = folder / graph_path
@@ -117,7 +118,9 @@ def _parse(path: Path) -> Any:
     try:
         return onnx.load_model(path, load_external_data=False)
     except DecodeError as error:
-        raise _refused("it is no ONNX file", error, path) from error
+        if found := format_of_content(path):
+            raise not_onnx(path.name, found) from error
+        raise _refused("it is not an ONNX file", error, path) from error
 
 
 def _session_options(asked: SessionOptions, libraries: Sequence[Path]) -> Any:
@@ -171,8 +174,9 @@ def _open_session(path: Path, options: Any) -> Any:
         # ONNX Runtime has no common class for its errors; what memory failed is told apart from them.
         if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "allocate" in str(error):
             raise MemoryError(clean_message(str(error))) from error
-        what = f"ONNX Runtime refuses {path.name!r}"
-        raise _refused(what, error, path, _checker_on(path)) from error
+        what = f"ONNX Runtime {onnxruntime.__version__} refuses {path.name!r}"
+        more = "" if is_plain(str(error)) else _checker_on(path)
+        raise _refused(what, error, path, more) from error
 
 
 def _checker_on(path: Path) -> str:

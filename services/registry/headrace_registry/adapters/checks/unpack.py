@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from headrace import errors
 from headrace.model_files.artifact_names import ArtifactPaths
+from headrace.model_files.foreign_formats import format_of_files, not_onnx
 from headrace.model_files.platform_metadata import is_platform_metadata
 from headrace_registry.adapters.blobs.disk import disk_errors, disk_full
 from headrace_registry.adapters.checks.archive_reader import open_tar_bytes
@@ -62,7 +63,7 @@ def unpack(file: Path, file_format: Format, folder: Path, limits: UnpackLimits) 
     An archive whose files all lie in one folder is taken as that folder. What systems and tools leave
     (macOS's `__MACOSX` and `._*`) is passed over. Raises InvalidArgument
     (ARCHIVE_UNSAFE_PATH, ARCHIVE_UNSAFE_ENTRY, ARCHIVE_DUPLICATE_PATH, ARCHIVE_DAMAGED, GRAPH_NOT_FOUND,
-    GRAPH_AMBIGUOUS) and ResourceExhausted (ARCHIVE_TOO_LARGE, ARCHIVE_EXPANDS_TOO_MUCH,
+    GRAPH_AMBIGUOUS, MODEL_NOT_ONNX) and ResourceExhausted (ARCHIVE_TOO_LARGE, ARCHIVE_EXPANDS_TOO_MUCH,
     ARCHIVE_TOO_MANY_FILES, DISK_FULL).
     """
     if file_format is Format.ONNX:
@@ -92,6 +93,7 @@ def find_graph(folder: Path) -> str:
     if GRAPH_NAME in graphs:
         return GRAPH_NAME
     if not graphs:
+        _refuse_other_formats(folder)
         raise errors.InvalidArgument(
             "GRAPH_NOT_FOUND",
             f"the archive has no .onnx file at its top: put the graph there{_elsewhere(folder)}",
@@ -102,6 +104,14 @@ def find_graph(folder: Path) -> str:
             f"the archive has {len(graphs)} .onnx files at its top: call one of them {GRAPH_NAME}",
         )
     return graphs[0]
+
+
+def _refuse_other_formats(folder: Path) -> None:
+    """Refuse a model of another framework. Raises InvalidArgument (MODEL_NOT_ONNX)."""
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    found = None if any(name.endswith(".onnx") for name in names) else format_of_files(names)
+    if found is not None:
+        raise not_onnx("the archive", found)
 
 
 def _elsewhere(folder: Path) -> str:
