@@ -51,7 +51,8 @@ bench: setup ## Measure the data plane, as ratios in one run
 	@$(BIN)/python -m benchmarks.first && $(BIN)/python -m benchmarks.data_plane
 
 docs: $(VENV)/.docs ## Build the site of docs/ into site/, and check its links
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict && echo "site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict && \
+	  echo "site/index.html; with search: python3 -m http.server -d site"
 
 pages: setup ## Generate docs/reference/, and the tables of docs/settings.md
 	@$(BIN)/python -m scripts.reference_pages && $(BIN)/python scripts/settings_tables.py
