@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from headrace.model_files import foreign_formats
 from tests.docs.pages import ROOT, Page, all_pages
+
+NAMED_PAGE = re.compile(r"(docs/[\w/.-]+\.md)(?:#([\w-]+))?")
 
 
 def test_links_lead_to_files_and_headings() -> None:
@@ -24,6 +29,31 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     assert ["gone.md", "other.md#unknown", "page.md#nothing"] == [
         wrong.rpartition(" -> ")[2] for wrong in dead_links(page)
     ]
+
+
+def test_pages_that_code_names_are_there() -> None:
+    """Messages, help texts and comments name pages of docs/ that exist, and their headings."""
+    listed = subprocess.run(
+        ["git", "grep", "-IhoE", r"docs/[A-Za-z0-9_/.-]+\.md(#[a-z0-9-]+)?", "--", ":!CHANGELOG.md"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    named = {match.groups() for match in map(NAMED_PAGE.fullmatch, listed.stdout.split()) if match}
+    assert ("docs/export-your-model.md", None) in named
+    assert [] == [name for name in sorted(named, key=str) if not _is_there(*name)]
+
+
+def test_errors_name_sections_of_the_page_on_exporting() -> None:
+    """Whoever pushes a model of another framework is sent to a heading that is there."""
+    kind = foreign_formats.ForeignFormat
+    formats = [one for one in vars(foreign_formats).values() if isinstance(one, kind)]
+    sections = {one.section for one in formats if one.section}
+    assert sections
+    assert sections <= Page(ROOT / foreign_formats.PAGE).anchors
+
+
+def _is_there(name: str, heading: str | None) -> bool:
+    page = Page(ROOT / name)
+    return page.path.exists() and (heading is None or heading in page.anchors)
 
 
 def dead_links(page: Page) -> Iterator[str]:
