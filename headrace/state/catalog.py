@@ -8,7 +8,7 @@ from typing import cast
 
 from msgspec import Raw
 
-from headrace.state.codec import decode, encode_sparse, stored
+from headrace.state.codec import decode_part, encode_sparse, stored
 from headrace.state.persistent_map import PersistentMap
 from headrace.state.records import Artifact, ModelRecord, VersionRecord
 from headrace.state.version_map import VersionMap
@@ -113,7 +113,7 @@ class Catalog:
 
 def _artifact(held: VersionRecord | bytes) -> Artifact:
     if isinstance(held, bytes):
-        return decode(Artifact, held)
+        return decode_part(Artifact, held)
     return Artifact(held.model, held.number, held.digest, held.files)
 
 

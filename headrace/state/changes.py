@@ -15,6 +15,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from headrace.state.records import AliasRecord, ModelRecord, VersionRecord
 from headrace.state.route_records import RouteRecord
+from headrace.state.unknown_fields import unknown_fields, with_unknown_fields
 
 EPOCH_BEGINS = "epoch.begin"
 """The kind of an epoch's first change where the state had another one before: it changes no record."""
@@ -47,14 +48,15 @@ class ModelDifference:
     def applied(self, model: ModelRecord | None) -> ModelRecord | None:
         """The model with these fields; None where a difference finds no model."""
         given = {name: value for name in _FIELDS if (value := getattr(self, name)) is not UNSET}
+        unknown = unknown_fields(self)
         if self.whole:
-            return ModelRecord(**given)
+            return with_unknown_fields(ModelRecord(**given), unknown)
         if model is None:
             return None
         if "aliases" in given:
             aliases = {**model.aliases, **given["aliases"]}
             given["aliases"] = {name: alias for name, alias in aliases.items() if alias is not None}
-        return replace(model, **given)
+        return with_unknown_fields(replace(model, **given), {**unknown_fields(model), **unknown})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +99,18 @@ def difference(
     if model is None:
         return None
     if other is None:
-        return ModelDifference(
-            **{
-                name: getattr(model, name)
-                for name, default in _FIELDS.items()
-                if getattr(model, name) != default
-            }
-        )
+        held = ((name, getattr(model, name), default) for name, default in _FIELDS.items())
+        whole = ModelDifference(**{name: one for name, one, default in held if one != default})
+        return with_unknown_fields(whole, unknown_fields(model))
     given = {name: getattr(model, name) for name in _FIELDS if own and name in _OWN}
     for name in _FIELDS:
         if getattr(model, name) != getattr(other, name):
             given[name] = getattr(model, name)
     if "aliases" in given:
         given["aliases"] = _moved(model.aliases, other.aliases)
-    return ModelDifference(**given)
+    unknown, others = unknown_fields(model), unknown_fields(other)
+    moved = {name: one for name, one in unknown.items() if others.get(name, UNSET) != one}
+    return with_unknown_fields(ModelDifference(**given), moved)
 
 
 def _moved(

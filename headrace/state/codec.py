@@ -1,8 +1,9 @@
-"""Records as JSON and back: fields that a newer writer added are passed over."""
+"""Records as JSON and back, with the fields that a newer writer added."""
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -10,17 +11,25 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from headrace import errors
+from headrace.state.unknown_fields import (
+    UNKNOWN,
+    keep_unknown_fields,
+    known_names,
+    unknown_fields,
+)
 
 Record = TypeVar("Record")
 
 
 _LONG = 64
 """Mappings that are longer, as a model's aliases can be, are encoded whole: twenty times as fast."""
+_UNKNOWN_IN_JSON = f'"{UNKNOWN}":'.encode()
 
 
 def encode(record: object) -> bytes:
     """A record as JSON; keys in the order of its fields, so equal records have equal bytes."""
-    return msgspec.json.encode(record)
+    data = msgspec.json.encode(record)
+    return msgspec.json.encode(_whole(record)) if _UNKNOWN_IN_JSON in data else data
 
 
 def encode_sparse(record: object) -> bytes:
@@ -28,11 +37,22 @@ def encode_sparse(record: object) -> bytes:
 
     So the defaults of fields are part of what is stored: they stay as they are.
     """
-    return msgspec.json.encode(_sparse(record))
+    data = msgspec.json.encode(_sparse(record))
+    if _UNKNOWN_IN_JSON in data:
+        return msgspec.json.encode(_sparse(record, long=sys.maxsize))
+    return data
 
 
 def decode(record_type: type[Record], data: bytes) -> Record:
-    """The record that the JSON describes. Raises DataLoss (STATE_UNREADABLE) where it is none."""
+    """The record that the JSON describes, with fields that are not known here, which `encode` writes again.
+
+    Raises DataLoss (STATE_UNREADABLE) where it is none.
+    """
+    return keep_unknown_fields(decode_part(record_type, data), data)
+
+
+def decode_part(record_type: type[Record], data: bytes) -> Record:
+    """The same without fields that are not known here: for records of which only a part is of interest."""
     try:
         return msgspec.json.decode(data, type=record_type)
     except msgspec.MsgspecError as error:
@@ -48,24 +68,38 @@ def stored(data: bytes) -> msgspec.Raw:
     return msgspec.Raw(data)
 
 
-def _sparse(value: object) -> object:
+def _sparse(value: object, *, long: int = _LONG) -> object:
     if dataclasses.is_dataclass(value):
         given = (
             (name, getattr(value, name), default)
             for name, default in _fields(cast(Any, type(value)))
         )
-        return {name: _sparse(held) for name, held, default in given if held != default}
-    if isinstance(value, Mapping) and len(value) < _LONG:
-        return {key: _sparse(held) for key, held in value.items()}
+        tree = {name: _sparse(held, long=long) for name, held, default in given if held != default}
+        return {**tree, **unknown_fields(value)}
+    if isinstance(value, Mapping) and len(value) < long:
+        return {key: _sparse(held, long=long) for key, held in value.items()}
     if isinstance(value, tuple):
-        return [_sparse(item) for item in value]
+        return [_sparse(item, long=long) for item in value]
+    return value
+
+
+def _whole(value: object) -> object:
+    if dataclasses.is_dataclass(value):
+        names = (name for name, _ in _fields(cast(Any, type(value))))
+        return {name: _whole(getattr(value, name)) for name in names} | dict(unknown_fields(value))
+    if isinstance(value, Mapping):
+        return {key: _whole(held) for key, held in value.items()}
+    if isinstance(value, tuple):
+        return [_whole(item) for item in value]
     return value
 
 
 @cache
 def _fields(record_type: type) -> tuple[tuple[str, object], ...]:
-    """The fields of a dataclass with their defaults."""
-    return tuple((field.name, _default(field)) for field in dataclasses.fields(record_type))
+    """The fields of a dataclass that this code knows, with their defaults."""
+    known = known_names(record_type)
+    fields = dataclasses.fields(record_type)
+    return tuple((field.name, _default(field)) for field in fields if field.name in known)
 
 
 def _default(field: dataclasses.Field[Any]) -> object:

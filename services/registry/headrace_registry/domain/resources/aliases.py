@@ -16,7 +16,7 @@ from headrace_registry.domain.decisions.etags import check_etag
 from headrace_registry.domain.decisions.limits import check_room_for_alias
 from headrace_registry.domain.decisions.readiness import check_served, is_held
 from headrace_registry.domain.decisions.signature_changes import check_signature
-from headrace_registry.domain.resources.models import find_model
+from headrace_registry.domain.resources.models import find_model, with_alias
 from headrace_registry.domain.resources.versions import find_version
 
 
@@ -69,8 +69,7 @@ def move_alias(
     resource = alias_resource(move.model, move.alias)
     check_etag(move.etag, present.revision if present else None, resource)
     _check_version(context.catalog, present, move, replicas)
-    moved = AliasRecord(move.version, context.now, context.next_revision)
-    aliases = {**model.aliases, move.alias: moved}
+    aliases = with_alias(context, model, move.alias, move.version)
     return _change(context, "alias.update", resource, model, aliases)
 
 

@@ -9,7 +9,7 @@ from headrace import errors
 from headrace.errors import FieldViolation
 from headrace.resource_names import model_resource
 from headrace.state.catalog import Catalog
-from headrace.state.records import ModelRecord, version_key
+from headrace.state.records import AliasRecord, ModelRecord, version_key
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
 from headrace_registry.domain.decisions.etags import check_etag
@@ -95,6 +95,17 @@ def begin_model(context: DecisionContext, new: NewModel) -> ModelRecord:
         last_number=context.last_number,
         revision=context.next_revision,
     )
+
+
+def with_alias(
+    context: DecisionContext, model: ModelRecord, alias: str, version: int
+) -> Mapping[str, AliasRecord]:
+    """The aliases of a model, with one of them, new or present, pointing at a version."""
+    revision, present = context.next_revision, model.aliases.get(alias)
+    moved = AliasRecord(version, context.now, revision)
+    if present is not None:
+        moved = replace(present, version=version, updated_at=context.now, revision=revision)
+    return {**model.aliases, alias: moved}
 
 
 def update_model(context: DecisionContext, edit: ModelEdit) -> Decision:

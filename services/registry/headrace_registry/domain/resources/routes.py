@@ -10,6 +10,7 @@ from headrace.resource_names import route_resource
 from headrace.state.catalog import Catalog
 from headrace.state.records import ReplicaRecord
 from headrace.state.route_records import RouteRecord
+from headrace.state.unknown_fields import with_unknown_of
 from headrace_registry.domain.decisions.allowed import NOTHING_ALLOWED, Allowed
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
@@ -61,7 +62,7 @@ def update_route(
     _check_versions(context.catalog, present, edit, replicas)
     stable_stays = edit.route.stable == present.stable
     route = replace(
-        edit.route,
+        with_unknown_of(edit.route, present),
         previous=present.previous if stable_stays else present.stable,
         updated_at=context.now,
         revision=context.next_revision,

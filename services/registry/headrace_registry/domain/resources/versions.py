@@ -10,7 +10,6 @@ from headrace import errors
 from headrace.resource_names import version_resource
 from headrace.state.catalog import Catalog
 from headrace.state.records import (
-    AliasRecord,
     ArtifactFile,
     ModelRecord,
     ServingConfig,
@@ -32,7 +31,7 @@ from headrace_registry.domain.decisions.signature_changes import (
     check_signature,
     listed,
 )
-from headrace_registry.domain.resources.models import NewModel, begin_model, find_model
+from headrace_registry.domain.resources.models import NewModel, begin_model, find_model, with_alias
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +180,7 @@ def _with_version(
     context: DecisionContext, model: ModelRecord, number: int, alias: str
 ) -> ModelRecord:
     revision = context.next_revision
-    aliases = dict(model.aliases)
-    if alias:
-        aliases[alias] = AliasRecord(number, context.now, revision)
+    aliases = with_alias(context, model, alias, number) if alias else model.aliases
     first = RouteRecord(stable=number, updated_at=context.now, revision=revision)
     return replace(
         model,
