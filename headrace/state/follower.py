@@ -19,6 +19,7 @@ from headrace.state.connection import TIMEOUT_SECONDS, Redis
 from headrace.state.history import HISTORY_DIFFERS, Entry, Point, join
 from headrace.state.keys import Keys
 from headrace.state.outage import Outage
+from headrace.state.schema import SCHEMA, is_newer, newer
 from headrace.state.snapshot import Snapshot, read_snapshot
 from headrace.state.wholeness import NOT_WHOLE
 
@@ -68,6 +69,8 @@ class StateFollower:
         self.catalog = Catalog()
         self.point = Point()
         """Where the catalog is in the history of the state."""
+        self.schema = SCHEMA
+        """The schema number of the state as it was read last."""
         self.connected = False
         """Whether the last contact with the server went well."""
         self.problem: errors.Unavailable | None = None
@@ -91,6 +94,8 @@ class StateFollower:
     def facts(self) -> dict[str, object]:
         """What readiness tells of the state: whether it was read, and what is wrong with it at present."""
         facts: dict[str, object] = {"state_connected": self.connected, "state_whole": self.whole}
+        if is_newer(self.schema):
+            facts |= {"state_schema": self.schema, "state_read_only": newer(self.schema)}
         return facts if self.problem is None else facts | {"state_problem": self.problem.message}
 
     async def start(self, begin: Callable[[], Awaitable[None]]) -> float | None:
@@ -179,6 +184,7 @@ class StateFollower:
 
     async def _follow_once(self) -> None:
         position = await reader.read_position(self._redis, self._keys)
+        self._take_schema(position.schema)
         if (
             self._stale
             or not position.point.is_after(self.point)
@@ -193,6 +199,16 @@ class StateFollower:
             self._redis, self._keys, self.point.revision, _WAIT_MILLISECONDS
         )
         await self._apply(entries)
+
+    def _take_schema(self, schema: int) -> None:
+        if schema != self.schema and is_newer(schema):
+            facts = {"schema": schema, "known": SCHEMA}
+            logger.warning(
+                "the shared state is read as far as it is known here: %s",
+                newer(schema),
+                extra=facts,
+            )
+        self.schema = schema
 
     async def _apply(self, entries: Sequence[Entry]) -> None:
         catalog, point = self.catalog, self.point

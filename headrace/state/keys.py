@@ -35,6 +35,11 @@ class Keys:
         return self._key("epoch-start")
 
     @property
+    def schema(self) -> str:
+        """A string: the schema number of the newest registry that wrote here; not there up to 0.1."""
+        return self._key("schema")
+
+    @property
     def revision(self) -> str:
         """A counter: the number of the newest change."""
         return self._key("revision")

@@ -13,23 +13,26 @@ from headrace.state.codec import decode
 from headrace.state.connection import Redis, redis_errors
 from headrace.state.history import Entry, Point, entry_hash
 from headrace.state.keys import Keys
+from headrace.state.schema import SCHEMA, parse_schema
 from headrace.state.wholeness import Counts, check_counts, not_whole
 
 _POSITION = """
 local oldest = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)
 return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), oldest[1] and oldest[1][1] or false,
         redis.call('GET', KEYS[4]), redis.call('HLEN', KEYS[5]), redis.call('HLEN', KEYS[6]),
-        redis.call('GET', KEYS[7]), redis.call('HLEN', KEYS[8])}
+        redis.call('GET', KEYS[7]), redis.call('HLEN', KEYS[8]), redis.call('GET', KEYS[9])}
 """
 CHANGE_FIELD = b"change"
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far the state has come, and the oldest revision whose change is still there (or None)."""
+    """How far the state has come, the oldest revision whose change is still there, and its schema."""
 
     point: Point
     oldest_change: int | None
+    """None where no change is there."""
+    schema: int = SCHEMA
 
     def covers(self, revision: int) -> bool:
         """Whether the changes after `revision` are all still there."""
@@ -45,12 +48,13 @@ async def read_position(redis: Redis, keys: Keys) -> Position:
     has begun a state there, STATE_NOT_WHOLE where records of it are gone.
     """
     read = (keys.epoch, keys.revision, keys.changes, keys.counts, keys.models, keys.versions)
-    epoch, revision, oldest, counts, models, versions, newest_hash, numbers = await _eval(
-        redis, _POSITION, *read, keys.change_hash, keys.numbers
+    epoch, revision, oldest, counts, models, versions, newest_hash, numbers, schema = await _eval(
+        redis, _POSITION, *read, keys.change_hash, keys.numbers, keys.schema
     )
     point = point_of(redis, epoch, revision, newest_hash)
     check_counts(Counts.parse(counts), point.revision, models, versions, numbers)
-    return Position(point, None if oldest is None else int(oldest.split(b"-")[0]))
+    oldest_change = None if oldest is None else int(oldest.split(b"-")[0])
+    return Position(point, oldest_change, parse_schema(schema))
 
 
 async def read_point(redis: Redis, keys: Keys) -> Point:

@@ -153,6 +153,7 @@ TRIED: Mapping[str, str] = {
     "STATE_NOT_STARTED": "tests/rpc/test_registry_outage.py",
     "STATE_NOT_WHOLE": "tests/rpc/test_state_losses.py",
     "STATE_REFUSED": "tests/rpc/test_state_refusals.py",
+    "STATE_SCHEMA_NEWER": "tests/rpc/test_state_schema.py",
     "STATE_UNREADABLE": "tests/rpc/test_registry_growth.py",
     "TELEMETRY_STORE_UNAVAILABLE": "tests/rpc/test_monitor_store.py",
     "TOO_MANY_PUSHES": "tests/rpc/test_registry_uploads.py",

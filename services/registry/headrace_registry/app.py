@@ -27,6 +27,7 @@ from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower, Update
 from headrace.state.keys import Keys
 from headrace.state.presence import read_replicas
+from headrace.state.schema import is_newer
 from headrace_registry.adapters.blobs.scrubber import BlobScrubber
 from headrace_registry.adapters.blobs.store import BlobStore
 from headrace_registry.adapters.checks.checker import ProcessChecker
@@ -254,7 +255,7 @@ async def _collect_garbage(garbage: BlobGarbage, follower: StateFollower) -> Non
     """Remove, for ever, what interrupted pushes and deletes left; only while the state can be followed."""
     while True:
         await asyncio.sleep(GARBAGE_SECONDS)
-        if follower.synced and follower.problem is None:
+        if follower.synced and follower.problem is None and not is_newer(follower.schema):
             try:
                 await garbage.collect_orphans()
             except (OSError, errors.HeadraceError) as error:
@@ -273,4 +274,5 @@ def _readiness(
         "revision": follower.catalog.revision,
         "damaged_blobs": len(blobs.damaged),
     }
-    return follower.connected and follower.whole and follower.synced, facts
+    usable = follower.connected and follower.whole and follower.synced
+    return usable and not is_newer(follower.schema), facts

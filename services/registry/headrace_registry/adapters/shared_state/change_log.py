@@ -16,6 +16,7 @@ from headrace.state.connection import RETRY_AFTER_SECONDS, Redis, redis_errors, 
 from headrace.state.history import Point, entry_hash
 from headrace.state.keys import Keys
 from headrace.state.reader import CHANGE_FIELD, entry_of, read_point
+from headrace.state.schema import SCHEMA, check_writable, parse_schema
 from headrace.state.wholeness import not_whole
 from headrace_registry.adapters.shared_state.eviction import eviction_policy
 from headrace_registry.domain.catalog_store import (
@@ -44,6 +45,8 @@ local epoch = redis.call('GET', KEYS[2])
 if not epoch then return {'not started', 0} end
 if revision ~= tonumber(ARGV[1]) - 1 or epoch ~= ARGV[9]
     or (redis.call('GET', KEYS[7]) or ARGV[10]) ~= ARGV[10] then return {'moved', revision} end
+local schema = tonumber(redis.call('GET', KEYS[10]) or '1')
+if schema > tonumber(ARGV[11]) then return {'schema newer', schema} end
 if revision > 0 and redis.call('EXISTS', KEYS[7]) == 0 then return {'not whole', revision} end
 local at, models, versions, numbers =
     string.match(redis.call('GET', KEYS[9]) or '', '^(%d+):(%d+):(%d+):?(%d*)$')
@@ -56,7 +59,8 @@ redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[4], ARGV[1] .. '-0', ARGV[2], AR
 redis.call('SET', KEYS[7], ARGV[5])
 redis.call('SET', KEYS[1], ARGV[1])
 if ARGV[6] ~= '' then redis.call('SET', KEYS[8], ARGV[6], 'EX', ARGV[7]) end
-at = 11
+if schema < tonumber(ARGV[11]) then redis.call('SET', KEYS[10], ARGV[11]) end
+at = 12
 for _ = 1, tonumber(ARGV[8]) do
   local key, field, value = KEYS[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2]
   if value == '' then redis.call('HDEL', key, field) else redis.call('HSET', key, field, value) end
@@ -101,14 +105,15 @@ class RedisChangeLog:
         return await read_point(self._redis, self._keys)
 
     async def read_facts(self, model: str, request_id: str) -> LogFacts:
-        """What the catalog does not say. Raises Unavailable."""
+        """What the catalog does not say. Raises Unavailable, FailedPrecondition (STATE_SCHEMA_NEWER)."""
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.get(self._keys.revision)
+        pipeline.mget(self._keys.revision, self._keys.schema)
         pipeline.hget(self._keys.numbers, model)
         if request_id:
             pipeline.get(self._keys.request(request_id))
         with redis_errors(self._redis):
-            revision, number, *made = await pipeline.execute()
+            (revision, schema), number, *made = await pipeline.execute()
+        check_writable(parse_schema(schema))
         found = made and made[0]
         return LogFacts(
             int(revision or 0), int(number or 0), decode(IdempotentResult, found) if found else None
@@ -119,7 +124,7 @@ class RedisChangeLog:
     ) -> Change:
         """Make a change of a decision at the point that it was made on, durably.
 
-        Raises Aborted (REVISION_MOVED), and Unavailable (STATE_UNAVAILABLE, STATE_NOT_DURABLE) where it
+        Raises Aborted (REVISION_MOVED), FailedPrecondition (STATE_SCHEMA_NEWER), and Unavailable (STATE_UNAVAILABLE, STATE_NOT_DURABLE) where it
         may or may not have been made, or (STATE_REFUSED, STATE_NOT_STARTED) where it was not.
         """
         change = decision.change(point.hash)
@@ -192,10 +197,10 @@ class RedisChangeLog:
         names = [keys.revision, keys.epoch, keys.models, keys.versions, keys.numbers, keys.changes]
         # A key for the request even where there is none: the script's other keys keep their places.
         names += [keys.change_hash, keys.request(creation.request_id if creation else "")]
-        names += [keys.counts]
+        names += [keys.counts, keys.schema]
         arguments: list[bytes | str | int] = [change.revision, CHANGE_FIELD, entry]
         arguments += [self._changes_kept, after.hash, made]
-        arguments += [REQUEST_TTL_SECONDS, len(writes), point.epoch, point.hash]
+        arguments += [REQUEST_TTL_SECONDS, len(writes), point.epoch, point.hash, SCHEMA]
         return names, arguments + [part for write in writes for part in write], after
 
     async def _warn_of_losses(self) -> None:
@@ -241,6 +246,8 @@ def _check_made(redis: Redis, answer: Any, revision: int) -> None:
         )
     if outcome == "not whole":
         raise not_whole("there are fewer than after the newest change")
+    if outcome == "schema newer":
+        check_writable(present)
     if outcome == "moved":
         raise errors.Aborted(
             REVISION_MOVED,

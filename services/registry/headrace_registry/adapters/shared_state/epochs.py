@@ -12,6 +12,7 @@ from headrace.state.connection import Redis, redis_errors
 from headrace.state.history import Point, entry_hash
 from headrace.state.keys import Keys
 from headrace.state.reader import CHANGE_FIELD
+from headrace.state.schema import SCHEMA, is_newer, parse_schema
 from headrace_registry.domain.history.history_guard import Traces
 
 _PAGE = 1000
@@ -19,13 +20,15 @@ _PAGE = 1000
 # The stream first: it alone can fail by what is stored, and a script is not rolled back.
 _BEGIN = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] or (redis.call('GET', KEYS[1]) or '0') ~= ARGV[2]
-    or (redis.call('GET', KEYS[7]) or '') ~= ARGV[3] then return 0 end
+    or (redis.call('GET', KEYS[7]) or '') ~= ARGV[3]
+    or tonumber(redis.call('GET', KEYS[10]) or '1') > tonumber(ARGV[9]) then return 0 end
 redis.call('XADD', KEYS[6], ARGV[5] .. '-0', ARGV[6], ARGV[7])
 redis.call('SET', KEYS[7], ARGV[8])
 redis.call('SET', KEYS[1], ARGV[5])
 redis.call('SET', KEYS[2], ARGV[4])
 redis.call('SET', KEYS[9], ARGV[5])
-for at = 9, #ARGV, 2 do
+redis.call('SET', KEYS[10], ARGV[9])
+for at = 10, #ARGV, 2 do
   if tonumber(redis.call('HGET', KEYS[5], ARGV[at]) or '-1') < tonumber(ARGV[at + 1]) then
     redis.call('HSET', KEYS[5], ARGV[at], ARGV[at + 1])
   end
@@ -50,12 +53,14 @@ class RedisEpochs:
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.xrange(self._keys.changes, min=entry_id, max=entry_id)
         pipeline.xrevrange(self._keys.changes, count=1)
+        pipeline.get(self._keys.schema)
         with redis_errors(self._redis):
-            entries, newest = await pipeline.execute()
+            entries, newest, schema = await pipeline.execute()
         return Traces(
             entry_hash(entries[0][1][CHANGE_FIELD]) if entries else None,
             int(newest[0][0].split(b"-")[0]) if newest else 0,
             await self._numbers(),
+            writable=not is_newer(parse_schema(schema)),
         )
 
     async def _numbers(self) -> Mapping[str, int]:
@@ -78,11 +83,11 @@ class RedisEpochs:
         entry = encode_sparse(change)
         begun = Point(uuid4().hex, revision, entry_hash(entry))
         arguments: list[bytes | str | int] = [found.epoch, found.revision, found.hash, begun.epoch]
-        arguments += [revision, CHANGE_FIELD, entry, begun.hash]
+        arguments += [revision, CHANGE_FIELD, entry, begun.hash, SCHEMA]
         arguments += [part for pair in numbers.items() for part in pair]
         keys = self._keys
         names = [keys.revision, keys.epoch, keys.models, keys.versions, keys.numbers, keys.changes]
-        names += [keys.change_hash, keys.counts, keys.epoch_start]
+        names += [keys.change_hash, keys.counts, keys.epoch_start, keys.schema]
         with redis_errors(self._redis):
             done = await cast(Any, self._redis.eval(_BEGIN, len(names), *names, *arguments))
         return begun if done else None

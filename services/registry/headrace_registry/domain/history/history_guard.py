@@ -26,6 +26,8 @@ class Traces:
     hash: str | None
     newest_entry: int
     numbers: Mapping[str, int]
+    writable: bool = True
+    """False where a newer registry wrote the state."""
 
 
 class Note(Protocol):
@@ -70,6 +72,13 @@ class HistoryGuard:
             noted = Noted(found)
         traces = await self._epochs.read_traces(noted.point.revision)
         verdict = judge(noted, found, traces.hash)
+        if verdict is Verdict.LOST and not traces.writable:
+            logger.error(
+                "the shared state lacks changes that were seen here, and only the newer registry that wrote "
+                "it can begin an epoch on it: start that one",
+                extra=_facts(noted, found),
+            )
+            return False
         if verdict is Verdict.LOST:
             await self._begin(noted, found, traces)
             return True
