@@ -1,8 +1,8 @@
 """The schema number of the shared state: what a process must know to change the state rightly.
 
-A new field of a record needs no new number, for those who do not know it keep it. A number is raised where an
-older registry would break what a newer one wrote though it keeps all fields: an enum's new value, another
-meaning, a record that has to be changed together with another.
+A new field of a record needs no new number, for those who do not know it keep it. The number is raised
+where an older registry would break what a newer one wrote though it keeps all fields: an enum's new value,
+another meaning, a record that has to be changed together with another.
 """
 
 from __future__ import annotations

@@ -9,12 +9,17 @@ from typing import Any
 import aiohttp
 import pytest
 
+from headrace import errors
 from headrace.registry.v1 import alias_pb2, model_pb2, route_pb2
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.state.connection import Redis, open_redis
 from headrace.state.keys import Keys
+from headrace.state.records import ModelRecord
 from headrace.state.schema import SCHEMA
 from headrace.state.unknown_fields import unknown_fields
+from headrace_registry.adapters.shared_state.change_log import RedisChangeLog
+from headrace_registry.adapters.shared_state.epochs import RedisEpochs
+from headrace_registry.domain.decisions.decision import Decision
 from tests.rpc.registry_fixtures import error_of, eventually, onnx_file, push, running_registry
 from tests.rpc.test_inference_readiness import replica
 
@@ -22,7 +27,7 @@ FUTURE = {"deep": [1, {"x": None}]}
 
 
 async def _record(redis: Redis, key: str, field: str) -> Any:
-    found: Any = await redis.hget(key, field)  # type: ignore[misc]  # async alone
+    found: Any = await redis.hget(key, field)
     return json.loads(found)
 
 
@@ -35,8 +40,8 @@ async def _to_the_future(redis: Redis, keys: Keys) -> None:
         inner["future"] = FUTURE
     for inner in (signature, signature["inputs"][0]):
         inner["future"] = FUTURE
-    await redis.hset(keys.models, "digits", json.dumps(model))  # type: ignore[misc]
-    await redis.hset(keys.versions, "digits/1", json.dumps(version))  # type: ignore[misc]
+    await redis.hset(keys.models, "digits", json.dumps(model))
+    await redis.hset(keys.versions, "digits/1", json.dumps(version))
 
 
 async def _edit(stub: Any) -> None:
@@ -126,6 +131,23 @@ async def test_a_newer_schema_is_read_and_never_written(
     assert SCHEMA + 1 == facts["state_schema"]
     assert "upgrade this registry" in facts["state_read_only"]
     assert any("as far as it is known here" in record.message for record in caplog.records)
+
+
+async def test_the_script_itself_refuses_a_newer_schema(redis_url: str, namespace: str) -> None:
+    """A newer registry may write between the last look at the schema and the change."""
+    keys = Keys(namespace)
+    async with open_redis(redis_url) as redis:
+        log = RedisChangeLog(redis, keys)
+        await log.begin()
+        point = await log.newest()
+        await redis.set(keys.schema, SCHEMA + 1)
+        decision = Decision(1, "model.create", "models/m", "ada", 1.0, {"m": ModelRecord("m", 1.0)})
+        with pytest.raises(errors.FailedPrecondition) as caught:
+            await log.commit(decision, None, point)
+        assert "STATE_SCHEMA_NEWER" == caught.value.reason
+        assert 0 == await redis.exists(keys.revision, keys.models, keys.changes, keys.counts)
+        assert await RedisEpochs(redis, keys, lambda: 1.0).begin(point, 12, {"m": 3}) is None
+        assert 0 == await redis.exists(keys.revision, keys.numbers, keys.changes, keys.epoch_start)
 
 
 async def _readiness(address: str) -> tuple[int, dict[str, Any]]:

@@ -124,8 +124,9 @@ class RedisChangeLog:
     ) -> Change:
         """Make a change of a decision at the point that it was made on, durably.
 
-        Raises Aborted (REVISION_MOVED), FailedPrecondition (STATE_SCHEMA_NEWER), and Unavailable (STATE_UNAVAILABLE, STATE_NOT_DURABLE) where it
-        may or may not have been made, or (STATE_REFUSED, STATE_NOT_STARTED) where it was not.
+        Raises Aborted (REVISION_MOVED), FailedPrecondition (STATE_SCHEMA_NEWER), and Unavailable
+        (STATE_UNAVAILABLE, STATE_NOT_DURABLE) where it may or may not have been made, or (STATE_REFUSED,
+        STATE_NOT_STARTED) where it was not.
         """
         change = decision.change(point.hash)
         keys, arguments, made = self._script_input(change, creation, point, list(_writes(decision)))

@@ -74,8 +74,8 @@ class HistoryGuard:
         verdict = judge(noted, found, traces.hash)
         if verdict is Verdict.LOST and not traces.writable:
             logger.error(
-                "the shared state lacks changes that were seen here, and only the newer registry that wrote "
-                "it can begin an epoch on it: start that one",
+                "the shared state lacks changes that were seen here, and only the newer registry that "
+                "wrote it can begin an epoch on it: start that one",
                 extra=_facts(noted, found),
             )
             return False
