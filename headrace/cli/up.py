@@ -168,7 +168,7 @@ def _run(wanted: SuiteOptions, show: Callable[[SuiteOptions, dict[str, Any]], No
     use_private_umask()
     logs.set_up("up", wanted.log_format, wanted.log_level)
 
-    def tell(where: dict[str, Any]) -> None:
+    async def tell(where: dict[str, Any]) -> None:
         with output.quiet_when_nobody_reads():
             show(wanted, where)
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,8 @@ from headrace.local.suite import Suite
 
 logger = logging.getLogger(__name__)
 
-OnReady = Callable[[dict[str, Any]], None]
+OnReady = Callable[[dict[str, Any]], Awaitable[None]]
+"""Is told where everything is; may go on for as long as the suite runs."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -24,7 +25,7 @@ async def run(options: SuiteOptions, on_ready: OnReady) -> None:
     """Run the suite until SIGINT or SIGTERM, then drain and stop it; `on_ready` is told where all is.
 
     A second signal ends every child and this process at once. Raises the HeadraceError that kept a child
-    from its first start, after everything is stopped again.
+    from its first start, or that `on_ready` raised, after everything is stopped again.
     """
     suite = Suite(options)
     try:
@@ -41,7 +42,7 @@ async def run(options: SuiteOptions, on_ready: OnReady) -> None:
 
 async def _serve(suite: Suite, on_ready: OnReady) -> None:
     async with suite.running():
-        on_ready(suite.as_json())
+        await on_ready(suite.as_json())
         await asyncio.Event().wait()  # until cancelled
 
 

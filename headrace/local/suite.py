@@ -26,6 +26,7 @@ from headrace.local.commands import (
     replica_name,
     state_environ,
 )
+from headrace.local.ports import check_ports
 from headrace.service.folder_lock import hold_folder
 from headrace.service.private_files import make_private
 from headrace.state.connection import without_password
@@ -103,6 +104,7 @@ class Suite:
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(hold_folder(self.options.data, LOCK_NAME, "a suite"))
+            check_ports(self.options)
             make_private(self.options.data, OWN_FILES)
             if not self.redis_url:
                 await self._enter_redis(stack)

@@ -139,14 +139,14 @@ async def test_second_up_on_a_data_folder_is_refused(tmp_path: Path) -> None:
 
 
 async def test_port_in_use_ends_up_with_its_error(tmp_path: Path) -> None:
-    """It ends with status 1, names the address, and stops what had started."""
+    """It ends with status 1, names the port and its option, and starts nothing."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = await start_up(tmp_path, f"--registry-port={port}", stderr=subprocess.PIPE)
         status, text = await ended(process)
     assert 1 == status
-    assert f"127.0.0.1:{port}" in text
-    assert "CHILD_NOT_READY" in text
+    assert f"{port} (--registry-port)" in text
+    assert "PORTS_TAKEN" in text
 
 
 async def test_second_signal_ends_all_at_once(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "FRONT_UNAVAILABLE",
                 "NO_REDIS_SERVER",
                 "ONNX_RUNTIME_BROKEN",
+                "PORTS_TAKEN",
                 "SOCKET_FOLDER_TAKEN",
                 "SOCKET_PATH_TOO_LONG",
             ]
