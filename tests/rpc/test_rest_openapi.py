@@ -105,6 +105,7 @@ GETS = [
     f"{MODEL}/config",
     f"{MODEL}/stats",
     f"{MODEL}/versions/{{version}}",
+    "/v2/models",
     "/v2/models/stats",
     "/v2/logging",
     "/v2/trace/setting",

@@ -91,16 +91,20 @@ def repository_index(table: RoutingTable, *, ready_only: bool) -> pb.RepositoryI
     response = pb.RepositoryIndexResponse()
     catalog = table.catalog
     keys = ((name, number) for name in catalog.model_names() for number in catalog.numbers_of(name))
-    for key in keys:
-        model, number = key
-        state, reason = table.states.get(key, (LoadState.UNAVAILABLE, "not loaded here"))
-        if served := table.ready.get(key):
-            reason = served.remark
-        elif table.stands_by(key):
-            state, reason = LoadState.READY, STANDBY
+    for model, number in keys:
+        state, reason = state_here(table, (model, number))
         if state is LoadState.READY or not ready_only:
             response.models.add(name=model, version=str(number), state=state.value, reason=reason)
     return response
+
+
+def state_here(table: RoutingTable, key: tuple[str, int]) -> tuple[LoadState, str]:
+    """Where a version stands on this replica, and why; one that is loaded on request counts as ready."""
+    if served := table.ready.get(key):
+        return table.states.get(key, (LoadState.READY, ""))[0], served.remark
+    if table.stands_by(key):
+        return LoadState.READY, STANDBY
+    return table.states.get(key, (LoadState.UNAVAILABLE, "not loaded here"))
 
 
 def system_regions(regions: Iterable[Region]) -> pb.SystemSharedMemoryStatusResponse:

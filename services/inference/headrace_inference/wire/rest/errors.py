@@ -18,6 +18,12 @@ from aiohttp.typedefs import Handler, Middleware
 
 from headrace import errors, identity, status
 from headrace.service import logs
+from headrace_inference.wire.rest.near_routes import near_routes
+
+MAX_ERROR_CHARACTERS = 1000
+MAX_PATH_CHARACTERS = 200
+
+_OPERATIONS = ("/healthz", "/metrics", "/readyz")
 
 RestError = tuple[str, str, str]
 """The verb, the route and the reason of an error; '' for verb and route of what has no route."""
@@ -73,7 +79,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
             error.forget_history()
             return error_response(error)
         except web.HTTPException as error:
-            return _http_error_response(error)
+            return _http_error_response(request, error)
         except Exception:
             logger.exception("a bug ended a request", extra={"path": request.path})
             return error_response(_bug())
@@ -103,11 +109,29 @@ def _error_body(error: errors.HeadraceError) -> dict[str, Any]:
     return body
 
 
-def _http_error_response(error: web.HTTPException) -> web.Response:
+def _http_error_response(request: web.Request, error: web.HTTPException) -> web.Response:
     """aiohttp's own refusals: an unknown path, a verb that the path does not take."""
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
     reason = error.reason.upper().replace(" ", "_")
-    return ErrorAnswer(reason, {"error": error.reason, "reason": reason}, error.status, headers)
+    text = _printable(_http_error_text(request, error)[:MAX_ERROR_CHARACTERS])
+    return ErrorAnswer(reason, {"error": text, "reason": reason}, error.status, headers)
+
+
+def _http_error_text(request: web.Request, error: web.HTTPException) -> str:
+    path = request.path[:MAX_PATH_CHARACTERS]
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = " or ".join(sorted(error.allowed_methods - {"HEAD"}))
+        return f"{path} takes {allowed}, not {request.method[:MAX_PATH_CHARACTERS]}"
+    if not isinstance(error, web.HTTPNotFound):
+        return error.reason
+    if request.path in _OPERATIONS:
+        return (
+            f"{path} is at the port of metrics (--metrics-port, 8002 by default); this one is REST"
+        )
+    resources = request.app.router.resources()
+    near = near_routes(request.path, [resource.canonical for resource in resources])
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"there is nothing at {path}; {meant}/docs lists all paths"
 
 
 def _printable(text: str) -> str:

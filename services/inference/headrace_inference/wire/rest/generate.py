@@ -45,6 +45,7 @@ def generate_request(record: VersionRecord, members: Members) -> RestRequest:
     signature = record.signature
     known = (*signature.inputs, *signature.optional_inputs)
     inputs = [spec for spec in known if spec.name in members]
+    _check_complete(record, members)
     rest = {name: text for name, text in members.items() if name not in {i.name for i in inputs}}
     request_id = decode_json(_ID, rest.pop("id")) if "id" in rest else ""
     parameters = decode_json(_SCALARS, rest.pop("parameters", _NOTHING))
@@ -63,15 +64,36 @@ def generate_request(record: VersionRecord, members: Members) -> RestRequest:
     )
 
 
+def _check_complete(record: VersionRecord, members: Members) -> None:
+    missing = [spec.name for spec in record.signature.inputs if spec.name not in members]
+    if not missing:
+        return
+    form = "; the body is the form of infer: POST it there" if _is_infer_form(members) else ""
+    raise InvalidArgument(
+        "INPUT_MISSING",
+        f"model '{record.model}' takes {_inputs(record)}; the body lacks {', '.join(missing)}{form}",
+    )
+
+
+def _is_infer_form(members: Members) -> bool:
+    return bytes(memoryview(members.get("inputs", _NOTHING))[:1]) == b"["
+
+
+def _inputs(record: VersionRecord) -> str:
+    """The inputs with their datatypes and shapes, as members of the body."""
+    return ", ".join(
+        f"'{spec.name}' ({spec.datatype} {list(spec.shape)})" for spec in record.signature.inputs
+    )
+
+
 def _parameter(record: VersionRecord, name: str, text: msgspec.Raw) -> Scalar:
     try:
         return _SCALAR.decode(text)
     except msgspec.ValidationError:
-        inputs = ", ".join(spec.name for spec in record.signature.inputs)
         raise InvalidArgument(
             "PARAMETER_INVALID",
-            f"member '{name}' is no input of model '{record.model}' (those are: {inputs}), and as a "
-            "parameter it must be a text, a number, true, false or null",
+            f"member '{name}' is not an input of model '{record.model}', which takes {_inputs(record)}; "
+            "as a parameter it must be a text, a number, true, false or null",
             facts={"parameter": name},
         ) from None
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 
+import msgspec
 from aiohttp import payload, web
 from aiohttp.abc import AbstractStreamWriter
 
+from headrace.errors import HeadraceError
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.extensions.tracing import RequestFacts
 from headrace_inference.domain.ingress.async_inference import Answer, AsyncInference, InferCall
@@ -115,9 +118,21 @@ class InferRoutes:
     ) -> RestRequest:
         if length == 0:
             return raw_request(self._ingress.reconciler.table.record(name, version), body)
+        way_out = partial(self._to_generate, name, version)
         if long:
-            return await asyncio.to_thread(parse_request, body, length)
-        return parse_request(body, length)
+            return await asyncio.to_thread(parse_request, body, length, way_out)
+        return parse_request(body, length, way_out)
+
+    def _to_generate(self, name: str, version: str, members: Collection[str]) -> str:
+        """Where values by name are taken, and the body that says them."""
+        try:
+            signature = self._ingress.reconciler.table.record(name, version).signature
+            inputs = [spec.name for spec in signature.inputs]
+        except HeadraceError:
+            inputs = [*members][:3]
+        body = msgspec.json.encode(dict.fromkeys(inputs, msgspec.Raw(b"..."))).decode()
+        path = f"/v2/models/{name}{'/versions/' + version if version else ''}/generate"
+        return f"; to give values by name, POST {body} to {path}"
 
     def _facts_of(self, request: web.Request, parsed: RestRequest) -> RequestFacts:
         headers = self._ingress.tracer.http_headers.forwarded(request.headers.items())

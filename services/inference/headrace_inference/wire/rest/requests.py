@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
@@ -40,6 +40,11 @@ Dimension = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Known = TypeVar("Known", bound=msgspec.Struct)
 Decoded = TypeVar("Decoded")
+
+WayOut = Callable[[Collection[str]], str]
+
+MALFORMED_REQUEST = "MALFORMED_REQUEST"
+"""The reason of JSON that is none of what a route takes."""
 
 _ABSENT = (b"", b"null")
 _MAX_DIGITS = 18
@@ -110,6 +115,7 @@ class _OutputParameters(_WindowParameters, frozen=True):
 
 
 _HEAD = msgspec.json.Decoder(InferBody)
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +161,17 @@ class RestRequest:
         return self.binary.get(output, self.binary_by_default)
 
 
-def parse_request(body: bytes | bytearray, header_length: int | None) -> RestRequest:
+def parse_request(
+    body: bytes | bytearray, header_length: int | None, way_out: WayOut = lambda _: ""
+) -> RestRequest:
     """The request in a body whose first `header_length` bytes (None: all) are JSON.
 
+    `way_out` says, by its members, where a JSON object without `inputs` should have gone.
     Raises InvalidArgument for what is not the protocol's form, Unimplemented for what is not offered.
     """
     view = memoryview(body)
     end = len(view) if header_length is None else header_length
-    head = _parse_head(view[:end])
+    head = _parse_head(view[:end], way_out)
     parameters = head.parameters or {}
     outputs = head.outputs or []
     known = [
@@ -221,7 +230,7 @@ def decode_json(
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise InvalidArgument(
-            "MALFORMED_REQUEST", f"the request is not as expected: {error}"
+            MALFORMED_REQUEST, f"the request is not as expected: {error}"
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidArgument("MALFORMED_JSON", _malformed(error, bytes(body[:200]))) from None
@@ -229,8 +238,25 @@ def decode_json(
         raise InvalidArgument("MALFORMED_JSON", "the request's JSON is nested too deep") from None
 
 
-def _parse_head(json: memoryview) -> InferBody:
-    return decode_json(_HEAD, json)
+def _parse_head(json: memoryview, way_out: WayOut) -> InferBody:
+    try:
+        return decode_json(_HEAD, json)
+    except InvalidArgument as error:
+        members = _members(json)
+        if error.reason != MALFORMED_REQUEST or members is None or "inputs" in members:
+            raise
+        raise InvalidArgument(
+            MALFORMED_REQUEST,
+            'the body has no member "inputs", a list of tensors with name, datatype, shape and data'
+            + way_out(members),
+        ) from None
+
+
+def _members(json: memoryview) -> Mapping[str, msgspec.Raw] | None:
+    try:
+        return _OBJECT.decode(json)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _malformed(error: Exception, start: bytes) -> str:

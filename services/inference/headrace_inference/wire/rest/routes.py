@@ -19,6 +19,7 @@ from headrace_inference.wire.codec import messages
 from headrace_inference.wire.rest.body import BodyBudget, read_body
 from headrace_inference.wire.rest.errors import answer_errors, error_response, json_response
 from headrace_inference.wire.rest.infer import InferRoutes, names
+from headrace_inference.wire.rest.model_list import add_model_list_route
 from headrace_inference.wire.rest.models import add_model_control_routes
 from headrace_inference.wire.rest.openapi.document import add_description_routes
 from headrace_inference.wire.rest.protobuf_json import message_to_json
@@ -65,6 +66,7 @@ def add_rest_routes(
     add_memory_routes(app, ingress.regions, max_body_bytes)
     add_settings_routes(app, ingress, facts.log, max_body_bytes)
     add_model_control_routes(app, facts.control, max_body_bytes)
+    add_model_list_route(app, ingress)
     app.router.add_get("/v2/models/stats", routes.statistics)
     app.router.add_post("/v2/repository/index", routes.repository_index)
     app.router.add_post("/v2/repository/{repository}/index", routes.repository_index)

@@ -57,9 +57,17 @@ def tensor_from_json(header: TensorHeader, data: msgspec.Raw) -> Array:
     try:
         values = _decoder(datatype, depth).decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _bad_data(header, str(error)) from None
+        raise _bad_data(header, _said(error)) from None
     flat = _flat(header, values, depth)
     return _array(header, datatype, flat).reshape(header.shape)
+
+
+def _said(error: Exception) -> str:
+    text = str(error)
+    if not text.startswith("Invalid enum value"):  # of the names of numbers that are not finite
+        return text
+    where = text.rpartition(" - at ")[2]
+    return f'Expected `float`, "NaN", "Infinity" or "-Infinity", got `str` - at {where}'
 
 
 def _long_list(header: TensorHeader, datatype: Datatype, data: memoryview) -> Array | None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from headrace_inference.wire.rest.model_list import MAX_PAGE_SIZE, PAGE_SIZE
 from headrace_inference.wire.rest.openapi.operations import BINARY, JSON, OPERATIONS, Operation
 from headrace_inference.wire.rest.openapi.page import page_of
 from headrace_inference.wire.rest.openapi.schemas import Schema, ref, schemas
@@ -21,6 +22,13 @@ _PARAMETERS = {
     "version": "A version's number, or an alias.",
     "repository": "A repository's name, which is not looked at.",
     "region": "The name that a region was or is to be registered under.",
+}
+_QUERY: dict[str, tuple[str, Schema]] = {
+    "page_size": (
+        f"Models of a page, {PAGE_SIZE} by default.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE},
+    ),
+    "page_token": ("The `next_page_token` of the page before.", {"type": "string"}),
 }
 _RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -83,6 +91,10 @@ def _parameters(operation: Operation) -> Iterator[dict[str, Any]]:
             "description": _PARAMETERS[name],
             "schema": {"type": "string", "minLength": 1},
         }
+    for name in operation.query:
+        text, schema = _QUERY[name]
+        where = {"name": name, "in": "query", "required": False}
+        yield where | {"description": text, "schema": schema}
     if operation.body is not None and BINARY in operation.body:
         yield {
             "name": HEADER_LENGTH,

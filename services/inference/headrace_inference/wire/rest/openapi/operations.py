@@ -40,6 +40,8 @@ class Operation:
     body: dict[str, str] | None = None
     body_required: bool = False
     """Not so for infer: an empty tensor, sent raw, is no bytes."""
+    query: tuple[str, ...] = ()
+    """Parameters in the query, all optional."""
     unready: str = ""
     """The schema of status 400 where it says that something is not ready."""
 
@@ -81,6 +83,8 @@ _MODELS = (
 """Each also under one version of a model."""
 
 _REPOSITORY = (
+    Operation("get", "/v2/models", "listModels", MODELS, "Which models there are, page by page",
+              _json("Models"), (400, 500, 503), query=("page_size", "page_token")),
     Operation("get", "/v2/models/stats", "statistics", MODELS, "What all versions did",
               _json("ModelStatisticsResponse"), (500,)),
     Operation("post", "/v2/repository/index", "repositoryIndex", REPOSITORY,

@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import model_config_pb2 as config_pb
+from headrace.state.records import LoadState
 from headrace_inference.wire.rest.models import LoadBody, UnloadBody
 from headrace_inference.wire.rest.requests import IndexBody, InferBody, Scalar
 from headrace_inference.wire.rest.settings import LogChanges, TraceChanges
@@ -41,6 +42,7 @@ _LISTED: dict[str, Any] = {
 
 _TEXT: Schema = {"type": "string"}
 _TEXTS: Schema = {"type": "object", "additionalProperties": _TEXT}
+_STATE: Schema = {"enum": [state.value for state in LoadState]}
 _FLAG: Schema = {"type": "boolean"}
 _ERROR: Schema = {
     "description": "`reason` is a constant, listed in docs/errors.md; `error` is for people.",
@@ -149,6 +151,20 @@ def _by_hand() -> dict[str, Schema]:
         "TraceSettings": {
             "type": "object",
             "additionalProperties": {"type": ["string", "array"], "items": _TEXT},
+        },
+        "Models": _object(
+            models={"type": "array", "items": ref("ListedModel")}, next_page_token=_TEXT
+        ),
+        "ListedModel": {
+            "description": "`ready`: a request that names no version is answered here.",
+            **_object(
+                name=_TEXT,
+                ready=_FLAG,
+                versions={
+                    "type": "array",
+                    "items": _object(version=_TEXT, state=_STATE, reason=_TEXT),
+                },
+            ),
         },
         "Document": _object(more=True, openapi=_TEXT, info={"type": "object"}),
         "Bytes": {
