@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headrace import errors
+from headrace.cli import route_options as options
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
 from headrace.cli.insistence import AllowSignatureChange, AllowUnready
@@ -23,19 +25,23 @@ def register(app: typer.Typer) -> None:
     command(app, "route")(route)
 
 
-async def route(
+async def route(  # an option each
     cli: Cli,
     name: Annotated[str, typer.Argument(help="The model.")],
-    stable: Annotated[
-        str | None, typer.Option(help="The version, a number or an alias, that is to be stable.")
-    ] = None,
-    canary: Annotated[str | None, typer.Option(help="The version that is to be on trial.")] = None,
-    weight: Annotated[
-        float | None, typer.Option(help="The canary's share of the requests, in percent.")
-    ] = None,
-    no_canary: Annotated[bool, typer.Option("--no-canary", help="End the trial.")] = False,
+    stable: options.Stable = None,
+    canary: options.CanaryVersion = None,
+    weight: options.Weight = None,
+    more_canaries: options.MoreCanaries = None,
+    no_canary: options.NoCanary = False,
+    sticky: options.Sticky = None,
+    no_sticky: options.NoSticky = False,
+    match: options.Match = None,
+    no_match: options.NoMatch = False,
+    shadow: options.ShadowVersion = None,
+    shadow_share: options.ShadowShare = None,
+    no_shadow: options.NoShadow = False,
     rollback: Annotated[
-        bool, typer.Option("--rollback", help="Make stable what was stable before; end the trial.")
+        bool, typer.Option("--rollback", help="Make stable what was stable before; end all trials.")
     ] = False,
     etag: Annotated[
         str | None, typer.Option(help="Change the route only if this is still its etag.")
@@ -48,31 +54,56 @@ async def route(
     A change is one step on every replica. A canary that is made stable has ended its trial. If somebody
     else changes the route between our look and our change, the command fails and changes nothing.
 
+    The first match rule that fits a request decides; then its sticky key does, where it has one; else the
+    weights do. A shadow gets copies of requests, and its answers are counted and dropped.
+
     A version that no replica serves, or that would break callers of the stable one, is refused with the
-    reason. A rollback is for emergencies: another signature does not stop it, but is told.
+    reason. A rollback is for emergencies: another signature does not stop it, but is told, and canaries,
+    match rules and the shadow end with it.
     """
-    changes = any(given is not None for given in (stable, canary, weight)) or no_canary
+    given = options.RouteOptions(
+        stable=stable,
+        canary=canary,
+        weight=weight,
+        more_canaries=more_canaries,
+        sticky=sticky,
+        match=match,
+        shadow=shadow,
+        shadow_share=shadow_share,
+        no_canary=no_canary,
+        no_sticky=no_sticky,
+        no_match=no_match,
+        no_shadow=no_shadow,
+    )
+    insistence = {"allow_signature_change": allow_signature_change, "allow_unready": allow_unready}
+    _check(given, rollback=rollback, conditional=etag is not None or any(insistence.values()))
+    await _run(cli, name, None if rollback else given, etag, insistence)
+
+
+def _check(given: options.RouteOptions, *, rollback: bool, conditional: bool) -> None:
+    changes = given.change_something()
     if rollback and changes:
         raise typer.BadParameter("--rollback goes alone")
-    if no_canary and (canary is not None or weight is not None):
-        raise typer.BadParameter("--no-canary goes without --canary and --weight")
-    conditions = etag is not None or allow_signature_change or allow_unready
-    if conditions and not (rollback or changes):
+    if conditional and not (rollback or changes):
         raise typer.BadParameter("--etag and --allow-... go with a change of the route")
+
+
+async def _run(
+    cli: Cli,
+    name: str,
+    given: options.RouteOptions | None,
+    etag: str | None,
+    insistence: Mapping[str, bool],
+) -> None:
+    """Show the route, after the change if there is one; None stands for a rollback."""
+    from headrace.client.route_changes import rolled_back
+
     async with cli.client() as client:
         found = await client.route(name)
-        if rollback or changes:
-            wanted = await _wanted(
-                client, found, stable=stable, canary=canary, weight=weight, end_trial=no_canary
-            )
-            seen = found.etag if etag is None else etag
-            found = await _put(
-                client,
-                replace(wanted, etag=seen),
-                tell_only=rollback,
-                allow_signature_change=allow_signature_change,
-                allow_unready=allow_unready,
-            )
+        if given is None or given.change_something():
+            wanted = await given.applied_to(found, client) if given else rolled_back(found)
+            wanted = replace(wanted, etag=found.etag if etag is None else etag)
+            found = await _put(client, wanted, tell_only=given is None, **insistence)
     cli.show(found, lambda: describe(found))
 
 
@@ -95,33 +126,7 @@ async def _put(
         return await put(allow_signature_change=True)
 
 
-async def _wanted(
-    client: AsyncClient,
-    found: Route,
-    *,
-    stable: str | None,
-    canary: str | None,
-    weight: float | None,
-    end_trial: bool,
-) -> Route:
-    from headrace.client.routes import rolled_back, with_changes
-
-    if stable is None and canary is None and weight is None and not end_trial:
-        return rolled_back(found)
-    return with_changes(
-        found,
-        stable=None if stable is None else await client.resolve(found.model, stable),
-        canary=None if canary is None else await client.resolve(found.model, canary),
-        weight=weight,
-        end_trial=end_trial,
-    )
-
-
 def describe(route: Route) -> str:
     """A route in one line."""
-    parts = [f"{route.model}: stable {route.stable}"]
-    if route.canary is not None:
-        parts.append(f"canary {route.canary.version} with {route.canary.weight_percent:g} %")
-    if route.previous is not None:
-        parts.append(f"previous {route.previous}")
-    return ", ".join(parts)
+    previous = [] if route.previous is None else [f"previous {route.previous}"]
+    return f"{route.model}: {', '.join([*options.route_parts(route), *previous])}"

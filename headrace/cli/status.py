@@ -80,15 +80,25 @@ def _tables(found: list[ModelStatus], replicas: list[ReplicaRecord]) -> list[Any
 
 
 def _model_row(each: ModelStatus) -> tuple[object, ...]:
-    canary = each.route.canary if each.route else None
     return (
         each.model.name,
         each.model.last_version,
         each.route.stable if each.route else "-",
-        f"{canary.version} ({canary.weight_percent:g} %)" if canary else "-",
+        _trials(each.route) or "-",
         (each.route.previous if each.route else None) or "-",
         ", ".join(f"{alias.name}={alias.version}" for alias in each.aliases) or "-",
     )
+
+
+def _trials(route: Route | None) -> str:
+    """The canaries with their weights, and the shadow with its share."""
+    if route is None:
+        return ""
+    canaries = [one for one in (route.canary, *route.more_canaries) if one is not None]
+    said = [f"{one.version} ({one.weight_percent:g} %)" for one in canaries]
+    if route.shadow is not None:
+        said.append(f"{route.shadow.version} (shadow, {route.shadow.share_percent:g} %)")
+    return ", ".join(said)
 
 
 def _version_rows(replicas: list[ReplicaRecord]) -> Iterator[tuple[Any, ...]]:

@@ -9,6 +9,7 @@ import typer
 
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
+from headrace.cli.route_options import route_parts
 
 if TYPE_CHECKING:
     from headrace.client import Change
@@ -50,15 +51,12 @@ def line(change: Change) -> str:
 
 def _now(change: Change) -> str:
     from headrace.client import Alias, Model, Route
-    from headrace.state.route_records import Canary
 
     match change.after:
         case Alias(version=version):
             return f"version {version}"
-        case Route(stable=stable, canary=None):
-            return f"stable {stable}"
-        case Route(stable=stable, canary=Canary(version=version, weight_percent=weight)):
-            return f"stable {stable}, canary {version} with {weight:g} %"
+        case Route():
+            return ", ".join(route_parts(change.after))
         case Model(keep_latest=keep_latest, labels=labels, pinned=pinned):
             listed = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
             pin = ", pinned" if pinned else ""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 
-from headrace import errors
 from headrace.client import convert
 from headrace.client.catalog import CatalogCalls
 from headrace.client.resources import Route
+from headrace.client.route_changes import rolled_back, with_share, with_weight
+from headrace.client.route_texts import parse_key, parse_rule
 from headrace.registry.v1 import registry_service_pb2
 from headrace.resource_names import route_resource
-from headrace.state.route_records import Canary
+from headrace.state.route_records import Canary, RequestKey
 
 
 class RouteCalls(CatalogCalls):
@@ -31,6 +32,11 @@ class RouteCalls(CatalogCalls):
         canary: int | str | None = None,
         weight: float | None = None,
         *,
+        more_canaries: Mapping[int | str, float] | None = None,
+        sticky_key: RequestKey | str | None = None,
+        match: Mapping[str, int | str] | None = None,
+        shadow: int | str | None = None,
+        shadow_share: float | None = None,
         etag: str = "",
         allow_signature_change: bool = False,
         allow_unready: bool = False,
@@ -38,18 +44,42 @@ class RouteCalls(CatalogCalls):
     ) -> Route:
         """Set the whole route: `weight` percent to `canary`, the rest to `stable`; numbers or aliases.
 
-        Raises NotFound, Aborted where the etag is not the present one, InvalidArgument for a canary
-        without a weight; FailedPrecondition for a version that would break callers (SIGNATURE_CHANGED)
-        and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
+        `more_canaries` are further versions with their weights. With a `sticky_key`, `header:NAME` or
+        `parameter:NAME`, the same text there always gets the same version. `match` sends requests to
+        versions of their own by conditions such as `header:x-beta=1` (equal) or `parameter:user^=test-`
+        (begins so), the first that fits; `shadow` gets copies of `shadow_share` percent of the requests and
+        answers nobody.
+
+        Raises NotFound, Aborted where the etag is not the present one, InvalidArgument for what is
+        incomplete or malformed; FailedPrecondition for a version that would break callers
+        (SIGNATURE_CHANGED) and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
         """
-        if (canary is None) != (weight is None):
-            raise _incomplete()
+
+        async def number(version: int | str) -> int:
+            return await self.resolve(model, version, timeout_seconds=timeout_seconds)
+
+        first = None
+        if canary is not None or weight is not None:
+            first = with_weight(None, None if canary is None else await number(canary), weight)
+        copied = None
+        if shadow is not None or shadow_share is not None:
+            copied = with_share(
+                None, None if shadow is None else await number(shadow), shadow_share
+            )
         wanted = Route(
-            model, await self.resolve(model, stable, timeout_seconds=timeout_seconds), etag=etag
+            model,
+            await number(stable),
+            first,
+            etag=etag,
+            more_canaries=tuple(
+                [Canary(await number(one), share) for one, share in (more_canaries or {}).items()]
+            ),
+            sticky_key=parse_key(sticky_key) if isinstance(sticky_key, str) else sticky_key,
+            matches=tuple(
+                [parse_rule(text, await number(one)) for text, one in (match or {}).items()]
+            ),
+            shadow=copied,
         )
-        if canary is not None and weight is not None:
-            number = await self.resolve(model, canary, timeout_seconds=timeout_seconds)
-            wanted = replace(wanted, canary=Canary(number, weight))
         return await self.put_route(
             wanted,
             allow_signature_change=allow_signature_change,
@@ -77,7 +107,7 @@ class RouteCalls(CatalogCalls):
     async def rollback(
         self, model: str, *, allow_unready: bool = False, timeout_seconds: float | None = None
     ) -> Route:
-        """Make the version that was stable before stable again, and end a canary's trial.
+        """Make the version that was stable before stable again; end canaries, match rules and shadow.
 
         It is for emergencies, so another signature does not stop it. Raises FailedPrecondition
         (NO_PREVIOUS_VERSION, VERSION_NOT_SERVED), and Aborted where the route moved meanwhile.
@@ -88,49 +118,3 @@ class RouteCalls(CatalogCalls):
             allow_unready=allow_unready,
             timeout_seconds=timeout_seconds,
         )
-
-
-def rolled_back(route: Route) -> Route:
-    """The route with what was stable before. Raises FailedPrecondition (NO_PREVIOUS_VERSION)."""
-    if route.previous is None:
-        raise errors.FailedPrecondition(
-            "NO_PREVIOUS_VERSION",
-            f"the route of {route.model} was never moved from version {route.stable}; "
-            "set it to a version instead",
-        )
-    return replace(route, stable=route.previous, canary=None)
-
-
-def with_changes(
-    route: Route,
-    *,
-    stable: int | None = None,
-    canary: int | None = None,
-    weight: float | None = None,
-    end_trial: bool = False,
-) -> Route:
-    """The route with what is given changed; a canary that becomes stable has ended its trial.
-
-    Raises InvalidArgument (CANARY_INCOMPLETE) for a weight without a canary, or the reverse.
-    """
-    target = route.stable if stable is None else stable
-    if end_trial or (canary is None and route.canary and route.canary.version == target):
-        return replace(route, stable=target, canary=None)
-    trial = route.canary
-    if canary is not None or weight is not None:
-        trial = _trial(route.canary, canary, weight)
-    return replace(route, stable=target, canary=trial)
-
-
-def _trial(now: Canary | None, version: int | None, weight: float | None) -> Canary:
-    version = now.version if version is None and now else version
-    weight = now.weight_percent if weight is None and now else weight
-    if version is None or weight is None:
-        raise _incomplete()
-    return Canary(version, weight)
-
-
-def _incomplete() -> errors.InvalidArgument:
-    return errors.InvalidArgument(
-        "CANARY_INCOMPLETE", "a canary needs a version and a weight in percent; give both"
-    )

@@ -18,6 +18,7 @@ from headrace.client.resources import Alias, Change, Model, Route, Statistics, V
 from headrace.client.results import InferResult, Parameter
 from headrace.client.settings import ClientSettings
 from headrace.state.records import ReplicaRecord
+from headrace.state.route_records import RequestKey
 
 if TYPE_CHECKING:  # numpy is loaded by the first inference
     from headrace.client.binding import Inputs
@@ -265,6 +266,11 @@ class Client:
         canary: int | str | None = None,
         weight: float | None = None,
         *,
+        more_canaries: Mapping[int | str, float] | None = None,
+        sticky_key: RequestKey | str | None = None,
+        match: Mapping[str, int | str] | None = None,
+        shadow: int | str | None = None,
+        shadow_share: float | None = None,
         etag: str = "",
         allow_signature_change: bool = False,
         allow_unready: bool = False,
@@ -272,9 +278,15 @@ class Client:
     ) -> Route:
         """Set the whole route: `weight` percent to `canary`, the rest to `stable`; numbers or aliases.
 
-        Raises NotFound, Aborted where the etag is not the present one, InvalidArgument for a canary
-        without a weight; FailedPrecondition for a version that would break callers (SIGNATURE_CHANGED)
-        and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
+        `more_canaries` are further versions with their weights. With a `sticky_key`, `header:NAME` or
+        `parameter:NAME`, the same text there always gets the same version. `match` sends requests to
+        versions of their own by conditions such as `header:x-beta=1` (equal) or `parameter:user^=test-`
+        (begins so), the first that fits; `shadow` gets copies of `shadow_share` percent of the requests and
+        answers nobody.
+
+        Raises NotFound, Aborted where the etag is not the present one, InvalidArgument for what is
+        incomplete or malformed; FailedPrecondition for a version that would break callers
+        (SIGNATURE_CHANGED) and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
         """
         return self._thread.run(
             self._async.set_route(
@@ -282,6 +294,11 @@ class Client:
                 stable,
                 canary,
                 weight,
+                more_canaries=more_canaries,
+                sticky_key=sticky_key,
+                match=match,
+                shadow=shadow,
+                shadow_share=shadow_share,
                 etag=etag,
                 allow_signature_change=allow_signature_change,
                 allow_unready=allow_unready,
@@ -310,7 +327,7 @@ class Client:
     def rollback(
         self, model: str, *, allow_unready: bool = False, timeout_seconds: float | None = None
     ) -> Route:
-        """Make the version that was stable before stable again, and end a canary's trial.
+        """Make the version that was stable before stable again; end canaries, match rules and shadow.
 
         It is for emergencies, so another signature does not stop it. Raises FailedPrecondition
         (NO_PREVIOUS_VERSION, VERSION_NOT_SERVED), and Aborted where the route moved meanwhile.

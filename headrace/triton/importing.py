@@ -16,7 +16,7 @@ from typing import Literal
 
 from headrace import errors
 from headrace.client import AsyncClient, Route, Version
-from headrace.client.routes import with_changes
+from headrace.client.route_changes import with_changes
 from headrace.conversion import serving_config_from_proto
 from headrace.inference import model_config_pb2
 from headrace.model_files.labels import label_path

@@ -119,6 +119,53 @@ async def test_a_model_from_push_to_delete(redis_url: str, namespace: str, tmp_p
     assert left.document == {"models": []}
 
 
+async def test_a_route_with_all_that_it_can_have(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Every option sets its part and leaves the others; what is shown can be typed again."""
+    async with open_shell(redis_url, namespace, tmp_path / "data") as shell:
+        for bias in (1.0, 2.0, 3.0, 4.0):
+            await shell("push", "add", model_file(tmp_path, bias))
+        rules = ("--match", "header:X-Beta=1:3", "--match", "parameter:user^=test:er:2")
+        ran = [
+            await shell("route", "add", "--canary", "2", "--weight", "10", "--more-canary", "3=5"),
+            await shell("route", "add", "--sticky", "header:x-user", *rules),
+            await shell("route", "add", "--shadow", "4", "--shadow-share", "12.5"),
+            await shell("route", "add", "--shadow-share", "1", "--no-sticky"),
+            await shell("route", "add", "--no-match", "--no-canary", "--no-shadow"),
+        ]
+        wrong = [
+            await shell("route", "add", "--shadow", "4"),
+            await shell("route", "add", "--match", "x-beta=1:3"),
+            await shell("route", "add", "--match", "header:x-beta"),
+            await shell("route", "add", "--more-canary", "3"),
+            await shell("route", "add", "--sticky", "header:x user"),
+        ]
+        await shell(
+            "route", "add", "--sticky", "header:x-user", "--shadow", "4", "--shadow-share", "1"
+        )
+        document = (await shell("route", "add", "--json")).document
+
+    both = "canary 2 with 10 %, canary 3 with 5 %"
+    matched = "header:x-beta=1 to 3, parameter:user^=test:er to 2"
+    assert [
+        f"add: stable 1, {both}\n",
+        f"add: stable 1, {both}, sticky by header:x-user, {matched}\n",
+        f"add: stable 1, {both}, sticky by header:x-user, {matched}, shadow 4 with 12.5 %\n",
+        f"add: stable 1, {both}, {matched}, shadow 4 with 1 %\n",
+        "add: stable 1\n",
+    ] == [finished.output for finished in ran]
+    said = [finished.error for finished in wrong]
+    for part, error in zip(
+        ("give both", "write header:NAME", "KEY=TEXT:VERSION", "VERSION=WEIGHT", "'x user' is not"),
+        said,
+        strict=True,
+    ):
+        assert part in error
+    assert {"source": "header", "name": "x-user"} == document["sticky_key"]
+    assert {"version": 4, "share_percent": 1.0} == document["shadow"]
+
+
 async def test_names_do_not_lead_callers_astray(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
