@@ -66,7 +66,7 @@ def open_bare(model: Measured, seconds: float) -> Bare:
 def _run_times(
     session: onnxruntime.InferenceSession, model: Measured, batch: int, seconds: float
 ) -> list[float]:
-    """How long each run with so many rows took; one at least."""
+    """Return how long each run with so many rows took; one at least."""
     feed = {model.input_name: np.repeat(model.row, batch, axis=0)}
     for _ in range(WARM_UP_RUNS):
         session.run(None, feed)

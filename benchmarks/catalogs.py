@@ -52,7 +52,7 @@ def model_name(place: int) -> str:
 
 
 def version(model: str, number: int) -> VersionRecord:
-    """What a push of a small text classifier leaves."""
+    """Return what a push of a small text classifier leaves."""
     text = TensorSpec("input_ids", Datatype.INT64, (-1, 128), ("batch", "sequence"))
     return VersionRecord(
         model=model,

@@ -61,7 +61,7 @@ class Goal:
 
     @property
     def reached(self) -> bool:
-        """Whether it is."""
+        """Return whether it is."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 

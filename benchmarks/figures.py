@@ -16,7 +16,7 @@ class Figure:
 
     @property
     def missed(self) -> bool:
-        """Whether it is over its goal."""
+        """Return whether it is over its goal."""
         return self.most is not None and self.value > self.most
 
     def __str__(self) -> str:

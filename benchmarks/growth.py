@@ -163,7 +163,7 @@ async def _longest_stall() -> AsyncIterator[Callable[[], float]]:
 
 
 def _bookkeeping(catalog: Catalog) -> list[Figure]:
-    """What a change costs a replica that has nothing loaded."""
+    """Return what a change costs a replica that has nothing loaded."""
     wanted, table = Residency(Caps(), lambda _: 0), RoutingTable()
     wanted.follow(catalog, catalog.models, 0.0)
     table = build_table(catalog, {}, {}, table)
@@ -302,7 +302,7 @@ async def _command_line(address: str, home: str) -> Figure:
 async def _aliases(
     redis: Redis, stub: registry_service_pb2_grpc.RegistryServiceStub
 ) -> list[Figure]:
-    """What one change of a model with many aliases costs."""
+    """Return what one change of a model with many aliases costs."""
     taken = await _median(lambda at: stub.UpdateAlias(_move(model_name(0), f"a{at}")), ALIASES - 2)
     (_, fields), *_ = cast("Any", await redis.xrevrange(KEYS.changes, count=1))
     return [

@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 120
 
 @dataclass(slots=True)
 class Load:
-    """What one run gave: requests a second, latencies, and the server's CPU time a request."""
+    """The figures of one run: requests a second, latencies, and the server's CPU time a request."""
 
     requests: int
     rate: float

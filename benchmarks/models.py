@@ -66,7 +66,7 @@ def mlp() -> bytes:
 
 
 def identity() -> bytes:
-    """What comes in goes out: FP32 [batch, 262144], 1 MiB a row."""
+    """Make a graph that answers its input: FP32 [batch, 262144], 1 MiB a row."""
     graph = GraphBuilder()
     graph.node("Identity", "x", output="y")
     return graph.model([tensor("x", ["batch", 2**18])], [tensor("y", ["batch", 2**18])])

@@ -114,7 +114,7 @@ def ping(address: str) -> None:
 
 
 async def pinged(monitor: Monitor, name: str, work: Awaitable[Any]) -> Any:
-    """What `work` gives; prints what the calls of another process took meanwhile."""
+    """Return what `work` gives; prints what the calls of another process took meanwhile."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.monitor", "--ping", monitor.grpc),
         stdin=subprocess.PIPE,
@@ -145,7 +145,7 @@ async def ask(monitor: Monitor) -> None:
 
 
 async def send(monitor: Monitor, messages: list[bytes]) -> str:
-    """What becomes of messages on a stream of their own: OK or a status."""
+    """Return what becomes of messages on a stream of their own: OK or a status."""
     options = [*_UNLIMITED, *_OWN_CONNECTION]
     async with grpc.aio.insecure_channel(monitor.grpc, options=options) as channel:
         method: Any = channel.stream_stream("/headrace.monitor.v1.MonitorService/ReportTelemetry")

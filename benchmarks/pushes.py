@@ -137,7 +137,7 @@ def _model(nodes: list[Any], weights: list[Any], shape: list[Any]) -> bytes:
 
 
 async def seconds_for(client: AsyncClient, pushes: list[bytes | Path], model: str) -> float:
-    """How long these pushes take, one after the other."""
+    """Return how long these pushes take, one after the other."""
     started = time.monotonic()
     for source in pushes:
         await client.push(model, source)
@@ -145,7 +145,7 @@ async def seconds_for(client: AsyncClient, pushes: list[bytes | Path], model: st
 
 
 async def while_others_are_slow(client: AsyncClient) -> float:
-    """How long a small model takes that is pushed after two slow ones."""
+    """Return how long a small model takes that is pushed after two slow ones."""
     slow = [
         asyncio.ensure_future(client.push(f"slow-{each}", slow_model(500 + each)))
         for each in range(2)

@@ -65,7 +65,7 @@ def graph_of(model: str) -> bytes:
 
 
 def version(model: str, number: int) -> VersionRecord:
-    """What a push of the model leaves."""
+    """Return what a push of the model leaves."""
     graph = graph_of(model)
     sha256 = hashlib.sha256(graph).hexdigest()
     return VersionRecord(
@@ -110,12 +110,12 @@ async def service(module: str, *options: str) -> AsyncIterator[tuple[dict[str, s
 
 
 def threads_of(pid: int) -> int:
-    """How many threads a process has."""
+    """Return how many threads a process has."""
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
 async def called(stub: Any, models: Sequence[str]) -> list[float]:
-    """How long a request of each took, one after the other, in milliseconds."""
+    """Return how long a request of each took, one after the other, in milliseconds."""
     taken = []
     for model in models:
         message = pb.ModelInferRequest.FromString(request_for(MLP))
@@ -127,7 +127,7 @@ async def called(stub: Any, models: Sequence[str]) -> list[float]:
 
 
 async def scraped(address: str) -> tuple[float, int]:
-    """How long a scrape took, in milliseconds, and how large it is."""
+    """Return how long a scrape took, in milliseconds, and how large it is."""
     async with aiohttp.ClientSession() as session:
         started = time.perf_counter()
         async with session.get(f"http://{address}/metrics") as response:
@@ -178,7 +178,7 @@ async def measure(folder: Path, models: int, hot: int, cold: int) -> list[Figure
 async def figures(
     stub: Any, metrics: str, pid: int, redis: Any, hot: Sequence[str], fresh: Sequence[str]
 ) -> list[Figure]:
-    """What a replica costs with these models hot."""
+    """Return what a replica costs with these models hot."""
     await called(stub, hot)
     again = await called(stub, hot)
     resident, threads = resident_bytes(pid), threads_of(pid)

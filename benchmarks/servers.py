@@ -1,4 +1,4 @@
-"""What is measured: whole suites, the empty front, peers; and what they say of themselves."""
+"""Runs the servers under measurement: suites, the empty front, peers; and reads their figures."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Server:
         return result
 
     def _successes(self, model: Measured) -> int:
-        """How many requests for the model the server says it answered well."""
+        """Return how many requests for the model the server says it answered well."""
         if not self.counts:
             return 0
         if self.counts_late:
@@ -85,7 +85,7 @@ class Server:
         return sum(int(item.inference_stats.success.count) for item in answer.model_stats)
 
     def _cpu_seconds(self) -> float:
-        """What the serving process has used of all cores; 0 where that cannot be read."""
+        """Return what the serving process has used of all cores; 0 where that cannot be read."""
         if self.pid is None or not sys.platform.startswith("linux"):
             return 0.0
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
@@ -101,7 +101,7 @@ def request_for(model: Measured) -> bytes:
 
 
 def answer_of(server: Server, model: Measured) -> bytes:
-    """What the server answers to that request, as bytes on the wire."""
+    """Return what the server answers to that request, as bytes on the wire."""
     with grpc.insecure_channel(server.address, options=_CHANNEL_OPTIONS) as channel:
         call: Any = channel.unary_unary(load.PATH)
         return bytes(call(request_for(model)))

@@ -149,7 +149,7 @@ def replace(client: headrace.Client, path: Path, images: Images) -> Traffic:
 
 
 def show_statistics(client: headrace.Client, wanted: int) -> None:
-    """What the monitor saw, once it has heard of all requests."""
+    """Print what the monitor saw, once it has heard of all requests."""
     deadline = time.monotonic() + 10
     statistics = client.statistics(window_seconds=600, model=MODEL)
     while (

@@ -45,7 +45,7 @@ def bare_host(host: str) -> str:
 
 
 def problem(address: str) -> str:
-    """Why this is no address that can be called, and what to write instead; '' where it is one."""
+    """Return why this is not an address that can be called, and what to write instead; '' if it is one."""
     if address.startswith("unix:"):
         return "" if len(address) > len("unix:") else "name the socket's path: unix:PATH"
     host, separator, port = address.rpartition(":")
@@ -65,13 +65,13 @@ def several(text: str) -> tuple[str, ...]:
 
 
 def is_name(address: str) -> bool:
-    """Whether the host is a name that may stand for several machines."""
+    """Return whether the host is a name that may stand for several machines."""
     host, _ = split(address)
     return not (address.startswith("unix:") or is_local(address) or _is_ip(host.partition("%")[0]))
 
 
 def is_local(address: str) -> bool:
-    """Whether only this machine can be meant: a Unix socket, or a loopback address."""
+    """Return whether only this machine can be meant: a Unix socket, or a loopback address."""
     if address.startswith("unix:"):
         return True
     host, _ = split(address)

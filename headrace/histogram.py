@@ -51,7 +51,7 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many durations were recorded."""
+        """Return how many durations were recorded."""
         return int(self.counts.sum())
 
     def record(
@@ -113,7 +113,7 @@ class Histogram:
         return list(zip(OCTAVES_SECONDS, self.octave_counts(), strict=True))
 
     def octave_counts(self) -> list[int]:
-        """How many were at or below each of OCTAVES_SECONDS."""
+        """Return how many were at or below each of OCTAVES_SECONDS."""
         counts: list[int] = np.cumsum(self.counts)[: BUCKET_COUNT - 1 : BUCKETS_PER_OCTAVE].tolist()
         return counts
 

@@ -41,13 +41,13 @@ def current_caller() -> Caller:
 
 
 def begin(caller: Caller) -> None:
-    """What the present task does from here on is done for this caller."""
+    """Attribute to this caller what the present task does from here on."""
     _current.set(caller)
 
 
 @contextmanager
 def calling(caller: Caller) -> Iterator[None]:
-    """What is done inside is done for this caller."""
+    """Attribute to this caller what is done inside."""
     token = _current.set(caller)
     try:
         yield

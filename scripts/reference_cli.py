@@ -14,7 +14,7 @@ COMMON = "Common options"
 
 
 class _Parameter(Protocol):
-    """What this page reads of an argument or an option of Typer."""
+    """The part of Typer's arguments and options that this page reads."""
 
     name: str
     opts: Sequence[str]
@@ -30,7 +30,7 @@ class _Parameter(Protocol):
 
 
 class _Command(Protocol):
-    """What it reads of a command; a group has `commands` of its own."""
+    """The part of a command that it reads; a group has `commands` of its own."""
 
     name: str
     help: str | None

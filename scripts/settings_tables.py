@@ -93,7 +93,7 @@ def _default(field: dataclasses.Field[Any], written: ast.expr | None) -> str:
 
 
 def _is_computed(written: ast.expr) -> bool:
-    """Whether a default calls anything but Path, which gives the same everywhere."""
+    """Return whether a default calls anything but Path, which gives the same everywhere."""
     calls = [node.func for node in ast.walk(written) if isinstance(node, ast.Call)]
     return any(ast.unparse(call) != "Path" for call in calls)
 

@@ -16,7 +16,7 @@ _MOST_EPOCHS: Final = 200
 
 
 class Classifier(Protocol):
-    """What a trained scikit-learn classifier can do, as far as this example needs it."""
+    """The part of a trained scikit-learn classifier that this example needs."""
 
     def predict(self, features: NDArray[np.float32], /) -> NDArray[np.int64]:
         """The digit in each row: FP32 [n, 64] to INT64 [n]."""

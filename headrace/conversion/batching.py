@@ -1,4 +1,4 @@
-"""How requests become batches, wait, and go before one another: sections of a serving config."""
+"""Converts the sections on batching, queues and priorities of a serving config."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def priorities_to_proto(
 
 
 def batching_from_proto(reader: Reader, proto: Any, default: Batching, path: str) -> Batching:
-    """What the message sets, over `default`."""
+    """Return what the message sets, over `default`."""
     most = reader.number(proto, "max_batch_size", default.max_batch_size, (0, MAX_BATCH_SIZE), path)
     delay = reader.microseconds(
         proto,
@@ -102,7 +102,7 @@ def _ascending(numbers: Iterable[int]) -> bool:
 
 
 def queue_from_proto(reader: Reader, proto: Any, default: QueuePolicy, path: str) -> QueuePolicy:
-    """What the message sets, over `default`."""
+    """Return what the message sets, over `default`."""
     return QueuePolicy(
         max_requests=reader.number(
             proto, "max_requests", default.max_requests, (1, MAX_QUEUE_REQUESTS), path
@@ -126,7 +126,7 @@ def queue_from_proto(reader: Reader, proto: Any, default: QueuePolicy, path: str
 def priorities_from_proto(
     reader: Reader, config: Any, default: Priorities, queue: QueuePolicy, path: str
 ) -> Priorities:
-    """What the config sets, over `default`; a level that leaves something unset has it from `queue`."""
+    """Return what the config sets, over `default`; a level has what it leaves unset from `queue`."""
     if not config.HasField("priorities"):
         return default
     proto = config.priorities

@@ -1,4 +1,4 @@
-"""What execution providers are told: a section of a serving config, of known options only.
+"""Converts the provider options of a serving config; only known options are taken.
 
 An option is known where it changes how a version computes or what memory it takes. Those are left out that
 name files (engine caches, calibration tables, plug-ins), that choose the device or a stream, which are the
@@ -29,7 +29,7 @@ class Values:
     pattern: str
 
     def take(self, value: str) -> bool:
-        """Whether this is one."""
+        """Return whether this is one."""
         return re.fullmatch(self.pattern, value) is not None
 
 
@@ -104,7 +104,7 @@ def provider_options_to_proto(
 
 
 def provider_options_from_proto(reader: Reader, proto: Any, default: Options, path: str) -> Options:
-    """What the message sets, over `default`, provider by provider."""
+    """Return what the message sets, over `default`, provider by provider."""
     told = {provider: getattr(proto, section) for provider, section in _SECTIONS.items()}
     for provider, values in told.items():
         for name, value in sorted(values.items()):
@@ -114,7 +114,7 @@ def provider_options_from_proto(reader: Reader, proto: Any, default: Options, pa
 
 
 def takes(provider: Provider, name: str, value: str) -> bool:
-    """Whether a provider's option is known and takes this value."""
+    """Return whether a provider's option is known and takes this value."""
     known = KNOWN[provider].get(name)
     return known is not None and known.take(value)
 

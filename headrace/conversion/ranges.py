@@ -1,4 +1,4 @@
-"""What a serving config may say."""
+"""Checks the ranges of a serving config's fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a route says of requests as its message, and back; its name, etag and times are its owner's."""
+"""Converts a route's rules to its message and back; its name, etag and times are its owner's."""
 
 from __future__ import annotations
 

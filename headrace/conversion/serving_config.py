@@ -46,7 +46,7 @@ def serving_config_from_proto(
     *,
     check: bool = True,
 ) -> ServingConfig:
-    """What the message sets, over `default` for what it leaves unset.
+    """Return what the message sets, over `default` for what it leaves unset.
 
     What a registry took is read without the check: a newer one may take more than is known here.
     Raises InvalidArgument (SERVING_CONFIG_INVALID) with a violation for every field that is out of its

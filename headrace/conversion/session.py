@@ -32,7 +32,7 @@ def session_to_proto(session: SessionOptions) -> serving_config_pb2.ServingConfi
 def session_from_proto(
     reader: Reader, proto: Any, default: SessionOptions, path: str
 ) -> SessionOptions:
-    """What the message sets, over `default`."""
+    """Return what the message sets, over `default`."""
     threads = (0, MAX_THREADS)
     levels = enum_values("GRAPH_OPTIMIZATION_", GraphOptimization)
     modes = enum_values("EXECUTION_MODE_", ExecutionMode)

@@ -33,7 +33,7 @@ def _shape_to_proto(shape: DeclaredShape) -> serving_config_pb2.ServingConfig.Sh
 def shapes_from_proto(
     reader: Reader, config: Any, default: DeclaredShapes, path: str
 ) -> DeclaredShapes:
-    """What the config sets, over `default`."""
+    """Return what the config sets, over `default`."""
     if not config.HasField("shapes"):
         return default
     inputs, outputs = (

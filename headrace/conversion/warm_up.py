@@ -1,4 +1,4 @@
-"""What is run before a version is ready: a section of a serving config."""
+"""Converts the section on warm-up of a serving config."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _input_to_proto(given: SampleInput) -> serving_config_pb2.ServingConfig.Warm
 
 
 def warm_up_from_proto(reader: Reader, proto: Any, default: WarmUp, path: str) -> WarmUp:
-    """What the message sets, over `default`."""
+    """Return what the message sets, over `default`."""
     kinds = enum_values("MADE_UP_DATA_", SyntheticData)
     if len(proto.samples) > MAX_WARM_UP_SAMPLES:
         reader.wrong(
@@ -81,7 +81,7 @@ def _input(reader: Reader, proto: Any, path: str) -> SampleInput:
 
 
 def _is_inside(file: str) -> bool:
-    """Whether it is a file's path as artifacts have them: relative, plain and nowhere else."""
+    """Return whether it is a file's path as artifacts have them: relative, plain and nowhere else."""
     path = PurePosixPath(file)
     plain = file.isprintable() and "\\" not in file and str(path) == file
     return plain and not path.is_absolute() and ".." not in path.parts

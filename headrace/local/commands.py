@@ -46,17 +46,17 @@ class SuiteOptions:
 
     @property
     def stop_seconds(self) -> float:
-        """How long a child may take from being told to stop to its end."""
+        """Return how long a child may take from being told to stop to its end."""
         return self.grace_seconds + self.drain_seconds + STOP_MARGIN_SECONDS
 
 
 def replica_name(index: int) -> str:
-    """What the replica is called, in the log and among the process ids."""
+    """Return what the replica is called, in the log and among the process ids."""
     return f"replica-{index}"
 
 
 def state_environ(redis_url: str) -> dict[str, str]:
-    """What tells the children where the shared state is: everybody may read a command line's password."""
+    """Return the environment with the shared state's address: everybody can read a command line."""
     return {f"HEADRACE_{name}_REDIS_URL": redis_url for name in ("REGISTRY", "INFERENCE")}
 
 

@@ -48,7 +48,7 @@ class ServerBinary:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """What one server has to itself: its folder, which `lock` guards, and its socket."""
+    """The folder of one server, which `lock` guards, and its socket."""
 
     folder: Path
     socket: Path
@@ -107,7 +107,7 @@ def _candidates() -> Iterator[Path]:
 
 
 def _version(path: Path) -> str:
-    """What `path --version` says, or '' where it is no server that runs here."""
+    """Return what `path --version` says, or '' where it is no server that runs here."""
     try:
         run = subprocess.run(
             [path, "--version"], capture_output=True, text=True, timeout=_PING_SECONDS, check=False
@@ -216,7 +216,7 @@ async def _wait_until_answering(process: asyncio.subprocess.Process, location: L
 
 
 async def _answers(socket: Path) -> bool:
-    """Whether the server says PONG: not while it reads its data, when it says LOADING."""
+    """Return whether the server says PONG: not while it reads its data, when it says LOADING."""
     try:
         reader, writer = await asyncio.open_unix_connection(socket)
     except OSError:

@@ -1,1 +1,1 @@
-"""What the machine and its control groups grant this process: cores and memory."""
+"""Reads the cores and the memory that the machine and its control groups grant this process."""

@@ -14,7 +14,7 @@ _MEMORY_LIMITS = ("memory.max", "memory.limit_in_bytes")
 
 
 def cpu_quota(hierarchies: Path = HIERARCHIES, own_groups: Path = OWN_GROUPS) -> float | None:
-    """How many cores the tightest quota pays for; None where there is none.
+    """Return how many cores the tightest quota pays for; None where there is none.
 
     A container sees its own group as the root of a hierarchy, whatever its name outside, so the root's
     quota counts always.
@@ -24,7 +24,7 @@ def cpu_quota(hierarchies: Path = HIERARCHIES, own_groups: Path = OWN_GROUPS) ->
 
 
 def memory_limit(hierarchies: Path = HIERARCHIES, own_groups: Path = OWN_GROUPS) -> int | None:
-    """How many bytes the tightest limit allows; None where there is none."""
+    """Return how many bytes the tightest limit allows; None where there is none."""
     folders = _groups("memory", hierarchies, own_groups)
     texts = (_text(folder / name) for folder in folders for name in _MEMORY_LIMITS)
     return min((int(text) for text in texts if text and text not in _NO_QUOTA), default=None)
@@ -47,7 +47,7 @@ def _memberships(controller: str, own_groups: Path) -> Iterator[tuple[str, PureP
 
 
 def _folders(hierarchies: Path, controllers: str, group: PurePosixPath) -> Iterator[Path]:
-    """Where the group and those above it may lie: hierarchies are mounted under several names."""
+    """Yield where the group and those above it may lie: hierarchies are mounted under several names."""
     names = {controllers, *controllers.split(",")} if controllers else {"", "unified"}
     if "cpu" in names:
         names |= {"cpu,cpuacct", "cpuacct,cpu"}

@@ -1,4 +1,4 @@
-"""How many cores this process may use: what the scheduler grants, less what a quota takes."""
+"""Counts the cores that this process may use: those the scheduler grants, less a quota."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory this machine has for us, and how much processes hold."""
+"""Reads the memory that this machine has for us, and that processes hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from headrace.machine.control_groups import memory_limit
 
 
 def usable_memory_bytes() -> int:
-    """What this process and its children may use: the machine's, or the tightest control group's limit."""
+    """Return the bytes that this process and its children may use: the machine's, or the tightest limit."""
     machine = int(psutil.virtual_memory().total)
     return min(machine, memory_limit() or machine)
 

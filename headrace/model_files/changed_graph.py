@@ -1,4 +1,4 @@
-"""What is changed in a graph so that it can be served, and what its pusher is told about that."""
+"""Changes a graph so that it can be served, and notes what its pusher is told about that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files an ONNX graph keeps its weights in, read without reading the weights."""
+"""Finds the files that hold an ONNX graph's weights, without reading the weights."""
 
 from __future__ import annotations
 

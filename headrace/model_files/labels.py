@@ -1,4 +1,4 @@
-"""Where an artifact keeps the names of an output's classes, one a line."""
+"""Finds the files of class names in an artifact, one name a line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_OUTPUT_NAME_BYTES = 240
 
 
 def label_path(output: str, *, alone: bool) -> str | None:
-    """Where an artifact keeps an output's labels; None where its name cannot be a file's."""
+    """Return where an artifact keeps an output's labels; None where its name cannot be a file's."""
     named = f"{output}.{LABELS}"
     if "/" not in output and len(output.encode()) <= MAX_OUTPUT_NAME_BYTES and _is_safe(named):
         return named

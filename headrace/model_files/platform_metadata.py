@@ -24,7 +24,7 @@ _PREFIXES = ("._", "..")
 
 
 def is_platform_metadata(path: PurePosixPath) -> bool:
-    """Whether a relative path names such a file, or one below such a folder; never true of `../x`."""
+    """Return whether a relative path names such a file, or one below such a folder; never `../x`."""
     return ".." not in path.parts and any(
         part in _NAMES or part.startswith(_PREFIXES) for part in path.parts
     )

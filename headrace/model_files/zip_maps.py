@@ -18,7 +18,7 @@ _OPSET = 7
 
 @dataclass(frozen=True, slots=True)
 class ZipMap:
-    """What was taken off: the output that it made, and the classes of its columns."""
+    """A ZipMap that was taken off: the output that it made, and the classes of its columns."""
 
     output: str
     classes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Whether ONNX Runtime is installed whole.
+"""Checks that ONNX Runtime is installed whole.
 
 Its builds (`onnxruntime` for the CPU, `onnxruntime-gpu` and others) are distributions of their own with one
 import name: installed beside one another they overwrite each other's files, and uninstalling one takes the
@@ -71,7 +71,7 @@ def _missing(build: metadata.Distribution) -> str | None:
 
 
 def _is_whole(build: metadata.Distribution) -> bool:
-    """Whether the files there are this build's: libraries by their size, sources by their bytes."""
+    """Return whether the files there are this build's: libraries by their size, sources by their bytes."""
     return all(_is_as_recorded(file) for file in _decisive_files(build))
 
 

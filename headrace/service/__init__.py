@@ -1,1 +1,1 @@
-"""What every service process needs: its life, servers, logs, locks; knows no service."""
+"""The parts that every service needs: its life, servers, logs, locks; knows no service."""

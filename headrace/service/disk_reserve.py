@@ -16,14 +16,14 @@ DEFAULT_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a disk has: bytes free, and how many of them are kept so."""
+    """The free bytes of a disk, and how many of them are reserved."""
 
     free: int
     kept: int
 
     @property
     def left(self) -> int:
-        """How many bytes may be written; below 0 where the reserve is used already."""
+        """Return how many bytes may be written; below 0 where the reserve is used already."""
         return self.free - self.kept
 
 
@@ -40,7 +40,7 @@ class DiskReserve:
     part: float = 1.0
 
     def room(self) -> Room:
-        """What there is now. Raises OSError."""
+        """Return what there is now. Raises OSError."""
         total, _, free = shutil.disk_usage(self.folder)
         usual = int(min(DEFAULT_BYTES, total * DEFAULT_SHARE) * self.part)
         return Room(free, usual if self.bytes_kept is None else self.bytes_kept)

@@ -52,7 +52,7 @@ class GrpcServer:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionAge:
-    """How long a connection lasts, and what is in flight after it; 0 sets no limit.
+    """The age at which connections end, and the time for calls in flight after it; 0: no limit.
 
     gRPC varies the age by a tenth, so that clients do not come back all at once.
     """

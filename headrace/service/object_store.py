@@ -51,7 +51,7 @@ def blob_key(digest: str) -> str:
 
 
 def url_problem(url: str) -> str:
-    """What is wrong with the URL of a store, and what is allowed; '' for one that is right."""
+    """Return what is wrong with the URL of a store, and what is allowed; '' for one that is right."""
     scheme, separator, rest = url.partition("://")
     if scheme in SCHEMES and separator and rest.strip("/"):
         return ""

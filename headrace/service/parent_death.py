@@ -17,7 +17,7 @@ PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
 def tether() -> list[str]:
-    """What to put before a command, so that it ends with this process; its program is an absolute path.
+    """Return what to put before a command so that it ends with this process; its path is absolute.
 
     Isolated and without site-packages: a few milliseconds to start.
     """

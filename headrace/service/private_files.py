@@ -1,4 +1,4 @@
-"""What a service writes belongs to its account alone: files are 0600, folders 0700.
+"""Makes files and folders that only the service's account can read: 0600 and 0700.
 
 Models, records of who changed what, and addresses with passwords lie there. New files get such modes by the
 process's umask; what an earlier version, or a copy from a backup, left more open is closed at the start.

@@ -34,7 +34,7 @@ class GraphTensors:
 
 
 def read_graph(path: Path) -> GraphTensors | None:
-    """What a file declares; None for one that is no ONNX graph, which the registry will refuse."""
+    """Return what a file declares; None if it is not an ONNX graph, which the registry will refuse."""
     import onnx
     from google.protobuf.message import DecodeError
 

@@ -1,4 +1,4 @@
-"""Why fields of a Triton config have no counterpart, and what to do instead."""
+"""Explains why fields of a Triton config have no counterpart, and what to do instead."""
 
 from __future__ import annotations
 

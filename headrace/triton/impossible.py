@@ -1,4 +1,4 @@
-"""What a Triton config says that can never be, such as negative sizes and counts."""
+"""Finds values of a Triton config that are impossible, such as negative sizes and counts."""
 
 from __future__ import annotations
 

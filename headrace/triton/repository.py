@@ -144,7 +144,7 @@ def _inside(folder: Path, name: str) -> Path:
 
 @contextmanager
 def file_errors(folder: Path) -> Iterator[None]:
-    """What the file system refuses of a model, as InvalidArgument (TRITON_MODEL_INVALID)."""
+    """Yield what the file system refuses of a model, as InvalidArgument (TRITON_MODEL_INVALID)."""
     try:
         yield
     except OSError as error:

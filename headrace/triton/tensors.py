@@ -1,4 +1,4 @@
-"""Where a config's inputs and outputs say something else than the graph, which is what Headrace goes by."""
+"""Compares a config's inputs and outputs with the graph's, which are the ones that count."""
 
 from __future__ import annotations
 

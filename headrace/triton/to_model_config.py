@@ -35,7 +35,7 @@ _KINDS = model_config_pb2.ModelInstanceGroup
 
 
 class DescribedVersion(Protocol):
-    """What is known of a version, by the registry's client or in the shared state."""
+    """A version as the registry's client or the shared state describes it."""
 
     @property
     def model(self) -> str: ...
@@ -52,7 +52,7 @@ class DescribedVersion(Protocol):
 
 
 def model_config(version: DescribedVersion) -> model_config_pb2.ModelConfig:
-    """How a version is served, in Triton's words; dims exclude the batch dimension."""
+    """Return how a version is served, in Triton's words; dims exclude the batch dimension."""
     config = version.config
     message = model_config_pb2.ModelConfig(
         name=version.model,

@@ -1,4 +1,4 @@
-"""What a Triton config says, as a serving config, and what of it cannot be said there.
+"""Converts a Triton config to a serving config, and lists what cannot be converted.
 
 Every function of `_CARRIERS` takes from `left`, a copy of the config, what it carries over; what remains is
 listed. The serving config has only what the config says: the rest is left to the registry's proposal.
@@ -39,7 +39,7 @@ _FIRST_DEVICE = [0]
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What of a config holds in Headrace, and what does not."""
+    """A converted config, and the fields that could not be converted."""
 
     serving_config: serving_config_pb2.ServingConfig
     left: tuple[UnsupportedField, ...]
@@ -64,7 +64,7 @@ def carry_over(config: model_config_pb2.ModelConfig) -> Carried:
 
 
 def is_complete(config: model_config_pb2.ModelConfig) -> bool:
-    """Whether Triton takes the config as it is; else it completes inputs, outputs and batching itself."""
+    """Return whether Triton takes the config as it is; else it completes tensors and batching itself."""
     return bool(config.input) and bool(config.output)
 
 
@@ -136,7 +136,7 @@ _CARRIERS: tuple[Carrier, ...] = (
 
 
 def _implied(config: model_config_pb2.ModelConfig) -> Iterator[UnsupportedField]:
-    """What Triton does because the config leaves something out, and what a version does not bring along."""
+    """Yield Triton's behaviour that follows from what the config leaves out or a version does not bring."""
     libraries = library_names(config)
     if libraries:
         yield UnsupportedField(

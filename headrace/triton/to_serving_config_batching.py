@@ -1,4 +1,4 @@
-"""What a Triton config says of batches and queues, as a serving config."""
+"""Converts a Triton config's batching and queues to a serving config."""
 
 from __future__ import annotations
 

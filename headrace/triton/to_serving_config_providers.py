@@ -1,4 +1,4 @@
-"""What a Triton config tells CUDA and TensorRT, as provider options of a serving config.
+"""Converts a Triton config's settings of CUDA and TensorRT to provider options.
 
 An option is taken where Headrace has it and takes its value; where the files of engines lie is a replica's
 own affair, which keeps engines in any case.

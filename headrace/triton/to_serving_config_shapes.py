@@ -1,4 +1,4 @@
-"""What a Triton config says of the shapes of tensors that callers see otherwise than the graph has them."""
+"""Converts a Triton config's `dims` and `reshape` to shapes that callers see."""
 
 from __future__ import annotations
 

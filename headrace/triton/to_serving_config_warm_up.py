@@ -68,7 +68,7 @@ def _carry_input(config: Any, value: Any, name: str, ours: Any) -> bool:
 
 
 def is_inside(name: str) -> bool:
-    """Whether a sample's file lies in the model's folder for them."""
+    """Return whether a sample's file lies in the model's folder for them."""
     path = PurePosixPath(name)
     return str(path) == name and not path.is_absolute() and ".." not in path.parts
 

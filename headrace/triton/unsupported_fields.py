@@ -1,4 +1,4 @@
-"""What of a config was not carried over: every field that is left, with why and what to do.
+"""Lists Triton config fields that could not be converted, with the reason and what to do.
 
 Whoever carries a field over clears it from a copy; what is still there afterwards is listed. So a field
 that nobody thought of is listed, too.
@@ -48,7 +48,7 @@ def _kind(kind: str, field: Any, name: str) -> str:
 
 
 def _parts(field: Any, value: Any, original: Any) -> Iterator[tuple[str, Any, Any]]:
-    """What a field holds: itself, or each of its elements with a name."""
+    """Yield the values of a field: itself, or each of its elements with a name."""
     if _is_map(field):
         yield from ((str(key), value[key], original[key]) for key in sorted(value))
     elif field.is_repeated and field.message_type is not None:

@@ -1,4 +1,4 @@
-"""Which versions of a Triton model are served: what its folders are called, and its version policy."""
+"""Selects the versions of a Triton model by their folders' names and the version policy."""
 
 from __future__ import annotations
 

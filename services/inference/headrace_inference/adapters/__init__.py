@@ -1,1 +1,1 @@
-"""What the domain needs from outside: stores, runtimes, other services."""
+"""The domain's connections to the outside: stores, runtimes, other services."""

@@ -23,7 +23,7 @@ class _Handle(ctypes.Structure):
 
 
 def device_memory_opener() -> OpenDeviceMemory | None:
-    """What opens CUDA memory; None where this process has no CUDA device."""
+    """Return what opens CUDA memory; None where this process has no CUDA device."""
     return CudaMemory(ctypes.CDLL(DRIVER)).open if cuda_device_count() else None
 
 
@@ -69,7 +69,7 @@ class DeviceSegment:
         weakref.finalize(self, _close, driver, context, pointer)
 
     def size(self) -> int:
-        """How many bytes were allocated from the handle's address on. Raises OSError."""
+        """Return how many bytes were allocated from the handle's address on. Raises OSError."""
         base, size = ctypes.c_uint64(), ctypes.c_size_t()
         self._enter()
         call(

@@ -62,7 +62,7 @@ class ArtifactLoader:
         return runner
 
     def is_fetched(self, record: VersionRecord) -> bool:
-        """Whether a version's files were fetched once."""
+        """Return whether a version's files were fetched once."""
         return self._cache.has(record)
 
     async def _hold(self, digest: str) -> None:

@@ -44,7 +44,7 @@ def parse_config(request: LoadRequest) -> model_config_pb2.ModelConfig:
 
 
 def serving_config(config: model_config_pb2.ModelConfig) -> ServingConfig:
-    """How to serve a model of this config. Raises InvalidArgument for what there is no setting for."""
+    """Return how to serve a model of this config. Raises InvalidArgument if there is no such setting."""
     rest = model_config_pb2.ModelConfig()
     rest.CopyFrom(config)
     rest.ClearField("version_policy")  # the load follows it, and so it does label files
@@ -64,7 +64,7 @@ def serving_config(config: model_config_pb2.ModelConfig) -> ServingConfig:
 
 
 def declared_signature(config: model_config_pb2.ModelConfig, graph: GraphTensors) -> Signature:
-    """What the graph takes and gives, as narrow as the config declares it, before reshapes.
+    """Return what the graph takes and gives, as narrow as the config declares it, before reshapes.
 
     Raises InvalidArgument (MODEL_FILES_INVALID) where the config declares something else.
     """
@@ -158,5 +158,5 @@ def _spec(name: str, tensor: GraphTensor, declared: Mapping[str, tuple[int, ...]
 
 
 def invalid(what: str) -> InvalidArgument:
-    """What is wrong with what a caller loads."""
+    """Make the error for a model that a caller loads wrongly."""
     return InvalidArgument("MODEL_FILES_INVALID", what)

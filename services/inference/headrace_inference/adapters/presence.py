@@ -22,7 +22,7 @@ _MIN_GAP_SECONDS = 0.05
 
 
 class Holdings(Protocol):
-    """What a replica has, and of which models that changed."""
+    """The versions that a replica has, and the models for which that changed."""
 
     def take_changed(self) -> set[str]:
         """The models of which the replica has something else since this was last asked."""
@@ -31,7 +31,7 @@ class Holdings(Protocol):
         """The models of which the replica has anything."""
 
     def versions_of(self, model: str) -> Sequence[ReplicaVersion]:
-        """What the replica has of a model."""
+        """Return what the replica has of a model."""
 
 
 class PresenceWriter:

@@ -34,7 +34,7 @@ class FileSegment:
         weakref.finalize(self, os.close, descriptor)
 
     def size(self) -> int:
-        """How many bytes the file has now."""
+        """Return how many bytes the file has now."""
         return os.fstat(self._descriptor).st_size
 
     def read(self, offset: int, size: int) -> bytes:

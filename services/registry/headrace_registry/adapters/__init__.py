@@ -1,1 +1,1 @@
-"""What the registry uses outside itself: Redis, the disk, and the process that checks models."""
+"""The registry's connections to the outside: Redis, the disk, the process that checks models."""

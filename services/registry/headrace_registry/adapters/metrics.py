@@ -1,4 +1,4 @@
-"""What the registry counts, for Prometheus."""
+"""The registry's Prometheus metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which versions of a cache are in use, by this process or by others that share the folder.
+"""Records which versions of a cache are in use, by this process or others that share the folder.
 
 Each process has a folder of its own with an empty file for each digest that it uses, and holds a lock in it
 for as long as it lives: what a killed process left behind is in use by nobody. Whoever begins to use a
@@ -80,7 +80,7 @@ class CacheLeases:
 
     @contextmanager
     def removing(self, digest: str) -> Iterator[bool]:
-        """Whether nobody uses a version's files; nobody begins to while inside. Raises OSError."""
+        """Yield whether nobody uses a version's files; nobody begins to while inside. Raises OSError."""
         with self._mutex:
             self._take_released()
             if digest in self._counts or self._folder is None:
@@ -122,7 +122,7 @@ def _begin(folder: Path) -> tuple[Path, int]:
 
 
 def _is_alive(owner: Path) -> bool:
-    """Whether the process of that folder lives; what a dead one left is removed."""
+    """Return whether the process of that folder lives; what a dead one left is removed."""
     try:
         lock = os.open(owner / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

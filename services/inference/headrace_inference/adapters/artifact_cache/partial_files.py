@@ -27,7 +27,7 @@ def claim(path: Path) -> Iterator[BinaryIO | None]:
 
 
 def size_of(path: Path) -> int:
-    """How much is there."""
+    """Return how much is there."""
     try:
         return path.stat().st_size
     except FileNotFoundError:

@@ -77,7 +77,7 @@ def _remove_partial(path: Path) -> None:
 
 
 def _remove_leftovers(versions: Path) -> None:
-    """What a process left that ended while it removed or made something."""
+    """Remove what a process left that ended while it removed or made something."""
     old = time.time() - _ABANDONED_SECONDS
     for path, facts in _stats(versions):
         if path.name.startswith(".") and facts.st_mtime < old:
@@ -103,7 +103,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _stats(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """What lies directly in a folder, as far as it is still there."""
+    """Yield what lies directly in a folder, as far as it is still there."""
     for path in list(folder.iterdir()):
         try:
             yield path, path.stat()

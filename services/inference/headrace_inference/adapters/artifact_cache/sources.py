@@ -1,4 +1,4 @@
-"""Where artifacts come from: the registry, or the store of objects that it shares with replicas."""
+"""Fetches artifacts from the registry, or from the object store that it shares with replicas."""
 
 from __future__ import annotations
 

@@ -79,11 +79,11 @@ class ArtifactCache:
         return await loop.run_in_executor(self._threads, work, *arguments)
 
     def has(self, record: VersionRecord) -> bool:
-        """Whether a version was fetched once, whole or not."""
+        """Return whether a version was fetched once, whole or not."""
         return self.folder_of(record).is_dir()
 
     def folder_of(self, record: VersionRecord) -> Path:
-        """Where a version's files lie, once they are fetched."""
+        """Return where a version's files lie, once they are fetched."""
         return self._versions / record.digest
 
     async def fetch(self, record: VersionRecord) -> Path:
@@ -228,7 +228,7 @@ class ArtifactCache:
 
 
 def _resume_at(partial: BinaryIO, size_bytes: int) -> int:
-    """How many bytes of a download are here already; what is written goes behind them."""
+    """Return how many bytes of a download are here already; what is written goes behind them."""
     here = partial.seek(0, os.SEEK_END)
     if here <= size_bytes:
         return here

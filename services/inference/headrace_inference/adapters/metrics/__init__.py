@@ -1,1 +1,1 @@
-"""What a replica shows to Prometheus: its own families, Triton's and the machine's."""
+"""A replica's Prometheus metrics: its own families, Triton's and the machine's."""

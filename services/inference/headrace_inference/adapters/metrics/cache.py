@@ -1,4 +1,4 @@
-"""What /metrics tells of a replica's caches."""
+"""Metrics of a replica's caches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class CacheMeter:
         self._checks = checks
 
     def families(self) -> Iterator[Family]:
-        """How many files were damaged."""
+        """Yield how many files were damaged."""
         name, text = (
             "headrace_inference_damaged_files_total",
             "Files of the caches that were damaged",

@@ -1,4 +1,4 @@
-"""What prometheus_client's collectors collect, in the families of this port."""
+"""Adapts prometheus_client's collectors to the families of this port."""
 
 from __future__ import annotations
 

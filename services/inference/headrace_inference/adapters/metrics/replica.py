@@ -1,4 +1,4 @@
-"""What this replica did and has, as Prometheus metrics: true histograms per version, and Triton's own."""
+"""Metrics of a replica's versions: true histograms of each, and Triton's own."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Meter(Protocol):
     """Something of the machine that is read whenever a scraper asks."""
 
     def families(self) -> Iterable[Family]:
-        """What it shows now."""
+        """Yield what it shows now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What belongs to the event loop, as it was when a scraper asked."""
+    """The figures that belong to the event loop, as they were when a scraper asked."""
 
     versions: Sequence[ReplicaVersion]
     waiting: Mapping[Key, int]
@@ -75,7 +75,7 @@ class ReplicaMetrics:
         self._lock = threading.Lock()
 
     def moment(self) -> Moment:
-        """What the event loop knows, as it is now."""
+        """Return what the event loop knows, as it is now."""
         ready = self._reconciler.table.ready
         return Moment(
             self._reconciler.versions(),

@@ -15,7 +15,7 @@ class RestErrorMeter:
         self._counts = counts
 
     def families(self) -> Iterable[Family]:
-        """What it shows now."""
+        """Yield what it shows now."""
         errors = Family("headrace_inference_rest_errors_total", "counter", "REST errors, by reason")
         for (method, route, reason), count in sorted(self._counts.copy().items()):
             errors.add(count, label_text(method=method, route=route, reason=reason))

@@ -1,4 +1,4 @@
-"""Which versions have series of their own in metrics; the others are summed up."""
+"""Bounds how many versions have series of their own in metrics; the others are summed up."""
 
 from __future__ import annotations
 

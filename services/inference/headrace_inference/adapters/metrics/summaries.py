@@ -38,12 +38,12 @@ Key = tuple[str, int]
 
 @dataclass(slots=True)
 class _Window:
-    """What a version had done by the times it was asked for, oldest first."""
+    """A version's totals at the times of the last scrapes, oldest first."""
 
     former: deque[tuple[float, Counts]] = field(default_factory=deque)
 
     def start(self, counts: Counts, now: float) -> Counts | None:
-        """What it had done when the window began; None: nothing. Remembers the present."""
+        """Return what it had done when the window began; None: nothing. Remembers the present."""
         while len(self.former) > 1 and self.former[1][0] <= now - WINDOW_SECONDS:
             self.former.popleft()
         start = self.former[0][1] if self.former else None

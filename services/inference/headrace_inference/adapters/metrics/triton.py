@@ -44,7 +44,7 @@ def failures(errors: Mapping[str, int]) -> dict[str, int]:
 
 
 def work_families(counts: Mapping[Key, Counts]) -> Iterator[Family]:
-    """What versions did: requests, inferences, executions, and time in microseconds."""
+    """Yield what versions did: requests, inferences, executions, and time in microseconds."""
     failed = Family("nv_inference_request_failure", "counter", "Failed requests, by reason")
     counters = [
         Family(f"nv_inference_{name}", "counter", text)
@@ -78,7 +78,7 @@ def _values(count: Counts) -> tuple[int, ...]:
 def state_families(
     waiting: Mapping[Key, int], load_seconds: Mapping[Key, float]
 ) -> Iterator[Family]:
-    """What versions that are loaded have: requests that wait, and how long loading took."""
+    """Yield what loaded versions have: requests that wait, and how long loading took."""
     pending = Family("nv_inference_pending_request_count", "gauge", "Requests in the queue")
     loaded = Family("nv_model_load_duration_secs", "gauge", "How long loading took")
     for family, values in ((pending, waiting), (loaded, load_seconds)):

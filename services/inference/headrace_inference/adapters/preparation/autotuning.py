@@ -1,4 +1,4 @@
-"""How a version runs best on this machine: measured on made-up inputs, in bounded time."""
+"""Measures how a version runs best on this machine, on made-up inputs and in bounded time."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Budget:
 
 
 def is_open(record: VersionRecord) -> bool:
-    """Whether the config leaves something to choose, and what warms it is as large as real inputs.
+    """Return whether the config leaves something to choose, and what warms it is as large as real inputs.
 
     A version that is not to be warmed may not end on made-up inputs.
     """
@@ -138,14 +138,14 @@ class _Bench:
             raise NoisyHost
 
     def is_tiny(self, layout: ThreadLayout) -> bool:
-        """Whether a run is over before threads could help, and before anything else is."""
+        """Return whether a run is over before threads could help, and before anything else is."""
         run = functools.partial(self._runner(layout).run, self._inputs(self._sizes[0]))
         return _block_seconds(run) <= TINY_SECONDS
 
     def latencies(
         self, layouts: Sequence[ThreadLayout], budget: _Budget
     ) -> dict[ThreadLayout, float]:
-        """How long one run of the smallest size takes with each, in turns, so that all see the same.
+        """Return how long one run of the smallest size takes with each, in turns, so that all see the same.
 
         Some are missing where a single run takes too long to go on.
         """
@@ -224,7 +224,7 @@ class _Bench:
 
 
 def _block_seconds(batch: Batch) -> float:
-    """How long one takes, over as many as fill a short while."""
+    """Return how long one takes, over as many as fill a short while."""
     took = _BLOCK_SECONDS
     for _ in range(_SETTLING_RUNS):
         started = time.perf_counter()
@@ -240,7 +240,7 @@ def _block_seconds(batch: Batch) -> float:
 
 
 def _together_seconds(batch: Batch, instances: int, count: int) -> list[float]:
-    """How long one takes on each of so many threads, which run so many each beside the others."""
+    """Return how long one takes on each of so many threads, which run so many each beside the others."""
 
     def work() -> float:
         started = time.perf_counter()
@@ -253,6 +253,6 @@ def _together_seconds(batch: Batch, instances: int, count: int) -> list[float]:
 
 
 def _waited_seconds() -> float:
-    """How long this process's threads stood ready without a core, all together; 0 where nobody counts."""
+    """Return how long this process's threads stood ready without a core; 0 where nobody counts."""
     files = Path("/proc/self/task").glob("*/schedstat")
     return sum(int(file.read_text().split()[1]) for file in files) / 1e9

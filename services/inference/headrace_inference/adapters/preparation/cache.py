@@ -51,7 +51,7 @@ _CPU_FACTS = ("model name", "flags", "Features", "CPU implementer", "CPU part")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is known of a file; the digest is that of its parts' digests."""
+    """A saved file: its size, its time, and the digest of its parts' digests."""
 
     size_bytes: int
     tree_digest: str
@@ -59,7 +59,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an entry holds: its files by name, and how to run it, once that is measured."""
+    """The contents of an entry: its files by name, and how to run it, once that is measured."""
 
     files: dict[str, Kept] = field(default_factory=dict)
     plan: ExecutionPlan | None = None
@@ -70,7 +70,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is there of a version: its saved graph, if it could be saved, and how to run it, if measured."""
+    """A version's entry: its saved graph, if it could be saved, and how to run it, if measured."""
 
     place: Path
     graph: Path | None = None
@@ -123,11 +123,11 @@ class PreparedCache:
         return self._folder / record.digest / hashlib.sha256(encode(dependence)).hexdigest()[:32]
 
     def has(self, digest: str) -> bool:
-        """Whether anything was kept of a version, whole or not."""
+        """Return whether anything was kept of a version, whole or not."""
         return (self._folder / digest).is_dir()
 
     def find(self, place: Path) -> Entry | None:
-        """What lies there, used now; None where there is nothing, or nothing whole.
+        """Return what lies there, used now; None where there is nothing, or nothing whole.
 
         What is damaged is removed.
         """
@@ -148,7 +148,7 @@ class PreparedCache:
         return None
 
     def kept(self, place: Path) -> Mapping[str, Kept]:
-        """What an entry's files should be; nothing where there is no entry, or none that can be read."""
+        """Return what an entry's files should be; nothing if there is no entry that can be read."""
         try:
             return decode(Manifest, (place / MANIFEST).read_bytes()).files
         except (OSError, DataLoss):
@@ -240,7 +240,7 @@ class PreparedCache:
                 over -= sizes[place]
 
     def _removed(self, place: Path) -> bool:
-        """Whether nobody else uses the entry's version either, so that it could be removed."""
+        """Return whether nobody else uses the entry's version either, so that it could be removed."""
         digest = place.parent.name
         with self._leases.removing(digest) as unused:
             if unused:
@@ -251,7 +251,7 @@ class PreparedCache:
 
 
 def processor() -> str:
-    """What kernels and the packing of weights are chosen by."""
+    """Return what kernels and the packing of weights are chosen by."""
     facts = [platform.system(), platform.machine()]
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -289,7 +289,7 @@ def _size(place: Path) -> int:
 
 
 def _known(folder: Path, names: Iterable[str]) -> dict[str, Kept]:
-    """What there is to know of these files. Raises OSError."""
+    """Return what there is to know of these files. Raises OSError."""
     paths = [folder / name for name in names]
     return {path.name: Kept(path.stat().st_size, tree_digest(path)) for path in paths}
 

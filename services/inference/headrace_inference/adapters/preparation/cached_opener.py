@@ -43,7 +43,7 @@ _PATIENCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """How versions are prepared: kept below a folder of so many bytes, measured for so many seconds.
+    """The bounds of preparing: the cache's folder and bytes, and the seconds of measuring.
 
     What `leases` say to be in use is kept however large the folder is.
     """
@@ -113,7 +113,7 @@ class PreparingOpener:
             raise
 
     def is_prepared(self, record: VersionRecord) -> bool:
-        """Whether the version was prepared once: it most likely opens in moments."""
+        """Return whether the version was prepared once: it most likely opens in moments."""
         return self._shared.cache.has(record.digest)
 
     def entry_of(self, runner: Runner) -> tuple[Path, Mapping[str, Kept]] | None:
@@ -130,7 +130,7 @@ class PreparingOpener:
         return sum(map(own_memory_bytes, self._shared.processes.pids(busy=True)))
 
     def _place(self, graph_path: Path, record: VersionRecord) -> Path:
-        """Where the prepared version lies. One whose files nobody named by hash goes when they do."""
+        """Return where the prepared version lies; without hashes of its files it goes when they do."""
         if all(file.sha256 for file in record.files):
             return self._shared.cache.place_of(record, self._shared.machine)
         return folder_of(graph_path, record) / ".prepared"
@@ -145,13 +145,13 @@ class PreparingOpener:
 def open_preparing_opener(
     preparation: Preparation, defaults: RuntimeDefaults
 ) -> Iterator[PreparingOpener]:
-    """What opens versions while inside."""
+    """Yield what opens versions while inside."""
     with open_preparing_processes() as processes:
         yield PreparingOpener(preparation, processes, defaults)
 
 
 def machine_of(defaults: RuntimeDefaults) -> HostOptions:
-    """What a preparing process is told of this machine."""
+    """Return what a preparing process is told of this machine."""
     devices = defaults.devices
     return HostOptions(
         cores=defaults.cores,

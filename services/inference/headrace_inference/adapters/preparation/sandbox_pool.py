@@ -75,7 +75,7 @@ class _Process:
         return self._popen.pid
 
     def is_alive(self) -> bool:
-        """Whether nobody has killed it."""
+        """Return whether nobody has killed it."""
         return self._popen.poll() is None
 
     def wait_until_ready(self, version: str, bounds: LoadBounds) -> None:
@@ -107,7 +107,7 @@ class _Process:
             self._popen.stdin.close()
 
     def _status(self) -> int:
-        """What it ended with; one that says no more and does not end is killed."""
+        """Return what it ended with; one that says no more and does not end is killed."""
         try:
             return self._popen.wait(_LAST_SECONDS)
         except subprocess.TimeoutExpired:

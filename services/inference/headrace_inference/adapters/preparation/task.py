@@ -1,4 +1,4 @@
-"""What a replica tells the preparing process, and what that answers: one line of JSON each."""
+"""The messages between a replica and its preparing process: one line of JSON each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KINDS: dict[str, type[errors.HeadraceError]] = {
 
 @dataclass(frozen=True, slots=True)
 class HostOptions:
-    """What sessions are opened with on this machine, in a form that can be sent."""
+    """The options with which sessions are opened on this machine, in a form that can be sent."""
 
     cores: int
     spinning: bool
@@ -28,7 +28,7 @@ class HostOptions:
 
 
 class Step(enum.StrEnum):
-    """What is to be done with a version."""
+    """A step of preparing a version."""
 
     TRY = "try"
     """Open it on trial, and save what came of it into the folder `target`, where one is named."""
@@ -53,7 +53,7 @@ class PrepareTask:
 
 @dataclass(frozen=True, slots=True)
 class PreparationFailure:
-    """Why a version cannot be opened: an error of `headrace.errors`, by its class's name."""
+    """The reason that a version cannot be opened: an error of `headrace.errors`, by its class's name."""
 
     kind: str
     reason: str
@@ -64,7 +64,7 @@ class PreparationFailure:
 
 @dataclass(frozen=True, slots=True)
 class PrepareReport:
-    """What came of it: a failure, whether a graph was saved and why not, or what was measured.
+    """The outcome: a failure, whether a graph was saved and why not, or what was measured.
 
     Without a plan the measurements were of no use, since others had the cores meanwhile.
     """

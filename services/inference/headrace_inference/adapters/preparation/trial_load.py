@@ -1,4 +1,4 @@
-"""What the preparing process does with one version: opens it on trial, saves it, measures it."""
+"""Opens one version on trial, saves its optimised graph, and measures it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def with_minimal_warm_up(record: VersionRecord) -> VersionRecord:
 
 
 def measured(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
-    """How it runs best. What cannot be measured is run as if nobody had asked."""
+    """Return how it runs best. What cannot be measured is run as if nobody had asked."""
     graph, record = Path(task.graph), task.record
     saved = Path(task.saved) if task.saved else None
 
@@ -118,7 +118,7 @@ def _of_rows(record: VersionRecord, most: int) -> VersionRecord:
 
 
 def runtime_defaults(machine: HostOptions) -> RuntimeDefaults:
-    """What a session is opened with, as the replica would."""
+    """Return what a session is opened with, as the replica would."""
     return RuntimeDefaults(
         cores=machine.cores,
         spinning=machine.spinning,
@@ -144,7 +144,7 @@ def _opened(task: PrepareTask, defaults: RuntimeDefaults, target: Path | None) -
 
 
 def _problem(task: PrepareTask, defaults: RuntimeDefaults, target: Path, trial: OnnxRunner) -> str:
-    """Why the saved graph cannot be used; empty if it opens and answers as the trial does, bit for bit."""
+    """Return why the saved graph cannot be used; empty if it answers as the trial does, bit for bit."""
     if not (target / GRAPH).is_file():
         return "ONNX Runtime cannot save its optimised graph"
     try:
@@ -171,7 +171,7 @@ def _answer_alike(record: VersionRecord, trial: OnnxRunner, saved: OnnxRunner) -
 
 
 def _random_alike(trial: OnnxRunner, saved: OnnxRunner, inputs: Sequence[Array]) -> bool:
-    """Whether they answer alike, or the trial does not end on values that nobody promised it."""
+    """Return whether they answer alike, or the trial does not end on values that nobody promised it."""
     handle = trial.new_handle()
     limit = threading.Timer(_RANDOM_SECONDS, setattr, (handle, "terminate", True))
     limit.start()

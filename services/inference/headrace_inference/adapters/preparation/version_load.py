@@ -44,7 +44,7 @@ _FAILURES_OF_SAVING = ("LOAD_CRASHED", "LOAD_TOO_LARGE")
 
 @dataclass(frozen=True, slots=True)
 class SharedByLoads:
-    """What all loads of a replica use; a version over `largest_bytes` is not saved."""
+    """The parts that all loads of a replica share; a version over `largest_bytes` is not saved."""
 
     cache: PreparedCache
     processes: PreparingProcesses

@@ -1,4 +1,4 @@
-"""How many cores the runtime may use: as many as the process."""
+"""Counts the cores that the runtime may use: as many as the process."""
 
 from headrace.machine.cores import usable_cores
 

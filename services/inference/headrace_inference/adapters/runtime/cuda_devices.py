@@ -1,4 +1,4 @@
-"""How many CUDA devices this process may use, asked of the driver itself.
+"""Counts the CUDA devices that this process may use, by asking the driver itself.
 
 That ONNX Runtime was built with CUDA says nothing of the machine: its provider is listed everywhere and
 writes errors to standard error where it cannot load. The driver's library costs nothing where it is not

@@ -51,7 +51,7 @@ _PREFIX = "headrace_division_guard"
 
 @contextmanager
 def guarded(path: Path) -> Iterator[Path]:
-    """Where the graph is to be read while inside: at its path, or in a changed copy beside it.
+    """Yield where the graph is to be read while inside: at its path, or in a changed copy beside it.
 
     Beside it, so that external data is found; and no longer than it is read. Raises OSError.
     """
@@ -90,7 +90,7 @@ def guarded_graph(path: Path) -> bytes | None:
 
 
 def _names_division(path: Path) -> bool:
-    """Whether the file names one of the operators: most do not, and need not be parsed."""
+    """Return whether the file names one of the operators: most do not, and need not be parsed."""
     if not path.is_file() or not path.stat().st_size:
         return False  # ONNX Runtime says what is wrong with it
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -120,7 +120,7 @@ class _Guard:
             graph.node.extend(self._guarded(node, types) if self._may_trap(node, types) else [node])
 
     def _is_open(self, node: Any) -> bool:
-        """Whether it is a division by something that is not known to be other than -1."""
+        """Return whether it is a division by something that is not known to be other than -1."""
         return _divides(node) and node.input[1] not in self._harmless
 
     def _asked(self, nodes: Iterable[Any], types: Types) -> Types:
@@ -180,7 +180,7 @@ def _constants(name: str, dtype: Any, divisor: str) -> Iterator[Any]:
 
 
 def _divides(node: Any) -> bool:
-    """Whether it is a division of ONNX's that traps: not C's remainder, nor another's operator."""
+    """Return whether it is a division of ONNX's that traps: not C's remainder, nor another's operator."""
     if node.domain not in ONNX_DOMAINS or len(node.input) != 2:
         return False
     like_c = any(each.name == "fmod" and each.i for each in node.attribute)

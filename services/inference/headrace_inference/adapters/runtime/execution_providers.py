@@ -1,4 +1,4 @@
-"""Which of ONNX Runtime's execution providers a version gets, and whether it got what it asked for.
+"""Chooses a version's execution providers, and checks that it got what it asked for.
 
 Decisions only: `Hardware` says what there is, functions say what follows. `hardware()` looks.
 """
@@ -35,14 +35,14 @@ _NEEDED = {Provider.CPU: CPU, Provider.CUDA: CUDA, Provider.TENSORRT: TENSORRT}
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What this process can run on: the providers built into ONNX Runtime, and the CUDA devices."""
+    """The hardware that this process can use: ONNX Runtime's built-in providers, and CUDA devices."""
 
     providers: tuple[str, ...]
     cuda_devices: int
 
     @property
     def has_cuda(self) -> bool:
-        """Whether CUDA may be tried: it is built in and there is a device."""
+        """Return whether CUDA may be tried: it is built in and there is a device."""
         return CUDA in self.providers and self.cuda_devices > 0
 
     def devices(self) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class DeviceOptions:
-    """What the GPU providers are told. A memory limit of 0 is no limit; no cache means no cache."""
+    """The options of the GPU providers. A memory limit of 0 is no limit; no cache means no cache."""
 
     device_id: int = 0
     gpu_memory_limit_bytes: int = 0
@@ -61,7 +61,7 @@ class DeviceOptions:
 
 
 def hardware() -> Hardware:
-    """What there is here and now."""
+    """Return what there is here and now."""
     return Hardware(tuple(onnxruntime.get_available_providers()), cuda_device_count())
 
 
@@ -118,7 +118,7 @@ def refuse_fallback(asked: Provider, got: Sequence[str], found: Hardware) -> Non
 
 
 def fell_back(asked: Provider, got: Sequence[str], found: Hardware) -> bool:
-    """Whether AUTO wanted the device and runs on the CPU all the same: worth a warning."""
+    """Return whether AUTO wanted the device and runs on the CPU all the same: worth a warning."""
     return asked is Provider.AUTO and found.has_cuda and CUDA not in got
 
 
@@ -128,7 +128,7 @@ def short_name(provider: str) -> str:
 
 
 def cuda_options(options: DeviceOptions, told: Mapping[str, str] | None = None) -> Options:
-    """What the CUDA provider is told; of two memory limits the lower holds."""
+    """Return what the CUDA provider is told; of two memory limits the lower holds."""
     told = dict(told or {})
     defaults = {
         "device_id": str(options.device_id),
@@ -145,7 +145,7 @@ def cuda_options(options: DeviceOptions, told: Mapping[str, str] | None = None) 
 
 
 def tensorrt_options(options: DeviceOptions) -> Options:
-    """What the TensorRT provider is told; engines take minutes to build, hence the cache."""
+    """Return what the TensorRT provider is told; engines take minutes to build, hence the cache."""
     told = {"device_id": str(options.device_id)}
     if options.engine_cache is not None:
         cache = str(options.engine_cache)

@@ -1,4 +1,4 @@
-"""How runs reach a session: from numpy to numpy, or through a binding."""
+"""Runs a session, from numpy to numpy or through a binding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Execute = Callable[[Sequence[Array], Any], list[Array]]
 
 
 def needs_binding(signature: Signature, provider: str, *, asked: bool | None) -> bool:
-    """Whether runs go through a binding: for tensors that numpy cannot hold, and to use a device's arena.
+    """Return whether runs go through a binding: for tensors that numpy cannot hold, and on devices.
     What the serving config asks for holds where there is a choice.
 
     A binding takes no strings: with string inputs a device is used through arrays, and BF16 not at all.

@@ -16,7 +16,7 @@ _LOOK_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class LoadBounds:
-    """How long a load may take, and by how much the process may grow meanwhile (0: by any amount).
+    """The time that a load may take, and by how much the process may grow meanwhile (0: no limit).
 
     Once `abandoned` is set, nobody wants what is loaded any more.
     """
@@ -43,11 +43,11 @@ class LoadWatch:
         return min(left, _LOOK_SECONDS) if looks else left
 
     def is_abandoned(self) -> bool:
-        """Whether nobody wants it any more."""
+        """Return whether nobody wants it any more."""
         return self._bounds.abandoned is not None and self._bounds.abandoned.is_set()
 
     def passed(self) -> HeadraceError | None:
-        """Which bound is passed: LOAD_ABANDONED, LOAD_TIMEOUT, LOAD_TOO_LARGE, or none."""
+        """Return which bound is passed: LOAD_ABANDONED, LOAD_TIMEOUT, LOAD_TOO_LARGE, or none."""
         if self.is_abandoned():
             return _abandoned(self._version)
         if time.monotonic() >= self._until:

@@ -58,7 +58,7 @@ _TENSORRT_MISSING = "Please install TensorRT libraries"
 
 @dataclass(frozen=True, slots=True)
 class RuntimeDefaults:
-    """What holds for every version that a replica opens."""
+    """The options that hold for every version that a replica opens."""
 
     cores: int = field(default_factory=usable_cores)
     spinning: bool = True
@@ -111,7 +111,7 @@ class OnnxRunner:
         self._execute_alone, other._execute = other._execute, None
 
     def new_handle(self) -> RunHandle:
-        """What ends a run that is begun with it: its run options."""
+        """Return what ends a run that is begun with it: its run options."""
         handle: RunHandle = session_options.run_options()
         return handle
 
@@ -151,7 +151,7 @@ class OnnxRunner:
                 self._outputs(execute, inputs or (), session_options.shrinking_run_options())
 
     def probe(self) -> str:
-        """What the run that it was warmed with fails with now; empty where it works, or none is known."""
+        """Return what the run that it was warmed with fails with now; empty if it works or is unknown."""
         try:
             inputs = self.warmed_with()
             if inputs is not None:
@@ -244,7 +244,7 @@ def _options(record: VersionRecord, defaults: RuntimeDefaults, prepared: Prepare
 
 
 def _settled_bytes() -> int:
-    """What the process holds without what it freed: opening parses a copy of all weights on its way."""
+    """Return what the process holds without what it freed: opening parses a copy of all weights."""
     return_freed_memory()
     return resident_bytes()
 
@@ -306,7 +306,7 @@ def _refuse_other_inputs(session: Any, record: VersionRecord) -> None:
 
 
 def _readable(graph_path: Path, prepared: PreparedGraph) -> AbstractContextManager[Path]:
-    """Where the graph is to be read. Divisions in a saved one are guarded already."""
+    """Return where the graph is to be read. Divisions in a saved one are guarded already."""
     if prepared.graph is not None:
         return nullcontext(prepared.graph)
     return division_guard.guarded(graph_path)

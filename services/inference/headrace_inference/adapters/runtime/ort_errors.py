@@ -1,4 +1,4 @@
-"""What ONNX Runtime raises, as errors that say what kind of failure it is."""
+"""Translates ONNX Runtime's exceptions to errors that say what kind of failure it is."""
 
 from __future__ import annotations
 

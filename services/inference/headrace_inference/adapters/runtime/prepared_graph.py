@@ -26,13 +26,13 @@ _SMALLEST_APART = "1024"
 
 @dataclass(frozen=True, slots=True)
 class PreparedGraph:
-    """What is known of a version before it is opened: how to run it, and its saved graph, if any."""
+    """A version's preparation, before it is opened: how to run it, and its saved graph, if any."""
 
     plan: ExecutionPlan = NO_PLAN
     graph: Path | None = None
 
     def for_single_requests(self) -> PreparedGraph | None:
-        """How the session of lone requests is opened, if it is worth one: where it maps the weights."""
+        """Return how the session of single requests is opened, if it is worth one: with mapped weights."""
         if not self.plan.single_request_threads or self.graph is None:
             return None
         return PreparedGraph(self.plan.for_single_requests(), self.graph)

@@ -1,4 +1,4 @@
-"""What ONNX Runtime is told of a session: threads, graph, memory, operators, how loud it may be."""
+"""Makes ONNX Runtime's session options: threads, graph, memory, operators, log level."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Threads:
 
 
 def threads(config: ServingConfig, cores: int) -> Threads:
-    """What the config says; where it leaves the choice, the instances share the cores evenly."""
+    """Return what the config says; where it leaves the choice, the instances share the cores evenly."""
     session = config.session
     share = max(1, cores // max(1, config.instances))
     return Threads(session.intra_op_threads or share, _inter_op(session, share))

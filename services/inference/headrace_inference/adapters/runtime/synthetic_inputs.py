@@ -57,7 +57,7 @@ def made_up_shape(spec: TensorSpec, rows: int, *, batches: bool) -> tuple[int, .
 
 
 def guesses(signature: Signature, *, batches: bool) -> bool:
-    """Whether a made-up input has a dimension whose size the signature leaves open."""
+    """Return whether a made-up input has a dimension whose size the signature leaves open."""
     return any(spec.unranked for spec in signature.inputs) or any(
         size < 0 and not (batches and (place == 0 or (name and name == _names(spec)[0])))
         for spec in signature.inputs

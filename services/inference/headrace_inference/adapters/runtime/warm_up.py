@@ -44,7 +44,7 @@ MakeInputs = Callable[[], Sequence[Array] | None]
 
 
 class Verdict(enum.Enum):
-    """What a failed warm-up run means for the version."""
+    """The consequence of a failed warm-up run for the version."""
 
     LOAD_ANYWAY = "load anyway"
     NO_MEMORY = "no memory"
@@ -59,7 +59,7 @@ def _none() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Warmed:
-    """What ran: `make_inputs` makes those of the first run that worked, `rows` are the most that ran.
+    """The warm-up's result: `make_inputs` makes inputs that worked, `rows` are the most that ran.
 
     `affordable_rows`: more of those that were proposed cost too much, or do not run (0: all of them do).
     """
@@ -134,7 +134,7 @@ def _bounded(
     failure: RunFailed,
     given: WarmUpInputs,
 ) -> Warmed:
-    """What follows where so many proposed rows do not run, and half of them did.
+    """Return what follows where so many proposed rows do not run, and half of them did.
 
     A sample is no guess: rows of it that do not run fail the load, unless there was no room for them.
     """
@@ -190,7 +190,7 @@ def batch_sizes(batching: Batching) -> tuple[int, ...]:
 
 
 def judge(failure: RunFailed, rows: int, *, guessed: bool) -> Verdict:
-    """What a failed run of so many rows means; all smaller numbers of rows that were tried ran."""
+    """Return what a failed run of so many rows means; all smaller numbers of rows that were tried ran."""
     if isinstance(failure, DeviceFailed):
         return Verdict.DEVICE_FAILED
     if guessed:
@@ -201,7 +201,7 @@ def judge(failure: RunFailed, rows: int, *, guessed: bool) -> Verdict:
 
 
 def judge_sample(failure: RunFailed) -> Verdict:
-    """What a failed run of a given sample means, which is no guess."""
+    """Return what a failed run of a given sample means, which is no guess."""
     if isinstance(failure, DeviceFailed):
         return Verdict.DEVICE_FAILED
     return Verdict.NO_MEMORY if isinstance(failure, OutOfMemory) else Verdict.SAMPLE_FAILED

@@ -1,4 +1,4 @@
-"""What runs that nobody asked for may cost: as many rows as time and memory of fewer rows let expect."""
+"""Bounds the cost of runs that nobody asked for, by the time and memory that fewer rows took."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ RUN_BYTES = 128 << 20
 
 
 def is_proposed(batching: Batching) -> bool:
-    """Whether nobody asked for these rows: then a request of more is run, too, and none is padded."""
+    """Return whether nobody asked for these rows: then larger requests run too, and none is padded."""
     sizes = batching.allowed_batch_sizes or batching.preferred_batch_sizes
     return batching.allow_larger_requests and batching.max_batch_size > 1 and not sizes
 
 
 class WarmUpCosts:
-    """What the runs of one version took so far, and whether a larger one can be afforded."""
+    """The cost of one version's runs so far, and whether a larger one can be afforded."""
 
     def __init__(self) -> None:
         self._until = time.monotonic() + WARM_UP_SECONDS
@@ -33,7 +33,7 @@ class WarmUpCosts:
         """Those of the last run that worked."""
 
     def afford(self, rows: int) -> bool:
-        """Whether a run of so many rows fits, if it takes as much for each as the last one did."""
+        """Return whether a run of so many rows fits, if it takes as much for each as the last one did."""
         if not self.rows:
             return True
         share = rows / self.rows

@@ -1,4 +1,4 @@
-"""What a version is warmed with: the samples of its serving config, or inputs that are made up."""
+"""Provides warm-up inputs: the samples of a serving config, or made-up ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class WarmUpInputs:
 
 
 def warm_up_inputs(record: VersionRecord, folder: Path) -> list[WarmUpInputs]:
-    """What a version is warmed with; its files are in a folder.
+    """Return what a version is warmed with; its files are in a folder.
 
     Raises InvalidArgument (WARM_UP_SAMPLE_INVALID).
     """

@@ -49,7 +49,7 @@ def analyse(model: Any) -> BatchInvariance:
 
 
 def _obstacle(name: str, value: Value) -> str:
-    """Why an output is not known to hold row i at place i, or nothing."""
+    """Return why an output is not known to hold row i at place i, or nothing."""
     if value.kind is UNPROVEN:
         return value.reason
     name = name[:80]
@@ -67,7 +67,7 @@ def _obstacle(name: str, value: Value) -> str:
 
 
 def _other_rows(name: str, shape: Shape | None) -> str:
-    """What is known for certain of an output's first dimension that is not the number of rows."""
+    """Return what is known for certain of an output's first dimension that is not the number of rows."""
     if not shape:
         return ""
     first: Size = shape[0]

@@ -46,7 +46,7 @@ def fold(node: Node) -> Any:
 
 
 def can_fold(operator: str) -> bool:
-    """Whether there is a way to compute ONNX's operator of this name."""
+    """Return whether there is a way to compute ONNX's operator of this name."""
     return operator in _ELEMENTWISE or operator in _MOVES or operator in _SOURCES
 
 

@@ -83,7 +83,7 @@ class Scope:
         return True
 
     def has(self, name: str) -> bool:
-        """Whether the tensor's value is known, here or around."""
+        """Return whether the tensor's value is known, here or around."""
         return name in self._values or (self._outer is not None and self._outer.has(name))
 
     def find(self, name: str) -> Value:
@@ -163,7 +163,7 @@ def _evaluated(node: Node) -> Value | list[Value]:
 
 
 def _gives_constants(node: Node) -> bool:
-    """Whether all that the node reads is the same for every batch, and so is all that it gives."""
+    """Return whether all that the node reads is the same for every batch, and so is all that it gives."""
     has_graph = any(a.HasField("g") or a.graphs for a in node.proto.attribute)
     known_domain = node.domain in ("", CLASSICAL, MICROSOFT)
     is_plain = (node.domain, node.operator) not in NEVER_CONSTANT
@@ -206,7 +206,7 @@ def _numbered(result: Value | list[Value], number: Any) -> Value:
 
 
 def _column(node: Node) -> int | None:
-    """Where in the last axis a Concat puts the rows' numbers, if each operand up to them is one wide."""
+    """Return where in the last axis a Concat puts the rows' numbers, if those before are one wide."""
     values = [value for value in node.inputs if value is not None]
     place = next(i for i, value in enumerate(values) if value.row_number)
     is_last = node.attribute("axis") in (-1, values[0].rank - 1)

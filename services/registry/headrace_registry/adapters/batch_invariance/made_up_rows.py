@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How rows are made up: the size of free dimensions, and the bound of whole numbers.
+    """A way to make up rows: the size of free dimensions, and the bound of integers.
 
     With 1 a softmax says nothing; 0 and 1 may be any index or mask.
     """

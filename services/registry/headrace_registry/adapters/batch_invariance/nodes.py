@@ -24,7 +24,7 @@ MICROSOFT, CLASSICAL = "com.microsoft", "ai.onnx.ml"
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is common to all nodes of a model.
+    """The facts that all nodes of a model share.
 
     `assumed` grows: sizes that fit, unless a lone row cannot run or gives another number of rows.
     """

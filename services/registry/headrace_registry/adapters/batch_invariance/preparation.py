@@ -120,7 +120,7 @@ def forget_shapes(graph: Any) -> None:
 
 
 def inferred_shapes(model: Any) -> dict[str, Shape]:
-    """What ONNX's own inference finds; nothing where it fails. It may bring the process down."""
+    """Return what ONNX's own inference finds; nothing where it fails. It may bring the process down."""
     found: dict[str, Shape] = {}
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)

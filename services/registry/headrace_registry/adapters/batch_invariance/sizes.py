@@ -62,12 +62,12 @@ BATCH = symbol("#N")
 
 
 def depends_on_batch(size: object) -> bool:
-    """Whether the size changes with the number of rows."""
+    """Return whether the size changes with the number of rows."""
     return isinstance(size, Polynomial) and any(name.startswith("#") for name in size.symbols())
 
 
 def is_unknown(size: object) -> bool:
-    """Whether a fresh symbol is part of it."""
+    """Return whether a fresh symbol is part of it."""
     return isinstance(size, Polynomial) and any("?" in name for name in size.symbols())
 
 
@@ -143,5 +143,5 @@ def _divided(a: Size, b: Size) -> Size | None:
 
 
 def is_nonnegative(size: Size) -> bool:
-    """Whether it is 0 or more for all sizes; of symbols nothing but that they are sizes is known."""
+    """Return whether it is 0 or more for all sizes; of symbols nothing but that they are sizes is known."""
     return all(factor >= 0 for factor in _terms(size).values())

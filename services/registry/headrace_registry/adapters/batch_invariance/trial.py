@@ -69,7 +69,7 @@ class TrialFailedError(Exception):
 
 
 def find_fault(session: Any, signature: Signature, *, quantized: bool = False) -> str:
-    """What speaks against joining rows, or nothing. `quantized`: values are rounded within the graph."""
+    """Return what speaks against joining rows, or nothing. `quantized`: the graph rounds values."""
     try:
         with _running(session, signature) as run:
             _Trial(run, signature, quantized=quantized).hold()
@@ -217,5 +217,5 @@ def _largest(values: Array) -> float:
 
 
 def _memory_bytes() -> int:
-    """What this process has, as ONNX Runtime keeps what a run took."""
+    """Return what this process has, as ONNX Runtime keeps what a run took."""
     return resident_bytes()

@@ -30,7 +30,7 @@ POSITION: RowNumber = "position"
 
 
 class Kind(enum.Enum):
-    """What a tensor's elements depend on."""
+    """The kinds of dependence of a tensor's elements."""
 
     CONSTANT = enum.auto()  # on nothing that is in the batch
     SIZE = enum.auto()  # on the number of rows, not on their values
@@ -49,7 +49,7 @@ class NotProvenError(Exception):
 
 @dataclass(frozen=True)
 class Value:
-    """What is known of one tensor."""
+    """The known facts of one tensor."""
 
     kind: Kind
     shape: Shape | None = None

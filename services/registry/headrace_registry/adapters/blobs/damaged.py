@@ -1,4 +1,4 @@
-"""Which blobs were found damaged, until their bytes are right again."""
+"""Remembers damaged blobs until their bytes are right again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DamagedBlobs:
         self._found: dict[str, BlobIdentity] = {}
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return how many there are."""
         return len(self._found)
 
     def digests(self) -> list[str]:
@@ -37,7 +37,7 @@ class DamagedBlobs:
             del self._found[digest]
 
     def is_other(self, digest: str, identity: BlobIdentity) -> bool:
-        """Whether the blob was written anew since it was found damaged."""
+        """Return whether the blob was written anew since it was found damaged."""
         return self._found.get(digest) != identity
 
 

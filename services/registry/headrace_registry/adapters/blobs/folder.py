@@ -65,7 +65,7 @@ class FolderBlobs:
         self._check_digest(digest, checksum.hexdigest())
 
     async def examine(self, digest: str, bytes_per_second: int) -> str:
-        """What is wrong with a blob, or ''; all of it is read, at this rate."""
+        """Return what is wrong with a blob, or ''; all of it is read, at this rate."""
         try:
             with self._path(digest).open("rb") as blob:
                 found = await slow_digest(blob, bytes_per_second)

@@ -1,4 +1,4 @@
-"""Where blobs lie: what the registry wants of a folder on its disk, and of a store that replicas share."""
+"""Declares what the registry needs of a place for blobs: a folder, or a store that replicas share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BlobPlace(Protocol):
         """Remove blobs; those that are not there are passed over."""
 
     async def examine(self, digest: str, bytes_per_second: int) -> str:
-        """What is wrong with a blob, or ''; it is read at this rate, where reading it tells more."""
+        """Return what is wrong with a blob, or ''; it is read at this rate, where reading it tells more."""
 
     async def identity(self, digest: str) -> BlobIdentity:
         """The blob's identity at present."""

@@ -23,6 +23,6 @@ async def slow_digest(blob: IO[bytes], bytes_per_second: int) -> str:
 
 
 def _forget_pages(blob: IO[bytes], size: int) -> None:
-    """What was just read need not take the place of what others read in the system's page cache."""
+    """Drop what was just read from the system's page cache, so that others' pages can stay."""
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(blob.fileno(), blob.tell() - size, size, os.POSIX_FADV_DONTNEED)

@@ -62,7 +62,7 @@ class BlobStore:
         self._place.prepare()
 
     def room(self) -> int:
-        """How many bytes may still be written; below 0 where the room that is kept free is used already."""
+        """Return how many bytes may still be written; below 0 if the reserved room is used already."""
         return self._reserve.room().left
 
     def check_room(self, size: int) -> None:
@@ -130,11 +130,11 @@ class BlobStore:
         return self._place.read(digest, offset)
 
     async def examine(self, digest: str, bytes_per_second: int) -> str:
-        """What is wrong with a blob, or ''; it is read at this rate."""
+        """Return what is wrong with a blob, or ''; it is read at this rate."""
         return await self._place.examine(digest, bytes_per_second)
 
     async def identity(self, digest: str) -> BlobIdentity:
-        """What tells this writing of a blob from another."""
+        """Return what tells this writing of a blob from another."""
         return await self._place.identity(digest)
 
 

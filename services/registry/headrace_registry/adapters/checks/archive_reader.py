@@ -36,7 +36,7 @@ class ForwardReader:
         """What was read last."""
 
     def tell(self) -> int:
-        """Where the next byte is."""
+        """Return where the next byte is."""
         return self._position
 
     def seekable(self) -> bool:

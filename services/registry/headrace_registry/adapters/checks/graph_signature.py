@@ -77,7 +77,7 @@ def check_declared(model: Any) -> None:
 
 
 def read_signature(session: Any, model: Any) -> Signature:
-    """What an open session takes and gives. Raises InvalidArgument (DATATYPE_UNSUPPORTED).
+    """Return what an open session takes and gives. Raises InvalidArgument (DATATYPE_UNSUPPORTED).
 
     ONNX Runtime's shapes are better than those declared, for it infers; but for it a scalar and an unknown
     rank look alike, and then what is declared says which. Inputs with a default that cannot travel are left
@@ -138,7 +138,7 @@ def _kind_of(declared: Any) -> str:
 
 
 def _runtime_kind(text: str) -> str:
-    """What ONNX Runtime's name of a type stands for."""
+    """Return what ONNX Runtime's name of a type stands for."""
     if text.startswith("seq("):
         return "sequence of maps" if text.startswith("seq(map(") else "sequence"
     kinds = {"map(": "map", "optional(": "optional", "sparse_tensor(": "sparse tensor"}

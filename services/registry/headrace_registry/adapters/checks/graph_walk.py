@@ -7,7 +7,7 @@ from typing import Any
 
 
 def has_operator(model: Any, name: str) -> bool:
-    """Whether any node is of ONNX's operator of this name."""
+    """Return whether any node is of ONNX's operator of this name."""
     nodes = (*model.graph.node, *(node for function in model.functions for node in function.node))
     return any(node.op_type == name and node.domain in ("", "ai.onnx") for node in _all(nodes))
 

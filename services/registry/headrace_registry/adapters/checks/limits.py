@@ -1,4 +1,4 @@
-"""What the check of one artifact may use, by the artifact's size."""
+"""Bounds what the check of one artifact may use, by the artifact's size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BYTES_PER_SECOND = 50 << 20
 
 @dataclass(frozen=True, slots=True)
 class CheckLimits:
-    """What one check may use, and how many run at a time; `custom_operators` is a folder of libraries."""
+    """The limits of one check, and how many run at a time; `custom_operators` is a folder of libraries."""
 
     seconds: float
     memory_bytes: int
@@ -36,20 +36,20 @@ class CheckLimits:
     custom_operators: Path | None = None
 
     def memory_for(self, size: int) -> int:
-        """How much memory a check may take: it grows with the artifact, up to half the machine's."""
+        """Return how much memory a check may take: it grows with the artifact, up to half the machine's."""
         most = max(self.memory_bytes, self.machine_bytes // 2)
         return min(max(self.memory_bytes, MEMORY_FACTOR * size + _BASE_BYTES), most)
 
     def address_space_for(self, size: int) -> int:
-        """How much it may have mapped: more than it may touch."""
+        """Return how much it may have mapped: more than it may touch."""
         return self.memory_for(size) + _MAPPED_FACTOR * size
 
     def seconds_for(self, size: int) -> float:
-        """How long it may take."""
+        """Return how long it may take."""
         return self.seconds + size / BYTES_PER_SECOND
 
     def is_large(self, size: int) -> bool:
-        """Whether it may take more memory than checks that run beside others."""
+        """Return whether it may take more memory than checks that run beside others."""
         return self.memory_for(size) > self.memory_bytes
 
     def ordinary_bytes(self) -> int:

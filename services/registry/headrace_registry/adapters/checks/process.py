@@ -24,7 +24,7 @@ _NICENESS = 10
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a child ended: its exit status, the last of what it said, and why we ended it, if we did."""
+    """A child's end: its exit status, the last of what it said, and why we ended it, if we did."""
 
     status: int
     output: bytes
@@ -45,7 +45,7 @@ class CheckProcess:
         self._ending = loop.run_in_executor(threads, _finish, process, encode(task))
 
     async def finish(self, seconds: float) -> Outcome:
-        """How it ended; after so many seconds it is killed."""
+        """Return how it ended; after so many seconds it is killed."""
         outcome = await self.wait(seconds)
         if outcome is None:
             await self.end()
@@ -53,7 +53,7 @@ class CheckProcess:
         return outcome
 
     async def wait(self, seconds: float) -> Outcome | None:
-        """How it ended, or None while it still runs after so many seconds; over its memory it is killed."""
+        """Return how it ended, or None if it runs after so many seconds; over its memory it is killed."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while (left := until - loop.time()) > 0 and not self._ending.done():

@@ -1,4 +1,4 @@
-"""What checks found, kept for those who push the same bytes again and ask the same of them."""
+"""Keeps results of checks for repeated pushes of the same bytes with the same config."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CheckResults:
         self._turns: dict[str, _Turn] = {}
 
     def find(self, key: str) -> CheckReport | None:
-        """What was found, if it is still known."""
+        """Return what was found, if it is still known."""
         report = self._reports.get(key)
         if report is None:
             return None
@@ -65,7 +65,7 @@ class _Turn:
 
 
 def key_of(pushed: Pushed, asked: RequestedOptions) -> str:
-    """What the result depends on: the bytes, what is asked of them, and the runtime that opens them."""
+    """Return what the result depends on: the bytes, what is asked of them, and the runtime."""
     parts = (pushed.sha256, pushed.format, encode(asked).decode(), _runtime())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

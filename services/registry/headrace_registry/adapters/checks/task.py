@@ -1,4 +1,4 @@
-"""What the registry tells the checking process, and what that answers: one JSON text each."""
+"""The messages between the registry and its checking process: one JSON text each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PHASE = "phase: "
 
 
 class Phase(enum.StrEnum):
-    """What the child is doing, as it says on a line of its own; the values go into sentences."""
+    """The child's present step, as it reports it on a line of its own; the values go into sentences."""
 
     STARTING = "it was starting"
     UNPACKING = "it was unpacked"
@@ -75,7 +75,7 @@ class CheckTask:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an artifact is not taken: an error of `headrace.errors`, by its class's name."""
+    """The reason that an artifact is refused: an error of `headrace.errors`, by its class's name."""
 
     kind: str
     reason: str
@@ -85,7 +85,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What was found, or why the artifact is not taken."""
+    """The result of a check, or the reason that the artifact is refused."""
 
     checked: Checked | None = None
     refusal: Refusal | None = None
@@ -96,7 +96,7 @@ class CheckReport:
 
     @property
     def is_lasting(self) -> bool:
-        """Whether the same bytes give the same report, whatever else there is on disk and in memory."""
+        """Return whether the same bytes give the same report, whatever disk and memory hold."""
         if self.refusal is not None:
             by_its_bytes = self.refusal.kind == errors.InvalidArgument.__name__
             return by_its_bytes and self.refusal.reason not in _BY_TIME

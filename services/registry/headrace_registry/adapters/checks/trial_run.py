@@ -39,7 +39,7 @@ _SEED = 1
 
 @dataclass(frozen=True, slots=True)
 class TrialBounds:
-    """How much processor time a loop may take, and when, by the monotonic clock, every run is ended."""
+    """The processor time that a loop may take, and the monotonic time at which every run ends."""
 
     loop_seconds: float
     deadline: float
@@ -56,7 +56,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What its pusher should know of a run, and why rows need not be compared after it."""
+    """A trial run's notices for the pusher, and why rows need not be compared after it."""
 
     notices: tuple[str, ...] = ()
     obstacle: str = ""
@@ -108,7 +108,7 @@ class _Run:
 
     @property
     def cpu_seconds(self) -> float:
-        """How much processor time was taken since the start."""
+        """Return how much processor time was taken since the start."""
         return time.process_time() - self._started
 
     def end(self) -> None:
@@ -117,7 +117,7 @@ class _Run:
         self._options.terminate = True
 
     def __call__(self, opened: Opened, inputs: dict[str, Array]) -> Exception | None:
-        """What it failed with."""
+        """Raise what it failed with."""
         names = [spec.name for spec in opened.signature.outputs]
         try:
             opened.session.run(names, inputs, self._options)
@@ -192,7 +192,7 @@ def _made_up(datatype: Datatype, shape: tuple[int, ...], data: SyntheticData) ->
 
 
 def _guesses(signature: Signature) -> bool:
-    """Whether a made-up input has a dimension that the signature leaves open, but for the rows."""
+    """Return whether a made-up input has a dimension that the signature leaves open, but for the rows."""
     return any(spec.unranked or -1 in spec.shape[1:] for spec in signature.inputs)
 
 

@@ -1,4 +1,4 @@
-"""Whether the server of the shared state may drop records to make room for others."""
+"""Checks whether the server of the shared state may drop records to make room for others."""
 
 from __future__ import annotations
 

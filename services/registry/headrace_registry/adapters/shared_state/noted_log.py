@@ -24,7 +24,7 @@ class NotedChangeLog(RedisChangeLog):
         self._note = note
 
     async def read_facts(self, model: str, request_id: str) -> LogFacts:
-        """What the catalog does not say, the numbers of lost changes included. Raises Unavailable."""
+        """Return what the catalog does not say, such as numbers of lost changes. Raises Unavailable."""
         facts = await super().read_facts(model, request_id)
         return replace(facts, last_number=max(facts.last_number, self._note.number_of(model)))
 

@@ -80,7 +80,7 @@ def loop(node: Node) -> Result:
 
 
 def _turn(node: Node, graph: Any, state: list[Value]) -> list[Value]:
-    """What the body gives after its condition, which must be a constant."""
+    """Return what the body gives after its condition, which must be a constant."""
     names = [value.name for value in graph.input]
     values = [constant(()), constant(()), *state]
     condition, *found = node.run_body(graph, dict(zip(names, values, strict=True)))
@@ -96,7 +96,7 @@ def _is_settled(before: list[Value], after: list[Value]) -> bool:
 
 
 def _is_covered(new: Value, old: Value) -> bool:
-    """Whether what holds for the old value holds for the new one."""
+    """Return whether what holds for the old value holds for the new one."""
     if new.kind is not old.kind or new.axis != old.axis:
         return False
     if old.shape is None:

@@ -49,7 +49,7 @@ def layer_normalization(node: Node) -> Result:
 
 
 def _reaches(scale: Value, x: Value, axis: int) -> bool:
-    """Whether a scale has more than one element on the axis with the rows, or before it."""
+    """Return whether a scale has more than one element on the axis with the rows, or before it."""
     if scale.rank <= x.rank - axis:
         return False
     return any(size != 1 for size in scale.known_shape[: scale.rank - x.rank + x.axis + 1])
