@@ -166,7 +166,7 @@ def no_statistics(_: NativeFront, served: LoadedVersion) -> None:
 def queued(_: NativeFront, served: LoadedVersion) -> None:
     """Hand every request to an instance thread."""
 
-    def never(requests: list[InferenceRequest], most_ns: int = 0) -> bool:
+    def never(requests: list[InferenceRequest], single_calls: int = 0) -> bool:
         return False
 
     served.try_run_inline = never  # type: ignore[method-assign]

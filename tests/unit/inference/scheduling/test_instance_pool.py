@@ -20,7 +20,15 @@ from headrace_inference.domain.scheduling.requests import InferenceRequest
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from headrace_inference.domain.scheduling.watchdog import RunWatchdog
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
-from tests.unit.inference.doubles import DoublingRunner, RecordingSink, header, served, version
+from headrace_inference.domain.versions.statistics import VersionCounters
+from tests.unit.inference.doubles import (
+    DoublingRunner,
+    FakeClock,
+    RecordingSink,
+    header,
+    served,
+    version,
+)
 
 
 @contextmanager
@@ -372,7 +380,7 @@ def test_batches_are_filled_up_to_an_allowed_size() -> None:
     assert expected == [sink.outputs[index][0].tolist() for index in range(3)]
 
 
-def test_only_plain_versions_take_guests() -> None:
+def test_only_plain_versions_run_inline() -> None:
     """What has an order, a limit or levels is run by its instances alone."""
     record = version()
     limited = replace(record, config=replace(record.config, max_in_flight_requests=2))
@@ -386,19 +394,18 @@ def test_only_plain_versions_take_guests() -> None:
                 loaded.scheduler.release_inline()
 
 
-def test_a_request_is_run_at_once_where_its_run_takes_no_longer_than_the_caller_has() -> None:
+def test_requests_run_inline_once_runs_are_known_to_be_short() -> None:
     """How long runs take is learnt from those that were: of the first nothing is known."""
-    with serving(version()) as (loaded, _, sink):
-        hour_ns = 3_600 * 10**9
-        wait_until_idle(loaded)
-        assert not loaded.try_run_inline([request(loaded, sink, "unknown")], hour_ns)
-        for index in range(100):
-            loaded.scheduler.enqueue([request(loaded, sink, index)])
-            sink.wait(1)
-        wait_until_idle(loaded)
-        assert not loaded.try_run_inline([request(loaded, sink, "no time")], 0)
-        assert loaded.try_run_inline([request(loaded, sink, "quick")], hour_ns)
-        assert {"quick"} == set(sink.outputs) - set(range(100))
+    runner, sink = DoublingRunner(), RecordingSink()
+    loaded = LoadedVersion(version(), runner, VersionCounters(), FakeClock())  # runs take no time
+    assert not loaded.try_run_inline([request(loaded, sink, "unknown")])
+    for index in range(100):
+        loaded.scheduler.enqueue([request(loaded, sink, index)])
+        sink.wait(1)
+    wait_until_idle(loaded)
+    assert loaded.try_run_inline([request(loaded, sink, "quick")])
+    assert {"quick"} == set(sink.outputs) - set(range(100))
+    loaded.close()
 
 
 def instance_threads() -> int:

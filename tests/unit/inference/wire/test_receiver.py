@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from headrace_inference.domain.versions.loaded_version import INLINE_IDLE_LIMIT_NS, INLINE_RUN_NS
-from headrace_inference.wire.native.receiver import InlineLimit, PollBudget, Receiver
+from headrace_inference.wire.native.receiver import PollBudget, Receiver
 from headrace_inference.wire.native.server import io_threads
 
 WINDOW_NS = 100_000
@@ -40,15 +39,6 @@ def test_looks_no_more_when_it_does_not_pay() -> None:
     assert WINDOW_NS == budget.after(1)
 
 
-def test_a_run_may_take_longer_while_calls_come_one_at_a_time() -> None:
-    """One call that was there already, or a burst, and the thread is wanted back soon."""
-    patience = InlineLimit()
-    for calls, gap_ns in ((1, 0), (2, 10**6)):
-        lone = [patience.with_burst(1, 10**6) for _ in range(InlineLimit.CALLS + 2)]
-        assert [INLINE_RUN_NS] * (InlineLimit.CALLS - 1) + [INLINE_IDLE_LIMIT_NS] * 3 == lone
-        assert INLINE_RUN_NS == patience.with_burst(calls, gap_ns)
-
-
 class Bursts:
     """A source of bursts that are there at once, until it is closed; remembers how it was waited for."""
 
@@ -73,7 +63,7 @@ def test_bursts_come_in_order_and_the_thread_ends_with_the_source() -> None:
     taken: list[list[str]] = []
     done = threading.Event()
 
-    def take(events: Sequence[str], now_ns: int, most_ns: int) -> None:
+    def take(events: Sequence[str], now_ns: int, single_calls: int) -> None:
         taken.append(list(events))
         if len(taken) == 3:
             done.set()
@@ -94,7 +84,7 @@ def test_a_thread_that_is_held_up_is_relieved() -> None:
     takers: dict[str, int] = {}
     done = threading.Event()
 
-    def take(events: Sequence[str], now_ns: int, most_ns: int) -> None:
+    def take(events: Sequence[str], now_ns: int, single_calls: int) -> None:
         takers[events[0]] = threading.get_ident()
         if events[0] == "slow":
             assert done.wait(10)
@@ -125,7 +115,7 @@ def test_without_more_threads_the_one_that_is_held_up_goes_on(
             raise RuntimeError("can't start new thread")
         start(receiver)
 
-    def take(events: Sequence[str], now_ns: int, most_ns: int) -> None:
+    def take(events: Sequence[str], now_ns: int, single_calls: int) -> None:
         taken.extend(events)
         if events[0] == "slow":
             assert refused.wait(10)

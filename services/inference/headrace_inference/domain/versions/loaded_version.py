@@ -14,6 +14,7 @@ from headrace.state.records import VersionRecord
 from headrace_inference.domain.clock import Clock, monotonic_seconds
 from headrace_inference.domain.scheduling.batching import assemble, take
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
+from headrace_inference.domain.scheduling.inline_policy import INLINE_POLICY
 from headrace_inference.domain.scheduling.instance_pool import InstancePool
 from headrace_inference.domain.scheduling.ordering import Ticket
 from headrace_inference.domain.scheduling.padding import run_padded
@@ -46,16 +47,6 @@ __all__ = ["LoadedVersion", "RunFailed", "Runner"]
 logger = logging.getLogger(__name__)
 
 _ids = itertools.count(1)
-
-INLINE_RUN_NS = 250_000
-"""Runs that are expected to take at most this may be run by the thread that received them."""
-
-INLINE_BURST_NS = 1_000_000
-"""And so may bursts, whose runs take no longer together."""
-
-INLINE_IDLE_LIMIT_NS = INLINE_BURST_NS
-"""And so may a lone request while it is quiet: nobody else is likely to call meanwhile."""
-
 
 ALONE_FIRST = 8
 """Requests that run alone before any share a run: outputs of several may have all their rows together by
@@ -157,19 +148,15 @@ class LoadedVersion:
         )
         return plan if options == NO_OPTIONS else with_options(record.signature, plan, options)
 
-    def try_run_inline(
-        self, requests: list[InferenceRequest], most_ns: int = INLINE_RUN_NS
-    ) -> bool:
-        """Run requests on the caller's thread if a run takes at most so long and nobody is ahead of them.
+    def try_run_inline(self, requests: list[InferenceRequest], single_calls: int = 0) -> bool:
+        """Run requests on the caller's thread, if the policy says so and nobody is ahead of them.
 
-        For a model whose runs take microseconds, waking an instance costs more than the run. False: they
-        must be queued; nothing happened.
+        So many calls in a row came one at a time. False: they must be queued; nothing happened.
         """
-        batches = -(-len(requests) // self._max_rows)
-        if (
-            self._expected_ns > min(most_ns, INLINE_BURST_NS // batches)
-            or not self.scheduler.acquire_inline()
-        ):
+        runs = -(-len(requests) // self._max_rows)
+        if not INLINE_POLICY.runs_inline(self._expected_ns, runs, single_calls):
+            return False
+        if not self.scheduler.acquire_inline():
             return False
         try:
             if len(requests) == 1:
@@ -270,7 +257,7 @@ class LoadedVersion:
         if refused:
             batch = [request for place, request in enumerate(batch) if place not in refused]
         times = (*result.times_ns, self._now_ns())
-        self._learn(times[3] - times[0])
+        self._expected_ns = INLINE_POLICY.expect(self._expected_ns, times[3] - times[0])
         statistics = self.statistics
         with statistics.lock:
             for sink, indexes, answers in encoded:
@@ -319,14 +306,6 @@ class LoadedVersion:
             self._running.remove(handle)
             if self._watch.end(ticket):
                 self._handles.append(handle)
-
-    def _learn(self, took_ns: int) -> None:
-        """Expect of the next run what the last ones took, up to their answers: a mean that moves slowly.
-
-        A run that waited for the interpreter is no slow run; several slow ones in a row are.
-        """
-        expected = min(self._expected_ns, 10.0 * INLINE_RUN_NS)
-        self._expected_ns = expected + (min(took_ns, 8 * expected) - expected) / 8
 
     def _settle_ended(
         self, batch: list[InferenceRequest], started_ns: int, ticket: Ticket | None

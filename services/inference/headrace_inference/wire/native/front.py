@@ -36,7 +36,7 @@ from headrace_inference.domain.scheduling.requests import (
     ResponseSink,
 )
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
-from headrace_inference.domain.versions.loaded_version import INLINE_RUN_NS, LoadedVersion
+from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.wire.codec.request_parser import Parsed, RequestHeader, RequestParser
 from headrace_inference.wire.codec.responses import encode_answers, encode_shown
 from headrace_inference.wire.codec.slow_requests import (
@@ -100,18 +100,18 @@ class NativeFront:
         """From now on answer new requests with UNAVAILABLE."""
         self._stopping = True
 
-    def take(self, events: Sequence[Any], now: int, most_ns: int = INLINE_RUN_NS) -> None:
+    def take(self, events: Sequence[Any], now: int, single_calls: int = 0) -> None:
         """Parse, route and queue a burst of calls that came at a monotonic time in nanoseconds.
 
-        What is quick is run here and now: a lone call's run may take `most_ns`. One thread at a time may be
-        inside.
+        What is quick runs here and now, the more so the more calls in a row came one at a time. One thread
+        at a time may be inside.
         """
         if len(events) == 1:
-            self._take_one(events[0], now, most_ns)
+            self._take_one(events[0], now, single_calls)
         else:
             self._take_many(events, now)
 
-    def _take_one(self, event: Any, now: int, most_ns: int) -> None:
+    def _take_one(self, event: Any, now: int, single_calls: int) -> None:
         """What `_take_many` does, for a caller that waits for each answer: nothing is grouped or summed."""
         if event[0] != self._event_call:
             self._cancel(event[1])
@@ -125,7 +125,7 @@ class NativeFront:
             self._bytes += len(event[3]) + pending.reply.window_bytes
         if self._ingress.tracer.on:
             self._trace(served, pending, event[5][0])
-        if not served.try_run_inline([pending], most_ns):
+        if not served.try_run_inline([pending], single_calls):
             self._submit(served, [pending])
 
     def _take_many(self, events: Sequence[Any], now: int) -> None:

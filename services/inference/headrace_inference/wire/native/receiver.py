@@ -15,14 +15,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from headrace_inference.domain.versions.loaded_version import INLINE_IDLE_LIMIT_NS, INLINE_RUN_NS
+from headrace_inference.domain.scheduling.inline_policy import INLINE_POLICY
 
 logger = logging.getLogger(__name__)
 
 MAX_BURST = 512
-_HELD_UP_NS = 20_000_000
-"""A hundred times what a run on the receiving thread is expected to take."""
-
 _WATCH_SECONDS, _SELDOM_SECONDS = 0.02, 0.1
 """How often somebody looks whether the receiving thread is held up: seldom where it was always free, which
 it is unless it runs small models. Every look takes some 70 µs from one of the cores that run."""
@@ -30,7 +27,7 @@ it is unless it runs small models. Every look takes some 70 µs from one of the 
 Receive = Callable[[int, int | None], list[Any] | None]
 """At most so many events, waiting so many milliseconds for the first; None once the front is closed."""
 Take = Callable[[Sequence[Any], int, int], None]
-"""Takes a burst that was received at a monotonic time in nanoseconds; a run may hold it up for so many."""
+"""Takes a burst, when it was received (monotonic nanoseconds), and how many calls came one at a time."""
 
 
 class PollBudget:
@@ -63,29 +60,6 @@ class PollBudget:
     def looked(self, *, found: bool) -> None:
         """Whether looking for that long found a call."""
         self._worth = min(self.MOST, self._worth + 1) if found else max(0, self._worth - 2)
-
-
-class InlineLimit:
-    """How long a run may hold up the receiving thread: longer while nobody is likely to call meanwhile.
-
-    That is so while calls come one at a time and none had to wait for the one before. It takes some of them
-    in a row to be sure, and one other to end it.
-    """
-
-    CALLS = 8
-    GAP_NS = 30_000
-    """What is there already is received in less."""
-
-    def __init__(self) -> None:
-        self._calls = 0
-
-    def with_burst(self, calls: int, gap_ns: int) -> int:
-        """How long a run of this burst may be, in ns: so many calls, so long after the last was taken."""
-        if calls != 1 or gap_ns < self.GAP_NS:
-            self._calls = 0
-        elif self._calls < self.CALLS:
-            self._calls += 1
-        return INLINE_IDLE_LIMIT_NS if self._calls == self.CALLS else INLINE_RUN_NS
 
 
 class Receiver:
@@ -123,13 +97,14 @@ class Receiver:
 
     def _run(self) -> None:
         mine = self._thread = threading.get_ident()
-        patience = InlineLimit()
+        single_calls = 0
         taken = time.monotonic_ns()
         events = self._next(0)
         while events is not None:
             now = time.monotonic_ns()
             self._taking_since_ns = now
-            self._take(events, now, patience.with_burst(len(events), now - taken))
+            single_calls = INLINE_POLICY.count_single_calls(single_calls, len(events), now - taken)
+            self._take(events, now, single_calls)
             with self._mutex:
                 if self._thread != mine:
                     return
@@ -159,10 +134,10 @@ class Receiver:
         while not closed.wait(pause):
             since = self._taking_since_ns
             pause = _WATCH_SECONDS if since else min(2 * pause, _SELDOM_SECONDS)
-            if since and time.monotonic_ns() - since > _HELD_UP_NS:
-                self._relieve(since)
+            if since and INLINE_POLICY.is_stalled(since, time.monotonic_ns()):
+                self._hand_over(since)
 
-    def _relieve(self, since_ns: int) -> None:
+    def _hand_over(self, since_ns: int) -> None:
         with self._mutex:
             if self._taking_since_ns != since_ns:  # it has just gone on
                 return
