@@ -34,6 +34,9 @@ _WHAT_IS_TAKEN = (
     f"of more than {MAX_HEADER_BYTES} bytes is not taken; send shorter headers, or fewer"
 )
 
+_HTTP_2 = "Pause on PRI"
+"""What aiohttp's parser says of the first line that HTTP/2 begins with."""
+
 _SHUTDOWN_SECONDS = 5.0
 _MAX_ERROR_TEXT = 300
 _BACKLOG = 128
@@ -132,6 +135,11 @@ class _Connection(web.RequestHandler):
         if isinstance(exc, LineTooLong):
             status, message = _TOO_LARGE, f"a line {_WHAT_IS_TAKEN}"
         text = " ".join((message or str(exc)).split())[:_MAX_ERROR_TEXT]
+        if text.startswith(_HTTP_2):
+            text = (
+                "this port speaks HTTP/1.1, and what came is HTTP/2, as gRPC clients speak it; give them "
+                "the service's gRPC port"
+            )
         logger.debug("malformed HTTP: %s", text, extra={"remote": request.remote})
         return _refusal(self._refused, HTTPStatus(status), text)
 

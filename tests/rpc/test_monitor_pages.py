@@ -96,7 +96,7 @@ async def test_the_dashboard_is_one_page_with_nothing_from_elsewhere(tmp_path: P
     """The page names its suite, escaped, and loads nothing but its own JSON."""
     async with (
         running_monitor(tmp_path, namespace="<b>prod</b>") as monitor,
-        monitor.http.get("/") as response,
+        monitor.http.get("/", headers={"Accept": "text/html"}) as response,
     ):
         page, headers = await response.text(), response.headers
     assert "&lt;b&gt;prod&lt;/b&gt;" in page

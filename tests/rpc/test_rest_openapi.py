@@ -97,6 +97,7 @@ def validator(document: Any, path: str, verb: str, status: int) -> Any:
 
 MODEL = "/v2/models/{model}"
 GETS = [
+    "/",
     "/v2",
     "/v2/health/live",
     "/v2/health/ready",

@@ -183,7 +183,7 @@ async def test_other_encodings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("verb", "path", "status", "reason"),
     [
-        ("GET", "/", 404, "NOT_FOUND"),
+        ("GET", "/v3", 404, "NOT_FOUND"),
         ("GET", "/v2/nothing", 404, "NOT_FOUND"),
         ("GET", "/v2/models/echo-FP32/versions", 404, "NOT_FOUND"),
         ("POST", "/v2/models/echo-FP32", 405, "METHOD_NOT_ALLOWED"),

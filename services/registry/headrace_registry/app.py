@@ -23,6 +23,7 @@ from headrace.service.grpc_serving import Register, open_grpc_server
 from headrace.service.http_serving import Readiness, add_operations_routes, open_http_server
 from headrace.service.object_store import ObjectStore
 from headrace.service.private_files import make_private
+from headrace.service.signposts import About, add_signposts
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower, Update
 from headrace.state.keys import Keys
@@ -167,6 +168,18 @@ def _open_artifacts(
         )
 
 
+_ABOUT = About(
+    "Headrace registry, metrics",
+    "This port of the registry is for those who operate it. The registry itself is called over gRPC, at a "
+    "port of its own (8100 by default): by `headrace` on the command line, or by headrace.Client.",
+    {
+        "/metrics": "metrics for Prometheus",
+        "/healthz": "whether the process answers",
+        "/readyz": "whether the registry is ready, and why not",
+    },
+)
+
+
 @asynccontextmanager
 async def _serving(
     settings: Settings, register: Register, metrics: Metrics, readiness: Readiness
@@ -175,6 +188,7 @@ async def _serving(
     calls = CallMetrics([SERVICE])
     metrics.collectors.register(calls)
     add_operations_routes(http, metrics.collectors, readiness)
+    add_signposts(http, _ABOUT)
     address = addresses.join(settings.host, settings.grpc_port)
     async with (
         open_http_server(http, settings.host, settings.http_port) as http_port,

@@ -13,6 +13,7 @@ from prometheus_client import ProcessCollector
 
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.http_serving import add_health_routes
+from headrace.service.signposts import About, add_signposts
 from headrace_inference.adapters.metrics.collectors import CollectorMeter
 from headrace_inference.adapters.metrics.devices import open_device_meter
 from headrace_inference.adapters.metrics.machine import MachineMeter
@@ -22,6 +23,17 @@ from headrace_inference.adapters.metrics.summaries import SummaryWindows
 from headrace_inference.adapters.metrics.text import CONTENT_TYPE
 from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.domain.ingress.ingress import Ingress
+
+_ABOUT = About(
+    "Headrace inference, metrics",
+    "This port of a replica is for those who operate it. Models are called over REST and gRPC, at ports of "
+    "their own (8000 and 8001 by default).",
+    {
+        "/metrics": "metrics for Prometheus",
+        "/healthz": "whether the process answers",
+        "/readyz": "whether the replica is ready, and why not",
+    },
+)
 
 InFlight = Callable[[], int]
 
@@ -56,6 +68,7 @@ def open_operations(
             max_versions,
         )
         add_text_metrics(app, metrics)
+        add_signposts(app, _ABOUT)
         yield app
 
 

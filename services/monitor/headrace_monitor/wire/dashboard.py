@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from headrace import errors, status
+from headrace.service.signposts import About, is_browser, name_paths
 from headrace_monitor.domain.queries.query_engine import (
     Query,
     QueryEngine,
@@ -26,6 +27,20 @@ SECURITY_POLICY = (
 )
 """The page is one file, fetches from here, and can do nothing else."""
 
+_ABOUT = About(
+    "Headrace monitor",
+    "What replicas did, for browsers a dashboard. The monitor is queried over gRPC, at a port of its own "
+    "(8200 by default): by `headrace top`, or by headrace.Client.",
+    {
+        "/": "in a browser: the dashboard",
+        "/api/statistics": "what versions did in the last minute (?window=SECONDS)",
+        "/api/series": "the same, step by step (?window=SECONDS&step=SECONDS)",
+        "/metrics": "metrics for Prometheus",
+        "/healthz": "whether the process answers",
+        "/readyz": "whether the monitor is ready, and why not",
+    },
+)
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -34,7 +49,9 @@ def application(query_engine: QueryEngine, namespace: str) -> web.Application:
     template = resources.files(__package__).joinpath(PAGE).read_text(encoding="utf-8")
     page = template.replace("{{namespace}}", html.escape(namespace))
 
-    async def index(_: web.Request) -> web.Response:
+    async def index(request: web.Request) -> web.Response:
+        if not is_browser(request):
+            return web.json_response(_ABOUT.as_json())
         headers = {"Content-Security-Policy": SECURITY_POLICY}
         return web.Response(text=page, content_type="text/html", headers=headers)
 
@@ -48,7 +65,7 @@ def application(query_engine: QueryEngine, namespace: str) -> web.Application:
         steps = await query_engine.series(query, _seconds(request, "step", 5))
         return _json(await query_engine.run_in_thread(lambda: _to_json(steps)))
 
-    app = web.Application(middlewares=[_refusals])
+    app = web.Application(middlewares=[_refusals, name_paths(_ABOUT)])
     app.router.add_get("/", index)
     app.router.add_get("/api/statistics", statistics)
     app.router.add_get("/api/series", series)

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from headrace.errors import FailedPrecondition
+from headrace.service.signposts import About, add_root_page
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.limits import AnswerLimit
 from headrace_inference.domain.routing.table import RoutingTable
@@ -59,6 +60,7 @@ def add_rest_routes(
     app.middlewares.append(BodyBudget(limits.max_bytes_in_flight).middleware)
     for model in _MODEL_PATHS:  # first: aiohttp tries routes in their order
         app.router.add_post(f"{model}/infer", runs.infer)
+    add_root_page(app, ABOUT)
     add_description_routes(app, facts.version)
     app.router.add_get("/v2", routes.server_metadata)
     app.router.add_get("/v2/health/live", routes.server_live)
@@ -80,6 +82,18 @@ def add_rest_routes(
 
 
 _MODEL_PATHS = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
+ABOUT = About(
+    "Headrace inference, REST",
+    "This port of a replica answers the Open Inference Protocol over HTTP. gRPC and metrics have ports of "
+    "their own (8001 and 8002 by default).",
+    {
+        "/docs": "all paths, what they take and answer",
+        "/openapi.json": "the same for programs",
+        "/v2/models": "the models that can be called",
+        "/v2": "the server's name, version and extensions",
+        "/v2/health/ready": "whether it is ready",
+    },
+)
 _INDEX_BODY = msgspec.json.Decoder(IndexBody)
 
 

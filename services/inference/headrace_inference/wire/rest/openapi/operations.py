@@ -120,6 +120,8 @@ _SETTINGS = (
 )  # fmt: skip
 
 _DESCRIPTION = (
+    Operation("get", "/", "root", DESCRIPTION, "What this port is, and where to go on",
+              {JSON: "About", HTML: "Text"}, (500,)),
     Operation("get", "/openapi.json", "description", DESCRIPTION, "This document",
               _json("Document"), (500,)),
     Operation("get", "/docs", "page", DESCRIPTION, "This document as a page",

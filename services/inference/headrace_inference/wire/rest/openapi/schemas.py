@@ -152,6 +152,12 @@ def _by_hand() -> dict[str, Schema]:
             "type": "object",
             "additionalProperties": {"type": ["string", "array"], "items": _TEXT},
         },
+        "About": _object(
+            name=_TEXT,
+            version=_TEXT,
+            description=_TEXT,
+            links={"type": "array", "items": _object(path=_TEXT, description=_TEXT)},
+        ),
         "Models": _object(
             models={"type": "array", "items": ref("ListedModel")}, next_page_token=_TEXT
         ),

@@ -1,0 +1,86 @@
+"""What an HTTP port says at `/`, and at paths that lead nowhere: what it is, and where to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from importlib.metadata import version
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_STYLE = "body{font:16px/1.5 sans-serif;max-width:44em;margin:3em auto;padding:0 1em}"
+_MAX_PATH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A port: its name, a sentence on what it is for, and what is to be found at which path."""
+
+    name: str
+    description: str
+    links: Mapping[str, str]
+
+    def as_json(self) -> dict[str, object]:
+        """It as JSON."""
+        links = [{"path": path, "description": text} for path, text in self.links.items()]
+        return {
+            "name": self.name,
+            "version": version("headrace"),
+            "description": self.description,
+            "links": links,
+        }
+
+    def as_html(self) -> str:
+        """It as a page that needs nothing else."""
+        links = "".join(
+            f"<li><a href='{escape(path)}'>{escape(path)}</a> {escape(text)}</li>"
+            for path, text in self.links.items()
+        )
+        return (
+            f"<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+            f"<title>{escape(self.name)}</title><style>{_STYLE}</style></head><body>"
+            f"<h1>{escape(self.name)} {version('headrace')}</h1>"
+            f"<p>{escape(self.description)}</p><ul>{links}</ul></body></html>"
+        )
+
+
+def add_signposts(app: web.Application, about: About) -> None:
+    """Add GET /, and let paths that lead nowhere say in JSON what there is."""
+    add_root_page(app, about)
+    app.middlewares.append(name_paths(about))
+
+
+def add_root_page(app: web.Application, about: About) -> None:
+    """Add GET /: a page for browsers, JSON for all else."""
+
+    async def root(request: web.Request) -> web.Response:
+        if not is_browser(request):
+            return web.json_response(about.as_json())
+        headers = {"Content-Security-Policy": _SECURITY_POLICY}
+        return web.Response(text=about.as_html(), content_type="text/html", headers=headers)
+
+    app.router.add_get("/", root)
+
+
+def is_browser(request: web.Request) -> bool:
+    """Whether a request asks for a page to be looked at: browsers say so, programs do not."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def name_paths(about: About) -> Middleware:
+    """Lets paths that lead nowhere say in JSON which there are."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            where = request.path[:_MAX_PATH].encode(errors="replace").decode()
+            there = ", ".join(about.links)
+            text = f"there is nothing at {where} of this port ({about.name}), which has {there}"
+            return web.json_response({"error": text, "reason": "NOT_FOUND"}, status=404)
+
+    return answer
