@@ -46,6 +46,11 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         ),
     ),
     Elsewhere(
+        "Counts for a shadow's version; the caller of the request that was copied never hears of it.",
+        ("services/inference/headrace_inference/domain/ingress/shadow_copies.py",),
+        frozenset(["SHADOW_DROPPED"]),
+    ),
+    Elsewhere(
         "Reads a repository of Triton's, for the command line.",
         ("headrace/triton/",),
         frozenset(

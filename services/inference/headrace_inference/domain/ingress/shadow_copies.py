@@ -1,0 +1,149 @@
+"""Runs copies of requests on a route's shadow, as far as there is room to spare; nobody waits for them.
+
+A copy is made when its request was handed over to run, and goes into the shadow's queue: it never runs on
+the thread that received the request. Whatever becomes of it is counted for the shadow's version alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from headrace.errors import HeadraceError, ResourceExhausted
+from headrace_inference.domain.ingress.receptions import known_error
+from headrace_inference.domain.routing.targets import SHADOW, ShadowTarget
+from headrace_inference.domain.scheduling.requests import (
+    NO_OPTIONS,
+    NONE_REFUSED,
+    BatchResult,
+    EncodedResponses,
+    InferenceRequest,
+    Options,
+    TensorData,
+    TensorHeader,
+)
+from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
+from headrace_inference.domain.versions.loaded_version import LoadedVersion
+
+logger = logging.getLogger(__name__)
+
+MAX_COPIES = 64
+"""In flight of one shadow: whoever calls its version by number waits behind so many at most."""
+
+
+class ShadowCopies:
+    """Copies in flight. `has_room` says of so many bytes whether the replica can spare them."""
+
+    def __init__(self, has_room: Callable[[int], bool]) -> None:
+        self._has_room = has_room
+        self._lock = threading.Lock()
+        self._in_flight = Counter[int]()
+        self._bytes = 0
+
+    def send(
+        self, shadow: ShadowTarget, original: LoadedVersion, request: InferenceRequest
+    ) -> None:
+        """Copy a request that `original` runs if it is its turn. Never raises: an error is counted."""
+        version = shadow.served
+        if version is original or not shadow.is_due():
+            return
+        received_ns = version.clock.monotonic_ns()
+        try:
+            self._enqueue(version, _copy(version, original, request, received_ns, self))
+        except SchedulerStopped:  # the next table has no shadow, or its successor
+            return
+        except Exception as error:
+            if not isinstance(error, HeadraceError):
+                logger.exception("a copy for shadow %s failed", version.record.key)
+            version.statistics.record_error(
+                known_error(error).reason, version.clock.monotonic_ns() - received_ns
+            )
+
+    def encode(
+        self,
+        served: Any,  # noqa: ARG002  # all shadows' copies end alike
+        result: BatchResult,
+        indexes: Sequence[int],
+    ) -> EncodedResponses:
+        """Encode nothing: the outputs are dropped."""
+        return [result.requests[index] for index in indexes], NONE_REFUSED
+
+    def deliver(self, answers: Sequence[InferenceRequest]) -> Collection[InferenceRequest]:
+        """They are done, and count as answered."""
+        for request in answers:
+            self._release(request)
+        return ()
+
+    def fail(self, request: InferenceRequest, error: HeadraceError) -> None:
+        """It is done, and counts as an error of its version."""
+        version: LoadedVersion = request.reply[0]
+        version.statistics.record_error(
+            error.reason, version.clock.monotonic_ns() - request.received_ns
+        )
+        self._release(request)
+
+    def _enqueue(self, version: LoadedVersion, request: InferenceRequest) -> None:
+        size = request.reply[1]
+        with self._lock:
+            if self._in_flight[version.id] >= MAX_COPIES or not self._has_room(self._bytes + size):
+                raise _no_room(version)
+            self._in_flight[version.id] += 1
+            self._bytes += size
+        try:
+            version.scheduler.enqueue([request])
+        except SchedulerStopped:
+            self._release(request)
+            raise
+
+    def _release(self, request: InferenceRequest) -> None:
+        version, size = request.reply
+        with self._lock:
+            self._bytes -= size
+            self._in_flight[version.id] -= 1
+            if not self._in_flight[version.id]:
+                del self._in_flight[version.id]
+
+
+def _copy(
+    version: LoadedVersion,
+    original: LoadedVersion,
+    request: InferenceRequest,
+    received_ns: int,
+    sink: ShadowCopies,
+) -> InferenceRequest:
+    """The request for another version, with all outputs as plain values. Raises InvalidArgument."""
+    plan = request.plan
+    specs = original.record.signature.inputs_with(plan.optional)
+    headers = [
+        TensorHeader(spec.name, spec.datatype, shape)
+        for spec, shape in zip(specs, plan.shapes, strict=True)
+    ]
+    lowest = version.record.config.priorities.levels
+    copied = version.plan_request(headers, (), Options(priority=lowest) if lowest else NO_OPTIONS)
+    contents = [request.contents[place] for place in copied.order]
+    return InferenceRequest(
+        copied,
+        contents,
+        SHADOW,
+        received_ns,
+        request.deadline_ns,
+        version.statistics,
+        sink,
+        (version, sum(map(_size, contents))),
+    )
+
+
+def _size(data: TensorData) -> int:
+    return len(data) if isinstance(data, bytes) else data.nbytes
+
+
+def _no_room(version: LoadedVersion) -> HeadraceError:
+    return ResourceExhausted(
+        "SHADOW_DROPPED",
+        f"no copy is sent to shadow {version.record.key}: {MAX_COPIES} of them are in flight, or the "
+        "replica has no memory to spare; make its share smaller, or its model faster",
+        facts={"version": str(version.record.number)},
+    )
