@@ -1,7 +1,7 @@
-"""The process that unpacks and checks one artifact: `python -m headrace_registry.check_child < TASK`.
+"""The process that unpacks and checks one artifact: `python -m headrace_registry.check_child`.
 
-It limits itself before it touches the artifact, and prints one line of JSON. Whatever else becomes of it
-(killed, crashed, out of memory), the registry goes on and refuses the artifact.
+It limits itself before it touches the artifact, and answers with one line of JSON. Whatever else becomes
+of it (killed, crashed, out of memory), the registry goes on and refuses the artifact.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from headrace import errors
 from headrace.model_files.custom_operators import find_libraries
+from headrace.service.child_tasks.worker import Progress, run_task
 from headrace.state.codec import decode, encode
 from headrace.state.declared_shapes import with_declared_shapes
 from headrace_registry.adapters.checks.task import (
@@ -22,7 +22,6 @@ from headrace_registry.adapters.checks.task import (
     CheckReport,
     CheckTask,
     Phase,
-    refusal_of,
 )
 from headrace_registry.adapters.checks.unpack import unpack
 from headrace_registry.domain.decisions.default_config import default_config
@@ -33,33 +32,38 @@ _OWN_SHARE = 0.8
 """Of its time: then the child ends what it does by itself, and still reports."""
 
 
-def main(task: CheckTask) -> int:
-    """Do the task and print its report; the exit status."""
-    _limit(task)
-    deadline = time.monotonic() + _OWN_SHARE * task.seconds
+def main() -> int:
+    """Do the task and report; the exit status. Raises BrokenPipeError where nobody listens any more."""
     try:
-        report = _check(task, deadline)
-    except errors.HeadraceError as error:
-        report = CheckReport(refusal=refusal_of(error))
+        run_task(_execute)
     except MemoryError:
         return OUT_OF_MEMORY
-    sys.stdout.write("\n" + encode(report).decode() + "\n")
     return 0
 
 
-def _check(task: CheckTask, deadline: float) -> CheckReport:
+def _execute(line: bytes, progress: Progress) -> bytes:
+    """Raises HeadraceError for what is refused."""
+    task = decode(CheckTask, line)
+    _limit(task)
+    deadline = time.monotonic() + _OWN_SHARE * task.seconds
+    return encode(_check(task, deadline, progress))
+
+
+def _check(task: CheckTask, deadline: float, progress: Progress) -> CheckReport:
     folder = Path(task.folder)
-    Phase.UNPACKING.announce()
+    progress(Phase.UNPACKING.name)
     graph_path = unpack(Path(task.file), task.file_format, folder, task.unpack)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if size > task.foreseen_bytes:
         return CheckReport(unforeseen_bytes=size)
     if task.unpack_only:
         return CheckReport()
-    return _check_unpacked(task, folder, graph_path, deadline)
+    return _check_unpacked(task, folder, graph_path, deadline, progress)
 
 
-def _check_unpacked(task: CheckTask, folder: Path, graph_path: str, deadline: float) -> CheckReport:
+def _check_unpacked(
+    task: CheckTask, folder: Path, graph_path: str, deadline: float, progress: Progress
+) -> CheckReport:
     from headrace.model_files.warm_up_samples import (
         check_samples,  # under the limits, like the rest
     )
@@ -69,7 +73,7 @@ def _check_unpacked(task: CheckTask, folder: Path, graph_path: str, deadline: fl
 
     def run(opened: Opened, *, batches: bool) -> Tried:
         shown = with_declared_shapes(opened.signature, asked.shapes, batches=batches)
-        Phase.RUNNING.announce()
+        progress(Phase.RUNNING.name)
         bounds = TrialBounds(task.trial_seconds, deadline)
         shown_as = replace(opened, signature=shown)
         return try_run(shown_as, asked.warm_up, folder, bounds, batches=batches)
@@ -77,12 +81,12 @@ def _check_unpacked(task: CheckTask, folder: Path, graph_path: str, deadline: fl
     def run_first(opened: Opened) -> Tried:
         samples, batches = asked.warm_up.samples, bool(asked.max_batch_size)
         tried = Tried() if samples else run(opened, batches=batches)
-        Phase.COMPARING.announce()
+        progress(Phase.COMPARING.name)
         return tried if task.compares_rows else replace(tried, obstacle=_BROUGHT_DOWN)
 
     asked = task.asked
     libraries = find_libraries(asked.session.custom_operators, _path(task.custom_operators))
-    Phase.OPENING.announce()
+    progress(Phase.OPENING.name)
     graph = check_graph(
         folder, graph_path, asked.session, libraries, prove=analyse_apart, trial_load=run_first
     )
@@ -133,6 +137,5 @@ def _limit(task: CheckTask) -> None:
 
 
 if __name__ == "__main__":
-    status = main(decode(CheckTask, sys.stdin.buffer.read()))
-    sys.stdout.flush()
+    status = main()
     os._exit(status)  # taking a large graph apart takes time, and nobody needs it

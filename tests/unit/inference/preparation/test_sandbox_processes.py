@@ -17,6 +17,7 @@ import pytest
 
 from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
+from headrace.service.child_tasks.messages import READY, encode_message
 from headrace.state.codec import encode
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.preparation.cached_opener import (
@@ -26,7 +27,6 @@ from headrace_inference.adapters.preparation.sandbox_pool import (
     MODULE,
     open_preparing_processes,
 )
-from headrace_inference.adapters.preparation.sandbox_worker import READY
 from headrace_inference.adapters.preparation.task import PrepareTask, Step
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.adapters.runtime.onnx_runtime import (
@@ -236,7 +236,7 @@ def test_a_preparing_process_ends_with_its_replica(tmp_path: Path) -> None:
     ) as process:
         assert process.stdin
         assert process.stdout
-        assert READY == process.stdout.readline()
+        assert encode_message(READY) == process.stdout.readline()
         process.stdin.write(task + b"\n")
         process.stdin.close()
         assert b"" == process.stdout.read()

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
-import selectors
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
 from headrace.machine.memory import own_memory_bytes
+from headrace.service.child_tasks.process import ChildEndedError, ChildProcess
 from headrace.state.codec import decode, encode
 from headrace_inference.adapters.preparation.task import PrepareReport, PrepareTask
 from headrace_inference.adapters.runtime.load_limit import LoadBounds, LoadWatch
@@ -25,12 +23,9 @@ MODULE = "headrace_inference.adapters.preparation.sandbox_worker"
 IDLE_SECONDS = 10.0
 """A process that nobody needed for this long is ended: it holds some 60 MB."""
 
-_LOOK_SECONDS = 0.02
 _SECRETS = "HEADRACE_"
 """Of the environment what begins so is the replica's own: addresses with passwords, for one."""
 
-_LAST_SECONDS = 5.0
-_MAX_ANSWER_BYTES = 1 << 20
 RETRY_AFTER_SECONDS = 5.0
 
 
@@ -41,11 +36,30 @@ _LAST_CALL = 19
 """The lowest priority: an eighth of the share of those that have not taken long."""
 
 
-class _Ended(Exception):
-    """The process ended before it answered, with this status."""
+class _LoadWatch:
+    """Ends the wait for a load over its bounds; a slow process gets the last call on the cores."""
 
-    def __init__(self, status: int) -> None:
-        self.status = status
+    def __init__(
+        self, process: _Process, version: str, bounds: LoadBounds, slow_seconds: float
+    ) -> None:
+        used = functools.partial(own_memory_bytes, process.child.pid)
+        self._watch = LoadWatch(version, bounds, used)
+        self._process = process
+        self._slow_at = time.monotonic() + slow_seconds
+
+    def pause_seconds(self) -> float:
+        """For how long nobody need look."""
+        left = self._watch.pause()
+        return (
+            left if self._process.is_slow else min(left, max(0.0, self._slow_at - time.monotonic()))
+        )
+
+    def check(self) -> None:
+        """Raises FailedPrecondition (LOAD_TIMEOUT, LOAD_TOO_LARGE), Unavailable (LOAD_ABANDONED)."""
+        if passed := self._watch.passed():
+            raise passed
+        if time.monotonic() > self._slow_at:
+            self._process.give_way()
 
 
 class _Process:
@@ -56,99 +70,31 @@ class _Process:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)
         }
-        self._popen = subprocess.Popen(
-            [sys.executable, "-P", "-m", MODULE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,  # the terminal's Ctrl-C is the replica's to handle
-        )
-        self._received = b""
+        self.child = ChildProcess([sys.executable, "-P", "-m", MODULE], environment)
         self.timer: threading.Timer | None = None
         """What ends it when it was idle for long; None where it never had a task."""
         self.is_slow = False
         """Whether it has the last call on the cores, for good: nobody may raise a priority again."""
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._popen.pid
-
-    def is_alive(self) -> bool:
-        """Return whether nobody has killed it."""
-        return self._popen.poll() is None
-
     def wait_until_ready(self, version: str, bounds: LoadBounds) -> None:
         """Wait for its first line: what it takes to start is not the version's. Raises as `ask` does."""
-        self._line(version, replace(bounds, memory_bytes=0))
+        self.child.wait_until_ready(self._watch(version, replace(bounds, memory_bytes=0)))
 
     def ask(self, task: PrepareTask, bounds: LoadBounds) -> PrepareReport:
-        """Give it a task and wait for the answer. Raises _Ended, and FailedPrecondition over a bound."""
-        assert self._popen.stdin is not None
-        try:
-            self._popen.stdin.write(encode(task) + b"\n")
-            self._popen.stdin.flush()
-        except BrokenPipeError:
-            raise _Ended(self._popen.wait()) from None
-        return decode(PrepareReport, self._line(task.record.key, bounds))
+        """Give it a task and wait for the answer. Raises ChildEndedError, HeadraceError over a bound."""
+        message = self.child.execute(encode(task), self._watch(task.record.key, bounds))
+        if message.error is not None:
+            return PrepareReport(failure=message.error)
+        return decode(PrepareReport, bytes(message.result))
 
-    def kill(self) -> None:
-        """End it, whatever it is doing; whoever waits for an answer hears of it."""
-        self._popen.kill()
-
-    def end(self) -> None:
-        """End it, and wait until it is gone. Nobody waits for an answer."""
-        self._popen.kill()
-        self._popen.wait()
-        assert self._popen.stdin is not None
-        assert self._popen.stdout is not None
-        self._popen.stdout.close()
-        with suppress(BrokenPipeError):  # a task that it did not read
-            self._popen.stdin.close()
-
-    def _status(self) -> int:
-        """Return what it ended with; one that says no more and does not end is killed."""
-        try:
-            return self._popen.wait(_LAST_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            return self._popen.wait()
-
-    def _give_way(self) -> None:
-        """Let those have the cores first that have not taken long, where threads have priorities."""
-        if not self.is_slow and sys.platform == "linux":
+    def give_way(self) -> None:
+        """Let those have the cores first that have not taken long."""
+        if not self.is_slow:
             self.is_slow = True
-            with suppress(OSError):  # it has ended
-                for thread in Path(f"/proc/{self.pid}/task").iterdir():
-                    _lower(int(thread.name))
+            self.child.lower_priority(_LAST_CALL)
 
-    def _line(self, name: str, bounds: LoadBounds) -> bytes:
-        """Its next line. Raises _Ended, and HeadraceError over a bound."""
-        assert self._popen.stdout is not None
-        watch = LoadWatch(name, bounds, functools.partial(own_memory_bytes, self._popen.pid))
-        slow_at = time.monotonic() + self._slow_seconds
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._popen.stdout, selectors.EVENT_READ)
-            while b"\n" not in self._received:
-                if not selector.select(watch.pause()):
-                    if passed := watch.passed():
-                        raise passed
-                    if time.monotonic() > slow_at:
-                        self._give_way()
-                    continue
-                chunk = os.read(self._popen.stdout.fileno(), 1 << 16)
-                if not chunk:
-                    raise _Ended(self._status())
-                if len(self._received) > _MAX_ANSWER_BYTES:
-                    self._popen.kill()
-                self._received += chunk
-        line, _, self._received = self._received.partition(b"\n")
-        return line
-
-
-def _lower(thread: int) -> None:
-    with suppress(OSError):  # it has ended
-        os.setpriority(os.PRIO_PROCESS, thread, _LAST_CALL)
+    def _watch(self, version: str, bounds: LoadBounds) -> _LoadWatch:
+        return _LoadWatch(self, version, bounds, self._slow_seconds)
 
 
 class PreparingProcesses:
@@ -178,7 +124,7 @@ class PreparingProcesses:
             if process.timer is None:
                 process.wait_until_ready(task.record.key, bounds)
             report = process.ask(task, bounds)
-        except _Ended as ended:
+        except ChildEndedError as ended:
             self._end(process)
             raise _crashed(task.record.key, ended.status) from None
         except BaseException:
@@ -194,7 +140,7 @@ class PreparingProcesses:
         """The processes that are there now; of those that have something to do, if `busy`."""
         with self._mutex:
             processes = self._all.difference(self._idle) if busy else self._all
-            return [process.pid for process in processes]
+            return [process.child.pid for process in processes]
 
     def close(self) -> None:
         """End all of them; tasks under way fail."""
@@ -203,7 +149,7 @@ class PreparingProcesses:
             busy = self._all.difference(self._idle)
             idle, self._idle = self._idle, []
         for process in busy:
-            process.kill()
+            process.child.kill()
         for process in idle:
             if process.timer is not None:
                 process.timer.cancel()
@@ -217,9 +163,9 @@ class PreparingProcesses:
                 process = self._idle.pop()
                 if process.timer is not None:
                     process.timer.cancel()
-                if process.is_alive():
+                if process.child.is_alive():
                     return process
-                process.end()
+                process.child.end()
                 self._all.discard(process)
             process = _Process(self._slow_seconds)
             self._all.add(process)
@@ -245,7 +191,7 @@ class PreparingProcesses:
         self._end(process)
 
     def _end(self, process: _Process) -> None:
-        process.end()
+        process.child.end()
         with self._mutex:
             self._all.discard(process)
 

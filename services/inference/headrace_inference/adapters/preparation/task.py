@@ -1,4 +1,4 @@
-"""The messages between a replica and its preparing process: one line of JSON each."""
+"""Tasks of the preparing process, and its reports."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import enum
 from dataclasses import dataclass
 
 from headrace import errors
+from headrace.service.child_tasks.messages import ChildError, error_from_child
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.scheduling.execution_plan import ExecutionPlan
 
-_KINDS: dict[str, type[errors.HeadraceError]] = {
-    kind.__name__: kind
-    for kind in (errors.FailedPrecondition, errors.Unimplemented, errors.InvalidArgument)
-}
+_KINDS = (errors.FailedPrecondition, errors.Unimplemented, errors.InvalidArgument)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,46 +50,19 @@ class PrepareTask:
 
 
 @dataclass(frozen=True, slots=True)
-class PreparationFailure:
-    """The reason that a version cannot be opened: an error of `headrace.errors`, by its class's name."""
-
-    kind: str
-    reason: str
-    message: str
-    facts: dict[str, str]
-    retry_after_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PrepareReport:
     """The outcome: a failure, whether a graph was saved and why not, or what was measured.
 
     Without a plan the measurements were of no use, since others had the cores meanwhile.
     """
 
-    failure: PreparationFailure | None = None
+    failure: ChildError | None = None
     saved: bool = False
     unsaved_because: str = ""
     affordable_rows: int = 0
     plan: ExecutionPlan | None = None
 
 
-def failure_of(error: errors.HeadraceError) -> PreparationFailure:
-    """An error, to be sent."""
-    delay = error.retry_after_seconds
-    return PreparationFailure(
-        type(error).__name__, error.reason, error.message, dict(error.facts), delay
-    )
-
-
-def error_of(failure: PreparationFailure) -> errors.HeadraceError:
+def error_of(failure: ChildError) -> errors.HeadraceError:
     """The error that was sent; a kind that no opening raises becomes Unavailable."""
-    kind = _KINDS.get(failure.kind)
-    if kind is not None:
-        return kind(failure.reason, failure.message, facts=failure.facts)
-    return errors.Unavailable(
-        failure.reason,
-        failure.message,
-        facts=failure.facts,
-        retry_after_seconds=failure.retry_after_seconds,
-    )
+    return error_from_child(failure, _KINDS, errors.Unavailable)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace.errors import HeadraceError
+from headrace.service.child_tasks.messages import child_error
 from headrace.state.records import SyntheticData, VersionRecord
 from headrace_inference.adapters.preparation import autotuning
 from headrace_inference.adapters.preparation.task import (
@@ -16,7 +17,6 @@ from headrace_inference.adapters.preparation.task import (
     PrepareReport,
     PrepareTask,
     Step,
-    failure_of,
 )
 from headrace_inference.adapters.runtime.execution_providers import DeviceOptions
 from headrace_inference.adapters.runtime.onnx_runtime import (
@@ -57,7 +57,7 @@ def trial_load(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
     try:
         trial = _opened(task, defaults, target)
     except HeadraceError as error:
-        return PrepareReport(failure_of(error))
+        return PrepareReport(child_error(error))
     try:
         problem = "" if target is None else _problem(task, defaults, target, trial)
     finally:

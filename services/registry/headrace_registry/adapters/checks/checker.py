@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace import errors
-from headrace.state.codec import decode
 from headrace_registry.adapters.checks.limits import CheckLimits
 from headrace_registry.adapters.checks.process import Outcome, open_check
 from headrace_registry.adapters.checks.results import CheckResults, key_of
@@ -145,7 +144,7 @@ class ProcessChecker:
 
     async def _attempt(self, task: CheckTask, pushed: Pushed) -> CheckReport:
         outcome = await self._outcome(task, pushed)
-        if outcome.status and Phase.last(outcome.output) is Phase.COMPARING:
+        if outcome.report is None and outcome.phase is Phase.COMPARING:
             # Rows are compared for the sake of speed: what that brings down is taken without it.
             await _clear(task)
             outcome = await self._outcome(replace(task, compares_rows=False), pushed)
@@ -198,15 +197,15 @@ class ProcessChecker:
     def _read(self, task: CheckTask, outcome: Outcome) -> CheckReport:
         if outcome.over_time or outcome.status == -signal.SIGXCPU:
             raise _timeout(task, outcome)
-        if outcome.status == 0:
-            return decode(CheckReport, outcome.output.strip().rpartition(b"\n")[2])
-        killed_for_memory = outcome.status in (OUT_OF_MEMORY, -signal.SIGKILL)
-        if killed_for_memory or any(sign in outcome.output for sign in _MEMORY_SIGNS):
+        if outcome.report is not None:
+            return outcome.report
+        for_memory = outcome.over_memory or outcome.status in (OUT_OF_MEMORY, -signal.SIGKILL)
+        if for_memory or any(sign in outcome.said for sign in _MEMORY_SIGNS):
             raise _out_of_memory(task, outcome)
         raise errors.InvalidArgument(
             "MODEL_CHECK_FAILED",
             f"the process that checked the model {_ending(outcome.status)} while "
-            f"{Phase.last(outcome.output)}: the model is not taken; a replica would fare no better",
+            f"{outcome.phase}: the model is not taken; a replica would fare no better",
             facts={"status": str(outcome.status)},
         )
 
@@ -238,7 +237,7 @@ def _timeout(task: CheckTask, outcome: Outcome) -> errors.InvalidArgument:
     return errors.InvalidArgument(
         "MODEL_CHECK_TIMEOUT",
         f"checking the model took more than {task.seconds:.3g} s (the registry's setting check_seconds, "
-        f"and more for a large artifact); it was ended while {Phase.last(outcome.output)}: the model is "
+        f"and more for a large artifact); it was ended while {outcome.phase}: the model is "
         "not taken",
         facts={"limit": f"{task.seconds:.3g}", "setting": "check_seconds"},
     )
@@ -249,7 +248,7 @@ def _out_of_memory(task: CheckTask, outcome: Outcome) -> errors.InvalidArgument:
         "MODEL_CHECK_OUT_OF_MEMORY",
         f"checking the model took more than {task.memory_bytes} bytes of memory (the registry's setting "
         "check_memory_bytes, and more for a large artifact, up to half of the machine's) while "
-        f"{Phase.last(outcome.output)}: the model is not taken",
+        f"{outcome.phase}: the model is not taken",
         facts={"limit": str(task.memory_bytes), "setting": "check_memory_bytes"},
     )
 

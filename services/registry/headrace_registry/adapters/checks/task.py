@@ -1,12 +1,12 @@
-"""The messages between the registry and its checking process: one JSON text each."""
+"""Tasks of the checking process, and its reports."""
 
 from __future__ import annotations
 
 import enum
-import sys
 from dataclasses import dataclass
 
 from headrace import errors
+from headrace.service.child_tasks.messages import ChildError, error_from_child
 from headrace_registry.adapters.checks.unpack import UnpackLimits
 from headrace_registry.domain.pushes.artifacts import Checked, Format, RequestedOptions
 
@@ -14,11 +14,10 @@ OUT_OF_MEMORY = 77
 """The child's exit status that says so; Python itself ends with 1, or by a signal."""
 
 _BY_TIME = ("MODEL_ENDLESS",)
-_PHASE = "phase: "
 
 
 class Phase(enum.StrEnum):
-    """The child's present step, as it reports it on a line of its own; the values go into sentences."""
+    """The child's present step, as it reports it by name; the values go into sentences."""
 
     STARTING = "it was starting"
     UNPACKING = "it was unpacked"
@@ -26,27 +25,8 @@ class Phase(enum.StrEnum):
     RUNNING = "it ran on made-up inputs or a warm-up sample"
     COMPARING = "rows were run alone and together"
 
-    def announce(self) -> None:
-        """Say that it begins."""
-        sys.stdout.write(f"\n{_PHASE}{self.name}\n")
-        sys.stdout.flush()
 
-    @classmethod
-    def last(cls, output: bytes) -> Phase:
-        """The one that was announced last; others may have written there, too."""
-        lines = (line.decode(errors="replace") for line in reversed(output.splitlines()))
-        names = (line.removeprefix(_PHASE) for line in lines if line.startswith(_PHASE))
-        return next((cls[name] for name in names if name in cls.__members__), cls.STARTING)
-
-
-_REFUSALS: dict[str, type[errors.HeadraceError]] = {
-    kind.__name__: kind
-    for kind in (
-        errors.InvalidArgument,
-        errors.ResourceExhausted,
-        errors.FailedPrecondition,
-    )
-}
+_REFUSALS = (errors.InvalidArgument, errors.ResourceExhausted, errors.FailedPrecondition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +54,11 @@ class CheckTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """The reason that an artifact is refused: an error of `headrace.errors`, by its class's name."""
-
-    kind: str
-    reason: str
-    message: str
-    facts: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class CheckReport:
     """The result of a check, or the reason that the artifact is refused."""
 
     checked: Checked | None = None
-    refusal: Refusal | None = None
+    refusal: ChildError | None = None
     rewritten: bool = False
     """Whether the unpacked files were changed."""
     unforeseen_bytes: int = 0
@@ -103,12 +73,6 @@ class CheckReport:
         return self.checked is not None
 
 
-def refusal_of(error: errors.HeadraceError) -> Refusal:
-    """An error, to be sent."""
-    return Refusal(type(error).__name__, error.reason, error.message, error.facts)
-
-
-def error_of(refusal: Refusal) -> errors.HeadraceError:
+def error_of(refusal: ChildError) -> errors.HeadraceError:
     """The error that was sent; a kind that no check raises becomes InvalidArgument."""
-    error_type = _REFUSALS.get(refusal.kind, errors.InvalidArgument)
-    return error_type(refusal.reason, refusal.message, facts=refusal.facts)
+    return error_from_child(refusal, _REFUSALS, errors.InvalidArgument)
