@@ -102,7 +102,8 @@ def _row(parameter: _Parameter) -> str:
 
 
 def _flags(option: _Parameter) -> str:
-    flags = ", ".join(f"`{flag}`" for flag in option.opts)
+    value = f" {option.metavar}" if option.metavar else ""
+    flags = ", ".join(f"`{flag}{value}`" for flag in option.opts)
     return f"{flags}, any number of times" if option.multiple else flags
 
 
