@@ -80,10 +80,11 @@ class Histogram:
             self.add_counts(other.counts)
         self.sum_ns = min(self.sum_ns + other.sum_ns, MAX_SUM_NS)
 
-    def copy(self) -> Histogram:
-        """The same counts, apart from these."""
-        own = self.counts if self.counts is NO_COUNTS else self.counts.copy()
-        return Histogram(own, self.sum_ns)
+    def plus(self, other: Histogram) -> Histogram:
+        """Add another histogram's counts to these in a new one; at MAX_COUNT and MAX_SUM_NS they stay."""
+        counts = self.counts + other.counts
+        np.minimum(counts, MAX_COUNT, out=counts)
+        return Histogram(counts, min(self.sum_ns + other.sum_ns, MAX_SUM_NS))
 
     def add_counts(self, counts: npt.NDArray[np.int64]) -> None:
         """Add counts by bucket, int64 [BUCKET_COUNT], each from 0 to MAX_COUNT."""

@@ -13,6 +13,7 @@ from headrace.client.resources import (
     Change,
     Gap,
     Latency,
+    MeasureValue,
     Model,
     ReplicaStatistics,
     Route,
@@ -234,7 +235,17 @@ def _version_statistics_from_proto(
         queue=_latency_from_proto(proto.queue),
         compute=_latency_from_proto(proto.compute),
         failed=_latency_from_proto(proto.failed),
+        measures={each.name: _measure_from_proto(each) for each in proto.measures},
     )
+
+
+def _measure_from_proto(proto: monitor_service_pb2.MeasureStatistics) -> MeasureValue:
+    """A measure's value; 0 for one of a kind that only a newer client reads."""
+    if proto.HasField("latency"):
+        return _latency_from_proto(proto.latency)
+    if proto.HasField("labels"):
+        return dict(proto.labels.counts)
+    return dict(proto.sizes.counts) if proto.HasField("sizes") else proto.count
 
 
 def _latency_from_proto(proto: monitor_service_pb2.Latency) -> Latency:

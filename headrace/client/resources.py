@@ -108,6 +108,10 @@ class Latency:
     p999_seconds: float
 
 
+MeasureValue = int | Mapping[str, int] | Mapping[int, int] | Latency
+"""A count, counts by label, counts by size, or durations."""
+
+
 @dataclass(frozen=True, slots=True)
 class VersionStatistics:
     """What one version did in a window; `replica` is set where asked for by replica.
@@ -131,13 +135,35 @@ class VersionStatistics:
     compute: Latency
     failed: Latency
     """Of requests answered with an error; the others are of those answered well."""
+    measures: Mapping[str, MeasureValue] = field(default_factory=dict)
+    """All other counts by name: `row_capacity`, `load_time`, and what newer replicas count."""
 
     @property
     def mean_batch_rows(self) -> float:
         """Rows a run of the model, on average; 0 if it never ran."""
         batches = sum(self.batch_counts.values())
-        rows = sum(rows * count for rows, count in self.batch_counts.items())
-        return rows / batches if batches else 0.0
+        return self._batched_rows / batches if batches else 0.0
+
+    @property
+    def batch_fill(self) -> float | None:
+        """The share of the rows that runs had room for that were used, 0 to 1; None where it is not known.
+
+        Replicas of before this measure do not tell their room.
+        """
+        capacity = self.measures.get("row_capacity")
+        if not isinstance(capacity, int) or capacity < max(self._batched_rows, 1):
+            return None
+        return self._batched_rows / capacity
+
+    @property
+    def load_time(self) -> Latency | None:
+        """How long loads took, from their start until the version was ready; None where there were none."""
+        found = self.measures.get("load_time")
+        return found if isinstance(found, Latency) else None
+
+    @property
+    def _batched_rows(self) -> int:
+        return sum(rows * count for rows, count in self.batch_counts.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,15 @@ import grpc
 import pytest
 
 from headrace import errors
+from headrace.measures import SUCCESSES
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
 from headrace_monitor.adapters.window_store import FILE_NAME, WindowStore, open_window_store
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.ledger.ledger import Ledger, LedgerSnapshot
 from headrace_monitor.domain.ledger.windows import WindowKey, resolutions
 from headrace_monitor.domain.replicas.replica_sessions import ReplicaSession, SessionKey
-from headrace_monitor.domain.telemetry import encoding
-from headrace_monitor.domain.telemetry.report import Report, Tally, VersionTelemetry
+from headrace_monitor.domain.telemetry.report import Report, VersionTelemetry
+from headrace_monitor.domain.telemetry.tally import Tally
 from tests.rpc.monitors import (
     MILLISECOND,
     NOW,
@@ -43,7 +44,7 @@ def some_changes(sequences: int = 3) -> LedgerSnapshot:
     """What a ledger gives to store after some reports."""
     ledger = Ledger(resolutions(24), 2**30, LedgerSnapshot(), at(NOW))
     for sequence in range(1, sequences + 1):
-        version = VersionTelemetry("digits", 1, Tally(success_count=sequence))
+        version = VersionTelemetry("digits", 1, Tally({SUCCESSES: sequence}))
         end_ns = NOW - sequence * SECOND
         ledger.merge(Report("a", "boot", sequence, end_ns, end_ns, (version,), sequence), at(NOW))
     return ledger.changes(at(NOW))
@@ -184,9 +185,13 @@ PRAGMA user_version = 1;
 """What the monitor of version 0.1 wrote."""
 
 
+THREE_SUCCESSES = "8d37227b00005b5b332c302c305d2c5b302c302c302c305d2c5b7b7d2c7b7d2c7b7d5d5d"
+"""A tally as it was encoded then."""
+
+
 def write_first_schema(path: Path) -> None:
     """A file as the first schema has it: a session that reported once, and what it counted then."""
-    tally = encoding.encode(Tally(success_count=3))
+    tally = bytes.fromhex(THREE_SUCCESSES)
     start = NOW // SECOND - 1
     minute = start - start % 60
     with sqlite3.connect(path) as database:

@@ -85,7 +85,7 @@ class Gap(_message.Message):
     def __init__(self, reason: _Optional[_Union[Gap.Reason, str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., missing_reports: _Optional[int] = ...) -> None: ...
 
 class VersionStatistics(_message.Message):
-    __slots__ = ("model", "version", "replica", "success_count", "error_count", "error_counts", "route_counts", "row_count", "execution_count", "batch_counts", "requests_per_second", "total", "queue", "compute", "failed")
+    __slots__ = ("model", "version", "replica", "success_count", "error_count", "error_counts", "route_counts", "row_count", "execution_count", "batch_counts", "requests_per_second", "total", "queue", "compute", "failed", "measures")
     class ErrorCountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -122,6 +122,7 @@ class VersionStatistics(_message.Message):
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     COMPUTE_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
+    MEASURES_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     replica: str
@@ -137,7 +138,22 @@ class VersionStatistics(_message.Message):
     queue: Latency
     compute: Latency
     failed: Latency
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., replica: _Optional[str] = ..., success_count: _Optional[int] = ..., error_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., requests_per_second: _Optional[float] = ..., total: _Optional[_Union[Latency, _Mapping]] = ..., queue: _Optional[_Union[Latency, _Mapping]] = ..., compute: _Optional[_Union[Latency, _Mapping]] = ..., failed: _Optional[_Union[Latency, _Mapping]] = ...) -> None: ...
+    measures: _containers.RepeatedCompositeFieldContainer[MeasureStatistics]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., replica: _Optional[str] = ..., success_count: _Optional[int] = ..., error_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., requests_per_second: _Optional[float] = ..., total: _Optional[_Union[Latency, _Mapping]] = ..., queue: _Optional[_Union[Latency, _Mapping]] = ..., compute: _Optional[_Union[Latency, _Mapping]] = ..., failed: _Optional[_Union[Latency, _Mapping]] = ..., measures: _Optional[_Iterable[_Union[MeasureStatistics, _Mapping]]] = ...) -> None: ...
+
+class MeasureStatistics(_message.Message):
+    __slots__ = ("name", "count", "labels", "sizes", "latency")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    SIZES_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    count: int
+    labels: _telemetry_pb2.CountsByLabel
+    sizes: _telemetry_pb2.CountsBySize
+    latency: Latency
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., labels: _Optional[_Union[_telemetry_pb2.CountsByLabel, _Mapping]] = ..., sizes: _Optional[_Union[_telemetry_pb2.CountsBySize, _Mapping]] = ..., latency: _Optional[_Union[Latency, _Mapping]] = ...) -> None: ...
 
 class Latency(_message.Message):
     __slots__ = ("count", "mean", "p50", "p90", "p95", "p99", "p999", "histogram")

@@ -7,7 +7,8 @@ true. Durations become cumulative buckets at the powers of two nanoseconds, wher
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -15,11 +16,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from headrace.histogram import Histogram
+from headrace.measures import MEASURES, Kind, Measure, Value
 from headrace_monitor.domain.clock import Clock
 from headrace_monitor.domain.ledger.ledger import Ledger
 from headrace_monitor.domain.ledger.totals import VersionKey
 from headrace_monitor.domain.replicas.gaps import Reason, gaps_of_sessions
-from headrace_monitor.domain.telemetry.report import NANOSECONDS, Tally
+from headrace_monitor.domain.telemetry.report import NANOSECONDS
+from headrace_monitor.domain.telemetry.tally import Tally
 
 MAX_ROWS_EXPONENT = 16
 """Batches have up to 2^16 rows, the largest max_batch_size."""
@@ -47,19 +50,10 @@ class LedgerCollector(Collector):
         """Every metric as it is now."""
         versions = dict(self._ledger.totals.versions)  # of this moment: other threads add to it
         yield _requests(versions)
-        yield _errors(versions)
-        for part, text in (
-            ("", "From reception to answer, of requests answered well."),
-            ("_queue", "Of which waiting for a free instance."),
-            ("_compute", "Of which running."),
-        ):
-            yield _durations(f"headrace_request{part}_duration_seconds", text, part, versions)
-        text = "From reception to the error, of requests answered with one."
-        failing = {key: tally for key, tally in versions.items() if tally.error_counts}
-        yield _durations("headrace_request_error_duration_seconds", text, "_failed", failing)
-        yield _batch_rows(versions)
-        yield _counted("headrace_rows", "Rows in requests answered well.", versions, "row_count")
-        yield _counted("headrace_executions", "Runs of the model.", versions, "execution_count")
+        for measure in MEASURES:
+            if measure.metric:
+                counted = {key: tally for key, tally in versions.items() if measure in tally}
+                yield _FAMILIES[measure.kind](measure, counted if measure.sparse else versions)
         yield from self._own()
 
     def describe(self) -> Iterable[Metric]:
@@ -140,29 +134,47 @@ def _requests(versions: Versions) -> Metric:
     return family
 
 
-def _errors(versions: Versions) -> Metric:
-    family = CounterMetricFamily(
-        "headrace_request_errors",
-        "Requests answered with an error, by its reason.",
-        labels=(*_VERSION, "reason"),
-    )
+def _counter(measure: Measure[Value], versions: Versions) -> Metric:
+    counter = cast("Measure[int]", measure)
+    family = CounterMetricFamily(measure.metric, measure.help, labels=_VERSION)
     for key, tally in versions.items():
-        for reason, count in tally.error_counts.items():
-            family.add_metric([*_labels(key), reason], count)
+        family.add_metric(_labels(key), tally[counter])
     return family
 
 
-def _counted(name: str, text: str, versions: Versions, attribute: str) -> Metric:
-    family = CounterMetricFamily(name, text, labels=_VERSION)
+def _labelled(measure: Measure[Value], versions: Versions) -> Metric:
+    counts = cast("Measure[Mapping[str, int]]", measure)
+    labels = (*_VERSION, measure.label)
+    family = CounterMetricFamily(measure.metric, measure.help, labels=labels)
     for key, tally in versions.items():
-        family.add_metric(_labels(key), getattr(tally, attribute))
+        for label, count in tally[counts].items():
+            family.add_metric([*_labels(key), label], count)
     return family
 
 
-def _durations(name: str, text: str, part: str, versions: Versions) -> Metric:
-    family = HistogramMetricFamily(name, text, labels=_VERSION)
+def _sizes(measure: Measure[Value], versions: Versions) -> Metric:
+    sizes = cast("Measure[Mapping[int, int]]", measure)
+    family = HistogramMetricFamily(measure.metric, measure.help, labels=_VERSION)
     for key, tally in versions.items():
-        histogram: Histogram = getattr(tally, part.removeprefix("_") or "total")
+        counts = tally[sizes]
+        together = sum(size * count for size, count in counts.items())
+        family.add_metric(_labels(key), _size_buckets(counts), sum_value=together)
+    return family
+
+
+def _size_buckets(counts: Mapping[int, int]) -> list[tuple[str, float]]:
+    edges = [2**exponent for exponent in range(MAX_ROWS_EXPONENT + 1)]
+    buckets: list[tuple[str, float]] = [
+        (str(edge), sum(count for rows, count in counts.items() if rows <= edge)) for edge in edges
+    ]
+    return [*buckets, ("+Inf", sum(counts.values()))]
+
+
+def _durations(measure: Measure[Value], versions: Versions) -> Metric:
+    durations = cast("Measure[Histogram]", measure)
+    family = HistogramMetricFamily(measure.metric, measure.help, labels=_VERSION)
+    for key, tally in versions.items():
+        histogram = tally[durations]
         buckets: list[tuple[str, float]] = [
             (_edge(seconds), count) for seconds, count in histogram.octaves()
         ]
@@ -175,18 +187,9 @@ def _edge(seconds: float) -> str:
     return format(seconds, ".9g")
 
 
-def _batch_rows(versions: Versions) -> Metric:
-    family = HistogramMetricFamily("headrace_batch_rows", "Rows in a batch.", labels=_VERSION)
-    for key, tally in versions.items():
-        rows = sum(size * count for size, count in tally.batch_counts.items())
-        family.add_metric(_labels(key), _row_buckets(tally.batch_counts), sum_value=rows)
-    return family
-
-
-def _row_buckets(batch_counts: Mapping[int, int]) -> list[tuple[str, float]]:
-    edges = [2**exponent for exponent in range(MAX_ROWS_EXPONENT + 1)]
-    buckets: list[tuple[str, float]] = [
-        (str(edge), sum(count for rows, count in batch_counts.items() if rows <= edge))
-        for edge in edges
-    ]
-    return [*buckets, ("+Inf", sum(batch_counts.values()))]
+_FAMILIES: Mapping[Kind, Callable[[Measure[Value], Versions], Metric]] = {
+    Kind.COUNTER: _counter,
+    Kind.LABELS: _labelled,
+    Kind.SIZES: _sizes,
+    Kind.HISTOGRAM: _durations,
+}

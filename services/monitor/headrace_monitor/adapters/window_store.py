@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from headrace import errors
 from headrace.service.private_files import make_private
+from headrace_monitor.adapters import store_schema
 from headrace_monitor.domain.ledger.ledger import LedgerSnapshot
 from headrace_monitor.domain.ledger.totals import VersionKey
 from headrace_monitor.domain.ledger.windows import Cell, WindowKey
@@ -43,47 +44,6 @@ _WRITE_SESSION = (
     f"REPLACE INTO lives (replica, boot_id, merged, {', '.join(_SESSION_COLUMNS)}) "  # noqa: S608 (our names)
     f"VALUES (?, ?, ?{', ?' * len(_SESSION_COLUMNS)})"
 )
-
-_BEGINNING = """
-CREATE TABLE cells (
-  resolution INTEGER, start INTEGER, model TEXT, version INTEGER, replica TEXT, tally BLOB NOT NULL,
-  PRIMARY KEY (resolution, start, model, version, replica)
-);
-CREATE TABLE lives (
-  replica TEXT, boot_id TEXT, highest INTEGER NOT NULL, merged BLOB NOT NULL,
-  first_end_ns INTEGER NOT NULL, last_end_ns INTEGER NOT NULL, seen_ns INTEGER NOT NULL,
-  dropped_reports INTEGER NOT NULL,
-  PRIMARY KEY (replica, boot_id)
-);
-CREATE TABLE totals (
-  model TEXT, version INTEGER, tally BLOB NOT NULL, PRIMARY KEY (model, version)
-);
-CREATE TABLE dropped (replica TEXT PRIMARY KEY, reports INTEGER NOT NULL);
-CREATE TABLE reports (id INTEGER PRIMARY KEY CHECK (id = 1), merged INTEGER NOT NULL);
-"""
-
-_STEADY_TIME_AND_GAPS = """
-ALTER TABLE cells ADD COLUMN opened_ns INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE lives ADD COLUMN reports INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE lives ADD COLUMN begin_ns INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE lives ADD COLUMN first_seen_ns INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE lives ADD COLUMN interval_ns INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE lives ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE lives ADD COLUMN missing_from_ns INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE lives ADD COLUMN missing_until_ns INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE lives ADD COLUMN clock_ahead_ns INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE reports ADD COLUMN steady_ns INTEGER NOT NULL DEFAULT 0;
-CREATE TABLE floors (resolution INTEGER PRIMARY KEY, start INTEGER NOT NULL);
-UPDATE cells SET opened_ns = (start + resolution) * 1000000000;
--- what an older monitor did not note is taken as well: all came, and each session ended as it should
-UPDATE lives SET reports = highest, begin_ns = first_end_ns, first_seen_ns = seen_ns, ended = 1;
-UPDATE reports SET steady_ns = (SELECT ifnull(max(seen_ns), 0) FROM lives);
-"""
-
-_MIGRATIONS = (_BEGINNING, _STEADY_TIME_AND_GAPS)
-"""The steps from each schema to the next; 0 is an empty file."""
-
-SCHEMA_VERSION = len(_MIGRATIONS)
 
 Result = TypeVar("Result")
 
@@ -157,6 +117,9 @@ def _open(path: Path) -> tuple[sqlite3.Connection, LedgerSnapshot]:
     try:
         _prepare(database)
         return database, _load(database)
+    except (TypeError, ValueError) as error:  # a value that no version of this file ever held
+        database.close()
+        raise sqlite3.DatabaseError(str(error)) from error
     except BaseException:
         database.close()
         raise
@@ -168,22 +131,10 @@ def _prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
     with _transaction(database):  # takes the lock, and keeps it
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version > SCHEMA_VERSION:
-        raise errors.FailedPrecondition(
-            "DATA_FROM_NEWER_VERSION",
-            f"the monitor's file has schema {version}, this version reads {SCHEMA_VERSION}; "
-            "run the newer version, or choose another folder with --data",
-        )
-    _migrate(database, version)
+        store_schema.migrate(database)
     (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict)
-
-
-def _migrate(database: sqlite3.Connection, version: int) -> None:
-    for number, steps in enumerate(_MIGRATIONS[version:], start=version + 1):
-        database.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {number}; COMMIT;")
 
 
 def _set_aside(path: Path, damage: sqlite3.DatabaseError) -> None:
@@ -211,20 +162,17 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 
 def _load(database: sqlite3.Connection) -> LedgerSnapshot:
-    try:
-        reports, steady_ns = _progress(database)
-        return LedgerSnapshot(
-            dict(_cells(database)),
-            dict(_sessions(database)),
-            dict(_totals(database)),
-            reports,
-            dict(database.execute("SELECT replica, reports FROM dropped")),
-            dict(database.execute("SELECT resolution, start FROM floors")),
-            _opened(database),
-            steady_ns,
-        )
-    except (TypeError, ValueError) as error:  # a value that no version of this file ever held
-        raise sqlite3.DatabaseError(str(error)) from error
+    reports, steady_ns = _progress(database)
+    return LedgerSnapshot(
+        dict(_cells(database)),
+        dict(_sessions(database)),
+        dict(_totals(database)),
+        reports,
+        dict(database.execute("SELECT replica, reports FROM dropped")),
+        dict(database.execute("SELECT resolution, start FROM floors")),
+        _opened(database),
+        steady_ns,
+    )
 
 
 def _cells(database: sqlite3.Connection) -> Iterator[tuple[Cell, bytes]]:

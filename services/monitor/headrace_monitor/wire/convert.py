@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from headrace import errors
 from headrace.errors import FieldViolation
 from headrace.histogram import Histogram
-from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
+from headrace.measures import (
+    BATCHES,
+    COMPUTE_TIME,
+    ERRORS,
+    EXECUTIONS,
+    FAILED_TIME,
+    QUEUE_TIME,
+    ROUTES,
+    ROWS,
+    SUCCESSES,
+    TOTAL_TIME,
+    Kind,
+    Value,
+    kind_of,
+    name_of,
+)
+from headrace.monitor.v1 import monitor_service_pb2 as pb
+from headrace.monitor.v1 import telemetry_pb2
 from headrace_monitor.domain.queries.query_engine import (
     DEFAULT_WINDOW_NS,
     Query,
@@ -17,6 +36,7 @@ from headrace_monitor.domain.queries.query_engine import (
 )
 from headrace_monitor.domain.replicas.gaps import Gap
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
+from headrace_monitor.wire.report_convert import FIELDS
 from headrace_monitor.wire.times import duration, nanoseconds, signed_duration, timestamp
 
 DEFAULT_INTERVAL_SECONDS = 1.0
@@ -33,7 +53,7 @@ class Watch:
     interval_seconds: float
 
 
-def query_from_proto(proto: monitor_service_pb2.QueryStatisticsRequest) -> Query:
+def query_from_proto(proto: pb.QueryStatisticsRequest) -> Query:
     """The question. Raises InvalidArgument (INVALID_QUERY)."""
     window_ns = nanoseconds(proto.window) if proto.HasField("window") else DEFAULT_WINDOW_NS
     end_ns = nanoseconds(proto.end_time) if proto.HasField("end_time") else 0
@@ -45,7 +65,7 @@ def query_from_proto(proto: monitor_service_pb2.QueryStatisticsRequest) -> Query
     return Query(proto.model, proto.version, window_ns, end_ns, proto.by_replica)
 
 
-def watch_from_proto(proto: monitor_service_pb2.WatchStatisticsRequest) -> Watch:
+def watch_from_proto(proto: pb.WatchStatisticsRequest) -> Watch:
     """The question and how often to answer it. Raises InvalidArgument (INVALID_QUERY)."""
     interval = DEFAULT_INTERVAL_SECONDS
     if proto.HasField("interval"):
@@ -61,7 +81,7 @@ def watch_from_proto(proto: monitor_service_pb2.WatchStatisticsRequest) -> Watch
     return Watch(query_from_proto(proto.query), interval)
 
 
-def series_from_proto(proto: monitor_service_pb2.QuerySeriesRequest) -> tuple[Query, int]:
+def series_from_proto(proto: pb.QuerySeriesRequest) -> tuple[Query, int]:
     """The question and the length of a step (0: the default). Raises InvalidArgument (INVALID_QUERY)."""
     step_ns = nanoseconds(proto.step) if proto.HasField("step") else 0
     _check(
@@ -75,9 +95,9 @@ def series_from_proto(proto: monitor_service_pb2.QuerySeriesRequest) -> tuple[Qu
     return query_from_proto(proto.query), step_ns
 
 
-def frame_to_proto(statistics: Statistics) -> monitor_service_pb2.QueryStatisticsResponse:
+def frame_to_proto(statistics: Statistics) -> pb.QueryStatisticsResponse:
     """The answer as a message, but for the versions."""
-    return monitor_service_pb2.QueryStatisticsResponse(
+    return pb.QueryStatisticsResponse(
         start_time=timestamp(statistics.time_range.start_ns),
         end_time=timestamp(statistics.time_range.end_ns),
         replicas=map(_replica_to_proto, statistics.replicas),
@@ -85,32 +105,49 @@ def frame_to_proto(statistics: Statistics) -> monitor_service_pb2.QueryStatistic
     )
 
 
-def version_to_proto(statistics: VersionStatistics) -> monitor_service_pb2.VersionStatistics:
-    """A version's entry in an answer."""
-    tally = statistics.tally
-    return monitor_service_pb2.VersionStatistics(
-        model=statistics.series.model,
-        version=statistics.series.version,
-        replica=statistics.series.replica,
-        success_count=tally.success_count,
+def version_to_proto(statistics: VersionStatistics) -> pb.VersionStatistics:
+    """Convert a version's entry in an answer."""
+    series, tally = statistics.series, statistics.tally
+    proto = pb.VersionStatistics(
+        model=series.model,
+        version=series.version,
+        replica=series.replica,
+        success_count=tally[SUCCESSES],
         error_count=tally.error_count,
-        error_counts=tally.error_counts,
-        route_counts=tally.route_counts,
-        row_count=tally.row_count,
-        execution_count=tally.execution_count,
-        batch_counts=tally.batch_counts,
+        error_counts=tally[ERRORS],
+        route_counts=tally[ROUTES],
+        row_count=tally[ROWS],
+        execution_count=tally[EXECUTIONS],
+        batch_counts=tally[BATCHES],
         requests_per_second=statistics.requests_per_second,
-        total=latency_to_proto(tally.total),
-        queue=latency_to_proto(tally.queue),
-        compute=latency_to_proto(tally.compute),
-        failed=latency_to_proto(tally.failed),
+        total=latency_to_proto(tally[TOTAL_TIME]),
+        queue=latency_to_proto(tally[QUEUE_TIME]),
+        compute=latency_to_proto(tally[COMPUTE_TIME]),
+        failed=latency_to_proto(tally[FAILED_TIME]),
     )
+    proto.measures.extend(
+        _measure_to_proto(key, value) for key, value in sorted(tally.items()) if key not in FIELDS
+    )
+    return proto
 
 
-def latency_to_proto(histogram: Histogram) -> monitor_service_pb2.Latency:
+def _measure_to_proto(key: str, value: Value) -> pb.MeasureStatistics:
+    proto = pb.MeasureStatistics(name=name_of(key))
+    if isinstance(value, int):
+        proto.count = value
+    elif isinstance(value, Histogram):
+        proto.latency.CopyFrom(latency_to_proto(value))
+    elif kind_of(key) is Kind.SIZES:
+        proto.sizes.counts.update(cast("Mapping[int, int]", value))
+    else:
+        proto.labels.counts.update(cast("Mapping[str, int]", value))
+    return proto
+
+
+def latency_to_proto(histogram: Histogram) -> pb.Latency:
     """Convert a histogram: its mean, its quantiles and its buckets."""
     count = histogram.count
-    return monitor_service_pb2.Latency(
+    return pb.Latency(
         count=count,
         mean=duration(histogram.sum_ns / max(count, 1)),
         p50=duration(histogram.quantile_ns(0.5)),
@@ -124,8 +161,8 @@ def latency_to_proto(histogram: Histogram) -> monitor_service_pb2.Latency:
     )
 
 
-def _replica_to_proto(statistics: ReplicaStatistics) -> monitor_service_pb2.ReplicaStatistics:
-    return monitor_service_pb2.ReplicaStatistics(
+def _replica_to_proto(statistics: ReplicaStatistics) -> pb.ReplicaStatistics:
+    return pb.ReplicaStatistics(
         replica=statistics.replica,
         last_report_time=timestamp(statistics.last_report_ns),
         dropped_reports=statistics.dropped_reports,
@@ -133,8 +170,8 @@ def _replica_to_proto(statistics: ReplicaStatistics) -> monitor_service_pb2.Repl
     )
 
 
-def _gap_to_proto(gap: Gap) -> monitor_service_pb2.Gap:
-    return monitor_service_pb2.Gap(
+def _gap_to_proto(gap: Gap) -> pb.Gap:
+    return pb.Gap(
         reason=f"REASON_{gap.reason.name}",
         start_time=timestamp(gap.start_ns),
         end_time=timestamp(gap.end_ns),

@@ -7,11 +7,19 @@ import json
 import math
 from collections.abc import Awaitable, Callable, Iterable
 from importlib import resources
-from typing import Any
 
 from aiohttp import web
 
 from headrace import errors, status
+from headrace.measures import (
+    BATCHES,
+    ERRORS,
+    LOAD_TIME,
+    QUEUE_TIME,
+    ROW_CAPACITY,
+    SUCCESSES,
+    TOTAL_TIME,
+)
 from headrace.service.signposts import About, is_browser, name_paths
 from headrace_monitor.domain.queries.query_engine import (
     Query,
@@ -81,7 +89,7 @@ def _to_json(steps: Iterable[Statistics]) -> bytes:
     return b"[" + b",".join(json.dumps(statistics_to_json(step)).encode() for step in steps) + b"]"
 
 
-def statistics_to_json(statistics: Statistics) -> dict[str, Any]:
+def statistics_to_json(statistics: Statistics) -> dict[str, object]:
     """The answer as the page reads it: seconds since the epoch, milliseconds for latencies."""
     return {
         "start": statistics.time_range.start_ns / NANOSECONDS,
@@ -109,19 +117,25 @@ def statistics_to_json(statistics: Statistics) -> dict[str, Any]:
     }
 
 
-def _version_to_json(version: VersionStatistics) -> dict[str, Any]:
+def _version_to_json(version: VersionStatistics) -> dict[str, object]:
     tally = version.tally
-    batched_rows = sum(rows * count for rows, count in tally.batch_counts.items())
+    total, batches, loads = tally[TOTAL_TIME], tally[BATCHES], tally[LOAD_TIME]
+    batched_rows = sum(rows * count for rows, count in batches.items())
+    capacity = tally[ROW_CAPACITY]
     return {
         "model": version.series.model,
         "version": version.series.version,
         "requests_per_second": version.requests_per_second,
-        "success_count": tally.success_count,
-        "error_counts": tally.error_counts,
-        "mean_batch_rows": batched_rows / max(sum(tally.batch_counts.values()), 1),
-        "p50_ms": tally.total.quantile_ns(0.5) / 1e6,
-        "p99_ms": tally.total.quantile_ns(0.99) / 1e6,
-        "queue_p99_ms": tally.queue.quantile_ns(0.99) / 1e6,
+        "success_count": tally[SUCCESSES],
+        "error_counts": tally[ERRORS],
+        "mean_batch_rows": batched_rows / max(sum(batches.values()), 1),
+        # less capacity than rows: some of the replicas are older, and do not tell theirs
+        "batch_fill": batched_rows / capacity if capacity >= max(batched_rows, 1) else None,
+        "p50_ms": total.quantile_ns(0.5) / 1e6,
+        "p99_ms": total.quantile_ns(0.99) / 1e6,
+        "queue_p99_ms": tally[QUEUE_TIME].quantile_ns(0.99) / 1e6,
+        "load_count": loads.count,
+        "load_p50_ms": loads.quantile_ns(0.5) / 1e6,
     }
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from headrace import errors
 from headrace.errors import FieldViolation
 from headrace.histogram import Histogram
+from headrace.measures import BY_NAME, MEASURES, NAME_PATTERN, Kind, Value, key_of, kind_of
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
-from headrace_monitor.domain.telemetry.report import Report, Tally, VersionTelemetry
+from headrace_monitor.domain.telemetry.report import Report, VersionTelemetry
+from headrace_monitor.domain.telemetry.tally import Tally, is_zero
 from headrace_monitor.wire.times import nanoseconds
 
 MAX_NAME_LENGTH = 128
@@ -20,8 +23,30 @@ MAX_COUNT = 2**48
 MAX_KEYS = 4096
 """Reasons, routes or batch sizes of one version in one report."""
 
+MAX_MEASURES = 16
+"""Taken by name of one version in one report; a newer replica may send more, which are left out."""
+
 MAX_VIOLATIONS = 20
 """More would not fit into the trailers of a call."""
+
+
+FIELDS: Mapping[str, str] = {
+    measure.key: measure.name
+    for measure in MEASURES
+    if measure.name in telemetry_pb2.VersionTelemetry.DESCRIPTOR.fields_by_name
+}
+"""The measures that have a field of their own in reports, by key: the others come by their names."""
+
+_KINDS = {
+    "count": Kind.COUNTER,
+    "labels": Kind.LABELS,
+    "sizes": Kind.SIZES,
+    "histogram": Kind.HISTOGRAM,
+}
+
+_GROUPED = frozenset({Kind.LABELS, Kind.SIZES})
+
+Field = int | telemetry_pb2.Histogram | Mapping[str, int] | Mapping[int, int]
 
 
 def report_from_request(
@@ -73,25 +98,33 @@ def report_from_parts(
     )
 
 
-def histogram_from_proto(proto: telemetry_pb2.Histogram) -> Histogram:
-    """The histogram."""
-    return Histogram.from_sparse(proto.counts, proto.sum_ns)
-
-
 def _version_from_proto(proto: telemetry_pb2.VersionTelemetry) -> VersionTelemetry:
-    tally = Tally(
-        proto.success_count,
-        proto.row_count,
-        proto.execution_count,
-        dict(proto.error_counts),
-        dict(proto.route_counts),
-        dict(proto.batch_counts),
-        histogram_from_proto(proto.total),
-        histogram_from_proto(proto.queue),
-        histogram_from_proto(proto.compute),
-        histogram_from_proto(proto.failed),
-    )
+    tally = _tally((key, getattr(proto, name)) for key, name in FIELDS.items())
+    for measure in proto.measures[:MAX_MEASURES]:
+        if measure.WhichOneof("value"):  # None for a kind that is not known here
+            tally = tally.plus(_tally([_content(measure)]))
     return VersionTelemetry(proto.model, proto.version, tally)
+
+
+def _tally(fields: Iterable[tuple[str, Field]]) -> Tally:
+    values = ((key, _value(field)) for key, field in fields)
+    return Tally.by_key({key: value for key, value in values if not is_zero(value)})
+
+
+def _value(field: Field) -> Value:
+    if isinstance(field, int):
+        return field
+    if isinstance(field, telemetry_pb2.Histogram):
+        return Histogram.from_sparse(field.counts, field.sum_ns)
+    return dict(field)
+
+
+def _content(measure: telemetry_pb2.Measure) -> tuple[str, Field]:
+    """Give the key and the value of a measure that has one, as a field of its own would hold it."""
+    of = measure.WhichOneof("value")
+    field = getattr(measure, of)
+    kind = _KINDS[of]
+    return key_of(kind, measure.name), field.counts if kind in _GROUPED else field
 
 
 def _head_violations(proto: telemetry_pb2.TelemetryReport) -> Iterator[FieldViolation]:
@@ -115,20 +148,47 @@ def _version_violations(
 ) -> Iterator[FieldViolation]:
     if len(version.model) > MAX_NAME_LENGTH:  # '' is for requests that named no model there is
         yield FieldViolation(f"{path}.model", f"must have at most {MAX_NAME_LENGTH} characters")
-    for field in ("version", "success_count", "row_count", "execution_count"):
-        yield from _count_violations(f"{path}.{field}", getattr(version, field))
-    for field in ("error_counts", "route_counts"):
-        yield from _map_violations(f"{path}.{field}", getattr(version, field))
-        for key in getattr(version, field):
-            yield from _name_violations(f"{path}.{field}", key)
-    yield from _map_violations(f"{path}.batch_counts", version.batch_counts)
-    if any(rows < 0 for rows in version.batch_counts):
-        yield FieldViolation(f"{path}.batch_counts", "must be of batches with 0 rows or more")
-    for field in ("total", "queue", "compute", "failed"):
-        histogram: telemetry_pb2.Histogram = getattr(version, field)
-        yield from _map_violations(f"{path}.{field}.counts", histogram.counts)
-        if histogram.sum_ns < 0:
-            yield FieldViolation(f"{path}.{field}.sum_ns", "must not be negative")
+    yield from _count_violations(f"{path}.version", version.version)
+    for key, name in FIELDS.items():
+        yield from _value_violations(f"{path}.{name}", key, getattr(version, name))
+    for index, measure in enumerate(version.measures[:MAX_MEASURES]):
+        yield from _measure_violations(f"{path}.measures[{index}]", measure)
+
+
+def _measure_violations(path: str, measure: telemetry_pb2.Measure) -> Iterator[FieldViolation]:
+    if not re.fullmatch(NAME_PATTERN, measure.name):
+        yield FieldViolation(f"{path}.name", f"must match {NAME_PATTERN}")
+        return
+    of = measure.WhichOneof("value")
+    if of is None:
+        return
+    key, field = _content(measure)
+    known = BY_NAME.get(measure.name)
+    if known and known.key != key:
+        yield FieldViolation(path, f"must be a {known.kind.name}, as {measure.name} always is")
+        return
+    yield from _value_violations(f"{path}.{of}", key, field)
+
+
+def _value_violations(path: str, key: str, field: Field) -> Iterator[FieldViolation]:
+    if isinstance(field, int):
+        yield from _count_violations(path, field)
+    elif isinstance(field, telemetry_pb2.Histogram):
+        yield from _map_violations(f"{path}.counts", field.counts)
+        if field.sum_ns < 0:
+            yield FieldViolation(f"{path}.sum_ns", "must not be negative")
+    else:
+        yield from _map_violations(path, field)
+        yield from _key_violations(path, kind_of(key), field)
+
+
+def _key_violations(path: str, kind: Kind, keys: Iterable[str | int]) -> Iterator[FieldViolation]:
+    for key in keys:
+        if kind is Kind.LABELS:
+            yield from _name_violations(path, str(key))
+        elif int(key) < 0:
+            yield FieldViolation(path, "must be of batches with 0 rows or more")
+            return
 
 
 def too_large(versions: str, most: int) -> errors.InvalidArgument:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from headrace import errors
+from headrace.measures import BATCHES, ERRORS, ROUTES, SUCCESSES, Measure, Value
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.ingestion.ingestion import open_ingestion
 from headrace_monitor.domain.ledger import totals
@@ -22,7 +23,8 @@ from headrace_monitor.domain.queries.query_engine import Query, QueryEngine, Rep
 from headrace_monitor.domain.replicas.replica_sessions import REMEMBERED, ReplicaSession, SessionKey
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.cardinality import MAX_BATCH_SIZES
-from headrace_monitor.domain.telemetry.report import NANOSECONDS, Report, Tally, VersionTelemetry
+from headrace_monitor.domain.telemetry.report import NANOSECONDS, Report, VersionTelemetry
+from headrace_monitor.domain.telemetry.tally import Tally
 
 NOW = 1_000_000 * NANOSECONDS
 HOUR = 3600 * NANOSECONDS
@@ -41,12 +43,12 @@ def new_ledger(
 
 
 def report(sequence: int, *, boot_id: str = "boot", end_ns: int = NOW, dropped: int = 0) -> Report:
-    telemetry = VersionTelemetry("digits", 1, Tally(success_count=1))
+    telemetry = VersionTelemetry("digits", 1, Tally({SUCCESSES: 1}))
     return Report("a", boot_id, sequence, end_ns - 1, end_ns, (telemetry,), dropped)
 
 
 def requests(ledger: Ledger) -> int:
-    return ledger.totals.versions[VersionKey("digits", 1)].success_count
+    return ledger.totals.versions[VersionKey("digits", 1)][SUCCESSES]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -94,7 +96,7 @@ async def test_a_report_from_the_future_counts_now() -> None:
     ledger = new_ledger()
     ledger.merge(report(1, end_ns=NOW + HOUR), at(NOW))
     statistics = await QueryEngine(ledger, lambda: at(NOW)).statistics(Query())
-    assert [1] == [version.tally.success_count for version in statistics.versions]
+    assert [1] == [version.tally[SUCCESSES] for version in statistics.versions]
     assert (ReplicaStatistics("a", NOW, 0, HOUR),) == statistics.replicas
 
 
@@ -165,7 +167,7 @@ async def test_a_ledger_goes_on_from_its_contents() -> None:
     assert (6, 6, {"a": 6}) == (requests(second), second.totals.reports, second.totals.dropped)
     query_engine = QueryEngine(second, lambda: at(NOW))
     statistics = await query_engine.statistics(Query())
-    assert [6] == [version.tally.success_count for version in statistics.versions]
+    assert [6] == [version.tally[SUCCESSES] for version in statistics.versions]
 
 
 def test_old_contents_are_not_taken_up() -> None:
@@ -181,14 +183,16 @@ def test_versions_over_the_limit_count_together() -> None:
     ledger = new_ledger(limits=Limits(versions=2))
     names = itertools.cycle(["one", "two", "three", "four"])
     for sequence in range(1, 9):
-        version = VersionTelemetry(next(names), 1, Tally(success_count=1))
+        version = VersionTelemetry(next(names), 1, Tally({SUCCESSES: 1}))
         ledger.merge(replace(report(sequence), versions=(version,)), at(NOW))
-    counted = {key.model: tally.success_count for key, tally in ledger.totals.versions.items()}
+    counted = {key.model: tally[SUCCESSES] for key, tally in ledger.totals.versions.items()}
     assert {"one": 2, "two": 2, totals.OTHER.model: 4} == counted
 
 
-def merged(ledger: Ledger, sequence: int, now_ns: int, model: str, **counts: Any) -> None:
-    version = VersionTelemetry(model, 1, Tally(**counts))
+def merged(
+    ledger: Ledger, sequence: int, now_ns: int, model: str, counts: Mapping[Measure[Value], Value]
+) -> None:
+    version = VersionTelemetry(model, 1, Tally(counts))
     ledger.merge(replace(report(sequence, end_ns=now_ns), versions=(version,)), at(now_ns))
 
 
@@ -199,17 +203,17 @@ def test_a_silent_version_gives_its_place_to_a_new_one() -> None:
         [("one", NOW), ("two", NOW + 1), ("new", late), ("new", late + 1), ("newer", late + 1)],
         start=1,
     ):
-        merged(ledger, sequence, now_ns, model, success_count=1)
+        merged(ledger, sequence, now_ns, model, {SUCCESSES: 1})
     assert {"two": 1, "new": 1, "_other": 2} == {
-        key.model: tally.success_count for key, tally in ledger.totals.versions.items()
-    } | {"_other": ledger.totals.versions[totals.OTHER].success_count}
+        key.model: tally[SUCCESSES] for key, tally in ledger.totals.versions.items()
+    } | {"_other": ledger.totals.versions[totals.OTHER][SUCCESSES]}
     assert {VersionKey("one", 1)} == ledger.changes(at(late + 1)).gone_totals
 
 
 def test_what_was_silent_past_the_windows_is_gone() -> None:
     """A version that nobody reported for as long as windows are kept leaves the totals and the store."""
     ledger = new_ledger()
-    merged(ledger, 1, NOW, "digits", success_count=1)
+    merged(ledger, 1, NOW, "digits", {SUCCESSES: 1})
     assert frozenset() == ledger.changes(at(NOW + 24 * HOUR)).gone_totals
     gone = ledger.changes(at(NOW + 24 * HOUR + 1))
     assert {VersionKey("digits", 1)} == gone.gone_totals
@@ -225,7 +229,7 @@ async def test_a_clock_that_was_ahead_for_a_moment_stops_nothing() -> None:
     ledger.changes(at(NOW + 1))
     ledger.merge(report(2), at(NOW + 1))
     statistics = await QueryEngine(ledger, lambda: at(NOW + 1)).statistics(Query())
-    assert [1] == [version.tally.success_count for version in statistics.versions]
+    assert [1] == [version.tally[SUCCESSES] for version in statistics.versions]
 
 
 def test_reasons_over_the_limit_count_together() -> None:
@@ -233,10 +237,10 @@ def test_reasons_over_the_limit_count_together() -> None:
     ledger = new_ledger(limits=Limits(reasons=3))
     for sequence in range(1, 101):
         counts = {f"R{sequence}": 1, "R1": 1}
-        merged(ledger, sequence, NOW, "digits", error_counts=counts, route_counts=counts)
+        merged(ledger, sequence, NOW, "digits", {ERRORS: counts, ROUTES: counts})
     tally = ledger.totals.versions[VersionKey("digits", 1)]
     expected = {"R1": 100, "R2": 1, "R3": 1, "_other": 97}
-    assert (expected, expected) == (tally.error_counts, tally.route_counts)
+    assert (expected, expected) == (tally[ERRORS], tally[ROUTES])
 
 
 def test_batch_sizes_over_the_limit_count_at_powers_of_two() -> None:
@@ -244,8 +248,8 @@ def test_batch_sizes_over_the_limit_count_at_powers_of_two() -> None:
     ledger = new_ledger()
     for sequence in range(1, 11):
         sizes = range(sequence * 1000, sequence * 1000 + 1000)
-        merged(ledger, sequence, NOW, "digits", batch_counts=dict.fromkeys(sizes, 1))
-    counts = ledger.totals.versions[VersionKey("digits", 1)].batch_counts
+        merged(ledger, sequence, NOW, "digits", {BATCHES: dict.fromkeys(sizes, 1)})
+    counts = ledger.totals.versions[VersionKey("digits", 1)][BATCHES]
     assert 10_000 == sum(counts.values())
     assert MAX_BATCH_SIZES < len(counts) < MAX_BATCH_SIZES + 20
     assert 7193 == sum(count for rows, count in counts.items() if rows <= 8192)
@@ -286,7 +290,7 @@ async def test_what_could_not_be_stored_is_stored_when_sent_again() -> None:
         failed.append(ingestion.failed)
     assert [True, False] == failed
     (changes,) = store.saved
-    assert [1, 1, 1] == [encoding.decode(cell).success_count for cell in changes.cells.values()]
+    assert [1, 1, 1] == [encoding.decode(cell)[SUCCESSES] for cell in changes.cells.values()]
 
 
 async def test_too_many_waiting_reports_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,8 @@ from headrace_monitor.domain.threads import Result, run_in
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 10_000
-"""Versions in reports that may wait for the store, 12 kB each; an empty report counts as one."""
+"""Versions in reports that may wait for the store, 12 kB each with the usual four histograms: one with more
+counts as several, an empty report as one."""
 
 IDLE_SECONDS = 60.0
 """Where no report comes, what grew too old is dropped so often."""
@@ -64,7 +65,7 @@ class Ingestion:
         if self._waiting_versions >= MAX_WAITING:
             raise _full()
         self._reporter_limit.admit(report.replica, self._clock().steady_ns)
-        self._waiting_versions += max(1, len(report.versions))
+        self._waiting_versions += report.weight
         stored: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append((report, stored))
         self._arrived.set()

@@ -12,8 +12,9 @@ from headrace_monitor.domain.limits import DEFAULT_LIMITS, SILENT_SECONDS, Limit
 from headrace_monitor.domain.replicas.replica_clocks import ReplicaClocks
 from headrace_monitor.domain.replicas.replica_sessions import ReplicaSession, SessionKey
 from headrace_monitor.domain.telemetry import encoding
-from headrace_monitor.domain.telemetry.cardinality import folded
-from headrace_monitor.domain.telemetry.report import NANOSECONDS, Report, Series, Tally, add_counts
+from headrace_monitor.domain.telemetry.cardinality import UnknownMeasures, within_limits
+from headrace_monitor.domain.telemetry.report import NANOSECONDS, Report, Series
+from headrace_monitor.domain.telemetry.tally import Tally, add_counts
 
 MAX_SESSIONS = 10_000
 """Sessions remembered at a time, half a kilobyte each; over it, those longest unheard of go."""
@@ -64,6 +65,7 @@ class Ledger:
             dict(snapshot.dropped),
         )
         self.totals.begin(moment.steady_ns)
+        self._unknown_measures = UnknownMeasures(self.totals.versions.values())
         self._clocks = ReplicaClocks()
         self.sessions = dict(sorted(snapshot.sessions.items(), key=lambda item: item[1].seen_ns))
         self._kept_ns = kept[-1].kept_seconds * NANOSECONDS
@@ -129,10 +131,11 @@ class Ledger:
         for telemetry in report.versions:
             key = self._place(VersionKey(telemetry.model, telemetry.version), steady_ns)
             known = self.totals.versions.get(key) or Tally()
-            tally = folded(telemetry.tally, known, self._limits.reasons)
+            tally = within_limits(telemetry.tally, known, self._limits.reasons)
+            tally = self._unknown_measures.within_limit(tally)
             self.totals.add(key, tally, steady_ns)
             if key in tallies:  # of all those for which there is no room
-                tallies[key].add(tally)
+                tallies[key] = tallies[key].plus(tally)
             else:
                 tallies[key] = tally
         for key, tally in tallies.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from headrace_monitor.domain.telemetry.report import Tally
+from headrace_monitor.domain.telemetry.tally import Tally
 
 
 class VersionKey(NamedTuple):

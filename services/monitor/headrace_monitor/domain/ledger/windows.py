@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.telemetry import encoding
-from headrace_monitor.domain.telemetry.report import NANOSECONDS, Series, Tally
+from headrace_monitor.domain.telemetry.report import NANOSECONDS, Series
+from headrace_monitor.domain.telemetry.tally import Tally
 
 CELL_OVERHEAD_BYTES = 250
 """The memory of a cell beside its bytes: bytes object, dict entry, a share of its key (measured)."""
@@ -175,11 +176,7 @@ class Windows:
 
     def _sum(self, cell: Cell, tally: Tally) -> Tally:
         encoded = self.get(cell)
-        if encoded is None:
-            return tally
-        total = encoding.decode(encoded)
-        total.add(tally)
-        return total
+        return tally if encoded is None else encoding.decode(encoded).plus(tally)
 
     def _drop_oldest(self) -> None:
         oldest = [

@@ -17,7 +17,8 @@ from headrace_monitor.domain.replicas import gaps
 from headrace_monitor.domain.replicas.gaps import Gap, Reason
 from headrace_monitor.domain.replicas.replica_sessions import ReplicaSession, SessionKey
 from headrace_monitor.domain.telemetry import encoding
-from headrace_monitor.domain.telemetry.report import NANOSECONDS, Series, Tally
+from headrace_monitor.domain.telemetry.report import NANOSECONDS, Series
+from headrace_monitor.domain.telemetry.tally import Tally
 from headrace_monitor.domain.threads import Result, run_in
 
 DEFAULT_WINDOW_NS = 60 * NANOSECONDS

@@ -1,11 +1,15 @@
-"""Tallies with few keys: what is over a limit is counted together, and nothing is lost."""
+"""Tallies with few keys: what is over a limit is counted together, and nothing known is lost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
-from headrace_monitor.domain.telemetry.report import Key, Tally, add_counts
+from headrace.measures import MEASURES, Kind, Value, kind_of, name_of
+from headrace_monitor.domain.telemetry.tally import Key, Tally, add_counts
+
+logger = logging.getLogger(__name__)
 
 OTHER_KEY = "_other"
 """Where reasons and routes over the limit are counted."""
@@ -17,23 +21,65 @@ that they stay exact."""
 MAX_ROWS = 2**31 - 1
 """The most rows of a batch that a message can tell of."""
 
+MAX_UNKNOWN_MEASURES = 16
+"""Measures of newer replicas that are kept; a histogram of one takes 4 kB in the totals of a version."""
 
-def folded(tally: Tally, known: Tally, limit: int) -> Tally:
-    """`tally`, such that adding it to `known` leaves at most `limit` reasons and routes, and a few more."""
-    return replace(
-        tally,
-        error_counts=_folded_names(tally.error_counts, known.error_counts, limit),
-        route_counts=_folded_names(tally.route_counts, known.route_counts, limit),
-        batch_counts=_folded_sizes(tally.batch_counts, known.batch_counts),
-    )
+_KNOWN = frozenset(measure.key for measure in MEASURES)
 
 
-def _folded_names(counts: dict[str, int], known: Mapping[str, int], limit: int) -> dict[str, int]:
-    return _folded(counts, known, limit, lambda _: OTHER_KEY)
+class UnknownMeasures:
+    """The measures that are kept though this monitor does not know them: the first so many."""
+
+    def __init__(self, tallies: Iterable[Tally]) -> None:
+        self._kept: set[str] = set()
+        for tally in tallies:
+            self._kept.update(key for key, _ in tally.items() if key not in _KNOWN)
+        self._told = False
+
+    def within_limit(self, tally: Tally) -> Tally:
+        """Give the tally without unknown measures for which there is no room."""
+        over = {key for key, _ in tally.items() if key not in _KNOWN and not self._has_room(key)}
+        if not over:
+            return tally
+        self._tell(over)
+        return Tally.by_key({key: value for key, value in tally.items() if key not in over})
+
+    def _has_room(self, key: str) -> bool:
+        if key not in self._kept and len(self._kept) < MAX_UNKNOWN_MEASURES:
+            self._kept.add(key)
+        return key in self._kept
+
+    def _tell(self, keys: Iterable[str]) -> None:
+        if self._told:
+            return
+        self._told = True
+        logger.warning(
+            "replicas report more unknown measures than are kept: update the monitor",
+            extra={"limit": MAX_UNKNOWN_MEASURES, "dropped": sorted(map(name_of, keys))},
+        )
 
 
-def _folded_sizes(counts: dict[int, int], known: Mapping[int, int]) -> dict[int, int]:
-    return _folded(counts, known, MAX_BATCH_SIZES, _next_power_of_two)
+def within_limits(tally: Tally, known: Tally, limit: int) -> Tally:
+    """Fold keys of `tally`, so that with `known` there are at most `limit` labels each, and a few more."""
+    values = dict(tally.items())
+    before = dict(known.items())
+    for key, value in tally.items():
+        kind = kind_of(key)
+        if kind is Kind.LABELS:
+            labels, known_labels = _of_labels(value), _of_labels(before.get(key, {}))
+            values[key] = _folded(labels, known_labels, limit, lambda _: OTHER_KEY)
+        elif kind is Kind.SIZES:
+            sizes, known_sizes = _of_sizes(value), _of_sizes(before.get(key, {}))
+            values[key] = _folded(sizes, known_sizes, MAX_BATCH_SIZES, _next_power_of_two)
+    return Tally.by_key(values)
+
+
+def _of_labels(value: Value) -> Mapping[str, int]:
+    return cast("Mapping[str, int]", value)
+
+
+def _of_sizes(value: Value) -> Mapping[int, int]:
+    return cast("Mapping[int, int]", value)
 
 
 def _next_power_of_two(rows: int) -> int:
@@ -41,14 +87,13 @@ def _next_power_of_two(rows: int) -> int:
 
 
 def _folded(
-    counts: dict[Key, int], known: Mapping[Key, int], limit: int, fold: Callable[[Key], Key]
-) -> dict[Key, int]:
+    counts: Mapping[Key, int], known: Mapping[Key, int], limit: int, fold: Callable[[Key], Key]
+) -> Mapping[Key, int]:
     new = [key for key in counts if key not in known]
     over = set(new[max(0, limit - len(known)) :])
     if not over:
         return counts
     kept: dict[Key, int] = {}
     for key, count in counts.items():
-        place = fold(key) if key in over else key
-        add_counts(kept, {place: count})
+        add_counts(kept, {fold(key) if key in over else key: count})
     return kept

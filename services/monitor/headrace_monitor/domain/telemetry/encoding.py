@@ -1,8 +1,14 @@
 """Tallies as some hundred bytes instead of twelve kilobytes, and the sum of many of them in one go.
 
-A encoded tally is what windows hold in memory and what the store writes. Its histograms lie in one
-pair of arrays of the buckets that are not empty, so thousands of them add up in one vectorised step. A
-checksum in front tells damaged bytes from good ones.
+An encoded tally is what windows hold in memory and what the store writes:
+
+    checksum, format, bytes of a count, number of buckets | bucket indexes | bucket counts | values as JSON
+
+The checksum tells damaged bytes from good ones. The JSON has all values that are not zero by the keys of
+their measures, `{"c:row_count": 3, "h:total": [sum of nanoseconds]}`; a histogram's place among the
+histograms there is the place of its buckets: bucket i of the n-th has the index n * BUCKET_COUNT + i. So
+measures that this code does not know keep their values, and thousands of tallies add up in a few vectorised
+steps.
 """
 
 from __future__ import annotations
@@ -10,101 +16,177 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Iterable
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from headrace.histogram import BUCKET_COUNT, MAX_COUNT, MAX_SUM_NS, Histogram
-from headrace_monitor.domain.telemetry.report import Tally, add_counts, saturated
+from headrace.measures import Kind, Value, kind_of
+from headrace_monitor.domain.telemetry.tally import Tally, saturated
 
-_CHECKSUM = struct.Struct("<I")
-_BUCKETS = struct.Struct("<H")
-_START = _CHECKSUM.size + _BUCKETS.size
+FORMAT = 2
+"""In every encoded tally. The first format, which had ten measures by position, had no such number."""
+
+_ABBREVIATIONS = {
+    "c:success_count": "s",
+    "c:row_count": "r",
+    "c:execution_count": "x",
+    "l:error_counts": "e",
+    "l:route_counts": "o",
+    "s:batch_counts": "b",
+    "h:total": "t",
+    "h:queue": "q",
+    "h:compute": "c",
+    "h:failed": "f",
+    "c:row_capacity": "a",
+}
+"""The keys of the measures that nearly every tally has. A part of the format: measures that come later are
+written by their whole keys, so that a monitor that does not know them can keep them."""
+
+_KEYS = {short: key for key, short in _ABBREVIATIONS.items()}
+
+CHECKSUM = struct.Struct("<I")
+_HEADER = struct.Struct("<IBBH")
 _INDEX_BYTES = 2
-_COUNT_BYTES = 8
-_HISTOGRAMS = 4
+_DTYPES = {width: np.dtype(f"<u{width}") for width in (1, 2, 4, 8)}
+"""By the bytes of a count."""
 
 
 def encode(tally: Tally) -> bytes:
-    """`tally` as bytes."""
-    counts = np.concatenate([histogram.counts for histogram in _histograms(tally)])
+    """Encode a tally."""
+    values: dict[str, object] = {}
+    histograms: list[npt.NDArray[np.int64]] = []
+    for key, value in tally.items():
+        short = _ABBREVIATIONS.get(key, key)
+        if isinstance(value, Histogram):
+            values[short] = [value.sum_ns]  # JSON: a sum over years outgrows 64 bits
+            histograms.append(value.counts)
+        else:
+            values[short] = value
+    counts = np.concatenate(histograms) if histograms else np.zeros(0, dtype=np.int64)
     buckets = np.flatnonzero(counts)
+    return assemble(buckets.astype("<u2").tobytes(), counts[buckets], values)
+
+
+def assemble(indexes: bytes, counts: npt.NDArray[np.int64], values: Mapping[str, object]) -> bytes:
+    """Put an encoded tally together: indexes and counts of its buckets, and its values by their keys."""
+    most = int(counts.max(initial=0))
+    width = next(each for each in _DTYPES if most < 1 << 8 * each)
     body = b"".join(
         (
-            _BUCKETS.pack(len(buckets)),
-            buckets.astype("<u2").tobytes(),
-            counts[buckets].astype("<i8").tobytes(),
-            _numbers_to_json(tally),
+            _HEADER.pack(0, FORMAT, width, len(counts))[CHECKSUM.size :],
+            indexes,
+            counts.astype(_DTYPES[width]).tobytes(),
+            json.dumps(values, separators=(",", ":")).encode(),
         )
     )
-    return _CHECKSUM.pack(zlib.crc32(body)) + body
+    return CHECKSUM.pack(zlib.crc32(body)) + body
 
 
 def decode(encoded: bytes) -> Tally:
-    """The tally that was encoded."""
+    """Decode one tally."""
     return decode_sum((encoded,))
 
 
 def decode_sum(cells: Iterable[bytes]) -> Tally:
-    """The sum of all encoded tallies."""
-    tally = Tally()
-    indexes: list[bytes] = []
-    counts: list[bytes] = []
+    """Decode the sum of all these tallies."""
+    values, buckets = _ValueSums(), _BucketSums()
     for encoded in cells:
-        (length,) = _BUCKETS.unpack_from(encoded, _CHECKSUM.size)
-        middle = _START + length * _INDEX_BYTES
-        end = middle + length * _COUNT_BYTES
-        indexes.append(encoded[_START:middle])
-        counts.append(encoded[middle:end])
-        _add_numbers(tally, json.loads(encoded[end:]))
-    _add_buckets(tally, b"".join(indexes), b"".join(counts))
-    return tally
+        _, _, width, length = _HEADER.unpack_from(encoded)
+        middle = _HEADER.size + length * _INDEX_BYTES
+        end = middle + length * width
+        layout = values.add(json.loads(encoded[end:]))
+        if length:
+            indexes, counts = buckets.parts[layout, width]
+            indexes.append(encoded[_HEADER.size : middle])
+            counts.append(encoded[middle:end])
+    return values.tally(buckets.counts())
 
 
 def is_intact(encoded: bytes) -> bool:
     """Check that these are the bytes that `encode` gave."""
-    if len(encoded) < _START:
+    if len(encoded) < _HEADER.size or encoded[CHECKSUM.size] != FORMAT:
         return False
-    return bool(_CHECKSUM.unpack_from(encoded)[0] == zlib.crc32(encoded[_CHECKSUM.size :]))
+    return bool(CHECKSUM.unpack_from(encoded)[0] == zlib.crc32(encoded[CHECKSUM.size :]))
 
 
-def _numbers_to_json(tally: Tally) -> bytes:
-    # JSON because a sum of nanoseconds over years outgrows 64 bits
-    numbers = [
-        [tally.success_count, tally.row_count, tally.execution_count],
-        [histogram.sum_ns for histogram in _histograms(tally)],
-        [tally.error_counts, tally.route_counts, tally.batch_counts],
-    ]
-    return json.dumps(numbers, separators=(",", ":")).encode()
+Layout = tuple[str, ...]
+"""The histograms of a tally, in their order."""
 
 
-def _add_numbers(tally: Tally, numbers: list[Any]) -> None:
-    (success, rows, executions), sums, (by_reason, by_route, by_rows) = numbers
-    tally.success_count = saturated(tally.success_count + success)
-    tally.row_count = saturated(tally.row_count + rows)
-    tally.execution_count = saturated(tally.execution_count + executions)
-    # what was encoded before requests that failed were timed has no sum of theirs
-    for histogram, sum_ns in zip(_histograms(tally), sums, strict=False):
-        histogram.sum_ns = min(histogram.sum_ns + sum_ns, MAX_SUM_NS)
-    add_counts(tally.error_counts, by_reason)
-    add_counts(tally.route_counts, by_route)
-    add_counts(tally.batch_counts, {int(rows): count for rows, count in by_rows.items()})
+class _ValueSums:
+    """Adds up everything but buckets."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._sums_ns: dict[str, int] = {}
+        self._by_key: dict[str, dict[str, int]] = defaultdict(dict)
+
+    def add(self, values: Mapping[str, int | list[int] | dict[str, int]]) -> Layout:
+        """Add a tally's values, and give the order of its histograms."""
+        histograms: list[str] = []
+        for key, value in values.items():
+            if isinstance(value, int):
+                self._counts[key] = self._counts.get(key, 0) + value
+            elif isinstance(value, list):
+                histograms.append(key)
+                self._sums_ns[key] = self._sums_ns.get(key, 0) + value[0]
+            else:
+                counts = self._by_key[key]
+                for each, count in value.items():
+                    counts[each] = counts.get(each, 0) + count
+        return tuple(histograms)
+
+    def tally(self, buckets: Mapping[str, npt.NDArray[np.int64]]) -> Tally:
+        """Make a tally of all values, and of these buckets of the histograms."""
+        found: dict[str, Value] = {
+            _KEYS.get(key, key): saturated(count) for key, count in self._counts.items()
+        }
+        for short, by_key in self._by_key.items():
+            key = _KEYS.get(short, short)
+            found[key] = _counts(kind_of(key), by_key)
+        for short, sum_ns in self._sums_ns.items():
+            counts = buckets.get(short)
+            if sum_ns or (counts is not None and counts.any()):
+                found[_KEYS.get(short, short)] = _histogram(counts, sum_ns)
+        return Tally.by_key(found)
 
 
-def _add_buckets(tally: Tally, indexes: bytes, counts: bytes) -> None:
-    # added up as floats, which do not wrap and are exact up to MAX_COUNT
-    sums = np.bincount(
-        np.frombuffer(indexes, dtype="<u2"),
-        weights=np.frombuffer(counts, dtype="<i8"),
-        minlength=_HISTOGRAMS * BUCKET_COUNT,
-    )
-    dense = np.clip(sums, 0, MAX_COUNT).astype(np.int64)
-    parts = dense.reshape(_HISTOGRAMS, BUCKET_COUNT)
-    for histogram, part in zip(_histograms(tally), parts, strict=True):
-        if part.any():
-            histogram.add_counts(part)
+class _BucketSums:
+    """Adds up the buckets of many histograms: those of all tallies of the same form in one step."""
+
+    def __init__(self) -> None:
+        self.parts: dict[tuple[Layout, int], tuple[list[bytes], list[bytes]]] = defaultdict(
+            lambda: ([], [])
+        )
+        """By the order of the histograms and the bytes of a count: indexes and counts of buckets."""
+
+    def counts(self) -> dict[str, npt.NDArray[np.int64]]:
+        """Sum up, by histogram."""
+        found: dict[str, npt.NDArray[np.int64]] = {}
+        for (layout, width), (indexes, counts) in self.parts.items():
+            # added up as floats, which do not wrap and are exact up to MAX_COUNT
+            sums = np.bincount(
+                np.frombuffer(b"".join(indexes), dtype="<u2"),
+                np.frombuffer(b"".join(counts), dtype=_DTYPES[width]),
+                len(layout) * BUCKET_COUNT,
+            )
+            dense = np.minimum(sums, MAX_COUNT).astype(np.int64).reshape(-1, BUCKET_COUNT)
+            for key, part in zip(layout, dense, strict=True):
+                found[key] = np.minimum(found[key] + part, MAX_COUNT) if key in found else part
+        return found
 
 
-def _histograms(tally: Tally) -> tuple[Histogram, ...]:
-    return tally.total, tally.queue, tally.compute, tally.failed
+def _counts(kind: Kind, counts: Mapping[str, int]) -> Mapping[str, int] | Mapping[int, int]:
+    if kind is Kind.SIZES:
+        return {int(size): saturated(count) for size, count in counts.items()}
+    return {label: saturated(count) for label, count in counts.items()}
+
+
+def _histogram(counts: npt.NDArray[np.int64] | None, sum_ns: int) -> Histogram:
+    histogram = Histogram(sum_ns=min(sum_ns, MAX_SUM_NS))
+    if counts is not None:
+        histogram.counts = counts
+    return histogram
