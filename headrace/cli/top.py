@@ -17,7 +17,17 @@ from headrace.cli.command import Cli, command
 if TYPE_CHECKING:
     from headrace.client import Statistics, VersionStatistics
 
-COLUMNS = ("model", "version>", "req/s>", "errors>", "p50>", "p99>", "queue p99>", "mean batch>")
+COLUMNS = (
+    "model",
+    "version>",
+    "req/s>",
+    "errors>",
+    "p50>",
+    "p99>",
+    "queue p99>",
+    "mean batch>",
+    "fill>",
+)
 GAPS = {
     "TRIMMED": "older windows are gone",
     "REPLICA_LOST": "a replica ended without its last report",
@@ -122,4 +132,5 @@ def _row(each: VersionStatistics) -> tuple[object, ...]:
         each.error_count,
         *_durations(each),
         f"{each.mean_batch_rows:.1f}",
+        "-" if each.batch_fill is None else f"{each.batch_fill:.0%}",
     )

@@ -18,6 +18,7 @@ import grpc
 from google.protobuf import timestamp_pb2
 
 from headrace.histogram import Histogram
+from headrace.measures import LOAD_TIME, ROW_CAPACITY
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
@@ -219,7 +220,16 @@ def _version_telemetry(model: str, number: int, counts: Counts) -> telemetry_pb2
         queue=_histogram(counts.queue),
         compute=_histogram(counts.compute),
         failed=_histogram(counts.failed),
+        measures=_measures(counts),
     )
+
+
+def _measures(counts: Counts) -> Iterator[telemetry_pb2.Measure]:
+    """What has no field of its own: a monitor that does not know one keeps it all the same."""
+    if counts.row_capacity:
+        yield telemetry_pb2.Measure(name=ROW_CAPACITY.name, count=counts.row_capacity)
+    if counts.load_time.count:
+        yield telemetry_pb2.Measure(name=LOAD_TIME.name, histogram=_histogram(counts.load_time))
 
 
 def _batch_counts(batches: Mapping[int, int]) -> Mapping[int, int]:

@@ -344,7 +344,9 @@ class VersionReconciler:
         self._held.served[key] = served
         self._held.attempts.pop(key, None)
         self._held.reasons[key] = runner.remark
-        seconds = self._held.load_seconds[key] = round(monotonic_seconds(self.clock) - started, 3)
+        took = monotonic_seconds(self.clock) - started
+        seconds = self._held.load_seconds[key] = round(took, 3)
+        self._book.of(*key).record_load(round(took * 1e9))
         facts = {"version": record.key, "provider": runner.provider, "seconds": seconds}
         logger.info("version ready", extra=facts)
         self._move(key, VersionState.READY)

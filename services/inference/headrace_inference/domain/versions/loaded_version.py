@@ -95,6 +95,7 @@ class LoadedVersion:
         self.effective_record = replace(record, config=config)
         """The version with what was chosen here, where its config leaves that open."""
         self._max_rows = runner.plan.most_rows(config)
+        statistics.set_max_rows(self._max_rows)
         self._expected_ns = float("inf")
         self._watch = watch or RunWatchdog(clock)
         self._handles: list[RunHandle] = []
@@ -233,6 +234,7 @@ class LoadedVersion:
         if not self.scheduler.stop_batching():
             return
         self._max_rows, self._allowed_sizes, self._is_guarded = 1, (), False
+        self.statistics.set_max_rows(1)
         self.statistics.record_batching_disabled()
         logger.warning(
             "batching off for %s: %s", self.record.key, reason, extra={"version": self.record.key}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headrace.histogram import Histogram
+from headrace.histogram import NO_COUNTS, Histogram
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 
@@ -37,6 +37,8 @@ class Counts:
     successes: int = 0
     rows: int = 0
     executions: int = 0
+    row_capacity: int = 0
+    """Rows that the runs had room for."""
     batching_disabled: int = 0
     """How often it was found, once loaded, that its requests must not share runs."""
     errors: Counter[str] = field(default_factory=Counter)
@@ -50,17 +52,21 @@ class Counts:
     input: Histogram = field(default_factory=Histogram)
     infer: Histogram = field(default_factory=Histogram)
     output: Histogram = field(default_factory=Histogram)
+    load_time: Histogram = field(default_factory=Histogram)
+    """From the start of a load until the version was ready."""
 
     @property
     def idle(self) -> bool:
-        """Whether nothing happened."""
-        return self.executions == 0 and self.successes == 0 and not self.errors
+        """True where nothing happened."""
+        served = self.executions or self.successes or self.errors
+        return not served and self.load_time.counts is NO_COUNTS
 
     def add(self, other: Counts) -> None:
         """Add another span."""
         self.successes += other.successes
         self.rows += other.rows
         self.executions += other.executions
+        self.row_capacity += other.row_capacity
         self.batching_disabled += other.batching_disabled
         self.errors.update(other.errors)
         self.routes.update(other.routes)
@@ -72,6 +78,7 @@ class Counts:
         self.input.merge(other.input)
         self.infer.merge(other.infer)
         self.output.merge(other.output)
+        self.load_time.merge(other.load_time)
 
 
 @dataclass(slots=True)
@@ -119,6 +126,18 @@ class VersionCounters:
         self._by_batch_size: dict[int, BatchDurations] = {}
         self._failed = FailDuration()
         self._last_answered_ns = 0
+        self._max_rows = 1
+
+    def set_max_rows(self, rows: int) -> None:
+        """Runs have room for so many rows from now on."""
+        with self.lock:
+            self._count()
+            self._max_rows = rows
+
+    def record_load(self, duration_ns: int) -> None:
+        """The version was loaded, in so long."""
+        with self.lock:
+            self._new.load_time.record_one(duration_ns)
 
     def record_run(self, requests: Sequence[InferenceRequest], rows: int, times: RunTimes) -> None:
         """One run of so many rows, and the requests that it answered. Whoever calls this holds the lock.
@@ -202,6 +221,7 @@ class VersionCounters:
         sums = np.zeros((len(sizes), 3), dtype=np.int64)
         np.add.at(sums, places, parts)
         self._new.rows += int(rows.sum())
+        self._new.row_capacity += int(np.maximum(rows, self._max_rows).sum())
         for size, count, (inputs, infers, outputs) in zip(
             sizes.tolist(), counts.tolist(), sums.tolist(), strict=True
         ):
