@@ -72,9 +72,13 @@ def check_model_name(name: str) -> str:
     return name
 
 
+def nearest_model_name(text: str) -> str:
+    """The valid model name that is nearest to a text; '' where nothing of it can be in one."""
+    return re.sub(r"[^a-zA-Z0-9._-]+", "-", text[:128]).strip("._-")
+
+
 def _such_as(name: str) -> str:
-    """The valid name next to one that is not, as the end of a message."""
-    nearest = re.sub(r"[^a-zA-Z0-9._-]+", "-", name[:128]).strip("._-")
+    nearest = nearest_model_name(name)
     return f", such as {nearest!r}" if nearest else ""
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     """Typer has no public name for what it makes of a function in all its versions."""
 
 MODULES: Mapping[str, str] = {
+    "serve": "serve",
     "up": "up",
     "push": "push",
     "models": "models",

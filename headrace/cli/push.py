@@ -65,7 +65,7 @@ async def push(
         raise typer.BadParameter(
             "--allow-signature-change is for an alias that moves: give --alias"
         )
-    serving_config = None if config is None else _read_config(config, path)
+    serving_config = None if config is None else read_config(config, path)
     total = WAIT_SECONDS if cli.timeout_seconds is None else cli.timeout_seconds
     deadline = time.monotonic() + total
     async with cli.client() as client:
@@ -91,7 +91,8 @@ async def push(
                 cli.show(version, lambda: f"version {version.number} of {name} is served")
 
 
-def _read_config(path: Path, source: Path) -> Config:
+def read_config(path: Path, source: Path) -> Config:
+    """A serving config from a JSON file or Triton's config.pbtxt. Raises typer.BadParameter."""
     if path.suffix == ".pbtxt":
         return _from_triton(path, source)
     try:

@@ -36,7 +36,7 @@ _STOP = "Ctrl-C where `headrace up` runs stops the suite"
 _LOADING = "versions are loaded by themselves; `headrace model NAME --keep-latest N` says how many"
 
 ADVICE: Mapping[str, str] = {
-    "deploy": _PUSH,
+    "deploy": f"{_PUSH}; `headrace serve model.onnx` starts one with it",
     "add": _PUSH,
     "create": f"{_PUSH}; `headrace model NAME --create` makes an empty model",
     "canary": f"{_ROUTE}: --canary VERSION --weight PERCENT",
@@ -68,5 +68,5 @@ def advice_for(word: str) -> str:
         return ADVICE[word]
     path = Path(word)
     if word.endswith(".onnx") or path.is_dir():
-        return f"`headrace push NAME {word}` pushes it"
+        return f"`headrace serve {word}` serves it"
     return ""

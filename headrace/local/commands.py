@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +48,19 @@ class SuiteOptions:
     def stop_seconds(self) -> float:
         """Return how long a child may take from being told to stop to its end."""
         return self.grace_seconds + self.drain_seconds + STOP_MARGIN_SECONDS
+
+    def with_free_ports(self) -> SuiteOptions:
+        """The same on ports that the system chooses."""
+        return replace(
+            self,
+            registry_port=0,
+            registry_http_port=0,
+            inference_port=0,
+            inference_http_port=0,
+            inference_metrics_port=0,
+            monitor_port=0,
+            monitor_http_port=0,
+        )
 
 
 def replica_name(index: int) -> str:

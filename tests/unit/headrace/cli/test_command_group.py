@@ -80,7 +80,7 @@ def test_other_words_are_no_commands_of_ours() -> None:
         (["modles"], "Did you mean 'models'"),
         (["deploy", "model.onnx"], "headrace push NAME model.onnx"),
         (["rollback", "iris"], "--rollback"),
-        (["iris.onnx"], "headrace push NAME iris.onnx"),
+        (["iris.onnx"], "headrace serve iris.onnx"),
         (["models", "--jason"], "--json"),
     ],
 )

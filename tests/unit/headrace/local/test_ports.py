@@ -13,16 +13,7 @@ from headrace import errors
 from headrace.local.commands import PORT_STEP, SuiteOptions
 from headrace.local.ports import check_ports, planned_ports
 
-FREE = SuiteOptions(
-    Path(),
-    registry_port=0,
-    registry_http_port=0,
-    inference_port=0,
-    inference_http_port=0,
-    inference_metrics_port=0,
-    monitor_port=0,
-    monitor_http_port=0,
-)
+FREE = SuiteOptions(Path()).with_free_ports()
 
 
 def test_every_port_and_its_option_is_planned() -> None:

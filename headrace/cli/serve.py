@@ -1,0 +1,201 @@
+"""`headrace serve`: run the whole suite with given models in it, and say how they are called."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headrace.cli import output
+from headrace.cli.error_report import printable
+from headrace.cli.suite_options import Data, Host, LogFormat, LogLevel
+
+if TYPE_CHECKING:
+    from headrace.cli.example_calls import Calls
+    from headrace.cli.served_models import Served, Source
+    from headrace.client.push import Config
+
+_PORT = "The port of the first replica's REST API; 0: every port is a free one. [default: 8000]"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("serve")(serve)
+
+
+def serve(
+    ctx: typer.Context,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MODEL.onnx...",
+            exists=True,
+            help="An .onnx, an archive or a folder, one or several; folders of Triton's models, too.",
+        ),
+    ],
+    name: Annotated[
+        str, typer.Option(help="What to call the one model; else its file's name.")
+    ] = "",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="A serving config as JSON, or Triton's config.pbtxt, for the one model. "
+            "A folder's own config.pbtxt is taken by itself.",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help=_PORT, min=0, max=65535, show_default=False)
+    ] = None,
+    data: Data = Path(".headrace"),
+    host: Host = "127.0.0.1",
+    log_level: LogLevel = "warning",
+    log_format: LogFormat = "auto",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="When all is served, print one line of JSON.")
+    ] = False,
+) -> None:
+    """Serve models at once: start a suite, push them, and print calls to copy and paste.
+
+    What is in the data folder already is served again; a new version is pushed only if the bytes or the
+    config differ, and then it is the one that answers. Ctrl-C stops all; a second Ctrl-C ends all at once.
+    """
+    from headrace.cli.served_models import sources_of
+    from headrace.cli.up import run_suite
+    from headrace.local.commands import SuiteOptions
+    from headrace.resource_names import check_model_name
+
+    if len(paths) > 1 and (name or config):
+        raise typer.BadParameter("--name and --config are for one model; serve it alone")
+    sources = sources_of(paths, check_model_name(name) if name else "")
+    _check(sources, name, config)
+    as_json = as_json or bool((ctx.obj or {}).get("as_json"))
+    options = SuiteOptions(
+        data=data.absolute(), host=host, log_level=log_level, log_format=log_format
+    )
+    if port is not None:
+        options = replace(options, inference_http_port=port) if port else options.with_free_ports()
+
+    async def bring_in(where: dict[str, Any]) -> None:
+        served = await _bring_in(where, sources, config, quiet=as_json)
+        with output.quiet_when_nobody_reads():
+            (_print_json if as_json else _print_calls)(where, served)
+
+    _say("starting the suite ...", quiet=as_json)
+    run_suite(options, bring_in)
+
+
+def _check(sources: Sequence[Source], name: str, config: Path | None) -> None:
+    """Refuse before anything starts what could not be pushed."""
+    from headrace.cli.served_models import fingerprint
+
+    for source in sources:
+        if not source.is_triton:
+            fingerprint(source, _config_of(source, config))
+        elif name or config:
+            raise typer.BadParameter(
+                f"{source.path} is a model of Triton: it has its own name and config.pbtxt"
+            )
+
+
+def _config_of(source: Source, config: Path | None) -> Config | None:
+    from headrace.cli.push import read_config
+
+    own = source.path / "config.pbtxt"
+    chosen = config or (own if source.path.is_dir() and own.exists() else None)
+    return None if chosen is None else read_config(chosen, source.path)
+
+
+async def _bring_in(
+    where: dict[str, Any], sources: Sequence[Source], config: Path | None, *, quiet: bool
+) -> list[Served]:
+    from headrace.cli.served_models import bring_in, with_example
+    from headrace.client import AsyncClient, read_client_settings
+
+    replica = where["inference"][0]
+    settings = read_client_settings(
+        registry=where["registry"], inference=replica["grpc"], monitor=where["monitor"]
+    )
+    served = []
+    async with AsyncClient(settings=settings) as client:
+        for source in sources:
+            _say(f"{source.name}: pushing and loading {source.path} ...", quiet=quiet)
+            found = await bring_in(client, source, _config_of(source, config))
+            served.append(await with_example(client, found, replica["http"]))
+    return served
+
+
+def _say(text: str, *, quiet: bool) -> None:
+    if not quiet:
+        print(printable(text), file=sys.stderr, flush=True)
+
+
+def _calls(where: dict[str, Any], served: Served) -> Calls | None:
+    from headrace.cli.example_calls import example_calls
+    from headrace.client.settings import ClientSettings
+    from headrace.local.commands import reachable
+
+    if served.example is None:
+        return None
+    replica = where["inference"][0]
+    grpc = reachable(replica["grpc"])
+    usual = grpc == ClientSettings().inference
+    model = served.version.model
+    return example_calls(model, reachable(replica["http"]), grpc, served.example, usual=usual)
+
+
+def _print_json(where: dict[str, Any], served: Sequence[Served]) -> None:
+    models = [
+        {
+            "model": each.version.model,
+            "version": each.version.number,
+            "pushed": each.is_new,
+            "calls": _as_json(_calls(where, each), each),
+        }
+        for each in served
+    ]
+    print(json.dumps({**where, "models": models}), flush=True)
+
+
+def _as_json(calls: Calls | None, served: Served) -> dict[str, str]:
+    if calls is None:
+        return {}
+    rest = {"curl": calls.curl, "javascript": calls.javascript} if served.speaks_json else {}
+    return {**rest, "python": calls.python}
+
+
+def _print_calls(where: dict[str, Any], served: Sequence[Served]) -> None:
+    lines = [line for each in served for line in _lines(where, each, alone=len(served) == 1)]
+    dashboard = f"Dashboard: http://{where['monitor_http']}/"
+    api = f"REST API: http://{where['inference'][0]['http']}/docs"
+    print("\n".join([*lines, "", f"{dashboard}   {api}   Ctrl-C here stops all"]), flush=True)
+
+
+def _lines(where: dict[str, Any], served: Served, *, alone: bool) -> list[str]:
+    """What to say of one model; Python and JavaScript only where there is one, for they are long."""
+    version = served.version
+    pushed = "pushed now" if served.is_new else "as it was"
+    lines = [
+        "",
+        f"{version.model} version {version.number} is served ({pushed}).",
+        *map(printable, version.notices),
+    ]
+    calls = _calls(where, served)
+    if calls is None:
+        return [
+            *lines,
+            f"What it takes: curl -s http://{where['inference'][0]['http']}/v2/models/{version.model}",
+        ]
+    if served.speaks_json:
+        lines += ["", "# curl", calls.curl]
+    if alone or not served.speaks_json:
+        lines += ["", "# Python (pip install headrace)", calls.python.rstrip()]
+    if alone and served.speaks_json:
+        lines += ["", "# JavaScript", calls.javascript.rstrip()]
+    return lines

@@ -1,0 +1,90 @@
+"""The options of commands that run a suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+_PORTS = "Ports"
+_STATE = "State"
+_LOGS = "Logs"
+
+
+def _port(variable: str, default: int, what: str) -> Any:
+    text = f"{what}; 0 takes a free one. [default: {default}]"
+    return typer.Option(
+        envvar=variable, min=0, max=65535, help=text, show_default=False, rich_help_panel=_PORTS
+    )
+
+
+def _option(variable: str | None, panel: str | None, text: str, **limits: Any) -> Any:
+    return typer.Option(envvar=variable, help=text, rich_help_panel=panel, **limits)
+
+
+Data = Annotated[
+    Path, _option("HEADRACE_DATA", _STATE, "The folder for all that is kept.", file_okay=False)
+]
+RedisUrl = Annotated[
+    str | None,
+    _option(
+        "HEADRACE_REDIS_URL",
+        _STATE,
+        "A Redis-protocol server to share state through; without one, up starts its own.",
+    ),
+]
+Replicas = Annotated[int, _option(None, None, "How many inference processes to run.", min=0)]
+FrontName = Annotated[
+    Literal["auto", "native", "grpcio"],
+    _option("HEADRACE_INFERENCE_FRONT", None, "What serves ModelInfer."),
+]
+Drain = Annotated[
+    float,
+    _option(
+        "HEADRACE_DRAIN_SECONDS",
+        None,
+        "How long requests in flight may take at the stop.",
+        min=0,
+    ),
+]
+Grace = Annotated[
+    float,
+    _option(
+        "HEADRACE_GRACE_SECONDS",
+        None,
+        "How long a replica that is told to stop goes on serving, not ready, before that.",
+        min=0,
+    ),
+]
+Host = Annotated[str, _option("HEADRACE_HOST", _PORTS, "The address that all listen on.")]
+Port = Annotated[
+    int | None,
+    _option(None, _PORTS, "0: every port that is not given is a free one.", min=0, max=0),
+]
+RegistryPort = Annotated[int | None, _port("HEADRACE_REGISTRY_GRPC_PORT", 8100, "Registry, gRPC")]
+RegistryHttpPort = Annotated[
+    int | None, _port("HEADRACE_REGISTRY_HTTP_PORT", 8101, "Registry, health and metrics")
+]
+InferencePort = Annotated[
+    int | None, _port("HEADRACE_INFERENCE_GRPC_PORT", 8001, "First replica, gRPC")
+]
+InferenceHttpPort = Annotated[
+    int | None, _port("HEADRACE_INFERENCE_HTTP_PORT", 8000, "First replica, REST")
+]
+InferenceMetricsPort = Annotated[
+    int | None, _port("HEADRACE_INFERENCE_METRICS_PORT", 8002, "First replica, metrics")
+]
+MonitorPort = Annotated[int | None, _port("HEADRACE_MONITOR_GRPC_PORT", 8200, "Monitor, gRPC")]
+MonitorHttpPort = Annotated[
+    int | None, _port("HEADRACE_MONITOR_HTTP_PORT", 8201, "Monitor, dashboard and metrics")
+]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"],
+    _option("HEADRACE_LOG_LEVEL", _LOGS, "The least severe records that are logged."),
+]
+LogFormat = Annotated[
+    Literal["auto", "human", "json"],
+    _option("HEADRACE_LOG_FORMAT", _LOGS, "auto: for people on a terminal, else JSON."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="When all is ready, print one line of JSON.")]
