@@ -7,30 +7,33 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import grpc
 
 from headrace import errors, identity, status
 from headrace.client import call_errors, forking
-from headrace.client.answers import UNDECODABLE, malformed
-from headrace.client.channels import Channels, StubChannel
+from headrace.client.answers import malformed
+from headrace.client.channels import Channels
 from headrace.client.endpoints import Endpoint, Endpoints
 from headrace.client.liveness import LivenessProbes
+from headrace.client.methods import Method, Request, Response, Undecodable
 from headrace.client.retry import may_heal, pause_before_retry
 from headrace.client.retry_budget import RetryBudget
 from headrace.client.settings import ClientSettings
 
-Response = TypeVar("Response")
+if TYPE_CHECKING:
+    from headrace.client.channels import Upload
+
 Service = Literal["registry", "inference", "monitor"]
 Metadata = tuple[tuple[str, str], ...]
-Attempt = Callable[[str, float], Awaitable[Response]]
+Answer = TypeVar("Answer")
+Attempt = Callable[[str, float], Awaitable[Response | Undecodable]]
 """Makes a call at an address, which may take so many seconds."""
 
 WATCH_SECONDS = 10.0
 """How long a watch may be silent, which is usual, until the server is asked whether it lives."""
 
-_END = object()
 _LEAVING = "REPLICA_STOPPING"
 
 
@@ -49,13 +52,9 @@ class Calls:
         self._budget = RetryBudget(settings.retry_share, time.monotonic())
         self._probes = LivenessProbes(self._channels, settings.try_seconds)
 
-    def channel(self) -> StubChannel:
-        """What stubs are made with, for `unary` and `watch`."""
-        return StubChannel(self._channels.asyncio)
-
-    def blocking_channel(self) -> StubChannel:
-        """The same without asyncio, for calls that stream requests, and for `call`."""
-        return StubChannel(self._channels.blocking)
+    def upload(self, method: Method[Request, Response], address: str) -> Upload[Request, Response]:
+        """A method that streams requests, for `call`."""
+        return self._channels.upload(method, address)
 
     async def close(self) -> None:
         """Close all channels; calls still running end as cancelled."""
@@ -165,8 +164,8 @@ class Calls:
         return self._decoded(endpoint, answer)
 
     async def _unless_silent(
-        self, endpoint: Endpoint, service: Service, made: Awaitable[Response], every: float
-    ) -> Response:
+        self, endpoint: Endpoint, service: Service, made: Awaitable[Answer], every: float
+    ) -> Answer:
         """The answer, however long it takes, as long as the server says that it lives.
 
         It is asked when it was silent for `every` seconds, again and again. Raises Unavailable.
@@ -189,30 +188,31 @@ class Calls:
     async def unary(
         self,
         service: Service,
-        method: Any,
-        request: Any,
+        method: Method[Request, Response],
+        request: Request,
         *,
         repeatable: bool = True,
         timeout_seconds: float | None = None,
         request_id: str = "",
-    ) -> Any:
+    ) -> Response:
         """The answer to one request. Raises the errors that the method names."""
         metadata = self.metadata(request_id)
 
-        async def attempt(address: str, seconds: float) -> Any:
-            return await method.at(address)(request, timeout=seconds, metadata=metadata)
+        async def attempt(address: str, seconds: float) -> Response | Undecodable:
+            called = self._channels.unary(method, address)
+            return await called(request, timeout=seconds, metadata=metadata)
 
         return await self.call(
             service, attempt, repeatable=repeatable, timeout_seconds=timeout_seconds
         )
 
     async def watch(
-        self, service: Service, open_stream: Callable[[str], Any]
-    ) -> AsyncGenerator[Any, None]:
+        self, service: Service, method: Method[Request, Response], request: Request
+    ) -> AsyncGenerator[Response, None]:
         """The messages of a stream that does not end, opened again when it breaks.
 
-        `open_stream(address)` asks for what comes after the last message. A stream that cannot be had for
-        as long as a call may take ends with the error that it was.
+        The reader keeps `request` asking for what comes after the last message. A stream that cannot be
+        had for as long as a call may take ends with the error that it was.
         """
         forking.require_grpc()
         tried: list[Endpoint] = []
@@ -220,10 +220,9 @@ class Calls:
         while True:
             endpoint = self._pick(service, tried)
             try:
-                async with contextlib.aclosing(
-                    self._messages(open_stream(endpoint.address))
-                ) as messages:
-                    while (message := await self._next(endpoint, service, messages)) is not _END:
+                opened = self._messages(method, request, endpoint)
+                async with contextlib.aclosing(opened) as messages:
+                    while (message := await self._next(endpoint, service, messages)) is not None:
                         endpoint.answered()
                         self._met.add(service)
                         failures, began = 0, time.monotonic()
@@ -244,25 +243,28 @@ class Calls:
             await asyncio.sleep(pause)
 
     async def _next(
-        self, endpoint: Endpoint, service: Service, messages: AsyncGenerator[Any, None]
-    ) -> Any:
-        """The next message, or _END. Raises Unavailable for a server that is silent and dead."""
-        message = anext(messages, _END)
+        self, endpoint: Endpoint, service: Service, messages: AsyncGenerator[Answer, None]
+    ) -> Answer | None:
+        """The next message, None at the end. Raises Unavailable for a server that is silent and dead."""
+        message = anext(messages, None)
         if not (self.settings.try_seconds and self._endpoints[service].several):
             return await message
         every = max(self.settings.try_seconds, WATCH_SECONDS)
         return await self._unless_silent(endpoint, service, message, every)
 
-    @staticmethod
-    async def _messages(stream: Any) -> AsyncGenerator[Any, None]:
+    async def _messages(
+        self, method: Method[Request, Response], request: Request, endpoint: Endpoint
+    ) -> AsyncGenerator[Response | Undecodable, None]:
+        opened = self._channels.watch(method, endpoint.address)
+        stream = opened(request, metadata=self.metadata())
         try:
             async for message in stream:
                 yield message
         finally:
             stream.cancel()  # a reader that stops early must not leave the call running
 
-    def _decoded(self, endpoint: Endpoint, answer: Response) -> Response:
-        if answer is UNDECODABLE:
+    def _decoded(self, endpoint: Endpoint, answer: Response | Undecodable) -> Response:
+        if isinstance(answer, Undecodable):
             raise malformed(
                 f"the bytes that came from {endpoint.address} are not the message of this method"
             )
@@ -273,8 +275,7 @@ class Calls:
     ) -> errors.HeadraceError:
         """What a failed call means, and what it says of the address: that calls should go elsewhere?"""
         error = status.error_from_rpc(rpc_error)
-        call: Any = rpc_error
-        unnamed = error.reason == call.code().name
+        unnamed = error.reason == rpc_error.code().name
         if unnamed:
             error = call_errors.without_reason(error, service, endpoint.address, total_seconds)
         if error.reason == _LEAVING or (unnamed and may_heal(error)):
@@ -285,7 +286,7 @@ class Calls:
         return error
 
 
-async def finished(call: Any) -> Any:
+async def finished(call: grpc.Future[Answer]) -> Answer:
     """The answer of a call of a blocking channel, awaited; cancelling the wait cancels the call."""
     loop = asyncio.get_running_loop()
     done = asyncio.Event()

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol, TypeVar
 from uuid import uuid4
 
 from google.protobuf import field_mask_pb2
+from google.protobuf.message import Message
 
-from headrace.client import convert
+from headrace.client import convert, methods
 from headrace.client.calls import Calls
+from headrace.client.methods import Method, Request, Response
 from headrace.client.resources import Alias, Model, Version
 from headrace.registry.v1 import (
     alias_pb2,
     model_pb2,
     registry_service_pb2,
-    registry_service_pb2_grpc,
 )
 from headrace.resource_names import alias_resource, model_resource, version_resource
 
 PAGE_SIZE = 1000
+
+Item = TypeVar("Item")
+Change = TypeVar("Change", bound=Message)
+
+
+class _PageRequest(Protocol):
+    page_size: int
+    page_token: str
+
+
+class _Page(Protocol):
+    next_page_token: str
+
+
+PageRequest = TypeVar("PageRequest", bound=_PageRequest)
+PageOf = TypeVar("PageOf", bound=_Page)
 
 
 class RegistryCalls:
@@ -28,21 +44,24 @@ class RegistryCalls:
 
     _calls: Calls
 
-    @cached_property
-    def _registry(self) -> Any:
-        return registry_service_pb2_grpc.RegistryServiceStub(self._calls.channel())
+    async def _ask_registry(
+        self, method: Method[Request, Response], request: Request, timeout_seconds: float | None
+    ) -> Response:
+        return await self._calls.unary("registry", method, request, timeout_seconds=timeout_seconds)
 
     async def _pages(
-        self, method: Any, request: Any, items: str, timeout_seconds: float | None
-    ) -> list[Any]:
+        self,
+        method: Method[PageRequest, PageOf],
+        request: PageRequest,
+        items: Callable[[PageOf], Iterable[Item]],
+        timeout_seconds: float | None,
+    ) -> list[Item]:
         """The items of all pages of a list."""
-        found: list[Any] = []
+        found: list[Item] = []
         request.page_size = PAGE_SIZE
         while True:
-            page = await self._calls.unary(
-                "registry", method, request, timeout_seconds=timeout_seconds
-            )
-            found += getattr(page, items)
+            page = await self._ask_registry(method, request, timeout_seconds)
+            found += items(page)
             request.page_token = page.next_page_token
             if not page.next_page_token:
                 return found
@@ -73,23 +92,21 @@ class CatalogCalls(RegistryCalls):
         request = registry_service_pb2.CreateModelRequest(
             model=proto, request_id=request_id or str(uuid4())
         )
-        created = await self._calls.unary(
-            "registry", self._registry.CreateModel, request, timeout_seconds=timeout_seconds
-        )
+        created = await self._ask_registry(methods.CREATE_MODEL, request, timeout_seconds)
         return convert.model_from_proto(created)
 
     async def model(self, model: str, *, timeout_seconds: float | None = None) -> Model:
         """A model. Raises NotFound."""
         request = registry_service_pb2.GetModelRequest(name=model_resource(model))
-        found = await self._calls.unary(
-            "registry", self._registry.GetModel, request, timeout_seconds=timeout_seconds
-        )
+        found = await self._ask_registry(methods.GET_MODEL, request, timeout_seconds)
         return convert.model_from_proto(found)
 
     async def models(self, *, timeout_seconds: float | None = None) -> list[Model]:
         """All models, by name."""
         request = registry_service_pb2.ListModelsRequest()
-        found = await self._pages(self._registry.ListModels, request, "models", timeout_seconds)
+        found = await self._pages(
+            methods.LIST_MODELS, request, lambda page: page.models, timeout_seconds
+        )
         return [convert.model_from_proto(model) for model in found]
 
     async def update_model(
@@ -110,24 +127,27 @@ class CatalogCalls(RegistryCalls):
             "keep_latest": keep_latest,
             "pinned": pinned,
         }
-        changes: dict[str, Any] = {
-            name: value for name, value in given.items() if value is not None
-        }
-        if not changes:  # an empty mask would stand for all fields
+        changed_fields = [name for name, value in given.items() if value is not None]
+        if not changed_fields:  # an empty mask would stand for all fields
             return await self.model(model, timeout_seconds=timeout_seconds)
-        proto = model_pb2.Model(name=model_resource(model), etag=etag, **changes)
-        request = registry_service_pb2.UpdateModelRequest(
-            model=proto, update_mask=field_mask_pb2.FieldMask(paths=list(changes))
+        proto = model_pb2.Model(
+            name=model_resource(model),
+            etag=etag,
+            description=description or "",
+            labels=labels,
+            keep_latest=keep_latest or 0,
+            pinned=bool(pinned),
         )
-        changed = await self._change(self._registry.UpdateModel, request, timeout_seconds)
+        request = registry_service_pb2.UpdateModelRequest(
+            model=proto, update_mask=field_mask_pb2.FieldMask(paths=changed_fields)
+        )
+        changed = await self._change(methods.UPDATE_MODEL, request, timeout_seconds)
         return convert.model_from_proto(changed)
 
     async def revision(self, *, timeout_seconds: float | None = None) -> int:
         """The revision that the registry's state has now: where a watch may start."""
         request = registry_service_pb2.ListModelsRequest(page_size=1)
-        page = await self._calls.unary(
-            "registry", self._registry.ListModels, request, timeout_seconds=timeout_seconds
-        )
+        page = await self._ask_registry(methods.LIST_MODELS, request, timeout_seconds)
         return int(page.revision)
 
     async def delete_model(
@@ -142,22 +162,22 @@ class CatalogCalls(RegistryCalls):
         request = registry_service_pb2.DeleteModelRequest(
             name=model_resource(model), force=force, etag=etag
         )
-        await self._change(self._registry.DeleteModel, request, timeout_seconds)
+        await self._change(methods.DELETE_MODEL, request, timeout_seconds)
 
     async def version(
         self, model: str, number: int, *, timeout_seconds: float | None = None
     ) -> Version:
         """One version. Raises NotFound."""
         request = registry_service_pb2.GetVersionRequest(name=version_resource(model, number))
-        found = await self._calls.unary(
-            "registry", self._registry.GetVersion, request, timeout_seconds=timeout_seconds
-        )
+        found = await self._ask_registry(methods.GET_VERSION, request, timeout_seconds)
         return convert.version_from_proto(found)
 
     async def versions(self, model: str, *, timeout_seconds: float | None = None) -> list[Version]:
         """A model's versions, newest first. Raises NotFound."""
         request = registry_service_pb2.ListVersionsRequest(parent=model_resource(model))
-        found = await self._pages(self._registry.ListVersions, request, "versions", timeout_seconds)
+        found = await self._pages(
+            methods.LIST_VERSIONS, request, lambda page: page.versions, timeout_seconds
+        )
         return [convert.version_from_proto(version) for version in found]
 
     async def delete_version(
@@ -167,22 +187,22 @@ class CatalogCalls(RegistryCalls):
         request = registry_service_pb2.DeleteVersionRequest(
             name=version_resource(model, number), etag=etag
         )
-        await self._change(self._registry.DeleteVersion, request, timeout_seconds)
+        await self._change(methods.DELETE_VERSION, request, timeout_seconds)
 
     async def get_alias(
         self, model: str, alias: str, *, timeout_seconds: float | None = None
     ) -> Alias:
         """Where an alias points. Raises NotFound."""
         request = registry_service_pb2.GetAliasRequest(name=alias_resource(model, alias))
-        found = await self._calls.unary(
-            "registry", self._registry.GetAlias, request, timeout_seconds=timeout_seconds
-        )
+        found = await self._ask_registry(methods.GET_ALIAS, request, timeout_seconds)
         return convert.alias_from_proto(found)
 
     async def aliases(self, model: str, *, timeout_seconds: float | None = None) -> list[Alias]:
         """A model's aliases, by name. Raises NotFound."""
         request = registry_service_pb2.ListAliasesRequest(parent=model_resource(model))
-        found = await self._pages(self._registry.ListAliases, request, "aliases", timeout_seconds)
+        found = await self._pages(
+            methods.LIST_ALIASES, request, lambda page: page.aliases, timeout_seconds
+        )
         return [convert.alias_from_proto(alias) for alias in found]
 
     async def alias(
@@ -209,7 +229,7 @@ class CatalogCalls(RegistryCalls):
             allow_signature_change=allow_signature_change,
             allow_unready=allow_unready,
         )
-        moved = await self._change(self._registry.UpdateAlias, request, timeout_seconds)
+        moved = await self._change(methods.UPDATE_ALIAS, request, timeout_seconds)
         return convert.alias_from_proto(moved)
 
     async def delete_alias(
@@ -219,7 +239,7 @@ class CatalogCalls(RegistryCalls):
         request = registry_service_pb2.DeleteAliasRequest(
             name=alias_resource(model, alias), etag=etag
         )
-        await self._change(self._registry.DeleteAlias, request, timeout_seconds)
+        await self._change(methods.DELETE_ALIAS, request, timeout_seconds)
 
     async def resolve(
         self, model: str, version: int | str, *, timeout_seconds: float | None = None
@@ -229,7 +249,9 @@ class CatalogCalls(RegistryCalls):
             return int(version)
         return (await self.get_alias(model, version, timeout_seconds=timeout_seconds)).version
 
-    async def _change(self, method: Any, request: Any, timeout_seconds: float | None) -> Any:
+    async def _change(
+        self, method: Method[Change, Response], request: Change, timeout_seconds: float | None
+    ) -> Response:
         """Make a change once: made twice it might undo what others did in between.
 
         One on condition of an etag may be repeated, since it is made once at most. Where an answer got
@@ -244,7 +266,7 @@ class CatalogCalls(RegistryCalls):
         )
 
 
-def _is_conditional(request: Any) -> bool:
+def _is_conditional(request: Message) -> bool:
     """Whether the request, or the resource that it brings, has an etag."""
     resources = [value for field, value in request.ListFields() if field.message_type]
     return any(getattr(part, "etag", "") for part in (request, *resources))

@@ -1,15 +1,19 @@
-"""Channels to addresses, opened when they are first called, and stubs whose methods are called at one."""
+"""Channels to addresses, opened when they are first called, and methods that are called at one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import grpc
 
 from headrace import addresses
 from headrace.client import forking
-from headrace.client.answers import LenientChannel
+from headrace.client.methods import Method, Request, Response, Undecodable
+
+if TYPE_CHECKING:
+    Unary = grpc.aio.UnaryUnaryMultiCallable[Request, Response | Undecodable]
+    Watch = grpc.aio.UnaryStreamMultiCallable[Request, Response | Undecodable]
+    Upload = grpc.StreamUnaryMultiCallable[Request, Response | Undecodable]
 
 MAX_MESSAGE_BYTES = 2**31 - 1
 """What the services accept: the largest message that gRPC's length field allows."""
@@ -36,8 +40,8 @@ class Channels:
     """The open channels; `close` ends them."""
 
     def __init__(self) -> None:
-        self._asyncio: dict[str, Any] = {}
-        self._blocking: dict[str, Any] = {}
+        self._asyncio: dict[str, grpc.aio.Channel] = {}
+        self._blocking: dict[str, grpc.Channel] = {}
         forking.note_connections(self)
 
     @property
@@ -45,13 +49,13 @@ class Channels:
         """Whether any channel is open."""
         return bool(self._asyncio or self._blocking)
 
-    def asyncio(self, address: str) -> Any:
+    def asyncio(self, address: str) -> grpc.aio.Channel:
         """The channel of grpc.aio to this address."""
         if address not in self._asyncio:
             self._asyncio[address] = grpc.aio.insecure_channel(address, options=_options(address))
         return self._asyncio[address]
 
-    def blocking(self, address: str) -> Any:
+    def blocking(self, address: str) -> grpc.Channel:
         """The same without asyncio, for calls that stream requests.
 
         grpc.aio (1.85, issue grpc/grpc#36066) loses the status of a service that ends such a call
@@ -60,6 +64,21 @@ class Channels:
         if address not in self._blocking:
             self._blocking[address] = grpc.insecure_channel(address, options=_options(address))
         return self._blocking[address]
+
+    def unary(self, method: Method[Request, Response], address: str) -> Unary[Request, Response]:
+        """A method of one request and one answer, as it is called at an address."""
+        channel = self.asyncio(address)
+        return channel.unary_unary(method.path, method.serialize, method.parse)
+
+    def watch(self, method: Method[Request, Response], address: str) -> Watch[Request, Response]:
+        """A method of one request and a stream of answers."""
+        channel = self.asyncio(address)
+        return channel.unary_stream(method.path, method.serialize, method.parse)
+
+    def upload(self, method: Method[Request, Response], address: str) -> Upload[Request, Response]:
+        """A method of a stream of requests and one answer, without asyncio."""
+        channel = self.blocking(address)
+        return channel.stream_unary(method.path, method.serialize, method.parse)
 
     async def close(self) -> None:
         """Close all channels; calls still running end as cancelled."""
@@ -71,40 +90,3 @@ class Channels:
         channels, self._asyncio = list(self._asyncio.values()), {}
         for channel in channels:
             await channel.close()
-
-
-class AtAddress:
-    """A method of a stub that is called at an address: `method.at(address)(request, ...)`."""
-
-    def __init__(self, make: Callable[[Any], Any], channel: Callable[[str], Any]) -> None:
-        self._make = make
-        self._channel = channel
-        self._made: dict[str, tuple[Any, Any]] = {}
-
-    def at(self, address: str) -> Any:
-        """The method as the channel to this address makes it."""
-        channel = self._channel(address)
-        made = self._made.get(address)
-        if made is None or made[0] is not channel:  # it was closed since
-            made = self._made[address] = (channel, self._make(LenientChannel(channel)))
-        return made[1]
-
-
-class StubChannel:
-    """What a stub is made with: nothing is called through it but at an address."""
-
-    def __init__(self, channel: Callable[[str], Any]) -> None:
-        self._channel = channel
-        self.unary_unary = self._kind("unary_unary")
-        self.unary_stream = self._kind("unary_stream")
-        self.stream_unary = self._kind("stream_unary")
-        self.stream_stream = self._kind("stream_stream")
-
-    def _kind(self, kind: str) -> Callable[..., AtAddress]:
-        def method(path: str, **codecs: Any) -> AtAddress:
-            def make(channel: Any) -> Any:
-                return getattr(channel, kind)(path, **codecs)
-
-            return AtAddress(make, self._channel)
-
-        return method

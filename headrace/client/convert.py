@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from google.protobuf import duration_pb2
 
 from headrace import conversion
@@ -267,8 +265,8 @@ def duration_to_proto(seconds: float) -> duration_pb2.Duration:
     return duration
 
 
-def _seconds(duration: Any) -> float:
-    return float(duration.ToNanoseconds() / 1e9)
+def _seconds(duration: duration_pb2.Duration) -> float:
+    return duration.ToNanoseconds() / 1e9
 
 
 def _part(name: str, index: int) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headrace import errors
+from headrace.client import methods
 from headrace.client.answers import reading_an_answer
 from headrace.client.calls import Calls
+from headrace.client.methods import Method, Request, Response
 from headrace.client.results import InferResult, Parameter
 from headrace.client.signature_cache import Key, SignatureCache
-from headrace.inference import grpc_service_pb2, grpc_service_pb2_grpc
+from headrace.inference import grpc_service_pb2
 from headrace.state.records import LoadState
 
 if TYPE_CHECKING:  # numpy is loaded by the first inference: what only manages models starts sooner
@@ -36,10 +37,6 @@ class InferenceCalls:
 
     _calls: Calls
     _signatures: SignatureCache
-
-    @cached_property
-    def _inference(self) -> Any:
-        return grpc_service_pb2_grpc.GRPCInferenceServiceStub(self._calls.channel())
 
     async def infer(
         self,
@@ -87,7 +84,7 @@ class InferenceCalls:
         try:
             response = await self._calls.unary(
                 "inference",
-                self._inference.ModelInfer,
+                methods.MODEL_INFER,
                 request,
                 timeout_seconds=max(0.0, deadline - time.monotonic()),
                 request_id=request.id,
@@ -126,37 +123,39 @@ class InferenceCalls:
         from headrace.client import tensors
 
         request = grpc_service_pb2.ModelMetadataRequest(name=model, version=str(version))
-        found = await self._ask(self._inference.ModelMetadata, request, timeout_seconds)
+        found = await self._ask_replica(methods.MODEL_METADATA, request, timeout_seconds)
         return tensors.metadata_from_proto(found)
 
     async def server_live(self, *, timeout_seconds: float | None = None) -> bool:
         """Whether the replica answers at all."""
         request = grpc_service_pb2.ServerLiveRequest()
-        return bool((await self._ask(self._inference.ServerLive, request, timeout_seconds)).live)
+        return (await self._ask_replica(methods.SERVER_LIVE, request, timeout_seconds)).live
 
     async def server_ready(self, *, timeout_seconds: float | None = None) -> bool:
         """Whether the replica serves what it should."""
         request = grpc_service_pb2.ServerReadyRequest()
-        return bool((await self._ask(self._inference.ServerReady, request, timeout_seconds)).ready)
+        return (await self._ask_replica(methods.SERVER_READY, request, timeout_seconds)).ready
 
     async def model_ready(
         self, model: str, version: int | str = "", *, timeout_seconds: float | None = None
     ) -> bool:
         """Whether the replica serves a version. Raises NotFound."""
         request = grpc_service_pb2.ModelReadyRequest(name=model, version=str(version))
-        return bool((await self._ask(self._inference.ModelReady, request, timeout_seconds)).ready)
+        return (await self._ask_replica(methods.MODEL_READY, request, timeout_seconds)).ready
 
     async def repository_index(self, *, timeout_seconds: float | None = None) -> list[IndexEntry]:
         """The versions that the replica has, had, or tried to have."""
         request = grpc_service_pb2.RepositoryIndexRequest()
-        found = await self._ask(self._inference.RepositoryIndex, request, timeout_seconds)
+        found = await self._ask_replica(methods.REPOSITORY_INDEX, request, timeout_seconds)
         with reading_an_answer():
             return [
                 IndexEntry(entry.name, entry.version, LoadState(entry.state), entry.reason)
                 for entry in found.models
             ]
 
-    async def _ask(self, method: Any, request: Any, timeout_seconds: float | None) -> Any:
+    async def _ask_replica(
+        self, method: Method[Request, Response], request: Request, timeout_seconds: float | None
+    ) -> Response:
         return await self._calls.unary(
             "inference", method, request, timeout_seconds=timeout_seconds
         )

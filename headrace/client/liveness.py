@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import Any
 
 import grpc
 
@@ -40,7 +39,7 @@ class LivenessProbes:
         self._asked.clear()
 
     async def _is_alive(self, endpoint: Endpoint) -> bool:
-        check: Any = self._channels.asyncio(endpoint.address).unary_unary(CHECK)
+        check = self._channels.asyncio(endpoint.address).unary_unary(CHECK, bytes, bytes)
         try:
             await check(b"", timeout=self._seconds)
         except grpc.aio.AioRpcError as error:

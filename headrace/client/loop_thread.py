@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
-_END = object()
+
+
+class _End:
+    """Stands for the end of an asynchronous generator."""
+
+
+_END = _End()
 
 
 class LoopThread:
@@ -49,7 +55,7 @@ class LoopThread:
         """The items of an asynchronous generator, which is closed when the reader stops."""
         items, running = start(), self._here()
         try:
-            while (item := self.run(_next(items))) is not _END:
+            while not isinstance(item := self.run(_next(items)), _End):
                 yield item
         finally:
             if not self._closed and running is self._running:  # else it is the parent's to close
@@ -105,7 +111,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-async def _next(items: AsyncGenerator[Any, None]) -> Any:
+async def _next(items: AsyncGenerator[Result, None]) -> Result | _End:
     return await anext(items, _END)
 
 

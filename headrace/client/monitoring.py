@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from functools import cached_property
-from typing import Any
 
-from headrace.client import convert
+from headrace.client import convert, methods
 from headrace.client.calls import Calls
 from headrace.client.resources import Statistics
-from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
+from headrace.monitor.v1 import monitor_service_pb2
 
 
 class MonitorCalls:
     """Statistics."""
 
     _calls: Calls
-
-    @cached_property
-    def _monitor(self) -> Any:
-        return monitor_service_pb2_grpc.MonitorServiceStub(self._calls.channel())
 
     async def statistics(
         self,
@@ -34,7 +28,7 @@ class MonitorCalls:
         """What happened in the last `window_seconds`. Raises InvalidArgument for more than is kept."""
         query = _query(window_seconds, model, version, by_replica=by_replica)
         found = await self._calls.unary(
-            "monitor", self._monitor.QueryStatistics, query, timeout_seconds=timeout_seconds
+            "monitor", methods.QUERY_STATISTICS, query, timeout_seconds=timeout_seconds
         )
         return convert.statistics_from_proto(found)
 
@@ -52,13 +46,8 @@ class MonitorCalls:
             query=_query(window_seconds, model, version, by_replica=by_replica),
             interval=convert.duration_to_proto(interval_seconds),
         )
-
-        def open_stream(address: str) -> object:
-            return self._monitor.WatchStatistics.at(address)(
-                request, metadata=self._calls.metadata()
-            )
-
-        async with aclosing(self._calls.watch("monitor", open_stream)) as messages:
+        watched = self._calls.watch("monitor", methods.WATCH_STATISTICS, request)
+        async with aclosing(watched) as messages:
             async for message in messages:
                 yield convert.statistics_from_proto(message)
 

@@ -6,27 +6,29 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
-from typing import Any
 from uuid import uuid4
 
 from google.protobuf import json_format
 
 from headrace import errors
-from headrace.client import convert
+from headrace.client import convert, methods
 from headrace.client.artifact import Artifact, Progress, Report, Source, open_artifact
 from headrace.client.calls import finished
 from headrace.client.catalog import RegistryCalls
+from headrace.client.methods import Undecodable
 from headrace.client.resources import Version
 from headrace.conversion import serving_config_to_proto
-from headrace.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
+from headrace.registry.v1 import registry_service_pb2, version_pb2
 from headrace.resource_names import model_resource
 from headrace.state.records import ServingConfig
 from headrace.type.v1 import serving_config_pb2
 
-Config = Mapping[str, Any] | ServingConfig | serving_config_pb2.ServingConfig
+Config = Mapping[str, object] | ServingConfig | serving_config_pb2.ServingConfig
 """How to serve a version: a mapping (the message's JSON form) or message says only what differs from what
 the registry proposes; a ServingConfig says all of it."""
 
+
+Header = registry_service_pb2.PushVersionRequest.Header
 
 _NO_ROOM_YET = ("TOO_MANY_PUSHES", "STAGING_FULL")
 
@@ -79,16 +81,13 @@ class PushCalls(RegistryCalls):
             return await self._send(header, artifact, report, deadline)
 
     async def _send(
-        self, header: Any, artifact: Artifact, report: Report, deadline: float
+        self, header: Header, artifact: Artifact, report: Report, deadline: float
     ) -> Version:
         metadata = self._calls.metadata()
-        method = registry_service_pb2_grpc.RegistryServiceStub(
-            self._calls.blocking_channel()
-        ).PushVersion
 
-        async def attempt(address: str, seconds: float) -> Any:
+        async def attempt(address: str, seconds: float) -> version_pb2.Version | Undecodable:
             parts = _parts(header, artifact, report)
-            push = method.at(address)
+            push = self._calls.upload(methods.PUSH_VERSION, address)
             return await finished(push.future(parts, timeout=seconds, metadata=metadata))
 
         while True:
@@ -124,7 +123,9 @@ def _on_this_loop(report: Report) -> Report:
     return pass_on
 
 
-def _parts(header: Any, artifact: Artifact, report: Report) -> Iterator[Any]:
+def _parts(
+    header: Header, artifact: Artifact, report: Report
+) -> Iterator[registry_service_pb2.PushVersionRequest]:
     message = registry_service_pb2.PushVersionRequest
     yield message(header=header)
     for chunk in artifact.chunks("sending", report):

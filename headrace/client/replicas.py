@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from headrace import errors
-from headrace.client import convert
+from headrace.client import convert, methods
 from headrace.client.catalog import CatalogCalls
 from headrace.client.resources import Change
 from headrace.registry.v1 import registry_service_pb2
@@ -71,7 +71,9 @@ class ReplicaCalls(CatalogCalls):
         """The replicas that are there now, by id, with what each has loaded, of one model or of all."""
         name = model_resource(model) if model else ""
         request = registry_service_pb2.ListReplicasRequest(model=name)
-        found = await self._pages(self._registry.ListReplicas, request, "replicas", timeout_seconds)
+        found = await self._pages(
+            methods.LIST_REPLICAS, request, lambda page: page.replicas, timeout_seconds
+        )
         return [convert.replica_from_proto(replica) for replica in found]
 
     async def wait_until_ready(
@@ -110,11 +112,8 @@ class ReplicaCalls(CatalogCalls):
             model=model_resource(model) if model else "",
             progress=True,
         )
-
-        def open_stream(address: str) -> object:
-            return self._registry.WatchChanges.at(address)(seen, metadata=self._calls.metadata())
-
-        async with aclosing(self._calls.watch("registry", open_stream)) as messages:
+        watched = self._calls.watch("registry", methods.WATCH_CHANGES, seen)
+        async with aclosing(watched) as messages:
             async for message in messages:
                 seen.start_revision = message.revision
                 seen.start_epoch, seen.start_hash = message.epoch, message.hash

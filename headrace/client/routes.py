@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from headrace.client import convert
+from headrace.client import convert, methods
 from headrace.client.catalog import CatalogCalls
 from headrace.client.resources import Route
 from headrace.client.route_changes import rolled_back, with_share, with_weight
@@ -20,9 +20,7 @@ class RouteCalls(CatalogCalls):
     async def route(self, model: str, *, timeout_seconds: float | None = None) -> Route:
         """A model's route. Raises NotFound, and FailedPrecondition before its first version."""
         request = registry_service_pb2.GetRouteRequest(name=route_resource(model))
-        found = await self._calls.unary(
-            "registry", self._registry.GetRoute, request, timeout_seconds=timeout_seconds
-        )
+        found = await self._ask_registry(methods.GET_ROUTE, request, timeout_seconds)
         return convert.route_from_proto(found)
 
     async def set_route(
@@ -101,7 +99,7 @@ class RouteCalls(CatalogCalls):
             allow_signature_change=allow_signature_change,
             allow_unready=allow_unready,
         )
-        changed = await self._change(self._registry.UpdateRoute, request, timeout_seconds)
+        changed = await self._change(methods.UPDATE_ROUTE, request, timeout_seconds)
         return convert.route_from_proto(changed)
 
     async def rollback(

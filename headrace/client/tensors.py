@@ -61,7 +61,9 @@ def metadata_from_proto(proto: grpc_service_pb2.ModelMetadataResponse) -> ModelM
     )
 
 
-def _tensor_metadata(tensor: Any) -> TensorMetadata:
+def _tensor_metadata(
+    tensor: grpc_service_pb2.ModelMetadataResponse.TensorMetadata,
+) -> TensorMetadata:
     return TensorMetadata(tensor.name, Datatype(tensor.datatype), tuple(tensor.shape))
 
 

@@ -1,0 +1,119 @@
+"""The methods that the client calls: where each is, what it takes and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf import empty_pb2
+from google.protobuf.message import DecodeError, Message
+
+from headrace.inference import grpc_service_pb2 as inference
+from headrace.monitor.v1 import monitor_service_pb2 as monitor
+from headrace.registry.v1 import (
+    alias_pb2,
+    model_pb2,
+    route_pb2,
+    version_pb2,
+)
+from headrace.registry.v1 import registry_service_pb2 as registry
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+_Sent = TypeVar("_Sent", bound=Message)
+_Got = TypeVar("_Got", bound=Message)
+
+
+class Undecodable:
+    """Stands for an answer whose bytes are no message of its type.
+
+    gRPC itself would log a traceback, and hand out None (grpc.aio) or say INTERNAL (grpc).
+    """
+
+
+UNDECODABLE = Undecodable()
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[Request, Response]):
+    """A method by its path, and how its messages become bytes and back."""
+
+    path: str
+    serialize: Callable[[Request], bytes]
+    parse: Callable[[bytes], Response | Undecodable]
+    messages: tuple[str, str]
+    """The full names of what it takes and gives."""
+
+
+def _method(service: str, name: str, sent: type[_Sent], got: type[_Got]) -> Method[_Sent, _Got]:
+    def parse(data: bytes) -> _Got | Undecodable:
+        try:
+            return got.FromString(data)
+        except DecodeError:
+            return UNDECODABLE
+
+    messages = sent.DESCRIPTOR.full_name, got.DESCRIPTOR.full_name
+    return Method(f"/{service}/{name}", sent.SerializeToString, parse, messages)
+
+
+_REGISTRY = "headrace.registry.v1.RegistryService"
+_MONITOR = "headrace.monitor.v1.MonitorService"
+_INFERENCE = "inference.GRPCInferenceService"
+
+CREATE_MODEL = _method(_REGISTRY, "CreateModel", registry.CreateModelRequest, model_pb2.Model)
+GET_MODEL = _method(_REGISTRY, "GetModel", registry.GetModelRequest, model_pb2.Model)
+LIST_MODELS = _method(
+    _REGISTRY, "ListModels", registry.ListModelsRequest, registry.ListModelsResponse
+)
+UPDATE_MODEL = _method(_REGISTRY, "UpdateModel", registry.UpdateModelRequest, model_pb2.Model)
+DELETE_MODEL = _method(_REGISTRY, "DeleteModel", registry.DeleteModelRequest, empty_pb2.Empty)
+PUSH_VERSION = _method(_REGISTRY, "PushVersion", registry.PushVersionRequest, version_pb2.Version)
+GET_VERSION = _method(_REGISTRY, "GetVersion", registry.GetVersionRequest, version_pb2.Version)
+LIST_VERSIONS = _method(
+    _REGISTRY, "ListVersions", registry.ListVersionsRequest, registry.ListVersionsResponse
+)
+DELETE_VERSION = _method(_REGISTRY, "DeleteVersion", registry.DeleteVersionRequest, empty_pb2.Empty)
+GET_ALIAS = _method(_REGISTRY, "GetAlias", registry.GetAliasRequest, alias_pb2.Alias)
+LIST_ALIASES = _method(
+    _REGISTRY, "ListAliases", registry.ListAliasesRequest, registry.ListAliasesResponse
+)
+UPDATE_ALIAS = _method(_REGISTRY, "UpdateAlias", registry.UpdateAliasRequest, alias_pb2.Alias)
+DELETE_ALIAS = _method(_REGISTRY, "DeleteAlias", registry.DeleteAliasRequest, empty_pb2.Empty)
+GET_ROUTE = _method(_REGISTRY, "GetRoute", registry.GetRouteRequest, route_pb2.Route)
+UPDATE_ROUTE = _method(_REGISTRY, "UpdateRoute", registry.UpdateRouteRequest, route_pb2.Route)
+LIST_REPLICAS = _method(
+    _REGISTRY, "ListReplicas", registry.ListReplicasRequest, registry.ListReplicasResponse
+)
+WATCH_CHANGES = _method(
+    _REGISTRY, "WatchChanges", registry.WatchChangesRequest, registry.WatchChangesResponse
+)
+
+QUERY_STATISTICS = _method(
+    _MONITOR, "QueryStatistics", monitor.QueryStatisticsRequest, monitor.QueryStatisticsResponse
+)
+WATCH_STATISTICS = _method(
+    _MONITOR, "WatchStatistics", monitor.WatchStatisticsRequest, monitor.QueryStatisticsResponse
+)
+
+MODEL_INFER = _method(
+    _INFERENCE, "ModelInfer", inference.ModelInferRequest, inference.ModelInferResponse
+)
+MODEL_METADATA = _method(
+    _INFERENCE, "ModelMetadata", inference.ModelMetadataRequest, inference.ModelMetadataResponse
+)
+MODEL_READY = _method(
+    _INFERENCE, "ModelReady", inference.ModelReadyRequest, inference.ModelReadyResponse
+)
+SERVER_LIVE = _method(
+    _INFERENCE, "ServerLive", inference.ServerLiveRequest, inference.ServerLiveResponse
+)
+SERVER_READY = _method(
+    _INFERENCE, "ServerReady", inference.ServerReadyRequest, inference.ServerReadyResponse
+)
+REPOSITORY_INDEX = _method(
+    _INFERENCE,
+    "RepositoryIndex",
+    inference.RepositoryIndexRequest,
+    inference.RepositoryIndexResponse,
+)
