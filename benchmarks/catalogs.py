@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headrace.datatypes import Datatype
+from headrace.state.changes import encode_change
 from headrace.state.codec import encode_sparse
 from headrace.state.connection import Redis
 from headrace.state.keys import Keys
@@ -96,7 +97,7 @@ class Seed:
             pipeline = redis.pipeline(transaction=False)
             for model, number in pushes[start : start + _BATCH]:
                 decision = self._push(model, number)
-                for key, record in decision.versions.items():
+                for key, record in decision.records["versions"].items():
                     pipeline.hset(keys.versions, key, encode_sparse(record).decode())
                 if self.revision > self.size.total - _KEPT:
                     pipeline.xadd(keys.changes, self._entry(decision), id=f"{self.revision}-0")
@@ -144,13 +145,11 @@ class Seed:
             f"models/{name}/versions/{number}",
             "ada",
             1_764_403_000.5,
-            models={name: model},
-            versions={pushed.key: pushed},
-            models_before={name: before},
-            versions_before={pushed.key: None},
+            {"models": {name: model}, "versions": {pushed.key: pushed}},
+            {"models": {name: before}, "versions": {pushed.key: None}},
         )
 
     def _entry(self, decision: Decision) -> Any:
-        entry = encode_sparse(decision.change(self.newest_hash))
+        entry = encode_change(decision.change(self.newest_hash))
         self.newest_hash = hashlib.sha256(entry).hexdigest()
         return {CHANGE_FIELD: entry}

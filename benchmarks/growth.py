@@ -40,8 +40,9 @@ from headrace.registry.v1 import registry_service_pb2_grpc
 from headrace.service.parent_death import tether
 from headrace.state import reader
 from headrace.state.catalog import Catalog
-from headrace.state.changes import Change, ModelDifference
+from headrace.state.changes import Change
 from headrace.state.connection import Redis, open_redis
+from headrace.state.differences import ModelDifference
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.records import AliasRecord
@@ -171,7 +172,7 @@ def _bookkeeping(catalog: Catalog) -> list[Figure]:
     for place in range(100):
         name, revision = model_name(place % len(catalog.models)), catalog.revision + 1
         alias = ModelDifference(aliases={"a": AliasRecord(1, 0.0, revision)}, revision=revision)
-        change = Change(revision, "alias.update", "a", "ada", 0.0, "", {name: alias})
+        change = Change(revision, "alias.update", "a", "ada", 0.0, "", {"models": {name: alias}})
         started, former = time.perf_counter(), catalog
         catalog = reader.apply(catalog, change)
         wanted.follow(catalog, catalog.models_differing(former), 0.0)

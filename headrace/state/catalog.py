@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import TypeVar, cast
 
 from msgspec import Raw
 
 from headrace.state.codec import decode_part, encode_sparse, stored
 from headrace.state.persistent_map import PersistentMap
+from headrace.state.record_collections import Collection
 from headrace.state.records import Artifact, ModelRecord, VersionRecord
 from headrace.state.version_map import VersionMap
+
+Record = TypeVar("Record")
+
+_NONE: Mapping[str, Mapping[str, object]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The shared state at one revision: models by name, versions by (model, number).
+    """The shared state at one revision: models by name, versions by (model, number), and further records.
 
     A catalog never changes. The one after a change shares with it whatever did not.
     """
@@ -24,6 +29,8 @@ class Catalog:
     revision: int = 0
     models: Mapping[str, ModelRecord] = field(default_factory=dict)
     versions: Mapping[tuple[str, int], VersionRecord] = field(default_factory=dict)
+    further: Mapping[str, PersistentMap[str, object]] = field(default_factory=dict)
+    """Records of all other collections, by the collection's name and their keys."""
     known: bool = True
     """False before the state was read: then a name that is not in it may exist all the same."""
     unread_because: str = ""
@@ -56,6 +63,10 @@ class Catalog:
         held = self._versions.held(model, number)
         return stored(held if isinstance(held, bytes) else encode_sparse(held))
 
+    def of(self, collection: Collection[Record]) -> Mapping[str, Record]:
+        """The records of a collection other than models and versions, by their keys."""
+        return cast("Mapping[str, Record]", self.further.get(collection.name, {}))
+
     def orphans(self) -> Iterator[tuple[str, int]]:
         """The versions whose model is not there."""
         return self._versions.without_model(self._models)
@@ -70,6 +81,7 @@ class Catalog:
         revision: int,
         models: Mapping[str, ModelRecord | None],
         versions: Mapping[tuple[str, int], VersionRecord | None],
+        further: Mapping[str, Mapping[str, object]] = _NONE,
     ) -> Catalog:
         """The catalog at a later revision, with these records; None takes one out."""
         return replace(
@@ -77,21 +89,30 @@ class Catalog:
             revision=revision,
             models=self._models.updated(models),
             versions=self._versions.updated(versions),
+            further={**self.further, **self._updated_further(further)} if further else self.further,
         )
+
+    def _updated_further(
+        self, changes: Mapping[str, Mapping[str, object]]
+    ) -> dict[str, PersistentMap[str, object]]:
+        empty: PersistentMap[str, object] = PersistentMap()
+        return {
+            name: self.further.get(name, empty).updated(records)
+            for name, records in changes.items()
+        }
 
     def sharing(self, former: Catalog) -> Catalog:
         """The same catalog, with the records of a former one wherever they are equal.
 
         So `models_differing` tells what changed between two that were read independently.
         """
-        ours, theirs = self._models, former._models
-        changed = {
-            name: ours.get(name)
-            for name in ours.differing(theirs)
-            if ours.get(name) != theirs.get(name)
-        }
+        models = _sharing(self._models, former._models)
         versions = self._versions.sharing(former._versions)
-        return replace(self, models=theirs.updated(changed), versions=versions)
+        further = {
+            name: _sharing(records, former.further.get(name))
+            for name, records in self.further.items()
+        }
+        return replace(self, models=models, versions=versions, further=further)
 
     def models_differing(self, former: Catalog) -> set[str]:
         """The names of models that are not the same in both catalogs, or whose versions are not."""
@@ -109,6 +130,16 @@ class Catalog:
     @property
     def _versions(self) -> VersionMap[VersionRecord]:
         return cast("VersionMap[VersionRecord]", self.versions)
+
+
+def _sharing(
+    ours: PersistentMap[str, Record], theirs: PersistentMap[str, Record] | None
+) -> PersistentMap[str, Record]:
+    """The same records, those of `theirs` wherever they are equal."""
+    if theirs is None:
+        return ours
+    differing = (key for key in ours.differing(theirs) if ours.get(key) != theirs.get(key))
+    return theirs.updated({key: ours.get(key) for key in differing})
 
 
 def _artifact(held: VersionRecord | bytes) -> Artifact:

@@ -1,71 +1,38 @@
-"""Changes as their log keeps them: what each set, without what it left alone.
-
-A model may have a thousand aliases, and a change moves one of them. The values are absolute, so applying a
-change to a model that has it already, or a later one, and then all later ones comes to the same.
-"""
+"""Changes as their log keeps them: any number of resources of any collection, in one entry."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, make_dataclass
+from functools import lru_cache
+from typing import Any, cast
 
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
-from headrace.state.records import AliasRecord, ModelRecord, VersionRecord
-from headrace.state.route_records import RouteRecord
-from headrace.state.unknown_fields import unknown_fields, with_unknown_fields
+from headrace.state.codec import decode, encode_sparse
+from headrace.state.differences import ModelDifference
+from headrace.state.record_collections import COLLECTIONS, MODELS, VERSIONS
+from headrace.state.records import ModelRecord, VersionRecord
 
 EPOCH_BEGINS = "epoch.begin"
 """The kind of an epoch's first change where the state had another one before: it changes no record."""
 
 
 @dataclass(frozen=True, slots=True)
-class ModelDifference:
-    """Fields of a model as a change left them, or as they were before; UNSET: it left them alone.
+class ChangedResource:
+    """A resource that a change touched, and what was done to it: `alias.update`, `models/m/aliases/a`."""
 
-    With its name it is the whole model, as entries of registries up to 0.1 always are, and a field that is
-    not there has its default. An alias that is None is not there.
-    """
-
-    name: str | UnsetType = UNSET
-    created_at: float | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    labels: Mapping[str, str] | UnsetType = UNSET
-    keep_latest: int | UnsetType = UNSET
-    last_number: int | UnsetType = UNSET
-    aliases: Mapping[str, AliasRecord | None] | UnsetType = UNSET
-    route: RouteRecord | UnsetType | None = UNSET
-    revision: int | UnsetType = UNSET
-    pinned: bool | UnsetType = UNSET
-
-    @property
-    def whole(self) -> bool:
-        """Whether it needs no model to be applied to."""
-        return self.name is not UNSET
-
-    def applied(self, model: ModelRecord | None) -> ModelRecord | None:
-        """The model with these fields; None where a difference finds no model."""
-        given = {name: value for name in _FIELDS if (value := getattr(self, name)) is not UNSET}
-        unknown = unknown_fields(self)
-        if self.whole:
-            return with_unknown_fields(ModelRecord(**given), unknown)
-        if model is None:
-            return None
-        if "aliases" in given:
-            aliases = {**model.aliases, **given["aliases"]}
-            given["aliases"] = {name: alias for name, alias in aliases.items() if alias is not None}
-        return with_unknown_fields(replace(model, **given), {**unknown_fields(model), **unknown})
+    kind: str
+    resource: str
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One entry of the `changes` stream: what became of which records, by whom, and what was before.
 
-    `models` and `versions` (by `model/number`) hold what was set, None where a record was deleted;
-    `…_before` hold what that was, None where the record is new. `previous_hash` is the SHA-256 of the
-    entry before this one, so that none can be altered in silence.
+    `records` hold, by the names of collections and their keys, what was set, None where a record was
+    deleted; `before` has what that was, `null` where the record is new. `previous_hash` is the SHA-256 of
+    the entry before this one, so that none can be altered in silence.
     """
 
     revision: int
@@ -74,61 +41,82 @@ class Change:
     actor: str
     at: float
     previous_hash: str
-    models: Mapping[str, ModelDifference | None] = field(default_factory=dict)
-    versions: Mapping[str, VersionRecord | None] = field(default_factory=dict)
-    models_before: Mapping[str, ModelDifference | None] = field(default_factory=dict)
-    versions_before: Mapping[str, Raw] = field(default_factory=dict)
+    records: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    before: Mapping[str, Mapping[str, Raw]] = field(default_factory=dict)
     """Not decoded: a model may be deleted with a thousand versions, of which followers need the numbers."""
+    further: tuple[ChangedResource, ...] = ()
+    """What else was done in the same change, where it touched more than one resource."""
 
-    def model(self) -> ModelRecord:
-        """The one model that was changed, as far as the change says it.
+    @property
+    def resources(self) -> tuple[ChangedResource, ...]:
+        """All that was done."""
+        return (ChangedResource(self.kind, self.resource), *self.further)
+
+    @property
+    def models(self) -> Mapping[str, ModelDifference | None]:
+        """What it says of models."""
+        return cast("Mapping[str, ModelDifference | None]", self.records.get(MODELS.name, {}))
+
+    @property
+    def versions(self) -> Mapping[str, VersionRecord | None]:
+        """What it says of versions."""
+        return cast("Mapping[str, VersionRecord | None]", self.records.get(VERSIONS.name, {}))
+
+    def model(self, name: str) -> ModelRecord:
+        """A model that was changed, as far as the change says it.
 
         A change of the model itself says all but its aliases and its route.
         """
-        ((name, difference),) = self.models.items()
+        difference = self.models[name]
         assert difference is not None, "deleted"
         model = difference.applied(ModelRecord(name, 0.0))
         assert model is not None
         return model
 
 
-def difference(
-    model: ModelRecord | None, other: ModelRecord | None, *, own: bool = False
-) -> ModelDifference | None:
-    """What a model has that another has not; with `own` also what it is itself, its name apart."""
-    if model is None:
-        return None
-    if other is None:
-        held = ((name, getattr(model, name), default) for name, default in _FIELDS.items())
-        whole = ModelDifference(**{name: one for name, one, default in held if one != default})
-        return with_unknown_fields(whole, unknown_fields(model))
-    given = {name: getattr(model, name) for name in _FIELDS if own and name in _OWN}
-    for name in _FIELDS:
-        if getattr(model, name) != getattr(other, name):
-            given[name] = getattr(model, name)
-    if "aliases" in given:
-        given["aliases"] = _moved(model.aliases, other.aliases)
-    unknown, others = unknown_fields(model), unknown_fields(other)
-    moved = {name: one for name, one in unknown.items() if others.get(name, UNSET) != one}
-    return with_unknown_fields(ModelDifference(**given), moved)
+def encode_change(change: Change) -> bytes:
+    """The entry of a change: a field for each collection that it touches, and one for what was before."""
+    held: dict[str, object] = {name: getattr(change, name) for name in _HEAD}
+    for name, records in change.records.items():
+        held |= {name: records, _before(name): change.before.get(name, {})}
+    return encode_sparse(_entry_type(_table())(**held))
 
 
-def _moved(
-    aliases: Mapping[str, AliasRecord], other: Mapping[str, AliasRecord]
-) -> dict[str, AliasRecord | None]:
-    moved: dict[str, AliasRecord | None] = {
-        name: alias for name, alias in aliases.items() if other.get(name) != alias
-    }
-    return moved | {name: None for name in other if name not in aliases}
+def decode_change(data: bytes) -> Change:
+    """The change of an entry. Collections that are not known here are passed over.
+
+    Raises DataLoss (STATE_UNREADABLE).
+    """
+    entry: Any = decode(_entry_type(_table()), data)
+    names = [each.name for each in COLLECTIONS]
+    return Change(
+        **{name: getattr(entry, name) for name in _HEAD},
+        records={name: records for name in names if (records := getattr(entry, name))},
+        before={name: records for name in names if (records := getattr(entry, _before(name)))},
+    )
 
 
-def _defaults() -> dict[str, Any]:
-    blank = ModelRecord("", 0.0)
-    required = {"name": UNSET, "created_at": UNSET}
-    return {each.name: getattr(blank, each.name) for each in dataclasses.fields(blank)} | required
+_HEAD = ("revision", "kind", "resource", "actor", "at", "previous_hash", "further")
 
 
-_FIELDS = _defaults()
-"""The fields of a model with their defaults, UNSET where they have none."""
-_OWN = _FIELDS.keys() - {"name", "aliases", "route"}
-"""What a change of the model itself always says, so that it can be told without the model before it."""
+def _before(name: str) -> str:
+    return f"{name}_before"
+
+
+def _table() -> tuple[tuple[str, type], ...]:
+    return tuple((each.name, each.logged_type) for each in COLLECTIONS)
+
+
+@lru_cache(maxsize=8)
+def _entry_type(table: tuple[tuple[str, type], ...]) -> type:
+    """What an entry of a log of these collections looks like."""
+    head: list[Any] = [(name, str) for name in ("kind", "resource", "actor")]
+    head += [("revision", int), ("at", float), ("previous_hash", str)]
+    further = ("further", tuple[ChangedResource, ...], ())
+    records = [(name, Mapping[str, logged | None], _nothing()) for name, logged in table]  # type: ignore[valid-type]
+    before = [(_before(name), Mapping[str, Raw], _nothing()) for name, _ in table]
+    return make_dataclass("Change", [*head, further, *records, *before], frozen=True, slots=True)
+
+
+def _nothing() -> Any:
+    return field(default_factory=dict)

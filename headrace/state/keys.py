@@ -54,6 +54,10 @@ class Keys:
         """A hash: `model/number` to the version's record as JSON."""
         return self._key("versions")
 
+    def collection(self, name: str) -> str:
+        """A hash: key to the record of a collection as JSON."""
+        return self._key(name)
+
     @property
     def numbers(self) -> str:
         """A hash: model name to its last version number, kept when the model is deleted."""
@@ -66,7 +70,10 @@ class Keys:
 
     @property
     def counts(self) -> str:
-        """A string, `revision:models:versions:numbers`: how many there were after the newest change."""
+        """A string, `revision:models:versions:numbers`: how many there were after the newest change.
+
+        Behind them `:collection=count` for each further collection that has records.
+        """
         return self._key("counts")
 
     @property

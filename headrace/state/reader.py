@@ -8,19 +8,23 @@ from typing import Any, cast
 
 from headrace import errors
 from headrace.state.catalog import Catalog
-from headrace.state.changes import Change
-from headrace.state.codec import decode
+from headrace.state.changes import Change, decode_change
 from headrace.state.connection import Redis, redis_errors
 from headrace.state.history import Entry, Point, entry_hash
 from headrace.state.keys import Keys
+from headrace.state.record_collections import COLLECTIONS, MODELS, VERSIONS, Collection
+from headrace.state.records import ModelRecord, VersionRecord
 from headrace.state.schema import SCHEMA, parse_schema
 from headrace.state.wholeness import Counts, check_counts, not_whole
 
 _POSITION = """
 local oldest = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)
+local further = {}
+for at = 10, #KEYS do further[at - 9] = redis.call('HLEN', KEYS[at]) end
 return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), oldest[1] and oldest[1][1] or false,
         redis.call('GET', KEYS[4]), redis.call('HLEN', KEYS[5]), redis.call('HLEN', KEYS[6]),
-        redis.call('GET', KEYS[7]), redis.call('HLEN', KEYS[8]), redis.call('GET', KEYS[9])}
+        redis.call('GET', KEYS[7]), redis.call('HLEN', KEYS[8]), redis.call('GET', KEYS[9]),
+        further}
 """
 CHANGE_FIELD = b"change"
 
@@ -47,12 +51,18 @@ async def read_position(redis: Redis, keys: Keys) -> Position:
     Raises Unavailable: STATE_UNAVAILABLE where the server is away, STATE_NOT_STARTED where no registry
     has begun a state there, STATE_NOT_WHOLE where records of it are gone.
     """
-    read = (keys.epoch, keys.revision, keys.changes, keys.counts, keys.models, keys.versions)
-    epoch, revision, oldest, counts, models, versions, newest_hash, numbers, schema = await _eval(
-        redis, _POSITION, *read, keys.change_hash, keys.numbers, keys.schema
+    named = [each.name for each in COLLECTIONS.further]
+    read = [keys.epoch, keys.revision, keys.changes, keys.counts, keys.models, keys.versions]
+    read += [keys.change_hash, keys.numbers, keys.schema, *map(keys.collection, named)]
+    answer = await _eval(redis, _POSITION, *read)
+    epoch, revision, oldest, counts, models, versions, newest_hash, numbers, schema, lengths = (
+        answer
     )
     point = point_of(redis, epoch, revision, newest_hash)
-    check_counts(Counts.parse(counts), point.revision, models, versions, numbers)
+    found = Counts(
+        point.revision, models, versions, numbers, dict(zip(named, lengths, strict=True))
+    )
+    check_counts(Counts.parse(counts), found)
     oldest_change = None if oldest is None else int(oldest.split(b"-")[0])
     return Position(point, oldest_change, parse_schema(schema))
 
@@ -87,7 +97,7 @@ def entry_of(fields: Mapping[bytes, bytes]) -> Entry:
 
 
 def _change_of(fields: Mapping[bytes, bytes]) -> Change:
-    return decode(Change, fields[CHANGE_FIELD])
+    return decode_change(fields[CHANGE_FIELD])
 
 
 def apply(catalog: Catalog, change: Change, *, over_newer: bool = False) -> Catalog:
@@ -96,17 +106,37 @@ def apply(catalog: Catalog, change: Change, *, over_newer: bool = False) -> Cata
     With `over_newer` its records may have been read after the change, as long as all changes up to then
     are applied too. Raises OutOfRange (CHANGE_MISSED) where a model is not there that was changed.
     """
-    models = {
-        name: difference.applied(catalog.models.get(name)) if difference else None
-        for name, difference in change.models.items()
+    records = {
+        name: _applied(catalog, change, COLLECTIONS[name], over_newer=over_newer)
+        for name in change.records
     }
-    gone = [name for name, model in models.items() if model is None and change.models[name]]
+    versions = {version_key(key): one for key, one in records.pop(VERSIONS.name, {}).items()}
+    models = cast("Mapping[str, ModelRecord | None]", records.pop(MODELS.name, {}))
+    return catalog.updated(
+        change.revision, models, cast("Mapping[Any, VersionRecord | None]", versions), records
+    )
+
+
+def _applied(
+    catalog: Catalog, change: Change, collection: Collection[Any], *, over_newer: bool
+) -> Mapping[str, object]:
+    """The records of a collection after a change."""
+    logged = change.records[collection.name]
+    if collection.differences is None:
+        return logged
+    present: Mapping[str, object] = (
+        catalog.models if collection is MODELS else catalog.of(collection)
+    )
+    after = {
+        key: None if one is None else collection.differences.apply(one, present.get(key))
+        for key, one in logged.items()
+    }
+    gone = [key for key, one in after.items() if one is None and logged[key] is not None]
     if gone and not over_newer:  # else it was deleted later
         raise errors.OutOfRange(
             "CHANGE_MISSED", f"change {change.revision} is of {gone[0]}, which is not known here"
         )
-    versions = {version_key(key): record for key, record in change.versions.items()}
-    return catalog.updated(change.revision, models, versions)
+    return after
 
 
 def version_key(text: str) -> tuple[str, int]:

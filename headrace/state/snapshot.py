@@ -20,6 +20,8 @@ from headrace.state.codec import decode
 from headrace.state.connection import Redis, redis_errors
 from headrace.state.history import HISTORY_DIFFERS, Point, join
 from headrace.state.keys import Keys
+from headrace.state.persistent_map import PersistentMap
+from headrace.state.record_collections import COLLECTIONS, Collection
 from headrace.state.records import ModelRecord, VersionRecord
 from headrace.state.version_map import VersionMap
 from headrace.state.wholeness import Counts, check_whole, not_whole
@@ -66,8 +68,9 @@ async def _read(redis: Redis, keys: Keys, page: int) -> Snapshot:
         for key, value in records.items():
             model, number = reader.version_key(key.decode())
             versions.setdefault(model, {})[number] = value
+    further = {each.name: await _records(redis, keys, each, page) for each in COLLECTIONS.further}
     # In threads: what takes long must not hold up the event loop.
-    catalog = await asyncio.to_thread(_catalog, point.revision, models, versions)
+    catalog = await asyncio.to_thread(_catalog, point.revision, models, versions, further)
     catalog, head = await _catch_up(redis, keys, catalog, point)
     newest = await _newest(redis, keys, head)
     await asyncio.to_thread(check_whole, catalog, head.counts, newest, begun=head.begun)
@@ -78,8 +81,20 @@ def _catalog(
     revision: int,
     models: dict[str, ModelRecord],
     versions: dict[str, dict[int, VersionRecord | bytes]],
+    further: dict[str, dict[str, object]],
 ) -> Catalog:
-    return Catalog(revision, models, VersionMap.of_models(VersionRecord, versions))
+    mapped = {name: PersistentMap(records) for name, records in further.items() if records}
+    return Catalog(revision, models, VersionMap.of_models(VersionRecord, versions), mapped)
+
+
+async def _records(
+    redis: Redis, keys: Keys, collection: Collection[Any], page: int
+) -> dict[str, object]:
+    """The records of a collection by their keys."""
+    found: dict[str, object] = {}
+    async for records in _pages(redis, keys.collection(collection.name), page):
+        found |= {key.decode(): decode(collection.record_type, one) for key, one in records.items()}
+    return found
 
 
 async def _pages(redis: Redis, key: str, page: int) -> AsyncIterator[dict[bytes, bytes]]:

@@ -1,17 +1,19 @@
 """Whether what was read of the shared state is all of it: keys can be evicted or deleted by others.
 
-The registry writes with every change how many models and versions there are after it. A state of before
-that, or one whose counts are gone, is held against its newest change instead.
+The registry writes with every change how many records of each collection there are after it. A state of
+before that, or one whose counts are gone, is held against its newest change instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from headrace import errors
 from headrace.state.catalog import Catalog
 from headrace.state.changes import Change
+from headrace.state.record_collections import COLLECTIONS
 from headrace.state.records import ModelRecord
 
 NOT_WHOLE = "STATE_NOT_WHOLE"
@@ -28,24 +30,43 @@ class Counts:
     numbers: int | None = None
     """How many names of models have a last version number; None where an older registry counted."""
 
+    further: Mapping[str, int] = field(default_factory=dict)
+    """How many records the further collections have, by name; those that are not here were not counted."""
+
     @classmethod
     def parse(cls, text: bytes | None) -> Counts | None:
         """What the key holds, or None where it is not there or no such thing."""
-        parts = (text or b"").split(b":")
-        if len(parts) not in (3, 4) or not all(part.isdigit() for part in parts):
+        found = _COUNTS.fullmatch((text or b"").decode(errors="replace"))
+        if found is None:
             return None
-        return cls(*(int(part) for part in parts))
-
-    def wrong(self, revision: int, models: int, versions: int) -> str:
-        """What is wrong with so many records at this revision, or ''."""
-        if not revision and self.revision:
-            return f"revision {self.revision} was reached, and no revision is there"
-        if revision != self.revision or (models, versions) == (self.models, self.versions):
-            return ""
-        return (
-            f"revision {revision} has {self.models} model(s) and {self.versions} version(s), and "
-            f"{models} and {versions} are there"
+        revision, models, versions, numbers, further = found.groups()
+        named = (each.split("=") for each in further.split(":")[1:])
+        return cls(
+            int(revision),
+            int(models),
+            int(versions),
+            int(numbers) if numbers else None,
+            {name: int(count) for name, count in named},
         )
+
+    def wrong(self, found: Counts) -> str:
+        """What is wrong with the records that were found, or ''."""
+        if not found.revision and self.revision:
+            return f"revision {self.revision} was reached, and no revision is there"
+        if found.revision != self.revision:
+            return ""
+        if (found.models, found.versions) != (self.models, self.versions):
+            return (
+                f"revision {self.revision} has {self.models} model(s) and {self.versions} version(s), and "
+                f"{found.models} and {found.versions} are there"
+            )
+        for name, count in self.further.items():
+            there = found.further.get(
+                name, count
+            )  # a collection that is not known here is not looked at
+            if there != count:
+                return f"revision {self.revision} has {count} of {name}, and {there} are there"
+        return ""
 
     def wrong_numbers(self, revision: int, numbers: int) -> str:
         """What is wrong with last version numbers of so many names at this revision, or ''."""
@@ -54,12 +75,20 @@ class Counts:
         return f"revision {revision} has {self.numbers} last version number(s), and {numbers} are there"
 
 
-def check_counts(
-    counts: Counts | None, revision: int, models: int, versions: int, numbers: int
-) -> None:
+_COUNTS = re.compile(r"(\d+):(\d+):(\d+)(?::(\d+))?((?::[a-z_]+=\d+)*)", re.ASCII)
+
+
+def counts_of(catalog: Catalog) -> Counts:
+    """How many records a catalog has."""
+    further = {each.name: len(catalog.of(each)) for each in COLLECTIONS.further}
+    return Counts(catalog.revision, len(catalog.models), len(catalog.versions), None, further)
+
+
+def check_counts(counts: Counts | None, found: Counts) -> None:
     """Pass if there are as many records as were counted. Raises Unavailable (STATE_NOT_WHOLE)."""
     if counts is not None:
-        wrong = counts.wrong(revision, models, versions) or counts.wrong_numbers(revision, numbers)
+        numbers = found.numbers or 0
+        wrong = counts.wrong(found) or counts.wrong_numbers(found.revision, numbers)
         if wrong:
             raise not_whole(wrong)
 
@@ -94,7 +123,7 @@ def _missing(
     if not begun and catalog.models:
         yield "the revision is not there"
     if counts is not None and (counts.revision == catalog.revision or not catalog.revision):
-        wrong = counts.wrong(catalog.revision, len(catalog.models), len(catalog.versions))
+        wrong = counts.wrong(counts_of(catalog))
         if wrong:
             yield wrong
     elif catalog.revision:

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from headrace.service.serving import open_background
-from headrace.state.changes import Change, ModelDifference
+from headrace.state.changes import Change, encode_change
 from headrace.state.codec import encode
 from headrace.state.connection import Redis, open_redis
+from headrace.state.differences import ModelDifference
 from headrace.state.follower import StateFollower
 from headrace.state.history import Point
 from headrace.state.keys import Keys
+from headrace.state.record_collections import MODELS
 from headrace.state.records import ModelRecord
 from tests.rpc.registry_fixtures import eventually
 
@@ -24,8 +26,8 @@ async def write(redis: Redis, keys: Keys, revision: int, *names: str) -> None:
     models = {name: ModelRecord(name, 0.0, revision=revision) for name in names}
     before = await newest_hash(redis, keys)
     made = {name: ModelDifference(name, 0.0, revision=revision) for name in names}
-    change = Change(revision, "model.create", "models/m", "test", 0.0, before, made)
-    entry = encode(change)
+    change = Change(revision, "model.create", "models/m", "test", 0.0, before, {MODELS.name: made})
+    entry = encode_change(change)
     async with redis.pipeline(transaction=True) as pipe:
         for name, record in models.items():
             pipe.hset(keys.models, name, encode(record).decode())

@@ -141,7 +141,9 @@ async def test_the_script_itself_refuses_a_newer_schema(redis_url: str, namespac
         await log.begin()
         point = await log.newest()
         await redis.set(keys.schema, SCHEMA + 1)
-        decision = Decision(1, "model.create", "models/m", "ada", 1.0, {"m": ModelRecord("m", 1.0)})
+        decision = Decision(
+            1, "model.create", "models/m", "ada", 1.0, {"models": {"m": ModelRecord("m", 1.0)}}
+        )
         with pytest.raises(errors.FailedPrecondition) as caught:
             await log.commit(decision, None, point)
         assert "STATE_SCHEMA_NEWER" == caught.value.reason

@@ -238,7 +238,7 @@ class WatchChangesRequest(_message.Message):
     def __init__(self, start_revision: _Optional[int] = ..., model: _Optional[str] = ..., start_epoch: _Optional[str] = ..., start_hash: _Optional[str] = ..., progress: _Optional[bool] = ...) -> None: ...
 
 class WatchChangesResponse(_message.Message):
-    __slots__ = ("revision", "kind", "resource", "actor", "model", "version", "alias", "route", "epoch", "hash")
+    __slots__ = ("revision", "kind", "resource", "actor", "model", "version", "alias", "route", "record", "epoch", "hash", "further")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
@@ -247,8 +247,10 @@ class WatchChangesResponse(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     ROUTE_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
+    FURTHER_FIELD_NUMBER: _ClassVar[int]
     revision: int
     kind: str
     resource: str
@@ -257,6 +259,34 @@ class WatchChangesResponse(_message.Message):
     version: _version_pb2.Version
     alias: _alias_pb2.Alias
     route: _route_pb2.Route
+    record: StoredRecord
     epoch: str
     hash: str
-    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[str] = ..., resource: _Optional[str] = ..., actor: _Optional[str] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., version: _Optional[_Union[_version_pb2.Version, _Mapping]] = ..., alias: _Optional[_Union[_alias_pb2.Alias, _Mapping]] = ..., route: _Optional[_Union[_route_pb2.Route, _Mapping]] = ..., epoch: _Optional[str] = ..., hash: _Optional[str] = ...) -> None: ...
+    further: _containers.RepeatedCompositeFieldContainer[ChangedResource]
+    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[str] = ..., resource: _Optional[str] = ..., actor: _Optional[str] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., version: _Optional[_Union[_version_pb2.Version, _Mapping]] = ..., alias: _Optional[_Union[_alias_pb2.Alias, _Mapping]] = ..., route: _Optional[_Union[_route_pb2.Route, _Mapping]] = ..., record: _Optional[_Union[StoredRecord, _Mapping]] = ..., epoch: _Optional[str] = ..., hash: _Optional[str] = ..., further: _Optional[_Iterable[_Union[ChangedResource, _Mapping]]] = ...) -> None: ...
+
+class ChangedResource(_message.Message):
+    __slots__ = ("kind", "resource", "model", "version", "alias", "route", "record")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ALIAS_FIELD_NUMBER: _ClassVar[int]
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    resource: str
+    model: _model_pb2.Model
+    version: _version_pb2.Version
+    alias: _alias_pb2.Alias
+    route: _route_pb2.Route
+    record: StoredRecord
+    def __init__(self, kind: _Optional[str] = ..., resource: _Optional[str] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., version: _Optional[_Union[_version_pb2.Version, _Mapping]] = ..., alias: _Optional[_Union[_alias_pb2.Alias, _Mapping]] = ..., route: _Optional[_Union[_route_pb2.Route, _Mapping]] = ..., record: _Optional[_Union[StoredRecord, _Mapping]] = ...) -> None: ...
+
+class StoredRecord(_message.Message):
+    __slots__ = ("collection", "json")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    json: str
+    def __init__(self, collection: _Optional[str] = ..., json: _Optional[str] = ...) -> None: ...

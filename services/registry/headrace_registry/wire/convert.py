@@ -1,9 +1,6 @@
-"""Records and changes as messages of `headrace.registry.v1`: pure functions."""
+"""Records as messages of `headrace.registry.v1`: pure functions."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 from headrace import conversion
 from headrace.conversion import (
@@ -14,7 +11,6 @@ from headrace.conversion import (
 from headrace.registry.v1 import (
     alias_pb2,
     model_pb2,
-    registry_service_pb2,
     replica_pb2,
     route_pb2,
     version_pb2,
@@ -25,7 +21,6 @@ from headrace.resource_names import (
     route_resource,
     version_resource,
 )
-from headrace.state.changes import Change
 from headrace.state.records import (
     AliasRecord,
     ArtifactFile,
@@ -119,52 +114,3 @@ def _replica_version_to_proto(version: ReplicaVersion) -> replica_pb2.ReplicaVer
         memory_bytes=version.memory_bytes,
         provider=version.provider,
     )
-
-
-def model_after(change: Change) -> model_pb2.Model:
-    """The model that a change made or changed."""
-    return model_to_proto(change.model())
-
-
-def version_after(change: Change) -> version_pb2.Version:
-    """The version that a push made."""
-    (version,) = change.versions.values()
-    assert version is not None
-    return version_to_proto(version)
-
-
-def alias_after(change: Change) -> alias_pb2.Alias:
-    """The alias that a change moved."""
-    model = change.model()
-    name = change.resource.rpartition("/")[2]
-    return alias_to_proto(model.name, name, model.aliases[name])
-
-
-def route_after(change: Change) -> route_pb2.Route:
-    """The route that a change made."""
-    model = change.model()
-    assert model.route is not None
-    return route_to_proto(model.name, model.route)
-
-
-def change_to_proto(change: Change) -> registry_service_pb2.WatchChangesResponse:
-    """A change as a watch tells it."""
-    after: dict[str, Any] = {}
-    if not change.kind.endswith(".delete"):
-        noun = change.kind.partition(".")[0]
-        after = {noun: _AFTER[noun](change)}
-    return registry_service_pb2.WatchChangesResponse(
-        revision=change.revision,
-        kind=change.kind,
-        resource=change.resource,
-        actor=change.actor,
-        **after,
-    )
-
-
-_AFTER: dict[str, Callable[[Change], Any]] = {
-    "model": model_after,
-    "version": version_after,
-    "alias": alias_after,
-    "route": route_after,
-}

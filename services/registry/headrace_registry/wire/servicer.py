@@ -29,7 +29,7 @@ from headrace_registry.domain.resources.aliases import delete_alias, find_alias,
 from headrace_registry.domain.resources.models import create_model, find_model, update_model
 from headrace_registry.domain.resources.routes import find_route, update_route
 from headrace_registry.domain.resources.versions import find_version
-from headrace_registry.wire import convert, requests
+from headrace_registry.wire import change_messages, convert, requests
 from headrace_registry.wire.streams import read_chunks, read_header
 
 Context = Any
@@ -67,7 +67,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         decide = partial(create_model, new=new)
         creation = requests.creation(request)
         change = await self._store.change(new.name, decide, _actor(), creation)
-        return convert.model_after(change)
+        return change_messages.model_after(change)
 
     async def GetModel(self, request: pb.GetModelRequest, _: Context) -> model_pb2.Model:
         """Get a model."""
@@ -95,7 +95,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         """Change a model."""
         edit = requests.model_edit(request)
         decide = partial(update_model, edit=edit)
-        return convert.model_after(await self._store.change(edit.name, decide, _actor()))
+        return change_messages.model_after(await self._store.change(edit.name, decide, _actor()))
 
     async def DeleteModel(self, request: pb.DeleteModelRequest, _: Context) -> empty_pb2.Empty:
         """Delete a model."""
@@ -109,7 +109,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         with self._artifacts.opened() as upload:
             push = requests.push(await upload.wait(read_header(messages)))
             change = await self._artifacts.push(push, upload, read_chunks(messages), _actor())
-            return convert.version_after(change)
+            return change_messages.version_after(change)
 
     async def GetVersion(self, request: pb.GetVersionRequest, _: Context) -> version_pb2.Version:
         """Get a version."""
@@ -170,7 +170,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         move = requests.alias_move(request)
         replicas = await self._replicas_with(move.model)
         decide = partial(move_alias, move=move, replicas=replicas)
-        return convert.alias_after(await self._store.change(move.model, decide, _actor()))
+        return change_messages.alias_after(await self._store.change(move.model, decide, _actor()))
 
     async def DeleteAlias(self, request: pb.DeleteAliasRequest, _: Context) -> empty_pb2.Empty:
         """Delete an alias."""
@@ -189,7 +189,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         edit = requests.route_edit(request)
         replicas = await self._replicas_with(edit.model)
         decide = partial(update_route, edit=edit, replicas=replicas)
-        return convert.route_after(await self._store.change(edit.model, decide, _actor()))
+        return change_messages.route_after(await self._store.change(edit.model, decide, _actor()))
 
     async def _replicas_with(self, model: str) -> list[ReplicaRecord]:
         """The replicas, and which versions of a model are ready there."""

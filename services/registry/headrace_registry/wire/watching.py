@@ -10,7 +10,7 @@ from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc
 from headrace.state.changes import EPOCH_BEGINS, Change
 from headrace.state.history import Point
-from headrace_registry.wire import convert
+from headrace_registry.wire.change_messages import change_to_proto
 from headrace_registry.wire.servicer import RegistryServicer
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["RegistryService"].full_name
@@ -20,7 +20,7 @@ def encode_change(change: Change, point: Point) -> bytes:
     """The message of a change, b'' for what is none of the catalog's."""
     if change.kind == EPOCH_BEGINS:
         return b""
-    message = convert.change_to_proto(change)
+    message = change_to_proto(change)
     message.epoch, message.hash = point.epoch, point.hash
     return message.SerializeToString()
 

@@ -11,8 +11,9 @@ import pytest
 
 from headrace.state import reader
 from headrace.state.catalog import Catalog
-from headrace.state.changes import Change, ModelDifference, difference
+from headrace.state.changes import decode_change
 from headrace.state.codec import decode, encode, encode_sparse
+from headrace.state.differences import ModelDifference, difference
 from headrace.state.records import (
     AliasRecord,
     Batching,
@@ -126,7 +127,7 @@ def test_a_difference_carries_what_a_newer_writer_changed() -> None:
     """Followers have it in their catalog, and what is changed later leaves it there."""
     text = {"revision": 5, "kind": "model.update", "resource": "models/m", "actor": "", "at": 1.0}
     text |= {"previous_hash": "", "models": {"m": {"revision": 5, "of_the_future": 7}}}
-    catalog = reader.apply(Catalog(4, {"m": MODEL}), decode(Change, json.dumps(text).encode()))
+    catalog = reader.apply(Catalog(4, {"m": MODEL}), decode_change(json.dumps(text).encode()))
     assert {"of_the_future": 7} == unknown_fields(catalog.models["m"])
     edited = replace(catalog.models["m"], description="by the older one", revision=6)
     told = difference(edited, catalog.models["m"])

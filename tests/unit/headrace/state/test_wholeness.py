@@ -8,8 +8,9 @@ import pytest
 
 from headrace import errors
 from headrace.state.catalog import Catalog
-from headrace.state.changes import Change, ModelDifference
+from headrace.state.changes import Change
 from headrace.state.connection import check_redis_url, without_password
+from headrace.state.differences import ModelDifference
 from headrace.state.outage import MAX_BACKOFF_SECONDS, REPEAT_SECONDS, Outage
 from headrace.state.records import AliasRecord, ModelRecord, ServingConfig, Signature, VersionRecord
 from headrace.state.route_records import Canary, RouteRecord
@@ -20,8 +21,12 @@ MODEL = ModelRecord("m", 0.0, last_number=1, route=RouteRecord(1))
 WHOLE = Catalog(3, {"m": MODEL}, {("m", 1): VERSION})
 EMPTY = Catalog(3)
 PUSHED = ModelDifference(last_number=1)
-PUSH = Change(3, "version.push", "m", "a", 0.0, "", {"m": PUSHED}, {"m/1": VERSION})
-DELETE = Change(3, "model.delete", "m", "a", 0.0, "", {"m": None}, {"m/1": None})
+PUSH = Change(
+    3, "version.push", "m", "a", 0.0, "", {"models": {"m": PUSHED}, "versions": {"m/1": VERSION}}
+)
+DELETE = Change(
+    3, "model.delete", "m", "a", 0.0, "", {"models": {"m": None}, "versions": {"m/1": None}}
+)
 
 
 def with_model(**fields: object) -> Catalog:
@@ -83,6 +88,8 @@ def test_counts_that_are_none_are_passed_over(text: bytes | None) -> None:
     assert Counts.parse(text) is None
     assert Counts(1, 2, 3) == Counts.parse(b"1:2:3")
     assert Counts(1, 2, 3, 4) == Counts.parse(b"1:2:3:4")
+    further = {"rollouts": 2, "alert_rules": 1}
+    assert Counts(1, 2, 3, 4, further) == Counts.parse(b"1:2:3:4:rollouts=2:alert_rules=1")
 
 
 def test_an_outage_is_said_once_and_rarely_again(caplog: pytest.LogCaptureFixture) -> None:

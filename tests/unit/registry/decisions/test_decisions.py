@@ -148,7 +148,15 @@ def test_a_change_says_who_when_and_what_was_before() -> None:
     """A change has the next revision, its actor and time, and the records before and after."""
     change = update_model(SITUATION, ModelEdit("m", "6", description="new"))
     after = replace(MODEL, description="new", revision=10)
-    expected = Decision(10, "model.update", "models/m", "ada", NOW, {"m": after}, {}, {"m": MODEL})
+    expected = Decision(
+        10,
+        "model.update",
+        "models/m",
+        "ada",
+        NOW,
+        {"models": {"m": after}},
+        {"models": {"m": MODEL}},
+    )
     assert expected == change
 
 
@@ -202,7 +210,7 @@ def test_deleting_the_way_back_forgets_it() -> None:
     assert model.route is not None
     assert model.route.previous is None
     assert {"m/4": None} == change.versions
-    assert {"m/4": Raw(encode_sparse(version(4)))} == change.versions_before
+    assert {"m/4": Raw(encode_sparse(version(4)))} == change.before["versions"]
 
 
 def test_a_forced_delete_takes_everything_of_the_model() -> None:

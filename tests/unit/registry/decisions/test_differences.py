@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields, replace
 
 import pytest
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 from headrace import errors
 from headrace.state import reader
 from headrace.state.catalog import Catalog
-from headrace.state.changes import Change, ModelDifference
-from headrace.state.codec import decode, encode, encode_sparse
+from headrace.state.changes import Change, decode_change, encode_change
+from headrace.state.codec import decode, encode
+from headrace.state.differences import ModelDifference
 from headrace.state.records import AliasRecord, ModelRecord, VersionRecord
 from headrace.state.route_records import Canary, RouteRecord
 from headrace_registry.domain.decisions.decision import Decision
@@ -67,12 +67,14 @@ def _changes(
             f"models/{name}",
             "ada",
             1.0,
-            models=after,
-            versions={f"{name}/{at}": one for (_, at), one in versions.items()},
-            models_before={name: present.models.get(name)},
+            {
+                "models": after,
+                "versions": {f"{name}/{at}": one for (_, at), one in versions.items()},
+            },
+            {"models": {name: present.models.get(name)}},
         )
         catalogs.append(present.updated(revision, after, versions))
-        changes.append(decode(Change, encode_sparse(decision.change(""))))
+        changes.append(decode_change(encode_change(decision.change(""))))
     return catalogs, changes
 
 
@@ -115,7 +117,9 @@ def test_a_difference_has_every_field_of_a_model() -> None:
 
 def test_a_difference_without_its_model_is_a_missed_change() -> None:
     """Following goes on from a snapshot then."""
-    change = Change(1, "alias.update", "r", "ada", 1.0, "", {"m": ModelDifference(revision=1)})
+    change = Change(
+        1, "alias.update", "r", "ada", 1.0, "", {"models": {"m": ModelDifference(revision=1)}}
+    )
     with pytest.raises(errors.OutOfRange) as caught:
         reader.apply(Catalog(), change)
     assert "CHANGE_MISSED" == caught.value.reason
@@ -127,13 +131,13 @@ def test_a_moved_alias_is_all_that_its_change_holds() -> None:
     model = ModelRecord("m", 1.0, "x" * 4000, aliases=aliases, revision=1000)
     moved = replace(model, aliases={**aliases, "a7": AliasRecord(2, 2.0, 1001)}, revision=1001)
     decision = Decision(
-        1001, "alias.update", "r", "ada", 2.0, {"m": moved}, models_before={"m": model}
+        1001, "alias.update", "r", "ada", 2.0, {"models": {"m": moved}}, {"models": {"m": model}}
     )
-    stored = encode_sparse(decision.change(""))
+    stored = encode_change(decision.change(""))
     assert len(stored) < 400
-    read = decode(Change, stored)
-    assert AliasRecord(2, 2.0, 1001) == read.model().aliases["a7"]
-    assert ModelDifference(aliases={"a7": aliases["a7"]}, revision=1000) == read.models_before["m"]
+    read = decode_change(stored)
+    assert AliasRecord(2, 2.0, 1001) == read.model("m").aliases["a7"]
+    assert ModelDifference(aliases={"a7": aliases["a7"]}, revision=1000) == _before(read)
 
 
 def test_a_change_of_a_model_can_be_told_without_the_one_before() -> None:
@@ -143,23 +147,32 @@ def test_a_change_of_a_model_can_be_told_without_the_one_before() -> None:
     )
     changed = replace(model, description="new", revision=5)
     decision = Decision(
-        5, "model.update", "models/m", "ada", 1.0, {"m": changed}, models_before={"m": model}
+        5,
+        "model.update",
+        "models/m",
+        "ada",
+        1.0,
+        {"models": {"m": changed}},
+        {"models": {"m": model}},
     )
-    read = decode(Change, encode_sparse(decision.change("")))
-    assert replace(changed, aliases={}) == read.model()
-    assert ModelDifference(description="old", revision=4) == read.models_before["m"]
+    read = decode_change(encode_change(decision.change("")))
+    assert replace(changed, aliases={}) == read.model("m")
+    assert ModelDifference(description="old", revision=4) == _before(read)
+
+
+def _before(change: Change) -> ModelDifference:
+    """What was before of the one model that was changed."""
+    return decode(ModelDifference, bytes(change.before["models"]["m"]))
 
 
 def test_entries_with_whole_records_are_read() -> None:
     """Older registries wrote the model whole, before and after."""
     before = ModelRecord("m", 1.0, last_number=1, aliases={"a": AliasRecord(1, 1.0)}, revision=1)
     after = replace(before, aliases={}, route=RouteRecord(1), revision=2)
-    decision = Decision(
-        2, "route.update", "r", "ada", 1.0, {"m": after}, models_before={"m": before}
-    )
-    stored = {**json.loads(encode(decision)), "previous_hash": "abc"}
-    old = decode(Change, json.dumps(stored).encode())
-    assert after == old.model()
+    head = {"revision": 2, "kind": "route.update", "resource": "r", "actor": "ada", "at": 1.0}
+    whole = {"models": {"m": after}, "models_before": {"m": before}, "versions": {}}
+    old = decode_change(encode({**head, **whole, "versions_before": {}, "previous_hash": "abc"}))
+    assert after == old.model("m")
     catalog = Catalog(1, {"m": before})
     assert {"m": after} == dict(reader.apply(catalog, old).models)
     assert old.models["m"] is not None

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 from uuid import uuid4
 
+from msgspec import Raw
 from redis.exceptions import ResponseError
 
 from headrace import errors
-from headrace.state.changes import Change
-from headrace.state.codec import decode, encode_sparse
+from headrace.state.changes import Change, decode_change, encode_change
+from headrace.state.codec import decode, encode, encode_sparse
 from headrace.state.connection import RETRY_AFTER_SECONDS, Redis, redis_errors, refusal
 from headrace.state.history import Point, entry_hash
 from headrace.state.keys import Keys
 from headrace.state.reader import CHANGE_FIELD, entry_of, read_point
+from headrace.state.record_collections import COLLECTIONS, MODELS, VERSIONS
+from headrace.state.records import ModelRecord
 from headrace.state.schema import SCHEMA, check_writable, parse_schema
 from headrace.state.wholeness import not_whole
+from headrace_registry.adapters.shared_state.counting import COUNTING
 from headrace_registry.adapters.shared_state.eviction import eviction_policy
 from headrace_registry.domain.catalog_store import (
     REVISION_MOVED,
@@ -39,7 +44,9 @@ _DURABLE_MILLISECONDS = 2000
 _READ_COUNT = 128
 
 # The stream first: it alone can fail by what is stored, and a script is not rolled back.
-_COMMIT = """
+_COMMIT = (
+    COUNTING
+    + """
 local revision = tonumber(redis.call('GET', KEYS[1]) or '0')
 local epoch = redis.call('GET', KEYS[2])
 if not epoch then return {'not started', 0} end
@@ -48,32 +55,48 @@ if revision ~= tonumber(ARGV[1]) - 1 or epoch ~= ARGV[9]
 local schema = tonumber(redis.call('GET', KEYS[10]) or '1')
 if schema > tonumber(ARGV[11]) then return {'schema newer', schema} end
 if revision > 0 and redis.call('EXISTS', KEYS[7]) == 0 then return {'not whole', revision} end
-local at, models, versions, numbers =
-    string.match(redis.call('GET', KEYS[9]) or '', '^(%d+):(%d+):(%d+):?(%d*)$')
-if tonumber(at) == revision and (redis.call('HLEN', KEYS[3]) ~= tonumber(models)
-    or redis.call('HLEN', KEYS[4]) ~= tonumber(versions)
-    or numbers ~= '' and redis.call('HLEN', KEYS[5]) ~= tonumber(numbers)) then
-  return {'not whole', revision}
+local names, hashes = {}, {}
+for at = 11, #KEYS do
+  hashes[at - 10] = KEYS[at]
+  names[at - 10] = ARGV[at + 1]
+end
+local at, models, versions, numbers, further = counted(redis.call('GET', KEYS[9]))
+if at == revision then
+  if redis.call('HLEN', KEYS[3]) ~= models or redis.call('HLEN', KEYS[4]) ~= versions
+      or numbers and redis.call('HLEN', KEYS[5]) ~= numbers then return {'not whole', revision} end
+  for place, name in ipairs(names) do
+    local length = tonumber(string.match(further .. ':', ':' .. name .. '=(%d+):'))
+    if length and redis.call('HLEN', hashes[place]) ~= length then
+      return {'not whole', revision}
+    end
+  end
 end
 redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[4], ARGV[1] .. '-0', ARGV[2], ARGV[3])
 redis.call('SET', KEYS[7], ARGV[5])
 redis.call('SET', KEYS[1], ARGV[1])
 if ARGV[6] ~= '' then redis.call('SET', KEYS[8], ARGV[6], 'EX', ARGV[7]) end
 if schema < tonumber(ARGV[11]) then redis.call('SET', KEYS[10], ARGV[11]) end
-at = 12
+at = 12 + #names
 for _ = 1, tonumber(ARGV[8]) do
   local key, field, value = KEYS[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2]
   if value == '' then redis.call('HDEL', key, field) else redis.call('HSET', key, field, value) end
   at = at + 3
 end
-models, versions = redis.call('HLEN', KEYS[3]), redis.call('HLEN', KEYS[4])
-numbers = redis.call('HLEN', KEYS[5])
-redis.call('SET', KEYS[9], ARGV[1] .. ':' .. models .. ':' .. versions .. ':' .. numbers)
+redis.call('SET', KEYS[9], count(ARGV[1], KEYS[3], KEYS[4], KEYS[5], names, hashes, further))
 return {'made', tonumber(ARGV[1])}
 """
-_MODELS, _VERSIONS, _NUMBERS = 3, 4, 5
+)
+_MODELS, _VERSIONS, _NUMBERS, _FURTHER = 3, 4, 5, 11
 _Write = tuple[int, str, bytes | str]
 """A field of one of these hashes, and its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredResult:
+    """What is kept of a create with a request id."""
+
+    fingerprint: str
+    change: Raw
 
 
 class RedisChangeLog:
@@ -115,9 +138,7 @@ class RedisChangeLog:
             (revision, schema), number, *made = await pipeline.execute()
         check_writable(parse_schema(schema))
         found = made and made[0]
-        return LogFacts(
-            int(revision or 0), int(number or 0), decode(IdempotentResult, found) if found else None
-        )
+        return LogFacts(int(revision or 0), int(number or 0), _result(found) if found else None)
 
     async def commit(
         self, decision: Decision, creation: IdempotencyKey | None, point: Point
@@ -192,16 +213,18 @@ class RedisChangeLog:
         writes: Sequence[_Write],
     ) -> tuple[list[str], list[bytes | str | int], Point]:
         """The script's keys and arguments, and the point after the change."""
-        keys, entry = self._keys, encode_sparse(change)
+        keys, entry = self._keys, encode_change(change)
         after = Point(point.epoch, change.revision, entry_hash(entry))
-        made = encode_sparse(IdempotentResult(creation.fingerprint, change)) if creation else b""
+        made = encode(_StoredResult(creation.fingerprint, Raw(entry))) if creation else b""
+        further = COLLECTIONS.further
         names = [keys.revision, keys.epoch, keys.models, keys.versions, keys.numbers, keys.changes]
         # A key for the request even where there is none: the script's other keys keep their places.
         names += [keys.change_hash, keys.request(creation.request_id if creation else "")]
-        names += [keys.counts, keys.schema]
+        names += [keys.counts, keys.schema, *(keys.collection(each.name) for each in further)]
         arguments: list[bytes | str | int] = [change.revision, CHANGE_FIELD, entry]
         arguments += [self._changes_kept, after.hash, made]
         arguments += [REQUEST_TTL_SECONDS, len(writes), point.epoch, point.hash, SCHEMA]
+        arguments += [each.name for each in further]
         return names, arguments + [part for write in writes for part in write], after
 
     async def _warn_of_losses(self) -> None:
@@ -222,12 +245,18 @@ class RedisChangeLog:
 
 def _writes(decision: Decision) -> Iterator[_Write]:
     """The hash fields that are set or, by an empty value, deleted; numbers outlive their models."""
-    for name, model in decision.models.items():
-        yield _MODELS, name, encode_sparse(model) if model else b""
-        if model:
-            yield _NUMBERS, name, str(model.last_number)
-    for key, version in decision.versions.items():
-        yield _VERSIONS, key, encode_sparse(version) if version else b""
+    places = {MODELS.name: _MODELS, VERSIONS.name: _VERSIONS}
+    places |= {each.name: place for place, each in enumerate(COLLECTIONS.further, _FURTHER)}
+    for name, records in decision.records.items():
+        for key, record in records.items():
+            yield places[name], key, b"" if record is None else encode_sparse(record)
+            if isinstance(record, ModelRecord):
+                yield _NUMBERS, key, str(record.last_number)
+
+
+def _result(stored: bytes) -> IdempotentResult:
+    found = decode(_StoredResult, stored)
+    return IdempotentResult(found.fingerprint, decode_change(bytes(found.change)))
 
 
 def _check_made(redis: Redis, answer: Any, revision: int) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from msgspec import Raw
-
 from headrace.state.catalog import Catalog
-from headrace.state.records import ModelRecord, VersionRecord
-from headrace_registry.domain.decisions.decision import Decision
+from headrace.state.changes import ChangedResource
+from headrace.state.record_collections import COLLECTIONS, MODELS, VERSIONS
+from headrace_registry.domain.decisions.decision import Decision, Records
 from headrace_registry.domain.decisions.limits import DEFAULT_LIMITS, CatalogLimits
 
 
@@ -33,23 +31,31 @@ class DecisionContext:
         self,
         kind: str,
         resource: str,
-        models: Mapping[str, ModelRecord | None],
-        versions: Mapping[str, VersionRecord | None] | None = None,
+        records: Records,
+        further: tuple[ChangedResource, ...] = (),
     ) -> Decision:
-        """The decision to turn these records into this (None: delete them) from what they are now."""
-        versions = versions or {}
+        """The decision to turn these records into this (None: delete them) from what they are now.
+
+        `further` names what else is done, where it is more than `kind` to `resource`.
+        """
         return Decision(
             revision=self.next_revision,
             kind=kind,
             resource=resource,
             actor=self.actor,
             at=self.now,
-            models=models,
-            versions=versions,
-            models_before={name: self.catalog.models.get(name) for name in models},
-            versions_before={key: self._stored(key) for key in versions},
+            records=records,
+            before={
+                name: {key: self._present(name, key) for key in touched}
+                for name, touched in records.items()
+            },
+            further=further,
         )
 
-    def _stored(self, key: str) -> Raw | None:
-        model, _, number = key.rpartition("/")
-        return self.catalog.stored(model, int(number))
+    def _present(self, collection: str, key: str) -> object:
+        if collection == MODELS.name:
+            return self.catalog.models.get(key)
+        if collection == VERSIONS.name:
+            model, _, number = key.rpartition("/")
+            return self.catalog.stored(model, int(number))
+        return self.catalog.of(COLLECTIONS[collection]).get(key)

@@ -21,11 +21,11 @@ Encode = Callable[[Change, Point], bytes]
 
 @dataclass(frozen=True, slots=True)
 class KeptChange:
-    """A change as watchers get it, the model that it concerns, and the point after it."""
+    """A change as watchers get it, the models whose resources it touched, and the point after it."""
 
     point: Point
     previous_hash: str
-    model: str
+    models: frozenset[str]
     message: bytes
 
 
@@ -69,7 +69,8 @@ class ChangeRing:
         """Take the next changes, and wake those who wait for them."""
         for entry in entries:
             self._take(entry)
-            self._wake(self._kept[-1].model, self.end.revision)
+            for model in self._kept[-1].models:
+                self._wake(model, self.end.revision)
             self._wake(None, self.end.revision)
 
     def prepend(self, entries: Sequence[Entry]) -> None:
@@ -90,8 +91,8 @@ class ChangeRing:
         """A change of the ring's epoch as watchers get it."""
         change = entry.change
         point = Point(self.end.epoch, change.revision, entry.hash)
-        model = model_of(change.resource)
-        return KeptChange(point, change.previous_hash, model, self._encode(change, point))
+        models = frozenset(model_of(each.resource) for each in change.resources)
+        return KeptChange(point, change.previous_hash, models, self._encode(change, point))
 
     def wait(self, model: str | None, *, mark: bool) -> asyncio.Future[int]:
         """The revision of the next change of a model, or of any; with `mark` also what `wake_marked` says.

@@ -112,7 +112,7 @@ class Watches:
             while True:
                 async for kept in self._changes_after(place):
                     place = kept.point
-                    if request.model in (None, kept.model) and kept.message:
+                    if kept.message and (request.model is None or request.model in kept.models):
                         told = place
                         yield kept.message
                 if place.revision == self._ring.end.revision:

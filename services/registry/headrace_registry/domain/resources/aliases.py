@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from headrace import errors
 from headrace.resource_names import alias_resource
 from headrace.state.catalog import Catalog
+from headrace.state.record_collections import MODELS
 from headrace.state.records import AliasRecord, ModelRecord, ReplicaRecord
 from headrace_registry.domain.decisions.allowed import NOTHING_ALLOWED, Allowed
 from headrace_registry.domain.decisions.decision import Decision
@@ -111,4 +112,4 @@ def _change(
     aliases: Mapping[str, AliasRecord],
 ) -> Decision:
     changed = replace(model, aliases=aliases, revision=context.next_revision)
-    return context.change(kind, resource, {model.name: changed})
+    return context.change(kind, resource, {MODELS.name: {model.name: changed}})

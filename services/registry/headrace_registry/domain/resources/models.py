@@ -9,6 +9,7 @@ from headrace import errors
 from headrace.errors import FieldViolation
 from headrace.resource_names import model_resource
 from headrace.state.catalog import Catalog
+from headrace.state.record_collections import MODELS, VERSIONS
 from headrace.state.records import AliasRecord, ModelRecord, version_key
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
@@ -80,7 +81,9 @@ def create_model(context: DecisionContext, new: NewModel) -> Decision:
         )
     check_room_for_model(context.catalog, context.limits)
     model = _checked(begin_model(context, new))
-    return context.change("model.create", model_resource(new.name), {new.name: model})
+    return context.change(
+        "model.create", model_resource(new.name), {MODELS.name: {new.name: model}}
+    )
 
 
 def begin_model(context: DecisionContext, new: NewModel) -> ModelRecord:
@@ -122,7 +125,9 @@ def update_model(context: DecisionContext, edit: ModelEdit) -> Decision:
             revision=context.next_revision,
         )
     )
-    return context.change("model.update", model_resource(edit.name), {edit.name: changed})
+    return context.change(
+        "model.update", model_resource(edit.name), {MODELS.name: {edit.name: changed}}
+    )
 
 
 def delete_model(context: DecisionContext, removal: ModelRemoval) -> Decision:
@@ -138,7 +143,8 @@ def delete_model(context: DecisionContext, removal: ModelRemoval) -> Decision:
             facts={"model": name, "versions": str(len(versions))},
         )
     gone = {version_key(name, number): None for number in versions}
-    return context.change("model.delete", model_resource(name), {name: None}, gone)
+    records = {MODELS.name: {name: None}, VERSIONS.name: gone}
+    return context.change("model.delete", model_resource(name), records)
 
 
 def check_description(description: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from headrace import errors
 from headrace.resource_names import route_resource
 from headrace.state.catalog import Catalog
+from headrace.state.record_collections import MODELS
 from headrace.state.records import ReplicaRecord
 from headrace.state.route_records import RouteRecord
 from headrace.state.unknown_fields import with_unknown_of
@@ -69,7 +70,7 @@ def update_route(
     )
     model = find_model(context.catalog, edit.model)
     changed = replace(model, route=route, revision=context.next_revision)
-    return context.change("route.update", resource, {edit.model: changed})
+    return context.change("route.update", resource, {MODELS.name: {edit.model: changed}})
 
 
 def _check_versions(

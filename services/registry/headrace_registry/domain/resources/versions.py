@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from headrace import errors
 from headrace.resource_names import version_resource
 from headrace.state.catalog import Catalog
+from headrace.state.record_collections import MODELS, VERSIONS
 from headrace.state.records import (
     ArtifactFile,
     ModelRecord,
@@ -17,7 +18,7 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace.state.route_records import RouteRecord
-from headrace_registry.domain.decisions.decision import Decision
+from headrace_registry.domain.decisions.decision import Decision, Records
 from headrace_registry.domain.decisions.decision_context import DecisionContext
 from headrace_registry.domain.decisions.etags import check_etag
 from headrace_registry.domain.decisions.limits import (
@@ -103,8 +104,10 @@ def publish_version(context: DecisionContext, new: NewVersion) -> Decision:
     return context.change(
         "version.push",
         version_resource(new.model, version.number),
-        {new.model: _with_version(context, model, version.number, new.alias)},
-        {version.key: version},
+        {
+            MODELS.name: {new.model: _with_version(context, model, version.number, new.alias)},
+            VERSIONS.name: {version.key: version},
+        },
     )
 
 
@@ -165,7 +168,8 @@ def delete_version(context: DecisionContext, removal: VersionRemoval) -> Decisio
         route=_forgetting(context, model.route, removal.number),
         revision=context.next_revision,
     )
-    return context.change("version.delete", resource, {removal.model: changed}, {version.key: None})
+    records: Records = {MODELS.name: {removal.model: changed}, VERSIONS.name: {version.key: None}}
+    return context.change("version.delete", resource, records)
 
 
 def references_to(model: ModelRecord, number: int) -> list[str]:
