@@ -61,7 +61,8 @@ class Decision:
 
     def _after(self, collection: Collection[Any]) -> Mapping[str, object]:
         before = self.before.get(collection.name, {})
-        own = self.kind.startswith(f"{collection.noun}.")
+        kinds = (self.kind, *(each.kind for each in self.further))
+        own = any(kind.startswith(f"{collection.noun}.") for kind in kinds)
         return {
             key: None if one is None else collection.logged(one, before.get(key), own=own)
             for key, one in self.records[collection.name].items()
