@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import Batching, LoadState, ServingConfig, TensorSpec, WarmUp
-from headrace_inference.domain.versions.loaded_version import ALONE_FIRST
+from headrace_inference.domain.versions.batch_executor import ALONE_FIRST
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica, request
 from tests.rpc.rest_fixtures import Model, model
 

@@ -16,6 +16,7 @@ import pytest
 
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
+from headrace_inference.domain.scheduling.instance_pool import InstancePool
 from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.versions.loaded_version import Runner
 from headrace_inference.wire.rest import body as rest_body
@@ -141,7 +142,9 @@ async def test_a_client_that_goes_away(tmp_path: Path) -> None:
         leaving = asyncio.create_task(http.post(GOOD))
         await until(lambda: served.scheduler.waiting == 1)
         leaving.cancel()
-        await until(lambda: served.scheduler._waiting[0].cancelled)
+        scheduler = served.scheduler
+        assert isinstance(scheduler, InstancePool)
+        await until(lambda: scheduler._waiting[0].cancelled)
         gate.set()
         status, _ = await running
         await until(lambda: served.scheduler.waiting == 0)

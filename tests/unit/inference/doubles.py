@@ -130,6 +130,8 @@ class DoublingRunner:
 class RecordingSink:
     """Remembers outcomes; `wait(n)` waits for n of them."""
 
+    takes_parts = False
+
     def __init__(self) -> None:
         self.outputs: dict[object, list[Array]] = {}
         self.errors: dict[object, HeadraceError] = {}

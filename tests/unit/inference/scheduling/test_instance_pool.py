@@ -179,6 +179,7 @@ def test_what_need_not_wait_is_dropped_while_a_run_is_on() -> None:
         late = request(loaded, sink, "late", deadline_ns=time.monotonic_ns() + 1)
         gone.cancelled, hasty.plan = True, replace(hasty.plan, timeout_us=1)
         loaded.scheduler.enqueue([request(loaded, sink, "good"), gone, late, hasty])
+        assert isinstance(loaded.scheduler, InstancePool)
         loaded.scheduler.drop_unwanted(time.monotonic_ns() + SWEEP_AFTER_NS)
         assert {"gone", "late", "hasty"} == set(sink.errors)
         loaded.scheduler.enqueue([request(loaded, sink, index) for index in range(3)])
@@ -199,6 +200,7 @@ def test_a_queue_that_is_about_to_be_taken_is_left_alone() -> None:
         gone = request(loaded, sink, "gone")
         gone.cancelled = True
         loaded.scheduler.enqueue([gone])
+        assert isinstance(loaded.scheduler, InstancePool)
         loaded.scheduler.drop_unwanted(gone.received_ns + SWEEP_AFTER_NS - 1)
         assert (1, {}) == (loaded.scheduler.waiting, sink.errors)
 

@@ -26,6 +26,7 @@ from headrace_inference.domain.scheduling.requests import (
     BatchResult,
     EncodedResponses,
     InferenceRequest,
+    ResponsePart,
     ResponseSink,
 )
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
@@ -147,6 +148,11 @@ class TracedSink:
         self._facts = facts
         self._write = write
 
+    @property
+    def takes_parts(self) -> bool:
+        """As the sink within."""
+        return self._inner.takes_parts
+
     def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
         """Make the answer to the request, and the trace of how it went."""
         answers, refused = self._inner.encode(served, result, indexes)
@@ -154,6 +160,7 @@ class TracedSink:
             self._trace_of(served, result, index)
             for index in indexes
             if index not in refused  # those are traced when they fail
+            and result.part is not ResponsePart.PARTIAL  # and these when they end
         ]
         return (answers, traces), refused
 
@@ -169,7 +176,7 @@ class TracedSink:
         trace = self._trace(request)
         if TIMESTAMPS in self._settings.levels:
             trace["timestamps"] = self._timestamps(request, result.times_ns)
-        if TENSORS in self._settings.levels:
+        if TENSORS in self._settings.levels and result.part is ResponsePart.WHOLE:
             trace |= _tensors(served, request, result.outputs_of(index))
         return trace
 

@@ -65,6 +65,8 @@ class Answer:
 class AsyncInference:
     """A sink for requests whose callers wait on the event loop it was made on."""
 
+    takes_parts = False
+
     def __init__(self, ingress: Ingress, limit: AnswerLimit = NO_LIMIT) -> None:
         self._ingress = ingress
         self._limit = limit

@@ -26,6 +26,8 @@ class RenderingSink:
     A sink of its own, so that batches without wishes never look for them.
     """
 
+    takes_parts = False
+
     def __init__(self, regions: RegionTable, encode: Encode, deliver: Deliver, fail: Fail) -> None:
         self._regions = regions
         self._encode = encode

@@ -37,6 +37,8 @@ MAX_COPIES = 64
 class ShadowCopies:
     """Copies in flight. `has_room` says of so many bytes whether the replica can spare them."""
 
+    takes_parts = False
+
     def __init__(self, has_room: Callable[[int], bool]) -> None:
         self._has_room = has_room
         self._lock = threading.Lock()

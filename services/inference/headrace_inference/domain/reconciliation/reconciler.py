@@ -69,7 +69,7 @@ class VersionReconciler:
         self.clock = clock
         places = LoadPlaces(max_loading) if isinstance(max_loading, int) else max_loading
         self._slots = LoadSlots(places)
-        self._watch = RunWatchdog(clock, max_run_seconds)
+        self._watchdog = RunWatchdog(clock, max_run_seconds)
         self._catalog = UNREAD
         self._held = HeldVersions()
         self.standby = Standby(self._held, caps or Caps(), clock, load_wait_seconds, self._publish)
@@ -205,7 +205,7 @@ class VersionReconciler:
     async def running(self) -> AsyncIterator[None]:
         """Keep the versions while inside; on leaving, drain and close all of them."""
         self._loop = asyncio.get_running_loop()
-        with self._watch.watching():
+        with self._watchdog.watching():
             try:
                 async with asyncio.TaskGroup() as tasks:
                     self._tasks = tasks
@@ -366,7 +366,7 @@ class VersionReconciler:
 
         book = self._book.of(*key)
         return LoadedVersion(
-            record, runner, book, self.clock, self._watch, broken, remarked=remarked
+            record, runner, book, self.clock, self._watchdog, broken, remarked=remarked
         )
 
     def _tell_anew(self, model: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -154,6 +155,14 @@ class ErrorCounter(Protocol):
         """One more, with this reason, after this long."""
 
 
+class ResponsePart(enum.Enum):
+    """The place of a response among those to its request."""
+
+    WHOLE = "the only response"
+    PARTIAL = "one of several; more follow, or the end"
+    END = "no response: the end of several"
+
+
 @dataclass(slots=True)
 class BatchResult:
     """What one run gave: the outputs of the whole batch, in the order of the version's outputs.
@@ -163,6 +172,7 @@ class BatchResult:
     whatever its shape.
     """
 
+    part: ClassVar[ResponsePart] = ResponsePart.WHOLE
     requests: Sequence[InferenceRequest]
     outputs: Sequence[Array]
     first_rows: Sequence[int]
@@ -179,6 +189,24 @@ class BatchResult:
         return [output[start : start + request.plan.rows] for output in chosen]
 
 
+@dataclass(slots=True)
+class PartialResult(BatchResult):
+    """What a request that runs alone has given so far, beyond what was delivered before."""
+
+    part: ClassVar[ResponsePart] = ResponsePart.PARTIAL
+
+
+@dataclass(slots=True)
+class StreamEnd(BatchResult):
+    """The end of a request that got several responses; it is what counts."""
+
+    part: ClassVar[ResponsePart] = ResponsePart.END
+
+    def outputs_of(self, index: int) -> list[Array]:  # noqa: ARG002  # as of every result
+        """Nothing: all were delivered."""
+        return []
+
+
 Refused = Mapping[int, HeadraceError]
 """Why requests could not be answered after all, by their places in the batch."""
 
@@ -189,10 +217,18 @@ NONE_REFUSED: Refused = {}
 
 
 class ResponseSink(Protocol):
-    """Where outcomes go. Called from the thread that ran a batch; must not block."""
+    """Where outcomes go. Called from the thread that ran a batch; must not block.
+
+    Each request gets one WHOLE response, or any number of PARTIAL ones and an END, or an error; and an
+    error at last may follow PARTIAL ones.
+    """
+
+    @property
+    def takes_parts(self) -> bool:
+        """Tell whether requests may get several responses; where not, all are WHOLE."""
 
     def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
-        """Make the answers to these requests of a batch, and tell nobody yet.
+        """Make the responses to these requests of a batch, and tell nobody yet.
 
         Where it raises, the requests of the batch are run again, each for itself.
         """
@@ -201,6 +237,7 @@ class ResponseSink(Protocol):
         """Deliver what was encoded. Those that are not to be counted as answered: the sink counts them.
 
         The lock of the version's statistics is held; nothing is left to do for the batch but to count it.
+        Of PARTIAL responses nothing is counted: those whose callers take no more of them.
         """
 
     def fail(self, request: InferenceRequest, error: HeadraceError) -> None:

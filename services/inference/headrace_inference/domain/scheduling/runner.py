@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Generator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from headrace_inference.domain.scheduling.execution_plan import ExecutionPlan
 from headrace_inference.domain.scheduling.requests import Array
@@ -75,3 +75,17 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """Give the memory back. Called once, when no run is under way."""
+
+
+@runtime_checkable
+class StreamingRunner(Runner, Protocol):
+    """An open model that answers a request several times, as one that generates text token by token."""
+
+    def stream(
+        self, inputs: Sequence[Array], handle: RunHandle | None = None
+    ) -> Generator[Sequence[Array], None, None]:
+        """Yield the responses to one request, one after the other, each with all outputs.
+
+        Raises RunFailed, also where the run was ended by its handle. It may be left before its end, and is
+        closed then.
+        """

@@ -68,6 +68,8 @@ class _Reply(NamedTuple):
 class NativeFront:
     """Takes bursts of calls, and is the sink of their requests."""
 
+    takes_parts = False
+
     def __init__(self, front: Any, ingress: Ingress, limits: FrontLimits) -> None:
         from pygrpc_native import EVENT_CALL
 
