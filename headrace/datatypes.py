@@ -68,7 +68,7 @@ def to_wire(array: npt.NDArray[Any]) -> bytes:
 
 
 def wire_size(array: npt.NDArray[Any]) -> int:
-    """How many bytes `to_wire` makes of a tensor, without making them."""
+    """Return how many bytes `to_wire` makes of a tensor, without making them."""
     if array.dtype.kind not in "SUO":
         return array.nbytes
     elements = [item if isinstance(item, bytes) else str(item).encode() for item in array.ravel()]

@@ -97,7 +97,7 @@ def check_alias_name(name: str) -> str:
 
 
 def _parts(name: str, pattern: str) -> list[str]:
-    """What stands in `name` for the braces of `pattern`."""
+    """Return what stands in `name` for the braces of `pattern`."""
     given, expected = name.split("/"), pattern.split("/")
     pairs = list(zip(given, expected, strict=False))
     fits = all(there == wanted or wanted.startswith("{") for there, wanted in pairs)

@@ -54,7 +54,7 @@ def http_status(error: errors.HeadraceError) -> HTTPStatus:
 
 
 def trailing_metadata(error: errors.HeadraceError) -> tuple[tuple[str, bytes], ...]:
-    """What goes into a failed call's trailers: the `google.rpc.Status` with its details."""
+    """Return what goes into a failed call's trailers: the `google.rpc.Status` with its details."""
     return ((DETAILS_KEY, _status_proto(error).SerializeToString()),)
 
 

@@ -43,7 +43,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cli:
-    """What the common options say."""
+    """The values of the common options."""
 
     registry: str | None = None
     inference: str | None = None

@@ -1,4 +1,4 @@
-"""What a failed command prints, and its exit status."""
+"""Prints a failed command's error, and chooses its exit status."""
 
 from __future__ import annotations
 

@@ -35,12 +35,12 @@ class ExampleTensor:
 
     @property
     def size(self) -> int:
-        """How many elements it has."""
+        """Return how many elements it has."""
         return math.prod(self.shape)
 
     @property
     def is_written_out(self) -> bool:
-        """Whether it is small enough to be written one element after the other."""
+        """Return whether it is small enough to be written one element after the other."""
         return self.size <= MOST_WRITTEN_OUT
 
     def values(self) -> Nested:

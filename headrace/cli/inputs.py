@@ -1,4 +1,4 @@
-"""What `--input` says: a tensor's name, and its value from a file or in place."""
+"""Parses `--input`: a tensor's name, and its value from a file or in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print: tables and lines for people, JSON for programs."""
+"""Prints the results of commands: tables and lines for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _print(item: Any) -> None:
 
 
 def _as_lines(table: Table) -> bool:
-    """Whether a table is written as plain lines: where it looks the same, or is long and fits."""
+    """Return whether a table is written as plain lines: where it looks the same, or is long and fits."""
     if not sys.stdout.isatty():
         return True
     width = os.get_terminal_size(sys.stdout.fileno()).columns

@@ -105,7 +105,7 @@ def read_config(path: Path, source: Path) -> Config:
 
 
 def _from_triton(path: Path, source: Path) -> Config:
-    """What Triton's config says that a serving config can; the rest is listed on standard error.
+    """Return what Triton's config says that a serving config can; the rest is listed on standard error.
 
     Where the graph is at hand, tensors that the config says otherwise are listed, too.
     """

@@ -56,7 +56,7 @@ NoShadow = Annotated[bool, typer.Option("--no-shadow", help="Copy no requests.")
 
 @dataclass(frozen=True, slots=True)
 class RouteOptions:
-    """What is given of a route; None, or False, for what stays."""
+    """The parts of a route that are given; None, or False, for what stays."""
 
     stable: str | None
     canary: str | None
@@ -72,7 +72,7 @@ class RouteOptions:
     no_shadow: bool
 
     def change_something(self) -> bool:
-        """Whether anything is given. Raises BadParameter for an option and its opposite."""
+        """Return whether anything is given. Raises BadParameter for an option and its opposite."""
         canary = (self.canary, self.weight, self.more_canaries or None)
         _refuse_both(
             self.no_canary, canary, "--no-canary goes without --canary, --weight, --more-canary"
@@ -159,7 +159,7 @@ async def _rule(text: str, model: str, client: AsyncClient) -> MatchRule:
 
 
 def route_parts(route: Route) -> list[str]:
-    """What a route says, a phrase each, but for what was stable before."""
+    """Return what a route says, a phrase each, but for what was stable before."""
     from headrace.client.route_texts import describe_rule
 
     canaries = [one for one in (route.canary, *route.more_canaries) if one is not None]

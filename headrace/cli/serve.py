@@ -178,7 +178,7 @@ def _print_calls(where: dict[str, Any], served: Sequence[Served]) -> None:
 
 
 def _lines(where: dict[str, Any], served: Served, *, alone: bool) -> list[str]:
-    """What to say of one model; Python and JavaScript only where there is one, for they are long."""
+    """Return what to say of one model; Python and JavaScript only where there is one, for they are long."""
     version = served.version
     pushed = "pushed now" if served.is_new else "as it was"
     lines = [

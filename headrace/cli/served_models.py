@@ -77,7 +77,7 @@ def _sources_at(path: Path, name: str) -> Iterator[Source]:
 
 
 def _is_triton_model(folder: Path) -> bool:
-    """Whether there are versions below, with a graph or a config beside them."""
+    """Return whether there are versions below, with a graph or a config beside them."""
     if not folder.is_dir():
         return False
     versions = [each for each in folder.iterdir() if each.name.isdigit() and each.is_dir()]

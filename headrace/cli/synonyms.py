@@ -63,7 +63,7 @@ def meant_by(word: str) -> str:
 
 
 def advice_for(word: str) -> str:
-    """What to write instead of a word that names no command; '' where nothing is known of it."""
+    """Return what to write instead of a word that names no command; '' where nothing is known of it."""
     if word in ADVICE:
         return ADVICE[word]
     path = Path(word)

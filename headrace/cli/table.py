@@ -21,7 +21,7 @@ class Table:
     title: str = ""
 
     def __rich__(self) -> RichTable:
-        """What Rich draws: cut and wrapped to the width of a terminal."""
+        """Return what Rich draws: cut and wrapped to the width of a terminal."""
         from rich.table import Table as RichTable
         from rich.text import Text
 

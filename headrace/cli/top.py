@@ -103,7 +103,7 @@ def view(statistics: Statistics) -> Any:
 
 
 def _not_covered(statistics: Statistics) -> str:
-    """What the numbers leave out, and whose clocks are wrong, in a few words; '' for nothing."""
+    """Return what the numbers leave out, and whose clocks are wrong, in a few words; '' for nothing."""
     counts = Counter(gap.reason for gap in statistics.gaps)
     told = [GAPS[reason] for reason in counts if reason in GAPS]
     wrong = sum(

@@ -1,4 +1,4 @@
-"""What a Triton config says and Headrace does not take, as lines for people."""
+"""Lists, for people, what of a Triton config could not be converted."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def _print_addresses(wanted: SuiteOptions, where: dict[str, Any]) -> None:
 
 
 def _how_to_reach(where: dict[str, Any]) -> list[str]:
-    """What to tell the other commands, if these are not the addresses that they try by themselves."""
+    """Return what to tell other commands, if they do not try these addresses by themselves."""
     from headrace.client.settings import ClientSettings
 
     inference = ",".join(replica["grpc"] for replica in where["inference"])

@@ -1,4 +1,4 @@
-"""What a push sends: one file, or a folder packed into one, with its size and digest."""
+"""Prepares the bytes of a push: one file, or a folder packed into one, with size and digest."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Source = Path | str | bytes | Mapping[str, Path]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a push has come: bytes done of `total_bytes` in its present phase."""
+    """The progress of a push: bytes done of `total_bytes` in its present phase."""
 
     phase: Phase
     done_bytes: int
@@ -92,7 +92,7 @@ class Artifact:
 
 @contextmanager
 def open_artifact(source: Source, report: Report) -> Iterator[Artifact]:
-    """What `source` names, to be read while inside: an .onnx, an archive, a folder, or a graph as bytes.
+    """Yield what `source` names, to be read while inside: an .onnx, an archive, a folder, or bytes.
 
     An .onnx brings its external data with it. A link counts as the file or folder that it leads to.
     Raises InvalidArgument for what is not there, for what is no artifact, and for names of files that are

@@ -62,12 +62,12 @@ class Calls:
         await self._channels.close()
 
     def metadata(self, request_id: str = "") -> Metadata:
-        """What every call says about its caller."""
+        """Return what every call says about its caller."""
         actor = (identity.ACTOR_KEY, _ascii(self.settings.actor))
         return (actor, ("x-request-id", _ascii(request_id))) if request_id else (actor,)
 
     def allowed(self, timeout_seconds: float | None) -> float:
-        """How long a call may take that was given this much time, or none."""
+        """Return how long a call may take that was given this much time, or none."""
         return self.settings.timeout_seconds if timeout_seconds is None else timeout_seconds
 
     async def call(

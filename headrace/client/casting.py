@@ -30,7 +30,7 @@ _KINDS = {
 
 
 def is_array(value: object) -> bool:
-    """Whether a value has a dtype of its own."""
+    """Return whether a value has a dtype of its own."""
     return hasattr(value, "__array__")
 
 

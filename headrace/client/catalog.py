@@ -40,7 +40,7 @@ PageOf = TypeVar("PageOf", bound=_Page)
 
 
 class RegistryCalls:
-    """What every part of the registry's client needs."""
+    """The common base of the registry's client."""
 
     _calls: Calls
 
@@ -192,7 +192,7 @@ class CatalogCalls(RegistryCalls):
     async def get_alias(
         self, model: str, alias: str, *, timeout_seconds: float | None = None
     ) -> Alias:
-        """Where an alias points. Raises NotFound."""
+        """Return where an alias points. Raises NotFound."""
         request = registry_service_pb2.GetAliasRequest(name=alias_resource(model, alias))
         found = await self._ask_registry(methods.GET_ALIAS, request, timeout_seconds)
         return convert.alias_from_proto(found)
@@ -267,6 +267,6 @@ class CatalogCalls(RegistryCalls):
 
 
 def _is_conditional(request: Message) -> bool:
-    """Whether the request, or the resource that it brings, has an etag."""
+    """Return whether the request, or the resource that it brings, has an etag."""
     resources = [value for field, value in request.ListFields() if field.message_type]
     return any(getattr(part, "etag", "") for part in (request, *resources))

@@ -46,7 +46,7 @@ class Channels:
 
     @property
     def connected(self) -> bool:
-        """Whether any channel is open."""
+        """Return whether any channel is open."""
         return bool(self._asyncio or self._blocking)
 
     def asyncio(self, address: str) -> grpc.aio.Channel:

@@ -43,11 +43,11 @@ class Endpoints:
 
     @property
     def several(self) -> bool:
-        """Whether there is more than one."""
+        """Return whether there is more than one."""
         return len(self.all) > 1
 
     def pick(self, now: float, tried: Collection[Endpoint] = ()) -> Endpoint:
-        """Where a call goes that failed at those `tried`: elsewhere, and to what is well, where it can."""
+        """Return where a call goes that failed at those `tried`: elsewhere, to what is well, if it can."""
         if not self.several:
             return self.all[0]
         untried = [each for each in self.all if each not in tried]
@@ -56,7 +56,7 @@ class Endpoints:
         return self._best(both or untried or well or self.all)
 
     def has_another(self, now: float, tried: Collection[Endpoint]) -> bool:
-        """Whether one is well that did not fail this call."""
+        """Return whether one is well that did not fail this call."""
         return any(_is_well(each, now) for each in self.all if each not in tried)
 
     def to_be_asked(self, now: float) -> list[Endpoint]:

@@ -1,4 +1,4 @@
-"""What a fork leaves of the clients: nothing of gRPC, where one was connected.
+"""Keeps forked processes from using a connected client's gRPC.
 
 gRPC's threads and its polling do not survive a fork: every call in the child would hang, whatever its
 deadline, with the parent's client and with a new one. Where the parent's clients were closed, or never
@@ -19,7 +19,7 @@ class Connections(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether any channel is open."""
+        """Return whether any channel is open."""
 
 
 _all: weakref.WeakSet[Connections] = weakref.WeakSet()
@@ -33,7 +33,7 @@ def note_connections(connections: Connections) -> None:
 
 
 def is_lost() -> bool:
-    """Whether gRPC cannot be used in this process."""
+    """Return whether gRPC cannot be used in this process."""
     return _lost
 
 

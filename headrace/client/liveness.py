@@ -24,7 +24,7 @@ class LivenessProbes:
         self._asked: dict[Endpoint, asyncio.Task[bool]] = {}
 
     def ask(self, endpoint: Endpoint) -> asyncio.Task[bool]:
-        """Whether the server answers at all, within the time; the endpoint learns it, too."""
+        """Return whether the server answers at all, within the time; the endpoint learns it, too."""
         task = self._asked.get(endpoint)
         if task is None or task.done():
             task = self._asked[endpoint] = asyncio.create_task(self._is_alive(endpoint))

@@ -34,11 +34,11 @@ class LoopThread:
 
     @property
     def closed(self) -> bool:
-        """Whether `close` was called."""
+        """Return whether `close` was called."""
         return self._closed
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """What the coroutine returns or raises; when the waiting thread is interrupted, it is cancelled."""
+        """Return what the coroutine returns or raises; interrupting the waiting thread cancels it."""
         if self._closed:
             coroutine.close()
             raise RuntimeError("the client is closed")
@@ -71,7 +71,7 @@ class LoopThread:
         running.loop.close()
 
     def _here(self) -> _Running:
-        """What runs in this process."""
+        """Return what runs in this process."""
         with self._lock:
             if self._running is None:
                 self._running = _start()

@@ -1,4 +1,4 @@
-"""What the monitor saw, as a client asks for it."""
+"""The client's questions to the monitor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MonitorCalls:
         by_replica: bool = False,
         timeout_seconds: float | None = None,
     ) -> Statistics:
-        """What happened in the last `window_seconds`. Raises InvalidArgument for more than is kept."""
+        """Return the statistics of the last `window_seconds`. Raises InvalidArgument if it is too long."""
         query = _query(window_seconds, model, version, by_replica=by_replica)
         found = await self._calls.unary(
             "monitor", methods.QUERY_STATISTICS, query, timeout_seconds=timeout_seconds

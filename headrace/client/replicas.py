@@ -22,7 +22,7 @@ POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether a version is served: by all replicas, given up by some, or still awaited."""
+    """The readiness of a version: served by all replicas, given up by some, or still awaited."""
 
     ready: bool = False
     given_up: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class Readiness:
 def readiness(
     replicas: Iterable[ReplicaRecord], model: str, number: int, revision: int
 ) -> Readiness:
-    """Where a version stands on all replicas but those that leave.
+    """Return where a version stands on all replicas but those that leave.
 
     What a replica says counts once it has applied `revision`.
     """

@@ -1,4 +1,4 @@
-"""What the client hands out: models, versions, aliases, routes, changes and statistics.
+"""The objects that the client returns: models, versions, aliases, routes, changes, statistics.
 
 All are immutable. Times are seconds since the Unix epoch; an `etag` given back to a change makes it
 conditional on nothing having changed since.
@@ -66,7 +66,7 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a model's requests that name no version go."""
+    """A model's route: it decides for requests that name no version."""
 
     model: str
     stable: int
@@ -97,7 +97,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long something took: quantiles of the merged histogram, within 2.2 %."""
+    """Quantiles of a duration, from the merged histogram, within 2.2 %."""
 
     count: int
     mean_seconds: float
@@ -114,7 +114,7 @@ MeasureValue = int | Mapping[str, int] | Mapping[int, int] | Latency
 
 @dataclass(frozen=True, slots=True)
 class VersionStatistics:
-    """What one version did in a window; `replica` is set where asked for by replica.
+    """The statistics of one version in a window; `replica` is set where asked for by replica.
 
     Version 0 stands for requests that reached none.
     """
@@ -157,7 +157,7 @@ class VersionStatistics:
 
     @property
     def load_time(self) -> Latency | None:
-        """How long loads took, from their start until the version was ready; None where there were none."""
+        """Return how long loads took, from start until ready; None where there were none."""
         found = self.measures.get("load_time")
         return found if isinstance(found, Latency) else None
 
@@ -193,7 +193,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What happened in a window, by version, and who reported."""
+    """The statistics of a window, by version, and the replicas that reported."""
 
     start_at: float
     end_at: float

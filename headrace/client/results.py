@@ -1,4 +1,4 @@
-"""What a model answered, as a mapping from outputs to arrays."""
+"""The answer of a model, as a mapping from outputs to arrays."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class InferResult(Mapping[str, "Array"]):
 
     @property
     def route(self) -> str:
-        """Why this version answered: stable, canary, pinned, ...; '' from servers that do not say."""
+        """Return why this version answered: stable, canary, pinned, ...; '' if the server does not say."""
         return str(self.parameters.get(ROUTE_PARAMETER, ""))
 
     def __getitem__(self, name: str) -> Array:
@@ -46,7 +46,7 @@ class InferResult(Mapping[str, "Array"]):
         return self._decoded[name]
 
     def __contains__(self, name: object) -> bool:
-        """Whether there is an output of this name."""
+        """Return whether there is an output of this name."""
         return name in self.outputs
 
     def __iter__(self) -> Iterator[str]:
@@ -54,11 +54,11 @@ class InferResult(Mapping[str, "Array"]):
         return iter(self.outputs)
 
     def __len__(self) -> int:
-        """How many outputs there are."""
+        """Return how many outputs there are."""
         return len(self.outputs)
 
     def __eq__(self, other: object) -> bool:
-        """Whether it is the same object: arrays do not say whether they are equal."""
+        """Return whether it is the same object: arrays do not say whether they are equal."""
         return self is other
 
     def __hash__(self) -> int:

@@ -12,7 +12,7 @@ MOST_TRIES_BY_HAND = 3
 
 
 def may_heal(error: errors.HeadraceError) -> bool:
-    """Whether the same call may succeed later, or elsewhere, and was not refused for what it is.
+    """Return whether the same call may succeed later, or elsewhere, and was not refused for what it is.
 
     A server that ends cancels what comes in the same moment; a caller's own cancelling is no such error.
     """

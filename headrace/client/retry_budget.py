@@ -1,4 +1,4 @@
-"""How many calls may be repeated: a share of all, and a few a second beside them.
+"""Bounds how many calls are repeated: a share of all, and a few a second beside them.
 
 A service that is away, or overloaded, gets little more than its usual load from those that repeat.
 """
@@ -28,7 +28,7 @@ class RetryBudget:
         self._tokens = min(MOST, self._tokens + self._share)
 
     def withdraw(self, now: float) -> bool:
-        """Whether a call may be repeated; if so, that is what is left less."""
+        """Return whether a call may be repeated; if so, that is what is left less."""
         if not self._share:
             return False
         if self._tokens < RESERVE:

@@ -1,4 +1,4 @@
-"""What a change of a route comes to: pure functions from the route that was read to the one to set."""
+"""Pure functions from the route that was read to the one to set."""
 
 from __future__ import annotations
 

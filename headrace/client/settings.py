@@ -1,4 +1,4 @@
-"""Where a client finds the suite, who it says it is, and how long it waits."""
+"""The client's settings: addresses, actor, timeouts, retries."""
 
 from __future__ import annotations
 

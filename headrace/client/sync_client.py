@@ -163,7 +163,7 @@ class Client:
         )
 
     def get_alias(self, model: str, alias: str, *, timeout_seconds: float | None = None) -> Alias:
-        """Where an alias points. Raises NotFound."""
+        """Return where an alias points. Raises NotFound."""
         return self._thread.run(
             self._async.get_alias(model, alias, timeout_seconds=timeout_seconds)
         )
@@ -437,7 +437,7 @@ class Client:
         by_replica: bool = False,
         timeout_seconds: float | None = None,
     ) -> Statistics:
-        """What happened in the last `window_seconds`. Raises InvalidArgument for more than is kept."""
+        """Return the statistics of the last `window_seconds`. Raises InvalidArgument if it is too long."""
         return self._thread.run(
             self._async.statistics(
                 window_seconds,

@@ -74,7 +74,7 @@ class Suite:
         return self.options.data / STATUS_FILE
 
     def as_json(self) -> dict[str, Any]:
-        """Where everything is: the addresses, which stay, and the process ids, which may change."""
+        """Return where everything is: the addresses, which stay, and the process ids, which may change."""
         return {
             "ready": self._ready,
             "registry": self._registry.addresses["grpc"],

@@ -26,7 +26,7 @@ class ForeignFormat:
     section: str = ""
 
     def __str__(self) -> str:
-        """What it is and what to do, for the end of a sentence that begins with the file's name."""
+        """Return what it is and what to do, for the end of a sentence that begins with the file's name."""
         where = f"; {PAGE}#{self.section} says how" if self.section else ""
         return f"is {self.kind}, not an ONNX graph: {self.remedy}{where}"
 
@@ -179,11 +179,11 @@ def _format_of_head(head: bytes) -> ForeignFormat | None:
 
 
 def _is_pickle(head: bytes) -> bool:
-    """Whether a pickle of protocol 2 to 5 begins: its number, then a frame or an opcode that makes one."""
+    """Return whether a pickle of protocol 2 to 5 begins: its number, then a frame or its opcode."""
     return len(head) > 2 and head[0] == 0x80 and 2 <= head[1] <= 5
 
 
 def _is_safetensors(head: bytes) -> bool:
-    """Whether the length of a JSON header comes first, and then that header."""
+    """Return whether the length of a JSON header comes first, and then that header."""
     length = int.from_bytes(head[:8], "little")
     return head[8:9] == b"{" and 2 <= length <= _MOST_SAFETENSORS_HEADER

@@ -1,4 +1,4 @@
-"""What ONNX Runtime and ONNX say when they fail, as users may read it: pure functions of text."""
+"""Rewrites error messages of ONNX Runtime and ONNX for users: pure functions of text."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def is_plain(text: str) -> bool:
-    """Whether `clean_message` says all of a message in words of its own."""
+    """Return whether `clean_message` says all of a message in words of its own."""
     joined = " ".join(text.split())
     return any(pattern.search(joined) for pattern, _ in _PLAIN)
 

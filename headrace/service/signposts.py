@@ -1,4 +1,4 @@
-"""What an HTTP port says at `/`, and at paths that lead nowhere: what it is, and where to go on."""
+"""Answers `/` and unknown paths of an HTTP port: what it is, and where to go on."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def add_root_page(app: web.Application, about: About) -> None:
 
 
 def is_browser(request: web.Request) -> bool:
-    """Whether a request asks for a page to be looked at: browsers say so, programs do not."""
+    """Return whether a request asks for a page to be looked at: browsers say so, programs do not."""
     return "text/html" in request.headers.get("Accept", "")
 
 

@@ -133,7 +133,7 @@ def redis_errors(client: Redis) -> Iterator[None]:
 
 
 def is_refusal(error: ResponseError) -> bool:
-    """Whether a server's answer says that it cannot now, rather than that it was asked wrongly."""
+    """Return whether a server's answer says that it cannot now, rather than that it was asked wrongly."""
     return isinstance(error, _REFUSALS) or str(error).startswith(_OTHER_REFUSALS)
 
 
@@ -144,7 +144,7 @@ def _wrong(error: Exception) -> str:
 
 
 def refusal(client: Redis, error: ResponseError) -> errors.Unavailable:
-    """What a refused command becomes; nothing of it happened."""
+    """Return what a refused command becomes; nothing of it happened."""
     return errors.Unavailable(
         "STATE_REFUSED",
         f"the shared state at {client.address} refused what was asked ({error}): nothing was changed; "

@@ -16,7 +16,7 @@ FREE = -1
 def with_declared_shapes(
     signature: Signature, shapes: DeclaredShapes, *, batches: bool
 ) -> Signature:
-    """What callers see of a graph that takes and gives `signature`.
+    """Return what callers see of a graph that takes and gives `signature`.
 
     `batches` says that shapes stand behind a batch dimension; that of an optional input never does.
     Raises InvalidArgument (DECLARED_SHAPE_IMPOSSIBLE) for tensors that are not there, shapes that the graph
@@ -42,7 +42,7 @@ def with_declared_shapes(
 
 
 def has_reshapes(shapes: DeclaredShapes) -> bool:
-    """Whether callers see any tensor in another shape than the graph has it in."""
+    """Return whether callers see any tensor in another shape than the graph has it in."""
     return any(
         each.graph is not None for each in (*shapes.inputs.values(), *shapes.outputs.values())
     )
@@ -100,7 +100,7 @@ def _covers(shape: Sequence[int], wanted: Sequence[int]) -> bool:
 
 
 def _segments(dims: Sequence[int]) -> list[int]:
-    """How many elements lie before, between and after free dimensions, which are taken over in order."""
+    """Return how many elements lie before, between and after free dimensions, which stay in order."""
     segments: list[list[int]] = [[]]
     for size in dims:
         if size == FREE:

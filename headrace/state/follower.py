@@ -37,7 +37,7 @@ async def _nothing_to_do(_: Point) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What a subscriber gets: the new catalog, its point in the state's history, and what led to it.
+    """An update for a subscriber: the new catalog, its point in history, and what led to it.
 
     Without entries it is a snapshot: nothing says that it follows on what was known before.
     """
@@ -83,16 +83,16 @@ class StateFollower:
 
     @property
     def synced(self) -> bool:
-        """Whether a snapshot was ever read: before, the catalog is empty and means nothing."""
+        """Return whether a snapshot was ever read: before, the catalog is empty and means nothing."""
         return bool(self.point.epoch)
 
     @property
     def whole(self) -> bool:
-        """Whether all records of the state were there when it was read last."""
+        """Return whether all records of the state were there when it was read last."""
         return self.problem is None or self.problem.reason != NOT_WHOLE
 
     def facts(self) -> dict[str, object]:
-        """What readiness tells of the state: whether it was read, and what is wrong with it at present."""
+        """Return the facts of readiness about the state: whether it was read, and what is wrong with it."""
         facts: dict[str, object] = {"state_connected": self.connected, "state_whole": self.whole}
         if is_newer(self.schema):
             facts |= {"state_schema": self.schema, "state_read_only": newer(self.schema)}
@@ -145,7 +145,7 @@ class StateFollower:
             await self._publish(Update(catalog, found))
 
     def _is_emptied(self, snapshot: Snapshot) -> bool:
-        """Whether another state, without any model, stands where one with models was."""
+        """Return whether another state, without any model, stands where one with models was."""
         other = snapshot.point.epoch != self.point.epoch
         return other and bool(self.catalog.models) and not snapshot.catalog.models
 

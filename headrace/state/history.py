@@ -1,4 +1,4 @@
-"""Where a reader of the shared state is in its history, and whether what comes next goes on from there.
+"""Follows a reader's point in the state's history, and checks that what comes next continues it.
 
 Revisions alone do not tell: after a backup was restored, or the end of an append-only file was lost, and
 other changes were made, the same epoch reaches the same revisions again with another content. The hashes of
@@ -28,7 +28,7 @@ class Point:
     hash: str = ""
 
     def is_after(self, other: Point) -> bool:
-        """Whether this point may lie after another, as far as two points alone can tell."""
+        """Return whether this point may lie after another, as far as two points alone can tell."""
         if self.epoch != other.epoch:
             return False
         if self.revision == other.revision:

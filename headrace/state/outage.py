@@ -1,4 +1,4 @@
-"""What is said, and how long is waited, while the shared state cannot be used."""
+"""Logs and paces attempts while the shared state cannot be used."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class PersistentMap(Mapping[Key, Held], Generic[Key, Held]):
         return self._shards[hash(key) % _SHARDS][key]
 
     def __contains__(self, key: object) -> bool:
-        """Whether the key is there."""
+        """Return whether the key is there."""
         return key in self._shards[hash(key) % _SHARDS]
 
     def __iter__(self) -> Iterator[Key]:
@@ -48,7 +48,7 @@ class PersistentMap(Mapping[Key, Held], Generic[Key, Held]):
             yield from shard
 
     def __len__(self) -> int:
-        """How many keys there are."""
+        """Return how many keys there are."""
         return self._count
 
     def __repr__(self) -> str:

@@ -42,7 +42,7 @@ class Signature:
 
 
 class Provider(enum.StrEnum):
-    """Where a version runs: AUTO takes CUDA where there is a device and falls back to the CPU."""
+    """The device of a version: AUTO takes CUDA where there is a device, and else the CPU."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -61,7 +61,7 @@ class GraphOptimization(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """How requests become batches: up to `max_batch_size` rows (0: the model does not batch)."""
+    """Settings of batching: up to `max_batch_size` rows (0: the model does not batch)."""
 
     max_batch_size: int = 0
     max_queue_delay_microseconds: int = 0
@@ -75,7 +75,7 @@ class Batching:
 
 
 class TimeoutAction(enum.StrEnum):
-    """What becomes of a request that waited too long: refused, or put behind the others."""
+    """The fate of a request that waited too long: refused, or put behind the others."""
 
     REJECT = "reject"
     DELAY = "delay"
@@ -83,7 +83,7 @@ class TimeoutAction(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueuePolicy:
-    """How many requests may wait, and how long (0: as long as their deadlines allow)."""
+    """Bounds of waiting: the number of requests, and the time (0: as their deadlines allow)."""
 
     max_requests: int = 4096
     timeout_microseconds: int = 0
@@ -105,7 +105,7 @@ class Priorities:
 
 
 class ExecutionMode(enum.StrEnum):
-    """How operators run: AUTO runs them in parallel where there are several threads across operators."""
+    """The order of operators: AUTO runs them in parallel if there are several inter-op threads."""
 
     AUTO = "auto"
     SEQUENTIAL = "sequential"
@@ -160,7 +160,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """What is run before a version is ready: `samples`, or else `runs` times what is made up."""
+    """The runs before a version is ready: `samples`, or else `runs` times made-up inputs."""
 
     runs: int = 1
     data: SyntheticData = SyntheticData.ZEROS
@@ -188,7 +188,7 @@ class DeclaredShapes:
 
 @dataclass(frozen=True, slots=True)
 class ServingConfig:
-    """How a version is to be served."""
+    """The serving config of a version."""
 
     batching: Batching = Batching()
     queue: QueuePolicy = QueuePolicy()
@@ -217,7 +217,7 @@ class ArtifactFile:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """What a version is made of: its digest, and its files."""
+    """The files of a version, and their digest."""
 
     model: str
     number: int
@@ -253,7 +253,7 @@ class VersionRecord:
 
     @property
     def batching_decision(self) -> str:
-        """Why it batches or not, "on: …" or "off: …"; nothing where its push did not say that."""
+        """Return why it batches or not, "on: …" or "off: …"; nothing where its push did not say that."""
         said = (n for n in self.notices if n.startswith(BATCHING_NOTICE))
         return next(said, "").removeprefix(BATCHING_NOTICE)
 
@@ -275,7 +275,7 @@ def version_key(model: str, number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AliasRecord:
-    """Where an alias points."""
+    """An alias, and the version that it names."""
 
     version: int
     updated_at: float
@@ -304,7 +304,7 @@ class ModelRecord:
 
 
 class LoadState(enum.StrEnum):
-    """Where a version stands on one replica; the names are Triton's."""
+    """The state of a version on one replica; the names are Triton's."""
 
     LOADING = "LOADING"
     READY = "READY"
@@ -327,7 +327,7 @@ class ReplicaVersion:
 
 
 class ReplicaStage(enum.StrEnum):
-    """Where a replica is in its life: only one that is READY should get requests."""
+    """The stage of a replica: only one that is READY should get requests."""
 
     JOINING = "joining"
     READY = "ready"

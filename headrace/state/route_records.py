@@ -16,7 +16,7 @@ class Canary:
 
 
 class KeySource(enum.StrEnum):
-    """Where a request carries a text: among its parameters, or its gRPC metadata or HTTP headers."""
+    """The place of a text in a request: its parameters, or its gRPC metadata or HTTP headers."""
 
     PARAMETER = "parameter"
     HEADER = "header"
@@ -58,7 +58,7 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True)
 class RouteRecord:
-    """Where requests that name no version go: `previous` was stable before, and stays loaded.
+    """A route, for requests that name no version; `previous` was stable before, and stays loaded.
 
     The first of the `matches` that fits a request decides; then its sticky key, if it has one, chooses
     among stable and the canaries; without one, the weights do.

@@ -36,7 +36,7 @@ def check_writable(schema: int) -> None:
 
 
 def newer(schema: int) -> str:
-    """What is wrong with a newer state, and what to do."""
+    """Return what is wrong with a newer state, and what to do."""
     return (
         f"a newer registry wrote it with schema {schema}, and this release knows schemas up to {SCHEMA}: "
         "upgrade this registry, or restore a backup from before the upgrade"

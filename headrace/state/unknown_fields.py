@@ -72,7 +72,7 @@ _NONE: Mapping[str, object] = {}
 
 @dataclass(frozen=True, slots=True)
 class _Marked:
-    """What tells classes with unknown fields from others."""
+    """Marks classes with unknown fields."""
 
 
 def _known_type(record_type: type) -> type:
@@ -113,7 +113,7 @@ def _kept(value: object, tree: object) -> object:
 
 @cache
 def _names_decoder(record_type: type) -> msgspec.json.Decoder[Any] | None:
-    """What refuses JSON with a field that the record's class, or one inside, does not know."""
+    """Return what refuses JSON with a field that the record's class, or one inside, does not know."""
     if not is_dataclass(record_type):
         return None
     return msgspec.json.Decoder(_names_type(inspect.type_info(record_type)))

@@ -65,7 +65,7 @@ class VersionMap(Mapping[Key, Record], Generic[Record]):
         return self._decoded(self._models[key[0]][key[1]])
 
     def __contains__(self, key: object) -> bool:
-        """Whether there is a version with this (model, number)."""
+        """Return whether there is a version with this (model, number)."""
         return (
             isinstance(key, tuple)
             and key[0] in self._models
@@ -79,7 +79,7 @@ class VersionMap(Mapping[Key, Record], Generic[Record]):
                 yield model, number
 
     def __len__(self) -> int:
-        """How many versions there are, of all models."""
+        """Return how many versions there are, of all models."""
         return self._count
 
     def __repr__(self) -> str:
@@ -133,11 +133,11 @@ class VersionMap(Mapping[Key, Record], Generic[Record]):
         return held
 
     def held(self, model: str, number: int) -> Record | bytes:
-        """What is held of a version: its JSON, or the record. Raises KeyError."""
+        """Return what is held of a version: its JSON, or the record. Raises KeyError."""
         return self._models[model][number]
 
     def held_of(self, model: str) -> Iterable[Record | bytes]:
-        """What is held of a model's versions, oldest first: their JSON, or the records."""
+        """Return what is held of a model's versions, oldest first: their JSON, or the records."""
         return self._models.get(model, {}).values()
 
     def updated(self, changes: Mapping[Key, Record | bytes | None]) -> VersionMap[Record]:

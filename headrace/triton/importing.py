@@ -47,7 +47,7 @@ Action = Literal["to push", "pushed", "unchanged", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a model or a version was not imported."""
+    """The reason that a model or a version was not imported."""
 
     reason: str
     message: str
@@ -55,7 +55,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class ImportedVersion:
-    """What became of a Triton version; `number` is Headrace's, 0 where it has none."""
+    """The result for a Triton version; `number` is Headrace's, 0 where it has none."""
 
     triton_version: int
     action: Action
@@ -66,7 +66,7 @@ class ImportedVersion:
 
 @dataclass(frozen=True, slots=True)
 class ImportedModel:
-    """What became of a model; `stable` is what its route answers with, 0 where nothing was asked."""
+    """The result for a model; `stable` is what its route answers with, 0 where nothing was asked."""
 
     model: str
     versions: tuple[ImportedVersion, ...] = ()
@@ -76,7 +76,7 @@ class ImportedModel:
 
     @property
     def failed(self) -> bool:
-        """Whether anything of it was not imported."""
+        """Return whether anything of it was not imported."""
         return self.failure is not None or any(version.failure for version in self.versions)
 
 

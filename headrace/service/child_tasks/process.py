@@ -190,7 +190,7 @@ class ChildProcess:
         return True
 
     def _ended(self) -> ChildEndedError:
-        """What it ended with; one that says no more and does not end is killed."""
+        """Return what it ended with; one that says no more and does not end is killed."""
         try:
             status = self._popen.wait(_LAST_SECONDS)
         except subprocess.TimeoutExpired:

@@ -92,5 +92,5 @@ class Settings:
 
     @property
     def limits(self) -> Limits:
-        """What reports can make the monitor keep."""
+        """Return what reports can make the monitor keep."""
         return Limits(self.max_versions, self.max_reasons, self.max_replicas)

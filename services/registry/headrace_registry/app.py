@@ -153,7 +153,7 @@ def _open_artifacts(
     garbage: BlobGarbage,
     metrics: Metrics,
 ) -> Iterator[Artifacts]:
-    """What takes pushes while inside."""
+    """Yield what takes pushes while inside."""
     uploads = Uploads(_upload_limits(settings), blobs.check_room)
     metrics.count_uploads(uploads)
     with ThreadPoolExecutor(2 * settings.checks_at_a_time + 1, "check") as threads:

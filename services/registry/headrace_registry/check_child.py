@@ -103,7 +103,7 @@ def _check_unpacked(
 
 
 def _batches(asked: RequestedOptions, checked: Checked) -> bool:
-    """Whether the version is going to batch: as asked, or else as proposed."""
+    """Return whether the version is going to batch: as asked, or else as proposed."""
     if asked.max_batch_size is not None:
         return asked.max_batch_size > 0 and not checked.invariance.impossible
     proposed = default_config(checked.signature, checked.invariance)

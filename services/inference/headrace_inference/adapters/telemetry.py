@@ -225,7 +225,7 @@ def _version_telemetry(model: str, number: int, counts: Counts) -> telemetry_pb2
 
 
 def _measures(counts: Counts) -> Iterator[telemetry_pb2.Measure]:
-    """What has no field of its own: a monitor that does not know one keeps it all the same."""
+    """Yield what has no field of its own: a monitor that does not know one keeps it all the same."""
     if counts.row_capacity:
         yield telemetry_pb2.Measure(name=ROW_CAPACITY.name, count=counts.row_capacity)
     if counts.load_time.count:

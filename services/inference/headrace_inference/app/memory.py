@@ -1,4 +1,4 @@
-"""Whether and how callers' shared memory is used."""
+"""Sets up the use of callers' shared memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the versions of a replica come from, and who says which they are."""
+"""Assembles where a replica's versions come from, and who decides which they are."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class RegistryLoads:
-    """What loads the registry's versions, and how many at a time."""
+    """The loader of the registry's versions, and how many load at a time."""
 
     loader: FolderLoader
     places: LoadPlaces
@@ -114,7 +114,7 @@ def _reconciler(
 def open_registry_loads(
     settings: Settings, channel: grpc.aio.Channel, follower: StateFollower
 ) -> Iterator[RegistryLoads]:
-    """What loads the registry's versions while inside."""
+    """Yield what loads the registry's versions while inside."""
 
     def wanted() -> set[str]:
         catalog = follower.catalog

@@ -1,4 +1,4 @@
-"""Whether a replica should get requests, and why."""
+"""Decides whether a replica should get requests, and why."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headrace_inference.domain.reconciliation.reconciler import VersionReconcile
 
 
 class ReplicaReadiness:
-    """Whether the replica should get requests: it knows what to serve, had it, and is not stopping.
+    """The replica's readiness: it knows what to serve, had it, and is not stopping.
 
     Once it had all that was wanted it stays ready: while a later version loads, names lead to the versions
     that they led to before, and all replicas load it at the same time.
@@ -29,7 +29,7 @@ class ReplicaReadiness:
 
     @property
     def stage(self) -> ReplicaStage:
-        """Where the replica is in its life."""
+        """Return where the replica is in its life."""
         if self._stopping.is_set():
             return ReplicaStage.LEAVING
         self._joined = self._joined or (self._follower.synced and self._reconciler.settled())

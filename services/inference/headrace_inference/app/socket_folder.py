@@ -1,4 +1,4 @@
-"""Where the socket lies over which the native front reaches the server behind it."""
+"""Makes the folder of the socket between the native front and the server behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which requests are traced from the start, and where traces go."""
+"""Sets up traces: which requests from the start, and the file."""
 
 from __future__ import annotations
 

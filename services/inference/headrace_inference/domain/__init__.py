@@ -1,1 +1,1 @@
-"""What the service knows and decides; no wire, no store, no clock of its own."""
+"""The service's knowledge and decisions; no wire, no store, no clock of its own."""

@@ -16,7 +16,7 @@ from headrace_inference.wire.codec import messages
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the RPCs about the server itself say and change: name, version, readiness, logs, models."""
+    """The facts about the server that RPCs say and change: name, version, readiness, logs, models."""
 
     version: str
     is_ready: Callable[[], bool]
@@ -26,7 +26,7 @@ class ServerFacts:
 
 
 def model_ready(ingress: Ingress, name: str, version: str) -> bool:
-    """Whether these names lead to a version that can be called, or is loaded when it is.
+    """Return whether these names lead to a version that can be called, or is loaded when it is.
 
     Raises NotFound for unknown ones, and Unavailable before it is known which there are.
     """

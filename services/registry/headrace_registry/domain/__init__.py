@@ -1,1 +1,1 @@
-"""What the registry decides: pure rules over the catalog, and the order in which things are done."""
+"""The registry's decisions: pure rules over the catalog, and the order in which things are done."""

@@ -29,7 +29,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """What makes a repeated create the same one: the caller's id for it, and what it asks for."""
+    """The identity of a repeated create: the caller's id for it, and what it asks for."""
 
     request_id: str
     fingerprint: str
@@ -37,7 +37,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class IdempotentResult:
-    """What a create with some request id asked for, and the change that it made."""
+    """A create by its request id: what it asked for, and the change that it made."""
 
     fingerprint: str
     change: Change
@@ -45,7 +45,7 @@ class IdempotentResult:
 
 @dataclass(frozen=True, slots=True)
 class LogFacts:
-    """What the log knows and the catalog does not."""
+    """The facts that the log knows and the catalog does not."""
 
     revision: int = 0
     """How far the state has come: nothing older may be decided on, for it may have been acknowledged."""
@@ -62,17 +62,17 @@ class CatalogView(Followed, Protocol):
 
     @property
     def synced(self) -> bool:
-        """Whether a catalog was ever read."""
+        """Return whether a catalog was ever read."""
 
 
 class ChangeLog(Protocol):
-    """Where changes are made: each whole or not at all, and durable when `commit` returns."""
+    """Makes changes: each whole or not at all, and durable when `commit` returns."""
 
     async def newest(self) -> Point:
         """The point that the state is at now. Raises Unavailable."""
 
     async def read_facts(self, model: str, request_id: str) -> LogFacts:
-        """What the catalog does not say of a model's name and a request. Raises Unavailable."""
+        """Return what the catalog does not say of a model's name and a request. Raises Unavailable."""
 
     async def commit(
         self, decision: Decision, creation: IdempotencyKey | None, point: Point
@@ -105,7 +105,7 @@ class CatalogStore:
 
     @property
     def point(self) -> Point:
-        """Where the newest catalog known is in the history of the state."""
+        """Return where the newest catalog known is in the history of the state."""
         return self._state.point
 
     def read(self) -> Catalog:
@@ -159,7 +159,7 @@ class CatalogStore:
         return made
 
     def decision_context(self, actor: str, facts: LogFacts | None = None) -> DecisionContext:
-        """What a decision made now is made from."""
+        """Return what a decision made now is made from."""
         last_number = facts.last_number if facts else 0
         return DecisionContext(self.read(), actor, self._clock(), last_number, self._limits)
 
@@ -187,7 +187,7 @@ class CatalogStore:
     async def _facts(
         self, model: str, creation: IdempotencyKey | None
     ) -> tuple[LogFacts, Change | None]:
-        """What the log knows, and the change that this creation made before, durable by now."""
+        """Return what the log knows, and the change that this creation made before, durable by now."""
         facts = await self._log.read_facts(model, creation.request_id if creation else "")
         await self._see(facts.revision)
         made = _repeated(facts.made, creation)

@@ -27,7 +27,7 @@ _AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which page of which list: `size` 0 is the default, `token` '' the first page."""
+    """A request for a page of a list: `size` 0 is the default, `token` '' the first page."""
 
     listing: str
     size: int = 0

@@ -1,4 +1,4 @@
-"""What requests ask for, in the domain's nouns: syntax is checked here, meaning in the domain."""
+"""Reads requests into the domain's nouns: syntax is checked here, meaning in the domain."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def new_model(request: pb.CreateModelRequest) -> NewModel:
 
 
 def model_edit(request: pb.UpdateModelRequest) -> ModelEdit:
-    """What to change of a model: what the mask names, or all that can be."""
+    """Return what to change of a model: what the mask names, or all that can be."""
     model = request.model
     paths = tuple(request.update_mask.paths) or _EDITABLE
     unknown = sorted(set(paths) - set(_EDITABLE))
@@ -89,7 +89,7 @@ def version_removal(request: pb.DeleteVersionRequest) -> VersionRemoval:
 
 
 def alias_move(request: pb.UpdateAliasRequest) -> AliasMove:
-    """Where an alias is to point."""
+    """Return where an alias is to point."""
     model, name = parse_alias(request.alias.name)
     return AliasMove(
         model,
@@ -114,7 +114,7 @@ def route_edit(request: pb.UpdateRouteRequest) -> RouteEdit:
 
 
 def push(header: pb.PushVersionRequest.Header) -> Push:
-    """What is going to be pushed. A config that can never be right is refused before the bytes are sent."""
+    """Return what is going to be pushed. An impossible config is refused before the bytes are sent."""
     configure = partial(serving_config_from_proto, header.serving_config)
     possible = configure(_MOST_PERMISSIVE)
     batching = header.serving_config.batching
@@ -151,7 +151,7 @@ def parse_digest(sha256: str, field: str) -> str:
 
 
 def creation(message: Any) -> IdempotencyKey | None:
-    """What makes a repeat of this create the same one, or None where it has no request_id."""
+    """Return what makes a repeat of this create the same one, or None where it has no request_id."""
     if not message.request_id:
         return None
     asked = type(message)()
@@ -162,7 +162,7 @@ def creation(message: Any) -> IdempotencyKey | None:
 
 
 def page(request: Any, listing: str) -> PageRequest:
-    """Which page of a listing."""
+    """Return which page of a listing."""
     return PageRequest(listing, request.page_size, request.page_token)
 
 

@@ -1,4 +1,4 @@
-"""Which log records this process makes, as Triton's logging extension can change it while it runs."""
+"""The log settings that Triton's logging extension can change while the process runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LogSwitches(logging.Filter):
             root.setLevel(level)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record's severity is switched on."""
+        """Return whether the record's severity is switched on."""
         for least in (logging.ERROR, logging.WARNING, logging.INFO):
             if record.levelno >= least:
                 return self._switches[least]

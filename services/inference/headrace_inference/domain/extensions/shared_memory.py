@@ -23,7 +23,7 @@ class Segment(Protocol):
     """
 
     def size(self) -> int:
-        """How many bytes it has now."""
+        """Return how many bytes it has now."""
 
     def read(self, offset: int, size: int) -> bytes:
         """So many bytes, or fewer where it has ended meanwhile. Raises OSError."""
@@ -65,7 +65,7 @@ class RegionTable:
 
     @property
     def allowed(self) -> bool:
-        """Whether clients may use shared memory here."""
+        """Return whether clients may use shared memory here."""
         return self._open_system is not None
 
     def register_system(self, name: str, key: str, offset: int, byte_size: int) -> None:

@@ -1,4 +1,4 @@
-"""Which requests are traced and how: what Triton's trace extension can set, and how it is read."""
+"""The trace settings that Triton's trace extension can set, and how they are read."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ Names = Callable[[], tuple[str, str]]
 
 
 def caller_left(received_ns: int, deadline_ns: int | None, now_ns: int) -> HeadraceError:
-    """Why a request ends whose caller is gone."""
+    """Return why a request ends whose caller is gone."""
     if deadline_ns is not None and is_late(deadline_ns, now_ns):
         return deadline_passed(now_ns - received_ns)
     return CALLER_GONE
@@ -132,7 +132,7 @@ class Receptions:
             raise
 
     def refusing(self, model_name: str, version: str, error: HeadraceError) -> VersionCounters:
-        """Where a request counts that was refused with this error and reached no version."""
+        """Return where a request counts that was refused with this error and reached no version."""
         model, number = self._table().asked_for(model_name, version)
         return self._book.of(model, number if error.reason in _OF_VERSIONS else 0)
 

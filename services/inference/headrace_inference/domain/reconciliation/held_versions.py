@@ -1,4 +1,4 @@
-"""What a replica has of each version, and where each stands."""
+"""Records what a replica has of each version, and its state."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class HeldVersions:
 
     @property
     def looks_on(self) -> bool:
-        """Whether the queue may have versions that load in moments behind those that were looked at."""
+        """Return whether the queue may have quick versions behind those that were looked at."""
         return self._queue.looks_on
 
     def clear(self, key: Key) -> None:
@@ -138,7 +138,7 @@ class HeldVersions:
         return self._numbers.keys()
 
     def versions_of(self, model: str) -> tuple[ReplicaVersion, ...]:
-        """What `versions` has of a model."""
+        """Return what `versions` has of a model."""
         return tuple(self._replica_version(key) for key in self.keys_of(model))
 
     def take_changed(self) -> set[str]:

@@ -10,7 +10,7 @@ MAX_RETRY_SECONDS = 30.0
 
 
 def retry_delay(attempts: int) -> float:
-    """How long to wait after so many failures in a row, in seconds."""
+    """Return how long to wait after so many failures in a row, in seconds."""
     return float(min(FIRST_RETRY_SECONDS * 2 ** min(attempts - 1, 16), MAX_RETRY_SECONDS))
 
 

@@ -1,4 +1,4 @@
-"""Which loads take the place of others: a slow one yields, and one that takes moments waits for none.
+"""Gives loads their places: a slow one yields, and a quick one waits for none.
 
 `max_loading` versions are fetched and prepared at a time. One that goes on for longer than a few seconds
 yields: it goes on, and the next begins. That has a bound, since each takes memory. Versions that are
@@ -27,7 +27,7 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class LoadPlaces:
-    """How many versions are loaded at a time, `quick` ones beside the others, and when those yield.
+    """The number of loads at a time, `quick` ones beside the others, and when those yield.
 
     `is_quick` tells whether loading a version is likely to take moments: it is here, and prepared.
     `has_room` tells whether slow loads may take more memory.
@@ -51,7 +51,7 @@ class LoadSlots:
         self._quick: dict[Key, bool] = {}
 
     def is_quick(self, key: Key, catalog: Catalog) -> bool:
-        """Whether a version's load, also one that is under way, takes one of the quick ones' places."""
+        """Return whether a version's load, also one under way, takes one of the quick ones' places."""
         if key not in self._quick:
             record = record_in(catalog, key)
             self._quick[key] = record is not None and self.places.is_quick(record)

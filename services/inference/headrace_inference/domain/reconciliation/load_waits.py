@@ -47,7 +47,7 @@ class LoadWait:
         return longest if self.deadline_ns is None else min(longest, self.deadline_ns)
 
     def ends_by_deadline(self, most_seconds: float) -> bool:
-        """Whether its deadline ends it. No clock is asked: timers come up to a millisecond early."""
+        """Return whether its deadline ends it. No clock is asked: timers come up to a millisecond early."""
         return self.deadline_ns is not None and self.deadline_ns <= self._longest_ns(most_seconds)
 
     def _longest_ns(self, most_seconds: float) -> int:
@@ -61,11 +61,11 @@ class LoadWaits:
         self._waits: dict[Key, dict[LoadWait, None]] = {}
 
     def count(self, key: Key) -> int:
-        """How many wait for a version."""
+        """Return how many wait for a version."""
         return len(self._waits.get(key, ()))
 
     def any(self) -> bool:
-        """Whether anything waits."""
+        """Return whether anything waits."""
         return bool(self._waits)
 
     def add(self, wait: LoadWait, in_seconds: float, late: Callable[[LoadWait], None]) -> None:
@@ -104,7 +104,7 @@ class LoadWaits:
 
 
 def deadline_passed(key: Key, waited_ns: int) -> HeadraceError:
-    """What a request gets whose deadline passed before its version was loaded."""
+    """Return what a request gets whose deadline passed before its version was loaded."""
     return DeadlineExceeded(
         "DEADLINE_EXCEEDED",
         f"the request's deadline passed after {waited_ns / 1e6:.1f} ms, before '{key[0]}' version {key[1]} "
@@ -113,7 +113,7 @@ def deadline_passed(key: Key, waited_ns: int) -> HeadraceError:
 
 
 def takes_long(key: Key, seconds: float) -> HeadraceError:
-    """What a request gets that has waited for a load for as long as any may."""
+    """Return what a request gets that has waited for a load for as long as any may."""
     return Unavailable(
         LOAD_WAIT_TIMEOUT,
         f"'{key[0]}' version {key[1]} was not loaded within {seconds:g} s (load_wait_seconds); its load "
@@ -124,7 +124,7 @@ def takes_long(key: Key, seconds: float) -> HeadraceError:
 
 
 def no_room(key: Key, seconds: float) -> HeadraceError:
-    """What a request gets whose version could not even begin to load."""
+    """Return what a request gets whose version could not even begin to load."""
     return ResourceExhausted(
         NO_ROOM_TO_LOAD,
         f"there was no room to load '{key[0]}' version {key[1]} within {seconds:g} s: what is loaded "

@@ -82,7 +82,7 @@ class RegistryControl:
 
 
 class ExplicitControl:
-    """What the registry says, with what callers loaded on top, and without what they unloaded."""
+    """The registry's versions, with those that callers loaded, and without those that they unloaded."""
 
     def __init__(self, reconciler: VersionReconciler, loader: Loader, store: LocalStore) -> None:
         self._reconciler = reconciler

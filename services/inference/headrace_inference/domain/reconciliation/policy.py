@@ -1,4 +1,4 @@
-"""What a replica should do next about its versions: desired and actual in, one action out.
+"""Decides a replica's next action on its versions: desired and actual in, one action out.
 
 Stateless: the same versions and the same time give the same answer. Loading comes before unloading, a
 version that still answers for one that is not ready is not unloaded, and no load goes on that nobody wants
@@ -15,7 +15,7 @@ from headrace.state.desired import Key
 
 
 class VersionState(enum.Enum):
-    """Where a version stands here."""
+    """The state of a version here."""
 
     ABSENT = enum.auto()
     LOADING = enum.auto()
@@ -26,7 +26,7 @@ class VersionState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """What the policy sees of a version.
+    """A version as the policy sees it.
 
     `rank` orders loading: the lower the sooner; None where nobody wants the version. `answers` says that
     the route or an alias leads requests to it. `retry_at` is when a failed load may be tried again, in

@@ -1,4 +1,4 @@
-"""Which of the wanted versions a replica keeps loaded: all of them, or as many as its caps allow.
+"""Decides which wanted versions stay loaded: all of them, or as many as the caps allow.
 
 With caps, what is not loaded stands by: a request has it loaded. What is used least recently makes room.
 The versions that a model's route needs (those it names, and what was stable before) come and go together,
@@ -27,7 +27,7 @@ Unit = str | Key
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """How many versions are loaded at most, of how many bytes, and for how long without a request.
+    """The most versions and bytes that are loaded, and the time without a request.
 
     0 is no limit.
     """
@@ -38,7 +38,7 @@ class Caps:
 
     @property
     def unloads(self) -> bool:
-        """Whether anything that is wanted is ever unloaded."""
+        """Return whether anything that is wanted is ever unloaded."""
         return bool(self.max_versions or self.max_bytes or self.idle_seconds)
 
 
@@ -59,7 +59,7 @@ class Resident:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What is loaded takes: so many places and bytes; and its units that are not pinned."""
+    """The places and bytes that loaded versions take, and their units that are not pinned."""
 
     count: int
     total_bytes: int
@@ -67,7 +67,7 @@ class Room:
 
 
 def evictions(residents: Iterable[Resident], caps: Caps, now: float) -> list[Key]:
-    """What is to be unloaded: what idles, and while a cap is passed what was used least recently.
+    """Return what is to be unloaded: what idles, and while a cap is passed what was used least recently.
 
     Units go as a whole, and only if none of their versions is held or pinned. For the caps' sake the last
     one does not go: it would come back at once.
@@ -118,7 +118,7 @@ def route_numbers(model: ModelRecord | None) -> tuple[int, ...]:
 
 
 class Residency:
-    """What is to be loaded, as catalogs follow one another and requests ask for what stands by."""
+    """Follows what is to be loaded, as catalogs change and requests ask for versions on standby."""
 
     def __init__(self, caps: Caps, size_of: Callable[[Key], int]) -> None:
         self.caps = caps
@@ -132,16 +132,16 @@ class Residency:
         self._summons = itertools.count(_FIRST)
 
     def wants(self, key: Key) -> bool:
-        """Whether the catalog wants a version, loaded or standing by."""
+        """Return whether the catalog wants a version, loaded or standing by."""
         return key in self._wanted.get(key[0], ())
 
     def is_pinned(self, model: str) -> bool:
-        """Whether a model stays loaded."""
+        """Return whether a model stays loaded."""
         record = self._catalog.models.get(model)
         return record is not None and record.pinned
 
     def unit_of(self, key: Key) -> Unit:
-        """What a version comes and goes with."""
+        """Return what a version comes and goes with."""
         route = route_numbers(self._catalog.models.get(key[0]))
         return key[0] if key[1] in route else key
 
@@ -215,7 +215,7 @@ class Residency:
         self.ranks[key] = next(self._summons)
 
     def was_summoned(self, key: Key) -> bool:
-        """Whether a version is loaded because a request asked for it."""
+        """Return whether a version is loaded because a request asked for it."""
         return self.ranks.get(key, 0) < 0
 
     def dismiss(self, key: Key) -> None:
@@ -234,12 +234,12 @@ class Residency:
         self._admitted_at[key] = now
 
     def room(self, held: Mapping[Key, int]) -> Room:
-        """What these take, by their bytes, which are not unloaded yet."""
+        """Return what these take, by their bytes, which are not unloaded yet."""
         units = {self.unit_of(key) for key in held if not self.is_pinned(key[0])}
         return Room(len(held), sum(held.values()), units)
 
     def has_room(self, key: Key, room: Room) -> bool:
-        """Whether a version may be loaded beside what is there.
+        """Return whether a version may be loaded beside what is there.
 
         Pinned models, and one unit beside them, always have room.
         """

@@ -58,25 +58,25 @@ class Standby:
 
     @property
     def is_possible(self) -> bool:
-        """Whether anything that is wanted is ever not loaded."""
+        """Return whether anything that is wanted is ever not loaded."""
         return self._residency.caps.unloads
 
     @property
     def ranks(self) -> Mapping[Key, int]:
-        """What is to be loaded, with the rank in which to load it."""
+        """Return what is to be loaded, with the rank in which to load it."""
         return self._residency.ranks
 
     @property
     def count(self) -> int:
-        """How many versions stand by."""
+        """Return how many versions stand by."""
         return self._residency.wanted_count - len(self.ranks)
 
     def wants(self, key: Key) -> bool:
-        """Whether the catalog wants a version, loaded or standing by."""
+        """Return whether the catalog wants a version, loaded or standing by."""
         return self._residency.wants(key)
 
     def stands_by(self, key: Key) -> bool:
-        """Whether a version is wanted, not loaded for want of use, and nothing is known against it."""
+        """Return whether a version is wanted, not loaded for lack of use, and nothing speaks against it."""
         held = self._held
         return (
             self.is_possible
@@ -208,7 +208,7 @@ class Standby:
         return record.size_bytes if record else 0
 
     def is_awaited(self, record: VersionRecord) -> bool:
-        """Whether requests wait for a version; from any thread."""
+        """Return whether requests wait for a version; from any thread."""
         return self.waits.count((record.model, record.number)) > 0
 
     def evict(self) -> Sequence[Key]:
@@ -225,7 +225,7 @@ class Standby:
         return evicted
 
     def _resident(self, key: Key, now: float) -> Resident | None:
-        """How a version stands that is to be loaded; None where it failed, and so takes no room."""
+        """Return how a version stands that is to be loaded; None where it failed, and so takes no room."""
         actual, served = self._held.actual.get(key), self._held.served.get(key)
         if actual is VersionState.FAILED:
             return None
@@ -243,12 +243,12 @@ class Standby:
         )
 
     def _is_awaited(self, key: Key, served: LoadedVersion, now: float) -> bool:
-        """Whether those for whom a version was loaded have yet to come back for it."""
+        """Return whether those for whom a version was loaded have yet to come back for it."""
         asked = self._residency.was_summoned(key) and not served.has_answered
         return asked and now - served.opened_at < MIN_STAY_SECONDS
 
     def _loaded_bytes(self) -> dict[Key, int]:
-        """What takes memory, and how much."""
+        """Return what takes memory, and how much."""
         there = (VersionState.LOADING, VersionState.UNLOADING)
         keys = {key for key in self._held.under_way if self._held.actual[key] in there}
         return {key: self.size_of(key) for key in keys | self._held.served.keys()}

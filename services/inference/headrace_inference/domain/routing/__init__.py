@@ -1,1 +1,1 @@
-"""Which version answers a request: every name, resolved beforehand."""
+"""Resolves beforehand which version answers for each name."""

@@ -1,4 +1,4 @@
-"""What the names of one model lead to: its own, those of its versions, and those of its aliases."""
+"""Resolves the names of one model: its own, those of its versions, and those of its aliases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ StandsBy = Callable[[Key], bool]
 
 
 def never(_: Key) -> bool:
-    """Where all that is wanted is loaded, nothing stands by."""
+    """Return where all that is wanted is loaded, nothing stands by."""
     return False
 
 
@@ -80,7 +80,7 @@ def resolve(
 def _shares(
     model: ModelRecord, catalogs: tuple[Catalog, Catalog], former: ModelNames
 ) -> dict[int, RequestShare]:
-    """What those with a share are owed: as before, also while they are not ready."""
+    """Return what those with a share are owed: as before, also while they are not ready."""
     return {
         number: _share((model.name, number), catalogs, former.shares.get(number))
         for number in shared_numbers(model)
@@ -97,7 +97,7 @@ def _share(key: Key, catalogs: tuple[Catalog, Catalog], share: RequestShare | No
 def _named(
     model: ModelRecord, ready: Ready, former: Mapping[str, int], stands_by: StandsBy
 ) -> Iterator[tuple[str, SingleTarget]]:
-    """What each alias, and '' for the route, leads to, where it leads to anything that is ready."""
+    """Yield what each alias, and '' for the route, leads to, where it leads to anything that is ready."""
     wanted = {alias: (ALIAS, [record.version]) for alias, record in model.aliases.items()}
     if model.route is not None:
         numbers = [model.route.stable]

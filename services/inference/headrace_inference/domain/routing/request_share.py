@@ -20,7 +20,7 @@ class RequestShare:
         self._owed_percent = 0.0
 
     def take_turn(self, weight_percent: float) -> bool:
-        """Whether the next request is this version's, which is to get so many of a hundred."""
+        """Return whether the next request is this version's, which is to get so many of a hundred."""
         with self._mutex:
             self._owed_percent += weight_percent
             if self._owed_percent < _WHOLE:

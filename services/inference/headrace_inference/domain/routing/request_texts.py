@@ -16,7 +16,7 @@ Parameter = bool | float | str | None
 
 
 class WithParameters(Protocol):
-    """What a request says of itself."""
+    """A request that has parameters."""
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -24,7 +24,7 @@ class WithParameters(Protocol):
 
 
 class RoutedRequest(Protocol):
-    """What a route may look at before it chooses; nothing is read where none of it is asked for."""
+    """The texts of a request that a route may look at; each is read only when asked for."""
 
     @property
     def header(self) -> WithParameters:
@@ -32,7 +32,7 @@ class RoutedRequest(Protocol):
 
     @property
     def metadata(self) -> Headers:
-        """What came beside it."""
+        """Return what came beside it."""
 
 
 class _NoHeader:

@@ -33,7 +33,7 @@ def shared_numbers(model: ModelRecord) -> Iterator[int]:
 
 
 def routed(model: ModelRecord, ready: Ready, stable: SingleTarget, shares: Shares) -> Target:
-    """Where requests go that name no version, given what answers them as stable."""
+    """Return where requests go that name no version, given what answers them as stable."""
     route = model.route
     if route is None:
         return stable

@@ -1,4 +1,4 @@
-"""Which version answers a request: every name that can be asked for, resolved beforehand.
+"""The routing table: every name that can be asked for, resolved beforehand.
 
 A table is built whenever the catalog or the set of ready versions moves, and swapped in one assignment;
 a request is answered by the table before or the table after, never by a mixture.
@@ -78,7 +78,7 @@ class RoutingTable:
         return self.target(model_name, version).pick()
 
     def target(self, model_name: str, version: str) -> Target:
-        """What these names lead to; it stays true as long as this table is the present one."""
+        """Return what these names lead to; it stays true as long as this table is the present one."""
         names = self.names.get(model_name) or self.names.get(model_name.partition("@")[0])
         target = names.targets.get((model_name, version)) if names else None
         if target is None:
@@ -115,7 +115,7 @@ class RoutingTable:
         return model.name, number if known and number is not None else 0
 
     def explain(self, model_name: str, version: str) -> HeadraceError:
-        """Why these names lead to nothing."""
+        """Return why these names lead to nothing."""
         model_part, separator, alias = model_name.partition("@")
         model = self.catalog.models.get(model_part)
         if model is None:
@@ -153,7 +153,7 @@ class RoutingTable:
         )
 
     def _standing_by(self, model: ModelRecord, wanted: str, key: Key) -> Key | None:
-        """What is loaded for these names on request: what they name, or else what was stable before."""
+        """Return what is loaded for these names on request: what they name, or what was stable before."""
         if self.stands_by(key):
             return key
         previous = model.route.previous if model.route and not wanted else None
@@ -223,7 +223,7 @@ class OnStandby(Unavailable):
 
 
 def state_unread(catalog: Catalog) -> HeadraceError:
-    """What a request for a name gets that nobody can say exists or not."""
+    """Return what a request for a name gets that nobody can say exists or not."""
     why = f": {catalog.unread_because}" if catalog.unread_because else "; retry"
     return Unavailable(
         "STATE_UNAVAILABLE",

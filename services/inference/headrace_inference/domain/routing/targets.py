@@ -1,4 +1,4 @@
-"""What the names that can be asked for lead to: one version, or a choice of several."""
+"""The targets of names: one version, or a choice of several."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class ShadowTarget:
     share: RequestShare
 
     def is_due(self) -> bool:
-        """Whether the next request is copied; once for each request, since it takes a turn."""
+        """Return whether the next request is copied; once for each request, since it takes a turn."""
         return self.share.take_turn(self.share_percent)
 
 
 class Target(Protocol):
-    """What a name leads to."""
+    """The target of a name."""
 
     @property
     def served(self) -> LoadedVersion:
@@ -50,15 +50,15 @@ class Target(Protocol):
 
     @property
     def shadow(self) -> ShadowTarget | None:
-        """Which version gets copies of the requests, if any does."""
+        """Return which version gets copies of the requests, if any does."""
 
     def pick(self, request: RoutedRequest = NO_REQUEST) -> Picked:
-        """Where this request goes; once for each request, since it may take a turn."""
+        """Return where this request goes; once for each request, since it may take a turn."""
 
     def pick_again(
         self, reason: str, number: int = 0, request: RoutedRequest = NO_REQUEST
     ) -> Picked:
-        """Where a request goes that was picked for this reason and found its version gone: no new turn."""
+        """Return where a request goes whose version, picked for this reason, is gone: no new turn."""
 
     def give_back(self, reason: str, number: int = 0) -> None:
         """A request that was picked for this reason was refused for what it is: it takes no turn."""
@@ -179,13 +179,13 @@ class SelectiveTarget:
         return self.weighted.shadow
 
     def pick(self, request: RoutedRequest = NO_REQUEST) -> Picked:
-        """What the request's texts say, or else the weights."""
+        """Return what the request's texts say, or else the weights."""
         return self._select(request) or self.weighted.pick(request)
 
     def pick_again(
         self, reason: str, number: int = 0, request: RoutedRequest = NO_REQUEST
     ) -> Picked:
-        """What the request's texts say now; its turn is kept where the weights chose."""
+        """Return what the request's texts say now; its turn is kept where the weights chose."""
         return self._select(request) or self.weighted.pick_again(reason, number, request)
 
     def give_back(self, reason: str, number: int = 0) -> None:
@@ -210,7 +210,7 @@ class SelectiveTarget:
 
 
 def _check_alike(one: LoadedVersion, other: LoadedVersion) -> bool:
-    """Whether two versions refuse the same requests."""
+    """Return whether two versions refuse the same requests."""
     first, second = one.record, other.record
     if first.signature != second.signature:
         return False

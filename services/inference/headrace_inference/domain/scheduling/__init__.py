@@ -1,1 +1,1 @@
-"""How requests of one version wait, become batches, run and are answered."""
+"""Has requests of one version wait, become batches, run and be answered."""

@@ -1,4 +1,4 @@
-"""Which waiting requests make the next batch, and how a batch becomes the inputs of one run."""
+"""Chooses the requests of the next batch, and joins them to the inputs of one run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALIGNMENT = 16
 
 
 def share(waiting_rows: int, idle_instances: int, max_rows: int) -> int:
-    """How many rows a free instance takes: its part of what waits, so that no idle one stays idle."""
+    """Return how many rows a free instance takes: its part of what waits, so that none stays idle."""
     return min(max_rows, -(-waiting_rows // max(1, idle_instances)))
 
 
@@ -52,7 +52,7 @@ class Wait:
 def wait_before_batch(
     batching: Batching, waiting_rows: int, oldest_received_ns: int, now_ns: int
 ) -> Wait | None:
-    """Whether a free instance should wait for more rows; None: take now.
+    """Return whether a free instance should wait for more rows; None: take now.
 
     Without a queue delay it never waits. With one it waits until the rows reach a preferred size (or the
     largest), or the oldest request has waited for the delay.

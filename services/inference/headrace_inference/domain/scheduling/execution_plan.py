@@ -1,4 +1,4 @@
-"""How a version is run where its serving config leaves that open, and how measurements decide it."""
+"""Decides by measurements how a version runs, where its serving config leaves that open."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ThreadLayout:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionPlan:
-    """What was chosen for a version. Zeros choose nothing.
+    """The choices for a version. Zeros choose nothing.
 
     `best_batch_rows`: more rows at once bring no more rows a second (0: as many as may be).
     `single_request_threads`: of a session of its own for requests that come while nothing else of the
@@ -62,11 +62,11 @@ class ExecutionPlan:
         return dataclasses.replace(config, instances=instances, session=session)
 
     def for_single_requests(self) -> ExecutionPlan:
-        """How the session of lone requests is opened."""
+        """Return how the session of lone requests is opened."""
         return ExecutionPlan(1, self.single_request_threads)
 
     def most_rows(self, config: ServingConfig) -> int:
-        """How many rows of waiting requests are put together. A queue delay or sizes of one's own hold."""
+        """Return how many rows are put together. A queue delay, or sizes that the config sets, hold."""
         batching = config.batching
         most = max(1, batching.max_batch_size)
         if batching.allow_larger_requests and self.affordable_rows:
@@ -148,7 +148,7 @@ def two_layouts(
 
 
 def still_scaling(rates: Sequence[float]) -> bool:
-    """Whether larger batches may still bring more, by the rates at sizes measured so far, ascending."""
+    """Return whether larger batches may still bring more, by the rates so far, of ascending sizes."""
     return len(rates) < 3 or max(rates[-2:]) >= MIN_THROUGHPUT_GAIN * max(rates[:-2])
 
 

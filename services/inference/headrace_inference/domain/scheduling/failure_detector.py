@@ -1,4 +1,4 @@
-"""Whether a version that fails one run after another cannot run any more, or only has wrong inputs.
+"""Detects versions that cannot run any more, rather than having wrong inputs.
 
 Callers alone must not be able to take a version down: it is broken where the device says so again and
 again, or where the run that it was warmed with, which worked, works no more.

@@ -93,7 +93,7 @@ class InstancePool:
 
     @property
     def waiting(self) -> int:
-        """How many requests wait."""
+        """Return how many requests wait."""
         return len(self._waiting)
 
     @property
@@ -273,7 +273,7 @@ class InstancePool:
             self._run_batch(batch, ticket)
 
     def _refusal(self, request: InferenceRequest, now_ns: int) -> HeadraceError | None:
-        """Why a request that waited is not to be run; None: run it."""
+        """Return why a request that waited is not to be run; None: run it."""
         if refusal := refusals.not_awaited(request, now_ns):
             return refusal
         if self._times_out and is_refused(self._waiting.policy_of(request.plan), request, now_ns):

@@ -35,7 +35,7 @@ class Instances:
 
     @property
     def free(self) -> int:
-        """How many sleep or may yet start."""
+        """Return how many sleep or may yet start."""
         return self._most - len(self.threads) + len(self.sleeping)
 
     def wake_one(self) -> bool:

@@ -65,7 +65,7 @@ def _filled(array: Array, size: int) -> Array:
 
 
 def _repeats(rows: Array) -> bool:
-    """Whether all rows are the first one, but for rounding."""
+    """Return whether all rows are the first one, but for rounding."""
     first = rows[:1]
     if np.array_equal(rows, np.broadcast_to(first, rows.shape)):
         return True

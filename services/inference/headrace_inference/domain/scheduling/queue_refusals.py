@@ -15,7 +15,7 @@ RETRY_AFTER_SECONDS = 0.1
 
 
 def queue_full(name: str, most: int) -> HeadraceError:
-    """What a request gets for which there is no place in the queue."""
+    """Return what a request gets for which there is no place in the queue."""
     return ResourceExhausted(
         "QUEUE_FULL",
         f"Exceeds maximum queue size: {most} requests wait for {name}; "
@@ -26,7 +26,7 @@ def queue_full(name: str, most: int) -> HeadraceError:
 
 
 def over_limit(name: str, most: int) -> HeadraceError:
-    """What a request gets of which as many as may wait or run already."""
+    """Return what a request gets of which as many as may wait or run already."""
     return ResourceExhausted(
         "MAX_IN_FLIGHT_REACHED",
         f"{most} requests wait or run for {name}, as many as may; retry later, add replicas, or "
@@ -37,7 +37,7 @@ def over_limit(name: str, most: int) -> HeadraceError:
 
 
 def no_thread(name: str) -> HeadraceError:
-    """What a request gets where the system starts no thread that could run it."""
+    """Return what a request gets where the system starts no thread that could run it."""
     return ResourceExhausted(
         "NO_THREAD",
         f"{name} has no thread to run requests, and the system starts no more; raise the replica's limit "
@@ -47,7 +47,7 @@ def no_thread(name: str) -> HeadraceError:
 
 
 def waited_too_long(waited_ns: int, limit_ns: int) -> HeadraceError:
-    """What a request gets that waited for longer than its version allows."""
+    """Return what a request gets that waited for longer than its version allows."""
     return DeadlineExceeded(
         "QUEUE_TIMEOUT",
         f"Request timeout expired: {waited_ns / 1e6:.1f} ms in the queue, "
@@ -58,7 +58,7 @@ def waited_too_long(waited_ns: int, limit_ns: int) -> HeadraceError:
 
 
 def shutting_down() -> HeadraceError:
-    """What a request gets that comes when the replica is about to end."""
+    """Return what a request gets that comes when the replica is about to end."""
     return Unavailable(
         "REPLICA_STOPPING",
         "GRPC server is shutting down and has stopped accepting new requests.",
@@ -71,7 +71,7 @@ CALLER_GONE = Cancelled("CANCELLED", "the caller went away before the request wa
 
 
 def not_awaited(request: InferenceRequest, now_ns: int) -> HeadraceError | None:
-    """Why nobody waits for a request any more; None: somebody does."""
+    """Return why nobody waits for a request any more; None: somebody does."""
     if request.cancelled:
         return CALLER_GONE
     if request.deadline_ns is not None and now_ns > request.deadline_ns:
@@ -80,7 +80,7 @@ def not_awaited(request: InferenceRequest, now_ns: int) -> HeadraceError | None:
 
 
 def deadline_passed(waited_ns: int) -> HeadraceError:
-    """What a request gets whose deadline passed before it was run."""
+    """Return what a request gets whose deadline passed before it was run."""
     return DeadlineExceeded(
         "DEADLINE_EXCEEDED",
         f"the request's deadline passed after {waited_ns / 1e6:.1f} ms in the queue; it was not run",

@@ -17,7 +17,7 @@ from headrace_inference.domain.scheduling.requests import InferenceRequest, Requ
 
 
 class RequestQueue(Protocol):
-    """What waits; the first element is the next to run."""
+    """The waiting requests; the first element is the next to run."""
 
     def put(
         self, requests: Sequence[InferenceRequest]
@@ -25,7 +25,7 @@ class RequestQueue(Protocol):
         """Queue requests: those that were taken, and those that were over the bound."""
 
     def policy_of(self, plan: RequestPlan) -> QueuePolicy:
-        """How requests with this plan wait."""
+        """Return how requests with this plan wait."""
 
     def popleft(self) -> InferenceRequest:
         """Take the next out."""
@@ -43,7 +43,7 @@ class RequestQueue(Protocol):
         """The next, which is the only place that may be asked for."""
 
     def __len__(self) -> int:
-        """How many wait."""
+        """Return how many wait."""
 
 
 def open_queue(config: ServingConfig, clock: Clock) -> RequestQueue:
@@ -102,7 +102,7 @@ class _Level:
         return len(self.on_time) + len(self.delayed)
 
     def next_queue(self, now_ns: int) -> deque[InferenceRequest]:
-        """Where the next request is; this is not empty."""
+        """Return where the next request is; this is not empty."""
         while self.on_time and self._is_late(self.on_time[0], now_ns):
             self.delayed.append(self.on_time.popleft())
         return self.on_time or self.delayed
@@ -162,7 +162,7 @@ class PriorityQueue:
         return self._next_queue()[place]
 
     def __len__(self) -> int:
-        """How many wait."""
+        """Return how many wait."""
         return sum(map(len, self._levels))
 
     def _queues(self) -> list[deque[InferenceRequest]]:
@@ -188,7 +188,7 @@ def _take_out(
 
 
 def timeout_us(policy: QueuePolicy, plan: RequestPlan) -> int:
-    """How long a request with this plan may wait; 0: as long as it likes.
+    """Return how long a request with this plan may wait; 0: as long as it likes.
 
     A request may shorten what the policy says, and not lengthen it.
     """
@@ -198,7 +198,7 @@ def timeout_us(policy: QueuePolicy, plan: RequestPlan) -> int:
 
 
 def times_out(config: ServingConfig) -> bool:
-    """Whether any request of a version may have a time after which it is refused."""
+    """Return whether any request of a version may have a time after which it is refused."""
     return any(
         policy.timeout_microseconds or policy.allow_timeout_override
         for policy in (config.queue, *config.priorities.queues.values())
@@ -206,12 +206,12 @@ def times_out(config: ServingConfig) -> bool:
 
 
 def is_refused(policy: QueuePolicy, request: InferenceRequest, now_ns: int) -> bool:
-    """Whether a request is to be refused, for it waited longer than it may."""
+    """Return whether a request is to be refused, for it waited longer than it may."""
     refuses = policy.timeout_action is TimeoutAction.REJECT
     return refuses and is_past_timeout(policy, request, now_ns)
 
 
 def is_past_timeout(policy: QueuePolicy, request: InferenceRequest, now_ns: int) -> bool:
-    """Whether a request has waited longer than it may."""
+    """Return whether a request has waited longer than it may."""
     limit_us = timeout_us(policy, request.plan)
     return bool(limit_us) and now_ns - request.received_ns > limit_us * 1000

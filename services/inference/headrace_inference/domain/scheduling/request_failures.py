@@ -1,4 +1,4 @@
-"""What a request is told whose run, or whose answer, failed."""
+"""Makes the error of a request whose run, or whose answer, failed."""
 
 from __future__ import annotations
 

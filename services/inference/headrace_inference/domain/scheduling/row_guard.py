@@ -1,4 +1,4 @@
-"""Whether the rows of a run's outputs are those of its inputs, which all sharing of runs rests on."""
+"""Checks that a run's outputs have the rows of its inputs, on which sharing runs rests."""
 
 from __future__ import annotations
 

@@ -33,21 +33,21 @@ MAX_RUN_SECONDS = 300.0
 
 
 class RunHandle(Protocol):
-    """What one run is begun with. A handle that was used to end a run is never used again."""
+    """The handle of one run. One that was used to end a run is never used again."""
 
     terminate: bool
     """Set it to end the run, at the next node of its graph."""
 
 
 class Sweepable(Protocol):
-    """What requests wait in."""
+    """A place in which requests wait."""
 
     def drop_unwanted(self, now_ns: int) -> None:
         """Fail those that are not to be run any more."""
 
 
 class TerminationReason(enum.Enum):
-    """Why a run is to be ended."""
+    """The reason to end a run."""
 
     ABANDONED = "nobody waits for it"
     TOO_LONG = "it takes too long"
@@ -96,7 +96,7 @@ class RunWatchdog:
             queue.drop_unwanted(now_ns)
 
     def error_for(self, request: InferenceRequest, started_ns: int, now_ns: int) -> HeadraceError:
-        """What a request gets whose run was ended."""
+        """Return what a request gets whose run was ended."""
         ran_ms = (now_ns - started_ns) / 1e6
         if request.deadline_ns is not None and now_ns > request.deadline_ns:
             return DeadlineExceeded(
@@ -156,7 +156,7 @@ class RunWatchdog:
 def termination_of(
     batch: Sequence[InferenceRequest], started_ns: int, now_ns: int, max_run_ns: float
 ) -> TerminationReason | None:
-    """Why a run should be ended; None: let it run."""
+    """Return why a run should be ended; None: let it run."""
     if now_ns - started_ns > max_run_ns:
         return TerminationReason.TOO_LONG
     return (
@@ -167,6 +167,6 @@ def termination_of(
 
 
 def is_awaited(request: InferenceRequest, now_ns: int) -> bool:
-    """Whether anybody still waits for the answer to a request."""
+    """Return whether anybody still waits for the answer to a request."""
     deadline_ns = request.deadline_ns
     return not request.cancelled and (deadline_ns is None or now_ns <= deadline_ns)

@@ -23,18 +23,18 @@ def identity(record: VersionRecord) -> Identity:
 
 
 def record_in(catalog: Catalog, key: Key) -> VersionRecord | None:
-    """What a catalog says of a version; None where there is none, or nobody can read its record."""
+    """Return what a catalog says of a version; None where there is none, or nobody can read its record."""
     with suppress(DataLoss):
         return catalog.versions.get(key)
     return None
 
 
 def is_other(record: VersionRecord | None, key: Key, catalog: Catalog) -> bool:
-    """Whether a catalog has another version under this number than that record, or None, describes."""
+    """Return whether a catalog's version of this number is another than that record, or None."""
     now = record_in(catalog, key)
     return now is not None and (record is None or not same_version(record, now))
 
 
 def same_version(one: VersionRecord, other: VersionRecord) -> bool:
-    """Whether what is loaded of one serves as the other."""
+    """Return whether what is loaded of one serves as the other."""
     return one is other or identity(one) == identity(other)

@@ -1,4 +1,4 @@
-"""Whether a request fits a version, and how it runs there. Pure: headers in, plan out.
+"""Checks that a request fits a version, and plans its run. Pure: headers in, plan out.
 
 Messages begin as Triton's do, since its clients' users search for them.
 """

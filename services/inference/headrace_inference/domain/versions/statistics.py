@@ -1,4 +1,4 @@
-"""What every version did on this replica: totals since it started, and what is new since last asked."""
+"""Counts what versions do on this replica: totals since its start, and news since last asked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ANSWER_NUMBERS = 6
 
 @dataclass(slots=True)
 class Counts:
-    """What a version did in some span of time. Spans add up; durations are nanoseconds.
+    """The counts of a version in a span of time. Spans add up; durations are nanoseconds.
 
     `input`, `infer` and `output` are the parts of `compute`; each request of a batch counts the batch's.
     """
@@ -269,7 +269,7 @@ class VersionCounters:
             self._new.batching_disabled += 1
 
     def drain(self) -> Counts:
-        """What happened since this was last called; it is in the totals from now on."""
+        """Return what happened since this was last called; it is in the totals from now on."""
         with self.lock:
             self._count()
             new, self._new = self._new, Counts()

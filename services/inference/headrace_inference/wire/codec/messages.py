@@ -1,4 +1,4 @@
-"""What is known of versions, as messages of the Open Inference Protocol. Pure functions."""
+"""Makes messages of the Open Inference Protocol from versions. Pure functions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def server_metadata(name: str, version: str, *, shared_memory: bool) -> pb.Serve
 
 
 def model_metadata(record: VersionRecord, ready_numbers: Sequence[int]) -> pb.ModelMetadataResponse:
-    """What a version takes and gives; shapes include the batch dimension.
+    """Return what a version takes and gives; shapes include the batch dimension.
 
     The protocol has no word for an unknown rank: [-1] makes tools ask for the shape.
     """
@@ -74,7 +74,7 @@ def _tensor_metadata(
 
 
 def model_config(record: VersionRecord) -> config_pb.ModelConfig:
-    """How a version is served, in Triton's words; dims exclude the batch dimension."""
+    """Return how a version is served, in Triton's words; dims exclude the batch dimension."""
     message = to_model_config.model_config(record)
     if record.batching_decision:
         message.parameters[BATCHING_PARAMETER].string_value = record.batching_decision
@@ -99,7 +99,7 @@ def repository_index(table: RoutingTable, *, ready_only: bool) -> pb.RepositoryI
 
 
 def state_here(table: RoutingTable, key: tuple[str, int]) -> tuple[LoadState, str]:
-    """Where a version stands on this replica, and why; one that is loaded on request counts as ready."""
+    """Return a version's state on this replica, and why; one that is loaded on request is ready."""
     if served := table.ready.get(key):
         return table.states.get(key, (LoadState.READY, ""))[0], served.remark
     if table.stands_by(key):
@@ -157,7 +157,7 @@ def unloaded_name(request: pb.RepositoryModelUnloadRequest) -> str:
 
 
 def unknown_load_parameter(key: str) -> InvalidArgument:
-    """What a caller gets who asks for something that loading does not know."""
+    """Return what a caller gets who asks for something that loading does not know."""
     return InvalidArgument(
         "PARAMETER_INVALID",
         f"unrecognized load parameter '{key}'. Loading takes config and file:VERSION/NAME, unloading "
@@ -181,7 +181,7 @@ def _check_kind(key: str, kind: str | None, expected: str) -> None:
 
 
 def trace_changes(request: pb.TraceSettingRequest) -> dict[str, list[str]]:
-    """What a request changes, by setting; an empty list takes a setting back."""
+    """Return what a request changes, by setting; an empty list takes a setting back."""
     return {key: list(value.value) for key, value in request.settings.items()}
 
 
@@ -194,7 +194,7 @@ def trace_settings(settings: Mapping[str, Sequence[str]]) -> pb.TraceSettingResp
 
 
 def log_changes(request: pb.LogSettingsRequest) -> dict[str, Value | None]:
-    """What a request changes, by setting; None where it brings no value."""
+    """Return what a request changes, by setting; None where it brings no value."""
     changes: dict[str, Value | None] = {}
     for key, value in request.settings.items():
         kind = value.WhichOneof("parameter_choice")

@@ -63,7 +63,7 @@ def refuse_reserved(keys: Iterable[str]) -> None:
 
 
 def options_of(parameters: Mapping[str, Any], wishes: Sequence[OutputOptions]) -> Options:
-    """What a request asks for beside its inputs and outputs. Raises InvalidArgument."""
+    """Return what a request asks for beside its inputs and outputs. Raises InvalidArgument."""
     priority = parameters.get("priority") or 0
     timeout_us = parameters.get("timeout") or 0
     for key, value in (("priority", priority), ("timeout", timeout_us)):
@@ -83,7 +83,7 @@ def window_of(tensor: Any, what: str) -> SharedMemorySlice | None:
 
 
 def wish_of(output: Any) -> OutputOptions:
-    """How an output is wanted. Raises InvalidArgument."""
+    """Return how an output is wanted. Raises InvalidArgument."""
     if not output.parameters:
         return OutputOptions()
     window = window_of(output, f"output '{output.name}'")

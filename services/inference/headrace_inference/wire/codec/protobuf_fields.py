@@ -13,7 +13,7 @@ Range = tuple[int, int]
 
 
 def read_field(payload: bytes, position: int, wire_type: int, end: int) -> Range:
-    """Where the value behind a tag begins and ends, its length not included. Raises InvalidArgument."""
+    """Return where the value behind a tag begins and ends, without its length. Raises InvalidArgument."""
     if wire_type == LENGTH_DELIMITED:
         length, position = read_varint(payload, position, end)
         value_end = position + length
@@ -54,7 +54,7 @@ def varint(value: int) -> bytes:
 
 
 def malformed() -> InvalidArgument:
-    """What bytes are that are no request."""
+    """Return what bytes are that are no request."""
     return InvalidArgument(
         "MALFORMED_REQUEST", "the request's bytes are not an inference.ModelInferRequest"
     )

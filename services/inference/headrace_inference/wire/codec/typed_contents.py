@@ -83,7 +83,7 @@ class LazyTypedContents:
     ranges: Sequence[Range]
 
     def values(self, name: str) -> Sequence[Any] | Array:
-        """What a field has. Raises InvalidArgument (MALFORMED_REQUEST)."""
+        """Return what a field has. Raises InvalidArgument (MALFORMED_REQUEST)."""
         if name not in _DTYPES:
             return self._elements()
         packed = self._packed(_NUMBERS[name])
@@ -119,7 +119,7 @@ class LazyTypedContents:
         return [payload[start:end] for tag, start, end in self._fields() if tag == _BYTES_TAG]
 
     def _packed(self, number: int) -> list[Range] | None:
-        """Where the values of a field are; None where a caller did not pack them."""
+        """Return where the values of a field are; None where a caller did not pack them."""
         packed: list[Range] = []
         for fields, (tag, start, end) in enumerate(self._fields(), 1):
             if tag >> 3 == number:

@@ -31,7 +31,7 @@ Take = Callable[[Sequence[Any], int, int], None]
 
 
 class PollBudget:
-    """How long to look for the next call before sleeping, in nanoseconds.
+    """The time to look for the next call before sleeping, in nanoseconds.
 
     Only after a lone call: where several are in flight, those that come while the thread wakes up make a
     batch. Only while it pays: callers that take longer to call again would have a core burnt in vain.
@@ -46,7 +46,7 @@ class PollBudget:
         self._skipped = 0
 
     def after(self, calls: int) -> int:
-        """How long to look after a burst of so many."""
+        """Return how long to look after a burst of so many."""
         if calls != 1 or not self._window_ns:
             return 0
         if self._worth > 0:
@@ -58,7 +58,7 @@ class PollBudget:
         return self._window_ns
 
     def looked(self, *, found: bool) -> None:
-        """Whether looking for that long found a call."""
+        """Adjust the budget to whether looking for that long found a call."""
         self._worth = min(self.MOST, self._worth + 1) if found else max(0, self._worth - 2)
 
 

@@ -46,7 +46,7 @@ def cors(origins: Collection[str]) -> Middleware:
 
 
 def _answer(request: web.Request) -> web.StreamResponse:
-    """What a browser hears that asks, before it calls, whether it may."""
+    """Return what a browser hears that asks, before it calls, whether it may."""
     headers = {
         "Access-Control-Allow-Methods": _METHODS,
         "Access-Control-Max-Age": str(MAX_AGE_SECONDS),

@@ -64,7 +64,7 @@ def answer_errors(counts: Counter[RestError]) -> Middleware:
 
 
 def _place(request: web.Request, reason: str) -> RestError:
-    """Where an error counts: callers cannot make verbs or paths up."""
+    """Return where an error counts: callers cannot make verbs or paths up."""
     resource = request.match_info.route.resource
     return ("", "", reason) if resource is None else (request.method, resource.canonical, reason)
 

@@ -72,7 +72,7 @@ def _model(table: RoutingTable, name: str) -> dict[str, Any]:
 
 
 def _is_ready(table: RoutingTable, name: str) -> bool:
-    """Whether a request that names no version is answered here."""
+    """Return whether a request that names no version is answered here."""
     try:
         table.record(name, "")
     except HeadraceError:

@@ -79,7 +79,7 @@ class InferBody(msgspec.Struct, frozen=True):
 
 
 class IndexBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whether only ready versions are asked for."""
+    """The body of an index request: whether only ready versions are asked for."""
 
     ready: bool | None = None
 
@@ -141,12 +141,12 @@ class RestRequest:
 
     @property
     def window_bytes(self) -> int:
-        """How much is to be read from shared memory."""
+        """Return how much is to be read from shared memory."""
         return sum([data.byte_size for data in self.data if isinstance(data, SharedMemorySlice)])
 
     @property
     def contents_take_long(self) -> bool:
-        """Whether to decode what is not in the JSON in another thread: large texts and windows."""
+        """Return whether to decode what is not in the JSON in another thread: large texts and windows."""
         texts = sum(
             [
                 len(data)
@@ -157,7 +157,7 @@ class RestRequest:
         return texts > LONG_TEXT_BYTES or self.window_bytes > LONG_COPY_BYTES
 
     def wants_binary(self, output: str) -> bool:
-        """Whether this output is to be in the binary tail of the answer."""
+        """Return whether this output is to be in the binary tail of the answer."""
         return self.binary.get(output, self.binary_by_default)
 
 
@@ -199,14 +199,14 @@ def parse_request(
 
 
 def request_options(parameters: Mapping[str, Scalar], wishes: Sequence[OutputOptions]) -> Options:
-    """What a request asks for by its parameters. Raises InvalidArgument for what they must not be."""
+    """Return what a request asks for by its parameters. Raises InvalidArgument for wrong ones."""
     known = _known(_RequestParameters, parameters, "the request")
     refuse_reserved(key for key in parameters if key != _FINAL_RESPONSE)
     return options_of({"priority": known.priority, "timeout": known.timeout}, wishes)
 
 
 def header_length(text: str | None, body_bytes: int) -> int | None:
-    """How much of a body is JSON by the header's text; None where there is no header.
+    """Return how much of a body is JSON by the header's text; None where there is no header.
 
     Raises InvalidArgument (HEADER_LENGTH_INVALID) for what is no number of bytes of the body.
     """
@@ -225,7 +225,7 @@ def header_length(text: str | None, body_bytes: int) -> int | None:
 def decode_json(
     decoder: msgspec.json.Decoder[Decoded], body: bytes | bytearray | memoryview
 ) -> Decoded:
-    """What a JSON body says. Raises InvalidArgument (MALFORMED_JSON, MALFORMED_REQUEST)."""
+    """Return what a JSON body says. Raises InvalidArgument (MALFORMED_JSON, MALFORMED_REQUEST)."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:

@@ -47,7 +47,7 @@ class SettingsRoutes:
         self._max_body_bytes = max_body_bytes
 
     async def log_settings(self, request: web.Request) -> web.Response:
-        """Which log records are made."""
+        """Return which log records are made."""
         return json_response(self._log.values())
 
     async def change_log_settings(self, request: web.Request) -> web.Response:
@@ -57,7 +57,7 @@ class SettingsRoutes:
         return json_response(self._log.values())
 
     async def trace_settings(self, request: web.Request) -> web.Response:
-        """Which requests are traced."""
+        """Return which requests are traced."""
         return _traces(self._ingress.trace_settings(_model(request), {}))
 
     async def change_trace_settings(self, request: web.Request) -> web.Response:

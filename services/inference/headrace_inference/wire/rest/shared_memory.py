@@ -64,7 +64,7 @@ class MemoryRoutes:
         self._max_body_bytes = max_body_bytes
 
     async def system_status(self, request: web.Request) -> web.Response:
-        """Which regions of the system's memory are registered."""
+        """Return which regions of the system's memory are registered."""
         response = messages.system_regions(self._regions.status(_region(request)))
         return json_response([message_to_json(each) for each in response.regions.values()])
 
@@ -80,7 +80,7 @@ class MemoryRoutes:
         return web.Response()
 
     async def device_status(self, request: web.Request) -> web.Response:
-        """Which regions of devices' memory are registered."""
+        """Return which regions of devices' memory are registered."""
         response = messages.device_regions(self._regions.status(_region(request), device=True))
         return json_response([message_to_json(each) for each in response.regions.values()])
 

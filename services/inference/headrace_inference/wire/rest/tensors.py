@@ -100,7 +100,7 @@ def _pieces(text: memoryview) -> Iterator[bytes]:
 
 
 def _next_comma(text: memoryview, position: int, end: int) -> int:
-    """Where the next comma is; `end` if there is none before it."""
+    """Return where the next comma is; `end` if there is none before it."""
     while position < end:
         found = bytes(text[position : min(position + PIECE_BYTES, end)]).find(b",")
         if found >= 0:
@@ -110,7 +110,7 @@ def _next_comma(text: memoryview, position: int, end: int) -> int:
 
 
 def _depth(data: memoryview, most: int) -> int:
-    """How many brackets the data opens with, up to one more than `most`."""
+    """Return how many brackets the data opens with, up to one more than `most`."""
     depth = 0
     for byte in data:
         if byte == ord("["):
@@ -183,7 +183,7 @@ def _array(header: TensorHeader, datatype: Datatype, flat: list[Any]) -> Array:
 
 
 class Described(Protocol):
-    """What has a tensor's name and datatype."""
+    """Something with a tensor's name and datatype."""
 
     @property
     def name(self) -> str:

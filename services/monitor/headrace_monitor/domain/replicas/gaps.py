@@ -22,7 +22,7 @@ GIVEN_UP_NS = SILENT_SECONDS * NANOSECONDS
 
 
 class Reason(Enum):
-    """Why counts are not complete."""
+    """The reasons that counts are not complete."""
 
     TRIMMED = "trimmed"
     REPLICA_LOST = "replica lost"

@@ -48,7 +48,7 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class CheckedGraph:
-    """What the check found: the signature, and whether rows that run together change one another.
+    """The check's findings: the signature, and whether rows that run together change one another.
 
     `opened` is the graph, ready to run; `changes` says what was changed in it.
     """
@@ -73,7 +73,7 @@ def check_graph(
     prove: Prover = analyse,
     trial_load: TryOut = _not_at_all,
 ) -> CheckedGraph:
-    """What is found in the graph, if ONNX Runtime on the CPU takes it as asked: what it runs is taken.
+    """Return the findings on a graph, if ONNX Runtime on the CPU takes it as asked.
 
     The signature has the sizes of free dimensions that are asked. ZipMaps that make outputs are taken off
     the graph in the folder. `trial_load` is given the opened graph. Raises InvalidArgument (MODEL_REFUSED,
@@ -124,7 +124,7 @@ def _parse(path: Path) -> Any:
 
 
 def _session_options(asked: SessionOptions, libraries: Sequence[Path]) -> Any:
-    """What a replica would say of the graph: there it must not fail for the first time."""
+    """Return what a replica would say of the graph: there it must not fail for the first time."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -180,7 +180,7 @@ def _open_session(path: Path, options: Any) -> Any:
 
 
 def _checker_on(path: Path) -> str:
-    """What ONNX's checker has to say of a graph that ONNX Runtime refuses: often it says it better.
+    """Return what ONNX's checker has to say of a graph that ONNX Runtime refuses: often it says it better.
 
     It refuses much that runs, so that it has no other say: unsorted nodes, unknown ranks, missing names.
     """

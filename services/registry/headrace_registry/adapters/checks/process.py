@@ -26,7 +26,7 @@ _NICENESS = 10
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a check ended: its report, or the child's exit status and last words, or why we ended it."""
+    """A check's end: its report, or the child's exit status and last words, or why we ended it."""
 
     phase: Phase
     report: CheckReport | None = None
@@ -54,7 +54,7 @@ class CheckProcess:
         return outcome
 
     async def wait(self, seconds: float) -> Outcome | None:
-        """How it ended, or None while it still runs after so many seconds."""
+        """Return how it ended, or None while it still runs after so many seconds."""
         await asyncio.wait([self._ending], timeout=seconds)
         return self._ending.result() if self._ending.done() else None
 

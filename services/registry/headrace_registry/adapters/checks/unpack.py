@@ -48,8 +48,7 @@ _DAMAGED = (
 
 @dataclass(frozen=True, slots=True)
 class UnpackLimits:
-    """How much may come out of an archive: bytes, entries, bytes that the disk has room for, and bytes for
-    each byte of its own."""
+    """The most that may come out of an archive: bytes, entries, and bytes for each byte of its own."""
 
     total_bytes: int
     files: int
@@ -115,7 +114,7 @@ def _refuse_other_formats(folder: Path) -> None:
 
 
 def _elsewhere(folder: Path) -> str:
-    """What to say of graphs that lie deeper: archives of a pipeline hold one in each folder."""
+    """Return what to say of graphs that lie deeper: archives of a pipeline hold one in each folder."""
     graphs = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.onnx"))
     if not graphs:
         return ""

@@ -1,1 +1,1 @@
-"""What a change is decided from, the rules that decide it, and what was decided."""
+"""Decides changes: what they are decided from, the rules, and the result."""

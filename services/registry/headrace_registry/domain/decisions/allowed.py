@@ -1,4 +1,4 @@
-"""What a caller insists on though it breaks others, or waits for what may never come."""
+"""The checks that a caller may insist on skipping."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Whether a name may move to a version of another signature, and to one that no replica serves."""
+    """The checks that are skipped: the signature's, and that some replica serves the version."""
 
     signature_change: bool = False
     unready: bool = False

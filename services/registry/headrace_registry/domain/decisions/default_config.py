@@ -25,7 +25,7 @@ DEFAULT_MAX_BATCH_SIZE = 64
 
 @dataclass(frozen=True, slots=True)
 class BatchInvariance:
-    """Whether a graph gives each row what it gives it alone, as far as that was proven and tried."""
+    """The finding on whether a graph gives each row what it gives it alone, by proof and trial."""
 
     obstacle: str = ""
     """Why rows may change one another; empty: it is proven that they do not."""
@@ -42,7 +42,7 @@ def default_config(signature: Signature, invariance: BatchInvariance) -> Serving
 
 
 def reason_against_batching(signature: Signature, invariance: BatchInvariance) -> str:
-    """Why a version does not batch by default, or nothing."""
+    """Return why a version does not batch by default, or nothing."""
     return obstacle_to_batching(signature) or _other_names(signature) or invariance.obstacle
 
 
@@ -104,7 +104,7 @@ def check_config(config: ServingConfig, signature: Signature) -> None:
 
 
 def obstacle_to_batching(signature: Signature) -> str | None:
-    """Why rows of different requests cannot share one run, or None where they can."""
+    """Return why rows of different requests cannot share one run, or None where they can."""
     if not signature.inputs:
         return "the model has no inputs"
     for spec in (*signature.inputs, *signature.outputs):

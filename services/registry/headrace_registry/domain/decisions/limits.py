@@ -1,4 +1,4 @@
-"""How much a catalog may hold: every replica keeps all of it in memory."""
+"""Bounds a catalog's size: every replica keeps all of it in memory."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def check_served(
 
 
 def is_held(version: VersionRecord, replicas: Iterable[ReplicaRecord], catalog: Catalog) -> bool:
-    """Whether replicas have a version, or are going to without any name for it."""
+    """Return whether replicas have a version, or are going to without any name for it."""
     known = (_state(replica, version)[1] is not None for replica in replicas)
     return _is_asked_for(version, catalog) or any(known)
 

@@ -12,7 +12,7 @@ _SHOWN_CHANGES = 20
 
 
 def breaking_changes(before: Signature, after: Signature) -> tuple[str, ...]:
-    """What callers of `before` cannot rely on any more when `after` answers, a phrase each.
+    """Return what callers of `before` cannot rely on any more when `after` answers, a phrase each.
 
     A version may accept more (a fixed dimension that became free, a new optional input) and promise more
     (a new output, a free dimension of an output that became fixed). Where dimensions of inputs became
@@ -81,7 +81,7 @@ def _inputs(signature: Signature) -> dict[str, TensorSpec]:
 
 
 def _accepts_more(before: Signature, after: Signature) -> bool:
-    """Whether an input takes shapes that it did not take before."""
+    """Return whether an input takes shapes that it did not take before."""
     now = _inputs(after)
     return any(
         name in now and not _holds(spec, now[name]) for name, spec in _inputs(before).items()
@@ -89,7 +89,7 @@ def _accepts_more(before: Signature, after: Signature) -> bool:
 
 
 def _holds(wide: TensorSpec, narrow: TensorSpec) -> bool:
-    """Whether every tensor of the narrow shape has the wide one, too."""
+    """Return whether every tensor of the narrow shape has the wide one, too."""
     if wide.unranked or narrow.unranked:
         return wide.unranked
     return len(wide.shape) == len(narrow.shape) and all(

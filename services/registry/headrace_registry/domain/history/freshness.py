@@ -22,15 +22,15 @@ class Followed(Protocol):
 
     @property
     def point(self) -> Point:
-        """Where the catalog is in the history of the state."""
+        """Return where the catalog is in the history of the state."""
 
     @property
     def connected(self) -> bool:
-        """Whether the last contact with the server went well."""
+        """Return whether the last contact with the server went well."""
 
     @property
     def problem(self) -> errors.Unavailable | None:
-        """What keeps it from being followed at present."""
+        """Return what keeps it from being followed at present."""
 
     async def wait_for_revision(self, revision: int) -> None:
         """Wait until the catalog is at this revision or later, or has another history."""

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What a state says of its own past: the hash of a change, where that is kept, and the last numbers."""
+    """A state's account of its past: the hash of a change, if it is kept, and the last numbers."""
 
     hash: str | None
     newest_entry: int
@@ -31,7 +31,7 @@ class Traces:
 
 
 class Note(Protocol):
-    """What this registry noted, on a disk of its own."""
+    """The registry's note of the state, on a disk of its own."""
 
     @property
     def noted(self) -> Noted | None:
@@ -45,7 +45,7 @@ class Epochs(Protocol):
     """The epochs of the shared state."""
 
     async def read_traces(self, revision: int) -> Traces:
-        """What the state says of its past and of the change with this revision. Raises Unavailable."""
+        """Return the state's account of its past and of this revision's change. Raises Unavailable."""
 
     async def begin(self, found: Point, revision: int, numbers: Mapping[str, int]) -> Point | None:
         """Begin an epoch on the state that was found, where it starts; None if that was left meanwhile.

@@ -1,4 +1,4 @@
-"""What a registry noted of the shared state's history, and whether a state still has all of it."""
+"""Compares the shared state with what the registry noted of its history."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Noted:
 
 
 class Verdict(enum.Enum):
-    """What a state is to what was noted of it."""
+    """The results of comparing a state with the note of it."""
 
     CONTINUED = "it has all that was noted"
     OTHER = "another one, or another registry began a new epoch of it"
@@ -55,7 +55,7 @@ def judge(noted: Noted, found: Point, hash_at_noted: str | None) -> Verdict:
 def adopted(
     noted: Noted, found: Point, numbers: Mapping[str, int], begun: Point | None = None
 ) -> Noted:
-    """What is noted of a state that was found, and perhaps of the epoch that was begun on it."""
+    """Return what is noted of a state that was found, and perhaps of the epoch that was begun on it."""
     now = begun or found
     past = noted.past | {noted.point.epoch, found.epoch}
     return Noted(now, past - {"", now.epoch}, numbers)

@@ -49,7 +49,7 @@ MAX_GRAPH_BYTES = (2 << 30) - 1
 
 
 class Format(enum.StrEnum):
-    """What a pushed file is."""
+    """The kinds of pushed files."""
 
     ONNX = "onnx"
     ZIP = "zip"
@@ -59,7 +59,7 @@ class Format(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestedOptions:
-    """What a push's serving config says of things that only a look at the artifact can prove right."""
+    """The options of a serving config that only a look at the artifact can prove right."""
 
     session: SessionOptions = field(default_factory=SessionOptions)
     warm_up: WarmUp = field(default_factory=WarmUp)
@@ -87,7 +87,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What arrived and is what was announced, and the model that it is for."""
+    """The bytes that arrived as announced, and the model that they are for."""
 
     model: str
     file: Path
@@ -98,7 +98,7 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What arrived."""
+    """The bytes that arrived."""
 
     size_bytes: int
     sha256: str
@@ -106,7 +106,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the checker found in an artifact that it did not refuse."""
+    """The checker's findings on an artifact that it did not refuse."""
 
     graph_path: str
     signature: Signature
@@ -129,7 +129,7 @@ class Checker(Protocol):
 
 
 class BlobStore(Protocol):
-    """Where the bytes of artifacts lie, by their SHA-256."""
+    """Stores the bytes of artifacts by their SHA-256."""
 
     def staging(self) -> AbstractAsyncContextManager[Path]:
         """A private folder on the store's file system, gone with all in it on leaving."""

@@ -157,7 +157,7 @@ def _digests(files: Iterable[ArtifactFile]) -> frozenset[str]:
 
 
 async def _to_end(work: Coroutine[Any, Any, Change]) -> Change:
-    """What the work gives. Its caller may go, but then waits: half of it would leave blobs behind."""
+    """Return what the work gives. A caller that goes waits: half of the work would leave blobs behind."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

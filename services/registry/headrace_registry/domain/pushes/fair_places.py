@@ -16,7 +16,7 @@ class FairPlaces:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """Return how many wait."""
         return sum(map(len, self._waiting.values()))
 
     async def take(self, owner: str) -> None:

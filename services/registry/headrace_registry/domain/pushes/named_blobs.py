@@ -1,4 +1,4 @@
-"""Which blobs versions name, as catalogs follow one another: models whose versions changed are read."""
+"""Follows which blobs versions name: of each new catalog it reads the models that changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headrace.state.catalog import Catalog
 
 
 class NamedBlobs:
-    """How many files of versions have each digest."""
+    """Counts the files of versions that have each digest."""
 
     def __init__(self) -> None:
         self._catalog = Catalog()

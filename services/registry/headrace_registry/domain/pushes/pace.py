@@ -1,4 +1,4 @@
-"""How slowly a caller may send: pauses have a bound each, and add up where little comes between them."""
+"""Bounds how slowly a caller may send: each pause, and their sum where little comes between."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Pace:
             self._timeout.reschedule(asyncio.get_running_loop().time())
 
     async def wait(self, coming: Awaitable[Item]) -> Item:
-        """What the caller sends next. Raises DeadlineExceeded (UPLOAD_STALLED)."""
+        """Return what the caller sends next. Raises DeadlineExceeded (UPLOAD_STALLED)."""
         self._waits_since = asyncio.get_running_loop().time()
         left = self._idle_seconds - max(0.0, self.behind_seconds())
         try:

@@ -22,7 +22,7 @@ YIELD_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """How many pushes may be under way, with how many bytes announced, and how long each may pause.
+    """The most pushes under way, their announced bytes, and the longest pause of each.
 
     One that is behind by `yield_seconds` keeps its place only while nobody else needs it.
     """
@@ -44,7 +44,7 @@ class Uploads:
 
     @property
     def count(self) -> int:
-        """How many pushes are under way."""
+        """Return how many pushes are under way."""
         return len(self._open)
 
     @property
@@ -130,7 +130,7 @@ class Upload:
         """The bytes that it is going to write to the disk."""
 
     def behind_seconds(self) -> float:
-        """How long its caller has kept it waiting beyond what the bytes that came may take."""
+        """Return how long its caller has kept it waiting beyond what the bytes that came may take."""
         return self._pace.behind_seconds()
 
     def end(self) -> None:
@@ -154,5 +154,5 @@ class Upload:
             del chunk  # an upload that stalls must not hold it
 
     async def wait(self, coming: Awaitable[Item]) -> Item:
-        """What the caller is to send next. Raises DeadlineExceeded (UPLOAD_STALLED)."""
+        """Return what the caller is to send next. Raises DeadlineExceeded (UPLOAD_STALLED)."""
         return await self._pace.wait(coming)

@@ -1,4 +1,4 @@
-"""What each REST route takes and answers: the table that the OpenAPI document is made from."""
+"""The table of REST routes, what they take and answer: the OpenAPI document is made from it."""
 
 from __future__ import annotations
 
