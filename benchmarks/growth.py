@@ -183,7 +183,7 @@ def _bookkeeping(catalog: Catalog) -> list[Figure]:
 
 @dataclass(frozen=True, slots=True)
 class _Registry:
-    stub: registry_service_pb2_grpc.RegistryServiceStub
+    stub: registry_service_pb2_grpc.RegistryServiceAsyncStub
     address: str
     pid: int
 
@@ -213,7 +213,7 @@ async def _registry(url: str, folder: Path) -> AsyncIterator[_Registry]:
         await process.wait()
 
 
-async def _until_read(stub: registry_service_pb2_grpc.RegistryServiceStub) -> None:
+async def _until_read(stub: registry_service_pb2_grpc.RegistryServiceAsyncStub) -> None:
     while True:
         try:
             await stub.ListModels(pb.ListModelsRequest(page_size=1))
@@ -233,7 +233,7 @@ async def _median(call: Callable[[int], Awaitable[Any]], times: int) -> float:
 
 
 async def _pages(
-    stub: registry_service_pb2_grpc.RegistryServiceStub, size: CatalogSize
+    stub: registry_service_pb2_grpc.RegistryServiceAsyncStub, size: CatalogSize
 ) -> list[Figure]:
     first = await stub.ListModels(pb.ListModelsRequest(page_size=PAGE))
     parent = f"models/{model_name(size.models // 2)}"
@@ -257,7 +257,7 @@ def _move(model: str, alias: str) -> pb.UpdateAliasRequest:
 
 
 async def _changes(
-    redis: Redis, stub: registry_service_pb2_grpc.RegistryServiceStub, changes: int
+    redis: Redis, stub: registry_service_pb2_grpc.RegistryServiceAsyncStub, changes: int
 ) -> list[Figure]:
     follower = StateFollower(redis, KEYS)
     await follower.refresh()
@@ -301,7 +301,7 @@ async def _command_line(address: str, home: str) -> Figure:
 
 
 async def _aliases(
-    redis: Redis, stub: registry_service_pb2_grpc.RegistryServiceStub
+    redis: Redis, stub: registry_service_pb2_grpc.RegistryServiceAsyncStub
 ) -> list[Figure]:
     """Return what one change of a model with many aliases costs."""
     taken = await _median(lambda at: stub.UpdateAlias(_move(model_name(0), f"a{at}")), ALIASES - 2)

@@ -133,7 +133,8 @@ def _model(nodes: list[Any], weights: list[Any], shape: list[Any]) -> bytes:
     given, gives = info("x", TensorProto.FLOAT, shape), info("y", TensorProto.FLOAT, shape)
     graph = helper.make_graph(nodes, "pushed", [given], [gives], weights)
     opset = helper.make_opsetid("", 18)
-    return helper.make_model(graph, opset_imports=[opset], ir_version=10).SerializeToString()
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
+    return bytes(model.SerializeToString())
 
 
 async def seconds_for(client: AsyncClient, pushes: list[bytes | Path], model: str) -> float:

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py")
+GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
 
 # The package whose code moves to headrace.inference and into a descriptor pool of its own. protoc
 # can neither name another Python package than the proto's folder nor use another pool.
 PRIVATE = "inference"
 DEFAULT_POOL_IMPORT = "from google.protobuf import descriptor_pool as _descriptor_pool\n"
+# A servicer may leave methods out, and answers UNIMPLEMENTED to them: none is abstract.
+ABSTRACT = "    @_abc_1.abstractmethod\n"
 PRIVATE_POOL_IMPORT = f"from headrace.{PRIVATE}._pool import POOL as _POOL\n"
 
 
@@ -38,13 +40,15 @@ def generate(protos: Path) -> dict[Path, str]:
 
 
 def run_protoc(protos: Path, output: Path) -> None:
-    """Runs protoc over all protos; it says itself what is wrong with them."""
+    """Runs protoc over all protos, and shows what it says if it fails."""
     sources = sorted(str(path.relative_to(protos)) for path in protos.rglob("*.proto"))
-    outputs = [f"--{kind}_out={output}" for kind in ("python", "pyi", "grpc_python")]
+    outputs = [f"--{kind}_out={output}" for kind in ("python", "pyi", "grpc_python", "mypy_grpc")]
+    plugin = f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}"
     includes = [f"-I{protos}", f"-I{google_protos()}"]
-    command = [sys.executable, "-m", "grpc_tools.protoc", *includes, *outputs, *sources]
-    if subprocess.run(command, check=False).returncode:
-        raise SystemExit("protoc failed")
+    command = [sys.executable, "-m", "grpc_tools.protoc", plugin, *includes, *outputs, *sources]
+    done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"{done.stderr}\nprotoc failed")
 
 
 def google_protos() -> str:
@@ -58,7 +62,8 @@ def read_modules(output: Path) -> Iterator[tuple[Path, str]]:
     for path in sorted(path for pattern in GENERATED for path in output.rglob(pattern)):
         module, text = path.relative_to(output), path.read_text(encoding="utf-8")
         # protoc writes a gRPC module for every proto, also for one without a service.
-        if not path.name.endswith("_pb2_grpc.py") or "Servicer" in text:
+        if "_pb2_grpc.py" not in path.name or "Stub" in text:
+            text = text.replace(ABSTRACT, "")
             yield make_private(module, text) if module.parts[0] == PRIVATE else (module, text)
 
 

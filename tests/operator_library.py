@@ -34,4 +34,5 @@ def shouting() -> bytes:
         [helper.make_tensor_value_info("y", TensorProto.STRING, ["n"])],
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.contrib", 1)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    return bytes(model.SerializeToString())

@@ -56,6 +56,11 @@ class Redis(redis.asyncio.Redis):
     address: str = ""
     """The URL as it was given, its password hidden."""
 
+    async def send(self, *words: str | float) -> object:
+        """Send a command that the package has no method for. Raises as its methods do."""
+        answer: object = await self.execute_command(*words)  # type: ignore[no-untyped-call]
+        return answer
+
 
 def check_redis_url(url: str) -> None:
     """Pass if it can be the address of a server. Raises ValueError that says what is allowed."""

@@ -50,7 +50,7 @@ async def served(suite: RunningSuite, host: str = "") -> list[float]:
 def rest_is_ready(address: str) -> bool:
     """Whether REST answers at an address."""
     with build_opener(ProxyHandler({})).open(f"http://{address}/v2/health/ready") as answer:
-        return answer.status == 200
+        return bool(answer.status == 200)
 
 
 @needs_ipv6

@@ -56,7 +56,8 @@ def image_model() -> bytes:
 
 def _graph_bytes(graph: onnx.GraphProto) -> bytes:
     opsets = [helper.make_opsetid("", 20)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    return bytes(model.SerializeToString())
 
 
 async def run(command: Sequence[str], call: str) -> str:

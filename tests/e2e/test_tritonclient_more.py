@@ -411,7 +411,7 @@ def _ready(client: Any, name: str, version: str) -> bool:
     try:
         return bool(client.is_model_ready(name, version))
     except InferenceServerException as error:
-        return error.status() != "StatusCode.NOT_FOUND"
+        return bool(error.status() != "StatusCode.NOT_FOUND")
 
 
 def test_answers_as_json(grpc_client: Any) -> None:

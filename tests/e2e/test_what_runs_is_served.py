@@ -177,7 +177,7 @@ def test_who_gives_one_is_not_batched_with_others(client: Client) -> None:
         given = {"scale": np.array(scale, np.float32)} if scale else {}
         x = np.full((1, 2), number, np.float32)
         answer = client.infer("scaled", {"x": x, **given}).outputs["y"]
-        return answer.tolist() == [[number * (scale or 2)] * 2]
+        return bool(answer.tolist() == [[number * (scale or 2)] * 2])
 
     with ThreadPoolExecutor(16) as callers:
         assert all(callers.map(call, range(400)))

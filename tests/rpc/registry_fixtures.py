@@ -102,7 +102,9 @@ async def push(
         "create_model": True,
     } | dict(header or {})
     messages = push_messages(artifact, announced)
-    return await _answer(running.blocking_stub.PushVersion.future(messages, timeout=60))
+    call = running.blocking_stub.PushVersion.future(messages, timeout=60)
+    version: version_pb2.Version = await _answer(call)
+    return version
 
 
 async def _answer(call: Any) -> Any:
@@ -163,7 +165,8 @@ def onnx_file(
 def graph_file(graph: Any) -> bytes:
     """A graph as the bytes of an ONNX file."""
     opset = helper.make_opsetid("", 18)
-    return helper.make_model(graph, opset_imports=[opset], ir_version=10).SerializeToString()
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
+    return bytes(model.SerializeToString())
 
 
 def folding_graph(size: int, products: int) -> bytes:

@@ -361,8 +361,11 @@ class Replica(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
         response.parameters["headrace.route"].string_param = "canary"
         return response
 
-    async def ModelMetadata(self, request: Any, context: Any) -> None:
+    async def ModelMetadata(
+        self, request: Any, context: Any
+    ) -> grpc_service_pb2.ModelMetadataResponse:
         await asyncio.Event().wait()
+        return grpc_service_pb2.ModelMetadataResponse()
 
 
 async def test_infer_prints_and_saves_what_comes_back(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from google.protobuf import empty_pb2
 
 from headrace import errors, identity
 from headrace.client import AsyncClient, Client
@@ -44,7 +45,9 @@ class Registry(registry_service_pb2_grpc.RegistryServiceServicer):
         self._next()
         return model_pb2.Model(name=request.model.name)
 
-    async def UpdateAlias(self, request: Any, context: Any) -> alias_pb2.Alias:
+    async def UpdateAlias(
+        self, request: registry_service_pb2.UpdateAliasRequest, context: Any
+    ) -> alias_pb2.Alias:
         self._next()
         return request.alias
 
@@ -58,8 +61,9 @@ class Registry(registry_service_pb2_grpc.RegistryServiceServicer):
             next_page_token=str(page + 1) if page < 2 else "",
         )
 
-    async def DeleteModel(self, request: Any, context: Any) -> None:
+    async def DeleteModel(self, request: Any, context: Any) -> empty_pb2.Empty:
         await asyncio.Event().wait()
+        return empty_pb2.Empty()
 
     async def WatchChanges(
         self, request: Any, context: Any

@@ -122,12 +122,12 @@ async def ask_rest(replica: GrpcReplica, name: str) -> float:
             {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": ONES.ravel().tolist()}
         ]
     }
-    return (await _post(replica, f"/v2/models/{name}/infer", body))["outputs"][0]["data"][0]
+    return float((await _post(replica, f"/v2/models/{name}/infer", body))["outputs"][0]["data"][0])
 
 
 async def ask_generate(replica: GrpcReplica, name: str) -> float:
     body = {"x": [1.0, 1.0]}
-    return (await _post(replica, f"/v2/models/{name}/generate", body))["y"][0]
+    return float((await _post(replica, f"/v2/models/{name}/generate", body))["y"][0])
 
 
 async def _post(replica: GrpcReplica, path: str, body: object) -> Any:

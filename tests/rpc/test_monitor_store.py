@@ -308,7 +308,9 @@ async def _send_and_kill(address: str, process: asyncio.subprocess.Process) -> l
             for number in range(1, 21):
                 message = report("a", number, telemetry([MILLISECOND]))
                 await stream.write(monitor_service_pb2.ReportTelemetryRequest(report=message))
-                acknowledged.append((await stream.read()).sequence)
+                answer = await stream.read()
+                assert isinstance(answer, monitor_service_pb2.ReportTelemetryResponse)
+                acknowledged.append(answer.sequence)
         finally:
             process.kill()
     return acknowledged

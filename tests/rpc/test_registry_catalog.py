@@ -51,7 +51,9 @@ async def _alias(running: RunningRegistry, version: int, etag: str = "") -> Any:
 async def _create(running: RunningRegistry, name: str, **fields: Any) -> model_pb2.Model:
     request_id = fields.pop("request_id", "")
     model = {"name": f"models/{name}"} | fields
-    return await running.stub.CreateModel(pb.CreateModelRequest(model=model, request_id=request_id))
+    request = pb.CreateModelRequest(model=model, request_id=request_id)
+    created: model_pb2.Model = await running.stub.CreateModel(request)
+    return created
 
 
 async def test_a_model_is_created_changed_and_deleted(

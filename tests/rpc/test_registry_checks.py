@@ -43,7 +43,8 @@ def _classifier() -> bytes:
         [helper.make_value_info("y", helper.make_sequence_type_proto(element))],
     )
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    return bytes(model.SerializeToString())
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ async def test_a_server_is_reachable_for_who_may_use_it(tmp_path: Path, rights: 
             with pytest.raises(errors.Unavailable), redis_errors(refused):
                 await refused.ping()
         assert not waiting.done()
-        await redis.execute_command("ACL", "SETUSER", "me", "on", ">secret", "~*", *rights)
+        await redis.send("ACL", "SETUSER", "me", "on", ">secret", "~*", *rights)
         await asyncio.wait_for(waiting, 10)
 
 

@@ -45,13 +45,13 @@ async def refuse(redis: Redis, how: str) -> None:
     if how == "full":
         await redis.config_set("maxmemory", "1")
     else:
-        await redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+        await redis.send("REPLICAOF", "127.0.0.1", "1")
 
 
 async def take_again(redis: Redis) -> None:
     """Have the server take writes again."""
     await redis.config_set("maxmemory", "0")
-    await redis.execute_command("REPLICAOF", "NO", "ONE")
+    await redis.send("REPLICAOF", "NO", "ONE")
 
 
 def create(running: RunningRegistry, name: str) -> Any:
@@ -172,7 +172,7 @@ async def test_a_delete_is_done_whole_though_its_caller_goes(
         running_registry(url, namespace, tmp_path / "registry") as running,
     ):
         await push(running, onnx_file())
-        await redis.execute_command("CLIENT", "PAUSE", 1000, "WRITE")
+        await redis.send("CLIENT", "PAUSE", 1000, "WRITE")
         delete = running.stub.DeleteModel(pb.DeleteModelRequest(name="models/digits", force=True))
         async with asyncio.timeout(10):
             while not await _change_is_held_back(redis):  # noqa: ASYNC110

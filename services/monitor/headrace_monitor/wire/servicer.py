@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
@@ -20,7 +20,8 @@ _BYTES_ANSWERED = ("QueryStatistics", "WatchStatistics", "QuerySeries")
 
 def register(servicer: MonitorServicer, server: grpc.aio.Server) -> None:
     """Add every method; reports come as bytes, and answers to questions go as bytes."""
-    monitor_service_pb2_grpc.add_MonitorServiceServicer_to_server(servicer, _MethodTable(server))
+    table = cast("grpc.aio.Server", _MethodTable(server))  # as far as methods are added to it
+    monitor_service_pb2_grpc.add_MonitorServiceServicer_to_server(servicer, table)
 
 
 class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
@@ -41,7 +42,7 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
         self._stopping = stopping
         self._max_versions = max_versions
 
-    async def ReportTelemetry(
+    async def ReportTelemetry(  # type: ignore[override]  # bytes come in
         self, request_iterator: AsyncIterator[bytes], context: Any
     ) -> AsyncIterator[monitor_service_pb2.ReportTelemetryResponse]:
         """Store reports, and acknowledge each once it is."""
@@ -61,13 +62,13 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
             read() if small else await self._ingestion.run_in_thread(read)
         )
 
-    async def QueryStatistics(
+    async def QueryStatistics(  # type: ignore[override]  # bytes go out
         self, request: monitor_service_pb2.QueryStatisticsRequest, context: Any
     ) -> bytes:
         """Answer with the statistics of a window."""
         return await self._statistics(convert.query_from_proto(request))
 
-    async def WatchStatistics(
+    async def WatchStatistics(  # type: ignore[override]  # bytes go out
         self, request: monitor_service_pb2.WatchStatisticsRequest, context: Any
     ) -> AsyncIterator[bytes]:
         """Answer with the statistics of a window, again and again."""
@@ -75,7 +76,7 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
         async for _ in streams.ticks(self._stopping, watch.interval_seconds):
             yield await self._statistics(watch.query)
 
-    async def QuerySeries(
+    async def QuerySeries(  # type: ignore[override]  # bytes go out
         self, request: monitor_service_pb2.QuerySeriesRequest, context: Any
     ) -> bytes:
         """Answer with the statistics of each step of a window."""

@@ -211,7 +211,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         page = await take_page(sorted(found), find, asked, replica_pb2.Replica.ByteSize)
         return pb.ListReplicasResponse(replicas=page.items, next_page_token=page.next_token)
 
-    async def WatchChanges(
+    async def WatchChanges(  # type: ignore[override]  # bytes go out
         self, request: pb.WatchChangesRequest, _: Context
     ) -> AsyncIterator[bytes]:
         """Stream changes, each message encoded already."""

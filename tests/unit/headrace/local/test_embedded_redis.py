@@ -58,7 +58,7 @@ async def test_writes_are_known_to_be_on_the_disk(tmp_path: Path) -> None:
     """WAITAOF says that the local append-only file has the write."""
     async with embedded_redis.open_embedded_server(tmp_path) as url, open_redis(url) as client:
         await client.set("key", "kept")
-        assert [1, 0] == await client.execute_command("WAITAOF", 1, 0, 1000)
+        assert [1, 0] == await client.send("WAITAOF", 1, 0, 1000)
 
 
 async def test_data_survives_an_orderly_stop_in_an_odd_folder(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def apart(before: str = "") -> str:
         check=True,
         timeout=60,
     )
-    return ran.stdout.decode().strip()
+    return str(ran.stdout.decode()).strip()
 
 
 @pytest.mark.parametrize(

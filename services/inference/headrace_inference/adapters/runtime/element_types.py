@@ -111,9 +111,13 @@ def _said(node: Any, types: Types) -> int:
         name, default = _BY_ATTRIBUTE[node.op_type]
         return int(attributes[name].i) if name in attributes else default
     if node.op_type in _BY_ATTRIBUTE_OR_INPUT:
-        return attributes["dtype"].i if "dtype" in attributes else types.get(node.input[0], UNKNOWN)
+        return (
+            int(attributes["dtype"].i)
+            if "dtype" in attributes
+            else types.get(node.input[0], UNKNOWN)
+        )
     if node.op_type == "ConstantOfShape":
-        return attributes["value"].t.data_type if "value" in attributes else TensorProto.FLOAT
+        return int(attributes["value"].t.data_type) if "value" in attributes else TensorProto.FLOAT
     if node.op_type == "Constant" and "value" in attributes:
         return int(attributes["value"].t.data_type)
     if node.op_type == "Constant":

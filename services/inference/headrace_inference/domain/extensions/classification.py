@@ -51,10 +51,12 @@ def _best_indexes(items: Array, count: int) -> Array:
 def _order(items: Array) -> Array:
     """Each row's indexes by value descending; NaN is last, and of equal values the first is first."""
     if items.dtype.kind == "f":
-        return np.argsort(-items, axis=1, kind="stable")
+        order: Array = np.argsort(-items, axis=1, kind="stable")
+        return order
     # Integers have no negative of their lowest value: sort them backwards instead.
     ascending = np.argsort(items[:, ::-1], axis=1, kind="stable")
-    return items.shape[1] - 1 - ascending[:, ::-1]
+    backwards: Array = items.shape[1] - 1 - ascending[:, ::-1]
+    return backwards
 
 
 def _best_of_many(item: Array, count: int) -> Array:
@@ -65,7 +67,8 @@ def _best_of_many(item: Array, count: int) -> Array:
     above = np.flatnonzero(item > least)
     equal = np.flatnonzero(item == least)[: count - above.size]
     candidates = np.sort(np.concatenate((above, equal)))
-    return candidates[_order(item[candidates][np.newaxis])[0]]
+    best: Array = candidates[_order(item[candidates][np.newaxis])[0]]
+    return best
 
 
 def _texts(values: Array, indexes: Array, labels: Sequence[bytes]) -> list[bytes]:

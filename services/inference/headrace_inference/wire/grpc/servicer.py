@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
@@ -159,7 +159,8 @@ def register(
             StreamHandler(infer, streams).stream
         ),
     }
-    pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, _MethodTable(server, raw))
+    table = cast("grpc.aio.Server", _MethodTable(server, raw))  # as far as methods are added to it
+    pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, table)
 
 
 class _MethodTable:

@@ -88,7 +88,7 @@ def _inputs(record: VersionRecord) -> str:
 
 def _parameter(record: VersionRecord, name: str, text: msgspec.Raw) -> Scalar:
     try:
-        return _SCALAR.decode(text)
+        value: Scalar = _SCALAR.decode(text)
     except msgspec.ValidationError:
         raise InvalidArgument(
             "PARAMETER_INVALID",
@@ -96,6 +96,7 @@ def _parameter(record: VersionRecord, name: str, text: msgspec.Raw) -> Scalar:
             "as a parameter it must be a text, a number, true, false or null",
             facts={"parameter": name},
         ) from None
+    return value
 
 
 def _tensor(spec: TensorSpec, text: msgspec.Raw) -> tuple[TensorHeader, msgspec.Raw]:

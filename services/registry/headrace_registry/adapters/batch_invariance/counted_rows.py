@@ -43,7 +43,9 @@ class _Sized:
     def numbers(self, name: str, index: int) -> list[int] | None:
         """An attribute of older opsets or a constant input of newer ones, where it is known."""
         data = self.data[index] if index < len(self.data) else None
-        return self.attribute(name, None if data is None else [int(n) for n in data.ravel()])
+        told = None if data is None else [int(n) for n in data.ravel()]
+        found: list[int] | None = self.attribute(name, told)
+        return found
 
 
 def find_counted_output(graph: Any, inferred: Mapping[str, Shape]) -> str:

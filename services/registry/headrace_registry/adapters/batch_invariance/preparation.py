@@ -34,7 +34,7 @@ def lightened(model: Any) -> Any:
 
 
 def _is_large(tensor: Any) -> bool:
-    is_outside = tensor.data_location == onnx.TensorProto.EXTERNAL
+    is_outside = bool(tensor.data_location == onnx.TensorProto.EXTERNAL)
     return is_outside or math.prod(tensor.dims) > MAX_ELEMENTS
 
 

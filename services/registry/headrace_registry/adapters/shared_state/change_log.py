@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 from msgspec import Raw
@@ -237,7 +237,7 @@ class RedisChangeLog:
         with redis_errors(self._redis):
             try:
                 found: Any = await self._redis.config_get("append*")
-                await cast(Any, self._redis.execute_command("WAITAOF", 0, 0, 1))
+                await self._redis.send("WAITAOF", 0, 0, 1)
             except ResponseError as error:
                 return {"waitaof": "no"} if "waitaof" in str(error).lower() else None
         return {_text(name): _text(value) for name, value in found.items()}

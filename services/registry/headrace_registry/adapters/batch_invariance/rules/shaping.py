@@ -115,7 +115,8 @@ def _new_row_size(size: Size, told: Any, rest: list[Any]) -> Size:
     if told != -1:
         if not _is_size(told) or quotient(told, BATCH) is None:
             raise NotProvenError(f"folds the rows into size {told}")
-        return told
+        size_told: Size = told
+        return size_told
     if any(map(depends_on_batch, rest)) or not all(map(_is_size, rest)):
         raise NotProvenError("gives a later axis a size that depends on the number of rows")
     whole = quotient(size, product(rest))
