@@ -9,7 +9,7 @@ from uuid import uuid4
 from google.protobuf import field_mask_pb2
 from google.protobuf.message import Message
 
-from headrace.client import convert, methods
+from headrace.client import methods, resource_messages
 from headrace.client.calls import Calls
 from headrace.client.methods import Method, Request, Response
 from headrace.client.resources import Alias, Model, Version
@@ -93,13 +93,13 @@ class CatalogCalls(RegistryCalls):
             model=proto, request_id=request_id or str(uuid4())
         )
         created = await self._ask_registry(methods.CREATE_MODEL, request, timeout_seconds)
-        return convert.model_from_proto(created)
+        return resource_messages.model_from_proto(created)
 
     async def model(self, model: str, *, timeout_seconds: float | None = None) -> Model:
         """A model. Raises NotFound."""
         request = registry_service_pb2.GetModelRequest(name=model_resource(model))
         found = await self._ask_registry(methods.GET_MODEL, request, timeout_seconds)
-        return convert.model_from_proto(found)
+        return resource_messages.model_from_proto(found)
 
     async def models(self, *, timeout_seconds: float | None = None) -> list[Model]:
         """All models, by name."""
@@ -107,7 +107,7 @@ class CatalogCalls(RegistryCalls):
         found = await self._pages(
             methods.LIST_MODELS, request, lambda page: page.models, timeout_seconds
         )
-        return [convert.model_from_proto(model) for model in found]
+        return [resource_messages.model_from_proto(model) for model in found]
 
     async def update_model(
         self,
@@ -142,7 +142,7 @@ class CatalogCalls(RegistryCalls):
             model=proto, update_mask=field_mask_pb2.FieldMask(paths=changed_fields)
         )
         changed = await self._change(methods.UPDATE_MODEL, request, timeout_seconds)
-        return convert.model_from_proto(changed)
+        return resource_messages.model_from_proto(changed)
 
     async def revision(self, *, timeout_seconds: float | None = None) -> int:
         """The revision that the registry's state has now: where a watch may start."""
@@ -170,7 +170,7 @@ class CatalogCalls(RegistryCalls):
         """One version. Raises NotFound."""
         request = registry_service_pb2.GetVersionRequest(name=version_resource(model, number))
         found = await self._ask_registry(methods.GET_VERSION, request, timeout_seconds)
-        return convert.version_from_proto(found)
+        return resource_messages.version_from_proto(found)
 
     async def versions(self, model: str, *, timeout_seconds: float | None = None) -> list[Version]:
         """A model's versions, newest first. Raises NotFound."""
@@ -178,7 +178,7 @@ class CatalogCalls(RegistryCalls):
         found = await self._pages(
             methods.LIST_VERSIONS, request, lambda page: page.versions, timeout_seconds
         )
-        return [convert.version_from_proto(version) for version in found]
+        return [resource_messages.version_from_proto(version) for version in found]
 
     async def delete_version(
         self, model: str, number: int, *, etag: str = "", timeout_seconds: float | None = None
@@ -195,7 +195,7 @@ class CatalogCalls(RegistryCalls):
         """Return where an alias points. Raises NotFound."""
         request = registry_service_pb2.GetAliasRequest(name=alias_resource(model, alias))
         found = await self._ask_registry(methods.GET_ALIAS, request, timeout_seconds)
-        return convert.alias_from_proto(found)
+        return resource_messages.alias_from_proto(found)
 
     async def aliases(self, model: str, *, timeout_seconds: float | None = None) -> list[Alias]:
         """A model's aliases, by name. Raises NotFound."""
@@ -203,7 +203,7 @@ class CatalogCalls(RegistryCalls):
         found = await self._pages(
             methods.LIST_ALIASES, request, lambda page: page.aliases, timeout_seconds
         )
-        return [convert.alias_from_proto(alias) for alias in found]
+        return [resource_messages.alias_from_proto(alias) for alias in found]
 
     async def alias(
         self,
@@ -230,7 +230,7 @@ class CatalogCalls(RegistryCalls):
             allow_unready=allow_unready,
         )
         moved = await self._change(methods.UPDATE_ALIAS, request, timeout_seconds)
-        return convert.alias_from_proto(moved)
+        return resource_messages.alias_from_proto(moved)
 
     async def delete_alias(
         self, model: str, alias: str, *, etag: str = "", timeout_seconds: float | None = None

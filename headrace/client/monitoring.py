@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from headrace.client import convert, methods
+from headrace.client import methods, resource_messages
 from headrace.client.calls import Calls
 from headrace.client.resources import Statistics
 from headrace.monitor.v1 import monitor_service_pb2
@@ -30,7 +30,7 @@ class MonitorCalls:
         found = await self._calls.unary(
             "monitor", methods.QUERY_STATISTICS, query, timeout_seconds=timeout_seconds
         )
-        return convert.statistics_from_proto(found)
+        return resource_messages.statistics_from_proto(found)
 
     async def watch_statistics(
         self,
@@ -44,12 +44,12 @@ class MonitorCalls:
         """The same, again and again, until the reader stops; a watch that breaks is opened again."""
         request = monitor_service_pb2.WatchStatisticsRequest(
             query=_query(window_seconds, model, version, by_replica=by_replica),
-            interval=convert.duration_to_proto(interval_seconds),
+            interval=resource_messages.duration_to_proto(interval_seconds),
         )
         watched = self._calls.watch("monitor", methods.WATCH_STATISTICS, request)
         async with aclosing(watched) as messages:
             async for message in messages:
-                yield convert.statistics_from_proto(message)
+                yield resource_messages.statistics_from_proto(message)
 
 
 def _query(
@@ -58,6 +58,6 @@ def _query(
     return monitor_service_pb2.QueryStatisticsRequest(
         model=model,
         version=version,
-        window=convert.duration_to_proto(window_seconds),
+        window=resource_messages.duration_to_proto(window_seconds),
         by_replica=by_replica,
     )

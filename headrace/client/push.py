@@ -11,7 +11,7 @@ from uuid import uuid4
 from google.protobuf import json_format
 
 from headrace import errors
-from headrace.client import convert, methods
+from headrace.client import methods, resource_messages
 from headrace.client.artifact import Artifact, Progress, Report, Source, open_artifact
 from headrace.client.calls import finished
 from headrace.client.catalog import RegistryCalls
@@ -103,7 +103,7 @@ class PushCalls(RegistryCalls):
                 report(Progress("waiting", 0, artifact.size_bytes))
                 await asyncio.sleep(pause)
             else:
-                return convert.version_from_proto(pushed)
+                return resource_messages.version_from_proto(pushed)
 
 
 def pause_for_room(error: errors.ResourceExhausted, remaining_seconds: float) -> float | None:

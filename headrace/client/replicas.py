@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from headrace import errors
-from headrace.client import convert, methods
+from headrace.client import methods, resource_messages
 from headrace.client.catalog import CatalogCalls
 from headrace.client.resources import Change
 from headrace.registry.v1 import registry_service_pb2
@@ -21,17 +21,17 @@ POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
-    """The readiness of a version: served by all replicas, given up by some, or still awaited."""
+class Availability:
+    """The state of a version: served by all replicas, given up by some, or still awaited."""
 
     ready: bool = False
     given_up: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
 
 
-def readiness(
+def availability(
     replicas: Iterable[ReplicaRecord], model: str, number: int, revision: int
-) -> Readiness:
+) -> Availability:
     """Return where a version stands on all replicas but those that leave.
 
     What a replica says counts once it has applied `revision`.
@@ -48,7 +48,7 @@ def readiness(
             awaited.append(f"{replica.id}: {reason}")
     if not count:
         awaited.append("no replica is there")
-    return Readiness(not awaited and not given_up, tuple(given_up), tuple(awaited))
+    return Availability(not awaited and not given_up, tuple(given_up), tuple(awaited))
 
 
 def _state(
@@ -74,7 +74,7 @@ class ReplicaCalls(CatalogCalls):
         found = await self._pages(
             methods.LIST_REPLICAS, request, lambda page: page.replicas, timeout_seconds
         )
-        return [convert.replica_from_proto(replica) for replica in found]
+        return [resource_messages.replica_from_proto(replica) for replica in found]
 
     async def wait_until_ready(
         self, model: str, version: int | str, *, timeout_seconds: float | None = None
@@ -91,7 +91,7 @@ class ReplicaCalls(CatalogCalls):
         while True:
             left = max(0.1, deadline - time.monotonic())
             replicas = await self.replicas(model=model, timeout_seconds=left)
-            found = readiness(replicas, model, number, revision)
+            found = availability(replicas, model, number, revision)
             if found.ready:
                 return
             if found.given_up:
@@ -118,10 +118,10 @@ class ReplicaCalls(CatalogCalls):
                 seen.start_revision = message.revision
                 seen.start_epoch, seen.start_hash = message.epoch, message.hash
                 if message.kind or message.WhichOneof("after"):  # else it says how far the watch is
-                    yield convert.change_from_proto(message)
+                    yield resource_messages.change_from_proto(message)
 
 
-def _unavailable(model: str, number: int, found: Readiness) -> errors.FailedPrecondition:
+def _unavailable(model: str, number: int, found: Availability) -> errors.FailedPrecondition:
     return errors.FailedPrecondition(
         "VERSION_UNAVAILABLE",
         f"version {number} of {model} cannot be served by {'; '.join(found.given_up)}",
@@ -130,7 +130,7 @@ def _unavailable(model: str, number: int, found: Readiness) -> errors.FailedPrec
 
 
 def _not_ready(
-    model: str, number: int, found: Readiness, seconds: float
+    model: str, number: int, found: Availability, seconds: float
 ) -> errors.DeadlineExceeded:
     return errors.DeadlineExceeded(
         "VERSION_NOT_READY",

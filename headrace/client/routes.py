@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from headrace.client import convert, methods
+from headrace.client import methods, resource_messages
 from headrace.client.catalog import CatalogCalls
 from headrace.client.resources import Route
 from headrace.client.route_changes import rolled_back, with_share, with_weight
@@ -21,7 +21,7 @@ class RouteCalls(CatalogCalls):
         """A model's route. Raises NotFound, and FailedPrecondition before its first version."""
         request = registry_service_pb2.GetRouteRequest(name=route_resource(model))
         found = await self._ask_registry(methods.GET_ROUTE, request, timeout_seconds)
-        return convert.route_from_proto(found)
+        return resource_messages.route_from_proto(found)
 
     async def set_route(
         self,
@@ -95,12 +95,12 @@ class RouteCalls(CatalogCalls):
     ) -> Route:
         """Set the whole route to `route`, on condition of its etag if it has one. As `set_route`."""
         request = registry_service_pb2.UpdateRouteRequest(
-            route=convert.route_to_proto(route),
+            route=resource_messages.route_to_proto(route),
             allow_signature_change=allow_signature_change,
             allow_unready=allow_unready,
         )
         changed = await self._change(methods.UPDATE_ROUTE, request, timeout_seconds)
-        return convert.route_from_proto(changed)
+        return resource_messages.route_from_proto(changed)
 
     async def rollback(
         self, model: str, *, allow_unready: bool = False, timeout_seconds: float | None = None

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 Refused = Callable[[str], None]
 """Hears of a request that was refused before anybody could tell what it asked for, by its reason."""
 
-Readiness = Callable[[], tuple[bool, Mapping[str, object]]]
+ReadinessProbe = Callable[[], tuple[bool, Mapping[str, object]]]
 """Says whether the service is ready, and why or why not, fact by fact."""
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -175,14 +175,14 @@ def _refusal(refused: Refused, status: HTTPStatus, text: str) -> web.Response:
 
 
 def add_operations_routes(
-    app: web.Application, metrics: CollectorRegistry, readiness: Readiness
+    app: web.Application, metrics: CollectorRegistry, readiness: ReadinessProbe
 ) -> None:
     """Add GET /healthz, /readyz (200 or 503, with the reasons as JSON) and /metrics."""
     add_health_routes(app, readiness)
     add_metrics_route(app, metrics)
 
 
-def add_health_routes(app: web.Application, readiness: Readiness) -> None:
+def add_health_routes(app: web.Application, readiness: ReadinessProbe) -> None:
     """Add GET /healthz and /readyz (200 or 503, with the reasons as JSON)."""
 
     async def healthz(_: web.Request) -> web.Response:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from headrace.client import convert
+from headrace.client import resource_messages
 from headrace.histogram import MAX_COUNT
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import telemetry_pb2
@@ -141,7 +141,7 @@ async def ask_everything(monitor: RunningMonitor) -> int:
 
 def are_numbers(answer: pb.QueryStatisticsResponse) -> None:
     """Every number of an answer is one: from 0 up, within what counts may be."""
-    for version in convert.statistics_from_proto(answer).versions:
+    for version in resource_messages.statistics_from_proto(answer).versions:
         maps = (version.error_counts, version.route_counts, version.batch_counts)
         counts = [version.success_count, version.error_count, version.row_count]
         counts += [count for each in maps for count in each.values()]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.client import convert
+from headrace.client import resource_messages
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace_inference.adapters.telemetry import TelemetryBuffer, flush_telemetry
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
@@ -237,7 +237,7 @@ async def test_a_replicas_wrong_clock_is_shown_and_corrected(
         await monitor.send([late], sent_ns=NOW + ahead_ns)
         answer = await monitor.query()
         shown = await gauge(monitor, "clock_ahead_seconds")
-        statistics = convert.statistics_from_proto(answer)
+        statistics = resource_messages.statistics_from_proto(answer)
         _, page = await monitor.get("/api/statistics?window=60")
     corrected = NOW - 30 * SECOND + (ahead_ns if ahead_seconds == 1 else 0)
     (replica,) = answer.replicas

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from headrace import status
-from headrace.client import Latency, MeasureValue, convert
+from headrace.client import Latency, MeasureValue, resource_messages
 from headrace.measures import BY_NAME, LOAD_TIME, MEASURES, ROW_CAPACITY
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import telemetry_pb2
@@ -50,7 +50,7 @@ NEWER = (
 
 async def measures_of(monitor: RunningMonitor) -> Mapping[str, MeasureValue]:
     """The measures by name of the only version."""
-    (version,) = convert.statistics_from_proto(await monitor.query()).versions
+    (version,) = resource_messages.statistics_from_proto(await monitor.query()).versions
     return version.measures
 
 
@@ -188,7 +188,7 @@ async def test_batch_fill_and_load_time_reach_everybody(tmp_path: Path) -> None:
         answer = await monitor.query()
         _, page = await monitor.get("/metrics")
         _, body = await monitor.get("/api/statistics?window=60")
-    (version,) = convert.statistics_from_proto(answer).versions
+    (version,) = resource_messages.statistics_from_proto(answer).versions
     assert (28, 20 / 28) == (version.measures["row_capacity"], version.batch_fill)
     assert version.load_time is not None
     assert (1, 1.5) == (version.load_time.count, version.load_time.mean_seconds)
@@ -204,9 +204,9 @@ async def test_fill_is_not_told_while_older_replicas_serve(tmp_path: Path) -> No
     known = version_with(Measure(name="row_capacity", count=4))
     async with running_monitor(tmp_path) as monitor:
         await monitor.send([report("new", 1, known)])
-        (before,) = convert.statistics_from_proto(await monitor.query()).versions
+        (before,) = resource_messages.statistics_from_proto(await monitor.query()).versions
         await monitor.send([report("old", 1, telemetry([MILLISECOND] * 10))])
-        (after,) = convert.statistics_from_proto(await monitor.query()).versions
+        (after,) = resource_messages.statistics_from_proto(await monitor.query()).versions
         _, body = await monitor.get("/api/statistics?window=60")
     assert (0.25, None) == (before.batch_fill, after.batch_fill)
     assert json.loads(body)["versions"][0]["batch_fill"] is None

@@ -20,7 +20,7 @@ from headrace.service import serving
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.folder_lock import hold_folder
 from headrace.service.grpc_serving import Register, open_grpc_server
-from headrace.service.http_serving import Readiness, add_operations_routes, open_http_server
+from headrace.service.http_serving import ReadinessProbe, add_operations_routes, open_http_server
 from headrace.service.object_store import ObjectStore
 from headrace.service.private_files import make_private
 from headrace.service.signposts import About, add_signposts
@@ -182,7 +182,7 @@ _ABOUT = About(
 
 @asynccontextmanager
 async def _serving(
-    settings: Settings, register: Register, metrics: Metrics, readiness: Readiness
+    settings: Settings, register: Register, metrics: Metrics, readiness: ReadinessProbe
 ) -> AsyncIterator[Registry]:
     http = web.Application()
     calls = CallMetrics([SERVICE])

@@ -12,7 +12,7 @@ import pytest
 from msgspec import Raw
 
 from headrace import errors
-from headrace.client.convert import version_from_proto
+from headrace.client.resource_messages import version_from_proto
 from headrace.datatypes import Datatype
 from headrace.state.catalog import Catalog
 from headrace.state.codec import encode_sparse

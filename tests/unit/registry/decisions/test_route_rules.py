@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from headrace import errors
-from headrace.client import convert as client_convert
+from headrace.client import resource_messages
 from headrace.conversion import route_from_proto
 from headrace.state.route_records import (
     Canary,
@@ -104,9 +104,9 @@ def test_a_full_route_is_kept_as_it_was_given() -> None:
 def test_a_full_route_passes_every_message_unharmed() -> None:
     """From the record to the message, the client's resource, and back."""
     message = route_to_proto("m", replace(FULL, previous=4))
-    resource = client_convert.route_from_proto(message)
+    resource = resource_messages.route_from_proto(message)
 
-    assert FULL == route_from_proto(client_convert.route_to_proto(resource))
+    assert FULL == route_from_proto(resource_messages.route_to_proto(resource))
     assert ("m", 4) == (resource.model, resource.previous)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.client.replicas import Readiness, readiness
+from headrace.client.replicas import Availability, availability
 from headrace.state.records import LoadState, ReplicaRecord, ReplicaStage, ReplicaVersion
 
 
@@ -36,29 +36,29 @@ READY = replica("a", LoadState.READY)
 @pytest.mark.parametrize(
     ("replicas", "expected"),
     [
-        ([READY], Readiness(ready=True)),
-        ([READY, replica("b", LoadState.READY)], Readiness(ready=True)),
-        ([], Readiness(awaited=("no replica is there",))),
-        ([READY, replica("b", LoadState.LOADING)], Readiness(awaited=("b: LOADING",))),
-        ([READY, replica("b", None)], Readiness(awaited=("b: does not hold it",))),
+        ([READY], Availability(ready=True)),
+        ([READY, replica("b", LoadState.READY)], Availability(ready=True)),
+        ([], Availability(awaited=("no replica is there",))),
+        ([READY, replica("b", LoadState.LOADING)], Availability(awaited=("b: LOADING",))),
+        ([READY, replica("b", None)], Availability(awaited=("b: does not hold it",))),
         (
             [READY, replica("b", LoadState.UNAVAILABLE, reason="no such operator")],
-            Readiness(given_up=("b: no such operator",)),
+            Availability(given_up=("b: no such operator",)),
         ),
         (  # who leaves holds up nobody, and serves nobody
             [READY, replica("b", LoadState.LOADING, stage=ReplicaStage.LEAVING)],
-            Readiness(ready=True),
+            Availability(ready=True),
         ),
         (
             [replica("b", LoadState.READY, stage=ReplicaStage.LEAVING)],
-            Readiness(awaited=("no replica is there",)),
+            Availability(awaited=("no replica is there",)),
         ),
         (  # what it says is about the time before
             [replica("b", LoadState.UNAVAILABLE, reason="unloaded", applied=4)],
-            Readiness(awaited=("b: has not seen revision 5 yet",)),
+            Availability(awaited=("b: has not seen revision 5 yet",)),
         ),
     ],
 )
-def test_readiness(replicas: list[ReplicaRecord], expected: Readiness) -> None:
+def test_readiness(replicas: list[ReplicaRecord], expected: Availability) -> None:
     """A row each: what the replicas say of version 2 since revision 5, and what that means."""
-    assert expected == readiness(replicas, "digits", 2, 5)
+    assert expected == availability(replicas, "digits", 2, 5)
