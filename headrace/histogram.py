@@ -131,7 +131,9 @@ class Histogram:
         dense = [0] * BUCKET_COUNT  # whole numbers of Python do not wrap
         for index, count in counts.items():
             dense[min(max(index, 0), BUCKET_COUNT - 1)] += count
-        histogram.counts = np.array([min(count, MAX_COUNT) for count in dense], dtype=np.int64)
+        if max(dense) > MAX_COUNT:
+            dense = [min(count, MAX_COUNT) for count in dense]
+        histogram.counts = np.array(dense, dtype=np.int64)
         return histogram
 
 

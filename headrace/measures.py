@@ -34,6 +34,9 @@ class Kind(StrEnum):
     """Durations by bucket."""
 
 
+_KINDS = {kind.value: kind for kind in Kind}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Measure(Generic[V_co]):
     """One measure; `key` is its kind and name, by which tallies hold its values."""
@@ -66,7 +69,7 @@ def key_of(kind: Kind, name: str) -> str:
 
 def kind_of(key: str) -> Kind:
     """Read the kind from a key."""
-    return Kind(key[0])
+    return _KINDS[key[0]]
 
 
 def name_of(key: str) -> str:

@@ -217,5 +217,7 @@ def _map_violations(
 ) -> Iterator[FieldViolation]:
     if len(counts) > MAX_KEYS:
         yield FieldViolation(field, f"must have at most {MAX_KEYS} entries")
-    for count in counts.values():
-        yield from _count_violations(field, count)
+    values = counts.values()
+    if values and not 0 <= min(values) <= max(values) <= MAX_COUNT:
+        for count in values:
+            yield from _count_violations(field, count)

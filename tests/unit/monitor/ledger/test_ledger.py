@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from headrace import errors
+from headrace.histogram import Histogram
 from headrace.measures import BATCHES, ERRORS, ROUTES, SUCCESSES, Measure, Value
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.ingestion.ingestion import open_ingestion
@@ -241,6 +242,26 @@ def test_reasons_over_the_limit_count_together() -> None:
     tally = ledger.totals.versions[VersionKey("digits", 1)]
     expected = {"R1": 100, "R2": 1, "R3": 1, "_other": 97}
     assert (expected, expected) == (tally[ERRORS], tally[ROUTES])
+
+
+def test_labels_of_unknown_measures_have_the_same_limit() -> None:
+    """What a newer replica counts by label cannot grow the monitor either."""
+    ledger = new_ledger(limits=Limits(reasons=3))
+    for sequence in range(1, 11):
+        tally = Tally.by_key({"l:tenants": {f"T{sequence}": 1}})
+        version = VersionTelemetry("digits", 1, tally)
+        ledger.merge(replace(report(sequence), versions=(version,)), at(NOW))
+    counted = dict(ledger.totals.versions[VersionKey("digits", 1)].items())
+    assert {"l:tenants": {"T1": 1, "T2": 1, "T3": 1, "_other": 7}} == counted
+
+
+@pytest.mark.parametrize(("histograms", "weight"), [(0, 1), (4, 1), (5, 2), (20, 5)])
+def test_a_report_weighs_what_its_histograms_take(histograms: int, weight: int) -> None:
+    """Reports that wait are bounded by memory, of which histograms are nearly all."""
+    tally = Tally.by_key({f"h:m{number}": Histogram(sum_ns=1) for number in range(histograms)})
+    versions = (VersionTelemetry("digits", 1, tally),) * 2
+    assert 2 * weight == replace(report(1), versions=versions).weight
+    assert 1 == replace(report(1), versions=()).weight
 
 
 def test_batch_sizes_over_the_limit_count_at_powers_of_two() -> None:

@@ -33,12 +33,14 @@ class UnknownMeasures:
     def __init__(self, tallies: Iterable[Tally]) -> None:
         self._kept: set[str] = set()
         for tally in tallies:
-            self._kept.update(key for key, _ in tally.items() if key not in _KNOWN)
+            self._kept.update(tally.keys() - _KNOWN)
         self._told = False
 
     def within_limit(self, tally: Tally) -> Tally:
         """Give the tally without unknown measures for which there is no room."""
-        over = {key for key, _ in tally.items() if key not in _KNOWN and not self._has_room(key)}
+        if tally.keys() <= _KNOWN:
+            return tally
+        over = [key for key, _ in tally.items() if key not in _KNOWN and not self._has_room(key)]
         if not over:
             return tally
         self._tell(over)
@@ -61,25 +63,22 @@ class UnknownMeasures:
 
 def within_limits(tally: Tally, known: Tally, limit: int) -> Tally:
     """Fold keys of `tally`, so that with `known` there are at most `limit` labels each, and a few more."""
-    values = dict(tally.items())
-    before = dict(known.items())
+    folded: dict[str, Value] = {}
     for key, value in tally.items():
         kind = kind_of(key)
         if kind is Kind.LABELS:
-            labels, known_labels = _of_labels(value), _of_labels(before.get(key, {}))
-            values[key] = _folded(labels, known_labels, limit, lambda _: OTHER_KEY)
+            labels = cast("Mapping[str, int]", value)
+            known_labels = cast("Mapping[str, int]", known.get(key, {}))
+            folded[key] = _folded(labels, known_labels, limit, _other)
         elif kind is Kind.SIZES:
-            sizes, known_sizes = _of_sizes(value), _of_sizes(before.get(key, {}))
-            values[key] = _folded(sizes, known_sizes, MAX_BATCH_SIZES, _next_power_of_two)
-    return Tally.by_key(values)
+            sizes = cast("Mapping[int, int]", value)
+            known_sizes = cast("Mapping[int, int]", known.get(key, {}))
+            folded[key] = _folded(sizes, known_sizes, MAX_BATCH_SIZES, _next_power_of_two)
+    return Tally.by_key({**dict(tally.items()), **folded}) if folded else tally
 
 
-def _of_labels(value: Value) -> Mapping[str, int]:
-    return cast("Mapping[str, int]", value)
-
-
-def _of_sizes(value: Value) -> Mapping[int, int]:
-    return cast("Mapping[int, int]", value)
+def _other(_: str) -> str:
+    return OTHER_KEY
 
 
 def _next_power_of_two(rows: int) -> int:

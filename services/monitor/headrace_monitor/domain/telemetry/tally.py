@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Mapping
+from collections.abc import ItemsView, KeysView, Mapping
 from typing import TypeVar, cast
 
 from headrace.histogram import MAX_COUNT, NO_COUNTS, Histogram
@@ -45,6 +45,14 @@ class Tally:
     def items(self) -> ItemsView[str, Value]:
         """All values that are not zero, by the keys of their measures."""
         return self._values.items()
+
+    def keys(self) -> KeysView[str]:
+        """The keys of the measures that counted something."""
+        return self._values.keys()
+
+    def get(self, key: str, default: Value) -> Value:
+        """The value of a measure by its key; `default` where nothing was counted."""
+        return self._values.get(key, default)
 
     @property
     def histogram_count(self) -> int:
