@@ -37,6 +37,11 @@ def lost(statistics: Statistics) -> list[str]:
     return [gap.replica for gap in statistics.gaps if gap.reason == "REPLICA_LOST"]
 
 
+def loads(statistics: Statistics) -> int:
+    """How often the version was loaded."""
+    return sum(each.load_time.count for each in statistics.versions if each.load_time)
+
+
 async def test_a_killed_replica_is_marked_and_one_that_stops_is_whole(tmp_path: Path) -> None:
     """After kill -9 counts are complete up to the gap; after SIGTERM they are complete."""
     async with running_suite(tmp_path) as suite, client_of(suite) as client:
@@ -58,6 +63,10 @@ async def test_a_killed_replica_is_marked_and_one_that_stops_is_whole(tmp_path: 
         statistics = await counted(client, told.count + cut.count - answered_before, gaps=1)
 
     assert [] == lost(before)
+    assert [1, 2] == [loads(before), loads(after)]
+    (version,) = before.versions
+    assert version.batch_fill is not None
+    assert 0 < version.batch_fill <= 1
     assert 0 <= successes(before) - told.count <= CALLERS
     assert [replica] == lost(after) == lost(statistics)
     most = told.count + cut.count + 3 * CALLERS

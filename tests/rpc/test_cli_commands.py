@@ -408,6 +408,7 @@ class Monitor(monitor_service_pb2_grpc.MonitorServiceServicer):
         found.requests_per_second = 2.5
         found.batch_counts[4] = 1
         found.batch_counts[2] = 1
+        found.measures.add(name="row_capacity", count=8)
         found.total.p99.FromMicroseconds(1500)
         return response
 
@@ -429,13 +430,26 @@ class Monitor(monitor_service_pb2_grpc.MonitorServiceServicer):
 
 
 async def test_top_once_is_a_table() -> None:
-    """Each version has a line with rate, errors, latency and mean batch."""
+    """Each version has a line with rate, errors, latency, mean batch and fill."""
     async with open_services(Monitor()) as port:
         shown = await Shell(("--monitor", f"127.0.0.1:{port}"))("top", "--once")
 
     title, _, line = shown.output.splitlines()
     assert title.strip() == "0 replicas reported in the last 60 s"
-    assert line.split() == ["digits", "2", "2.5", "1", "0", "µs", "1.5", "ms", "0", "µs", "3.0"]
+    assert line.split() == [
+        "digits",
+        "2",
+        "2.5",
+        "1",
+        "0",
+        "µs",
+        "1.5",
+        "ms",
+        "0",
+        "µs",
+        "3.0",
+        "75%",
+    ]
 
 
 async def test_top_refused_names_the_fields() -> None:
