@@ -16,7 +16,7 @@ _LEVELS = {
     "MIN": (TIMESTAMPS,),
     "MAX": (TIMESTAMPS,),
 }
-"""What each name stands for; the last two are Triton's older ones."""
+"""The levels by their names; the last two are Triton's older ones."""
 
 MAX_NUMBER = 2**31 - 1
 

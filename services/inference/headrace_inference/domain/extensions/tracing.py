@@ -34,17 +34,17 @@ from headrace_inference.domain.versions.loaded_version import LoadedVersion
 MAX_ELEMENTS = 4096
 """Of a tensor in a trace; the rest is left out, and the trace says so."""
 
-Trace = dict[str, Any]
+Trace = dict[str, object]
 Write = Callable[[Trace, int], None]
 """Keeps a trace; the number is the settings' `log_frequency`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """What a trace says of a request beside its tensors."""
+    """Id and parameters of a request, for its trace."""
 
     id: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
 
 
 class _Rule:
@@ -56,7 +56,7 @@ class _Rule:
         self._left = settings.count
 
     def takes_next(self) -> bool:
-        """Whether the next request is traced."""
+        """Count a request, and tell whether it is traced."""
         if not self.settings.levels or self._left == 0:
             return False
         self._seen += 1
@@ -90,7 +90,7 @@ class Tracer:
         self._all = _Rule(self._initial)
         self._models: dict[str, _Rule] = {}
         self.on = write is not None and bool(self._initial.levels)
-        """Whether any request may be traced: what the fronts look at, once for a burst."""
+        """True while any request may be traced; fronts look at it once for a burst."""
 
     def settings(self, model: str) -> dict[str, list[str]]:
         """The settings of a model, or of all that have none of their own, as the protocol shows them."""
@@ -199,9 +199,7 @@ class TracedSink:
             "rows": request.plan.rows,
         }
 
-    def _timestamps(
-        self, request: InferenceRequest, times_ns: Sequence[int]
-    ) -> list[dict[str, Any]]:
+    def _timestamps(self, request: InferenceRequest, times_ns: Sequence[int]) -> list[Trace]:
         """Name the stages as Triton does, on the monotonic clock."""
         received = request.received_ns
         stages = [("REQUEST_START", received), ("QUEUE_START", received)]
@@ -227,7 +225,7 @@ def _tensors(served: LoadedVersion, request: InferenceRequest, outputs: Sequence
     }
 
 
-def _tensor(name: str, datatype: str, array: Array) -> dict[str, Any]:
+def _tensor(name: str, datatype: str, array: Array) -> Trace:
     flat = array.ravel()[:MAX_ELEMENTS]
     if flat.dtype.kind not in "biuO":
         flat = flat.astype(np.float64)  # FP16 and BF16 have no JSON form of their own
@@ -240,7 +238,7 @@ def _tensor(name: str, datatype: str, array: Array) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A value that JSON has: not the floats that are not finite, nor bytes."""
     if isinstance(value, bytes):
         return value.decode(errors="backslashreplace")

@@ -11,7 +11,7 @@ from headrace_inference.domain.reconciliation.policy import VersionState
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 
 STANDBY = "standby: the next request has it loaded, or waits for that"
-"""Why a version is shown as ready that is not loaded at the moment."""
+"""The reason that is shown of a version that is ready without being loaded."""
 
 _QUEUED = "it waits for its turn to be loaded"
 
@@ -35,7 +35,7 @@ class HeldVersions:
         self.states: dict[Key, tuple[LoadState, str]] = {}
         """The same as callers see it, with the reason."""
         self.records: dict[Key, VersionRecord] = {}
-        """Which version stands there, once its load began."""
+        """The version that stands there, once its load began."""
         self.served: dict[Key, LoadedVersion] = {}
         self.reasons: dict[Key, str] = {}
         self.retry_at: dict[Key, float | None] = {}
@@ -48,7 +48,7 @@ class HeldVersions:
         self.proven: set[Key] = set()
         """Those that were loaded here once and have not failed since, loaded or not."""
         self.stands_by: Callable[[Key], bool] = lambda _: False
-        """Whether a version that is not ready is loaded when a request asks for it."""
+        """Tells whether a version that is not ready is loaded when a request asks for it."""
         self.under_way: set[Key] = set()
         """Those that are neither in the queue nor ready."""
         self._queue = LoadQueue()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +18,7 @@ _HEALED_SECONDS = 60.0
 
 async def keep_running(
     name: str,
-    job: Callable[[], Coroutine[Any, Any, None]],
+    job: Callable[[], Awaitable[None]],
     first_pause_seconds: float = FIRST_PAUSE_SECONDS,
 ) -> None:
     """Run a job until it is cancelled or ends by itself; after an unexpected error begin it again.

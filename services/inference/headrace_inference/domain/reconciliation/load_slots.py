@@ -22,7 +22,7 @@ MAX_YIELDED = 8
 """So many go on beside those that have a place; further ones keep theirs."""
 
 _LOOK_SECONDS = 1.0
-"""How often to look whether there is room by now for one that should yield."""
+"""The pause before a load that should yield and had no room tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,6 @@ class LoadSlots:
                 self._yields_at[key] = now + _LOOK_SECONDS
 
     def next_yield(self) -> float | None:
-        """When the next load may yield; None where none will."""
+        """Return when the next load may yield; None where none will."""
         times = [at for key, at in self._yields_at.items() if key not in self.yielded]
         return min(times, default=None)

@@ -42,7 +42,7 @@ class LoadWait:
     timer: asyncio.TimerHandle | None = None
 
     def until_ns(self, most_seconds: float) -> int:
-        """When it has waited long enough."""
+        """Return when it has waited long enough."""
         longest = self._longest_ns(most_seconds)
         return longest if self.deadline_ns is None else min(longest, self.deadline_ns)
 

@@ -1,4 +1,4 @@
-"""Who says which versions this replica holds: the registry alone, or its callers beside it.
+"""Lets the registry alone say which versions this replica holds, or its callers beside it.
 
 Under `explicit` control a caller may load models that no registry knows, on this replica only, and keep a
 registered model off it. A model is its registry's or a caller's, never both.

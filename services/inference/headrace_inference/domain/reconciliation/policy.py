@@ -91,7 +91,7 @@ def next_action(
 
 
 def next_retry(views: Iterable[VersionView]) -> float | None:
-    """When the earliest failed load may be tried again; None if none will be."""
+    """Return when the earliest failed load may be tried again; None if none will be."""
     times = [
         view.retry_at
         for view in views

@@ -81,18 +81,18 @@ class VersionReconciler:
         self._tasks: asyncio.TaskGroup | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.table = RoutingTable()
-        """What answers now; read it once for each request."""
+        """The table that answers now; read it once for each request."""
         self.changed = asyncio.Event()
         """Set whenever a version changed its state; whoever tells others clears it."""
 
     @property
     def loads_on_request(self) -> bool:
-        """Whether wanted versions that are not loaded are loaded when a request asks for them."""
+        """Tell whether wanted versions that are not loaded are loaded when a request asks for them."""
         return self.standby.is_possible
 
     @property
     def load_seconds(self) -> Mapping[Key, float]:
-        """How long fetching, opening and warming took, of every version that is loaded."""
+        """Return how long fetching, opening and warming took, of every version that is loaded."""
         return self._held.load_seconds
 
     def want(self, catalog: Catalog) -> None:
@@ -182,7 +182,7 @@ class VersionReconciler:
         return self.table.catalog.revision
 
     def settled(self) -> bool:
-        """Whether every version that is to be loaded is ready or has failed at least once."""
+        """Tell whether every version that is to be loaded is ready or has failed at least once."""
         return not self._held.unsettled
 
     def versions(self) -> tuple[ReplicaVersion, ...]:
@@ -194,7 +194,7 @@ class VersionReconciler:
         return self._held.models()
 
     def versions_of(self, model: str) -> tuple[ReplicaVersion, ...]:
-        """What `versions` has of a model."""
+        """Return what `versions` has of a model."""
         return self._held.versions_of(model)
 
     def take_changed(self) -> set[str]:
@@ -244,7 +244,7 @@ class VersionReconciler:
                 self._perform(action, tasks)
 
     def _views(self) -> list[policy.VersionView]:
-        """What the policy has to look at."""
+        """List what the policy has to look at."""
         held, ranks = self._held, self.standby.ranks
         self._leaving = {key for key in self._leaving if key in held.served and key not in ranks}
         first = self.standby.next_to_load(AHEAD, self._is_quick)
@@ -267,7 +267,7 @@ class VersionReconciler:
         return not is_here and self._slots.is_quick(key, self._catalog)
 
     def _answers(self, key: Key) -> bool:
-        """Whether a name that wants another version leads to this one; it keeps what is wanted no more."""
+        """Tell whether a name that wants another version leads to this one, which nobody wants any more."""
         names = self.table.names.get(key[0])
         leads = names is not None and key[1] in names.effective.values()
         return leads and not self.standby.wants(key)

@@ -16,13 +16,13 @@ from headrace.state.desired import Key, desired_of
 from headrace.state.records import ModelRecord
 
 MIN_STAY_SECONDS = 0.5
-"""What was loaded for a request is not unloaded before that had the time to come back for it."""
+"""A version loaded for a request stays so long at least, so that it can come back for it."""
 
 _FIRST = -(10**9)
 """The rank of the first version that a request waits for: before all others, in the order of requests."""
 
 Unit = str | Key
-"""What comes and goes together: a model's route, or one other version."""
+"""A unit of loading: all of a model's route, or one other version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Residency:
         self._wanted: dict[str, Mapping[Key, int]] = {}
         self.wanted_count = 0
         self.ranks: dict[Key, int] = {}
-        """What is to be loaded, with the rank in which to load it: the lower the sooner."""
+        """Return what is to be loaded, with the rank in which to load it: the lower the sooner."""
         self._admitted_at: dict[Key, float] = {}
         self._summons = itertools.count(_FIRST)
 
@@ -146,7 +146,7 @@ class Residency:
         return key[0] if key[1] in route else key
 
     def admitted_at(self, key: Key) -> float:
-        """When it was last decided to load a version."""
+        """Return when it was last decided to load a version."""
         return self._admitted_at.get(key, 0.0)
 
     def follow(self, catalog: Catalog, touched: Iterable[str], now: float) -> None:

@@ -27,7 +27,7 @@ from headrace_inference.domain.versions.loaded_version import LoadedVersion
 
 LOAD_WAIT_SECONDS = 30.0
 BLOCKED_SECONDS = 0.05
-"""How often it is looked whether something may go, while something waits for its room."""
+"""The pause between looks for something to unload, while something waits for its room."""
 IDLE_LOOK_SECONDS = 1.0
 
 
@@ -189,7 +189,7 @@ class Standby:
         return fit
 
     def next_look(self, now: float) -> float | None:
-        """When there may be something to do although nothing happens; None: never."""
+        """Return when there may be something to do although nothing happens; None: never."""
         if self._blocked:
             return now + BLOCKED_SECONDS
         return now + IDLE_LOOK_SECONDS if self.is_possible else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -83,10 +83,10 @@ def assemble(batch: Sequence[InferenceRequest]) -> list[Array]:
 def _spread(arrays: Sequence[Array], optional: Sequence[int]) -> list[Array]:
     """The arrays, of which the last are optional inputs, with these in their places."""
     required = len(arrays) - len(optional)
-    places: list[Any] = [None] * (optional[-1] + 1)
+    places: list[Array | None] = [None] * (optional[-1] + 1)
     for place, array in zip(optional, arrays[required:], strict=True):
         places[place] = array
-    return [*arrays[:required], *places]
+    return [*arrays[:required], *cast("list[Array]", places)]  # runners know that None is left out
 
 
 def _joined(batch: Sequence[InferenceRequest], place: int, rows: int) -> Array:

@@ -18,10 +18,10 @@ MIN_THROUGHPUT_GAIN = 1.02
 """More rows at once must bring so much more rows a second: every request of a batch waits for its last."""
 
 MIN_SCALING_GAIN = 1.05
-"""Where the largest size measured brought so much more than the one before, a larger one may, too."""
+"""A larger size is worth trying where the largest measured brought so much more than the one before."""
 
 BATCH_SECONDS = 100e-6
-"""What a batch costs beside its run: being taken from the queue, counted, and answered."""
+"""The cost of a batch beside its run: being taken from the queue, counted, and answered."""
 
 MAX_LATENCY_RATIO = 1.5
 """A layout whose lone requests take this much longer cannot make up for it: its rate is not measured.

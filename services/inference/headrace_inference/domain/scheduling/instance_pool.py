@@ -31,27 +31,27 @@ from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 logger = logging.getLogger(__name__)
 
 SWEEP_AFTER_NS = 20_000_000
-"""Where the oldest request has waited for less, all of them are about to be taken: nobody looks at them."""
+"""Queues whose oldest request has waited for less are not swept: all of it is about to be taken."""
 
 RunBatch = Callable[[list[InferenceRequest], Ticket | None], None]
 """Runs a batch, waits for its ticket if it has one, and answers each of its requests, whatever happens."""
 
 
-class Watch(Protocol):
-    """Looks at queues, again and again."""
+class QueueSweeper(Protocol):
+    """Sweeps queues, again and again."""
 
     def add(self, queue: InstancePool) -> None:
-        """Look at what waits in a queue until it is removed."""
+        """Sweep a queue until it is removed."""
 
     def remove(self, queue: InstancePool) -> None:
-        """Look at a queue no more."""
+        """Sweep a queue no more."""
 
 
 class InstancePool:
     """A queue and the instance threads that empty it, up to `most_rows` of several requests at a time.
 
     The threads start when requests wait, and end when none did for `linger_seconds`; meanwhile the `watch`
-    looks at the queue. Whoever made the pool calls `stop`, which lets what waits finish first.
+    sweeps the queue. Whoever made the pool calls `stop`, which lets what waits finish first.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class InstancePool:
         run_batch: RunBatch,
         most_rows: int,
         clock: Clock,
-        watch: Watch | None = None,
+        watch: QueueSweeper | None = None,
         linger_seconds: float = LINGER_SECONDS,
     ) -> None:
         self.name = name
@@ -167,7 +167,7 @@ class InstancePool:
             return True
 
     def release_inline(self) -> None:
-        """The inline run has ended."""
+        """End the inline run that `acquire_inline` allowed."""
         stranded: Sequence[InferenceRequest] = ()
         with self._mutex:
             self._inline_runs = 0

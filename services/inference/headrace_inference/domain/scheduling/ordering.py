@@ -14,7 +14,7 @@ class ResponseOrder:
         self._current = 0
 
     def issue(self) -> Ticket:
-        """The turn of the batch that is taken now; its end must be told."""
+        """Issue the ticket of the batch that is taken now; whoever has it ends it."""
         number = self._next_number
         self._next_number += 1
         return Ticket(self, number)
@@ -33,7 +33,7 @@ class ResponseOrder:
 
 
 class Ticket:
-    """One batch's turn."""
+    """Says when one batch may be answered."""
 
     def __init__(self, order: ResponseOrder, number: int) -> None:
         self._order = order
@@ -44,5 +44,5 @@ class Ticket:
         self._order.wait_for(self._number)
 
     def end(self) -> None:
-        """This batch is answered."""
+        """End its turn: the batch is answered."""
         self._order.end(self._number)

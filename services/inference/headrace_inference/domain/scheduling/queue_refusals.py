@@ -67,7 +67,7 @@ def shutting_down() -> HeadraceError:
 
 
 CALLER_GONE = Cancelled("CANCELLED", "the caller went away before the request was run")
-"""What a request gets that was cancelled."""
+"""The error of a request that was cancelled."""
 
 
 def not_awaited(request: InferenceRequest, now_ns: int) -> HeadraceError | None:

@@ -31,7 +31,7 @@ class RequestQueue(Protocol):
         """Take the next out."""
 
     def oldest_ns(self) -> int:
-        """When the one that waits longest was received; there must be one."""
+        """Return when the one that waits longest was received; there must be one."""
 
     def all(self) -> Sequence[InferenceRequest]:
         """All that wait: a copy."""
@@ -78,7 +78,7 @@ class FifoQueue(deque[InferenceRequest]):
         return self._policy
 
     def oldest_ns(self) -> int:
-        """When the one that waits longest was received; there must be one."""
+        """Return when the one that waits longest was received; there must be one."""
         return self[0].received_ns
 
     def all(self) -> Sequence[InferenceRequest]:
@@ -146,7 +146,7 @@ class PriorityQueue:
         return self._next_queue().popleft()
 
     def oldest_ns(self) -> int:
-        """When the one that waits longest was received; there must be one."""
+        """Return when the one that waits longest was received; there must be one."""
         return min(queue[0].received_ns for queue in self._queues() if queue)
 
     def all(self) -> Sequence[InferenceRequest]:

@@ -20,7 +20,7 @@ TensorData = bytes | memoryview | Array
 
 @dataclass(frozen=True, slots=True)
 class TensorHeader:
-    """What a request says of one of its inputs, before anybody checked it."""
+    """Name, datatype and shape of an input, as the request says, before anybody checked them."""
 
     name: str
     datatype: str
@@ -38,7 +38,7 @@ class SharedMemorySlice:
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """How an output is wanted: as its best `classes` (0: as its values), in the answer or in a window."""
+    """Asks for an output as its best `classes` (0: as its values), in the answer or in a window."""
 
     classes: int = 0
     window: SharedMemorySlice | None = None
@@ -46,7 +46,7 @@ class OutputOptions:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a request asks for beside inputs and outputs; most ask for nothing.
+    """Asks for more than inputs and outputs; most requests ask for nothing.
 
     `priority` 0 is the version's default and 1 the highest. `timeout_us` is how long the request may
     wait in the queue, 0 as long as the version allows. `wishes` are those of the outputs asked for by
@@ -63,7 +63,7 @@ NO_OPTIONS = Options()
 
 @dataclass(frozen=True, slots=True)
 class RequestPlan:
-    """How a request that passed the checks runs on one version.
+    """A request that passed the checks, as one version runs it.
 
     `order[i]` is the place in the request of the version's input i, and `shapes[i]` its whole shape.
     `dtypes[i]` is None for BYTES, and `sizes[i]` is then None too, else the bytes that raw contents must
@@ -75,7 +75,7 @@ class RequestPlan:
 
     order: tuple[int, ...]
     shapes: tuple[tuple[int, ...], ...]
-    dtypes: tuple[np.dtype[Any] | None, ...]
+    dtypes: tuple[np.dtype[np.generic] | None, ...]
     sizes: tuple[int | None, ...]
     rows: int
     batch_key: object
@@ -91,7 +91,7 @@ CLOCKS_DIFFER_NS = 20_000_000
 
 
 def is_late(deadline_ns: int, now_ns: int) -> bool:
-    """Whether a caller who leaves now leaves because its time is up."""
+    """Tell whether a caller who leaves now leaves because its time is up."""
     return now_ns >= deadline_ns - CLOCKS_DIFFER_NS
 
 
@@ -149,7 +149,7 @@ class InferenceRequest:
 class ErrorCounter(Protocol):
     """Counts requests that were answered with an error."""
 
-    lock: AbstractContextManager[Any]
+    lock: AbstractContextManager[object]
 
     def record_error(self, reason: str, duration_ns: int) -> None:
         """One more, with this reason, after this long."""
@@ -165,7 +165,7 @@ class ResponsePart(enum.Enum):
 
 @dataclass(slots=True)
 class BatchResult:
-    """What one run gave: the outputs of the whole batch, in the order of the version's outputs.
+    """The outputs of one run, of the whole batch, in the order of the version's outputs.
 
     `first_rows[k]` is where request k's rows begin, and the last of them is how many rows the run got. The
     outputs of several requests have exactly so many rows; a request that ran alone has all of every output,
@@ -177,7 +177,7 @@ class BatchResult:
     outputs: Sequence[Array]
     first_rows: Sequence[int]
     times_ns: tuple[int, int, int] = (0, 0, 0)
-    """When the batch was begun, its inputs were joined, and the run had ended."""
+    """The times when the batch was begun, its inputs were joined, and the run had ended."""
 
     def outputs_of(self, index: int) -> list[Array]:
         """The outputs that request `index` asked for, in the order asked, without copying."""
@@ -191,7 +191,7 @@ class BatchResult:
 
 @dataclass(slots=True)
 class PartialResult(BatchResult):
-    """What a request that runs alone has given so far, beyond what was delivered before."""
+    """One of several responses to a request that runs alone."""
 
     part: ClassVar[ResponsePart] = ResponsePart.PARTIAL
 
@@ -208,7 +208,7 @@ class StreamEnd(BatchResult):
 
 
 Refused = Mapping[int, HeadraceError]
-"""Why requests could not be answered after all, by their places in the batch."""
+"""Errors of requests that could not be answered after all, by their places in the batch."""
 
 EncodedResponses = tuple[Any, Refused]
 """Answers, which only their sink knows, to all but the refused."""
@@ -217,7 +217,7 @@ NONE_REFUSED: Refused = {}
 
 
 class ResponseSink(Protocol):
-    """Where outcomes go. Called from the thread that ran a batch; must not block.
+    """Takes outcomes to callers. It is called from the thread that ran a batch, and must not block.
 
     Each request gets one WHOLE response, or any number of PARTIAL ones and an END, or an error; and an
     error at last may follow PARTIAL ones.

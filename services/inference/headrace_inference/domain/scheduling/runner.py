@@ -1,4 +1,4 @@
-"""What the domain wants of an open model, whatever runs it."""
+"""Declares what the domain needs of an open model, whatever runs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class RunFailed(Exception):
     """The runtime refused to run these inputs; the text is the runtime's own."""
 
     is_fatal = False
-    """Whether it would refuse any others, too."""
+    """True where it would refuse any others, too."""
 
 
 class InputsRefused(RunFailed):
@@ -32,19 +32,19 @@ class Runner(Protocol):
     """The names of the classes of outputs, where the version has files of them; set by its loader."""
 
     batching_obstacle: str
-    """Why its requests cannot share a run, as warming it showed; empty where nothing spoke against it."""
+    """The reason why its requests cannot share a run, as warming it showed; empty where there is none."""
 
     @property
     def plan(self) -> ExecutionPlan:
-        """How it is to be run, where its config leaves that open."""
+        """Return how it is to be run, where its config leaves that open."""
 
     @property
     def graph(self) -> str:
-        """Which graph it runs: `prepared`, as it was optimised and saved, or as it was `pushed`."""
+        """Name the graph that it runs: `prepared`, as it was optimised and saved, or as it was `pushed`."""
 
     @property
     def remark(self) -> str:
-        """What whoever asks how the version serves should know; empty where all is as usual."""
+        """Tell what is unusual about how the version serves; empty where nothing is."""
 
     @property
     def provider(self) -> str:
@@ -52,10 +52,10 @@ class Runner(Protocol):
 
     @property
     def memory_bytes(self) -> int:
-        """How much the process grew by opening and warming it; 0 if unknown."""
+        """Return how much the process grew by opening and warming it; 0 if unknown."""
 
     def new_handle(self) -> RunHandle:
-        """What ends a run that is begun with it. Only one run at a time may have it."""
+        """Make a handle that can end a run begun with it. Only one run at a time may have it."""
 
     def run(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
         """All outputs for the inputs, both in the signature's order; BYTES as object arrays of bytes.
@@ -71,7 +71,7 @@ class Runner(Protocol):
         """
 
     def probe(self) -> str:
-        """What the run that it was warmed with fails with now; empty where it works, or none is known."""
+        """Repeat the run that it was warmed with: its error; empty where it works, or none is known."""
 
     def close(self) -> None:
         """Give the memory back. Called once, when no run is under way."""

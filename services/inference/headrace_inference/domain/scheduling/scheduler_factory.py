@@ -27,7 +27,7 @@ class Responder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What a scheduler is to run: the requests of one version, and what it needs for that.
+    """The requests of one version, and all that a scheduler needs to run them.
 
     Most only say which requests make a batch, and have `run_batch` do all the rest. One that takes the
     steps of several requests in turns calls `runner` and `responder` itself.

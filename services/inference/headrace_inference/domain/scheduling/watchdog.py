@@ -1,7 +1,7 @@
-"""Ends runs that nobody waits for any more, and runs that take longer than any may; and looks at queues.
+"""Ends runs that nobody waits for any more, and runs that take longer than any may; and sweeps queues.
 
 Whoever runs a batch registers it with what ends it, and takes it out again: two operations on a dictionary.
-One thread looks at what is registered, twenty times a second, and fifty while a run takes long.
+One thread sweeps what is registered, twenty times a second, and fifty while a run takes long.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SWEEP_SECONDS = 0.02
 """A long run outlives its last caller by so much at most: one that has taken as long as this already."""
 
 IDLE_SWEEP_SECONDS = 0.05
-"""Where there is none, a look is not worth more: it takes some 70 µs from one of the cores that run."""
+"""The pause where no run is long: a sweep takes some 70 µs from one of the cores that run."""
 
 REST_FACTOR = 50
-"""After a look the watch rests for so many times as long: long queues cost a fiftieth of a core at most."""
+"""A sweep is followed by a rest so many times as long: long queues cost a fiftieth of a core at most."""
 
 MAX_RUN_SECONDS = 300.0
 
@@ -78,11 +78,11 @@ class RunWatchdog:
         return self._runs.pop(ticket, None) is not None
 
     def add(self, queue: Sweepable) -> None:
-        """Look at what waits in a queue, too, until it is removed."""
+        """Sweep a queue, too, until it is removed."""
         self._queues.add(queue)
 
     def remove(self, queue: Sweepable) -> None:
-        """Look at a queue no more."""
+        """Sweep a queue no more."""
         self._queues.discard(queue)
 
     def sweep(self, now_ns: int) -> None:
@@ -109,7 +109,7 @@ class RunWatchdog:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Look again and again, in a thread, while inside."""
+        """Sweep again and again, in a thread, while inside."""
         left = threading.Event()
         thread = threading.Thread(target=self._watch, args=(left,), name="run-watch", daemon=True)
         thread.start()
@@ -130,7 +130,7 @@ class RunWatchdog:
         try:
             self.sweep(self._clock.monotonic_ns())
         except Exception:  # else no run would ever be ended again
-            logger.exception("the watch over runs met an unexpected error and goes on")
+            logger.exception("the watchdog over runs met an unexpected error and goes on")
         took = (self._clock.thread_ns() - began) / 1e9
         is_busy = self._has_long_run(self._clock.monotonic_ns())
         return max(SWEEP_SECONDS if is_busy else IDLE_SWEEP_SECONDS, took * REST_FACTOR)

@@ -40,7 +40,7 @@ class RunEnded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What executing a version's requests takes. `config` has what was chosen here.
+    """All that executing a version's requests needs. `config` has what was chosen here.
 
     `remarked` is called, from any thread, when there is something else to know of the version.
     """
@@ -63,11 +63,11 @@ class BatchExecutor:
     def __init__(self, execution: Execution, alone_first: int = ALONE_FIRST) -> None:
         config, runner = execution.config, execution.runner
         self.max_rows = runner.plan.most_rows(config)
-        """How many rows of several requests share a run at most."""
+        """The most rows of several requests that share a run."""
         self.expected_ns = float("inf")
-        """How long the next run is expected to take."""
+        """The time that the next run is expected to take."""
         self.batching_off = ""
-        """Why requests share no run here although the config lets them; empty: they may."""
+        """The reason why requests share no run although the config lets them; empty: they may."""
         self._record, self._runner = execution.record, runner
         self._statistics, self._responder = execution.statistics, execution.responder
         self._statistics.set_max_rows(self.max_rows)

@@ -96,23 +96,23 @@ class LoadedVersion:
 
     @property
     def batching_off(self) -> str:
-        """Why requests share no run here although the config lets them; empty: they may."""
+        """Tell why requests share no run here although the config lets them; empty: they may."""
         return self._executor.batching_off
 
     @property
     def remark(self) -> str:
-        """What whoever looks at the version should know, though it is ready; mostly nothing."""
+        """Tell what is unusual about the version, though it is ready; mostly nothing."""
         batching = f"batching off: {self.batching_off}" if self.batching_off else ""
         return "; ".join(filter(None, (self.runner.remark, batching)))
 
     @property
     def last_used(self) -> float:
-        """When it last answered a request, or was opened: seconds of the monotonic clock."""
+        """Return when it last answered a request, or was opened: seconds of the monotonic clock."""
         return max(self.opened_at, self.statistics.last_answered_ns / 1e9)
 
     @property
     def has_answered(self) -> bool:
-        """Whether it answered any request since it was opened."""
+        """Tell whether it answered any request since it was opened."""
         return self.statistics.last_answered_ns / 1e9 > self.opened_at
 
     def plan_request(
@@ -121,7 +121,7 @@ class LoadedVersion:
         outputs: Sequence[str],
         options: Options = NO_OPTIONS,
     ) -> RequestPlan:
-        """How a request with these headers and options runs here. Raises InvalidArgument."""
+        """Plan how a request with these headers and options runs here. Raises InvalidArgument."""
         record = self.record
         batching = record.config.batching
         plan = plan_request(

@@ -6,9 +6,8 @@ Messages begin as Triton's do, since its clients' users search for them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -75,11 +74,11 @@ def plan_request(
     )
 
 
-def _dtype(datatype: Datatype) -> np.dtype[Any] | None:
+def _dtype(datatype: Datatype) -> np.dtype[np.generic] | None:
     return None if datatype is Datatype.BYTES else NUMPY_DTYPES[datatype]
 
 
-def _raw_size(shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> int | None:
+def _raw_size(shape: tuple[int, ...], dtype: np.dtype[np.generic] | None) -> int | None:
     return None if dtype is None else math.prod(shape) * dtype.itemsize
 
 
@@ -212,7 +211,7 @@ def _check_wish(spec: TensorSpec, wish: OutputOptions) -> None:
         )
 
 
-def _names(names: Any) -> str:
+def _names(names: Iterable[str]) -> str:
     return "[" + ",".join(f"'{name}'" for name in names) + "]"
 
 

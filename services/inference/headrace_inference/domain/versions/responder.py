@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError
 from headrace_inference.domain.scheduling.request_failures import error_of
@@ -86,7 +86,7 @@ def _by_sink(batch: Sequence[InferenceRequest]) -> list[tuple[ResponseSink, Sequ
             break
     else:
         return [(first, range(len(batch)))]
-    sinks: dict[int, tuple[Any, list[int]]] = {}
+    sinks: dict[int, tuple[ResponseSink, list[int]]] = {}
     for index, request in enumerate(batch):
         sinks.setdefault(id(request.sink), (request.sink, []))[1].append(index)
     return list(sinks.values())

@@ -44,7 +44,7 @@ class ResponseFrame:
 
     head: bytes
     prefixes: tuple[bytes, ...]
-    """What precedes each output's bytes."""
+    """The tag and the length before each output's bytes."""
     size: int
     """The bytes of such a response without its id; without the outputs where they are texts."""
     has_texts: bool

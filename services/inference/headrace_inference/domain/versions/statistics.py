@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +39,7 @@ class Counts:
     row_capacity: int = 0
     """Rows that the runs had room for."""
     batching_disabled: int = 0
-    """How often it was found, once loaded, that its requests must not share runs."""
+    """Times that it was found, once loaded, that its requests must not share runs."""
     errors: Counter[str] = field(default_factory=Counter)
     routes: Counter[str] = field(default_factory=Counter)
     batches: Counter[int] = field(default_factory=Counter)
@@ -100,7 +99,7 @@ class FailDuration:
 
 
 RunTimes = tuple[int, int, int, int]
-"""When one run began, had its inputs, had its outputs, and had its answers: monotonic nanoseconds."""
+"""The times when one run began, had its inputs, its outputs, and its answers: monotonic nanoseconds."""
 
 
 class VersionCounters:
@@ -111,7 +110,7 @@ class VersionCounters:
     """
 
     def __init__(self) -> None:
-        self.lock: AbstractContextManager[Any] = threading.RLock()
+        self.lock: AbstractContextManager[object] = threading.RLock()
         """Whoever answers requests and then counts them may hold it: nobody who asks comes in between."""
         self._new = Counts()
         self._totals = Counts()
@@ -122,7 +121,7 @@ class VersionCounters:
         self._answers = array("q")
         """Of each answer that is not counted yet: its reception, its end, the four times of its run."""
         self._failed_ns = array("q")
-        """How long each request took whose error is not in the histogram yet."""
+        """The time that each request took whose error is not in the histogram yet."""
         self._by_batch_size: dict[int, BatchDurations] = {}
         self._failed = FailDuration()
         self._last_answered_ns = 0
@@ -161,11 +160,11 @@ class VersionCounters:
 
     @property
     def last_answered_ns(self) -> int:
-        """When the last run was answered, in monotonic nanoseconds; 0 before the first."""
+        """Return when the last run was answered, in monotonic nanoseconds; 0 before the first."""
         return self._last_answered_ns
 
     def last_inference_ms(self, clock: Clock) -> int:
-        """When the last run was answered, in milliseconds since the Unix epoch; 0 before the first."""
+        """Return when the last run was answered, in ms since the Unix epoch; 0 before the first."""
         if not self._last_answered_ns:
             return 0
         return (clock.wall_ns() - (clock.monotonic_ns() - self._last_answered_ns)) // 1_000_000
@@ -214,7 +213,7 @@ class VersionCounters:
         for column, histogram in enumerate((new.input, new.infer, new.output)):
             histogram.record(parts[:, column], sizes)
 
-    def _count_batches(self, rows: npt.NDArray[Any], parts: npt.NDArray[Any]) -> None:
+    def _count_batches(self, rows: npt.NDArray[np.int64], parts: npt.NDArray[np.int64]) -> None:
         """Sum the runs by batch size: `rows` [n], `parts` int64 [n, 3] nanoseconds."""
         sizes, places = np.unique(rows, return_inverse=True)
         counts = np.bincount(places)
