@@ -22,3 +22,7 @@ class Datatype(enum.StrEnum):
     FP64 = "FP64"
     BF16 = "BF16"
     BYTES = "BYTES"
+
+
+FLOATS = (Datatype.FP16, Datatype.BF16, Datatype.FP32, Datatype.FP64)
+"""Those with fractions."""

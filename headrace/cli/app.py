@@ -44,10 +44,16 @@ def run(arguments: Sequence[str]) -> int:
         return error_report.report_usage(str(error), "headrace", as_json=as_json)
     except UsageError as error:
         command = error.ctx.command_path if getattr(error, "ctx", None) else "headrace"
-        return error_report.report_usage(error.format_message(), command, as_json=as_json)
+        return error_report.report_usage(_said(error), command, as_json=as_json)
     except typer.Abort:
         return error_report.EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _said(error: Any) -> str:
+    """What is wrong with the arguments; of our own words nothing but these."""
+    message: str = error.format_message()
+    return message.removeprefix("Invalid value: ")
 
 
 def _options_before_the_command() -> Any:

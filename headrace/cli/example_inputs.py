@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from headrace.datatype_names import Datatype
+from headrace.datatype_names import FLOATS, Datatype
 from headrace.state.records import Signature, TensorSpec
 
 MOST_WRITTEN_OUT = 48
@@ -19,7 +19,6 @@ Nested = Scalar | list["Nested"]
 
 _SPACE = ("height", "width", "h", "w")
 _SEQUENCE = ("seq", "len", "token", "time", "step")
-_FLOATS = (Datatype.FP16, Datatype.BF16, Datatype.FP32, Datatype.FP64)
 _SIZES = (None, 1, 8, 64, 224)
 """What free dimensions but the first may be: as their names and places say, or one size for all."""
 
@@ -83,7 +82,7 @@ def _element(name: str, datatype: Datatype, integer: int) -> Scalar:
         return "some text"
     if datatype is Datatype.BOOL:
         return True
-    if datatype in _FLOATS:
+    if datatype in FLOATS:
         return 0.5
     if "mask" in name:
         return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -11,11 +12,14 @@ from urllib.parse import quote
 import typer
 
 from headrace.cli.command import Cli, command
-from headrace.cli.inputs import FORMS, parse_inputs
+from headrace.cli.images import PREPROCESS_HELP, Preprocess
+from headrace.cli.inputs import FORMS, parse_inputs, read_inputs, told_inputs
+from headrace.cli.output import table
+from headrace.datatype_names import FLOATS
 
 if TYPE_CHECKING:
     from headrace.client import InferResult
-    from headrace.client.tensors import Array
+    from headrace.client.tensors import Array, ModelMetadata
 
 
 def register(app: typer.Typer) -> None:
@@ -26,27 +30,61 @@ def register(app: typer.Typer) -> None:
 async def infer(
     cli: Cli,
     name: Annotated[str, typer.Argument(metavar="NAME[@ALIAS]", help="The model.")],
-    input: Annotated[list[str], typer.Option(help=f"An input: {FORMS}. Once for each.")],
+    value: Annotated[
+        list[str] | None, typer.Argument(metavar="[VALUE]...", help=f"{FORMS}.")
+    ] = None,
+    input: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="The same for one input.")
+    ] = None,
     version: Annotated[
         str, typer.Option(help="A version's number or alias; without one, the route decides.")
     ] = "",
     output: Annotated[
         list[str] | None, typer.Option(help="An output to ask for; without any, all come.")
     ] = None,
+    classes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Show so many best classes of each output of numbers, with labels."
+        ),
+    ] = None,
+    preprocess: Annotated[Preprocess, typer.Option(help=PREPROCESS_HELP)] = Preprocess.AUTO,
     save: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="A folder to write each output to, as .npy or .json."),
     ] = None,
 ) -> None:
-    """Run a model on given inputs and print what it answers."""
-    inputs = parse_inputs(input)
+    """Run a model on given inputs and print what it answers.
+
+    An image is decoded, resized and laid out as the signature says. A CSV file gives its columns to the
+    inputs of those names, or all of them to the only input. Dimensions that a value lacks in front are 1.
+    """
+    given = parse_inputs(input or (), value or ())
     async with cli.client() as client:
-        result = await client.infer(name, inputs, version=version, outputs=output or ())
+        inputs = told_inputs(given)
+        wanted = list(output or ())
+        best: dict[str, int] = {}
+        if inputs is None or classes:
+            metadata = await client.model_metadata(name, version)
+            inputs = read_inputs(given, metadata, preprocess)
+            wanted, best = _outputs(metadata, wanted, classes)
+        result = await client.infer(name, inputs, version=version, outputs=wanted, classes=best)
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
         for key, array in result.outputs.items():
             _save(save, key, array)
-    cli.show(as_document(result), lambda: _lines(result))
+    cli.show(as_document(result), lambda: _lines(result, best))
+
+
+def _outputs(
+    metadata: ModelMetadata, wanted: list[str], classes: int | None
+) -> tuple[list[str], dict[str, int]]:
+    """The outputs to ask for, and those of which the best classes are wanted."""
+    if classes is None:
+        return wanted, {}
+    asked = [each for each in metadata.outputs if not wanted or each.name in wanted]
+    scores = [each.name for each in asked if each.name in wanted or each.datatype in FLOATS]
+    return [*wanted, *(each.name for each in asked)], dict.fromkeys(scores, classes)
 
 
 def as_document(result: InferResult) -> dict[str, Any]:
@@ -100,13 +138,27 @@ def _save(folder: Path, name: str, array: Array) -> None:
         np.save(Path(f"{path}.npy"), _portable(array))
 
 
-def _lines(result: InferResult) -> list[str]:
+def _lines(result: InferResult, best: Mapping[str, int]) -> list[Any]:
     import numpy as np
 
-    lines = [f"{result.model_name} version {result.model_version} ({result.route})"]
+    lines: list[Any] = [f"{result.model_name} version {result.model_version} ({result.route})"]
     for name, tensor in as_document(result)["outputs"].items():
         array = result.outputs[name]
+        if name in best:
+            lines += [name, _ranking(array)]
+            continue
         shown = _texts(array.tolist()) if array.dtype == object else _portable(array)
         text = shown if isinstance(shown, list | str | dict) else np.array2string(shown)
         lines += [f"{name} {tensor['datatype']} {tensor['shape']}", str(text)]
-    return lines
+    return [*lines, *(f"note: {note}" for note in result.notes)]
+
+
+def _ranking(array: Array) -> Any:
+    """The best classes, each `value:index` or `value:index:label`, as a table."""
+    rows = array.reshape(-1, array.shape[-1])
+    cells = [
+        (number, *[*_texts(item).split(":", 2), ""][:3])
+        for number, row in enumerate(rows.tolist(), 1)
+        for item in row
+    ]
+    return table(("row>", "value>", "class>", "label"), cells)

@@ -45,6 +45,7 @@ class InferenceCalls:
         *,
         version: int | str = "",
         outputs: Iterable[str] = (),
+        classes: Mapping[str, int] | None = None,
         parameters: Mapping[str, Parameter] | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
@@ -54,9 +55,11 @@ class InferenceCalls:
         `inputs` are values by name, or the value itself where the model has one input: arrays, lists, or
         columns of a table. They become the datatypes that the model takes where that is safe: integers if
         they stay the same, floats of 64 bits rounded to fewer; `notes` of the result say what was cast.
-        The answer maps outputs to arrays: `result["label"]`, with text as str. Without `outputs`, all
-        come back. A request that finds no server, or one that hangs, is sent again within its deadline,
-        to another where there are several: a model may run it twice.
+        The answer maps outputs to arrays: `result["label"]`, with text as str. Without `outputs` and
+        `classes`, all come back; of an output in `classes` come so many best classes instead, as texts
+        `value:index` or, where the model has labels, `value:index:label`. A request that finds no server,
+        or one that hangs, is sent again within its deadline, to another where there are several: a model
+        may run it twice.
 
         Raises InputTypeError, which is an InvalidArgument and a TypeError, for values of another type than
         the model takes.
@@ -70,6 +73,7 @@ class InferenceCalls:
             given.arrays,
             version=str(version),
             outputs=outputs,
+            classes=classes or {},
             parameters=parameters or {},
             request_id=request_id,
         )

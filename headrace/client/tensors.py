@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2
 
 Array = npt.NDArray[Any]
+CLASSIFICATION_PARAMETER = "classification"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def request_to_proto(
     *,
     version: str,
     outputs: Iterable[str],
+    classes: Mapping[str, int] = MappingProxyType({}),
     parameters: Mapping[str, Parameter],
     request_id: str,
 ) -> grpc_service_pb2.ModelInferRequest:
@@ -84,8 +87,10 @@ def request_to_proto(
         datatype = datatypes.datatype_of(array)
         request.inputs.add(name=name, datatype=datatype, shape=array.shape)
         request.raw_input_contents.append(datatypes.to_wire(array))
-    for output in outputs:
-        request.outputs.add(name=output)
+    for output in dict.fromkeys((*outputs, *classes)):
+        wanted = request.outputs.add(name=output)
+        if output in classes:
+            wanted.parameters[CLASSIFICATION_PARAMETER].int64_param = classes[output]
     for key, value in parameters.items():
         request.parameters[key].CopyFrom(_parameter_to_proto(key, value))
     return request

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from headrace.cli.served_models import Source, bring_in
@@ -21,6 +22,7 @@ from headrace.service.parent_death import tether
 from tests.rpc.registry_fixtures import onnx_file
 from tests.suite import read_ready_line
 
+image = pytest.importorskip("PIL.Image")
 COMMANDS = {"curl": ["bash", "-c"], "python": [sys.executable, "-c"]}
 if shutil.which("node"):
     COMMANDS["javascript"] = ["node", "--input-type=module", "-e"]
@@ -89,6 +91,7 @@ async def test_every_printed_call_works_when_it_is_pasted(tmp_path: Path) -> Non
             for each in ready["models"]
             for kind, command in COMMANDS.items()
         }
+        inferred = await _infer(ready["inference"][0]["grpc"], tmp_path)
         again = await _again(ready["registry"], ready["inference"][0]["grpc"], Path(files[0]))
         process.send_signal(signal.SIGINT)
         assert 0 == await asyncio.wait_for(process.wait(), 30)
@@ -100,8 +103,23 @@ async def test_every_printed_call_works_when_it_is_pasted(tmp_path: Path) -> Non
     expected = {"add": "1.5", "text": "some text", "image": "1"}
     assert len(COMMANDS) * 3 == len(printed)
     assert [] == [key for key, output in printed.items() if expected[key[0]] not in output]
+    assert "255.   0. 128." in inferred["image"]
+    assert "3.000000      3" in inferred["add"]
+    assert "['a=b']" in inferred["text"]
     assert [(1, False), (2, True), (1, False)] == again
     assert not (tmp_path / "data" / STATUS_FILE).exists()
+
+
+async def _infer(inference: str, folder: Path) -> dict[str, str]:
+    """What `headrace infer` prints for an image, a table and a text."""
+    image.new("RGB", (6, 4), (255, 0, 128)).save(folder / "photo.png")
+    (folder / "rows.csv").write_text("a,b,c,d\n-1,0,1,2\n")
+    command = [sys.executable, "-m", "headrace.cli", "--inference", inference, "infer"]
+    return {
+        "image": await run([*command, "image"], f"@{folder / 'photo.png'}"),
+        "add": await run([*command, "add", "--classes", "2"], f"@{folder / 'rows.csv'}"),
+        "text": await run([*command, "text"], "a=b"),
+    }
 
 
 async def _again(registry: str, inference: str, file: Path) -> list[tuple[int, bool]]:

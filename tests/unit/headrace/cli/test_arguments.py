@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from headrace.cli import app
-from headrace.cli.inputs import parse_inputs
+from headrace.cli.inputs import parse_inputs, told_inputs
 from headrace.cli.top import parse_window
 
 
@@ -26,7 +26,7 @@ from headrace.cli.top import parse_window
 )
 def test_inputs_in_place_are_json(text: str, expected: dict[str, Any]) -> None:
     """A row each: what follows --input, and the value by its tensor's name."""
-    assert expected == parse_inputs([text])
+    assert expected == told_inputs(parse_inputs([text]))
 
 
 def test_inputs_come_from_files(tmp_path: Path) -> None:
@@ -34,8 +34,9 @@ def test_inputs_come_from_files(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.ones(2, dtype=np.float16))
     (tmp_path / "y.json").write_text("[1]")
 
-    inputs = parse_inputs([f"x=@{tmp_path}/x.npy", f"y=@{tmp_path}/y.json"])
+    inputs = told_inputs(parse_inputs([f"x=@{tmp_path}/x.npy", f"y=@{tmp_path}/y.json"]))
 
+    assert inputs is not None
     assert inputs["x"].dtype == np.float16
     assert inputs["y"] == [1]
 
@@ -43,18 +44,16 @@ def test_inputs_come_from_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["x"], "is none of"),
-        (["=1"], "is none of"),
-        (["x=hello"], "text needs quotes"),
+        ([], "give a value"),
         (["x=1", "x=2"], "given twice"),
+        (["1", "2"], "given twice"),
         (["x=@gone.npy"], "cannot read"),
-        (["x=@notes.txt"], r"no \.npy and no \.json"),
     ],
 )
 def test_wrong_inputs_are_refused(texts: list[str], message: str) -> None:
     """What cannot be an input is wrong usage, and the message says what it should be."""
     with pytest.raises(typer.BadParameter, match=message):
-        parse_inputs(texts)
+        told_inputs(parse_inputs(texts))
 
 
 def test_pickled_arrays_are_not_run(tmp_path: Path) -> None:
@@ -62,7 +61,7 @@ def test_pickled_arrays_are_not_run(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([object()]), allow_pickle=True)
 
     with pytest.raises(typer.BadParameter, match="cannot read"):
-        parse_inputs([f"x=@{tmp_path}/x.npy"])
+        told_inputs(parse_inputs([f"x=@{tmp_path}/x.npy"]))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +101,7 @@ def test_wrong_windows_are_refused(text: str) -> None:
         (["import", "triton", ".", "--dry-run", "--wait"], "--dry-run changes nothing"),
         (["delete", "digits"], "--yes"),
         (["delete", "digits", "1", "--force", "--yes"], "--force is for a model"),
-        (["infer", "digits", "--input", "x"], "is none of"),
+        (["infer", "digits"], "give a value"),
         (["top", "--window", "soon"], "soon"),
     ],
 )
