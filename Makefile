@@ -54,8 +54,8 @@ docs: $(VENV)/.docs ## Build the site of docs/ into site/, and check its links
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict && \
 	  echo "site/index.html; with search: python3 -m http.server -d site"
 
-pages: setup ## Generate the blocking client, docs/reference/ and the tables of docs/settings.md
-	@for each in sync_client reference_pages settings_tables; do $(BIN)/python -m scripts.$$each || exit 1; done
+pages: setup ## Generate what is derived of the client, docs/reference/ and the tables of docs/settings.md
+	@for each in client_methods sync_client reference_pages settings_tables; do $(BIN)/python -m scripts.$$each || exit 1; done
 
 $(VENV)/.docs: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"

@@ -30,6 +30,7 @@ verify "buf lint" buf lint
 verify "buf format" buf format --diff --exit-code
 verify "buf breaking" breaking
 verify "generated code" python scripts/generate_protos.py --check
+verify "client's methods" python -m scripts.client_methods --check
 verify "sync client" python scripts/sync_client.py --check
 verify "generated pages" pages
 if [ ${#failed[@]} -gt 0 ]; then

@@ -61,6 +61,8 @@ _REGISTRY = "headrace.registry.v1.RegistryService"
 _MONITOR = "headrace.monitor.v1.MonitorService"
 _INFERENCE = "inference.GRPCInferenceService"
 
+# All methods of the services, written by `make pages` from the protos.
+
 CREATE_MODEL = _method(_REGISTRY, "CreateModel", registry.CreateModelRequest, model_pb2.Model)
 GET_MODEL = _method(_REGISTRY, "GetModel", registry.GetModelRequest, model_pb2.Model)
 LIST_MODELS = _method(
@@ -74,6 +76,7 @@ LIST_VERSIONS = _method(
     _REGISTRY, "ListVersions", registry.ListVersionsRequest, registry.ListVersionsResponse
 )
 DELETE_VERSION = _method(_REGISTRY, "DeleteVersion", registry.DeleteVersionRequest, empty_pb2.Empty)
+READ_BLOB = _method(_REGISTRY, "ReadBlob", registry.ReadBlobRequest, registry.ReadBlobResponse)
 GET_ALIAS = _method(_REGISTRY, "GetAlias", registry.GetAliasRequest, alias_pb2.Alias)
 LIST_ALIASES = _method(
     _REGISTRY, "ListAliases", registry.ListAliasesRequest, registry.ListAliasesResponse
@@ -89,31 +92,106 @@ WATCH_CHANGES = _method(
     _REGISTRY, "WatchChanges", registry.WatchChangesRequest, registry.WatchChangesResponse
 )
 
+REPORT_TELEMETRY = _method(
+    _MONITOR, "ReportTelemetry", monitor.ReportTelemetryRequest, monitor.ReportTelemetryResponse
+)
 QUERY_STATISTICS = _method(
     _MONITOR, "QueryStatistics", monitor.QueryStatisticsRequest, monitor.QueryStatisticsResponse
 )
 WATCH_STATISTICS = _method(
     _MONITOR, "WatchStatistics", monitor.WatchStatisticsRequest, monitor.QueryStatisticsResponse
 )
+QUERY_SERIES = _method(
+    _MONITOR, "QuerySeries", monitor.QuerySeriesRequest, monitor.QuerySeriesResponse
+)
 
-MODEL_INFER = _method(
-    _INFERENCE, "ModelInfer", inference.ModelInferRequest, inference.ModelInferResponse
-)
-MODEL_METADATA = _method(
-    _INFERENCE, "ModelMetadata", inference.ModelMetadataRequest, inference.ModelMetadataResponse
-)
-MODEL_READY = _method(
-    _INFERENCE, "ModelReady", inference.ModelReadyRequest, inference.ModelReadyResponse
-)
 SERVER_LIVE = _method(
     _INFERENCE, "ServerLive", inference.ServerLiveRequest, inference.ServerLiveResponse
 )
 SERVER_READY = _method(
     _INFERENCE, "ServerReady", inference.ServerReadyRequest, inference.ServerReadyResponse
 )
+MODEL_READY = _method(
+    _INFERENCE, "ModelReady", inference.ModelReadyRequest, inference.ModelReadyResponse
+)
+SERVER_METADATA = _method(
+    _INFERENCE, "ServerMetadata", inference.ServerMetadataRequest, inference.ServerMetadataResponse
+)
+MODEL_METADATA = _method(
+    _INFERENCE, "ModelMetadata", inference.ModelMetadataRequest, inference.ModelMetadataResponse
+)
+MODEL_INFER = _method(
+    _INFERENCE, "ModelInfer", inference.ModelInferRequest, inference.ModelInferResponse
+)
+MODEL_STREAM_INFER = _method(
+    _INFERENCE, "ModelStreamInfer", inference.ModelInferRequest, inference.ModelStreamInferResponse
+)
+MODEL_CONFIG = _method(
+    _INFERENCE, "ModelConfig", inference.ModelConfigRequest, inference.ModelConfigResponse
+)
+MODEL_STATISTICS = _method(
+    _INFERENCE,
+    "ModelStatistics",
+    inference.ModelStatisticsRequest,
+    inference.ModelStatisticsResponse,
+)
 REPOSITORY_INDEX = _method(
     _INFERENCE,
     "RepositoryIndex",
     inference.RepositoryIndexRequest,
     inference.RepositoryIndexResponse,
+)
+REPOSITORY_MODEL_LOAD = _method(
+    _INFERENCE,
+    "RepositoryModelLoad",
+    inference.RepositoryModelLoadRequest,
+    inference.RepositoryModelLoadResponse,
+)
+REPOSITORY_MODEL_UNLOAD = _method(
+    _INFERENCE,
+    "RepositoryModelUnload",
+    inference.RepositoryModelUnloadRequest,
+    inference.RepositoryModelUnloadResponse,
+)
+SYSTEM_SHARED_MEMORY_STATUS = _method(
+    _INFERENCE,
+    "SystemSharedMemoryStatus",
+    inference.SystemSharedMemoryStatusRequest,
+    inference.SystemSharedMemoryStatusResponse,
+)
+SYSTEM_SHARED_MEMORY_REGISTER = _method(
+    _INFERENCE,
+    "SystemSharedMemoryRegister",
+    inference.SystemSharedMemoryRegisterRequest,
+    inference.SystemSharedMemoryRegisterResponse,
+)
+SYSTEM_SHARED_MEMORY_UNREGISTER = _method(
+    _INFERENCE,
+    "SystemSharedMemoryUnregister",
+    inference.SystemSharedMemoryUnregisterRequest,
+    inference.SystemSharedMemoryUnregisterResponse,
+)
+CUDA_SHARED_MEMORY_STATUS = _method(
+    _INFERENCE,
+    "CudaSharedMemoryStatus",
+    inference.CudaSharedMemoryStatusRequest,
+    inference.CudaSharedMemoryStatusResponse,
+)
+CUDA_SHARED_MEMORY_REGISTER = _method(
+    _INFERENCE,
+    "CudaSharedMemoryRegister",
+    inference.CudaSharedMemoryRegisterRequest,
+    inference.CudaSharedMemoryRegisterResponse,
+)
+CUDA_SHARED_MEMORY_UNREGISTER = _method(
+    _INFERENCE,
+    "CudaSharedMemoryUnregister",
+    inference.CudaSharedMemoryUnregisterRequest,
+    inference.CudaSharedMemoryUnregisterResponse,
+)
+TRACE_SETTING = _method(
+    _INFERENCE, "TraceSetting", inference.TraceSettingRequest, inference.TraceSettingResponse
+)
+LOG_SETTINGS = _method(
+    _INFERENCE, "LogSettings", inference.LogSettingsRequest, inference.LogSettingsResponse
 )
