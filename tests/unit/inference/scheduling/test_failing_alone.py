@@ -14,6 +14,7 @@ import pytest
 from headrace.errors import ResourceExhausted
 from headrace.state.records import Batching
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.scheduling.requests import (
     Array,
     BatchResult,
@@ -24,7 +25,14 @@ from headrace_inference.domain.scheduling.runner import InputsRefused, OutOfMemo
 from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import VersionCounters
-from tests.unit.inference.doubles import DoublingRunner, RecordingSink, header, served, version
+from tests.unit.inference.doubles import (
+    DoublingRunner,
+    FakeClock,
+    RecordingSink,
+    header,
+    served,
+    version,
+)
 
 GUILTY = 7.0
 TOGETHER = Batching(
@@ -69,10 +77,12 @@ class FailingRunner(DoublingRunner):
         return super().run(inputs, handle)
 
 
-def loaded_with(runner: DoublingRunner, watch: RunWatchdog | None = None) -> LoadedVersion:
+def loaded_with(
+    runner: DoublingRunner, watchdog: RunWatchdog | None = None, clock: Clock = SYSTEM_CLOCK
+) -> LoadedVersion:
     """A version that joins three requests, or two where one is of two rows."""
     return LoadedVersion(
-        version(batching=TOGETHER), runner, VersionCounters(), SYSTEM_CLOCK, watch, alone_first=0
+        version(batching=TOGETHER), runner, VersionCounters(), clock, watchdog, alone_first=0
     )
 
 
@@ -155,18 +165,20 @@ def test_answers_that_cannot_be_sent_are_not_run_again() -> None:
 
 def test_a_batch_that_took_too_long_is_run_one_by_one() -> None:
     """The time that a run may take is each request's own."""
-    watch = RunWatchdog(SYSTEM_CLOCK, max_run_seconds=0.02)
+    clock = FakeClock()
+    watchdog = RunWatchdog(clock, max_run_seconds=300)
 
     class Endless(DoublingRunner):
         def run(self, inputs: Sequence[Array], handle: Any = None) -> list[Array]:
             if (inputs[0] == GUILTY).any():
-                assert handle.ended.wait(10)
+                clock.advance(301)
+                watchdog.sweep(clock.monotonic_ns())
+                assert handle.ended.is_set()
                 raise RunFailed("terminated")
             return super().run(inputs, handle)
 
-    loaded, sink = loaded_with(Endless(), watch), RecordingSink()
-    with watch.watching():
-        settled(loaded, sink)
+    loaded, sink = loaded_with(Endless(), watchdog, clock), RecordingSink()
+    settled(loaded, sink)
     assert {1.0, 3.0} == set(sink.outputs)
     assert {GUILTY: "RUN_TOO_LONG"} == {name: error.reason for name, error in sink.errors.items()}
 

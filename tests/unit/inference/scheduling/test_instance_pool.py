@@ -58,7 +58,7 @@ def request(
     """A request whose rows are all `value`."""
     plan = loaded.plan_request([header(rows)], [])
     contents = np.full((rows, 2), value, dtype=np.float32).tobytes()
-    now = time.monotonic_ns()
+    now = loaded.clock.monotonic_ns()
     return InferenceRequest(
         plan, [contents], "stable", now, deadline_ns, loaded.statistics, sink, name
     )

@@ -12,6 +12,9 @@ from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.scheduling.requests import Array, InferenceRequest
 from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.scheduling.watchdog import (
+    IDLE_SWEEP_SECONDS,
+    REST_FACTOR,
+    SWEEP_SECONDS,
     RunHandle,
     RunWatchdog,
     TerminationReason,
@@ -19,7 +22,7 @@ from headrace_inference.domain.scheduling.watchdog import (
 )
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import VersionCounters
-from tests.unit.inference.doubles import DoublingRunner, Handle, RecordingSink, version
+from tests.unit.inference.doubles import DoublingRunner, FakeClock, Handle, RecordingSink, version
 from tests.unit.inference.scheduling.test_instance_pool import request
 
 GONE, LATE, PATIENT, ENDLESS = "gone", "late", "patient", "endless"
@@ -75,7 +78,7 @@ def test_a_run_that_is_over_is_not_ended() -> None:
     assert not handle.terminate
 
 
-def test_a_watch_looks_at_the_queues_of_versions_that_are_open() -> None:
+def test_a_watchdog_sweeps_the_queues_of_versions_that_are_open() -> None:
     """What waits behind a long run is dropped in time."""
     watch, runner, sink = RunWatchdog(SYSTEM_CLOCK), EndlessRunner(), RecordingSink()
     loaded = LoadedVersion(version(), runner, VersionCounters(), SYSTEM_CLOCK, watch)
@@ -104,33 +107,53 @@ class EndlessRunner(DoublingRunner):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "max_run_seconds", "cancel", "reason"),
-    [
-        (0.05, 300.0, False, "DEADLINE_EXCEEDED"),
-        (None, 300.0, True, "CANCELLED"),
-        (None, 0.05, False, "RUN_TOO_LONG"),
-    ],
+    ("deadline_seconds", "cancel", "reason"),
+    [(60.0, False, "DEADLINE_EXCEEDED"), (None, True, "CANCELLED"), (None, False, "RUN_TOO_LONG")],
 )
 def test_requests_of_an_ended_run_are_told_why(
-    seconds: float | None, max_run_seconds: float, cancel: bool, reason: str
+    deadline_seconds: float | None, cancel: bool, reason: str
 ) -> None:
     """By their own deadlines, by their callers, or by the replica's limit."""
-    watch, runner, sink = (
-        RunWatchdog(SYSTEM_CLOCK, max_run_seconds),
-        EndlessRunner(),
-        RecordingSink(),
-    )
+    clock, runner, sink = FakeClock(), EndlessRunner(), RecordingSink()
+    watchdog = RunWatchdog(clock, max_run_seconds=300.0)
     loaded = LoadedVersion(
-        version(batching=Batching(8)), runner, VersionCounters(), SYSTEM_CLOCK, watch
+        version(batching=Batching(8)), runner, VersionCounters(), clock, watchdog
     )
-    deadline_ns = None if seconds is None else time.monotonic_ns() + int(seconds * 1e9)
-    with watch.watching():
-        pending = request(loaded, sink, "only", deadline_ns=deadline_ns)
-        loaded.scheduler.enqueue([pending])
-        assert runner.entered.acquire(timeout=10)
-        pending.cancelled = cancel
-        sink.wait(1)
-        loaded.close()
+    deadline_ns = None if deadline_seconds is None else int(deadline_seconds * 1e9)
+    pending = request(loaded, sink, "only", deadline_ns=deadline_ns)
+    loaded.scheduler.enqueue([pending])
+    assert runner.entered.acquire(timeout=10)
+    watchdog.sweep(clock.monotonic_ns())
+    assert {} == sink.errors
+    pending.cancelled = cancel
+    clock.advance(0 if cancel else deadline_seconds or 300)
+    clock.now_ns += 1
+    watchdog.sweep(clock.monotonic_ns())
+    sink.wait(1)
+    loaded.close()
 
     assert reason == sink.errors["only"].reason
     assert {reason: 1} == dict(loaded.statistics.totals().errors)
+
+
+def test_a_watchdog_sweeps_seldom_while_no_run_is_long() -> None:
+    """It rests by what its sweeps cost, and looks more often once a run has taken a while."""
+    clock = FakeClock()
+    watchdog = RunWatchdog(clock)
+    assert IDLE_SWEEP_SECONDS == watchdog._sweep_now()
+    watchdog.begin([waiting(ENDLESS, 0)], Handle(), clock.now_ns)
+    assert IDLE_SWEEP_SECONDS == watchdog._sweep_now()
+    clock.advance(2 * SWEEP_SECONDS)
+    assert SWEEP_SECONDS == watchdog._sweep_now()
+    watchdog.add(Slow(clock))
+    assert REST_FACTOR * 0.5 == watchdog._sweep_now()
+
+
+class Slow:
+    """A queue whose sweep takes half a second."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    def drop_unwanted(self, now_ns: int) -> None:
+        self._clock.advance(0.5)
