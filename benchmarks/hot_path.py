@@ -36,7 +36,7 @@ from headrace.state.route_records import Canary, RouteRecord
 from headrace_inference.adapters.runtime import onnx_runtime
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.ingress.ingress import Ingress
-from headrace_inference.domain.ingress.limits import FrontLimits
+from headrace_inference.domain.ingress.limits import IngressLimits
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 from headrace_inference.domain.versions.loaded_version import LoadedVersion, Runner
@@ -100,8 +100,8 @@ class Rig:
     def __init__(self, reconciler: VersionReconciler, book: StatisticsRegistry) -> None:
         self._reconciler = reconciler
         self._sink = NoFront()
-        limits = FrontLimits(2**16, 2**32, 2**31 - 1)
-        self.front = NativeFront(self._sink, Ingress(reconciler, book), limits)
+        limits = IngressLimits(2**16, 2**32, 2**31 - 1)
+        self.front = NativeFront(self._sink, Ingress(reconciler, book, limits=limits))
 
     def microseconds(self, variant: Variant, burst: int, requests: int) -> float:
         """The time a request took in the fastest round: whatever else the machine does only adds."""
@@ -142,14 +142,14 @@ def with_ids(count: int) -> list[bytes]:
 
 def forget_layouts(front: NativeFront, _: LoadedVersion) -> None:
     """Have every request scanned, its head looked up, and its contents checked anew."""
-    parser = front._parser
+    parser = front._admission.parser
     parser.match = lambda payload: None  # type: ignore[method-assign]
 
 
 def forget_heads(front: NativeFront, served: LoadedVersion) -> None:
     """Have every request parsed by the generated code and planned anew, too."""
     forget_layouts(front, served)
-    parser = front._parser
+    parser = front._admission.parser
     parser._heads = _Forgetful()
 
 

@@ -48,6 +48,7 @@ from headrace_inference.adapters.artifact_cache.file_checks import sha256, tree_
 from headrace_inference.adapters.preparation.cached_opener import Preparation, open_preparing_opener
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults, open_session
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.app.servers import open_fronts
 from headrace_inference.domain.ingress.ingress import Ingress
@@ -164,7 +165,12 @@ async def open_served(folder: Path, prepared: Path | None) -> AsyncIterator[Serv
         loader = Loader(folder, prepared, stack.enter_context(contextlib.ExitStack()))
         reconciler = VersionReconciler(loader, book, SYSTEM_CLOCK, settings.max_loading)
         await stack.enter_async_context(reconciler.running())
-        fronts = await open_fronts(stack, settings, Ingress(reconciler, book), AlwaysReady())
+        fronts = await open_fronts(
+            stack,
+            settings,
+            Ingress(reconciler, book, limits=ingress_limits(settings)),
+            AlwaysReady(),
+        )
         yield Served(reconciler, fronts.grpc_address)
 
 

@@ -21,6 +21,7 @@ from headrace_inference.adapters.preparation.cached_opener import (
 )
 from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.app.servers import open_fronts
 from headrace_inference.domain.ingress.ingress import Ingress
@@ -136,7 +137,12 @@ async def open_in_process(folder: Path, front: Front = "auto") -> AsyncIterator[
             _FolderLoader(folder, opener), book, SYSTEM_CLOCK, max_loading=AT_A_TIME
         )
         await stack.enter_async_context(reconciler.running())
-        fronts = await open_fronts(stack, settings, Ingress(reconciler, book), AlwaysReady())
+        fronts = await open_fronts(
+            stack,
+            settings,
+            Ingress(reconciler, book, limits=ingress_limits(settings)),
+            AlwaysReady(),
+        )
         yield InProcess(folder, reconciler, fronts.grpc_address, fronts.http_address)
 
 

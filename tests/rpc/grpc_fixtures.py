@@ -17,6 +17,7 @@ from headrace import status
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
+from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import RegistryLoads, open_models
 from headrace_inference.app.readiness import AlwaysReady
@@ -61,7 +62,9 @@ async def open_grpc_replica(
         reconciler = held.reconciler
         held.want(catalog_of(models))
         await wait_until_settled(reconciler)
-        ingress = Ingress(reconciler, book, region_table(settings), tracer)
+        ingress = Ingress(
+            reconciler, book, region_table(settings), tracer, ingress_limits(settings)
+        )
         fronts = await open_fronts(stack, settings, ingress, AlwaysReady(), stopping, held.control)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(fronts.grpc_address))
         stub = pb_grpc.GRPCInferenceServiceStub(channel)

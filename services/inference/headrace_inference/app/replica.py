@@ -24,6 +24,7 @@ from headrace.state.records import ReplicaRecord, ReplicaStage
 from headrace_inference.adapters import presence, telemetry
 from headrace_inference.adapters.metrics.cache import CacheMeter
 from headrace_inference.adapters.runtime import execution_providers
+from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import Models, open_models, open_registry_loads
 from headrace_inference.app.readiness import ReplicaReadiness
@@ -85,7 +86,9 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         models = await stack.enter_async_context(open_models(settings, loads, book))
         reconciler = models.reconciler
         readiness = ReplicaReadiness(follower, reconciler, stopping)
-        ingress = Ingress(reconciler, book, region_table(settings), tracer)
+        ingress = Ingress(
+            reconciler, book, region_table(settings), tracer, ingress_limits(settings)
+        )
         closing = asyncio.Event()
 
         async def join(fronts: Fronts) -> None:

@@ -35,7 +35,6 @@ from headrace_inference.app.reserved_ports import reserved_port
 from headrace_inference.app.socket_folder import SOCKET_NAME, socket_folder
 from headrace_inference.domain.extensions.log_settings import LogSwitches
 from headrace_inference.domain.ingress.ingress import Ingress
-from headrace_inference.domain.ingress.limits import FrontLimits
 from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
 from headrace_inference.domain.reconciliation.model_control import ModelControl, RegistryControl
 from headrace_inference.settings import Settings
@@ -197,7 +196,6 @@ class _Ports:
         await stack.enter_async_context(self._grpc_server(target, facts))
         cores = usable_cores()
         options = server.NativeOptions(
-            _limits(settings),
             settings.drain_seconds,
             server.io_threads(cores),
             # With one core the thread that looks would keep the one that receives from it.
@@ -223,7 +221,7 @@ class _Ports:
         )
 
         def register(server: grpc.aio.Server) -> None:
-            servicer.register(server, self.ingress, facts, streams, _limits(settings))
+            servicer.register(server, self.ingress, facts, streams)
 
         opening = open_grpc_server(
             address,
@@ -242,11 +240,7 @@ class _Ports:
     def _rest_application(self, facts: ServerFacts) -> web.Application:
         settings = self.settings
         application = web.Application(client_max_size=settings.max_http_body_bytes)
-        limits = RestLimits(
-            settings.max_http_body_bytes,
-            settings.max_http_bytes_in_flight,
-            _limits(settings).answers,
-        )
+        limits = RestLimits(settings.max_http_body_bytes, settings.max_http_bytes_in_flight)
         if settings.cors_origins:
             application.middlewares.append(cors(settings.cors_origins))
         application.middlewares.append(_ends_connections(self.readiness))
@@ -291,12 +285,6 @@ def choose_front(asked: str, *, native_available: bool, ages: bool = False) -> s
             "this platform; use front=auto or front=grpcio",
         )
     return "native" if native_available and asked != "grpcio" and not ages else "grpcio"
-
-
-def _limits(settings: Settings) -> FrontLimits:
-    return FrontLimits(
-        settings.max_requests_in_flight, settings.max_bytes_in_flight, settings.max_message_bytes
-    )
 
 
 def _reflection_pool() -> DescriptorPool:

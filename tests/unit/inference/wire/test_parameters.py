@@ -13,18 +13,18 @@ from headrace_inference.domain.scheduling.requests import (
     OutputOptions,
     SharedMemorySlice,
 )
-from headrace_inference.wire.codec.request_parser import RequestHeader, RequestParser
+from headrace_inference.wire.codec.request_parser import MessageHeader, RequestParser
 from tests.unit.inference.doubles import header, served, version
 
 
-def head_of(outputs: Any = (), inputs: Any = (), **parameters: Any) -> RequestHeader:
+def head_of(outputs: Any = (), inputs: Any = (), **parameters: Any) -> MessageHeader:
     """What the parser makes of a request with these parameters, by (kind, value)."""
     request = pb.ModelInferRequest(model_name="m")
     _set(request, parameters)
     _set(request.inputs.add(name="x", datatype="FP32", shape=[1, 2]), dict(inputs))
     if outputs:
         _set(request.outputs.add(name="y"), dict(outputs))
-    return RequestParser().parse(request.SerializeToString()).head
+    return RequestParser().parse(request.SerializeToString()).header
 
 
 def _set(message: Any, parameters: dict[str, Any]) -> None:

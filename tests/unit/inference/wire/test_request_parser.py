@@ -40,7 +40,7 @@ def test_a_repeated_request_is_read_without_parsing() -> None:
     first = parser.parse(message("aaa", value=1.0).SerializeToString())
     second = parser.parse(message("bbb", value=2.0).SerializeToString())
 
-    assert first.head is second.head
+    assert first.header is second.header
     assert (first.id, second.id) == (b"aaa", b"bbb")
     assert [np.full(2, 2.0, np.float32).tobytes()] == raw_of(second)
 
@@ -53,7 +53,7 @@ def test_every_parse_agrees_with_the_generated_code() -> None:
         request = _random_request()
         payload = request.SerializeToString()
         parsed = parser.parse(payload)
-        head = parsed.head
+        head = parsed.header
 
         assert (request.model_name, request.model_version) == (head.model_name, head.model_version)
         assert parsed.id.decode() == request.id
@@ -89,7 +89,7 @@ def test_fields_in_another_order_are_read_alike() -> None:
 
     parsed = RequestParser().parse(reordered)
 
-    assert (parsed.id, raw_of(parsed), parsed.head.model_name) == (b"id", [raw], "m")
+    assert (parsed.id, raw_of(parsed), parsed.header.model_name) == (b"id", [raw], "m")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_perf_analyzer_s_parameter_is_taken() -> None:
 
     parsed = RequestParser().parse(request.SerializeToString())
 
-    assert parsed.head.parameters == {"triton_enable_empty_final_response": True}
+    assert parsed.header.parameters == {"triton_enable_empty_final_response": True}
 
 
 def test_answers_are_what_the_generated_code_reads() -> None:
@@ -174,7 +174,7 @@ def test_answers_are_what_the_generated_code_reads() -> None:
     pendings, ids = [], []
     for rows, request_id in ((1, ""), (3, "three"), (2, "zwei")):
         parsed = parser.parse(message(request_id, rows, float(rows)).SerializeToString())
-        plan = loaded.plan_request(parsed.head.inputs, ["n", "y"] if rows == 2 else [])
+        plan = loaded.plan_request(parsed.header.inputs, ["n", "y"] if rows == 2 else [])
         pending = InferenceRequest(
             plan,
             contents_of(parsed, RegionTable()),

@@ -70,8 +70,8 @@ def test_typed_contents_are_the_same_in_place(datatype: str) -> None:
     """Of every datatype, beside a short input that goes through protobuf."""
     payload = typed(datatype).SerializeToString()
     large, parsed = parse_large(payload), RequestParser().parse(payload)
-    assert (parsed.id, parsed.head.inputs) == (large.id, large.head.inputs)
-    assert parsed.head.parameters == large.head.parameters
+    assert (parsed.id, parsed.header.inputs) == (large.id, large.header.inputs)
+    assert parsed.header.parameters == large.header.parameters
     assert tensors(parsed) == tensors(large)
 
 

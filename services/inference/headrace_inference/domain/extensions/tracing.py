@@ -6,9 +6,9 @@ A traced request has a sink of its own around the one that answers it; all other
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -119,6 +119,12 @@ class Tracer:
                 self._models.pop(model, None)
             rules = (self._all, *self._models.values())
             self.on = any(rule.settings.levels for rule in rules)
+
+    def forwarded(
+        self, wire: Literal["grpc", "http"], metadata: Iterable[tuple[str, str | bytes]]
+    ) -> dict[str, str]:
+        """What a trace has of the metadata or headers that came with a request."""
+        return (self.grpc_headers if wire == "grpc" else self.http_headers).forwarded(metadata)
 
     def consider(
         self, served: LoadedVersion, pending: InferenceRequest, facts: Callable[[], RequestFacts]

@@ -1,33 +1,26 @@
-"""Requests of the event loop: handed to instance threads, awaited, and encoded back on the loop."""
+"""Requests whose callers wait on the event loop: handed to instance threads, awaited there."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from headrace.datatypes import wire_size
 from headrace.errors import HeadraceError
-from headrace_inference.domain.extensions.output_rendering import RenderedOutput, check_windows
-from headrace_inference.domain.extensions.tracing import RequestFacts
-from headrace_inference.domain.ingress.ingress import (
-    ROUTE_ATTEMPTS,
-    Ingress,
-    in_graph_order,
-    unloading,
-)
+from headrace_inference.domain.extensions.output_rendering import RenderedOutput
+from headrace_inference.domain.ingress.incoming import Fit, IncomingRequest
+from headrace_inference.domain.ingress.ingress import ROUTE_ATTEMPTS, Ingress, unloading
 from headrace_inference.domain.ingress.limits import NO_LIMIT, AnswerLimit
 from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.domain.ingress.rendering_sink import RenderingSink
-from headrace_inference.domain.routing.table import Picked
+from headrace_inference.domain.routing.table import OnStandby, Picked, Target
 from headrace_inference.domain.scheduling.requests import (
     Array,
     BatchResult,
     EncodedResponses,
     InferenceRequest,
-    RequestPlan,
-    TensorData,
 )
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
@@ -35,31 +28,14 @@ from headrace_inference.domain.versions.statistics import RunTimes
 
 
 @dataclass(frozen=True, slots=True)
-class InferCall:
-    """A request as any wire brings it: its names, and what it asks of the version that they lead to.
-
-    `plan` raises what is wrong with it. `contents` is called after it, in a thread where that takes long.
-    """
-
-    model_name: str
-    model_version: str
-    plan: Callable[[LoadedVersion], RequestPlan]
-    contents: Callable[[], Sequence[TensorData]]
-    reception: Reception
-    contents_take_long: bool = False
-    facts: Callable[[], RequestFacts] = RequestFacts
-    """What a trace says of the request; called only where it is traced."""
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """What a version answered: `outputs` in the order asked for, and `shown` where wishes were made."""
+    """What a version answered: `outputs` in the order asked for; `rendered` where wanted otherwise."""
 
-    served: LoadedVersion
-    pending: InferenceRequest
+    version: LoadedVersion
+    request: InferenceRequest
     times: RunTimes
     outputs: Sequence[Array] = ()
-    shown: Sequence[RenderedOutput] | None = None
+    rendered: Sequence[RenderedOutput] | None = None
 
 
 class AsyncInference:
@@ -72,73 +48,90 @@ class AsyncInference:
         self._limit = limit
         self._now_ns = ingress.clock.monotonic_ns
         self._loop = asyncio.get_running_loop()
-        self._wishes = RenderingSink(
-            ingress.regions, self._shown, self._deliver_rendered, self.fail
+        self._rendering_sink = RenderingSink(
+            ingress.regions, self._encode_rendered, self._deliver_one, self.fail
         )
 
-    async def infer(self, call: InferCall) -> Answer:
-        """The answer to a call. Raises HeadraceError; a cancelled wait drops the request if it can."""
-        pending, future = await self._enqueue(call)
-        try:
-            answer = await future
-        except asyncio.CancelledError:
-            pending.leave(self._now_ns())
-            raise
-        call.reception.run = answer.pending, answer.times
+    async def infer(
+        self, incoming: IncomingRequest, reception: Reception, held_bytes: int = 0
+    ) -> Answer:
+        """The answer to a request, which holds so many bytes until it is there.
+
+        Raises HeadraceError; a cancelled wait drops the request if it can.
+        """
+        with self._ingress.budget.holding(1, held_bytes):
+            request, future = await self._enqueue(incoming, reception)
+            try:
+                answer = await future
+            except asyncio.CancelledError:
+                request.leave(self._now_ns())
+                raise
+        reception.run = answer.request, answer.times
         return answer
 
-    async def _enqueue(self, call: InferCall) -> tuple[InferenceRequest, asyncio.Future[Answer]]:
-        route: str | None = None
+    async def _enqueue(
+        self, incoming: IncomingRequest, reception: Reception
+    ) -> tuple[InferenceRequest, asyncio.Future[Answer]]:
+        picked: Picked | None = None
         for _ in range(ROUTE_ATTEMPTS):
-            target = await self._ingress.target(call.model_name, call.model_version, call.reception)
-            picked = target.pick() if route is None else target.pick_again(route)
-            served, route = picked
-            call.reception.statistics = served.statistics
+            target = await self._target(incoming, reception)
+            if picked is None:
+                picked = target.pick(incoming)
+            else:
+                picked = target.pick_again(picked[1], picked[0].record.number, incoming)
+            version, route = picked
+            reception.statistics = version.statistics
             try:
-                plan = call.plan(served)
-                contents = in_graph_order(served, plan, await self._contents(call, plan))
+                fit = incoming.known_fit(version) or await self._fit(incoming, version)
             except (HeadraceError, asyncio.CancelledError):
-                target.give_back(route)
+                target.give_back(route, version.record.number)
                 raise
             future: asyncio.Future[Answer] = self._loop.create_future()
-            pending = self._pending(call, picked, plan, contents, future)
+            request = self._request(fit, picked, reception, future)
             if self._ingress.tracer.on:
-                self._ingress.tracer.consider(served, pending, call.facts)
+                self._ingress.trace(incoming, version, request)
             try:
-                served.scheduler.enqueue([pending])
+                version.scheduler.enqueue([request])
             except SchedulerStopped:
                 continue
-            return pending, future
+            return request, future
         raise unloading()
 
-    async def _contents(self, call: InferCall, plan: RequestPlan) -> Sequence[TensorData]:
-        check_windows(plan, self._ingress.regions)
-        if call.contents_take_long:
-            return await asyncio.to_thread(call.contents)
-        return call.contents()
+    async def _target(self, incoming: IncomingRequest, reception: Reception) -> Target:
+        """What a request leads to, once that is loaded where it stood by. Raises HeadraceError."""
+        while True:
+            try:
+                return self._ingress.resolve(incoming.header)
+            except OnStandby as standing_by:
+                key = standing_by.key
+            await self._ingress.reconciler.standby.wait_until_loaded(
+                key, reception.received_ns, reception.deadline_ns
+            )
 
-    def _pending(
-        self,
-        call: InferCall,
-        picked: Picked,
-        plan: RequestPlan,
-        contents: Sequence[TensorData],
-        future: asyncio.Future[Answer],
+    async def _fit(self, incoming: IncomingRequest, version: LoadedVersion) -> Fit:
+        if not incoming.is_slow:
+            return self._ingress.fit(incoming, version)
+        plan = self._ingress.plan(incoming, version)
+        return plan, await asyncio.to_thread(self._ingress.values, incoming, version, plan)
+
+    def _request(
+        self, fit: Fit, picked: Picked, reception: Reception, future: asyncio.Future[Answer]
     ) -> InferenceRequest:
-        served, route = picked
+        plan, values = fit
+        version, route = picked
         return InferenceRequest(
             plan,
-            contents,
+            values,
             route,
-            call.reception.received_ns,
-            call.reception.deadline_ns,
-            served.statistics,
-            self if plan.wishes is None else self._wishes,
+            reception.received_ns,
+            reception.deadline_ns,
+            version.statistics,
+            self if plan.wishes is None else self._rendering_sink,
             future,
         )
 
     def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
-        """What those who wait get; it is encoded on the loop."""
+        """What those who wait get; their wires encode it on the loop."""
         answers: list[Answer] = []
         times = (*result.times_ns, self._now_ns())
         refused: dict[int, HeadraceError] = {}
@@ -154,20 +147,20 @@ class AsyncInference:
     def deliver(self, answers: Sequence[Answer]) -> Collection[InferenceRequest]:
         """Wake those who wait, all of a batch in one trip to the loop; their receptions count them."""
         self._loop.call_soon_threadsafe(_settle_all, answers)
-        return [answer.pending for answer in answers]
+        return [answer.request for answer in answers]
 
-    def _shown(
+    def _encode_rendered(
         self,
-        served: LoadedVersion,
+        version: LoadedVersion,
         request: InferenceRequest,
-        shown: list[RenderedOutput],
+        rendered: list[RenderedOutput],
         result: BatchResult,
     ) -> Answer:
+        self._limit.check(sum([wire_size(one.array) for one in rendered if one.window is None]))
         times = (*result.times_ns, self._now_ns())
-        self._limit.check(sum([wire_size(one.array) for one in shown if one.window is None]))
-        return Answer(served, request, times, shown=shown)
+        return Answer(version, request, times, rendered=rendered)
 
-    def _deliver_rendered(self, answer: Answer) -> Collection[InferenceRequest]:
+    def _deliver_one(self, answer: Answer) -> Collection[InferenceRequest]:
         return self.deliver([answer])
 
     def fail(self, request: InferenceRequest, error: HeadraceError) -> None:
@@ -177,7 +170,7 @@ class AsyncInference:
 
 def _settle_all(answers: Sequence[Answer]) -> None:
     for answer in answers:
-        _settle(answer.pending.reply, answer, None)
+        _settle(answer.request.reply, answer, None)
 
 
 def _settle(

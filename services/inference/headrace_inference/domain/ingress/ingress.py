@@ -1,18 +1,28 @@
-"""What every front calls: find the version, check the request, queue it."""
+"""The one way in: what every wire hands its decoded requests to, and what they all share.
+
+`BurstInference` is for threads that must not wait, `AsyncInference` for callers on the event loop. Both
+find the version, check the request against it and queue it by what is here.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headrace.errors import HeadraceError, InvalidArgument, Unavailable
+from headrace.state.desired import Key
+from headrace_inference.domain.extensions.output_rendering import check_windows
 from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.domain.extensions.trace_settings import Changes
-from headrace_inference.domain.extensions.tracing import Tracer
-from headrace_inference.domain.ingress.receptions import Reception, Receptions
+from headrace_inference.domain.extensions.tracing import RequestFacts, Tracer
+from headrace_inference.domain.ingress.budget import InFlightBudget
+from headrace_inference.domain.ingress.incoming import Fit, IncomingRequest, RequestHeader
+from headrace_inference.domain.ingress.limits import IngressLimits
+from headrace_inference.domain.ingress.receptions import Receptions
+from headrace_inference.domain.reconciliation.load_waits import LoadWait
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
-from headrace_inference.domain.routing.table import OnStandby, Target, state_unread
-from headrace_inference.domain.scheduling.requests import RequestPlan, TensorData
+from headrace_inference.domain.routing.table import Target, state_unread
+from headrace_inference.domain.scheduling.requests import InferenceRequest, RequestPlan, TensorData
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 
@@ -29,32 +39,79 @@ class Ingress:
         book: StatisticsRegistry,
         regions: RegionTable | None = None,
         tracer: Tracer | None = None,
+        limits: IngressLimits | None = None,
     ) -> None:
         self.reconciler = reconciler
-        self.book = book
         self.clock = reconciler.clock
+        self.book = book
         self.regions = regions or RegionTable()
         self.tracer = tracer or Tracer()
+        self.limits = limits or IngressLimits()
+        self.budget = InFlightBudget(self.limits)
         self.receptions = Receptions(lambda: reconciler.table, book, self.clock)
         self.rest_errors: Counter[tuple[str, str, str]] = Counter()
         """Errors of all REST routes, by verb, route and reason, which the event loop counts."""
-
-    async def target(self, model_name: str, version: str, reception: Reception) -> Target:
-        """What a request's names lead to, once that is loaded where it stood by. Raises HeadraceError."""
-        while True:
-            try:
-                return self.reconciler.table.target(model_name, version)
-            except OnStandby as standing_by:
-                key = standing_by.key
-            await self.reconciler.standby.wait_until_loaded(
-                key, reception.received_ns, reception.deadline_ns
-            )
 
     def deadline_ns(self, remaining_seconds: float | None) -> int | None:
         """Return when a call's time is up; grpcio says 9.2e18 s where there is no deadline."""
         if remaining_seconds is None or remaining_seconds > 1e9:
             return None
         return self.clock.monotonic_ns() + int(remaining_seconds * 1e9)
+
+    def resolve(self, header: RequestHeader) -> Target:
+        """What a request's names lead to by the present routing table.
+
+        Raises OnStandby where that has to be loaded first, else HeadraceError where they lead nowhere.
+        """
+        table = self.reconciler.table
+        resolved = header.resolved
+        if resolved is None or resolved[0] is not table:
+            target = table.target(header.model_name, header.model_version)
+            header.resolved = (table, target)
+            return target
+        return resolved[1]
+
+    def plan(self, incoming: IncomingRequest, version: LoadedVersion) -> RequestPlan:
+        """How a request runs on a version. Raises HeadraceError where it cannot."""
+        plan = incoming.plan(version)
+        check_windows(plan, self.regions)
+        return plan
+
+    def values(
+        self, incoming: IncomingRequest, version: LoadedVersion, plan: RequestPlan
+    ) -> list[TensorData]:
+        """A request's values in the order of the version's inputs. Raises HeadraceError."""
+        return in_graph_order(version, plan, incoming.values(self.regions))
+
+    def fit(self, incoming: IncomingRequest, version: LoadedVersion) -> Fit:
+        """Check a request against a version, and remember for its likes. Raises HeadraceError."""
+        plan = self.plan(incoming, version)
+        fit = plan, self.values(incoming, version, plan)
+        incoming.remember(version, fit)
+        return fit
+
+    def trace(
+        self, incoming: IncomingRequest, version: LoadedVersion, run: InferenceRequest
+    ) -> None:
+        """Trace a request if it is its turn, before it is queued."""
+
+        def facts() -> RequestFacts:
+            forwarded = self.tracer.forwarded(incoming.wire, incoming.metadata)
+            return RequestFacts(incoming.id_text, {**incoming.header.parameters, **forwarded})
+
+        self.tracer.consider(version, run, facts)
+
+    def load_for(
+        self,
+        key: Key,
+        received_ns: int,
+        deadline_ns: int | None,
+        tell: Callable[[HeadraceError | None], None],
+    ) -> LoadWait:
+        """Have a version loaded for a request, from any thread; the event loop tells when to look again."""
+        wait = LoadWait(key, received_ns, deadline_ns, tell)
+        self.reconciler.summon_soon(wait)
+        return wait
 
     def trace_settings(self, model: str, changes: Changes) -> dict[str, list[str]]:
         """The settings of traces, of a model or ('') of all, after these changes. Raises HeadraceError."""
@@ -69,17 +126,17 @@ class Ingress:
 
 
 def in_graph_order(
-    served: LoadedVersion, plan: RequestPlan, contents: Sequence[TensorData]
+    version: LoadedVersion, plan: RequestPlan, values: Sequence[TensorData]
 ) -> list[TensorData]:
-    """A request's contents in the order of the version's inputs.
+    """A request's values in the order of the version's inputs.
 
-    Raises InvalidArgument where raw contents have not exactly the bytes of their shape.
+    Raises InvalidArgument where raw values have not exactly the bytes of their shape.
     """
-    ordered = [contents[place] for place in plan.order]
+    ordered = [values[place] for place in plan.order]
     for place, size in enumerate(plan.sizes):
         part = ordered[place]
         if isinstance(part, (bytes, memoryview)) and len(part) != size:
-            record = served.record
+            record = version.record
             spec = record.signature.inputs_with(plan.optional)[place]
             raise InvalidArgument(
                 "RAW_SIZE_MISMATCH",

@@ -1,10 +1,8 @@
-"""What the gRPC fronts hold at most, and what a caller is told who would have them hold more."""
+"""What a replica holds at most, and how large a request and an answer may be, on any wire."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from headrace.errors import ResourceExhausted
@@ -20,7 +18,7 @@ MAX_ANSWER_BYTES = 2**31 - 1024
 
 @dataclass(frozen=True, slots=True)
 class AnswerLimit:
-    """How large an answer may be, over whichever front it goes."""
+    """How large an answer may be."""
 
     max_bytes: int = MAX_ANSWER_BYTES
 
@@ -40,12 +38,12 @@ NO_LIMIT = AnswerLimit(sys.maxsize)
 
 
 @dataclass(frozen=True, slots=True)
-class FrontLimits:
-    """What a front holds at most; over either the answer is RESOURCE_EXHAUSTED."""
+class IngressLimits:
+    """What all wires hold together at most, and the largest message; over any it is RESOURCE_EXHAUSTED."""
 
-    max_requests: int
-    max_bytes: int
-    max_message_bytes: int
+    max_requests: int = sys.maxsize
+    max_bytes: int = sys.maxsize
+    max_message_bytes: int = sys.maxsize
 
     @property
     def answers(self) -> AnswerLimit:
@@ -71,37 +69,3 @@ class FrontLimits:
             "setting max_message_bytes)",
             facts={"limit": str(self.max_message_bytes), "setting": "max_message_bytes"},
         )
-
-
-class InFlightBytes:
-    """The requests that an event loop holds: their bytes in messages and shared memory, and their answers.
-
-    An answer is held until it is sent: callers who do not read must not make the process grow.
-    """
-
-    def __init__(self, limits: FrontLimits) -> None:
-        self._limits = limits
-        self._requests = 0
-        self._bytes = 0
-
-    @contextmanager
-    def holding(self, count: int) -> Iterator[None]:
-        """Hold one request of so many bytes while inside. Raises ResourceExhausted."""
-        limits = self._limits
-        if self._requests >= limits.max_requests or self._bytes + count > limits.max_bytes:
-            raise limits.over_limit(self._requests, self._bytes)
-        self._requests += 1
-        self._bytes += count
-        try:
-            yield
-        finally:
-            self._requests -= 1
-            self._bytes -= count
-
-    def hold_answer(self, count: int) -> None:
-        """Hold an answer of so many bytes, whatever the limit: new requests are refused for it."""
-        self._bytes += count
-
-    def answer_sent(self, count: int) -> None:
-        """Answers of so many bytes are sent, or will never be."""
-        self._bytes -= count

@@ -9,7 +9,6 @@ compared, not parsed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +16,8 @@ from google.protobuf.message import DecodeError
 
 from headrace.errors import InvalidArgument
 from headrace.inference import grpc_service_pb2 as pb
+from headrace_inference.domain.ingress.incoming import RequestHeader
 from headrace_inference.domain.scheduling.requests import (
-    Options,
     RequestPlan,
     SharedMemorySlice,
     TensorHeader,
@@ -50,29 +49,20 @@ _FIELDS_LOOKED_AT = 64
 """For names: clients write them first."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHeader:
-    """A request without its id and raw contents. `plans` is filled by whoever plans it, by served id."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class MessageHeader(RequestHeader):
+    """A message without its id and raw contents."""
 
-    model_name: str
-    model_version: str
-    inputs: tuple[TensorHeader, ...]
-    outputs: tuple[str, ...]
-    parameters: Mapping[str, Any]
     contents: tuple[Any, ...]
     """Each input's InferTensorContents or LazyTypedContents, or None."""
     windows: tuple[SharedMemorySlice | None, ...]
     """Where each input's bytes are in shared memory, or None."""
-    options: Options
     typed: bool
     """Whether any input brings typed contents."""
     plain: bool
     """Whether inputs and outputs are in the messages, all of them, and outputs are wanted as values."""
     window_bytes: int
     """How much is to be read from shared memory."""
-    plans: dict[int, RequestPlan] = field(default_factory=dict)
-    targets: list[Any] = field(default_factory=list)
-    """[routing table, target] of the last request with this head; filled by whoever routes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +76,8 @@ class RequestTemplate:
     fixed: tuple[tuple[int, bytes], ...]
     id_range: Range
     raw: tuple[Range, ...]
-    head: RequestHeader
-    ready: dict[int, Any] = field(default_factory=dict)
+    header: MessageHeader
+    ready: dict[int, tuple[RequestPlan, tuple[Range, ...]]] = field(default_factory=dict)
 
     def id_in(self, payload: bytes) -> bytes:
         """The id of a request that fits. Raises InvalidArgument where it is no UTF-8."""
@@ -95,22 +85,22 @@ class RequestTemplate:
         return _checked_id(payload[start:end]) if end > start else b""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Parsed:
-    """A request: its head, its id, where in its bytes the raw contents lie, and the layout it fits."""
+    """A request: its header, its id, where in its bytes the raw contents lie, and the layout it fits."""
 
     payload: bytes
-    head: RequestHeader
+    header: MessageHeader
     id: bytes
     raw: tuple[Range, ...]
-    layout: RequestTemplate | None = None
+    layout: RequestTemplate | None
 
 
 class RequestParser:
     """Parses requests, remembering heads and layouts. One parser belongs to one thread."""
 
     def __init__(self) -> None:
-        self._heads: dict[bytes, RequestHeader] = {}
+        self._heads: dict[bytes, MessageHeader] = {}
         self._layouts: dict[int, list[RequestTemplate]] = {}
 
     def match(self, payload: bytes) -> RequestTemplate | None:
@@ -128,7 +118,7 @@ class RequestParser:
         layout = self.match(payload)
         if layout is None:
             return self._parse_anew(payload)
-        return Parsed(payload, layout.head, layout.id_in(payload), layout.raw, layout)
+        return Parsed(payload, layout.header, layout.id_in(payload), layout.raw, layout)
 
     def _parse_anew(self, payload: bytes) -> Parsed:
         fixed, id_range, raw = _scan(payload)
@@ -187,7 +177,7 @@ def _scan(payload: bytes) -> tuple[tuple[tuple[int, bytes], ...], Range, tuple[R
     return tuple(fixed), id_range, tuple(raw)
 
 
-def _parse_head(fixed: tuple[tuple[int, bytes], ...]) -> RequestHeader:
+def _parse_head(fixed: tuple[tuple[int, bytes], ...]) -> MessageHeader:
     """Parse what is fixed, with every raw content and the id left out, tag and all."""
     try:
         message = pb.ModelInferRequest.FromString(_without_raw(fixed))
@@ -198,7 +188,7 @@ def _parse_head(fixed: tuple[tuple[int, bytes], ...]) -> RequestHeader:
     windows = tuple(window_of(part, f"input '{part.name}'") for part in inputs)
     parameters = parameters_of(message)
     options = options_of(parameters, [wish_of(output) for output in message.outputs])
-    return RequestHeader(
+    return MessageHeader(
         model_name=message.model_name,
         model_version=message.model_version,
         inputs=tuple(TensorHeader(part.name, part.datatype, _shape(part)) for part in inputs),

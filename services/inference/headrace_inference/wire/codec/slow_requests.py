@@ -49,7 +49,7 @@ def is_slow_to_parse(payload: bytes) -> bool:
 
 def decoding_takes_long(parsed: Parsed) -> bool:
     """Whether to have the contents of a parsed request decoded by another thread."""
-    head = parsed.head
+    head = parsed.header
     if head.window_bytes > LONG_COPY_BYTES:
         return True
     if head.typed and any(isinstance(part, LazyTypedContents) for part in head.contents):
@@ -66,14 +66,14 @@ def parse_large(payload: bytes) -> Parsed:
     parsed = RequestParser().parse(rest)
     if not typed:
         return parsed
-    contents = tuple(typed.get(place, part) for place, part in enumerate(parsed.head.contents))
-    head = replace(parsed.head, contents=contents, typed=True)
-    return Parsed(rest, head, parsed.id, parsed.raw)
+    contents = tuple(typed.get(place, part) for place, part in enumerate(parsed.header.contents))
+    head = replace(parsed.header, contents=contents, typed=True)
+    return Parsed(rest, head, parsed.id, parsed.raw, None)
 
 
 def size_of(parsed: Parsed) -> int:
     """The bytes that a request has in its message and in shared memory."""
-    head = parsed.head
+    head = parsed.header
     if head.typed:
         for part in head.contents:
             if isinstance(part, LazyTypedContents):

@@ -17,7 +17,7 @@ from headrace_inference.domain.scheduling.requests import (
     TensorData,
     TensorHeader,
 )
-from headrace_inference.wire.codec.request_parser import Parsed, RequestHeader
+from headrace_inference.wire.codec.request_parser import MessageHeader, Parsed
 from headrace_inference.wire.codec.typed_contents import (
     LazyTypedContents,
     bytes_elements,
@@ -52,7 +52,7 @@ def contents_of(parsed: Parsed, regions: RegionTable) -> list[TensorData]:
     Raises InvalidArgument for values that are missing, too many, mixed, or no elements of their datatype,
     and what `regions` raises for those in shared memory.
     """
-    head = parsed.head
+    head = parsed.header
     if head.typed or head.window_bytes or len(parsed.raw) != len(head.inputs):
         return _mixed_contents(parsed, regions)
     return [
@@ -102,7 +102,7 @@ def _no_text(elements: Sequence[bytes], header: TensorHeader) -> InvalidArgument
 
 def _mixed_contents(parsed: Parsed, regions: RegionTable) -> list[TensorData]:
     """Inputs in shared memory have no entry in the raw contents; all others have, or none has."""
-    head = parsed.head
+    head = parsed.header
     raw = iter(parsed.raw)
     contents: list[TensorData] = []
     for header, typed, window in zip(head.inputs, head.contents, head.windows, strict=True):
@@ -139,7 +139,7 @@ def window_contents(
     return regions.read(window)
 
 
-def _typed_tensor(head: RequestHeader, header: TensorHeader, typed: Any) -> Array:
+def _typed_tensor(head: MessageHeader, header: TensorHeader, typed: Any) -> Array:
     if typed is None and header.shape.count(0) == 0:
         raise _no_data(head, header)
     datatype = Datatype(header.datatype)
@@ -207,7 +207,7 @@ def _narrowed(header: TensorHeader, datatype: Datatype, values: Any) -> Array:
     return wide.astype(dtype)
 
 
-def _mixed(head: RequestHeader, header: TensorHeader) -> InvalidArgument:
+def _mixed(head: MessageHeader, header: TensorHeader) -> InvalidArgument:
     return InvalidArgument(
         "CONTENTS_MIXED",
         "contents field must not be specified when using raw_input_contents for "
@@ -215,14 +215,14 @@ def _mixed(head: RequestHeader, header: TensorHeader) -> InvalidArgument:
     )
 
 
-def _no_data(head: RequestHeader, header: TensorHeader) -> InvalidArgument:
+def _no_data(head: MessageHeader, header: TensorHeader) -> InvalidArgument:
     return InvalidArgument(
         "CONTENTS_MISSING",
         f"unable to find data for input tensor '{header.name}' for model '{head.model_name}' in request.",
     )
 
 
-def _raw_count(head: RequestHeader, count: int) -> InvalidArgument:
+def _raw_count(head: MessageHeader, count: int) -> InvalidArgument:
     expected = head.windows.count(None)
     return InvalidArgument(
         "RAW_COUNT_MISMATCH",

@@ -5,55 +5,51 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Any
+from dataclasses import dataclass
+
+import grpc
 
 from headrace.errors import HeadraceError
-from headrace_inference.domain.extensions.tracing import RequestFacts
-from headrace_inference.domain.ingress.async_inference import AsyncInference, InferCall
+from headrace_inference.domain.ingress.async_inference import AsyncInference
 from headrace_inference.domain.ingress.ingress import Ingress
-from headrace_inference.domain.ingress.limits import FrontLimits, InFlightBytes
 from headrace_inference.domain.ingress.receptions import Reception
+from headrace_inference.domain.routing.request_texts import Headers
 from headrace_inference.domain.scheduling.queue_refusals import shutting_down
-from headrace_inference.domain.scheduling.requests import RequestPlan
-from headrace_inference.domain.versions.loaded_version import LoadedVersion
-from headrace_inference.wire.codec.request_parser import (
-    Parsed,
-    RequestHeader,
-    RequestParser,
-    names_in,
-)
+from headrace_inference.wire.codec.message_request import MessageRequest
+from headrace_inference.wire.codec.request_parser import Parsed, RequestParser, names_in
 from headrace_inference.wire.codec.responses import encode_answer, encode_shown
-from headrace_inference.wire.codec.slow_requests import (
-    decoding_takes_long,
-    is_slow_to_parse,
-    parse_large,
-    size_of,
-)
-from headrace_inference.wire.codec.tensors import contents_of
+from headrace_inference.wire.codec.slow_requests import is_slow_to_parse, parse_large, size_of
 
-Metadata = Iterable[tuple[str, str | bytes]] | None
+Context = grpc.aio.ServicerContext[bytes, bytes]
+
+
+@dataclass(slots=True, eq=False)
+class LoopRequest(MessageRequest):
+    """A request of a call or a stream on the event loop, with the metadata of that."""
+
+    metadata: Headers
 
 
 class InferHandler:
     """Answers requests of the event loop that it was made on."""
 
-    def __init__(self, ingress: Ingress, limits: FrontLimits) -> None:
+    def __init__(self, ingress: Ingress) -> None:
         self._ingress = ingress
-        self.held = InFlightBytes(limits)
         self.deadline_ns = ingress.deadline_ns
-        self._tracer = ingress.tracer
-        self._limit = limits.answers
-        self._requests = AsyncInference(ingress, self._limit)
+        self._limit = ingress.limits.answers
+        self._inference = AsyncInference(ingress, self._limit)
         self._parser = RequestParser()
 
-    async def infer(self, payload: bytes, context: Any) -> bytes:
+    async def infer(self, payload: bytes, context: Context) -> bytes:
         """Answer one request. Raises HeadraceError."""
         with self.receiving(payload, self.deadline_ns(context.time_remaining())) as reception:
             parsed = await self.parse(payload)
             answer = await self.answer(parsed, reception, context.invocation_metadata())
         size = len(answer)
-        self.held.hold_answer(size)
-        context.add_done_callback(lambda _: self.held.answer_sent(size))
+        self.hold_answer(size)
+        context.add_done_callback(
+            lambda _: self.release_answers(size)  # type: ignore[arg-type]  # the stubs know no function
+        )
         return answer
 
     def receiving(self, payload: bytes, deadline: int | None) -> AbstractContextManager[Reception]:
@@ -63,6 +59,14 @@ class InferHandler:
     def begin(self, payload: bytes, deadline: int | None) -> Reception:
         """A request with these bytes has come; whoever has it ends it."""
         return self._ingress.receptions.begin(lambda: names_in(payload), deadline)
+
+    def hold_answer(self, size: int) -> None:
+        """Hold an answer until it is sent: callers who do not read must not make the process grow."""
+        self._ingress.budget.hold_sent(size)
+
+    def release_answers(self, size: int) -> None:
+        """Answers of so many bytes are sent, or will never be."""
+        self._ingress.budget.release(0, size)
 
     def stopping(self) -> HeadraceError:
         """What a stream is told that the replica's end ends: counted, since requests may follow in vain."""
@@ -76,34 +80,18 @@ class InferHandler:
             return await asyncio.to_thread(parse_large, payload)
         return self._parser.parse(payload)
 
-    async def answer(self, parsed: Parsed, reception: Reception, metadata: Metadata) -> bytes:
+    async def answer(
+        self,
+        parsed: Parsed,
+        reception: Reception,
+        metadata: Iterable[tuple[str, str | bytes]] | None,
+    ) -> bytes:
         """The answer to a request. Raises HeadraceError; a cancelled wait drops the request."""
-        head = parsed.head
-
-        def facts() -> RequestFacts:
-            forwarded = self._tracer.grpc_headers.forwarded(metadata or ())
-            return RequestFacts(parsed.id.decode(), {**head.parameters, **forwarded})
-
-        call = InferCall(
-            head.model_name,
-            head.model_version,
-            lambda served: _plan(head, served),
-            lambda: contents_of(parsed, self._ingress.regions),
-            reception,
-            contents_take_long=decoding_takes_long(parsed),
-            facts=facts,
+        incoming = LoopRequest(
+            parsed.payload, parsed.header, parsed.id, parsed.raw, parsed.layout, metadata or ()
         )
-        with self.held.holding(size_of(parsed)):
-            answer = await self._requests.infer(call)
-        served, plan, route = answer.served, answer.pending.plan, answer.pending.route
-        if answer.shown is not None:
-            return encode_shown(served, plan, route, answer.shown, parsed.id, self._limit)
-        return encode_answer(served, plan, route, answer.outputs, parsed.id, self._limit)
-
-
-def _plan(head: RequestHeader, served: LoadedVersion) -> RequestPlan:
-    """How requests with this head run on a version: remembered with the head."""
-    plan = head.plans.get(served.id)
-    if plan is None:
-        plan = head.plans[served.id] = served.plan_request(head.inputs, head.outputs, head.options)
-    return plan
+        answer = await self._inference.infer(incoming, reception, size_of(parsed))
+        version, plan, route = answer.version, answer.request.plan, answer.request.route
+        if answer.rendered is not None:
+            return encode_shown(version, plan, route, answer.rendered, parsed.id, self._limit)
+        return encode_answer(version, plan, route, answer.outputs, parsed.id, self._limit)

@@ -10,7 +10,6 @@ import grpc
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace_inference.domain.ingress.ingress import Ingress
-from headrace_inference.domain.ingress.limits import FrontLimits
 from headrace_inference.wire.codec import messages
 from headrace_inference.wire.grpc.infer_handler import InferHandler
 from headrace_inference.wire.grpc.streaming import StreamHandler, StreamOptions
@@ -148,11 +147,10 @@ def register(
     ingress: Ingress,
     facts: ServerFacts,
     streams: StreamOptions,
-    limits: FrontLimits,
 ) -> None:
-    """Add every RPC of the protocol to a server; what infers holds no more than `limits` allow."""
+    """Add every RPC of the protocol to a server."""
     servicer = InferenceServicer(ingress, facts)
-    infer = InferHandler(ingress, limits)
+    infer = InferHandler(ingress)
     raw: dict[str, Any] = {
         "ModelInfer": grpc.unary_unary_rpc_method_handler(infer.infer),
         "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(

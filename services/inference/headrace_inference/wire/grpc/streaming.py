@@ -103,7 +103,7 @@ class StreamHandler:
                 return
             raise failure from None
         finally:
-            self._handler.held.answer_sent(stream.unsent_bytes)
+            self._handler.release_answers(stream.unsent_bytes)
             for reception in stream.unsent:
                 reception.left()
         if self._options.stopping.is_set():
@@ -137,7 +137,7 @@ class StreamHandler:
             reception.failed(bug)
             raise
         stream.unsent_bytes += len(answer)
-        self._handler.held.hold_answer(len(answer))
+        self._handler.hold_answer(len(answer))
         return answer
 
     async def _write(self, stream: _Stream) -> None:
@@ -155,7 +155,7 @@ class StreamHandler:
             await _send(stream.context, _message(answer, bare=bare))
             if isinstance(answer, bytes):
                 stream.unsent_bytes -= len(answer)
-                self._handler.held.answer_sent(len(answer))
+                self._handler.release_answers(len(answer))
             stream.slots.release()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from headrace import status
 from headrace.errors import HeadraceError
 from headrace.service import logs
+from headrace_inference.domain.ingress.bursts import RefusedByVersion
 from headrace_inference.domain.ingress.receptions import Receptions, caller_left, known_error
 from headrace_inference.domain.scheduling.requests import ErrorCounter
 from headrace_inference.wire.codec.request_parser import names_in
@@ -17,15 +18,6 @@ logger = logging.getLogger(__name__)
 
 _OF_CALLERS = frozenset(("CANCELLED", "DEADLINE_EXCEEDED"))
 """Reasons of calls that have ended already: nobody can be told them."""
-
-
-class RefusedByVersion(Exception):
-    """A version refuses a request for what it is, or could not look at it."""
-
-    def __init__(self, statistics: ErrorCounter, error: Exception) -> None:
-        super().__init__(str(error))
-        self.statistics = statistics
-        self.error = error
 
 
 class CallErrors:

@@ -7,11 +7,14 @@ deadline passed meanwhile, which it drops and does not count: so the number of o
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-LOOK_BYTES = 16 * 2**20
-"""After so many bytes of answers, look what became of them: it costs 10 µs."""
+from headrace_inference.domain.ingress.budget import InFlightBudget
+
+REFRESH_BYTES = 16 * 2**20
+"""After so many bytes of answers, find out what became of them: it costs 10 µs."""
 
 _LARGE_BYTES = 65_536
 
@@ -19,36 +22,44 @@ Metrics = Callable[[], dict[str, Any] | None]
 
 
 class OutboundBacklog:
-    """What the package keeps. `room` is what requests may hold beside it, of `max_bytes` together."""
+    """Has the budget hold what the package keeps. Any thread may be inside."""
 
-    def __init__(self, metrics: Metrics, pending: Callable[[], int], max_bytes: int) -> None:
+    def __init__(
+        self, metrics: Metrics, waiting: Callable[[], int], budget: InFlightBudget
+    ) -> None:
         self._metrics = metrics
-        self._pending = pending
-        self._max_bytes = max_bytes
+        self._waiting = waiting
+        self._budget = budget
+        self._lock = threading.Lock()
         self._largest = 0
         self._given = 0
-        self._given_at_look = 0
-        self.bytes = 0
-        self.room = max_bytes
+        self._given_at_refresh = 0
+        self._bytes = 0
 
-    def give(self, answers: Sequence[bytes]) -> None:
-        """These were given to the package. One thread at a time may be inside."""
+    def add(self, answers: Sequence[bytes]) -> None:
+        """These were given to the package."""
         size = sum(map(len, answers))
-        self._given += size
-        if size > _LARGE_BYTES:
-            self._largest = max(self._largest, *map(len, answers))
-        if self._given - self._given_at_look >= LOOK_BYTES:
-            self.look()
+        with self._lock:
+            self._given += size
+            if size > _LARGE_BYTES:
+                self._largest = max(self._largest, *map(len, answers))
+            if self._given - self._given_at_refresh >= REFRESH_BYTES:
+                self._refresh()
 
-    def look(self) -> None:
-        """See what has been read."""
-        self._given_at_look = given = self._given
+    def refresh(self) -> None:
+        """Find out what has been read."""
+        with self._lock:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        self._given_at_refresh = given = self._given
         (calls,) = [
             calls for path, calls in (self._metrics() or {})["methods"].items() if path != "other"
         ]
         ended = list(calls["status"].values())
         sent = sum([status["sent"]["sum"] for status in ended])
         open_calls = calls["started"] - sum([status["count"] for status in ended])
-        unread_calls = max(0, open_calls - self._pending())
-        self.bytes = max(0, min(given - sent, unread_calls * self._largest))
-        self.room = self._max_bytes - self.bytes
+        unread_calls = max(0, open_calls - self._waiting())
+        kept = max(0, min(given - sent, unread_calls * self._largest))
+        self._budget.hold_sent(kept - self._bytes)
+        self._bytes = kept

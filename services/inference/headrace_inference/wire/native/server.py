@@ -18,7 +18,6 @@ from typing import Any
 from headrace.errors import FailedPrecondition
 from headrace.service.grpc_serving import MAX_METADATA_BYTES
 from headrace_inference.domain.ingress.ingress import Ingress
-from headrace_inference.domain.ingress.limits import FrontLimits
 from headrace_inference.wire.native.front import NativeFront
 from headrace_inference.wire.native.receiver import Receiver
 
@@ -51,7 +50,6 @@ class OpenNativeFront:
 class NativeOptions:
     """How the native front is run."""
 
-    limits: FrontLimits
     drain_seconds: float
     """How long what is in flight may take when the front closes."""
     io_threads: int = 1
@@ -80,7 +78,7 @@ async def open_native_front(
     """
     native = _bind(address, options.io_threads)
     native.set_fallback(fallback_path)
-    front = NativeFront(native, ingress, options.limits)
+    front = NativeFront(native, ingress)
     receiver = Receiver(native.recv_batch_details, front.take, options.poll_ns)
 
     native.start()

@@ -40,10 +40,10 @@ def encode_rest_answer(request: RestRequest, answer: Answer, limit: AnswerLimit)
         for shown in _shown(answer)
     ]
     head = {
-        "model_name": answer.served.record.model,
-        "model_version": answer.served.version_text,
+        "model_name": answer.version.record.model,
+        "model_version": answer.version.version_text,
         **({"id": request.id} if request.id else {}),
-        "parameters": {ROUTE_PARAMETER: answer.pending.route},
+        "parameters": {ROUTE_PARAMETER: answer.request.route},
         "outputs": outputs,
     }
     json = msgspec.json.encode(head)
@@ -68,12 +68,12 @@ def json_bytes(request: RestRequest, answer: Answer) -> int:
 
 
 def _shown(answer: Answer) -> Sequence[RenderedOutput]:
-    if answer.shown is not None:
-        return answer.shown
-    specs = answer.served.record.signature.outputs
+    if answer.rendered is not None:
+        return answer.rendered
+    specs = answer.version.record.signature.outputs
     return [
         RenderedOutput(specs[place].name, specs[place].datatype, array)
-        for place, array in zip(answer.pending.plan.outputs, answer.outputs, strict=True)
+        for place, array in zip(answer.request.plan.outputs, answer.outputs, strict=True)
     ]
 
 

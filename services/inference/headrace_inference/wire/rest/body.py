@@ -10,6 +10,7 @@ from aiohttp import StreamReader, web
 from aiohttp.typedefs import Handler
 
 from headrace.errors import DeadlineExceeded, InvalidArgument, ResourceExhausted, Unimplemented
+from headrace_inference.domain.ingress.budget import InFlightBudget
 
 SETTING = "max_http_body_bytes"
 """The setting that bounds a body; errors name it."""
@@ -42,16 +43,24 @@ class HeldBytes:
 
 
 class BodyBudget:
-    """Counts the bytes of bodies, packed or not, from their arrival until their requests are answered."""
+    """Counts the bytes of bodies, packed or not, from their arrival until their requests are answered.
 
-    def __init__(self, max_bytes: int) -> None:
+    REST may hold a part of what all wires may hold together.
+    """
+
+    def __init__(self, max_bytes: int, shared: InFlightBudget) -> None:
         self._max_bytes = max_bytes
+        self._shared = shared
         self.held_bytes = 0
 
     def add(self, count: int) -> None:
-        """Hold more, or less. Raises ResourceExhausted where that is over the limit."""
-        if count > 0 and self.held_bytes + count > self._max_bytes:
+        """Hold more, or less. Raises ResourceExhausted where that is over a limit."""
+        if count <= 0:
+            self._shared.release(0, -count)
+        elif self.held_bytes + count > self._max_bytes:
             raise self._over_limit()
+        else:
+            self._shared.hold(0, count)
         self.held_bytes += count
 
     @web.middleware
@@ -63,7 +72,7 @@ class BodyBudget:
             return await handler(request)
         finally:
             _held.reset(token)
-            self.held_bytes -= held.count
+            self.add(-held.count)
 
     def _over_limit(self) -> ResourceExhausted:
         return ResourceExhausted(

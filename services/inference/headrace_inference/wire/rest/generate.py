@@ -114,10 +114,10 @@ def _tensor(spec: TensorSpec, text: msgspec.Raw) -> tuple[TensorHeader, msgspec.
 
 def encode_generated(request: RestRequest, answer: Answer, limit: AnswerLimit) -> bytes:
     """The answer as one JSON object: a tensor of one element is that element, others are flat lists."""
-    record = answer.served.record
+    record = answer.version.record
     document: dict[str, Any] = {"id": request.id} if request.id else {}
-    document |= {"model_name": record.model, "model_version": answer.served.version_text}
-    for place, array in zip(answer.pending.plan.outputs, answer.outputs, strict=True):
+    document |= {"model_name": record.model, "model_version": answer.version.version_text}
+    for place, array in zip(answer.request.plan.outputs, answer.outputs, strict=True):
         spec = record.signature.outputs[place]
         text = tensor_to_json(spec, array, limit)
         document[spec.name] = msgspec.Raw(text[1:-1] if array.size == 1 else text)

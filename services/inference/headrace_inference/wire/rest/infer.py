@@ -11,28 +11,23 @@ from aiohttp import payload, web
 from aiohttp.abc import AbstractStreamWriter
 
 from headrace.errors import HeadraceError
-from headrace.state.records import VersionRecord
-from headrace_inference.domain.extensions.tracing import RequestFacts
-from headrace_inference.domain.ingress.async_inference import Answer, AsyncInference, InferCall
+from headrace_inference.domain.ingress.async_inference import Answer, AsyncInference
+from headrace_inference.domain.ingress.incoming import RequestHeader
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.limits import AnswerLimit
-from headrace_inference.domain.scheduling.requests import RequestPlan, TensorData
-from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.wire.rest.answers import (
     EncodedAnswer,
-    check_answerable,
     encode_rest_answer,
     json_bytes,
 )
 from headrace_inference.wire.rest.body import Body, hold, read_body
 from headrace_inference.wire.rest.generate import (
     EVENT_STREAM,
-    Members,
     encode_generated,
     event,
-    generate_request,
     parse_generate,
 )
+from headrace_inference.wire.rest.incoming import GenerateIncoming, InferIncoming
 from headrace_inference.wire.rest.raw_binary import raw_request
 from headrace_inference.wire.rest.requests import (
     HEADER_LENGTH,
@@ -57,11 +52,11 @@ JSON_ON_LOOP_BYTES = 262_144
 class InferRoutes:
     """Decode, call, encode."""
 
-    def __init__(self, ingress: Ingress, max_body_bytes: int, limit: AnswerLimit) -> None:
+    def __init__(self, ingress: Ingress, max_body_bytes: int) -> None:
         self._ingress = ingress
         self._max_body_bytes = max_body_bytes
-        self._limit = limit
-        self._requests = AsyncInference(ingress)
+        self._limit = ingress.limits.answers
+        self._inference = AsyncInference(ingress)
 
     async def infer(self, request: web.Request) -> web.Response:
         """Answer one request."""
@@ -72,16 +67,14 @@ class InferRoutes:
             long = (len(body) if length is None else length) > JSON_ON_LOOP_BYTES
             parsed = await self._parsed(name, version, body, length, long=long)
             hold(parsed.window_bytes)
-            call = InferCall(
-                name,
-                version,
-                lambda served: _plan(parsed, served),
-                lambda: parsed.contents(self._ingress.regions),
-                reception,
-                contents_take_long=long or parsed.contents_take_long,
-                facts=lambda: self._facts_of(request, parsed),
+            incoming = InferIncoming(
+                RequestHeader(name, version, parameters=parsed.parameters),
+                request.headers.items(),
+                long or parsed.contents_take_long,
+                parsed,
             )
-            return await _response(parsed, await self._requests.infer(call), self._limit)
+            answer = await self._inference.infer(incoming, reception)
+            return await _response(parsed, answer, self._limit)
 
     async def generate(self, request: web.Request) -> web.Response:
         """Answer one request of the generate form."""
@@ -96,22 +89,18 @@ class InferRoutes:
         name, version = names(request)
         with self._ingress.receptions.receiving(lambda: (name, version)) as reception:
             body = await read_body(request, self._max_body_bytes)
-            generation = _Generation(self._ingress, parse_generate(body))
             long = len(body) > JSON_ON_LOOP_BYTES
+            incoming = GenerateIncoming(
+                RequestHeader(name, version),
+                request.headers.items(),
+                long,
+                parse_generate(body),
+            )
             if long:
                 record = self._ingress.reconciler.table.record(name, version)
-                await asyncio.to_thread(generation.read_for, record)
-            call = InferCall(
-                name,
-                version,
-                generation.plan,
-                generation.contents,
-                reception,
-                contents_take_long=long,
-                facts=lambda: self._facts_of(request, generation.request),
-            )
-            answer = await self._requests.infer(call)
-            return encode_generated(generation.request, answer, self._limit)
+                await asyncio.to_thread(incoming.read_for, record)
+            answer = await self._inference.infer(incoming, reception)
+            return encode_generated(incoming.read, answer, self._limit)
 
     async def _parsed(
         self, name: str, version: str, body: Body, length: int | None, *, long: bool
@@ -133,41 +122,6 @@ class InferRoutes:
         body = msgspec.json.encode(dict.fromkeys(inputs, msgspec.Raw(b"..."))).decode()
         path = f"/v2/models/{name}{'/versions/' + version if version else ''}/generate"
         return f"; to give values by name, POST {body} to {path}"
-
-    def _facts_of(self, request: web.Request, parsed: RestRequest) -> RequestFacts:
-        headers = self._ingress.tracer.http_headers.forwarded(request.headers.items())
-        return RequestFacts(parsed.id, {**parsed.parameters, **headers})
-
-
-class _Generation:
-    """A request of the generate form, which takes its shape from the version that answers it."""
-
-    def __init__(self, ingress: Ingress, members: Members) -> None:
-        self._ingress = ingress
-        self._members = members
-        self._record: VersionRecord | None = None
-        self.request: RestRequest
-
-    def read_for(self, record: VersionRecord) -> None:
-        """Read the values as this version takes them. Raises HeadraceError."""
-        if self._record is not record:
-            self.request = generate_request(record, self._members)
-            self._record = record
-
-    def plan(self, served: LoadedVersion) -> RequestPlan:
-        """How it runs on a version. Raises HeadraceError."""
-        self.read_for(served.record)
-        return _plan(self.request, served)
-
-    def contents(self) -> list[TensorData]:
-        """The values of its inputs. Raises HeadraceError."""
-        return self.request.contents(self._ingress.regions)
-
-
-def _plan(parsed: RestRequest, served: LoadedVersion) -> RequestPlan:
-    plan = served.plan_request(parsed.headers, parsed.outputs, parsed.options)
-    check_answerable(parsed, served, plan)
-    return plan
 
 
 def names(request: web.Request) -> tuple[str, str]:

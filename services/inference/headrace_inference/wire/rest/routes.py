@@ -6,7 +6,7 @@ The content type of a request is not looked at: Triton's own clients send JSON u
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
@@ -14,7 +14,6 @@ from aiohttp import web
 from headrace.errors import FailedPrecondition
 from headrace.service.signposts import About, add_root_page
 from headrace_inference.domain.ingress.ingress import Ingress
-from headrace_inference.domain.ingress.limits import AnswerLimit
 from headrace_inference.domain.routing.table import RoutingTable
 from headrace_inference.wire.codec import messages
 from headrace_inference.wire.rest.body import BodyBudget, read_body
@@ -38,11 +37,10 @@ from headrace_inference.wire.server_queries import (
 
 @dataclass(frozen=True, slots=True)
 class RestLimits:
-    """Bytes of one body, also after decompression, of all that are held at a time, and of one answer."""
+    """Bytes of one body, also after decompression, and of all that are held at a time."""
 
     max_body_bytes: int
     max_bytes_in_flight: int
-    answers: AnswerLimit = field(default_factory=AnswerLimit)
 
 
 def add_rest_routes(
@@ -55,9 +53,9 @@ def add_rest_routes(
     """
     max_body_bytes = limits.max_body_bytes
     routes = RestRoutes(ingress, facts, max_body_bytes)
-    runs = InferRoutes(ingress, max_body_bytes, limits.answers)
+    runs = InferRoutes(ingress, max_body_bytes)
     app.middlewares.append(answer_errors(ingress.rest_errors))
-    app.middlewares.append(BodyBudget(limits.max_bytes_in_flight).middleware)
+    app.middlewares.append(BodyBudget(limits.max_bytes_in_flight, ingress.budget).middleware)
     for model in _MODEL_PATHS:  # first: aiohttp tries routes in their order
         app.router.add_post(f"{model}/infer", runs.infer)
     add_root_page(app, ABOUT)

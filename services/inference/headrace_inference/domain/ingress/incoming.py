@@ -1,0 +1,86 @@
+"""A request as a wire decoded it: whom it asks for, what it says of its tensors, where its values are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from headrace_inference.domain.extensions.shared_memory import RegionTable
+from headrace_inference.domain.routing.request_texts import Headers, Parameter
+from headrace_inference.domain.routing.table import RoutingTable
+from headrace_inference.domain.routing.targets import Target
+from headrace_inference.domain.scheduling.requests import (
+    NO_OPTIONS,
+    Options,
+    RequestPlan,
+    TensorData,
+    TensorHeader,
+)
+from headrace_inference.domain.versions.loaded_version import LoadedVersion
+
+Wire = Literal["grpc", "http"]
+Fit = tuple[RequestPlan, Sequence[TensorData]]
+"""How a request runs on a version, and its values in the order of that version's inputs."""
+
+
+@dataclass(slots=True, eq=False)
+class RequestHeader:
+    """A request without its id and values. Requests that repeat it byte for byte may share one.
+
+    It remembers where it led to, and how it runs on each version that it reached, by the version's id.
+    """
+
+    model_name: str
+    model_version: str
+    inputs: tuple[TensorHeader, ...] = ()
+    outputs: tuple[str, ...] = ()
+    options: Options = NO_OPTIONS
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    plans: dict[int, RequestPlan] = field(default_factory=dict)
+    resolved: tuple[RoutingTable, Target] | None = None
+    """The routing table by which it was resolved last, and what it led to."""
+
+    def plan_on(self, version: LoadedVersion) -> RequestPlan:
+        """How requests with this header run on a version. Raises InvalidArgument."""
+        plan = self.plans.get(version.id)
+        if plan is None:
+            plan = version.plan_request(self.inputs, self.outputs, self.options)
+            self.plans[version.id] = plan
+        return plan
+
+
+class IncomingRequest(Protocol):
+    """What every wire hands in. Nothing of it was compared with a version yet."""
+
+    @property
+    def wire(self) -> Wire:
+        """Over which wire it came: which headers are forwarded depends on it."""
+
+    @property
+    def header(self) -> RequestHeader:
+        """Whom it asks for, at least; where its form depends on the version, the rest is known later."""
+
+    @property
+    def id_text(self) -> str:
+        """Its id, '' where it has none."""
+
+    @property
+    def metadata(self) -> Headers:
+        """What its caller sent beside it."""
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether making its values takes so long that a thread of its own has to."""
+
+    def known_fit(self, version: LoadedVersion) -> Fit | None:
+        """How it runs there, where a request like it was checked before; else None."""
+
+    def plan(self, version: LoadedVersion) -> RequestPlan:
+        """How it runs on a version. Raises InvalidArgument where it does not fit."""
+
+    def values(self, regions: RegionTable) -> Sequence[TensorData]:
+        """The values of its inputs, in its own order; called once it has a plan. Raises HeadraceError."""
+
+    def remember(self, version: LoadedVersion, fit: Fit) -> None:
+        """It was checked and fits so: `known_fit` may tell that of requests like it."""

@@ -1,0 +1,62 @@
+"""A ModelInferRequest as the ingress takes it, over whichever front it came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from headrace_inference.domain.extensions.shared_memory import RegionTable
+from headrace_inference.domain.ingress.incoming import Fit, Wire
+from headrace_inference.domain.scheduling.requests import RequestPlan, TensorData
+from headrace_inference.domain.versions.loaded_version import LoadedVersion
+from headrace_inference.wire.codec.request_parser import Parsed
+from headrace_inference.wire.codec.slow_requests import decoding_takes_long
+from headrace_inference.wire.codec.tensors import contents_of
+
+
+@dataclass(slots=True, eq=False)
+class MessageRequest(Parsed):
+    """A parsed message. Each front adds where its metadata is."""
+
+    wire: ClassVar[Wire] = "grpc"
+
+    @property
+    def id_text(self) -> str:
+        """The request's id, '' where it has none."""
+        return self.id.decode()
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether its contents are to be decoded by another thread."""
+        return decoding_takes_long(self)
+
+    def known_fit(self, version: LoadedVersion) -> Fit | None:
+        """What was found out for an earlier request of the same layout, with this one's contents."""
+        if self.layout is None:
+            return None
+        ready = self.layout.ready.get(version.id)
+        if ready is None:
+            return None
+        plan, ranges = ready
+        payload = self.payload
+        return plan, [payload[start:end] for start, end in ranges]
+
+    def plan(self, version: LoadedVersion) -> RequestPlan:
+        """How it runs on a version. Raises InvalidArgument."""
+        return self.header.plan_on(version)
+
+    def values(self, regions: RegionTable) -> Sequence[TensorData]:
+        """Its contents, in its own order. Raises HeadraceError."""
+        return contents_of(self, regions)
+
+    def remember(self, version: LoadedVersion, fit: Fit) -> None:
+        """Tell it to later requests of the same layout, where all contents are raw and small."""
+        plan, values = fit
+        if (
+            self.layout is not None
+            and self.header.plain
+            and all(isinstance(part, bytes) for part in values)
+        ):
+            ranges = tuple(self.raw[place] for place in plan.order)
+            self.layout.ready[version.id] = (plan, ranges)

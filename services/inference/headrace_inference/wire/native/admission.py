@@ -1,0 +1,74 @@
+"""Reads what the native package received, and has the ingress admit it."""
+
+from __future__ import annotations
+
+from headrace_inference.domain.ingress.budget import InFlightBudget
+from headrace_inference.domain.ingress.bursts import Admitted, BurstInference
+from headrace_inference.domain.ingress.limits import IngressLimits
+from headrace_inference.wire.codec.request_parser import Parsed, RequestParser
+from headrace_inference.wire.codec.slow_requests import decoding_takes_long, is_slow_to_parse
+from headrace_inference.wire.native.calls import Call, Event
+
+
+class Admission:
+    """Admits calls for whose messages there is room. The parser belongs to the thread that receives."""
+
+    def __init__(
+        self, inference: BurstInference, budget: InFlightBudget, limits: IngressLimits
+    ) -> None:
+        self._inference = inference
+        self._budget = budget
+        self._limits = limits
+        self.parser = RequestParser()
+
+    def admit(self, event: Event, received_ns: int, deadline_ns: int | None) -> Admitted | None:
+        """The request, ready to run; None where the decoder has to have it.
+
+        Raises what `BurstInference.admit` does, and InvalidArgument where the message is none.
+        """
+        payload = event[3]
+        layout = self.parser.match(payload)
+        if layout is None:
+            return self._admit_anew(event, received_ns, deadline_ns)
+        request_id = layout.id_in(payload)  # before a turn is taken: it may be malformed
+        if not layout.ready:
+            parsed = Parsed(payload, layout.header, request_id, layout.raw, layout)
+            return self._admit_unless_slow(event, parsed, received_ns, deadline_ns)
+        call = Call(payload, layout.header, request_id, layout.raw, layout, event, len(payload))
+        return self._inference.admit(call, received_ns, deadline_ns)
+
+    def _admit_anew(
+        self, event: Event, received_ns: int, deadline_ns: int | None
+    ) -> Admitted | None:
+        payload = event[3]
+        if len(payload) > self._limits.max_message_bytes:  # none like it has a layout
+            raise self._limits.too_large(len(payload))
+        if is_slow_to_parse(payload):
+            return None
+        parsed = self.parser.parse(payload)
+        return self._admit_unless_slow(event, parsed, received_ns, deadline_ns)
+
+    def _admit_unless_slow(
+        self, event: Event, parsed: Parsed, received_ns: int, deadline_ns: int | None
+    ) -> Admitted | None:
+        if decoding_takes_long(parsed):  # nothing like it is ever ready
+            return None
+        return self.admit_parsed(event, parsed, received_ns, deadline_ns)
+
+    def admit_parsed(
+        self, event: Event, parsed: Parsed, received_ns: int, deadline_ns: int | None
+    ) -> Admitted:
+        """The request, ready to run, on whichever thread parsed it; it holds what it reads from windows."""
+        window_bytes = parsed.header.window_bytes
+        held_bytes = len(event[3]) + window_bytes
+        call = Call(
+            parsed.payload, parsed.header, parsed.id, parsed.raw, parsed.layout, event, held_bytes
+        )
+        if not window_bytes:
+            return self._inference.admit(call, received_ns, deadline_ns)
+        self._budget.hold(0, window_bytes)
+        try:
+            return self._inference.admit(call, received_ns, deadline_ns)
+        except BaseException:
+            self._budget.release(0, window_bytes)
+            raise
