@@ -80,7 +80,7 @@ def _section(path: str, command: _Command) -> Iterator[str]:
 
 def _called(argument: _Parameter) -> str:
     name = argument.metavar or argument.name.upper()
-    return name if argument.required else f"[{name}]"
+    return name if argument.required or name.startswith("[") else f"[{name}]"
 
 
 def _paragraphs(text: str | None) -> Iterator[str]:

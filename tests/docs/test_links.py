@@ -51,6 +51,17 @@ def test_errors_name_sections_of_the_page_on_exporting() -> None:
     assert sections <= Page(ROOT / foreign_formats.PAGE).anchors
 
 
+def test_decisions_have_a_number_each_and_are_listed() -> None:
+    """No two pages of docs/adr have one number, and the list has each page with its number."""
+    folder = ROOT / "docs" / "adr"
+    pages = sorted(page.name for page in folder.glob("0*.md"))
+    numbers = [name.partition("-")[0] for name in pages]
+    assert sorted(set(numbers)) == numbers
+    listed = re.findall(r"^- \[(\d+)\]\((\S+)\)", (folder / "README.md").read_text(), re.MULTILINE)
+    assert list(zip(numbers, pages, strict=True)) == sorted(listed)
+    assert all(f"# {name[:4]} " == (folder / name).read_text()[:7] for name in pages)
+
+
 def _is_there(name: str, heading: str | None) -> bool:
     page = Page(ROOT / name)
     return page.path.exists() and (heading is None or heading in page.anchors)
