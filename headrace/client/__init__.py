@@ -63,7 +63,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _WITH_NUMPY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_WITH_NUMPY[name]), name)
+if not TYPE_CHECKING:  # else it would have any name
+
+    def __getattr__(name: str) -> object:
+        if name not in _WITH_NUMPY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(_WITH_NUMPY[name]), name)
