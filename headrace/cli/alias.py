@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from headrace.cli import output
+from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
+from headrace.cli.completion import version_names
 from headrace.cli.insistence import AllowSignatureChange, AllowUnready
 from headrace.resource_names import alias_resource
 
@@ -19,10 +21,13 @@ def register(app: typer.Typer) -> None:
 
 async def alias(
     cli: Cli,
-    name: Annotated[str, typer.Argument(help="The model.")],
+    name: ModelName,
     alias: Annotated[str, typer.Argument(help="The alias; without one, all are listed.")] = "",
     version: Annotated[
-        str, typer.Argument(help="What it is to point at: a number or another alias.")
+        str,
+        typer.Argument(
+            help="What it is to point at: a number or another alias.", autocompletion=version_names
+        ),
     ] = "",
     delete: Annotated[bool, typer.Option("--delete", help="Delete the alias.")] = False,
     allow_signature_change: AllowSignatureChange = False,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headrace.cli.arguments import OnlyModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
 from headrace.cli.route_options import route_parts
@@ -22,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 async def watch(
     cli: Cli,
-    name: Annotated[str, typer.Argument(help="Only this model.")] = "",
+    name: OnlyModelName = "",
     since: Annotated[
         int | None,
         typer.Option(
