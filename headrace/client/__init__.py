@@ -12,6 +12,7 @@ from headrace.client.input_errors import InputTypeError
 from headrace.client.resources import (
     Alias,
     Change,
+    ChangedResource,
     Gap,
     Latency,
     MeasureValue,
@@ -19,6 +20,7 @@ from headrace.client.resources import (
     ReplicaStatistics,
     Route,
     Statistics,
+    StoredRecord,
     Version,
     VersionStatistics,
 )
@@ -41,6 +43,7 @@ __all__ = [
     "Alias",
     "AsyncClient",
     "Change",
+    "ChangedResource",
     "Client",
     "ClientSettings",
     "Gap",
@@ -56,6 +59,7 @@ __all__ = [
     "ReplicaStatistics",
     "Route",
     "Statistics",
+    "StoredRecord",
     "TensorMetadata",
     "Version",
     "VersionStatistics",
