@@ -84,7 +84,7 @@ class Settings:
     """How long the native front looks for the next call after a lone one before it sleeps, which costs a
     core so much and saves the time to wake up; 0, or a single core, has it sleep at once."""
     max_requests_in_flight: int = 65_536
-    """Inference requests on the gRPC port that wait or run at a time; more are refused."""
+    """Inference requests of all wires that wait or run at a time; more are refused."""
     max_bytes_in_flight: int = 4 * 2**30
     """Their bytes, in messages and in shared memory, and those of answers that callers do not read; more
     are refused."""
@@ -103,8 +103,7 @@ class Settings:
     max_http_body_bytes: int = 64 * 2**20
     """The largest REST request, also after decompression."""
     max_http_bytes_in_flight: int = 2**30
-    """Bytes of the REST requests that are read, wait or run at a time, those in shared memory too; more are
-    refused."""
+    """REST's part of them, while requests are read, too; more are refused."""
     cors_origins: tuple[str, ...] = ()
     """The origins whose pages may call over REST from a browser, as https://example.org,http://localhost:3000;
     * allows all, without credentials."""
