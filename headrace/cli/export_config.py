@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
 
 
@@ -17,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 async def export_config(
     cli: Cli,
-    name: ModelName,
+    name: Annotated[str, typer.Argument(help="The model.")],
     version: Annotated[
         str, typer.Option(help="A version's number or alias; without one, the stable version.")
     ] = "",

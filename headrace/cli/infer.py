@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from headrace.cli.arguments import CallableName, VersionOrAlias
 from headrace.cli.command import Cli, command
 from headrace.cli.images import PREPROCESS_HELP, Preprocess
 from headrace.cli.inputs import FORMS, parse_inputs, read_inputs, told_inputs
@@ -30,14 +29,16 @@ def register(app: typer.Typer) -> None:
 
 async def infer(
     cli: Cli,
-    name: CallableName,
+    name: Annotated[str, typer.Argument(metavar="NAME[@ALIAS]", help="The model.")],
     value: Annotated[
         list[str] | None, typer.Argument(metavar="[VALUE]...", help=f"{FORMS}.")
     ] = None,
     input: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="The same for one input.")
     ] = None,
-    version: VersionOrAlias = "",
+    version: Annotated[
+        str, typer.Option(help="A version's number or alias; without one, the route decides.")
+    ] = "",
     output: Annotated[
         list[str] | None, typer.Option(help="An output to ask for; without any, all come.")
     ] = None,
@@ -48,6 +49,10 @@ async def infer(
         ),
     ] = None,
     preprocess: Annotated[Preprocess, typer.Option(help=PREPROCESS_HELP)] = Preprocess.AUTO,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=TEXT", help="A header to send; a route may look at it."),
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="A folder to write each output to, as .npy or .json."),
@@ -67,7 +72,14 @@ async def infer(
             metadata = await client.model_metadata(name, version)
             inputs = read_inputs(given, metadata, preprocess)
             wanted, best = _outputs(metadata, wanted, classes)
-        result = await client.infer(name, inputs, version=version, outputs=wanted, classes=best)
+        result = await client.infer(
+            name,
+            inputs,
+            version=version,
+            outputs=wanted,
+            classes=best,
+            headers=_headers(header or ()),
+        )
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
         for key, array in result.outputs.items():
@@ -84,6 +96,13 @@ def _outputs(
     asked = [each for each in metadata.outputs if not wanted or each.name in wanted]
     scores = [each.name for each in asked if each.name in wanted or each.datatype in FLOATS]
     return [*wanted, *(each.name for each in asked)], dict.fromkeys(scores, classes)
+
+
+def _headers(given: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    if not all(equals for _, equals, _ in pairs):
+        raise typer.BadParameter("--header is NAME=TEXT, such as x-user=ada")
+    return {name: text for name, _, text in pairs}
 
 
 def as_document(result: InferResult) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import typer
 
 from headrace import errors
 from headrace.cli import output
-from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
 
@@ -27,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 async def model(
     cli: Cli,
-    name: ModelName,
+    name: Annotated[str, typer.Argument(help="The model.")],
     description: Annotated[
         str | None, typer.Option(help="What it is for; '' for nothing.", show_default=False)
     ] = None,

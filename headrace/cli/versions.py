@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headrace.cli import output
-from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
 
@@ -26,7 +25,7 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
 
     @command(app, "versions")
-    async def versions(cli: Cli, name: ModelName) -> None:
+    async def versions(cli: Cli, name: Annotated[str, typer.Argument(help="The model.")]) -> None:
         """List the versions of a model, newest first."""
         async with cli.client() as client:
             found = await client.versions(name)

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.cli.arguments import OnlyModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
 from headrace.cli.route_options import route_parts
 
 if TYPE_CHECKING:
-    from headrace.client import Change, ChangedResource
-    from headrace.client.resources import After
+    from headrace.client import Change
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 async def watch(
     cli: Cli,
-    name: OnlyModelName = "",
+    name: Annotated[str, typer.Argument(help="Only this model.")] = "",
     since: Annotated[
         int | None,
         typer.Option(
@@ -44,28 +42,21 @@ async def watch(
 
 
 def line(change: Change) -> str:
-    """One change: its revision, what was done to what, what it is now, and who did it.
-
-    What else was done at that revision stands below it.
-    """
+    """One change: its revision, what was done to what, what it is now, and who did it."""
+    said = f"{change.revision:>6}  {change.kind:<14}  {change.resource}"
+    now = _now(change)
     by = f"  by {change.actor}" if change.actor else ""
-    first = printable(f"{change.revision:>6}  {_said(change)}{by}")
-    return "\n".join([first, *(printable(f"{'':6}  {_said(each)}") for each in change.further)])
+    return printable(f"{said}{': ' if now else ''}{now}{by}")
 
 
-def _said(done: Change | ChangedResource) -> str:
-    now = _now(done.after)
-    return f"{done.kind:<14}  {done.resource}{': ' if now else ''}{now}"
-
-
-def _now(after: After) -> str:
+def _now(change: Change) -> str:
     from headrace.client import Alias, Model, Route
 
-    match after:
+    match change.after:
         case Alias(version=version):
             return f"version {version}"
         case Route():
-            return ", ".join(route_parts(after))
+            return ", ".join(route_parts(change.after))
         case Model(keep_latest=keep_latest, labels=labels, pinned=pinned):
             listed = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
             pin = ", pinned" if pinned else ""

@@ -12,7 +12,6 @@ from headrace.client.input_errors import InputTypeError
 from headrace.client.resources import (
     Alias,
     Change,
-    ChangedResource,
     Gap,
     Latency,
     MeasureValue,
@@ -20,7 +19,6 @@ from headrace.client.resources import (
     ReplicaStatistics,
     Route,
     Statistics,
-    StoredRecord,
     Version,
     VersionStatistics,
 )
@@ -43,7 +41,6 @@ __all__ = [
     "Alias",
     "AsyncClient",
     "Change",
-    "ChangedResource",
     "Client",
     "ClientSettings",
     "Gap",
@@ -59,7 +56,6 @@ __all__ = [
     "ReplicaStatistics",
     "Route",
     "Statistics",
-    "StoredRecord",
     "TensorMetadata",
     "Version",
     "VersionStatistics",
@@ -67,9 +63,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # else it would have any name
-
-    def __getattr__(name: str) -> object:
-        if name not in _WITH_NUMPY:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(_WITH_NUMPY[name]), name)
+def __getattr__(name: str) -> object:
+    if name not in _WITH_NUMPY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_WITH_NUMPY[name]), name)

@@ -194,9 +194,10 @@ class Calls:
         repeatable: bool = True,
         timeout_seconds: float | None = None,
         request_id: str = "",
+        more: Metadata = (),
     ) -> Response:
-        """The answer to one request. Raises the errors that the method names."""
-        metadata = self.metadata(request_id)
+        """The answer to one request, with `more` metadata. Raises the errors that the method names."""
+        metadata = (*self.metadata(request_id), *more)
 
         async def attempt(address: str, seconds: float) -> Response | Undecodable:
             called = self._channels.unary(method, address)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from headrace import errors
 from headrace.client import methods
 from headrace.client.answers import reading_an_answer
-from headrace.client.calls import Calls
+from headrace.client.calls import Calls, Metadata
+from headrace.client.headers import as_metadata
 from headrace.client.methods import Method, Request, Response
 from headrace.client.results import InferResult, Parameter
 from headrace.client.signature_cache import Key, SignatureCache
@@ -47,6 +48,7 @@ class InferenceCalls:
         outputs: Iterable[str] = (),
         classes: Mapping[str, int] | None = None,
         parameters: Mapping[str, Parameter] | None = None,
+        headers: Mapping[str, str] | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
     ) -> InferResult:
@@ -60,6 +62,8 @@ class InferenceCalls:
         `value:index` or, where the model has labels, `value:index:label`. A request that finds no server,
         or one that hangs, is sent again within its deadline, to another where there are several: a model
         may run it twice.
+
+        `headers` go with the request as metadata, for sticky keys and match rules of the route.
 
         Raises InputTypeError, which is an InvalidArgument and a TypeError, for values of another type than
         the model takes.
@@ -77,10 +81,14 @@ class InferenceCalls:
             parameters=parameters or {},
             request_id=request_id,
         )
-        return await self._infer(request, given.notes, deadline)
+        return await self._infer(request, given.notes, deadline, as_metadata(headers or {}))
 
     async def _infer(
-        self, request: grpc_service_pb2.ModelInferRequest, notes: tuple[str, ...], deadline: float
+        self,
+        request: grpc_service_pb2.ModelInferRequest,
+        notes: tuple[str, ...],
+        deadline: float,
+        headers: Metadata,
     ) -> InferResult:
         from headrace.client import tensors
 
@@ -92,6 +100,7 @@ class InferenceCalls:
                 request,
                 timeout_seconds=max(0.0, deadline - time.monotonic()),
                 request_id=request.id,
+                more=headers,
             )
         except errors.InvalidArgument:
             # The signature kept may be that of a version which the route has left: ask again next time.

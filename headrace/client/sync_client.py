@@ -200,30 +200,6 @@ class Client:
             )
         )
 
-    def set_aliases(
-        self,
-        model: str,
-        versions: Mapping[str, int | str],
-        *,
-        allow_signature_change: bool = False,
-        allow_unready: bool = False,
-        timeout_seconds: float | None = None,
-    ) -> list[Alias]:
-        """Point several aliases at versions in one change: all of them, or none where one is refused.
-
-        `versions` has the number for each alias, or another alias that names it now. Raises as `alias`
-        does, and InvalidArgument (ALIASES_INVALID) for none or over 1000.
-        """
-        return self._thread.run(
-            self._async.set_aliases(
-                model,
-                versions,
-                allow_signature_change=allow_signature_change,
-                allow_unready=allow_unready,
-                timeout_seconds=timeout_seconds,
-            )
-        )
-
     def delete_alias(
         self, model: str, alias: str, *, etag: str = "", timeout_seconds: float | None = None
     ) -> None:
@@ -398,6 +374,7 @@ class Client:
         outputs: Iterable[str] = (),
         classes: Mapping[str, int] | None = None,
         parameters: Mapping[str, Parameter] | None = None,
+        headers: Mapping[str, str] | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
     ) -> InferResult:
@@ -412,6 +389,8 @@ class Client:
         or one that hangs, is sent again within its deadline, to another where there are several: a model
         may run it twice.
 
+        `headers` go with the request as metadata, for sticky keys and match rules of the route.
+
         Raises InputTypeError, which is an InvalidArgument and a TypeError, for values of another type than
         the model takes.
         """
@@ -423,6 +402,7 @@ class Client:
                 outputs=outputs,
                 classes=classes,
                 parameters=parameters,
+                headers=headers,
                 request_id=request_id,
                 timeout_seconds=timeout_seconds,
             )

@@ -17,6 +17,7 @@ class Echo(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
 
     def __init__(self) -> None:
         self.metadata_calls = 0
+        self.headers: dict[str, str | bytes] = {}
         self.refuse = False
         self.version = "2"
         self.inputs: dict[str, tuple[str, list[int]]] = {
@@ -46,6 +47,7 @@ class Echo(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
         for tensor in request.inputs:
             response.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
         response.parameters["headrace.route"].string_param = "stable"
+        self.headers = dict(context.invocation_metadata())
         return response
 
     async def ServerReady(self, request: Any, context: Any) -> grpc_service_pb2.ServerReadyResponse:
@@ -70,6 +72,15 @@ async def test_arrays_of_float32_go_and_come_without_a_question() -> None:
     assert "stable" == result.route
     assert all(np.array_equal(sent[name], result[name]) for name in sent)
     assert (0, ()) == (echo.metadata_calls, result.notes)
+
+
+async def test_headers_go_with_a_request() -> None:
+    """For routes that look at them."""
+    echo = Echo()
+    async with open_client(echo) as client:
+        await client.infer("m", {"x": np.ones(2, np.float32)}, headers={"X-User": "ada"})
+
+    assert "ada" == echo.headers["x-user"]
 
 
 async def test_lists_take_the_datatypes_of_the_signature_which_is_asked_for_once() -> None:

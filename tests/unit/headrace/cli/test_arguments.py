@@ -84,8 +84,6 @@ def test_wrong_windows_are_refused(text: str) -> None:
     [
         (["modelz"], "No such command 'modelz'"),
         (["versions"], "Missing argument"),
-        (["push", "gone.onnx"], "headrace push NAME PATH"),
-        (["models", "--registry", "http://node:8100"], "leave out http://"),
         (["push", "digits", "/gone.onnx"], "does not exist"),
         (["models", "--registry", "nowhere"], "nowhere"),
         (["--timeout", "0", "models"], "timeout_seconds"),
@@ -95,6 +93,7 @@ def test_wrong_windows_are_refused(text: str) -> None:
         (["route", "digits", "--no-match", "--match", "header:a=1:2"], "--no-match goes without"),
         (["route", "digits", "--no-shadow", "--shadow", "2"], "--no-shadow goes without"),
         (["route", "digits", "--rollback", "--no-shadow"], "--rollback goes alone"),
+        (["infer", "digits", "--input", "x=1", "--header", "x-user"], "--header is NAME=TEXT"),
         (["route", "digits", "--etag", "7"], "go with a change"),
         (["route", "digits", "--allow-unready"], "go with a change"),
         (["alias", "digits", "champion"], "give NAME"),
