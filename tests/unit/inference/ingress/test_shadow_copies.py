@@ -19,6 +19,8 @@ from headrace.state.records import (
     TensorSpec,
     VersionRecord,
 )
+from headrace_inference.domain.ingress.budget import InFlightBudget
+from headrace_inference.domain.ingress.limits import IngressLimits
 from headrace_inference.domain.ingress.shadow_copies import MAX_COPIES, ShadowCopies
 from headrace_inference.domain.routing.request_share import RequestShare
 from headrace_inference.domain.routing.targets import ShadowTarget
@@ -235,3 +237,17 @@ def test_a_bug_is_logged_and_felt_by_nobody(caplog: pytest.LogCaptureFixture) ->
 
     assert {"INTERNAL": 1} == counts.errors
     assert "a copy for shadow m/2 failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("held", "copies", "spared"),
+    [(0, 100, True), (0, 101, False), (400, 100, True), (401, 1, False)],
+)
+def test_copies_have_an_eighth_while_callers_need_less_than_half(
+    held: int, copies: int, spared: bool
+) -> None:
+    """Of the bytes that may be in flight, beside them."""
+    budget = InFlightBudget(IngressLimits(max_bytes=800))
+    budget.hold(1, held)
+
+    assert spared == budget.can_spare(copies)

@@ -94,6 +94,8 @@ class AsyncInference:
                 version.scheduler.enqueue([request])
             except SchedulerStopped:
                 continue
+            if target.shadow is not None:
+                self._ingress.shadow_copies.send(target.shadow, version, request)
             return request, future
         raise unloading()
 

@@ -57,6 +57,13 @@ class InFlightBudget:
             self.requests -= requests
             self.bytes -= size
 
+    def can_spare(self, size: int) -> bool:
+        """Whether so many bytes may be used beside the limit, for what nobody waits for.
+
+        They are an eighth of it at most, and callers must not need more than half of it.
+        """
+        return self.bytes <= self._max_bytes // 2 and size <= self._max_bytes // 8
+
     @contextmanager
     def holding(self, requests: int, size: int) -> Iterator[None]:
         """Hold these while inside. Raises ResourceExhausted (REPLICA_OVERLOADED)."""

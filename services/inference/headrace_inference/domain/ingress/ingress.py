@@ -19,6 +19,7 @@ from headrace_inference.domain.ingress.budget import InFlightBudget
 from headrace_inference.domain.ingress.incoming import Fit, IncomingRequest, RequestHeader
 from headrace_inference.domain.ingress.limits import IngressLimits
 from headrace_inference.domain.ingress.receptions import Receptions
+from headrace_inference.domain.ingress.shadow_copies import ShadowCopies
 from headrace_inference.domain.reconciliation.load_waits import LoadWait
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.routing.table import Target, state_unread
@@ -48,6 +49,7 @@ class Ingress:
         self.tracer = tracer or Tracer()
         self.limits = limits or IngressLimits()
         self.budget = InFlightBudget(self.limits)
+        self.shadow_copies = ShadowCopies(self.budget.can_spare)
         self.receptions = Receptions(lambda: reconciler.table, book, self.clock)
         self.rest_errors: Counter[tuple[str, str, str]] = Counter()
         """Errors of all REST routes, by verb, route and reason, which the event loop counts."""

@@ -6,7 +6,7 @@ an input that a value lacks are 1, so a single value fills any shape of ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -32,12 +32,49 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ID = msgspec.json.Decoder(str)
 _SCALAR = msgspec.json.Decoder(Scalar)
 _NOTHING = msgspec.Raw(b"{}")
+_NO_PARAMETERS = ("id", "parameters")
 _SCALARS = msgspec.json.Decoder(dict[str, Scalar])
 
 
 def parse_generate(body: bytes | bytearray) -> Members:
     """The members of a request. Raises InvalidArgument (MALFORMED_JSON, MALFORMED_REQUEST)."""
     return decode_json(_MEMBERS, body)
+
+
+class MemberParameters(Mapping[str, Scalar]):
+    """The parameters of a request before a version says which members are inputs: all that can be one.
+
+    They are read where a route looks at them. What is malformed is none: the version refuses it.
+    """
+
+    def __init__(self, members: Members) -> None:
+        self._members = members
+
+    def __getitem__(self, name: str) -> Scalar:
+        """The value of a parameter. Raises KeyError."""
+        text = self._members.get(name)
+        if text is None or name in _NO_PARAMETERS:
+            text = self._inner()[name]
+        try:
+            value: Scalar = _SCALAR.decode(text)
+        except msgspec.MsgspecError:
+            raise KeyError(name) from None
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        """Their names."""
+        yield from (name for name in self._members if name not in _NO_PARAMETERS)
+        yield from (name for name in self._inner() if name not in self._members)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return sum(1 for _ in self)
+
+    def _inner(self) -> Members:
+        try:
+            return _MEMBERS.decode(self._members.get("parameters", _NOTHING))
+        except msgspec.MsgspecError:
+            return {}
 
 
 def generate_request(record: VersionRecord, members: Members) -> RestRequest:

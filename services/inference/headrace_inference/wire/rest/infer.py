@@ -23,6 +23,7 @@ from headrace_inference.wire.rest.answers import (
 from headrace_inference.wire.rest.body import Body, hold, read_body
 from headrace_inference.wire.rest.generate import (
     EVENT_STREAM,
+    MemberParameters,
     encode_generated,
     event,
     parse_generate,
@@ -90,11 +91,12 @@ class InferRoutes:
         with self._ingress.receptions.receiving(lambda: (name, version)) as reception:
             body = await read_body(request, self._max_body_bytes)
             long = len(body) > JSON_ON_LOOP_BYTES
+            members = parse_generate(body)
             incoming = GenerateIncoming(
-                RequestHeader(name, version),
+                RequestHeader(name, version, parameters=MemberParameters(members)),
                 request.headers.items(),
                 long,
-                parse_generate(body),
+                members,
             )
             if long:
                 record = self._ingress.reconciler.table.record(name, version)
