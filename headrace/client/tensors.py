@@ -161,5 +161,5 @@ def _elements(raw: bytes) -> Array:
 def _numbers(raw: bytes, datatype: Datatype) -> Array:
     dtype = datatypes.NUMPY_DTYPES[datatype]
     if len(raw) % dtype.itemsize:
-        raise malformed(f"{len(raw)} bytes are no whole number of {datatype} elements")
+        raise malformed(f"{len(raw)} bytes are not a whole number of {datatype} elements")
     return np.frombuffer(raw, dtype=dtype)

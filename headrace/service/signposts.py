@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
+from http import HTTPStatus
 from importlib.metadata import version
 
 from aiohttp import web
@@ -12,7 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 _SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = "body{font:16px/1.5 sans-serif;max-width:44em;margin:3em auto;padding:0 1em}"
-_MAX_PATH = 200
+_MAX_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +72,32 @@ def is_browser(request: web.Request) -> bool:
 
 
 def name_paths(about: About) -> Middleware:
-    """Lets paths that lead nowhere say in JSON which there are."""
+    """Lets paths that lead nowhere say in JSON which there are, and other verbs which are taken."""
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            where = request.path[:_MAX_PATH].encode(errors="replace").decode()
             there = ", ".join(about.links)
-            text = f"there is nothing at {where} of this port ({about.name}), which has {there}"
-            return web.json_response({"error": text, "reason": "NOT_FOUND"}, status=404)
+            return _refusal(
+                404,
+                f"there is nothing at {_shown(request.path)} of this port, {about.name}; it has {there}",
+            )
+        except web.HTTPMethodNotAllowed as error:
+            taken = " or ".join(sorted(error.allowed_methods - {"HEAD"}))
+            text = f"{_shown(request.path)} takes {taken}, not {_shown(request.method)}"
+            return _refusal(405, text, {"Allow": error.headers["Allow"]})
 
     return answer
+
+
+def _shown(text: str) -> str:
+    """A path may be long, and bring bytes that are not UTF-8."""
+    return text[:_MAX_SHOWN].encode(errors="replace").decode()
+
+
+def _refusal(status: int, text: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    reason = HTTPStatus(status).phrase.upper().replace(" ", "_")
+    body = {"error": text, "reason": reason}
+    return web.json_response(body, status=status, headers=headers)

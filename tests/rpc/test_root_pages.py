@@ -90,7 +90,7 @@ async def test_every_port_says_what_it_is_and_links_on(
 async def test_paths_that_lead_nowhere_name_those_there_are(
     tmp_path: Path, redis_url: str, namespace: str
 ) -> None:
-    """In JSON, at every port."""
+    """In JSON, at every port; and another verb than a path takes is told which it takes."""
     async with every_port(tmp_path, redis_url, namespace) as sessions:
         for http in sessions.values():
             async with http.get("/no%FFwhere") as response:
@@ -98,6 +98,11 @@ async def test_paths_that_lead_nowhere_name_those_there_are(
             assert (404, "NOT_FOUND") == (response.status, answer["reason"])
             assert "there is nothing at /no" in answer["error"]
             assert "/docs" in answer["error"] or "/metrics" in answer["error"]
+            async with http.put("/") as refused:
+                told: Any = await refused.json()
+            assert (405, "METHOD_NOT_ALLOWED") == (refused.status, told["reason"])
+            assert "/ takes GET, not PUT" == told["error"]
+            assert "GET" in refused.headers["Allow"]
 
 
 @pytest.mark.parametrize("port", ["http_address", "metrics_address"])

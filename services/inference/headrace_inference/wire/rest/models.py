@@ -78,5 +78,5 @@ def _decoded(key: str, text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except ValueError as error:  # binascii.Error is one; text that is no ASCII is another
         raise InvalidArgument(
-            "PARAMETER_INVALID", f"parameter '{key}' is no base64 text: {error}"
+            "PARAMETER_INVALID", f"parameter '{key}' is not base64 text: {error}"
         ) from None

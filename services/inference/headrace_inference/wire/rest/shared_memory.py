@@ -107,5 +107,5 @@ def _handle(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except ValueError as error:  # binascii.Error is one; text that is no ASCII is another
         raise InvalidArgument(
-            "MALFORMED_REQUEST", f"raw_handle.b64 is no base64 text: {error}"
+            "MALFORMED_REQUEST", f"raw_handle.b64 is not base64 text: {error}"
         ) from None

@@ -245,7 +245,7 @@ def _text(spec: Described, element: bytes | str) -> str:
     except UnicodeDecodeError as error:
         raise InvalidArgument(
             "OUTPUT_NOT_UTF8",
-            f"an element of output '{spec.name}' is no UTF-8 text ({error.reason}), which JSON cannot "
+            f"an element of output '{spec.name}' is not UTF-8 text ({error.reason}), which JSON cannot "
             "carry; ask for the output with the parameter binary_data: true",
         ) from None
 
