@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from headrace.model_files.labels import LABELS, label_path
 from headrace.model_files.zip_maps import OPERATOR, ZipMap, declare_columns, take_off_zip_maps
 from headrace.state.records import Signature, TensorSpec
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 _MOST_CLASSES = 10
 
@@ -17,7 +20,7 @@ _MOST_CLASSES = 10
 class ChangedGraph:
     """A graph, written anew where it had ZipMaps at its end; external data stays where it is."""
 
-    def __init__(self, path: Path, model: Any) -> None:
+    def __init__(self, path: Path, model: ModelProto) -> None:
         """Change the graph in its folder. Nothing is written where nothing is changed."""
         self._path = path
         self._model = model

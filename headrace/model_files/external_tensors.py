@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 
-def external_tensors(model: Any) -> Iterator[Any]:
+def external_tensors(model: ModelProto) -> Iterator[TensorProto]:
     """Every tensor of a model that lies outside its graph."""
     return (tensor for tensor in _of_model(model) if tensor.data_location == tensor.EXTERNAL)
 
 
-def locations(tensor: Any) -> list[str]:
+def locations(tensor: TensorProto) -> list[str]:
     """The files that an external tensor names: one, if it is right."""
     return [entry.value for entry in tensor.external_data if entry.key == "location"]
 
 
-def _of_model(model: Any) -> Iterator[Any]:
+def _of_model(model: ModelProto) -> Iterator[TensorProto]:
     yield from _of_graph(model.graph)
     for function in model.functions:
         yield from _of_nodes(function.node)
@@ -26,19 +29,19 @@ def _of_model(model: Any) -> Iterator[Any]:
         yield from _of_graph(training.algorithm)
 
 
-def _of_graph(graph: Any) -> Iterator[Any]:
+def _of_graph(graph: GraphProto) -> Iterator[TensorProto]:
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
     yield from _of_nodes(graph.node)
 
 
-def _of_nodes(nodes: Iterable[Any]) -> Iterator[Any]:
+def _of_nodes(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
     for node in nodes:
         yield from _of_attributes(node.attribute)
 
 
-def _of_attributes(attributes: Iterable[Any]) -> Iterator[Any]:
+def _of_attributes(attributes: Iterable[AttributeProto]) -> Iterator[TensorProto]:
     for attribute in attributes:
         yield from (attribute.t, *attribute.tensors)
         for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):

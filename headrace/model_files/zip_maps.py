@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 OPERATOR, DOMAIN = "ZipMap", "ai.onnx.ml"
 
@@ -24,7 +27,7 @@ class ZipMap:
     classes: tuple[str, ...]
 
 
-def take_off_zip_maps(model: Any) -> tuple[ZipMap, ...]:
+def take_off_zip_maps(model: ModelProto) -> tuple[ZipMap, ...]:
     """Change each ZipMap that makes an output of the model so that the output is its input, a tensor.
 
     The output keeps its name. A ZipMap without classes stays, and one whose maps are used in the model.
@@ -42,7 +45,7 @@ def take_off_zip_maps(model: Any) -> tuple[ZipMap, ...]:
     return found
 
 
-def declare_columns(model: Any, zip_map: ZipMap) -> None:
+def declare_columns(model: ModelProto, zip_map: ZipMap) -> None:
     """Declare the shape of an output without its ZipMap: rows, and a column for each class."""
     for value in model.graph.output:
         if value.name == zip_map.output:
@@ -51,12 +54,12 @@ def declare_columns(model: Any, zip_map: ZipMap) -> None:
             shape.dim.add(dim_value=len(zip_map.classes))
 
 
-def _is_zip_map(node: Any) -> bool:
+def _is_zip_map(node: NodeProto) -> bool:
     is_one = node.op_type == OPERATOR and node.domain == DOMAIN
     return is_one and len(node.input) == 1 and len(node.output) == 1
 
 
-def _used(graph: Any) -> Iterator[str]:
+def _used(graph: GraphProto) -> Iterator[str]:
     """The names that nodes read, those in graphs inside them, too."""
     for node in graph.node:
         yield from node.input
@@ -66,7 +69,7 @@ def _used(graph: Any) -> Iterator[str]:
                 yield from (value.name for value in inner.output)
 
 
-def _classes(node: Any) -> tuple[str, ...]:
+def _classes(node: NodeProto) -> tuple[str, ...]:
     by_name = {attribute.name: attribute for attribute in node.attribute}
     if "classlabels_strings" in by_name:
         strings = by_name["classlabels_strings"].strings
@@ -76,11 +79,11 @@ def _classes(node: Any) -> tuple[str, ...]:
     return ()
 
 
-def _make_identity(node: Any) -> None:
+def _make_identity(node: NodeProto) -> None:
     node.op_type, node.domain = "Identity", ""
     del node.attribute[:]
 
 
-def _make_tensor(value: Any) -> None:
+def _make_tensor(value: ValueInfoProto) -> None:
     value.type.Clear()
     value.type.tensor_type.elem_type = 1  # FLOAT, the only type that ZipMap takes

@@ -63,8 +63,9 @@ def _generated() -> Iterator[Case]:
     for case in generated:
         data_sets = tuple(
             DataSet(tuple(map(_array, inputs)), tuple(map(_array, outputs)))
-            for inputs, outputs in case.data_sets
+            for inputs, outputs in case.data_sets or ()
         )
+        assert case.model is not None
         model = case.model.SerializeToString()
         yield Case(_name(GENERATED, case.name), GENERATED, model, data_sets, case.rtol, case.atol)
 
@@ -73,6 +74,7 @@ def _stored(kind: str) -> Iterator[Case]:
     from onnx.backend.test.loader import load_model_tests
 
     for case in load_model_tests(kind=kind):
+        assert case.model_dir is not None
         folder = Path(case.model_dir)
         model = (folder / "model.onnx").read_bytes()
         sets = sorted(folder.glob("test_data_set_*"))

@@ -104,6 +104,7 @@ NO_INPUTS = graph([], [], [info("y", [2])], {"y": np.array([1, 2], np.float32)})
 def classifier(classes: Sequence[str | int], outputs: int = 1) -> Any:
     """Labels and probabilities as converters of scikit-learn give them: the latter through ZipMap."""
     key = "classlabels_strings" if isinstance(classes[0], str) else "classlabels_int64s"
+    labels: dict[str, Any] = {key: classes}
     maps = helper.make_map_type_proto(
         TensorProto.STRING if isinstance(classes[0], str) else INT64,
         helper.make_tensor_type_proto(FLOAT, []),
@@ -112,7 +113,7 @@ def classifier(classes: Sequence[str | int], outputs: int = 1) -> Any:
     nodes = [
         helper.make_node("Softmax", ["x"], ["p"], axis=1),
         helper.make_node("ArgMax", ["p"], ["label"], axis=1, keepdims=0),
-        *(helper.make_node("ZipMap", ["p"], [n], domain=ML, **{key: classes}) for n in names),
+        *(helper.make_node("ZipMap", ["p"], [n], domain=ML, **labels) for n in names),
     ]
     zipped = [helper.make_value_info(n, helper.make_sequence_type_proto(maps)) for n in names]
     return graph(

@@ -10,7 +10,8 @@ from typing import Any
 
 import aiohttp
 import grpc
-from onnx import TensorProto, helper
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
 
 from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition
@@ -71,8 +72,8 @@ def boundless() -> Model:
 
 def undecodable() -> Model:
     """A text that is none, if x is not nought."""
-    text = helper.make_tensor("text", TensorProto.STRING, [1], [b"\xff"])
-    good = helper.make_tensor("good", TensorProto.STRING, [1], [b"a"])
+    text = numpy_helper.from_array(np.array([b"\xff"], object), "text")
+    good = numpy_helper.from_array(np.array([b"a"], object), "good")
     nodes = [
         helper.make_node("Constant", [], ["text"], value=text),
         helper.make_node("Constant", [], ["good"], value=good),

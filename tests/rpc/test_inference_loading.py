@@ -66,7 +66,8 @@ BATCHED = ServingConfig(provider=Provider.CPU, batching=Batching(max_batch_size=
 
 def endless_in_batches() -> bytes:
     """A graph that ends with one row, as whoever tries it finds, and with no other number of them."""
-    info, rows = helper.make_tensor_value_info, ["n", 4]
+    info = helper.make_tensor_value_info
+    rows: list[str | int | None] = ["n", 4]
     body = helper.make_graph(
         [node("Identity", ["go"], ["go_on"]), node("Add", ["value", "x"], ["next"])],
         "body",

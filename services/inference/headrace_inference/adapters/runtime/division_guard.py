@@ -15,9 +15,9 @@ import logging
 import mmap
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -34,9 +34,12 @@ from headrace_inference.adapters.runtime.element_types import (
 )
 from headrace_inference.adapters.runtime.types_by_runtime import types_by_runtime
 
+if TYPE_CHECKING:
+    from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto
+
 logger = logging.getLogger(__name__)
 
-_TRAPPING = {TensorProto.INT32: np.int32, TensorProto.INT64: np.int64}
+_TRAPPING: dict[int, type[object]] = {TensorProto.INT32: np.int32, TensorProto.INT64: np.int64}
 _MARKS = (b"\x22\x03Div", b"\x22\x03Mod")
 """How the two operators' names look among a node's bytes."""
 
@@ -65,7 +68,7 @@ def guarded(path: Path) -> Iterator[Path]:
         yield Path(copy.name)
 
 
-def _beside(path: Path) -> Any:
+def _beside(path: Path) -> AbstractContextManager[IO[bytes]]:
     """A file in a graph's folder; where that takes none elsewhere, though no external data is there."""
     try:
         return tempfile.NamedTemporaryFile(dir=path.parent, prefix="guarded-", suffix=".onnx")
@@ -100,14 +103,14 @@ def _names_division(path: Path) -> bool:
 class _Guard:
     """Finds the divisions of one model that may trap, and changes them."""
 
-    def __init__(self, model: Any, path: Path) -> None:
+    def __init__(self, model: ModelProto, path: Path) -> None:
         self._model = model
         self._path = path
         self._harmless = set(_harmless_constants(model.graph))
         self.opsets = _opsets(model.opset_import)
         self.changed = 0
 
-    def change(self, graph: Any, types: Types) -> None:
+    def change(self, graph: GraphProto, types: Types) -> None:
         """Guard the divisions of a graph and of the graphs in its nodes."""
         if self.opsets.get("", 0) < _FIRST_OPSET:
             return
@@ -119,11 +122,11 @@ class _Guard:
                 self.change(inner, types_inside(node, inner, self.opsets, types))
             graph.node.extend(self._guarded(node, types) if self._may_trap(node, types) else [node])
 
-    def _is_open(self, node: Any) -> bool:
+    def _is_open(self, node: NodeProto) -> bool:
         """Return whether it is a division by something that is not known to be other than -1."""
         return _divides(node) and node.input[1] not in self._harmless
 
-    def _asked(self, nodes: Iterable[Any], types: Types) -> Types:
+    def _asked(self, nodes: Iterable[NodeProto], types: Types) -> Types:
         """The types, with those that only ONNX Runtime can tell."""
         names = [
             node.input[1] for node in nodes if self._is_open(node) and not _type_of(node, types)
@@ -132,13 +135,13 @@ class _Guard:
         types.update(found)
         return types
 
-    def _may_trap(self, node: Any, types: Types) -> bool:
+    def _may_trap(self, node: NodeProto, types: Types) -> bool:
         if not self._is_open(node):
             return False
         kind = _type_of(node, types)
         return kind in _TRAPPING or (kind == UNKNOWN and self.opsets.get("", 0) >= _CAST_LIKE_OPSET)
 
-    def _guarded(self, node: Any, types: Types) -> Iterator[Any]:
+    def _guarded(self, node: NodeProto, types: Types) -> Iterator[NodeProto]:
         """The nodes that take its place: both it divides by and its result are turned where that is -1.
 
         Turned by a factor of -1, and else of 1, which leaves every bit of all other numbers.
@@ -168,7 +171,7 @@ class _Guard:
             yield helper.make_node("Mul", [f"{name}_quotient", factor], [result])
 
 
-def _constants(name: str, dtype: Any, divisor: str) -> Iterator[Any]:
+def _constants(name: str, dtype: type[object] | None, divisor: str) -> Iterator[NodeProto]:
     """1 and -1, and 0 where the divisor's type is not known; of that type."""
     values = {"one": 1, "minus_one": -1} | ({"zero": 0} if dtype is None else {})
     for suffix, value in values.items():
@@ -179,7 +182,7 @@ def _constants(name: str, dtype: Any, divisor: str) -> Iterator[Any]:
             yield helper.make_node("CastLike", [given, divisor], [f"{name}_{suffix}"])
 
 
-def _divides(node: Any) -> bool:
+def _divides(node: NodeProto) -> bool:
     """Return whether it is a division of ONNX's that traps: not C's remainder, nor another's operator."""
     if node.domain not in ONNX_DOMAINS or len(node.input) != 2:
         return False
@@ -187,20 +190,20 @@ def _divides(node: Any) -> bool:
     return node.op_type == "Div" or (node.op_type == "Mod" and not like_c)
 
 
-def _type_of(node: Any, types: Types) -> int:
+def _type_of(node: NodeProto, types: Types) -> int:
     known = (types.get(name, UNKNOWN) for name in (*node.input, *node.output))
     return next(filter(None, known), UNKNOWN)
 
 
-def _opsets(imports: Iterable[Any]) -> dict[str, int]:
+def _opsets(imports: Iterable[OperatorSetIdProto]) -> dict[str, int]:
     return {"" if each.domain in ONNX_DOMAINS else each.domain: each.version for each in imports}
 
 
-def _divides_in_functions(model: Any) -> bool:
+def _divides_in_functions(model: ModelProto) -> bool:
     return any(_divides(node) for function in model.functions for node in _nodes(function))
 
 
-def _without_functions(model: Any) -> Any:
+def _without_functions(model: ModelProto) -> ModelProto:
     """The model with its functions' nodes in place of their calls; weights are no part of that."""
     weights = list(model.graph.initializer)
     del model.graph.initializer[:]
@@ -211,7 +214,7 @@ def _without_functions(model: Any) -> Any:
     return model
 
 
-def _harmless_constants(graph: Any) -> Iterator[str]:
+def _harmless_constants(graph: GraphProto) -> Iterator[str]:
     """The constants of a graph, not those of graphs in it, that are known to have no -1."""
     given = {value.name for value in graph.input}  # a caller may send these instead
     constants = [(each.name, each) for each in graph.initializer if each.name not in given]
@@ -225,13 +228,13 @@ def _harmless_constants(graph: Any) -> Iterator[str]:
             yield name
 
 
-def _has_no_minus_one(tensor: Any) -> bool:
+def _has_no_minus_one(tensor: TensorProto) -> bool:
     if tensor.data_location == TensorProto.EXTERNAL:  # not looked at: it may be large
         return False
     return not (numpy_helper.to_array(tensor) == -1).any()
 
 
-def _nodes(graph: Any) -> Iterator[Any]:
+def _nodes(graph: GraphProto | FunctionProto) -> Iterator[NodeProto]:
     for node in graph.node:
         yield node
         for inner in graphs_in(node):

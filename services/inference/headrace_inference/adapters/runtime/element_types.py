@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 from onnx import AttributeProto, TensorProto
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto
 
 UNKNOWN = 0
 NUMBERS: dict[str, int] = dict(TensorProto.DataType.items())
@@ -40,7 +43,9 @@ _OF_CONSTANTS = {
 }
 
 
-def element_types(graph: Any, opsets: Mapping[str, int], around: Types | None = None) -> Types:
+def element_types(
+    graph: GraphProto, opsets: Mapping[str, int], around: Types | None = None
+) -> Types:
     """The types of a graph's values, and of those around it."""
     types = ChainMap({}, around or {}) if not isinstance(around, ChainMap) else around.new_child()
     # Inside, a name is another value than around: what is not known of it here is not known.
@@ -59,7 +64,7 @@ def element_types(graph: Any, opsets: Mapping[str, int], around: Types | None = 
     return types
 
 
-def graphs_in(node: Any) -> Iterator[Any]:
+def graphs_in(node: NodeProto) -> Iterator[GraphProto]:
     """The graphs among a node's attributes."""
     for attribute in node.attribute:
         if attribute.type == AttributeProto.GRAPH:
@@ -67,7 +72,9 @@ def graphs_in(node: Any) -> Iterator[Any]:
         yield from attribute.graphs
 
 
-def types_inside(node: Any, graph: Any, opsets: Mapping[str, int], types: Types) -> Types:
+def types_inside(
+    node: NodeProto, graph: GraphProto, opsets: Mapping[str, int], types: Types
+) -> Types:
     """The types of a graph in a node, whose inputs may be what the node is given."""
     inner = element_types(graph, opsets, types)
     given: Sequence[str] = node.input
@@ -79,7 +86,7 @@ def types_inside(node: Any, graph: Any, opsets: Mapping[str, int], types: Types)
     return element_types(graph, opsets, ChainMap(dict(inner)))
 
 
-def _declared(graph: Any) -> dict[str, int]:
+def _declared(graph: GraphProto) -> dict[str, int]:
     declared = {
         value.name: value.type.tensor_type.elem_type
         for value in (*graph.value_info, *graph.output, *graph.input)
@@ -88,7 +95,7 @@ def _declared(graph: Any) -> dict[str, int]:
     return declared | {tensor.name: tensor.data_type for tensor in graph.initializer}
 
 
-def _made_by(node: Any, opsets: Mapping[str, int], types: Types) -> Iterator[tuple[str, int]]:
+def _made_by(node: NodeProto, opsets: Mapping[str, int], types: Types) -> Iterator[tuple[str, int]]:
     if node.domain in ONNX_DOMAINS and node.op_type in ("If", "Loop", "Scan"):
         yield from _made_inside(node, opsets, types)
         return
@@ -104,7 +111,7 @@ def _made_by(node: Any, opsets: Mapping[str, int], types: Types) -> Iterator[tup
         yield name, _by_schema(schema, place, node, types)
 
 
-def _said(node: Any, types: Types) -> int:
+def _said(node: NodeProto, types: Types) -> int:
     """The type that a node says itself."""
     attributes = {each.name: each for each in node.attribute}
     if node.op_type in _BY_ATTRIBUTE:
@@ -125,7 +132,7 @@ def _said(node: Any, types: Types) -> int:
     return UNKNOWN
 
 
-def _by_schema(schema: Any, place: int, node: Any, types: Types) -> int:
+def _by_schema(schema: Any, place: int, node: NodeProto, types: Types) -> int:
     if not schema.outputs:
         return UNKNOWN
     text = schema.outputs[min(place, len(schema.outputs) - 1)].type_str
@@ -146,7 +153,9 @@ def _number(text: str) -> int:
     return NUMBERS.get(name, UNKNOWN)
 
 
-def _made_inside(node: Any, opsets: Mapping[str, int], types: Types) -> Iterator[tuple[str, int]]:
+def _made_inside(
+    node: NodeProto, opsets: Mapping[str, int], types: Types
+) -> Iterator[tuple[str, int]]:
     for graph in graphs_in(node):
         inner = types_inside(node, graph, opsets, types)
         outputs = list(graph.output)[1 if node.op_type == "Loop" else 0 :]

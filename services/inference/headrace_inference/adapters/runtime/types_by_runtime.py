@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import onnx
 import onnxruntime
@@ -14,10 +14,13 @@ from google.protobuf.message import EncodeError
 from headrace_inference.adapters.runtime.element_types import NUMBERS, UNKNOWN
 from headrace_inference.adapters.runtime.ort_errors import RUNTIME_ERRORS
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 _FAILURES: tuple[type[Exception], ...] = (EncodeError, OSError, *RUNTIME_ERRORS)
 
 
-def types_by_runtime(model: Any, path: Path, names: Sequence[str]) -> dict[str, int]:
+def types_by_runtime(model: ModelProto, path: Path, names: Sequence[str]) -> dict[str, int]:
     """The types of values of a model, whose file is at a path; what does not open tells none."""
     asked = onnx.ModelProto()
     asked.CopyFrom(model)

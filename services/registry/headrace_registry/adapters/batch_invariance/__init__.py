@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from headrace.state.records import Signature
 from headrace_registry.adapters.batch_invariance.analysis import analyse
@@ -14,13 +14,16 @@ from headrace_registry.domain.decisions.default_config import (
     reason_against_batching,
 )
 
-Prover: TypeAlias = Callable[[Any], BatchInvariance]
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+Prover: TypeAlias = "Callable[[ModelProto], BatchInvariance]"
 
 _ROUNDING = ("QuantizeLinear", "QLinear", "MatMulInteger", "ConvInteger")
 
 
 def examine(
-    model: Any, session: Any, signature: Signature, proof: BatchInvariance
+    model: ModelProto, session: Any, signature: Signature, proof: BatchInvariance
 ) -> BatchInvariance:
     """The proof, with what a trial saw against it; there is none where batching is ruled out anyway."""
     if reason_against_batching(signature, proof):

@@ -7,7 +7,7 @@ is not followed, is not proven.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from headrace_registry.adapters.batch_invariance import preparation
 from headrace_registry.adapters.batch_invariance.counted_rows import (
@@ -25,8 +25,11 @@ from headrace_registry.adapters.batch_invariance.values import (
 )
 from headrace_registry.domain.decisions.default_config import BatchInvariance
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
-def analyse(model: Any) -> BatchInvariance:
+
+def analyse(model: ModelProto) -> BatchInvariance:
     """Look for a proof. Only sizes and small constants of the model are read."""
     model = preparation.lightened(model)
     try:

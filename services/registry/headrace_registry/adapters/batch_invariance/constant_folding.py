@@ -67,7 +67,7 @@ def _literal(node: Node) -> Any:
     return None
 
 
-def literal(tensor: Any) -> Any:
+def literal(tensor: TensorProto) -> Any:
     """The elements of a small tensor of the file, or None."""
     if math.prod(tensor.dims) > MAX_ELEMENTS or tensor.data_location == TensorProto.EXTERNAL:
         return None

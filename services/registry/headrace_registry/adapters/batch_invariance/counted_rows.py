@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import onnx
 
@@ -20,6 +20,9 @@ from headrace_registry.adapters.batch_invariance.rules.elementwise import (
 )
 from headrace_registry.adapters.batch_invariance.values import Shape
 
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto
+
 Axes: TypeAlias = Mapping[int, str]
 """The axes of a tensor whose sizes depend on values, each with the node to blame."""
 
@@ -28,7 +31,7 @@ Axes: TypeAlias = Mapping[int, str]
 class _Sized:
     """A node with what is known of its inputs."""
 
-    proto: Any
+    proto: NodeProto
     counted: list[Axes]
     ranks: list[int | None]
     data: list[Any]
@@ -48,7 +51,7 @@ class _Sized:
         return found
 
 
-def find_counted_output(graph: Any, inferred: Mapping[str, Shape]) -> str:
+def find_counted_output(graph: GraphProto, inferred: Mapping[str, Shape]) -> str:
     """The first output whose number of rows depends on values, and the node to blame; or nothing."""
     found = _Counter(graph, inferred).run(graph)
     for output in graph.output:
@@ -59,7 +62,7 @@ def find_counted_output(graph: Any, inferred: Mapping[str, Shape]) -> str:
 
 
 class _Counter:
-    def __init__(self, graph: Any, inferred: Mapping[str, Shape]) -> None:
+    def __init__(self, graph: GraphProto, inferred: Mapping[str, Shape]) -> None:
         self._ranks: dict[str, int] = {name: len(shape) for name, shape in inferred.items()}
         self._ranks.update({tensor.name: len(tensor.dims) for tensor in graph.initializer})
         for info in graph.input:
@@ -71,7 +74,7 @@ class _Counter:
             self._data[node.output[0]] = next(found, None)
         self._depends = {info.name for info in graph.input} - self._data.keys()
 
-    def run(self, graph: Any) -> dict[str, Axes]:
+    def run(self, graph: GraphProto) -> dict[str, Axes]:
         found: dict[str, Axes] = {}
         for _ in range(2):  # nodes may stand in another order
             for node in graph.node:
@@ -82,7 +85,7 @@ class _Counter:
                         found[node.output[place]] = axes
         return found
 
-    def _of_node(self, proto: Any, found: dict[str, Axes]) -> dict[int, Axes]:
+    def _of_node(self, proto: NodeProto, found: dict[str, Axes]) -> dict[int, Axes]:
         inputs = list(proto.input)
         if domain_of(proto) != "" or self._depends.isdisjoint(inputs):
             return {}  # what is found among constants, or ones for each row, depends on no value

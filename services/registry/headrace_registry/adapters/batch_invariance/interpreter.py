@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace_registry.adapters.batch_invariance import constant_folding
 from headrace_registry.adapters.batch_invariance.nodes import (
@@ -34,6 +34,9 @@ from headrace_registry.adapters.batch_invariance.values import (
     unproven,
 )
 
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto, TensorProto
+
 _FAILURES = (
     IndexError,
     TypeError,
@@ -60,7 +63,7 @@ class Scope:
         self._values = dict(values)
         self._outer = outer
 
-    def run(self, graph: Any) -> list[Value]:
+    def run(self, graph: GraphProto) -> list[Value]:
         """The values of the graph's outputs."""
         for tensor in graph.initializer:
             self._values.setdefault(tensor.name, _of_tensor(tensor))
@@ -74,7 +77,7 @@ class Scope:
             waiting = left
         return [self.find(output.name) for output in graph.output]
 
-    def _visit(self, proto: Any) -> bool:
+    def _visit(self, proto: NodeProto) -> bool:
         if self._outer is None and not all(not name or self.has(name) for name in proto.input):
             return False
         for name, value in zip(proto.output, self._results(proto), strict=False):
@@ -111,7 +114,7 @@ class Scope:
         )
         return replace(value, shape=shape)
 
-    def _results(self, proto: Any) -> list[Value]:
+    def _results(self, proto: NodeProto) -> list[Value]:
         inputs = [self.find(name) if name else None for name in proto.input]
         count = len(proto.output)
         blamed = next((v for v in inputs if v is not None and v.kind is UNPROVEN), None)
@@ -126,14 +129,14 @@ class Scope:
             text = f"{described(proto)} is not understood ({type(error).__name__}: {error})"
             return [unproven(text[:300])] * count
 
-    def _run_body(self, graph: Any, values: dict[str, Value]) -> list[Value]:
+    def _run_body(self, graph: GraphProto, values: dict[str, Value]) -> list[Value]:
         found = Scope(self._surroundings, values, self).run(graph)
         if any(value.row_number for value in found):
             raise NotProvenError("uses the position of a row among the others")
         return found
 
 
-def described(proto: Any) -> str:
+def described(proto: NodeProto) -> str:
     """A node as messages name it."""
     domain = domain_of(proto)
     operator = f"{domain}.{proto.op_type}" if domain else proto.op_type
@@ -144,7 +147,7 @@ def _as_list(result: Value | list[Value], count: int) -> list[Value]:
     return result if isinstance(result, list) else [result] * count
 
 
-def _of_tensor(tensor: Any) -> Value:
+def _of_tensor(tensor: TensorProto) -> Value:
     data = constant_folding.literal(tensor)
     return constant(tuple(tensor.dims)) if data is None else known(data)
 

@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 import time
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from headrace import errors
 from headrace.service.parent_death import PR_SET_PDEATHSIG
@@ -20,13 +20,16 @@ from headrace.state.codec import decode, encode
 from headrace_registry.adapters.batch_invariance.analysis import analyse
 from headrace_registry.domain.decisions.default_config import BatchInvariance
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 MAX_SECONDS = 10.0
 """A graph of a thousand nodes takes less than one."""
 
 _MAX_BYTES = 1 << 16
 
 
-def analyse_apart(model: Any) -> BatchInvariance:
+def analyse_apart(model: ModelProto) -> BatchInvariance:
     """Look for a proof in a fork of this process, which must have no other threads."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -73,7 +76,7 @@ def _ending(status: int) -> str:
     return "failed"
 
 
-def _analyse_and_exit(model: Any, writing: int) -> NoReturn:
+def _analyse_and_exit(model: ModelProto, writing: int) -> NoReturn:
     """In the fork: nothing that this process would do at its end may happen here."""
     try:
         _limit()

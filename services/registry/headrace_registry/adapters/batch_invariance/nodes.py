@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -18,6 +18,9 @@ from headrace_registry.adapters.batch_invariance.values import (
     Shape,
     Value,
 )
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto
 
 MICROSOFT, CLASSICAL = "com.microsoft", "ai.onnx.ml"
 
@@ -40,9 +43,9 @@ class Node:
     def __init__(
         self,
         surroundings: Surroundings,
-        proto: Any,
+        proto: NodeProto,
         inputs: list[Value | None],
-        run_body: Callable[[Any, dict[str, Value]], list[Value]],
+        run_body: Callable[[GraphProto, dict[str, Value]], list[Value]],
     ) -> None:
         self.surroundings = surroundings
         self.proto = proto
@@ -130,7 +133,7 @@ def rule(operators: str, domain: str = "", *, shapes: bool = False) -> Callable[
     return add
 
 
-def domain_of(proto: Any) -> str:
+def domain_of(proto: NodeProto) -> str:
     """A node's domain; ONNX's own has two names."""
     return "" if proto.domain == "ai.onnx" else proto.domain
 

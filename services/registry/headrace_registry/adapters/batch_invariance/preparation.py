@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import onnx
 import onnx.inliner
@@ -12,10 +12,13 @@ import onnx.inliner
 from headrace_registry.adapters.batch_invariance.sizes import BATCH, fresh, symbol
 from headrace_registry.adapters.batch_invariance.values import MAX_ELEMENTS, Shape
 
+if TYPE_CHECKING:
+    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+
 _BATCH_NAME = "#N"
 
 
-def lightened(model: Any) -> Any:
+def lightened(model: ModelProto) -> ModelProto:
     """A copy without the elements of large tensors, with its functions inlined."""
     copy = onnx.ModelProto(ir_version=model.ir_version)
     copy.opset_import.extend(model.opset_import)
@@ -33,12 +36,12 @@ def lightened(model: Any) -> Any:
     return onnx.inliner.inline_local_functions(copy) if copy.functions else copy
 
 
-def _is_large(tensor: Any) -> bool:
+def _is_large(tensor: TensorProto) -> bool:
     is_outside = bool(tensor.data_location == onnx.TensorProto.EXTERNAL)
     return is_outside or math.prod(tensor.dims) > MAX_ELEMENTS
 
 
-def _stub(tensor: Any) -> Any:
+def _stub(tensor: TensorProto) -> TensorProto:
     """The tensor as it is if it is small, else its name, type and shape."""
     if not _is_large(tensor):
         return tensor
@@ -50,7 +53,7 @@ def _stub(tensor: Any) -> Any:
     )
 
 
-def _tensors(nodes: Any) -> Iterator[Any]:
+def _tensors(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
     for node in nodes:
         for attribute in node.attribute:
             if attribute.HasField("t"):
@@ -60,17 +63,17 @@ def _tensors(nodes: Any) -> Iterator[Any]:
                 yield from _tensors(graph.node)
 
 
-def _graphs(attribute: Any) -> list[Any]:
+def _graphs(attribute: AttributeProto) -> list[GraphProto]:
     return [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
 
 
-def constants_of(graph: Any) -> set[str]:
+def constants_of(graph: GraphProto) -> set[str]:
     """The names of tensors that have a value in the file; callers that give another one do not batch."""
     sparse = (tensor.values.name for tensor in graph.sparse_initializer)
     return {*(tensor.name for tensor in graph.initializer), *sparse}
 
 
-def name_free_dimensions(graph: Any) -> dict[str, Shape]:
+def name_free_dimensions(graph: GraphProto) -> dict[str, Shape]:
     """The shapes of the inputs, the first axis being the batch; the graph gets the same names.
 
     Equal names of other dimensions are no promise: each becomes one of its own. Raises ValueError, with
@@ -85,7 +88,7 @@ def name_free_dimensions(graph: Any) -> dict[str, Shape]:
     return shapes
 
 
-def _named(info: Any) -> Shape:
+def _named(info: ValueInfoProto) -> Shape:
     name = info.name[:80]
     kind = info.type.tensor_type
     if info.type.WhichOneof("value") != "tensor_type" or not kind.HasField("shape"):
@@ -104,7 +107,7 @@ def _named(info: Any) -> Shape:
     return tuple(BATCH if not axis else size for axis, size in enumerate(sizes))
 
 
-def forget_shapes(graph: Any) -> None:
+def forget_shapes(graph: GraphProto) -> None:
     """Delete what the graph says of its tensors' shapes: nobody checks it, it may be wrong."""
     del graph.value_info[:]
     for info in graph.output:
@@ -119,7 +122,7 @@ def forget_shapes(graph: Any) -> None:
                 forget_shapes(inner)
 
 
-def inferred_shapes(model: Any) -> dict[str, Shape]:
+def inferred_shapes(model: ModelProto) -> dict[str, Shape]:
     """Return what ONNX's own inference finds; nothing where it fails. It may bring the process down."""
     found: dict[str, Shape] = {}
     try:
@@ -130,7 +133,7 @@ def inferred_shapes(model: Any) -> dict[str, Shape]:
     return found
 
 
-def _collect(graph: Any, found: dict[str, Shape]) -> None:
+def _collect(graph: GraphProto, found: dict[str, Shape]) -> None:
     for info in (*graph.value_info, *graph.output):
         kind = info.type.tensor_type
         if info.type.WhichOneof("value") == "tensor_type" and kind.HasField("shape"):

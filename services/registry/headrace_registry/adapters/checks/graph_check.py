@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 import onnxruntime
@@ -31,6 +31,9 @@ from headrace_registry.adapters.checks.graph_signature import (
 from headrace_registry.adapters.checks.graph_walk import has_operator
 from headrace_registry.adapters.checks.trial_run import Opened, Tried
 from headrace_registry.domain.decisions.default_config import BatchInvariance
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 TryOut = Callable[[Opened], Tried]
 """Runs an opened graph. Raises InvalidArgument."""
@@ -107,14 +110,14 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _signature(session: Any, model: Any, path: Path) -> Signature:
+def _signature(session: Any, model: ModelProto, path: Path) -> Signature:
     try:
         return read_signature(session, model)
     except UnicodeDecodeError as error:
         raise _refused("the name of an input or output is no UTF-8", error, path) from error
 
 
-def _parse(path: Path) -> Any:
+def _parse(path: Path) -> ModelProto:
     try:
         return onnx.load_model(path, load_external_data=False)
     except DecodeError as error:
@@ -200,7 +203,7 @@ def _said(error: Exception, folder: Path) -> str:
     return clean_message(str(error) or type(error).__name__, folder)
 
 
-def _check_external_data(folder: Path, model: Any) -> None:
+def _check_external_data(folder: Path, model: ModelProto) -> None:
     """Every tensor kept outside the graph must be a file of the artifact.
 
     That also refuses ONNX Runtime's marker for tensors that lie in its own memory.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 
 from headrace import errors
 from headrace.datatypes import Datatype
 from headrace.state.records import Signature, TensorSpec
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, ValueInfoProto
 
 _DATATYPES: dict[int, Datatype] = {
     onnx.TensorProto.BOOL: Datatype.BOOL,
@@ -57,13 +60,13 @@ _REMEDIES = {
 }
 
 
-def declared_inputs(model: Any) -> list[Any]:
+def declared_inputs(model: ModelProto) -> list[ValueInfoProto]:
     """The inputs that a request must bring, as declared: those with a default are not among them."""
     given = set(_initialized(model.graph))
     return [value for value in model.graph.input if value.name not in given]
 
 
-def check_declared(model: Any) -> None:
+def check_declared(model: ModelProto) -> None:
     """Pass if nothing is declared that cannot travel: ONNX Runtime's own refusal would say less.
 
     Raises InvalidArgument (DATATYPE_UNSUPPORTED).
@@ -76,7 +79,7 @@ def check_declared(model: Any) -> None:
             raise _unsupported(value.name, _kind_of(value.type))
 
 
-def read_signature(session: Any, model: Any) -> Signature:
+def read_signature(session: Any, model: ModelProto) -> Signature:
     """Return what an open session takes and gives. Raises InvalidArgument (DATATYPE_UNSUPPORTED).
 
     ONNX Runtime's shapes are better than those declared, for it infers; but for it a scalar and an unknown
@@ -92,12 +95,12 @@ def read_signature(session: Any, model: Any) -> Signature:
     )
 
 
-def _initialized(graph: Any) -> Iterator[str]:
+def _initialized(graph: GraphProto) -> Iterator[str]:
     yield from (tensor.name for tensor in graph.initializer)
     yield from (sparse.values.name for sparse in graph.sparse_initializer)
 
 
-def _declared_scalars(model: Any) -> Iterable[str]:
+def _declared_scalars(model: ModelProto) -> Iterable[str]:
     """Those declared with no dimensions, and defaults, whose shape is that of their values."""
     for value in (*model.graph.input, *model.graph.output):
         if value.type.tensor_type.HasField("shape") and not value.type.tensor_type.shape.dim:
@@ -122,7 +125,7 @@ def _travels(arg: Any) -> bool:
     return arg.type in _RUNTIME_TYPES
 
 
-def _declared_datatype(value: Any) -> Datatype:
+def _declared_datatype(value: ValueInfoProto) -> Datatype:
     number = value.type.tensor_type.elem_type
     datatype = _DATATYPES.get(number)
     if datatype is None:

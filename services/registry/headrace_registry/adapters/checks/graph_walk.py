@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
 
 
-def has_operator(model: Any, name: str) -> bool:
+def has_operator(model: ModelProto, name: str) -> bool:
     """Return whether any node is of ONNX's operator of this name."""
     nodes = (*model.graph.node, *(node for function in model.functions for node in function.node))
     return any(node.op_type == name and node.domain in ("", "ai.onnx") for node in _all(nodes))
 
 
-def _all(nodes: Iterable[Any]) -> Iterator[Any]:
+def _all(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
     left = list(nodes)
     while left:
         node = left.pop()

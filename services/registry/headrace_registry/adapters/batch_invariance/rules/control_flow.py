@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from headrace_registry.adapters.batch_invariance.nodes import Node, Result, rule
 from headrace_registry.adapters.batch_invariance.sizes import Polynomial, fresh, is_unknown
@@ -16,6 +16,9 @@ from headrace_registry.adapters.batch_invariance.values import (
     constant,
     rows,
 )
+
+if TYPE_CHECKING:
+    from onnx import GraphProto
 
 _ROUNDS = 3
 _NOT_ALIKE = "gives values that hold the rows in one case only, or on another axis"
@@ -79,7 +82,7 @@ def loop(node: Node) -> Result:
     raise NotProvenError("has a state whose shape does not settle")
 
 
-def _turn(node: Node, graph: Any, state: list[Value]) -> list[Value]:
+def _turn(node: Node, graph: GraphProto, state: list[Value]) -> list[Value]:
     """Return what the body gives after its condition, which must be a constant."""
     names = [value.name for value in graph.input]
     values = [constant(()), constant(()), *state]
