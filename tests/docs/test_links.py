@@ -51,6 +51,13 @@ def test_errors_name_sections_of_the_page_on_exporting() -> None:
     assert sections <= Page(ROOT / foreign_formats.PAGE).anchors
 
 
+def test_every_page_is_in_the_navigation() -> None:
+    """mkdocs.yml lists each page of docs/, but for the decisions, which have a list of their own."""
+    listed = re.findall(r"^ +- .*: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]
+    assert sorted(listed) == sorted(name for name in pages if not name.startswith("adr/0"))
+
+
 def test_decisions_have_a_number_each_and_are_listed() -> None:
     """No two pages of docs/adr have one number, and the list has each page with its number."""
     folder = ROOT / "docs" / "adr"
