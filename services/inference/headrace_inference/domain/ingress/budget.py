@@ -19,7 +19,8 @@ class InFlightBudget:
     def __init__(self, limits: IngressLimits) -> None:
         self._limits = limits
         self._max_requests, self._max_bytes = limits.max_requests, limits.max_bytes
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        """Guards the two numbers below, for whoever changes them together with others."""
         self._estimates: list[Callable[[], None]] = []
         self.requests = 0
         self.bytes = 0
@@ -30,7 +31,7 @@ class InFlightBudget:
 
     def try_hold(self, requests: int, size: int) -> bool:
         """Hold these requests of so many bytes together, or nothing where there is no room for them."""
-        with self._lock:
+        with self.lock:
             held_requests, held_bytes = self.requests + requests, self.bytes + size
             if held_requests > self._max_requests or held_bytes > self._max_bytes:
                 return False
@@ -48,12 +49,12 @@ class InFlightBudget:
 
     def hold_sent(self, size: int) -> None:
         """Hold so many bytes of answers, whatever the limit: new requests are refused for them."""
-        with self._lock:
+        with self.lock:
             self.bytes += size
 
     def release(self, requests: int, size: int) -> None:
         """These requests ended, or bytes are held no more."""
-        with self._lock:
+        with self.lock:
             self.requests -= requests
             self.bytes -= size
 

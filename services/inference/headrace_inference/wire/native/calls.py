@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from headrace_inference.domain.ingress.budget import InFlightBudget
 from headrace_inference.domain.routing.request_texts import Headers
 from headrace_inference.wire.codec.message_request import MessageRequest
-from headrace_inference.wire.native.outbound_backlog import OutboundBacklog
+from headrace_inference.wire.native.outbound_backlog import LARGE_BYTES, OutboundBacklog
 
 Details = tuple[Headers, str, float | None]
 """Metadata, peer, and how many seconds its caller waits."""
@@ -64,9 +64,14 @@ class OpenCalls:
         for call in calls:
             waiting.pop(call.event[1], None)
             held += call.held_bytes
-        self.budget.release(len(calls), held)
-        if answers:
-            self._backlog.add(answers)
+        budget, backlog = self.budget, self._backlog
+        given = sum(map(len, answers))
+        with budget.lock:  # once, for what `release` and `add` would do
+            budget.requests -= len(calls)
+            budget.bytes -= held
+            backlog.given += given
+        if given > LARGE_BYTES or backlog.given >= backlog.refresh_at:
+            backlog.add(answers)
 
     def end_unparsed(self, event: Event) -> None:
         """The same of a call that never was a request: it holds its message."""

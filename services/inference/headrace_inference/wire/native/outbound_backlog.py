@@ -16,13 +16,17 @@ from headrace_inference.domain.ingress.budget import InFlightBudget
 REFRESH_BYTES = 16 * 2**20
 """After so many bytes of answers, find out what became of them: it costs 10 µs."""
 
-_LARGE_BYTES = 65_536
+LARGE_BYTES = 65_536
+"""Of answers given together; how large the largest is does not matter below."""
 
 Metrics = Callable[[], dict[str, Any] | None]
 
 
 class OutboundBacklog:
-    """Has the budget hold what the package keeps. Any thread may be inside."""
+    """Has the budget hold what the package keeps. Any thread may be inside.
+
+    `given` counts the bytes of all answers, under the budget's lock; at `refresh_at` it is time to refresh.
+    """
 
     def __init__(
         self, metrics: Metrics, waiting: Callable[[], int], budget: InFlightBudget
@@ -32,18 +36,15 @@ class OutboundBacklog:
         self._budget = budget
         self._lock = threading.Lock()
         self._largest = 0
-        self._given = 0
-        self._given_at_refresh = 0
         self._bytes = 0
+        self.given = 0
+        self.refresh_at = REFRESH_BYTES
 
     def add(self, answers: Sequence[bytes]) -> None:
-        """These were given to the package."""
-        size = sum(map(len, answers))
+        """Look at answers that were given to the package: large ones, and those that make it time."""
         with self._lock:
-            self._given += size
-            if size > _LARGE_BYTES:
-                self._largest = max(self._largest, *map(len, answers))
-            if self._given - self._given_at_refresh >= REFRESH_BYTES:
+            self._largest = max(self._largest, *map(len, answers))
+            if self.given >= self.refresh_at:
                 self._refresh()
 
     def refresh(self) -> None:
@@ -52,7 +53,8 @@ class OutboundBacklog:
             self._refresh()
 
     def _refresh(self) -> None:
-        self._given_at_refresh = given = self._given
+        given = self.given
+        self.refresh_at = given + REFRESH_BYTES
         (calls,) = [
             calls for path, calls in (self._metrics() or {})["methods"].items() if path != "other"
         ]
