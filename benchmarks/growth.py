@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
 import subprocess
@@ -24,9 +23,8 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 
@@ -34,10 +32,10 @@ from benchmarks import residency
 from benchmarks.catalogs import CatalogSize, Seed, model_name
 from benchmarks.figures import Figure
 from benchmarks.memory import resident_bytes
+from benchmarks.processes import Service, open_service
 from headrace.local.embedded_redis import open_embedded_server
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc
-from headrace.service.parent_death import tether
 from headrace.state import reader
 from headrace.state.catalog import Catalog
 from headrace.state.changes import Change
@@ -49,6 +47,9 @@ from headrace.state.records import AliasRecord
 from headrace.state.snapshot import read_snapshot
 from headrace_inference.domain.reconciliation.residency import Caps, Residency
 from headrace_inference.domain.routing.table import RoutingTable, build_table
+
+if TYPE_CHECKING:
+    Stub = registry_service_pb2_grpc.RegistryServiceAsyncStub
 
 SIZES = (CatalogSize(10_000, 1), CatalogSize(1_000, 100))
 KEYS = Keys("growth")
@@ -98,12 +99,12 @@ async def _measure(size: CatalogSize, changes: int) -> list[Figure]:
         async with open_embedded_server(Path(folder)) as url, open_redis(url) as redis:
             figures = await _fill(redis, size)
             figures += await _snapshot(redis)
-            async with _registry(url, Path(folder)) as registry:
-                figures += await _pages(registry.stub, size)
-                figures += await _changes(redis, registry.stub, changes)
-                figures += [await _command_line(registry.address, folder)]
-                figures += await _aliases(redis, registry.stub)
-                figures += [Figure("registry, resident", resident_bytes(registry.pid) / 1e6, "MB")]
+            async with _registry(url, Path(folder)) as (service, registry):
+                figures += await _pages(registry, size)
+                figures += await _changes(redis, registry, changes)
+                figures += [await _command_line(service.grpc, folder)]
+                figures += await _aliases(redis, registry)
+                figures += [Figure("registry, resident", resident_bytes(service.pid) / 1e6, "MB")]
     return figures
 
 
@@ -181,39 +182,22 @@ def _bookkeeping(catalog: Catalog) -> list[Figure]:
     return [Figure("apply of a change on a replica, p50", statistics.median(times) * 1000, "ms", 1)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Registry:
-    stub: registry_service_pb2_grpc.RegistryServiceAsyncStub
-    address: str
-    pid: int
-
-
 @asynccontextmanager
-async def _registry(url: str, folder: Path) -> AsyncIterator[_Registry]:
-    """A registry in a process of its own."""
-    options = ["--redis-url", url, "--data", str(folder / "registry"), "--namespace", "growth"]
-    options += ["--scrub-bytes-per-second", "0"]  # there are no blobs
-    ports = ["--grpc-port", "0", "--http-port", "0", "--log-level", "error", "--ready-fd", "1"]
-    process = await asyncio.create_subprocess_exec(
-        *tether(),
-        *(sys.executable, "-m", "headrace_registry", *options, *ports),
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        address = json.loads(await process.stdout.readline())["grpc"]
-        async with grpc.aio.insecure_channel(
-            address, options=[("grpc.max_receive_message_length", -1)]
-        ) as channel:
-            stub = registry_service_pb2_grpc.RegistryServiceStub(channel)
-            await _until_read(stub)
-            yield _Registry(stub, address, process.pid)
-    finally:
-        process.terminate()
-        await process.wait()
+async def _registry(url: str, folder: Path) -> AsyncIterator[tuple[Service, Stub]]:
+    """A registry in a process of its own, and its methods."""
+    options = ("--redis-url", url, "--data", str(folder / "registry"), "--namespace", "growth")
+    no_blobs = ("--scrub-bytes-per-second", "0")
+    unlimited = [("grpc.max_receive_message_length", -1)]
+    async with (
+        open_service("headrace_registry", *options, *no_blobs) as service,
+        grpc.aio.insecure_channel(service.grpc, options=unlimited) as channel,
+    ):
+        stub = registry_service_pb2_grpc.RegistryServiceStub(channel)
+        await _until_read(stub)
+        yield service, stub
 
 
-async def _until_read(stub: registry_service_pb2_grpc.RegistryServiceAsyncStub) -> None:
+async def _until_read(stub: Stub) -> None:
     while True:
         try:
             await stub.ListModels(pb.ListModelsRequest(page_size=1))
@@ -232,9 +216,7 @@ async def _median(call: Callable[[int], Awaitable[Any]], times: int) -> float:
     return statistics.median(taken) * 1000
 
 
-async def _pages(
-    stub: registry_service_pb2_grpc.RegistryServiceAsyncStub, size: CatalogSize
-) -> list[Figure]:
+async def _pages(stub: Stub, size: CatalogSize) -> list[Figure]:
     first = await stub.ListModels(pb.ListModelsRequest(page_size=PAGE))
     parent = f"models/{model_name(size.models // 2)}"
 
@@ -256,9 +238,7 @@ def _move(model: str, alias: str) -> pb.UpdateAliasRequest:
     return pb.UpdateAliasRequest(alias={"name": name, "version": 1}, allow_missing=True)
 
 
-async def _changes(
-    redis: Redis, stub: registry_service_pb2_grpc.RegistryServiceAsyncStub, changes: int
-) -> list[Figure]:
+async def _changes(redis: Redis, stub: Stub, changes: int) -> list[Figure]:
     follower = StateFollower(redis, KEYS)
     await follower.refresh()
     following = asyncio.ensure_future(follower.run())
@@ -300,9 +280,7 @@ async def _command_line(address: str, home: str) -> Figure:
     return Figure("headrace models, best of 3", min(taken), "s", 1.5)
 
 
-async def _aliases(
-    redis: Redis, stub: registry_service_pb2_grpc.RegistryServiceAsyncStub
-) -> list[Figure]:
+async def _aliases(redis: Redis, stub: Stub) -> list[Figure]:
     """Return what one change of a model with many aliases costs."""
     taken = await _median(lambda at: stub.UpdateAlias(_move(model_name(0), f"a{at}")), ALIASES - 2)
     (_, fields), *_ = cast("Any", await redis.xrevrange(KEYS.changes, count=1))

@@ -20,9 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +29,10 @@ import grpc
 from google.protobuf import duration_pb2, timestamp_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from benchmarks.processes import Service, open_service
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
-from headrace.service.parent_death import tether
 
 VERSIONS = 400
 PING_SECONDS = 0.01
@@ -43,33 +41,11 @@ _UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_l
 _OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Monitor:
-    """A monitor process, and where it serves."""
-
-    grpc: str
-    http: str
-    pid: int
-
-    def peak_megabytes(self) -> float:
-        """The most memory that it had."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        (line,) = (each for each in status.splitlines() if each.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-
-
-@contextmanager
-def open_monitor(data: Path) -> Iterator[Monitor]:
-    """A monitor in a process of its own."""
-    options = ["--grpc-port", "0", "--http-port", "0", "--log-level", "error", "--ready-fd", "1"]
-    command = [*tether(), sys.executable, "-m", "headrace_monitor", "--data", str(data), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        ready = json.loads(process.stdout.readline())
-        try:
-            yield Monitor(ready["grpc"], ready["http"], process.pid)
-        finally:
-            process.terminate()
+def peak_megabytes(monitor: Service) -> float:
+    """Read the most memory that a process had."""
+    status = Path(f"/proc/{monitor.pid}/status").read_text()
+    (line,) = (each for each in status.splitlines() if each.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 def request(replica: int, sequence: int) -> pb.ReportTelemetryRequest:
@@ -113,7 +89,7 @@ def ping(address: str) -> None:
     print(json.dumps(took))
 
 
-async def pinged(monitor: Monitor, name: str, work: Awaitable[Any]) -> Any:
+async def pinged(monitor: Service, name: str, work: Awaitable[Any]) -> Any:
     """Return what `work` gives; prints what the calls of another process took meanwhile."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.monitor", "--ping", monitor.grpc),
@@ -126,14 +102,14 @@ async def pinged(monitor: Monitor, name: str, work: Awaitable[Any]) -> Any:
     return done
 
 
-async def ask(monitor: Monitor) -> None:
+async def ask(monitor: Service) -> None:
     """Ask all questions, one after the other."""
     day = duration_pb2.Duration(seconds=86_400)
     query = pb.QueryStatisticsRequest(window=day, by_replica=True)
     series = pb.QuerySeriesRequest(query=pb.QueryStatisticsRequest(window=day))
     async with (
         grpc.aio.insecure_channel(monitor.grpc, options=_UNLIMITED) as channel,
-        aiohttp.ClientSession(f"http://{monitor.http}") as http,
+        aiohttp.ClientSession(f"http://{monitor.addresses['http']}") as http,
     ):
         stub: Any = pb_grpc.MonitorServiceStub(channel)
         await stub.QueryStatistics(query)
@@ -144,7 +120,7 @@ async def ask(monitor: Monitor) -> None:
                 await response.read()
 
 
-async def send(monitor: Monitor, messages: list[bytes]) -> str:
+async def send(monitor: Service, messages: list[bytes]) -> str:
     """Return what becomes of messages on a stream of their own: OK or a status."""
     options = [*_UNLIMITED, *_OWN_CONNECTION]
     async with grpc.aio.insecure_channel(monitor.grpc, options=options) as channel:
@@ -158,8 +134,11 @@ async def send(monitor: Monitor, messages: list[bytes]) -> str:
 
 async def measure(replicas: int, rounds: int) -> None:
     """Run all, and print what came of it."""
-    with tempfile.TemporaryDirectory() as folder, open_monitor(Path(folder)) as monitor:
-        async with asyncio.timeout(120):
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            open_service("headrace_monitor", "--data", folder) as monitor,
+            asyncio.timeout(120),
+        ):
             await pinged(monitor, "health, idle", asyncio.sleep(4))
             reports = [
                 [request(each, number).SerializeToString() for number in range(1, rounds + 1)]
@@ -170,10 +149,10 @@ async def measure(replicas: int, rounds: int) -> None:
             busy = asyncio.gather(*sending, *asking)
             outcomes = await pinged(monitor, "health, under load", busy)
             print(f"reports: {sorted(set(outcomes[:replicas]))}")
-            print(f"peak {monitor.peak_megabytes():.0f} MB")
+            print(f"peak {peak_megabytes(monitor):.0f} MB")
             too_large = [send(monitor, [bytes(OVERSIZED_BYTES)]) for _ in range(20)]
             print(f"20 reports of 50 MB: {sorted(set(await asyncio.gather(*too_large)))}")
-            print(f"peak {monitor.peak_megabytes():.0f} MB")
+            print(f"peak {peak_megabytes(monitor):.0f} MB")
 
 
 def _show(name: str, took: list[float]) -> None:

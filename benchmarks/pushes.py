@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -30,12 +27,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.processes import open_service
 from headrace.client import AsyncClient
 from headrace.local.embedded_redis import open_embedded_server
 from headrace.machine.memory import own_memory_bytes
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc
-from headrace.service.parent_death import tether
 
 WIDTH = 4096
 MIB = 1 << 20
@@ -72,13 +69,10 @@ def _children(pid: int) -> list[int]:
 @asynccontextmanager
 async def open_registry(folder: Path) -> AsyncIterator[Registry]:
     """A registry in a process of its own, with a server of its own."""
-    options = ["--grpc-port", "0", "--http-port", "0", "--log-level", "error", "--ready-fd", "1"]
     async with open_embedded_server(folder / "redis") as url:
-        where = ["--redis-url", url, "--data", str(folder / "registry")]
-        command = [*tether(), sys.executable, "-m", "headrace_registry", *where, *options]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: ASYNC220
-            assert process.stdout
-            registry = Registry(json.loads(process.stdout.readline())["grpc"], process.pid)
+        options = ("--redis-url", url, "--data", str(folder / "registry"))
+        async with open_service("headrace_registry", *options) as service:
+            registry = Registry(service.grpc, service.pid)
             watching = threading.Thread(target=registry.watch_checks)
             watching.start()
             try:
@@ -86,7 +80,6 @@ async def open_registry(folder: Path) -> AsyncIterator[Registry]:
             finally:
                 registry.over.set()
                 watching.join()
-                process.terminate()
 
 
 def small_model(bias: float) -> bytes:

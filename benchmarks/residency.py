@@ -14,14 +14,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +30,12 @@ from benchmarks.catalogs import CatalogSize, Seed, model_name
 from benchmarks.figures import Figure
 from benchmarks.memory import resident_bytes
 from benchmarks.models import MLP
+from benchmarks.processes import Service, open_service
 from benchmarks.servers import request_for
 from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace.local.embedded_redis import open_embedded_server
-from headrace.service.parent_death import tether
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
 from headrace.state.records import (
@@ -90,25 +88,6 @@ def store(folder: Path, models: Sequence[str]) -> None:
         place.write_bytes(graph)
 
 
-@asynccontextmanager
-async def service(module: str, *options: str) -> AsyncIterator[tuple[dict[str, str], int]]:
-    """A service in a process of its own: its addresses, and its process id."""
-    common = ("--namespace", KEYS.namespace, "--log-level", "error", "--ready-fd", "1")
-    process = await asyncio.create_subprocess_exec(
-        *tether(),
-        *(sys.executable, "-m", module, *options, *common),
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        while not (told := json.loads(await process.stdout.readline())):
-            pass  # it is alive, and not ready
-        yield told, process.pid
-    finally:
-        process.terminate()
-        await process.wait()
-
-
 def threads_of(pid: int) -> int:
     """Return how many threads a process has."""
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
@@ -145,48 +124,48 @@ async def measure(folder: Path, models: int, hot: int, cold: int) -> list[Figure
         redis = await stack.enter_async_context(open_redis(url))
         await redis.config_set("appendfsync", "no")
         await Seed(CatalogSize(models, 1), version=version).write(redis, KEYS)
-        ports = ("--redis-url", url, "--grpc-port", "0", "--http-port", "0")
-        registry, _ = await stack.enter_async_context(
-            service(
+        shared = ("--redis-url", url, "--namespace", KEYS.namespace)
+        registry = await stack.enter_async_context(
+            open_service(
                 "headrace_registry",
-                *ports,
+                *shared,
                 *("--data", str(folder / "registry")),
                 *("--scrub-bytes-per-second", "0"),  # most of the blobs are not there
             )
         )
         options = (
-            *("--registry-address", registry["grpc"], "--data", str(folder / "cache")),
+            *("--registry-address", registry.grpc, "--data", str(folder / "cache")),
             *("--metrics-port", "0", "--max-loaded-versions", str(hot)),
         )
         started = time.perf_counter()
-        async with service("headrace_inference", *ports, *options):
+        async with open_service("headrace_inference", *shared, *options):
             first = time.perf_counter() - started
         started = time.perf_counter()
-        replica, pid = await stack.enter_async_context(
-            service("headrace_inference", *ports, *options)
+        replica = await stack.enter_async_context(
+            open_service("headrace_inference", *shared, *options)
         )
         again = time.perf_counter() - started
-        channel = grpc.aio.insecure_channel(replica["grpc"])
+        channel = grpc.aio.insecure_channel(replica.grpc)
         stub: Any = pb_grpc.GRPCInferenceServiceStub(await stack.enter_async_context(channel))
         return [
             Figure("start, until the hot are loaded, nothing prepared", first, "s"),
             Figure("start, until the hot are loaded, all prepared", again, "s"),
-            *await figures(stub, replica["metrics"], pid, redis, called_hot, fresh),
+            *await figures(stub, replica, redis, called_hot, fresh),
         ]
 
 
 async def figures(
-    stub: Any, metrics: str, pid: int, redis: Any, hot: Sequence[str], fresh: Sequence[str]
+    stub: Any, replica: Service, redis: Any, hot: Sequence[str], fresh: Sequence[str]
 ) -> list[Figure]:
     """Return what a replica costs with these models hot."""
     await called(stub, hot)
     again = await called(stub, hot)
-    resident, threads = resident_bytes(pid), threads_of(pid)
+    resident, threads = resident_bytes(replica.pid), threads_of(replica.pid)
     before = (await redis.info("stats"))["total_net_input_bytes"]
     await asyncio.sleep(QUIET_SECONDS)
     written = ((await redis.info("stats"))["total_net_input_bytes"] - before) / QUIET_SECONDS
-    quiet = threads_of(pid)
-    scrape, size = await scraped(metrics)
+    quiet = threads_of(replica.pid)
+    scrape, size = await scraped(replica.addresses["metrics"])
     taken = await called(stub, fresh)
     evicted = hot[: len(fresh)]
     cold = await called(stub, evicted)

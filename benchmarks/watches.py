@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from typing import Any
 import grpc
 
 from benchmarks.memory import resident_bytes
+from benchmarks.processes import Service, open_service
 from headrace.local.embedded_redis import open_embedded_server
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc
@@ -41,35 +41,21 @@ METHOD = "/headrace.registry.v1.RegistryService/WatchChanges"
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """A registry process, and how to call it."""
+    """A registry process, and its methods."""
 
-    address: str
-    pid: int
+    service: Service
     stub: Any
-
-    def cpu_seconds(self) -> float:
-        """The processor time that it has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager
 async def open_registry(url: str, folder: Path) -> AsyncIterator[Registry]:
     """A registry in a process of its own."""
-    options = ["--redis-url", url, "--data", str(folder), "--max-watches", "100000"]
-    options += ["--grpc-port", "0", "--http-port", "0", "--log-level", "error", "--ready-fd", "1"]
-    process = await asyncio.create_subprocess_exec(
-        *(*tether(), sys.executable, "-m", "headrace_registry", *options), stdout=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        address = json.loads(await process.stdout.readline())["grpc"]
-        async with grpc.aio.insecure_channel(address) as channel:
-            stub = registry_service_pb2_grpc.RegistryServiceStub(channel)
-            yield Registry(address, process.pid, stub)
-    finally:
-        process.terminate()
-        await process.wait()
+    options = ("--redis-url", url, "--data", str(folder), "--max-watches", "100000")
+    async with (
+        open_service("headrace_registry", *options) as service,
+        grpc.aio.insecure_channel(service.grpc) as channel,
+    ):
+        yield Registry(service, registry_service_pb2_grpc.RegistryServiceStub(channel))
 
 
 async def make_change(registry: Registry, name: str) -> float:
@@ -88,23 +74,23 @@ async def measure(watches: int, changes: int, share: int) -> dict[str, float]:
         ):
             await make_change(registry, "first")
             await asyncio.sleep(1)
-            before = resident_bytes(registry.pid)
+            before = resident_bytes(registry.service.pid)
             watching = await asyncio.create_subprocess_exec(
                 *(*tether(), sys.executable, "-m", "benchmarks.watches", "--as-watcher"),
-                *(registry.address, "--watches", str(watches), "--share", str(share)),
+                *(registry.service.grpc, "--watches", str(watches), "--share", str(share)),
                 *("--changes", str(changes)),
                 stdout=subprocess.PIPE,
                 limit=1 << 28,
             )
             assert watching.stdout is not None
             await watching.stdout.readline()  # all of them have the first change
-            each = (resident_bytes(registry.pid) - before) / watches
-            used, acknowledged = registry.cpu_seconds(), []
+            each = (resident_bytes(registry.service.pid) - before) / watches
+            used, acknowledged = registry.service.cpu_seconds(), []
             for count in range(changes):
                 acknowledged.append(await make_change(registry, f"m{count}"))
                 await asyncio.sleep(PAUSE_SECONDS)
             arrived = json.loads(await watching.stdout.readline())
-            used = registry.cpu_seconds() - used
+            used = registry.service.cpu_seconds() - used
             await watching.wait()
     late = sorted(seen[at] - acknowledged[at] for seen in arrived for at in range(changes))
     return {

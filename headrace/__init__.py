@@ -34,10 +34,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _OF_THE_CLIENT:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("headrace.client"), name)
+if not TYPE_CHECKING:  # else it would have any name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _OF_THE_CLIENT:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module("headrace.client"), name)
 
 
 def __dir__() -> list[str]:

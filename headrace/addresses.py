@@ -48,6 +48,10 @@ def problem(address: str) -> str:
     """Return why this is not an address that can be called, and what to write instead; '' if it is one."""
     if address.startswith("unix:"):
         return "" if len(address) > len("unix:") else "name the socket's path: unix:PATH"
+    scheme, separator, rest = address.partition("://")
+    if separator:
+        where = rest.strip("/").partition("/")[0]
+        return f"leave out {scheme}://, and give the gRPC port: {where.partition(':')[0]}:PORT"
     host, separator, port = address.rpartition(":")
     if separator and _PORT.fullmatch(port) and host and (":" not in host or host[0] == "["):
         return ""

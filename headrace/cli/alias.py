@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from headrace.cli import output
+from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
+from headrace.cli.completion import version_names
 from headrace.cli.insistence import AllowSignatureChange, AllowUnready
 from headrace.resource_names import alias_resource
 
@@ -19,56 +21,97 @@ def register(app: typer.Typer) -> None:
 
 async def alias(
     cli: Cli,
-    name: Annotated[str, typer.Argument(help="The model.")],
-    alias: Annotated[str, typer.Argument(help="The alias; without one, all are listed.")] = "",
-    version: Annotated[
-        str, typer.Argument(help="What it is to point at: a number or another alias.")
-    ] = "",
-    delete: Annotated[bool, typer.Option("--delete", help="Delete the alias.")] = False,
+    name: ModelName,
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ALIAS VERSION | ALIAS=VERSION ...]",
+            help="What an alias is to point at: a number or another alias. Several ALIAS=VERSION move "
+            "together, or none does. Without any, all aliases are listed.",
+            autocompletion=version_names,
+            show_default=False,
+        ),
+    ] = None,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Delete the alias that is named.")
+    ] = False,
     allow_signature_change: AllowSignatureChange = False,
     allow_unready: AllowUnready = False,
 ) -> None:
-    """Point an alias at a version: callers then say NAME@ALIAS.
+    """Point aliases at versions: callers then say NAME@ALIAS.
 
     A version that no replica serves, or that would break callers of the alias, is refused with the reason.
     A new alias may name an older version that no replica holds: they load it then.
     """
-    if (allow_signature_change or allow_unready) and not version:
-        raise typer.BadParameter("--allow-... go with NAME ALIAS VERSION")
-    if delete and alias and not version:
-        return await _delete(cli, name, alias)
-    if delete or (alias and not version):
-        raise typer.BadParameter("give NAME, or NAME ALIAS VERSION, or NAME ALIAS --delete")
-    if alias:
-        return await _move(
-            cli,
-            name,
-            alias,
-            version,
-            allow_signature_change=allow_signature_change,
-            allow_unready=allow_unready,
+    given, allowed = targets or [], Allowed(allow_signature_change, allow_unready)
+    if delete or not given:
+        _check_nothing_allowed(allowed)
+    if delete:
+        await _delete(cli, name, _only_alias(given))
+    elif not given:
+        await _list(cli, name)
+    elif len(given) == 2 and not any("=" in each for each in given):
+        await _move(cli, name, given[0], given[1], allowed)
+    else:
+        await _move_together(cli, name, _moves(given), allowed)
+
+
+class Allowed(NamedTuple):
+    """What the user insists on."""
+
+    signature_change: bool
+    unready: bool
+
+
+def _check_nothing_allowed(allowed: Allowed) -> None:
+    if any(allowed):
+        raise typer.BadParameter(
+            "--allow-... go with NAME ALIAS VERSION, or NAME ALIAS=VERSION ..."
         )
-    return await _list(cli, name)
 
 
-async def _move(
-    cli: Cli,
-    name: str,
-    alias: str,
-    version: str,
-    *,
-    allow_signature_change: bool,
-    allow_unready: bool,
-) -> None:
+async def _move(cli: Cli, name: str, alias: str, version: str, allowed: Allowed) -> None:
     async with cli.client() as client:
         moved = await client.alias(
             name,
             alias,
             version,
-            allow_signature_change=allow_signature_change,
-            allow_unready=allow_unready,
+            allow_signature_change=allowed.signature_change,
+            allow_unready=allowed.unready,
         )
     cli.show(moved, lambda: f"{name}@{alias} is version {moved.version}")
+
+
+async def _move_together(cli: Cli, name: str, moves: dict[str, str], allowed: Allowed) -> None:
+    async with cli.client() as client:
+        moved = await client.set_aliases(
+            name,
+            moves,
+            allow_signature_change=allowed.signature_change,
+            allow_unready=allowed.unready,
+        )
+    lines = [f"{name}@{each.name} is version {each.version}" for each in moved]
+    cli.show({"aliases": moved}, lambda: "\n".join(lines))
+
+
+def _moves(given: list[str]) -> dict[str, str]:
+    """Where each alias is to point."""
+    parts = [each.partition("=") for each in given]
+    if not all(alias and version for alias, _, version in parts):
+        raise typer.BadParameter(_USAGE)
+    moves = {alias: version for alias, _, version in parts}
+    if len(moves) < len(parts):
+        raise typer.BadParameter("an alias is named twice: give one version for each")
+    return moves
+
+
+def _only_alias(given: list[str]) -> str:
+    if len(given) != 1 or "=" in given[0]:
+        raise typer.BadParameter(_USAGE)
+    return given[0]
+
+
+_USAGE = "give NAME, or NAME ALIAS VERSION, or NAME ALIAS=VERSION ..., or NAME ALIAS --delete"
 
 
 async def _delete(cli: Cli, name: str, alias: str) -> None:

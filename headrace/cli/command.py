@@ -16,7 +16,7 @@ from headrace.cli import output
 if TYPE_CHECKING:
     from headrace.client import AsyncClient
 
-FIRST_CONTACT_SECONDS = 3.0
+FIRST_CONTACT_SECONDS = 1.0
 """A person who gave a wrong address, or has nothing running, is not kept waiting until the timeout."""
 
 _PANEL = "Common options"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
 from headrace.resource_names import model_resource, version_resource
 
@@ -18,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 async def delete(
     cli: Cli,
-    name: Annotated[str, typer.Argument(help="The model.")],
+    name: ModelName,
     version: Annotated[
         int | None, typer.Argument(help="The version's number; without one, the model goes.")
     ] = None,

@@ -24,6 +24,7 @@ _REMEDIES: Mapping[str, str] = {
     "ALIAS_NOT_FOUND": "`headrace alias NAME` lists the aliases",
     "MODEL_HAS_VERSIONS": "--force deletes its versions with it",
     "VERSION_IN_USE": "`headrace route` and `headrace alias` move what names it",
+    "DATA_IN_USE": "`headrace push` adds models to a suite that runs; --data FOLDER starts another",
     "ETAG_MISMATCH": "somebody changed it meanwhile: look again, then repeat the command",
     "SIGNATURE_CHANGED": "--allow-signature-change goes on anyway",
     "VERSION_NOT_SERVED": "`headrace status NAME` shows every replica; --allow-unready goes on anyway",

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
 
 
@@ -16,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 async def export_config(
     cli: Cli,
-    name: Annotated[str, typer.Argument(help="The model.")],
+    name: ModelName,
     version: Annotated[
         str, typer.Option(help="A version's number or alias; without one, the stable version.")
     ] = "",

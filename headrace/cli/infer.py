@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import typer
 
+from headrace.cli.arguments import CallableName, VersionOrAlias
 from headrace.cli.command import Cli, command
 from headrace.cli.images import PREPROCESS_HELP, Preprocess
 from headrace.cli.inputs import FORMS, parse_inputs, read_inputs, told_inputs
@@ -29,16 +30,14 @@ def register(app: typer.Typer) -> None:
 
 async def infer(
     cli: Cli,
-    name: Annotated[str, typer.Argument(metavar="NAME[@ALIAS]", help="The model.")],
+    name: CallableName,
     value: Annotated[
         list[str] | None, typer.Argument(metavar="[VALUE]...", help=f"{FORMS}.")
     ] = None,
     input: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="The same for one input.")
     ] = None,
-    version: Annotated[
-        str, typer.Option(help="A version's number or alias; without one, the route decides.")
-    ] = "",
+    version: VersionOrAlias = "",
     output: Annotated[
         list[str] | None, typer.Option(help="An output to ask for; without any, all come.")
     ] = None,

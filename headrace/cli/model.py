@@ -9,6 +9,7 @@ import typer
 
 from headrace import errors
 from headrace.cli import output
+from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
 
@@ -26,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 async def model(
     cli: Cli,
-    name: Annotated[str, typer.Argument(help="The model.")],
+    name: ModelName,
     description: Annotated[
         str | None, typer.Option(help="What it is for; '' for nothing.", show_default=False)
     ] = None,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headrace.cli import output
+from headrace.cli.arguments import NewModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
 from headrace.cli.insistence import AllowSignatureChange
@@ -36,11 +37,11 @@ def register(app: typer.Typer) -> None:
 
 async def push(
     cli: Cli,
-    name: Annotated[str, typer.Argument(help="The model; it is created if there is none.")],
+    name: NewModelName,
     path: Annotated[
-        Path,
+        Path | None,
         typer.Argument(exists=True, help="An .onnx, a .zip, a .tar, a .tar.gz, or a folder."),
-    ],
+    ] = None,
     alias: Annotated[str, typer.Option(help="An alias to point at the new version.")] = "",
     config: Annotated[
         Path | None,
@@ -65,6 +66,7 @@ async def push(
         raise typer.BadParameter(
             "--allow-signature-change is for an alias that moves: give --alias"
         )
+    name, path = _named(name, path)
     serving_config = None if config is None else read_config(config, path)
     total = WAIT_SECONDS if cli.timeout_seconds is None else cli.timeout_seconds
     deadline = time.monotonic() + total
@@ -91,6 +93,21 @@ async def push(
                 cli.show(version, lambda: f"version {version.number} of {name} is served")
 
 
+def _named(name: str, path: Path | None) -> tuple[str, Path]:
+    """The model's name and the path; a path alone gives the name, too. Raises typer.BadParameter."""
+    from headrace.resource_names import check_model_name, nearest_model_name
+
+    if path is not None:
+        return check_model_name(name), path
+    alone = Path(name)
+    if not alone.exists():
+        raise typer.BadParameter(f"there is no file or folder {name!r}: headrace push NAME PATH")
+    stem = alone.resolve().name
+    return check_model_name(
+        nearest_model_name(stem if alone.is_dir() else stem.split(".")[0])
+    ), alone
+
+
 def read_config(path: Path, source: Path) -> Config:
     """A serving config from a JSON file or Triton's config.pbtxt. Raises typer.BadParameter."""
     if path.suffix == ".pbtxt":
@@ -98,9 +115,9 @@ def read_config(path: Path, source: Path) -> Config:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise typer.BadParameter(f"{path} is no JSON: {error}") from error
+        raise typer.BadParameter(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
-        raise typer.BadParameter(f'{path} is no JSON object such as {{"instances": 2}}')
+        raise typer.BadParameter(f'{path} is not a JSON object such as {{"instances": 2}}')
     return config
 
 

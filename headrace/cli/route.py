@@ -12,6 +12,7 @@ import typer
 
 from headrace import errors
 from headrace.cli import route_options as options
+from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
 from headrace.cli.insistence import AllowSignatureChange, AllowUnready
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 async def route(  # an option each
     cli: Cli,
-    name: Annotated[str, typer.Argument(help="The model.")],
+    name: ModelName,
     stable: options.Stable = None,
     canary: options.CanaryVersion = None,
     weight: options.Weight = None,

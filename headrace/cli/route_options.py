@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headrace.cli.completion import version_names
+
 if TYPE_CHECKING:
     from headrace.client import AsyncClient, Route
     from headrace.state.route_records import MatchRule
 
 Stable = Annotated[
-    str | None, typer.Option(help="The version, a number or an alias, that is to be stable.")
+    str | None,
+    typer.Option(
+        help="The version, a number or an alias, that is to be stable.",
+        autocompletion=version_names,
+    ),
 ]
-CanaryVersion = Annotated[str | None, typer.Option(help="The version that is to be on trial.")]
+CanaryVersion = Annotated[
+    str | None,
+    typer.Option(help="The version that is to be on trial.", autocompletion=version_names),
+]
 Weight = Annotated[
     float | None, typer.Option(help="The canary's share of the requests, in percent.")
 ]

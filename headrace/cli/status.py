@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from headrace import errors
 from headrace.cli import output
+from headrace.cli.arguments import OnlyModelName
 from headrace.cli.command import Cli, command
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ def register(app: typer.Typer) -> None:
     command(app, "status")(status)
 
 
-async def status(
-    cli: Cli, name: Annotated[str, typer.Argument(help="Only this model.")] = ""
-) -> None:
+async def status(cli: Cli, name: OnlyModelName = "") -> None:
     """Show the models with their routes and aliases, and every version on every replica."""
     async with cli.client() as client:
         models = [await client.model(name)] if name else await client.models()

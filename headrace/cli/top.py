@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headrace.cli import output
+from headrace.cli.arguments import OnlyModelName
 from headrace.cli.command import Cli, command
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def register(app: typer.Typer) -> None:
 
 async def top(
     cli: Cli,
-    name: Annotated[str, typer.Argument(help="Only this model.")] = "",
+    name: OnlyModelName = "",
     window: Annotated[str, typer.Option(help="How far back: 30s, 5m, 2h.")] = "60s",
     once: Annotated[bool, typer.Option("--once", help="Print once and end.")] = False,
 ) -> None:
@@ -84,7 +85,9 @@ def parse_window(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     seconds = float(match[1]) * UNITS[match[2]] if match else 0.0
     if not 0 < seconds <= MAX_SECONDS:
-        raise typer.BadParameter(f"--window {text[:40]!r} is no span of time such as 30s, 5m or 2h")
+        raise typer.BadParameter(
+            f"--window {text[:40]!r} is not a span of time such as 30s, 5m or 2h"
+        )
     return seconds
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from headrace.cli import output
+from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
 
@@ -25,7 +26,7 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
 
     @command(app, "versions")
-    async def versions(cli: Cli, name: Annotated[str, typer.Argument(help="The model.")]) -> None:
+    async def versions(cli: Cli, name: ModelName) -> None:
         """List the versions of a model, newest first."""
         async with cli.client() as client:
             found = await client.versions(name)

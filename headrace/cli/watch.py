@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headrace.cli.arguments import OnlyModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
 from headrace.cli.route_options import route_parts
 
 if TYPE_CHECKING:
-    from headrace.client import Change
+    from headrace.client import Change, ChangedResource
+    from headrace.client.resources import After
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 async def watch(
     cli: Cli,
-    name: Annotated[str, typer.Argument(help="Only this model.")] = "",
+    name: OnlyModelName = "",
     since: Annotated[
         int | None,
         typer.Option(
@@ -42,21 +44,28 @@ async def watch(
 
 
 def line(change: Change) -> str:
-    """One change: its revision, what was done to what, what it is now, and who did it."""
-    said = f"{change.revision:>6}  {change.kind:<14}  {change.resource}"
-    now = _now(change)
+    """One change: its revision, what was done to what, what it is now, and who did it.
+
+    What else was done at that revision stands below it.
+    """
     by = f"  by {change.actor}" if change.actor else ""
-    return printable(f"{said}{': ' if now else ''}{now}{by}")
+    first = printable(f"{change.revision:>6}  {_said(change)}{by}")
+    return "\n".join([first, *(printable(f"{'':6}  {_said(each)}") for each in change.further)])
 
 
-def _now(change: Change) -> str:
+def _said(done: Change | ChangedResource) -> str:
+    now = _now(done.after)
+    return f"{done.kind:<14}  {done.resource}{': ' if now else ''}{now}"
+
+
+def _now(after: After) -> str:
     from headrace.client import Alias, Model, Route
 
-    match change.after:
+    match after:
         case Alias(version=version):
             return f"version {version}"
         case Route():
-            return ", ".join(route_parts(change.after))
+            return ", ".join(route_parts(after))
         case Model(keep_latest=keep_latest, labels=labels, pinned=pinned):
             listed = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
             pin = ", pinned" if pinned else ""

@@ -12,6 +12,7 @@ from headrace.client.input_errors import InputTypeError
 from headrace.client.resources import (
     Alias,
     Change,
+    ChangedResource,
     Gap,
     Latency,
     MeasureValue,
@@ -19,6 +20,7 @@ from headrace.client.resources import (
     ReplicaStatistics,
     Route,
     Statistics,
+    StoredRecord,
     Version,
     VersionStatistics,
 )
@@ -41,6 +43,7 @@ __all__ = [
     "Alias",
     "AsyncClient",
     "Change",
+    "ChangedResource",
     "Client",
     "ClientSettings",
     "Gap",
@@ -56,6 +59,7 @@ __all__ = [
     "ReplicaStatistics",
     "Route",
     "Statistics",
+    "StoredRecord",
     "TensorMetadata",
     "Version",
     "VersionStatistics",
@@ -63,7 +67,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _WITH_NUMPY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_WITH_NUMPY[name]), name)
+if not TYPE_CHECKING:  # else it would have any name
+
+    def __getattr__(name: str) -> object:
+        if name not in _WITH_NUMPY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(_WITH_NUMPY[name]), name)

@@ -232,6 +232,38 @@ class CatalogCalls(RegistryCalls):
         moved = await self._change(methods.UPDATE_ALIAS, request, timeout_seconds)
         return resource_messages.alias_from_proto(moved)
 
+    async def set_aliases(
+        self,
+        model: str,
+        versions: Mapping[str, int | str],
+        *,
+        allow_signature_change: bool = False,
+        allow_unready: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> list[Alias]:
+        """Point several aliases at versions in one change: all of them, or none where one is refused.
+
+        `versions` has the number for each alias, or another alias that names it now. Raises as `alias`
+        does, and InvalidArgument (ALIASES_INVALID) for none or over 1000.
+        """
+        moves = [
+            registry_service_pb2.UpdateAliasRequest(
+                alias=alias_pb2.Alias(
+                    name=alias_resource(model, alias),
+                    version=await self.resolve(model, version, timeout_seconds=timeout_seconds),
+                ),
+                allow_missing=True,
+                allow_signature_change=allow_signature_change,
+                allow_unready=allow_unready,
+            )
+            for alias, version in versions.items()
+        ]
+        request = registry_service_pb2.BatchUpdateAliasesRequest(
+            parent=model_resource(model), requests=moves
+        )
+        moved = await self._change(methods.BATCH_UPDATE_ALIASES, request, timeout_seconds)
+        return [resource_messages.alias_from_proto(alias) for alias in moved.aliases]
+
     async def delete_alias(
         self, model: str, alias: str, *, etag: str = "", timeout_seconds: float | None = None
     ) -> None:

@@ -82,6 +82,12 @@ LIST_ALIASES = _method(
     _REGISTRY, "ListAliases", registry.ListAliasesRequest, registry.ListAliasesResponse
 )
 UPDATE_ALIAS = _method(_REGISTRY, "UpdateAlias", registry.UpdateAliasRequest, alias_pb2.Alias)
+BATCH_UPDATE_ALIASES = _method(
+    _REGISTRY,
+    "BatchUpdateAliases",
+    registry.BatchUpdateAliasesRequest,
+    registry.BatchUpdateAliasesResponse,
+)
 DELETE_ALIAS = _method(_REGISTRY, "DeleteAlias", registry.DeleteAliasRequest, empty_pb2.Empty)
 GET_ROUTE = _method(_REGISTRY, "GetRoute", registry.GetRouteRequest, route_pb2.Route)
 UPDATE_ROUTE = _method(_REGISTRY, "UpdateRoute", registry.UpdateRouteRequest, route_pb2.Route)

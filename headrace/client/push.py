@@ -144,5 +144,6 @@ def config_to_proto(config: Config) -> serving_config_pb2.ServingConfig:
     except json_format.ParseError as error:
         raise errors.InvalidArgument(
             "CONFIG_MALFORMED",
-            f"the serving config is none: {error}; its fields are those of headrace.type.v1.ServingConfig",
+            f"the serving config is malformed: {error}; its fields are those of "
+            "headrace.type.v1.ServingConfig",
         ) from error

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 from google.protobuf import duration_pb2
 
 from headrace import conversion
 from headrace.client.answers import reading_an_answer
 from headrace.client.resources import (
+    After,
     Alias,
     Change,
+    ChangedResource,
     Gap,
     Latency,
     MeasureValue,
@@ -16,6 +20,7 @@ from headrace.client.resources import (
     ReplicaStatistics,
     Route,
     Statistics,
+    StoredRecord,
     Version,
     VersionStatistics,
 )
@@ -165,17 +170,28 @@ def _replica_version_from_proto(proto: replica_pb2.ReplicaVersion) -> ReplicaVer
 @reading_an_answer()
 def change_from_proto(proto: registry_service_pb2.WatchChangesResponse) -> Change:
     """A change from its message."""
-    after: Model | Version | Alias | Route | None = None
+    further = [ChangedResource(each.kind, each.resource, _after(each)) for each in proto.further]
+    return Change(
+        proto.revision, proto.kind, proto.resource, proto.actor, _after(proto), tuple(further)
+    )
+
+
+def _after(
+    proto: registry_service_pb2.WatchChangesResponse | registry_service_pb2.ChangedResource,
+) -> After:
     match proto.WhichOneof("after"):
         case "model":
-            after = model_from_proto(proto.model)
+            return model_from_proto(proto.model)
         case "version":
-            after = version_from_proto(proto.version)
+            return version_from_proto(proto.version)
         case "alias":
-            after = alias_from_proto(proto.alias)
+            return alias_from_proto(proto.alias)
         case "route":
-            after = route_from_proto(proto.route)
-    return Change(proto.revision, proto.kind, proto.resource, proto.actor, after)
+            return route_from_proto(proto.route)
+        case "record":
+            return StoredRecord(proto.record.collection, json.loads(proto.record.json))
+        case _:
+            return None
 
 
 @reading_an_answer()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from headrace.state.records import ArtifactFile, ServingConfig, Signature
 from headrace.state.route_records import Canary, MatchRule, RequestKey, Shadow
@@ -85,14 +86,39 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record that the client has no class for, as the registry keeps it."""
+
+    collection: str
+    fields: Mapping[str, object]
+
+
+After: TypeAlias = Model | Version | Alias | Route | StoredRecord | None
+"""A resource after a change; None where it was deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedResource:
+    """A further resource of a change, and what was done to it."""
+
+    kind: str
+    resource: str
+    after: After
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """One change of the registry's state; `after` is the resource, None where it was deleted."""
+    """One change of the registry's state; `after` is the resource, None where it was deleted.
+
+    `further` has what else was done at the same revision, as when several aliases move together.
+    """
 
     revision: int
     kind: str
     resource: str
     actor: str
-    after: Model | Version | Alias | Route | None
+    after: After
+    further: tuple[ChangedResource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

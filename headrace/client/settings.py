@@ -36,7 +36,7 @@ class ClientSettings:
 
     first_contact_seconds: float = 0.0
     """How long a call goes on trying a service that never answered this client; 0: until its deadline, as
-    with one that did. The command line says 3."""
+    with one that did. The command line says 1."""
 
     try_seconds: float = 1.0
     """Of several addresses: how long a call waits for its answer until the one it went to is asked whether

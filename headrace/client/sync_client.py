@@ -200,6 +200,30 @@ class Client:
             )
         )
 
+    def set_aliases(
+        self,
+        model: str,
+        versions: Mapping[str, int | str],
+        *,
+        allow_signature_change: bool = False,
+        allow_unready: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> list[Alias]:
+        """Point several aliases at versions in one change: all of them, or none where one is refused.
+
+        `versions` has the number for each alias, or another alias that names it now. Raises as `alias`
+        does, and InvalidArgument (ALIASES_INVALID) for none or over 1000.
+        """
+        return self._thread.run(
+            self._async.set_aliases(
+                model,
+                versions,
+                allow_signature_change=allow_signature_change,
+                allow_unready=allow_unready,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
     def delete_alias(
         self, model: str, alias: str, *, etag: str = "", timeout_seconds: float | None = None
     ) -> None:

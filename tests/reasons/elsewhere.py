@@ -74,6 +74,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
             "headrace/local/",
             "services/inference/headrace_inference/app/",
             "services/inference/headrace_inference/wire/native/server.py",
+            "services/monitor/headrace_monitor/adapters/store_schema.py",
             "services/monitor/headrace_monitor/adapters/window_store.py",
             "services/registry/headrace_registry/adapters/shared_state/history_note.py",
         ),

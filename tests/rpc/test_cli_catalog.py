@@ -93,6 +93,29 @@ async def test_watch_shows_changes_as_they_are_made(
     assert (1, True) == (missing.status, "MODEL_NOT_FOUND" in missing.error)
 
 
+async def test_aliases_move_together(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """All of them at one revision, which a watch shows; where one cannot move, none does."""
+    file = tmp_path / "model.onnx"
+    file.write_bytes(onnx_file())
+    async with open_shell(redis_url, namespace, tmp_path / "registry") as shell:
+        await shell("push", "digits", str(file))
+        moved = await shell("alias", "digits", "best=1", "next=1", "--json")
+        refused = await shell("alias", "digits", "best=1", "next=7", "more=1")
+        unclear = await shell("alias", "digits", "best=1", "next")
+        twice = await shell("alias", "digits", "best=1", "best=1")
+        listed = await shell("alias", "digits")
+        told = await _lines(shell, 3, "watch", "--since", "0")
+    assert [("best", 1), ("next", 1)] == [
+        (each["name"], each["version"]) for each in moved.document["aliases"]
+    ]
+    assert "VERSION_NOT_FOUND" in refused.error
+    assert "ALIAS=VERSION" in unclear.error
+    assert "named twice" in twice.error
+    assert "more" not in listed.output
+    assert ["2", "alias.update", "models/digits/aliases/best:"] == told[1].split()[:3]
+    assert ["alias.update", "models/digits/aliases/next:", "version", "1"] == told[2].split()
+
+
 async def _lines(shell: Shell, count: int, *arguments: str) -> list[str]:
     """The first lines of a command that goes on."""
     process = await shell.start(*arguments)

@@ -51,6 +51,7 @@ CALLS: dict[str, Call] = {
     "delete_version": lambda client: client.delete_version("m", 1),
     "aliases": lambda client: client.aliases("m"),
     "alias": lambda client: client.alias("m", "a", 1),
+    "set_aliases": lambda client: client.set_aliases("m", {"a": 1}),
     "delete_alias": lambda client: client.delete_alias("m", "a"),
     "route": lambda client: client.route("m"),
     "set_route": lambda client: client.set_route("m", 1),

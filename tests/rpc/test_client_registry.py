@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headrace import errors
-from headrace.client import AsyncClient, Client, Route, Version
+from headrace.client import AsyncClient, ChangedResource, Client, Route, Version
 from headrace.datatypes import Datatype
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
@@ -59,6 +59,31 @@ async def test_a_version_from_push_to_delete(
     assert ("x", Datatype.FP32, (-1, 4)) == (x.name, x.datatype, x.shape)
     assert (2, 2) == (alias.version, copy.version)
     assert ("scale", 2) == (model.name, model.last_version)
+
+
+async def test_aliases_move_in_one_change(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """All of them at one revision, also by another alias; where one is refused, none moves."""
+    async with open_suite(redis_url, namespace, tmp_path) as client:
+        await push_versions(client, 2)
+        await client.set_aliases("scale", {"champion": 1, "fallback": 1})
+        before = await client.revision()
+        moved = await client.set_aliases("scale", {"champion": 2, "fallback": "champion"})
+        with pytest.raises(errors.NotFound) as raised:
+            await client.set_aliases("scale", {"champion": 1, "new": 9})
+        with pytest.raises(errors.InvalidArgument) as nothing:
+            await client.set_aliases("scale", {})
+        aliases = await client.aliases("scale")
+        async with asyncio.timeout(10):
+            change = await anext(client.watch(before, "scale"))
+        after = await client.revision()
+    assert [("champion", 2), ("fallback", 1)] == [(each.name, each.version) for each in moved]
+    assert moved == aliases
+    assert (before + 1, before + 1) == (change.revision, after)
+    assert ("alias.update", moved[0]) == (change.kind, change.after)
+    other = ChangedResource("alias.update", "models/scale/aliases/fallback", moved[1])
+    assert (other,) == change.further
+    assert "VERSION_NOT_FOUND" == raised.value.reason
+    assert "ALIASES_INVALID" == nothing.value.reason
 
 
 async def test_a_model_is_changed_where_something_is_given(

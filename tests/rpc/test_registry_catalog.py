@@ -333,6 +333,7 @@ async def test_bytes_that_are_no_request_are_refused(
     assert "MALFORMED_REQUEST" == error.reason
 
 
+ALIAS = {"alias": {"name": "models/digits/aliases/a", "version": 1}}
 INVALID: list[tuple[str, str, dict[str, Any]]] = [
     ("RESOURCE_NAME_INVALID", "GetModel", {"name": "digits"}),
     ("MODEL_NAME_INVALID", "GetModel", {"name": "models/-x"}),
@@ -347,6 +348,10 @@ INVALID: list[tuple[str, str, dict[str, Any]]] = [
     ("REVISION_UNKNOWN", "WatchChanges", {"start_revision": 99}),
     ("MODEL_INVALID", "CreateModel", {"model": {"name": "models/m", "keep_latest": 101}}),
     ("UPDATE_MASK_INVALID", "UpdateModel", {"update_mask": {"paths": ["etag"]}}),
+    ("ALIASES_INVALID", "BatchUpdateAliases", {"parent": MODEL}),
+    ("ALIASES_INVALID", "BatchUpdateAliases", {"parent": MODEL, "requests": [ALIAS] * 2}),
+    ("ALIASES_INVALID", "BatchUpdateAliases", {"parent": MODEL, "requests": [ALIAS] * 1001}),
+    ("ALIASES_INVALID", "BatchUpdateAliases", {"parent": "models/m", "requests": [ALIAS]}),
     ("ROUTE_INVALID", "UpdateRoute", {"route": {"name": ROUTE}}),
     ("VERSION_NOT_FOUND", "UpdateRoute", {"route": {"name": ROUTE, "stable_version": 9}}),
     ("VERSION_NOT_FOUND", "GetVersion", {"name": "models/digits/versions/9"}),

@@ -181,6 +181,20 @@ class UpdateAliasRequest(_message.Message):
     allow_unready: bool
     def __init__(self, alias: _Optional[_Union[_alias_pb2.Alias, _Mapping]] = ..., allow_missing: _Optional[bool] = ..., allow_signature_change: _Optional[bool] = ..., allow_unready: _Optional[bool] = ...) -> None: ...
 
+class BatchUpdateAliasesRequest(_message.Message):
+    __slots__ = ("parent", "requests")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    requests: _containers.RepeatedCompositeFieldContainer[UpdateAliasRequest]
+    def __init__(self, parent: _Optional[str] = ..., requests: _Optional[_Iterable[_Union[UpdateAliasRequest, _Mapping]]] = ...) -> None: ...
+
+class BatchUpdateAliasesResponse(_message.Message):
+    __slots__ = ("aliases",)
+    ALIASES_FIELD_NUMBER: _ClassVar[int]
+    aliases: _containers.RepeatedCompositeFieldContainer[_alias_pb2.Alias]
+    def __init__(self, aliases: _Optional[_Iterable[_Union[_alias_pb2.Alias, _Mapping]]] = ...) -> None: ...
+
 class DeleteAliasRequest(_message.Message):
     __slots__ = ("name", "etag")
     NAME_FIELD_NUMBER: _ClassVar[int]

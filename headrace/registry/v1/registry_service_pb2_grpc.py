@@ -108,6 +108,11 @@ class RegistryServiceStub:
                 request_serializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.UpdateAliasRequest.SerializeToString,
                 response_deserializer=headrace_dot_registry_dot_v1_dot_alias__pb2.Alias.FromString,
                 _registered_method=True)
+        self.BatchUpdateAliases = channel.unary_unary(
+                '/headrace.registry.v1.RegistryService/BatchUpdateAliases',
+                request_serializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.BatchUpdateAliasesRequest.SerializeToString,
+                response_deserializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.BatchUpdateAliasesResponse.FromString,
+                _registered_method=True)
         self.DeleteAlias = channel.unary_unary(
                 '/headrace.registry.v1.RegistryService/DeleteAlias',
                 request_serializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.DeleteAliasRequest.SerializeToString,
@@ -244,6 +249,15 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchUpdateAliases(self, request, context):
+        """Moves several aliases of a model in one change: all of them, or none, and no caller sees some moved and
+        others not. Errors as of UpdateAlias for each; INVALID_ARGUMENT (ALIASES_INVALID) for no alias, one of
+        another model, one twice, and more than 1000.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteAlias(self, request, context):
         """Deletes an alias. NOT_FOUND; ABORTED on another etag.
         """
@@ -350,6 +364,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.UpdateAlias,
                     request_deserializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.UpdateAliasRequest.FromString,
                     response_serializer=headrace_dot_registry_dot_v1_dot_alias__pb2.Alias.SerializeToString,
+            ),
+            'BatchUpdateAliases': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchUpdateAliases,
+                    request_deserializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.BatchUpdateAliasesRequest.FromString,
+                    response_serializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.BatchUpdateAliasesResponse.SerializeToString,
             ),
             'DeleteAlias': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteAlias,
@@ -732,6 +751,33 @@ class RegistryService:
             '/headrace.registry.v1.RegistryService/UpdateAlias',
             headrace_dot_registry_dot_v1_dot_registry__service__pb2.UpdateAliasRequest.SerializeToString,
             headrace_dot_registry_dot_v1_dot_alias__pb2.Alias.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchUpdateAliases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headrace.registry.v1.RegistryService/BatchUpdateAliases',
+            headrace_dot_registry_dot_v1_dot_registry__service__pb2.BatchUpdateAliasesRequest.SerializeToString,
+            headrace_dot_registry_dot_v1_dot_registry__service__pb2.BatchUpdateAliasesResponse.FromString,
             options,
             channel_credentials,
             insecure,

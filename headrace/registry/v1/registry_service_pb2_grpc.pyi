@@ -84,6 +84,11 @@ class RegistryServiceStub:
     the one that the alias names now, and (VERSION_NOT_SERVED) where there are replicas but none serves the
     version. A new alias may name a version that no replica holds: they load it then.
     """
+    BatchUpdateAliases: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.BatchUpdateAliasesRequest, _registry_service_pb2.BatchUpdateAliasesResponse]
+    """Moves several aliases of a model in one change: all of them, or none, and no caller sees some moved and
+    others not. Errors as of UpdateAlias for each; INVALID_ARGUMENT (ALIASES_INVALID) for no alias, one of
+    another model, one twice, and more than 1000.
+    """
     DeleteAlias: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteAliasRequest, _empty_pb2.Empty]
     """Deletes an alias. NOT_FOUND; ABORTED on another etag."""
     GetRoute: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetRouteRequest, _route_pb2.Route]
@@ -151,6 +156,11 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ABORTED on another etag; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of
     the one that the alias names now, and (VERSION_NOT_SERVED) where there are replicas but none serves the
     version. A new alias may name a version that no replica holds: they load it then.
+    """
+    BatchUpdateAliases: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.BatchUpdateAliasesRequest, _registry_service_pb2.BatchUpdateAliasesResponse]  # type: ignore[assignment]
+    """Moves several aliases of a model in one change: all of them, or none, and no caller sees some moved and
+    others not. Errors as of UpdateAlias for each; INVALID_ARGUMENT (ALIASES_INVALID) for no alias, one of
+    another model, one twice, and more than 1000.
     """
     DeleteAlias: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteAliasRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes an alias. NOT_FOUND; ABORTED on another etag."""
@@ -281,6 +291,16 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         ABORTED on another etag; FAILED_PRECONDITION (SIGNATURE_CHANGED) for a version that would break callers of
         the one that the alias names now, and (VERSION_NOT_SERVED) where there are replicas but none serves the
         version. A new alias may name a version that no replica holds: they load it then.
+        """
+
+    def BatchUpdateAliases(
+        self,
+        request: _registry_service_pb2.BatchUpdateAliasesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.BatchUpdateAliasesResponse, _abc.Awaitable[_registry_service_pb2.BatchUpdateAliasesResponse]]:
+        """Moves several aliases of a model in one change: all of them, or none, and no caller sees some moved and
+        others not. Errors as of UpdateAlias for each; INVALID_ARGUMENT (ALIASES_INVALID) for no alias, one of
+        another model, one twice, and more than 1000.
         """
 
     def DeleteAlias(

@@ -50,6 +50,8 @@ def test_addresses_that_can_be_called(address: str) -> None:
         ("node:http", "host:port"),
         (":8001", "host:port"),
         ("unix:", "unix:PATH"),
+        ("http://node:8100/", "leave out http://, and give the gRPC port: node:PORT"),
+        ("grpc://node", "leave out grpc://"),
     ],
 )
 def test_other_addresses_are_refused_with_what_to_write(address: str, advice: str) -> None:

@@ -101,6 +101,11 @@ def alias_move(request: pb.UpdateAliasRequest) -> AliasMove:
     )
 
 
+def alias_moves(request: pb.BatchUpdateAliasesRequest) -> tuple[str, list[AliasMove]]:
+    """The model whose aliases are to be moved, and where each is to point."""
+    return parse_model(request.parent), [alias_move(each) for each in request.requests]
+
+
 def alias_removal(request: pb.DeleteAliasRequest) -> AliasRemoval:
     """The alias to delete."""
     return AliasRemoval(*parse_alias(request.name), request.etag)

@@ -25,7 +25,12 @@ from headrace_registry.domain.decisions.readiness import with_standby, without_o
 from headrace_registry.domain.history.watches import Watches
 from headrace_registry.domain.pages import take_page
 from headrace_registry.domain.pushes.artifacts import Artifacts
-from headrace_registry.domain.resources.aliases import delete_alias, find_alias, move_alias
+from headrace_registry.domain.resources.aliases import (
+    delete_alias,
+    find_alias,
+    move_alias,
+    move_aliases,
+)
 from headrace_registry.domain.resources.models import create_model, find_model, update_model
 from headrace_registry.domain.resources.routes import find_route, update_route
 from headrace_registry.domain.resources.versions import find_version
@@ -171,6 +176,16 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         replicas = await self._replicas_with(move.model)
         decide = partial(move_alias, move=move, replicas=replicas)
         return change_messages.alias_after(await self._store.change(move.model, decide, _actor()))
+
+    async def BatchUpdateAliases(
+        self, request: pb.BatchUpdateAliasesRequest, _: Context
+    ) -> pb.BatchUpdateAliasesResponse:
+        """Move several aliases at once."""
+        model, moves = requests.alias_moves(request)
+        replicas = await self._replicas_with(model)
+        decide = partial(move_aliases, model=model, moves=moves, replicas=replicas)
+        change = await self._store.change(model, decide, _actor())
+        return pb.BatchUpdateAliasesResponse(aliases=change_messages.aliases_after(change))
 
     async def DeleteAlias(self, request: pb.DeleteAliasRequest, _: Context) -> empty_pb2.Empty:
         """Delete an alias."""

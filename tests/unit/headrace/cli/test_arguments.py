@@ -84,6 +84,8 @@ def test_wrong_windows_are_refused(text: str) -> None:
     [
         (["modelz"], "No such command 'modelz'"),
         (["versions"], "Missing argument"),
+        (["push", "gone.onnx"], "headrace push NAME PATH"),
+        (["models", "--registry", "http://node:8100"], "leave out http://"),
         (["push", "digits", "/gone.onnx"], "does not exist"),
         (["models", "--registry", "nowhere"], "nowhere"),
         (["--timeout", "0", "models"], "timeout_seconds"),

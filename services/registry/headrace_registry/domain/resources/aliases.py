@@ -1,13 +1,15 @@
-"""Aliases: moving and deleting them."""
+"""Aliases: moving one or several at once, and deleting them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from headrace import errors
+from headrace.errors import FieldViolation
 from headrace.resource_names import alias_resource
 from headrace.state.catalog import Catalog
+from headrace.state.changes import ChangedResource
 from headrace.state.record_collections import MODELS
 from headrace.state.records import AliasRecord, ModelRecord, ReplicaRecord
 from headrace_registry.domain.decisions.allowed import NOTHING_ALLOWED, Allowed
@@ -19,6 +21,9 @@ from headrace_registry.domain.decisions.readiness import check_served, is_held
 from headrace_registry.domain.decisions.signature_changes import check_signature
 from headrace_registry.domain.resources.models import find_model, with_alias
 from headrace_registry.domain.resources.versions import find_version
+
+MAX_MOVES = 1000
+"""Of one change: what its contract states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,58 @@ def move_alias(
     Raises NotFound, Aborted, FailedPrecondition (SIGNATURE_CHANGED, VERSION_NOT_SERVED),
     ResourceExhausted (TOO_MANY_ALIASES).
     """
-    model = find_model(context.catalog, move.model)
+    return move_aliases(context, move.model, (move,), replicas)
+
+
+def move_aliases(
+    context: DecisionContext,
+    model: str,
+    moves: Sequence[AliasMove],
+    replicas: Sequence[ReplicaRecord] = (),
+) -> Decision:
+    """Decide on aliases of a model to move, all of them in one change.
+
+    Raises InvalidArgument (ALIASES_INVALID), and as `move_alias` does for the first that cannot be moved.
+    """
+    _check_moves(model, moves)
+    changed = find_model(context.catalog, model)
+    for move in moves:
+        _check_move(context, changed, move, replicas)
+        changed = replace(changed, aliases=with_alias(context, changed, move.alias, move.version))
+    first, *further = (
+        ChangedResource("alias.update", alias_resource(model, move.alias)) for move in moves
+    )
+    changed = replace(changed, revision=context.next_revision)
+    records = {MODELS.name: {model: changed}}
+    return context.change(first.kind, first.resource, records, tuple(further))
+
+
+def _check_moves(model: str, moves: Sequence[AliasMove]) -> None:
+    if not 1 <= len(moves) <= MAX_MOVES:
+        what = f"{len(moves)} aliases are to be moved: give 1 to {MAX_MOVES}"
+        raise errors.InvalidArgument("ALIASES_INVALID", what)
+    seen: set[str] = set()
+    for place, move in enumerate(moves):
+        if move.model != model:
+            raise _invalid_move(
+                place, f"{move.alias!r} is an alias of {move.model!r}, not of {model!r}"
+            )
+        if move.alias in seen:
+            raise _invalid_move(place, f"alias {move.alias!r} is moved twice: give one version")
+        seen.add(move.alias)
+
+
+def _invalid_move(place: int, what: str) -> errors.InvalidArgument:
+    violation = FieldViolation(f"requests[{place}].alias.name", what)
+    return errors.InvalidArgument("ALIASES_INVALID", what, violations=(violation,))
+
+
+def _check_move(
+    context: DecisionContext,
+    model: ModelRecord,
+    move: AliasMove,
+    replicas: Sequence[ReplicaRecord],
+) -> None:
     present = model.aliases.get(move.alias)
     if present is None and not move.allow_missing:
         find_alias(context.catalog, move.model, move.alias)
@@ -70,8 +126,6 @@ def move_alias(
     resource = alias_resource(move.model, move.alias)
     check_etag(move.etag, present.revision if present else None, resource)
     _check_version(context.catalog, present, move, replicas)
-    aliases = with_alias(context, model, move.alias, move.version)
-    return _change(context, "alias.update", resource, model, aliases)
 
 
 def _check_version(
@@ -101,15 +155,5 @@ def delete_alias(context: DecisionContext, removal: AliasRemoval) -> Decision:
     check_etag(removal.etag, alias.revision, resource)
     model = find_model(context.catalog, removal.model)
     aliases = {name: record for name, record in model.aliases.items() if name != removal.alias}
-    return _change(context, "alias.delete", resource, model, aliases)
-
-
-def _change(
-    context: DecisionContext,
-    kind: str,
-    resource: str,
-    model: ModelRecord,
-    aliases: Mapping[str, AliasRecord],
-) -> Decision:
     changed = replace(model, aliases=aliases, revision=context.next_revision)
-    return context.change(kind, resource, {MODELS.name: {model.name: changed}})
+    return context.change("alias.delete", resource, {MODELS.name: {model.name: changed}})
