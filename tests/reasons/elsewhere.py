@@ -128,8 +128,11 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     Elsewhere(
         "Versions that answer a request several times: no runtime that a replica has does. "
         "tests/rpc/test_streamed_responses.py has it told, by a runtime of its own.",
-        ("services/inference/headrace_inference/domain/versions/stream_executor.py",),
-        frozenset(("STREAM_REQUIRED",)),
+        (
+            "services/inference/headrace_inference/domain/versions/stream_executor.py",
+            "services/inference/headrace_inference/wire/grpc/streaming.py",
+        ),
+        frozenset(("STREAM_REQUIRED", "RESPONSES_UNREAD")),
     ),
     Elsewhere(
         "Followers of the state handle it by listing anew.",

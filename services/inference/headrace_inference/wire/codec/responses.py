@@ -159,6 +159,11 @@ def encode_shown(
     return b"".join(parts)
 
 
+def encode_end(served: LoadedVersion, route: str, request_id: bytes) -> bytes:
+    """The message that ends several answers: it has no outputs."""
+    return _empty_message(served, route).SerializeToString() + _id_field(request_id)
+
+
 def _shown_message(
     served: LoadedVersion, route: str, outputs: Sequence[RenderedOutput]
 ) -> pb.ModelInferResponse:

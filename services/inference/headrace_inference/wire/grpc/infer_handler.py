@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass
 
 import grpc
@@ -12,15 +12,35 @@ import grpc
 from headrace.errors import HeadraceError
 from headrace_inference.domain.ingress.async_inference import AsyncInference
 from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.domain.ingress.loop_inference import Answer
 from headrace_inference.domain.ingress.receptions import Reception
+from headrace_inference.domain.ingress.streamed_inference import StreamedInference
 from headrace_inference.domain.routing.request_texts import Headers
 from headrace_inference.domain.scheduling.queue_refusals import shutting_down
+from headrace_inference.domain.scheduling.requests import ResponsePart
 from headrace_inference.wire.codec.message_request import MessageRequest
 from headrace_inference.wire.codec.request_parser import Parsed, RequestParser, names_in
-from headrace_inference.wire.codec.responses import encode_answer, encode_shown
+from headrace_inference.wire.codec.responses import encode_answer, encode_end, encode_shown
 from headrace_inference.wire.codec.slow_requests import is_slow_to_parse, parse_large, size_of
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
+Metadata = Iterable[tuple[str, str | bytes]] | None
+
+ENABLE_EMPTY_FINAL = "triton_enable_empty_final_response"
+"""The parameter of a request whose caller wants the end of several responses as a message of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One response to a request, as the bytes of its ModelInferResponse."""
+
+    message: bytes
+    part: ResponsePart
+
+    @property
+    def is_last(self) -> bool:
+        """Tell whether it ends the request."""
+        return self.part is not ResponsePart.PARTIAL
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +58,7 @@ class InferHandler:
         self.deadline_ns = ingress.deadline_ns
         self._limit = ingress.limits.answers
         self._inference = AsyncInference(ingress, self._limit)
+        self._streamed = StreamedInference(ingress, self._limit)
         self._parser = RequestParser()
 
     async def infer(self, payload: bytes, context: Context) -> bytes:
@@ -80,18 +101,38 @@ class InferHandler:
             return await asyncio.to_thread(parse_large, payload)
         return self._parser.parse(payload)
 
-    async def answer(
-        self,
-        parsed: Parsed,
-        reception: Reception,
-        metadata: Iterable[tuple[str, str | bytes]] | None,
-    ) -> bytes:
+    async def answer(self, parsed: Parsed, reception: Reception, metadata: Metadata) -> bytes:
         """The answer to a request. Raises HeadraceError; a cancelled wait drops the request."""
-        incoming = LoopRequest(
-            parsed.payload, parsed.header, parsed.id, parsed.raw, parsed.layout, metadata or ()
-        )
+        incoming = _incoming(parsed, metadata)
         answer = await self._inference.infer(incoming, reception, size_of(parsed))
+        return self._encoded(answer, parsed.id)
+
+    async def responses(
+        self, parsed: Parsed, reception: Reception, metadata: Metadata
+    ) -> AsyncGenerator[Response, None]:
+        """Yield the responses to a request as they come; the last ends it. Raises HeadraceError.
+
+        The END of several is empty, unless the request asked to have it sent.
+        """
+        incoming, size = _incoming(parsed, metadata), size_of(parsed)
+        async with aclosing(self._streamed.responses(incoming, reception, size)) as answers:
+            async for answer in answers:
+                if answer.part is not ResponsePart.END:
+                    yield Response(self._encoded(answer, parsed.id), answer.part)
+                elif parsed.header.parameters.get(ENABLE_EMPTY_FINAL):
+                    end = encode_end(answer.version, answer.request.route, parsed.id)
+                    yield Response(end, answer.part)
+                else:
+                    yield Response(b"", answer.part)
+
+    def _encoded(self, answer: Answer, request_id: bytes) -> bytes:
         version, plan, route = answer.version, answer.request.plan, answer.request.route
         if answer.rendered is not None:
-            return encode_shown(version, plan, route, answer.rendered, parsed.id, self._limit)
-        return encode_answer(version, plan, route, answer.outputs, parsed.id, self._limit)
+            return encode_shown(version, plan, route, answer.rendered, request_id, self._limit)
+        return encode_answer(version, plan, route, answer.outputs, request_id, self._limit)
+
+
+def _incoming(parsed: Parsed, metadata: Metadata) -> LoopRequest:
+    return LoopRequest(
+        parsed.payload, parsed.header, parsed.id, parsed.raw, parsed.layout, metadata or ()
+    )

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import grpc
 
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, ResourceExhausted
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.service.serving import open_background
 from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.wire.codec.protobuf_fields import varint
-from headrace_inference.wire.grpc.infer_handler import InferHandler
+from headrace_inference.wire.grpc.infer_handler import InferHandler, Response
 
 StreamResponse = Literal["triton", "mlserver"]
 
@@ -30,9 +30,12 @@ STATUS_KEY = "triton_grpc_error"
 FINAL_PARAMETER = "triton_final_response"
 """Triton's own load generator waits for ever for an answer without it."""
 
-_FINAL = pb.ModelInferResponse(
-    parameters={FINAL_PARAMETER: pb.InferParameter(bool_param=True)}
-).SerializeToString()
+_FINAL, _NOT_FINAL = (
+    pb.ModelInferResponse(
+        parameters={FINAL_PARAMETER: pb.InferParameter(bool_param=is_final)}
+    ).SerializeToString()
+    for is_final in (True, False)
+)
 _INFER_RESPONSE_TAG = b"\x12"
 
 
@@ -51,9 +54,15 @@ class _Failed:
 
     id: bytes
     error: HeadraceError
+    is_last = True
 
 
-_Outcome = bytes | _Failed
+_Outcome = Response | _Failed
+_Outcomes = asyncio.Queue[_Outcome]
+"""Of one request, in their order; the last ends it."""
+
+MAX_UNSENT_RESPONSES = 4096
+"""Of one request; a caller that reads slower than its model answers gets no more."""
 
 
 class _Stream:
@@ -66,7 +75,7 @@ class _Stream:
         self.context = context
         self.deadline = deadline
         self.slots = asyncio.Semaphore(max_in_flight)
-        self.answers: asyncio.Queue[tuple[Reception, asyncio.Task[_Outcome]] | None]
+        self.answers: asyncio.Queue[tuple[Reception, _Outcomes] | None]
         self.answers = asyncio.Queue()
         self.unsent: set[Reception] = set()
         self.unsent_bytes = 0
@@ -121,48 +130,70 @@ class StreamHandler:
                 return
             reception = self._handler.begin(payload, stream.deadline)
             stream.unsent.add(reception)
-            answer = group.create_task(self._answer(payload, stream, reception))
-            stream.answers.put_nowait((reception, answer))
+            outcomes: _Outcomes = asyncio.Queue()
+            group.create_task(self._answer(payload, stream, reception, outcomes))
+            stream.answers.put_nowait((reception, outcomes))
 
-    async def _answer(self, payload: bytes, stream: _Stream, reception: Reception) -> _Outcome:
+    async def _answer(
+        self, payload: bytes, stream: _Stream, reception: Reception, outcomes: _Outcomes
+    ) -> None:
         request_id = b""
         try:
             parsed = await self._handler.parse(payload)
             request_id = parsed.id
             metadata = stream.context.invocation_metadata()
-            answer = await self._handler.answer(parsed, reception, metadata)
+            async with aclosing(self._handler.responses(parsed, reception, metadata)) as responses:
+                async for response in responses:
+                    self._hold(response, stream, outcomes)
         except HeadraceError as error:
-            return _Failed(request_id, error)
+            outcomes.put_nowait(_Failed(request_id, error))
         except Exception as bug:  # it ends the stream, and its caller hears of it
             reception.failed(bug)
             raise
-        stream.unsent_bytes += len(answer)
-        self._handler.hold_answer(len(answer))
-        return answer
+
+    def _hold(self, response: Response, stream: _Stream, outcomes: _Outcomes) -> None:
+        """Hold a response until it is written. Raises ResourceExhausted where too many are held."""
+        if outcomes.qsize() >= MAX_UNSENT_RESPONSES:
+            raise ResourceExhausted(
+                "RESPONSES_UNREAD",
+                f"{MAX_UNSENT_RESPONSES} responses to this request wait to be read, as many as may; read "
+                "them while they come, and those to earlier requests of the same stream first",
+            )
+        stream.unsent_bytes += len(response.message)
+        self._handler.hold_answer(len(response.message))
+        outcomes.put_nowait(response)
 
     async def _write(self, stream: _Stream) -> None:
-        bare = self._options.response == "mlserver"
-        raises = bare or _wants_status(stream.context.invocation_metadata() or ())
         while (next_one := await stream.answers.get()) is not None:
-            reception, task = next_one
-            answer = await task
-            if stream.context.done():
-                raise _CallerLeft
-            _count(reception, answer)
-            stream.unsent.discard(reception)
-            if isinstance(answer, _Failed) and raises:
-                raise answer.error
-            await _send(stream.context, _message(answer, bare=bare))
-            if isinstance(answer, bytes):
-                stream.unsent_bytes -= len(answer)
-                self._handler.release_answers(len(answer))
+            reception, outcomes = next_one
+            has_ended = False
+            while not has_ended:
+                outcome = await outcomes.get()
+                await self._write_one(stream, reception, outcome)
+                has_ended = outcome.is_last
             stream.slots.release()
 
+    async def _write_one(self, stream: _Stream, reception: Reception, outcome: _Outcome) -> None:
+        bare = self._options.response == "mlserver"
+        if stream.context.done():
+            raise _CallerLeft
+        if outcome.is_last:
+            _count(reception, outcome)
+            stream.unsent.discard(reception)
+        if isinstance(outcome, _Failed):
+            if bare or _wants_status(stream.context.invocation_metadata() or ()):
+                raise outcome.error
+            await _send(stream.context, _error_message(outcome))
+        elif outcome.message:
+            await _send(stream.context, _message(outcome, bare=bare))
+            stream.unsent_bytes -= len(outcome.message)
+            self._handler.release_answers(len(outcome.message))
 
-def _count(reception: Reception, answer: _Outcome) -> None:
-    """Count a request, just before its answer is sent. Raises DeadlineExceeded."""
-    if isinstance(answer, _Failed):
-        reception.failed(answer.error)
+
+def _count(reception: Reception, outcome: _Outcome) -> None:
+    """Count a request, just before its last answer is sent. Raises DeadlineExceeded."""
+    if isinstance(outcome, _Failed):
+        reception.failed(outcome.error)
     else:
         reception.answered()
 
@@ -178,17 +209,20 @@ def _wants_status(metadata: Iterable[tuple[str, str | bytes]]) -> bool:
     return any(key == STATUS_KEY and value == "true" for key, value in metadata)
 
 
-def _message(answer: _Outcome, *, bare: bool) -> bytes:
-    if isinstance(answer, _Failed):
-        response = pb.ModelInferResponse(id=answer.id.decode())
-        message = pb.ModelStreamInferResponse(
-            error_message=answer.error.message, infer_response=response
-        )
-        return message.SerializeToString()
+def _error_message(failed: _Failed) -> bytes:
+    response = pb.ModelInferResponse(id=failed.id.decode())
+    message = pb.ModelStreamInferResponse(
+        error_message=failed.error.message, infer_response=response
+    )
+    return message.SerializeToString()
+
+
+def _message(response: Response, *, bare: bool) -> bytes:
     if bare:
-        return answer
-    length = varint(len(answer) + len(_FINAL))
-    return b"".join((_INFER_RESPONSE_TAG, length, answer, _FINAL))
+        return response.message
+    final = _FINAL if response.is_last else _NOT_FINAL
+    length = varint(len(response.message) + len(final))
+    return b"".join((_INFER_RESPONSE_TAG, length, response.message, final))
 
 
 @asynccontextmanager
