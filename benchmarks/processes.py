@@ -43,7 +43,7 @@ async def open_service(module: str, *options: str) -> AsyncIterator[Service]:
     )
     assert process.stdout is not None
     try:
-        while not (told := json.loads(await process.stdout.readline())):
+        while "stage" in (told := json.loads(await process.stdout.readline())):
             pass  # it is alive, and not ready
         yield Service(told, process.pid)
     finally:
