@@ -147,7 +147,7 @@ def test_a_request_whose_version_went_keeps_its_turn() -> None:
     with table(catalog(1, 2, stable=1, canary=Canary(2, 50.0)), 1, 2) as routes:
         target = routes.target("m", "")
         turns = [target.pick()[1] for _ in range(2)]
-        again = [target.pick_again(reason)[1] for reason in turns]
+        again = [target.pick_again(reason, 2)[1] for reason in turns]
         after = [target.pick()[1] for _ in range(2)]
 
     assert ["stable", "canary"] == turns == again == after
@@ -161,7 +161,7 @@ def test_a_turn_is_one_act_for_threads() -> None:
         def take(_: int) -> Counter[str]:
             reasons = [target.pick()[1] for _ in range(2000)]
             for reason in reasons[:1000]:
-                target.give_back(reason)
+                target.give_back(reason, 2)
             return Counter(reasons[1000:])
 
         with ThreadPoolExecutor(8) as threads:

@@ -5,7 +5,6 @@ One thread at a time takes bursts; requests that were put aside may be taken by 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from headrace.errors import HeadraceError
@@ -14,7 +13,6 @@ from headrace_inference.domain.ingress.incoming import Fit, IncomingRequest
 from headrace_inference.domain.ingress.ingress import ROUTE_ATTEMPTS, Ingress, unloading
 from headrace_inference.domain.ingress.receptions import known_error
 from headrace_inference.domain.routing.table import OnStandby, Target
-from headrace_inference.domain.routing.targets import ShadowTarget
 from headrace_inference.domain.scheduling.requests import (
     ErrorCounter,
     InferenceRequest,
@@ -28,9 +26,6 @@ Admitted = tuple[LoadedVersion, InferenceRequest]
 
 StandBy = Callable[[InferenceRequest, Key], None]
 """Takes back a request whose version has to be loaded again; it is admitted anew then."""
-
-_ToCopy = tuple[ShadowTarget, LoadedVersion, InferenceRequest]
-"""A shadow, and the request that it may get a copy of, with the version that answers it."""
 
 
 class RefusedByVersion(Exception):
@@ -62,7 +57,6 @@ class BurstInference:
         self._sink = sink
         self._rendering_sink = rendering_sink
         self._stand_by = stand_by
-        self._to_copy: deque[_ToCopy] = deque()
 
     def admit(
         self, incoming: IncomingRequest, received_ns: int, deadline_ns: int | None = None
@@ -83,12 +77,9 @@ class BurstInference:
             fit = self._fit(incoming, target, version, route)
         plan, values = fit
         sink = self._sink if plan.wishes is None else self._rendering_sink
-        request = InferenceRequest(
+        return version, InferenceRequest(
             plan, values, route, received_ns, deadline_ns, version.statistics, sink, incoming
         )
-        if target.shadow is not None:
-            self._to_copy.append((target.shadow, version, request))
-        return version, request
 
     def _fit(
         self, incoming: IncomingRequest, target: Target, version: LoadedVersion, route: str
@@ -106,8 +97,8 @@ class BurstInference:
         version, request = admitted
         if not version.try_run_inline([request], single_calls):
             self._enqueue(version, [request])
-        if self._to_copy:
-            self._send_copies()
+        if self._reconciler.table.shadowed:
+            self._send_copies([admitted])
 
     def run(self, admitted: Sequence[Admitted]) -> None:
         """Run these here and now where that is quick, else queue them: those of a version together."""
@@ -122,25 +113,25 @@ class BurstInference:
         for version, group in groups.items():
             if not version.try_run_inline(group):
                 self._enqueue(version, group)
-        if self._to_copy:
-            self._send_copies()
+        if self._reconciler.table.shadowed:
+            self._send_copies(admitted)
 
     def queue(self, version: LoadedVersion, request: InferenceRequest) -> None:
         """Queue one, for a thread that must not run it."""
         if self._tracer.on:
             self._trace([(version, request)])
         self._enqueue(version, [request])
-        if self._to_copy:
-            self._send_copies()
+        if self._reconciler.table.shadowed:
+            self._send_copies([(version, request)])
 
-    def _send_copies(self) -> None:
-        """Send shadows their copies, now that the requests are on their way; threads may share this."""
-        while self._to_copy:
-            try:
-                shadow, version, request = self._to_copy.popleft()
-            except IndexError:
-                return
-            self._ingress.shadow_copies.send(shadow, version, request)
+    def _send_copies(self, admitted: Sequence[Admitted]) -> None:
+        """Send shadows their copies of requests that are on their way, but for those that had to move."""
+        for version, request in admitted:
+            incoming: IncomingRequest = request.reply
+            resolved = incoming.header.resolved
+            shadow = resolved[1].shadow if resolved else None
+            if shadow is not None and request.statistics is version.statistics:
+                self._ingress.shadow_copies.send(shadow, version, request)
 
     def _trace(self, admitted: Sequence[Admitted]) -> None:
         for version, request in admitted:

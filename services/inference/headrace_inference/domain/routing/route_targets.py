@@ -42,12 +42,14 @@ def routed(model: ModelRecord, ready: Ready, stable: SingleTarget, shares: Share
         for _, number in route.named()
         if (version := ready.get((model.name, number))) is not None
     }
-    stable = replace(stable, shadow=_shadow(route, here, shares))
+    shadow = _shadow(route, here, shares)
+    stable = replace(stable, shadow=shadow)
     weighted = _weighted(route, here, stable, shares)
     rules = [(rule, here[rule.version]) for rule in route.matches if rule.version in here]
     if not rules and (route.sticky_key is None or not route.canaries):
         return weighted
-    return SelectiveTarget(model.name, weighted, rules, route.sticky_key, _edges(route, here))
+    edges = _edges(route, here)
+    return SelectiveTarget(model.name, weighted, rules, route.sticky_key, edges, shadow)
 
 
 def _weighted(
@@ -58,7 +60,7 @@ def _weighted(
         for one in route.canaries
         if one.version in here
     )
-    return WeightedTarget(stable, canaries) if canaries else stable
+    return WeightedTarget(stable, canaries, stable.shadow) if canaries else stable
 
 
 def _edges(

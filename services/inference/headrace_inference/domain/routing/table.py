@@ -68,6 +68,8 @@ class RoutingTable:
     states: States = field(default_factory=dict)
     ready: Ready = field(default_factory=dict)
     stands_by: StandsBy = never
+    shadowed: frozenset[str] = frozenset()
+    """The models whose route has a shadow that is ready: mostly none, so nobody looks further."""
 
     def pick(self, model_name: str, version: str) -> Picked:
         """The version that answers a request for these names, and why. Takes a turn.
@@ -185,7 +187,15 @@ def build_table(
             names.pop(model, None)
         else:
             names[model] = resolved
-    return RoutingTable(names, catalog, states, ready, stands_by)
+    shadowed = (former.shadowed - touched) | {
+        model for model in touched if _has_shadow(model, names)
+    }
+    return RoutingTable(names, catalog, states, ready, stands_by, shadowed)
+
+
+def _has_shadow(model: str, names: Mapping[str, ModelNames]) -> bool:
+    target = names[model].targets.get((model, "")) if model in names else None
+    return target is not None and target.shadow is not None
 
 
 def _moved(ready: Ready, before: Ready) -> set[str]:

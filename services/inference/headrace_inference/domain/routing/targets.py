@@ -55,13 +55,11 @@ class Target(Protocol):
     def pick(self, request: RoutedRequest = NO_REQUEST) -> Picked:
         """Return where this request goes; once for each request, since it may take a turn."""
 
-    def pick_again(
-        self, reason: str, number: int = 0, request: RoutedRequest = NO_REQUEST
-    ) -> Picked:
+    def pick_again(self, reason: str, number: int, request: RoutedRequest = NO_REQUEST) -> Picked:
         """Return where a request goes whose version, picked for this reason, is gone: no new turn."""
 
-    def give_back(self, reason: str, number: int = 0) -> None:
-        """A request that was picked for this reason was refused for what it is: it takes no turn."""
+    def give_back(self, reason: str, number: int) -> None:
+        """A request was refused for what it is by the version that it was picked for: it takes no turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +77,13 @@ class SingleTarget:
     def pick_again(
         self,
         reason: str,  # noqa: ARG002  # there are no turns
-        number: int = 0,  # noqa: ARG002
+        number: int,  # noqa: ARG002
         request: RoutedRequest = NO_REQUEST,  # noqa: ARG002
     ) -> Picked:
         """The version."""
         return self.served, self.reason
 
-    def give_back(self, reason: str, number: int = 0) -> None:
+    def give_back(self, reason: str, number: int) -> None:
         """There are no turns."""
 
 
@@ -109,16 +107,12 @@ class WeightedTarget:
 
     stable: SingleTarget
     canaries: tuple[WeightedVersion, ...]
+    shadow: ShadowTarget | None = None
 
     @property
     def served(self) -> LoadedVersion:
         """The stable version."""
         return self.stable.served
-
-    @property
-    def shadow(self) -> ShadowTarget | None:
-        """The route's shadow, which all its requests may be copied to."""
-        return self.stable.shadow
 
     def pick(self, request: RoutedRequest = NO_REQUEST) -> Picked:  # noqa: ARG002  # weights alone choose
         """Stable, or the canary whose share is due."""
@@ -133,16 +127,18 @@ class WeightedTarget:
     def pick_again(
         self,
         reason: str,
-        number: int = 0,
+        number: int,
         request: RoutedRequest = NO_REQUEST,  # noqa: ARG002  # its turn says it
     ) -> Picked:
         """The canary if it was a canary's turn, else stable."""
         if reason != CANARY:
             return self.stable.pick()
-        same = (canary for canary in self.canaries if canary.number == number)
-        return next(same, self.canaries[0]).served, CANARY
+        for canary in self.canaries:
+            if canary.number == number:
+                return canary.served, CANARY
+        return self.stable.pick()  # its trial ended meanwhile
 
-    def give_back(self, reason: str, number: int = 0) -> None:
+    def give_back(self, reason: str, number: int) -> None:
         """Give the turn back, unless another version might have taken the request.
 
         A canary that refuses what stable takes would be next again, and again.
@@ -150,7 +146,7 @@ class WeightedTarget:
         if not all(_check_alike(self.served, canary.served) for canary in self.canaries):
             return
         for canary in self.canaries:
-            taken = reason == CANARY and number in (canary.number, 0)
+            taken = reason == CANARY and number == canary.number
             canary.share.give_back(canary.weight_percent, taken=taken)
 
 
@@ -167,28 +163,22 @@ class SelectiveTarget:
     rules: Sequence[tuple[MatchRule, LoadedVersion]]
     sticky_key: RequestKey | None = None
     edges: Sequence[tuple[float, LoadedVersion | None]] = ()
+    shadow: ShadowTarget | None = None
 
     @property
     def served(self) -> LoadedVersion:
         """The stable version."""
         return self.weighted.served
 
-    @property
-    def shadow(self) -> ShadowTarget | None:
-        """The route's shadow."""
-        return self.weighted.shadow
-
     def pick(self, request: RoutedRequest = NO_REQUEST) -> Picked:
         """Return what the request's texts say, or else the weights."""
         return self._select(request) or self.weighted.pick(request)
 
-    def pick_again(
-        self, reason: str, number: int = 0, request: RoutedRequest = NO_REQUEST
-    ) -> Picked:
+    def pick_again(self, reason: str, number: int, request: RoutedRequest = NO_REQUEST) -> Picked:
         """Return what the request's texts say now; its turn is kept where the weights chose."""
         return self._select(request) or self.weighted.pick_again(reason, number, request)
 
-    def give_back(self, reason: str, number: int = 0) -> None:
+    def give_back(self, reason: str, number: int) -> None:
         """Give the turn back, if there was one."""
         if reason not in (MATCHED, STICKY):
             self.weighted.give_back(reason, number)
