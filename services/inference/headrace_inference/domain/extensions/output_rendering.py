@@ -9,8 +9,8 @@ from headrace.datatypes import Datatype, to_wire, wire_size
 from headrace.errors import InvalidArgument
 from headrace_inference.domain.extensions.classification import best_classes
 from headrace_inference.domain.extensions.shared_memory import RegionTable
+from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 from headrace_inference.domain.scheduling.requests import Array, RequestPlan, SharedMemorySlice
-from headrace_inference.domain.versions.loaded_version import LoadedVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def check_windows(plan: RequestPlan, regions: RegionTable) -> None:
 
 
 def shown_outputs(
-    served: LoadedVersion, plan: RequestPlan, outputs: Sequence[Array], regions: RegionTable
+    served: AnsweringVersion, plan: RequestPlan, outputs: Sequence[Array], regions: RegionTable
 ) -> list[RenderedOutput]:
     """The outputs asked for, as they were wished; those for shared memory are written to it.
 
@@ -45,7 +45,7 @@ def shown_outputs(
         spec = record.signature.outputs[place]
         datatype = spec.datatype
         if wish.classes:
-            labels = served.runner.labels.get(spec.name, ())
+            labels = served.labels.get(spec.name, ())
             array = best_classes(spec.name, array, wish.classes, labels, batches=batches)
             datatype = Datatype.BYTES
         window = None if wish.window is None else _place(spec.name, array, wish.window, regions)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -20,16 +20,17 @@ from headrace_inference.domain.extensions.trace_settings import (
     Changes,
     TraceSettings,
 )
+from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 from headrace_inference.domain.scheduling.batching import assemble
 from headrace_inference.domain.scheduling.requests import (
     Array,
     BatchResult,
+    Encoded,
     EncodedResponses,
     InferenceRequest,
     ResponsePart,
     ResponseSink,
 )
-from headrace_inference.domain.versions.loaded_version import LoadedVersion
 
 MAX_ELEMENTS = 4096
 """Of a tensor in a trace; the rest is left out, and the trace says so."""
@@ -127,7 +128,7 @@ class Tracer:
         return (self.grpc_headers if wire == "grpc" else self.http_headers).forwarded(metadata)
 
     def consider(
-        self, served: LoadedVersion, pending: InferenceRequest, facts: Callable[[], RequestFacts]
+        self, served: AnsweringVersion, pending: InferenceRequest, facts: Callable[[], RequestFacts]
     ) -> None:
         """Trace this request if it is its turn; `facts` is called only then."""
         with self._lock:
@@ -143,7 +144,7 @@ class TracedSink:
     def __init__(
         self,
         inner: ResponseSink,
-        served: LoadedVersion,
+        served: AnsweringVersion,
         settings: TraceSettings,
         facts: RequestFacts,
         write: Write,
@@ -159,31 +160,33 @@ class TracedSink:
         """As the sink within."""
         return self._inner.takes_parts
 
-    def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
+    def encode(
+        self, version: AnsweringVersion, result: BatchResult, indexes: Sequence[int]
+    ) -> EncodedResponses:
         """Make the answer to the request, and the trace of how it went."""
-        answers, refused = self._inner.encode(served, result, indexes)
+        answers, refused = self._inner.encode(version, result, indexes)
         traces = [
-            self._trace_of(served, result, index)
+            self._trace_of(version, result, index)
             for index in indexes
             if index not in refused  # those are traced when they fail
             and result.part is not ResponsePart.PARTIAL  # and these when they end
         ]
         return (answers, traces), refused
 
-    def deliver(self, answers: tuple[Any, Sequence[Trace]]) -> Collection[InferenceRequest]:
+    def deliver(self, answers: tuple[Encoded, Sequence[Trace]]) -> Collection[InferenceRequest]:
         """Write the trace and send the answer."""
         inner, traces = answers
         for trace in traces:
             self._write(trace, self._settings.log_frequency)
         return self._inner.deliver(inner)
 
-    def _trace_of(self, served: Any, result: BatchResult, index: int) -> Trace:
+    def _trace_of(self, version: AnsweringVersion, result: BatchResult, index: int) -> Trace:
         request = result.requests[index]
         trace = self._trace(request)
         if TIMESTAMPS in self._settings.levels:
             trace["timestamps"] = self._timestamps(request, result.times_ns)
         if TENSORS in self._settings.levels and result.part is ResponsePart.WHOLE:
-            trace |= _tensors(served, request, result.outputs_of(index))
+            trace |= _tensors(version, request, result.outputs_of(index))
         return trace
 
     def fail(self, request: InferenceRequest, error: HeadraceError) -> None:
@@ -217,7 +220,9 @@ class TracedSink:
 _STAGES = ("COMPUTE_START", "COMPUTE_INPUT_END", "COMPUTE_OUTPUT_START")
 
 
-def _tensors(served: LoadedVersion, request: InferenceRequest, outputs: Sequence[Array]) -> Trace:
+def _tensors(
+    served: AnsweringVersion, request: InferenceRequest, outputs: Sequence[Array]
+) -> Trace:
     signature = served.record.signature
     given = [array for array in assemble([request]) if array is not None]
     inputs = zip(signature.inputs_with(request.plan.optional), given, strict=True)

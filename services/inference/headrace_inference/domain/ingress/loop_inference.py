@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from headrace.datatypes import wire_size
 from headrace.errors import HeadraceError
@@ -17,6 +17,7 @@ from headrace_inference.domain.ingress.limits import NO_LIMIT, AnswerLimit
 from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.domain.ingress.rendering_sink import RenderingSink
 from headrace_inference.domain.routing.table import OnStandby, Picked, Target
+from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 from headrace_inference.domain.scheduling.requests import (
     Array,
     BatchResult,
@@ -35,7 +36,7 @@ Reply = TypeVar("Reply")
 class Answer:
     """What a version answered: `outputs` in the order asked for; `rendered` where wanted otherwise."""
 
-    version: LoadedVersion
+    version: AnsweringVersion
     request: InferenceRequest
     times: RunTimes
     outputs: Sequence[Array] = ()
@@ -123,7 +124,9 @@ class LoopInference(ABC, Generic[Reply]):
             reply,
         )
 
-    def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
+    def encode(
+        self, version: AnsweringVersion, result: BatchResult, indexes: Sequence[int]
+    ) -> EncodedResponses:
         """What those who wait get; their wires encode it on the loop."""
         answers: list[Answer] = []
         times = (*result.times_ns, self._now_ns())
@@ -133,7 +136,7 @@ class LoopInference(ABC, Generic[Reply]):
             try:
                 self._limit.check(sum(map(wire_size, outputs)))
                 answers.append(
-                    Answer(served, result.requests[index], times, outputs, part=result.part)
+                    Answer(version, result.requests[index], times, outputs, part=result.part)
                 )
             except HeadraceError as error:
                 refused[index] = error
@@ -141,7 +144,7 @@ class LoopInference(ABC, Generic[Reply]):
 
     def _encode_rendered(
         self,
-        version: LoadedVersion,
+        version: AnsweringVersion,
         request: InferenceRequest,
         rendered: list[RenderedOutput],
         result: BatchResult,

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
 from headrace.errors import HeadraceError
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput, shown_outputs
 from headrace_inference.domain.extensions.shared_memory import RegionTable
+from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 from headrace_inference.domain.scheduling.requests import (
     BatchResult,
+    Encoded,
     EncodedResponses,
     InferenceRequest,
 )
-from headrace_inference.domain.versions.loaded_version import LoadedVersion
 
-Encode = Callable[[LoadedVersion, InferenceRequest, list[RenderedOutput], BatchResult], Any]
-Deliver = Callable[[Any], Collection[InferenceRequest]]
+Encode = Callable[[AnsweringVersion, InferenceRequest, list[RenderedOutput], BatchResult], Encoded]
+Deliver = Callable[[Encoded], Collection[InferenceRequest]]
 Fail = Callable[[InferenceRequest, HeadraceError], None]
 
 
@@ -34,21 +34,23 @@ class RenderingSink:
         self._deliver = deliver
         self._fail = fail
 
-    def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
+    def encode(
+        self, version: AnsweringVersion, result: BatchResult, indexes: Sequence[int]
+    ) -> EncodedResponses:
         """Make the answers to these requests of a batch."""
-        answers: list[Any] = []
+        answers: list[Encoded] = []
         refused: dict[int, HeadraceError] = {}
         for index in indexes:
             request = result.requests[index]
             outputs = result.outputs_of(index)
             try:
-                shown = shown_outputs(served, request.plan, outputs, self._regions)
-                answers.append(self._encode(served, request, shown, result))
+                shown = shown_outputs(version, request.plan, outputs, self._regions)
+                answers.append(self._encode(version, request, shown, result))
             except HeadraceError as error:
                 refused[index] = error
         return answers, refused
 
-    def deliver(self, answers: Sequence[Any]) -> Collection[InferenceRequest]:
+    def deliver(self, answers: Sequence[Encoded]) -> Collection[InferenceRequest]:
         """Deliver what was encoded; those that are not to be counted as answered."""
         return [request for answer in answers for request in self._deliver(answer)]
 

@@ -10,11 +10,11 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
 from headrace.errors import HeadraceError, ResourceExhausted
 from headrace_inference.domain.ingress.receptions import known_error
 from headrace_inference.domain.routing.targets import SHADOW, ShadowTarget
+from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 from headrace_inference.domain.scheduling.requests import (
     NO_OPTIONS,
     NONE_REFUSED,
@@ -66,7 +66,7 @@ class ShadowCopies:
 
     def encode(
         self,
-        served: Any,  # noqa: ARG002  # all shadows' copies end alike
+        version: AnsweringVersion,  # noqa: ARG002  # all shadows' copies end alike
         result: BatchResult,
         indexes: Sequence[int],
     ) -> EncodedResponses:

@@ -12,8 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace.errors import HeadraceError
+from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 
 Array = npt.NDArray[Any]
+Reply = Any
+"""Whatever a sink needs to answer a request: it alone knows what that is."""
+Encoded = Any
+"""Responses as their sink made them: it alone knows what they are."""
 TensorData = bytes | memoryview | Array
 """One input's values: raw little-endian bytes of a fixed-size datatype, or an array."""
 
@@ -122,7 +127,7 @@ class InferenceRequest:
         deadline_ns: int | None,
         statistics: ErrorCounter,
         sink: ResponseSink,
-        reply: Any,
+        reply: Reply,
     ) -> None:
         self.plan = plan
         self.contents = contents
@@ -210,7 +215,7 @@ class StreamEnd(BatchResult):
 Refused = Mapping[int, HeadraceError]
 """Errors of requests that could not be answered after all, by their places in the batch."""
 
-EncodedResponses = tuple[Any, Refused]
+EncodedResponses = tuple[Encoded, Refused]
 """Answers, which only their sink knows, to all but the refused."""
 
 NONE_REFUSED: Refused = {}
@@ -227,13 +232,15 @@ class ResponseSink(Protocol):
     def takes_parts(self) -> bool:
         """Tell whether requests may get several responses; where not, all are WHOLE."""
 
-    def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
+    def encode(
+        self, version: AnsweringVersion, result: BatchResult, indexes: Sequence[int]
+    ) -> EncodedResponses:
         """Make the responses to these requests of a batch, and tell nobody yet.
 
         Where it raises, the requests of the batch are run again, each for itself.
         """
 
-    def deliver(self, answers: Any) -> Collection[InferenceRequest]:
+    def deliver(self, answers: Encoded) -> Collection[InferenceRequest]:
         """Deliver what was encoded. Those that are not to be counted as answered: the sink counts them.
 
         The lock of the version's statistics is held; nothing is left to do for the batch but to count it.

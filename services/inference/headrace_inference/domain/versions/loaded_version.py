@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from headrace.state.records import VersionRecord
@@ -20,18 +20,18 @@ from headrace_inference.domain.scheduling.requests import (
     RequestPlan,
     TensorHeader,
 )
+from headrace_inference.domain.scheduling.response_cache import (
+    BoundedCache,
+    FrameKey,
+    RenderedKey,
+    ResponseFrame,
+)
 from headrace_inference.domain.scheduling.runner import RunFailed, Runner, StreamingRunner
 from headrace_inference.domain.scheduling.scheduler_factory import OpenScheduler, open_scheduler
 from headrace_inference.domain.scheduling.watchdog import RunWatchdog
 from headrace_inference.domain.versions.batch_executor import ALONE_FIRST, BatchExecutor, Execution
 from headrace_inference.domain.versions.request_validation import plan_request, with_options
 from headrace_inference.domain.versions.responder import Responder
-from headrace_inference.domain.versions.response_cache import (
-    BoundedCache,
-    FrameKey,
-    RenderedKey,
-    ResponseFrame,
-)
 from headrace_inference.domain.versions.statistics import VersionCounters
 from headrace_inference.domain.versions.stream_executor import StreamExecutor
 
@@ -85,7 +85,7 @@ class LoadedVersion:
                 statistics,
                 clock,
                 watchdog or RunWatchdog(clock),
-                Responder(self),
+                Responder(self, statistics),
                 FailureStreak(runner.probe, self._tell_broken),
                 remarked,
                 open_scheduler,
@@ -93,6 +93,11 @@ class LoadedVersion:
             alone_first,
         )
         self.scheduler = self._executor.scheduler
+
+    @property
+    def labels(self) -> Mapping[str, Sequence[bytes]]:
+        """Return the names of the classes of outputs, where it has files of them."""
+        return self.runner.labels
 
     @property
     def batching_off(self) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError
+from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 from headrace_inference.domain.scheduling.request_failures import error_of
 from headrace_inference.domain.scheduling.requests import (
     BatchResult,
@@ -13,17 +13,15 @@ from headrace_inference.domain.scheduling.requests import (
     PartialResult,
     ResponseSink,
 )
-
-if TYPE_CHECKING:
-    from headrace_inference.domain.versions.loaded_version import LoadedVersion
+from headrace_inference.domain.versions.statistics import VersionCounters
 
 
 class Responder:
     """Answers for one version."""
 
-    def __init__(self, version: LoadedVersion) -> None:
+    def __init__(self, version: AnsweringVersion, statistics: VersionCounters) -> None:
         self._version = version
-        self._statistics = version.statistics
+        self._statistics = statistics
         self._now_ns = version.clock.monotonic_ns
 
     def respond(self, result: BatchResult) -> int:

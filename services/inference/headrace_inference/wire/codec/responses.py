@@ -16,9 +16,9 @@ from headrace.datatypes import to_wire, wire_size
 from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
 from headrace_inference.domain.ingress.limits import AnswerLimit
+from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 from headrace_inference.domain.scheduling.requests import Array, BatchResult, RequestPlan
-from headrace_inference.domain.versions.loaded_version import LoadedVersion
-from headrace_inference.domain.versions.response_cache import ResponseFrame
+from headrace_inference.domain.scheduling.response_cache import ResponseFrame
 from headrace_inference.wire.codec.protobuf_fields import varint
 
 ROUTE_PARAMETER = "headrace.route"
@@ -32,7 +32,7 @@ _RAW_TAG = b"\x32"
 
 
 def encode_answers(
-    served: LoadedVersion,
+    served: AnsweringVersion,
     result: BatchResult,
     indexes: Sequence[int],
     ids: Sequence[bytes],
@@ -63,7 +63,7 @@ def encode_answers(
 
 
 def _sliced_answers(
-    served: LoadedVersion,
+    served: AnsweringVersion,
     result: BatchResult,
     indexes: Sequence[int],
     ids: Sequence[bytes],
@@ -97,7 +97,7 @@ def _sliced_answers(
 
 
 def encode_answer(
-    served: LoadedVersion,
+    served: AnsweringVersion,
     plan: RequestPlan,
     route: str,
     outputs: Sequence[Array],
@@ -133,7 +133,7 @@ def _with_texts(
 
 
 def encode_shown(
-    served: LoadedVersion,
+    served: AnsweringVersion,
     plan: RequestPlan,
     route: str,
     outputs: Sequence[RenderedOutput],
@@ -159,13 +159,13 @@ def encode_shown(
     return b"".join(parts)
 
 
-def encode_end(served: LoadedVersion, route: str, request_id: bytes) -> bytes:
+def encode_end(served: AnsweringVersion, route: str, request_id: bytes) -> bytes:
     """The message that ends several answers: it has no outputs."""
     return _empty_message(served, route).SerializeToString() + _id_field(request_id)
 
 
 def _shown_message(
-    served: LoadedVersion, route: str, outputs: Sequence[RenderedOutput]
+    served: AnsweringVersion, route: str, outputs: Sequence[RenderedOutput]
 ) -> pb.ModelInferResponse:
     message = _empty_message(served, route)
     for output in outputs:
@@ -180,7 +180,7 @@ def _shown_message(
 
 
 def _frame(
-    served: LoadedVersion,
+    served: AnsweringVersion,
     places: tuple[int, ...],
     route: str,
     outputs: Sequence[Array],
@@ -209,7 +209,10 @@ def _new_frame(
 
 
 def _message(
-    served: LoadedVersion, places: tuple[int, ...], route: str, shapes: tuple[tuple[int, ...], ...]
+    served: AnsweringVersion,
+    places: tuple[int, ...],
+    route: str,
+    shapes: tuple[tuple[int, ...], ...],
 ) -> pb.ModelInferResponse:
     record = served.record
     message = _empty_message(served, route)
@@ -219,7 +222,7 @@ def _message(
     return message
 
 
-def _empty_message(served: LoadedVersion, route: str) -> pb.ModelInferResponse:
+def _empty_message(served: AnsweringVersion, route: str) -> pb.ModelInferResponse:
     model = served.record.model
     message = pb.ModelInferResponse(model_name=model, model_version=served.version_text)
     message.parameters[ROUTE_PARAMETER].string_param = route

@@ -17,6 +17,7 @@ from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.receptions import caller_left
 from headrace_inference.domain.ingress.rendering_sink import RenderingSink
 from headrace_inference.domain.routing.table import OnStandby
+from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 from headrace_inference.domain.scheduling.queue_refusals import not_awaited, shutting_down
 from headrace_inference.domain.scheduling.requests import (
     NONE_REFUSED,
@@ -24,7 +25,6 @@ from headrace_inference.domain.scheduling.requests import (
     EncodedResponses,
     InferenceRequest,
 )
-from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.wire.codec.responses import encode_answers, encode_shown
 from headrace_inference.wire.native.admission import Admission
 from headrace_inference.wire.native.call_errors import CallErrors
@@ -157,16 +157,18 @@ class NativeFront:
         if isinstance(waiting, DeferredCall):
             self._deferred.dismiss(waiting)
 
-    def encode(self, served: Any, result: BatchResult, indexes: Sequence[int]) -> EncodedResponses:
+    def encode(
+        self, version: AnsweringVersion, result: BatchResult, indexes: Sequence[int]
+    ) -> EncodedResponses:
         """Encode the answers to these requests of a batch."""
         calls: list[Call] = [result.requests[index].reply for index in indexes]
         ids = [call.id for call in calls]
-        answers = encode_answers(served, result, indexes, ids, self._answer_limit)
+        answers = encode_answers(version, result, indexes, ids, self._answer_limit)
         return (calls, answers), NONE_REFUSED
 
     def _encode_rendered(
         self,
-        version: LoadedVersion,
+        version: AnsweringVersion,
         request: InferenceRequest,
         rendered: list[RenderedOutput],
         _: BatchResult,

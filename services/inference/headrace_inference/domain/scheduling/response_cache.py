@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from headrace.datatypes import Datatype
-from headrace_inference.domain.scheduling.requests import SharedMemorySlice
 
 MAX_KEPT_RESPONSES = 1024
 
 Shape = tuple[int, ...]
 FrameKey = tuple[tuple[int, ...], str, tuple[Shape, ...]]
 """The places of the outputs, the route, and the outputs' shapes."""
-RenderedKey = tuple[
-    tuple[int, ...], str, tuple[tuple[Datatype, Shape, SharedMemorySlice | None], ...]
-]
+RenderedKey = tuple[tuple[int, ...], str, tuple[tuple[Datatype, Shape, Hashable | None], ...]]
 """The same of rendered outputs, with the datatypes and windows that they were given."""
 
 Key = TypeVar("Key")
