@@ -26,11 +26,11 @@ from headrace_inference.adapters.artifact_cache.partial_files import claim
 from headrace_inference.adapters.artifact_cache.sources import RegistrySource
 from headrace_inference.adapters.artifact_cache.store import ArtifactCache
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH
-from headrace_inference.app import Replica, open_replica
-from headrace_inference.settings import Settings
+from headrace_inference.app import Replica
 from headrace_registry.app import open_registry
 from tests.rpc.registry_fixtures import onnx_file
 from tests.rpc.registry_fixtures import settings as registry_settings
+from tests.rpc.replica_fixtures import running_replica
 
 ROW = np.zeros((1, 4), np.float32)
 GIGABYTE = 1 << 30
@@ -74,16 +74,8 @@ async def replica(
     redis_url: str, namespace: str, folder: Path, address: str, **changes: Any
 ) -> AsyncIterator[Replica]:
     """A replica on free ports, whose data is in a folder."""
-    ports: dict[str, Any] = {"grpc_port": 0, "http_port": 0, "metrics_port": 0}
-    settings = Settings(
-        redis_url=redis_url,
-        registry_address=address,
-        data=folder,
-        namespace=namespace,
-        tuning_seconds=0.0,
-        **ports | changes,
-    )
-    async with open_replica(settings, asyncio.Event()) as opened:
+    settings: dict[str, Any] = {"namespace": namespace, "tuning_seconds": 0.0}
+    async with running_replica(redis_url, folder, address, **settings | changes) as opened:
         yield opened
 
 

@@ -13,12 +13,11 @@ import pytest
 from headrace import AsyncClient, HeadraceError
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
-from headrace_inference.app import open_replica
-from headrace_inference.settings import Settings
 from headrace_registry.app import open_registry
 from tests.rpc.grpc_fixtures import FRONTS
 from tests.rpc.registry_fixtures import eventually, onnx_file
 from tests.rpc.registry_fixtures import settings as registry_settings
+from tests.rpc.replica_fixtures import running_replica
 
 ROW = np.zeros((1, 4), np.float32)
 
@@ -56,17 +55,10 @@ async def test_after_the_state_was_lost_the_new_bytes_answer(
             address = registry.grpc_address
             async with AsyncClient(registry=address) as pushing:
                 await pushing.push("m", onnx_file(bias=1))
-            settings = Settings(
-                redis_url=redis_url,
-                registry_address=address,
-                data=tmp_path / "replica",
-                namespace=namespace,
-                front=front,
-                grpc_port=0,
-                http_port=0,
-                metrics_port=0,
+            folder = tmp_path / "replica"
+            replica = await stack.enter_async_context(
+                running_replica(redis_url, folder, address, namespace=namespace, front=front)
             )
-            replica = await stack.enter_async_context(open_replica(settings, asyncio.Event()))
             client = await stack.enter_async_context(
                 AsyncClient(registry=address, inference=replica.fronts.grpc_address)
             )
@@ -88,16 +80,10 @@ async def test_a_change_that_nobody_can_read_ends_no_replica(
     chosen = registry_settings(redis_url, namespace, tmp_path / "registry")
     async with AsyncExitStack() as stack:
         async with open_registry(chosen, asyncio.Event()) as registry:
-            settings = Settings(
-                redis_url=redis_url,
-                registry_address=registry.grpc_address,
-                data=tmp_path / "replica",
-                namespace=namespace,
-                grpc_port=0,
-                http_port=0,
-                metrics_port=0,
+            address, folder = registry.grpc_address, tmp_path / "replica"
+            replica = await stack.enter_async_context(
+                running_replica(redis_url, folder, address, namespace=namespace)
             )
-            replica = await stack.enter_async_context(open_replica(settings, asyncio.Event()))
             client = await stack.enter_async_context(
                 AsyncClient(registry=registry.grpc_address, inference=replica.fronts.grpc_address)
             )

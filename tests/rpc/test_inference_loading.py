@@ -16,11 +16,11 @@ from onnx import TensorProto, helper, numpy_helper
 from headrace import AsyncClient
 from headrace.state.records import Batching, LoadState, Provider, ServingConfig
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH
-from headrace_inference.app import Replica, open_replica
-from headrace_inference.settings import Settings
+from headrace_inference.app import Replica
 from headrace_registry.app import open_registry
 from tests.rpc.registry_fixtures import onnx_file
 from tests.rpc.registry_fixtures import settings as registry_settings
+from tests.rpc.replica_fixtures import running_replica
 from tests.unit.inference.runtime.models import node
 
 ROWS = np.arange(8, dtype=np.float32).reshape(2, 4)
@@ -109,18 +109,9 @@ async def suite(
     """Both of them while inside."""
     chosen = registry_settings(redis_url, namespace, folder / "registry")
     async with open_registry(chosen, asyncio.Event()) as registry:
-        settings = Settings(
-            redis_url=redis_url,
-            registry_address=registry.grpc_address,
-            data=folder / "replica",
-            namespace=namespace,
-            grpc_port=0,
-            http_port=0,
-            metrics_port=0,
-            **changes,
-        )
+        address, settings = registry.grpc_address, {"namespace": namespace, **changes}
         async with (
-            open_replica(settings, asyncio.Event()) as replica,
+            running_replica(redis_url, folder / "replica", address, **settings) as replica,
             AsyncClient(
                 registry=registry.grpc_address, inference=replica.fronts.grpc_address
             ) as client,

@@ -6,30 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from headrace import AsyncClient
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
-from headrace_inference.app import Replica, open_replica
-from headrace_inference.settings import Settings
+from headrace_inference.app import Replica
+from tests.rpc.replica_fixtures import running_replica
 
 
 @asynccontextmanager
 async def replica(redis_url: str, namespace: str, folder: Path) -> AsyncIterator[Replica]:
     """A replica without any registry or monitor, on free ports."""
-    settings = Settings(
-        redis_url=redis_url,
-        registry_address="127.0.0.1:1",
-        data=folder,
-        namespace=namespace,
-        grpc_port=0,
-        http_port=0,
-        metrics_port=0,
-        join_seconds=0.0,
-    )
-    async with open_replica(settings, asyncio.Event()) as opened:
+    settings: dict[str, Any] = {"namespace": namespace, "join_seconds": 0.0}
+    async with running_replica(redis_url, folder, **settings) as opened:
         yield opened
 
 

@@ -28,6 +28,7 @@ from headrace_registry.app import open_registry
 from tests.rpc.grpc_fixtures import FRONTS
 from tests.rpc.registry_fixtures import onnx_file
 from tests.rpc.registry_fixtures import settings as registry_settings
+from tests.rpc.replica_fixtures import replica_settings
 
 ROWS = np.arange(8, dtype=np.float32).reshape(2, 4)
 WAIT_SECONDS = 30.0
@@ -63,10 +64,7 @@ async def state_of(redis_url: str, namespace: str) -> AsyncIterator[State]:
 
 def settings_of(redis_url: str, namespace: str, folder: Path, **more: Any) -> Settings:
     """Those of a replica on free ports."""
-    given: dict[str, Any] = {"registry_address": "127.0.0.1:1"}
-    ports = dict.fromkeys(("grpc_port", "http_port", "metrics_port"), 0)
-    given |= {"redis_url": redis_url, "namespace": namespace, "data": folder}
-    return Settings(**given | ports | more)
+    return replica_settings(redis_url, folder, namespace=namespace, **more)
 
 
 def accepts(address: str) -> bool:

@@ -17,9 +17,8 @@ from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
-from headrace_inference.app import open_replica
-from headrace_inference.settings import Settings
 from tests.rpc.registry_fixtures import eventually
+from tests.rpc.replica_fixtures import running_replica
 
 FRONTS = ("native", "grpcio")
 BODY = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}
@@ -55,20 +54,9 @@ PATHS = (
 @asynccontextmanager
 async def replica(folder: Path, redis_url: str, front: Any, **more: Any) -> AsyncIterator[Any]:
     """A replica on free ports that no registry knows of: its fronts, and a stub."""
-    settings = Settings(
-        redis_url=redis_url,
-        registry_address="127.0.0.1:1",
-        data=folder,
-        front=front,
-        grpc_port=0,
-        http_port=0,
-        metrics_port=0,
-        join_seconds=0.0,
-        model_control="explicit",
-        **more,
-    )
+    settings = {"front": front, "join_seconds": 0.0, "model_control": "explicit", **more}
     async with (
-        open_replica(settings, asyncio.Event()) as opened,
+        running_replica(redis_url, folder, **settings) as opened,
         grpc.aio.insecure_channel(opened.fronts.grpc_address) as channel,
     ):
         yield opened, pb_grpc.GRPCInferenceServiceStub(channel)
