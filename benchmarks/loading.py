@@ -235,7 +235,7 @@ async def measure(name: str, folder: Path, prepared: Path | None, small: int, lo
 
 
 def hashing_seconds(path: Path) -> float:
-    """How long it takes now to compare a file with its digest."""
+    """Return how long it takes now to compare a file with its digest."""
     started = time.monotonic()
     tree_digest(path)
     return time.monotonic() - started

@@ -22,7 +22,7 @@ V_co = TypeVar("V_co", bound=Value, covariant=True)
 
 
 class Kind(StrEnum):
-    """How the values of a measure add up; a new kind, a gauge or a sketch, say, is an entry here."""
+    """The ways in which values add up; a new kind, a gauge or a sketch, say, is an entry here."""
 
     COUNTER = "c"
     """One count."""
@@ -58,7 +58,7 @@ class Measure(Generic[V_co]):
 
     @property
     def kind(self) -> Kind:
-        """How its values add up."""
+        """Return how its values add up."""
         return kind_of(self.key)
 
 

@@ -57,7 +57,7 @@ async def alias(
 
 
 class Allowed(NamedTuple):
-    """What the user insists on."""
+    """The checks that the user insists on skipping."""
 
     signature_change: bool
     unready: bool
@@ -95,7 +95,7 @@ async def _move_together(cli: Cli, name: str, moves: dict[str, str], allowed: Al
 
 
 def _moves(given: list[str]) -> dict[str, str]:
-    """Where each alias is to point."""
+    """Return where each alias is to point."""
     parts = [each.partition("=") for each in given]
     if not all(alias and version for alias, _, version in parts):
         raise typer.BadParameter(_USAGE)

@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _said(error: Any) -> str:
-    """What is wrong with the arguments; of our own words nothing but these."""
+    """Return what is wrong with the arguments; of our own words nothing but these."""
     message: str = error.format_message()
     return message.removeprefix("Invalid value: ")
 

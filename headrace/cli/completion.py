@@ -59,7 +59,7 @@ def _first_word(ctx: typer.Context) -> str:
 
 
 def _answer(ctx: typer.Context, ask: Ask) -> list[str]:
-    """What the registry that the command line names says in time."""
+    """Return what the registry that the command line names says in time."""
     import asyncio
 
     from headrace import errors

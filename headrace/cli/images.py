@@ -36,7 +36,7 @@ _CROPPED = 224 / 256
 
 
 class Preprocess(StrEnum):
-    """How an image's pixels, 0 to 255, become a model's numbers."""
+    """The ways from an image's pixels, 0 to 255, to a model's numbers."""
 
     AUTO = "auto"
     NONE = "none"
@@ -54,7 +54,7 @@ PREPROCESS_HELP = (
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where height, width and channels lie in an input, and how many; FREE for what the image decides."""
+    """The axes of height, width and channels in an input, and their sizes; FREE: the image decides."""
 
     rank: int
     channels: int

@@ -45,7 +45,7 @@ class Given:
 
 
 def parse_inputs(named: Sequence[str], values: Sequence[str] = ()) -> list[Given]:
-    """What `--input` (`named`) and the arguments (`values`) say. Raises typer.BadParameter."""
+    """Return the inputs of `--input` (`named`) and the arguments (`values`). Raises typer.BadParameter."""
     found = [*map(_named, named), *map(_value, values)]
     names = [given.name for given in found]
     if not found:
@@ -84,7 +84,7 @@ def _value(text: str) -> Given:
 
 
 def _with_known_name(given: Given, metadata: ModelMetadata) -> Given:
-    """What looks like NAME=VALUE and names no input of a model with one is a text with a '=' in it."""
+    """Take NAME=VALUE without such an input of a model with one as a text with a '=' in it."""
     inputs = metadata.inputs
     is_text = len(inputs) == 1 and inputs[0].datatype is Datatype.BYTES
     if given.name and is_text and given.name != inputs[0].name:

@@ -274,7 +274,7 @@ class Calls:
     def _error(
         self, service: Service, endpoint: Endpoint, rpc_error: grpc.RpcError, total_seconds: float
     ) -> errors.HeadraceError:
-        """What a failed call means, and what it says of the address: that calls should go elsewhere?"""
+        """Return the error of a failed call, and whether calls should go to another address."""
         error = status.error_from_rpc(rpc_error)
         unnamed = error.reason == rpc_error.code().name
         if unnamed:

@@ -132,7 +132,7 @@ class InferenceCalls:
     async def model_metadata(
         self, model: str, version: int | str = "", *, timeout_seconds: float | None = None
     ) -> ModelMetadata:
-        """What a served version takes and gives. Raises NotFound, Unavailable."""
+        """Return a served version's inputs and outputs. Raises NotFound, Unavailable."""
         from headrace.client import tensors
 
         request = grpc_service_pb2.ModelMetadataRequest(name=model, version=str(version))
@@ -140,19 +140,19 @@ class InferenceCalls:
         return tensors.metadata_from_proto(found)
 
     async def server_live(self, *, timeout_seconds: float | None = None) -> bool:
-        """Whether the replica answers at all."""
+        """Return whether the replica answers at all."""
         request = grpc_service_pb2.ServerLiveRequest()
         return (await self._ask_replica(methods.SERVER_LIVE, request, timeout_seconds)).live
 
     async def server_ready(self, *, timeout_seconds: float | None = None) -> bool:
-        """Whether the replica serves what it should."""
+        """Return whether the replica serves what it should."""
         request = grpc_service_pb2.ServerReadyRequest()
         return (await self._ask_replica(methods.SERVER_READY, request, timeout_seconds)).ready
 
     async def model_ready(
         self, model: str, version: int | str = "", *, timeout_seconds: float | None = None
     ) -> bool:
-        """Whether the replica serves a version. Raises NotFound."""
+        """Return whether the replica serves a version. Raises NotFound."""
         request = grpc_service_pb2.ModelReadyRequest(name=model, version=str(version))
         return (await self._ask_replica(methods.MODEL_READY, request, timeout_seconds)).ready
 

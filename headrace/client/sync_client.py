@@ -435,23 +435,23 @@ class Client:
     def model_metadata(
         self, model: str, version: int | str = "", *, timeout_seconds: float | None = None
     ) -> ModelMetadata:
-        """What a served version takes and gives. Raises NotFound, Unavailable."""
+        """Return a served version's inputs and outputs. Raises NotFound, Unavailable."""
         return self._thread.run(
             self._async.model_metadata(model, version, timeout_seconds=timeout_seconds)
         )
 
     def server_live(self, *, timeout_seconds: float | None = None) -> bool:
-        """Whether the replica answers at all."""
+        """Return whether the replica answers at all."""
         return self._thread.run(self._async.server_live(timeout_seconds=timeout_seconds))
 
     def server_ready(self, *, timeout_seconds: float | None = None) -> bool:
-        """Whether the replica serves what it should."""
+        """Return whether the replica serves what it should."""
         return self._thread.run(self._async.server_ready(timeout_seconds=timeout_seconds))
 
     def model_ready(
         self, model: str, version: int | str = "", *, timeout_seconds: float | None = None
     ) -> bool:
-        """Whether the replica serves a version. Raises NotFound."""
+        """Return whether the replica serves a version. Raises NotFound."""
         return self._thread.run(
             self._async.model_ready(model, version, timeout_seconds=timeout_seconds)
         )

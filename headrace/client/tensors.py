@@ -32,7 +32,7 @@ class TensorMetadata:
 
 @dataclass(frozen=True, slots=True)
 class ModelMetadata:
-    """What a served model takes and gives."""
+    """A served model's inputs and outputs."""
 
     name: str
     versions: tuple[str, ...]

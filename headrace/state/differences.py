@@ -39,7 +39,7 @@ class ModelDifference:
 
     @property
     def whole(self) -> bool:
-        """Whether it needs no model to be applied to."""
+        """Return whether it needs no model to be applied to."""
         return self.name is not UNSET
 
     def applied(self, model: ModelRecord | None) -> ModelRecord | None:
@@ -59,7 +59,7 @@ class ModelDifference:
 def difference(
     model: ModelRecord | None, other: ModelRecord | None, *, own: bool = False
 ) -> ModelDifference | None:
-    """What a model has that another has not; with `own` also what it is itself, its name apart."""
+    """Return what a model has that another has not; with `own` also what it is itself, its name apart."""
     if model is None:
         return None
     if other is None:

@@ -1,4 +1,4 @@
-"""Where the shared state lies in Redis: one hash tag, so that multi-key scripts work on a cluster."""
+"""Names the keys of the shared state: one hash tag, so that scripts work on a cluster."""
 
 from __future__ import annotations
 

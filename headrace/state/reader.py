@@ -31,7 +31,7 @@ CHANGE_FIELD = b"change"
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far the state has come, the oldest revision whose change is still there, and its schema."""
+    """The state's revision, the oldest one whose change is still there, and its schema."""
 
     point: Point
     oldest_change: int | None
@@ -39,14 +39,14 @@ class Position:
     schema: int = SCHEMA
 
     def covers(self, revision: int) -> bool:
-        """Whether the changes after `revision` are all still there."""
+        """Return whether the changes after `revision` are all still there."""
         if revision == self.point.revision:
             return True
         return self.oldest_change is not None and self.oldest_change <= revision + 1
 
 
 async def read_position(redis: Redis, keys: Keys) -> Position:
-    """How far the state has come.
+    """Return how far the state has come.
 
     Raises Unavailable: STATE_UNAVAILABLE where the server is away, STATE_NOT_STARTED where no registry
     has begun a state there, STATE_NOT_WHOLE where records of it are gone.

@@ -111,7 +111,7 @@ async def _pages(redis: Redis, key: str, page: int) -> AsyncIterator[dict[bytes,
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """Where the state is, whether it has a revision, and how many records there are."""
+    """The state's epoch and revision, if it has one, and how many records there are."""
 
     point: Point
     begun: bool

@@ -1,4 +1,4 @@
-"""Whether what was read of the shared state is all of it: keys can be evicted or deleted by others.
+"""Checks that all of the shared state was read: keys can be evicted or deleted by others.
 
 The registry writes with every change how many records of each collection there are after it. A state of
 before that, or one whose counts are gone, is held against its newest change instead.
@@ -22,7 +22,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many records there were after the change with this revision."""
+    """The number of records after the change with this revision."""
 
     revision: int
     models: int
@@ -35,7 +35,7 @@ class Counts:
 
     @classmethod
     def parse(cls, text: bytes | None) -> Counts | None:
-        """What the key holds, or None where it is not there or no such thing."""
+        """Return what the key holds, or None where it is not there or no such thing."""
         found = _COUNTS.fullmatch((text or b"").decode(errors="replace"))
         if found is None:
             return None
@@ -50,7 +50,7 @@ class Counts:
         )
 
     def wrong(self, found: Counts) -> str:
-        """What is wrong with the records that were found, or ''."""
+        """Return what is wrong with the records that were found, or ''."""
         if not found.revision and self.revision:
             return f"revision {self.revision} was reached, and no revision is there"
         if found.revision != self.revision:
@@ -69,7 +69,7 @@ class Counts:
         return ""
 
     def wrong_numbers(self, revision: int, numbers: int) -> str:
-        """What is wrong with last version numbers of so many names at this revision, or ''."""
+        """Return what is wrong with last version numbers of so many names at this revision, or ''."""
         if revision != self.revision or self.numbers in (None, numbers):
             return ""
         return f"revision {revision} has {self.numbers} last version number(s), and {numbers} are there"
@@ -79,7 +79,7 @@ _COUNTS = re.compile(r"(\d+):(\d+):(\d+)(?::(\d+))?((?::[a-z_]+=\d+)*)", re.ASCI
 
 
 def counts_of(catalog: Catalog) -> Counts:
-    """How many records a catalog has."""
+    """Return how many records a catalog has."""
     further = {each.name: len(catalog.of(each)) for each in COLLECTIONS.further}
     return Counts(catalog.revision, len(catalog.models), len(catalog.versions), None, further)
 

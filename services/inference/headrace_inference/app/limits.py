@@ -1,4 +1,4 @@
-"""What a replica holds for its callers at most, by its settings."""
+"""Derives from the settings what a replica holds for its callers at most."""
 
 from __future__ import annotations
 

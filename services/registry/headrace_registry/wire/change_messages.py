@@ -1,4 +1,4 @@
-"""What a change made, as messages of `headrace.registry.v1`: pure functions."""
+"""Makes messages of `headrace.registry.v1` from changes: pure functions."""
 
 from __future__ import annotations
 

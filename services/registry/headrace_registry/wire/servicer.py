@@ -43,7 +43,7 @@ ReadReplicas = Callable[[str], Awaitable[Sequence[ReplicaRecord]]]
 
 
 class BlobReader(Protocol):
-    """Where blobs are read."""
+    """Reads blobs."""
 
     def read(self, digest: str, offset: int) -> AsyncIterator[bytes]:
         """The bytes of a blob from `offset`, a chunk at a time."""

@@ -124,7 +124,7 @@ class Tracer:
     def forwarded(
         self, wire: Literal["grpc", "http"], metadata: Iterable[tuple[str, str | bytes]]
     ) -> dict[str, str]:
-        """What a trace has of the metadata or headers that came with a request."""
+        """Return what a trace has of the metadata or headers that came with a request."""
         return (self.grpc_headers if wire == "grpc" else self.http_headers).forwarded(metadata)
 
     def consider(

@@ -93,7 +93,7 @@ _Write = tuple[int, str, bytes | str]
 
 @dataclass(frozen=True, slots=True)
 class _StoredResult:
-    """What is kept of a create with a request id."""
+    """A create with a request id, as it is kept."""
 
     fingerprint: str
     change: Raw
@@ -128,7 +128,7 @@ class RedisChangeLog:
         return await read_point(self._redis, self._keys)
 
     async def read_facts(self, model: str, request_id: str) -> LogFacts:
-        """What the catalog does not say. Raises Unavailable, FailedPrecondition (STATE_SCHEMA_NEWER)."""
+        """Return what the catalog lacks. Raises Unavailable, FailedPrecondition (STATE_SCHEMA_NEWER)."""
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.mget(self._keys.revision, self._keys.schema)
         pipeline.hget(self._keys.numbers, model)
@@ -302,7 +302,7 @@ def _check_durable(redis: Redis, durable: Any) -> None:
 
 
 def _possible_loss(persistence: Mapping[str, str] | None) -> str | None:
-    """What the server's settings can lose of what was acknowledged, or None."""
+    """Return what the server's settings can lose of what was acknowledged, or None."""
     if persistence is None:
         return "the server does not tell how it keeps its data"
     if persistence.get("waitaof") == "no":

@@ -57,7 +57,7 @@ class RedisEpochs:
         self._clock = clock
 
     async def read_traces(self, revision: int) -> Traces:
-        """What the state says of its past and of the change with this revision. Raises Unavailable."""
+        """Return the state's account of its past and of this revision's change. Raises Unavailable."""
         entry_id = f"{revision}-0"
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.xrange(self._keys.changes, min=entry_id, max=entry_id)

@@ -1,4 +1,4 @@
-"""What was decided: the records as they are to be, and the change that this is for the log."""
+"""A decision: the records as they are to be, and the change for the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a decision is made from."""
+"""The facts that a decision is made from."""
 
 from __future__ import annotations
 

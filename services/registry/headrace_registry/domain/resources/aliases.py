@@ -28,7 +28,7 @@ MAX_MOVES = 1000
 
 @dataclass(frozen=True, slots=True)
 class AliasMove:
-    """Where an alias is to point; `allow_missing` creates it."""
+    """A move of an alias; `allow_missing` creates it."""
 
     model: str
     alias: str

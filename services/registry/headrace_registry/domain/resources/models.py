@@ -37,7 +37,7 @@ class NewModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelEdit:
-    """What to change of a model: None leaves as it is."""
+    """A change of a model: None leaves as it is."""
 
     name: str
     etag: str = ""
