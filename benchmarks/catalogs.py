@@ -90,6 +90,11 @@ class Seed:
     newest_hash: str = ""
     _models: dict[str, ModelRecord] = field(default_factory=dict)
 
+    def decisions(self) -> Iterator[Decision]:
+        """The pushes, as the registry decides them."""
+        for model, number in self._pushes():
+            yield self._push(model, number)
+
     async def write(self, redis: Redis, keys: Keys) -> None:
         """Write all records and the changes that are kept."""
         pushes = list(self._pushes())

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from headrace.state.codec import decode, encode_sparse
 from headrace.state.differences import ModelDifference
-from headrace.state.record_collections import COLLECTIONS, MODELS, VERSIONS
+from headrace.state.record_collections import COLLECTIONS, MODELS, VERSIONS, Collection
 from headrace.state.records import ModelRecord, VersionRecord
 
 EPOCH_BEGINS = "epoch.begin"
@@ -79,7 +79,7 @@ def encode_change(change: Change) -> bytes:
     held: dict[str, object] = {name: getattr(change, name) for name in _HEAD}
     for name, records in change.records.items():
         held |= {name: records, _before(name): change.before.get(name, {})}
-    return encode_sparse(_entry_type(_table())(**held))
+    return encode_sparse(_entry_type(COLLECTIONS.all)(**held))
 
 
 def decode_change(data: bytes) -> Change:
@@ -87,12 +87,23 @@ def decode_change(data: bytes) -> Change:
 
     Raises DataLoss (STATE_UNREADABLE).
     """
-    entry: Any = decode(_entry_type(_table()), data)
-    names = [each.name for each in COLLECTIONS]
+    entry: Any = decode(_entry_type(COLLECTIONS.all), data)
+    records, before = {}, {}
+    for collection in COLLECTIONS.all:
+        if touched := getattr(entry, collection.name):
+            records[collection.name] = touched
+        if touched := getattr(entry, _before(collection.name)):
+            before[collection.name] = touched
     return Change(
-        **{name: getattr(entry, name) for name in _HEAD},
-        records={name: records for name in names if (records := getattr(entry, name))},
-        before={name: records for name in names if (records := getattr(entry, _before(name)))},
+        entry.revision,
+        entry.kind,
+        entry.resource,
+        entry.actor,
+        entry.at,
+        entry.previous_hash,
+        records,
+        before,
+        entry.further,
     )
 
 
@@ -103,19 +114,20 @@ def _before(name: str) -> str:
     return f"{name}_before"
 
 
-def _table() -> tuple[tuple[str, type], ...]:
-    return tuple((each.name, each.logged_type) for each in COLLECTIONS)
-
-
 @lru_cache(maxsize=8)
-def _entry_type(table: tuple[tuple[str, type], ...]) -> type:
+def _entry_type(collections: tuple[Collection[Any], ...]) -> type:
     """What an entry of a log of these collections looks like."""
     head: list[Any] = [(name, str) for name in ("kind", "resource", "actor")]
     head += [("revision", int), ("at", float), ("previous_hash", str)]
     further = ("further", tuple[ChangedResource, ...], ())
-    records = [(name, Mapping[str, logged | None], _nothing()) for name, logged in table]  # type: ignore[valid-type]
-    before = [(_before(name), Mapping[str, Raw], _nothing()) for name, _ in table]
+    records = [(each.name, _logged(each), _nothing()) for each in collections]
+    before = [(_before(each.name), Mapping[str, Raw], _nothing()) for each in collections]
     return make_dataclass("Change", [*head, further, *records, *before], frozen=True, slots=True)
+
+
+def _logged(collection: Collection[Any]) -> Any:
+    logged: Any = collection.logged_type
+    return Mapping[str, logged | None]
 
 
 def _nothing() -> Any:

@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ Record = TypeVar("Record")
 
 _LONG = 64
 """Mappings that are longer, as a model's aliases can be, are encoded whole: twenty times as fast."""
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None), msgspec.Raw})
 _UNKNOWN_IN_JSON = f'"{UNKNOWN}":'.encode()
 
 
@@ -39,7 +40,7 @@ def encode_sparse(record: object) -> bytes:
     """
     data = msgspec.json.encode(_sparse(record))
     if _UNKNOWN_IN_JSON in data:
-        return msgspec.json.encode(_sparse(record, long=sys.maxsize))
+        return msgspec.json.encode(_sparse(record, sys.maxsize))
     return data
 
 
@@ -54,12 +55,13 @@ def decode(record_type: type[Record], data: bytes) -> Record:
 def decode_part(record_type: type[Record], data: bytes) -> Record:
     """The same without fields that are not known here: for records of which only a part is of interest."""
     try:
-        return msgspec.json.decode(data, type=record_type)
+        found: Record = _decoder(record_type).decode(data)  # type: ignore[arg-type]  # it is hashable
     except msgspec.MsgspecError as error:
         raise errors.DataLoss(
             "STATE_UNREADABLE",
             f"a {record_type.__name__} in the shared state cannot be read: {error}",
         ) from error
+    return found
 
 
 def stored(data: bytes) -> msgspec.Raw:
@@ -68,25 +70,31 @@ def stored(data: bytes) -> msgspec.Raw:
     return msgspec.Raw(data)
 
 
-def _sparse(value: object, *, long: int = _LONG) -> object:
-    if dataclasses.is_dataclass(value):
-        given = (
-            (name, getattr(value, name), default)
-            for name, default in _fields(cast(Any, type(value)))
-        )
-        tree = {name: _sparse(held, long=long) for name, held, default in given if held != default}
-        return {**tree, **unknown_fields(value)}
+def _sparse(value: object, long: int = _LONG) -> object:
+    kind: Any = type(value)
+    if kind in _PLAIN:
+        return value
+    fields = _fields(kind)
+    if fields is not None:
+        tree: dict[str, object] = {}
+        for name, default in fields:
+            held = getattr(value, name)
+            if held != default:
+                tree[name] = _sparse(held, long)
+        return tree | unknown if (unknown := unknown_fields(value)) else tree
     if isinstance(value, Mapping) and len(value) < long:
-        return {key: _sparse(held, long=long) for key, held in value.items()}
+        return {key: _sparse(held, long) for key, held in value.items()}
     if isinstance(value, tuple):
-        return [_sparse(item, long=long) for item in value]
+        return [_sparse(item, long) for item in value]
     return value
 
 
 def _whole(value: object) -> object:
-    if dataclasses.is_dataclass(value):
-        names = (name for name, _ in _fields(cast(Any, type(value))))
-        return {name: _whole(getattr(value, name)) for name in names} | dict(unknown_fields(value))
+    kind: Any = type(value)
+    fields = _fields(kind)
+    if fields is not None:
+        tree = {name: _whole(getattr(value, name)) for name, _ in fields}
+        return {**tree, **unknown_fields(value)}
     if isinstance(value, Mapping):
         return {key: _whole(held) for key, held in value.items()}
     if isinstance(value, tuple):
@@ -95,8 +103,15 @@ def _whole(value: object) -> object:
 
 
 @cache
-def _fields(record_type: type) -> tuple[tuple[str, object], ...]:
-    """The fields of a dataclass that this code knows, with their defaults."""
+def _decoder(record_type: type) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(record_type)
+
+
+@cache
+def _fields(record_type: type) -> tuple[tuple[str, object], ...] | None:
+    """The fields of a dataclass that this code knows, with their defaults; None where it is none."""
+    if not dataclasses.is_dataclass(record_type):
+        return None
     known = known_names(record_type)
     fields = dataclasses.fields(record_type)
     return tuple((field.name, _default(field)) for field in fields if field.name in known)

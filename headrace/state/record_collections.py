@@ -83,6 +83,8 @@ class Collections:
 
     def __init__(self) -> None:
         self._by_name: dict[str, Collection[Any]] = {}
+        self.all: tuple[Collection[Any], ...] = ()
+        """All of them, models and versions first."""
         self.register(MODELS)
         self.register(VERSIONS)
 
@@ -91,11 +93,13 @@ class Collections:
         if collection.name in self._by_name:
             raise ValueError(f"there is a collection {collection.name!r} already")
         self._by_name[collection.name] = collection
+        self.all = (*self.all, collection)
         return collection
 
     def remove(self, name: str) -> None:
         """Take a collection out. Raises KeyError."""
         del self._by_name[name]
+        self.all = tuple(self._by_name.values())
 
     def __getitem__(self, name: str) -> Collection[Any]:
         """The collection of this name. Raises KeyError."""
@@ -103,12 +107,12 @@ class Collections:
 
     def __iter__(self) -> Iterator[Collection[Any]]:
         """All of them, models and versions first."""
-        return iter(self._by_name.values())
+        return iter(self.all)
 
     @property
-    def further(self) -> list[Collection[Any]]:
+    def further(self) -> tuple[Collection[Any], ...]:
         """All but models and versions."""
-        return [each for each in self if each.name not in (MODELS.name, VERSIONS.name)]
+        return self.all[2:]
 
     def of_noun(self, noun: str) -> Collection[Any] | None:
         """The collection whose resources are called so, or None."""

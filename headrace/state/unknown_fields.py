@@ -2,7 +2,7 @@
 
 A record with such fields is of a class of its own, which has them beside what is known: it equals, is
 replaced and is shown as its class is. A record without them costs no memory. To find out, its JSON is read
-a second time by a type that knows the names alone and skips all values: a tenth of the time.
+a second time by a type that knows the names alone and skips all values, which takes 1 to 2 µs.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ UNKNOWN = "unknown_fields"
 """The attribute of records that have fields which this code does not know."""
 
 
-def unknown_fields(record: object) -> Mapping[str, object]:
-    """The fields of a record that this code does not know, as JSON has them."""
-    found: Mapping[str, object] = getattr(record, UNKNOWN, _NONE)
+def unknown_fields(record: object) -> dict[str, object]:
+    """The fields of a record that this code does not know, as JSON has them; not to be changed."""
+    found: dict[str, object] = getattr(record, UNKNOWN, _NONE)
     return found
 
 
@@ -52,7 +52,7 @@ def with_unknown_of(record: Record, present: Record) -> Record:
 
 def keep_unknown_fields(record: Record, data: bytes) -> Record:
     """The record that was read of this JSON, with the fields that its types passed over, at every depth."""
-    decoder = _names_decoder(cast("type", type(record)))
+    decoder = _names_decoder(type(record))  # type: ignore[arg-type]  # it is hashable
     if decoder is None:
         return record
     try:
@@ -67,7 +67,7 @@ def known_names(record_type: type) -> frozenset[str]:
     return _names(_known_type(record_type))
 
 
-_NONE: Mapping[str, object] = {}
+_NONE: dict[str, object] = {}
 
 
 @dataclass(frozen=True, slots=True)
