@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, cast
 
 import grpc
+from google.protobuf.message import Message
 
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
@@ -26,6 +27,10 @@ INFERRING = (f"/{SERVICE.full_name}/ModelInfer", f"/{SERVICE.full_name}/ModelStr
 """The methods whose requests are counted by version."""
 
 
+Context = grpc.aio.ServicerContext[Message, Message]
+"""Of a call; no method of this servicer looks at it."""
+
+
 class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     """Decode, call, encode."""
 
@@ -33,21 +38,29 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         self._ingress = ingress
         self._facts = facts
 
-    async def ServerLive(self, request: Any, context: Any) -> pb.ServerLiveResponse:
-        """Whether the process answers."""
+    async def ServerLive(
+        self, request: pb.ServerLiveRequest, context: Context
+    ) -> pb.ServerLiveResponse:
+        """Say that the process answers."""
         return pb.ServerLiveResponse(live=True)
 
-    async def ServerReady(self, request: Any, context: Any) -> pb.ServerReadyResponse:
-        """Whether every wanted version is settled and requests are taken."""
+    async def ServerReady(
+        self, request: pb.ServerReadyRequest, context: Context
+    ) -> pb.ServerReadyResponse:
+        """Say whether every wanted version is settled and requests are taken."""
         return pb.ServerReadyResponse(ready=self._facts.is_ready())
 
-    async def ModelReady(self, request: Any, context: Any) -> pb.ModelReadyResponse:
-        """Whether the version that these names lead to can be called here."""
+    async def ModelReady(
+        self, request: pb.ModelReadyRequest, context: Context
+    ) -> pb.ModelReadyResponse:
+        """Say whether the version that these names lead to can be called here."""
         return pb.ModelReadyResponse(
             ready=model_ready(self._ingress, request.name, request.version)
         )
 
-    async def ServerMetadata(self, request: Any, context: Any) -> pb.ServerMetadataResponse:
+    async def ServerMetadata(
+        self, request: pb.ServerMetadataRequest, context: Context
+    ) -> pb.ServerMetadataResponse:
         """Name, version, extensions."""
         return messages.server_metadata(
             self._facts.name,
@@ -55,33 +68,41 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
             shared_memory=self._ingress.regions.allowed,
         )
 
-    async def ModelMetadata(self, request: Any, context: Any) -> pb.ModelMetadataResponse:
-        """What a version takes and gives."""
+    async def ModelMetadata(
+        self, request: pb.ModelMetadataRequest, context: Context
+    ) -> pb.ModelMetadataResponse:
+        """Describe the inputs and outputs of a version."""
         return metadata_of(self._ingress, request.name, request.version)
 
-    async def ModelConfig(self, request: Any, context: Any) -> pb.ModelConfigResponse:
-        """How a version is served."""
+    async def ModelConfig(
+        self, request: pb.ModelConfigRequest, context: Context
+    ) -> pb.ModelConfigResponse:
+        """Describe how a version is served."""
         record = config_of(self._ingress, request.name, request.version)
         return pb.ModelConfigResponse(config=messages.model_config(record))
 
-    async def ModelStatistics(self, request: Any, context: Any) -> pb.ModelStatisticsResponse:
-        """What versions did."""
+    async def ModelStatistics(
+        self, request: pb.ModelStatisticsRequest, context: Context
+    ) -> pb.ModelStatisticsResponse:
+        """Report the statistics of versions."""
         return statistics_of(self._ingress, request.name, request.version)
 
-    async def RepositoryIndex(self, request: Any, context: Any) -> pb.RepositoryIndexResponse:
-        """Which versions there are."""
+    async def RepositoryIndex(
+        self, request: pb.RepositoryIndexRequest, context: Context
+    ) -> pb.RepositoryIndexResponse:
+        """List the versions."""
         table = self._ingress.reconciler.table
         # In a thread: there may be 100,000 of them, and others wait on the loop.
         return await asyncio.to_thread(messages.repository_index, table, ready_only=request.ready)
 
     async def SystemSharedMemoryStatus(
-        self, request: Any, context: Any
+        self, request: pb.SystemSharedMemoryStatusRequest, context: Context
     ) -> pb.SystemSharedMemoryStatusResponse:
-        """Which regions of the system's memory are registered."""
+        """List the registered regions of the system's memory."""
         return messages.system_regions(self._ingress.regions.status(request.name))
 
     async def SystemSharedMemoryRegister(
-        self, request: Any, context: Any
+        self, request: pb.SystemSharedMemoryRegisterRequest, context: Context
     ) -> pb.SystemSharedMemoryRegisterResponse:
         """Make a region known."""
         regions = self._ingress.regions
@@ -89,20 +110,20 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         return pb.SystemSharedMemoryRegisterResponse()
 
     async def SystemSharedMemoryUnregister(
-        self, request: Any, context: Any
+        self, request: pb.SystemSharedMemoryUnregisterRequest, context: Context
     ) -> pb.SystemSharedMemoryUnregisterResponse:
         """Forget a region, or all."""
         self._ingress.regions.unregister(request.name)
         return pb.SystemSharedMemoryUnregisterResponse()
 
     async def CudaSharedMemoryStatus(
-        self, request: Any, context: Any
+        self, request: pb.CudaSharedMemoryStatusRequest, context: Context
     ) -> pb.CudaSharedMemoryStatusResponse:
-        """Which regions of devices' memory are registered."""
+        """List the registered regions of devices' memory."""
         return messages.device_regions(self._ingress.regions.status(request.name, device=True))
 
     async def CudaSharedMemoryRegister(
-        self, request: Any, context: Any
+        self, request: pb.CudaSharedMemoryRegisterRequest, context: Context
     ) -> pb.CudaSharedMemoryRegisterResponse:
         """Make a device's memory known."""
         regions = self._ingress.regions
@@ -111,32 +132,36 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         return pb.CudaSharedMemoryRegisterResponse()
 
     async def CudaSharedMemoryUnregister(
-        self, request: Any, context: Any
+        self, request: pb.CudaSharedMemoryUnregisterRequest, context: Context
     ) -> pb.CudaSharedMemoryUnregisterResponse:
         """Forget a device's memory, or all."""
         self._ingress.regions.unregister(request.name, device=True)
         return pb.CudaSharedMemoryUnregisterResponse()
 
     async def RepositoryModelLoad(
-        self, request: Any, context: Any
+        self, request: pb.RepositoryModelLoadRequest, context: Context
     ) -> pb.RepositoryModelLoadResponse:
         """Load a model that the caller brings, or that was unloaded."""
         await self._facts.control.load(messages.load_request(request))
         return pb.RepositoryModelLoadResponse()
 
     async def RepositoryModelUnload(
-        self, request: Any, context: Any
+        self, request: pb.RepositoryModelUnloadRequest, context: Context
     ) -> pb.RepositoryModelUnloadResponse:
         """Unload a model from this replica."""
         await self._facts.control.unload(messages.unloaded_name(request))
         return pb.RepositoryModelUnloadResponse()
 
-    async def TraceSetting(self, request: Any, context: Any) -> pb.TraceSettingResponse:
+    async def TraceSetting(
+        self, request: pb.TraceSettingRequest, context: Context
+    ) -> pb.TraceSettingResponse:
         """Change which requests are traced, and say which are."""
         changes = messages.trace_changes(request)
         return messages.trace_settings(self._ingress.trace_settings(request.model_name, changes))
 
-    async def LogSettings(self, request: Any, context: Any) -> pb.LogSettingsResponse:
+    async def LogSettings(
+        self, request: pb.LogSettingsRequest, context: Context
+    ) -> pb.LogSettingsResponse:
         """Change which log records are made, and say which are."""
         self._facts.log.update(messages.log_changes(request))
         return messages.log_settings(self._facts.log.values())
