@@ -116,16 +116,6 @@ def announce_ready(addresses: Mapping[str, str], ready_fd: int | None) -> None:
             pipe.write(json.dumps(dict(addresses)) + "\n")
 
 
-async def wait_until_set_or(stopping: asyncio.Event, seconds: float) -> bool:
-    """Wait until `stopping` is set (True) or `seconds` have passed (False)."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-    except TimeoutError:
-        return False
-    return True
-
-
 class Background:
     """Jobs of a block: each runs until the block is left; one that fails ends the block."""
 

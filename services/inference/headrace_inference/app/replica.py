@@ -137,7 +137,7 @@ async def _apply_updates(follower: StateFollower, models: Models) -> None:
 
 
 class _Description:
-    """What the replica tells of itself."""
+    """Describes the replica to others."""
 
     def __init__(
         self,

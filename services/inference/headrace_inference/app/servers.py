@@ -59,7 +59,7 @@ class Fronts:
     front: str
 
     def addresses(self) -> dict[str, str]:
-        """Where it listens, as its ready line says."""
+        """Return where it listens, as its ready line says."""
         return {
             "grpc": self.grpc_address,
             "http": self.http_address,
@@ -72,7 +72,7 @@ BeforeServing = Callable[[Fronts], Awaitable[None]]
 
 @dataclass(slots=True)
 class Traffic:
-    """How many requests are in flight: none before the front is open."""
+    """Counts the requests in flight: none before the front is open."""
 
     counts: list[InFlight] = field(default_factory=list)
 
@@ -131,7 +131,7 @@ async def open_fronts(
 
 @dataclass(frozen=True, slots=True)
 class _Ports:
-    """What the ports of a replica are opened with."""
+    """Opens the ports of a replica."""
 
     settings: Settings
     ingress: Ingress
@@ -140,7 +140,7 @@ class _Ports:
     closing: asyncio.Event
 
     def facts(self, stack: AsyncExitStack, control: ModelControl) -> ServerFacts:
-        """What both ports tell of the server; the stack ends what log settings changed."""
+        """Return what both ports tell of the server; the stack ends what log settings changed."""
         switches = LogSwitches(self.settings.log_level)
         stack.enter_context(switches.installed())
         return ServerFacts(
@@ -184,12 +184,15 @@ class _Ports:
         self, stack: AsyncExitStack, facts: ServerFacts, front: str, traffic: Traffic
     ) -> int:
         """Open gRPC; its port."""
-        open_front = self._open_native if front == "native" else self._open_grpcio
-        return await open_front(stack, facts, traffic)
+        if front != "native":
+            return await self._open_grpcio(stack, facts)
+        opened = await self._open_native(stack, facts)
+        traffic.counts.append(lambda: opened.front.requests_in_flight)
+        return opened.port
 
     async def _open_native(
-        self, stack: AsyncExitStack, facts: ServerFacts, traffic: Traffic
-    ) -> int:
+        self, stack: AsyncExitStack, facts: ServerFacts
+    ) -> server.OpenNativeFront:
         settings, ingress = self.settings, self.ingress
         fallback = stack.enter_context(socket_folder(settings)) / SOCKET_NAME
         target = addresses.unix_target(fallback)
@@ -198,17 +201,15 @@ class _Ports:
         options = server.NativeOptions(
             settings.drain_seconds,
             server.io_threads(cores),
-            # With one core the thread that looks would keep the one that receives from it.
+            # With one core the thread that polls would keep the one that receives from it.
             settings.busy_poll_microseconds * 1000 if cores > 1 else 0,
         )
         address = addresses.join(settings.host, settings.grpc_port)
-        opened = await stack.enter_async_context(
+        return await stack.enter_async_context(
             server.open_native_front(address, str(fallback), ingress, options)
         )
-        traffic.counts.append(lambda: opened.front.requests_in_flight)
-        return opened.port
 
-    async def _open_grpcio(self, stack: AsyncExitStack, facts: ServerFacts, _: Traffic) -> int:
+    async def _open_grpcio(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
         address = addresses.join(self.settings.host, self.settings.grpc_port)
         server = await stack.enter_async_context(self._grpc_server(address, facts))
         return server.port
