@@ -33,9 +33,9 @@ def test_looks_no_more_when_it_does_not_pay() -> None:
     for _ in range(PollBudget.TRIES_EVERY * 2):
         if budget.after(1):
             looks += 1
-            budget.looked(found=False)
+            budget.adjust(found=False)
     assert PollBudget.MOST // 2 + 1 == looks
-    budget.looked(found=True)
+    budget.adjust(found=True)
     assert WINDOW_NS == budget.after(1)
 
 

@@ -14,7 +14,7 @@ from headrace_inference.domain.ingress.limits import IngressLimits
 
 
 class InFlightBudget:
-    """What is in flight, and whether there is room for more."""
+    """Counts what is in flight, and tells whether there is room for more."""
 
     def __init__(self, limits: IngressLimits) -> None:
         self._limits = limits
@@ -59,7 +59,7 @@ class InFlightBudget:
             self.bytes -= size
 
     def can_spare(self, size: int) -> bool:
-        """Whether so many bytes may be used beside the limit, for what nobody waits for.
+        """Tell whether so many bytes may be used beside the limit, for what nobody waits for.
 
         They are an eighth of it at most, and callers must not need more than half of it.
         """

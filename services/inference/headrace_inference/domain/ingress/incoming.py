@@ -42,7 +42,7 @@ class RequestHeader:
     """The routing table by which it was resolved last, and what it led to."""
 
     def plan_on(self, version: LoadedVersion) -> RequestPlan:
-        """How requests with this header run on a version. Raises InvalidArgument."""
+        """Plan how requests with this header run on a version. Raises InvalidArgument."""
         plan = self.plans.get(version.id)
         if plan is None:
             plan = version.plan_request(self.inputs, self.outputs, self.options)
@@ -51,15 +51,15 @@ class RequestHeader:
 
 
 class IncomingRequest(Protocol):
-    """What every wire hands in. Nothing of it was compared with a version yet."""
+    """A request that any wire hands in. Nothing of it was compared with a version yet."""
 
     @property
     def wire(self) -> Wire:
-        """Over which wire it came: which headers are forwarded depends on it."""
+        """The wire that it came over: which headers are forwarded depends on it."""
 
     @property
     def header(self) -> RequestHeader:
-        """Whom it asks for, at least; where its form depends on the version, the rest is known later."""
+        """Its names, at least; where its form depends on the version, the rest is known later."""
 
     @property
     def id_text(self) -> str:
@@ -67,17 +67,17 @@ class IncomingRequest(Protocol):
 
     @property
     def metadata(self) -> Headers:
-        """What its caller sent beside it."""
+        """The headers that its caller sent beside it."""
 
     @property
     def is_slow(self) -> bool:
-        """Whether making its values takes so long that a thread of its own has to."""
+        """Tell whether making its values takes so long that a thread of its own has to."""
 
     def known_fit(self, version: LoadedVersion) -> Fit | None:
-        """How it runs there, where a request like it was checked before; else None."""
+        """Fit it as a request like it was that was checked before; None where there was none."""
 
     def plan(self, version: LoadedVersion) -> RequestPlan:
-        """How it runs on a version. Raises InvalidArgument where it does not fit."""
+        """Plan how it runs on a version. Raises InvalidArgument where it does not fit."""
 
     def values(self, regions: RegionTable) -> Sequence[TensorData]:
         """The values of its inputs, in its own order; called once it has a plan. Raises HeadraceError."""

@@ -61,7 +61,7 @@ class Ingress:
         return self.clock.monotonic_ns() + int(remaining_seconds * 1e9)
 
     def resolve(self, header: RequestHeader) -> Target:
-        """What a request's names lead to by the present routing table.
+        """Resolve a request's names by the present routing table.
 
         Raises OnStandby where that has to be loaded first, else HeadraceError where they lead nowhere.
         """
@@ -74,7 +74,7 @@ class Ingress:
         return resolved[1]
 
     def plan(self, incoming: IncomingRequest, version: LoadedVersion) -> RequestPlan:
-        """How a request runs on a version. Raises HeadraceError where it cannot."""
+        """Plan how a request runs on a version. Raises HeadraceError where it cannot."""
         plan = incoming.plan(version)
         check_windows(plan, self.regions)
         return plan
@@ -82,7 +82,7 @@ class Ingress:
     def values(
         self, incoming: IncomingRequest, version: LoadedVersion, plan: RequestPlan
     ) -> list[TensorData]:
-        """A request's values in the order of the version's inputs. Raises HeadraceError."""
+        """Return a request's values in the order of the version's inputs. Raises HeadraceError."""
         return in_graph_order(version, plan, incoming.values(self.regions))
 
     def fit(self, incoming: IncomingRequest, version: LoadedVersion) -> Fit:
@@ -149,7 +149,7 @@ def in_graph_order(
 
 
 def unloading() -> HeadraceError:
-    """What a request gets whose version was unloaded under it again and again."""
+    """Refuse a request whose version was unloaded under it again and again."""
     return Unavailable(
         "VERSION_UNLOADING", "the version is being unloaded; retry", retry_after_seconds=0.1
     )

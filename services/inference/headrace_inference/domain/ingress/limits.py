@@ -18,7 +18,7 @@ MAX_ANSWER_BYTES = 2**31 - 1024
 
 @dataclass(frozen=True, slots=True)
 class AnswerLimit:
-    """How large an answer may be."""
+    """The largest answer that may be made."""
 
     max_bytes: int = MAX_ANSWER_BYTES
 
@@ -39,7 +39,7 @@ NO_LIMIT = AnswerLimit(sys.maxsize)
 
 @dataclass(frozen=True, slots=True)
 class IngressLimits:
-    """What all wires hold together at most, and the largest message; over any it is RESOURCE_EXHAUSTED."""
+    """The most that all wires hold together, and the largest message; over any it is RESOURCE_EXHAUSTED."""
 
     max_requests: int = sys.maxsize
     max_bytes: int = sys.maxsize
@@ -51,7 +51,7 @@ class IngressLimits:
         return AnswerLimit(min(self.max_message_bytes, MAX_ANSWER_BYTES))
 
     def over_limit(self, requests: int, held_bytes: int) -> ResourceExhausted:
-        """What a request is told for which there is no room."""
+        """Refuse a request for which there is no room."""
         return ResourceExhausted(
             "REPLICA_OVERLOADED",
             f"this replica holds {requests} requests of {held_bytes} bytes; it holds at most "
@@ -62,7 +62,7 @@ class IngressLimits:
         )
 
     def too_large(self, size: int) -> ResourceExhausted:
-        """What a request is told that is larger than any may be."""
+        """Refuse a request that is larger than any may be."""
         return ResourceExhausted(
             "MESSAGE_TOO_LARGE",
             f"the request has {size} bytes; the replica takes up to {self.max_message_bytes} (its "

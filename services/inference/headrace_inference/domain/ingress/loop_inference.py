@@ -34,7 +34,7 @@ Reply = TypeVar("Reply")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a version answered: `outputs` in the order asked for; `rendered` where wanted otherwise."""
+    """The answer of a version: `outputs` in the order asked for; `rendered` where wanted otherwise."""
 
     version: AnsweringVersion
     request: InferenceRequest
@@ -92,7 +92,7 @@ class LoopInference(ABC, Generic[Reply]):
         raise unloading()
 
     async def _target(self, incoming: IncomingRequest, reception: Reception) -> Target:
-        """What a request leads to, once that is loaded where it stood by. Raises HeadraceError."""
+        """Resolve a request, once what it leads to is loaded where it stood by. Raises HeadraceError."""
         while True:
             try:
                 return self._ingress.resolve(incoming.header)
@@ -127,7 +127,7 @@ class LoopInference(ABC, Generic[Reply]):
     def encode(
         self, version: AnsweringVersion, result: BatchResult, indexes: Sequence[int]
     ) -> EncodedResponses:
-        """What those who wait get; their wires encode it on the loop."""
+        """Make what those who wait get; their wires encode it on the loop."""
         answers: list[Answer] = []
         times = (*result.times_ns, self._now_ns())
         refused: dict[int, HeadraceError] = {}

@@ -28,11 +28,11 @@ class MessageRequest(Parsed):
 
     @property
     def is_slow(self) -> bool:
-        """Whether its contents are to be decoded by another thread."""
+        """Tell whether its contents are to be decoded by another thread."""
         return decoding_takes_long(self)
 
     def known_fit(self, version: LoadedVersion) -> Fit | None:
-        """What was found out for an earlier request of the same layout, with this one's contents."""
+        """Fit it as an earlier request of the same template was, with its own contents."""
         if self.layout is None:
             return None
         ready = self.layout.ready.get(version.id)
@@ -43,7 +43,7 @@ class MessageRequest(Parsed):
         return plan, [payload[start:end] for start, end in ranges]
 
     def plan(self, version: LoadedVersion) -> RequestPlan:
-        """How it runs on a version. Raises InvalidArgument."""
+        """Plan how it runs on a version. Raises InvalidArgument."""
         return self.header.plan_on(version)
 
     def values(self, regions: RegionTable) -> Sequence[TensorData]:

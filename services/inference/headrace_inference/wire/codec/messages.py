@@ -41,7 +41,7 @@ StatisticsItem = tuple[tuple[str, int], VersionCounters]
 
 
 def server_metadata(name: str, version: str, *, shared_memory: bool) -> pb.ServerMetadataResponse:
-    """Who serves, and which extensions of the protocol it offers."""
+    """The server's name and version, and the extensions of the protocol that it offers."""
     extensions = EXTENSIONS + (SHARED_MEMORY_EXTENSIONS if shared_memory else ())
     return pb.ServerMetadataResponse(name=name, version=version, extensions=extensions)
 

@@ -56,18 +56,18 @@ class MessageHeader(RequestHeader):
     contents: tuple[Any, ...]
     """Each input's InferTensorContents or LazyTypedContents, or None."""
     windows: tuple[SharedMemorySlice | None, ...]
-    """Where each input's bytes are in shared memory, or None."""
+    """Each input's slice of shared memory, or None."""
     typed: bool
-    """Whether any input brings typed contents."""
+    """True where any input brings typed contents."""
     plain: bool
-    """Whether inputs and outputs are in the messages, all of them, and outputs are wanted as values."""
+    """True where all inputs and outputs are in the messages, and outputs are wanted as values."""
     window_bytes: int
-    """How much is to be read from shared memory."""
+    """The bytes that are to be read from shared memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestTemplate:
-    """Where things lie in requests of one length: fixed bytes at their offsets, the id, the raw contents.
+    """The places in requests of one length: of fixed bytes by their offsets, the id, the raw contents.
 
     Lengths are fixed bytes too, so every request that fits has raw contents of the same sizes. `ready` is
     filled by whoever checked them, by served id.
@@ -258,7 +258,7 @@ def _checked_id(request_id: bytes) -> bytes:
 
 
 def too_many_fields() -> InvalidArgument:
-    """What a request is told that has more than MAX_FIELDS."""
+    """Refuse a request that has more than MAX_FIELDS."""
     return InvalidArgument(
         "TOO_MANY_FIELDS",
         f"the request has more than {MAX_FIELDS} inputs, outputs, parameters and raw contents together; "

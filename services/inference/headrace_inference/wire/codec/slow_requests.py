@@ -33,7 +33,7 @@ _CONTENTS_TAG = 0x2A  # of an input: the same number, in another message
 
 
 def is_slow_to_parse(payload: bytes) -> bool:
-    """Whether to leave a request to `parse_large`. Raises InvalidArgument where it is none."""
+    """Tell whether to leave a request to `parse_large`. Raises InvalidArgument where it is none."""
     if len(payload) <= LONG_TEXT_BYTES:
         return False
     position = raw_bytes = 0
@@ -48,7 +48,7 @@ def is_slow_to_parse(payload: bytes) -> bool:
 
 
 def decoding_takes_long(parsed: Parsed) -> bool:
-    """Whether to have the contents of a parsed request decoded by another thread."""
+    """Tell whether to have the contents of a parsed request decoded by another thread."""
     head = parsed.header
     if head.window_bytes > LONG_COPY_BYTES:
         return True

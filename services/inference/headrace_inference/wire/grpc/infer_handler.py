@@ -90,7 +90,7 @@ class InferHandler:
         self._ingress.budget.release(0, size)
 
     def stopping(self) -> HeadraceError:
-        """What a stream is told that the replica's end ends: counted, since requests may follow in vain."""
+        """Count and return the error of a stream that the replica's end ends: more may follow in vain."""
         error = shutting_down()
         self._ingress.receptions.record_unread(error.reason)
         return error

@@ -41,7 +41,7 @@ _INFER_RESPONSE_TAG = b"\x12"
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """How streams are answered: in which form, how many requests of one are in flight, and until when."""
+    """Options of streams: the form of answers, how many requests of one are in flight, and until when."""
 
     response: StreamResponse = "triton"
     max_in_flight: int = 256

@@ -33,7 +33,7 @@ class Call(MessageRequest):
 
     event: Event
     held_bytes: int
-    """What it holds of the budget."""
+    """The bytes that it holds of the budget."""
 
     @property
     def call_id(self) -> int:
@@ -47,7 +47,7 @@ class Call(MessageRequest):
 
 
 class OpenCalls:
-    """What becomes of each call, and what all of them hold. Any thread may end them."""
+    """The calls by id, each in its present form, and what all of them hold. Any thread may end them."""
 
     def __init__(
         self, budget: InFlightBudget, metrics: Callable[[], dict[str, Any] | None]

@@ -30,7 +30,7 @@ class DeferredCall:
         self.deadline_ns = deadline_ns
         self.cancelled = False
         self.wait: LoadWait | None = None
-        """Where it waits for a load."""
+        """Its wait for a load, if it waits for one."""
 
     def leave(self, now_ns: int) -> None:
         """Its caller waits no longer: of its own accord, or because its time is up."""

@@ -57,12 +57,12 @@ class NativeFront:
 
     @property
     def decoder(self) -> SlowDecoder[DeferredCall]:
-        """What decodes large requests; it has to run while calls are taken."""
+        """The decoder of large requests; it has to run while calls are taken."""
         return self._deferred.decoder
 
     @property
     def requests_in_flight(self) -> int:
-        """How many requests wait or run."""
+        """Count the requests that wait or run."""
         return len(self._calls.waiting)
 
     def abandon(self) -> None:
@@ -85,7 +85,7 @@ class NativeFront:
             self._take_many(events, now)
 
     def _take_one(self, event: Event, now: int, single_calls: int) -> None:
-        """What `_take_many` does, for a caller that waits for each answer: nothing is grouped or summed."""
+        """As `_take_many`, for a caller that waits for each answer: nothing is grouped or summed."""
         if event[0] != self._event_call:
             self._cancel(event[1])
             return

@@ -1,7 +1,7 @@
 """Takes what the native package received, burst after burst, in one thread, and hands it on.
 
 The package's queue has no bound, so whoever takes a burst must not wait. Waking a sleeping thread takes
-longer than a small model's run, so after a lone call the thread looks for the next one for a while before
+longer than a small model's run, so after a lone call the thread polls for the next one for a while before
 it sleeps, as long as that pays.
 """
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 MAX_BURST = 512
 _WATCH_SECONDS, _SELDOM_SECONDS = 0.02, 0.1
 """How often somebody looks whether the receiving thread is held up: seldom where it was always free, which
-it is unless it runs small models. Every look takes some 70 µs from one of the cores that run."""
+it is unless it runs small models. Every time it takes some 70 µs from one of the cores that run."""
 
 Receive = Callable[[int, int | None], list[Any] | None]
 """At most so many events, waiting so many milliseconds for the first; None once the front is closed."""
@@ -31,7 +31,7 @@ Take = Callable[[Sequence[Any], int, int], None]
 
 
 class PollBudget:
-    """The time to look for the next call before sleeping, in nanoseconds.
+    """The time to poll for the next call before sleeping, in nanoseconds.
 
     Only after a lone call: where several are in flight, those that come while the thread wakes up make a
     batch. Only while it pays: callers that take longer to call again would have a core burnt in vain.
@@ -46,7 +46,7 @@ class PollBudget:
         self._skipped = 0
 
     def after(self, calls: int) -> int:
-        """Return how long to look after a burst of so many."""
+        """Return how long to poll after a burst of so many."""
         if calls != 1 or not self._window_ns:
             return 0
         if self._worth > 0:
@@ -57,8 +57,8 @@ class PollBudget:
         self._skipped = 0
         return self._window_ns
 
-    def looked(self, *, found: bool) -> None:
-        """Adjust the budget to whether looking for that long found a call."""
+    def adjust(self, *, found: bool) -> None:
+        """Adjust the budget to whether polling for that long found a call."""
         self._worth = min(self.MOST, self._worth + 1) if found else max(0, self._worth - 2)
 
 
@@ -113,15 +113,15 @@ class Receiver:
             events = self._next(len(events))
 
     def _next(self, former: int) -> Sequence[Any] | None:
-        look_ns = self._budget.after(former)
-        if look_ns:
-            events = self._look(look_ns)
-            self._budget.looked(found=bool(events))
+        poll_ns = self._budget.after(former)
+        if poll_ns:
+            events = self._busy_poll(poll_ns)
+            self._budget.adjust(found=bool(events))
             if events:
                 return events
         return self._receive(MAX_BURST, None)
 
-    def _look(self, for_ns: int) -> Sequence[Any] | None:
+    def _busy_poll(self, for_ns: int) -> Sequence[Any] | None:
         receive, now = self._receive, time.monotonic_ns
         until = now() + for_ns
         while now() < until:

@@ -30,7 +30,7 @@ come after the connections' end (GOAWAY) to other replicas by themselves, and no
 
 
 def available() -> bool:
-    """Whether the package is installed and works on this platform."""
+    """Tell whether the package is installed and works on this platform."""
     try:
         import pygrpc_native  # noqa: F401
     except ImportError:
@@ -48,14 +48,14 @@ class OpenNativeFront:
 
 @dataclass(frozen=True, slots=True)
 class NativeOptions:
-    """How the native front is run."""
+    """Options of the native front."""
 
     drain_seconds: float
-    """How long what is in flight may take when the front closes."""
+    """The time that what is in flight may take when the front closes."""
     io_threads: int = 1
     """The package's threads for HTTP/2."""
     poll_ns: int = 0
-    """How long the receiving thread looks for the next call before it sleeps, in nanoseconds."""
+    """The time that the receiving thread polls for the next call before it sleeps, in nanoseconds."""
 
 
 def io_threads(cores: int) -> int:

@@ -30,7 +30,7 @@ _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
 class HeldBytes:
-    """What one request holds of the bytes that all may hold together."""
+    """The bytes that one request holds, of those that all may hold together."""
 
     def __init__(self, budget: BodyBudget) -> None:
         self._budget = budget

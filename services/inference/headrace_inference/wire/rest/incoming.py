@@ -19,7 +19,7 @@ from headrace_inference.wire.rest.requests import RestRequest
 
 @dataclass(slots=True, eq=False)
 class RestIncoming:
-    """What both forms have. No two REST requests share anything that could be remembered."""
+    """The part that both forms have. No two REST requests share anything that could be remembered."""
 
     header: RequestHeader
     metadata: Headers
@@ -27,11 +27,11 @@ class RestIncoming:
     wire: ClassVar[Wire] = "http"
 
     def known_fit(self, version: LoadedVersion) -> Fit | None:
-        """Nothing is known beforehand."""
+        """Return None: nothing is known beforehand."""
         return None
 
     def remember(self, version: LoadedVersion, fit: Fit) -> None:
-        """Nothing is remembered."""
+        """Forget it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +46,7 @@ class InferIncoming(RestIncoming):
         return self.request.id
 
     def plan(self, version: LoadedVersion) -> RequestPlan:
-        """How it runs on a version. Raises InvalidArgument."""
+        """Plan how it runs on a version. Raises InvalidArgument."""
         return _plan(self.request, version)
 
     def values(self, regions: RegionTable) -> Sequence[TensorData]:
@@ -82,7 +82,7 @@ class GenerateIncoming(RestIncoming):
         return self.request
 
     def plan(self, version: LoadedVersion) -> RequestPlan:
-        """How it runs on a version. Raises InvalidArgument."""
+        """Plan how it runs on a version. Raises InvalidArgument."""
         return _plan(self.read_for(version.record), version)
 
     def values(self, regions: RegionTable) -> Sequence[TensorData]:

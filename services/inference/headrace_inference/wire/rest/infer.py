@@ -115,7 +115,7 @@ class InferRoutes:
         return parse_request(body, length, way_out)
 
     def _to_generate(self, name: str, version: str, members: Collection[str]) -> str:
-        """Where values by name are taken, and the body that says them."""
+        """Say where values by name are taken, and the body that says them."""
         try:
             signature = self._ingress.reconciler.table.record(name, version).signature
             inputs = [spec.name for spec in signature.inputs]

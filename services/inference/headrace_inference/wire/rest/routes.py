@@ -104,11 +104,11 @@ class RestRoutes:
         self._max_body_bytes = max_body_bytes
 
     async def server_live(self, request: web.Request) -> web.Response:
-        """Whether the process answers."""
+        """Say that the process answers."""
         return json_response({"live": True})
 
     async def server_ready(self, request: web.Request) -> web.Response:
-        """Whether every wanted version is settled and requests are taken: 200 or 400."""
+        """Say whether every wanted version is settled and requests are taken: 200 or 400."""
         if self._facts.is_ready():
             return json_response({"ready": True})
         error = FailedPrecondition("SERVER_NOT_READY", "Server not ready")
@@ -127,11 +127,11 @@ class RestRoutes:
         )
 
     async def model_metadata(self, request: web.Request) -> web.Response:
-        """What a version takes and gives."""
+        """Describe the inputs and outputs of a version."""
         return json_response(message_to_json(metadata_of(self._ingress, *names(request))))
 
     async def model_ready(self, request: web.Request) -> web.Response:
-        """Whether the version that these names lead to can be called here: 200 or 400."""
+        """Say whether the version that these names lead to can be called here: 200 or 400."""
         name, version = names(request)
         if model_ready(self._ingress, name, version):
             return json_response({"name": name, "ready": True})
@@ -139,17 +139,17 @@ class RestRoutes:
         return error_response(error, {"name": name, "ready": False})
 
     async def model_config(self, request: web.Request) -> web.Response:
-        """How a version is served."""
+        """Describe how a version is served."""
         record = config_of(self._ingress, *names(request))
         return json_response(message_to_json(messages.model_config(record)))
 
     async def statistics(self, request: web.Request) -> web.Response:
-        """What versions did."""
+        """Report the statistics of versions."""
         statistics = statistics_of(self._ingress, *names(request))
         return json_response(message_to_json(statistics, unset_too=True))
 
     async def repository_index(self, request: web.Request) -> web.Response:
-        """Which versions there are; the body `{"ready": true}` asks for those that are ready only."""
+        """List the versions; the body `{"ready": true}` asks for those that are ready only."""
         body = await read_body(request, self._max_body_bytes)
         ready_only = bool(decode_json(_INDEX_BODY, body or b"{}").ready)
         # In a thread: there may be 100,000 of them, and others wait on the loop.
