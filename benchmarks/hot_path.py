@@ -32,7 +32,13 @@ from headrace.state.records import (
     TensorSpec,
     VersionRecord,
 )
-from headrace.state.route_records import Canary, RouteRecord
+from headrace.state.route_records import (
+    Canary,
+    KeySource,
+    RequestKey,
+    RouteRecord,
+    Shadow,
+)
 from headrace_inference.adapters.runtime import onnx_runtime
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.ingress.ingress import Ingress
@@ -48,6 +54,8 @@ SIGNATURE = Signature(
     (TensorSpec("y", Datatype.FP32, (-1, 4), ("batch", "")),),
 )
 METADATA = (("user-agent", "grpc-python/1.85.1 grpc-c/55.0.0 (linux; chttp2)"),)
+CANARY = Canary(2, 10.0)
+STICKY = RouteRecord(1, CANARY, sticky_key=RequestKey(KeySource.HEADER, "x-user"))
 BURSTS = (1, 8, 64)
 ROUNDS = 12
 
@@ -91,7 +99,7 @@ class Variant:
     payloads: Sequence[bytes]
     details: Any = (METADATA, "ipv4:127.0.0.1:1", None)
     prepare: Callable[[NativeFront, LoadedVersion], None] | None = None
-    canary: float = 0.0
+    route: RouteRecord = RouteRecord(1)
 
 
 class Rig:
@@ -176,8 +184,7 @@ async def measure(variant: Variant, requests: int) -> list[float]:
     """A fresh rig for the variant; microseconds a request by burst."""
     config = ServingConfig(batching=Batching(max_batch_size=64))
     first = VersionRecord(MLP.name, 1, "a", (), "model.onnx", SIGNATURE, config, 0.0)
-    canary = Canary(2, variant.canary) if variant.canary else None
-    model = ModelRecord(MLP.name, 0.0, route=RouteRecord(1, canary))
+    model = ModelRecord(MLP.name, 0.0, route=variant.route)
     versions = {(MLP.name, number): replace(first, number=number) for number in (1, 2)}
     book = StatisticsRegistry()
     with tempfile.TemporaryDirectory() as folder:
@@ -197,10 +204,13 @@ def variants() -> tuple[Variant, list[Variant]]:
     plain = [request_for(MLP)]
     whole = Variant("everything on", plain)
     deadline = (METADATA, "ipv4:127.0.0.1:1", 10.0)
+    user = ((*METADATA, ("x-user", "ada")), "ipv4:127.0.0.1:1", None)
     changed = [
         Variant("with a request id", with_ids(512)),
         Variant("with a deadline", plain, details=deadline),
-        Variant("with a canary at 10 %", plain, canary=10.0),
+        Variant("with a canary at 10 %", plain, route=RouteRecord(1, CANARY)),
+        Variant("with a canary and a sticky key", plain, user, route=STICKY),
+        Variant("with a shadow at 10 %", plain, route=RouteRecord(1, shadow=Shadow(2, 10.0))),
         Variant("without statistics", plain, prepare=no_statistics),
         Variant("without layouts: scanned, head looked up", plain, prepare=forget_layouts),
         Variant("without kept heads: parsed and planned", plain, prepare=forget_heads),

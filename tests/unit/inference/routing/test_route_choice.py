@@ -23,7 +23,7 @@ from headrace.state.route_records import (
     RouteRecord,
     Shadow,
 )
-from headrace_inference.domain.routing.request_texts import Headers, RequestTexts, place_of
+from headrace_inference.domain.routing.request_texts import Headers, place_of
 from headrace_inference.domain.routing.table import RoutingTable, build_table
 from headrace_inference.domain.routing.targets import SelectiveTarget, SingleTarget, WeightedTarget
 from tests.unit.inference.doubles import served, version
@@ -324,21 +324,23 @@ def test_a_route_costs_what_it_uses(route: RouteRecord, kind: type) -> None:
         assert kind is type(routes.target("m", ""))
 
 
-def test_headers_are_looked_through_once_and_only_when_asked_for() -> None:
-    """A route by parameters alone never reads them."""
-
-    def headers() -> Iterator[tuple[str, str | bytes]]:
-        looked.append(1)
-        yield "x-user", "ada"
+def test_headers_are_looked_through_once_for_a_key_and_only_when_asked_for() -> None:
+    """A route whose rules look at parameters alone never reads them."""
+    looked: list[int] = []
 
     class Lazy:
         header = Header({"tier": "x"})
 
         @property
         def metadata(self) -> Headers:
-            return headers()
+            looked.append(1)
+            return [("x-user", "eve")]
 
-    looked: list[int] = []
-    texts = RequestTexts(Lazy())
-    assert ("x", []) == (texts.get(TIER), looked)
-    assert ("ada", "ada", [1]) == (texts.get(USER), texts.get(USER), looked)
+    by_tier = RouteRecord(1, matches=(MatchRule(TIER, 2, "a"), MatchRule(TIER, 2, "b")))
+    with table(by_tier, *ALL) as routes:
+        assert "stable" == routes.target("m", "").pick(Lazy())[1]
+        assert [] == looked
+    by_user = RouteRecord(1, matches=tuple(MatchRule(USER, 2, text) for text in "abc"))
+    with table(by_user, *ALL) as routes:
+        assert "stable" == routes.target("m", "").pick(Lazy())[1]
+        assert [1] == looked

@@ -22,9 +22,11 @@ from headrace_inference.domain.scheduling.requests import (
     EncodedResponses,
     InferenceRequest,
     Options,
+    RequestPlan,
     TensorData,
     TensorHeader,
 )
+from headrace_inference.domain.scheduling.response_cache import BoundedCache
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 
@@ -44,6 +46,7 @@ class ShadowCopies:
         self._lock = threading.Lock()
         self._in_flight = Counter[int]()
         self._bytes = 0
+        self._plans: BoundedCache[_PlanKey, RequestPlan] = BoundedCache()
 
     def send(
         self, shadow: ShadowTarget, original: LoadedVersion, request: InferenceRequest
@@ -54,7 +57,7 @@ class ShadowCopies:
             return
         received_ns = version.clock.monotonic_ns()
         try:
-            self._enqueue(version, _copy(version, original, request, received_ns, self))
+            self._enqueue(version, self._copy(version, original, request, received_ns))
         except SchedulerStopped:  # the next table has no shadow, or its successor
             return
         except Exception as error:
@@ -108,34 +111,47 @@ class ShadowCopies:
             if not self._in_flight[version.id]:
                 del self._in_flight[version.id]
 
+    def _copy(
+        self,
+        version: LoadedVersion,
+        original: LoadedVersion,
+        request: InferenceRequest,
+        received_ns: int,
+    ) -> InferenceRequest:
+        """The request for another version. Raises InvalidArgument."""
+        plan = request.plan
+        key = version.id, original.id, plan.shapes, plan.optional
+        copied = self._plans.get(key)
+        if copied is None:
+            copied = _plan(version, original, plan)
+            self._plans.keep(key, copied)
+        contents = [request.contents[place] for place in copied.order]
+        size = sum(map(_size, contents))
+        return InferenceRequest(
+            copied,
+            contents,
+            SHADOW,
+            received_ns,
+            request.deadline_ns,
+            version.statistics,
+            self,
+            (version, size),
+        )
 
-def _copy(
-    version: LoadedVersion,
-    original: LoadedVersion,
-    request: InferenceRequest,
-    received_ns: int,
-    sink: ShadowCopies,
-) -> InferenceRequest:
-    """The request for another version, with all outputs as plain values. Raises InvalidArgument."""
-    plan = request.plan
+
+_PlanKey = tuple[int, int, tuple[tuple[int, ...], ...], tuple[int, ...]]
+"""Of a shadow and the version that answers, the shapes of a request, and the optional inputs it brings."""
+
+
+def _plan(version: LoadedVersion, original: LoadedVersion, plan: RequestPlan) -> RequestPlan:
+    """How a copy runs, with all outputs as plain values. Raises InvalidArgument."""
     specs = original.record.signature.inputs_with(plan.optional)
     headers = [
         TensorHeader(spec.name, spec.datatype, shape)
         for spec, shape in zip(specs, plan.shapes, strict=True)
     ]
     lowest = version.record.config.priorities.levels
-    copied = version.plan_request(headers, (), Options(priority=lowest) if lowest else NO_OPTIONS)
-    contents = [request.contents[place] for place in copied.order]
-    return InferenceRequest(
-        copied,
-        contents,
-        SHADOW,
-        received_ns,
-        request.deadline_ns,
-        version.statistics,
-        sink,
-        (version, sum(map(_size, contents))),
-    )
+    return version.plan_request(headers, (), Options(priority=lowest) if lowest else NO_OPTIONS)
 
 
 def _size(data: TensorData) -> int:

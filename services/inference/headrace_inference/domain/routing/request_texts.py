@@ -48,30 +48,15 @@ NO_REQUEST: RoutedRequest = _NoRequest()
 """Says nothing, so that weights alone choose."""
 
 
-class RequestTexts:
-    """The texts of one request; headers are looked through once, when the first is asked for."""
-
-    __slots__ = ("_headers", "_request")
-
-    def __init__(self, request: RoutedRequest) -> None:
-        self._request = request
-        self._headers: dict[str, str] | None = None
-
-    def get(self, key: RequestKey) -> str:
-        """The text of a key, '' where the request has none; of a header given twice, the first."""
-        if key.source is KeySource.PARAMETER:
-            return _as_text(self._request.header.parameters.get(key.name))
-        if self._headers is None:
-            self._headers = _first_texts(self._request.metadata)
-        return self._headers.get(key.name, "")
-
-
-def _first_texts(headers: Headers) -> dict[str, str]:
-    texts: dict[str, str] = {}
-    for name, value in headers:
-        if isinstance(value, str):
-            texts.setdefault(name.lower(), value)
-    return texts
+def text_of(request: RoutedRequest, key: RequestKey) -> str:
+    """The text of a key, '' where the request has none; of a header given twice, the first."""
+    wanted = key.name
+    if key.source is KeySource.PARAMETER:
+        return _as_text(request.header.parameters.get(wanted))
+    for name, value in request.metadata:
+        if name.lower() == wanted and isinstance(value, str):
+            return value
+    return ""
 
 
 def _as_text(value: Parameter) -> str:

@@ -45,11 +45,16 @@ def routed(model: ModelRecord, ready: Ready, stable: SingleTarget, shares: Share
     shadow = _shadow(route, here, shares)
     stable = replace(stable, shadow=shadow)
     weighted = _weighted(route, here, stable, shares)
-    rules = [(rule, here[rule.version]) for rule in route.matches if rule.version in here]
+    keys = list(dict.fromkeys(rule.key for rule in route.matches))
+    rules = [
+        (keys.index(rule.key), rule, here[rule.version])
+        for rule in route.matches
+        if rule.version in here
+    ]
     if not rules and (route.sticky_key is None or not route.canaries):
         return weighted
     edges = _edges(route, here)
-    return SelectiveTarget(model.name, weighted, rules, route.sticky_key, edges, shadow)
+    return SelectiveTarget(model.name, weighted, keys, rules, route.sticky_key, edges, shadow)
 
 
 def _weighted(

@@ -10,9 +10,9 @@ from headrace.state.route_records import MatchRule, RequestKey
 from headrace_inference.domain.routing.request_share import RequestShare
 from headrace_inference.domain.routing.request_texts import (
     NO_REQUEST,
-    RequestTexts,
     RoutedRequest,
     place_of,
+    text_of,
 )
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 
@@ -154,13 +154,15 @@ class WeightedTarget:
 class SelectiveTarget:
     """A choice by what requests say: by match rules, then by a sticky key, and else by weights.
 
+    `rules` come with the place of their key among `keys`, so that each text is read once.
     `edges` are the places at which the canaries' shares of the sticky texts end, in their order, with None
     for one that is not ready: its texts go to stable meanwhile, and to it when it is.
     """
 
     model: str
     weighted: SingleTarget | WeightedTarget
-    rules: Sequence[tuple[MatchRule, LoadedVersion]]
+    keys: Sequence[RequestKey]
+    rules: Sequence[tuple[int, MatchRule, LoadedVersion]]
     sticky_key: RequestKey | None = None
     edges: Sequence[tuple[float, LoadedVersion | None]] = ()
     shadow: ShadowTarget | None = None
@@ -184,12 +186,20 @@ class SelectiveTarget:
             self.weighted.give_back(reason, number)
 
     def _select(self, request: RoutedRequest) -> Picked | None:
-        texts = RequestTexts(request)
-        for rule, version in self.rules:
-            if rule.matches(texts.get(rule.key)):
-                return version, MATCHED
-        text = texts.get(self.sticky_key) if self.sticky_key else ""
+        if self.rules and (version := self._matched(request)) is not None:
+            return version, MATCHED
+        text = text_of(request, self.sticky_key) if self.sticky_key else ""
         return (self._stuck(text), STICKY) if text else None
+
+    def _matched(self, request: RoutedRequest) -> LoadedVersion | None:
+        texts: dict[int, str] = {}
+        for place, rule, version in self.rules:
+            text = texts.get(place)
+            if text is None:
+                text = texts[place] = text_of(request, self.keys[place])
+            if rule.matches(text):
+                return version
+        return None
 
     def _stuck(self, text: str) -> LoadedVersion:
         place = place_of(self.model, text)
