@@ -47,7 +47,7 @@ def test_priority_and_timeout_reach_the_plan(kind: str) -> None:
     plan = loaded.plan_request([header()], [], head.options)
     loaded.close()
 
-    assert (2, 5000, None) == (plan.priority, plan.timeout_us, plan.wishes)
+    assert (2, 5000, None) == (plan.priority, plan.timeout_us, plan.output_options)
 
 
 def test_what_every_client_may_send_is_taken() -> None:
@@ -88,7 +88,7 @@ def test_tensors_in_shared_memory_and_classes() -> None:
     head = head_of(inputs=window, outputs={"classification": ("int64", 3)})
 
     assert (SharedMemorySlice("r", 8, 4),) == head.windows
-    assert (OutputOptions(classes=3),) == head.options.wishes
+    assert (OutputOptions(classes=3),) == head.options.output_options
     assert (8, False) == (head.window_bytes, head.plain)
 
 

@@ -25,30 +25,30 @@ class RenderedOutput:
 
 def check_windows(plan: RequestPlan, regions: RegionTable) -> None:
     """Refuse a request before it runs whose outputs have no place to go. Raises HeadraceError."""
-    for wish in plan.wishes or ():
-        if wish.window is not None:
-            regions.check(wish.window)
+    for wanted in plan.output_options or ():
+        if wanted.window is not None:
+            regions.check(wanted.window)
 
 
-def shown_outputs(
+def rendered_outputs(
     served: AnsweringVersion, plan: RequestPlan, outputs: Sequence[Array], regions: RegionTable
 ) -> list[RenderedOutput]:
-    """The outputs asked for, as they were wished; those for shared memory are written to it.
+    """Render the outputs asked for by their options; those for shared memory are written to it.
 
     Raises HeadraceError for what turned out to be impossible.
     """
-    assert plan.wishes is not None
+    assert plan.output_options is not None
     record = served.record
     batches = record.config.batching.max_batch_size > 0
     shown = []
-    for place, wish, array in zip(plan.outputs, plan.wishes, outputs, strict=True):
+    for place, wanted, array in zip(plan.outputs, plan.output_options, outputs, strict=True):
         spec = record.signature.outputs[place]
         datatype = spec.datatype
-        if wish.classes:
+        if wanted.classes:
             labels = served.labels.get(spec.name, ())
-            array = best_classes(spec.name, array, wish.classes, labels, batches=batches)
+            array = best_classes(spec.name, array, wanted.classes, labels, batches=batches)
             datatype = Datatype.BYTES
-        window = None if wish.window is None else _place(spec.name, array, wish.window, regions)
+        window = None if wanted.window is None else _place(spec.name, array, wanted.window, regions)
         shown.append(RenderedOutput(spec.name, datatype, array, window))
     return shown
 

@@ -76,7 +76,7 @@ class BurstInference:
         if fit is None:
             fit = self._fit(incoming, target, version, route)
         plan, values = fit
-        sink = self._sink if plan.wishes is None else self._rendering_sink
+        sink = self._sink if plan.output_options is None else self._rendering_sink
         return version, InferenceRequest(
             plan, values, route, received_ns, deadline_ns, version.statistics, sink, incoming
         )
@@ -177,5 +177,5 @@ class BurstInference:
         plan, values = self._fit(incoming, target, version, route)
         request.plan, request.contents, request.route = plan, values, route
         request.statistics = version.statistics
-        request.sink = self._sink if plan.wishes is None else self._rendering_sink
+        request.sink = self._sink if plan.output_options is None else self._rendering_sink
         return version

@@ -120,7 +120,7 @@ class LoopInference(ABC, Generic[Reply]):
             reception.received_ns,
             reception.deadline_ns,
             version.statistics,
-            self if plan.wishes is None else self._rendering_sink,
+            self if plan.output_options is None else self._rendering_sink,
             reply,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from headrace.errors import HeadraceError
-from headrace_inference.domain.extensions.output_rendering import RenderedOutput, shown_outputs
+from headrace_inference.domain.extensions.output_rendering import RenderedOutput, rendered_outputs
 from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 from headrace_inference.domain.scheduling.requests import (
@@ -21,9 +21,9 @@ Fail = Callable[[InferenceRequest, HeadraceError], None]
 
 
 class RenderingSink:
-    """Makes outputs what was wished, then answers; where that fails, the request fails alone.
+    """Renders outputs by their options, then answers; where that fails, the request fails alone.
 
-    A sink of its own, so that batches without wishes never look for them.
+    A sink of its own, so that batches without options never look for them.
     """
 
     takes_parts = False
@@ -44,7 +44,7 @@ class RenderingSink:
             request = result.requests[index]
             outputs = result.outputs_of(index)
             try:
-                shown = shown_outputs(version, request.plan, outputs, self._regions)
+                shown = rendered_outputs(version, request.plan, outputs, self._regions)
                 answers.append(self._encode(version, request, shown, result))
             except HeadraceError as error:
                 refused[index] = error

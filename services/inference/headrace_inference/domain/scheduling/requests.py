@@ -54,13 +54,13 @@ class Options:
     """Asks for more than inputs and outputs; most requests ask for nothing.
 
     `priority` 0 is the version's default and 1 the highest. `timeout_us` is how long the request may
-    wait in the queue, 0 as long as the version allows. `wishes` are those of the outputs asked for by
-    name, in that order; None where all are wanted as plain values.
+    wait in the queue, 0 as long as the version allows. `output_options` are those of the outputs asked
+    for by name, in that order; None where all are wanted as plain values.
     """
 
     priority: int = 0
     timeout_us: int = 0
-    wishes: tuple[OutputOptions, ...] | None = None
+    output_options: tuple[OutputOptions, ...] | None = None
 
 
 NO_OPTIONS = Options()
@@ -73,8 +73,8 @@ class RequestPlan:
     `order[i]` is the place in the request of the version's input i, and `shapes[i]` its whole shape.
     `dtypes[i]` is None for BYTES, and `sizes[i]` is then None too, else the bytes that raw contents must
     have. Requests with equal `batch_key` may run together; None runs alone. `outputs` are the places of
-    the outputs asked for, in the order asked; `priority`, `timeout_us` and `wishes` are the request's
-    options. `optional` are the places, among the version's optional inputs, of those that the request
+    the outputs asked for, in the order asked; `priority`, `timeout_us` and `output_options` are those of
+    the request. `optional` are the places, among the version's optional inputs, of those that the request
     brings: they follow the required ones in all of these.
     """
 
@@ -87,7 +87,7 @@ class RequestPlan:
     outputs: tuple[int, ...]
     priority: int = 0
     timeout_us: int = 0
-    wishes: tuple[OutputOptions, ...] | None = None
+    output_options: tuple[OutputOptions, ...] | None = None
     optional: tuple[int, ...] = ()
 
 

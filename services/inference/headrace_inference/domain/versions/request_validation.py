@@ -190,20 +190,24 @@ def _outputs(model: str, specs: Sequence[TensorSpec], names: Sequence[str]) -> t
 
 def with_options(signature: Signature, plan: RequestPlan, options: Options) -> RequestPlan:
     """The plan, with what else the request asks for. Raises InvalidArgument for what is not possible."""
-    for place, wish in zip(plan.outputs, options.wishes or (), strict=bool(options.wishes)):
-        _check_wish(signature.outputs[place], wish)
+    output_options = options.output_options or ()
+    for place, wanted in zip(plan.outputs, output_options, strict=bool(output_options)):
+        _check_output_options(signature.outputs[place], wanted)
     return replace(
-        plan, priority=options.priority, timeout_us=options.timeout_us, wishes=options.wishes
+        plan,
+        priority=options.priority,
+        timeout_us=options.timeout_us,
+        output_options=options.output_options,
     )
 
 
-def _check_wish(spec: TensorSpec, wish: OutputOptions) -> None:
-    if wish.classes and wish.window is not None:
+def _check_output_options(spec: TensorSpec, wanted: OutputOptions) -> None:
+    if wanted.classes and wanted.window is not None:
         raise InvalidArgument(
             "CLASSIFICATION_IN_REGION",
             f"output '{spec.name}': output can't set both 'shared_memory_region' and 'classification'",
         )
-    if wish.classes and spec.datatype in _UNORDERED:
+    if wanted.classes and spec.datatype in _UNORDERED:
         raise InvalidArgument(
             "CLASSIFICATION_DATATYPE",
             f"output '{spec.name}' is {spec.datatype}, which has no classes; classification takes "

@@ -62,15 +62,15 @@ def refuse_reserved(keys: Iterable[str]) -> None:
             )
 
 
-def options_of(parameters: Mapping[str, Any], wishes: Sequence[OutputOptions]) -> Options:
+def options_of(parameters: Mapping[str, Any], output_options: Sequence[OutputOptions]) -> Options:
     """Return what a request asks for beside its inputs and outputs. Raises InvalidArgument."""
     priority = parameters.get("priority") or 0
     timeout_us = parameters.get("timeout") or 0
     for key, value in (("priority", priority), ("timeout", timeout_us)):
         if value < 0:
             raise _invalid(key, f"invalid value for '{key}' parameter, expected >= 0, got {value}")
-    wanted = tuple(wishes) if any(wish != OutputOptions() for wish in wishes) else None
-    options = Options(priority, timeout_us, wanted)
+    is_plain = all(one == OutputOptions() for one in output_options)
+    options = Options(priority, timeout_us, None if is_plain else tuple(output_options))
     return NO_OPTIONS if options == NO_OPTIONS else options
 
 
@@ -82,12 +82,12 @@ def window_of(tensor: Any, what: str) -> SharedMemorySlice | None:
     return window(values.get(_REGION), values.get(_SIZE), values.get(_OFFSET), what)
 
 
-def wish_of(output: Any) -> OutputOptions:
+def output_options_of(output: Any) -> OutputOptions:
     """Return how an output is wanted. Raises InvalidArgument."""
     if not output.parameters:
         return OutputOptions()
     window = window_of(output, f"output '{output.name}'")
-    return wish(_tensor_parameters(output).get(_CLASSES), window)
+    return checked_output_options(_tensor_parameters(output).get(_CLASSES), window)
 
 
 def window(
@@ -106,8 +106,8 @@ def window(
     return SharedMemorySlice(region, size, offset or 0)
 
 
-def wish(classes: int | None, window: SharedMemorySlice | None) -> OutputOptions:
-    """The wish that these parameters stand for. Raises InvalidArgument."""
+def checked_output_options(classes: int | None, window: SharedMemorySlice | None) -> OutputOptions:
+    """The options that these parameters stand for. Raises InvalidArgument."""
     if classes is not None and classes < 1:
         raise _invalid(
             _CLASSES, f"invalid value for '{_CLASSES}' parameter, expected > 0, got {classes}"

@@ -22,7 +22,12 @@ from headrace_inference.domain.scheduling.requests import (
     SharedMemorySlice,
     TensorHeader,
 )
-from headrace_inference.wire.codec.parameters import options_of, parameters_of, window_of, wish_of
+from headrace_inference.wire.codec.parameters import (
+    options_of,
+    output_options_of,
+    parameters_of,
+    window_of,
+)
 from headrace_inference.wire.codec.protobuf_fields import (
     LENGTH_DELIMITED,
     Range,
@@ -187,7 +192,7 @@ def _parse_head(fixed: tuple[tuple[int, bytes], ...]) -> MessageHeader:
     contents = tuple(part.contents if part.HasField("contents") else None for part in inputs)
     windows = tuple(window_of(part, f"input '{part.name}'") for part in inputs)
     parameters = parameters_of(message)
-    options = options_of(parameters, [wish_of(output) for output in message.outputs])
+    options = options_of(parameters, [output_options_of(output) for output in message.outputs])
     return MessageHeader(
         model_name=message.model_name,
         model_version=message.model_version,
@@ -198,7 +203,7 @@ def _parse_head(fixed: tuple[tuple[int, bytes], ...]) -> MessageHeader:
         windows=windows,
         options=options,
         typed=any(part is not None for part in contents),
-        plain=options.wishes is None and windows.count(None) == len(windows),
+        plain=options.output_options is None and windows.count(None) == len(windows),
         window_bytes=sum(part.byte_size for part in windows if part is not None),
     )
 

@@ -132,7 +132,7 @@ def _with_texts(
     return b"".join(parts)
 
 
-def encode_shown(
+def encode_rendered(
     served: AnsweringVersion,
     plan: RequestPlan,
     route: str,
@@ -148,7 +148,7 @@ def encode_shown(
     key = (plan.outputs, route, tuple(wanted))
     head = served.rendered_heads.get(key)
     if head is None:
-        head = _shown_message(served, route, outputs).SerializeToString()
+        head = _rendered_message(served, route, outputs).SerializeToString()
         served.rendered_heads.keep(key, head)
     said = [output.array for output in outputs if output.window is None]
     limit.check(len(head) + sum(map(wire_size, said)))
@@ -164,7 +164,7 @@ def encode_end(served: AnsweringVersion, route: str, request_id: bytes) -> bytes
     return _empty_message(served, route).SerializeToString() + _id_field(request_id)
 
 
-def _shown_message(
+def _rendered_message(
     served: AnsweringVersion, route: str, outputs: Sequence[RenderedOutput]
 ) -> pb.ModelInferResponse:
     message = _empty_message(served, route)

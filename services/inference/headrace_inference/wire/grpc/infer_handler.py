@@ -20,7 +20,7 @@ from headrace_inference.domain.scheduling.queue_refusals import shutting_down
 from headrace_inference.domain.scheduling.requests import ResponsePart
 from headrace_inference.wire.codec.message_request import MessageRequest
 from headrace_inference.wire.codec.request_parser import Parsed, RequestParser, names_in
-from headrace_inference.wire.codec.responses import encode_answer, encode_end, encode_shown
+from headrace_inference.wire.codec.responses import encode_answer, encode_end, encode_rendered
 from headrace_inference.wire.codec.slow_requests import is_slow_to_parse, parse_large, size_of
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -128,7 +128,7 @@ class InferHandler:
     def _encoded(self, answer: Answer, request_id: bytes) -> bytes:
         version, plan, route = answer.version, answer.request.plan, answer.request.route
         if answer.rendered is not None:
-            return encode_shown(version, plan, route, answer.rendered, request_id, self._limit)
+            return encode_rendered(version, plan, route, answer.rendered, request_id, self._limit)
         return encode_answer(version, plan, route, answer.outputs, request_id, self._limit)
 
 

@@ -25,7 +25,7 @@ from headrace_inference.domain.scheduling.requests import (
     EncodedResponses,
     InferenceRequest,
 )
-from headrace_inference.wire.codec.responses import encode_answers, encode_shown
+from headrace_inference.wire.codec.responses import encode_answers, encode_rendered
 from headrace_inference.wire.native.admission import Admission
 from headrace_inference.wire.native.call_errors import CallErrors
 from headrace_inference.wire.native.calls import Call, Event, OpenCalls
@@ -175,7 +175,7 @@ class NativeFront:
     ) -> tuple[Sequence[Call], Sequence[bytes]]:
         call: Call = request.reply
         limit = self._answer_limit
-        answer = encode_shown(version, request.plan, request.route, rendered, call.id, limit)
+        answer = encode_rendered(version, request.plan, request.route, rendered, call.id, limit)
         return [call], [answer]
 
     def deliver(

@@ -54,10 +54,10 @@ def encode_rest_answer(request: RestRequest, answer: Answer, limit: AnswerLimit)
 def check_answerable(request: RestRequest, served: LoadedVersion, plan: RequestPlan) -> None:
     """Refuse, before it runs, a request whose answer JSON could not carry. Raises InvalidArgument."""
     specs = served.record.signature.outputs
-    for place, wish in zip(
-        plan.outputs, plan.wishes or itertools.repeat(OutputOptions()), strict=False
+    for place, wanted in zip(
+        plan.outputs, plan.output_options or itertools.repeat(OutputOptions()), strict=False
     ):
-        if wish == OutputOptions() and not request.wants_binary(specs[place].name):
+        if wanted == OutputOptions() and not request.wants_binary(specs[place].name):
             check_json(specs[place])
 
 

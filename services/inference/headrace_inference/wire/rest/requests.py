@@ -20,7 +20,12 @@ from headrace_inference.domain.scheduling.requests import (
     TensorData,
     TensorHeader,
 )
-from headrace_inference.wire.codec.parameters import options_of, refuse_reserved, window, wish
+from headrace_inference.wire.codec.parameters import (
+    checked_output_options,
+    options_of,
+    refuse_reserved,
+    window,
+)
 from headrace_inference.wire.codec.slow_requests import LONG_COPY_BYTES, LONG_TEXT_BYTES
 from headrace_inference.wire.codec.tensors import ZERO_COPY_BYTES, bytes_tensor, window_contents
 from headrace_inference.wire.codec.typed_contents import bytes_elements
@@ -177,11 +182,11 @@ def parse_request(
     known = [
         _known(_OutputParameters, part.parameters, f"output '{part.name}'") for part in outputs
     ]
-    wishes = [
-        wish(wanted.classification, wanted.window(f"output '{part.name}'"))
+    output_options = [
+        checked_output_options(wanted.classification, wanted.window(f"output '{part.name}'"))
         for part, wanted in zip(outputs, known, strict=True)
     ]
-    options = request_options(parameters, wishes)
+    options = request_options(parameters, output_options)
     return RestRequest(
         id=head.id or "",
         headers=tuple(TensorHeader(part.name, part.datatype, part.shape) for part in head.inputs),
@@ -198,11 +203,13 @@ def parse_request(
     )
 
 
-def request_options(parameters: Mapping[str, Scalar], wishes: Sequence[OutputOptions]) -> Options:
+def request_options(
+    parameters: Mapping[str, Scalar], output_options: Sequence[OutputOptions]
+) -> Options:
     """Return what a request asks for by its parameters. Raises InvalidArgument for wrong ones."""
     known = _known(_RequestParameters, parameters, "the request")
     refuse_reserved(key for key in parameters if key != _FINAL_RESPONSE)
-    return options_of({"priority": known.priority, "timeout": known.timeout}, wishes)
+    return options_of({"priority": known.priority, "timeout": known.timeout}, output_options)
 
 
 def header_length(text: str | None, body_bytes: int) -> int | None:
