@@ -12,7 +12,6 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any
 
 import grpc
 from google.protobuf import timestamp_pb2
@@ -128,7 +127,7 @@ async def collect_telemetry(buffer: TelemetryBuffer, interval_seconds: float) ->
 
 async def send_telemetry(buffer: TelemetryBuffer, channel: grpc.aio.Channel) -> None:
     """Send for ever, over one stream after the other."""
-    stub: Any = pb_grpc.MonitorServiceStub(channel)
+    stub = pb_grpc.MonitorServiceStub(channel)
     backoff = _FIRST_BACKOFF_SECONDS
     told: grpc.StatusCode | None = None
     while True:
@@ -167,7 +166,7 @@ async def flush_telemetry(
     buffer: TelemetryBuffer, channel: grpc.aio.Channel, timeout_seconds: float
 ) -> None:
     """Send what is left, if the monitor takes it within the time."""
-    stub: Any = pb_grpc.MonitorServiceStub(channel)
+    stub = pb_grpc.MonitorServiceStub(channel)
     requests = map(_request, buffer.after(0))
     try:
         async for response in stub.ReportTelemetry(requests, timeout=timeout_seconds):

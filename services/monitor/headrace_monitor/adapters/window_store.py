@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from headrace import errors
 from headrace.service.private_files import make_private
@@ -188,12 +188,10 @@ def _cells(database: sqlite3.Connection) -> Iterator[tuple[Cell, bytes]]:
 
 def _sessions(database: sqlite3.Connection) -> Iterator[tuple[SessionKey, ReplicaSession]]:
     for replica, boot_id, merged, *numbers in database.execute(_READ_SESSIONS):
-        facts: dict[str, Any] = dict(zip(_SESSION_COLUMNS, map(int, numbers), strict=True))
-        facts["ended"] = bool(facts["ended"])
-        yield (
-            SessionKey(replica, boot_id),
-            ReplicaSession(merged=int.from_bytes(merged, "big"), **facts),
-        )
+        facts = dict(zip(_SESSION_COLUMNS, map(int, numbers), strict=True))
+        ended = bool(facts.pop("ended"))
+        known = int.from_bytes(merged, "big")
+        yield SessionKey(replica, boot_id), ReplicaSession(merged=known, ended=ended, **facts)
 
 
 def _opened(database: sqlite3.Connection) -> dict[WindowKey, int]:

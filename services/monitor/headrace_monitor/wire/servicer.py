@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Protocol, cast
 
 import grpc
 
@@ -15,7 +15,13 @@ from headrace_monitor.domain.queries.query_engine import Query, QueryEngine
 from headrace_monitor.domain.telemetry.report import Report
 from headrace_monitor.wire import answers, convert, report_bytes, streams
 
-_BYTES_ANSWERED = ("QueryStatistics", "WatchStatistics", "QuerySeries")
+_OWN_BYTES = {
+    "ReportTelemetry": "request_deserializer",
+    "QueryStatistics": "response_serializer",
+    "WatchStatistics": "response_serializer",
+    "QuerySeries": "response_serializer",
+}
+"""What we read or write ourselves, piece by piece, of each method."""
 
 
 def register(servicer: MonitorServicer, server: grpc.aio.Server) -> None:
@@ -43,7 +49,7 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
         self._max_versions = max_versions
 
     async def ReportTelemetry(  # type: ignore[override]  # bytes come in
-        self, request_iterator: AsyncIterator[bytes], context: Any
+        self, request_iterator: AsyncIterator[bytes], context: object
     ) -> AsyncIterator[monitor_service_pb2.ReportTelemetryResponse]:
         """Store reports, and acknowledge each once it is."""
         with self._memory.stream():
@@ -63,13 +69,13 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
         )
 
     async def QueryStatistics(  # type: ignore[override]  # bytes go out
-        self, request: monitor_service_pb2.QueryStatisticsRequest, context: Any
+        self, request: monitor_service_pb2.QueryStatisticsRequest, context: object
     ) -> bytes:
         """Answer with the statistics of a window."""
         return await self._statistics(convert.query_from_proto(request))
 
     async def WatchStatistics(  # type: ignore[override]  # bytes go out
-        self, request: monitor_service_pb2.WatchStatisticsRequest, context: Any
+        self, request: monitor_service_pb2.WatchStatisticsRequest, context: object
     ) -> AsyncIterator[bytes]:
         """Answer with the statistics of a window, again and again."""
         watch = convert.watch_from_proto(request)
@@ -77,7 +83,7 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
             yield await self._statistics(watch.query)
 
     async def QuerySeries(  # type: ignore[override]  # bytes go out
-        self, request: monitor_service_pb2.QuerySeriesRequest, context: Any
+        self, request: monitor_service_pb2.QuerySeriesRequest, context: object
     ) -> bytes:
         """Answer with the statistics of each step of a window."""
         query, step_ns = convert.series_from_proto(request)
@@ -91,22 +97,26 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
         )
 
 
+class _Handler(Protocol):
+    """A method in the generated table: a named tuple."""
+
+    def _replace(self, **changes: object) -> grpc.RpcMethodHandler[bytes, bytes]: ...
+
+
 class _MethodTable:
     """Takes the generated table of methods, lets bytes through where we read or write them, and adds it."""
 
     def __init__(self, server: grpc.aio.Server) -> None:
         self._server = server
 
-    def add_generic_rpc_handlers(self, _: Any) -> None:
+    def add_generic_rpc_handlers(self, _: object) -> None:
         """The same table in its other form; one is enough."""
 
-    def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, _Handler]) -> None:
         """The table, by method name."""
-        table = handlers | {
-            name: handlers[name]._replace(response_serializer=None) for name in _BYTES_ANSWERED
+        table = {
+            name: handler._replace(**{_OWN_BYTES[name]: None}) for name, handler in handlers.items()
         }
-        reports = handlers["ReportTelemetry"]
-        table["ReportTelemetry"] = reports._replace(request_deserializer=None)
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(service, table),)
         )
