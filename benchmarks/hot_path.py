@@ -45,7 +45,8 @@ from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.limits import IngressLimits
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.scheduling.requests import InferenceRequest
-from headrace_inference.domain.versions.loaded_version import LoadedVersion, Runner
+from headrace_inference.domain.scheduling.runner import Runner
+from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.wire.native.front import NativeFront
 

@@ -26,7 +26,7 @@ from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.app.servers import open_fronts
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
-from headrace_inference.domain.versions.loaded_version import Runner
+from headrace_inference.domain.scheduling.runner import Runner
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.settings import Settings
 from tests.conformance.bare import CONFIG, GRAPH, Examined, Refusal

@@ -36,7 +36,7 @@ from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
-from headrace_inference.domain.versions.loaded_version import Runner
+from headrace_inference.domain.scheduling.runner import Runner
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
 from headrace_inference.wire.server_queries import ServerFacts

@@ -22,7 +22,7 @@ from headrace.datatypes import Datatype
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.adapters.system_memory import FOLDER
-from headrace_inference.domain.versions.loaded_version import Runner
+from headrace_inference.domain.scheduling.runner import Runner
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica, request
 from tests.rpc.rest_fixtures import arithmetic, echo
 

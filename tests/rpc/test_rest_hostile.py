@@ -18,7 +18,7 @@ from headrace.state.records import VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.domain.scheduling.instance_pool import InstancePool
 from headrace_inference.domain.scheduling.requests import Array
-from headrace_inference.domain.versions.loaded_version import Runner
+from headrace_inference.domain.scheduling.runner import Runner
 from headrace_inference.wire.rest import body as rest_body
 from tests.rpc.rest_fixtures import ECHO, GOOD, MAX_BODY_BYTES, open_http
 

@@ -19,8 +19,7 @@ from headrace.inference import grpc_service_pb2 as pb
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.domain.scheduling.requests import Array
-from headrace_inference.domain.scheduling.runner import RunFailed
-from headrace_inference.domain.versions.loaded_version import Runner
+from headrace_inference.domain.scheduling.runner import RunFailed, Runner
 from headrace_inference.wire.grpc import streaming
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica, request
 from tests.rpc.rest_fixtures import echo

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from headrace.errors import HeadraceError
-from headrace_inference.domain.ingress.async_inference import Answer, AsyncInference
+from headrace_inference.domain.ingress.async_inference import AsyncInference
 from headrace_inference.domain.ingress.limits import IngressLimits
+from headrace_inference.domain.ingress.loop_inference import Answer
 from tests.unit.inference.doubles import DoublingRunner, catalog
 from tests.unit.inference.ingress.replicas import Asked, Site, asked, running_site
 

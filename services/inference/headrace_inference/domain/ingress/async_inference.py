@@ -11,8 +11,6 @@ from headrace_inference.domain.ingress.loop_inference import Answer, LoopInferen
 from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 
-__all__ = ["Answer", "AsyncInference"]
-
 
 class AsyncInference(LoopInference["asyncio.Future[Answer]"]):
     """Answers requests with one response each."""

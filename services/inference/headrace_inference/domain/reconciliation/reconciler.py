@@ -29,9 +29,10 @@ from headrace_inference.domain.reconciliation.residency import Caps
 from headrace_inference.domain.reconciliation.standby import LOAD_WAIT_SECONDS, Standby
 from headrace_inference.domain.routing.table import RoutingTable, build_table
 from headrace_inference.domain.scheduling.queue_refusals import shutting_down
+from headrace_inference.domain.scheduling.runner import Runner
 from headrace_inference.domain.scheduling.watchdog import MAX_RUN_SECONDS, RunWatchdog
 from headrace_inference.domain.versions.identity import is_other
-from headrace_inference.domain.versions.loaded_version import LoadedVersion, Runner
+from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 
 logger = logging.getLogger(__name__)

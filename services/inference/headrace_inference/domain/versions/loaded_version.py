@@ -26,7 +26,7 @@ from headrace_inference.domain.scheduling.response_cache import (
     RenderedKey,
     ResponseFrame,
 )
-from headrace_inference.domain.scheduling.runner import RunFailed, Runner, StreamingRunner
+from headrace_inference.domain.scheduling.runner import Runner, StreamingRunner
 from headrace_inference.domain.scheduling.scheduler_factory import OpenScheduler, open_scheduler
 from headrace_inference.domain.scheduling.watchdog import RunWatchdog
 from headrace_inference.domain.versions.batch_executor import ALONE_FIRST, BatchExecutor, Execution
@@ -34,8 +34,6 @@ from headrace_inference.domain.versions.request_validation import plan_request, 
 from headrace_inference.domain.versions.responder import Responder
 from headrace_inference.domain.versions.statistics import VersionCounters
 from headrace_inference.domain.versions.stream_executor import StreamExecutor
-
-__all__ = ["LoadedVersion", "RunFailed", "Runner"]
 
 logger = logging.getLogger(__name__)
 

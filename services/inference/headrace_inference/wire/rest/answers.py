@@ -11,8 +11,8 @@ import msgspec
 
 from headrace.datatypes import wire_size
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
-from headrace_inference.domain.ingress.async_inference import Answer
 from headrace_inference.domain.ingress.limits import AnswerLimit
+from headrace_inference.domain.ingress.loop_inference import Answer
 from headrace_inference.domain.scheduling.requests import OutputOptions, RequestPlan
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.wire.codec.responses import ROUTE_PARAMETER

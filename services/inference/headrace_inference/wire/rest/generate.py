@@ -13,8 +13,8 @@ import msgspec
 
 from headrace.errors import InvalidArgument
 from headrace.state.records import TensorSpec, VersionRecord
-from headrace_inference.domain.ingress.async_inference import Answer
 from headrace_inference.domain.ingress.limits import AnswerLimit
+from headrace_inference.domain.ingress.loop_inference import Answer
 from headrace_inference.domain.scheduling.requests import TensorHeader
 from headrace_inference.wire.rest.requests import (
     RestRequest,

@@ -11,10 +11,11 @@ from aiohttp import payload, web
 from aiohttp.abc import AbstractStreamWriter
 
 from headrace.errors import HeadraceError
-from headrace_inference.domain.ingress.async_inference import Answer, AsyncInference
+from headrace_inference.domain.ingress.async_inference import AsyncInference
 from headrace_inference.domain.ingress.incoming import RequestHeader
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.limits import AnswerLimit
+from headrace_inference.domain.ingress.loop_inference import Answer
 from headrace_inference.wire.rest.answers import (
     EncodedAnswer,
     encode_rest_answer,
