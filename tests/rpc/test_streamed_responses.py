@@ -112,6 +112,18 @@ async def test_a_stream_gets_every_response_in_order(tmp_path: Path, front: str)
     assert (4, 4, 4) == (counts.successes, counts.total.count, counts.executions)
 
 
+async def test_output_options_hold_for_every_response(tmp_path: Path) -> None:
+    """The best class of one value is that value's, at place 0."""
+    asked = up_to(2, empty_final=True)
+    asked.outputs.add(name="y").parameters["classification"].int64_param = 1
+    async with counting(tmp_path) as (replica, _):
+        call = replica.stub.ModelStreamInfer(sent(asked))
+        found = [message.infer_response async for message in call]
+    outputs = [[raw[4:] for raw in response.raw_output_contents] for response in found]
+    assert [[b"1.000000:0"], [b"2.000000:0"], []] == outputs
+    assert [False, False, True] == [one.parameters[FINAL].bool_param for one in found]
+
+
 async def test_responses_come_while_others_are_made(tmp_path: Path) -> None:
     """Nothing waits for the end."""
     read = threading.Event()

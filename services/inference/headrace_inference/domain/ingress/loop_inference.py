@@ -58,7 +58,11 @@ class LoopInference(ABC, Generic[Reply]):
         self._now_ns = ingress.clock.monotonic_ns
         self._loop = asyncio.get_running_loop()
         self._rendering_sink = RenderingSink(
-            ingress.regions, self._encode_rendered, self._deliver_one, self.fail
+            ingress.regions,
+            self._encode_rendered,
+            self._deliver_one,
+            self.fail,
+            takes_parts=self.takes_parts,
         )
 
     async def _enqueue(
@@ -151,7 +155,7 @@ class LoopInference(ABC, Generic[Reply]):
     ) -> Answer:
         self._limit.check(sum([wire_size(one.array) for one in rendered if one.window is None]))
         times = (*result.times_ns, self._now_ns())
-        return Answer(version, request, times, rendered=rendered)
+        return Answer(version, request, times, rendered=rendered, part=result.part)
 
     def _deliver_one(self, answer: Answer) -> Collection[InferenceRequest]:
         return self.deliver([answer])

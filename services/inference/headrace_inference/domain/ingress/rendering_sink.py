@@ -1,4 +1,4 @@
-"""The sink of requests that want more than plain outputs, behind whichever front took them."""
+"""Delivers results of requests with output options (classification, shared memory)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from headrace_inference.domain.scheduling.requests import (
     Encoded,
     EncodedResponses,
     InferenceRequest,
+    ResponsePart,
 )
 
 Encode = Callable[[AnsweringVersion, InferenceRequest, list[RenderedOutput], BatchResult], Encoded]
@@ -26,9 +27,16 @@ class RenderingSink:
     A sink of its own, so that batches without options never look for them.
     """
 
-    takes_parts = False
-
-    def __init__(self, regions: RegionTable, encode: Encode, deliver: Deliver, fail: Fail) -> None:
+    def __init__(
+        self,
+        regions: RegionTable,
+        encode: Encode,
+        deliver: Deliver,
+        fail: Fail,
+        *,
+        takes_parts: bool = False,
+    ) -> None:
+        self.takes_parts = takes_parts
         self._regions = regions
         self._encode = encode
         self._deliver = deliver
@@ -42,13 +50,20 @@ class RenderingSink:
         refused: dict[int, HeadraceError] = {}
         for index in indexes:
             request = result.requests[index]
-            outputs = result.outputs_of(index)
             try:
-                shown = rendered_outputs(version, request.plan, outputs, self._regions)
-                answers.append(self._encode(version, request, shown, result))
+                rendered = self._rendered(version, result, index)
+                answers.append(self._encode(version, request, rendered, result))
             except HeadraceError as error:
                 refused[index] = error
         return answers, refused
+
+    def _rendered(
+        self, version: AnsweringVersion, result: BatchResult, index: int
+    ) -> list[RenderedOutput]:
+        if result.part is ResponsePart.END:
+            return []
+        plan, outputs = result.requests[index].plan, result.outputs_of(index)
+        return rendered_outputs(version, plan, outputs, self._regions)
 
     def deliver(self, answers: Sequence[Encoded]) -> Collection[InferenceRequest]:
         """Deliver what was encoded; those that are not to be counted as answered."""
