@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,19 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.error_report import printable
-from headrace.cli.suite_options import Data, Host, LogFormat, LogLevel
+from headrace.cli.suite_options import (
+    Data,
+    Host,
+    InferenceHttpPort,
+    InferenceMetricsPort,
+    InferencePort,
+    LogFormat,
+    LogLevel,
+    MonitorHttpPort,
+    MonitorPort,
+    RegistryHttpPort,
+    RegistryPort,
+)
 
 if TYPE_CHECKING:
     from headrace.cli.example_calls import Calls
@@ -55,6 +66,13 @@ def serve(
     ] = None,
     data: Data = Path(".headrace"),
     host: Host = "127.0.0.1",
+    registry_port: RegistryPort = None,
+    registry_http_port: RegistryHttpPort = None,
+    inference_port: InferencePort = None,
+    inference_http_port: InferenceHttpPort = None,
+    inference_metrics_port: InferenceMetricsPort = None,
+    monitor_port: MonitorPort = None,
+    monitor_http_port: MonitorHttpPort = None,
     log_level: LogLevel = "warning",
     log_format: LogFormat = "auto",
     as_json: Annotated[
@@ -67,7 +85,7 @@ def serve(
     config differ, and then it is the one that answers. Ctrl-C stops all; a second Ctrl-C ends all at once.
     """
     from headrace.cli.served_models import sources_of
-    from headrace.cli.up import run_suite
+    from headrace.cli.up import chosen_ports, run_suite
     from headrace.local.commands import SuiteOptions
     from headrace.resource_names import check_model_name
 
@@ -77,10 +95,23 @@ def serve(
     _check(sources, name, config)
     as_json = as_json or bool((ctx.obj or {}).get("as_json"))
     options = SuiteOptions(
-        data=data.absolute(), host=host, log_level=log_level, log_format=log_format
+        data=data.absolute(),
+        host=host,
+        redis_url=None,
+        front="auto",
+        log_level=log_level,
+        log_format=log_format,
+        **chosen_ports(
+            0 if port == 0 else None,
+            registry_port=registry_port,
+            registry_http_port=registry_http_port,
+            inference_port=inference_port,
+            inference_http_port=port or inference_http_port,
+            inference_metrics_port=inference_metrics_port,
+            monitor_port=monitor_port,
+            monitor_http_port=monitor_http_port,
+        ),
     )
-    if port is not None:
-        options = replace(options, inference_http_port=port) if port else options.with_free_ports()
 
     async def bring_in(where: dict[str, Any]) -> None:
         served = await _bring_in(where, sources, config, quiet=as_json)

@@ -68,15 +68,6 @@ def up(
     """
     from headrace.local.commands import SuiteOptions
 
-    ports = {
-        "registry_port": registry_port,
-        "registry_http_port": registry_http_port,
-        "inference_port": inference_port,
-        "inference_http_port": inference_http_port,
-        "inference_metrics_port": inference_metrics_port,
-        "monitor_port": monitor_port,
-        "monitor_http_port": monitor_http_port,
-    }
     wanted = SuiteOptions(
         data=data.absolute(),
         host=host,
@@ -87,7 +78,16 @@ def up(
         grace_seconds=grace_seconds,
         log_format=log_format,
         log_level=log_level,
-        **_chosen(ports, port),
+        **chosen_ports(
+            port,
+            registry_port=registry_port,
+            registry_http_port=registry_http_port,
+            inference_port=inference_port,
+            inference_http_port=inference_http_port,
+            inference_metrics_port=inference_metrics_port,
+            monitor_port=monitor_port,
+            monitor_http_port=monitor_http_port,
+        ),
     )
     as_json = as_json or bool((ctx.obj or {}).get("as_json"))  # before or after the command
 
@@ -113,8 +113,8 @@ def run_suite(options: SuiteOptions, on_ready: OnReady) -> None:
     asyncio.run(run(options, on_ready))
 
 
-def _chosen(ports: dict[str, int | None], otherwise: int | None) -> dict[str, int]:
-    """The ports to plan with; what is missing takes the plan's default."""
+def chosen_ports(otherwise: int | None, **ports: int | None) -> dict[str, int]:
+    """The ports that are given; those that are not are `otherwise`, or left out for their defaults."""
     chosen = {name: otherwise if port is None else port for name, port in ports.items()}
     return {name: port for name, port in chosen.items() if port is not None}
 

@@ -123,7 +123,11 @@ def _parse(path: Path) -> ModelProto:
     except DecodeError as error:
         if found := format_of_content(path):
             raise not_onnx(path.name, found) from error
-        raise _refused("it is not an ONNX file", error, path) from error
+        raise errors.InvalidArgument(
+            "MODEL_REFUSED",
+            "the model is not taken: it is not an ONNX file, or only a part of one: export it, or copy "
+            "it, again",
+        ) from error
 
 
 def _session_options(asked: SessionOptions, libraries: Sequence[Path]) -> Any:
