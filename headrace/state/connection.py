@@ -70,10 +70,10 @@ def check_redis_url(url: str) -> None:
         redis.asyncio.connection.parse_url(url)
     except ValueError as error:
         raise ValueError(
-            f"redis_url: {without_password(url)!r} is no {allowed} ({error})"
+            f"redis_url: {without_password(url)!r} is not {allowed} ({error})"
         ) from None
     if not usable:
-        raise ValueError(f"redis_url: {without_password(url)!r} is no {allowed}")
+        raise ValueError(f"redis_url: {without_password(url)!r} is not {allowed}")
 
 
 def without_password(url: str) -> str:

@@ -18,7 +18,7 @@ class Keys:
         """Refuse what would break the hash tag."""
         if not _NAMESPACE.fullmatch(self.namespace):
             raise ValueError(
-                f"namespace {self.namespace!r} is not a name of 1 to 64 letters, digits, '.', '_', '-'"
+                f"namespace {self.namespace!r} is not valid: use 1 to 64 letters, digits, '.', '_' or '-'"
             )
 
     def _key(self, name: str) -> str:

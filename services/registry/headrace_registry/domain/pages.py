@@ -101,5 +101,5 @@ def _decode(request: PageRequest, keys: Sequence[Key]) -> Key:
 def _not_a_token(request: PageRequest) -> errors.InvalidArgument:
     return errors.InvalidArgument(
         "PAGE_TOKEN_INVALID",
-        f"page_token is none that a list of {request.listing} gave: start again without it",
+        f"page_token is not one that a list of {request.listing} gave: start again without it",
     )

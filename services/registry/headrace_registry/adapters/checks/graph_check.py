@@ -114,7 +114,7 @@ def _signature(session: Any, model: ModelProto, path: Path) -> Signature:
     try:
         return read_signature(session, model)
     except UnicodeDecodeError as error:
-        raise _refused("the name of an input or output is no UTF-8", error, path) from error
+        raise _refused("the name of an input or output is not UTF-8", error, path) from error
 
 
 def _parse(path: Path) -> ModelProto:

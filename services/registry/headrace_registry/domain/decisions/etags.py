@@ -19,7 +19,7 @@ def check_etag(given: str, revision: int | None, resource: str) -> None:
         return
     if not (given.isascii() and given.isdigit()):
         raise errors.InvalidArgument(
-            "ETAG_INVALID", f"{given!r} is no etag: give back one that was read, or none"
+            "ETAG_INVALID", f"{given!r} is not a valid etag: give back one that was read, or none"
         )
     present = "none" if revision is None else etag_of(revision)
     if given != present:
