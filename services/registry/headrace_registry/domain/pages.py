@@ -9,12 +9,13 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from headrace import errors
 
 Item = TypeVar("Item")
 Key = str | int
+ListKey = TypeVar("ListKey", str, int)
 
 DEFAULT_SIZE = 100
 MAX_SIZE = 1000
@@ -43,8 +44,8 @@ class Page(Generic[Item]):
 
 
 async def take_page(
-    keys: Sequence[Key],
-    find: Callable[[Any], Item],
+    keys: Sequence[ListKey],
+    find: Callable[[ListKey], Item],
     request: PageRequest,
     size_bytes: Callable[[Item], int] = lambda _: 0,
 ) -> Page[Item]:

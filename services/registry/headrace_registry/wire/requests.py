@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
-from typing import Any
+from typing import TypeVar
 from uuid import UUID
 
 from headrace import errors
 from headrace.conversion import MAX_BATCH_SIZE, route_from_proto, serving_config_from_proto
 from headrace.model_files.foreign_formats import format_of_name, not_onnx
+from headrace.registry.v1 import model_pb2
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.resource_names import (
     check_alias_name,
@@ -34,6 +35,10 @@ from headrace_registry.domain.resources.models import (
 from headrace_registry.domain.resources.routes import RouteEdit
 from headrace_registry.domain.resources.versions import VersionRemoval
 
+_Creation = TypeVar("_Creation", pb.CreateModelRequest, pb.PushVersionRequest.Header)
+_List = (
+    pb.ListModelsRequest | pb.ListVersionsRequest | pb.ListAliasesRequest | pb.ListReplicasRequest
+)
 _EDITABLE = ("description", "labels", "keep_latest", "pinned")
 _ENDINGS = {
     ".onnx": Format.ONNX,
@@ -155,7 +160,7 @@ def parse_digest(sha256: str, field: str) -> str:
     return digest
 
 
-def creation(message: Any) -> IdempotencyKey | None:
+def creation(message: _Creation) -> IdempotencyKey | None:
     """Return what makes a repeat of this create the same one, or None where it has no request_id."""
     if not message.request_id:
         return None
@@ -166,7 +171,7 @@ def creation(message: Any) -> IdempotencyKey | None:
     return IdempotencyKey(_request_id(message.request_id), hashlib.sha256(content).hexdigest())
 
 
-def page(request: Any, listing: str) -> PageRequest:
+def page(request: _List, listing: str) -> PageRequest:
     """Return which page of a listing."""
     return PageRequest(listing, request.page_size, request.page_token)
 
@@ -198,7 +203,7 @@ def not_negative(value: int, field: str) -> int:
     return value
 
 
-def _keep_latest(model: Any) -> int:
+def _keep_latest(model: model_pb2.Model) -> int:
     return model.keep_latest if model.HasField("keep_latest") else DEFAULT_KEEP_LATEST
 
 

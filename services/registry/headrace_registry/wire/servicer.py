@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
+import grpc.aio
 from google.protobuf import empty_pb2
+from google.protobuf.message import Message
 
 from headrace import identity
 from headrace.registry.v1 import (
@@ -37,7 +39,7 @@ from headrace_registry.domain.resources.versions import find_version
 from headrace_registry.wire import change_messages, convert, requests
 from headrace_registry.wire.streams import read_chunks, read_header
 
-Context = Any
+Context = grpc.aio.ServicerContext[Message, Message]
 ReadReplicas = Callable[[str], Awaitable[Sequence[ReplicaRecord]]]
 """The replicas with what they have of a model; of all for ''."""
 

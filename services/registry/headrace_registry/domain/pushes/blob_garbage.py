@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from headrace import errors
 from headrace.state.changes import Change
@@ -156,7 +156,7 @@ def _digests(files: Iterable[ArtifactFile]) -> frozenset[str]:
     return frozenset(file.sha256 for file in files)
 
 
-async def _to_end(work: Coroutine[Any, Any, Change]) -> Change:
+async def _to_end(work: Coroutine[object, None, Change]) -> Change:
     """Return what the work gives. A caller that goes waits: half of the work would leave blobs behind."""
     task = asyncio.ensure_future(work)
     try:
