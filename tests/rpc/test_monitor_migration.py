@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 import signal
 import sqlite3
 import sys
@@ -68,6 +69,16 @@ def samples(page: str) -> Iterator[str]:
         other = line.startswith(("#", "headrace_grpc", "headrace_monitor_window_bytes"))
         if line.startswith("headrace_") and not other and not line.endswith(" 0.0"):
             yield line
+
+
+async def test_a_migration_is_logged_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever waits for a large file sees why; later starts, and new files, have nothing to tell."""
+    caplog.set_level(logging.INFO, "headrace_monitor.adapters.store_schema")
+    for data in (folder / "new", folder, folder):
+        async with open_window_store(data):
+            pass
+    told = [(vars(each)["from"], vars(each)["to"]) for each in caplog.records]
+    assert [(2, SCHEMA_VERSION)] == told
 
 
 async def test_all_counts_of_an_older_file_stay(folder: Path) -> None:

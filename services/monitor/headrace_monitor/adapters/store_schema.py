@@ -6,11 +6,14 @@ was, and the older monitor still reads it.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable
 
 from headrace import errors
 from headrace_monitor.domain.telemetry.first_encoding import encode_anew
+
+logger = logging.getLogger(__name__)
 
 _BEGINNING = """
 CREATE TABLE cells (
@@ -86,6 +89,11 @@ def migrate(database: sqlite3.Connection) -> None:
             "DATA_FROM_NEWER_VERSION",
             f"the monitor's file has schema {version}, this version reads schemas up to {SCHEMA_VERSION}: "
             "run the newer version, or choose another folder with --data",
+        )
+    if 0 < version < SCHEMA_VERSION:
+        logger.info(
+            "the file of telemetry is brought to the present schema",
+            extra={"from": version, "to": SCHEMA_VERSION},
         )
     for step in _STEPS[version:]:
         step(database)
