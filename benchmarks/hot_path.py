@@ -149,17 +149,17 @@ def with_ids(count: int) -> list[bytes]:
     return payloads
 
 
-def forget_layouts(front: NativeFront, _: LoadedVersion) -> None:
+def forget_templates(front: NativeFront, _: LoadedVersion) -> None:
     """Have every request scanned, its head looked up, and its contents checked anew."""
     parser = front._admission.parser
     parser.match = lambda payload: None  # type: ignore[method-assign]
 
 
-def forget_heads(front: NativeFront, served: LoadedVersion) -> None:
+def forget_headers(front: NativeFront, served: LoadedVersion) -> None:
     """Have every request parsed by the generated code and planned anew, too."""
-    forget_layouts(front, served)
+    forget_templates(front, served)
     parser = front._admission.parser
-    parser._heads = _Forgetful()
+    parser._headers = _Forgetful()
 
 
 class _Forgetful(dict[bytes, Any]):
@@ -213,8 +213,8 @@ def variants() -> tuple[Variant, list[Variant]]:
         Variant("with a canary and a sticky key", plain, user, route=STICKY),
         Variant("with a shadow at 10 %", plain, route=RouteRecord(1, shadow=Shadow(2, 10.0))),
         Variant("without statistics", plain, prepare=no_statistics),
-        Variant("without layouts: scanned, head looked up", plain, prepare=forget_layouts),
-        Variant("without kept heads: parsed and planned", plain, prepare=forget_heads),
+        Variant("without templates: scanned, header looked up", plain, prepare=forget_templates),
+        Variant("without kept headers: parsed and planned", plain, prepare=forget_headers),
         Variant("queued to an instance thread", plain, prepare=queued),
     ]
     return whole, changed

@@ -109,7 +109,7 @@ def test_without_more_threads_the_one_that_is_held_up_goes_on(
     done, refused = threading.Event(), threading.Event()
     start = Receiver._start
 
-    def start_once(receiver: Receiver) -> None:
+    def start_once(receiver: Receiver[str]) -> None:
         if receiver._threads:
             refused.set()
             raise RuntimeError("can't start new thread")

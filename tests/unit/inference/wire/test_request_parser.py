@@ -12,7 +12,7 @@ from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.domain.scheduling.requests import Array, BatchResult, InferenceRequest
 from headrace_inference.wire.codec.protobuf_fields import varint
-from headrace_inference.wire.codec.request_parser import Parsed, RequestParser
+from headrace_inference.wire.codec.request_parser import ParsedMessage, RequestParser
 from headrace_inference.wire.codec.responses import encode_answers
 from headrace_inference.wire.codec.tensors import contents_of
 from tests.unit.inference.doubles import RecordingSink, served, version
@@ -29,7 +29,7 @@ def message(
     return request
 
 
-def raw_of(parsed: Parsed) -> list[bytes]:
+def raw_of(parsed: ParsedMessage) -> list[bytes]:
     """The raw contents."""
     return [parsed.payload[start:end] for start, end in parsed.raw]
 
@@ -46,7 +46,7 @@ def test_a_repeated_request_is_read_without_parsing() -> None:
 
 
 def test_every_parse_agrees_with_the_generated_code() -> None:
-    """Random requests of few lengths, so that layouts collide, read as the generated code reads them."""
+    """Random requests of few lengths, so that templates collide, read as the generated code reads them."""
     random.seed(7)
     parser = RequestParser()
     for _ in range(3000):

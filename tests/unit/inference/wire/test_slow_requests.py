@@ -11,7 +11,7 @@ from headrace.errors import InvalidArgument
 from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.wire.codec.protobuf_fields import varint
-from headrace_inference.wire.codec.request_parser import Parsed, RequestParser
+from headrace_inference.wire.codec.request_parser import ParsedMessage, RequestParser
 from headrace_inference.wire.codec.slow_requests import (
     LONG_COPY_BYTES,
     LONG_TEXT_BYTES,
@@ -59,7 +59,7 @@ def texts(*elements: bytes) -> pb.ModelInferRequest:
     return request
 
 
-def tensors(parsed: Parsed) -> list[Any]:
+def tensors(parsed: ParsedMessage) -> list[Any]:
     """What a request's inputs have."""
     contents: list[Any] = contents_of(parsed, RegionTable())
     return [(part.dtype, part.tolist()) for part in contents]

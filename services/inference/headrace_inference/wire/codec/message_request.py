@@ -10,13 +10,13 @@ from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.domain.ingress.incoming import Fit, Wire
 from headrace_inference.domain.scheduling.requests import RequestPlan, TensorData
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
-from headrace_inference.wire.codec.request_parser import Parsed
+from headrace_inference.wire.codec.request_parser import ParsedMessage
 from headrace_inference.wire.codec.slow_requests import decoding_takes_long
 from headrace_inference.wire.codec.tensors import contents_of
 
 
 @dataclass(slots=True, eq=False)
-class MessageRequest(Parsed):
+class MessageRequest(ParsedMessage):
     """A parsed message. Each front adds where its metadata is."""
 
     wire: ClassVar[Wire] = "grpc"
@@ -33,9 +33,9 @@ class MessageRequest(Parsed):
 
     def known_fit(self, version: LoadedVersion) -> Fit | None:
         """Fit it as an earlier request of the same template was, with its own contents."""
-        if self.layout is None:
+        if self.template is None:
             return None
-        ready = self.layout.ready.get(version.id)
+        ready = self.template.ready.get(version.id)
         if ready is None:
             return None
         plan, ranges = ready
@@ -51,12 +51,12 @@ class MessageRequest(Parsed):
         return contents_of(self, regions)
 
     def remember(self, version: LoadedVersion, fit: Fit) -> None:
-        """Tell it to later requests of the same layout, where all contents are raw and small."""
+        """Tell it to later requests of the same template, where all contents are raw and small."""
         plan, values = fit
         if (
-            self.layout is not None
+            self.template is not None
             and self.header.plain
             and all(isinstance(part, bytes) for part in values)
         ):
             ranges = tuple(self.raw[place] for place in plan.order)
-            self.layout.ready[version.id] = (plan, ranges)
+            self.template.ready[version.id] = (plan, ranges)

@@ -1,9 +1,9 @@
 """ModelInferRequest from its bytes, without copying tensors and mostly without parsing.
 
 A request's top-level fields are scanned in place: tensors stay where they are in the received bytes, and
-what is left (names, shapes, parameters: the head) goes through the generated code. The heads of one
-client's requests repeat byte for byte, so parsed heads are kept, and so are layouts: where in a request
-of a certain length the fixed bytes, the id and the tensors lie. A request that fits a known layout is
+what is left (names, shapes, parameters: the header) goes through the generated code. The headers of one
+client's requests repeat byte for byte, so parsed headers are kept, and so are templates: where in a request
+of a certain length the fixed bytes, the id and the tensors lie. A request that fits a known template is
 compared, not parsed.
 """
 
@@ -36,10 +36,10 @@ from headrace_inference.wire.codec.protobuf_fields import (
     read_varint,
 )
 
-MAX_KEPT_HEADS = 4096
-MAX_KEPT_HEAD_BYTES = 4096
-MAX_LAYOUTS_PER_LENGTH = 8
-MAX_LAYOUT_LENGTHS = 1024
+MAX_KEPT_HEADERS = 4096
+MAX_KEPT_HEADER_BYTES = 4096
+MAX_TEMPLATES_PER_LENGTH = 8
+MAX_TEMPLATE_LENGTHS = 1024
 
 MAX_FIELDS = 16_384
 """Of a request: each costs microseconds, so millions of empty ones would hold up all others for seconds."""
@@ -91,65 +91,67 @@ class RequestTemplate:
 
 
 @dataclass(slots=True, eq=False)
-class Parsed:
-    """A request: its header, its id, where in its bytes the raw contents lie, and the layout it fits."""
+class ParsedMessage:
+    """A request: its header, its id, where in its bytes the raw contents lie, and the template it fits."""
 
     payload: bytes
     header: MessageHeader
     id: bytes
     raw: tuple[Range, ...]
-    layout: RequestTemplate | None
+    template: RequestTemplate | None
 
 
 class RequestParser:
-    """Parses requests, remembering heads and layouts. One parser belongs to one thread."""
+    """Parses requests, remembering headers and templates. One parser belongs to one thread."""
 
     def __init__(self) -> None:
-        self._heads: dict[bytes, MessageHeader] = {}
-        self._layouts: dict[int, list[RequestTemplate]] = {}
+        self._headers: dict[bytes, MessageHeader] = {}
+        self._templates: dict[int, list[RequestTemplate]] = {}
 
     def match(self, payload: bytes) -> RequestTemplate | None:
-        """The layout that the request fits, if one is known."""
-        for layout in self._layouts.get(len(payload), ()):
-            for offset, fixed in layout.fixed:
+        """The template that the request fits, if one is known."""
+        for template in self._templates.get(len(payload), ()):
+            for offset, fixed in template.fixed:
                 if not payload.startswith(fixed, offset):
                     break
             else:
-                return layout
+                return template
         return None
 
-    def parse(self, payload: bytes) -> Parsed:
+    def parse(self, payload: bytes) -> ParsedMessage:
         """The request in these bytes. Raises InvalidArgument (MALFORMED_REQUEST, PARAMETER_INVALID)."""
-        layout = self.match(payload)
-        if layout is None:
+        template = self.match(payload)
+        if template is None:
             return self._parse_anew(payload)
-        return Parsed(payload, layout.header, layout.id_in(payload), layout.raw, layout)
+        return ParsedMessage(
+            payload, template.header, template.id_in(payload), template.raw, template
+        )
 
-    def _parse_anew(self, payload: bytes) -> Parsed:
+    def _parse_anew(self, payload: bytes) -> ParsedMessage:
         fixed, id_range, raw = _scan(payload)
-        head_bytes = b"".join([part for _, part in fixed])
-        head = self._heads.get(head_bytes)
-        if head is None:
-            head = _parse_head(fixed)
-            if len(head_bytes) <= MAX_KEPT_HEAD_BYTES and not head.typed:
-                _keep(self._heads, head_bytes, head, MAX_KEPT_HEADS)
-        layout: RequestTemplate | None = None
-        if not head.typed and len(head_bytes) <= MAX_KEPT_HEAD_BYTES:
-            layout = RequestTemplate(fixed, id_range, raw, head)
-            self._keep_layout(len(payload), layout)
-        return Parsed(payload, head, _checked_id(payload[slice(*id_range)]), raw, layout)
+        header_bytes = b"".join([part for _, part in fixed])
+        header = self._headers.get(header_bytes)
+        if header is None:
+            header = _parse_header(fixed)
+            if len(header_bytes) <= MAX_KEPT_HEADER_BYTES and not header.typed:
+                _keep(self._headers, header_bytes, header, MAX_KEPT_HEADERS)
+        template: RequestTemplate | None = None
+        if not header.typed and len(header_bytes) <= MAX_KEPT_HEADER_BYTES:
+            template = RequestTemplate(fixed, id_range, raw, header)
+            self._keep_template(len(payload), template)
+        return ParsedMessage(payload, header, _checked_id(payload[slice(*id_range)]), raw, template)
 
-    def _keep_layout(self, length: int, layout: RequestTemplate) -> None:
-        if length not in self._layouts:
-            _keep(self._layouts, length, [], MAX_LAYOUT_LENGTHS)
-        kept = self._layouts[length]
-        kept.insert(0, layout)
-        del kept[MAX_LAYOUTS_PER_LENGTH:]
+    def _keep_template(self, length: int, template: RequestTemplate) -> None:
+        if length not in self._templates:
+            _keep(self._templates, length, [], MAX_TEMPLATE_LENGTHS)
+        kept = self._templates[length]
+        kept.insert(0, template)
+        del kept[MAX_TEMPLATES_PER_LENGTH:]
 
 
 def _keep(kept: dict[Any, Any], key: Any, value: Any, most: int) -> None:
     if len(kept) >= most:
-        del kept[next(iter(kept))]  # the oldest: a client with endless heads must not grow us
+        del kept[next(iter(kept))]  # the oldest: a client with endless headers must not grow us
     kept[key] = value
 
 
@@ -182,7 +184,7 @@ def _scan(payload: bytes) -> tuple[tuple[tuple[int, bytes], ...], Range, tuple[R
     return tuple(fixed), id_range, tuple(raw)
 
 
-def _parse_head(fixed: tuple[tuple[int, bytes], ...]) -> MessageHeader:
+def _parse_header(fixed: tuple[tuple[int, bytes], ...]) -> MessageHeader:
     """Parse what is fixed, with every raw content and the id left out, tag and all."""
     try:
         message = pb.ModelInferRequest.FromString(_without_raw(fixed))

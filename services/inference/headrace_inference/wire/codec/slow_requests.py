@@ -14,7 +14,7 @@ from headrace_inference.wire.codec.protobuf_fields import Range, read_field, rea
 from headrace_inference.wire.codec.request_parser import (
     MAX_FIELDS,
     RAW,
-    Parsed,
+    ParsedMessage,
     RequestParser,
     too_many_fields,
 )
@@ -47,7 +47,7 @@ def is_slow_to_parse(payload: bytes) -> bool:
     return True
 
 
-def decoding_takes_long(parsed: Parsed) -> bool:
+def decoding_takes_long(parsed: ParsedMessage) -> bool:
     """Tell whether to have the contents of a parsed request decoded by another thread."""
     head = parsed.header
     if head.window_bytes > LONG_COPY_BYTES:
@@ -60,7 +60,7 @@ def decoding_takes_long(parsed: Parsed) -> bool:
     return raw_bytes + head.window_bytes > LONG_TEXT_BYTES
 
 
-def parse_large(payload: bytes) -> Parsed:
+def parse_large(payload: bytes) -> ParsedMessage:
     """The request in these bytes; its typed contents stay where they are. Raises InvalidArgument."""
     rest, typed = _cut_typed(payload)
     parsed = RequestParser().parse(rest)
@@ -68,10 +68,10 @@ def parse_large(payload: bytes) -> Parsed:
         return parsed
     contents = tuple(typed.get(place, part) for place, part in enumerate(parsed.header.contents))
     head = replace(parsed.header, contents=contents, typed=True)
-    return Parsed(rest, head, parsed.id, parsed.raw, None)
+    return ParsedMessage(rest, head, parsed.id, parsed.raw, None)
 
 
-def size_of(parsed: Parsed) -> int:
+def size_of(parsed: ParsedMessage) -> int:
     """The bytes that a request has in its message and in shared memory."""
     head = parsed.header
     if head.typed:

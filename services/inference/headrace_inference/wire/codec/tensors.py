@@ -17,7 +17,7 @@ from headrace_inference.domain.scheduling.requests import (
     TensorData,
     TensorHeader,
 )
-from headrace_inference.wire.codec.request_parser import MessageHeader, Parsed
+from headrace_inference.wire.codec.request_parser import MessageHeader, ParsedMessage
 from headrace_inference.wire.codec.typed_contents import (
     LazyTypedContents,
     bytes_elements,
@@ -46,7 +46,7 @@ _TYPED_FIELDS = {
 }
 
 
-def contents_of(parsed: Parsed, regions: RegionTable) -> list[TensorData]:
+def contents_of(parsed: ParsedMessage, regions: RegionTable) -> list[TensorData]:
     """The values of each input, in the request's order; the headers must have passed the checks.
 
     Raises InvalidArgument for values that are missing, too many, mixed, or no elements of their datatype,
@@ -100,7 +100,7 @@ def _no_text(elements: Sequence[bytes], header: TensorHeader) -> InvalidArgument
     return InvalidArgument("BYTES_NOT_UTF8", f"{what}; ONNX strings are UTF-8")
 
 
-def _mixed_contents(parsed: Parsed, regions: RegionTable) -> list[TensorData]:
+def _mixed_contents(parsed: ParsedMessage, regions: RegionTable) -> list[TensorData]:
     """Inputs in shared memory have no entry in the raw contents; all others have, or none has."""
     head = parsed.header
     raw = iter(parsed.raw)

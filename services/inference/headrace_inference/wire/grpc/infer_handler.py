@@ -19,7 +19,7 @@ from headrace_inference.domain.routing.request_texts import Headers
 from headrace_inference.domain.scheduling.queue_refusals import shutting_down
 from headrace_inference.domain.scheduling.requests import ResponsePart
 from headrace_inference.wire.codec.message_request import MessageRequest
-from headrace_inference.wire.codec.request_parser import Parsed, RequestParser, names_in
+from headrace_inference.wire.codec.request_parser import ParsedMessage, RequestParser, names_in
 from headrace_inference.wire.codec.responses import encode_answer, encode_end, encode_rendered
 from headrace_inference.wire.codec.slow_requests import is_slow_to_parse, parse_large, size_of
 
@@ -95,20 +95,22 @@ class InferHandler:
         self._ingress.receptions.record_unread(error.reason)
         return error
 
-    async def parse(self, payload: bytes) -> Parsed:
+    async def parse(self, payload: bytes) -> ParsedMessage:
         """The request in these bytes, in a thread where that takes long. Raises HeadraceError."""
         if is_slow_to_parse(payload):
             return await asyncio.to_thread(parse_large, payload)
         return self._parser.parse(payload)
 
-    async def answer(self, parsed: Parsed, reception: Reception, metadata: Metadata) -> bytes:
+    async def answer(
+        self, parsed: ParsedMessage, reception: Reception, metadata: Metadata
+    ) -> bytes:
         """The answer to a request. Raises HeadraceError; a cancelled wait drops the request."""
         incoming = _incoming(parsed, metadata)
         answer = await self._inference.infer(incoming, reception, size_of(parsed))
         return self._encoded(answer, parsed.id)
 
     async def responses(
-        self, parsed: Parsed, reception: Reception, metadata: Metadata
+        self, parsed: ParsedMessage, reception: Reception, metadata: Metadata
     ) -> AsyncGenerator[Response, None]:
         """Yield the responses to a request as they come; the last ends it. Raises HeadraceError.
 
@@ -132,7 +134,7 @@ class InferHandler:
         return encode_answer(version, plan, route, answer.outputs, request_id, self._limit)
 
 
-def _incoming(parsed: Parsed, metadata: Metadata) -> LoopRequest:
+def _incoming(parsed: ParsedMessage, metadata: Metadata) -> LoopRequest:
     return LoopRequest(
-        parsed.payload, parsed.header, parsed.id, parsed.raw, parsed.layout, metadata or ()
+        parsed.payload, parsed.header, parsed.id, parsed.raw, parsed.template, metadata or ()
     )

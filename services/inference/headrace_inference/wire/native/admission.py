@@ -5,9 +5,10 @@ from __future__ import annotations
 from headrace_inference.domain.ingress.budget import InFlightBudget
 from headrace_inference.domain.ingress.bursts import Admitted, BurstInference
 from headrace_inference.domain.ingress.limits import IngressLimits
-from headrace_inference.wire.codec.request_parser import Parsed, RequestParser
+from headrace_inference.wire.codec.request_parser import ParsedMessage, RequestParser
 from headrace_inference.wire.codec.slow_requests import decoding_takes_long, is_slow_to_parse
-from headrace_inference.wire.native.calls import Call, Event
+from headrace_inference.wire.native.calls import Call
+from headrace_inference.wire.native.package import Event
 
 
 class Admission:
@@ -27,21 +28,23 @@ class Admission:
         Raises what `BurstInference.admit` does, and InvalidArgument where the message is none.
         """
         payload = event[3]
-        layout = self.parser.match(payload)
-        if layout is None:
+        template = self.parser.match(payload)
+        if template is None:
             return self._admit_anew(event, received_ns, deadline_ns)
-        request_id = layout.id_in(payload)  # before a turn is taken: it may be malformed
-        if not layout.ready:
-            parsed = Parsed(payload, layout.header, request_id, layout.raw, layout)
+        request_id = template.id_in(payload)  # before a turn is taken: it may be malformed
+        if not template.ready:
+            parsed = ParsedMessage(payload, template.header, request_id, template.raw, template)
             return self._admit_unless_slow(event, parsed, received_ns, deadline_ns)
-        call = Call(payload, layout.header, request_id, layout.raw, layout, event, len(payload))
+        call = Call(
+            payload, template.header, request_id, template.raw, template, event, len(payload)
+        )
         return self._inference.admit(call, received_ns, deadline_ns)
 
     def _admit_anew(
         self, event: Event, received_ns: int, deadline_ns: int | None
     ) -> Admitted | None:
         payload = event[3]
-        if len(payload) > self._limits.max_message_bytes:  # none like it has a layout
+        if len(payload) > self._limits.max_message_bytes:  # none like it has a template
             raise self._limits.too_large(len(payload))
         if is_slow_to_parse(payload):
             return None
@@ -49,20 +52,20 @@ class Admission:
         return self._admit_unless_slow(event, parsed, received_ns, deadline_ns)
 
     def _admit_unless_slow(
-        self, event: Event, parsed: Parsed, received_ns: int, deadline_ns: int | None
+        self, event: Event, parsed: ParsedMessage, received_ns: int, deadline_ns: int | None
     ) -> Admitted | None:
         if decoding_takes_long(parsed):  # nothing like it is ever ready
             return None
         return self.admit_parsed(event, parsed, received_ns, deadline_ns)
 
     def admit_parsed(
-        self, event: Event, parsed: Parsed, received_ns: int, deadline_ns: int | None
+        self, event: Event, parsed: ParsedMessage, received_ns: int, deadline_ns: int | None
     ) -> Admitted:
         """The request, ready to run, on whichever thread parsed it; it holds what it reads from windows."""
         window_bytes = parsed.header.window_bytes
         held_bytes = len(event[3]) + window_bytes
         call = Call(
-            parsed.payload, parsed.header, parsed.id, parsed.raw, parsed.layout, event, held_bytes
+            parsed.payload, parsed.header, parsed.id, parsed.raw, parsed.template, event, held_bytes
         )
         if not window_bytes:
             return self._inference.admit(call, received_ns, deadline_ns)

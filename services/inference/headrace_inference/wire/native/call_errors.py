@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
 
 from headrace import status
 from headrace.errors import HeadraceError
@@ -13,6 +12,7 @@ from headrace_inference.domain.ingress.bursts import RefusedByVersion
 from headrace_inference.domain.ingress.receptions import Receptions, caller_left, known_error
 from headrace_inference.domain.scheduling.requests import ErrorCounter
 from headrace_inference.wire.codec.request_parser import names_in
+from headrace_inference.wire.native.package import Details, Event, Responder
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _OF_CALLERS = frozenset(("CANCELLED", "DEADLINE_EXCEEDED"))
 class CallErrors:
     """Answers calls of one front of the native package with errors."""
 
-    def __init__(self, front: Any, receptions: Receptions) -> None:
+    def __init__(self, front: Responder, receptions: Receptions) -> None:
         self._front = front
         self._receptions = receptions
 
@@ -45,7 +45,7 @@ class CallErrors:
                 error = caller_left(received_ns, deadline_ns, now)
             statistics.record_error(error.reason, now - received_ns)
 
-    def refuse(self, event: Any, error: Exception, received_ns: int) -> None:
+    def refuse(self, event: Event, error: Exception, received_ns: int) -> None:
         """End a call that never was a request of a version: it was refused, or a bug kept it from that."""
         _, call_id, _, payload, _, details = event
         statistics: ErrorCounter | None = None
@@ -62,7 +62,7 @@ class CallErrors:
         self.end(call_id, known, statistics, received_ns, deadline_ns)
 
 
-def _log(details: Any, error: HeadraceError) -> None:
+def _log(details: Details, error: HeadraceError) -> None:
     if logger.isEnabledFor(logging.DEBUG):
         with logs.bound(logs.request_context(details[0])):
             logger.debug("request refused: %s", error.message, extra={"reason": error.reason})

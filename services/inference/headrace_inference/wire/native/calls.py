@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from headrace_inference.domain.ingress.budget import InFlightBudget
 from headrace_inference.domain.routing.request_texts import Headers
 from headrace_inference.wire.codec.message_request import MessageRequest
-from headrace_inference.wire.native.outbound_backlog import LARGE_BYTES, OutboundBacklog
-
-Details = tuple[Headers, str, float | None]
-"""Metadata, peer, and how many seconds its caller waits."""
-
-Event = tuple[int, int, int, bytes, Any, Details]
-"""What the package tells: kind, call id, method, payload, client key, details."""
+from headrace_inference.wire.native.outbound_backlog import LARGE_BYTES, Metrics, OutboundBacklog
+from headrace_inference.wire.native.package import Event
 
 
 class Waiting(Protocol):
@@ -49,9 +44,7 @@ class Call(MessageRequest):
 class OpenCalls:
     """The calls by id, each in its present form, and what all of them hold. Any thread may end them."""
 
-    def __init__(
-        self, budget: InFlightBudget, metrics: Callable[[], dict[str, Any] | None]
-    ) -> None:
+    def __init__(self, budget: InFlightBudget, metrics: Metrics) -> None:
         self.waiting: dict[int, Waiting] = {}
         self.budget = budget
         self._backlog = OutboundBacklog(metrics, self.waiting.__len__, budget)

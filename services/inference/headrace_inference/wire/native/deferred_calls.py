@@ -15,7 +15,8 @@ from headrace_inference.domain.scheduling.requests import InferenceRequest, is_l
 from headrace_inference.wire.codec.slow_requests import parse_large
 from headrace_inference.wire.native.admission import Admission
 from headrace_inference.wire.native.call_errors import CallErrors
-from headrace_inference.wire.native.calls import Call, Event, OpenCalls, deadline_of
+from headrace_inference.wire.native.calls import Call, OpenCalls, deadline_of
+from headrace_inference.wire.native.package import Event
 from headrace_inference.wire.native.slow_decoder import SlowDecoder
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from headrace.errors import HeadraceError
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
@@ -28,8 +27,9 @@ from headrace_inference.domain.scheduling.requests import (
 from headrace_inference.wire.codec.responses import encode_answers, encode_rendered
 from headrace_inference.wire.native.admission import Admission
 from headrace_inference.wire.native.call_errors import CallErrors
-from headrace_inference.wire.native.calls import Call, Event, OpenCalls
+from headrace_inference.wire.native.calls import Call, OpenCalls
 from headrace_inference.wire.native.deferred_calls import DeferredCall, DeferredCalls
+from headrace_inference.wire.native.package import Event, Responder
 from headrace_inference.wire.native.slow_decoder import SlowDecoder
 
 
@@ -38,7 +38,7 @@ class NativeFront:
 
     takes_parts = False
 
-    def __init__(self, front: Any, ingress: Ingress) -> None:
+    def __init__(self, front: Responder, ingress: Ingress) -> None:
         from pygrpc_native import EVENT_CALL
 
         self._event_call = EVENT_CALL
@@ -183,10 +183,12 @@ class NativeFront:
     ) -> Collection[InferenceRequest]:
         """Hand encoded answers to the package, which knows whose callers are gone: no successes."""
         respond = self._front.respond
-        unread: list[Any] = []
+        unread: list[InferenceRequest] = []
         for call, answer in zip(*answers, strict=True):
             if not respond(call.event[1], answer):
-                unread.append(self._calls.waiting[call.event[1]])
+                request = self._calls.waiting[call.event[1]]
+                assert isinstance(request, InferenceRequest)
+                unread.append(request)
         self._calls.end(*answers)
         if unread:
             _count_as_left(unread)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from headrace_inference.domain.ingress.budget import InFlightBudget
+from headrace_inference.wire.native.package import PackageMetrics
 
 REFRESH_BYTES = 16 * 2**20
 """After so many bytes of answers, find out what became of them: it costs 10 µs."""
@@ -19,7 +19,7 @@ REFRESH_BYTES = 16 * 2**20
 LARGE_BYTES = 65_536
 """Of answers given together; how large the largest is does not matter below."""
 
-Metrics = Callable[[], dict[str, Any] | None]
+Metrics = Callable[[], PackageMetrics | None]
 
 
 class OutboundBacklog:
@@ -55,9 +55,10 @@ class OutboundBacklog:
     def _refresh(self) -> None:
         given = self.given
         self.refresh_at = given + REFRESH_BYTES
-        (calls,) = [
-            calls for path, calls in (self._metrics() or {})["methods"].items() if path != "other"
-        ]
+        metrics = self._metrics()
+        if metrics is None:
+            return
+        (calls,) = [calls for path, calls in metrics["methods"].items() if path != "other"]
         ended = list(calls["status"].values())
         sent = sum([status["sent"]["sum"] for status in ended])
         open_calls = calls["started"] - sum([status["count"] for status in ended])

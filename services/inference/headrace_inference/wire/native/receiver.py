@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Generic, TypeVar
 
 from headrace_inference.domain.scheduling.inline_policy import INLINE_POLICY
 
@@ -24,9 +24,11 @@ _WATCH_SECONDS, _SELDOM_SECONDS = 0.02, 0.1
 """How often somebody looks whether the receiving thread is held up: seldom where it was always free, which
 it is unless it runs small models. Every time it takes some 70 µs from one of the cores that run."""
 
-Receive = Callable[[int, int | None], list[Any] | None]
+Event = TypeVar("Event")
+
+Receive = Callable[[int, int | None], list[Event] | None]
 """At most so many events, waiting so many milliseconds for the first; None once the front is closed."""
-Take = Callable[[Sequence[Any], int, int], None]
+Take = Callable[[Sequence[Event], int, int], None]
 """Takes a burst, when it was received (monotonic nanoseconds), and how many calls came one at a time."""
 
 
@@ -62,10 +64,10 @@ class PollBudget:
         self._worth = min(self.MOST, self._worth + 1) if found else max(0, self._worth - 2)
 
 
-class Receiver:
+class Receiver(Generic[Event]):
     """The receiving thread, and another in its place where a run that it was given holds it up."""
 
-    def __init__(self, receive: Receive, take: Take, poll_ns: int = 0) -> None:
+    def __init__(self, receive: Receive[Event], take: Take[Event], poll_ns: int = 0) -> None:
         self._receive = receive
         self._take = take
         self._budget = PollBudget(poll_ns)
@@ -112,7 +114,7 @@ class Receiver:
             taken = time.monotonic_ns()
             events = self._next(len(events))
 
-    def _next(self, former: int) -> Sequence[Any] | None:
+    def _next(self, former: int) -> Sequence[Event] | None:
         poll_ns = self._budget.after(former)
         if poll_ns:
             events = self._busy_poll(poll_ns)
@@ -121,7 +123,7 @@ class Receiver:
                 return events
         return self._receive(MAX_BURST, None)
 
-    def _busy_poll(self, for_ns: int) -> Sequence[Any] | None:
+    def _busy_poll(self, for_ns: int) -> Sequence[Event] | None:
         receive, now = self._receive, time.monotonic_ns
         until = now() + for_ns
         while now() < until:

@@ -13,12 +13,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from headrace.errors import FailedPrecondition
 from headrace.service.grpc_serving import MAX_METADATA_BYTES
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.wire.native.front import NativeFront
+from headrace_inference.wire.native.package import Package
 from headrace_inference.wire.native.receiver import Receiver
 
 MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
@@ -100,11 +100,11 @@ async def _wait_until_idle(front: NativeFront, seconds: float) -> None:
         await asyncio.sleep(_DRAIN_POLL_SECONDS)  # the answering threads know no event loop
 
 
-def _bind(address: str, io_threads: int) -> Any:
+def _bind(address: str, io_threads: int) -> Package:
     from pygrpc_native import NativeGrpcFront
 
     try:
-        return NativeGrpcFront(
+        package: Package = NativeGrpcFront(
             address,
             [(MODEL_INFER, False)],
             io_threads=io_threads,
@@ -118,3 +118,4 @@ def _bind(address: str, io_threads: int) -> Any:
             f"cannot listen on {address} ({error}); choose another with --grpc-port (0 takes a free one)",
             facts={"address": address},
         ) from error
+    return package
