@@ -131,6 +131,7 @@ async def test_a_route_with_all_that_it_can_have(
             await shell("route", "add", "--canary", "2", "--weight", "10", "--more-canary", "3=5"),
             await shell("route", "add", "--sticky", "header:x-user", *rules),
             await shell("route", "add", "--shadow", "4", "--shadow-share", "12.5"),
+            await shell("status"),
             await shell("route", "add", "--shadow-share", "1", "--no-sticky"),
             await shell("route", "add", "--no-match", "--no-canary", "--no-shadow"),
         ]
@@ -146,6 +147,7 @@ async def test_a_route_with_all_that_it_can_have(
         )
         document = (await shell("route", "add", "--json")).document
 
+    assert "2 (10 %), 3 (5 %), 4 (shadow, 12.5 %)" in ran.pop(3).output
     both = "canary 2 with 10 %, canary 3 with 5 %"
     matched = "header:x-beta=1 to 3, parameter:user^=test:er to 2"
     assert [

@@ -21,7 +21,11 @@ from headrace.state.records import (
 )
 from headrace_inference.domain.ingress.budget import InFlightBudget
 from headrace_inference.domain.ingress.limits import IngressLimits
-from headrace_inference.domain.ingress.shadow_copies import MAX_COPIES, ShadowCopies
+from headrace_inference.domain.ingress.shadow_copies import (
+    MAX_COPIES,
+    MAX_COPY_NS,
+    ShadowCopies,
+)
 from headrace_inference.domain.routing.request_share import RequestShare
 from headrace_inference.domain.routing.targets import ShadowTarget
 from headrace_inference.domain.scheduling.requests import Array, InferenceRequest
@@ -169,6 +173,21 @@ def test_no_copy_is_made_where_the_replica_is_short_of_room() -> None:
         counts = both.counted()
 
     assert (1, {"SHADOW_DROPPED": 2}) == (counts.successes, counts.errors)
+
+
+@pytest.mark.parametrize(
+    ("left_ns", "expected_ns"), [(None, MAX_COPY_NS), (5, 5), (2 * MAX_COPY_NS, MAX_COPY_NS)]
+)
+def test_a_copy_ends_with_its_caller_or_after_a_while(
+    left_ns: int | None, expected_ns: int
+) -> None:
+    """So that a replica that stops does not wait for copies of a slow shadow."""
+    with pair() as both:
+        request = both.request()
+        request.deadline_ns = None if left_ns is None else 1000 + left_ns
+        copy = both.copies._copy(both.shadow, both.original, request, 1000)
+
+    assert 1000 + expected_ns == copy.deadline_ns
 
 
 def test_a_full_queue_refuses_copies() -> None:

@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 MAX_COPIES = 64
 """In flight of one shadow: whoever calls its version by number waits behind so many at most."""
 
+MAX_COPY_NS = 30_000_000_000
+"""A copy that waited and ran for so long ends, though its caller would wait: a stop waits for copies."""
+
 
 class ShadowCopies:
     """Copies in flight. `has_room` says of so many bytes whether the replica can spare them."""
@@ -132,7 +135,7 @@ class ShadowCopies:
             contents,
             SHADOW,
             received_ns,
-            request.deadline_ns,
+            _deadline_ns(request, received_ns),
             version.statistics,
             self,
             (version, size),
@@ -152,6 +155,11 @@ def _plan(version: LoadedVersion, original: LoadedVersion, plan: RequestPlan) ->
     ]
     lowest = version.record.config.priorities.levels
     return version.plan_request(headers, (), Options(priority=lowest) if lowest else NO_OPTIONS)
+
+
+def _deadline_ns(request: InferenceRequest, received_ns: int) -> int:
+    latest = received_ns + MAX_COPY_NS
+    return latest if request.deadline_ns is None else min(latest, request.deadline_ns)
 
 
 def _size(data: TensorData) -> int:
