@@ -1,7 +1,7 @@
-"""Writes headrace/client/sync_client.py from the classes that AsyncClient is made of.
+"""Writes headrace/client/sync_client.py and sync_registry.py from the classes that AsyncClient is made of.
 
 Every public method gets a twin that waits for it, with its signature and its docstring, so that editors and
-type checkers see them. With `--check` it writes nothing, and exits 1 if the file is stale.
+type checkers see them. With `--check` it writes nothing, and exits 1 if a file is stale.
 """
 
 from __future__ import annotations
@@ -11,20 +11,17 @@ import ast
 import builtins
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGET = ROOT / "headrace" / "client" / "sync_client.py"
-SOURCES = ("catalog", "push", "routes", "replicas", "inference", "monitoring")
+FOLDER = ROOT / "headrace" / "client"
+OF_REGISTRY = ("catalog", "push", "routes", "replicas")
+OF_OTHERS = ("inference", "monitoring")
 """The modules with the classes that AsyncClient inherits, in the order of their methods."""
 
-HEAD = '''"""The client of the suite for code without an event loop: every method waits for AsyncClient's.
-
-Written by `python scripts/sync_client.py` from AsyncClient: change that.
-"""
-
+IMPORTS = """
 from __future__ import annotations
 
 from collections.abc import Generator
@@ -36,10 +33,33 @@ from headrace.client.loop_thread import LoopThread
 {imports}
 
 if TYPE_CHECKING:  # numpy is loaded by the first inference
+    pass
     {numpy_imports}
 
+"""
 
-class Client:
+REGISTRY_HEAD = '''"""The registry for code without an event loop: every method waits for AsyncClient's.
+
+Written by `make pages` from AsyncClient: change that.
+"""
+'''
+
+REGISTRY_CLASS = '''
+class BlockingRegistryCalls:
+    """Models, versions, aliases, routes, pushes and replicas."""
+
+    _async: AsyncClient
+    _thread: LoopThread
+'''
+
+HEAD = '''"""The client of the suite for code without an event loop: every method waits for AsyncClient's.
+
+Written by `make pages` from AsyncClient: change that.
+"""
+'''
+
+CLASS = '''
+class Client(BlockingRegistryCalls):
     """Push, route, infer and watch: `with Client() as client`. Threads may share one.
 
     So may a process and those that it forks, as long as none was connected before: see `forking`.
@@ -85,7 +105,7 @@ class Module:
     @staticmethod
     def read(name: str) -> Module:
         """The module headrace.client.NAME."""
-        text = (TARGET.parent / f"{name}.py").read_text(encoding="utf-8")
+        text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
         return Module(f"headrace.client.{name}", ast.parse(text))
 
     def methods(self) -> Iterator[ast.AsyncFunctionDef]:
@@ -114,20 +134,31 @@ def _imported(node: ast.ImportFrom) -> list[str]:
     return [alias.asname or alias.name for alias in node.names]
 
 
-def source() -> str:
-    """The text of the module, formatted."""
+def sources() -> dict[Path, str]:
+    """The texts of both modules, formatted, by path."""
     client = Module.read("async_client")
     init = _init(client.tree)
-    modules = [(Module.read(name), list(Module.read(name).methods())) for name in SOURCES]
-    signatures: list[tuple[Module, Method]] = [(client, init)]
-    signatures += [(module, one) for module, all_ in modules for one in all_]
-    head = HEAD.format(
-        imports="\n".join(_imports(signatures, for_checkers=False)),
+    head = CLASS.format(parameters=ast.unparse(init.args), arguments=_arguments(init))
+    registry = _source(REGISTRY_HEAD, REGISTRY_CLASS, OF_REGISTRY)
+    base = "from headrace.client.sync_registry import BlockingRegistryCalls"
+    others = _source(HEAD, head, OF_OTHERS, [(client, init)], base)
+    return {FOLDER / "sync_registry.py": registry, FOLDER / "sync_client.py": others}
+
+
+def _source(
+    docstring: str,
+    head: str,
+    names: Sequence[str],
+    more: Sequence[tuple[Module, Method]] = (),
+    base: str = "",
+) -> str:
+    methods = [(module, one) for module in map(Module.read, names) for one in module.methods()]
+    signatures = [*more, *methods]
+    imports = IMPORTS.format(
+        imports="\n".join([base, *_imports(signatures, for_checkers=False)]),
         numpy_imports="\n    ".join(_imports(signatures, for_checkers=True)),
-        parameters=ast.unparse(init.args),
-        arguments=_arguments(init),
     )
-    return _formatted("\n".join([head, *(_twin(one) for _, all_ in modules for one in all_)]))
+    return _formatted("\n".join([docstring + imports + head, *(_twin(one) for _, one in methods)]))
 
 
 def _init(tree: ast.Module) -> ast.FunctionDef:
@@ -137,8 +168,8 @@ def _init(tree: ast.Module) -> ast.FunctionDef:
     raise SystemExit("AsyncClient has no __init__")
 
 
-def _imports(signatures: list[tuple[Module, Method]], *, for_checkers: bool) -> list[str]:
-    needed = set()
+def _imports(signatures: Sequence[tuple[Module, Method]], *, for_checkers: bool) -> list[str]:
+    needed: set[str] = set()
     for module, method in signatures:
         origins = module.origins()
         for name in _names(method) - {"AsyncGenerator"} - {*dir(builtins)}:
@@ -179,8 +210,16 @@ def _arguments(method: Method) -> str:
 
 
 def _formatted(text: str) -> str:
-    for command in (["check", "--fix", "--select=I", "--quiet"], ["format"]):
-        run = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(TARGET), "-"]
+    for command in (["check", "--fix", "--select=I,F401,PIE790,TC005", "--quiet"], ["format"]):
+        run = [
+            sys.executable,
+            "-m",
+            "ruff",
+            *command,
+            "--stdin-filename",
+            str(FOLDER / "sync.py"),
+            "-",
+        ]
         text = subprocess.run(
             run, input=text, capture_output=True, text=True, check=True, cwd=ROOT
         ).stdout
@@ -191,11 +230,12 @@ def main() -> None:
     """Writes the client, or checks it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether the file is stale")
-    fresh = source()
-    if not parser.parse_args().check:
-        TARGET.write_text(fresh, encoding="utf-8")
-    elif TARGET.read_text(encoding="utf-8") != fresh:
-        raise SystemExit(f"stale: {TARGET.relative_to(ROOT)}; run: python scripts/sync_client.py")
+    check = parser.parse_args().check
+    for path, fresh in sources().items():
+        if not check:
+            path.write_text(fresh, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != fresh:
+            raise SystemExit(f"stale: {path.relative_to(ROOT)}; run: make pages")
 
 
 if __name__ == "__main__":

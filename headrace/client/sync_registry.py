@@ -1,0 +1,339 @@
+"""The registry for code without an event loop: every method waits for AsyncClient's.
+
+Written by `make pages` from AsyncClient: change that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+
+from headrace.client.artifact import Report, Source
+from headrace.client.async_client import AsyncClient
+from headrace.client.loop_thread import LoopThread
+from headrace.client.push import Config
+from headrace.client.resources import Alias, Change, Model, Route, Version
+from headrace.state.records import ReplicaRecord
+from headrace.state.route_records import RequestKey
+
+
+class BlockingRegistryCalls:
+    """Models, versions, aliases, routes, pushes and replicas."""
+
+    _async: AsyncClient
+    _thread: LoopThread
+
+    def create_model(
+        self,
+        model: str,
+        *,
+        description: str = "",
+        labels: Mapping[str, str] | None = None,
+        keep_latest: int | None = None,
+        pinned: bool = False,
+        request_id: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Model:
+        """Create a model. Raises AlreadyExists."""
+        return self._thread.run(
+            self._async.create_model(
+                model,
+                description=description,
+                labels=labels,
+                keep_latest=keep_latest,
+                pinned=pinned,
+                request_id=request_id,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def model(self, model: str, *, timeout_seconds: float | None = None) -> Model:
+        """A model. Raises NotFound."""
+        return self._thread.run(self._async.model(model, timeout_seconds=timeout_seconds))
+
+    def models(self, *, timeout_seconds: float | None = None) -> list[Model]:
+        """All models, by name."""
+        return self._thread.run(self._async.models(timeout_seconds=timeout_seconds))
+
+    def update_model(
+        self,
+        model: str,
+        *,
+        description: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        keep_latest: int | None = None,
+        pinned: bool | None = None,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Model:
+        """Change what is given of a model, leave the rest. Raises NotFound, Aborted, InvalidArgument."""
+        return self._thread.run(
+            self._async.update_model(
+                model,
+                description=description,
+                labels=labels,
+                keep_latest=keep_latest,
+                pinned=pinned,
+                etag=etag,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def revision(self, *, timeout_seconds: float | None = None) -> int:
+        """The revision that the registry's state has now: where a watch may start."""
+        return self._thread.run(self._async.revision(timeout_seconds=timeout_seconds))
+
+    def delete_model(
+        self,
+        model: str,
+        *,
+        force: bool = False,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """Delete a model, with all its versions if forced. Raises NotFound, FailedPrecondition, Aborted."""
+        self._thread.run(
+            self._async.delete_model(model, force=force, etag=etag, timeout_seconds=timeout_seconds)
+        )
+
+    def version(self, model: str, number: int, *, timeout_seconds: float | None = None) -> Version:
+        """One version. Raises NotFound."""
+        return self._thread.run(self._async.version(model, number, timeout_seconds=timeout_seconds))
+
+    def versions(self, model: str, *, timeout_seconds: float | None = None) -> list[Version]:
+        """A model's versions, newest first. Raises NotFound."""
+        return self._thread.run(self._async.versions(model, timeout_seconds=timeout_seconds))
+
+    def delete_version(
+        self, model: str, number: int, *, etag: str = "", timeout_seconds: float | None = None
+    ) -> None:
+        """Delete a version. Raises NotFound, Aborted, and FailedPrecondition while something names it."""
+        self._thread.run(
+            self._async.delete_version(model, number, etag=etag, timeout_seconds=timeout_seconds)
+        )
+
+    def get_alias(self, model: str, alias: str, *, timeout_seconds: float | None = None) -> Alias:
+        """Return where an alias points. Raises NotFound."""
+        return self._thread.run(
+            self._async.get_alias(model, alias, timeout_seconds=timeout_seconds)
+        )
+
+    def aliases(self, model: str, *, timeout_seconds: float | None = None) -> list[Alias]:
+        """A model's aliases, by name. Raises NotFound."""
+        return self._thread.run(self._async.aliases(model, timeout_seconds=timeout_seconds))
+
+    def alias(
+        self,
+        model: str,
+        alias: str,
+        version: int | str,
+        *,
+        etag: str = "",
+        allow_signature_change: bool = False,
+        allow_unready: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Alias:
+        """Point an alias at a version (a number, or what another alias names), creating it if need be.
+
+        Raises NotFound, Aborted; FailedPrecondition for a version that would break callers of the alias
+        (SIGNATURE_CHANGED) and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
+        """
+        return self._thread.run(
+            self._async.alias(
+                model,
+                alias,
+                version,
+                etag=etag,
+                allow_signature_change=allow_signature_change,
+                allow_unready=allow_unready,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def set_aliases(
+        self,
+        model: str,
+        versions: Mapping[str, int | str],
+        *,
+        allow_signature_change: bool = False,
+        allow_unready: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> list[Alias]:
+        """Point several aliases at versions in one change: all of them, or none where one is refused.
+
+        `versions` has the number for each alias, or another alias that names it now. Raises as `alias`
+        does, and InvalidArgument (ALIASES_INVALID) for none or over 1000.
+        """
+        return self._thread.run(
+            self._async.set_aliases(
+                model,
+                versions,
+                allow_signature_change=allow_signature_change,
+                allow_unready=allow_unready,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def delete_alias(
+        self, model: str, alias: str, *, etag: str = "", timeout_seconds: float | None = None
+    ) -> None:
+        """Delete an alias. Raises NotFound, Aborted."""
+        self._thread.run(
+            self._async.delete_alias(model, alias, etag=etag, timeout_seconds=timeout_seconds)
+        )
+
+    def resolve(
+        self, model: str, version: int | str, *, timeout_seconds: float | None = None
+    ) -> int:
+        """The number that a version's number or alias stands for now. Raises NotFound."""
+        return self._thread.run(
+            self._async.resolve(model, version, timeout_seconds=timeout_seconds)
+        )
+
+    def push(
+        self,
+        model: str,
+        source: Source,
+        *,
+        alias: str = "",
+        config: Config | None = None,
+        description: str = "",
+        create_model: bool = True,
+        allow_signature_change: bool = False,
+        progress: Report | None = None,
+        request_id: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Version:
+        """Push a version: an .onnx (with its external data), an archive, a folder, a graph's bytes, or
+        files by their paths in the artifact.
+
+        It is visible, durable and checked when this returns; `alias` points at it in the same change.
+        `progress` is called by the thread of the event loop, which is not the caller's with `Client`.
+        A push that finds the registry UNAVAILABLE is sent again with the same `request_id`, so it makes
+        one version; one for which there is no room beside other pushes waits for it. Raises
+        InvalidArgument for what the registry refuses, FailedPrecondition
+        (SIGNATURE_CHANGED) for a version that would break callers of `alias`, unless allowed.
+        """
+        return self._thread.run(
+            self._async.push(
+                model,
+                source,
+                alias=alias,
+                config=config,
+                description=description,
+                create_model=create_model,
+                allow_signature_change=allow_signature_change,
+                progress=progress,
+                request_id=request_id,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def route(self, model: str, *, timeout_seconds: float | None = None) -> Route:
+        """A model's route. Raises NotFound, and FailedPrecondition before its first version."""
+        return self._thread.run(self._async.route(model, timeout_seconds=timeout_seconds))
+
+    def set_route(
+        self,
+        model: str,
+        stable: int | str,
+        canary: int | str | None = None,
+        weight: float | None = None,
+        *,
+        more_canaries: Mapping[int | str, float] | None = None,
+        sticky_key: RequestKey | str | None = None,
+        match: Mapping[str, int | str] | None = None,
+        shadow: int | str | None = None,
+        shadow_share: float | None = None,
+        etag: str = "",
+        allow_signature_change: bool = False,
+        allow_unready: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Route:
+        """Set the whole route: `weight` percent to `canary`, the rest to `stable`; numbers or aliases.
+
+        `more_canaries` are further versions with their weights. With a `sticky_key`, `header:NAME` or
+        `parameter:NAME`, the same text there always gets the same version. `match` sends requests to
+        versions of their own by conditions such as `header:x-beta=1` (equal) or `parameter:user^=test-`
+        (begins so), the first that fits; `shadow` gets copies of `shadow_share` percent of the requests and
+        answers nobody.
+
+        Raises NotFound, Aborted where the etag is not the present one, InvalidArgument for what is
+        incomplete or malformed; FailedPrecondition for a version that would break callers
+        (SIGNATURE_CHANGED) and for one that no replica serves (VERSION_NOT_SERVED), unless allowed.
+        """
+        return self._thread.run(
+            self._async.set_route(
+                model,
+                stable,
+                canary,
+                weight,
+                more_canaries=more_canaries,
+                sticky_key=sticky_key,
+                match=match,
+                shadow=shadow,
+                shadow_share=shadow_share,
+                etag=etag,
+                allow_signature_change=allow_signature_change,
+                allow_unready=allow_unready,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def put_route(
+        self,
+        route: Route,
+        *,
+        allow_signature_change: bool = False,
+        allow_unready: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Route:
+        """Set the whole route to `route`, on condition of its etag if it has one. As `set_route`."""
+        return self._thread.run(
+            self._async.put_route(
+                route,
+                allow_signature_change=allow_signature_change,
+                allow_unready=allow_unready,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def rollback(
+        self, model: str, *, allow_unready: bool = False, timeout_seconds: float | None = None
+    ) -> Route:
+        """Make the version that was stable before stable again; end canaries, match rules and shadow.
+
+        It is for emergencies, so another signature does not stop it. Raises FailedPrecondition
+        (NO_PREVIOUS_VERSION, VERSION_NOT_SERVED), and Aborted where the route moved meanwhile.
+        """
+        return self._thread.run(
+            self._async.rollback(
+                model, allow_unready=allow_unready, timeout_seconds=timeout_seconds
+            )
+        )
+
+    def replicas(
+        self, *, model: str = "", timeout_seconds: float | None = None
+    ) -> list[ReplicaRecord]:
+        """The replicas that are there now, by id, with what each has loaded, of one model or of all."""
+        return self._thread.run(self._async.replicas(model=model, timeout_seconds=timeout_seconds))
+
+    def wait_until_ready(
+        self, model: str, version: int | str, *, timeout_seconds: float | None = None
+    ) -> None:
+        """Wait until every replica, and at least one, serves a version (a number or an alias).
+
+        Raises FailedPrecondition (VERSION_UNAVAILABLE) with the reasons of replicas that could not
+        load it, and DeadlineExceeded (VERSION_NOT_READY) that says what each replica was waiting for.
+        """
+        self._thread.run(
+            self._async.wait_until_ready(model, version, timeout_seconds=timeout_seconds)
+        )
+
+    def watch(self, start_revision: int = 0, model: str = "") -> Generator[Change, None, None]:
+        """Every change after a revision, in order, of one model or of all, until the reader stops.
+
+        A watch that breaks goes on where it was, also where it left changes of other models out. Raises
+        OutOfRange where changes after the revision are no longer kept, or are those of another history
+        (HISTORY_DIFFERS), and Unavailable where the registry stays away.
+        """
+        return self._thread.iterate(lambda: self._async.watch(start_revision, model))
