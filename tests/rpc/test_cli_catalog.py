@@ -46,7 +46,7 @@ async def test_wrong_edits_of_a_model_are_refused(
             "--label=nothing": "KEY=VALUE",
             "--label==x": "KEY=VALUE",
             "--keep-latest=101": "keep_latest",
-            "--keep-latest=many": "integer",
+            "--keep-latest=many": "'many' is not a valid int",
         }
         for flag, said in wrong.items():
             refused = await shell("model", "digits", flag)
