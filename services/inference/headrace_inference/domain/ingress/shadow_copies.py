@@ -147,7 +147,7 @@ _PlanKey = tuple[int, int, tuple[tuple[int, ...], ...], tuple[int, ...]]
 
 
 def _plan(version: LoadedVersion, original: LoadedVersion, plan: RequestPlan) -> RequestPlan:
-    """How a copy runs, with all outputs as plain values. Raises InvalidArgument."""
+    """Plan a copy, with all outputs as plain values. Raises InvalidArgument."""
     specs = original.record.signature.inputs_with(plan.optional)
     headers = [
         TensorHeader(spec.name, spec.datatype, shape)

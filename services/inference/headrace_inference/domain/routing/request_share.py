@@ -1,4 +1,4 @@
-"""Whose turn it is where a version gets a share of the requests."""
+"""Decides whose turn it is where a version gets a share of the requests."""
 
 from __future__ import annotations
 
