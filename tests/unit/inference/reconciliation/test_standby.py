@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from headrace.errors import Unavailable
 from headrace.state.catalog import Catalog
-from headrace.state.records import ModelRecord, VersionRecord
+from headrace.state.records import LoadState, ModelRecord, VersionRecord
 from headrace.state.route_records import Canary, RouteRecord
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.domain.reconciliation.load_failures import FIRST_RETRY_SECONDS
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.reconciliation.residency import Caps
 from headrace_inference.domain.routing.table import OnStandby
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
-from tests.unit.inference.doubles import DoublingRunner, version
+from tests.unit.inference.doubles import DoublingRunner, FakeClock, RecordingSink, version
+from tests.unit.inference.scheduling.test_instance_pool import request
 
 
 class Loader:
@@ -129,3 +132,50 @@ async def test_a_new_stable_version_is_held_until_it_is_loaded() -> None:
         assert "held" == reconciler.table.pick("a", "")[1]
         await settled(reconciler, ("a", 1), ("a", 2))
         assert "stable" == reconciler.table.pick("a", "")[1]
+
+
+async def test_what_idles_for_so_long_is_unloaded() -> None:
+    """Counted from its last answer; until then it is not."""
+    clock, sink, state = FakeClock(), RecordingSink(), catalog_of("a", "b")
+    reconciler = VersionReconciler(
+        Loader(), StatisticsRegistry(), clock, 2, caps=Caps(idle_seconds=3600.0)
+    )
+    async with reconciler.running():
+        reconciler.want(state)
+        await settled(reconciler, ("a", 1), ("b", 1))
+        clock.advance(3500)
+        answering = reconciler.table.find("b", "")
+        answering.scheduler.enqueue([request(answering, sink, "b")])
+        sink.wait(1)
+        reconciler.want(state)
+        assert {("a", 1), ("b", 1)} == set(reconciler.table.ready)
+        clock.advance(200)
+        reconciler.want(state)
+        await settled(reconciler, ("b", 1))
+        assert stands_by(reconciler, "a")
+
+
+async def test_a_failed_load_is_tried_again_when_its_time_has_come() -> None:
+    """Not before, whatever else happens."""
+
+    class Failing(Loader):
+        async def load(self, record: VersionRecord) -> DoublingRunner:
+            runner = await super().load(record)
+            if len(self.loaded) < 2:
+                raise Unavailable("LOAD_ERROR", "not yet")
+            return runner
+
+    clock, loader, state = FakeClock(), Failing(), catalog_of("a")
+    reconciler = VersionReconciler(loader, StatisticsRegistry(), clock, 2)
+    async with reconciler.running():
+        reconciler.want(state)
+        while [LoadState.UNAVAILABLE] != [each.state for each in reconciler.versions()]:
+            await reconciler.next_publication.wait()
+        clock.advance(0.9 * FIRST_RETRY_SECONDS)
+        reconciler.want(state)
+        for _ in range(10):  # its turns on the loop, in which it does nothing
+            await asyncio.sleep(0)
+        assert ["a/1"] == loader.loaded
+        clock.advance(0.2 * FIRST_RETRY_SECONDS)
+        reconciler.want(state)
+        await settled(reconciler, ("a", 1))
