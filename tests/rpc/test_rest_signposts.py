@@ -47,6 +47,8 @@ async def test_pages_of_other_sizes_are_refused(size: str, tmp_path: Path) -> No
         ({"x": [1, 2]}, "/v2/models/echo-FP32", 'POST {"x":...} to /v2/models/echo-FP32/generate'),
         ({"instances": []}, "/v2/models/arithmetic/versions/1",
          'POST {"a":...,"b":...} to /v2/models/arithmetic/versions/1/generate'),
+        ({"inputs": {"x": [1, 2]}}, "/v2/models/echo-FP32",
+         'POST {"x":...} to /v2/models/echo-FP32/generate'),
         ({"y": 1}, "/v2/models/other", 'POST {"y":...} to /v2/models/other/generate'),
     ],
 )  # fmt: skip

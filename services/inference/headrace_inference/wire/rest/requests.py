@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
@@ -29,6 +29,7 @@ from headrace_inference.wire.codec.parameters import (
 from headrace_inference.wire.codec.slow_requests import LONG_COPY_BYTES, LONG_TEXT_BYTES
 from headrace_inference.wire.codec.tensors import ZERO_COPY_BYTES, bytes_tensor, window_contents
 from headrace_inference.wire.codec.typed_contents import bytes_elements
+from headrace_inference.wire.rest.other_forms import WayOut, members_of_other_form
 from headrace_inference.wire.rest.tensors import tensor_from_json
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -45,8 +46,6 @@ Dimension = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Known = TypeVar("Known", bound=msgspec.Struct)
 Decoded = TypeVar("Decoded")
-
-WayOut = Callable[[Collection[str]], str]
 
 MALFORMED_REQUEST = "MALFORMED_REQUEST"
 """The reason of JSON that is none of what a route takes."""
@@ -120,7 +119,6 @@ class _OutputParameters(_WindowParameters, frozen=True):
 
 
 _HEAD = msgspec.json.Decoder(InferBody)
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,21 +247,14 @@ def _parse_head(json: memoryview, way_out: WayOut) -> InferBody:
     try:
         return decode_json(_HEAD, json)
     except InvalidArgument as error:
-        members = _members(json)
-        if error.reason != MALFORMED_REQUEST or members is None or "inputs" in members:
+        members = members_of_other_form(json)
+        if error.reason != MALFORMED_REQUEST or members is None:
             raise
         raise InvalidArgument(
             MALFORMED_REQUEST,
-            'the body has no member "inputs", a list of tensors with name, datatype, shape and data'
+            'the body needs a member "inputs", a list of tensors with name, datatype, shape and data'
             + way_out(members),
         ) from None
-
-
-def _members(json: memoryview) -> Mapping[str, msgspec.Raw] | None:
-    try:
-        return _OBJECT.decode(json)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _malformed(error: Exception, start: bytes) -> str:
