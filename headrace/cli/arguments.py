@@ -16,6 +16,12 @@ def _checked(name: str) -> str:
     return check_model_name(name) if name else name
 
 
+def _checked_callable(name: str) -> str:
+    """The same for what may have an alias behind an '@'."""
+    _checked(name.partition("@")[0])
+    return name
+
+
 ModelName = Annotated[
     str, typer.Argument(help="The model.", autocompletion=model_names, callback=_checked)
 ]
@@ -31,7 +37,12 @@ OnlyModelName = Annotated[
 ]
 CallableName = Annotated[
     str,
-    typer.Argument(metavar="NAME[@ALIAS]", help="The model.", autocompletion=callable_names),
+    typer.Argument(
+        metavar="NAME[@ALIAS]",
+        help="The model.",
+        autocompletion=callable_names,
+        callback=_checked_callable,
+    ),
 ]
 VersionOrAlias = Annotated[
     str,

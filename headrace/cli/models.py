@@ -21,4 +21,5 @@ def register(app: typer.Typer) -> None:
             for model in found
         ]
         columns = ("model", "newest>", "created", "description")
-        cli.show({"models": found}, lambda: output.table(columns, rows))
+        nothing = "no models yet: `headrace push NAME model.onnx` brings one in"
+        cli.show({"models": found}, lambda: output.table(columns, rows) if rows else nothing)

@@ -137,7 +137,7 @@ def _print_addresses(wanted: SuiteOptions, where: dict[str, Any]) -> None:
         f"  data       {wanted.data}",
         *_how_to_reach(where),
         "Next, elsewhere: headrace push NAME model.onnx --wait",
-        "           then: headrace infer NAME --input INPUT=@input.npy     (Ctrl-C here stops all)",
+        "           then: headrace infer NAME VALUE     (Ctrl-C here stops all)",
     ]
     print("\n".join(lines), flush=True)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 
-from headrace.onnx_runtime.errors import clean_message
+from headrace.onnx_runtime.errors import clean_message, is_plain
 
 FOLDER = Path("/data/net")
 
@@ -60,3 +62,48 @@ FOLDER = Path("/data/net")
 def test_messages_are_cleaned(text: str, expected: str) -> None:
     """One line, bounded, without the runtime's own numbers and paths."""
     assert expected == clean_message(text, FOLDER)
+
+
+def graph(opset: int, ir_version: int, domain: str = "") -> bytes:
+    """A graph that adds its input to itself, with these versions."""
+    tensor = helper.make_tensor_value_info
+    node = helper.make_node("Add", ["x", "x"], ["y"], domain=domain)
+    model = helper.make_model(
+        helper.make_graph(
+            [node],
+            "add",
+            [tensor("x", TensorProto.FLOAT, [1])],
+            [tensor("y", TensorProto.FLOAT, [1])],
+        ),
+        opset_imports=[helper.make_opsetid(domain, opset)],
+    )
+    model.ir_version = ir_version
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (graph(20, 99), "the graph has IR version 99, and this ONNX Runtime reads up to "),
+        (
+            graph(99, 10),
+            "the graph uses opset 99 of ai.onnx, and this ONNX Runtime supports up to ",
+        ),
+        (graph(99, 10, "ai.onnx.ml"), "the graph uses opset 99 of ai.onnx.ml"),
+        (
+            graph(1, 10, "my.own"),
+            "the operator Add of the domain my.own is not one of ONNX Runtime",
+        ),
+    ],
+)
+def test_what_is_too_new_is_said_plainly(model: bytes, words: str) -> None:
+    """A row each: what the runtime that is installed says of it becomes one sentence with the remedy."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    with pytest.raises(Exception, match=r"\w") as refused:
+        onnxruntime.InferenceSession(model, options)
+    text = str(refused.value)
+
+    assert is_plain(text)
+    assert clean_message(text).startswith(words)
+    assert "::" not in clean_message(text)

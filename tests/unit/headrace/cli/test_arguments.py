@@ -105,6 +105,7 @@ def test_wrong_windows_are_refused(text: str) -> None:
         (["delete", "digits"], "--yes"),
         (["delete", "digits", "1", "--force", "--yes"], "--force is for a model"),
         (["infer", "digits"], "give a value"),
+        (["delete"], "Missing argument"),
         (["top", "--window", "soon"], "soon"),
     ],
 )
@@ -166,3 +167,23 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     """--version prints the version of the package."""
     assert app.run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("headrace 0.")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["versions", "team/iris"],
+        ["infer", "team/iris@champion", "[1]"],
+        ["push", "team/iris", __file__],
+        ["route", "team/iris"],
+        ["status", "team/iris"],
+    ],
+)
+def test_names_that_no_model_has_are_told_before_anybody_is_asked(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row each: the name, what is allowed, and the nearest that is, in one line."""
+    assert app.run(arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "'team/iris' is not a valid model name: use " in line
+    assert "such as 'team-iris' [MODEL_NAME_INVALID]" in line
