@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from typing import Any
 
 from headrace.conversion.ranges import (
     MAX_BATCH_SIZE,
@@ -17,6 +16,7 @@ from headrace.conversion.reading import Reader, enum_values
 from headrace.conversion.times import duration_to_proto
 from headrace.state.records import Batching, Priorities, QueuePolicy, TimeoutAction
 from headrace.type.v1 import serving_config_pb2
+from headrace.type.v1.serving_config_pb2 import ServingConfig as ConfigMessage
 
 _Message = serving_config_pb2.ServingConfig
 
@@ -56,7 +56,9 @@ def priorities_to_proto(
     )
 
 
-def batching_from_proto(reader: Reader, proto: Any, default: Batching, path: str) -> Batching:
+def batching_from_proto(
+    reader: Reader, proto: ConfigMessage.Batching, default: Batching, path: str
+) -> Batching:
     """Return what the message sets, over `default`."""
     most = reader.number(proto, "max_batch_size", default.max_batch_size, (0, MAX_BATCH_SIZE), path)
     delay = reader.microseconds(
@@ -84,7 +86,11 @@ def batching_from_proto(reader: Reader, proto: Any, default: Batching, path: str
 
 
 def _larger_from_proto(
-    reader: Reader, proto: Any, default: Batching, allowed: tuple[int, ...], path: str
+    reader: Reader,
+    proto: ConfigMessage.Batching,
+    default: Batching,
+    allowed: tuple[int, ...],
+    path: str,
 ) -> bool:
     """Whoever says how large a batch may be has set a limit, and says so if requests may be over it."""
     limited = bool(allowed) or proto.HasField("max_batch_size")
@@ -101,7 +107,9 @@ def _ascending(numbers: Iterable[int]) -> bool:
     return all(low < high for low, high in itertools.pairwise(numbers))
 
 
-def queue_from_proto(reader: Reader, proto: Any, default: QueuePolicy, path: str) -> QueuePolicy:
+def queue_from_proto(
+    reader: Reader, proto: ConfigMessage.Queue, default: QueuePolicy, path: str
+) -> QueuePolicy:
     """Return what the message sets, over `default`."""
     return QueuePolicy(
         max_requests=reader.number(
@@ -124,7 +132,7 @@ def queue_from_proto(reader: Reader, proto: Any, default: QueuePolicy, path: str
 
 
 def priorities_from_proto(
-    reader: Reader, config: Any, default: Priorities, queue: QueuePolicy, path: str
+    reader: Reader, config: ConfigMessage, default: Priorities, queue: QueuePolicy, path: str
 ) -> Priorities:
     """Return what the config sets, over `default`; a level has what it leaves unset from `queue`."""
     if not config.HasField("priorities"):

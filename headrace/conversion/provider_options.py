@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from headrace.conversion.reading import Reader
 from headrace.state.records import Provider
 from headrace.type.v1 import serving_config_pb2
+from headrace.type.v1.serving_config_pb2 import ServingConfig as ConfigMessage
 
 _Message = serving_config_pb2.ServingConfig.ProviderOptions
 Options = Mapping[Provider, Mapping[str, str]]
@@ -103,7 +103,9 @@ def provider_options_to_proto(
     return _Message(**told) if told else None
 
 
-def provider_options_from_proto(reader: Reader, proto: Any, default: Options, path: str) -> Options:
+def provider_options_from_proto(
+    reader: Reader, proto: ConfigMessage.ProviderOptions, default: Options, path: str
+) -> Options:
     """Return what the message sets, over `default`, provider by provider."""
     told = {provider: getattr(proto, section) for provider, section in _SECTIONS.items()}
     for provider, values in told.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -25,18 +25,18 @@ class Reader:
         self.violations: list[errors.FieldViolation] = []
 
     def number(
-        self, message: Any, name: str, default: int, allowed: tuple[int, int], path: str
+        self, message: Message, name: str, default: int, allowed: tuple[int, int], path: str
     ) -> int:
         """A field that lies between two bounds, both allowed."""
         if not message.HasField(name):
             return default
         return self.in_range(getattr(message, name), allowed, f"{path}.{name}")
 
-    def flag(self, message: Any, name: str, *, default: bool) -> bool:
+    def flag(self, message: Message, name: str, *, default: bool) -> bool:
         """A field that is true or false."""
         return getattr(message, name) if message.HasField(name) else default
 
-    def microseconds(self, message: Any, name: str, default: int, most: int, path: str) -> int:
+    def microseconds(self, message: Message, name: str, default: int, most: int, path: str) -> int:
         """A duration of up to `most` microseconds."""
         if not message.HasField(name):
             return default
@@ -44,7 +44,7 @@ class Reader:
         return self.in_range(value, (0, most), f"{path}.{name}", " microseconds")
 
     def choice(
-        self, message: Any, name: str, default: Choice, values: Mapping[int, Choice], path: str
+        self, message: Message, name: str, default: Choice, values: Mapping[int, Choice], path: str
     ) -> Choice:
         """One of a closed set."""
         number = getattr(message, name)
@@ -52,7 +52,7 @@ class Reader:
             self.wrong(f"{path}.{name}", f"{number} is none of {', '.join(values.values())}")
         return values.get(number, default)
 
-    def unknown_fields(self, message: Any, path: str) -> None:
+    def unknown_fields(self, message: Message, path: str) -> None:
         """Note the fields that are not known here, below the message, too: a newer caller set them."""
         unknown = UnknownFieldSet(message)
         for place in range(len(unknown)):

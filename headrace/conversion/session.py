@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from headrace.conversion.ranges import MAX_DIMENSION, MAX_OPERATOR_LIBRARIES, MAX_THREADS
 from headrace.conversion.reading import Reader, enum_values
 from headrace.state.records import ExecutionMode, GraphOptimization, SessionOptions
 from headrace.type.v1 import serving_config_pb2
+from headrace.type.v1.serving_config_pb2 import ServingConfig as ConfigMessage
 
 _MAX_NAME_BYTES = 255
 """Of a file, as file systems have it."""
@@ -30,7 +30,7 @@ def session_to_proto(session: SessionOptions) -> serving_config_pb2.ServingConfi
 
 
 def session_from_proto(
-    reader: Reader, proto: Any, default: SessionOptions, path: str
+    reader: Reader, proto: ConfigMessage.Session, default: SessionOptions, path: str
 ) -> SessionOptions:
     """Return what the message sets, over `default`."""
     threads = (0, MAX_THREADS)
@@ -56,7 +56,7 @@ def session_from_proto(
 
 
 def _free_dimensions(
-    reader: Reader, proto: Any, default: Mapping[str, int], path: str
+    reader: Reader, proto: ConfigMessage.Session, default: Mapping[str, int], path: str
 ) -> Mapping[str, int]:
     for name, size in sorted(proto.free_dimensions.items()):
         reader.in_range(size, (1, MAX_DIMENSION), f"{path}.free_dimensions[{name[:80]!r}]")
@@ -64,7 +64,7 @@ def _free_dimensions(
 
 
 def _custom_operators(
-    reader: Reader, proto: Any, default: tuple[str, ...], path: str
+    reader: Reader, proto: ConfigMessage.Session, default: tuple[str, ...], path: str
 ) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(proto.custom_operators))
     if len(names) > MAX_OPERATOR_LIBRARIES:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from headrace.conversion.ranges import MAX_DIMENSION, MAX_RANK
 from headrace.conversion.reading import Reader
 from headrace.state.records import DeclaredShape, DeclaredShapes
 from headrace.type.v1 import serving_config_pb2
+from headrace.type.v1.serving_config_pb2 import ServingConfig as ConfigMessage
 
 _Message = serving_config_pb2.ServingConfig.Shapes
 
@@ -31,7 +30,7 @@ def _shape_to_proto(shape: DeclaredShape) -> serving_config_pb2.ServingConfig.Sh
 
 
 def shapes_from_proto(
-    reader: Reader, config: Any, default: DeclaredShapes, path: str
+    reader: Reader, config: ConfigMessage, default: DeclaredShapes, path: str
 ) -> DeclaredShapes:
     """Return what the config sets, over `default`."""
     if not config.HasField("shapes"):
@@ -46,7 +45,9 @@ def shapes_from_proto(
     return DeclaredShapes(inputs, outputs)
 
 
-def _shape_from_proto(reader: Reader, proto: Any, path: str) -> DeclaredShape:
+def _shape_from_proto(
+    reader: Reader, proto: ConfigMessage.Shapes.Shape, path: str
+) -> DeclaredShape:
     graph = tuple(proto.reshape.dims) if proto.HasField("reshape") else None
     dims = tuple(proto.dims)
     for name, sizes in (("dims", dims), ("reshape.dims", graph or ())):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Any
 
 from headrace.conversion.ranges import (
     MAX_DIMENSION,
@@ -14,6 +13,7 @@ from headrace.conversion.ranges import (
 from headrace.conversion.reading import Reader, enum_values
 from headrace.state.records import Sample, SampleInput, SyntheticData, WarmUp
 from headrace.type.v1 import serving_config_pb2
+from headrace.type.v1.serving_config_pb2 import ServingConfig as ConfigMessage
 
 _Message = serving_config_pb2.ServingConfig.WarmUp
 
@@ -38,7 +38,9 @@ def _input_to_proto(given: SampleInput) -> serving_config_pb2.ServingConfig.Warm
     return _Message.Input(shape=given.shape, data=f"MADE_UP_DATA_{given.data.name}")
 
 
-def warm_up_from_proto(reader: Reader, proto: Any, default: WarmUp, path: str) -> WarmUp:
+def warm_up_from_proto(
+    reader: Reader, proto: ConfigMessage.WarmUp, default: WarmUp, path: str
+) -> WarmUp:
     """Return what the message sets, over `default`."""
     kinds = enum_values("MADE_UP_DATA_", SyntheticData)
     if len(proto.samples) > MAX_WARM_UP_SAMPLES:
@@ -56,7 +58,7 @@ def warm_up_from_proto(reader: Reader, proto: Any, default: WarmUp, path: str) -
     )
 
 
-def _sample(reader: Reader, proto: Any, index: int, path: str) -> Sample:
+def _sample(reader: Reader, proto: ConfigMessage.WarmUp.Sample, index: int, path: str) -> Sample:
     name = proto.name or str(index)
     if len(name) > MAX_SAMPLE_NAME_CHARACTERS or not name.isprintable():
         reader.wrong(f"{path}.name", f"is not up to {MAX_SAMPLE_NAME_CHARACTERS} characters")
@@ -68,7 +70,7 @@ def _sample(reader: Reader, proto: Any, index: int, path: str) -> Sample:
     return Sample(name, inputs, runs)
 
 
-def _input(reader: Reader, proto: Any, path: str) -> SampleInput:
+def _input(reader: Reader, proto: ConfigMessage.WarmUp.Input, path: str) -> SampleInput:
     if proto.WhichOneof("values") is None:
         reader.wrong(path, "says neither data nor a file")
     if proto.file and not _is_inside(proto.file):

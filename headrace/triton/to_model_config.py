@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from headrace.datatype_names import Datatype
 from headrace.inference import model_config_pb2
@@ -30,6 +30,9 @@ from headrace.triton.to_model_config_warm_up import (
 )
 from headrace.triton.to_serving_config import BACKEND, PLATFORM
 from headrace.triton.to_serving_config_warm_up import FOLDER
+
+if TYPE_CHECKING:
+    from headrace.inference.model_config_pb2 import ModelConfig, ModelQueuePolicy
 
 _KINDS = model_config_pb2.ModelInstanceGroup
 
@@ -84,7 +87,7 @@ def config_for_triton(version: DescribedVersion) -> str:
     return "\n".join(_comments(version, message)) + "\n" + format_config(message)
 
 
-def _comments(version: DescribedVersion, message: Any) -> Iterator[str]:
+def _comments(version: DescribedVersion, message: ModelConfig) -> Iterator[str]:
     model, config = version.model, version.config
     graph = f"{model}/{version.number}/{version.graph_path}"
     yield f"# {model}/config.pbtxt; the graph is {graph}, with its external data beside it"
@@ -168,7 +171,7 @@ def _add_batching(message: model_config_pb2.ModelConfig, config: ServingConfig) 
         _set_policy(dynamic.priority_queue_policy[level], policy)
 
 
-def _set_policy(message: Any, policy: QueuePolicy) -> None:
+def _set_policy(message: ModelQueuePolicy, policy: QueuePolicy) -> None:
     message.max_queue_size = policy.max_requests
     message.default_timeout_microseconds = policy.timeout_microseconds
     message.allow_timeout_override = policy.allow_timeout_override

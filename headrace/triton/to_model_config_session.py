@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from headrace.state.records import ExecutionMode, GraphOptimization, Provider, ServingConfig
 from headrace.triton.to_serving_config_providers import CUDA, TENSORRT
@@ -16,6 +16,9 @@ from headrace.triton.to_serving_config_session import (
     PARALLEL,
 )
 
+if TYPE_CHECKING:
+    from headrace.inference.model_config_pb2 import ModelConfig
+
 _LEVELS = {
     GraphOptimization.BASIC: -1,
     GraphOptimization.EXTENDED: 1,
@@ -23,7 +26,7 @@ _LEVELS = {
 }
 
 
-def add_session(message: Any, config: ServingConfig) -> None:
+def add_session(message: ModelConfig, config: ServingConfig) -> None:
     """Say what Triton's ONNX Runtime backend knows."""
     session = config.session
     if session.graph_optimization in _LEVELS:
@@ -72,6 +75,6 @@ def _is_parallel(config: ServingConfig) -> bool:
     return mode is ExecutionMode.PARALLEL or (mode is ExecutionMode.AUTO and threads > 1)
 
 
-def _add_accelerator(message: Any, name: str, options: Mapping[str, str]) -> None:
+def _add_accelerator(message: ModelConfig, name: str, options: Mapping[str, str]) -> None:
     accelerators = message.optimization.execution_accelerators.gpu_execution_accelerator
     accelerators.add(name=name, parameters=options)

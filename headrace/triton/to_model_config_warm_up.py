@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.model_files.warm_up_samples import NPY
 from headrace.state.records import Sample, ServingConfig, SyntheticData
 from headrace.triton.to_serving_config_warm_up import FOLDER
 
+if TYPE_CHECKING:
+    from headrace.inference.model_config_pb2 import ModelConfig
 
-def add_warm_up(message: Any, config: ServingConfig) -> None:
+
+def add_warm_up(message: ModelConfig, config: ServingConfig) -> None:
     """Samples as they are given, or of what is made up, with free dimensions as 1."""
     warm_up = config.warm_up
     if warm_up.samples:
@@ -44,14 +47,14 @@ def without_npy(config: ServingConfig) -> tuple[Sample, ...]:
     )
 
 
-def _samples(message: Any, config: ServingConfig, name: str, runs: int) -> Iterator[Any]:
+def _samples(message: ModelConfig, config: ServingConfig, name: str, runs: int) -> Iterator[Any]:
     largest = max(1, config.batching.max_batch_size)
     for rows in sorted({1, largest}):
         batch_size = rows if config.batching.max_batch_size else 0
         yield message.model_warmup.add(name=f"{name}-{rows}", batch_size=batch_size, count=runs)
 
 
-def _add_given(message: Any, sample: Any, given: Sample) -> None:
+def _add_given(message: ModelConfig, sample: Any, given: Sample) -> None:
     for spec in message.input:
         ours = given.inputs.get(spec.name)
         if ours is None:

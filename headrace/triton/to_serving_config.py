@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from headrace.conversion import MAX_BATCH_SIZE, MAX_INSTANCES
 from headrace.inference import model_config_pb2
@@ -20,6 +20,10 @@ from headrace.triton.to_serving_config_shapes import carry_reshapes
 from headrace.triton.to_serving_config_warm_up import carry_warm_up
 from headrace.triton.unsupported_fields import UnsupportedField, remainder
 from headrace.type.v1 import serving_config_pb2
+
+if TYPE_CHECKING:
+    from headrace.inference.model_config_pb2 import ModelConfig
+    from headrace.type.v1.serving_config_pb2 import ServingConfig
 
 PLATFORM = "onnxruntime_onnx"
 BACKEND = "onnxruntime"
@@ -68,7 +72,7 @@ def is_complete(config: model_config_pb2.ModelConfig) -> bool:
     return bool(config.input) and bool(config.output)
 
 
-def _carry_identity(left: Any, _: Any) -> None:
+def _carry_identity(left: ModelConfig, _: ServingConfig) -> None:
     """Take what says which graph it is: a version is that graph, and its signature says the tensors."""
     for name, ours in (("platform", PLATFORM), ("backend", BACKEND)):
         if getattr(left, name) == ours:
@@ -80,13 +84,13 @@ def _carry_identity(left: Any, _: Any) -> None:
             tensor.ClearField(name)
 
 
-def _carry_remarks(left: Any, _: Any) -> None:
+def _carry_remarks(left: ModelConfig, _: ServingConfig) -> None:
     """Take what a replica says of a version beside its config: it is no setting."""
     for name in [name for name in left.parameters if name.startswith(REMARKS)]:
         del left.parameters[name]
 
 
-def _carry_batch_size(left: Any, taken: Any) -> None:
+def _carry_batch_size(left: ModelConfig, taken: ServingConfig) -> None:
     """Take max_batch_size; 0 is left to the proposal where Triton would complete it, too."""
     size = left.max_batch_size
     if size or is_complete(left):
@@ -95,7 +99,7 @@ def _carry_batch_size(left: Any, taken: Any) -> None:
         left.ClearField("max_batch_size")
 
 
-def _carry_instances(left: Any, taken: Any) -> None:
+def _carry_instances(left: ModelConfig, taken: ServingConfig) -> None:
     """Take the groups of one kind, GPUs first: their instances together, and where they run."""
     groups = list(left.instance_group)
     if not groups:
@@ -112,7 +116,7 @@ def _carry_instances(left: Any, taken: Any) -> None:
             group.ClearField("gpus")
 
 
-def _carry_counts(groups: list[Any], taken: Any) -> None:
+def _carry_counts(groups: list[Any], taken: ServingConfig) -> None:
     total = sum(max(1, group.count) for group in groups)
     taken.instances = min(total, MAX_INSTANCES)
     if total <= MAX_INSTANCES:
@@ -120,7 +124,7 @@ def _carry_counts(groups: list[Any], taken: Any) -> None:
             group.ClearField("count")
 
 
-Carrier = Callable[[Any, Any], None]
+Carrier: TypeAlias = "Callable[[ModelConfig, ServingConfig], None]"
 _CARRIERS: tuple[Carrier, ...] = (
     carry_reshapes,  # looks at names and dims
     carry_warm_up,  # looks at the batching, which the others take

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.conversion import (
     MAX_PRIORITY_LEVELS,
@@ -14,13 +14,17 @@ from headrace.conversion import (
 from headrace.inference import model_config_pb2
 from headrace.type.v1 import serving_config_pb2
 
+if TYPE_CHECKING:
+    from headrace.inference.model_config_pb2 import ModelConfig
+    from headrace.type.v1.serving_config_pb2 import ServingConfig
+
 _ACTIONS = {
     model_config_pb2.ModelQueuePolicy.REJECT: serving_config_pb2.QUEUE_TIMEOUT_ACTION_REJECT,
     model_config_pb2.ModelQueuePolicy.DELAY: serving_config_pb2.QUEUE_TIMEOUT_ACTION_DELAY,
 }
 
 
-def carry_dynamic_batching(left: Any, taken: Any) -> None:
+def carry_dynamic_batching(left: ModelConfig, taken: ServingConfig) -> None:
     """Take preferred sizes, delay, order, queue policies and priority levels."""
     if not left.HasField("dynamic_batching"):
         return
@@ -39,7 +43,7 @@ def carry_dynamic_batching(left: Any, taken: Any) -> None:
         _carry_priorities(batching, taken.priorities)
 
 
-def _carry_preferred_sizes(batching: Any, taken: Any) -> None:
+def _carry_preferred_sizes(batching: Any, taken: ServingConfig) -> None:
     sizes = sorted(set(batching.preferred_batch_size))
     if all(1 <= size <= taken.batching.max_batch_size for size in sizes):
         taken.batching.preferred_batch_sizes.extend(sizes)

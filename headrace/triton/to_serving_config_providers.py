@@ -7,11 +7,15 @@ own affair, which keeps engines in any case.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.conversion.provider_options import takes
 from headrace.state.records import Provider
 from headrace.type.v1 import serving_config_pb2
+
+if TYPE_CHECKING:
+    from headrace.inference.model_config_pb2 import ModelConfig
+    from headrace.type.v1.serving_config_pb2 import ServingConfig
 
 TENSORRT, CUDA = "tensorrt", "cuda"
 """Accelerators by their names in Triton."""
@@ -35,7 +39,7 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
 """CUDA's options that a config's parameters say, with ONNX Runtime's words for their numbers."""
 
 
-def carry_accelerators(left: Any, taken: Any) -> None:
+def carry_accelerators(left: ModelConfig, taken: ServingConfig) -> None:
     """Take TensorRT for instances on GPUs, and what it and CUDA are told."""
     for accelerator in left.optimization.execution_accelerators.gpu_execution_accelerator:
         on_gpu = taken.provider == serving_config_pb2.PROVIDER_CUDA
@@ -48,7 +52,7 @@ def carry_accelerators(left: Any, taken: Any) -> None:
             _carry_options(accelerator.parameters, taken.provider_options.cuda, Provider.CUDA)
 
 
-def carry_cuda_parameters(left: Any, taken: Any) -> None:
+def carry_cuda_parameters(left: ModelConfig, taken: ServingConfig) -> None:
     """Take CUDA's options from the config's own parameters, the older way to say them."""
     for name, words in PARAMETERS.items():
         # Looking a key up in a map of messages would create it.

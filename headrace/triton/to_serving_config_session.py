@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.conversion import MAX_THREADS
 from headrace.conversion.ranges import MAX_OPERATOR_LIBRARIES
 from headrace.type.v1 import serving_config_pb2
+
+if TYPE_CHECKING:
+    from headrace.inference.model_config_pb2 import ModelConfig
+    from headrace.type.v1.serving_config_pb2 import ServingConfig
 
 GRAPH_LEVELS: Mapping[int, Any] = {
     -1: serving_config_pb2.GRAPH_OPTIMIZATION_BASIC,
@@ -33,7 +37,7 @@ ALWAYS_SO: Mapping[str, str] = {"session.use_device_allocator_for_initializers":
 """Parameters with the value that Headrace gives them anyway."""
 
 
-def carry_session(left: Any, taken: Any) -> None:
+def carry_session(left: ModelConfig, taken: ServingConfig) -> None:
     """Take what a serving config's session says."""
     _carry_level(left, taken)
     _carry_threads(left, taken)
@@ -44,7 +48,7 @@ def carry_session(left: Any, taken: Any) -> None:
             del left.parameters[name]
 
 
-def _carry_level(left: Any, taken: Any) -> None:
+def _carry_level(left: ModelConfig, taken: ServingConfig) -> None:
     if not left.optimization.HasField("graph"):
         return
     level = GRAPH_LEVELS.get(left.optimization.graph.level)
@@ -53,7 +57,7 @@ def _carry_level(left: Any, taken: Any) -> None:
         left.optimization.graph.ClearField("level")
 
 
-def _carry_threads(left: Any, taken: Any) -> None:
+def _carry_threads(left: ModelConfig, taken: ServingConfig) -> None:
     """Take thread counts; those across operators count only where operators run in parallel."""
     intra, inter, mode = _threads(left, INTRA_OP), _threads(left, INTER_OP), _mode(left)
     if intra is not None:
@@ -68,12 +72,12 @@ def _carry_threads(left: Any, taken: Any) -> None:
         del left.parameters[EXECUTION_MODE]
 
 
-def _mode(left: Any) -> str | None:
+def _mode(left: ModelConfig) -> str | None:
     mode = _parameter(left, EXECUTION_MODE)
     return mode if mode in (SEQUENTIAL, PARALLEL) else None
 
 
-def _carry_memory(left: Any, taken: Any) -> None:
+def _carry_memory(left: ModelConfig, taken: ServingConfig) -> None:
     """Take whether runs keep their memory, and plan it."""
     for name, ours in ((MEM_ARENA, "cpu_memory_arena"), (MEM_PATTERN, "memory_pattern")):
         value = _SWITCHES.get(_parameter(left, name) or "")
@@ -82,7 +86,7 @@ def _carry_memory(left: Any, taken: Any) -> None:
             del left.parameters[name]
 
 
-def _carry_operators(left: Any, taken: Any) -> None:
+def _carry_operators(left: ModelConfig, taken: ServingConfig) -> None:
     """Take the names of libraries, not where they lie: that is each service's own folder."""
     names = library_names(left)
     if names and len(names) <= MAX_OPERATOR_LIBRARIES:
@@ -92,19 +96,19 @@ def _carry_operators(left: Any, taken: Any) -> None:
             left.ClearField("model_operations")
 
 
-def library_names(config: Any) -> list[str]:
+def library_names(config: ModelConfig) -> list[str]:
     """The names of the config's libraries of custom operators, without their folders."""
     paths = config.model_operations.op_library_filename
     return list(dict.fromkeys(PurePosixPath(path).name for path in paths))
 
 
-def _threads(left: Any, name: str) -> int | None:
+def _threads(left: ModelConfig, name: str) -> int | None:
     text = _parameter(left, name)
     if text is None or _NUMBER.fullmatch(text) is None:
         return None
     return int(text) if int(text) <= MAX_THREADS else None
 
 
-def _parameter(left: Any, name: str) -> str | None:
+def _parameter(left: ModelConfig, name: str) -> str | None:
     # Looking a key up in a map of messages would create it.
     return left.parameters[name].string_value if name in left.parameters else None

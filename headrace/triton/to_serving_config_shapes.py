@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.inference import model_config_pb2
 from headrace.triton.graph import GraphTensor, GraphTensors
 from headrace.type.v1 import serving_config_pb2
 
+if TYPE_CHECKING:
+    from headrace.inference.model_config_pb2 import ModelConfig
+    from headrace.type.v1.serving_config_pb2 import ServingConfig
 
-def carry_reshapes(left: Any, taken: Any) -> None:
+
+def carry_reshapes(left: ModelConfig, taken: ServingConfig) -> None:
     """Take the tensors that are reshaped."""
     for tensors, kind in ((left.input, "inputs"), (left.output, "outputs")):
         for tensor in tensors:

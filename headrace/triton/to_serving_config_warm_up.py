@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.conversion import MAX_WARM_UP_RUNS, MAX_WARM_UP_SAMPLES
 from headrace.conversion.ranges import MAX_SAMPLE_NAME_CHARACTERS
 from headrace.type.v1 import serving_config_pb2
 
+if TYPE_CHECKING:
+    from headrace.inference.model_config_pb2 import ModelConfig
+    from headrace.type.v1.serving_config_pb2 import ServingConfig
+
 FOLDER = "warmup"
 """Where a Triton model has the files of its samples; in an artifact they have the same paths."""
 
 
-def carry_warm_up(left: Any, taken: Any) -> None:
+def carry_warm_up(left: ModelConfig, taken: ServingConfig) -> None:
     """Take samples as what Headrace makes up by itself, if there are no others, else one by one."""
     samples = list(left.model_warmup)
     data = _made_up(left, samples)
@@ -28,7 +32,7 @@ def carry_warm_up(left: Any, taken: Any) -> None:
             sample.ClearField("batch_size")
 
 
-def _carry_runs(samples: list[Any], data: str, taken: Any) -> None:
+def _carry_runs(samples: list[Any], data: str, taken: ServingConfig) -> None:
     taken.warm_up.runs = min(max(_runs(sample) for sample in samples), MAX_WARM_UP_RUNS)
     if data == "random_data":
         taken.warm_up.data = serving_config_pb2.MADE_UP_DATA_RANDOM
@@ -37,7 +41,7 @@ def _carry_runs(samples: list[Any], data: str, taken: Any) -> None:
         sample.ClearField("inputs")
 
 
-def _carry_samples(config: Any, samples: list[Any], taken: Any) -> None:
+def _carry_samples(config: ModelConfig, samples: list[Any], taken: ServingConfig) -> None:
     """Take samples whole: one of which an input has its file elsewhere is none."""
     for sample in samples:
         ours = serving_config_pb2.ServingConfig.WarmUp.Sample()
@@ -53,7 +57,7 @@ def _carry_samples(config: Any, samples: list[Any], taken: Any) -> None:
         taken.warm_up.samples.append(ours)
 
 
-def _carry_input(config: Any, value: Any, name: str, ours: Any) -> bool:
+def _carry_input(config: ModelConfig, value: Any, name: str, ours: Any) -> bool:
     """Take an input of a sample; False where its file lies elsewhere."""
     kind = value.WhichOneof("input_data_type")
     ours.shape.extend(_graph_dims(config, value, name))
@@ -73,7 +77,7 @@ def is_inside(name: str) -> bool:
     return str(path) == name and not path.is_absolute() and ".." not in path.parts
 
 
-def _graph_dims(config: Any, value: Any, name: str) -> list[int]:
+def _graph_dims(config: ModelConfig, value: Any, name: str) -> list[int]:
     """The dims as the graph has them: where the config reshapes fixed ones, those that it makes of them."""
     for spec in config.input:
         if spec.name == name and spec.HasField("reshape") and list(value.dims) == list(spec.dims):
@@ -85,13 +89,13 @@ def _runs(sample: Any) -> int:
     return max(1, int(sample.count))
 
 
-def _warmed_sizes(config: Any) -> set[int]:
+def _warmed_sizes(config: ModelConfig) -> set[int]:
     largest = max(1, config.max_batch_size)
     powers = {1 << exponent for exponent in range(largest.bit_length())}
     return {0, largest, *powers, *config.dynamic_batching.preferred_batch_size}
 
 
-def _made_up(config: Any, samples: list[Any]) -> str | None:
+def _made_up(config: ModelConfig, samples: list[Any]) -> str | None:
     """The kind of all samples, if Headrace makes up the same: as the config fixes shapes, else with 1."""
     values = [(name, sample.inputs[name]) for sample in samples for name in sample.inputs]
     kinds = {value.WhichOneof("input_data_type") for _, value in values} or {"zero_data"}
