@@ -28,6 +28,15 @@ def register(app: typer.Typer) -> None:
     command(app, "infer")(infer)
 
 
+Outputs = Annotated[
+    list[str] | None, typer.Option(help="An output to ask for; without any, all come.")
+]
+Save = Annotated[
+    Path | None,
+    typer.Option(file_okay=False, help="A folder to write each output to, as .npy or .json."),
+]
+
+
 async def infer(
     cli: Cli,
     name: CallableName,
@@ -38,9 +47,7 @@ async def infer(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="The same for one input.")
     ] = None,
     version: VersionOrAlias = "",
-    output: Annotated[
-        list[str] | None, typer.Option(help="An output to ask for; without any, all come.")
-    ] = None,
+    output: Outputs = None,
     classes: Annotated[
         int | None,
         typer.Option(
@@ -52,10 +59,7 @@ async def infer(
         list[str] | None,
         typer.Option(metavar="NAME=TEXT", help="A header to send; a route may look at it."),
     ] = None,
-    save: Annotated[
-        Path | None,
-        typer.Option(file_okay=False, help="A folder to write each output to, as .npy or .json."),
-    ] = None,
+    save: Save = None,
 ) -> None:
     """Run a model on given inputs and print what it answers.
 

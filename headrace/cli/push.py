@@ -35,6 +35,16 @@ def register(app: typer.Typer) -> None:
     command(app, "push")(push)
 
 
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="A serving config as JSON, or Triton's config.pbtxt, over what is proposed.",
+    ),
+]
+
+
 async def push(
     cli: Cli,
     name: NewModelName,
@@ -43,14 +53,7 @@ async def push(
         typer.Argument(exists=True, help="An .onnx, a .zip, a .tar, a .tar.gz, or a folder."),
     ] = None,
     alias: Annotated[str, typer.Option(help="An alias to point at the new version.")] = "",
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="A serving config as JSON, or Triton's config.pbtxt, over what is proposed.",
-        ),
-    ] = None,
+    config: ConfigFile = None,
     description: Annotated[str, typer.Option(help="What is new in it.")] = "",
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until every replica serves it.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +32,34 @@ if TYPE_CHECKING:
     from headrace.cli.served_models import Served, Source
     from headrace.client.push import Config
 
-_PORT = "The port of the first replica's REST API; 0: every port is a free one. [default: 8000]"
+Paths = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="MODEL.onnx...",
+        exists=True,
+        help="An .onnx, an archive or a folder, one or several; folders of Triton's models, too.",
+    ),
+]
+Name = Annotated[str, typer.Option(help="What to call the one model; else its file's name.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="A serving config as JSON, or Triton's config.pbtxt, for the one model. "
+        "A folder's own config.pbtxt is taken by itself.",
+    ),
+]
+RestPort = Annotated[
+    int | None,
+    typer.Option(
+        help="The port of the first replica's REST API; 0: every port is a free one. [default: 8000]",
+        min=0,
+        max=65535,
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="When all is served, print one line of JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,29 +69,10 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     ctx: typer.Context,
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="MODEL.onnx...",
-            exists=True,
-            help="An .onnx, an archive or a folder, one or several; folders of Triton's models, too.",
-        ),
-    ],
-    name: Annotated[
-        str, typer.Option(help="What to call the one model; else its file's name.")
-    ] = "",
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="A serving config as JSON, or Triton's config.pbtxt, for the one model. "
-            "A folder's own config.pbtxt is taken by itself.",
-        ),
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(help=_PORT, min=0, max=65535, show_default=False)
-    ] = None,
+    paths: Paths,
+    name: Name = "",
+    config: ConfigFile = None,
+    port: RestPort = None,
     data: Data = Path(".headrace"),
     host: Host = "127.0.0.1",
     registry_port: RegistryPort = None,
@@ -75,9 +84,7 @@ def serve(
     monitor_http_port: MonitorHttpPort = None,
     log_level: LogLevel = "warning",
     log_format: LogFormat = "auto",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="When all is served, print one line of JSON.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Serve models at once: start a suite, push them, and print calls to copy and paste.
 
@@ -112,14 +119,8 @@ def serve(
             monitor_http_port=monitor_http_port,
         ),
     )
-
-    async def bring_in(where: dict[str, Any]) -> None:
-        served = await _bring_in(where, sources, config, quiet=as_json)
-        with output.quiet_when_nobody_reads():
-            (_print_json if as_json else _print_calls)(where, served)
-
     _say("starting the suite ...", quiet=as_json)
-    run_suite(options, bring_in)
+    run_suite(options, partial(_bring_in_and_print, sources, config, as_json=as_json))
 
 
 def _check(sources: Sequence[Source], name: str, config: Path | None) -> None:
@@ -141,6 +142,14 @@ def _config_of(source: Source, config: Path | None) -> Config | None:
     own = source.path / "config.pbtxt"
     chosen = config or (own if source.path.is_dir() and own.exists() else None)
     return None if chosen is None else read_config(chosen, source.path)
+
+
+async def _bring_in_and_print(
+    sources: Sequence[Source], config: Path | None, where: dict[str, Any], *, as_json: bool
+) -> None:
+    served = await _bring_in(where, sources, config, quiet=as_json)
+    with output.quiet_when_nobody_reads():
+        (_print_json if as_json else _print_calls)(where, served)
 
 
 async def _bring_in(

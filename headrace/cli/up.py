@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,11 +92,12 @@ def up(
     )
     as_json = as_json or bool((ctx.obj or {}).get("as_json"))  # before or after the command
 
-    async def tell(where: dict[str, Any]) -> None:
-        with output.quiet_when_nobody_reads():
-            (_print_json if as_json else _print_addresses)(wanted, where)
+    run_suite(wanted, partial(_tell, wanted, as_json=as_json))
 
-    run_suite(wanted, tell)
+
+async def _tell(wanted: SuiteOptions, where: dict[str, Any], *, as_json: bool) -> None:
+    with output.quiet_when_nobody_reads():
+        (_print_json if as_json else _print_addresses)(wanted, where)
 
 
 def run_suite(options: SuiteOptions, on_ready: OnReady) -> None:
