@@ -49,7 +49,7 @@ class Reader:
         """One of a closed set."""
         number = getattr(message, name)
         if number and number not in values:
-            self.wrong(f"{path}.{name}", f"{number} is none of {', '.join(values.values())}")
+            self.wrong(f"{path}.{name}", f"{number} must be one of {', '.join(values.values())}")
         return values.get(number, default)
 
     def unknown_fields(self, message: Message, path: str) -> None:

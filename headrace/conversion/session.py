@@ -76,7 +76,7 @@ def _custom_operators(
         if not _is_file_name(name):
             reader.wrong(
                 f"{path}.custom_operators",
-                f"{name[:80]!r} is no plain file name: libraries are taken only from the folder of the "
+                f"{name[:80]!r} is not a plain file name: libraries are taken only from the folder of the "
                 "setting custom_operators, where an operator of the service puts them",
             )
     return names or default

@@ -74,7 +74,7 @@ def _input(reader: Reader, proto: ConfigMessage.WarmUp.Input, path: str) -> Samp
     if proto.WhichOneof("values") is None:
         reader.wrong(path, "says neither data nor a file")
     if proto.file and not _is_inside(proto.file):
-        reader.wrong(f"{path}.file", f"{proto.file[:200]!r} is no path inside the artifact")
+        reader.wrong(f"{path}.file", f"{proto.file[:200]!r} is not a path inside the artifact")
     for size in proto.shape:
         reader.in_range(size, (0, MAX_DIMENSION), f"{path}.shape")
     kinds = enum_values("MADE_UP_DATA_", SyntheticData)

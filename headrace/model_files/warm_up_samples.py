@@ -71,7 +71,9 @@ def read_rows(
         read = _read_npy if path.suffix == NPY else _read_raw
         return read(sample, spec, given, path, batches=batches)
     except UnicodeDecodeError as error:
-        raise _wrong(sample, spec, f"{given.file!r} has a string that is no UTF-8") from error
+        raise _wrong(
+            sample, spec, f"{given.file!r} has a string that is not valid UTF-8"
+        ) from error
 
 
 def invalid(sample: str, problem: str) -> errors.InvalidArgument:
@@ -166,11 +168,11 @@ def _npy_array(sample: str, spec: TensorSpec, path: Path) -> Array:
         shape, fortran, dtype = (read if version[0] == 1 else _HEADER_2_0)(raw)
         data = raw.getbuffer()[raw.tell() :]
         if dtype.hasobject or len(data) != math.prod(shape) * dtype.itemsize:
-            raise ValueError(f"{len(data)} bytes are no {dtype} {list(shape)}")
+            raise ValueError(f"{len(data)} bytes are not the size of {dtype} {list(shape)}")
         return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
     except _MALFORMED as error:
         text = str(error)[:_MOST_CHARACTERS]
-        raise _wrong(sample, spec, f"{path.name!r} is no .npy file: {text}") from error
+        raise _wrong(sample, spec, f"{path.name!r} is not a .npy file: {text}") from error
 
 
 def _of_datatype(array: Array, datatype: Datatype) -> Array | None:

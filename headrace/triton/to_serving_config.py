@@ -146,7 +146,7 @@ def _implied(config: model_config_pb2.ModelConfig) -> Iterator[UnsupportedField]
         yield UnsupportedField(
             "model_operations.op_library_filename",
             ", ".join(libraries),
-            "a library is no part of a version: services load it by its name from a folder of their own",
+            "a library is not part of a version: services load it by its name from a folder of their own",
             "put it into the folder of the setting custom_operators, of the registry and of every replica",
         )
     if config.max_batch_size > 1 and is_complete(config) and not _has_scheduler(config):

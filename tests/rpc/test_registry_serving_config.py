@@ -167,10 +167,10 @@ REFUSED: list[tuple[str, str, Json]] = [
     ("SERVING_CONFIG_INVALID", "says neither data nor a file", sample({"shape": [4]})),
     (
         "SERVING_CONFIG_INVALID",
-        "'../../etc/passwd' is no path inside the artifact",
+        "'../../etc/passwd' is not a path inside the artifact",
         sample({"file": "../../etc/passwd"}),
     ),
-    ("SERVING_CONFIG_INVALID", "is no path inside", sample({"file": "/etc/passwd"})),
+    ("SERVING_CONFIG_INVALID", "is not a path inside", sample({"file": "/etc/passwd"})),
     (
         "SERVING_CONFIG_INVALID",
         "101 samples are more than 100",

@@ -152,7 +152,7 @@ def _covers(shape: tuple[int, ...], said: tuple[int, ...]) -> bool:
 def _spec(name: str, tensor: GraphTensor, declared: Mapping[str, tuple[int, ...]]) -> TensorSpec:
     datatype = tensor.data_type.removeprefix("TYPE_").replace("STRING", "BYTES")
     if datatype not in Datatype.__members__:
-        raise invalid(f"'{name}' is no tensor of a datatype of the protocol")
+        raise invalid(f"'{name}' is not a tensor of a datatype of the protocol")
     shape = declared.get(name, tensor.shape)
     return TensorSpec(name, Datatype(datatype), shape or (), unranked=shape is None)
 

@@ -161,7 +161,7 @@ def _files_of(request: LoadRequest, number: int) -> Files:
         parts = PurePosixPath(path).parts
         unsafe = not parts or parts[0] == "/" or ".." in parts or "\0" in path
         if unsafe or str(PurePosixPath(path)) in folders or len(path.encode()) > MAX_PATH_BYTES:
-            raise invalid(f"'file:{number}/{path}' is no path inside the version")
+            raise invalid(f"'file:{number}/{path}' is not a path inside the version")
     return files
 
 
@@ -238,7 +238,7 @@ def _stored(
 def _graph_of(path: Path) -> GraphTensors:
     graph = read_graph(path)
     if graph is None:
-        raise invalid(f"'{path.name}' is no ONNX graph")
+        raise invalid(f"'{path.name}' is not an ONNX graph")
     return graph
 
 

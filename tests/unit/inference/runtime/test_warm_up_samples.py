@@ -151,8 +151,8 @@ def test_a_sample_can_size_what_the_model_leaves_open(tmp_path: Path) -> None:
         (SampleInput("raw", shape=(4,)), (-1, -1), "'raw' has 12 bytes; FP32 [4] has 16"),
         (SampleInput("raw", shape=(3,)), (-1, 2), "its shape is [3]; one row without the batch"),
         (SampleInput(shape=(1, 2)), (-1, 2), "its shape is [1, 2]; one row without the batch"),
-        (SampleInput("raw.npy"), (-1, 2), "'raw.npy' is no .npy file"),
-        (SampleInput("pickled.npy"), (-1, 2), "'pickled.npy' is no .npy file"),
+        (SampleInput("raw.npy"), (-1, 2), "'raw.npy' is not a .npy file"),
+        (SampleInput("pickled.npy"), (-1, 2), "'pickled.npy' is not a .npy file"),
         (
             SampleInput("three.npy"),
             (-1, 2),
@@ -206,7 +206,7 @@ def npy(header: str, data: bytes = bytes(8), version: int = 1) -> bytes:
 def test_files_that_are_no_npy_are_refused(tmp_path: Path, data: bytes) -> None:
     """Whatever is in them: they come from anybody, and no object is made of their bytes."""
     (tmp_path / "x.npy").write_bytes(data)
-    assert "is no .npy file" in refusal(record(SampleInput("x.npy")), tmp_path)
+    assert "is not a .npy file" in refusal(record(SampleInput("x.npy")), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_files_that_are_no_npy_are_refused(tmp_path: Path, data: bytes) -> None:
         (to_wire(np.array(["a"])), "'raw' has 1 strings, and not 2"),
         (to_wire(np.array(["a", "b", "c"])), "'raw' has more strings, and not 2"),
         (to_wire(np.array(["a", "b"]))[:-1], "incomplete string data"),
-        (to_wire(np.array([b"\xff", b"b"])), "has a string that is no UTF-8"),
+        (to_wire(np.array([b"\xff", b"b"])), "has a string that is not valid UTF-8"),
     ],
 )
 def test_strings_that_do_not_suit_are_refused(tmp_path: Path, raw: bytes, expected: str) -> None:

@@ -115,7 +115,7 @@ def test_what_is_wrong_with_a_text_is_said_with_its_place(place: int) -> None:
     """In whichever piece it is."""
     elements = [b"word"] * 9000
     elements[place] = b"\xff"
-    with pytest.raises(InvalidArgument, match=f"element {place} .* is no UTF-8"):
+    with pytest.raises(InvalidArgument, match=f"element {place} .* is not valid UTF-8"):
         tensors(parse_large(texts(*elements).SerializeToString()))
 
 

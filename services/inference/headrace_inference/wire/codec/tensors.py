@@ -95,7 +95,7 @@ def _no_text(elements: Sequence[bytes], header: TensorHeader) -> InvalidArgument
         try:
             element.decode()
         except UnicodeDecodeError as error:
-            what = f"element {index} of inference input '{header.name}' is no UTF-8 text ({error.reason})"
+            what = f"element {index} of inference input '{header.name}' is not valid UTF-8 ({error.reason})"
             break
     return InvalidArgument("BYTES_NOT_UTF8", f"{what}; ONNX strings are UTF-8")
 

@@ -65,7 +65,7 @@ class ForwardReader:
     def finish(self) -> None:
         """Read what is left. Raises ValueError where the tar did not end with its mark."""
         if any(self.last):
-            raise ValueError("what follows an entry is no header and no end mark")
+            raise ValueError("an entry is followed by neither a header nor an end mark")
         while rest := self._source.read(_SKIP_BYTES):
             self._count(len(rest))
 
