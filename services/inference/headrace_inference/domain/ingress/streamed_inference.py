@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Collection, Sequence
 
 from headrace.errors import HeadraceError
 from headrace_inference.domain.ingress.incoming import IncomingRequest
 from headrace_inference.domain.ingress.loop_inference import Answer, LoopInference
 from headrace_inference.domain.ingress.receptions import Reception
+from headrace_inference.domain.ingress.reply_queue import ReplyQueue
 from headrace_inference.domain.scheduling.requests import InferenceRequest, ResponsePart
 
 
 class ResponseStream:
     """The responses to one request, in their order. Whoever reads them closes it."""
 
+    __slots__ = ("_settled", "is_closed")
+
     def __init__(self) -> None:
-        self._settled: asyncio.Queue[Answer | HeadraceError] = asyncio.Queue()
+        self._settled = ReplyQueue[Answer | HeadraceError]()
         self.is_closed = False
         """True once nobody reads any more; other threads look at it."""
 
     def put(self, settled: Answer | HeadraceError) -> None:
         """Add a response, or the error that ends the request."""
-        self._settled.put_nowait(settled)
+        self._settled.put(settled)
 
     async def get(self) -> Answer:
         """Wait for the next response. Raises HeadraceError where the request failed."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import grpc
 
@@ -30,17 +31,12 @@ ENABLE_EMPTY_FINAL = "triton_enable_empty_final_response"
 """The parameter of a request whose caller wants the end of several responses as a message of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """One response to a request, as the bytes of its ModelInferResponse."""
 
     message: bytes
-    part: ResponsePart
-
-    @property
-    def is_last(self) -> bool:
-        """Tell whether it ends the request."""
-        return self.part is not ResponsePart.PARTIAL
+    is_last: bool
+    """True where it ends the request."""
 
 
 @dataclass(slots=True, eq=False)
@@ -109,23 +105,21 @@ class InferHandler:
         answer = await self._inference.infer(incoming, reception, size_of(parsed))
         return self._encoded(answer, parsed.id)
 
-    async def responses(
+    def answers(
         self, parsed: ParsedMessage, reception: Reception, metadata: Metadata
-    ) -> AsyncGenerator[Response, None]:
-        """Yield the responses to a request as they come; the last ends it. Raises HeadraceError.
+    ) -> AsyncGenerator[Answer, None]:
+        """Yield the answers to a request as they come; the last ends it. Raises HeadraceError."""
+        return self._streamed.responses(_incoming(parsed, metadata), reception, size_of(parsed))
 
-        The END of several is empty, unless the request asked to have it sent.
-        """
-        incoming, size = _incoming(parsed, metadata), size_of(parsed)
-        async with aclosing(self._streamed.responses(incoming, reception, size)) as answers:
-            async for answer in answers:
-                if answer.part is not ResponsePart.END:
-                    yield Response(self._encoded(answer, parsed.id), answer.part)
-                elif parsed.header.parameters.get(ENABLE_EMPTY_FINAL):
-                    end = encode_end(answer.version, answer.request.route, parsed.id)
-                    yield Response(end, answer.part)
-                else:
-                    yield Response(b"", answer.part)
+    def response(self, parsed: ParsedMessage, answer: Answer) -> Response:
+        """Encode an answer. The END of several is empty, unless the request asked to have it sent."""
+        if answer.part is not ResponsePart.END:
+            message = self._encoded(answer, parsed.id)
+            return Response(message, answer.part is not ResponsePart.PARTIAL)
+        if not parsed.header.parameters.get(ENABLE_EMPTY_FINAL):
+            return Response(b"", is_last=True)
+        end = encode_end(answer.version, answer.request.route, parsed.id)
+        return Response(end, is_last=True)
 
     def _encoded(self, answer: Answer, request_id: bytes) -> bytes:
         version, plan, route = answer.version, answer.request.plan, answer.request.route

@@ -19,6 +19,7 @@ from headrace.errors import HeadraceError, ResourceExhausted
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.service.serving import open_background
 from headrace_inference.domain.ingress.receptions import Reception
+from headrace_inference.domain.ingress.reply_queue import ReplyQueue
 from headrace_inference.wire.codec.protobuf_fields import varint
 from headrace_inference.wire.grpc.infer_handler import InferHandler, Response
 
@@ -58,7 +59,7 @@ class _Failed:
 
 
 _Outcome = Response | _Failed
-_Outcomes = asyncio.Queue[_Outcome]
+_Outcomes = ReplyQueue[_Outcome]
 """Of one request, in their order; the last ends it."""
 
 MAX_UNSENT_RESPONSES = 4096
@@ -130,7 +131,7 @@ class StreamHandler:
                 return
             reception = self._handler.begin(payload, stream.deadline)
             stream.unsent.add(reception)
-            outcomes: _Outcomes = asyncio.Queue()
+            outcomes: _Outcomes = ReplyQueue()
             group.create_task(self._answer(payload, stream, reception, outcomes))
             stream.answers.put_nowait((reception, outcomes))
 
@@ -142,18 +143,18 @@ class StreamHandler:
             parsed = await self._handler.parse(payload)
             request_id = parsed.id
             metadata = stream.context.invocation_metadata()
-            async with aclosing(self._handler.responses(parsed, reception, metadata)) as responses:
-                async for response in responses:
-                    self._hold(response, stream, outcomes)
+            async with aclosing(self._handler.answers(parsed, reception, metadata)) as answers:
+                async for answer in answers:
+                    self._hold(self._handler.response(parsed, answer), stream, outcomes)
         except HeadraceError as error:
-            outcomes.put_nowait(_Failed(request_id, error))
+            outcomes.put(_Failed(request_id, error))
         except Exception as bug:  # it ends the stream, and its caller hears of it
             reception.failed(bug)
             raise
 
     def _hold(self, response: Response, stream: _Stream, outcomes: _Outcomes) -> None:
         """Hold a response until it is written. Raises ResourceExhausted where too many are held."""
-        if outcomes.qsize() >= MAX_UNSENT_RESPONSES:
+        if len(outcomes) >= MAX_UNSENT_RESPONSES:
             raise ResourceExhausted(
                 "RESPONSES_UNREAD",
                 f"{MAX_UNSENT_RESPONSES} responses to this request wait to be read, as many as may; read "
@@ -161,7 +162,7 @@ class StreamHandler:
             )
         stream.unsent_bytes += len(response.message)
         self._handler.hold_answer(len(response.message))
-        outcomes.put_nowait(response)
+        outcomes.put(response)
 
     async def _write(self, stream: _Stream) -> None:
         while (next_one := await stream.answers.get()) is not None:
