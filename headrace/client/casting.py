@@ -87,7 +87,8 @@ class _Given:
         if not self.array.size and not is_array(self.value):
             return self.array.astype(target)
         if kind not in _ACCEPTED[target.kind]:
-            raise self._unfit(f"it holds {_KINDS.get(kind, str(self.array.dtype))}")
+            advice = "; cast them yourself if that is meant" if kind in "fiub" else ""
+            raise self._unfit(f"it holds {_KINDS.get(kind, str(self.array.dtype))}{advice}")
         if target.kind in "iu":
             self._check_range(target)
             return self.array.astype(target)
@@ -132,7 +133,7 @@ class _Given:
             return item.encode()
         if isinstance(item, bytes):
             return item
-        raise self._unfit(f"it holds a {type(item).__name__}; give str or bytes")
+        raise self._unfit(f"it holds values of type {type(item).__name__}; give str or bytes")
 
     def _unfit(self, why: str) -> InputTypeError:
         return _unfit(self.value, self.array, self.spec, why)

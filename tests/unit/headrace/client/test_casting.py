@@ -59,7 +59,7 @@ def test_values_become_what_the_model_takes(values: Any, datatype: Datatype, exp
 @pytest.mark.parametrize(
     ("values", "datatype", "why"),
     [
-        ([1.5], Datatype.INT64, "holds floats"),
+        ([1.5], Datatype.INT64, "holds floats; cast them yourself if that is meant"),
         ([2.0], Datatype.INT64, "holds floats"),
         ([256], Datatype.UINT8, "256 is not from 0 to 255"),
         ([-1], Datatype.UINT32, "-1 is not from 0"),
@@ -74,9 +74,9 @@ def test_values_become_what_the_model_takes(values: Any, datatype: Datatype, exp
         (["1"], Datatype.FP32, "it holds text"),
         ([1], Datatype.BOOL, "holds integers"),
         ([True], Datatype.FP32, "holds booleans"),
-        ([1], Datatype.BYTES, "holds a int; give str or bytes"),
+        ([1], Datatype.BYTES, "holds values of type int; give str or bytes"),
         ([None], Datatype.FP32, "holds object"),
-        ([["a"], ["b", "c"]], Datatype.BYTES, "holds a list"),
+        ([["a"], ["b", "c"]], Datatype.BYTES, "holds values of type list"),
         (np.array([1j]), Datatype.FP32, "holds complex128"),
         (np.array(["2026-01-01"], "datetime64[D]"), Datatype.INT64, "datetime64"),
     ],
