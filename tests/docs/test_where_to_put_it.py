@@ -1,4 +1,4 @@
-"""docs/where-to-put-it.md: ten changes, at most five files each, and all of them exist."""
+"""docs/where-to-put-it.md: ten changes and more, at most five files each, and all of them exist."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ ROW = re.compile(r"^\| (?!File|---)", re.MULTILINE)
 FILE = re.compile(r"`([\w.-]+(?:/[\w.-]+)+\.\w+|pyproject\.toml)`")
 
 
-def test_there_are_ten() -> None:
-    """One for each kind of change that is asked for."""
-    assert 10 == len(CHANGES)
+def test_there_are_ten_or_more() -> None:
+    """A section for each kind of change was found."""
+    assert len(CHANGES) >= 10
 
 
 @pytest.mark.parametrize("change", CHANGES)
