@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from headrace.errors import InvalidArgument
+from headrace.inference import grpc_service_pb2 as pb
+from headrace_inference.domain.routing.request_texts import Parameter
 from headrace_inference.domain.scheduling.requests import (
     NO_OPTIONS,
     Options,
@@ -19,6 +20,9 @@ _REGION, _SIZE, _OFFSET = (
     "shared_memory_offset",
 )
 _CLASSES = "classification"
+
+Tensor = pb.ModelInferRequest.InferInputTensor | pb.ModelInferRequest.InferRequestedOutputTensor
+"""An input, or an output that is asked for: both may be in shared memory."""
 
 _KINDS: dict[str, tuple[str, ...]] = {
     "priority": ("uint64_param", "int64_param"),
@@ -36,9 +40,9 @@ _TENSOR_KINDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def parameters_of(message: Any) -> dict[str, Any]:
+def parameters_of(message: pb.ModelInferRequest) -> dict[str, Parameter]:
     """The parameters of a request by key, once they were found to be allowed. Raises InvalidArgument."""
-    values = {}
+    values: dict[str, Parameter] = {}
     for key, parameter in message.parameters.items():
         kind = parameter.WhichOneof("parameter_choice")
         if key in _KINDS:
@@ -62,10 +66,12 @@ def refuse_reserved(keys: Iterable[str]) -> None:
             )
 
 
-def options_of(parameters: Mapping[str, Any], output_options: Sequence[OutputOptions]) -> Options:
+def options_of(
+    parameters: Mapping[str, Parameter], output_options: Sequence[OutputOptions]
+) -> Options:
     """Return what a request asks for beside its inputs and outputs. Raises InvalidArgument."""
-    priority = parameters.get("priority") or 0
-    timeout_us = parameters.get("timeout") or 0
+    priority = _integer(parameters, "priority") or 0
+    timeout_us = _integer(parameters, "timeout") or 0
     for key, value in (("priority", priority), ("timeout", timeout_us)):
         if value < 0:
             raise _invalid(key, f"invalid value for '{key}' parameter, expected >= 0, got {value}")
@@ -74,20 +80,22 @@ def options_of(parameters: Mapping[str, Any], output_options: Sequence[OutputOpt
     return NO_OPTIONS if options == NO_OPTIONS else options
 
 
-def window_of(tensor: Any, what: str) -> SharedMemorySlice | None:
+def window_of(tensor: Tensor, what: str) -> SharedMemorySlice | None:
     """The stretch of shared memory that an input or output names. Raises InvalidArgument."""
     if not tensor.parameters:
         return None
     values = _tensor_parameters(tensor)
-    return window(values.get(_REGION), values.get(_SIZE), values.get(_OFFSET), what)
+    region = values.get(_REGION)
+    named = region if isinstance(region, str) else None
+    return window(named, _integer(values, _SIZE), _integer(values, _OFFSET), what)
 
 
-def output_options_of(output: Any) -> OutputOptions:
+def output_options_of(output: pb.ModelInferRequest.InferRequestedOutputTensor) -> OutputOptions:
     """Return how an output is wanted. Raises InvalidArgument."""
     if not output.parameters:
         return OutputOptions()
     window = window_of(output, f"output '{output.name}'")
-    return checked_output_options(_tensor_parameters(output).get(_CLASSES), window)
+    return checked_output_options(_integer(_tensor_parameters(output), _CLASSES), window)
 
 
 def window(
@@ -115,8 +123,14 @@ def checked_output_options(classes: int | None, window: SharedMemorySlice | None
     return OutputOptions(classes or 0, window)
 
 
-def _tensor_parameters(tensor: Any) -> dict[str, Any]:
-    values = {}
+def _integer(values: Mapping[str, Parameter], key: str) -> int | None:
+    """A value whose kind was checked."""
+    value = values.get(key)
+    return value if isinstance(value, int) else None
+
+
+def _tensor_parameters(tensor: Tensor) -> dict[str, Parameter]:
+    values: dict[str, Parameter] = {}
     for key, parameter in tensor.parameters.items():
         kind = parameter.WhichOneof("parameter_choice")
         if key in _TENSOR_KINDS:

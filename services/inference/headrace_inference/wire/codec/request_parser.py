@@ -10,7 +10,7 @@ compared, not parsed.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -35,6 +35,10 @@ from headrace_inference.wire.codec.protobuf_fields import (
     read_field,
     read_varint,
 )
+from headrace_inference.wire.codec.typed_contents import TypedContents
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 MAX_KEPT_HEADERS = 4096
 MAX_KEPT_HEADER_BYTES = 4096
@@ -58,8 +62,8 @@ _FIELDS_LOOKED_AT = 64
 class MessageHeader(RequestHeader):
     """A message without its id and raw contents."""
 
-    contents: tuple[Any, ...]
-    """Each input's InferTensorContents or LazyTypedContents, or None."""
+    contents: tuple[TypedContents | None, ...]
+    """Each input's typed contents, or None."""
     windows: tuple[SharedMemorySlice | None, ...]
     """Each input's slice of shared memory, or None."""
     typed: bool
@@ -149,7 +153,7 @@ class RequestParser:
         del kept[MAX_TEMPLATES_PER_LENGTH:]
 
 
-def _keep(kept: dict[Any, Any], key: Any, value: Any, most: int) -> None:
+def _keep(kept: dict[Key, Value], key: Key, value: Value, most: int) -> None:
     if len(kept) >= most:
         del kept[next(iter(kept))]  # the oldest: a client with endless headers must not grow us
     kept[key] = value
@@ -210,7 +214,7 @@ def _parse_header(fixed: tuple[tuple[int, bytes], ...]) -> MessageHeader:
     )
 
 
-def _shape(tensor: Any) -> tuple[int, ...]:
+def _shape(tensor: pb.ModelInferRequest.InferInputTensor) -> tuple[int, ...]:
     if len(tensor.shape) > MAX_DIMENSIONS:
         raise InvalidArgument(
             "TOO_MANY_DIMENSIONS",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from headrace_inference.domain.scheduling.requests import (
 from headrace_inference.wire.codec.request_parser import MessageHeader, ParsedMessage
 from headrace_inference.wire.codec.typed_contents import (
     LazyTypedContents,
+    TypedContents,
+    Values,
     bytes_elements,
     in_chunks,
 )
@@ -139,7 +141,7 @@ def window_contents(
     return regions.read(window)
 
 
-def _typed_tensor(head: MessageHeader, header: TensorHeader, typed: Any) -> Array:
+def _typed_tensor(head: MessageHeader, header: TensorHeader, typed: TypedContents | None) -> Array:
     if typed is None and header.shape.count(0) == 0:
         raise _no_data(head, header)
     datatype = Datatype(header.datatype)
@@ -153,7 +155,7 @@ def _typed_tensor(head: MessageHeader, header: TensorHeader, typed: Any) -> Arra
     values = _values(typed, name)
     expected = math.prod(header.shape)
     if datatype is Datatype.BYTES:
-        return bytes_tensor(values, header)
+        return bytes_tensor(cast("Sequence[bytes]", values), header)
     if len(values) != expected:
         if not len(values):
             raise _no_data(head, header)
@@ -165,14 +167,17 @@ def _typed_tensor(head: MessageHeader, header: TensorHeader, typed: Any) -> Arra
     return _narrowed(header, datatype, values).reshape(header.shape)
 
 
-def _values(typed: Any, name: str) -> Any:
+def _values(typed: TypedContents | None, name: str) -> Values:
     """The values of a field of typed contents, wherever they are."""
     if typed is None:
         return []
-    return typed.values(name) if isinstance(typed, LazyTypedContents) else getattr(typed, name)
+    if isinstance(typed, LazyTypedContents):
+        return typed.values(name)
+    values: Values = getattr(typed, name)
+    return values
 
 
-def _refuse_other_fields(header: TensorHeader, typed: Any, name: str) -> None:
+def _refuse_other_fields(header: TensorHeader, typed: TypedContents | None, name: str) -> None:
     """Raises InvalidArgument where values are in the datatype's field and in another."""
     if typed is None:
         return
@@ -189,7 +194,7 @@ def _refuse_other_fields(header: TensorHeader, typed: Any, name: str) -> None:
         )
 
 
-def _narrowed(header: TensorHeader, datatype: Datatype, values: Any) -> Array:
+def _narrowed(header: TensorHeader, datatype: Datatype, values: Values) -> Array:
     """Typed contents are 32 bits wide at least; what does not fit a narrower datatype is refused."""
     dtype = NUMPY_DTYPES[datatype]
     if dtype.kind not in "iu" or dtype.itemsize >= _NARROWEST_BYTES:

@@ -27,6 +27,9 @@ from headrace_inference.wire.codec.protobuf_fields import (
     varint,
 )
 
+Values = Sequence[bytes] | Sequence[float] | Array
+"""The values of a field: texts, or numbers of any kind."""
+
 PIECE_ELEMENTS = 4096
 PIECE_BYTES = 16_384
 """A piece keeps the interpreter for some 0.3 ms."""
@@ -82,7 +85,7 @@ class LazyTypedContents:
     payload: bytes
     ranges: Sequence[Range]
 
-    def values(self, name: str) -> Sequence[Any] | Array:
+    def values(self, name: str) -> Values:
         """Return what a field has. Raises InvalidArgument (MALFORMED_REQUEST)."""
         if name not in _DTYPES:
             return self._elements()
@@ -130,9 +133,13 @@ class LazyTypedContents:
                 return None
         return packed
 
-    def _merged(self, name: str) -> Sequence[Any]:
+    def _merged(self, name: str) -> Values:
         merged = b"".join([self.payload[start:end] for start, end in self.ranges])
         return _parsed(merged, name)
+
+
+TypedContents = pb.InferTensorContents | LazyTypedContents
+"""Values of an input that are not raw, read already or where they lie."""
 
 
 def _fixed_size(payload: bytes, start: int, end: int, name: str) -> Array:
@@ -164,14 +171,14 @@ def _end_of_varint(payload: bytes, position: int, end: int) -> int:
     raise malformed()
 
 
-def _in_pieces_of(values: Sequence[Any], dtype: np.dtype[Any]) -> Array:
+def _in_pieces_of(values: Values, dtype: np.dtype[Any]) -> Array:
     parts = [np.array(values[part], dtype) for part in in_chunks(len(values))]
     return np.concatenate([np.empty(0, dtype), *parts])
 
 
-def _parsed(contents: bytes, name: str) -> Sequence[Any]:
+def _parsed(contents: bytes, name: str) -> Values:
     try:
-        values: Sequence[Any] = getattr(pb.InferTensorContents.FromString(contents), name)
+        values: Values = getattr(pb.InferTensorContents.FromString(contents), name)
     except DecodeError:
         raise malformed() from None
     return values

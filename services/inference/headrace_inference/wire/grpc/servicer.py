@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import TypeAlias, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -29,6 +29,9 @@ INFERRING = (f"/{SERVICE.full_name}/ModelInfer", f"/{SERVICE.full_name}/ModelStr
 
 Context = grpc.aio.ServicerContext[Message, Message]
 """Of a call; no method of this servicer looks at it."""
+
+Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[bytes, bytes]]"
+"""Handlers by the method's name."""
 
 
 class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
@@ -176,7 +179,7 @@ def register(
     """Add every RPC of the protocol to a server."""
     servicer = InferenceServicer(ingress, facts)
     infer = InferHandler(ingress)
-    raw: dict[str, Any] = {
+    raw: Methods = {
         "ModelInfer": grpc.unary_unary_rpc_method_handler(infer.infer),
         "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(
             StreamHandler(infer, streams).stream
@@ -189,14 +192,14 @@ def register(
 class _MethodTable:
     """Takes the generated table of methods, puts those that go from bytes to bytes in, and adds it."""
 
-    def __init__(self, server: grpc.aio.Server, raw: dict[str, Any]) -> None:
+    def __init__(self, server: grpc.aio.Server, raw: Methods) -> None:
         self._server = server
         self._raw = raw
 
-    def add_generic_rpc_handlers(self, _: Any) -> None:
+    def add_generic_rpc_handlers(self, _: object) -> None:
         """The same table in its other form; one is enough."""
 
-    def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
+    def add_registered_method_handlers(self, service: str, handlers: Methods) -> None:
         """The table, by method name."""
         table = handlers | self._raw
         self._server.add_generic_rpc_handlers(

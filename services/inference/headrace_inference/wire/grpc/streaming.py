@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import grpc
 
@@ -21,7 +21,7 @@ from headrace.service.serving import open_background
 from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.domain.ingress.reply_queue import ReplyQueue
 from headrace_inference.wire.codec.protobuf_fields import varint
-from headrace_inference.wire.grpc.infer_handler import InferHandler, Response
+from headrace_inference.wire.grpc.infer_handler import Context, InferHandler, Response
 
 StreamResponse = Literal["triton", "mlserver"]
 
@@ -72,7 +72,7 @@ class _Stream:
     `unsent` are the requests whose callers were told nothing yet: those that the stream leaves so had none.
     """
 
-    def __init__(self, context: Any, deadline: int | None, max_in_flight: int) -> None:
+    def __init__(self, context: Context, deadline: int | None, max_in_flight: int) -> None:
         self.context = context
         self.deadline = deadline
         self.slots = asyncio.Semaphore(max_in_flight)
@@ -93,7 +93,7 @@ class StreamHandler:
         self._handler = handler
         self._options = options
 
-    async def stream(self, requests: AsyncIterator[bytes], context: Any) -> None:
+    async def stream(self, requests: AsyncIterator[bytes], context: Context) -> None:
         """Serve one stream until its caller ends it. Raises HeadraceError where an error ends it.
 
         When the service stops, what is in flight is answered, and the stream ends with UNAVAILABLE: what
@@ -199,7 +199,7 @@ def _count(reception: Reception, outcome: _Outcome) -> None:
         reception.answered()
 
 
-async def _send(context: Any, message: bytes) -> None:
+async def _send(context: Context, message: bytes) -> None:
     try:
         await context.write(message)
     except grpc.aio.InternalError as error:

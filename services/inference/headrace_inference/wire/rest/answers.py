@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -47,7 +46,7 @@ def encode_rest_answer(request: RestRequest, answer: Answer, limit: AnswerLimit)
         "outputs": outputs,
     }
     json = msgspec.json.encode(head)
-    wants_tail = any("binary_data_size" in output.get("parameters", ()) for output in outputs)
+    wants_tail = any("parameters" in output for output in outputs)  # those of binary data
     return EncodedAnswer(json, tail if wants_tail else None)
 
 
@@ -79,8 +78,8 @@ def _shown(answer: Answer) -> Sequence[RenderedOutput]:
 
 def _output(
     shown: RenderedOutput, tail: list[bytes | memoryview], limit: AnswerLimit, *, binary: bool
-) -> dict[str, Any]:
-    output: dict[str, Any] = {
+) -> dict[str, object]:
+    output: dict[str, object] = {
         "name": shown.name,
         "datatype": shown.datatype.value,
         "shape": shown.array.shape,

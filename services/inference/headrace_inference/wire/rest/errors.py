@@ -10,7 +10,6 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -96,8 +95,8 @@ def error_response(
     return ErrorAnswer(error.reason, body, status.http_status(error), headers)
 
 
-def _error_body(error: errors.HeadraceError) -> dict[str, Any]:
-    body: dict[str, Any] = {"error": _printable(error.message), "reason": error.reason}
+def _error_body(error: errors.HeadraceError) -> dict[str, object]:
+    body: dict[str, object] = {"error": _printable(error.message), "reason": error.reason}
     if error.facts:
         body["facts"] = {key: _printable(value) for key, value in error.facts.items()}
     if error.violations:

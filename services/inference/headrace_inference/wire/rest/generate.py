@@ -7,7 +7,6 @@ an input that a value lacks are 1, so a single value fills any shape of ones.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import msgspec
 
@@ -139,7 +138,7 @@ def _parameter(record: VersionRecord, name: str, text: msgspec.Raw) -> Scalar:
 def _tensor(spec: TensorSpec, text: msgspec.Raw) -> tuple[TensorHeader, msgspec.Raw]:
     """An input's header and data: its value in as many lists as the shape has dimensions."""
     shape: list[int] = []
-    value: Any = msgspec.json.decode(text)
+    value: object = msgspec.json.decode(text)
     while isinstance(value, list):
         shape.append(len(value))
         value = value[0] if value else None
@@ -152,7 +151,7 @@ def _tensor(spec: TensorSpec, text: msgspec.Raw) -> tuple[TensorHeader, msgspec.
 def encode_generated(request: RestRequest, answer: Answer, limit: AnswerLimit) -> bytes:
     """The answer as one JSON object: a tensor of one element is that element, others are flat lists."""
     record = answer.version.record
-    document: dict[str, Any] = {"id": request.id} if request.id else {}
+    document: dict[str, object] = {"id": request.id} if request.id else {}
     document |= {"model_name": record.model, "model_version": answer.version.version_text}
     for place, array in zip(answer.request.plan.outputs, answer.outputs, strict=True):
         spec = record.signature.outputs[place]

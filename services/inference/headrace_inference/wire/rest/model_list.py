@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from typing import Any
 
 from aiohttp import web
 
@@ -46,7 +45,7 @@ def _page_size(text: str | None) -> int:
     )
 
 
-def page_of(table: RoutingTable, page_size: int, after: str) -> dict[str, Any]:
+def page_of(table: RoutingTable, page_size: int, after: str) -> dict[str, object]:
     """The models whose names come after `after`, in order, and the token of the next page ('': the last).
 
     Raises Unavailable before the shared state was read.
@@ -63,7 +62,7 @@ def page_of(table: RoutingTable, page_size: int, after: str) -> dict[str, Any]:
     }
 
 
-def _model(table: RoutingTable, name: str) -> dict[str, Any]:
+def _model(table: RoutingTable, name: str) -> dict[str, object]:
     return {
         "name": name,
         "ready": _is_ready(table, name),

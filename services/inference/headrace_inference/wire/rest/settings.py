@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from aiohttp import web
 
@@ -80,7 +78,7 @@ def _values(value: str | int | list[str] | None) -> list[str]:
 
 
 def _traces(settings: dict[str, list[str]]) -> web.Response:
-    shown: dict[str, Any] = {
+    shown: dict[str, object] = {
         key: values if key in _LISTS else values[0] for key, values in settings.items()
     }
     return json_response(shown)
