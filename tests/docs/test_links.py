@@ -69,6 +69,14 @@ def test_decisions_have_a_number_each_and_are_listed() -> None:
     assert all(f"# {name[:4]} " == (folder / name).read_text()[:7] for name in pages)
 
 
+def test_decisions_are_called_by_their_number() -> None:
+    """A link to a decision that says a number says the page's."""
+    said = re.compile(r"\[(?:ADR )?(\d{4})\]\((?:\S*/)?(\d{4})-\S+\.md\)")
+    pairs = {pair for page in all_pages() for pair in said.findall(page.text)}
+    assert len(pairs) > 20
+    assert set() == {pair for pair in pairs if pair[0] != pair[1]}
+
+
 def _is_there(name: str, heading: str | None) -> bool:
     page = Page(ROOT / name)
     return page.path.exists() and (heading is None or heading in page.anchors)
