@@ -109,6 +109,10 @@ async def bring_in(client: AsyncClient, source: Source, config: Config | None) -
         version = await client.push(
             source.name, source.path, config=config, description=mark, timeout_seconds=WAIT_SECONDS
         )
+    else:
+        await _let_it_answer(
+            client, version
+        )  # replicas load an older one only when a route names it
     await client.wait_until_ready(source.name, version.number, timeout_seconds=WAIT_SECONDS)
     await _let_it_answer(client, version)
     return Served(version, is_new)
@@ -128,7 +132,7 @@ async def _let_it_answer(client: AsyncClient, version: Version) -> None:
     route = await client.route(version.model)
     if route.stable != version.number:
         moved = with_changes(route, stable=version.number)
-        await client.put_route(moved, allow_signature_change=True)
+        await client.put_route(moved, allow_signature_change=True, allow_unready=True)
 
 
 async def _import(client: AsyncClient, source: Source) -> Served:
