@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from headrace import errors
@@ -103,16 +103,20 @@ JOINING = "joining"
 
 
 def announce_alive(addresses: Mapping[str, str], ready_fd: int | None) -> None:
-    """Tell a parent that waits where the service is going to be, and that it is ready later."""
+    """Tell a parent that waits where the service is going to be, and that it is ready later.
+
+    One that waits no more has ended, or is about to end the service: that is not an error.
+    """
     if ready_fd is not None:
-        os.write(ready_fd, f"{json.dumps({**addresses, 'stage': JOINING})}\n".encode())
+        with suppress(BrokenPipeError):
+            os.write(ready_fd, f"{json.dumps({**addresses, 'stage': JOINING})}\n".encode())
 
 
 def announce_ready(addresses: Mapping[str, str], ready_fd: int | None) -> None:
     """Log the bound addresses, and write them as one JSON line to `ready_fd` where a parent waits."""
     logger.info("listening", extra=dict(addresses))
     if ready_fd is not None:
-        with os.fdopen(ready_fd, "w") as pipe:
+        with suppress(BrokenPipeError), os.fdopen(ready_fd, "w") as pipe:
             pipe.write(json.dumps(dict(addresses)) + "\n")
 
 
