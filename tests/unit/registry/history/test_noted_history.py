@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.state.changes import Change
+from headrace.state.changes import Change, ChangedResource
 from headrace.state.history import Point
 from headrace_registry.adapters.shared_state.history_note import HistoryNote
 from headrace_registry.domain.history.noted_history import (
@@ -61,6 +61,9 @@ def test_epochs_of_before_are_kept() -> None:
 def test_a_push_gives_out_a_number() -> None:
     """No other change does."""
     assert {"m": 7} == given_out(Change(1, "version.push", "models/m/versions/7", "a", 0.0, ""))
+    other = ChangedResource("version.push", "models/n/versions/2")
+    both = Change(1, "version.push", "models/m/versions/7", "a", 0.0, "", further=(other,))
+    assert {"m": 7, "n": 2} == given_out(both)
     assert {} == given_out(Change(1, "version.delete", "models/m/versions/7", "a", 0.0, ""))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from headrace.resource_names import parse_version
-from headrace.state.changes import Change
+from headrace.state.changes import Change, ChangedResource
 from headrace.state.history import Point
 from headrace_registry.domain.decisions.decision import Decision
 
@@ -62,11 +62,10 @@ def adopted(
 
 
 def given_out(change: Change | Decision) -> Mapping[str, int]:
-    """The version number that a change gave out, by the name of its model."""
-    if change.kind != "version.push":
-        return {}
-    model, number = parse_version(change.resource)
-    return {model: number}
+    """The version numbers that a change gave out, by the names of their models."""
+    touched = (ChangedResource(change.kind, change.resource), *change.further)
+    pushed = [each.resource for each in touched if each.kind == "version.push"]
+    return dict(map(parse_version, pushed))
 
 
 def next_revision(noted: Noted, found: Point, newest_entry: int) -> int:
