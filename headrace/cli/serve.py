@@ -238,4 +238,19 @@ def _lines(where: dict[str, Any], served: Served, *, alone: bool) -> list[str]:
         lines += ["", "# Python (pip install headrace)", calls.python.rstrip()]
     if alone and served.speaks_json:
         lines += ["", "# JavaScript", calls.javascript.rstrip()]
-    return lines
+    return [*lines, *_image_lines(where, served)]
+
+
+def _image_lines(where: dict[str, Any], served: Served) -> list[str]:
+    """How to send an image, where the only input can take one."""
+    from headrace.cli.images import layout_of
+
+    inputs = served.version.signature.inputs
+    if len(inputs) != 1 or not (layout := layout_of(inputs[0].shape)) or not layout.has_channels:
+        return []
+    grpc = where["inference"][0]["grpc"]
+    return [
+        "",
+        "# An image",
+        f"headrace --inference {grpc} infer {served.version.model} @image.jpg",
+    ]

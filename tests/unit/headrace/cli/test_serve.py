@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import typer
 
-from headrace.cli import app
+from headrace.cli import app, serve
 from headrace.cli.example_calls import example_calls
 from headrace.cli.example_inputs import ExampleTensor, example_inputs
-from headrace.cli.served_models import sources_of
+from headrace.cli.served_models import Served, sources_of
+from headrace.client import Version
 from headrace.datatype_names import Datatype
-from headrace.state.records import Signature, TensorSpec
+from headrace.state.records import ServingConfig, Signature, TensorSpec
 
 
 def example_of(*inputs: TensorSpec) -> tuple[ExampleTensor, ...]:
@@ -121,3 +122,30 @@ def test_what_cannot_be_served_is_refused_before_anything_starts(
     assert status == app.run(["serve", *arguments, "--json"])
     assert words in json.loads(capsys.readouterr().err)["error"]["message"]
     assert not (tmp_path / ".headrace").exists()
+
+
+def printed(capsys: pytest.CaptureFixture[str], *models: tuple[str, TensorSpec]) -> str:
+    """What people see when these models are served."""
+    served = []
+    for name, spec in models:
+        signature = Signature((spec,), ())
+        version = Version(name, 1, "", (), "model.onnx", signature, ServingConfig(), 0.0)
+        served.append(Served(version, is_new=True, example=next(example_inputs(signature))))
+    replica = {"grpc": "127.0.0.1:7001", "http": "127.0.0.1:7000"}
+    serve._print_calls({"inference": [replica], "monitor_http": "127.0.0.1:7201"}, served)
+    return capsys.readouterr().out
+
+
+def test_people_see_curl_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """One model: curl, Python, JavaScript, and an image where it takes one. Several: curl for each."""
+    image = TensorSpec("x", Datatype.FP32, (-1, 3, 8, 8))
+    numbers = TensorSpec("x", Datatype.FP32, (-1, 4))
+    text = printed(capsys, ("net", image))
+    several = printed(capsys, ("one", numbers), ("two", numbers))
+
+    places = [text.index(f"# {each}") for each in ("curl", "Python", "JavaScript", "An image")]
+    assert sorted(places) == places
+    assert "headrace --inference 127.0.0.1:7001 infer net @image.jpg" in text
+    assert 2 == several.count("\ncurl -s http://127.0.0.1:7000/v2/models/")
+    assert "# Python" not in several
+    assert "Ctrl-C here stops all" in several
