@@ -40,7 +40,7 @@ def test_what_fits(held: list[tuple[int, int]], asked: tuple[int, int], fits: bo
 def test_answers_are_held_whatever_the_limit() -> None:
     """They are there already; what comes next is refused for them, until they are sent."""
     budget = InFlightBudget(LIMITS)
-    budget.hold_sent(150)
+    budget.hold_answers(150)
     with pytest.raises(ResourceExhausted) as refused:
         budget.hold(1, 0)
     assert "REPLICA_OVERLOADED" == refused.value.reason
@@ -53,7 +53,7 @@ def test_answers_are_held_whatever_the_limit() -> None:
 def test_estimates_are_refreshed_before_a_refusal() -> None:
     """What was only estimated to be held is looked at again, and no more often than that."""
     budget = InFlightBudget(LIMITS)
-    budget.hold_sent(90)
+    budget.hold_answers(90)
     refreshed = []
 
     def refresh() -> None:

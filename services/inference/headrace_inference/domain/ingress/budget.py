@@ -47,7 +47,7 @@ class InFlightBudget:
         if not self.try_hold(requests, size):
             raise self._limits.over_limit(self.requests, self.bytes)
 
-    def hold_sent(self, size: int) -> None:
+    def hold_answers(self, size: int) -> None:
         """Hold so many bytes of answers, whatever the limit: new requests are refused for them."""
         with self.lock:
             self.bytes += size

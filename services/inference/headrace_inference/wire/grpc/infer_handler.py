@@ -79,7 +79,7 @@ class InferHandler:
 
     def hold_answer(self, size: int) -> None:
         """Hold an answer until it is sent: callers who do not read must not make the process grow."""
-        self._ingress.budget.hold_sent(size)
+        self._ingress.budget.hold_answers(size)
 
     def release_answers(self, size: int) -> None:
         """Answers of so many bytes are sent, or will never be."""

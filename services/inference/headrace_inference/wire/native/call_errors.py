@@ -12,6 +12,7 @@ from headrace_inference.domain.ingress.bursts import RefusedByVersion
 from headrace_inference.domain.ingress.receptions import Receptions, caller_left, known_error
 from headrace_inference.domain.scheduling.requests import ErrorCounter
 from headrace_inference.wire.codec.request_parser import names_in
+from headrace_inference.wire.native.calls import deadline_of
 from headrace_inference.wire.native.package import Details, Event, Responder
 
 logger = logging.getLogger(__name__)
@@ -57,9 +58,7 @@ class CallErrors:
         _log(details, known)
         if statistics is None:
             statistics = self._receptions.refusing(*names_in(payload), known)
-        seconds = details[2]
-        deadline_ns = None if seconds is None else received_ns + int(seconds * 1e9)
-        self.end(call_id, known, statistics, received_ns, deadline_ns)
+        self.end(call_id, known, statistics, received_ns, deadline_of(event, received_ns))
 
 
 def _log(details: Details, error: HeadraceError) -> None:

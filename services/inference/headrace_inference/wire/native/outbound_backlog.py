@@ -64,5 +64,5 @@ class OutboundBacklog:
         open_calls = calls["started"] - sum([status["count"] for status in ended])
         unread_calls = max(0, open_calls - self._waiting())
         kept = max(0, min(given - sent, unread_calls * self._largest))
-        self._budget.hold_sent(kept - self._bytes)
+        self._budget.hold_answers(kept - self._bytes)
         self._bytes = kept
