@@ -130,28 +130,8 @@ def _inference_by_hand() -> dict[str, Schema]:
     }
 
 
-def _by_hand() -> dict[str, Schema]:
-    return _inference_by_hand() | {
-        "Error": _ERROR,
-        "Live": _object(live=_FLAG),
-        "Ready": _object(ready=_FLAG),
-        "ModelReady": _object(name=_TEXT, ready=_FLAG),
-        "NotReady": {"allOf": [ref("Error"), _object(more=True, ready=_FLAG)]},
-        "ModelNotReady": {
-            "description": "Not ready (`ready` is there), or the names are wrong.",
-            "allOf": [
-                ref("Error"),
-                {"type": "object", "properties": {"name": _TEXT, "ready": _FLAG}},
-            ],
-        },
-        "LogSettings": {
-            "type": "object",
-            "additionalProperties": {"type": ["boolean", "integer", "string"]},
-        },
-        "TraceSettings": {
-            "type": "object",
-            "additionalProperties": {"type": ["string", "array"], "items": _TEXT},
-        },
+def _listings_by_hand() -> dict[str, Schema]:
+    return {
         "About": _object(
             name=_TEXT,
             version=_TEXT,
@@ -172,18 +152,50 @@ def _by_hand() -> dict[str, Schema]:
                 },
             ),
         },
-        "Document": _object(more=True, openapi=_TEXT, info={"type": "object"}),
-        "Bytes": {
-            "description": "JSON of as many bytes as Inference-Header-Content-Length says, then tensors; "
-            "with 0, a request's body is the one input of the model.",
-        },
-        "Events": {"type": "string", "description": "`data: {...}`, a GenerateAnswer for each."},
-        "Text": _TEXT,
-        **{
-            name: {"type": "array", "items": ref(_name(kind.DESCRIPTOR))}
-            for name, kind in _LISTED.items()
-        },
     }
+
+
+def _by_hand() -> dict[str, Schema]:
+    return (
+        _inference_by_hand()
+        | _listings_by_hand()
+        | {
+            "Error": _ERROR,
+            "Live": _object(live=_FLAG),
+            "Ready": _object(ready=_FLAG),
+            "ModelReady": _object(name=_TEXT, ready=_FLAG),
+            "NotReady": {"allOf": [ref("Error"), _object(more=True, ready=_FLAG)]},
+            "ModelNotReady": {
+                "description": "Not ready (`ready` is there), or the names are wrong.",
+                "allOf": [
+                    ref("Error"),
+                    {"type": "object", "properties": {"name": _TEXT, "ready": _FLAG}},
+                ],
+            },
+            "LogSettings": {
+                "type": "object",
+                "additionalProperties": {"type": ["boolean", "integer", "string"]},
+            },
+            "TraceSettings": {
+                "type": "object",
+                "additionalProperties": {"type": ["string", "array"], "items": _TEXT},
+            },
+            "Document": _object(more=True, openapi=_TEXT, info={"type": "object"}),
+            "Bytes": {
+                "description": "JSON of as many bytes as Inference-Header-Content-Length says, then "
+                "tensors; with 0, a request's body is the one input of the model.",
+            },
+            "Events": {
+                "type": "string",
+                "description": "`data: {...}`, a GenerateAnswer for each.",
+            },
+            "Text": _TEXT,
+            **{
+                name: {"type": "array", "items": ref(_name(kind.DESCRIPTOR))}
+                for name, kind in _LISTED.items()
+            },
+        }
+    )
 
 
 def _messages() -> dict[str, Schema]:
