@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import Request, urlopen
+from uuid import uuid4
 
 import grpc
 import numpy as np
@@ -27,40 +30,78 @@ DIGEST = hashlib.sha256(onnx_file()).hexdigest()
 
 
 @dataclass(frozen=True)
-class Bucket:
-    """A bucket of the server, as its URL, and the server's process."""
+class S3Server:
+    """A server of S3 in a process of its own."""
 
-    url: str
     address: str
-    server: subprocess.Popen[str]
+    process: subprocess.Popen[str]
+
+    def kill(self) -> None:
+        """End it, and wait for its end."""
+        self.process.kill()
+        self.process.wait()
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of a server, by its name."""
+
+    name: str
+    address: str
+
+    @property
+    def url(self) -> str:
+        """Where artifacts go."""
+        return f"s3://{self.name}/models"
 
     def objects(self) -> str:
         """What the server lists of it."""
-        with urlopen(f"{self.address}/bucket?list-type=2") as answer:
+        with urlopen(f"{self.address}/{self.name}?list-type=2") as answer:
             return str(answer.read().decode())
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    """A server of S3 with one bucket; the environment says where, as S3's own tools are told."""
+@contextmanager
+def s3_server() -> Iterator[S3Server]:
+    """A server of S3, which takes a second or two to start."""
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        line = next(line for line in server.stderr if "Running on http" in line)
-        address = f"http://127.0.0.1:{int(line.rpartition(':')[2])}"
-        for name, value in {
-            "AWS_ENDPOINT_URL": address,
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        urlopen(Request(f"{address}/bucket", method="PUT")).close()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if "Running on http" in line)
+        reading = threading.Thread(target=process.stderr.read)  # or its log would stop it
+        reading.start()
         try:
-            yield Bucket("s3://bucket/models", address, server)
+            yield S3Server(f"http://127.0.0.1:{int(line.rpartition(':')[2])}", process)
         finally:
-            server.kill()
+            process.kill()
+            reading.join()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    """One for all tests that do not end it."""
+    with s3_server() as running:
+        yield running
+
+
+@pytest.fixture
+def bucket(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket of the test's own."""
+    return bucket_at(server, monkeypatch)
+
+
+def bucket_at(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket; the environment says where its server is, as S3's own tools are told."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": server.address,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    bucket = Bucket(f"bucket-{uuid4().hex}", server.address)
+    urlopen(Request(f"{server.address}/{bucket.name}", method="PUT")).close()
+    return bucket
 
 
 async def test_replicas_read_what_the_registry_stored(
@@ -95,7 +136,7 @@ async def test_a_replica_falls_back_on_the_registry(
         redis_url, namespace, tmp_path / "registry", blob_store=bucket.url
     ) as running:
         await push(running, onnx_file())
-        elsewhere = "s3://bucket/elsewhere"
+        elsewhere = f"s3://{bucket.name}/elsewhere"
         async with (
             replica(
                 redis_url, namespace, tmp_path / "replica", running.address, blob_store=elsewhere
@@ -140,25 +181,24 @@ async def test_altered_objects_are_found_and_healed(
 
 
 async def test_a_store_that_is_away(
-    redis_url: str,
-    namespace: str,
-    tmp_path: Path,
-    bucket: Bucket,
-    monkeypatch: pytest.MonkeyPatch,
+    redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pushes are refused with the reason, reads of the catalog go on, and nothing half-made stays."""
     monkeypatch.setattr("headrace.service.object_store._RETRY_SECONDS", 0.2)
     monkeypatch.setattr(blob_garbage, "GRACE_SECONDS", 0.2)
-    async with running_registry(redis_url, namespace, tmp_path, blob_store=bucket.url) as running:
-        await push(running, onnx_file())
-        bucket.server.kill()
-        bucket.server.wait()
-        with pytest.raises(grpc.RpcError) as caught:
-            await push(running, onnx_file(bias=2.0))
-        versions = await running.stub.ListVersions(pb.ListVersionsRequest(parent="models/digits"))
-        await eventually(lambda: not list((tmp_path / "staging").iterdir()))
+    with s3_server() as server:
+        bucket = bucket_at(server, monkeypatch)
+        opening = running_registry(redis_url, namespace, tmp_path, blob_store=bucket.url)
+        async with opening as running:
+            await push(running, onnx_file())
+            server.kill()
+            with pytest.raises(grpc.RpcError) as caught:
+                await push(running, onnx_file(bias=2.0))
+            asked = pb.ListVersionsRequest(parent="models/digits")
+            versions = await running.stub.ListVersions(asked)
+            await eventually(lambda: not list((tmp_path / "staging").iterdir()))
     assert "BLOB_STORE_UNAVAILABLE" == status.error_from_rpc(caught.value).reason
-    assert "s3://bucket/models" in status.error_from_rpc(caught.value).message
+    assert bucket.url in status.error_from_rpc(caught.value).message
     assert 1 == len(versions.versions)
 
 
