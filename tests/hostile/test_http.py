@@ -57,7 +57,7 @@ NOT_FOUND, NO_MODEL = "404 NOT_FOUND", "404 MODEL_NOT_FOUND"
 PATHS = {
     b"/v2": "200",
     b"/v2?x=%ff": "200",
-    b"/": NOT_FOUND,
+    b"/": "200",
     b"/v2/models/": NOT_FOUND,
     b"/v2/models/nope": NO_MODEL,
     b"/v2/models/..": NO_MODEL,
@@ -85,12 +85,12 @@ PATHS = {
 }
 
 ELSEWHERE = [
-    ("metrics", b"/../../etc/passwd", "404"),
-    ("metrics", b"/%2e%2e/%2e%2e/etc/passwd", "404"),
-    ("metrics", b"/metrics/..%2f", "404"),
-    ("registry", b"/../../etc/passwd", "404"),
-    ("registry", b"/models/scale", "404"),
-    ("monitor", b"/../../etc/passwd", "404"),
+    ("metrics", b"/../../etc/passwd", NOT_FOUND),
+    ("metrics", b"/%2e%2e/%2e%2e/etc/passwd", NOT_FOUND),
+    ("metrics", b"/metrics/..%2f", NOT_FOUND),
+    ("registry", b"/../../etc/passwd", NOT_FOUND),
+    ("registry", b"/models/scale", NOT_FOUND),
+    ("monitor", b"/../../etc/passwd", NOT_FOUND),
     ("monitor", b"/api/statistics?window=nan", "400 INVALID_QUERY"),
     ("monitor", b"/api/statistics?window=inf", "400 INVALID_QUERY"),
     ("monitor", b"/api/statistics?window=-1", "400 INVALID_QUERY"),
