@@ -14,7 +14,7 @@ import typer
 from headrace.cli.arguments import CallableName, VersionOrAlias
 from headrace.cli.command import Cli, command
 from headrace.cli.images import PREPROCESS_HELP, Preprocess
-from headrace.cli.inputs import FORMS, parse_inputs, read_inputs, told_inputs
+from headrace.cli.inputs import FORMS, parse_inputs, read_inputs
 from headrace.cli.output import table
 from headrace.datatype_names import FLOATS
 
@@ -66,22 +66,18 @@ async def infer(
     An image is decoded, resized and laid out as the signature says. A CSV file gives its columns to the
     inputs of those names, or all of them to the only input. Dimensions that a value lacks in front are 1.
     """
-    given = parse_inputs(input or (), value or ())
+    given, headers = parse_inputs(input or (), value or ()), _headers(header or ())
     async with cli.client() as client:
-        inputs = told_inputs(given)
-        wanted = list(output or ())
-        best: dict[str, int] = {}
-        if inputs is None or classes:
-            metadata = await client.model_metadata(name, version)
-            inputs = read_inputs(given, metadata, preprocess)
-            wanted, best = _outputs(metadata, wanted, classes)
+        metadata = await client.model_metadata(name, version)
+        inputs = read_inputs(given, metadata, preprocess)
+        wanted, best = _outputs(metadata, list(output or ()), classes)
         result = await client.infer(
             name,
             inputs,
             version=version,
             outputs=wanted,
             classes=best,
-            headers=_headers(header or ()),
+            headers=headers,
         )
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)

@@ -36,20 +36,11 @@ class Given:
         """The file that it is in; None where it is in place."""
         return Path(self.text[1:]) if self.text.startswith("@") else None
 
-    @property
-    def is_told(self) -> bool:
-        """Return whether it is an array or JSON for an input by name: nobody has to know the signature."""
-        if self.name and self.path:
-            return self.path.suffix in (".npy", ".json")
-        return bool(self.name) and _is_json(self.text)
-
 
 def parse_inputs(named: Sequence[str], values: Sequence[str] = ()) -> list[Given]:
     """Return the inputs of `--input` (`named`) and the arguments (`values`). Raises typer.BadParameter."""
     found = [*map(_named, named), *map(_value, values)]
     names = [given.name for given in found]
-    if not found:
-        raise typer.BadParameter(f"give a value: {FORMS}")
     if any(names.count(name) > 1 for name in names):
         twice = next(name for name in names if names.count(name) > 1)
         what = f"input {twice!r}" if twice else "a value without a name"
@@ -57,17 +48,13 @@ def parse_inputs(named: Sequence[str], values: Sequence[str] = ()) -> list[Given
     return found
 
 
-def told_inputs(given: Sequence[Given]) -> dict[str, Any] | None:
-    """The inputs where none needs the model's signature; else None. Raises typer.BadParameter."""
-    if not all(each.is_told for each in given):
-        return None
-    return {each.name: _read(each) for each in given}
-
-
 def read_inputs(
     given: Sequence[Given], metadata: ModelMetadata, preprocess: Preprocess
 ) -> dict[str, Any]:
     """The inputs by name, as the model's signature asks for them. Raises typer.BadParameter."""
+    if not given and metadata.inputs:
+        names = ", ".join(tensor.name for tensor in metadata.inputs)
+        raise typer.BadParameter(f"{metadata.name} takes {names}; give a value: {FORMS}")
     inputs: dict[str, Any] = {}
     for each in (_with_known_name(one, metadata) for one in given):
         inputs |= _inputs_of(each, metadata, preprocess)
@@ -173,14 +160,6 @@ def _json_or_text(value: str, *, text: bool) -> Any:
     except ValueError:
         return value
     return found if isinstance(found, str | list) else value
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _json(text: str, where: str) -> Any:

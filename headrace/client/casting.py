@@ -88,11 +88,18 @@ class _Given:
             return self.array.astype(target)
         if kind not in _ACCEPTED[target.kind]:
             advice = "; cast them yourself if that is meant" if kind in "fiub" else ""
-            raise self._unfit(f"it holds {_KINDS.get(kind, str(self.array.dtype))}{advice}")
+            raise self._unfit(f"it holds {self._held()}{advice}")
         if target.kind in "iu":
             self._check_range(target)
             return self.array.astype(target)
         return self._rounded(target) if kind in "fV" else self._exact(target)
+
+    def _held(self) -> str:
+        if self.array.dtype != object or not self.array.size:
+            return _KINDS.get(self.array.dtype.kind, str(self.array.dtype))
+        numbers = (bool, int, float, np.generic)
+        odd = [item for item in self.array.flat if not isinstance(item, numbers)]
+        return f"values of type {type((odd or [*self.array.flat])[0]).__name__}"
 
     def _check_range(self, target: np.dtype[np.generic]) -> None:
         limits = np.iinfo(target.str)

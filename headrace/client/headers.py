@@ -21,6 +21,8 @@ def _checked(name: str, text: str) -> tuple[str, str]:
             f"{name[:200]!r} is not a valid name of a header: use letters, digits, '_', '.' and '-', and "
             "neither 'grpc-' at its beginning nor '-bin' at its end"
         )
+    if not isinstance(text, str):
+        raise TypeError(f"the text of header {name!r} must be a str, got {text!r:.200}")
     if not text.isascii() or not text.isprintable():
         raise _invalid(f"the text of header {name!r} must be printable ASCII, as gRPC metadata is")
     return name, text

@@ -19,4 +19,5 @@ def described(value: object, array: Array | None = None) -> str:
     kind = type(value).__name__
     if array is None:
         return f"{kind}"
-    return f"{kind} of {array.dtype} {list(array.shape)}"
+    dtype = "text" if array.dtype.kind == "U" else array.dtype
+    return f"{kind} of {dtype} {list(array.shape)}"

@@ -79,7 +79,13 @@ def request_to_proto(
     parameters: Mapping[str, Parameter],
     request_id: str,
 ) -> grpc_service_pb2.ModelInferRequest:
-    """A request for inference, its tensors as raw contents."""
+    """A request for inference, its tensors as raw contents. Raises TypeError."""
+    if isinstance(outputs, str):
+        raise TypeError(f"outputs are a list of names, such as [{outputs!r:.200}], not a str")
+    if not isinstance(classes, Mapping):
+        raise TypeError(
+            f"classes say how many of which output, such as {{'scores': 3}}, got {classes!r:.200}"
+        )
     request = grpc_service_pb2.ModelInferRequest(
         model_name=model, model_version=version, id=request_id
     )

@@ -349,7 +349,7 @@ async def test_nobody_there_is_status_3_and_says_what_to_start() -> None:
 
 
 class Replica(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
-    """Answers with its inputs and a text that is no UTF-8; metadata never comes."""
+    """Answers with its inputs and a text that is no UTF-8; metadata never comes, but for `digits@next`."""
 
     async def ModelInfer(self, request: Any, context: Any) -> grpc_service_pb2.ModelInferResponse:
         response = grpc_service_pb2.ModelInferResponse(
@@ -366,8 +366,11 @@ class Replica(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
     async def ModelMetadata(
         self, request: Any, context: Any
     ) -> grpc_service_pb2.ModelMetadataResponse:
-        await asyncio.Event().wait()
-        return grpc_service_pb2.ModelMetadataResponse()
+        if request.name != "digits@next":
+            await asyncio.Event().wait()
+        response = grpc_service_pb2.ModelMetadataResponse(name=request.name, versions=["2"])
+        response.inputs.add(name="x", datatype="FP32", shape=[-1, 2])
+        return response
 
 
 async def test_infer_prints_and_saves_what_comes_back(tmp_path: Path) -> None:

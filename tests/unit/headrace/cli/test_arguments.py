@@ -4,64 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import typer
 
 from headrace.cli import app
-from headrace.cli.inputs import parse_inputs, told_inputs
 from headrace.cli.top import parse_window
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("x=[[1, 2]]", {"x": [[1, 2]]}),
-        ("x=1.5", {"x": 1.5}),
-        ('text=["a=b"]', {"text": ["a=b"]}),
-        ("onnx::Flatten_0=[true]", {"onnx::Flatten_0": [True]}),
-    ],
-)
-def test_inputs_in_place_are_json(text: str, expected: dict[str, Any]) -> None:
-    """A row each: what follows --input, and the value by its tensor's name."""
-    assert expected == told_inputs(parse_inputs([text]))
-
-
-def test_inputs_come_from_files(tmp_path: Path) -> None:
-    """An .npy file is an array, a .json file a list."""
-    np.save(tmp_path / "x.npy", np.ones(2, dtype=np.float16))
-    (tmp_path / "y.json").write_text("[1]")
-
-    inputs = told_inputs(parse_inputs([f"x=@{tmp_path}/x.npy", f"y=@{tmp_path}/y.json"]))
-
-    assert inputs is not None
-    assert inputs["x"].dtype == np.float16
-    assert inputs["y"] == [1]
-
-
-@pytest.mark.parametrize(
-    ("texts", "message"),
-    [
-        ([], "give a value"),
-        (["x=1", "x=2"], "given twice"),
-        (["1", "2"], "given twice"),
-        (["x=@gone.npy"], "cannot read"),
-    ],
-)
-def test_wrong_inputs_are_refused(texts: list[str], message: str) -> None:
-    """What cannot be an input is wrong usage, and the message says what it should be."""
-    with pytest.raises(typer.BadParameter, match=message):
-        told_inputs(parse_inputs(texts))
-
-
-def test_pickled_arrays_are_not_run(tmp_path: Path) -> None:
-    """An .npy file that would run code when read is refused."""
-    np.save(tmp_path / "x.npy", np.array([object()]), allow_pickle=True)
-
-    with pytest.raises(typer.BadParameter, match="cannot read"):
-        told_inputs(parse_inputs([f"x=@{tmp_path}/x.npy"]))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +52,8 @@ def test_wrong_windows_are_refused(text: str) -> None:
         (["import", "triton", ".", "--dry-run", "--wait"], "--dry-run changes nothing"),
         (["delete", "digits"], "--yes"),
         (["delete", "digits", "1", "--force", "--yes"], "--force is for a model"),
-        (["infer", "digits"], "give a value"),
+        (["infer", "digits", "x=1", "x=2"], "'x' is given twice"),
+        (["infer", "digits", "1", "2"], "without a name is given twice"),
         (["delete"], "Missing argument"),
         (["top", "--window", "soon"], "soon"),
     ],

@@ -25,6 +25,8 @@ def model(*inputs: tuple[str, Datatype, tuple[int, ...]]) -> ModelMetadata:
 
 IRIS = model(("x", Datatype.FP32, (FREE, 4)))
 TEXT = model(("text", Datatype.BYTES, (FREE,)))
+NONE = model()
+FLATTEN = {"onnx::Flatten_0": [True]}
 TWO = model(("age", Datatype.INT64, (FREE, 1)), ("city", Datatype.BYTES, (FREE, 1)))
 
 
@@ -45,11 +47,24 @@ def read(metadata: ModelMetadata, *values: str) -> dict[str, Any]:
         (TEXT, '["a", "b"]', {"text": ["a", "b"]}),
         (TEXT, "42", {"text": ["42"]}),
         (model(("flag", Datatype.BOOL, ())), "true", {"flag": True}),
+        (model(("onnx::Flatten_0", Datatype.BOOL, (1,))), "onnx::Flatten_0=[true]", FLATTEN),
     ],
 )
 def test_values_in_place(metadata: ModelMetadata, value: str, expected: dict[str, Any]) -> None:
     """A row each: one row needs no brackets of its own, text no quotes, the only input no name."""
     assert expected == read(metadata, value)
+
+
+def test_rows_of_several_inputs_need_no_brackets_either() -> None:
+    """Values by name are padded as the only one is."""
+    assert {"age": [[7]], "city": [["Oslo"]]} == read(TWO, "age=[7]", 'city=["Oslo"]')
+
+
+def test_a_model_without_inputs_is_given_none() -> None:
+    """It runs, and a model with inputs says which it takes."""
+    assert read(NONE) == {}
+    with pytest.raises(typer.BadParameter, match="net takes age, city; give a value: @image"):
+        read(TWO)
 
 
 def test_tables(tmp_path: Path) -> None:
@@ -77,6 +92,24 @@ def test_arrays_and_text(tmp_path: Path) -> None:
     assert {"text": ["two\nlines"]} == read(TEXT, f"@{tmp_path}/t.txt")
 
 
+def test_values_of_several_inputs_come_from_files(tmp_path: Path) -> None:
+    """An .npy is an array as it is, a .json a list."""
+    np.save(tmp_path / "age.npy", np.ones((2, 1), np.int16))
+    (tmp_path / "city.json").write_text('[["Oslo"], ["Rome"]]')
+    inputs = read(TWO, f"age=@{tmp_path}/age.npy", f"city=@{tmp_path}/city.json")
+
+    assert inputs["age"].dtype == np.int16
+    assert inputs["city"] == [["Oslo"], ["Rome"]]
+
+
+def test_pickled_arrays_are_not_run(tmp_path: Path) -> None:
+    """An .npy file that would run code when read is refused."""
+    np.save(tmp_path / "x.npy", np.array([object()]), allow_pickle=True)
+
+    with pytest.raises(typer.BadParameter, match="cannot read"):
+        read(IRIS, f"@{tmp_path}/x.npy")
+
+
 @pytest.mark.parametrize(
     ("metadata", "content", "value", "words"),
     [
@@ -86,6 +119,7 @@ def test_arrays_and_text(tmp_path: Path) -> None:
         (IRIS, "", "@{}/data.csv", "has no rows"),
         (TWO, "a,b\n1,2\n", "@{}/data.csv", "net takes age, city"),
         (TWO, "", "[1]", "write NAME="),
+        (IRIS, "", "x=@{}/gone.npy", "cannot read"),
         (IRIS, "", "@{}/notes.docx", "is not a file that can be sent"),
         (IRIS, "1,2", "{}/data.csv", "is a file: write @"),
     ],

@@ -72,10 +72,11 @@ def test_values_become_what_the_model_takes(values: Any, datatype: Datatype, exp
         (np.array([0.1], np.float32), Datatype.FP16, "rounded"),
         ([[1], [1, 2]], Datatype.FP32, "its lists are not of the same length"),
         (["1"], Datatype.FP32, "it holds text"),
+        (None, Datatype.FP32, "it holds values of type NoneType"),
+        ([1, None], Datatype.FP32, "it holds values of type NoneType"),
         ([1], Datatype.BOOL, "holds integers"),
         ([True], Datatype.FP32, "holds booleans"),
         ([1], Datatype.BYTES, "holds values of type int; give str or bytes"),
-        ([None], Datatype.FP32, "holds object"),
         ([["a"], ["b", "c"]], Datatype.BYTES, "holds values of type list"),
         (np.array([1j]), Datatype.FP32, "holds complex128"),
         (np.array(["2026-01-01"], "datetime64[D]"), Datatype.INT64, "datetime64"),
@@ -91,6 +92,12 @@ def test_what_does_not_fit_is_refused(values: Any, datatype: Datatype, why: str)
     assert "INPUT_NOT_CONVERTIBLE" == caught.value.reason
     assert isinstance(caught.value, TypeError)
     assert isinstance(caught.value, errors.InvalidArgument)
+
+
+def test_text_is_called_text() -> None:
+    """Not by numpy's name for it."""
+    with pytest.raises(InputTypeError, match=r"got list of text \[1\]"):
+        cast(["half"], spec(Datatype.FP32))
 
 
 @pytest.mark.parametrize("datatype", [d for d in Datatype if d is not Datatype.BYTES])

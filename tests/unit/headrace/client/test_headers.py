@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from headrace import errors
@@ -29,3 +31,9 @@ def test_what_metadata_cannot_have_is_refused(name: str, text: str, said: str) -
     with pytest.raises(errors.InvalidArgument, match=said) as caught:
         as_metadata({name: text})
     assert caught.value.reason == "HEADER_INVALID"
+
+
+def test_a_header_of_another_type_is_a_type_error() -> None:
+    """It names the header and what was given."""
+    with pytest.raises(TypeError, match="header 'x-user' must be a str, got 5"):
+        as_metadata({"x-user": cast("str", 5)})

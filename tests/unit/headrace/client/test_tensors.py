@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -132,3 +132,12 @@ def test_answers_hold_the_outputs_that_were_asked_for_once() -> None:
     for response, wanted in ((answer(), ["y", "z"]), (twice, [])):
         with pytest.raises(errors.DataLoss, match=r"y|z"):
             tensors.result_from_proto(response, wanted)
+
+
+def test_options_of_another_shape_are_type_errors() -> None:
+    """One name is no list of names, and a number no dict; the message says what to write."""
+    options: dict[str, Any] = {"version": "", "parameters": {}, "request_id": ""}
+    with pytest.raises(TypeError, match=r"outputs are a list of names, such as \['label'\]"):
+        tensors.request_to_proto("m", {}, outputs="label", **options)
+    with pytest.raises(TypeError, match="classes say how many of which output, such as"):
+        tensors.request_to_proto("m", {}, outputs=(), classes=cast("Any", 2), **options)
