@@ -51,7 +51,7 @@ class Served:
 def sources_of(paths: Sequence[Path], name: str = "") -> list[Source]:
     """The models at paths: graphs, archives and folders by their own names, and Triton's models by theirs.
 
-    Raises typer.BadParameter for two of one name.
+    Raises typer.BadParameter for two of one name, and for a folder of several graphs.
     """
     found = [source for path in paths for source in _sources_at(path, name)]
     names = [source.name for source in found]
@@ -64,7 +64,13 @@ def sources_of(paths: Sequence[Path], name: str = "") -> list[Source]:
 
 
 def _sources_at(path: Path, name: str) -> Iterator[Source]:
-    if path.is_dir() and not any(path.glob("*.onnx")):
+    graphs = [graph.name for graph in path.glob("*.onnx")] if path.is_dir() else []
+    if len(graphs) > 1 and "model.onnx" not in graphs:
+        raise typer.BadParameter(
+            f"{path} has {len(graphs)} .onnx files: serve them as models with `headrace serve "
+            f"{path}/*.onnx`, or call the one that is the model model.onnx"
+        )
+    if path.is_dir() and not graphs:
         folders = (
             [path] if _is_triton_model(path) else sorted(filter(_is_triton_model, path.iterdir()))
         )

@@ -96,6 +96,19 @@ def test_models_are_called_as_their_files(tmp_path: Path) -> None:
         sources_of([*paths, tmp_path / "plain"])
 
 
+def test_a_folder_of_several_graphs_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    """It says how to serve them all; where one is called model.onnx, the folder is that model."""
+    for name in ("a.onnx", "b.onnx"):
+        (tmp_path / name).write_bytes(b"graph")
+    with pytest.raises(
+        typer.BadParameter, match=r"has 2 .onnx files: .*`headrace serve .*/\*.onnx`"
+    ):
+        sources_of([tmp_path])
+    (tmp_path / "model.onnx").write_bytes(b"graph")
+
+    assert ["net"] == [source.name for source in sources_of([tmp_path], "net")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
