@@ -97,6 +97,10 @@ async def test_generate_says_what_a_model_takes(
         ("/v2/model/iris/infer", "did you mean /v2/models/iris/infer or"),
         ("/v2/models/iris/infer/", "did you mean /v2/models/iris/infer or"),
         ("/v2/models/iris/genrate", "did you mean /v2/models/iris/generate or"),
+        (
+            "/v2/models/team/iris/generate",
+            "did you mean /v2/models/team/versions/{version}/generate",
+        ),
         ("/v2/ready", "did you mean /v2/health/ready"),
         ("/v2/heath/ready", "did you mean /v2/health/ready"),
         ("/metrics", "/metrics is at the port of metrics"),

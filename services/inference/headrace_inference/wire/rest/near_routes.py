@@ -17,12 +17,13 @@ _MAX_SEGMENT = 64
 
 def near_routes(path: str, templates: Iterable[str]) -> list[str]:
     """The templates that a path is most like, best first, with the path's own names in their places."""
-    asked = _segments(path)
+    asked, known = _segments(path), [*map(_segments, templates)]
+    words = {segment for template in known for segment in template}
     if len(asked) > _MAX_SEGMENTS or max(map(len, asked), default=0) > _MAX_SEGMENT:
         return []
     scored = [
-        (_likeness(asked, template), -order, "/" + "/".join(_filled(asked, template)))
-        for order, template in enumerate(map(_segments, templates))
+        (_likeness(asked, template), -order, "/" + "/".join(_filled(asked, template, words)))
+        for order, template in enumerate(known)
     ]
     best = sorted((entry for entry in scored if entry[0] >= _MIN_LIKENESS), reverse=True)
     return list(dict.fromkeys(route for _, _, route in best))[:MAX_NEAR]
@@ -55,7 +56,8 @@ def _alike(segment: str, wanted: str) -> float:
     return likeness if likeness > _MIN_LIKENESS else 0.0
 
 
-def _filled(asked: Sequence[str], template: Sequence[str]) -> Iterator[str]:
+def _filled(asked: Sequence[str], template: Sequence[str], words: set[str]) -> Iterator[str]:
+    """The template with the path's names in the places of names, but for words of ours."""
     for place, segment in enumerate(template):
-        named = segment.startswith("{") and place < len(asked)
+        named = segment.startswith("{") and place < len(asked) and asked[place] not in words
         yield asked[place] if named else segment
