@@ -128,10 +128,8 @@ class ChildProcess:
 
         Raises ChildEndedError, and what the watch raises. Blocks.
         """
-        assert self._popen.stdin is not None
         try:
-            self._popen.stdin.write(task + b"\n")
-            self._popen.stdin.flush()
+            self._give(task + b"\n", watch)
         except BrokenPipeError:
             raise self._ended() from None
         while (message := self._next(watch)).progress is not None:
@@ -155,6 +153,18 @@ class ChildProcess:
             with suppress(BrokenPipeError):  # a task that it did not read
                 if stream is not None:
                     stream.close()
+
+    def _give(self, task: bytes, watch: Watch) -> None:
+        """Write a task. A pipe holds 64 KiB of it: who reads none is waited for as for an answer."""
+        assert self._popen.stdin is not None
+        descriptor, rest = self._popen.stdin.fileno(), memoryview(task)
+        os.set_blocking(descriptor, False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, selectors.EVENT_WRITE)
+            while rest:
+                if selector.select(watch.pause_seconds()):
+                    rest = rest[os.write(descriptor, rest) :]
+                watch.check()
 
     def _next(self, watch: Watch) -> ChildMessage:
         with selectors.DefaultSelector() as selector:

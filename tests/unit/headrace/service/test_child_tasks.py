@@ -62,6 +62,21 @@ def test_a_task_tells_how_far_it_is() -> None:
     assert (["one", "two", "three"], b"3") == (seen, result_of(message))
 
 
+def test_who_does_not_read_a_task_is_over_time() -> None:
+    """A task larger than a pipe holds is bounded in time while it is given, too."""
+    sleeper = ChildProcess([sys.executable, "-c", "import time; time.sleep(60)"], os.environ)
+    with closing(Ending(sleeper)), pytest.raises(ChildOverTimeError):
+        sleeper.execute(b"x" * (1 << 20), bounds(sleeper, seconds=0.2))
+
+
+def test_a_task_of_megabytes_arrives_whole() -> None:
+    """Also one that a pipe does not hold at once."""
+    reader = "import sys; sys.stdin.readline(); print('{\"result\": 7}', flush=True)"
+    one = ChildProcess([sys.executable, "-c", reader], os.environ)
+    with closing(Ending(one)):
+        assert b"7" == result_of(one.execute(b"x" * (4 << 20), bounds(one)))
+
+
 def test_a_process_serves_task_after_task() -> None:
     """Among them one that fails, one that prints, and one with a result of megabytes."""
     with child("many") as one:
