@@ -56,7 +56,7 @@ class MemberParameters(Mapping[str, Scalar]):
             text = self._inner()[name]
         try:
             value: Scalar = _SCALAR.decode(text)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             raise KeyError(name) from None
         return value
 
@@ -72,7 +72,7 @@ class MemberParameters(Mapping[str, Scalar]):
     def _inner(self) -> Members:
         try:
             return _MEMBERS.decode(self._members.get("parameters", _NOTHING))
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return {}
 
 
@@ -125,7 +125,7 @@ def _inputs(record: VersionRecord) -> str:
 def _parameter(record: VersionRecord, name: str, text: msgspec.Raw) -> Scalar:
     try:
         value: Scalar = _SCALAR.decode(text)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeDecodeError):
         raise InvalidArgument(
             "PARAMETER_INVALID",
             f"member '{name}' is not an input of model '{record.model}', which takes {_inputs(record)}; "
@@ -138,7 +138,7 @@ def _parameter(record: VersionRecord, name: str, text: msgspec.Raw) -> Scalar:
 def _tensor(spec: TensorSpec, text: msgspec.Raw) -> tuple[TensorHeader, msgspec.Raw]:
     """An input's header and data: its value in as many lists as the shape has dimensions."""
     shape: list[int] = []
-    value: object = msgspec.json.decode(text)
+    value = _decoded(spec, text)
     while isinstance(value, list):
         shape.append(len(value))
         value = value[0] if value else None
@@ -146,6 +146,16 @@ def _tensor(spec: TensorSpec, text: msgspec.Raw) -> tuple[TensorHeader, msgspec.
     nested = b"[" * missing + bytes(text) + b"]" * missing
     header = TensorHeader(spec.name, spec.datatype.value, (*[1] * missing, *shape))
     return header, msgspec.Raw(nested)
+
+
+def _decoded(spec: TensorSpec, text: msgspec.Raw) -> object:
+    try:
+        value: object = msgspec.json.decode(text)
+    except (msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise InvalidArgument(
+            "DATA_INVALID", f"data of input '{spec.name}' ({spec.datatype}): {error}"
+        ) from None
+    return value
 
 
 def encode_generated(request: RestRequest, answer: Answer, limit: AnswerLimit) -> bytes:

@@ -228,7 +228,7 @@ def header_length(text: str | None, body_bytes: int) -> int | None:
 
 
 def decode_json(
-    decoder: msgspec.json.Decoder[Decoded], body: bytes | bytearray | memoryview
+    decoder: msgspec.json.Decoder[Decoded], body: bytes | bytearray | memoryview | msgspec.Raw
 ) -> Decoded:
     """Return what a JSON body says. Raises InvalidArgument (MALFORMED_JSON, MALFORMED_REQUEST)."""
     try:
@@ -238,7 +238,9 @@ def decode_json(
             MALFORMED_REQUEST, f"the request is not as expected: {error}"
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidArgument("MALFORMED_JSON", _malformed(error, bytes(body[:200]))) from None
+        raise InvalidArgument(
+            "MALFORMED_JSON", _malformed(error, bytes(memoryview(body)[:200]))
+        ) from None
     except RecursionError:
         raise InvalidArgument("MALFORMED_JSON", "the request's JSON is nested too deep") from None
 
