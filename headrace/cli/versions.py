@@ -20,6 +20,8 @@ COLUMNS = ("version>", "pushed", "size>", "digest", "takes", "gives", "batch>", 
 
 MOST_OPTIONAL = 4
 """Some exporters list every weight as an input."""
+MOST_DESCRIBED = 40
+"""Characters of a description in a row; --json has all."""
 
 
 def register(app: typer.Typer) -> None:
@@ -48,8 +50,12 @@ def _row(version: Version) -> tuple[object, ...]:
         _inputs(version.signature),
         ", ".join(_tensor(spec) for spec in version.signature.outputs),
         version.config.batching.max_batch_size,
-        version.description,
+        _shortened(version.description),
     )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_DESCRIBED else f"{text[: MOST_DESCRIBED - 1]}…"
 
 
 def notice_lines(versions: Sequence[Version]) -> list[str]:

@@ -258,6 +258,20 @@ async def test_every_command_speaks_json(redis_url: str, namespace: str, tmp_pat
     assert status.document["replicas"] == []
 
 
+async def test_rows_hold_the_beginning_of_long_descriptions(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """One that is as wide as a terminal would break the table; --json has all of it."""
+    description = "a graph that " * 20
+    async with open_shell(redis_url, namespace, tmp_path / "data") as shell:
+        await shell("push", "add", model_file(tmp_path), "--description", description)
+        shown = await shell("versions", "add")
+        told = await shell("versions", "add", "--json")
+
+    assert "a graph that a graph that a graph that …" in shown.output.splitlines()[1]
+    assert description == told.document["versions"][0]["description"]
+
+
 async def test_status_shows_why_a_version_is_not_served(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
