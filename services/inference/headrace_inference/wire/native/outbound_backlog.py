@@ -43,7 +43,7 @@ class OutboundBacklog:
     def add(self, answers: Sequence[bytes]) -> None:
         """Look at answers that were given to the package: large ones, and those that make it time."""
         with self._lock:
-            self._largest = max(self._largest, *map(len, answers))
+            self._largest = max((self._largest, *map(len, answers)))
             if self.given >= self.refresh_at:
                 self._refresh()
 
