@@ -44,6 +44,16 @@ _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = (
             r"name the library that has it (session.custom_operators in the serving config)"
         ),
     ),
+    (
+        re.compile(
+            r"(?:Exception during initialization: )?"
+            r"Failed to construct locale with name:([^\s:]+):.*?configure locales"
+        ),
+        (
+            r"it normalises texts by the locale \1, which this machine has not: install it wherever "
+            r"the model is checked or served, or export the model without a locale"
+        ),
+    ),
 )
 """What people meet often and ONNX Runtime says in words for its developers."""
 

@@ -81,6 +81,25 @@ def graph(opset: int, ir_version: int, domain: str = "") -> bytes:
     return bytes(model.SerializeToString())
 
 
+def normalizing(locale: str) -> bytes:
+    """A graph that writes texts small by the rules of a locale."""
+    tensor = helper.make_tensor_value_info
+    node = helper.make_node(
+        "StringNormalizer", ["x"], ["y"], case_change_action="LOWER", locale=locale
+    )
+    model = helper.make_model(
+        helper.make_graph(
+            [node],
+            "normalizing",
+            [tensor("x", TensorProto.STRING, ["n"])],
+            [tensor("y", TensorProto.STRING, ["n"])],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    return bytes(model.SerializeToString())
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [
@@ -94,9 +113,13 @@ def graph(opset: int, ir_version: int, domain: str = "") -> bytes:
             graph(1, 10, "my.own"),
             "the operator Add of the domain my.own is not one of ONNX Runtime",
         ),
+        (
+            normalizing("xx_YY"),
+            "it normalises texts by the locale xx_YY, which this machine has not",
+        ),
     ],
 )
-def test_what_is_too_new_is_said_plainly(model: bytes, words: str) -> None:
+def test_what_the_runtime_lacks_is_said_plainly(model: bytes, words: str) -> None:
     """A row each: what the runtime that is installed says of it becomes one sentence with the remedy."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
