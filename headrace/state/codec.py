@@ -56,7 +56,7 @@ def decode_part(record_type: type[Record], data: bytes) -> Record:
     """The same without fields that are not known here: for records of which only a part is of interest."""
     try:
         found: Record = _decoder(record_type).decode(data)  # type: ignore[arg-type]  # it is hashable
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise errors.DataLoss(
             "STATE_UNREADABLE",
             f"a {record_type.__name__} in the shared state cannot be read: {error}",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from headrace.errors import DataLoss
 from headrace.state.codec import decode, encode, encode_sparse
 from headrace.state.records import (
     AliasRecord,
@@ -106,3 +109,11 @@ def test_a_model_with_many_aliases_is_stored_as_it_is() -> None:
     aliases = {f"a{place}": AliasRecord(1, 2.5, place) for place in range(1000)}
     model = ModelRecord("m", 1.5, aliases=aliases)
     assert model == decode(ModelRecord, encode_sparse(model))
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", LEAST.replace(b'"m"', b'"\xff"')])
+def test_what_is_no_record_is_said_to_be_unreadable(data: bytes) -> None:
+    """Also where a text is not UTF-8, which versions of msgspec raise in different classes."""
+    with pytest.raises(DataLoss) as caught:
+        decode(VersionRecord, data)
+    assert "STATE_UNREADABLE" == caught.value.reason

@@ -125,7 +125,7 @@ def _inputs(record: VersionRecord) -> str:
 def _parameter(record: VersionRecord, name: str, text: msgspec.Raw) -> Scalar:
     try:
         value: Scalar = _SCALAR.decode(text)
-    except (msgspec.ValidationError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise InvalidArgument(
             "PARAMETER_INVALID",
             f"member '{name}' is not an input of model '{record.model}', which takes {_inputs(record)}; "
@@ -151,7 +151,7 @@ def _tensor(spec: TensorSpec, text: msgspec.Raw) -> tuple[TensorHeader, msgspec.
 def _decoded(spec: TensorSpec, text: msgspec.Raw) -> object:
     try:
         value: object = msgspec.json.decode(text)
-    except (msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidArgument(
             "DATA_INVALID", f"data of input '{spec.name}' ({spec.datatype}): {error}"
         ) from None
