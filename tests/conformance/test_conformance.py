@@ -58,7 +58,7 @@ async def faults(
     return [f"{one.examined.case.name}: {fault}" for one in results for fault in one.faults()]
 
 
-@pytest.mark.parametrize("front", ["native", "grpcio"])
+@pytest.mark.parametrize("front", ["native", pytest.param("grpcio", marks=pytest.mark.toolchain)])
 async def test_answers_are_those_of_onnx_runtime(front: Front, tmp_path: Path) -> None:
     """A hundred cases, raw and typed over gRPC, binary and JSON over HTTP."""
     async with open_in_process(tmp_path, front) as serving:

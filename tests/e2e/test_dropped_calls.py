@@ -16,7 +16,7 @@ from tests.e2e.models import scaling
 from tests.e2e.traffic import client_of, flowing, push
 from tests.suite import RunningSuite, running_suite
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
 
 ROUNDS = 10
 CALLS_A_ROUND = 1000
