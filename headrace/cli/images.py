@@ -15,7 +15,8 @@ from headrace.datatype_names import Datatype
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from headrace.client.tensors import Array, TensorMetadata
+    from headrace.client.arrays import Array
+    from headrace.client.tensors import TensorMetadata
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 FREE = -1

@@ -20,7 +20,8 @@ from headrace.datatype_names import FLOATS
 
 if TYPE_CHECKING:
     from headrace.client import InferResult
-    from headrace.client.tensors import Array, ModelMetadata
+    from headrace.client.arrays import Array
+    from headrace.client.tensors import ModelMetadata
 
 
 def register(app: typer.Typer) -> None:

@@ -9,9 +9,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from headrace.client.arrays import Array
 from headrace.client.casting import cast
 from headrace.client.input_errors import InputTypeError, described
-from headrace.client.tensors import Array, ModelMetadata, TensorMetadata
+from headrace.client.tensors import ModelMetadata, TensorMetadata
 
 Inputs = Mapping[str, npt.ArrayLike] | npt.ArrayLike
 """Values by input, or the one value of a model with one input: arrays, nested lists, numbers, texts, and

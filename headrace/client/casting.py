@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace import datatypes
+from headrace.client.arrays import Array
 from headrace.client.input_errors import InputTypeError, described
-from headrace.client.tensors import Array, TensorMetadata
+from headrace.client.tensors import TensorMetadata
 from headrace.datatypes import Datatype
 
 _ACCEPTED = {"f": "fViu", "V": "fViu", "i": "iu", "u": "iu", "b": "b"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from headrace import errors
 
 if TYPE_CHECKING:
-    from headrace.client.tensors import Array
+    from headrace.client.arrays import Array
 
 
 class InputTypeError(errors.InvalidArgument, TypeError):

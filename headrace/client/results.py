@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from headrace.client.tensors import Array
+from headrace.client.arrays import Array
 
 Parameter = bool | int | float | str
 ROUTE_PARAMETER = "headrace.route"

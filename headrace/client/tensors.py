@@ -6,18 +6,16 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from headrace import datatypes, errors
 from headrace.client.answers import malformed, reading_an_answer
+from headrace.client.arrays import Array
 from headrace.client.results import InferResult, Parameter
 from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2
 
-Array = npt.NDArray[Any]
 CLASSIFICATION_PARAMETER = "classification"
 
 
