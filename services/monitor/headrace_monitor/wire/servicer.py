@@ -9,6 +9,7 @@ from typing import Protocol, cast
 import grpc
 
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
+from headrace.service.method_table import Methods, with_methods_changed
 from headrace_monitor.domain.ingestion.ingestion import Ingestion
 from headrace_monitor.domain.ingestion.report_memory import ReportMemory
 from headrace_monitor.domain.queries.query_engine import Query, QueryEngine
@@ -26,7 +27,7 @@ _OWN_BYTES = {
 
 def register(servicer: MonitorServicer, server: grpc.aio.Server) -> None:
     """Add every method; reports come as bytes, and answers to questions go as bytes."""
-    table = cast("grpc.aio.Server", _MethodTable(server))  # as far as methods are added to it
+    table = with_methods_changed(server, _with_own_bytes)
     monitor_service_pb2_grpc.add_MonitorServiceServicer_to_server(servicer, table)
 
 
@@ -97,26 +98,15 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
         )
 
 
-class _Handler(Protocol):
-    """A method in the generated table: a named tuple."""
+class _Replaceable(Protocol):
+    """A handler as it is in the generated table: a named tuple."""
 
     def _replace(self, **changes: object) -> grpc.RpcMethodHandler[bytes, bytes]: ...
 
 
-class _MethodTable:
-    """Takes the generated table of methods, lets bytes through where we read or write them, and adds it."""
-
-    def __init__(self, server: grpc.aio.Server) -> None:
-        self._server = server
-
-    def add_generic_rpc_handlers(self, _: object) -> None:
-        """The same table in its other form; one is enough."""
-
-    def add_registered_method_handlers(self, service: str, handlers: dict[str, _Handler]) -> None:
-        """The table, by method name."""
-        table = {
-            name: handler._replace(**{_OWN_BYTES[name]: None}) for name, handler in handlers.items()
-        }
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(service, table),)
-        )
+def _with_own_bytes(methods: Methods) -> Methods:
+    """Let bytes through where we read or write them."""
+    handlers = cast("dict[str, _Replaceable]", methods)
+    return {
+        name: handler._replace(**{_OWN_BYTES[name]: None}) for name, handler in handlers.items()
+    }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeAlias, cast
 
 import grpc
 from google.protobuf.message import Message
 
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+from headrace.service.method_table import Methods, with_methods_changed
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.wire.codec import messages
 from headrace_inference.wire.grpc.infer_handler import InferHandler
@@ -29,9 +29,6 @@ INFERRING = (f"/{SERVICE.full_name}/ModelInfer", f"/{SERVICE.full_name}/ModelStr
 
 Context = grpc.aio.ServicerContext[Message, Message]
 """Of a call; no method of this servicer looks at it."""
-
-Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[bytes, bytes]]"
-"""Handlers by the method's name."""
 
 
 class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
@@ -185,23 +182,5 @@ def register(
             StreamHandler(infer, streams).stream
         ),
     }
-    table = cast("grpc.aio.Server", _MethodTable(server, raw))  # as far as methods are added to it
+    table = with_methods_changed(server, lambda methods: methods | raw)
     pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, table)
-
-
-class _MethodTable:
-    """Takes the generated table of methods, puts those that go from bytes to bytes in, and adds it."""
-
-    def __init__(self, server: grpc.aio.Server, raw: Methods) -> None:
-        self._server = server
-        self._raw = raw
-
-    def add_generic_rpc_handlers(self, _: object) -> None:
-        """The same table in its other form; one is enough."""
-
-    def add_registered_method_handlers(self, service: str, handlers: Methods) -> None:
-        """The table, by method name."""
-        table = handlers | self._raw
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(service, table),)
-        )
