@@ -1,43 +1,67 @@
-"""The clients of the suite, and what they hand out."""
+"""The clients of the suite, and what they hand out.
+
+Each name is loaded when it is asked for: settings alone, which `headrace up` needs, must not cost gRPC and
+protobuf, and who never sees a tensor must not load numpy.
+"""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING
 
-from headrace.client.artifact import Progress
-from headrace.client.async_client import AsyncClient
-from headrace.client.inference import IndexEntry
-from headrace.client.input_errors import InputTypeError
-from headrace.client.resources import (
-    Alias,
-    Change,
-    ChangedResource,
-    Gap,
-    Latency,
-    MeasureValue,
-    Model,
-    ReplicaStatistics,
-    Route,
-    Statistics,
-    StoredRecord,
-    Version,
-    VersionStatistics,
-)
-from headrace.client.results import InferResult
-from headrace.client.settings import ClientSettings, read_client_settings
-from headrace.client.sync_client import Client
-
 if TYPE_CHECKING:
+    from headrace.client.artifact import Progress
+    from headrace.client.async_client import AsyncClient
     from headrace.client.binding import Inputs
+    from headrace.client.inference import IndexEntry
+    from headrace.client.input_errors import InputTypeError
+    from headrace.client.resources import (
+        Alias,
+        Change,
+        ChangedResource,
+        Gap,
+        Latency,
+        MeasureValue,
+        Model,
+        ReplicaStatistics,
+        Route,
+        Statistics,
+        StoredRecord,
+        Version,
+        VersionStatistics,
+    )
+    from headrace.client.results import InferResult
+    from headrace.client.settings import ClientSettings, read_client_settings
+    from headrace.client.sync_client import Client
     from headrace.client.tensors import ModelMetadata, TensorMetadata
 
-_WITH_NUMPY = {
-    "Inputs": "headrace.client.binding",
-    "ModelMetadata": "headrace.client.tensors",
-    "TensorMetadata": "headrace.client.tensors",
+_MODULES = {
+    "artifact": ("Progress",),
+    "async_client": ("AsyncClient",),
+    "binding": ("Inputs",),
+    "inference": ("IndexEntry",),
+    "input_errors": ("InputTypeError",),
+    "resources": (
+        "Alias",
+        "Change",
+        "ChangedResource",
+        "Gap",
+        "Latency",
+        "MeasureValue",
+        "Model",
+        "ReplicaStatistics",
+        "Route",
+        "Statistics",
+        "StoredRecord",
+        "Version",
+        "VersionStatistics",
+    ),
+    "results": ("InferResult",),
+    "settings": ("ClientSettings", "read_client_settings"),
+    "sync_client": ("Client",),
+    "tensors": ("ModelMetadata", "TensorMetadata"),
 }
-"""Loaded when they are asked for: numpy takes longer to load than all of the rest."""
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Alias",
@@ -70,6 +94,12 @@ __all__ = [
 if not TYPE_CHECKING:  # else it would have any name
 
     def __getattr__(name: str) -> object:
-        if name not in _WITH_NUMPY:
+        if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(_WITH_NUMPY[name]), name)
+        value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        globals()[name] = value  # asked for once
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

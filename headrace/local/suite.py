@@ -29,8 +29,7 @@ from headrace.local.commands import (
 from headrace.local.ports import check_ports
 from headrace.service.folder_lock import hold_folder
 from headrace.service.private_files import make_private
-from headrace.state.connection import without_password
-from headrace.state.reachable import wait_until_reachable
+from headrace.state.redis_url import without_password
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +108,8 @@ class Suite:
             if not self.redis_url:
                 await self._enter_redis(stack)
             await stack.enter_async_context(supervised([self._registry, self._monitor]))
-            await wait_until_reachable(self.redis_url)
+            if not self._redis:
+                await _wait_until_reachable(self.redis_url)
             await stack.enter_async_context(supervised(self._replicas))
             stack.callback(self.status_file.unlink, missing_ok=True)
             self._ready = True
@@ -168,3 +168,10 @@ class Suite:
             grace_seconds=self.options.stop_seconds,
             environ=state_environ(self.redis_url),
         )
+
+
+async def _wait_until_reachable(redis_url: str) -> None:
+    """Wait for a server that is not ours; the client library is paid for by those who have one."""
+    from headrace.state.reachable import wait_until_reachable
+
+    await wait_until_reachable(redis_url)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import cast
@@ -27,6 +26,7 @@ from redis.exceptions import (
 )
 
 from headrace import errors
+from headrace.state.redis_url import without_password
 
 RETRY_AFTER_SECONDS = 1.0
 TIMEOUT_SECONDS = 5.0
@@ -74,17 +74,6 @@ def check_redis_url(url: str) -> None:
         ) from None
     if not usable:
         raise ValueError(f"redis_url: {without_password(url)!r} is not {allowed}")
-
-
-def without_password(url: str) -> str:
-    """The URL with `***` in the place of its password."""
-    url = re.sub(r"([?&]password=)[^&#]*", r"\1***", url)
-    scheme, separator, rest = url.partition("://")
-    user_info, at, place = rest.rpartition("@")
-    if not at or (scheme == "unix" and "/" in user_info):
-        return url
-    user, colon, _ = user_info.partition(":")
-    return f"{scheme}{separator}{user}{colon and ':***'}@{place}"
 
 
 @asynccontextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import headrace
 import headrace.client
 
@@ -21,18 +23,33 @@ def test_every_public_name_is_listed_by_dir() -> None:
     assert set(headrace.__all__) <= set(dir(headrace))
 
 
-def test_import_loads_nothing_heavy() -> None:
-    """`import headrace` brings neither grpc nor numpy nor protobuf."""
-    check = "import headrace, sys; print(sorted({'grpc', 'numpy', 'google'} & set(sys.modules)))"
+HEAVY = {"aiohttp", "google", "grpc", "msgspec", "numpy", "onnx", "onnxruntime", "redis"}
 
+
+@pytest.mark.parametrize(
+    "module",
+    ["headrace", "headrace.client", "headrace.client.settings", "headrace.local.run"],
+)
+def test_import_loads_nothing_heavy(module: str) -> None:
+    """Neither `import headrace` nor what runs the suite brings libraries of tensors, calls or Redis."""
+    assert loaded_by(module) & HEAVY == set()
+
+
+def test_registry_loads_no_numpy() -> None:
+    """The registry reads models in processes of their own, and holds no library of tensors for that."""
+    assert (
+        loaded_by("headrace_registry.app") & {"ml_dtypes", "numpy", "onnx", "onnxruntime"} == set()
+    )
+
+
+def loaded_by(module: str) -> set[str]:
+    """The top-level names that a process has loaded after it imported a module."""
+    check = f"import {module}, sys; print(*(name for name in sys.modules if '.' not in name))"
+    command = f"import sys; sys.path[:0] = {sys.path!r}; {check}"
     output = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {check}"],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-I", "-S", "-c", command], capture_output=True, text=True, check=True
     ).stdout
-
-    assert output == "[]\n"
+    return set(output.split())
 
 
 def test_other_names_are_no_attributes() -> None:

@@ -9,10 +9,11 @@ import pytest
 from headrace import errors
 from headrace.state.catalog import Catalog
 from headrace.state.changes import Change
-from headrace.state.connection import check_redis_url, without_password
+from headrace.state.connection import check_redis_url
 from headrace.state.differences import ModelDifference
 from headrace.state.outage import MAX_BACKOFF_SECONDS, REPEAT_SECONDS, Outage
 from headrace.state.records import AliasRecord, ModelRecord, ServingConfig, Signature, VersionRecord
+from headrace.state.redis_url import without_password
 from headrace.state.route_records import Canary, RouteRecord
 from headrace.state.wholeness import Counts, check_whole
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 
 from headrace import errors
-from headrace.datatypes import Datatype
+from headrace.datatype_names import Datatype
 from headrace.state.records import Signature, TensorSpec
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from headrace import errors
-from headrace.datatypes import Datatype
+from headrace.datatype_names import Datatype
 from headrace.errors import FieldViolation
 from headrace.state.records import BATCHING_NOTICE, Batching, ServingConfig, Signature
 
