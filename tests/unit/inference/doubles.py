@@ -91,6 +91,7 @@ class DoublingRunner:
         self.labels: Mapping[str, Sequence[bytes]] = {}
         self.batching_obstacle = ""
         self.batches: list[int] = []
+        self.threads: set[int] = set()
         self.alone = 0
         self.closed = False
         self.broken = ""
@@ -104,6 +105,7 @@ class DoublingRunner:
     def run(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
         import numpy as np
 
+        self.threads.add(threading.get_ident())
         self.entered.release()
         if self.gate is not None:
             assert self.gate.wait(10)

@@ -60,6 +60,7 @@ class Reception:
     )
 
     def __init__(self, receptions: Receptions, names: Names, deadline_ns: int | None) -> None:
+        receptions.count += 1
         self._receptions = receptions
         self._names = names
         self.received_ns = receptions.clock.monotonic_ns()
@@ -114,7 +115,6 @@ class Receptions:
 
     def begin(self, names: Names, deadline_ns: int | None = None) -> Reception:
         """A request has come; whoever has it ends it."""
-        self.count += 1
         return Reception(self, names, deadline_ns)
 
     @contextmanager
