@@ -112,7 +112,9 @@ def unix_url(path: Path) -> str:
     return "unix://" + quote(str(path))
 
 
-def listening_socket(host: str, port: int, backlog: int) -> socket.socket | None:
+def listening_socket(
+    host: str, port: int, backlog: int, *, shares_port: bool = False
+) -> socket.socket | None:
     """A socket for every IPv6 and IPv4 address, where `host` is `::`; None for any other host.
 
     asyncio's own would take IPv6 alone, while gRPC's takes both. Raises OSError.
@@ -120,7 +122,11 @@ def listening_socket(host: str, port: int, backlog: int) -> socket.socket | None
     if bare_host(host) != "::" or not socket.has_dualstack_ipv6():
         return None
     return socket.create_server(
-        ("::", port), family=socket.AF_INET6, backlog=backlog, dualstack_ipv6=True
+        ("::", port),
+        family=socket.AF_INET6,
+        backlog=backlog,
+        reuse_port=shares_port,
+        dualstack_ipv6=True,
     )
 
 

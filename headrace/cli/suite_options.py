@@ -34,7 +34,17 @@ RedisUrl = Annotated[
         "A Redis-protocol server to share state through; without one, up starts its own.",
     ),
 ]
-Replicas = Annotated[int, _option(None, None, "How many inference processes to run.", min=0)]
+Replicas = Annotated[
+    int | None,
+    _option(
+        "HEADRACE_REPLICAS",
+        None,
+        "How many inference processes to run behind the same ports. "
+        "[default: one for each 8 cores, 1 to 4, as memory allows]",
+        min=0,
+        show_default=False,
+    ),
+]
 FrontName = Annotated[
     Literal["auto", "native", "grpcio"],
     _option("HEADRACE_INFERENCE_FRONT", None, "What serves ModelInfer."),

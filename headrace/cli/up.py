@@ -45,7 +45,7 @@ def up(
     ctx: typer.Context,
     data: Data = Path(".headrace"),
     redis_url: RedisUrl = None,
-    replicas: Replicas = 1,
+    replicas: Replicas = None,
     front: FrontName = "auto",
     drain_seconds: Drain = 10.0,
     grace_seconds: Grace = 0.0,
@@ -64,7 +64,8 @@ def up(
 ) -> None:
     """Run the whole suite: registry, monitor, replicas and, without --redis-url, a Redis server.
 
-    What ends is started again on the same ports. Each further replica listens ten ports up.
+    What ends is started again on the same ports. Several replicas share
+    the ports of inference, and have their own ten, twenty, … ports up.
     Ctrl-C drains and stops all; a second Ctrl-C ends all at once.
     """
     from headrace.local.commands import SuiteOptions
@@ -73,7 +74,7 @@ def up(
         data=data.absolute(),
         host=host,
         redis_url=redis_url or None,
-        replicas=replicas,
+        replicas=_count(data) if replicas is None else replicas,
         front=front,
         drain_seconds=drain_seconds,
         grace_seconds=grace_seconds,
@@ -93,6 +94,12 @@ def up(
     as_json = as_json or bool((ctx.obj or {}).get("as_json"))  # before or after the command
 
     run_suite(wanted, partial(_tell, wanted, as_json=as_json))
+
+
+def _count(data: Path) -> int:
+    from headrace.local.replica_count import count_here
+
+    return count_here(data)
 
 
 async def _tell(wanted: SuiteOptions, where: dict[str, Any], *, as_json: bool) -> None:
@@ -130,6 +137,7 @@ def _print_addresses(wanted: SuiteOptions, where: dict[str, Any]) -> None:
         "Headrace is up.",
         f"  registry   {where['registry']}   http://{where['registry_http']}/readyz",
         f"  monitor    {where['monitor']}   http://{where['monitor_http']}/",
+        *_shared(where),
         *(
             f"  replica-{index}  {replica['grpc']}   http://{replica['http']}"
             f"   metrics http://{replica['metrics']}/metrics"
@@ -144,11 +152,20 @@ def _print_addresses(wanted: SuiteOptions, where: dict[str, Any]) -> None:
     print("\n".join(lines), flush=True)
 
 
+def _shared(where: dict[str, Any]) -> list[str]:
+    """Return where all replicas are called, if there are several."""
+    shared = where["shared"]
+    if len(where["inference"]) < 2:
+        return []
+    metrics = f"metrics http://{shared['metrics']}/metrics"
+    return [f"  replicas   {shared['grpc']}   http://{shared['http']}   {metrics}"]
+
+
 def _how_to_reach(where: dict[str, Any]) -> list[str]:
     """Return what to tell other commands, if they do not try these addresses by themselves."""
     from headrace.client.settings import ClientSettings
 
-    inference = ",".join(replica["grpc"] for replica in where["inference"])
+    inference = where["shared"].get("grpc", "")
     actual = {**where, "inference": inference}
     usual = ClientSettings()
     names = usual.addresses()

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from headrace import addresses
 from headrace.local.child import Addresses
+from headrace.machine.cores import usable_cores
 from headrace.service import logs
 
 REGISTRY = "registry"
@@ -17,6 +19,8 @@ MONITOR = "monitor"
 REDIS = "redis"
 PORT_STEP = 10
 """From one replica's ports to the next one's: three each, with room to read them."""
+SHARED = "shared"
+"""The folder by which replicas that share ports find one another."""
 STOP_MARGIN_SECONDS = 5.0
 """What a child may take to end after its drain before it is killed."""
 
@@ -45,9 +49,18 @@ class SuiteOptions:
     log_level: logs.Level = "info"
 
     @property
+    def shares_ports(self) -> bool:
+        """Return whether replicas listen on common ports, besides their own."""
+        return self.replicas > 1
+
+    @property
     def stop_seconds(self) -> float:
-        """Return how long a child may take from being told to stop to its end."""
-        return self.grace_seconds + self.drain_seconds + STOP_MARGIN_SECONDS
+        """Return how long a child may take from being told to stop to its end.
+
+        Replicas that share ports drain those before their own.
+        """
+        drains = 2 if self.shares_ports else 1
+        return self.grace_seconds + drains * self.drain_seconds + STOP_MARGIN_SECONDS
 
     def with_free_ports(self) -> SuiteOptions:
         """The same on ports that the system chooses."""
@@ -85,15 +98,35 @@ def monitor_command(options: SuiteOptions, before: Addresses) -> list[str]:
     return _command(options, "headrace_monitor", MONITOR, _same(ports, before), {})
 
 
-def replica_command(
-    options: SuiteOptions, index: int, replica_id: str, peers: Addresses, before: Addresses
-) -> list[str]:
-    """The command line that starts a replica; `peers` are the addresses of registry and monitor."""
-    ports = {
-        "grpc": _nth(options.inference_port, index),
-        "http": _nth(options.inference_http_port, index),
-        "metrics": _nth(options.inference_metrics_port, index),
+def replica_ports(options: SuiteOptions, index: int) -> dict[str, int]:
+    """The replica's own ports. One that is alone has those of the options, which others share."""
+    steps = (index + 1) * PORT_STEP if options.shares_ports else 0
+    shared = shared_ports(options)
+    return {name: port and port + steps for name, port in shared.items()}
+
+
+def shared_ports(options: SuiteOptions) -> dict[str, int]:
+    """The ports at which the replicas are called, whichever answers."""
+    return {
+        "grpc": options.inference_port,
+        "http": options.inference_http_port,
+        "metrics": options.inference_metrics_port,
     }
+
+
+def replica_command(
+    options: SuiteOptions,
+    index: int,
+    replica_id: str,
+    peers: Addresses,
+    before: Addresses,
+    shared: Mapping[str, int] = MappingProxyType({}),
+) -> list[str]:
+    """The command line that starts a replica; `peers` are the addresses of registry and monitor.
+
+    All replicas have one folder, so that a version is fetched and prepared once, and one page of its
+    weights is in memory once. Those with `shared` ports plan for their part of the cores.
+    """
     flags = {
         "registry-address": reachable(peers[REGISTRY]),
         "monitor-address": reachable(peers[MONITOR]),
@@ -103,17 +136,18 @@ def replica_command(
     }
     if options.replicas == 1:  # there is no other to call while it loads: it serves what it has
         flags["join-seconds"] = "0"
-    return _command(options, "headrace_inference", replica_name(index), _same(ports, before), flags)
+    if shared:
+        flags |= {f"shared-{name}-port": str(port) for name, port in shared.items()}
+        flags["shared-folder"] = str(options.data / SHARED)
+        flags["cores"] = str(max(1, usable_cores() // options.replicas))
+    ports = _same(replica_ports(options, index), before)
+    return _command(options, "headrace_inference", replica_name(0), ports, flags)
 
 
 def reachable(address: str) -> str:
     """The address to call from this machine for one that may stand for every interface."""
     host, port = addresses.split(address)
     return addresses.join(addresses.EVERY_INTERFACE.get(host, host), int(port))
-
-
-def _nth(port: int, index: int) -> int:
-    return port and port + index * PORT_STEP
 
 
 def _same(ports: Mapping[str, int], before: Addresses) -> dict[str, int]:

@@ -10,9 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from headrace import addresses, errors
-from headrace.local.commands import PORT_STEP, SuiteOptions
+from headrace.local.commands import SuiteOptions, replica_ports
 
-_OF_REPLICAS = ("inference_http_port", "inference_port", "inference_metrics_port")
+_OF_REPLICAS = {
+    "http": "inference_http_port",
+    "grpc": "inference_port",
+    "metrics": "inference_metrics_port",
+}
 _OF_SERVICES = (
     "registry_port",
     "registry_http_port",
@@ -35,15 +39,12 @@ class PlannedPort:
 
 def planned_ports(options: SuiteOptions) -> list[PlannedPort]:
     """The ports that are given, in ascending order; those that the system chooses are not among them."""
-    first = [*_OF_SERVICES, *(_OF_REPLICAS if options.replicas else ())]
+    first = [*_OF_SERVICES, *(_OF_REPLICAS.values() if options.replicas else ())]
     planned = [PlannedPort(getattr(options, name), _option(name)) for name in first]
     planned += [
-        PlannedPort(
-            getattr(options, name) + index * PORT_STEP, f"{_option(name)} of replica {index}"
-        )
-        for index in range(1, options.replicas)
-        for name in _OF_REPLICAS
-        if getattr(options, name)
+        PlannedPort(port, f"{_option(_OF_REPLICAS[kind])} of replica {index}")
+        for index in range(options.replicas if options.shares_ports else 0)
+        for kind, port in replica_ports(options, index).items()
     ]
     return sorted((one for one in planned if one.port), key=lambda one: one.port)
 

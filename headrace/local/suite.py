@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from headrace import addresses
 from headrace.local import embedded_redis
 from headrace.local.child import Addresses, Running, kill_group, open_child
 from headrace.local.child_supervisor import ChildSupervisor, supervised
@@ -19,6 +21,7 @@ from headrace.local.commands import (
     MONITOR,
     REDIS,
     REGISTRY,
+    SHARED,
     SuiteOptions,
     monitor_command,
     registry_command,
@@ -27,6 +30,7 @@ from headrace.local.commands import (
     state_environ,
 )
 from headrace.local.ports import check_ports
+from headrace.local.shared_ports import kept_ports
 from headrace.service.folder_lock import hold_folder
 from headrace.service.private_files import make_private
 from headrace.state.redis_url import without_password
@@ -37,7 +41,7 @@ STATUS_FILE = "up.json"
 """In the data folder while the suite is up: what the ready line says, kept up to date."""
 
 LOCK_NAME = "lock"
-OWN_FILES = (LOCK_NAME, "up.*", "redis", "registry", "monitor", "replica-*")
+OWN_FILES = (LOCK_NAME, "up.*", "redis", "registry", "monitor", "replica-*", SHARED)
 """What a suite has in its data folder."""
 
 
@@ -59,6 +63,7 @@ class Suite:
         self.redis_url = options.redis_url or ""
         self._ready = False
         self._live: dict[str, int] = {}
+        self._shared: Mapping[str, int] = {}
         self._redis: list[ChildSupervisor] = []
         self._registry = ChildSupervisor(REGISTRY, self._open_registry, self._changed)
         self._monitor = ChildSupervisor(MONITOR, self._open_monitor, self._changed)
@@ -78,12 +83,20 @@ class Suite:
             "ready": self._ready,
             "registry": self._registry.addresses["grpc"],
             "registry_http": self._registry.addresses["http"],
+            "shared": self._called_at(),
             "inference": [{**child.addresses, "pid": child.pid} for child in self._replicas],
             "monitor": self._monitor.addresses["grpc"],
             "monitor_http": self._monitor.addresses["http"],
             "redis_url": without_password(self.redis_url),
             "pids": self._pids(),
         }
+
+    def _called_at(self) -> Addresses:
+        """Return where the replicas are called, whichever answers; of one that is alone its own."""
+        if self._shared:
+            host = self.options.host
+            return {kind: addresses.join(host, port) for kind, port in self._shared.items()}
+        return self._replicas[0].addresses if self._replicas else {}
 
     def _pids(self) -> dict[str, int]:
         children = [*self._redis, self._registry, self._monitor, *self._replicas]
@@ -105,6 +118,9 @@ class Suite:
             stack.enter_context(hold_folder(self.options.data, LOCK_NAME, "a suite"))
             check_ports(self.options)
             make_private(self.options.data, OWN_FILES)
+            self._shared = stack.enter_context(kept_ports(self.options))
+            # What callers had set, and who was there, is of the suite's former life.
+            shutil.rmtree(self.options.data / SHARED, ignore_errors=True)
             if not self.redis_url:
                 await self._enter_redis(stack)
             await stack.enter_async_context(supervised([self._registry, self._monitor]))
@@ -151,7 +167,8 @@ class Suite:
             REGISTRY: self._registry.addresses["grpc"],
             MONITOR: self._monitor.addresses["grpc"],
         }
-        command = replica_command(self.options, index, self._replica_id(index), peers, before)
+        replica_id = self._replica_id(index)
+        command = replica_command(self.options, index, replica_id, peers, before, self._shared)
         return self._open(replica_name(index), command)
 
     def _replica_id(self, index: int) -> str:

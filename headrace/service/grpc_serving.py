@@ -83,6 +83,7 @@ async def open_grpc_server(
     calls: CallMetrics | None = None,
     age: ConnectionAge = ConnectionAge(),  # frozen
     ping_seconds: float = 0.0,
+    shares_port: bool = False,
 ) -> AsyncIterator[GrpcServer]:
     """Serve on `address` (`host:port`, port 0 for a free one, or `unix:PATH`) while inside.
 
@@ -90,12 +91,13 @@ async def open_grpc_server(
     `max_message_bytes` is answered with RESOURCE_EXHAUSTED, by gRPC itself. `calls` counts what it was
     announced to. A connection of a certain `age` is told to end (GOAWAY). One on which nothing came for
     `ping_seconds` is asked whether anybody is there, and ends if nobody answers for as long; 0 leaves that
-    to TCP, which takes hours. On leaving, health says NOT_SERVING, new calls are refused, and running ones
-    have `drain_seconds` to finish.
+    to TCP, which takes hours. Where it `shares_port`, other servers that do may listen there, too. On
+    leaving, health says NOT_SERVING, new calls are refused, and running ones have `drain_seconds` to end.
     Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
     """
     interceptor = CallInterceptor(calls or CallMetrics())
     options = [*_options(max_message_bytes), *age.options(), *_pings(ping_seconds)]
+    options.append(("grpc.so_reuseport", int(shares_port)))
     server = grpc.aio.server(interceptors=[interceptor], options=options)
     register(server)
     health_servicer = health.aio.HealthServicer()
@@ -121,7 +123,6 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
-        ("grpc.so_reuseport", 0),  # two servers on one port would share its calls in silence
     ]
 
 

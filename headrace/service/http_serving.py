@@ -49,11 +49,14 @@ async def open_http_server(
     host: str,
     port: int,
     refused: Refused = lambda _: None,
+    *,
+    shares_port: bool = False,
 ) -> AsyncIterator[int]:
     """Serve `app` on `host:port` while inside; gives the port it got (0 asks for a free one).
 
     A handler is cancelled when its client goes away, and bodies reach it as they were sent: whoever
-    takes compressed ones bounds what they become. What is no HTTP is answered in JSON, too, and so are
+    takes compressed ones bounds what they become. Where it `shares_port`, other servers that do may listen
+    there, too. What is no HTTP is answered in JSON, too, and so are
     requests with more than MAX_HEADER_BYTES in front of their body: `refused` hears of both. Raises
     FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
     """
@@ -61,13 +64,15 @@ async def open_http_server(
     runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_SECONDS, handler_cancellation=True)
     await runner.setup()
     try:
-        with closing(await _listen(runner, host, port, refused)) as server:
+        with closing(await _listen(runner, host, port, refused, shares_port=shares_port)) as server:
             yield int(server.sockets[0].getsockname()[1])
     finally:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, refused: Refused) -> asyncio.Server:
+async def _listen(
+    runner: web.AppRunner, host: str, port: int, refused: Refused, *, shares_port: bool
+) -> asyncio.Server:
     loop = asyncio.get_running_loop()
 
     def protocol() -> asyncio.Protocol:
@@ -83,11 +88,13 @@ async def _listen(runner: web.AppRunner, host: str, port: int, refused: Refused)
         )
 
     try:
-        everywhere = addresses.listening_socket(host, port, _BACKLOG)
+        everywhere = addresses.listening_socket(host, port, _BACKLOG, shares_port=shares_port)
         if everywhere is not None:
             return await loop.create_server(protocol, sock=everywhere, backlog=_BACKLOG)
         bare = addresses.bare_host(host)
-        return await loop.create_server(protocol, bare, port, backlog=_BACKLOG)
+        return await loop.create_server(
+            protocol, bare, port, backlog=_BACKLOG, reuse_port=shares_port or None
+        )
     except OSError as error:
         address = addresses.join(host, port)
         raise errors.FailedPrecondition(

@@ -6,11 +6,12 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
 from headrace import addresses
+from headrace.machine.cores import usable_cores
 from headrace.service import logs
 from headrace.service.object_store import url_problem
 from headrace.state.connection import check_redis_url
@@ -71,6 +72,17 @@ class Settings:
     """The port of the protocol's REST form; 0 takes a free one."""
     metrics_port: int = 8002
     """The port of Prometheus metrics; 0 takes a free one."""
+    shared_grpc_port: int = 0
+    """The port for gRPC that all replicas of this machine listen on, besides their own; 0 shares none."""
+    shared_http_port: int = 0
+    """The same for REST."""
+    shared_metrics_port: int = 0
+    """The same for Prometheus metrics: whichever replica answers, it has the series of all."""
+    shared_folder: Path | None = None
+    """The folder by which the replicas that share ports find one another; on this machine's disk."""
+    cores: int = 0
+    """How many cores to plan threads, instances and loads for; 0 means all that this process may use.
+    Where N replicas share a machine, each has its part."""
     metrics_max_versions: int = 1000
     """How many versions have series of their own in metrics, some 13 kB of a scrape each: the first that do
     something. The others are summed up as model _others."""
@@ -215,11 +227,32 @@ class Settings:
             value, positive = getattr(self, name), name in _POSITIVE
             if isinstance(value, int | float) and not (value > 0 or (value == 0 and not positive)):
                 yield name, f"{value} is not {'over 0' if positive else '0 or more'}"
+        if self.shares_ports and self.shared_folder is None:
+            yield "shared_folder", "replicas that share ports need one"
         if self.max_connection_age_seconds > _MAX_AGE_SECONDS:
             yield (
                 "max_connection_age_seconds",
                 f"up to {_MAX_AGE_SECONDS} is allowed, or 0 for no limit",
             )
+
+    @property
+    def shares_ports(self) -> bool:
+        """Return whether the replica listens on ports that others listen on, too."""
+        return bool(self.shared_grpc_port or self.shared_http_port or self.shared_metrics_port)
+
+    @property
+    def planned_cores(self) -> int:
+        """Return how many cores to plan for."""
+        return min(self.cores, usable_cores()) if self.cores else usable_cores()
+
+    def on_shared_ports(self) -> Settings:
+        """The same, to listen on the ports that replicas share."""
+        return replace(
+            self,
+            grpc_port=self.shared_grpc_port,
+            http_port=self.shared_http_port,
+            metrics_port=self.shared_metrics_port,
+        )
 
     def reachable_at(self, address: str) -> str:
         """An address listened on, host:port, as others reach it."""

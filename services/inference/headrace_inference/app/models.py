@@ -32,7 +32,6 @@ from headrace_inference.adapters.preparation.cached_opener import (
     open_preparing_opener,
 )
 from headrace_inference.adapters.runtime import execution_providers, onnx_runtime
-from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.reconciliation.load_slots import LoadPlaces
@@ -166,7 +165,7 @@ def _places(settings: Settings, loader: ArtifactLoader, opener: PreparingOpener)
 
     return LoadPlaces(
         settings.max_loading,
-        usable_cores(),
+        settings.planned_cores,
         is_quick,
         lambda: opener.preparing_bytes() < most_bytes,
         settings.slow_load_seconds,
@@ -175,6 +174,7 @@ def _places(settings: Settings, loader: ArtifactLoader, opener: PreparingOpener)
 
 def _runtime_defaults(settings: Settings) -> onnx_runtime.RuntimeDefaults:
     return onnx_runtime.RuntimeDefaults(
+        cores=settings.planned_cores,
         gives_way=True,
         spinning=settings.spinning,
         load_bounds=LoadBounds(settings.load_timeout_seconds, settings.max_load_memory_bytes),

@@ -28,7 +28,6 @@ from headrace.service.http_serving import open_http_server
 from headrace.service.serving import open_background
 from headrace.state.records import ReplicaStage
 from headrace_inference.adapters.metrics.replica import Meter
-from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.app.metrics_server import InFlight, open_operations
 from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.app.reserved_ports import reserved_port
@@ -126,6 +125,9 @@ async def open_fronts(
         return fronts
     with grpc_port.handed_over():
         opened_grpc = await ports.open_grpc(stack, facts, front, traffic)
+    if settings.shares_ports:
+        shared = replace(ports, settings=settings.on_shared_ports(), are_shared=True)
+        await shared.open_those_shared(stack, facts, front, traffic)
     return replace(fronts, grpc_address=addresses.join(host, opened_grpc))
 
 
@@ -138,6 +140,16 @@ class _Ports:
     readiness: ReplicaReadiness
     calls: CallMetrics
     closing: asyncio.Event
+    are_shared: bool = False
+
+    async def open_those_shared(
+        self, stack: AsyncExitStack, facts: ServerFacts, front: str, traffic: Traffic
+    ) -> None:
+        """Listen on the ports of all replicas of this machine, now that this one can answer there."""
+        if self.settings.http_port:
+            await self.open_rest(stack, facts)
+        if self.settings.grpc_port:
+            await self.open_grpc(stack, facts, front, traffic)
 
     def facts(self, stack: AsyncExitStack, control: ModelControl) -> ServerFacts:
         """Return what both ports tell of the server; the stack ends what log settings changed."""
@@ -177,6 +189,7 @@ class _Ports:
             self.settings.host,
             self.settings.http_port,
             self.ingress.receptions.record_unread,
+            shares_port=self.are_shared,
         )
         return await stack.enter_async_context(rest)
 
@@ -194,15 +207,17 @@ class _Ports:
         self, stack: AsyncExitStack, facts: ServerFacts
     ) -> server.OpenNativeFront:
         settings, ingress = self.settings, self.ingress
-        fallback = stack.enter_context(socket_folder(settings)) / SOCKET_NAME
+        purpose = "shared" if self.are_shared else ""
+        fallback = stack.enter_context(socket_folder(settings, purpose)) / SOCKET_NAME
         target = addresses.unix_target(fallback)
         await stack.enter_async_context(self._grpc_server(target, facts))
-        cores = usable_cores()
+        cores = settings.planned_cores
         options = server.NativeOptions(
             settings.drain_seconds,
             server.io_threads(cores),
             # With one core the thread that polls would keep the one that receives from it.
             settings.busy_poll_microseconds * 1000 if cores > 1 else 0,
+            shares_port=self.are_shared,
         )
         address = addresses.join(settings.host, settings.grpc_port)
         return await stack.enter_async_context(
@@ -233,6 +248,7 @@ class _Ports:
             max_message_bytes=settings.max_message_bytes,
             calls=self.calls,
             age=ConnectionAge(settings.max_connection_age_seconds, settings.max_run_seconds),
+            shares_port=self.are_shared,
         )
         async with opening as server, open_background() as jobs:
             jobs.run(keep_running("health", partial(_tell_health, server, self.readiness)))

@@ -17,13 +17,14 @@ SOCKET_NAME = "fallback.sock"
 
 
 @contextmanager
-def socket_folder(settings: Settings) -> Iterator[Path]:
+def socket_folder(settings: Settings, purpose: str = "") -> Iterator[Path]:
     """A private folder with a short path, since a socket's has 107 bytes at most; gone on leaving.
 
     The same for every life of a replica, so that one that was killed leaves nothing for ever. Raises
     FailedPrecondition (SOCKET_FOLDER_TAKEN) where somebody else made it first, or (SOCKET_PATH_TOO_LONG).
     """
-    name = hashlib.sha256(f"{settings.data.absolute()} {settings.replica_id}".encode()).hexdigest()
+    whose = f"{settings.data.absolute()} {settings.replica_id}{purpose}"
+    name = hashlib.sha256(whose.encode()).hexdigest()
     own = f"headrace-{os.getuid()}-{name[:16]}"
     folder = short_temporary_folder(f"{own}/{SOCKET_NAME}") / own
     folder.mkdir(mode=0o700, exist_ok=True)

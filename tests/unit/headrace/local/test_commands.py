@@ -13,6 +13,7 @@ from headrace.local.commands import (
     registry_command,
     replica_command,
 )
+from headrace.machine.cores import usable_cores
 
 PEERS = {"registry": "0.0.0.0:8100", "monitor": "127.0.0.1:8200"}
 
@@ -23,20 +24,34 @@ def flags(command: list[str]) -> dict[str, str]:
 
 
 def test_every_child_gets_its_own_folder() -> None:
-    """The folders lie side by side in the data folder."""
+    """The folders lie side by side in the data folder; all replicas have one, and prepare once."""
     plan = SuiteOptions(Path("data"))
     assert "data/registry" == flags(registry_command(plan, {}))["data"]
     assert "data/monitor" == flags(monitor_command(plan, {}))["data"]
-    assert "data/replica-1" == flags(replica_command(plan, 1, "one", PEERS, {}))["data"]
+    assert "data/replica-0" == flags(replica_command(plan, 1, "one", PEERS, {}))["data"]
 
 
 @pytest.mark.parametrize(
-    ("first", "index", "expected"), [(8001, 0, "8001"), (8001, 2, "8021"), (0, 2, "0")]
+    ("replicas", "first", "index", "expected"),
+    [(1, 8001, 0, "8001"), (3, 8001, 0, "8011"), (3, 8001, 2, "8031"), (3, 0, 2, "0")],
 )
-def test_replicas_take_ports_in_steps(first: int, index: int, expected: str) -> None:
-    """Each further replica is ten ports up, and a free port stays a free port."""
-    command = replica_command(SuiteOptions(Path(), inference_port=first), index, "id", PEERS, {})
-    assert expected == flags(command)["grpc-port"]
+def test_replicas_take_ports_in_steps(replicas: int, first: int, index: int, expected: str) -> None:
+    """Those that share a port have their own ten ports up each, and a free port stays a free port."""
+    options = SuiteOptions(Path(), replicas=replicas, inference_port=first)
+    assert expected == flags(replica_command(options, index, "id", PEERS, {}))["grpc-port"]
+
+
+def test_replicas_are_told_what_they_share() -> None:
+    """Ports, the folder by which they find one another, and each its part of the cores."""
+    options, shared = SuiteOptions(Path("data"), replicas=64), {"grpc": 1, "http": 2, "metrics": 3}
+    command = flags(replica_command(options, 5, "id", PEERS, {}, shared))
+    assert {
+        "shared-grpc-port": "1",
+        "shared-http-port": "2",
+        "shared-metrics-port": "3",
+        "shared-folder": "data/shared",
+        "cores": str(max(1, usable_cores() // 64)),
+    }.items() <= command.items()
 
 
 def test_child_that_comes_back_has_the_ports_it_had() -> None:

@@ -17,13 +17,13 @@ FREE = SuiteOptions(Path()).with_free_ports()
 
 
 def test_every_port_and_its_option_is_planned() -> None:
-    """The ports of each further replica are some higher; 0 is none to look at."""
+    """Several replicas have a port together, and each one of its own, some higher; 0 is none to look at."""
     planned = [str(one) for one in planned_ports(replace(FREE, monitor_port=9, inference_port=7))]
     replicas = planned_ports(replace(FREE, inference_port=7000, replicas=2))
 
     assert ["7 (--inference-port)", "9 (--monitor-port)"] == planned
-    assert [7000, 7000 + PORT_STEP] == [one.port for one in replicas]
-    assert "replica 1" in str(replicas[1])
+    assert [7000 + PORT_STEP * step for step in (0, 1, 2)] == [one.port for one in replicas]
+    assert "replica 1" in str(replicas[2])
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost", "::"])

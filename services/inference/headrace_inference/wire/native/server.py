@@ -56,6 +56,8 @@ class NativeOptions:
     """The package's threads for HTTP/2."""
     poll_ns: int = 0
     """The time that the receiving thread polls for the next call before it sleeps, in nanoseconds."""
+    shares_port: bool = False
+    """Whether other servers may listen on the same port."""
 
 
 def io_threads(cores: int) -> int:
@@ -76,7 +78,7 @@ async def open_native_front(
     a moment without any in which the port can be closed.
     Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
     """
-    native = _bind(address, options.io_threads)
+    native = _bind(address, options)
     native.set_fallback(fallback_path)
     front = NativeFront(native, ingress)
     receiver = Receiver(native.recv_batch_details, front.take, options.poll_ns)
@@ -100,17 +102,18 @@ async def _wait_until_idle(front: NativeFront, seconds: float) -> None:
         await asyncio.sleep(_DRAIN_POLL_SECONDS)  # the answering threads know no event loop
 
 
-def _bind(address: str, io_threads: int) -> Package:
+def _bind(address: str, options: NativeOptions) -> Package:
     from pygrpc_native import NativeGrpcFront
 
     try:
         package: Package = NativeGrpcFront(
             address,
             [(MODEL_INFER, False)],
-            io_threads=io_threads,
+            io_threads=options.io_threads,
             call_details=True,
             metrics=True,
             max_metadata_size=MAX_METADATA_BYTES,
+            reuse_port=options.shares_port,
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise FailedPrecondition(
