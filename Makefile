@@ -48,7 +48,8 @@ published: setup ## Compare with bare ONNX Runtime on models inside packages of 
 	@$(BIN)/python -m tests.conformance.published_models $(ARGS)
 
 bench: setup ## Measure the data plane, as ratios in one run
-	@$(BIN)/python -m benchmarks.first && $(BIN)/python -m benchmarks.data_plane
+	@$(BIN)/python -m benchmarks.first && $(BIN)/python -m benchmarks.data_plane && \
+	  $(BIN)/python -m benchmarks.wires --rounds 3 --seconds 0.5
 
 docs: $(VENV)/.docs ## Build the site of docs/ into site/, and check its links
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict && \

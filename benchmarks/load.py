@@ -63,10 +63,10 @@ def run(address: str, body: bytes, in_flight: int, requests: int) -> Load:
     if (status != 200).any() or len(status) != requests:
         raise RuntimeError(f"not every request was answered:\n{output}")
     p50, p99 = np.percentile(took, [50, 99]) / 1000
-    return Load(requests, _steady_rate(started + took, in_flight), float(p50), float(p99))
+    return Load(requests, steady_rate(started + took, in_flight), float(p50), float(p99))
 
 
-def _steady_rate(answered_us: npt.NDArray[np.int64], in_flight: int) -> float:
+def steady_rate(answered_us: npt.NDArray[np.int64], in_flight: int) -> float:
     """Answers a second while as many requests as asked for were in flight, by when each came.
 
     Connecting, the first requests and the last ones, which have a shrinking number beside them, do not
