@@ -135,13 +135,17 @@ class Suite:
         return time.monotonic() - started
 
 
+def python_of(checkout: Path) -> str:
+    """The interpreter of a checkout's environment; ours may lie elsewhere."""
+    return sys.executable if checkout == HERE else str(checkout / ".venv" / "bin" / "python")
+
+
 @contextlib.contextmanager
 def open_suite_of(
     name: str, checkout: Path, data: Path, options: Sequence[str] = ()
 ) -> Iterator[Suite]:
     """`headrace up` of a checkout with an environment of its own; ended on leaving."""
-    python = sys.executable if checkout == HERE else str(checkout / ".venv" / "bin" / "python")
-    command = [*tether(), python, "-m", "headrace.cli", "up", "--port=0", "--json"]
+    command = [*tether(), python_of(checkout), "-m", "headrace.cli", "up", "--port=0", "--json"]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     environment["HEADRACE_INFERENCE_TRACE_FILE"] = str(data.with_name(f"{data.name}.traces"))
     started = time.monotonic()
