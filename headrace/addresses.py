@@ -62,6 +62,12 @@ def problem(address: str) -> str:
     return "give host:port, with an IPv6 host in brackets"
 
 
+def reachable(address: str) -> str:
+    """The address to call from this machine for one that may stand for every interface."""
+    host, port = split(address)
+    return join(EVERY_INTERFACE.get(host, host), int(port))
+
+
 def several(text: str) -> tuple[str, ...]:
     """The addresses of `A,B`, or of gRPC's `ipv4:A,B`."""
     listed = re.sub(r"^ipv[46]:", "", text)

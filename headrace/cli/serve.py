@@ -177,9 +177,9 @@ def _say(text: str, *, quiet: bool) -> None:
 
 
 def _calls(where: dict[str, Any], served: Served) -> Calls | None:
+    from headrace.addresses import reachable
     from headrace.cli.example_calls import example_calls
     from headrace.client.settings import ClientSettings
-    from headrace.local.commands import reachable
 
     if served.example is None:
         return None

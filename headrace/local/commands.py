@@ -128,8 +128,8 @@ def replica_command(
     weights is in memory once. Those with `shared` ports plan for their part of the cores.
     """
     flags = {
-        "registry-address": reachable(peers[REGISTRY]),
-        "monitor-address": reachable(peers[MONITOR]),
+        "registry-address": addresses.reachable(peers[REGISTRY]),
+        "monitor-address": addresses.reachable(peers[MONITOR]),
         "replica-id": replica_id,
         "front": options.front,
         "grace-seconds": str(options.grace_seconds),
@@ -142,12 +142,6 @@ def replica_command(
         flags["cores"] = str(max(1, usable_cores() // options.replicas))
     ports = _same(replica_ports(options, index), before)
     return _command(options, "headrace_inference", replica_name(0), ports, flags)
-
-
-def reachable(address: str) -> str:
-    """The address to call from this machine for one that may stand for every interface."""
-    host, port = addresses.split(address)
-    return addresses.join(addresses.EVERY_INTERFACE.get(host, host), int(port))
 
 
 def _same(ports: Mapping[str, int], before: Addresses) -> dict[str, int]:

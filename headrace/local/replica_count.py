@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headrace.machine.cores import usable_cores
-from headrace.machine.memory import usable_memory_bytes
 
 CORES_PER_REPLICA = 8
 """One process keeps three cores busy with small models: one with Python, two with HTTP/2. The others run
@@ -29,6 +28,8 @@ def count_here(data: Path) -> int:
     cores = usable_cores()
     if cores < 2 * CORES_PER_REPLICA:  # whatever the models are: nothing is read
         return 1
+    from headrace.machine.memory import usable_memory_bytes
+
     return chosen_count(cores, usable_memory_bytes(), stored_bytes(data))
 
 

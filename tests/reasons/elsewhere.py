@@ -47,6 +47,11 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         ),
     ),
     Elsewhere(
+        "Of a replica that shares ports with one that hangs; tests/rpc/test_shared_ports.py has one.",
+        ("services/inference/headrace_inference/adapters/siblings.py",),
+        frozenset(["REPLICA_UNREACHABLE"]),
+    ),
+    Elsewhere(
         "Counts for a shadow's version; the caller of the request that was copied never hears of it.",
         ("services/inference/headrace_inference/domain/ingress/shadow_copies.py",),
         frozenset(["SHADOW_DROPPED"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version as package_version
 
 import onnxruntime
@@ -17,6 +18,7 @@ from headrace.service.signposts import About, add_signposts
 from headrace_inference.adapters.metrics.collectors import CollectorMeter
 from headrace_inference.adapters.metrics.devices import open_device_meter
 from headrace_inference.adapters.metrics.machine import MachineMeter
+from headrace_inference.adapters.metrics.machine_replicas import MachineMetrics
 from headrace_inference.adapters.metrics.replica import Meter, ReplicaMetrics
 from headrace_inference.adapters.metrics.rest_errors import RestErrorMeter
 from headrace_inference.adapters.metrics.summaries import SummaryWindows
@@ -38,6 +40,14 @@ _ABOUT = About(
 InFlight = Callable[[], int]
 
 
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """The application of a replica's own port of operations, and the metrics that it shows."""
+
+    app: web.Application
+    metrics: ReplicaMetrics
+
+
 @contextmanager
 def open_operations(
     ingress: Ingress,
@@ -49,7 +59,7 @@ def open_operations(
     *,
     max_versions: int,
     summaries: bool,
-) -> Iterator[web.Application]:
+) -> Iterator[Operations]:
     """The application of the port, which may be served while inside."""
     with open_device_meter() as devices:
         app = web.Application()
@@ -69,17 +79,38 @@ def open_operations(
         )
         add_text_metrics(app, metrics)
         add_signposts(app, _ABOUT)
-        yield app
+        yield Operations(app, metrics)
 
 
 def add_text_metrics(app: web.Application, metrics: ReplicaMetrics) -> None:
     """Add GET /metrics."""
 
     async def exposition(_: web.Request) -> web.Response:
-        body = await asyncio.to_thread(metrics.text, metrics.moment())
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+        return _answer(await text_in_thread(metrics))
 
     app.router.add_get("/metrics", exposition)
+
+
+async def text_in_thread(metrics: ReplicaMetrics) -> bytes:
+    """The metrics as text, written where they hold up nobody."""
+    return await asyncio.to_thread(metrics.text, metrics.moment())
+
+
+def machine_operations(readiness: ReplicaReadiness, metrics: MachineMetrics) -> web.Application:
+    """The application of the port that replicas share: health is of the one that answers."""
+
+    async def exposition(_: web.Request) -> web.Response:
+        return _answer(await metrics.text())
+
+    app = web.Application()
+    add_health_routes(app, readiness.facts)
+    app.router.add_get("/metrics", exposition)
+    add_signposts(app, _ABOUT)
+    return app
+
+
+def _answer(text: bytes) -> web.Response:
+    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
 
 def _info(front: str) -> dict[str, str]:

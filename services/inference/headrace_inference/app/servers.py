@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version as package_version
@@ -27,8 +27,15 @@ from headrace.service.grpc_serving import ConnectionAge, GrpcServer, open_grpc_s
 from headrace.service.http_serving import open_http_server
 from headrace.service.serving import open_background
 from headrace.state.records import ReplicaStage
-from headrace_inference.adapters.metrics.replica import Meter
-from headrace_inference.app.metrics_server import InFlight, open_operations
+from headrace_inference.adapters.metrics.machine_replicas import MachineMetrics
+from headrace_inference.adapters.metrics.replica import Meter, ReplicaMetrics
+from headrace_inference.adapters.siblings import Sibling, Siblings, open_siblings
+from headrace_inference.app.metrics_server import (
+    InFlight,
+    machine_operations,
+    open_operations,
+    text_in_thread,
+)
 from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.app.reserved_ports import reserved_port
 from headrace_inference.app.socket_folder import SOCKET_NAME, socket_folder
@@ -108,7 +115,7 @@ async def open_fronts(
     http_port = stack.enter_context(reserved_port(host, settings.http_port, "--http-port"))
     settings = replace(settings, grpc_port=grpc_port.port, http_port=http_port.port)
     ports = _Ports(settings, ingress, readiness, calls, closing or asyncio.Event())
-    metrics_port = await ports.open_operations(stack, front, traffic, meters)
+    metrics_port, metrics = await ports.open_operations(stack, front, traffic, meters)
     facts = ports.facts(stack, control or RegistryControl())
     traffic.counts = [lambda: ingress.receptions.count]
     with http_port.handed_over():
@@ -126,9 +133,17 @@ async def open_fronts(
     with grpc_port.handed_over():
         opened_grpc = await ports.open_grpc(stack, facts, front, traffic)
     if settings.shares_ports:
+        own = replace(fronts, grpc_address=addresses.join(host, opened_grpc))
         shared = replace(ports, settings=settings.on_shared_ports(), are_shared=True)
-        await shared.open_those_shared(stack, facts, front, traffic)
+        siblings = await stack.enter_async_context(_siblings(settings, own))
+        await shared.open_those_shared(stack, facts, siblings, metrics, front, traffic)
     return replace(fronts, grpc_address=addresses.join(host, opened_grpc))
+
+
+def _siblings(settings: Settings, own: Fronts) -> AbstractAsyncContextManager[Siblings]:
+    assert settings.shared_folder is not None
+    called_at = map(addresses.reachable, (own.grpc_address, own.metrics_address))
+    return open_siblings(settings.shared_folder, Sibling(settings.replica_id, *called_at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +158,18 @@ class _Ports:
     are_shared: bool = False
 
     async def open_those_shared(
-        self, stack: AsyncExitStack, facts: ServerFacts, front: str, traffic: Traffic
+        self,
+        stack: AsyncExitStack,
+        facts: ServerFacts,
+        siblings: Siblings,
+        metrics: ReplicaMetrics,
+        front: str,
+        traffic: Traffic,
     ) -> None:
         """Listen on the ports of all replicas of this machine, now that this one can answer there."""
+        facts = replace(facts, siblings=siblings)
+        if self.settings.metrics_port:
+            await self._open_machine_operations(stack, siblings, metrics)
         if self.settings.http_port:
             await self.open_rest(stack, facts)
         if self.settings.grpc_port:
@@ -165,8 +189,8 @@ class _Ports:
 
     async def open_operations(
         self, stack: AsyncExitStack, front: str, traffic: Traffic, meters: Sequence[Meter]
-    ) -> int:
-        """Open the port of operations; that port."""
+    ) -> tuple[int, ReplicaMetrics]:
+        """Open the port of operations; that port, and what it shows of metrics."""
         operations = stack.enter_context(
             open_operations(
                 self.ingress,
@@ -179,8 +203,16 @@ class _Ports:
                 summaries=self.settings.metrics_summaries,
             )
         )
-        server = open_http_server(operations, self.settings.host, self.settings.metrics_port)
-        return await stack.enter_async_context(server)
+        server = open_http_server(operations.app, self.settings.host, self.settings.metrics_port)
+        return await stack.enter_async_context(server), operations.metrics
+
+    async def _open_machine_operations(
+        self, stack: AsyncExitStack, siblings: Siblings, metrics: ReplicaMetrics
+    ) -> None:
+        machine = MachineMetrics(siblings, partial(text_in_thread, metrics))
+        app = machine_operations(self.readiness, machine)
+        host, port = self.settings.host, self.settings.metrics_port
+        await stack.enter_async_context(open_http_server(app, host, port, shares_port=True))
 
     async def open_rest(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
         """Open REST; its port."""

@@ -12,6 +12,7 @@ from headrace_inference.domain.extensions.log_settings import LogSwitches
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.model_control import ModelControl, RegistryControl
 from headrace_inference.wire.codec import messages
+from headrace_inference.wire.siblings import Siblings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class ServerFacts:
     name: str = "headrace"
     log: LogSwitches = field(default_factory=LogSwitches)
     control: ModelControl = field(default_factory=RegistryControl)
+    siblings: Siblings | None = None
+    """The other replicas, where they share the port."""
 
 
 def model_ready(ingress: Ingress, name: str, version: str) -> bool:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from headrace.addresses import reachable
 from headrace.local.commands import (
     SuiteOptions,
     monitor_command,
-    reachable,
     registry_command,
     replica_command,
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import grpc
 from google.protobuf.message import Message
 
@@ -14,13 +12,8 @@ from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.wire.codec import messages
 from headrace_inference.wire.grpc.infer_handler import InferHandler
 from headrace_inference.wire.grpc.streaming import StreamHandler, StreamOptions
-from headrace_inference.wire.server_queries import (
-    ServerFacts,
-    config_of,
-    metadata_of,
-    model_ready,
-    statistics_of,
-)
+from headrace_inference.wire.server_queries import ServerFacts, config_of, metadata_of
+from headrace_inference.wire.shared_control import control_of
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 INFERRING = (f"/{SERVICE.full_name}/ModelInfer", f"/{SERVICE.full_name}/ModelStreamInfer")
@@ -37,6 +30,7 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     def __init__(self, ingress: Ingress, facts: ServerFacts) -> None:
         self._ingress = ingress
         self._facts = facts
+        self._control = control_of(ingress, facts)
 
     async def ServerLive(
         self, request: pb.ServerLiveRequest, context: Context
@@ -55,7 +49,7 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ModelReadyResponse:
         """Say whether the version that these names lead to can be called here."""
         return pb.ModelReadyResponse(
-            ready=model_ready(self._ingress, request.name, request.version)
+            ready=await self._control.model_ready(request.name, request.version)
         )
 
     async def ServerMetadata(
@@ -85,15 +79,13 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         self, request: pb.ModelStatisticsRequest, context: Context
     ) -> pb.ModelStatisticsResponse:
         """Report the statistics of versions."""
-        return statistics_of(self._ingress, request.name, request.version)
+        return await self._control.statistics(request.name, request.version)
 
     async def RepositoryIndex(
         self, request: pb.RepositoryIndexRequest, context: Context
     ) -> pb.RepositoryIndexResponse:
         """List the versions."""
-        table = self._ingress.reconciler.table
-        # In a thread: there may be 100,000 of them, and others wait on the loop.
-        return await asyncio.to_thread(messages.repository_index, table, ready_only=request.ready)
+        return await self._control.index(ready_only=request.ready)
 
     async def SystemSharedMemoryStatus(
         self, request: pb.SystemSharedMemoryStatusRequest, context: Context
@@ -105,15 +97,16 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         self, request: pb.SystemSharedMemoryRegisterRequest, context: Context
     ) -> pb.SystemSharedMemoryRegisterResponse:
         """Make a region known."""
-        regions = self._ingress.regions
-        regions.register_system(request.name, request.key, request.offset, request.byte_size)
+        await self._control.register_system(
+            request.name, request.key, request.offset, request.byte_size
+        )
         return pb.SystemSharedMemoryRegisterResponse()
 
     async def SystemSharedMemoryUnregister(
         self, request: pb.SystemSharedMemoryUnregisterRequest, context: Context
     ) -> pb.SystemSharedMemoryUnregisterResponse:
         """Forget a region, or all."""
-        self._ingress.regions.unregister(request.name)
+        await self._control.unregister(request.name)
         return pb.SystemSharedMemoryUnregisterResponse()
 
     async def CudaSharedMemoryStatus(
@@ -126,30 +119,29 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         self, request: pb.CudaSharedMemoryRegisterRequest, context: Context
     ) -> pb.CudaSharedMemoryRegisterResponse:
         """Make a device's memory known."""
-        regions = self._ingress.regions
         handle, device_id = request.raw_handle, request.device_id
-        regions.register_device(request.name, handle, device_id, request.byte_size)
+        await self._control.register_device(request.name, handle, device_id, request.byte_size)
         return pb.CudaSharedMemoryRegisterResponse()
 
     async def CudaSharedMemoryUnregister(
         self, request: pb.CudaSharedMemoryUnregisterRequest, context: Context
     ) -> pb.CudaSharedMemoryUnregisterResponse:
         """Forget a device's memory, or all."""
-        self._ingress.regions.unregister(request.name, device=True)
+        await self._control.unregister(request.name, device=True)
         return pb.CudaSharedMemoryUnregisterResponse()
 
     async def RepositoryModelLoad(
         self, request: pb.RepositoryModelLoadRequest, context: Context
     ) -> pb.RepositoryModelLoadResponse:
         """Load a model that the caller brings, or that was unloaded."""
-        await self._facts.control.load(messages.load_request(request))
+        await self._control.load(messages.load_request(request))
         return pb.RepositoryModelLoadResponse()
 
     async def RepositoryModelUnload(
         self, request: pb.RepositoryModelUnloadRequest, context: Context
     ) -> pb.RepositoryModelUnloadResponse:
-        """Unload a model from this replica."""
-        await self._facts.control.unload(messages.unloaded_name(request))
+        """Unload a model."""
+        await self._control.unload(messages.unloaded_name(request))
         return pb.RepositoryModelUnloadResponse()
 
     async def TraceSetting(
@@ -157,14 +149,13 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     ) -> pb.TraceSettingResponse:
         """Change which requests are traced, and say which are."""
         changes = messages.trace_changes(request)
-        return messages.trace_settings(self._ingress.trace_settings(request.model_name, changes))
+        return messages.trace_settings(await self._control.trace(request.model_name, changes))
 
     async def LogSettings(
         self, request: pb.LogSettingsRequest, context: Context
     ) -> pb.LogSettingsResponse:
         """Change which log records are made, and say which are."""
-        self._facts.log.update(messages.log_changes(request))
-        return messages.log_settings(self._facts.log.values())
+        return messages.log_settings(await self._control.log(messages.log_changes(request)))
 
 
 def register(

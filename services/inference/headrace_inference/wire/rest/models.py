@@ -8,10 +8,11 @@ import msgspec
 from aiohttp import web
 
 from headrace.errors import InvalidArgument
-from headrace_inference.domain.reconciliation.model_control import LoadRequest, ModelControl
+from headrace_inference.domain.reconciliation.model_control import LoadRequest
 from headrace_inference.wire.codec.messages import FILE_PREFIX, unknown_load_parameter
 from headrace_inference.wire.rest.body import read_body
 from headrace_inference.wire.rest.requests import decode_json
+from headrace_inference.wire.server_control import ServerControl
 
 
 class LoadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,7 +32,7 @@ _UNLOAD_BODY = msgspec.json.Decoder(UnloadBody)
 
 
 def add_model_control_routes(
-    app: web.Application, control: ModelControl, max_body_bytes: int
+    app: web.Application, control: ServerControl, max_body_bytes: int
 ) -> None:
     """Add the routes to an app."""
     routes = ModelControlRoutes(control, max_body_bytes)
@@ -42,7 +43,7 @@ def add_model_control_routes(
 class ModelControlRoutes:
     """Decode, call, encode."""
 
-    def __init__(self, control: ModelControl, max_body_bytes: int) -> None:
+    def __init__(self, control: ServerControl, max_body_bytes: int) -> None:
         self._control = control
         self._max_body_bytes = max_body_bytes
 
@@ -54,7 +55,7 @@ class ModelControlRoutes:
         return web.Response()
 
     async def unload(self, request: web.Request) -> web.Response:
-        """Unload a model from this replica."""
+        """Unload a model."""
         body = await read_body(request, self._max_body_bytes)
         for key in decode_json(_UNLOAD_BODY, body or b"{}").parameters or {}:
             if key != "unload_dependents":

@@ -12,9 +12,9 @@ import msgspec
 from aiohttp import web
 
 from headrace.errors import FailedPrecondition
+from headrace.inference import grpc_service_pb2 as pb
 from headrace.service.signposts import About, add_root_page
 from headrace_inference.domain.ingress.ingress import Ingress
-from headrace_inference.domain.routing.table import RoutingTable
 from headrace_inference.wire.codec import messages
 from headrace_inference.wire.rest.body import BodyBudget, read_body
 from headrace_inference.wire.rest.errors import answer_errors, error_response, json_response
@@ -26,13 +26,8 @@ from headrace_inference.wire.rest.protobuf_json import message_to_json
 from headrace_inference.wire.rest.requests import IndexBody, decode_json
 from headrace_inference.wire.rest.settings import add_settings_routes
 from headrace_inference.wire.rest.shared_memory import add_memory_routes
-from headrace_inference.wire.server_queries import (
-    ServerFacts,
-    config_of,
-    metadata_of,
-    model_ready,
-    statistics_of,
-)
+from headrace_inference.wire.server_queries import ServerFacts, config_of, metadata_of
+from headrace_inference.wire.shared_control import control_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +58,9 @@ def add_rest_routes(
     app.router.add_get("/v2", routes.server_metadata)
     app.router.add_get("/v2/health/live", routes.server_live)
     app.router.add_get("/v2/health/ready", routes.server_ready)
-    add_memory_routes(app, ingress.regions, max_body_bytes)
-    add_settings_routes(app, ingress, facts.log, max_body_bytes)
-    add_model_control_routes(app, facts.control, max_body_bytes)
+    add_memory_routes(app, ingress.regions, routes.control, max_body_bytes)
+    add_settings_routes(app, routes.control, max_body_bytes)
+    add_model_control_routes(app, routes.control, max_body_bytes)
     add_model_list_route(app, ingress)
     app.router.add_get("/v2/models/stats", routes.statistics)
     app.router.add_post("/v2/repository/index", routes.repository_index)
@@ -101,6 +96,7 @@ class RestRoutes:
     def __init__(self, ingress: Ingress, facts: ServerFacts, max_body_bytes: int) -> None:
         self._ingress = ingress
         self._facts = facts
+        self.control = control_of(ingress, facts)
         self._max_body_bytes = max_body_bytes
 
     async def server_live(self, request: web.Request) -> web.Response:
@@ -133,7 +129,7 @@ class RestRoutes:
     async def model_ready(self, request: web.Request) -> web.Response:
         """Say whether the version that these names lead to can be called here: 200 or 400."""
         name, version = names(request)
-        if model_ready(self._ingress, name, version):
+        if await self.control.model_ready(name, version):
             return json_response({"name": name, "ready": True})
         error = FailedPrecondition("VERSION_NOT_READY", "Model version not ready")
         return error_response(error, {"name": name, "ready": False})
@@ -145,19 +141,17 @@ class RestRoutes:
 
     async def statistics(self, request: web.Request) -> web.Response:
         """Report the statistics of versions."""
-        statistics = statistics_of(self._ingress, *names(request))
+        statistics = await self.control.statistics(*names(request))
         return json_response(message_to_json(statistics, unset_too=True))
 
     async def repository_index(self, request: web.Request) -> web.Response:
         """List the versions; the body `{"ready": true}` asks for those that are ready only."""
         body = await read_body(request, self._max_body_bytes)
         ready_only = bool(decode_json(_INDEX_BODY, body or b"{}").ready)
+        index = await self.control.index(ready_only=ready_only)
         # In a thread: there may be 100,000 of them, and others wait on the loop.
-        return await asyncio.to_thread(
-            _index, self._ingress.reconciler.table, ready_only=ready_only
-        )
+        return await asyncio.to_thread(_listed, index)
 
 
-def _index(table: RoutingTable, *, ready_only: bool) -> web.Response:
-    index = messages.repository_index(table, ready_only=ready_only)
+def _listed(index: pb.RepositoryIndexResponse) -> web.Response:
     return json_response([message_to_json(entry) for entry in index.models])

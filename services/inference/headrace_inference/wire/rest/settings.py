@@ -5,11 +5,10 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from headrace_inference.domain.extensions.log_settings import LogSwitches
-from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.wire.rest.body import read_body
 from headrace_inference.wire.rest.errors import json_response
 from headrace_inference.wire.rest.requests import decode_json
+from headrace_inference.wire.server_control import ServerControl
 
 LogChanges = dict[str, bool | int | str | None]
 """Settings by name."""
@@ -24,11 +23,9 @@ _LISTS = ("trace_level",)
 """Settings that are lists in JSON; all others are single texts."""
 
 
-def add_settings_routes(
-    app: web.Application, ingress: Ingress, log: LogSwitches, max_body_bytes: int
-) -> None:
+def add_settings_routes(app: web.Application, control: ServerControl, max_body_bytes: int) -> None:
     """Add the routes of trace and log settings to an app."""
-    routes = SettingsRoutes(ingress, log, max_body_bytes)
+    routes = SettingsRoutes(control, max_body_bytes)
     app.router.add_get("/v2/logging", routes.log_settings)
     app.router.add_post("/v2/logging", routes.change_log_settings)
     for path in ("/v2/trace/setting", "/v2/models/{model}/trace/setting"):
@@ -39,30 +36,28 @@ def add_settings_routes(
 class SettingsRoutes:
     """Decode, call, encode."""
 
-    def __init__(self, ingress: Ingress, log: LogSwitches, max_body_bytes: int) -> None:
-        self._ingress = ingress
-        self._log = log
+    def __init__(self, control: ServerControl, max_body_bytes: int) -> None:
+        self._control = control
         self._max_body_bytes = max_body_bytes
 
     async def log_settings(self, request: web.Request) -> web.Response:
         """Return which log records are made."""
-        return json_response(self._log.values())
+        return json_response(await self._control.log({}))
 
     async def change_log_settings(self, request: web.Request) -> web.Response:
         """Change which log records are made."""
         changes = decode_json(_LOG_CHANGES, await read_body(request, self._max_body_bytes))
-        self._log.update(changes)
-        return json_response(self._log.values())
+        return json_response(await self._control.log(changes))
 
     async def trace_settings(self, request: web.Request) -> web.Response:
         """Return which requests are traced."""
-        return _traces(self._ingress.trace_settings(_model(request), {}))
+        return _traces(await self._control.trace(_model(request), {}))
 
     async def change_trace_settings(self, request: web.Request) -> web.Response:
         """Change which requests are traced."""
         body = await read_body(request, self._max_body_bytes)
         changes = {key: _values(value) for key, value in decode_json(_TRACE_CHANGES, body).items()}
-        return _traces(self._ingress.trace_settings(_model(request), changes))
+        return _traces(await self._control.trace(_model(request), changes))
 
 
 def _model(request: web.Request) -> str:

@@ -14,6 +14,7 @@ from headrace_inference.wire.rest.body import read_body
 from headrace_inference.wire.rest.errors import json_response
 from headrace_inference.wire.rest.protobuf_json import message_to_json
 from headrace_inference.wire.rest.requests import Size, decode_json
+from headrace_inference.wire.server_control import ServerControl
 
 
 class SystemRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,9 +43,11 @@ _SYSTEM_REGION = msgspec.json.Decoder(SystemRegion)
 _DEVICE_REGION = msgspec.json.Decoder(DeviceRegion)
 
 
-def add_memory_routes(app: web.Application, regions: RegionTable, max_body_bytes: int) -> None:
+def add_memory_routes(
+    app: web.Application, regions: RegionTable, control: ServerControl, max_body_bytes: int
+) -> None:
     """Add the routes of both kinds of shared memory to an app."""
-    routes = MemoryRoutes(regions, max_body_bytes)
+    routes = MemoryRoutes(regions, control, max_body_bytes)
     for kind, status, register, unregister in (
         ("system", routes.system_status, routes.register_system, routes.unregister_system),
         ("cuda", routes.device_status, routes.register_device, routes.unregister_device),
@@ -59,8 +62,9 @@ def add_memory_routes(app: web.Application, regions: RegionTable, max_body_bytes
 class MemoryRoutes:
     """Decode, call, encode."""
 
-    def __init__(self, regions: RegionTable, max_body_bytes: int) -> None:
+    def __init__(self, regions: RegionTable, control: ServerControl, max_body_bytes: int) -> None:
         self._regions = regions
+        self._control = control
         self._max_body_bytes = max_body_bytes
 
     async def system_status(self, request: web.Request) -> web.Response:
@@ -71,12 +75,12 @@ class MemoryRoutes:
     async def register_system(self, request: web.Request) -> web.Response:
         """Make a region known."""
         body = decode_json(_SYSTEM_REGION, await read_body(request, self._max_body_bytes))
-        self._regions.register_system(_region(request), body.key, body.offset, body.byte_size)
+        await self._control.register_system(_region(request), body.key, body.offset, body.byte_size)
         return web.Response()
 
     async def unregister_system(self, request: web.Request) -> web.Response:
         """Forget a region, or all."""
-        self._regions.unregister(_region(request))
+        await self._control.unregister(_region(request))
         return web.Response()
 
     async def device_status(self, request: web.Request) -> web.Response:
@@ -88,12 +92,13 @@ class MemoryRoutes:
         """Make a device's memory known."""
         body = decode_json(_DEVICE_REGION, await read_body(request, self._max_body_bytes))
         handle = _handle(body.raw_handle.b64)
-        self._regions.register_device(_region(request), handle, body.device_id, body.byte_size)
+        name, size = _region(request), body.byte_size
+        await self._control.register_device(name, handle, body.device_id, size)
         return web.Response()
 
     async def unregister_device(self, request: web.Request) -> web.Response:
         """Forget a device's memory, or all."""
-        self._regions.unregister(_region(request), device=True)
+        await self._control.unregister(_region(request), device=True)
         return web.Response()
 
 

@@ -1,0 +1,87 @@
+"""Joins the metrics of all replicas of a machine into one page: every series with its replica's name."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+
+import aiohttp
+
+from headrace_inference.adapters.metrics.text import label_text
+from headrace_inference.adapters.siblings import Sibling, Siblings
+
+logger = logging.getLogger(__name__)
+
+_SECONDS = 10.0
+_HELP, _TYPE = b"# HELP ", b"# TYPE "
+
+Page = tuple[str, bytes]
+"""A replica's name, and its metrics in Prometheus' text format."""
+
+
+class MachineMetrics:
+    """The metrics of the replicas that share ports, of which `own` writes this one's."""
+
+    def __init__(self, siblings: Siblings, own: Callable[[], Awaitable[bytes]]) -> None:
+        self._siblings = siblings
+        self._own = own
+
+    async def text(self) -> bytes:
+        """The page. A replica that cannot be asked is missing, and in the log."""
+        others = self._siblings.others()
+        own = await self._own()
+        pages = await asyncio.gather(*map(_page, others))
+        told = zip(others, pages, strict=True)
+        found = [(other.id, page) for other, page in told if page is not None]
+        by_name = sorted([(self._siblings.own.id, own), *found])
+        return await asyncio.to_thread(joined, by_name)
+
+
+async def _page(sibling: Sibling) -> bytes | None:
+    timeout = aiohttp.ClientTimeout(_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"http://{sibling.metrics_address}/metrics") as response,
+        ):
+            response.raise_for_status()
+            return await response.read()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        facts = {"replica": sibling.id}
+        logger.warning("a replica's metrics are missing: %r", error, extra=facts)
+        return None
+
+
+def joined(pages: Iterable[Page]) -> bytes:
+    """One page of several, with the label `replica`: each metric once, with the series of all."""
+    families: dict[bytes, list[bytes]] = {}
+    for replica, page in pages:
+        label = label_text(replica=replica).encode()
+        for head, series in _families(page):
+            name = head[0].split(b" ", 3)[2]
+            lines = families.setdefault(name, head)
+            lines += [_labelled(line, label) for line in series]
+    return b"\n".join(line for lines in families.values() for line in lines) + b"\n"
+
+
+def _families(page: bytes) -> list[tuple[list[bytes], list[bytes]]]:
+    """Each metric's lines of help and type, and its series."""
+    found: list[tuple[list[bytes], list[bytes]]] = []
+    for line in page.splitlines():
+        if line.startswith(_HELP):
+            found.append(([line], []))
+        elif line.startswith(_TYPE):
+            found[-1][0].append(line)
+        elif line:
+            found[-1][1].append(line)
+    return found
+
+
+def _labelled(line: bytes, label: bytes) -> bytes:
+    """A series with one label more; names have neither braces nor blanks."""
+    name, brace, rest = line.partition(b"{")
+    if brace and b" " not in name:
+        return name + b"{" + label + b"," + rest
+    name, _, rest = line.partition(b" ")
+    return name + b"{" + label + b"} " + rest
