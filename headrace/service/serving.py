@@ -125,15 +125,17 @@ class Background:
 
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self._group = group
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def run(self, job: Coroutine[Any, Any, None]) -> None:
         """Run a job in the background."""
-        self._tasks.append(self._group.create_task(job))
+        task = self._group.create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def cancel(self) -> None:
         """End all jobs; leaving the block does this."""
-        for task in self._tasks:
+        for task in list(self._tasks):
             task.cancel()
 
 

@@ -135,7 +135,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         "tests/rpc/test_streamed_responses.py has it told, by a runtime of its own.",
         (
             "services/inference/headrace_inference/domain/versions/stream_executor.py",
-            "services/inference/headrace_inference/wire/grpc/streaming.py",
+            "services/inference/headrace_inference/wire/streams/calls.py",
         ),
         frozenset(("STREAM_REQUIRED", "RESPONSES_UNREAD")),
     ),

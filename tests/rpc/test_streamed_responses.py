@@ -20,7 +20,7 @@ from headrace.state.records import VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.runner import RunFailed, Runner
-from headrace_inference.wire.grpc import streaming
+from headrace_inference.wire.streams import calls
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica, request
 from tests.rpc.rest_fixtures import echo
 
@@ -184,7 +184,7 @@ async def test_responses_that_nobody_reads_have_a_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those of a later request wait for the earlier ones', and not without end."""
-    monkeypatch.setattr(streaming, "MAX_UNSENT_RESPONSES", 3)
+    monkeypatch.setattr(calls, "MAX_UNSENT_RESPONSES", 3)
     async with counting(tmp_path, instances=2) as (replica, runner):
         runner.step = lambda number, last: None if last == 9 else _wait(runner.left)
         call = replica.stub.ModelStreamInfer(sent(up_to(2), up_to(9)))

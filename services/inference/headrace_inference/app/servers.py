@@ -38,7 +38,7 @@ from headrace_inference.app.metrics_server import (
 )
 from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.app.reserved_ports import reserved_port
-from headrace_inference.app.socket_folder import SOCKET_NAME, socket_folder
+from headrace_inference.app.socket_folder import OTHERS_NAME, SOCKET_NAME, socket_folder
 from headrace_inference.domain.extensions.log_settings import LogSwitches
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
@@ -46,11 +46,12 @@ from headrace_inference.domain.reconciliation.model_control import ModelControl,
 from headrace_inference.settings import Settings
 from headrace_inference.wire.grpc import servicer
 from headrace_inference.wire.grpc.servicer import SERVICE
-from headrace_inference.wire.grpc.streaming import StreamOptions
+from headrace_inference.wire.http2.server import open_stream_endpoint
 from headrace_inference.wire.native import server
 from headrace_inference.wire.rest.cors import cors
 from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
 from headrace_inference.wire.server_queries import ServerFacts
+from headrace_inference.wire.streams.session import StreamOptions, StreamService
 
 logger = logging.getLogger(__name__)
 
@@ -239,10 +240,12 @@ class _Ports:
         self, stack: AsyncExitStack, facts: ServerFacts
     ) -> server.OpenNativeFront:
         settings, ingress = self.settings, self.ingress
-        purpose = "shared" if self.are_shared else ""
-        fallback = stack.enter_context(socket_folder(settings, purpose)) / SOCKET_NAME
-        target = addresses.unix_target(fallback)
-        await stack.enter_async_context(self._grpc_server(target, facts))
+        folder = stack.enter_context(socket_folder(settings, "shared" if self.are_shared else ""))
+        fallback, others = folder / SOCKET_NAME, folder / OTHERS_NAME
+        streams = self._streams()
+        target = addresses.unix_target(others)
+        await stack.enter_async_context(self._grpc_server(target, facts, streams))
+        await stack.enter_async_context(open_stream_endpoint(str(fallback), str(others), streams))
         cores = settings.planned_cores
         options = server.NativeOptions(
             settings.drain_seconds,
@@ -258,15 +261,21 @@ class _Ports:
 
     async def _open_grpcio(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
         address = addresses.join(self.settings.host, self.settings.grpc_port)
-        server = await stack.enter_async_context(self._grpc_server(address, facts))
-        return server.port
+        opening = self._grpc_server(address, facts, self._streams())
+        return (await stack.enter_async_context(opening)).port
 
-    @asynccontextmanager
-    async def _grpc_server(self, address: str, facts: ServerFacts) -> AsyncIterator[GrpcServer]:
+    def _streams(self) -> StreamService:
         settings = self.settings
-        streams = StreamOptions(
+        options = StreamOptions(
             settings.stream_response, settings.max_stream_requests, self.closing
         )
+        return StreamService(self.ingress, options)
+
+    @asynccontextmanager
+    async def _grpc_server(
+        self, address: str, facts: ServerFacts, streams: StreamService
+    ) -> AsyncIterator[GrpcServer]:
+        settings = self.settings
 
         def register(server: grpc.aio.Server) -> None:
             servicer.register(server, self.ingress, facts, streams)

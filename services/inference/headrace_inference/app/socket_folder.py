@@ -14,6 +14,8 @@ from headrace.service.socket_folders import short_temporary_folder
 from headrace_inference.settings import Settings
 
 SOCKET_NAME = "fallback.sock"
+OTHERS_NAME = "others.sock"
+"""Of the server behind that one; no longer than it."""
 
 
 @contextmanager

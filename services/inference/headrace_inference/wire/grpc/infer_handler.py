@@ -1,47 +1,31 @@
-"""ModelInfer on grpc.aio, bytes to bytes, so that both fronts and streams read requests with one code."""
+"""ModelInfer on grpc.aio, bytes to bytes, so that both fronts read requests with one code."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import grpc
 
-from headrace.errors import HeadraceError
 from headrace_inference.domain.ingress.async_inference import AsyncInference
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.loop_inference import Answer
 from headrace_inference.domain.ingress.receptions import Reception
-from headrace_inference.domain.ingress.streamed_inference import StreamedInference
 from headrace_inference.domain.routing.request_texts import Headers
-from headrace_inference.domain.scheduling.queue_refusals import shutting_down
-from headrace_inference.domain.scheduling.requests import ResponsePart
 from headrace_inference.wire.codec.message_request import MessageRequest
 from headrace_inference.wire.codec.request_parser import ParsedMessage, RequestParser, names_in
-from headrace_inference.wire.codec.responses import encode_answer, encode_end, encode_rendered
+from headrace_inference.wire.codec.responses import encode_answer, encode_rendered
 from headrace_inference.wire.codec.slow_requests import is_slow_to_parse, parse_large, size_of
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Metadata = Iterable[tuple[str, str | bytes]] | None
 
-ENABLE_EMPTY_FINAL = "triton_enable_empty_final_response"
-"""The parameter of a request whose caller wants the end of several responses as a message of its own."""
-
-
-class Response(NamedTuple):
-    """One response to a request, as the bytes of its ModelInferResponse."""
-
-    message: bytes
-    is_last: bool
-    """True where it ends the request."""
-
 
 @dataclass(slots=True, eq=False)
 class LoopRequest(MessageRequest):
-    """A request of a call or a stream on the event loop, with the metadata of that."""
+    """A request of a call on the event loop, with the metadata of that."""
 
     metadata: Headers
 
@@ -54,7 +38,6 @@ class InferHandler:
         self.deadline_ns = ingress.deadline_ns
         self._limit = ingress.limits.answers
         self._inference = AsyncInference(ingress, self._limit)
-        self._streamed = StreamedInference(ingress, self._limit)
         self._parser = RequestParser()
 
     async def infer(self, payload: bytes, context: Context) -> bytes:
@@ -73,10 +56,6 @@ class InferHandler:
         """Around a request with these bytes: it is counted once, however it ends."""
         return self._ingress.receptions.receiving(lambda: names_in(payload), deadline)
 
-    def begin(self, payload: bytes, deadline: int | None) -> Reception:
-        """A request with these bytes has come; whoever has it ends it."""
-        return self._ingress.receptions.begin(lambda: names_in(payload), deadline)
-
     def hold_answer(self, size: int) -> None:
         """Hold an answer until it is sent: callers who do not read must not make the process grow."""
         self._ingress.budget.hold_answers(size)
@@ -84,12 +63,6 @@ class InferHandler:
     def release_answers(self, size: int) -> None:
         """Answers of so many bytes are sent, or will never be."""
         self._ingress.budget.release(0, size)
-
-    def stopping(self) -> HeadraceError:
-        """Count and return the error of a stream that the replica's end ends: more may follow in vain."""
-        error = shutting_down()
-        self._ingress.receptions.record_unread(error.reason)
-        return error
 
     async def parse(self, payload: bytes) -> ParsedMessage:
         """The request in these bytes, in a thread where that takes long. Raises HeadraceError."""
@@ -104,22 +77,6 @@ class InferHandler:
         incoming = _incoming(parsed, metadata)
         answer = await self._inference.infer(incoming, reception, size_of(parsed))
         return self._encoded(answer, parsed.id)
-
-    def answers(
-        self, parsed: ParsedMessage, reception: Reception, metadata: Metadata
-    ) -> AsyncGenerator[Answer, None]:
-        """Yield the answers to a request as they come; the last ends it. Raises HeadraceError."""
-        return self._streamed.responses(_incoming(parsed, metadata), reception, size_of(parsed))
-
-    def response(self, parsed: ParsedMessage, answer: Answer) -> Response:
-        """Encode an answer. The END of several is empty, unless the request asked to have it sent."""
-        if answer.part is not ResponsePart.END:
-            message = self._encoded(answer, parsed.id)
-            return Response(message, answer.part is not ResponsePart.PARTIAL)
-        if not parsed.header.parameters.get(ENABLE_EMPTY_FINAL):
-            return Response(b"", is_last=True)
-        end = encode_end(answer.version, answer.request.route, parsed.id)
-        return Response(end, is_last=True)
 
     def _encoded(self, answer: Answer, request_id: bytes) -> bytes:
         version, plan, route = answer.version, answer.request.plan, answer.request.route

@@ -11,9 +11,10 @@ from headrace.service.method_table import Methods, with_methods_changed
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.wire.codec import messages
 from headrace_inference.wire.grpc.infer_handler import InferHandler
-from headrace_inference.wire.grpc.streaming import StreamHandler, StreamOptions
+from headrace_inference.wire.grpc.streaming import StreamHandler
 from headrace_inference.wire.server_queries import ServerFacts, config_of, metadata_of
 from headrace_inference.wire.shared_control import control_of
+from headrace_inference.wire.streams.session import StreamService
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 INFERRING = (f"/{SERVICE.full_name}/ModelInfer", f"/{SERVICE.full_name}/ModelStreamInfer")
@@ -162,16 +163,14 @@ def register(
     server: grpc.aio.Server,
     ingress: Ingress,
     facts: ServerFacts,
-    streams: StreamOptions,
+    streams: StreamService,
 ) -> None:
     """Add every RPC of the protocol to a server."""
     servicer = InferenceServicer(ingress, facts)
     infer = InferHandler(ingress)
     raw: Methods = {
         "ModelInfer": grpc.unary_unary_rpc_method_handler(infer.infer),
-        "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(
-            StreamHandler(infer, streams).stream
-        ),
+        "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(StreamHandler(streams).stream),
     }
     table = with_methods_changed(server, lambda methods: methods | raw)
     pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, table)

@@ -1,85 +1,16 @@
-"""ModelStreamInfer: many requests on one call, several in flight, answered in the order they came.
-
-Two forms of the answer share the method's path. Triton's wraps each in a ModelStreamInferResponse, whose
-errors are texts beside the answers of other requests; MLServer's is the bare ModelInferResponse, so an
-error can only end the call.
-"""
+"""ModelStreamInfer on grpc.aio: one task reads a stream, another writes, and none is made for a request."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import grpc
 
-from headrace.errors import HeadraceError, ResourceExhausted
-from headrace.inference import grpc_service_pb2 as pb
 from headrace.service.serving import open_background
-from headrace_inference.domain.ingress.receptions import Reception
-from headrace_inference.domain.ingress.reply_queue import ReplyQueue
-from headrace_inference.wire.codec.protobuf_fields import varint
-from headrace_inference.wire.grpc.infer_handler import Context, InferHandler, Response
-
-StreamResponse = Literal["triton", "mlserver"]
-
-STATUS_KEY = "triton_grpc_error"
-"""Metadata that asks for a real status instead of an error text in the stream."""
-
-FINAL_PARAMETER = "triton_final_response"
-"""Triton's own load generator waits for ever for an answer without it."""
-
-_FINAL, _NOT_FINAL = (
-    pb.ModelInferResponse(
-        parameters={FINAL_PARAMETER: pb.InferParameter(bool_param=is_final)}
-    ).SerializeToString()
-    for is_final in (True, False)
-)
-_INFER_RESPONSE_TAG = b"\x12"
-
-
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
-    """Options of streams: the form of answers, how many requests of one are in flight, and until when."""
-
-    response: StreamResponse = "triton"
-    max_in_flight: int = 256
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """A request that got no answer: its id, where it could be read, and why."""
-
-    id: bytes
-    error: HeadraceError
-    is_last = True
-
-
-_Outcome = Response | _Failed
-_Outcomes = ReplyQueue[_Outcome]
-"""Of one request, in their order; the last ends it."""
-
-MAX_UNSENT_RESPONSES = 4096
-"""Of one request; a caller that reads slower than its model answers gets no more."""
-
-
-class _Stream:
-    """The answers of one stream, in the order of its requests, and the slots that bound them.
-
-    `unsent` are the requests whose callers were told nothing yet: those that the stream leaves so had none.
-    """
-
-    def __init__(self, context: Context, deadline: int | None, max_in_flight: int) -> None:
-        self.context = context
-        self.deadline = deadline
-        self.slots = asyncio.Semaphore(max_in_flight)
-        self.answers: asyncio.Queue[tuple[Reception, _Outcomes] | None]
-        self.answers = asyncio.Queue()
-        self.unsent: set[Reception] = set()
-        self.unsent_bytes = 0
+from headrace_inference.wire.grpc.infer_handler import Context
+from headrace_inference.wire.streams.session import StreamService, StreamSession
 
 
 class _CallerLeft(Exception):
@@ -89,9 +20,8 @@ class _CallerLeft(Exception):
 class StreamHandler:
     """Reads requests, has them answered side by side, and writes the answers in order."""
 
-    def __init__(self, handler: InferHandler, options: StreamOptions) -> None:
-        self._handler = handler
-        self._options = options
+    def __init__(self, service: StreamService) -> None:
+        self._service = service
 
     async def stream(self, requests: AsyncIterator[bytes], context: Context) -> None:
         """Serve one stream until its caller ends it. Raises HeadraceError where an error ends it.
@@ -99,104 +29,84 @@ class StreamHandler:
         When the service stops, what is in flight is answered, and the stream ends with UNAVAILABLE: what
         else the caller sent was not read.
         """
-        deadline = self._handler.deadline_ns(context.time_remaining())
-        stream = _Stream(context, deadline, self._options.max_in_flight)
+        stopping = self._service.options.stopping
+        turn = _Turn()
+        session = self._service.open(
+            tuple(context.invocation_metadata() or ()),
+            self._service.deadline_ns(context.time_remaining()),
+            turn.begin,
+        )
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._write(stream))
-                async with _until(self._options.stopping):
-                    await self._read(requests, stream, group)
-                stream.answers.put_nowait(None)
+                group.create_task(_write(self._service, session, turn, context))
+                async with _until(stopping):
+                    await _read(requests, session, turn)
+                turn.end()
         except ExceptionGroup as failures:
             failure = failures.exceptions[0]
             if isinstance(failure, _CallerLeft):
                 return
             raise failure from None
         finally:
-            self._handler.release_answers(stream.unsent_bytes)
-            for reception in stream.unsent:
-                reception.left()
-        if self._options.stopping.is_set():
-            raise self._handler.stopping()
+            session.leave()
+        if stopping.is_set():
+            raise self._service.stopping()
 
-    async def _read(
-        self, requests: AsyncIterator[bytes], stream: _Stream, group: asyncio.TaskGroup
-    ) -> None:
-        arrivals = aiter(requests)
-        while True:
-            await stream.slots.acquire()  # first: what is read is answered
-            try:
-                payload = await anext(arrivals)
-            except StopAsyncIteration:
-                return
-            reception = self._handler.begin(payload, stream.deadline)
-            stream.unsent.add(reception)
-            outcomes: _Outcomes = ReplyQueue()
-            group.create_task(self._answer(payload, stream, reception, outcomes))
-            stream.answers.put_nowait((reception, outcomes))
 
-    async def _answer(
-        self, payload: bytes, stream: _Stream, reception: Reception, outcomes: _Outcomes
-    ) -> None:
-        request_id = b""
+class _Turn:
+    """Tells the writer of a stream that there may be something to write, and the reader of room."""
+
+    def __init__(self) -> None:
+        self._writer, self._reader = asyncio.Event(), asyncio.Event()
+        self.has_ended = False
+        """True once nothing more is read."""
+        self.begin = self._writer.set
+        self.give_room = self._reader.set
+
+    def end(self) -> None:
+        """Nothing more is read."""
+        self.has_ended = True
+        self.begin()
+
+    async def wait(self) -> None:
+        """Wait until there may be something to write."""
+        await self._writer.wait()
+        self._writer.clear()
+
+    async def wait_for_room(self, session: StreamSession) -> None:
+        """Wait until another request may be read."""
+        while not session.has_room:
+            self._reader.clear()
+            await self._reader.wait()
+
+
+async def _read(requests: AsyncIterator[bytes], session: StreamSession, turn: _Turn) -> None:
+    arrivals = aiter(requests)
+    while True:
+        await turn.wait_for_room(session)  # first: what is read is answered
         try:
-            parsed = await self._handler.parse(payload)
-            request_id = parsed.id
-            metadata = stream.context.invocation_metadata()
-            async with aclosing(self._handler.answers(parsed, reception, metadata)) as answers:
-                async for answer in answers:
-                    self._hold(self._handler.response(parsed, answer), stream, outcomes)
-        except HeadraceError as error:
-            outcomes.put(_Failed(request_id, error))
-        except Exception as bug:  # it ends the stream, and its caller hears of it
-            reception.failed(bug)
-            raise
+            payload = await anext(arrivals)
+        except StopAsyncIteration:
+            return
+        session.put(payload)
+        del payload  # a caller that pauses must not make this hold what it sent last
 
-    def _hold(self, response: Response, stream: _Stream, outcomes: _Outcomes) -> None:
-        """Hold a response until it is written. Raises ResourceExhausted where too many are held."""
-        if len(outcomes) >= MAX_UNSENT_RESPONSES:
-            raise ResourceExhausted(
-                "RESPONSES_UNREAD",
-                f"{MAX_UNSENT_RESPONSES} responses to this request wait to be read, as many as may; read "
-                "them while they come, and those to earlier requests of the same stream first",
-            )
-        stream.unsent_bytes += len(response.message)
-        self._handler.hold_answer(len(response.message))
-        outcomes.put(response)
 
-    async def _write(self, stream: _Stream) -> None:
-        while (next_one := await stream.answers.get()) is not None:
-            reception, outcomes = next_one
-            has_ended = False
-            while not has_ended:
-                outcome = await outcomes.get()
-                await self._write_one(stream, reception, outcome)
-                has_ended = outcome.is_last
-            stream.slots.release()
-
-    async def _write_one(self, stream: _Stream, reception: Reception, outcome: _Outcome) -> None:
-        bare = self._options.response == "mlserver"
-        if stream.context.done():
+async def _write(
+    service: StreamService, session: StreamSession, turn: _Turn, context: Context
+) -> None:
+    while True:
+        if context.done():
             raise _CallerLeft
-        if outcome.is_last:
-            _count(reception, outcome)
-            stream.unsent.discard(reception)
-        if isinstance(outcome, _Failed):
-            if bare or _wants_status(stream.context.invocation_metadata() or ()):
-                raise outcome.error
-            await _send(stream.context, _error_message(outcome))
-        elif outcome.message:
-            await _send(stream.context, _message(outcome, bare=bare))
-            stream.unsent_bytes -= len(outcome.message)
-            self._handler.release_answers(len(outcome.message))
-
-
-def _count(reception: Reception, outcome: _Outcome) -> None:
-    """Count a request, just before its last answer is sent. Raises DeadlineExceeded."""
-    if isinstance(outcome, _Failed):
-        reception.failed(outcome.error)
-    else:
-        reception.answered()
+        message = session.take()
+        turn.give_room()
+        if message is not None:
+            with service.holding(message):
+                await _send(context, message)
+            continue
+        if turn.has_ended and session.is_answered:
+            return
+        await turn.wait()
 
 
 async def _send(context: Context, message: bytes) -> None:
@@ -204,26 +114,6 @@ async def _send(context: Context, message: bytes) -> None:
         await context.write(message)
     except grpc.aio.InternalError as error:
         raise _CallerLeft from error
-
-
-def _wants_status(metadata: Iterable[tuple[str, str | bytes]]) -> bool:
-    return any(key == STATUS_KEY and value == "true" for key, value in metadata)
-
-
-def _error_message(failed: _Failed) -> bytes:
-    response = pb.ModelInferResponse(id=failed.id.decode())
-    message = pb.ModelStreamInferResponse(
-        error_message=failed.error.message, infer_response=response
-    )
-    return message.SerializeToString()
-
-
-def _message(response: Response, *, bare: bool) -> bytes:
-    if bare:
-        return response.message
-    final = _FINAL if response.is_last else _NOT_FINAL
-    length = varint(len(response.message) + len(final))
-    return b"".join((_INFER_RESPONSE_TAG, length, response.message, final))
 
 
 @asynccontextmanager
