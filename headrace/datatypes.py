@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 import ml_dtypes
@@ -10,6 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace import errors
+from headrace.bytes_elements import (
+    decode_bytes_elements,
+    elements_size,
+    encode_bytes_elements,
+)
 from headrace.datatype_names import Datatype
 
 __all__ = [
@@ -44,7 +48,6 @@ NUMPY_DTYPES: dict[Datatype, np.dtype[Any]] = {
 """How a tensor of each datatype is held: BYTES as an object array of `bytes`."""
 
 _BY_NUMPY = {dtype: datatype for datatype, dtype in NUMPY_DTYPES.items()}
-_LENGTH = struct.Struct("<I")
 
 
 def datatype_of(array: npt.NDArray[Any]) -> Datatype:
@@ -71,42 +74,4 @@ def wire_size(array: npt.NDArray[Any]) -> int:
     """Return how many bytes `to_wire` makes of a tensor, without making them."""
     if array.dtype.kind not in "SUO":
         return array.nbytes
-    elements = [item if isinstance(item, bytes) else str(item).encode() for item in array.ravel()]
-    return _LENGTH.size * len(elements) + sum(map(len, elements))
-
-
-def encode_bytes_elements(array: npt.NDArray[Any]) -> bytes:
-    """BYTES elements in row-major order, each after its length as 4 little-endian bytes."""
-    parts: list[bytes] = []
-    for item in array.ravel():
-        element = item if isinstance(item, bytes) else str(item).encode()
-        parts += (_LENGTH.pack(len(element)), element)
-    return b"".join(parts)
-
-
-def decode_bytes_elements(raw: bytes | memoryview, expected: int | None = None) -> list[bytes]:
-    """The elements of a raw BYTES tensor; of one with more than `expected`, only one more is read.
-
-    Raises InvalidArgument (BYTES_TRUNCATED).
-    """
-    elements: list[bytes] = []
-    position, end = 0, len(raw)
-    most = len(raw) if expected is None else expected
-    while position < end and len(elements) <= most:
-        if position + 4 > end:
-            raise _truncated("incomplete string length indicator for inference input", position)
-        (length,) = _LENGTH.unpack_from(raw, position)
-        position += 4
-        if position + length > end:
-            raise _truncated("incomplete string data for inference input", position)
-        elements.append(bytes(raw[position : position + length]))
-        position += length
-    return elements
-
-
-def _truncated(text: str, position: int) -> errors.InvalidArgument:
-    return errors.InvalidArgument(
-        "BYTES_TRUNCATED",
-        f"{text}: every element is its length as 4 little-endian bytes, then its bytes; "
-        f"the tensor ends inside the element at byte {position}",
-    )
+    return elements_size(array)
