@@ -52,7 +52,7 @@ def test_texts_are_not_bound_whatever_is_asked(tmp_path: Path) -> None:
     """A binding takes none: the registry refuses such a config, and older records may have it."""
     session = SessionOptions(io_binding=True)
     runner = opened(identity(tmp_path, Datatype.BYTES), ServingConfig(session=session))
-    assert [[b"a", b"b"]] == runner.run([np.array([["a", "b"]], np.object_)])[0].tolist()
+    assert [["a", "b"]] == runner.run([np.array([["a", "b"]], np.object_)])[0].tolist()
 
 
 def test_operators_come_from_the_folder_of_the_setting(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_operators_come_from_the_folder_of_the_setting(tmp_path: Path) -> None:
     path.write_bytes(shouting())
     config = ServingConfig(session=SessionOptions(custom_operators=(LIBRARY,)))
     runner = opened(path, config, RuntimeDefaults(custom_operators=folder))
-    assert [b"ABC"] == runner.run([np.array(["abc"], np.object_)])[0].tolist()
+    assert ["ABC"] == runner.run([np.array(["abc"], np.object_)])[0].tolist()
     with pytest.raises(FailedPrecondition) as caught:
         opened(path, config)
     assert "CUSTOM_OPERATORS_UNAVAILABLE" == caught.value.reason

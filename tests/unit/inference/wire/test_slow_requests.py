@@ -156,13 +156,20 @@ def _outcome(parse: Any, payload: bytearray) -> object:
         (typed("FP32", 100), False, False),
         (typed("FP32", LONG_TEXT_BYTES), True, False),
         (texts(b"a" * 100), False, False),
-        (texts(b"a" * LONG_TEXT_BYTES), False, True),
+        (texts(b"a" * LONG_TEXT_BYTES), False, False),
+        (texts(*[b"word"] * 1000), False, False),
+        (texts(*[b"word"] * 4000), False, True),
+        (texts(*["wörter".encode()] * 700), False, False),
+        (texts(*["wörter".encode()] * 1200), False, True),
+        (texts(*[b"a\0b"] * 150), False, False),
+        (texts(*[b"a\0b"] * 300), False, True),
+        (texts(*[b"a" * 1000] * 200), False, True),
     ],
 )
 def test_only_what_is_large_takes_long(
     request_: pb.ModelInferRequest, parsing: bool, decoding: bool
 ) -> None:
-    """Typed contents take long to parse, texts to decode."""
+    """Typed contents take long to parse, and texts to decode: those sooner that are not like most."""
     payload = request_.SerializeToString()
     assert parsing == is_slow_to_parse(payload)
     assert decoding == decoding_takes_long(RequestParser().parse(payload))

@@ -9,10 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 
-from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition, Unavailable
 from headrace.machine.memory import resident_bytes
 from headrace.model_files.custom_operators import find_libraries
@@ -75,13 +73,10 @@ class RuntimeDefaults:
 class OnnxRunner:
     """An open session as the domain wants it. `run` may be called from several threads at a time."""
 
-    def __init__(
-        self, execute: Execute, string_outputs: Sequence[int], provider: str, loading: RunHandle
-    ) -> None:
+    def __init__(self, execute: Execute, provider: str, loading: RunHandle) -> None:
         self._execute: Execute | None = execute
         self._execute_alone: Execute | None = None
         self._loading = loading
-        self._string_outputs = string_outputs
         self._provider = provider
         self.labels: Mapping[str, Sequence[bytes]] = {}
         """The names of the classes of outputs, set by whoever found files of them."""
@@ -116,7 +111,7 @@ class OnnxRunner:
         return handle
 
     def run(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
-        """All outputs for the inputs, both in the graph's order; BYTES as object arrays of bytes.
+        """All outputs for the inputs, both in the graph's order; BYTES as object arrays of str.
 
         Without a handle the run is part of opening, and ends with it. Raises RunFailed.
         """
@@ -131,12 +126,9 @@ class OnnxRunner:
     ) -> list[Array]:
         assert execute is not None, "closed"
         try:
-            outputs = execute(inputs, self._loading if handle is None else handle)
+            return execute(inputs, self._loading if handle is None else handle)
         except RUNTIME_ERRORS as error:
             raise run_failed(error) from error
-        for place in self._string_outputs:
-            outputs[place] = _encoded(outputs[place])
-        return outputs
 
     def use_warm_up(self, warmed: Warmed) -> None:
         """Remember what ran when it was warmed, and what costs too much."""
@@ -261,10 +253,7 @@ def _runner(
         execute = array_execution(session, signature)
     if has_reshapes(record.config.shapes):
         execute = reshaping(execute, record)
-    strings = [
-        place for place, spec in enumerate(signature.outputs) if spec.datatype is Datatype.BYTES
-    ]
-    return OnnxRunner(execute, strings, provider, runs)
+    return OnnxRunner(execute, provider, runs)
 
 
 def _open(
@@ -356,9 +345,3 @@ def files_unusable(record: VersionRecord, failure: OSError) -> Unavailable:
         f"the files of {record.key} cannot be used: {failure}; see to the disk of the data folder",
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )
-
-
-def _encoded(texts: Array) -> Array:
-    encoded = np.empty(texts.size, np.object_)
-    encoded[:] = [text.encode() for text in texts.ravel()]
-    return encoded.reshape(texts.shape)

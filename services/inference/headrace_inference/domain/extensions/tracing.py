@@ -238,7 +238,7 @@ def _tensors(
 
 def _tensor(name: str, datatype: str, array: Array) -> Trace:
     flat = array.ravel()[:MAX_ELEMENTS]
-    if flat.dtype.kind not in "biuO":
+    if flat.dtype.kind not in "biuOU":
         flat = flat.astype(np.float64)  # FP16 and BF16 have no JSON form of their own
     return {
         "name": name,

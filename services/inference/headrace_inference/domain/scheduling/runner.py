@@ -58,7 +58,7 @@ class Runner(Protocol):
         """Make a handle that can end a run begun with it. Only one run at a time may have it."""
 
     def run(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
-        """All outputs for the inputs, both in the signature's order; BYTES as object arrays of bytes.
+        """All outputs for the inputs, both in the signature's order; BYTES as object arrays of str.
 
         Optional inputs follow the required ones, if any is given: None, or the end, for the others.
         Raises RunFailed, also where the run was ended by its handle.

@@ -7,6 +7,7 @@ typed contents are cut out of a request before it parses, and decoded where they
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from headrace.datatypes import Datatype
@@ -21,11 +22,21 @@ from headrace_inference.wire.codec.request_parser import (
 from headrace_inference.wire.codec.typed_contents import LazyTypedContents
 
 LONG_TEXT_BYTES = 16_384
-"""Names, parameters, typed contents and BYTES tensors over this take a millisecond and more."""
+"""Names, parameters and typed contents over this take a millisecond and more."""
+
+MOST_READING_NS = 50_000
+"""A thread that receives requests reads no texts that are expected to take longer."""
+
+_AT_ONCE_NS, _OTHERS_NS, _ONE_BY_ONE_NS = 20, 40, 300
+"""For a text: of ASCII and of others, where all are read at once, and where each is by itself."""
+
+_BEGUN_NS, _BYTE_NS = 10_000, 0.8
+"""For all at once, and for each of their bytes."""
 
 LONG_COPY_BYTES = 2**20
 """Copying this much takes some 0.1 ms; that is what reading shared memory is."""
 
+_ZEROS_IN_LENGTH = 3  # of a text of up to 255 bytes that is not empty
 _QUICK_FIELDS = 256
 _LONG_INPUT_BYTES = 1024
 _INPUT_TAG = b"\x2a"
@@ -56,8 +67,40 @@ def decoding_takes_long(parsed: ParsedMessage) -> bool:
         return True
     if not any(header.datatype == Datatype.BYTES for header in head.inputs):
         return False
-    raw_bytes = sum([end - start for start, end in parsed.raw])
-    return raw_bytes + head.window_bytes > LONG_TEXT_BYTES
+    return _reading_ns(parsed) > MOST_READING_NS
+
+
+def _reading_ns(parsed: ParsedMessage) -> float:
+    """Return how long a request's texts are expected to take; what is in shared memory is not looked at."""
+    head = parsed.header
+    expected, stretches = 0.0, iter(parsed.raw)
+    for header, window in zip(head.inputs, head.windows, strict=True):
+        stretch = next(stretches, (0, 0)) if window is None else None
+        if header.datatype != Datatype.BYTES:
+            continue
+        count = math.prod(header.shape)
+        if window is not None:
+            expected += _one_by_one_ns(window.byte_size, count)
+        elif stretch is not None:
+            expected += texts_reading_ns(memoryview(parsed.payload)[slice(*stretch)], count)
+    return expected
+
+
+def texts_reading_ns(raw: memoryview, count: int) -> float:
+    """Return how long so many texts are expected to take: more where they are not like most texts."""
+    size = len(raw)
+    one_by_one = _one_by_one_ns(size, count)
+    at_once = _BEGUN_NS + _AT_ONCE_NS * count + _BYTE_NS * size
+    if one_by_one < at_once or at_once > MOST_READING_NS:
+        return one_by_one
+    whole = bytes(raw)
+    if whole.count(0) != _ZEROS_IN_LENGTH * count:
+        return one_by_one
+    return at_once if whole.isascii() else at_once + (_OTHERS_NS - _AT_ONCE_NS) * count
+
+
+def _one_by_one_ns(size: int, count: int) -> float:
+    return _ONE_BY_ONE_NS * min(max(0, count), size // 4) + _BYTE_NS / 4 * size
 
 
 def parse_large(payload: bytes) -> ParsedMessage:

@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from headrace.bytes_elements import find_elements
 from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.errors import InvalidArgument
 from headrace_inference.domain.extensions.shared_memory import RegionTable
@@ -18,6 +19,7 @@ from headrace_inference.domain.scheduling.requests import (
     TensorHeader,
 )
 from headrace_inference.wire.codec.request_parser import MessageHeader, ParsedMessage
+from headrace_inference.wire.codec.texts import texts_of
 from headrace_inference.wire.codec.typed_contents import (
     LazyTypedContents,
     TypedContents,
@@ -65,11 +67,23 @@ def contents_of(parsed: ParsedMessage, regions: RegionTable) -> list[TensorData]
 
 def _raw(payload: bytes, start: int, end: int, header: TensorHeader) -> TensorData:
     if header.datatype == Datatype.BYTES:
-        expected = math.prod(header.shape)
-        return bytes_tensor(bytes_elements(payload[start:end], expected), header)
+        return raw_texts(payload[start:end], header)
     if end - start >= ZERO_COPY_BYTES:
         return memoryview(payload)[start:end]
     return payload[start:end]
+
+
+def raw_texts(raw: bytes | memoryview, header: TensorHeader) -> Array:
+    """A BYTES tensor from its raw contents, in the header's shape.
+
+    Raises InvalidArgument for contents that are not whole, of another number of elements, or not UTF-8.
+    """
+    expected = math.prod(header.shape)
+    found = find_elements(raw, expected)
+    texts = None if found is None else texts_of(found)
+    if texts is None:  # few, long, with NULs, or wrong: one of them may be to blame
+        return bytes_tensor(bytes_elements(raw, expected), header)
+    return texts.reshape(header.shape)
 
 
 def bytes_tensor(elements: Sequence[bytes], header: TensorHeader) -> Array:
@@ -130,7 +144,7 @@ def window_contents(
     """An input's values from shared memory. Raises HeadraceError, before reading more than is needed."""
     datatype = Datatype(header.datatype)
     if datatype is Datatype.BYTES:
-        return bytes_tensor(bytes_elements(regions.read(window), math.prod(header.shape)), header)
+        return raw_texts(regions.read(window), header)
     expected = math.prod(header.shape) * NUMPY_DTYPES[datatype].itemsize
     if window.byte_size != expected:
         raise InvalidArgument(

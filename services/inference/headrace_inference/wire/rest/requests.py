@@ -26,9 +26,12 @@ from headrace_inference.wire.codec.parameters import (
     refuse_reserved,
     window,
 )
-from headrace_inference.wire.codec.slow_requests import LONG_COPY_BYTES, LONG_TEXT_BYTES
-from headrace_inference.wire.codec.tensors import ZERO_COPY_BYTES, bytes_tensor, window_contents
-from headrace_inference.wire.codec.typed_contents import bytes_elements
+from headrace_inference.wire.codec.slow_requests import (
+    LONG_COPY_BYTES,
+    MOST_READING_NS,
+    texts_reading_ns,
+)
+from headrace_inference.wire.codec.tensors import ZERO_COPY_BYTES, raw_texts, window_contents
 from headrace_inference.wire.rest.other_forms import WayOut, members_of_other_form
 from headrace_inference.wire.rest.tensors import tensor_from_json
 
@@ -150,14 +153,14 @@ class RestRequest:
     @property
     def contents_take_long(self) -> bool:
         """Return whether to decode what is not in the JSON in another thread: large texts and windows."""
-        texts = sum(
+        expected_ns = sum(
             [
-                len(data)
+                texts_reading_ns(data, math.prod(header.shape))
                 for header, data in zip(self.headers, self.data, strict=True)
                 if isinstance(data, memoryview) and header.datatype == Datatype.BYTES
             ]
         )
-        return texts > LONG_TEXT_BYTES or self.window_bytes > LONG_COPY_BYTES
+        return expected_ns > MOST_READING_NS or self.window_bytes > LONG_COPY_BYTES
 
     def wants_binary(self, output: str) -> bool:
         """Return whether this output is to be in the binary tail of the answer."""
@@ -340,5 +343,5 @@ def _contents(
     if isinstance(data, msgspec.Raw):
         return tensor_from_json(header, data)
     if header.datatype == Datatype.BYTES:
-        return bytes_tensor(bytes_elements(data, math.prod(header.shape)), header)
+        return raw_texts(data, header)
     return data if len(data) >= ZERO_COPY_BYTES else bytes(data)

@@ -159,10 +159,10 @@ def _flat(header: TensorHeader, values: Any, depth: int) -> list[Any]:
         )
     level = [values]
     for dimension, size in enumerate(header.shape[:depth]):
-        for part in level:
-            if len(part) != size:
-                where = f"in dimension {dimension}, where its shape says {size}"
-                raise _bad_data(header, f"it has {len(part)} values {where}")
+        if set(map(len, level)) - {size}:
+            other = next(len(part) for part in level if len(part) != size)
+            where = f"in dimension {dimension}, where its shape says {size}"
+            raise _bad_data(header, f"it has {other} values {where}")
         level = list(itertools.chain.from_iterable(level))
     return level
 
@@ -170,9 +170,7 @@ def _flat(header: TensorHeader, values: Any, depth: int) -> list[Any]:
 def _array(header: TensorHeader, datatype: Datatype, flat: list[Any]) -> Array:
     dtype = NUMPY_DTYPES[datatype]
     if datatype is Datatype.BYTES:
-        array: Array = np.empty(len(flat), dtype=dtype)
-        array[:] = flat
-        return array
+        return np.fromiter(flat, dtype, len(flat))
     try:
         with np.errstate(over="raise"):
             if datatype is Datatype.FP32:
@@ -209,13 +207,13 @@ def tensor_to_json(spec: Described, array: Array, limit: AnswerLimit = NO_LIMIT)
     """
     check_json(spec)
     flat: Array = np.ascontiguousarray(array).reshape(-1)
-    if spec.datatype is Datatype.BYTES:
-        return msgspec.json.encode([_text(spec, element) for element in flat])
     limit.check(len(SHORTEST_VALUE) * flat.size)
     pieces: list[bytes] = []
     size = 0
     for at in range(0, len(flat), PIECE_VALUES):
-        pieces.append(_numbers(flat[at : at + PIECE_VALUES])[1:-1])
+        piece = flat[at : at + PIECE_VALUES]
+        text = _texts(spec, piece) if spec.datatype is Datatype.BYTES else _numbers(piece)
+        pieces.append(text[1:-1])
         size += len(pieces[-1])
         limit.check(size)
     return b"[%b]" % b",".join(pieces)
@@ -235,6 +233,14 @@ def _non_finite(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     return "Infinity" if value > 0 else "-Infinity"
+
+
+def _texts(spec: Described, flat: Array) -> bytes:
+    elements = flat.tolist()
+    try:
+        return orjson.dumps(elements)
+    except TypeError:  # bytes, of which classes are made
+        return orjson.dumps([_text(spec, element) for element in elements])
 
 
 def _text(spec: Described, element: bytes | str) -> str:

@@ -1,0 +1,56 @@
+"""The texts of raw BYTES tensors for the runtime, all at once where they are like most texts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headrace.bytes_elements import GAP, FoundElements
+from headrace_inference.domain.scheduling.requests import Array
+from headrace_inference.wire.codec.typed_contents import in_chunks
+
+WIDEST_ALIKE, WIDEST = 127, 24
+"""The longest texts that an array of a fixed width holds: where all have that length, and where not.
+
+The runtime makes its own strings of one as fast as of an object array, which takes an object for each text
+first. Longer ones are faster as objects.
+"""
+
+_GAP = GAP.decode()
+
+
+def texts_of(found: FoundElements) -> Array | None:
+    """A flat array of texts, of a fixed width or of objects; None where one is not UTF-8.
+
+    Elements have gaps between them, so what is no UTF-8 in one of them is none in all of them.
+    """
+    shortest, widest = int(found.lengths.min()), int(found.lengths.max())
+    most = WIDEST_ALIKE if shortest == widest else WIDEST
+    if 0 < widest <= most and found.raw.isascii():
+        return _fixed_width(found, widest, alike=shortest == widest)
+    try:
+        return _objects(found)
+    except UnicodeDecodeError:
+        return None
+
+
+def _fixed_width(found: FoundElements, width: int, *, alike: bool) -> Array:
+    """ASCII texts, with NULs behind the shorter ones, as numpy has them."""
+    count, starts = len(found.starts), found.starts
+    if alike:
+        rows = np.frombuffer(found.raw, np.uint8).reshape(count, -1)[:, -width:]
+    else:
+        whole = found.raw + bytes(width)
+        windows: Array = np.ndarray((len(found.raw) - 3,), f"V{width}", whole, 4, (1,))
+        rows = windows[starts].view(np.uint8).reshape(count, width)
+        rows *= np.arange(width) < found.lengths[:, np.newaxis]
+    return rows.astype(np.uint32).view(f"U{width}").reshape(count)
+
+
+def _objects(found: FoundElements) -> Array:
+    blanked, count = found.blanked(), len(found.starts)
+    texts: Array = np.empty(count, np.object_)
+    for piece in in_chunks(count):
+        end = int(found.starts[piece.stop]) if piece.stop < count else len(blanked)
+        part = blanked[int(found.starts[piece.start]) : end]
+        texts[piece] = part.decode().split(_GAP)[1:]
+    return texts
