@@ -23,6 +23,7 @@ from headrace.state.keys import Keys
 from headrace.state.records import ReplicaRecord, ReplicaStage
 from headrace_inference.adapters import presence, telemetry
 from headrace_inference.adapters.metrics.cache import CacheMeter
+from headrace_inference.adapters.metrics.traces import TraceMeter
 from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.memory import region_table
@@ -118,7 +119,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
             closing,
             models.control,
             join,
-            [CacheMeter(loads.checks)],
+            [CacheMeter(loads.checks), TraceMeter(tracer)],
         )
         stack.callback(closing.set)
         yield Replica(fronts, reconciler, follower)

@@ -19,8 +19,8 @@ def open_tracer(settings: Settings) -> Iterator[Tracer]:
     grpc_headers = HeaderPattern(settings.grpc_header_forward_pattern)
     http_headers = HeaderPattern(settings.http_header_forward_pattern)
     with ExitStack() as stack:
-        write, path = None, ""
+        log, path = None, ""
         if settings.trace_file is not None:
-            write = stack.enter_context(open_trace_file(settings.trace_file)).write
+            log = stack.enter_context(open_trace_file(settings.trace_file))
             path = str(settings.trace_file)
-        yield Tracer(write, path, initial, grpc_headers, http_headers)
+        yield Tracer(log, path, initial, grpc_headers, http_headers)

@@ -12,6 +12,11 @@ class HeaderPattern:
     def __init__(self, pattern: str = "") -> None:
         self._pattern = re.compile(pattern, re.IGNORECASE) if pattern else None
 
+    @property
+    def matches_any(self) -> bool:
+        """Tell whether there are headers that it may match."""
+        return self._pattern is not None
+
     def forwarded(self, headers: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
         """The headers to forward, by lower-case name; those of bytes never are."""
         if self._pattern is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from headrace_inference.domain.extensions.shared_memory import RegionTable
+from headrace_inference.domain.extensions.trace_records import RequestFacts
 from headrace_inference.domain.routing.request_texts import Headers, Parameter
 from headrace_inference.domain.routing.table import RoutingTable
 from headrace_inference.domain.routing.targets import Target
@@ -40,6 +41,8 @@ class RequestHeader:
     plans: dict[int, RequestPlan] = field(default_factory=dict)
     resolved: tuple[RoutingTable, Target] | None = None
     """The routing table by which it was resolved last, and what it led to."""
+    traced: RequestFacts | None = None
+    """What the trace of the last request with this header says of it, where that had no more."""
 
     def plan_on(self, version: LoadedVersion) -> RequestPlan:
         """Plan how requests with this header run on a version. Raises InvalidArgument."""

@@ -13,8 +13,9 @@ from headrace.errors import HeadraceError, InvalidArgument, Unavailable
 from headrace.state.desired import Key
 from headrace_inference.domain.extensions.output_rendering import check_windows
 from headrace_inference.domain.extensions.shared_memory import RegionTable
+from headrace_inference.domain.extensions.trace_records import RequestFacts
 from headrace_inference.domain.extensions.trace_settings import Changes
-from headrace_inference.domain.extensions.tracing import RequestFacts, Tracer
+from headrace_inference.domain.extensions.tracing import Tracer
 from headrace_inference.domain.ingress.budget import InFlightBudget
 from headrace_inference.domain.ingress.incoming import Fit, IncomingRequest, RequestHeader
 from headrace_inference.domain.ingress.limits import IngressLimits
@@ -96,12 +97,10 @@ class Ingress:
         self, incoming: IncomingRequest, version: LoadedVersion, run: InferenceRequest
     ) -> None:
         """Trace a request if it is its turn, before it is queued."""
-
-        def facts() -> RequestFacts:
-            forwarded = self.tracer.forwarded(incoming.wire, incoming.metadata)
-            return RequestFacts(incoming.id_text, {**incoming.header.parameters, **forwarded})
-
-        self.tracer.consider(version, run, facts)
+        rule = self.tracer.rule_for_next(version.record.model)
+        if rule is not None:
+            facts = _traced_facts(self.tracer, incoming, version, run)
+            self.tracer.trace(rule, run, facts, self.clock)
 
     def load_for(
         self,
@@ -125,6 +124,23 @@ class Ingress:
         if changes:
             self.tracer.update(model, changes)
         return self.tracer.settings(model)
+
+
+def _traced_facts(
+    tracer: Tracer, incoming: IncomingRequest, version: LoadedVersion, run: InferenceRequest
+) -> RequestFacts:
+    """What a trace says of a request: as of the last with its header, where it has nothing of its own."""
+    header, request_id = incoming.header, incoming.id_text
+    is_alike = not (request_id or tracer.forwards_headers)
+    known = header.traced if is_alike else None
+    model, number = version.record.model, version.version_text
+    if known and (known.model, known.version, known.route) == (model, number, run.route):
+        return known
+    parameters = {**header.parameters, **tracer.forwarded(incoming.wire, incoming.metadata)}
+    facts = RequestFacts(model, number, request_id, parameters, run.route, run.plan.rows)
+    if is_alike:
+        header.traced = facts
+    return facts
 
 
 def in_graph_order(

@@ -17,6 +17,8 @@ from headrace_inference.domain.scheduling.answering_version import AnsweringVers
 Array = npt.NDArray[Any]
 Reply = Any
 """Whatever a sink needs to answer a request: it alone knows what that is."""
+Traced = Any
+"""What the sink of traced requests knows of one before it runs: that sink alone reads it."""
 Encoded = Any
 """Responses as their sink made them: it alone knows what they are."""
 TensorData = bytes | memoryview | Array
@@ -116,7 +118,11 @@ class InferenceRequest:
         "route",
         "sink",
         "statistics",
+        "traced",
     )
+
+    traced: Traced
+    """What its trace says of it; there is none where it is not traced."""
 
     def __init__(
         self,
