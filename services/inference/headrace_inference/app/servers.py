@@ -11,8 +11,6 @@ from functools import partial
 from importlib.metadata import version as package_version
 
 import grpc
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 from google.protobuf import duration_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.rpc import error_details_pb2
@@ -22,9 +20,13 @@ from grpc_reflection.v1alpha import reflection_pb2
 from headrace import addresses
 from headrace.errors import FailedPrecondition
 from headrace.inference._pool import POOL
+from headrace.service import http_serving
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.grpc_serving import ConnectionAge, GrpcServer, open_grpc_server
-from headrace.service.http_serving import open_http_server
+from headrace.service.http.answers import Response
+from headrace.service.http.app import Finish
+from headrace.service.http.requests import Request
+from headrace.service.http.server import open_http_server
 from headrace.service.serving import open_background
 from headrace.state.records import ReplicaStage
 from headrace_inference.adapters.metrics.machine_replicas import MachineMetrics
@@ -48,8 +50,9 @@ from headrace_inference.wire.grpc import servicer
 from headrace_inference.wire.grpc.servicer import SERVICE
 from headrace_inference.wire.http2.server import open_stream_endpoint
 from headrace_inference.wire.native import server
-from headrace_inference.wire.rest.cors import cors
-from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
+from headrace_inference.wire.rest.cors import Cors
+from headrace_inference.wire.rest.exchanges import RestApp
+from headrace_inference.wire.rest.routes import RestLimits, rest_app
 from headrace_inference.wire.server_queries import ServerFacts
 from headrace_inference.wire.streams.session import StreamOptions, StreamService
 
@@ -204,7 +207,9 @@ class _Ports:
                 summaries=self.settings.metrics_summaries,
             )
         )
-        server = open_http_server(operations.app, self.settings.host, self.settings.metrics_port)
+        server = http_serving.open_http_server(
+            operations.app, self.settings.host, self.settings.metrics_port
+        )
         return await stack.enter_async_context(server), operations.metrics
 
     async def _open_machine_operations(
@@ -213,7 +218,8 @@ class _Ports:
         machine = MachineMetrics(siblings, partial(text_in_thread, metrics))
         app = machine_operations(self.readiness, machine)
         host, port = self.settings.host, self.settings.metrics_port
-        await stack.enter_async_context(open_http_server(app, host, port, shares_port=True))
+        opening = http_serving.open_http_server(app, host, port, shares_port=True)
+        await stack.enter_async_context(opening)
 
     async def open_rest(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
         """Open REST; its port."""
@@ -221,7 +227,6 @@ class _Ports:
             self._rest_application(facts),
             self.settings.host,
             self.settings.http_port,
-            self.ingress.receptions.record_unread,
             shares_port=self.are_shared,
         )
         return await stack.enter_async_context(rest)
@@ -295,15 +300,13 @@ class _Ports:
             jobs.run(keep_running("health", partial(_tell_health, server, self.readiness)))
             yield server
 
-    def _rest_application(self, facts: ServerFacts) -> web.Application:
+    def _rest_application(self, facts: ServerFacts) -> RestApp:
         settings = self.settings
-        application = web.Application(client_max_size=settings.max_http_body_bytes)
         limits = RestLimits(settings.max_http_body_bytes, settings.max_http_bytes_in_flight)
-        if settings.cors_origins:
-            application.middlewares.append(cors(settings.cors_origins))
-        application.middlewares.append(_ends_connections(self.readiness))
-        add_rest_routes(application, self.ingress, facts, limits)
-        return application
+        cors = Cors(settings.cors_origins) if settings.cors_origins else None
+        app = rest_app(self.ingress, facts, limits, cors)
+        app.finishers.append(_ends_connections(self.readiness))
+        return app
 
 
 async def _tell_health(server: GrpcServer, readiness: ReplicaReadiness) -> None:
@@ -312,15 +315,12 @@ async def _tell_health(server: GrpcServer, readiness: ReplicaReadiness) -> None:
             await server.set_serving(stage is ReplicaStage.READY)
 
 
-def _ends_connections(readiness: ReplicaReadiness) -> Middleware:
+def _ends_connections(readiness: ReplicaReadiness) -> Finish:
     """Have clients of a replica that leaves come back over a new connection, elsewhere."""
 
-    @web.middleware
-    async def end(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await handler(request)
+    def end(_: Request, response: Response) -> None:
         if readiness.stage is ReplicaStage.LEAVING:
-            response.force_close()
-        return response
+            response.closes = True
 
     return end
 
