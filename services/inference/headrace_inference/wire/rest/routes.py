@@ -134,8 +134,7 @@ class RestRoutes:
 
     async def model_config(self, request: Request) -> Response:
         """Describe how a version is served."""
-        record = config_of(self._ingress, *names(request))
-        return json_response(message_to_json(messages.model_config(record)))
+        return json_response(message_to_json(config_of(self._ingress, *names(request))))
 
     async def statistics(self, request: Request) -> Response:
         """Report the statistics of versions."""
