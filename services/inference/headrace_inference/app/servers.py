@@ -40,6 +40,7 @@ from headrace_inference.app.metrics_server import (
 )
 from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.app.reserved_ports import reserved_port
+from headrace_inference.app.shared_ports import SharedReadiness, open_shared_ports
 from headrace_inference.app.socket_folder import OTHERS_NAME, SOCKET_NAME, socket_folder
 from headrace_inference.domain.extensions.log_settings import LogSwitches
 from headrace_inference.domain.ingress.ingress import Ingress
@@ -138,9 +139,11 @@ async def open_fronts(
         opened_grpc = await ports.open_grpc(stack, facts, front, traffic)
     if settings.shares_ports:
         own = replace(fronts, grpc_address=addresses.join(host, opened_grpc))
-        shared = replace(ports, settings=settings.on_shared_ports(), are_shared=True)
         siblings = await stack.enter_async_context(_siblings(settings, own))
-        await shared.open_those_shared(stack, facts, siblings, metrics, front, traffic)
+        shared = _SharedFronts(ports, replace(facts, siblings=siblings), siblings, front, traffic)
+        readiness = SharedReadiness(readiness)
+        opening = partial(shared.open, readiness=readiness, metrics=metrics)
+        await stack.enter_async_context(open_shared_ports(opening, readiness, siblings))
     return replace(fronts, grpc_address=addresses.join(host, opened_grpc))
 
 
@@ -160,24 +163,6 @@ class _Ports:
     calls: CallMetrics
     closing: asyncio.Event
     are_shared: bool = False
-
-    async def open_those_shared(
-        self,
-        stack: AsyncExitStack,
-        facts: ServerFacts,
-        siblings: Siblings,
-        metrics: ReplicaMetrics,
-        front: str,
-        traffic: Traffic,
-    ) -> None:
-        """Listen on the ports of all replicas of this machine, now that this one can answer there."""
-        facts = replace(facts, siblings=siblings)
-        if self.settings.metrics_port:
-            await self._open_machine_operations(stack, siblings, metrics)
-        if self.settings.http_port:
-            await self.open_rest(stack, facts)
-        if self.settings.grpc_port:
-            await self.open_grpc(stack, facts, front, traffic)
 
     def facts(self, stack: AsyncExitStack, control: ModelControl) -> ServerFacts:
         """Return what both ports tell of the server; the stack ends what log settings changed."""
@@ -211,15 +196,6 @@ class _Ports:
             operations.app, self.settings.host, self.settings.metrics_port
         )
         return await stack.enter_async_context(server), operations.metrics
-
-    async def _open_machine_operations(
-        self, stack: AsyncExitStack, siblings: Siblings, metrics: ReplicaMetrics
-    ) -> None:
-        machine = MachineMetrics(siblings, partial(text_in_thread, metrics))
-        app = machine_operations(self.readiness, machine)
-        host, port = self.settings.host, self.settings.metrics_port
-        opening = http_serving.open_http_server(app, host, port, shares_port=True)
-        await stack.enter_async_context(opening)
 
     async def open_rest(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
         """Open REST; its port."""
@@ -307,6 +283,39 @@ class _Ports:
         app = rest_app(self.ingress, facts, limits, cors)
         app.finishers.append(_ends_connections(self.readiness))
         return app
+
+
+@dataclass(frozen=True, slots=True)
+class _SharedFronts:
+    """Opens the ports of all replicas of this machine, once this one can answer there."""
+
+    own: _Ports
+    facts: ServerFacts
+    siblings: Siblings
+    front: str
+    traffic: Traffic
+
+    async def open(
+        self, stack: AsyncExitStack, *, readiness: SharedReadiness, metrics: ReplicaMetrics
+    ) -> None:
+        """Open those that the settings name; the stack closes them, draining, and ends their streams."""
+        settings, closing = self.own.settings.on_shared_ports(), asyncio.Event()
+        ports = replace(
+            self.own, settings=settings, readiness=readiness, closing=closing, are_shared=True
+        )
+        facts = replace(self.facts, is_ready=readiness.is_ready)
+        if settings.metrics_port:
+            machine = MachineMetrics(self.siblings, partial(text_in_thread, metrics))
+            app = machine_operations(readiness, machine)
+            opening = http_serving.open_http_server(
+                app, settings.host, settings.metrics_port, shares_port=True
+            )
+            await stack.enter_async_context(opening)
+        if settings.http_port:
+            await ports.open_rest(stack, facts)
+        if settings.grpc_port:
+            await ports.open_grpc(stack, facts, self.front, self.traffic)
+        stack.callback(closing.set)
 
 
 async def _tell_health(server: GrpcServer, readiness: ReplicaReadiness) -> None:
