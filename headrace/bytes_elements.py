@@ -42,7 +42,8 @@ _BYTE = 256
 _LENGTH = struct.Struct("<I")
 _COPIED_BYTES = 2**20
 
-_Numbers = npt.NDArray[np.int64]
+_Places = npt.NDArray[np.int64]
+_Lengths = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,9 @@ class FoundElements:
     """Where the elements of a raw BYTES tensor are, none of which has a NUL in it."""
 
     raw: bytes
-    starts: _Numbers
+    starts: _Places
     """Of each element: where its length is."""
-    lengths: _Numbers
+    lengths: _Lengths
 
     def blanked(self) -> bytes:
         """The raw tensor with a gap in the place of each length."""
@@ -71,14 +72,12 @@ def find_elements(raw: bytes | memoryview, count: int | None = None) -> FoundEle
     if not _pays(raw, count):
         return None
     whole = bytes(raw)
-    flat = np.frombuffer(whole, np.uint8)
-    is_zero = flat == 0
-    found = _equal(whole, count) or _by_zeros(flat, is_zero, count)
+    found = _equal(whole, count) or _by_zeros(np.frombuffer(whole, np.uint8), count)
     if found is None:
         return None
-    in_lengths = found[1].astype("<u4").view(np.uint8)
-    zeros_in_lengths = in_lengths.size - np.count_nonzero(in_lengths)
-    if np.count_nonzero(is_zero) != zeros_in_lengths:
+    zeros = len(whole) - np.count_nonzero(np.frombuffer(whole, np.uint8))
+    in_lengths = found[1].view(np.uint8)
+    if zeros != in_lengths.size - np.count_nonzero(in_lengths):
         return None
     return FoundElements(whole, *found)
 
@@ -93,7 +92,7 @@ def _pays(raw: bytes | memoryview, count: int | None) -> bool:
     return count > _FEW_TO_READ and _LENGTH.size * count <= size <= _LONG_BYTES * count
 
 
-def _equal(raw: bytes, count: int | None) -> tuple[_Numbers, _Numbers] | None:
+def _equal(raw: bytes, count: int | None) -> tuple[_Places, _Lengths] | None:
     """Elements that are all as long as the first one."""
     (length,) = _LENGTH.unpack_from(raw)
     step = _LENGTH.size + length
@@ -103,27 +102,26 @@ def _equal(raw: bytes, count: int | None) -> tuple[_Numbers, _Numbers] | None:
     lengths = np.ndarray((many,), "<u4", raw, 0, (step,))
     if (lengths != length).any():
         return None
-    return np.arange(0, len(raw), step), lengths.astype(np.int64)
+    return np.arange(0, len(raw), step), lengths.copy()
 
 
-def _by_zeros(
-    flat: npt.NDArray[np.uint8], is_zero: npt.NDArray[np.bool_], count: int | None
-) -> tuple[_Numbers, _Numbers] | None:
+def _by_zeros(flat: npt.NDArray[np.uint8], count: int | None) -> tuple[_Places, _Lengths] | None:
     """Elements without NULs: their lengths end where zeros do.
 
     A guess, which the lengths themselves prove: there is only one way to read the tensor from its start.
     """
+    is_zero = flat == 0
     before, after = is_zero[:-1], is_zero[1:]
-    ends = np.flatnonzero(before > after)
+    (ends,) = (before > after).nonzero()
     if is_zero[-1]:
         ends = np.append(ends, len(flat) - 1)
     if len(ends) != count:
-        begins = np.flatnonzero(before < after) + 1
+        begins = (before < after).nonzero()[0] + 1
         ends = _ends_of_lengths(np.append(0, begins) if is_zero[0] else begins, ends)
     starts = ends - (_LENGTH.size - 1)
     if not len(starts) or starts[0] or (count is not None and len(starts) != count):
         return None
-    lengths = np.ndarray((len(flat) - 3,), "<u4", flat, 0, (1,))[starts].astype(np.int64)
+    lengths = np.ndarray((len(flat) - 3,), "<u4", flat, 0, (1,))[starts]
     following = starts + lengths
     following += _LENGTH.size
     if following[-1] != len(flat) or (following[:-1] != starts[1:]).any():
@@ -131,7 +129,7 @@ def _by_zeros(
     return starts, lengths
 
 
-def _ends_of_lengths(begins: _Numbers, ends: _Numbers) -> _Numbers:
+def _ends_of_lengths(begins: _Places, ends: _Places) -> _Places:
     """The ends of all lengths in stretches of zeros, of which each four are an empty element.
 
     One more may be the low byte of a length of 256 or 512.
@@ -142,7 +140,7 @@ def _ends_of_lengths(begins: _Numbers, ends: _Numbers) -> _Numbers:
     copies = np.where((rest == 0) | is_low, empty, 1)
     ends = ends - is_low
     after = np.repeat(np.cumsum(copies), copies) - 1 - np.arange(copies.sum())
-    found: _Numbers = np.repeat(ends, copies) - _LENGTH.size * after
+    found: _Places = np.repeat(ends, copies) - _LENGTH.size * after
     return found
 
 
@@ -209,20 +207,27 @@ def _encoded(elements: list[Any]) -> bytes:
 def _filled(gaps: bytes, count: int) -> bytes | None:
     """Elements behind gaps, with the lengths in them; None where an element has a NUL itself."""
     flat = np.frombuffer(bytearray(gaps), np.uint8)
-    zeros = np.flatnonzero(flat == 0)
-    if len(zeros) != _LENGTH.size * count:
+    if len(flat) - np.count_nonzero(flat) != _LENGTH.size * count:
         return None
-    starts = zeros[:: _LENGTH.size]
-    lengths = np.empty(count, np.int64)
-    lengths[:-1] = starts[1:]
-    lengths[-1] = len(flat)
-    lengths -= starts
+    bounds = np.empty(count + 1, np.int64)
+    bounds[0], bounds[1:-1], bounds[-1] = 0, _later_gaps(flat == 0, count), len(flat)
+    starts = bounds[:-1]
+    lengths = bounds[1:] - starts
     lengths -= _LENGTH.size
-    flat[starts] = lengths
+    flat[starts] = lengths.astype(np.uint8)
     if lengths.max() >= _BYTE:
         for place in range(1, _LENGTH.size):
-            flat[starts + place] = lengths >> 8 * place
+            flat[starts + place] = (lengths >> 8 * place).astype(np.uint8)
     return flat.tobytes()
+
+
+def _later_gaps(is_zero: npt.NDArray[np.bool_], count: int) -> _Places:
+    """The starts of all gaps but the first, which may follow one another; zeros are in gaps only."""
+    (before,) = (is_zero[:-1] < is_zero[1:]).nonzero()
+    if len(before) == count - 1:
+        before += 1
+        return before
+    return is_zero.nonzero()[0][_LENGTH.size :: _LENGTH.size]
 
 
 def _joined(elements: Sequence[Any], between: bytes) -> bytes:

@@ -35,7 +35,7 @@ from headrace_inference.domain.scheduling.execution_plan import ExecutionPlan
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 7
+FORMAT = 6
 """To be raised when what is saved, or how it is chosen, changes."""
 
 MANIFEST = "manifest.json"
@@ -65,7 +65,6 @@ class Manifest:
     plan: ExecutionPlan | None = None
     unsaved_because: str = ""
     affordable_rows: int = 0
-    batching_obstacle: str = ""
     format: int = 0
 
 
@@ -78,7 +77,6 @@ class Entry:
     plan: ExecutionPlan | None = None
     unsaved_because: str = ""
     affordable_rows: int = 0
-    batching_obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +181,9 @@ class PreparedCache:
             _sync(staging / name)
         manifest = Manifest(
             files,
-            report.plan,
-            report.unsaved_because,
-            report.affordable_rows,
-            report.batching_obstacle,
-            FORMAT,
+            unsaved_because=report.unsaved_because,
+            affordable_rows=report.affordable_rows,
+            format=FORMAT,
         )
         (staging / MANIFEST).write_bytes(encode(manifest))
         self.remove(place)
@@ -201,18 +197,17 @@ class PreparedCache:
         self._added_bytes += sum(known.size_bytes for known in files.values())
         return _entry(place, manifest)
 
-    def note(self, place: Path, plan: ExecutionPlan) -> None:
-        """Remember what was measured. Raises OSError, DataLoss."""
-        manifest = decode(Manifest, (place / MANIFEST).read_bytes())
-        rows = plan.affordable_rows
-        self._replace_manifest(place, replace(manifest, plan=plan, affordable_rows=rows))
+    def note(self, entry: Entry, plan: ExecutionPlan) -> None:
+        """Remember what was measured. Raises OSError."""
+        manifest = decode(Manifest, (entry.place / MANIFEST).read_bytes())
+        self._replace_manifest(entry.place, replace(manifest, plan=plan))
 
-    def give_up_graph(self, place: Path, because: str) -> None:
-        """Remember that the saved graph must not be used, and why. Raises OSError, DataLoss."""
-        manifest = decode(Manifest, (place / MANIFEST).read_bytes())
-        self._replace_manifest(place, replace(manifest, files={}, unsaved_because=because))
+    def give_up_graph(self, entry: Entry, because: str) -> None:
+        """Remember that the saved graph must not be used, and why. Raises OSError."""
+        manifest = decode(Manifest, (entry.place / MANIFEST).read_bytes())
+        self._replace_manifest(entry.place, replace(manifest, files={}, unsaved_because=because))
         for name in manifest.files:
-            (place / name).unlink(missing_ok=True)
+            (entry.place / name).unlink(missing_ok=True)
 
     def remove(self, place: Path) -> None:
         """Remove an entry, if it is there; nobody sees half of it."""
@@ -275,14 +270,7 @@ def used_at(place: Path) -> float:
 
 def _entry(place: Path, manifest: Manifest) -> Entry:
     graph = place / GRAPH if GRAPH in manifest.files else None
-    return Entry(
-        place,
-        graph,
-        manifest.plan,
-        manifest.unsaved_because,
-        manifest.affordable_rows,
-        manifest.batching_obstacle,
-    )
+    return Entry(place, graph, manifest.plan, manifest.unsaved_because, manifest.affordable_rows)
 
 
 def _remove_abandoned(folder: Path) -> None:

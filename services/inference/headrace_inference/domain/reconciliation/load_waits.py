@@ -13,6 +13,7 @@ from headrace.errors import (
     Unavailable,
 )
 from headrace.state.desired import Key
+from headrace.state.records import VersionRecord
 
 RETRY_AFTER_SECONDS = 1.0
 
@@ -21,6 +22,13 @@ NO_ROOM_TO_LOAD = "NO_ROOM_TO_LOAD"
 
 Tell = Callable[[HeadraceError | None], None]
 """Called once, on the event loop: None when the present table may know an answer, or why it has none."""
+
+
+@dataclass(slots=True)
+class Urgency:
+    """Tells loads, in any thread, whether requests wait for a version: what can wait is left out then."""
+
+    is_awaited: Callable[[VersionRecord], bool] = lambda _: False
 
 
 @dataclass(slots=True, eq=False)

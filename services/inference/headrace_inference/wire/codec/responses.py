@@ -124,10 +124,10 @@ def encode_answer(
 def _with_texts(
     frame: ResponseFrame, outputs: Sequence[Array], request_id: bytes, limit: AnswerLimit
 ) -> bytes:
-    limit.check(frame.size + sum(map(wire_size, outputs)))
+    contents = [_raw(output) for output in outputs]  # whose sizes take as long to find out
+    limit.check(frame.size + sum(map(len, contents)))
     parts: list[bytes | memoryview] = [frame.head, _id_field(request_id)]
-    for output in outputs:
-        raw = _raw(output)
+    for raw in contents:
         parts += (_RAW_TAG, varint(len(raw)), raw)
     return b"".join(parts)
 

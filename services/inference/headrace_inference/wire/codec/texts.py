@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from headrace.bytes_elements import GAP, FoundElements
@@ -42,8 +44,14 @@ def _fixed_width(found: FoundElements, width: int, *, alike: bool) -> Array:
         whole = found.raw + bytes(width)
         windows: Array = np.ndarray((len(found.raw) - 3,), f"V{width}", whole, 4, (1,))
         rows = windows[starts].view(np.uint8).reshape(count, width)
-        rows *= np.arange(width) < found.lengths[:, np.newaxis]
+        rows *= _beginnings(width)[found.lengths].view(np.uint8).reshape(count, width)
     return rows.astype(np.uint32).view(f"U{width}").reshape(count)
+
+
+@functools.cache  # of no more than WIDEST
+def _beginnings(width: int) -> Array:
+    """For each length up to a width: as many ones, and zeros behind them."""
+    return np.tri(width + 1, width, -1, np.uint8).view(f"V{width}").reshape(-1)
 
 
 def _objects(found: FoundElements) -> Array:
