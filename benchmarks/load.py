@@ -42,9 +42,15 @@ def grpc_frame(message: bytes) -> bytes:
     return b"\0" + struct.pack(">I", len(message)) + message
 
 
-def run(address: str, body: bytes, in_flight: int, requests: int) -> Load:
+def run(
+    address: str,
+    body: bytes,
+    in_flight: int,
+    requests: int,
+    streams_per_connection: int = STREAMS_PER_CONNECTION,
+) -> Load:
     """Send `requests` calls, `in_flight` at a time. Raises RuntimeError where any got no HTTP 200."""
-    connections = -(-in_flight // STREAMS_PER_CONNECTION)
+    connections = -(-in_flight // streams_per_connection)
     with tempfile.TemporaryDirectory() as folder:
         data, log = Path(folder) / "body", Path(folder) / "log"
         data.write_bytes(body)

@@ -1,4 +1,4 @@
-"""Replicas that are killed and restarted under callers of gRPC's own balancing."""
+"""Replicas that are killed and restarted under callers of gRPC's own balancing, or of one shared port."""
 
 from __future__ import annotations
 
@@ -42,15 +42,20 @@ DOCUMENTED = {
     "methodConfig": [{"name": [{"service": SERVICE}], "retryPolicy": RETRIES}],
 }
 """The service config of docs/operate/scaling.md."""
+SHARED: dict[str, Any] = {
+    "methodConfig": [{"name": [{"service": SERVICE}], "waitForReady": True, "retryPolicy": RETRIES}]
+}
+"""The one of docs/many-cores.md, for callers of a shared port."""
 PLAIN: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
 
 
 class Callers:
     """Call all models of all replicas, and note what they are told."""
 
-    def __init__(self, suite: RunningSuite, config: dict[str, Any]) -> None:
+    def __init__(self, suite: RunningSuite, config: dict[str, Any], port: str) -> None:
         replicas = [replica["grpc"] for replica in suite.ready["inference"]]
-        self._target = f"ipv4:{','.join(replicas)}"
+        shared = [suite.ready["shared"]["grpc"]]
+        self._target = f"ipv4:{','.join(shared if port == 'shared' else replicas)}"
         self._options = [
             ("grpc.service_config", json.dumps(config)),
             ("grpc.default_authority", "headrace"),  # the native front takes no list there
@@ -91,7 +96,7 @@ def request(model: str) -> Any:
 
 @asynccontextmanager
 async def calling(
-    folder: Path, front: str, config: dict[str, Any], grace_seconds: float = 0.0
+    folder: Path, front: str, config: dict[str, Any], port: str, grace_seconds: float = 0.0
 ) -> AsyncIterator[tuple[RunningSuite, Callers]]:
     """Two replicas with the models, and callers of both, while inside."""
     extra = [f"--front={front}", f"--grace-seconds={grace_seconds}"]
@@ -101,7 +106,7 @@ async def calling(
                 await client.push(f"m{number}", scaling(2.0))
             for number in range(MODELS):
                 await client.wait_until_ready(f"m{number}", 1, timeout_seconds=60)
-        callers = Callers(suite, config)
+        callers = Callers(suite, config, port)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(callers.call_for_ever()) for _ in range(CALLERS)]
             try:
@@ -128,7 +133,7 @@ async def test_a_replica_that_comes_back_tells_nobody_that_it_is_not_ready(
 
     gRPC may give a caller's next call to a connection of which it has not learned yet that it ended.
     """
-    async with calling(tmp_path, front, PLAIN) as (suite, callers):
+    async with calling(tmp_path, front, PLAIN, "own") as (suite, callers):
         await restart(suite, callers, "replica-0", signal.SIGKILL)
     lost = callers.told.total() - callers.told["OK"]
     assert set(callers.told) <= {"OK", "UNAVAILABLE"}
@@ -141,10 +146,30 @@ async def test_the_documented_service_config_hides_it(tmp_path: Path, front: str
 
     gRPC repeats no call whose answer had begun when its connection ended: one in thousands, at times.
     """
-    async with calling(tmp_path, front, DOCUMENTED, grace_seconds=1.0) as (suite, callers):
-        await restart(suite, callers, "replica-0", signal.SIGKILL)
-        await restart(suite, callers, "replica-0", signal.SIGTERM)
-        await restart(suite, callers, "replica-1", signal.SIGTERM)
+    async with calling(tmp_path, front, DOCUMENTED, "own", grace_seconds=1.0) as (suite, callers):
+        await restart_all(suite, callers)
     lost = callers.told.total() - callers.told["OK"]
     assert set(callers.told) <= {"OK", "UNAVAILABLE"}
     assert lost <= 2
+
+
+@pytest.mark.parametrize(("front", "most_lost"), [("native", 2), ("grpcio", 3 * CALLERS)])
+async def test_callers_of_a_shared_port_move_to_the_other_replica(
+    tmp_path: Path, front: str, most_lost: int
+) -> None:
+    """They know one address, which answers all the while.
+
+    gRPC's own server cancels what arrives while it closes.
+    """
+    async with calling(tmp_path, front, SHARED, "shared", grace_seconds=1.0) as (suite, callers):
+        await restart_all(suite, callers)
+    lost = callers.told.total() - callers.told["OK"]
+    assert set(callers.told) <= {"OK", "UNAVAILABLE", "CANCELLED"}
+    assert lost <= most_lost
+
+
+async def restart_all(suite: RunningSuite, callers: Callers) -> None:
+    """A kill, and a restart of each replica in turn."""
+    await restart(suite, callers, "replica-0", signal.SIGKILL)
+    await restart(suite, callers, "replica-0", signal.SIGTERM)
+    await restart(suite, callers, "replica-1", signal.SIGTERM)

@@ -15,9 +15,9 @@ from uuid import uuid4
 import numpy as np
 
 from headrace.datatypes import Datatype
+from headrace.service.http import server
 from headrace.state.catalog import Catalog
 from headrace.state.records import QueuePolicy, ServingConfig, WarmUp
-from headrace_inference.wire.rest import body
 from tests.reasons.exact import Told
 from tests.reasons.messages import (
     ECHO,
@@ -232,18 +232,18 @@ async def versions_that_go(folder: Path, front: str, look: Look) -> None:
 async def broken_bodies(folder: Path, front: str, look: Look) -> None:
     """Bodies that stall, or are not framed as HTTP says."""
     head = f"POST {ECHO} HTTP/1.1\r\nHost: x\r\n"
-    usual = body.SILENCE_SECONDS
+    usual = server.SILENCE_SECONDS
     try:
         async with serving(folder, echo(Datatype.FP32), front=front) as site:
             for reason, framing, sent, silence in (
                 ("MALFORMED_BODY", "Transfer-Encoding: chunked", b"5\r\nhello\r\nzz\r\n", usual),
                 ("BODY_STALLED", "Content-Length: 5", b"ab", 0.1),
             ):
-                body.SILENCE_SECONDS = silence
+                server.SILENCE_SECONDS = silence
                 start = f"{head}{framing}\r\n\r\n".encode()
                 await look(site, reason, "post", partial(by_hand, site, start, sent))
     finally:
-        body.SILENCE_SECONDS = usual
+        server.SILENCE_SECONDS = usual
 
 
 async def by_hand(site: Site, start: bytes, sent: bytes) -> Told:

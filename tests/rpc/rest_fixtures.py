@@ -15,11 +15,10 @@ import aiohttp
 import numpy as np
 import onnx
 import tritonclient.http as triton_http
-from aiohttp import web
 from onnx import TensorProto, helper
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype
-from headrace.service.http_serving import open_http_server
+from headrace.service.http.server import open_http_server
 from headrace.state.catalog import Catalog
 from headrace.state.records import (
     AliasRecord,
@@ -38,7 +37,7 @@ from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.scheduling.runner import Runner
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
-from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
+from headrace_inference.wire.rest.routes import RestLimits, rest_app
 from headrace_inference.wire.server_queries import ServerFacts
 
 MAX_BODY_BYTES = 2**20
@@ -161,10 +160,9 @@ async def open_rest_server(
     async with reconciler.running():
         reconciler.want(catalog_of(models))
         await wait_until_settled(reconciler)
-        app = web.Application()
         facts = ServerFacts(SERVER_VERSION, lambda: server.ready)
         limits = RestLimits(MAX_BODY_BYTES, max_bytes_in_flight)
-        add_rest_routes(app, server.ingress, facts, limits)
+        app = rest_app(server.ingress, facts, limits)
         async with open_http_server(app, "127.0.0.1", 0) as port:
             server.address = f"127.0.0.1:{port}"
             yield server

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from headrace import errors, identity
-from headrace.service.http_serving import open_http_server
-from headrace_inference.wire.rest.errors import answer_errors, json_response
+from headrace.service.http.answers import Response, json_response
+from headrace.service.http.app import Handle, HttpApp
+from headrace.service.http.requests import Request
+from headrace.service.http.server import open_http_server
 from tests.rpc.grpc_fixtures import open_grpc_replica
 from tests.rpc.rest_fixtures import arithmetic
 
 HEADERS = {"X-Request-Id": "r-1", "X-Headrace-Actor": "ada"}
 
 
-async def answer_of(handler: Any) -> tuple[aiohttp.ClientResponse, Any]:
+async def answer_of(handler: Handle) -> tuple[aiohttp.ClientResponse, Any]:
     """What a server with this one handler answers."""
-    app = web.Application(middlewares=[answer_errors(Counter())])
-    app.router.add_get("/", handler)
+    app = HttpApp(lambda path: path)
+    app.add("GET", "/", handler)
     async with (
         open_http_server(app, "127.0.0.1", 0) as port,
         aiohttp.ClientSession() as session,
@@ -35,7 +35,7 @@ async def answer_of(handler: Any) -> tuple[aiohttp.ClientResponse, Any]:
 async def test_everything_an_error_has() -> None:
     """Reason, facts, violations and the retry delay reach the caller, the delay in whole seconds too."""
 
-    async def refuse(_: web.Request) -> web.Response:
+    async def refuse(_: Request) -> Response:
         raise errors.ResourceExhausted(
             "QUEUE_FULL",
             "too many",
@@ -58,7 +58,7 @@ async def test_everything_an_error_has() -> None:
 async def test_a_bug(caplog: pytest.LogCaptureFixture) -> None:
     """A bug is a 500 that tells nothing of our insides, and its traceback is logged once."""
 
-    async def stumble(_: web.Request) -> web.Response:
+    async def stumble(_: Request) -> Response:
         raise ZeroDivisionError("secret")
 
     with caplog.at_level(logging.ERROR):
@@ -73,7 +73,7 @@ async def test_a_bug(caplog: pytest.LogCaptureFixture) -> None:
 async def test_who_calls() -> None:
     """A handler knows who calls, as the headers say."""
 
-    async def who(_: web.Request) -> web.Response:
+    async def who(_: Request) -> Response:
         return json_response({"actor": identity.current_caller().actor})
 
     _, body = await answer_of(who)

@@ -14,12 +14,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from headrace.service.http import server as http_server
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.domain.scheduling.instance_pool import InstancePool
 from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.runner import Runner
-from headrace_inference.wire.rest import body as rest_body
 from tests.rpc.rest_fixtures import ECHO, GOOD, MAX_BODY_BYTES, open_http
 
 PACK: dict[str, Any] = {"gzip": gzip.compress, "deflate": zlib.compress}
@@ -75,7 +75,7 @@ async def test_broken_http(sent: bytes, tmp_path: Path) -> None:
 
 async def test_a_body_that_stalls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that stops in the middle of its body is answered, not waited for."""
-    monkeypatch.setattr(rest_body, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(http_server, "SILENCE_SECONDS", 0.05)
     async with open_http(tmp_path) as http:
         host, port = http.server.address.split(":")
         reader, writer = await asyncio.open_connection(host, int(port))

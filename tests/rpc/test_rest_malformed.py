@@ -65,7 +65,9 @@ async def test_malformed_http(
     assert "\n" not in answer["error"]
     assert headers["content-type"].startswith("application/json")
     records = [record for record in caplog.records if record.levelno > logging.DEBUG]
-    debug = [record for record in caplog.records if record.name == "headrace.service.http_serving"]
+    debug = [
+        record for record in caplog.records if record.name == "headrace.service.http.connection"
+    ]
     assert ([], 1) == (records, len(debug))
 
 

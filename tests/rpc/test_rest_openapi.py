@@ -14,14 +14,13 @@ from typing import Any
 import jsonschema_rs
 import numpy as np
 import pytest
-from aiohttp import web
 
 from headrace.datatypes import Datatype
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
-from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
+from headrace_inference.wire.rest.routes import RestLimits, rest_app
 from headrace_inference.wire.server_queries import ServerFacts
 from tests.rpc.rest_fixtures import (
     GOOD,
@@ -63,18 +62,12 @@ async def document_of(http: Http) -> Any:
 
 async def test_every_route_is_described(tmp_path: Path) -> None:
     """What the document describes and what the application routes are the same, one by one."""
-    app = web.Application()
     loader = FolderLoader(tmp_path, None)  # type: ignore[arg-type]  # loads nothing
     reconciler = VersionReconciler(loader, StatisticsRegistry(), SYSTEM_CLOCK, max_loading=1)
     facts = ServerFacts(SERVER_VERSION, lambda: True)
     ingress = Ingress(reconciler, StatisticsRegistry())
-    add_rest_routes(app, ingress, facts, RestLimits(1, 1))
-    routed = {
-        (route.method.lower(), resource.canonical)
-        for resource in app.router.resources()
-        for route in resource
-        if route.method != "HEAD"
-    }
+    app = rest_app(ingress, facts, RestLimits(1, 1))
+    routed = {(verb.lower(), template) for verb, template in app.router.routes()}
     async with open_http(tmp_path) as http:
         document = await document_of(http)
     described = {(verb, path) for path, verbs in document["paths"].items() for verb in verbs}

@@ -152,8 +152,8 @@ class Settings:
     max_load_memory_bytes: int = 0
     """How much memory opening and warming one version may take; 0 sets no limit."""
     tuning_seconds: float = 5.0
-    """How long it may take to measure how a version runs best, where its config leaves that open; 0 has
-    nothing measured."""
+    """How long it may take to measure how a version runs best, where its config leaves that open: after it
+    is ready, when the machine is quiet. 0 has nothing measured."""
     disk_reserve_bytes: int | None = None
     """How much room copies of artifacts and prepared versions leave free on the data folder's disk, where
     the shared state may be, too; without one the smaller of 512 MiB and 2.5 % of the disk, half of what

@@ -26,7 +26,8 @@ OpenModel = Callable[[Path, VersionRecord, threading.Event], Runner]
 class ArtifactLoader:
     """Loads versions from the cache, and has them in use there until what was loaded is gone.
 
-    `wanted` names the digests that this replica is going to use.
+    `wanted` names the digests that this replica is going to use. `expect` is told, in any thread, of each
+    version whose files are about to be fetched.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class ArtifactLoader:
         leases: CacheLeases,
         checks: FileChecks,
         wanted: Callable[[], Collection[str]],
+        expect: Callable[[VersionRecord], None] = lambda _: None,
     ) -> None:
         self._cache = cache
         self._open_model = open_model
@@ -44,6 +46,7 @@ class ArtifactLoader:
         self.loaded: weakref.WeakKeyDictionary[Runner, VersionRecord] = weakref.WeakKeyDictionary()
         """What was loaded of the cache and is still there, to be read on the event loop."""
         self._wanted = wanted
+        self._expect = expect
 
     async def load(self, record: VersionRecord) -> Runner:
         """The open, warmed model. Raises HeadraceError."""
@@ -76,6 +79,8 @@ class ArtifactLoader:
     async def _fetch_and_open(self, record: VersionRecord) -> Runner:
         """Once more where a file is damaged, which shows as it is about to be opened: it is gone then."""
         for may_be_damaged in (True, False):
+            if not self._cache.has(record):
+                await asyncio.to_thread(self._expect, record)
             await self._cache.make_room(record, self._wanted)
             folder = await self._cache.fetch(record)
             await self._cache.prune(self._wanted)

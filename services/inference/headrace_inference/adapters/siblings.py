@@ -12,8 +12,8 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ class Siblings:
         self._members = folder / "members"
         self._kept = folder / "kept"
         self._turns = folder / "turns"
+        self._membership: int | None = None
         for made in (self._members, self._kept, self._turns):
             made.mkdir(parents=True, exist_ok=True)
 
@@ -125,14 +126,14 @@ class Siblings:
         for path in self._kept.glob(f"{prefix}*"):
             path.unlink(missing_ok=True)
 
-    async def join(self, stack: AsyncExitStack) -> None:
-        """Set what callers had set, and be one of those that are told of more until the stack closes."""
+    async def join(self) -> None:
+        """Set what callers had set, and be one of those that are told of more until it `leave`s."""
         async with AsyncExitStack() as turns:
             for what in TURNS:
                 await turns.enter_async_context(self.turn(what))
             for path in sorted(self._kept.glob("[!.]*")):
                 await self._repeat(path)
-            stack.enter_context(await self._membership())
+            await self._become_member()
 
     async def _repeat(self, path: Path) -> None:
         method, request = self._parts(path)
@@ -141,13 +142,20 @@ class Siblings:
             facts = {"what": path.name, "reason": answer.reason}
             logger.warning("what callers set is not set here: %s", answer.message, extra=facts)
 
-    async def _membership(self) -> Any:
+    async def _become_member(self) -> None:
         path = self._members / self.own.id
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         await _lock(descriptor)  # whoever looks whether it is held holds it for a moment
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps(_as_json(self.own)).encode())
-        return _held(path, descriptor)
+        self._membership = descriptor
+
+    def leave(self) -> None:
+        """Be told of nothing more, unless it left before."""
+        if self._membership is not None:
+            (self._members / self.own.id).unlink(missing_ok=True)
+            os.close(self._membership)
+            self._membership = None
 
     @staticmethod
     def _parts(path: Path) -> Call:
@@ -159,9 +167,11 @@ class Siblings:
 async def open_siblings(folder: Path, own: Sibling) -> AsyncIterator[Siblings]:
     """The siblings of a replica whose own gRPC port serves; it is one of them while inside."""
     siblings = Siblings(folder, own)
-    async with AsyncExitStack() as stack:
-        await siblings.join(stack)
+    await siblings.join()
+    try:
         yield siblings
+    finally:
+        siblings.leave()
 
 
 def _unreachable(sibling: Sibling) -> HeadraceError:
@@ -183,15 +193,6 @@ def _read(path: Path) -> Sibling | None:
         return Sibling(path.name, told["grpc"], told["metrics"])
     except (OSError, ValueError):  # it has just left
         return None
-
-
-@contextmanager
-def _held(path: Path, descriptor: int) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
 
 
 def _is_alive(path: Path) -> bool:

@@ -34,8 +34,8 @@ from headrace_inference.adapters.preparation.cached_opener import (
 from headrace_inference.adapters.runtime import execution_providers, onnx_runtime
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.domain.reconciliation.later_measuring import Measurer
 from headrace_inference.domain.reconciliation.load_slots import LoadPlaces
-from headrace_inference.domain.reconciliation.load_waits import Urgency
 from headrace_inference.domain.reconciliation.model_control import (
     ExplicitControl,
     ModelControl,
@@ -72,7 +72,7 @@ class RegistryLoads:
     places: LoadPlaces
     checks: FileChecks = field(default_factory=FileChecks)
     scrubber: CacheScrubber | None = None
-    urgency: Urgency = field(default_factory=Urgency)
+    measurer: Measurer | None = None
 
 
 @asynccontextmanager
@@ -96,7 +96,7 @@ async def open_models(
 def _reconciler(
     settings: Settings, loader: Loader, loads: RegistryLoads, book: StatisticsRegistry
 ) -> VersionReconciler:
-    reconciler = VersionReconciler(
+    return VersionReconciler(
         loader,
         book,
         SYSTEM_CLOCK,
@@ -105,8 +105,6 @@ def _reconciler(
         Caps(settings.max_loaded_versions, settings.max_loaded_bytes, settings.unload_idle_seconds),
         settings.load_wait_seconds,
     )
-    loads.urgency.is_awaited = reconciler.standby.is_awaited
-    return reconciler
 
 
 @contextmanager
@@ -120,7 +118,7 @@ def open_registry_loads(
         records = [record_in(catalog, key) for key in desired(catalog)]
         return {record.digest for record in records if record is not None}
 
-    checks, urgency = FileChecks(), Urgency()
+    checks = FileChecks()
     with open_cache_leases(settings.data / "in-use") as leases:
         reserve = DiskReserve(settings.data, settings.disk_reserve_bytes, part=_RESERVE_PART)
         cache = ArtifactCache(
@@ -138,15 +136,14 @@ def open_registry_loads(
             leases,
             checks,
             reserve,
-            urgency,
         )
         opening = open_preparing_opener(preparation, _runtime_defaults(settings))
         with closing(cache), opening as opener:
-            loader = ArtifactLoader(cache, opener.open, leases, checks, wanted)
+            loader = ArtifactLoader(cache, opener.open, leases, checks, wanted, opener.expect)
             rate = settings.scrub_bytes_per_second
             scrubber = CacheScrubber(cache, loader, opener, checks, rate)
             places = _places(settings, loader, opener)
-            yield RegistryLoads(loader, places, checks, scrubber, urgency)
+            yield RegistryLoads(loader, places, checks, scrubber, opener.measurement)
 
 
 def _artifact_source(settings: Settings, channel: grpc.aio.Channel) -> ArtifactSource:

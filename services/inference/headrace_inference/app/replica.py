@@ -22,9 +22,11 @@ from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.records import ReplicaRecord, ReplicaStage
 from headrace_inference.adapters import presence, telemetry
+from headrace_inference.adapters.core_use import MachineCoreUse
 from headrace_inference.adapters.metrics.cache import CacheMeter
 from headrace_inference.adapters.metrics.traces import TraceMeter
 from headrace_inference.adapters.runtime import execution_providers
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import Models, open_models, open_registry_loads
@@ -33,6 +35,7 @@ from headrace_inference.app.servers import Fronts, open_fronts
 from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
+from headrace_inference.domain.reconciliation.later_measuring import LaterMeasuring
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.settings import Settings
@@ -103,6 +106,11 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
             jobs.run(keep_running("presence", present))
             stages = partial(_announce_stages, readiness, reconciler.changed)
             jobs.run(keep_running("stages", stages))
+            if loads.measurer is not None and settings.tuning_seconds:
+                measuring = LaterMeasuring(
+                    reconciler, loads.measurer, MachineCoreUse(), SYSTEM_CLOCK
+                )
+                jobs.run(keep_running("measuring", measuring.run))
             if loads.scrubber is not None:
                 scrub = partial(loads.scrubber.run, reconciler.reopen)
                 jobs.run(keep_running("scrubber", scrub))

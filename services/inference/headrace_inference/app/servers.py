@@ -11,8 +11,6 @@ from functools import partial
 from importlib.metadata import version as package_version
 
 import grpc
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 from google.protobuf import duration_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.rpc import error_details_pb2
@@ -22,9 +20,13 @@ from grpc_reflection.v1alpha import reflection_pb2
 from headrace import addresses
 from headrace.errors import FailedPrecondition
 from headrace.inference._pool import POOL
+from headrace.service import http_serving
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.grpc_serving import ConnectionAge, GrpcServer, open_grpc_server
-from headrace.service.http_serving import open_http_server
+from headrace.service.http.answers import Response
+from headrace.service.http.app import Finish
+from headrace.service.http.requests import Request
+from headrace.service.http.server import open_http_server
 from headrace.service.serving import open_background
 from headrace.state.records import ReplicaStage
 from headrace_inference.adapters.metrics.machine_replicas import MachineMetrics
@@ -38,6 +40,7 @@ from headrace_inference.app.metrics_server import (
 )
 from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.app.reserved_ports import reserved_port
+from headrace_inference.app.shared_ports import SharedReadiness, open_shared_ports
 from headrace_inference.app.socket_folder import OTHERS_NAME, SOCKET_NAME, socket_folder
 from headrace_inference.domain.extensions.log_settings import LogSwitches
 from headrace_inference.domain.ingress.ingress import Ingress
@@ -48,8 +51,9 @@ from headrace_inference.wire.grpc import servicer
 from headrace_inference.wire.grpc.servicer import SERVICE
 from headrace_inference.wire.http2.server import open_stream_endpoint
 from headrace_inference.wire.native import server
-from headrace_inference.wire.rest.cors import cors
-from headrace_inference.wire.rest.routes import RestLimits, add_rest_routes
+from headrace_inference.wire.rest.cors import Cors
+from headrace_inference.wire.rest.exchanges import RestApp
+from headrace_inference.wire.rest.routes import RestLimits, rest_app
 from headrace_inference.wire.server_queries import ServerFacts
 from headrace_inference.wire.streams.session import StreamOptions, StreamService
 
@@ -135,9 +139,11 @@ async def open_fronts(
         opened_grpc = await ports.open_grpc(stack, facts, front, traffic)
     if settings.shares_ports:
         own = replace(fronts, grpc_address=addresses.join(host, opened_grpc))
-        shared = replace(ports, settings=settings.on_shared_ports(), are_shared=True)
         siblings = await stack.enter_async_context(_siblings(settings, own))
-        await shared.open_those_shared(stack, facts, siblings, metrics, front, traffic)
+        shared = _SharedFronts(ports, replace(facts, siblings=siblings), siblings, front, traffic)
+        readiness = SharedReadiness(readiness)
+        opening = partial(shared.open, readiness=readiness, metrics=metrics)
+        await stack.enter_async_context(open_shared_ports(opening, readiness, siblings))
     return replace(fronts, grpc_address=addresses.join(host, opened_grpc))
 
 
@@ -157,24 +163,6 @@ class _Ports:
     calls: CallMetrics
     closing: asyncio.Event
     are_shared: bool = False
-
-    async def open_those_shared(
-        self,
-        stack: AsyncExitStack,
-        facts: ServerFacts,
-        siblings: Siblings,
-        metrics: ReplicaMetrics,
-        front: str,
-        traffic: Traffic,
-    ) -> None:
-        """Listen on the ports of all replicas of this machine, now that this one can answer there."""
-        facts = replace(facts, siblings=siblings)
-        if self.settings.metrics_port:
-            await self._open_machine_operations(stack, siblings, metrics)
-        if self.settings.http_port:
-            await self.open_rest(stack, facts)
-        if self.settings.grpc_port:
-            await self.open_grpc(stack, facts, front, traffic)
 
     def facts(self, stack: AsyncExitStack, control: ModelControl) -> ServerFacts:
         """Return what both ports tell of the server; the stack ends what log settings changed."""
@@ -204,16 +192,10 @@ class _Ports:
                 summaries=self.settings.metrics_summaries,
             )
         )
-        server = open_http_server(operations.app, self.settings.host, self.settings.metrics_port)
+        server = http_serving.open_http_server(
+            operations.app, self.settings.host, self.settings.metrics_port
+        )
         return await stack.enter_async_context(server), operations.metrics
-
-    async def _open_machine_operations(
-        self, stack: AsyncExitStack, siblings: Siblings, metrics: ReplicaMetrics
-    ) -> None:
-        machine = MachineMetrics(siblings, partial(text_in_thread, metrics))
-        app = machine_operations(self.readiness, machine)
-        host, port = self.settings.host, self.settings.metrics_port
-        await stack.enter_async_context(open_http_server(app, host, port, shares_port=True))
 
     async def open_rest(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
         """Open REST; its port."""
@@ -221,7 +203,6 @@ class _Ports:
             self._rest_application(facts),
             self.settings.host,
             self.settings.http_port,
-            self.ingress.receptions.record_unread,
             shares_port=self.are_shared,
         )
         return await stack.enter_async_context(rest)
@@ -295,15 +276,46 @@ class _Ports:
             jobs.run(keep_running("health", partial(_tell_health, server, self.readiness)))
             yield server
 
-    def _rest_application(self, facts: ServerFacts) -> web.Application:
+    def _rest_application(self, facts: ServerFacts) -> RestApp:
         settings = self.settings
-        application = web.Application(client_max_size=settings.max_http_body_bytes)
         limits = RestLimits(settings.max_http_body_bytes, settings.max_http_bytes_in_flight)
-        if settings.cors_origins:
-            application.middlewares.append(cors(settings.cors_origins))
-        application.middlewares.append(_ends_connections(self.readiness))
-        add_rest_routes(application, self.ingress, facts, limits)
-        return application
+        cors = Cors(settings.cors_origins) if settings.cors_origins else None
+        app = rest_app(self.ingress, facts, limits, cors)
+        app.finishers.append(_ends_connections(self.readiness))
+        return app
+
+
+@dataclass(frozen=True, slots=True)
+class _SharedFronts:
+    """Opens the ports of all replicas of this machine, once this one can answer there."""
+
+    own: _Ports
+    facts: ServerFacts
+    siblings: Siblings
+    front: str
+    traffic: Traffic
+
+    async def open(
+        self, stack: AsyncExitStack, *, readiness: SharedReadiness, metrics: ReplicaMetrics
+    ) -> None:
+        """Open those that the settings name; the stack closes them, draining, and ends their streams."""
+        settings, closing = self.own.settings.on_shared_ports(), asyncio.Event()
+        ports = replace(
+            self.own, settings=settings, readiness=readiness, closing=closing, are_shared=True
+        )
+        facts = replace(self.facts, is_ready=readiness.is_ready)
+        if settings.metrics_port:
+            machine = MachineMetrics(self.siblings, partial(text_in_thread, metrics))
+            app = machine_operations(readiness, machine)
+            opening = http_serving.open_http_server(
+                app, settings.host, settings.metrics_port, shares_port=True
+            )
+            await stack.enter_async_context(opening)
+        if settings.http_port:
+            await ports.open_rest(stack, facts)
+        if settings.grpc_port:
+            await ports.open_grpc(stack, facts, self.front, self.traffic)
+        stack.callback(closing.set)
 
 
 async def _tell_health(server: GrpcServer, readiness: ReplicaReadiness) -> None:
@@ -312,15 +324,12 @@ async def _tell_health(server: GrpcServer, readiness: ReplicaReadiness) -> None:
             await server.set_serving(stage is ReplicaStage.READY)
 
 
-def _ends_connections(readiness: ReplicaReadiness) -> Middleware:
+def _ends_connections(readiness: ReplicaReadiness) -> Finish:
     """Have clients of a replica that leaves come back over a new connection, elsewhere."""
 
-    @web.middleware
-    async def end(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await handler(request)
+    def end(_: Request, response: Response) -> None:
         if readiness.stage is ReplicaStage.LEAVING:
-            response.force_close()
-        return response
+            response.closes = True
 
     return end
 

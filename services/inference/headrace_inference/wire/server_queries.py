@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from headrace.errors import Unavailable
 from headrace.inference import grpc_service_pb2 as pb
-from headrace.state.records import VersionRecord
+from headrace.inference import model_config_pb2 as config_pb
 from headrace_inference.domain.extensions.log_settings import LogSwitches
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.model_control import ModelControl, RegistryControl
@@ -50,15 +50,18 @@ def metadata_of(ingress: Ingress, name: str, version: str) -> pb.ModelMetadataRe
     return messages.model_metadata(record, table.callable_numbers(record.model))
 
 
-def config_of(ingress: Ingress, name: str, version: str) -> VersionRecord:
-    """The version that these names lead to, with what was chosen here where it is loaded.
+def config_of(ingress: Ingress, name: str, version: str) -> config_pb.ModelConfig:
+    """How the version is served that these names lead to, with what was chosen here where it is loaded.
 
     Raises HeadraceError.
     """
     table = ingress.reconciler.table
     record = table.record(name, version)
     served = table.ready.get((record.model, record.number))
-    return served.effective_record if served else record
+    if served is None:
+        return messages.model_config(record)
+    is_measured = not served.runner.plan.is_provisional
+    return messages.model_config(served.effective_record, is_measured=is_measured)
 
 
 def statistics_of(ingress: Ingress, name: str, version: str) -> pb.ModelStatisticsResponse:

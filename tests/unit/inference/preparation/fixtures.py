@@ -24,7 +24,6 @@ from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.adapters.runtime.onnx_runtime import (
     RuntimeDefaults,
 )
-from headrace_inference.domain.reconciliation.load_waits import Urgency
 from tests.unit.inference.runtime.models import Tensor, node, record_of, save
 
 GIGABYTE = 1 << 30
@@ -39,14 +38,11 @@ def preparing(
     max_bytes: int = GIGABYTE,
     tuning_seconds: float = 0.0,
     idle_seconds: float = 60.0,
-    urgency: Urgency | None = None,
 ) -> Iterator[tuple[PreparingOpener, PreparingProcesses]]:
     """An opener with a cache below a folder, and its processes."""
     defaults = RuntimeDefaults(cores=2, load_bounds=bounds or LoadBounds(60))
     with open_preparing_processes(idle_seconds) as processes:
-        preparation = Preparation(
-            folder / "prepared", max_bytes, tuning_seconds, urgency=urgency or Urgency()
-        )
+        preparation = Preparation(folder / "prepared", max_bytes, tuning_seconds)
         yield PreparingOpener(preparation, processes, defaults), processes
 
 

@@ -173,21 +173,6 @@ def test_what_is_not_to_be_warmed_opens_though_it_never_ends_on_made_up_inputs(
         assert "prepared" == opener.open(path, record).graph
 
 
-def test_a_saved_graph_that_ends_the_process_which_measures_it_is_given_up(tmp_path: Path) -> None:
-    """The version serves as it was pushed, says so, and goes on doing that."""
-    with preparing(tmp_path) as (opener, _):
-        path, record, expected = prepared_once(tmp_path, opener)
-    spoil_with_packed_weights(path, entry(tmp_path), FORMAT)
-    with preparing(tmp_path, tuning_seconds=0.5) as (opener, processes):
-        runner = opener.open(path, record)
-        assert ("pushed", expected) == (runner.graph, answers(runner))
-        assert "its optimised graph fails (LOAD_CRASHED)" in runner.remark
-    with preparing(tmp_path) as (opener, processes):
-        again = opener.open(path, record)
-        assert ("pushed", runner.remark) == (again.graph, again.remark)
-        assert [] == processes.pids()
-
-
 def test_a_folder_that_takes_nothing_costs_the_saved_graph_only(tmp_path: Path) -> None:
     """Not the replica's start, nor the version, which is tried out and opened all the same."""
     (tmp_path / "prepared").write_bytes(b"no folder")

@@ -19,16 +19,13 @@ from headrace.errors import FailedPrecondition
 from headrace.state.records import ArtifactFile
 from headrace_inference.adapters.artifact_cache.file_checks import sha256
 from headrace_inference.adapters.preparation.cache import MANIFEST
-from headrace_inference.adapters.preparation.exclusive_measurement import ExclusiveMeasurement
 from headrace_inference.adapters.runtime.onnx_runtime import (
     RuntimeDefaults,
     open_session,
 )
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH, WEIGHTS, PreparedGraph
-from headrace_inference.domain.reconciliation.load_waits import Urgency
-from headrace_inference.domain.scheduling.execution_plan import NO_PLAN, ExecutionPlan
+from headrace_inference.domain.scheduling.execution_plan import ExecutionPlan
 from tests.unit.inference.preparation.fixtures import (
-    BATCHED,
     SINGLE,
     entry,
     images,
@@ -162,35 +159,6 @@ def test_what_callers_brought_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [] == list((tmp_path / "prepared").iterdir())
 
 
-def test_a_version_is_measured_once(tmp_path: Path) -> None:
-    """What was found is kept with the graph; a machine that has other work leaves it open."""
-    path, record = layered(tmp_path / "v")
-    record = replace(record, config=replace(BATCHED, instances=0))
-    with preparing(tmp_path, tuning_seconds=0.5) as (opener, _):
-        plan = opener.open(path, record).plan
-    if plan == NO_PLAN:
-        pytest.skip("others had the cores")
-    assert plan.instances * plan.intra_op_threads <= 2
-    with preparing(tmp_path, tuning_seconds=0.5) as (opener, processes):
-        assert plan == opener.open(path, record).plan
-        assert [] == processes.pids()
-
-
-def test_a_version_that_requests_wait_for_is_measured_later(tmp_path: Path) -> None:
-    """The first of them would wait for seconds; the next load has the time."""
-    path, record = layered(tmp_path / "model")
-    record = replace(record, config=replace(BATCHED, instances=0))
-    urgency = Urgency(lambda _: True)
-    with preparing(tmp_path, tuning_seconds=0.5, urgency=urgency) as (opener, _):
-        hurried = opener.open(path, record).plan
-        urgency.is_awaited = lambda _: False
-        plan = opener.open(path, record).plan
-    assert hurried == NO_PLAN
-    if plan == NO_PLAN:
-        pytest.skip("others had the cores")
-    assert plan.instances
-
-
 def test_lone_requests_have_a_session_that_shares_the_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,38 +190,6 @@ def test_without_shared_weights_there_is_no_second_session() -> None:
     """It would hold them twice."""
     plan = ExecutionPlan(instances=2, intra_op_threads=1, single_request_threads=2)
     assert PreparedGraph(plan).for_single_requests() is None
-
-
-def test_a_version_whose_inputs_have_no_size_is_not_measured(tmp_path: Path) -> None:
-    """What is made up for a free dimension is far from what callers send."""
-    path = identity(tmp_path, Datatype.FP32, ("n", "length"))
-    record = record_of(path, replace(BATCHED, instances=0))
-    with preparing(tmp_path, tuning_seconds=0.5) as (opener, _):
-        assert NO_PLAN == opener.open(path, record).plan
-
-
-def test_loading_and_measuring_keep_apart_for_a_while(tmp_path: Path) -> None:
-    """A measurement waits for a load to end, but not for ever."""
-    quiet = ExclusiveMeasurement(max_wait_seconds=0.05)
-    # The measurement begins in spite of the load that does not end, and another load in spite of it.
-    with ThreadPoolExecutor(1) as pool, quiet.loading(), quiet.measuring():
-        assert pool.submit(lambda: enter(quiet)).result(10)
-    patient = ExclusiveMeasurement(max_wait_seconds=60)
-    with ThreadPoolExecutor(1) as pool:
-        with patient.loading():
-            measured = pool.submit(lambda: enter_measuring(patient))
-            assert not measured.done()
-        assert measured.result(10)
-
-
-def enter(quiet: ExclusiveMeasurement) -> bool:
-    with quiet.loading():
-        return True
-
-
-def enter_measuring(quiet: ExclusiveMeasurement) -> bool:
-    with quiet.measuring():
-        return True
 
 
 def test_two_loads_of_the_same_version_share_an_entry(tmp_path: Path) -> None:

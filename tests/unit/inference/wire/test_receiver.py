@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headrace_inference.wire.native.receiver import PollBudget, Receiver
+from headrace_inference.wire.native.receiver import LARGE_BYTES, MAX_BURST, PollBudget, Receiver
 from headrace_inference.wire.native.server import io_threads
 
 WINDOW_NS = 100_000
@@ -45,10 +45,12 @@ class Bursts:
     def __init__(self, bursts: Sequence[list[str]]) -> None:
         self._bursts = list(bursts)
         self.waits: list[int | None] = []
+        self.most: list[int] = []
         self.closed = threading.Event()
 
     def receive(self, most: int, wait_ms: int | None) -> list[Any] | None:
         self.waits.append(wait_ms)
+        self.most.append(most)
         if self._bursts:
             return self._bursts.pop(0)
         if wait_ms is None:
@@ -69,13 +71,33 @@ def test_bursts_come_in_order_and_the_thread_ends_with_the_source() -> None:
             done.set()
 
     async def receive_all() -> None:
-        async with Receiver(source.receive, take, WINDOW_NS).receiving():
+        async with Receiver(source.receive, take, len, WINDOW_NS).receiving():
             assert await asyncio.to_thread(done.wait, 10)
             source.closed.set()
 
     asyncio.run(receive_all())
     assert [["a"], ["b", "c"], ["d"]] == taken
     assert [None, 0, None] == source.waits[:3]
+
+
+def test_large_messages_are_taken_one_at_a_time() -> None:
+    """From the first large one to the next small one, and without polling for what takes long to come."""
+    large = "x" * LARGE_BYTES
+    source = Bursts([["a", large], [large], ["b"]])
+    done = threading.Event()
+
+    def take(events: Sequence[str], now_ns: int, single_calls: int) -> None:
+        if events == ["b"]:
+            done.set()
+
+    async def receive_all() -> None:
+        async with Receiver(source.receive, take, len, WINDOW_NS).receiving():
+            assert await asyncio.to_thread(done.wait, 10)
+            source.closed.set()
+
+    asyncio.run(receive_all())
+    assert [MAX_BURST, 1, 1, MAX_BURST] == source.most[:4]
+    assert [None, None, None, 0] == source.waits[:4]
 
 
 def test_a_thread_that_is_held_up_is_relieved() -> None:
@@ -92,7 +114,7 @@ def test_a_thread_that_is_held_up_is_relieved() -> None:
             done.set()
 
     async def receive_all() -> None:
-        async with Receiver(source.receive, take).receiving():
+        async with Receiver(source.receive, take, len).receiving():
             assert await asyncio.to_thread(done.wait, 10)
             source.closed.set()
 
@@ -123,7 +145,7 @@ def test_without_more_threads_the_one_that_is_held_up_goes_on(
             done.set()
 
     async def receive_all() -> None:
-        async with Receiver(source.receive, take).receiving():
+        async with Receiver(source.receive, take, len).receiving():
             assert await asyncio.to_thread(done.wait, 10)
             source.closed.set()
 

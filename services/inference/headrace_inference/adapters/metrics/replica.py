@@ -43,6 +43,7 @@ class Moment:
     versions: Sequence[ReplicaVersion]
     waiting: Mapping[Key, int]
     graphs: Mapping[Key, str]
+    unmeasured: Mapping[Key, int]
     load_seconds: Mapping[Key, float]
     gauges: Sequence[Gauge]
     known: Container[Key] = ()
@@ -81,6 +82,7 @@ class ReplicaMetrics:
             self._reconciler.versions(),
             {key: served.scheduler.waiting for key, served in ready.items()},
             {key: served.runner.graph for key, served in ready.items()},
+            {key: int(served.runner.plan.is_provisional) for key, served in ready.items()},
             dict(self._reconciler.load_seconds),
             list(self._gauges()),
             self._reconciler.table.catalog.versions,
@@ -161,6 +163,14 @@ def _graphs(moment: Moment, own: AbstractSet[Key]) -> Family:
     return graphs
 
 
+def _unmeasured(moment: Moment, own: AbstractSet[Key]) -> Family:
+    text = "1 while it is not measured yet how the version runs best here"
+    family = Family("headrace_inference_version_unmeasured", "gauge", text)
+    for key, count in summed(moment.unmeasured, own).items():
+        family.add(count, version_labels(key))
+    return family
+
+
 def _state_families(moment: Moment, own: AbstractSet[Key]) -> Iterator[Family]:
     name = "headrace_inference"
     states = Family(f"{name}_version_state", "gauge", "1 for the state a version is in")
@@ -179,7 +189,7 @@ def _state_families(moment: Moment, own: AbstractSet[Key]) -> Iterator[Family]:
         memory.add(taken[key], labels)
     for key, count in summed(moment.waiting, own).items():
         waiting.add(count, version_labels(key))
-    yield from (states, memory, waiting, _graphs(moment, own))
+    yield from (states, memory, waiting, _graphs(moment, own), _unmeasured(moment, own))
     for gauge, text, now in moment.gauges:
         family = Family(gauge, "gauge", text)
         family.add(now)

@@ -15,12 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from headrace.machine.memory import own_memory_bytes
-from headrace.state.records import ExecutionMode, VersionRecord
+from headrace.state.records import ExecutionMode, ServingConfig, VersionRecord
 from headrace_inference.adapters.runtime.synthetic_inputs import guesses
 from headrace_inference.adapters.runtime.warm_up import batch_sizes
 from headrace_inference.adapters.runtime.warm_up_inputs import WarmUpInputs, warm_up_inputs
 from headrace_inference.domain.scheduling import execution_plan
-from headrace_inference.domain.scheduling.execution_plan import NO_PLAN, ExecutionPlan, ThreadLayout
+from headrace_inference.domain.scheduling.execution_plan import (
+    NO_PLAN,
+    TINY_PLAN,
+    ExecutionPlan,
+    ThreadLayout,
+)
 from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.runner import RunFailed, Runner
 
@@ -59,6 +64,13 @@ class _Budget:
     @property
     def left(self) -> float:
         return self.until - time.monotonic()
+
+
+def leaves_layout_open(config: ServingConfig) -> bool:
+    """Return whether threads and instances may be chosen here."""
+    session = config.session
+    parallel = session.inter_op_threads > 1 or session.execution_mode is ExecutionMode.PARALLEL
+    return not (parallel or (config.instances and session.intra_op_threads))
 
 
 def is_open(record: VersionRecord) -> bool:
@@ -101,7 +113,7 @@ def _search(
     bench: _Bench, layouts: Sequence[ThreadLayout], budget: _Budget, *, apart: bool
 ) -> ExecutionPlan:
     if len(layouts) > 1 and bench.is_tiny(layouts[-1]):
-        return ExecutionPlan(1, 1)
+        return TINY_PLAN
     latencies = bench.latencies(layouts, budget)
     if len(latencies) < len(layouts):
         return NO_PLAN
@@ -139,8 +151,8 @@ class _Bench:
 
     def is_tiny(self, layout: ThreadLayout) -> bool:
         """Return whether a run is over before threads could help, and before anything else is."""
-        run = functools.partial(self._runner(layout).run, self._inputs(self._sizes[0]))
-        return _block_seconds(run) <= TINY_SECONDS
+        runner = self._runner(layout)
+        return is_tiny(functools.partial(runner.run, self._inputs(self._sizes[0])))
 
     def latencies(
         self, layouts: Sequence[ThreadLayout], budget: _Budget
@@ -221,6 +233,11 @@ class _Bench:
         if inputs is None:
             raise RunFailed("inputs too large to be made up")
         return inputs
+
+
+def is_tiny(run: Batch) -> bool:
+    """Return whether a run is over before other threads could help. Raises RunFailed."""
+    return _block_seconds(run) <= TINY_SECONDS
 
 
 def _block_seconds(batch: Batch) -> float:

@@ -35,7 +35,7 @@ from headrace_inference.domain.scheduling.execution_plan import ExecutionPlan
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 6
+FORMAT = 7
 """To be raised when what is saved, or how it is chosen, changes."""
 
 MANIFEST = "manifest.json"
@@ -65,6 +65,7 @@ class Manifest:
     plan: ExecutionPlan | None = None
     unsaved_because: str = ""
     affordable_rows: int = 0
+    batching_obstacle: str = ""
     format: int = 0
 
 
@@ -77,6 +78,7 @@ class Entry:
     plan: ExecutionPlan | None = None
     unsaved_because: str = ""
     affordable_rows: int = 0
+    batching_obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +183,11 @@ class PreparedCache:
             _sync(staging / name)
         manifest = Manifest(
             files,
-            unsaved_because=report.unsaved_because,
-            affordable_rows=report.affordable_rows,
-            format=FORMAT,
+            report.plan,
+            report.unsaved_because,
+            report.affordable_rows,
+            report.batching_obstacle,
+            FORMAT,
         )
         (staging / MANIFEST).write_bytes(encode(manifest))
         self.remove(place)
@@ -197,17 +201,18 @@ class PreparedCache:
         self._added_bytes += sum(known.size_bytes for known in files.values())
         return _entry(place, manifest)
 
-    def note(self, entry: Entry, plan: ExecutionPlan) -> None:
-        """Remember what was measured. Raises OSError."""
-        manifest = decode(Manifest, (entry.place / MANIFEST).read_bytes())
-        self._replace_manifest(entry.place, replace(manifest, plan=plan))
+    def note(self, place: Path, plan: ExecutionPlan) -> None:
+        """Remember what was measured. Raises OSError, DataLoss."""
+        manifest = decode(Manifest, (place / MANIFEST).read_bytes())
+        rows = plan.affordable_rows
+        self._replace_manifest(place, replace(manifest, plan=plan, affordable_rows=rows))
 
-    def give_up_graph(self, entry: Entry, because: str) -> None:
-        """Remember that the saved graph must not be used, and why. Raises OSError."""
-        manifest = decode(Manifest, (entry.place / MANIFEST).read_bytes())
-        self._replace_manifest(entry.place, replace(manifest, files={}, unsaved_because=because))
+    def give_up_graph(self, place: Path, because: str) -> None:
+        """Remember that the saved graph must not be used, and why. Raises OSError, DataLoss."""
+        manifest = decode(Manifest, (place / MANIFEST).read_bytes())
+        self._replace_manifest(place, replace(manifest, files={}, unsaved_because=because))
         for name in manifest.files:
-            (entry.place / name).unlink(missing_ok=True)
+            (place / name).unlink(missing_ok=True)
 
     def remove(self, place: Path) -> None:
         """Remove an entry, if it is there; nobody sees half of it."""
@@ -270,7 +275,14 @@ def used_at(place: Path) -> float:
 
 def _entry(place: Path, manifest: Manifest) -> Entry:
     graph = place / GRAPH if GRAPH in manifest.files else None
-    return Entry(place, graph, manifest.plan, manifest.unsaved_because, manifest.affordable_rows)
+    return Entry(
+        place,
+        graph,
+        manifest.plan,
+        manifest.unsaved_because,
+        manifest.affordable_rows,
+        manifest.batching_obstacle,
+    )
 
 
 def _remove_abandoned(folder: Path) -> None:

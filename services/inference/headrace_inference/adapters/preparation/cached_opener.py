@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
 from headrace_inference.adapters.artifact_cache.leases import CacheLeases
 from headrace_inference.adapters.preparation.cache import Kept, PreparedCache
 from headrace_inference.adapters.preparation.exclusive_measurement import ExclusiveMeasurement
+from headrace_inference.adapters.preparation.plan_measurement import PlanMeasurement
 from headrace_inference.adapters.preparation.sandbox_pool import (
     PreparingProcesses,
     open_preparing_processes,
@@ -31,14 +31,17 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
     folder_of,
     no_memory,
 )
-from headrace_inference.domain.reconciliation.load_waits import Urgency
+from headrace_inference.adapters.runtime.warm_up_costs import WarmUpBudget
 from headrace_inference.domain.scheduling.runner import Runner
 
 _ENTRIES_AT_LEAST = 4
 """A larger version is not saved: a single one would drive out the others."""
 
 _PATIENCE = 2
-"""Times the time for measuring: so long a load waits for a measurement, and the other way round."""
+"""Times the time for measuring: a load that has gone on for longer keeps nobody from it."""
+
+_WARM_UP = WarmUpBudget(0.25, is_trial=False)
+"""Of a version that was tried: what runs later than its first rows need not run before it is ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,6 @@ class Preparation:
     leases: CacheLeases = field(default_factory=CacheLeases)
     checks: FileChecks = field(default_factory=FileChecks)
     reserve: DiskReserve | None = None
-    urgency: Urgency = field(default_factory=Urgency)
 
 
 class PreparingOpener:
@@ -77,13 +79,10 @@ class PreparingOpener:
             quiet=ExclusiveMeasurement(_PATIENCE * preparation.tuning_seconds),
             largest_bytes=preparation.max_bytes // _ENTRIES_AT_LEAST,
             tuning_seconds=preparation.tuning_seconds,
-            killed=set(),
-            open=weakref.WeakKeyDictionary(),
-            mutex=threading.Lock(),
-            entries=weakref.WeakKeyDictionary(),
             checks=preparation.checks,
-            urgency=preparation.urgency,
         )
+        self.measurement = PlanMeasurement(self._shared, defaults.load_bounds)
+        """Measures how what was opened here runs best."""
 
     def open(
         self, graph_path: Path, record: VersionRecord, abandoned: threading.Event | None = None
@@ -93,8 +92,12 @@ class PreparingOpener:
         Raises what `open_session` does, and what `PreparingProcesses.prepare` does.
         """
         bounds = replace(self._defaults.load_bounds, abandoned=abandoned)
-        defaults = replace(self._defaults, load_bounds=bounds)
-        load = VersionLoad(self._shared, graph_path, record, defaults)
+        load = VersionLoad(
+            self._shared,
+            graph_path,
+            record,
+            replace(self._defaults, load_bounds=bounds, warm_up_budget=_WARM_UP),
+        )
         try:
             return self._opened(load, graph_path, record)
         except MemoryError as error:
@@ -112,14 +115,22 @@ class PreparingOpener:
             load.check_files()
             raise
 
+    def expect(self, record: VersionRecord) -> None:
+        """Have a process ready for a version whose files are being fetched, if it will need one."""
+        if not self.is_prepared(record):
+            self._shared.processes.start_early()
+
     def is_prepared(self, record: VersionRecord) -> bool:
         """Return whether the version was prepared once: it most likely opens in moments."""
         return self._shared.cache.has(record.digest)
 
     def entry_of(self, runner: Runner) -> tuple[Path, Mapping[str, Kept]] | None:
         """The folder of the prepared graph that a runner was opened from, and what its files should be."""
-        place = self._shared.entries.get(runner)
-        return None if place is None else (place, self._shared.cache.kept(place))
+        with self._shared.mutex:
+            opened = self._shared.opened.get(runner)
+        if opened is None or opened.entry.graph is None:
+            return None
+        return opened.entry.place, self._shared.cache.kept(opened.entry.place)
 
     def remove_entry(self, place: Path) -> None:
         """Have a version prepared anew when it is loaded next."""

@@ -1,64 +1,57 @@
-"""Measuring while nothing else is loaded, as far as a short wait brings that about."""
+"""Measuring while nothing else is loaded: a load that begins ends the measurement that is under way."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 class ExclusiveMeasurement:
-    """Keeps loading and measuring apart. Nobody waits for longer than `max_wait_seconds`.
+    """Keeps loading and measuring apart. No load ever waits; a measurement that was ended is made later.
 
-    Nor for a load that has gone on for longer than that: it would hold up every measurement for as long.
-    One measures at a time, else two would measure each other.
+    One measures at a time, else two would measure each other. A load that has gone on for longer than
+    `patience_seconds` keeps nobody from measuring: it would for as long as it goes on.
     """
 
-    def __init__(self, max_wait_seconds: float) -> None:
-        self._max_wait_seconds = max_wait_seconds
-        self._changed = threading.Condition()
+    def __init__(
+        self, patience_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._patience_seconds = patience_seconds
+        self._clock = clock
+        self._mutex = threading.Lock()
         self._loads: dict[object, float] = {}
         """The loads under way, with when they began."""
-        self._measures = False
+        self._measurement: threading.Event | None = None
+        """Ends the measurement that is under way, once it is set."""
 
     @contextmanager
-    def loading(self, *, briefly: bool = False) -> Iterator[None]:
-        """Wait until nobody measures, and have measurements wait while inside.
-
-        What loads `briefly` does not wait: it takes moments, and would wait for seconds.
-        """
-        with self._changed:
-            if not briefly:
-                self._changed.wait_for(lambda: not self._measures, self._max_wait_seconds)
-            load = object()
-            self._loads[load] = time.monotonic()
+    def loading(self) -> Iterator[None]:
+        """Have nobody measure while inside."""
+        load = object()
+        with self._mutex:
+            self._loads[load] = self._clock()
+            if self._measurement is not None:
+                self._measurement.set()
         try:
             yield
         finally:
-            with self._changed:
+            with self._mutex:
                 del self._loads[load]
-                self._changed.notify_all()
 
     @contextmanager
-    def measuring(self) -> Iterator[None]:
-        """Wait until nobody measures, and for a while until nothing loads."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._measures)
-            self._measures = True
-            self._wait_for_loads()
+    def measuring(self, abandoned: threading.Event) -> Iterator[bool]:
+        """Yield whether one may measure now; if so `abandoned` is set as soon as something loads."""
+        with self._mutex:
+            recently = self._clock() - self._patience_seconds
+            loads = any(began > recently for began in self._loads.values())
+            may = self._measurement is None and not loads
+            if may:
+                self._measurement = abandoned
         try:
-            yield
+            yield may
         finally:
-            with self._changed:
-                self._measures = False
-                self._changed.notify_all()
-
-    def _wait_for_loads(self) -> None:
-        """Wait until nothing is loading that began a short while ago; the condition is held."""
-        patience = self._max_wait_seconds
-        until = time.monotonic() + patience
-        while self._loads:
-            left = min(until, max(self._loads.values()) + patience) - time.monotonic()
-            if left <= 0 or not self._changed.wait(left):
-                return
+            if may:
+                with self._mutex:
+                    self._measurement = None

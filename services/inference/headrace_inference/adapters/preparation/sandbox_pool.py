@@ -72,13 +72,17 @@ class _Process:
         }
         self.child = ChildProcess([sys.executable, "-P", "-m", MODULE], environment)
         self.timer: threading.Timer | None = None
-        """What ends it when it was idle for long; None where it never had a task."""
+        """What ends it when it was idle for long."""
+        self.is_ready = False
+        """Whether it has said that it takes tasks."""
         self.is_slow = False
         """Whether it has the last call on the cores, for good: nobody may raise a priority again."""
 
     def wait_until_ready(self, version: str, bounds: LoadBounds) -> None:
         """Wait for its first line: what it takes to start is not the version's. Raises as `ask` does."""
-        self.child.wait_until_ready(self._watch(version, replace(bounds, memory_bytes=0)))
+        if not self.is_ready:
+            self.child.wait_until_ready(self._watch(version, replace(bounds, memory_bytes=0)))
+            self.is_ready = True
 
     def ask(self, task: PrepareTask, bounds: LoadBounds) -> PrepareReport:
         """Give it a task and wait for the answer. Raises ChildEndedError, HeadraceError over a bound."""
@@ -121,8 +125,7 @@ class PreparingProcesses:
         except OSError as error:
             raise _not_started(task.record.key, error) from error
         try:
-            if process.timer is None:
-                process.wait_until_ready(task.record.key, bounds)
+            process.wait_until_ready(task.record.key, bounds)
             report = process.ask(task, bounds)
         except ChildEndedError as ended:
             self._end(process)
@@ -135,6 +138,18 @@ class PreparingProcesses:
         else:
             self._give_back(process)
         return report
+
+    def start_early(self) -> None:
+        """Have a process ready for a task that is about to come, as far as that works."""
+        try:
+            with self._mutex:
+                if self._closed or self._idle:
+                    return
+                process = _Process(self._slow_seconds)
+                self._all.add(process)
+        except OSError:  # whoever brings the task is told
+            return
+        self._give_back(process)
 
     def pids(self, *, busy: bool = False) -> list[int]:
         """The processes that are there now; of those that have something to do, if `busy`."""

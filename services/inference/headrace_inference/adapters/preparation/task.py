@@ -29,7 +29,10 @@ class Step(enum.StrEnum):
     """A step of preparing a version."""
 
     TRY = "try"
-    """Open it on trial, and save what came of it into the folder `target`, where one is named."""
+    """Open it on trial, and save what came of it into the folder `target`, where one is named.
+
+    In `seconds` it runs growing sizes of those that nobody asked for.
+    """
     MEASURE = "measure"
     """Find out how to run it best, from the graph `saved` where one is named, in `seconds`."""
 
@@ -45,21 +48,21 @@ class PrepareTask:
     target: str = ""
     saved: str = ""
     seconds: float = 0.0
-    affordable_rows: int = 0
-    """The most rows that nobody asked for to be measured, where there are too many."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareReport:
     """The outcome: a failure, whether a graph was saved and why not, or what was measured.
 
-    Without a plan the measurements were of no use, since others had the cores meanwhile.
+    A trial has a plan where there is nothing to measure. A measurement has none where it was of no use,
+    since others had the cores meanwhile.
     """
 
     failure: ChildError | None = None
     saved: bool = False
     unsaved_because: str = ""
     affordable_rows: int = 0
+    batching_obstacle: str = ""
     plan: ExecutionPlan | None = None
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from headrace.errors import HeadraceError
@@ -28,9 +29,15 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
 )
 from headrace_inference.adapters.runtime.prepared_graph import FILES, GRAPH, PreparedGraph
 from headrace_inference.adapters.runtime.synthetic_inputs import made_up_inputs
-from headrace_inference.adapters.runtime.warm_up import batch_sizes
-from headrace_inference.adapters.runtime.warm_up_costs import is_proposed
-from headrace_inference.domain.scheduling.execution_plan import NO_PLAN, ExecutionPlan
+from headrace_inference.adapters.runtime.warm_up import batch_sizes, warm_up
+from headrace_inference.adapters.runtime.warm_up_costs import WarmUpBudget, is_proposed
+from headrace_inference.domain.scheduling import execution_plan
+from headrace_inference.domain.scheduling.execution_plan import (
+    NO_PLAN,
+    ONE_THREAD,
+    TINY_PLAN,
+    ExecutionPlan,
+)
 from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.scheduling.watchdog import RunHandle
@@ -53,20 +60,36 @@ def execute_task(task: PrepareTask) -> PrepareReport:
 def trial_load(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
     """Open it on trial. What cannot be saved is opened all the same."""
     target = Path(task.target) if task.target else None
+    measurable = task.record
     task = replace(task, record=with_minimal_warm_up(task.record))
+    defaults = replace(defaults, warm_up_budget=WarmUpBudget(task.seconds))
     try:
         trial = _opened(task, defaults, target)
     except HeadraceError as error:
         return PrepareReport(child_error(error))
     try:
         problem = "" if target is None else _problem(task, defaults, target, trial)
+        plan = TINY_PLAN if _is_tiny(measurable, trial, defaults.cores) else None
     finally:
         trial.close()
     return PrepareReport(
         saved=target is not None and not problem,
         unsaved_because=problem,
         affordable_rows=trial.plan.affordable_rows,
+        batching_obstacle=trial.batching_obstacle,
+        plan=plan,
     )
+
+
+def _is_tiny(record: VersionRecord, trial: OnnxRunner, cores: int) -> bool:
+    """Return whether there is nothing to measure: it is over before other threads could help."""
+    inputs = trial.warmed_with() if autotuning.is_open(record) else None
+    if inputs is None or len(execution_plan.layouts(record.config, cores)) == 1:
+        return False
+    try:
+        return autotuning.is_tiny(partial(trial.run, inputs))
+    except RunFailed:
+        return False
 
 
 def with_minimal_warm_up(record: VersionRecord) -> VersionRecord:
@@ -94,18 +117,35 @@ def measured(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
     def open_with(plan: ExecutionPlan) -> OnnxRunner:
         return open_unwarmed(graph, record, defaults, PreparedGraph(plan, saved))
 
-    folder, record = folder_of(graph, record), _of_rows(record, task.affordable_rows)
-    apart = saved is not None and record.size_bytes <= SECOND_SESSION_BYTES
+    folder, apart = folder_of(graph, record), has_two_sessions(record, saved)
+    rows = 0
     try:
+        rows = _affordable_rows(record, folder, open_with)
         plan = autotuning.measure(
-            record, folder, defaults.cores, task.seconds, open_with, apart=apart
+            _of_rows(record, rows), folder, defaults.cores, task.seconds, open_with, apart=apart
         )
     except autotuning.NoisyHost:
         return PrepareReport()
     except (HeadraceError, RunFailed) as failure:
         logger.info("not measured: %s", failure)
-        return PrepareReport(plan=NO_PLAN)
-    return PrepareReport(plan=plan)
+        plan = NO_PLAN
+    return PrepareReport(plan=replace(plan, affordable_rows=rows))
+
+
+def has_two_sessions(record: VersionRecord, saved: Path | None) -> bool:
+    """Return whether lone requests may have a session of their own: with mapped weights, and few."""
+    return saved is not None and record.size_bytes <= SECOND_SESSION_BYTES
+
+
+def _affordable_rows(record: VersionRecord, folder: Path, open_with: autotuning.OpenWith) -> int:
+    """Return the most rows that nobody asked for, with more time than a load has; 0: all that there are."""
+    if not is_proposed(record.config.batching):
+        return 0
+    runner = open_with(ONE_THREAD)
+    try:
+        return warm_up(runner, with_minimal_warm_up(record), folder).affordable_rows
+    finally:
+        runner.close()
 
 
 def _of_rows(record: VersionRecord, most: int) -> VersionRecord:
@@ -133,14 +173,14 @@ def runtime_defaults(machine: HostOptions) -> RuntimeDefaults:
 
 def _opened(task: PrepareTask, defaults: RuntimeDefaults, target: Path | None) -> OnnxRunner:
     """Open and warm it, saving it if that can be done: some graphs open and cannot be saved."""
-    graph = Path(task.graph)
+    graph, prepared = Path(task.graph), PreparedGraph(ONE_THREAD)
     if target is None:
-        return open_session(graph, task.record, defaults)
+        return open_session(graph, task.record, defaults, prepared)
     try:
-        return open_session(graph, task.record, defaults, save_to=target)
+        return open_session(graph, task.record, defaults, prepared, save_to=target)
     except HeadraceError:
         _remove_files(target)
-        return open_session(graph, task.record, defaults)
+        return open_session(graph, task.record, defaults, prepared)
 
 
 def _problem(task: PrepareTask, defaults: RuntimeDefaults, target: Path, trial: OnnxRunner) -> str:
@@ -149,7 +189,7 @@ def _problem(task: PrepareTask, defaults: RuntimeDefaults, target: Path, trial: 
         return "ONNX Runtime cannot save its optimised graph"
     try:
         saved = open_unwarmed(
-            Path(task.graph), task.record, defaults, PreparedGraph(NO_PLAN, target / GRAPH)
+            Path(task.graph), task.record, defaults, PreparedGraph(ONE_THREAD, target / GRAPH)
         )
     except HeadraceError as error:
         return f"its optimised graph does not open: {error.message}"

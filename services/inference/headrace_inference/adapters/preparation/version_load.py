@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headrace.errors import FailedPrecondition, HeadraceError
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
-from headrace_inference.adapters.preparation.autotuning import is_open
+from headrace_inference.adapters.preparation.autotuning import is_open, leaves_layout_open
 from headrace_inference.adapters.preparation.cache import Entry, PreparedCache
 from headrace_inference.adapters.preparation.exclusive_measurement import ExclusiveMeasurement
 from headrace_inference.adapters.preparation.sandbox_pool import PreparingProcesses
@@ -22,6 +22,7 @@ from headrace_inference.adapters.preparation.task import (
     Step,
     error_of,
 )
+from headrace_inference.adapters.preparation.trial_load import has_two_sessions
 from headrace_inference.adapters.runtime.onnx_runtime import (
     OnnxRunner,
     RuntimeDefaults,
@@ -29,17 +30,32 @@ from headrace_inference.adapters.runtime.onnx_runtime import (
     open_session,
 )
 from headrace_inference.adapters.runtime.prepared_graph import PreparedGraph
-from headrace_inference.domain.reconciliation.load_waits import Urgency
-from headrace_inference.domain.scheduling.execution_plan import NO_PLAN, ExecutionPlan
+from headrace_inference.adapters.runtime.warm_up_costs import FULL_BUDGET, WARM_UP_SECONDS
+from headrace_inference.domain.scheduling.execution_plan import (
+    NO_PLAN,
+    ExecutionPlan,
+    robust_plan,
+)
 from headrace_inference.domain.scheduling.runner import Runner
 
 logger = logging.getLogger(__name__)
 
-_MEASURING_GRACE_SECONDS = 30.0
-"""Opening the graph with other threads is no part of the time for measuring."""
+_TRIAL_SECONDS = 0.75
+"""Where it is measured later, the trial of rows that nobody asked for takes about so long at most."""
+
+NOT_MEASURED = "not measured yet: until the machine is quiet it runs as is right on any machine"
 
 _FAILURES_OF_SAVING = ("LOAD_CRASHED", "LOAD_TOO_LARGE")
 """What may come of saving an optimised graph and trying it: the version may well open without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A version that is open: its own graph, and the entry that it was opened from."""
+
+    graph_path: Path
+    record: VersionRecord
+    entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +68,27 @@ class SharedByLoads:
     quiet: ExclusiveMeasurement
     largest_bytes: int
     tuning_seconds: float
-    killed: set[Path]
-    """The places of versions whose process was killed while it saved them."""
-    open: weakref.WeakKeyDictionary[OnnxRunner, str]
-    """The digests of versions that are open; read and changed by whoever has the mutex."""
-    mutex: threading.Lock
-    entries: weakref.WeakKeyDictionary[Runner, Path]
-    """Where the prepared graphs lie that they were opened from."""
     checks: FileChecks
-    urgency: Urgency
+    killed: set[Path] = field(default_factory=set)
+    """The places of versions whose process was killed while it saved them."""
+    opened: weakref.WeakKeyDictionary[Runner, Opened] = field(
+        default_factory=weakref.WeakKeyDictionary
+    )
+    """What versions were opened from; read and changed by whoever has the mutex."""
+    mutex: threading.Lock = field(default_factory=threading.Lock)
+    unkept_plans: dict[Path, ExecutionPlan] = field(default_factory=dict)
+    """What was measured of versions whose places take nothing."""
+
+    def may_measure(self, record: VersionRecord) -> bool:
+        """Return whether it is measured how the version runs best, at some time."""
+        return self.tuning_seconds > 0 and is_open(record)
+
+    def robust_plan(self, record: VersionRecord, entry: Entry) -> ExecutionPlan:
+        """Return how a version runs that was not measured, or whose runs are too long for that."""
+        if not leaves_layout_open(record.config):
+            return NO_PLAN
+        apart = has_two_sessions(record, entry.graph)
+        return robust_plan(record.config, self.machine.cores, apart=apart)
 
 
 class VersionLoad:
@@ -83,15 +111,13 @@ class VersionLoad:
     def open_on_device(self) -> OnnxRunner:
         """Open it after a trial by a process whose memory of the device is free by then."""
         report = self._trial_load(target=None, alone=True)
-        plan = replace(NO_PLAN, affordable_rows=report.affordable_rows)
-        return open_session(self._graph_path, self._record, self._defaults, PreparedGraph(plan))
+        plan = ExecutionPlan(affordable_rows=report.affordable_rows)
+        defaults = replace(self._defaults, warm_up_budget=FULL_BUDGET)
+        return open_session(self._graph_path, self._record, defaults, PreparedGraph(plan))
 
     def open_at(self, place: Path) -> OnnxRunner:
         """Open it as it was prepared, or is now. What is prepared lies at a place."""
-        runner = self._opened(self._shared.cache.find(place) or self._prepare(place))
-        with self._shared.mutex:
-            self._shared.open[runner] = self._record.digest
-        return runner
+        return self._opened(self._shared.cache.find(place) or self._prepare(place))
 
     def _opened(self, entry: Entry) -> OnnxRunner:
         """Open what is prepared; what does not open is made anew, and then opened as it was pushed."""
@@ -116,7 +142,7 @@ class VersionLoad:
     def _without_graph(self, entry: Entry, because: str) -> Entry:
         """The entry without its saved graph, from now on: the graph as it was pushed serves."""
         try:
-            self._shared.cache.give_up_graph(entry, because)
+            self._shared.cache.give_up_graph(entry.place, because)
         except (OSError, HeadraceError) as error:
             logger.info("an unusable graph stays: %s", error, extra=self._facts)
         return replace(entry, graph=None, unsaved_because=because)
@@ -124,33 +150,31 @@ class VersionLoad:
     def _open_prepared(self, entry: Entry) -> OnnxRunner:
         if entry.graph is None:
             self._check()
-        entry = self._planned(entry)
-        if entry.graph is None:
-            self._check()
-        plan = replace(entry.plan or NO_PLAN, affordable_rows=entry.affordable_rows)
-        prepared = PreparedGraph(plan, entry.graph)
-        with self._shared.quiet.loading(briefly=True):
+        prepared = PreparedGraph(self._plan(entry), entry.graph)
+        with self._shared.quiet.loading():
             runner = open_session(self._graph_path, self._record, self._defaults, prepared)
-        if entry.graph is not None:
-            self._shared.entries[runner] = entry.place
+        runner.batching_obstacle = runner.batching_obstacle or entry.batching_obstacle
+        with self._shared.mutex:
+            self._shared.opened[runner] = Opened(self._graph_path, self._record, entry)
         if entry.unsaved_because:
-            runner.remark = f"the graph serves as it was pushed: {entry.unsaved_because}"
-            logger.warning(runner.remark, extra=self._facts)
-        if runner.plan.affordable_rows:
-            rows = (
-                f"at most {runner.plan.affordable_rows} rows are put together: more cost too much"
+            logger.warning(
+                "the graph serves as it was pushed: %s", entry.unsaved_because, extra=self._facts
             )
-            runner.remark = f"{runner.remark}; {rows}" if runner.remark else rows
-        facts = {
-            "graph": runner.graph,
-            "instances": plan.instances,
-            "threads": plan.intra_op_threads,
-            "rows": plan.best_batch_rows,
-            "single_request_threads": plan.single_request_threads,
-            "affordable_rows": plan.affordable_rows,
-        }
+        runner.remark = remark_on(runner.plan, entry)
+        facts = {"graph": runner.graph, **plan_facts(runner.plan)}
         logger.info("version prepared", extra=self._facts | facts)
         return runner
+
+    def _plan(self, entry: Entry) -> ExecutionPlan:
+        """The plan that was measured, or else one that is right wherever it runs."""
+        plan = entry.plan or self._shared.unkept_plans.get(entry.place)
+        if plan is not None and plan.instances:
+            return replace(plan, affordable_rows=entry.affordable_rows)
+        return replace(
+            self._shared.robust_plan(self._record, entry),
+            affordable_rows=entry.affordable_rows,
+            is_provisional=plan is None and self._shared.may_measure(self._record),
+        )
 
     def _prepare(self, place: Path) -> Entry:
         """Try the version out, and keep what is saved. A disk that is full costs the saved graph only."""
@@ -165,6 +189,7 @@ class VersionLoad:
                 place,
                 unsaved_because=f"its optimised graph cannot be kept: {error}",
                 affordable_rows=report.affordable_rows,
+                batching_obstacle=report.batching_obstacle,
             )
         self._prune()
         return entry
@@ -172,7 +197,8 @@ class VersionLoad:
     def _prune(self) -> None:
         """Keep the cache within its size; where that fails, the next load tries."""
         with self._shared.mutex:
-            in_use = {*self._shared.open.values(), self._record.digest}
+            opened = [each.record.digest for each in self._shared.opened.values()]
+        in_use = {*opened, self._record.digest}
         try:
             self._shared.cache.prune(in_use)
         except OSError as error:
@@ -203,11 +229,16 @@ class VersionLoad:
     def _trial_load(self, target: Path | None, *, alone: bool = False) -> PrepareReport:
         """Open it on trial. Raises HeadraceError."""
         self._check()
+        is_measured_later = not alone and self._shared.may_measure(self._record)
         task = PrepareTask(
-            Step.TRY, str(self._graph_path), self._record, self._shared.machine, str(target or "")
+            Step.TRY,
+            str(self._graph_path),
+            self._record,
+            self._shared.machine,
+            str(target or ""),
+            seconds=_TRIAL_SECONDS if is_measured_later else WARM_UP_SECONDS,
         )
-        briefly = self._shared.urgency.is_awaited(self._record)
-        with self._shared.quiet.loading(briefly=briefly):
+        with self._shared.quiet.loading():
             report = self._shared.processes.prepare(task, self._defaults.load_bounds, alone=alone)
         if report.failure is not None:
             raise error_of(report.failure)
@@ -223,45 +254,28 @@ class VersionLoad:
         if not self._is_checked:
             self.check_files()
 
-    def _planned(self, entry: Entry) -> Entry:
-        """The entry with how to run it, as far as that could be measured.
 
-        While requests wait it is not: that takes seconds, and there is another load.
-        """
-        if entry.plan is not None or not self._shared.tuning_seconds or not is_open(self._record):
-            return entry
-        if self._shared.urgency.is_awaited(self._record):
-            return entry
-        try:
-            plan = self._measured(entry)
-        except HeadraceError as error:
-            logger.info("not measured: %s", error.message, extra=self._facts)
-            if error.reason == "LOAD_CRASHED" and entry.graph is not None:
-                because = f"its optimised graph fails ({error.reason})"
-                entry = self._without_graph(entry, because)
-            plan = NO_PLAN
-        if plan is None:
-            logger.info("not measured: others had the cores", extra=self._facts)
-            return entry
-        try:
-            self._shared.cache.note(entry, plan)
-        except (OSError, HeadraceError) as error:
-            logger.info("what was measured is not kept: %s", error, extra=self._facts)
-        return replace(entry, plan=plan)
-
-    def _measured(self, entry: Entry) -> ExecutionPlan | None:
-        """The best plan found; None where others had the cores. Raises HeadraceError."""
-        seconds = self._shared.tuning_seconds
-        saved = str(entry.graph or "")
-        task = PrepareTask(
-            Step.MEASURE,
-            str(self._graph_path),
-            self._record,
-            self._shared.machine,
-            saved=saved,
-            seconds=seconds,
-            affordable_rows=entry.affordable_rows,
+def remark_on(plan: ExecutionPlan, entry: Entry, more: str = "") -> str:
+    """Return what whoever asks how a version serves should know."""
+    remarks = []
+    if entry.unsaved_because:
+        remarks.append(f"the graph serves as it was pushed: {entry.unsaved_because}")
+    if plan.affordable_rows:
+        remarks.append(
+            f"at most {plan.affordable_rows} rows are put together: more cost too much, or bring nothing"
         )
-        bounds = replace(self._defaults.load_bounds, seconds=_MEASURING_GRACE_SECONDS + 2 * seconds)
-        with self._shared.quiet.measuring():
-            return self._shared.processes.prepare(task, bounds).plan
+    if plan.is_provisional:
+        remarks.append(NOT_MEASURED)
+    return "; ".join(filter(None, (*remarks, more)))
+
+
+def plan_facts(plan: ExecutionPlan) -> dict[str, object]:
+    """Return the choices of a plan, for the log."""
+    return {
+        "instances": plan.instances,
+        "threads": plan.intra_op_threads,
+        "rows": plan.best_batch_rows,
+        "single_request_threads": plan.single_request_threads,
+        "affordable_rows": plan.affordable_rows,
+        "measured": not plan.is_provisional,
+    }

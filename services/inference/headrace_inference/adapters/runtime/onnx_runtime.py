@@ -44,6 +44,7 @@ from headrace_inference.adapters.runtime.prepared_graph import (
 )
 from headrace_inference.adapters.runtime.reshaping import reshaping
 from headrace_inference.adapters.runtime.warm_up import RETRY_AFTER_SECONDS, Warmed, warm_up
+from headrace_inference.adapters.runtime.warm_up_costs import FULL_BUDGET, WarmUpBudget
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN
 from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.runner import OutOfMemory, RunFailed
@@ -68,6 +69,7 @@ class RuntimeDefaults:
     hardware: Hardware = field(default_factory=execution_providers.hardware)
     custom_operators: Path | None = None
     """The folder of the libraries that serving configs may name."""
+    warm_up_budget: WarmUpBudget = FULL_BUDGET
 
 
 class OnnxRunner:
@@ -199,7 +201,8 @@ def open_session(
             if lone is not None:
                 session = _open(graph_path, record, options[1], defaults, lone)
                 runner.use_for_single_requests(_runner(session, record, runs, defaults))
-            warmed = warm_up(runner, record, folder_of(graph_path, record))
+            folder = folder_of(graph_path, record)
+            warmed = warm_up(runner, record, folder, defaults.warm_up_budget)
             runner.use_warm_up(warmed)
             if warmed.rows > 1:
                 runner.give_back_memory()

@@ -28,7 +28,12 @@ from headrace.errors import FailedPrecondition, HeadraceError, Unavailable
 from headrace.state.records import Batching, VersionRecord
 from headrace_inference.adapters.runtime.ort_errors import DeviceFailed
 from headrace_inference.adapters.runtime.synthetic_inputs import guesses
-from headrace_inference.adapters.runtime.warm_up_costs import WarmUpCosts, is_proposed
+from headrace_inference.adapters.runtime.warm_up_costs import (
+    FULL_BUDGET,
+    WarmUpBudget,
+    WarmUpCosts,
+    is_proposed,
+)
 from headrace_inference.adapters.runtime.warm_up_inputs import WarmUpInputs, warm_up_inputs
 from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.row_guard import RowsDiffer, check_rows
@@ -69,14 +74,19 @@ class Warmed:
     affordable_rows: int = 0
 
 
-def warm_up(runner: Runner, record: VersionRecord, folder: Path) -> Warmed:
+def warm_up(
+    runner: Runner, record: VersionRecord, folder: Path, budget: WarmUpBudget = FULL_BUDGET
+) -> Warmed:
     """Run every warmed batch size. `folder` has the version's files.
 
+    What nobody need wait for is run within the `budget`.
     Raises FailedPrecondition or Unavailable where a failed run fails the load, InvalidArgument
     (WARM_UP_SAMPLE_INVALID).
     """
     each = _warm_proposed if is_proposed(record.config.batching) else _warm
-    warmed = [each(runner, record, given) for given in warm_up_inputs(record, folder)]
+    warmed = [
+        each(runner, record, given, budget=budget) for given in warm_up_inputs(record, folder)
+    ]
     return Warmed(
         next((one.make_inputs for one in warmed if one.rows), _none),
         max((one.rows for one in warmed), default=0),
@@ -84,21 +94,26 @@ def warm_up(runner: Runner, record: VersionRecord, folder: Path) -> Warmed:
     )
 
 
-def _warm(runner: Runner, record: VersionRecord, given: WarmUpInputs) -> Warmed:
-    """Run every size that the config gives, and those between."""
-    warmed = Warmed()
+def _warm(
+    runner: Runner, record: VersionRecord, given: WarmUpInputs, *, budget: WarmUpBudget
+) -> Warmed:
+    """Run every size that the config gives, and those between.
+
+    All of those may run once a trial was made: what is not asked for is left out where it takes long.
+    """
+    warmed, costs = Warmed(), WarmUpCosts(budget)
     sizes = batch_sizes(record.config.batching)
-    for rows in sizes if given.runs else ():
+    is_bounded = not budget.is_trial and not given.name and given.runs == 1
+    for rows in (sorted(sizes) if is_bounded else sizes) if given.runs else ():
+        if is_bounded and not costs.afford(rows):
+            break
         inputs = _inputs(given, rows)
         if inputs is None:
             logger.info("not warmed: inputs too large", extra=_facts(record, rows, ()))
             continue
-        failure = _run(partial(_run_and_look, runner, record, rows), inputs, given.runs)
-        if (
-            failure is None
-            and runner.plan.single_request_threads
-            and rows in (min(sizes), max(sizes))
-        ):
+        with costs.running(rows):
+            failure = _run(partial(_run_and_look, runner, record, rows), inputs, given.runs)
+        if failure is None and runner.plan.single_request_threads and rows == min(sizes):
             failure = _run(runner.run_alone, inputs, given.runs)
         if failure is not None:
             _settle(record, rows, inputs, failure, given.name)
@@ -108,16 +123,19 @@ def _warm(runner: Runner, record: VersionRecord, given: WarmUpInputs) -> Warmed:
     return warmed
 
 
-def _warm_proposed(runner: Runner, record: VersionRecord, given: WarmUpInputs) -> Warmed:
-    """Run growing sizes, as far as they run and can be afforded."""
-    costs, make = WarmUpCosts(), partial(_made_again, given, 1)
-    most = runner.plan.affordable_rows or record.config.batching.max_batch_size
+def _warm_proposed(
+    runner: Runner, record: VersionRecord, given: WarmUpInputs, *, budget: WarmUpBudget
+) -> Warmed:
+    """Run growing sizes, as far as they run, are put together, and can be afforded."""
+    costs, make = WarmUpCosts(budget), partial(_made_again, given, 1)
+    most = runner.plan.most_rows(record.config)
     sizes = [rows for rows in sorted(batch_sizes(record.config.batching)) if rows <= most]
     for rows in sizes if given.runs else ():
         inputs = _inputs(given, rows) if costs.afford(rows) else None
         if inputs is None:
             logger.info("not warmed: it costs too much", extra=_facts(record, rows, ()))
-            return Warmed(make, costs.rows, max(1, costs.rows))
+            bound = max(1, costs.rows) if budget.is_trial else runner.plan.affordable_rows
+            return Warmed(make, costs.rows, bound)
         with costs.running(rows):
             failure = _run(partial(_run_and_look, runner, record, rows), inputs, given.runs)
         if failure is None and runner.plan.single_request_threads and rows == 1:

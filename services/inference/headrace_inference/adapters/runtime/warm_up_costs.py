@@ -5,12 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from headrace.machine.memory import own_memory_bytes
 from headrace.state.records import Batching
+from headrace_inference.domain.scheduling.execution_plan import still_scaling
 
 WARM_UP_SECONDS = 5.0
 """The warm-up of proposed batch sizes takes about so long at most."""
+
+_CHEAP_SECONDS = 0.2
+"""Until then sizes grow whatever they bring: short runs are measured badly."""
 
 RUN_BYTES = 128 << 20
 """A run of a proposed batch size takes about so much memory at most, beside the weights."""
@@ -22,24 +27,46 @@ def is_proposed(batching: Batching) -> bool:
     return batching.allow_larger_requests and batching.max_batch_size > 1 and not sizes
 
 
+@dataclass(frozen=True, slots=True)
+class WarmUpBudget:
+    """The time for rows that nobody need wait for.
+
+    `is_trial`: nothing is known of the version yet, so what it cannot afford it never gets. Else all that
+    may run did so on trial, and what is left out runs when a caller asks for it.
+    """
+
+    seconds: float = WARM_UP_SECONDS
+    is_trial: bool = True
+
+
+FULL_BUDGET = WarmUpBudget()
+
+
 class WarmUpCosts:
     """The cost of one version's runs so far, and whether a larger one can be afforded."""
 
-    def __init__(self) -> None:
-        self._until = time.monotonic() + WARM_UP_SECONDS
+    def __init__(self, budget: WarmUpBudget = FULL_BUDGET) -> None:
+        self._started = time.monotonic()
+        self._until = self._started + budget.seconds
         self._before = own_memory_bytes()
         self._seconds = 0.0
+        self._rates: list[float] = []
         self.rows = 0
         """Those of the last run that worked."""
 
     def afford(self, rows: int) -> bool:
-        """Return whether a run of so many rows fits, if it takes as much for each as the last one did."""
+        """Return whether a run of so many rows fits, and may bring more rows a second.
+
+        It is expected to take as much for each row as the last one did.
+        """
         if not self.rows:
             return True
-        share = rows / self.rows
+        now, share = time.monotonic(), rows / self.rows
         grown = own_memory_bytes() - self._before
-        left = self._until - time.monotonic()
-        return self._seconds * share <= left and grown * share <= RUN_BYTES
+        is_known = now - self._started > _CHEAP_SECONDS
+        if is_known and not still_scaling(self._rates):
+            return False
+        return self._seconds * share <= self._until - now and grown * share <= RUN_BYTES
 
     @contextmanager
     def running(self, rows: int) -> Iterator[None]:
@@ -47,4 +74,5 @@ class WarmUpCosts:
         started = time.monotonic()
         yield
         self._seconds = time.monotonic() - started
+        self._rates.append(rows / max(self._seconds, 1e-9))
         self.rows = rows

@@ -111,7 +111,7 @@ class LoopBursts(Generic[Encoded]):
         try:
             self._budget.hold(1, call.held_bytes)
         except HeadraceError as error:
-            self._refuse(call, error)
+            self.refuse(call, error)
             return False
         call.holds = True
         return True
@@ -144,12 +144,12 @@ class LoopBursts(Generic[Encoded]):
 
     def _quick(self, admitted: list[Admitted]) -> list[Admitted]:
         """Those that may run here; the others are queued."""
-        largest = max([request.reply.call.held_bytes for _, request in admitted])
+        largest = max([request.reply.call.size_bytes for _, request in admitted])
         if not self._held_up.any and largest <= LARGE_BYTES:
             return admitted
         quick: list[Admitted] = []
         for version, request in admitted:
-            if request.reply.call.held_bytes > LARGE_BYTES or self._held_up.has(version.id):
+            if request.reply.call.size_bytes > LARGE_BYTES or self._held_up.has(version.id):
                 self._inference.queue(version, request)
             else:
                 quick.append((version, request))
@@ -186,7 +186,7 @@ class LoopBursts(Generic[Encoded]):
         if error is None:
             self.put(arrival)
         else:
-            self._refuse(arrival.call, error)
+            self.refuse(arrival.call, error)
 
     def encode(
         self, version: AnsweringVersion, result: BatchResult, indexes: Sequence[int]
@@ -260,7 +260,7 @@ class LoopBursts(Generic[Encoded]):
         try:
             call.answered()
         except DeadlineExceeded as error:
-            self._refuse(call, error)
+            self.refuse(call, error)
             return
         self._end(call)
         call.take_answer(encoded, part)
@@ -269,13 +269,14 @@ class LoopBursts(Generic[Encoded]):
         self, call: LoopCall[Encoded], error: Exception, statistics: ErrorCounter | None = None
     ) -> None:
         if threading.get_ident() == self._thread:
-            self._refuse(call, error, statistics)
+            self.refuse(call, error, statistics)
         else:
-            self._loop.call_soon_threadsafe(self._refuse, call, error, statistics)
+            self._loop.call_soon_threadsafe(self.refuse, call, error, statistics)
 
-    def _refuse(
+    def refuse(
         self, call: LoopCall[Encoded], error: Exception, statistics: ErrorCounter | None = None
     ) -> None:
+        """End a call with an error, which counts on the version that it reached, if any."""
         if not isinstance(error, HeadraceError):
             logger.error("a bug ended a request", exc_info=error)
         call.request = None

@@ -39,6 +39,11 @@ class LoopCall(Reception, ABC, Generic[Encoded]):
         self.wait: LoadWait | None = None
         """Its wait for a load, while it waits for one."""
 
+    @property
+    def size_bytes(self) -> int:
+        """Return how large its message is."""
+        return self.held_bytes
+
     @abstractmethod
     def take_answer(self, encoded: Encoded, part: ResponsePart) -> None:
         """Take an answer as its wire encoded it."""

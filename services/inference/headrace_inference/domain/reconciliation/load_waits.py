@@ -13,7 +13,6 @@ from headrace.errors import (
     Unavailable,
 )
 from headrace.state.desired import Key
-from headrace.state.records import VersionRecord
 
 RETRY_AFTER_SECONDS = 1.0
 
@@ -22,13 +21,6 @@ NO_ROOM_TO_LOAD = "NO_ROOM_TO_LOAD"
 
 Tell = Callable[[HeadraceError | None], None]
 """Called once, on the event loop: None when the present table may know an answer, or why it has none."""
-
-
-@dataclass(slots=True)
-class Urgency:
-    """Tells loads, in any thread, whether requests wait for a version: what can wait is left out then."""
-
-    is_awaited: Callable[[VersionRecord], bool] = lambda _: False
 
 
 @dataclass(slots=True, eq=False)

@@ -178,6 +178,11 @@ class VersionReconciler:
         return self._published
 
     @property
+    def is_loading(self) -> bool:
+        """Tell whether any version is being loaded."""
+        return bool(self._loads)
+
+    @property
     def applied_revision(self) -> int:
         """The revision of the catalog that the table was built from."""
         return self.table.catalog.revision
@@ -363,14 +368,15 @@ class VersionReconciler:
             loop.call_soon_threadsafe(self._retire, tasks, key, served, error)
 
         def remarked() -> None:
-            loop.call_soon_threadsafe(self._tell_anew, key[0])
+            loop.call_soon_threadsafe(self.tell_anew, key[0])
 
         book = self._book.of(*key)
         return LoadedVersion(
             record, runner, book, self.clock, self._watchdog, broken, remarked=remarked
         )
 
-    def _tell_anew(self, model: str) -> None:
+    def tell_anew(self, model: str) -> None:
+        """Have others told of a model again: something else is to be known of it."""
         self._held.tell_anew(model)
         self.changed.set()
 
@@ -380,6 +386,28 @@ class VersionReconciler:
         for key, served in list(self._held.served.items()):
             if served.runner is runner:
                 self._retire(self._tasks, key, served, error)
+
+    async def renew(self, key: Key, served: LoadedVersion) -> bool:
+        """Open a loaded version again, and have it answer instead, from one moment to the next.
+
+        What the old one took it answers. False: the old one stays, or is gone already.
+        """
+        assert self._tasks is not None, "not running"
+        try:
+            runner = await self._loader.load(served.record)
+        except HeadraceError as error:
+            logger.warning("not renewed: %s", error.message, extra={"version": served.record.key})
+            return False
+        if self._held.served.get(key) is not served:
+            await in_own_thread(f"close-{served.record.key}", runner.close)
+            return False
+        runner.batching_obstacle = runner.batching_obstacle or served.batching_off
+        renewed = self._held.served[key] = self._serve(served.record, runner, self._tasks)
+        renewed.opened_at = served.opened_at
+        self._held.reasons[key] = runner.remark
+        self._move(key, VersionState.READY)
+        self._tasks.create_task(_close(served))
+        return True
 
     def _retire(
         self, tasks: asyncio.TaskGroup, key: Key, served: LoadedVersion, error: HeadraceError

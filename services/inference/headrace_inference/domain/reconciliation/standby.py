@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from headrace.errors import HeadraceError
 from headrace.state.catalog import UNREAD, Catalog
 from headrace.state.desired import Key, desired_of
-from headrace.state.records import QueuePolicy, VersionRecord
+from headrace.state.records import QueuePolicy
 from headrace_inference.domain.clock import Clock, monotonic_seconds
 from headrace_inference.domain.reconciliation import load_waits
 from headrace_inference.domain.reconciliation.held_versions import HeldVersions
@@ -206,10 +206,6 @@ class Standby:
             return self._measured[key]
         record = self._held.records.get(key) or record_in(self._catalog, key)
         return record.size_bytes if record else 0
-
-    def is_awaited(self, record: VersionRecord) -> bool:
-        """Return whether requests wait for a version; from any thread."""
-        return self.waits.count((record.model, record.number)) > 0
 
     def evict(self) -> Sequence[Key]:
         """Decide what is not to be loaded any more, where the caps ask for that."""

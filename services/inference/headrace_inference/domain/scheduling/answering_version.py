@@ -10,6 +10,8 @@ from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.scheduling.response_cache import (
     BoundedCache,
     FrameKey,
+    JsonFrame,
+    JsonKey,
     RenderedKey,
     ResponseFrame,
 )
@@ -23,6 +25,7 @@ class AnsweringVersion(Protocol):
     clock: Clock
     response_frames: BoundedCache[FrameKey, ResponseFrame]
     rendered_heads: BoundedCache[RenderedKey, bytes]
+    json_frames: BoundedCache[JsonKey, JsonFrame]
 
     @property
     def labels(self) -> Mapping[str, Sequence[bytes]]:

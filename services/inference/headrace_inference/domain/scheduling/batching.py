@@ -16,6 +16,9 @@ from headrace_inference.domain.scheduling.requests import Array, InferenceReques
 ALIGNMENT = 16
 """Bytes: where the C library begins a block, and so what tensors of their own have."""
 
+_WIDEST = np.dtype(np.longdouble)
+"""The datatype whose alignment is that, on most platforms."""
+
 
 def share(waiting_rows: int, idle_instances: int, max_rows: int) -> int:
     """Return how many rows a free instance takes: its part of what waits, so that none stays idle."""
@@ -102,8 +105,16 @@ def _array(request: InferenceRequest, place: int) -> Array:
     contents = request.contents[place]
     if isinstance(contents, np.ndarray):
         return _aligned(contents)
-    array = np.frombuffer(contents, request.plan.dtypes[place]).reshape(request.plan.shapes[place])
-    return array if isinstance(contents, bytes) else _aligned(array)  # `bytes` are aligned
+    if isinstance(contents, memoryview) and not _is_aligned(contents):
+        contents = bytes(contents)  # which begin where the C library begins a block
+    return np.frombuffer(contents, request.plan.dtypes[place]).reshape(request.plan.shapes[place])
+
+
+def _is_aligned(contents: memoryview) -> bool:
+    """Tell whether bytes of a message lie as `_aligned` says, by a flag: an address takes numpy 1.4 µs."""
+    if _WIDEST.alignment != ALIGNMENT or len(contents) < _WIDEST.itemsize:
+        return False
+    return np.ndarray((1,), _WIDEST, contents).flags.aligned
 
 
 def _aligned(array: Array) -> Array:

@@ -45,7 +45,8 @@ class ExecutionPlan:
     `best_batch_rows`: more rows at once bring no more rows a second (0: as many as may be).
     `single_request_threads`: of a session of its own for requests that come while nothing else of the
     version runs (0: they run as all others).
-    `affordable_rows`: more that nobody asked for cost too much (0: none does).
+    `affordable_rows`: more that nobody asked for cost too much, or bring nothing (0: none does).
+    `is_provisional`: nothing was measured yet, and will be.
     """
 
     instances: int = 0
@@ -53,6 +54,7 @@ class ExecutionPlan:
     best_batch_rows: int = 0
     single_request_threads: int = 0
     affordable_rows: int = 0
+    is_provisional: bool = False
 
     def applied_to(self, config: ServingConfig) -> ServingConfig:
         """The config with its open choices made: what it says itself holds."""
@@ -77,6 +79,31 @@ class ExecutionPlan:
 
 NO_PLAN = ExecutionPlan()
 """One instance with all cores, and batches as large as they may be."""
+
+
+ONE_THREAD = ExecutionPlan(1, 1)
+"""One run at a time, of one thread: how a version is tried, which others on the cores disturb least."""
+
+TINY_PLAN = ONE_THREAD
+"""A run that is over before other threads could help has one, and no other run beside it."""
+
+
+def robust_plan(config: ServingConfig, cores: int, *, apart: bool) -> ExecutionPlan:
+    """The plan where nothing is measured: as many runs of one thread as there are cores.
+
+    Other work on the cores holds up a run of several threads at each operator, and runs of one thread
+    not at all. `apart`: lone requests have a session of their own, with all cores. Where they have none,
+    two runs share the cores: more would make a lone request wait for the one thread of its run.
+    """
+    open_layouts = layouts(config, cores)
+    most, fewest = open_layouts[0], open_layouts[-1]
+    if config.instances or config.session.intra_op_threads:
+        return ExecutionPlan(fewest.instances, fewest.threads)
+    if apart:
+        lone = most.threads if most.threads > 1 else 0
+        return ExecutionPlan(fewest.instances, fewest.threads, single_request_threads=lone)
+    instances = min(2, cores)
+    return ExecutionPlan(instances, cores // instances)
 
 
 def layouts(config: ServingConfig, cores: int) -> list[ThreadLayout]:

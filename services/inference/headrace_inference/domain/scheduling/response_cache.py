@@ -16,6 +16,9 @@ FrameKey = tuple[tuple[int, ...], str, tuple[Shape, ...]]
 RenderedKey = tuple[tuple[int, ...], str, tuple[tuple[Datatype, Shape, Hashable | None], ...]]
 """The same of rendered outputs, with the datatypes and windows that they were given."""
 
+JsonKey = tuple[tuple[int, ...], str, tuple[Shape, ...], tuple[bool, ...]]
+"""The places of the outputs, the route, the outputs' shapes, and which of them are binary data."""
+
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -46,3 +49,15 @@ class ResponseFrame:
     size: int
     """The bytes of such a response without its id; without the outputs where they are texts."""
     has_texts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JsonFrame:
+    """What JSON responses with outputs of the same shapes share: the text around what differs.
+
+    The id goes behind the first piece, and the outputs' values, where JSON says them, between the others.
+    """
+
+    pieces: tuple[bytes, ...]
+    tail_bytes: int
+    """The bytes of the outputs that are binary data."""

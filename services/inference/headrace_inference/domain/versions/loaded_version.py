@@ -23,6 +23,8 @@ from headrace_inference.domain.scheduling.requests import (
 from headrace_inference.domain.scheduling.response_cache import (
     BoundedCache,
     FrameKey,
+    JsonFrame,
+    JsonKey,
     RenderedKey,
     ResponseFrame,
 )
@@ -46,7 +48,7 @@ Broken = Callable[["LoadedVersion", str], None]
 class LoadedVersion:
     """One version, ready to answer. `close` drains it.
 
-    `response_frames` and `rendered_heads` belong to whoever encodes its answers.
+    `response_frames`, `rendered_heads` and `json_frames` belong to whoever encodes its answers.
     `broken` and `remarked`, which is called when there is another `remark`, are called from any thread.
     """
 
@@ -70,6 +72,7 @@ class LoadedVersion:
         self.statistics = statistics
         self.response_frames: BoundedCache[FrameKey, ResponseFrame] = BoundedCache()
         self.rendered_heads: BoundedCache[RenderedKey, bytes] = BoundedCache()
+        self.json_frames: BoundedCache[JsonKey, JsonFrame] = BoundedCache()
         self.version_text = str(record.number)
         config = runner.plan.applied_to(record.config)
         self.effective_record = replace(record, config=config)

@@ -12,7 +12,7 @@ from headrace_inference.domain.scheduling.requests import RequestPlan, TensorDat
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.wire.codec.request_parser import ParsedMessage
 from headrace_inference.wire.codec.slow_requests import decoding_takes_long
-from headrace_inference.wire.codec.tensors import contents_of
+from headrace_inference.wire.codec.tensors import contents_of, raw_bytes
 
 
 @dataclass(slots=True, eq=False)
@@ -38,8 +38,10 @@ class MessageRequest(ParsedMessage):
         ready = self.template.ready.get(version.id)
         if ready is None:
             return None
-        plan, ranges = ready
+        plan, ranges, large = ready
         payload = self.payload
+        if large:
+            return plan, [raw_bytes(payload, start, end) for start, end in ranges]
         return plan, [payload[start:end] for start, end in ranges]
 
     def plan(self, version: LoadedVersion) -> RequestPlan:
@@ -51,12 +53,13 @@ class MessageRequest(ParsedMessage):
         return contents_of(self, regions)
 
     def remember(self, version: LoadedVersion, fit: Fit) -> None:
-        """Tell it to later requests of the same template, where all contents are raw and small."""
+        """Tell it to later requests of the same template, where all contents are raw."""
         plan, values = fit
         if (
             self.template is not None
             and self.header.plain
-            and all(isinstance(part, bytes) for part in values)
+            and all(isinstance(part, (bytes, memoryview)) for part in values)
         ):
             ranges = tuple(self.raw[place] for place in plan.order)
-            self.template.ready[version.id] = (plan, ranges)
+            large = any(isinstance(part, memoryview) for part in values)
+            self.template.ready[version.id] = (plan, ranges, large)

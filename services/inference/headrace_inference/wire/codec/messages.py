@@ -20,6 +20,7 @@ from headrace_inference.domain.routing.table import RoutingTable, state_unread
 from headrace_inference.domain.versions.statistics import VersionCounters
 
 BATCHING_PARAMETER = "headrace.batching"
+LAYOUT_PARAMETER = "headrace.layout"
 """In a model's config: why it batches or not."""
 
 FILE_PREFIX = "file:"
@@ -73,11 +74,16 @@ def _tensor_metadata(
     )
 
 
-def model_config(record: VersionRecord) -> config_pb.ModelConfig:
-    """Return how a version is served, in Triton's words; dims exclude the batch dimension."""
+def model_config(record: VersionRecord, *, is_measured: bool = True) -> config_pb.ModelConfig:
+    """Return how a version is served, in Triton's words; dims exclude the batch dimension.
+
+    A parameter says so where it is not measured yet how it runs best.
+    """
     message = to_model_config.model_config(record)
     if record.batching_decision:
         message.parameters[BATCHING_PARAMETER].string_value = record.batching_decision
+    if not is_measured:
+        message.parameters[LAYOUT_PARAMETER].string_value = "not measured yet"
     return message
 
 

@@ -74,6 +74,10 @@ class MessageHeader(RequestHeader):
     """The bytes that are to be read from shared memory."""
 
 
+ReadyFit = tuple[RequestPlan, tuple[Range, ...], bool]
+"""How a request runs, where its raw contents lie, and whether any are large."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestTemplate:
     """The places in requests of one length: of fixed bytes by their offsets, the id, the raw contents.
@@ -86,7 +90,7 @@ class RequestTemplate:
     id_range: Range
     raw: tuple[Range, ...]
     header: MessageHeader
-    ready: dict[int, tuple[RequestPlan, tuple[Range, ...]]] = field(default_factory=dict)
+    ready: dict[int, ReadyFit] = field(default_factory=dict)
 
     def id_in(self, payload: bytes) -> bytes:
         """The id of a request that fits. Raises InvalidArgument where it is no UTF-8."""

@@ -68,6 +68,11 @@ def contents_of(parsed: ParsedMessage, regions: RegionTable) -> list[TensorData]
 def _raw(payload: bytes, start: int, end: int, header: TensorHeader) -> TensorData:
     if header.datatype == Datatype.BYTES:
         return raw_texts(payload[start:end], header)
+    return raw_bytes(payload, start, end)
+
+
+def raw_bytes(payload: bytes, start: int, end: int) -> bytes | memoryview:
+    """A stretch of a message: where it lies, or a copy of a small one."""
     if end - start >= ZERO_COPY_BYTES:
         return memoryview(payload)[start:end]
     return payload[start:end]

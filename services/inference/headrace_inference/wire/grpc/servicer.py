@@ -73,8 +73,8 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         self, request: pb.ModelConfigRequest, context: Context
     ) -> pb.ModelConfigResponse:
         """Describe how a version is served."""
-        record = config_of(self._ingress, request.name, request.version)
-        return pb.ModelConfigResponse(config=messages.model_config(record))
+        config = config_of(self._ingress, request.name, request.version)
+        return pb.ModelConfigResponse(config=config)
 
     async def ModelStatistics(
         self, request: pb.ModelStatisticsRequest, context: Context

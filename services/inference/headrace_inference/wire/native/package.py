@@ -13,6 +13,11 @@ Event = tuple[int, int, int, bytes, object, Details]
 """What it tells: kind, call id, method, payload, client key, details."""
 
 
+def message_bytes(event: Event) -> int:
+    """The bytes of a call's message; 0 for what brings none, as a cancelled call."""
+    return len(event[3] or b"")
+
+
 class SizeMetrics(TypedDict):
     """Of messages."""
 

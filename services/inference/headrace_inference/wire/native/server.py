@@ -18,7 +18,7 @@ from headrace.errors import FailedPrecondition
 from headrace.service.grpc_serving import MAX_METADATA_BYTES
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.wire.native.front import NativeFront
-from headrace_inference.wire.native.package import Package
+from headrace_inference.wire.native.package import Package, message_bytes
 from headrace_inference.wire.native.receiver import Receiver
 
 MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
@@ -81,7 +81,7 @@ async def open_native_front(
     native = _bind(address, options)
     native.set_fallback(fallback_path)
     front = NativeFront(native, ingress)
-    receiver = Receiver(native.recv_batch_details, front.take, options.poll_ns)
+    receiver = Receiver(native.recv_batch_details, front.take, message_bytes, options.poll_ns)
 
     native.start()
     with front.decoder.running():

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from headrace.errors import InvalidArgument
+from headrace.service.http.answers import JSON_TYPE, Response
+from headrace.service.http.requests import Body
 from headrace.state.records import TensorSpec, VersionRecord
 from headrace_inference.domain.ingress.limits import AnswerLimit
 from headrace_inference.domain.ingress.loop_inference import Answer
@@ -35,7 +37,7 @@ _NO_PARAMETERS = ("id", "parameters")
 _SCALARS = msgspec.json.Decoder(dict[str, Scalar])
 
 
-def parse_generate(body: bytes | bytearray) -> Members:
+def parse_generate(body: Body) -> Members:
     """The members of a request. Raises InvalidArgument (MALFORMED_JSON, MALFORMED_REQUEST)."""
     return decode_json(_MEMBERS, body)
 
@@ -158,8 +160,13 @@ def _decoded(spec: TensorSpec, text: msgspec.Raw) -> object:
     return value
 
 
-def encode_generated(request: RestRequest, answer: Answer, limit: AnswerLimit) -> bytes:
-    """The answer as one JSON object: a tensor of one element is that element, others are flat lists."""
+def encode_generated(
+    request: RestRequest, answer: Answer, limit: AnswerLimit, *, as_event: bool = False
+) -> Response:
+    """The answer as one JSON object, perhaps as a server-sent event of it.
+
+    A tensor of one element is that element, others are flat lists. Raises HeadraceError.
+    """
     record = answer.version.record
     document: dict[str, object] = {"id": request.id} if request.id else {}
     document |= {"model_name": record.model, "model_version": answer.version.version_text}
@@ -167,7 +174,10 @@ def encode_generated(request: RestRequest, answer: Answer, limit: AnswerLimit) -
         spec = record.signature.outputs[place]
         text = tensor_to_json(spec, array, limit)
         document[spec.name] = msgspec.Raw(text[1:-1] if array.size == 1 else text)
-    return msgspec.json.encode(document)
+    body = msgspec.json.encode(document)
+    if as_event:
+        return Response(event(body), EVENT_STREAM)
+    return Response(body, JSON_TYPE, compressible=True)
 
 
 def event(data: bytes) -> bytes:

@@ -3,64 +3,133 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
+from headrace.errors import HeadraceError
+from headrace.service.http.answers import Response
+from headrace.service.http.requests import Body
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.domain.ingress.incoming import Fit, RequestHeader, Wire
+from headrace_inference.domain.ingress.ingress import in_graph_order
+from headrace_inference.domain.ingress.limits import AnswerLimit
+from headrace_inference.domain.ingress.loop_calls import LoopCall
+from headrace_inference.domain.ingress.loop_inference import Answer
 from headrace_inference.domain.routing.request_texts import Headers
 from headrace_inference.domain.scheduling.requests import RequestPlan, TensorData
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
-from headrace_inference.wire.rest.answers import check_answerable
-from headrace_inference.wire.rest.generate import Members, generate_request
+from headrace_inference.wire.codec.tensors import ZERO_COPY_BYTES
+from headrace_inference.wire.rest.answers import check_answerable, encode_rest_answer
+from headrace_inference.wire.rest.generate import Members, encode_generated, generate_request
 from headrace_inference.wire.rest.requests import RestRequest
+
+_NO_REGIONS = RegionTable()
+
+Ranges = tuple[tuple[int, int], ...]
+"""Where tensors are in a body."""
 
 
 @dataclass(slots=True, eq=False)
-class RestIncoming:
-    """The part that both forms have. No two REST requests share anything that could be remembered."""
+class KnownHead:
+    """The JSON in front of binary tensors, parsed. Requests that repeat it byte for byte share it.
+
+    `ranges` are where each input is in the whole body; all are there, of fixed sizes. `ready` says by
+    version how such a request runs, with the ranges in the order of the inputs of that version.
+    """
+
+    header: RequestHeader
+    request: RestRequest
+    body_bytes: int
+    ranges: Ranges
+    ready: dict[int, tuple[RequestPlan, Ranges]] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class InferIncoming:
+    """A request of the protocol's form."""
 
     header: RequestHeader
     metadata: Headers
     is_slow: bool
-    wire: ClassVar[Wire] = "http"
-
-    def known_fit(self, version: LoadedVersion) -> Fit | None:
-        """Return None: nothing is known beforehand."""
-        return None
-
-    def remember(self, version: LoadedVersion, fit: Fit) -> None:
-        """Forget it."""
-
-
-@dataclass(slots=True, eq=False)
-class InferIncoming(RestIncoming):
-    """A request of the protocol's form."""
-
+    call: LoopCall[Response]
     request: RestRequest
+    body: Body
+    known: KnownHead | None
+    wire: ClassVar[Wire] = "http"
 
     @property
     def id_text(self) -> str:
         """The request's id."""
         return self.request.id
 
+    def known_fit(self, version: LoadedVersion) -> Fit | None:
+        """Fit it as one with the same head was, with its own values."""
+        known = self.known
+        if known is None:
+            return self._planned_fit(version)
+        ready = known.ready.get(version.id)
+        if ready is None:
+            return None
+        plan, ranges = ready
+        return plan, self._stretches(ranges)
+
+    def _stretches(self, ranges: Ranges) -> list[TensorData]:
+        body = self.body
+        return [
+            memoryview(body)[start:end]
+            if end - start >= ZERO_COPY_BYTES
+            else bytes(body[start:end])
+            for start, end in ranges
+        ]
+
+    def _planned_fit(self, version: LoadedVersion) -> Fit | None:
+        plan = self.header.plans.get(version.id)
+        if plan is None or plan.output_options is not None:
+            return None
+        try:
+            return plan, in_graph_order(version, plan, self.request.contents(_NO_REGIONS))
+        except HeadraceError:  # whoever fits it anew says so
+            return None
+
     def plan(self, version: LoadedVersion) -> RequestPlan:
         """Plan how it runs on a version. Raises InvalidArgument."""
-        return _plan(self.request, version)
+        plan = self.header.plans.get(version.id)
+        if plan is None:
+            plan = _plan(self.request, version)
+            self.header.plans[version.id] = plan
+        return plan
 
     def values(self, regions: RegionTable) -> Sequence[TensorData]:
         """The values of its inputs. Raises HeadraceError."""
+        if self.known is not None:
+            return self._stretches(self.known.ranges)
         return self.request.contents(regions)
+
+    def remember(self, version: LoadedVersion, fit: Fit) -> None:
+        """Tell it to later requests with the same head."""
+        known, plan = self.known, fit[0]
+        if known is not None:
+            known.ready[version.id] = plan, tuple(known.ranges[place] for place in plan.order)
+
+    def response(self, answer: Answer, limit: AnswerLimit) -> Response:
+        """Encode the answer to it. Raises HeadraceError."""
+        return encode_rest_answer(self.request, answer, limit)
 
 
 @dataclass(slots=True, eq=False)
-class GenerateIncoming(RestIncoming):
+class GenerateIncoming:
     """A request of the generate form, which takes its shape from the version that answers it."""
 
+    header: RequestHeader
+    metadata: Headers
+    is_slow: bool
+    call: LoopCall[Response]
     members: Members
+    as_event: bool
     request: RestRequest | None = None
     _record: VersionRecord | None = None
+    wire: ClassVar[Wire] = "http"
 
     @property
     def id_text(self) -> str:
@@ -72,6 +141,10 @@ class GenerateIncoming(RestIncoming):
         """The request, once a version has planned it."""
         assert self.request is not None
         return self.request
+
+    def known_fit(self, version: LoadedVersion) -> Fit | None:
+        """Return None: nothing is known beforehand."""
+        return None
 
     def read_for(self, record: VersionRecord) -> RestRequest:
         """The request as this version takes it. Raises InvalidArgument."""
@@ -88,6 +161,13 @@ class GenerateIncoming(RestIncoming):
     def values(self, regions: RegionTable) -> Sequence[TensorData]:
         """The values of its inputs. Raises HeadraceError."""
         return self.read.contents(regions)
+
+    def remember(self, version: LoadedVersion, fit: Fit) -> None:
+        """Forget it."""
+
+    def response(self, answer: Answer, limit: AnswerLimit) -> Response:
+        """Encode the answer to it. Raises HeadraceError."""
+        return encode_generated(self.read, answer, limit, as_event=self.as_event)
 
 
 def _plan(request: RestRequest, version: LoadedVersion) -> RequestPlan:

@@ -1,35 +1,33 @@
-"""The routes that run models: infer, generate, generate_stream."""
+"""The routes that run models: infer, generate, generate_stream.
+
+Nothing of a request waits in a task: it is parsed where it arrives, handed to the ingress with those that
+arrive in the same turn of the loop, and its answer is written when it comes. What takes long is done aside.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection
 from functools import partial
+from typing import TypeVar
 
 import msgspec
-from aiohttp import payload, web
-from aiohttp.abc import AbstractStreamWriter
 
 from headrace.errors import HeadraceError
-from headrace_inference.domain.ingress.async_inference import AsyncInference
+from headrace.service.http.answers import Response
+from headrace.service.http.app import error_response
+from headrace.service.http.requests import Body, Request
 from headrace_inference.domain.ingress.incoming import RequestHeader
 from headrace_inference.domain.ingress.ingress import Ingress
-from headrace_inference.domain.ingress.limits import AnswerLimit
+from headrace_inference.domain.ingress.loop_bursts import LoopBursts
+from headrace_inference.domain.ingress.loop_calls import Arrival, LoopCall
 from headrace_inference.domain.ingress.loop_inference import Answer
-from headrace_inference.wire.rest.answers import (
-    EncodedAnswer,
-    encode_rest_answer,
-    json_bytes,
-)
-from headrace_inference.wire.rest.body import Body, hold, read_body
-from headrace_inference.wire.rest.generate import (
-    EVENT_STREAM,
-    MemberParameters,
-    encode_generated,
-    event,
-    parse_generate,
-)
+from headrace_inference.domain.scheduling.requests import ResponsePart
+from headrace_inference.wire.rest.body import HeldBytes, checked_encoding, inflate
+from headrace_inference.wire.rest.exchanges import RestApp
+from headrace_inference.wire.rest.generate import MemberParameters, parse_generate
 from headrace_inference.wire.rest.incoming import GenerateIncoming, InferIncoming
+from headrace_inference.wire.rest.known_heads import KnownHeads
 from headrace_inference.wire.rest.raw_binary import raw_request
 from headrace_inference.wire.rest.requests import (
     HEADER_LENGTH,
@@ -38,87 +36,188 @@ from headrace_inference.wire.rest.requests import (
     parse_request,
 )
 
-MIN_COMPRESSED_BYTES = 1024
-"""Smaller answers are not compressed: it would cost more than it saves."""
-
-COMPRESSED_ON_LOOP_BYTES = 65_536
-"""Larger answers are compressed in a thread, so that the event loop goes on."""
-
-JOINED_BYTES = 65_536
-"""An answer of up to this much is sent as one piece; copying it costs less than a second system call."""
-
 JSON_ON_LOOP_BYTES = 262_144
-"""JSON of more than this is read and written in a thread: it takes milliseconds."""
+"""JSON of more than this is read in a thread: it takes milliseconds."""
+
+_HEADER_LENGTH = HEADER_LENGTH.lower()
+Made = TypeVar("Made")
+
+
+class RestCall(LoopCall[Response]):
+    """A request of a model, from its head to its answer. It holds what came of its body."""
+
+    __slots__ = ("_held", "http", "max_body_bytes", "model", "parse", "routes", "version")
+
+    def __init__(
+        self,
+        routes: InferRoutes,
+        http: Request,
+        parse: Callable[[RestCall, Body], Arrival],
+    ) -> None:
+        self.model = model = http.names["model"]
+        self.version = version = http.names.get("version", "")
+        super().__init__(routes.ingress.receptions, lambda: (model, version))
+        self.routes = routes
+        self.http = http
+        self.parse = parse
+        self.max_body_bytes = routes.app.max_body_bytes
+        self._held = HeldBytes(routes.app.budget)
+
+    @property
+    def size_bytes(self) -> int:
+        """Return how large its body is."""
+        return self._held.count
+
+    def take_part(self, size: int) -> None:
+        """So many more bytes are held until it is answered. Raises ResourceExhausted."""
+        self._held.add(size)
+
+    def take_body(self, body: Body) -> None:
+        """All of its body is there."""
+        self.routes.take(self, body)
+
+    def fail(self, error: HeadraceError) -> None:
+        """Its body is not what it should be."""
+        self.routes.bursts.refuse(self, error)
+
+    def leave(self) -> None:
+        """Its client has gone."""
+        self._held.release()
+        self.routes.bursts.leave(self)
+
+    def take_answer(self, encoded: Response, part: ResponsePart) -> None:
+        """Send its answer."""
+        self._held.release()
+        self.http.respond(encoded)
+
+    def take_error(self, error: HeadraceError) -> None:
+        """Send the error."""
+        self._held.release()
+        error.forget_history()
+        self.http.respond(error_response(error))
 
 
 class InferRoutes:
     """Decode, call, encode."""
 
-    def __init__(self, ingress: Ingress, max_body_bytes: int) -> None:
-        self._ingress = ingress
-        self._max_body_bytes = max_body_bytes
+    def __init__(self, ingress: Ingress, app: RestApp) -> None:
+        self.ingress = ingress
+        self.app = app
         self._limit = ingress.limits.answers
-        self._inference = AsyncInference(ingress)
+        self._known = KnownHeads()
+        self._loop = asyncio.get_running_loop()
+        self.bursts: LoopBursts[Response] = LoopBursts(ingress, self._encoded)
 
-    async def infer(self, request: web.Request) -> web.Response:
+    def infer(self, request: Request) -> RestCall:
         """Answer one request."""
-        name, version = names(request)
-        with self._ingress.receptions.receiving(lambda: (name, version)) as reception:
-            body = await read_body(request, self._max_body_bytes)
-            length = header_length(request.headers.get(HEADER_LENGTH), len(body))
-            long = (len(body) if length is None else length) > JSON_ON_LOOP_BYTES
-            parsed = await self._parsed(name, version, body, length, long=long)
-            hold(parsed.window_bytes)
-            incoming = InferIncoming(
-                RequestHeader(name, version, parameters=parsed.parameters),
-                request.headers.items(),
-                long or parsed.contents_take_long,
-                parsed,
-            )
-            answer = await self._inference.infer(incoming, reception)
-            return await _response(parsed, answer, self._limit)
+        return RestCall(self, request, self._infer)
 
-    async def generate(self, request: web.Request) -> web.Response:
+    def generate(self, request: Request) -> RestCall:
         """Answer one request of the generate form."""
-        return json_bytes_response(await self._generated(request))
+        return RestCall(self, request, partial(self._generate, as_event=False))
 
-    async def generate_stream(self, request: web.Request) -> web.Response:
+    def generate_stream(self, request: Request) -> RestCall:
         """Answer one request of the generate form by server-sent events: by one."""
-        body = event(await self._generated(request))
-        return web.Response(body=body, headers={"Content-Type": EVENT_STREAM})
+        return RestCall(self, request, partial(self._generate, as_event=True))
 
-    async def _generated(self, request: web.Request) -> bytes:
-        name, version = names(request)
-        with self._ingress.receptions.receiving(lambda: (name, version)) as reception:
-            body = await read_body(request, self._max_body_bytes)
-            long = len(body) > JSON_ON_LOOP_BYTES
-            members = parse_generate(body)
-            incoming = GenerateIncoming(
-                RequestHeader(name, version, parameters=MemberParameters(members)),
-                request.headers.items(),
-                long,
-                members,
-            )
-            if long:
-                record = self._ingress.reconciler.table.record(name, version)
-                await asyncio.to_thread(incoming.read_for, record)
-            answer = await self._inference.infer(incoming, reception)
-            return encode_generated(incoming.read, answer, self._limit)
+    def _encoded(self, answer: Answer) -> Response:
+        incoming: InferIncoming | GenerateIncoming = answer.request.reply
+        return incoming.response(answer, self._limit)
 
-    async def _parsed(
-        self, name: str, version: str, body: Body, length: int | None, *, long: bool
-    ) -> RestRequest:
+    def take(self, call: RestCall, body: Body) -> None:
+        """Take a call whose body is there: here where that is quick, else in a thread."""
+        try:
+            encoding = checked_encoding(call.http.head.get("content-encoding"))
+        except HeadraceError as error:
+            self.bursts.refuse(call, error)
+            return
+        if encoding:
+            self._aside(call, partial(inflate, body, encoding, call.max_body_bytes), self._unpacked)
+        else:
+            self._parse(call, body)
+
+    def _unpacked(self, call: RestCall, body: bytes) -> None:
+        """Take a body that was packed; both count."""
+        try:
+            call.take_part(len(body))
+        except HeadraceError as error:
+            self.bursts.refuse(call, error)
+        else:
+            self._parse(call, body)
+
+    def _parse(self, call: RestCall, body: Body) -> None:
+        if len(body) > JSON_ON_LOOP_BYTES and self._is_long(call, body):
+            self._aside(call, partial(call.parse, call, body), self._put)
+            return
+        try:
+            arrival = call.parse(call, body)
+        except Exception as error:  # noqa: BLE001  # a bug is logged by whoever tells it
+            self.bursts.refuse(call, error)
+        else:
+            self._put(call, arrival)
+
+    def _is_long(self, call: RestCall, body: Body) -> bool:
+        text = call.http.head.get(_HEADER_LENGTH)
+        return not (text.isascii() and text.isdigit() and int(text[:18]) <= JSON_ON_LOOP_BYTES)
+
+    def _put(self, call: RestCall, arrival: Arrival) -> None:
+        if not call.ended:
+            self.bursts.put(arrival)
+
+    def _aside(
+        self, call: RestCall, make: Callable[[], Made], go_on: Callable[[RestCall, Made], None]
+    ) -> None:
+        """Make something in a thread, then go on with it on the loop."""
+
+        def run() -> None:
+            try:
+                made = make()
+            except Exception as error:  # noqa: BLE001  # a bug is logged by whoever tells it
+                self._loop.call_soon_threadsafe(self.bursts.refuse, call, error)
+            else:
+                self._loop.call_soon_threadsafe(go_on_unless_left, made)
+
+        def go_on_unless_left(made: Made) -> None:
+            if not call.ended:
+                go_on(call, made)
+
+        self._loop.run_in_executor(None, run)
+
+    def _infer(self, call: RestCall, body: Body) -> InferIncoming:
+        """The request in a body. Raises HeadraceError."""
+        head = call.http.head
+        text = head.values.get(_HEADER_LENGTH)
+        length = None if text is None else header_length(text, len(body))
+        if length:
+            known = self._known.find(call.model, call.version, body, length)
+            if known is not None:
+                return InferIncoming(
+                    known.header, head.headers, False, call, known.request, body, known
+                )
+        long = (len(body) if length is None else length) > JSON_ON_LOOP_BYTES
+        parsed = self._parsed(call, body, length)
+        if parsed.window_bytes:
+            call.take_part(parsed.window_bytes)
+        is_slow = long or parsed.contents_take_long
+        header, known = self._known.keep(call.model, call.version, body, length, parsed, is_slow)
+        return InferIncoming(header, head.headers, is_slow, call, parsed, body, known)
+
+    def _parsed(self, call: RestCall, body: Body, length: int | None) -> RestRequest:
         if length == 0:
-            return raw_request(self._ingress.reconciler.table.record(name, version), body)
-        way_out = partial(self._to_generate, name, version)
-        if long:
-            return await asyncio.to_thread(parse_request, body, length, way_out)
-        return parse_request(body, length, way_out)
+            table = self.ingress.reconciler.table
+            return raw_request(table.record(call.model, call.version), body)
+        return parse_request(body, length, partial(self._to_generate, call.model, call.version))
+
+    def _generate(self, call: RestCall, body: Body, *, as_event: bool) -> GenerateIncoming:
+        members = parse_generate(body)
+        header = RequestHeader(call.model, call.version, parameters=MemberParameters(members))
+        long = len(body) > JSON_ON_LOOP_BYTES
+        return GenerateIncoming(header, call.http.head.headers, long, call, members, as_event)
 
     def _to_generate(self, name: str, version: str, members: Collection[str]) -> str:
         """Say where values by name are taken, and the body that says them."""
         try:
-            signature = self._ingress.reconciler.table.record(name, version).signature
+            signature = self.ingress.reconciler.table.record(name, version).signature
             inputs = [spec.name for spec in signature.inputs]
         except HeadraceError:
             inputs = [*members][:3]
@@ -127,56 +226,6 @@ class InferRoutes:
         return f"; to give values by name, POST {body} to {path}"
 
 
-def names(request: web.Request) -> tuple[str, str]:
+def names(request: Request) -> tuple[str, str]:
     """The names of model and version in a path, '' where it has none."""
-    return request.match_info.get("model", ""), request.match_info.get("version", "")
-
-
-def json_bytes_response(body: bytes) -> web.Response:
-    """A JSON answer, compressed if it is large and the caller takes that."""
-    response = web.Response(
-        body=body, content_type="application/json", zlib_executor_size=COMPRESSED_ON_LOOP_BYTES
-    )
-    if len(body) >= MIN_COMPRESSED_BYTES:
-        response.enable_compression()
-    return response
-
-
-async def _response(parsed: RestRequest, answer: Answer, limit: AnswerLimit) -> web.Response:
-    if json_bytes(parsed, answer) > JSON_ON_LOOP_BYTES:
-        encoded = await asyncio.to_thread(encode_rest_answer, parsed, answer, limit)
-        return _encoded_response(encoded)
-    return _encoded_response(encode_rest_answer(parsed, answer, limit))
-
-
-def _encoded_response(answer: EncodedAnswer) -> web.Response:
-    if answer.tail is None:
-        return json_bytes_response(answer.json)
-    parts = [answer.json, *answer.tail]
-    size = sum(map(len, parts))
-    response = web.Response(
-        body=b"".join(parts) if size <= JOINED_BYTES else _Parts(parts, size),
-        content_type="application/octet-stream",
-        headers={HEADER_LENGTH: str(len(answer.json))},
-        zlib_executor_size=COMPRESSED_ON_LOOP_BYTES,
-    )
-    if size >= MIN_COMPRESSED_BYTES:
-        response.enable_compression()
-    return response
-
-
-class _Parts(payload.Payload):
-    """A body in parts, none of which is copied."""
-
-    def __init__(self, parts: Sequence[bytes | memoryview], size: int) -> None:
-        super().__init__(parts)
-        self._size = size
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """The body as text: nobody asks for it."""
-        return b"".join(self._value).decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send the parts."""
-        for part in self._value:
-            await writer.write(part)
+    return request.names.get("model", ""), request.names.get("version", "")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 
-from aiohttp import web
-
 from headrace.errors import HeadraceError, InvalidArgument
+from headrace.service.http.answers import Response, json_response
+from headrace.service.http.requests import Request
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.routing.table import RoutingTable, state_unread
 from headrace_inference.wire.codec.messages import state_here
-from headrace_inference.wire.rest.errors import json_response
+from headrace_inference.wire.rest.exchanges import RestApp
 
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
@@ -20,17 +20,17 @@ MAX_PAGE_SIZE = 1000
 _MAX_DIGITS = 4
 
 
-def add_model_list_route(app: web.Application, ingress: Ingress) -> None:
+def add_model_list_route(app: RestApp, ingress: Ingress) -> None:
     """Add GET /v2/models to an app."""
 
-    async def models(request: web.Request) -> web.Response:
-        page_size = _page_size(request.query.get("page_size"))
-        after = request.query.get("page_token", "")
+    async def models(request: Request) -> Response:
+        page_size = _page_size(request.head.query.get("page_size"))
+        after = request.head.query.get("page_token", "")
         # In a thread: a model may have thousands of versions.
         page = await asyncio.to_thread(page_of, ingress.reconciler.table, page_size, after)
         return json_response(page)
 
-    app.router.add_get("/v2/models", models)
+    app.add("GET", "/v2/models", models)
 
 
 def _page_size(text: str | None) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 
 import msgspec
-from aiohttp import web
 
 from headrace.errors import InvalidArgument
+from headrace.service.http.answers import Response
+from headrace.service.http.requests import Body, Request
 from headrace_inference.domain.reconciliation.model_control import LoadRequest
 from headrace_inference.wire.codec.messages import FILE_PREFIX, unknown_load_parameter
-from headrace_inference.wire.rest.body import read_body
+from headrace_inference.wire.rest.exchanges import RestApp
 from headrace_inference.wire.rest.requests import decode_json
 from headrace_inference.wire.server_control import ServerControl
 
@@ -31,37 +32,32 @@ _LOAD_BODY = msgspec.json.Decoder(LoadBody)
 _UNLOAD_BODY = msgspec.json.Decoder(UnloadBody)
 
 
-def add_model_control_routes(
-    app: web.Application, control: ServerControl, max_body_bytes: int
-) -> None:
+def add_model_control_routes(app: RestApp, control: ServerControl) -> None:
     """Add the routes to an app."""
-    routes = ModelControlRoutes(control, max_body_bytes)
-    app.router.add_post("/v2/repository/models/{model}/load", routes.load)
-    app.router.add_post("/v2/repository/models/{model}/unload", routes.unload)
+    routes = ModelControlRoutes(control)
+    app.add_with_body("POST", "/v2/repository/models/{model}/load", routes.load)
+    app.add_with_body("POST", "/v2/repository/models/{model}/unload", routes.unload)
 
 
 class ModelControlRoutes:
     """Decode, call, encode."""
 
-    def __init__(self, control: ServerControl, max_body_bytes: int) -> None:
+    def __init__(self, control: ServerControl) -> None:
         self._control = control
-        self._max_body_bytes = max_body_bytes
 
-    async def load(self, request: web.Request) -> web.Response:
+    async def load(self, request: Request, body: Body) -> Response:
         """Load a model that the caller brings, or that was unloaded."""
-        body = await read_body(request, self._max_body_bytes)
         parameters = decode_json(_LOAD_BODY, body or b"{}").parameters or {}
-        await self._control.load(_load_request(request.match_info["model"], parameters))
-        return web.Response()
+        await self._control.load(_load_request(request.names["model"], parameters))
+        return Response()
 
-    async def unload(self, request: web.Request) -> web.Response:
+    async def unload(self, request: Request, body: Body) -> Response:
         """Unload a model."""
-        body = await read_body(request, self._max_body_bytes)
         for key in decode_json(_UNLOAD_BODY, body or b"{}").parameters or {}:
             if key != "unload_dependents":
                 raise unknown_load_parameter(key)
-        await self._control.unload(request.match_info["model"])
-        return web.Response()
+        await self._control.unload(request.names["model"])
+        return Response()
 
 
 def _load_request(name: str, parameters: dict[str, str]) -> LoadRequest:

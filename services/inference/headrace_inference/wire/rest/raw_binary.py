@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.errors import InvalidArgument
+from headrace.service.http.requests import Body
 from headrace.state.records import TensorSpec, VersionRecord
 from headrace_inference.domain.scheduling.requests import TensorHeader
 from headrace_inference.wire.rest.requests import RestRequest
 
 
-def raw_request(record: VersionRecord, body: bytes | bytearray) -> RestRequest:
+def raw_request(record: VersionRecord, body: Body) -> RestRequest:
     """A body that is nothing but the one input of a version; all outputs are wanted as binary data.
 
     The request is one row where the version batches. One dimension may be free and follows from the
@@ -25,10 +26,10 @@ def raw_request(record: VersionRecord, body: bytes | bytearray) -> RestRequest:
     free = shape.count(-1)
     if free > 1:
         raise _raw_invalid(record, f"has {free} free dimensions in input '{spec.name}'; one may be")
-    content: bytes | bytearray = body
+    content: Body = body
     if spec.datatype is Datatype.BYTES:
         filled = tuple(1 if size == -1 else size for size in shape)
-        content = len(body).to_bytes(4, "little") + body
+        content = b"".join((len(body).to_bytes(4, "little"), body))
     else:
         filled = _fill(record, spec, shape, len(body))
     header = TensorHeader(spec.name, spec.datatype.value, filled)

@@ -11,6 +11,7 @@ import msgspec
 
 from headrace.datatypes import Datatype
 from headrace.errors import InvalidArgument
+from headrace.service.http.requests import Body
 from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.domain.scheduling.requests import (
     NO_OPTIONS,
@@ -168,7 +169,7 @@ class RestRequest:
 
 
 def parse_request(
-    body: bytes | bytearray, header_length: int | None, way_out: WayOut = lambda _: ""
+    body: Body, header_length: int | None, way_out: WayOut = lambda _: ""
 ) -> RestRequest:
     """The request in a body whose first `header_length` bytes (None: all) are JSON.
 
@@ -230,9 +231,7 @@ def header_length(text: str | None, body_bytes: int) -> int | None:
     )
 
 
-def decode_json(
-    decoder: msgspec.json.Decoder[Decoded], body: bytes | bytearray | memoryview | msgspec.Raw
-) -> Decoded:
+def decode_json(decoder: msgspec.json.Decoder[Decoded], body: Body | msgspec.Raw) -> Decoded:
     """Return what a JSON body says. Raises InvalidArgument (MALFORMED_JSON, MALFORMED_REQUEST)."""
     try:
         return decoder.decode(body)

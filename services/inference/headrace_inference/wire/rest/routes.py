@@ -9,15 +9,18 @@ import asyncio
 from dataclasses import dataclass
 
 import msgspec
-from aiohttp import web
 
 from headrace.errors import FailedPrecondition
 from headrace.inference import grpc_service_pb2 as pb
-from headrace.service.signposts import About, add_root_page
+from headrace.service.http.answers import Response, json_response
+from headrace.service.http.app import error_response
+from headrace.service.http.pages import About, add_root_page
+from headrace.service.http.requests import Body, Request
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.wire.codec import messages
-from headrace_inference.wire.rest.body import BodyBudget, read_body
-from headrace_inference.wire.rest.errors import answer_errors, error_response, json_response
+from headrace_inference.wire.rest.body import BodyBudget
+from headrace_inference.wire.rest.cors import Cors
+from headrace_inference.wire.rest.exchanges import RestApp
 from headrace_inference.wire.rest.infer import InferRoutes, names
 from headrace_inference.wire.rest.model_list import add_model_list_route
 from headrace_inference.wire.rest.models import add_model_control_routes
@@ -38,40 +41,36 @@ class RestLimits:
     max_bytes_in_flight: int
 
 
-def add_rest_routes(
-    app: web.Application, ingress: Ingress, facts: ServerFacts, limits: RestLimits
-) -> None:
-    """Add the protocol's routes, and the middleware that answers their errors, to an app.
-
-    To be called on the event loop that the app runs on. Bodies over the limits are refused; the server of
-    the app must leave bodies compressed.
-    """
-    max_body_bytes = limits.max_body_bytes
-    routes = RestRoutes(ingress, facts, max_body_bytes)
-    runs = InferRoutes(ingress, max_body_bytes)
-    app.middlewares.append(answer_errors(ingress.rest_errors))
-    app.middlewares.append(BodyBudget(limits.max_bytes_in_flight, ingress.budget).middleware)
-    for model in _MODEL_PATHS:  # first: aiohttp tries routes in their order
-        app.router.add_post(f"{model}/infer", runs.infer)
+def rest_app(
+    ingress: Ingress, facts: ServerFacts, limits: RestLimits, cors: Cors | None = None
+) -> RestApp:
+    """Return the protocol's routes. To be called on the event loop that they are served on."""
+    budget = BodyBudget(limits.max_bytes_in_flight, ingress.budget)
+    app = RestApp(ingress, limits.max_body_bytes, budget, cors)
+    routes = RestRoutes(ingress, facts)
+    runs = InferRoutes(ingress, app)
+    for model in _MODEL_PATHS:
+        app.router.add("POST", f"{model}/infer", runs.infer)
+        app.router.add("POST", f"{model}/generate", runs.generate)
+        app.router.add("POST", f"{model}/generate_stream", runs.generate_stream)
     add_root_page(app, ABOUT)
     add_description_routes(app, facts.version)
-    app.router.add_get("/v2", routes.server_metadata)
-    app.router.add_get("/v2/health/live", routes.server_live)
-    app.router.add_get("/v2/health/ready", routes.server_ready)
-    add_memory_routes(app, ingress.regions, routes.control, max_body_bytes)
-    add_settings_routes(app, routes.control, max_body_bytes)
-    add_model_control_routes(app, routes.control, max_body_bytes)
+    app.add("GET", "/v2", routes.server_metadata)
+    app.add("GET", "/v2/health/live", routes.server_live)
+    app.add("GET", "/v2/health/ready", routes.server_ready)
+    add_memory_routes(app, ingress.regions, routes.control)
+    add_settings_routes(app, routes.control)
+    add_model_control_routes(app, routes.control)
     add_model_list_route(app, ingress)
-    app.router.add_get("/v2/models/stats", routes.statistics)
-    app.router.add_post("/v2/repository/index", routes.repository_index)
-    app.router.add_post("/v2/repository/{repository}/index", routes.repository_index)
+    app.add("GET", "/v2/models/stats", routes.statistics)
+    app.add_with_body("POST", "/v2/repository/index", routes.repository_index)
+    app.add_with_body("POST", "/v2/repository/{repository}/index", routes.repository_index)
     for model in _MODEL_PATHS:
-        app.router.add_get(model, routes.model_metadata)
-        app.router.add_get(f"{model}/ready", routes.model_ready)
-        app.router.add_get(f"{model}/config", routes.model_config)
-        app.router.add_get(f"{model}/stats", routes.statistics)
-        app.router.add_post(f"{model}/generate", runs.generate)
-        app.router.add_post(f"{model}/generate_stream", runs.generate_stream)
+        app.add("GET", model, routes.model_metadata)
+        app.add("GET", f"{model}/ready", routes.model_ready)
+        app.add("GET", f"{model}/config", routes.model_config)
+        app.add("GET", f"{model}/stats", routes.statistics)
+    return app
 
 
 _MODEL_PATHS = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
@@ -93,24 +92,23 @@ _INDEX_BODY = msgspec.json.Decoder(IndexBody)
 class RestRoutes:
     """Decode, call, encode."""
 
-    def __init__(self, ingress: Ingress, facts: ServerFacts, max_body_bytes: int) -> None:
+    def __init__(self, ingress: Ingress, facts: ServerFacts) -> None:
         self._ingress = ingress
         self._facts = facts
         self.control = control_of(ingress, facts)
-        self._max_body_bytes = max_body_bytes
 
-    async def server_live(self, request: web.Request) -> web.Response:
+    async def server_live(self, request: Request) -> Response:
         """Say that the process answers."""
         return json_response({"live": True})
 
-    async def server_ready(self, request: web.Request) -> web.Response:
+    async def server_ready(self, request: Request) -> Response:
         """Say whether every wanted version is settled and requests are taken: 200 or 400."""
         if self._facts.is_ready():
             return json_response({"ready": True})
         error = FailedPrecondition("SERVER_NOT_READY", "Server not ready")
         return error_response(error, {"ready": False})
 
-    async def server_metadata(self, request: web.Request) -> web.Response:
+    async def server_metadata(self, request: Request) -> Response:
         """Name, version, extensions."""
         return json_response(
             message_to_json(
@@ -122,11 +120,11 @@ class RestRoutes:
             )
         )
 
-    async def model_metadata(self, request: web.Request) -> web.Response:
+    async def model_metadata(self, request: Request) -> Response:
         """Describe the inputs and outputs of a version."""
         return json_response(message_to_json(metadata_of(self._ingress, *names(request))))
 
-    async def model_ready(self, request: web.Request) -> web.Response:
+    async def model_ready(self, request: Request) -> Response:
         """Say whether the version that these names lead to can be called here: 200 or 400."""
         name, version = names(request)
         if await self.control.model_ready(name, version):
@@ -134,24 +132,22 @@ class RestRoutes:
         error = FailedPrecondition("VERSION_NOT_READY", "Model version not ready")
         return error_response(error, {"name": name, "ready": False})
 
-    async def model_config(self, request: web.Request) -> web.Response:
+    async def model_config(self, request: Request) -> Response:
         """Describe how a version is served."""
-        record = config_of(self._ingress, *names(request))
-        return json_response(message_to_json(messages.model_config(record)))
+        return json_response(message_to_json(config_of(self._ingress, *names(request))))
 
-    async def statistics(self, request: web.Request) -> web.Response:
+    async def statistics(self, request: Request) -> Response:
         """Report the statistics of versions."""
         statistics = await self.control.statistics(*names(request))
         return json_response(message_to_json(statistics, unset_too=True))
 
-    async def repository_index(self, request: web.Request) -> web.Response:
+    async def repository_index(self, request: Request, body: Body) -> Response:
         """List the versions; the body `{"ready": true}` asks for those that are ready only."""
-        body = await read_body(request, self._max_body_bytes)
         ready_only = bool(decode_json(_INDEX_BODY, body or b"{}").ready)
         index = await self.control.index(ready_only=ready_only)
         # In a thread: there may be 100,000 of them, and others wait on the loop.
         return await asyncio.to_thread(_listed, index)
 
 
-def _listed(index: pb.RepositoryIndexResponse) -> web.Response:
+def _listed(index: pb.RepositoryIndexResponse) -> Response:
     return json_response([message_to_json(entry) for entry in index.models])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 
 import msgspec
-from aiohttp import web
 
 from headrace.errors import InvalidArgument
+from headrace.service.http.answers import Response, json_response
+from headrace.service.http.requests import Body, Request
 from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.wire.codec import messages
-from headrace_inference.wire.rest.body import read_body
-from headrace_inference.wire.rest.errors import json_response
+from headrace_inference.wire.rest.exchanges import RestApp
 from headrace_inference.wire.rest.protobuf_json import message_to_json
 from headrace_inference.wire.rest.requests import Size, decode_json
 from headrace_inference.wire.server_control import ServerControl
@@ -43,68 +43,66 @@ _SYSTEM_REGION = msgspec.json.Decoder(SystemRegion)
 _DEVICE_REGION = msgspec.json.Decoder(DeviceRegion)
 
 
-def add_memory_routes(
-    app: web.Application, regions: RegionTable, control: ServerControl, max_body_bytes: int
-) -> None:
+def add_memory_routes(app: RestApp, regions: RegionTable, control: ServerControl) -> None:
     """Add the routes of both kinds of shared memory to an app."""
-    routes = MemoryRoutes(regions, control, max_body_bytes)
+    routes = MemoryRoutes(regions, control)
     for kind, status, register, unregister in (
         ("system", routes.system_status, routes.register_system, routes.unregister_system),
         ("cuda", routes.device_status, routes.register_device, routes.unregister_device),
     ):
         prefix = f"/v2/{kind}sharedmemory"
-        app.router.add_post(f"{prefix}/region/{{region}}/register", register)
+        app.add_with_body("POST", f"{prefix}/region/{{region}}/register", register)
         for path in (prefix, f"{prefix}/region/{{region}}"):
-            app.router.add_get(f"{path}/status", status)
-            app.router.add_post(f"{path}/unregister", unregister)
+            app.add("GET", f"{path}/status", status)
+            app.add("POST", f"{path}/unregister", unregister)
 
 
 class MemoryRoutes:
     """Decode, call, encode."""
 
-    def __init__(self, regions: RegionTable, control: ServerControl, max_body_bytes: int) -> None:
+    def __init__(self, regions: RegionTable, control: ServerControl) -> None:
         self._regions = regions
         self._control = control
-        self._max_body_bytes = max_body_bytes
 
-    async def system_status(self, request: web.Request) -> web.Response:
+    async def system_status(self, request: Request) -> Response:
         """Return which regions of the system's memory are registered."""
         response = messages.system_regions(self._regions.status(_region(request)))
         return json_response([message_to_json(each) for each in response.regions.values()])
 
-    async def register_system(self, request: web.Request) -> web.Response:
+    async def register_system(self, request: Request, body: Body) -> Response:
         """Make a region known."""
-        body = decode_json(_SYSTEM_REGION, await read_body(request, self._max_body_bytes))
-        await self._control.register_system(_region(request), body.key, body.offset, body.byte_size)
-        return web.Response()
+        system = decode_json(_SYSTEM_REGION, body)
+        name, size = _region(request), system.byte_size
+        await self._control.register_system(name, system.key, system.offset, size)
+        return Response()
 
-    async def unregister_system(self, request: web.Request) -> web.Response:
+    async def unregister_system(self, request: Request) -> Response:
         """Forget a region, or all."""
         await self._control.unregister(_region(request))
-        return web.Response()
+        return Response()
 
-    async def device_status(self, request: web.Request) -> web.Response:
+    async def device_status(self, request: Request) -> Response:
         """Return which regions of devices' memory are registered."""
         response = messages.device_regions(self._regions.status(_region(request), device=True))
         return json_response([message_to_json(each) for each in response.regions.values()])
 
-    async def register_device(self, request: web.Request) -> web.Response:
+    async def register_device(self, request: Request, body: Body) -> Response:
         """Make a device's memory known."""
-        body = decode_json(_DEVICE_REGION, await read_body(request, self._max_body_bytes))
-        handle = _handle(body.raw_handle.b64)
-        name, size = _region(request), body.byte_size
-        await self._control.register_device(name, handle, body.device_id, size)
-        return web.Response()
+        device = decode_json(_DEVICE_REGION, body)
+        handle = _handle(device.raw_handle.b64)
+        name, size = _region(request), device.byte_size
+        await self._control.register_device(name, handle, device.device_id, size)
+        return Response()
 
-    async def unregister_device(self, request: web.Request) -> web.Response:
+    async def unregister_device(self, request: Request) -> Response:
         """Forget a device's memory, or all."""
         await self._control.unregister(_region(request), device=True)
-        return web.Response()
+        return Response()
 
 
-def _region(request: web.Request) -> str:
+def _region(request: Request) -> str:
     """The region in a path, '' where it has none."""
-    return request.match_info.get("region", "")
+    return request.names.get("region", "")
 
 
 def _handle(text: str) -> bytes:

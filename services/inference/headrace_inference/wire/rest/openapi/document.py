@@ -8,8 +8,10 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from aiohttp import web
 
+from headrace.service.http.answers import HTML_TYPE, Response
+from headrace.service.http.requests import Request
+from headrace_inference.wire.rest.exchanges import RestApp
 from headrace_inference.wire.rest.model_list import MAX_PAGE_SIZE, PAGE_SIZE
 from headrace_inference.wire.rest.openapi.operations import BINARY, JSON, OPERATIONS, Operation
 from headrace_inference.wire.rest.openapi.page import page_of
@@ -33,20 +35,20 @@ _QUERY: dict[str, tuple[str, Schema]] = {
 _RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-def add_description_routes(app: web.Application, version: str) -> None:
+def add_description_routes(app: RestApp, version: str) -> None:
     """Add GET /openapi.json and /docs."""
     described = document(version)
     body = msgspec.json.encode(described)
     html = page_of(described)
 
-    async def description(_: web.Request) -> web.Response:
-        return web.Response(body=body, content_type=JSON)
+    async def description(_: Request) -> Response:
+        return Response(body, JSON)
 
-    async def page(_: web.Request) -> web.Response:
-        return web.Response(text=html, content_type="text/html")
+    async def page(_: Request) -> Response:
+        return Response(html, HTML_TYPE)
 
-    app.router.add_get("/openapi.json", description)
-    app.router.add_get("/docs", page)
+    app.add("GET", "/openapi.json", description)
+    app.add("GET", "/docs", page)
 
 
 def document(version: str) -> dict[str, Any]:

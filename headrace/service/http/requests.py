@@ -1,0 +1,82 @@
+"""A request as an application sees it, and what the application makes of it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from headrace.errors import HeadraceError
+from headrace.service.http.answers import Response
+from headrace.service.http.heads import RequestHead
+
+Body = bytes | bytearray | memoryview
+
+
+class Answering(Protocol):
+    """What a request is answered by: its connection."""
+
+    @property
+    def remote(self) -> str:
+        """The address of the client."""
+
+    def answer(self, request: Request, response: Response) -> None:
+        """Answer a request, once."""
+
+
+class Request:
+    """A request: its head, and the way back to its client. `names` are those in its path."""
+
+    __slots__ = ("_connection", "head", "names")
+
+    def __init__(self, head: RequestHead, connection: Answering) -> None:
+        self.head = head
+        self.names: dict[str, str] = {}
+        self._connection = connection
+
+    @property
+    def remote(self) -> str:
+        """The address of its client."""
+        return self._connection.remote
+
+    def respond(self, response: Response) -> None:
+        """Answer it, on the event loop; nothing happens where the client has gone."""
+        self._connection.answer(self, response)
+
+
+class Exchange(Protocol):
+    """What an application does about one request. Everything is called on the event loop.
+
+    It hears of the body's parts as they come, then of its end, or of what was wrong; or that its client has
+    left, and then nothing more. It answers once: after the body, or before, which ends the connection.
+    """
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The most that the body may have; -1: no body is wanted, and what comes is dropped."""
+
+    def take_part(self, size: int) -> None:
+        """So many bytes of the body have come. Raises HeadraceError to refuse them."""
+
+    def take_body(self, body: Body) -> None:
+        """All of the body has come."""
+
+    def fail(self, error: HeadraceError) -> None:
+        """The body is not what it should be; answer so."""
+
+    def leave(self) -> None:
+        """The client has gone."""
+
+
+class Application(Protocol):
+    """What a server serves."""
+
+    def open(self, request: Request) -> Exchange:
+        """Begin with a request whose head has come."""
+
+    def refused(self, reason: str) -> None:
+        """Hear of what was refused before anybody could tell what it asked for, by its reason."""
+
+    def finish(self, request: Request, response: Response) -> None:
+        """Look at an answer that is about to be sent: add what all answers have."""
+
+    def too_large(self, max_bytes: int) -> HeadraceError:
+        """Return why a body is refused that is larger than it may be."""

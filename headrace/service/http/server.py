@@ -1,0 +1,125 @@
+"""Listens on a port, keeps its connections, ends those that are silent, and closes draining."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from headrace import addresses, errors
+from headrace.service.http.connection import Connection, State
+from headrace.service.http.heads import HeadParser
+from headrace.service.http.requests import Application
+
+_BACKLOG = 128
+_ENDING_SECONDS = 5.0
+"""How long what a client still sends is dropped after the last answer: a reset might lose that answer."""
+
+
+SILENCE_SECONDS = 30.0
+"""A client that sends nothing more of a request for so long is given up; it would hold what it sent."""
+
+IDLE_SECONDS = 3630.0
+"""A connection without a request ends after so long; proxies keep theirs for up to an hour."""
+
+DRAIN_SECONDS = 5.0
+"""The time that requests have to be answered when the server closes."""
+
+_SWEEP_SECONDS = 0.25
+_STALL_SECONDS = 2.0
+"""If sweeps are so far apart, the process stood still: nobody was silent, nobody was heard."""
+
+
+class Server:
+    """What connections share."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self.parser = HeadParser()
+        self.connections: set[Connection] = set()
+        self.is_closing = False
+        self.now = asyncio.get_running_loop().time()
+
+    def sweep(self, now: float) -> None:
+        """End the connections that have been silent for too long by now."""
+        stood_still = now - self.now > _STALL_SECONDS
+        self.now = now
+        limits = {
+            State.IDLE: IDLE_SECONDS,
+            State.HEAD: SILENCE_SECONDS,
+            State.BODY: SILENCE_SECONDS,
+            State.ENDING: _ENDING_SECONDS,
+        }
+        for connection in list(self.connections):
+            if stood_still or not connection.is_writable:
+                connection.heard = now
+            elif now - connection.heard > limits.get(connection.state, math.inf):
+                connection.silent(SILENCE_SECONDS)
+
+    async def drain(self) -> None:
+        """Close connections as they have nothing to answer any more; all of them in the end."""
+        self.is_closing = True
+        loop = asyncio.get_running_loop()
+        until = loop.time() + DRAIN_SECONDS
+        while self.connections and loop.time() < until:
+            for connection in list(self.connections):
+                if connection.state in (State.IDLE, State.HEAD, State.ENDING):
+                    connection.close()
+            await asyncio.sleep(0.01)
+        for connection in list(self.connections):
+            connection.abort()
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def open_http_server(
+    application: Application, host: str, port: int, *, shares_port: bool = False
+) -> AsyncIterator[int]:
+    """Serve an application on `host:port` while inside; gives the port it got (0 asks for a free one).
+
+    Where it `shares_port`, other servers that do may listen there, too.
+
+    On leaving, what is being answered has a while to be. Raises FailedPrecondition (ADDRESS_IN_USE) where
+    the address cannot be bound.
+    """
+    server = Server(application)
+    listening = await _listen(server, host, port, shares_port=shares_port)
+    sweeping = asyncio.create_task(_sweep(server))
+    try:
+        yield int(listening.sockets[0].getsockname()[1])
+    finally:
+        listening.close()
+        await server.drain()
+        sweeping.cancel()
+        await asyncio.wait([sweeping])
+
+
+async def _sweep(server: Server) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        server.sweep(loop.time())
+        await asyncio.sleep(_SWEEP_SECONDS)
+
+
+async def _listen(server: Server, host: str, port: int, *, shares_port: bool) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+
+    def protocol() -> Connection:
+        return Connection(server)
+
+    try:
+        everywhere = addresses.listening_socket(host, port, _BACKLOG, shares_port=shares_port)
+        if everywhere is not None:
+            return await loop.create_server(protocol, sock=everywhere, backlog=_BACKLOG)
+        bare = addresses.bare_host(host)
+        return await loop.create_server(
+            protocol, bare, port, backlog=_BACKLOG, reuse_port=shares_port or None
+        )
+    except OSError as error:
+        address = addresses.join(host, port)
+        raise errors.FailedPrecondition(
+            "ADDRESS_IN_USE",
+            f"cannot listen on {address} ({error.strerror}); choose another port (0 takes a free one)",
+            facts={"address": address},
+        ) from error

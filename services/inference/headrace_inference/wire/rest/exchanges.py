@@ -1,0 +1,99 @@
+"""The application of the REST port: its routes, whose bodies are counted, and what all answers have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from headrace.errors import HeadraceError
+from headrace.service.http.answers import Response
+from headrace.service.http.app import HttpApp, Refusal, TaskExchange
+from headrace.service.http.requests import Body, Exchange, Request
+from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.wire.rest.body import (
+    BodyBudget,
+    HeldBytes,
+    checked_encoding,
+    inflate,
+    too_large,
+)
+from headrace_inference.wire.rest.cors import Cors
+from headrace_inference.wire.rest.errors import count_errors, not_found
+
+HandleBody = Callable[[Request, Body], Awaitable[Response]]
+
+
+class RestApp(HttpApp):
+    """Routes of REST. `cors` speaks for pages of other origins."""
+
+    def __init__(
+        self, ingress: Ingress, max_body_bytes: int, budget: BodyBudget, cors: Cors | None = None
+    ) -> None:
+        super().__init__(
+            lambda path: not_found(path, self.router.templates), ingress.receptions.record_unread
+        )
+        self.max_body_bytes = max_body_bytes
+        self.budget = budget
+        self._cors = cors
+        self.finishers.append(count_errors(ingress.rest_errors))
+        if cors is not None:
+            self.finishers.append(cors.finish)
+
+    def open(self, request: Request) -> Exchange:
+        """Begin with a request."""
+        if self._cors is not None:
+            answer = self._cors.preflight(request)
+            if answer is not None:
+                return Refusal(request, answer)
+        return super().open(request)
+
+    def add_with_body(self, verb: str, template: str, handle: HandleBody) -> None:
+        """Have a handler answer requests, which gets the body, unpacked."""
+        self.router.add(verb, template, lambda request: BodyExchange(request, handle, self))
+
+    def too_large(self, max_bytes: int) -> HeadraceError:
+        """Return why a body is refused."""
+        return too_large(max_bytes)
+
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]:
+        """The tasks that run handlers."""
+        return self._tasks
+
+
+class BodyExchange(TaskExchange):
+    """Runs a handler with a body that counts from its arrival until the request is answered."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, request: Request, handle: HandleBody, app: RestApp) -> None:
+        super().__init__(request, self._unpacking(handle), app.tasks, app.max_body_bytes)
+        self._held = HeldBytes(app.budget)
+
+    def _unpacking(self, handle: HandleBody) -> HandleBody:
+        async def run(request: Request, body: Body) -> Response:
+            try:
+                encoding = checked_encoding(request.head.get("content-encoding"))
+                if encoding:
+                    packed_bytes = len(body)
+                    body = await asyncio.to_thread(inflate, body, encoding, self.max_body_bytes)
+                    self._held.add(len(body) - packed_bytes)
+                return await handle(request, body)
+            finally:
+                self._held.release()
+
+        return run
+
+    def take_part(self, size: int) -> None:
+        """Count it. Raises ResourceExhausted."""
+        self._held.add(size)
+
+    def fail(self, error: HeadraceError) -> None:
+        """Answer so."""
+        self._held.release()
+        super().fail(error)
+
+    def leave(self) -> None:
+        """Cancel what runs."""
+        self._held.release()
+        super().leave()
