@@ -42,7 +42,7 @@ from headrace_inference.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-OWN_FILES = ("artifacts", "prepared", "in-use*", "engines", "local-*")
+OWN_FILES = ("artifacts", "prepared*", "in-use*", "engines", "local-*")
 """What a replica has in its data folder."""
 _FLUSH_SECONDS = 2.0
 _CHANNEL_OPTIONS = [

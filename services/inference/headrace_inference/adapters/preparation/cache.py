@@ -30,6 +30,7 @@ from headrace.state.records import ServingConfig, Signature, VersionRecord
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks, tree_digest
 from headrace_inference.adapters.artifact_cache.leases import CacheLeases
 from headrace_inference.adapters.preparation.task import HostOptions, PrepareReport
+from headrace_inference.adapters.preparation.turns import Turns
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH
 from headrace_inference.domain.scheduling.execution_plan import ExecutionPlan
 
@@ -110,6 +111,7 @@ class PreparedCache:
         self._checks = checks
         self._reserve = reserve
         self._processor = processor()
+        self.turns = Turns(folder.with_name(f"{folder.name}-turns"))
         self._added_bytes = max_bytes  # of an earlier life nothing is known
 
     def place_of(self, record: VersionRecord, machine: HostOptions) -> Path:
@@ -155,6 +157,13 @@ class PreparedCache:
             return decode(Manifest, (place / MANIFEST).read_bytes()).files
         except (OSError, DataLoss):
             return {}
+
+    def plan_at(self, place: Path) -> ExecutionPlan | None:
+        """Return the plan that is noted at a place, by whichever process."""
+        try:
+            return decode(Manifest, (place / MANIFEST).read_bytes()).plan
+        except (OSError, DataLoss):
+            return None
 
     @contextmanager
     def staging(self, size_bytes: int = 0) -> Iterator[Path]:

@@ -43,8 +43,11 @@ class PlanMeasurement:
             return False
         with self._shared.mutex:
             opened = self._shared.opened[runner]
-        with self._shared.quiet.measuring(abandoned) as may:
-            plan = self._plan(opened, abandoned) if may else None
+        with (
+            self._shared.quiet.measuring(abandoned) as may,
+            self._shared.cache.turns.measuring() as turn,
+        ):
+            plan = self._plan(opened, abandoned) if may and turn else None
         if plan is None:
             return False
         self._keep(opened, plan)
@@ -57,6 +60,9 @@ class PlanMeasurement:
     def _plan(self, opened: Opened, abandoned: threading.Event) -> ExecutionPlan | None:
         """The best plan found; None where that could not be told now, since others had the cores."""
         facts = {"version": opened.record.key}
+        noted = self._shared.cache.plan_at(opened.entry.place)
+        if noted is not None and noted != opened.entry.plan:
+            return noted  # by another process
         try:
             plan = self._measured(opened, abandoned)
         except Unavailable as error:

@@ -117,7 +117,7 @@ class VersionLoad:
 
     def open_at(self, place: Path) -> OnnxRunner:
         """Open it as it was prepared, or is now. What is prepared lies at a place."""
-        return self._opened(self._shared.cache.find(place) or self._prepare(place))
+        return self._opened(self._shared.cache.find(place) or self._prepare_in_turn(place))
 
     def _opened(self, entry: Entry) -> OnnxRunner:
         """Open what is prepared; what does not open is made anew, and then opened as it was pushed."""
@@ -175,6 +175,12 @@ class VersionLoad:
             affordable_rows=entry.affordable_rows,
             is_provisional=plan is None and self._shared.may_measure(self._record),
         )
+
+    def _prepare_in_turn(self, place: Path) -> Entry:
+        """Prepare it, unless another process that shares the cache does so already."""
+        bounds = self._defaults.load_bounds
+        with self._shared.cache.turns.preparing(place, bounds.seconds, bounds.abandoned):
+            return self._shared.cache.find(place) or self._prepare(place)
 
     def _prepare(self, place: Path) -> Entry:
         """Try the version out, and keep what is saved. A disk that is full costs the saved graph only."""
