@@ -152,7 +152,7 @@ def with_ids(count: int) -> list[bytes]:
 def forget_templates(front: NativeFront, _: LoadedVersion) -> None:
     """Have every request scanned, its head looked up, and its contents checked anew."""
     parser = front._admission.parser
-    parser.match = lambda payload: None  # type: ignore[method-assign]
+    parser.match = lambda payload: None
 
 
 def forget_headers(front: NativeFront, served: LoadedVersion) -> None:

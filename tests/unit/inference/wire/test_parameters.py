@@ -13,7 +13,8 @@ from headrace_inference.domain.scheduling.requests import (
     OutputOptions,
     SharedMemorySlice,
 )
-from headrace_inference.wire.codec.request_parser import MessageHeader, RequestParser
+from headrace_inference.wire.codec.request_parser import RequestParser
+from headrace_inference.wire.codec.request_templates import MessageHeader
 from tests.unit.inference.doubles import header, served, version
 
 

@@ -13,6 +13,7 @@ from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.domain.scheduling.requests import Array, BatchResult, InferenceRequest
 from headrace_inference.wire.codec.protobuf_fields import varint
 from headrace_inference.wire.codec.request_parser import ParsedMessage, RequestParser
+from headrace_inference.wire.codec.request_templates import MAX_NAMES
 from headrace_inference.wire.codec.responses import encode_answers
 from headrace_inference.wire.codec.tensors import contents_of
 from tests.unit.inference.doubles import RecordingSink, served, version
@@ -212,3 +213,32 @@ def test_answers_are_what_the_generated_code_reads() -> None:
         outputs[1][4:].tobytes(),
         outputs[0][4:].tobytes(),
     ]
+
+
+def test_requests_of_many_models_are_known_by_their_names() -> None:
+    """However many models get requests of one length, each is read without parsing the second time."""
+    parser = RequestParser()
+    payloads = []
+    for number in range(100, 600):
+        request = message("id")
+        request.model_name = f"m{number}"
+        payloads.append(request.SerializeToString())
+    first = [parser.parse(payload) for payload in payloads]
+
+    assert [parsed.template for parsed in first] == [parser.match(payload) for payload in payloads]
+    assert [f"m{number}" for number in range(100, 600)] == [
+        parser.parse(payload).header.model_name for payload in payloads
+    ]
+
+
+def test_endless_names_do_not_grow_the_parser() -> None:
+    """What was long not asked for is forgotten, and read as well as ever."""
+    parser = RequestParser()
+    for number in range(100_000, 110_000):
+        request = message()
+        request.model_name = f"m{number}"
+        parser.parse(request.SerializeToString())
+
+    kept = parser._templates._by_name
+    assert MAX_NAMES >= len(kept) > 0
+    assert "m109999" == parser.parse(request.SerializeToString()).header.model_name

@@ -9,17 +9,14 @@ compared, not parsed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError
 
 from headrace.errors import InvalidArgument
 from headrace.inference import grpc_service_pb2 as pb
-from headrace_inference.domain.ingress.incoming import RequestHeader
 from headrace_inference.domain.scheduling.requests import (
-    RequestPlan,
-    SharedMemorySlice,
     TensorHeader,
 )
 from headrace_inference.wire.codec.parameters import (
@@ -35,15 +32,18 @@ from headrace_inference.wire.codec.protobuf_fields import (
     read_field,
     read_varint,
 )
-from headrace_inference.wire.codec.typed_contents import TypedContents
+from headrace_inference.wire.codec.request_templates import (
+    MessageHeader,
+    RequestTemplate,
+    TemplateTable,
+    checked_id,
+)
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 MAX_KEPT_HEADERS = 4096
 MAX_KEPT_HEADER_BYTES = 4096
-MAX_TEMPLATES_PER_LENGTH = 8
-MAX_TEMPLATE_LENGTHS = 1024
 
 MAX_FIELDS = 16_384
 """Of a request: each costs microseconds, so millions of empty ones would hold up all others for seconds."""
@@ -56,46 +56,6 @@ _MODEL_NAME_TAG = 1 << 3 | LENGTH_DELIMITED
 _MODEL_VERSION_TAG = 2 << 3 | LENGTH_DELIMITED
 _FIELDS_LOOKED_AT = 64
 """For names: clients write them first."""
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class MessageHeader(RequestHeader):
-    """A message without its id and raw contents."""
-
-    contents: tuple[TypedContents | None, ...]
-    """Each input's typed contents, or None."""
-    windows: tuple[SharedMemorySlice | None, ...]
-    """Each input's slice of shared memory, or None."""
-    typed: bool
-    """True where any input brings typed contents."""
-    plain: bool
-    """True where all inputs and outputs are in the messages, and outputs are wanted as values."""
-    window_bytes: int
-    """The bytes that are to be read from shared memory."""
-
-
-ReadyFit = tuple[RequestPlan, tuple[Range, ...], bool]
-"""How a request runs, where its raw contents lie, and whether any are large."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestTemplate:
-    """The places in requests of one length: of fixed bytes by their offsets, the id, the raw contents.
-
-    Lengths are fixed bytes too, so every request that fits has raw contents of the same sizes. `ready` is
-    filled by whoever checked them, by served id.
-    """
-
-    fixed: tuple[tuple[int, bytes], ...]
-    id_range: Range
-    raw: tuple[Range, ...]
-    header: MessageHeader
-    ready: dict[int, ReadyFit] = field(default_factory=dict)
-
-    def id_in(self, payload: bytes) -> bytes:
-        """The id of a request that fits. Raises InvalidArgument where it is no UTF-8."""
-        start, end = self.id_range
-        return _checked_id(payload[start:end]) if end > start else b""
 
 
 @dataclass(slots=True, eq=False)
@@ -114,17 +74,9 @@ class RequestParser:
 
     def __init__(self) -> None:
         self._headers: dict[bytes, MessageHeader] = {}
-        self._templates: dict[int, list[RequestTemplate]] = {}
-
-    def match(self, payload: bytes) -> RequestTemplate | None:
-        """The template that the request fits, if one is known."""
-        for template in self._templates.get(len(payload), ()):
-            for offset, fixed in template.fixed:
-                if not payload.startswith(fixed, offset):
-                    break
-            else:
-                return template
-        return None
+        self._templates = TemplateTable()
+        self.match = self._templates.match
+        """Finds the template that a request fits, if one is known."""
 
     def parse(self, payload: bytes) -> ParsedMessage:
         """The request in these bytes. Raises InvalidArgument (MALFORMED_REQUEST, PARAMETER_INVALID)."""
@@ -146,15 +98,8 @@ class RequestParser:
         template: RequestTemplate | None = None
         if not header.typed and len(header_bytes) <= MAX_KEPT_HEADER_BYTES:
             template = RequestTemplate(fixed, id_range, raw, header)
-            self._keep_template(len(payload), template)
-        return ParsedMessage(payload, header, _checked_id(payload[slice(*id_range)]), raw, template)
-
-    def _keep_template(self, length: int, template: RequestTemplate) -> None:
-        if length not in self._templates:
-            _keep(self._templates, length, [], MAX_TEMPLATE_LENGTHS)
-        kept = self._templates[length]
-        kept.insert(0, template)
-        del kept[MAX_TEMPLATES_PER_LENGTH:]
+            self._templates.keep(len(payload), template)
+        return ParsedMessage(payload, header, checked_id(payload[slice(*id_range)]), raw, template)
 
 
 def _keep(kept: dict[Key, Value], key: Key, value: Value, most: int) -> None:
@@ -261,15 +206,6 @@ def names_in(payload: bytes) -> tuple[str, str]:
     except InvalidArgument:
         return names[_MODEL_NAME_TAG], names[_MODEL_VERSION_TAG]
     return names[_MODEL_NAME_TAG], names[_MODEL_VERSION_TAG]
-
-
-def _checked_id(request_id: bytes) -> bytes:
-    if not request_id.isascii():
-        try:
-            request_id.decode()
-        except UnicodeDecodeError:
-            raise malformed() from None
-    return request_id
 
 
 def too_many_fields() -> InvalidArgument:

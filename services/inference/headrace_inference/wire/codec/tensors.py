@@ -18,7 +18,8 @@ from headrace_inference.domain.scheduling.requests import (
     TensorData,
     TensorHeader,
 )
-from headrace_inference.wire.codec.request_parser import MessageHeader, ParsedMessage
+from headrace_inference.wire.codec.request_parser import ParsedMessage
+from headrace_inference.wire.codec.request_templates import MessageHeader
 from headrace_inference.wire.codec.texts import texts_of
 from headrace_inference.wire.codec.typed_contents import (
     LazyTypedContents,
