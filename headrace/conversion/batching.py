@@ -40,6 +40,11 @@ def queue_to_proto(queue: QueuePolicy) -> serving_config_pb2.ServingConfig.Queue
         timeout=duration_to_proto(queue.timeout_microseconds),
         timeout_action=f"QUEUE_TIMEOUT_ACTION_{queue.timeout_action.name}",
         allow_timeout_override=queue.allow_timeout_override,
+        max_wait=(
+            None
+            if queue.max_wait_microseconds is None
+            else duration_to_proto(queue.max_wait_microseconds)
+        ),
     )
 
 
@@ -127,6 +132,11 @@ def queue_from_proto(
         ),
         allow_timeout_override=reader.flag(
             proto, "allow_timeout_override", default=default.allow_timeout_override
+        ),
+        max_wait_microseconds=(
+            reader.microseconds(proto, "max_wait", 0, MAX_QUEUE_TIMEOUT_MICROSECONDS, path)
+            if proto.HasField("max_wait")
+            else default.max_wait_microseconds
         ),
     )
 

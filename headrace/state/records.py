@@ -83,13 +83,18 @@ class TimeoutAction(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueuePolicy:
-    """Bounds of waiting: the number of requests, and the time (0: as their deadlines allow)."""
+    """Bounds of waiting: the number of requests, and the time (0: as their deadlines allow).
+
+    `max_wait_microseconds`: a request that is expected to wait for longer is not queued (0: all are; None:
+    as its speed suggests).
+    """
 
     max_requests: int = 4096
     timeout_microseconds: int = 0
     timeout_action: TimeoutAction = TimeoutAction.REJECT
     allow_timeout_override: bool = False
     """Whether a request's own timeout can shorten this one."""
+    max_wait_microseconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

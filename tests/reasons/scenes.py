@@ -18,6 +18,8 @@ from headrace.datatypes import Datatype
 from headrace.service.http import server
 from headrace.state.catalog import Catalog
 from headrace.state.records import QueuePolicy, ServingConfig, WarmUp
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.domain.scheduling.instance_pool import InstancePool
 from tests.reasons.exact import Told
 from tests.reasons.messages import (
     ECHO,
@@ -187,6 +189,29 @@ async def waiting_in_vain(folder: Path, front: str, look: Look) -> None:
             await look(site, "QUEUE_FULL+CANCELLED", wire, partial(full, asking))
 
 
+async def waits_that_are_long(folder: Path, front: str, look: Look) -> None:
+    """Behind a run that goes on and one request that waits: over the longest wait, and past a deadline."""
+    payload, a_minute = asked().SerializeToString(), 60_000_000_000
+    for policy, reason in (
+        (QueuePolicy(max_wait_microseconds=1_000_000), "QUEUE_WAIT_TOO_LONG"),
+        (QueuePolicy(max_wait_microseconds=0), "DEADLINE_OUT_OF_REACH"),
+    ):
+        async with busy(folder, front, look, held(queue=policy)) as (site, gate):
+            pool = site.replica.ingress.reconciler.table.find("echo-FP32", "").scheduler
+            assert isinstance(pool, InstancePool)
+            now = SYSTEM_CLOCK.monotonic_ns()
+            pool.admission.record_run(1, a_minute, now, left_waiting=True)
+            waiting = asyncio.ensure_future(site.client.call(payload))
+            await until_waiting(site)
+            call, stream = site.client.call, site.client.stream
+            await look(site, reason, "call", partial(call, payload, timeout=10))
+            await look(site, reason, "stream", partial(stream, payload, timeout=10))
+            if reason == "QUEUE_WAIT_TOO_LONG":
+                await look(site, reason, "post", partial(site.client.post, rest()))
+            gate.opened.set()
+            assert Told("OK", "") == await waiting
+
+
 async def leaving(site: Site, asking: Ask) -> Told:
     """What a caller sees who leaves while its request waits, alone."""
     await until_waiting(site, 0)
@@ -318,6 +343,7 @@ SCENES: tuple[tuple[Scene, frozenset[str]], ...] = (
         waiting_in_vain,
         frozenset(("QUEUE_TIMEOUT", "DEADLINE_EXCEEDED", "CANCELLED", "QUEUE_FULL")),
     ),
+    (waits_that_are_long, frozenset(("QUEUE_WAIT_TOO_LONG", "DEADLINE_OUT_OF_REACH"))),
     (too_many_in_flight, frozenset(("MAX_IN_FLIGHT_REACHED",))),
     (endless_runs, frozenset(("RUN_TOO_LONG",))),
     (versions_that_go, frozenset(("VERSION_UNLOADING", "STATE_UNAVAILABLE"))),

@@ -7,9 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
+from headrace import status
+from headrace.errors import HeadraceError
 from headrace.state.records import Priorities, QueuePolicy, ServingConfig, WarmUp
+from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica
 from tests.rpc.rest_fixtures import Model
 from tests.rpc.test_endless_runs import PATIENCE_SECONDS, TURNS, Begun, counting, turns
@@ -125,3 +129,45 @@ async def test_over_the_limit_in_flight_callers_are_told_at_once(
 
     assert ("RESOURCE_EXHAUSTED", "MAX_IN_FLIGHT_REACHED") == (code, reason)
     assert "max_in_flight_requests" in message
+
+
+TURNS_THAT_TAKE_A_WHILE = 200_000
+"""Tens of milliseconds, on any machine."""
+
+
+async def error_of(call: Any) -> HeadraceError:
+    """The error that a call ends with."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return status.error_from_rpc(error)
+    raise AssertionError("answered")
+
+
+async def test_a_queue_that_was_measured_refuses_who_would_wait_too_long(
+    tmp_path: Path, front: str
+) -> None:
+    """All of a first burst are answered, then they have told how long the next ones would wait."""
+    model = counting_with(queue=QueuePolicy(max_wait_microseconds=1000), instances=1)
+    async with open_grpc_replica(tmp_path, model, front=front, open_model=open_session) as replica:
+        scheduler = replica.ingress.reconciler.table.find("counting", "").scheduler
+        burst = [replica.stub.ModelInfer(turns(TURNS_THAT_TAKE_A_WHILE)) for _ in range(4)]
+        await asyncio.gather(*burst)
+        running = replica.stub.ModelInfer(turns(TURNS))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while scheduler.waiting or not scheduler.in_flight:  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0)
+        waiting = replica.stub.ModelInfer(turns(1), timeout=PATIENCE_SECONDS)
+        await until_waiting(replica, 1)
+        expected_seconds = scheduler.expected_wait_ns / 1e9
+        error = await error_of(replica.stub.ModelInfer(turns(1)))
+        hasty = await error_of(replica.stub.ModelInfer(turns(1), timeout=PATIENCE_SECONDS))
+        running.cancel()
+        await waiting
+
+    assert ["QUEUE_WAIT_TOO_LONG"] * 2 == [error.reason, hasty.reason]
+    assert "queue.max_wait" == error.facts["setting"]
+    assert "0.001" == error.facts["limit_seconds"]
+    assert pytest.approx(expected_seconds, rel=0.01) == float(error.facts["expected_wait_seconds"])
+    assert error.retry_after_seconds is not None
+    assert pytest.approx(expected_seconds / 2, abs=0.0101) == error.retry_after_seconds

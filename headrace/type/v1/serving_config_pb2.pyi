@@ -83,16 +83,18 @@ class ServingConfig(_message.Message):
         allow_larger_requests: bool
         def __init__(self, max_batch_size: _Optional[int] = ..., max_queue_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., preferred_batch_sizes: _Optional[_Iterable[int]] = ..., allowed_batch_sizes: _Optional[_Iterable[int]] = ..., preserve_ordering: _Optional[bool] = ..., allow_larger_requests: _Optional[bool] = ...) -> None: ...
     class Queue(_message.Message):
-        __slots__ = ("max_requests", "timeout", "timeout_action", "allow_timeout_override")
+        __slots__ = ("max_requests", "timeout", "timeout_action", "allow_timeout_override", "max_wait")
         MAX_REQUESTS_FIELD_NUMBER: _ClassVar[int]
         TIMEOUT_FIELD_NUMBER: _ClassVar[int]
         TIMEOUT_ACTION_FIELD_NUMBER: _ClassVar[int]
         ALLOW_TIMEOUT_OVERRIDE_FIELD_NUMBER: _ClassVar[int]
+        MAX_WAIT_FIELD_NUMBER: _ClassVar[int]
         max_requests: int
         timeout: _duration_pb2.Duration
         timeout_action: QueueTimeoutAction
         allow_timeout_override: bool
-        def __init__(self, max_requests: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., timeout_action: _Optional[_Union[QueueTimeoutAction, str]] = ..., allow_timeout_override: _Optional[bool] = ...) -> None: ...
+        max_wait: _duration_pb2.Duration
+        def __init__(self, max_requests: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., timeout_action: _Optional[_Union[QueueTimeoutAction, str]] = ..., allow_timeout_override: _Optional[bool] = ..., max_wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
     class Priorities(_message.Message):
         __slots__ = ("levels", "default_level", "queues")
         class QueuesEntry(_message.Message):

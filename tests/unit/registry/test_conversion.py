@@ -33,7 +33,7 @@ from headrace.type.v1 import serving_config_pb2, signature_pb2
 
 OTHER = ServingConfig(
     Batching(8, 5, (2, 4), (3, 8), preserve_ordering=True),
-    QueuePolicy(3, 4, TimeoutAction.DELAY, allow_timeout_override=True),
+    QueuePolicy(3, 4, TimeoutAction.DELAY, allow_timeout_override=True, max_wait_microseconds=6),
     2,
     Provider.CUDA,
     SessionOptions(
@@ -55,7 +55,7 @@ OTHER = ServingConfig(
             Sample("1", {"x": SampleInput(data=SyntheticData.RANDOM)}),
         ),
     ),
-    Priorities(3, 2, {1: QueuePolicy(9, 0, TimeoutAction.DELAY, allow_timeout_override=True)}),
+    Priorities(3, 2, {1: QueuePolicy(9, 0, TimeoutAction.DELAY, True, 0)}),
     77,
     {Provider.CUDA: {"use_tf32": "0"}, Provider.CPU: {"session.dynamic_block_base": "4"}},
     DeclaredShapes(

@@ -44,6 +44,7 @@ DEFAULTS = {
             "timeout_microseconds": 0,
             "timeout_action": "reject",
             "allow_timeout_override": False,
+            "max_wait_microseconds": None,
         },
         "instances": 0,
         "provider": "auto",

@@ -59,6 +59,8 @@ def test_the_machines_own_figures() -> None:
     [
         ("QUEUE_FULL", "REJECTED"),
         ("QUEUE_TIMEOUT", "REJECTED"),
+        ("QUEUE_WAIT_TOO_LONG", "REJECTED"),
+        ("DEADLINE_OUT_OF_REACH", "REJECTED"),
         ("MAX_IN_FLIGHT_REACHED", "REJECTED"),
         ("CANCELLED", "CANCELED"),
         ("RUN_FAILED", "BACKEND"),

@@ -119,6 +119,10 @@ class InterleavingScheduler:
     def in_flight(self) -> int:
         return len(self._steps)
 
+    @property
+    def expected_wait_ns(self) -> float:
+        return 0.0
+
     def enqueue(self, requests: Sequence[InferenceRequest]) -> None:
         self._steps.extend([(one, self._stream(assemble([one]))) for one in requests])
 

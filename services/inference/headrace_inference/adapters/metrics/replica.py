@@ -42,6 +42,7 @@ class Moment:
 
     versions: Sequence[ReplicaVersion]
     waiting: Mapping[Key, int]
+    expected_wait_seconds: Mapping[Key, float]
     graphs: Mapping[Key, str]
     unmeasured: Mapping[Key, int]
     load_seconds: Mapping[Key, float]
@@ -81,6 +82,7 @@ class ReplicaMetrics:
         return Moment(
             self._reconciler.versions(),
             {key: served.scheduler.waiting for key, served in ready.items()},
+            {key: served.scheduler.expected_wait_ns / 1e9 for key, served in ready.items()},
             {key: served.runner.graph for key, served in ready.items()},
             {key: int(served.runner.plan.is_provisional) for key, served in ready.items()},
             dict(self._reconciler.load_seconds),
@@ -171,6 +173,18 @@ def _unmeasured(moment: Moment, own: AbstractSet[Key]) -> Family:
     return family
 
 
+def _expected_waits(moment: Moment, own: AbstractSet[Key]) -> Family:
+    text = "How long a request would wait that came now; the longest of versions shown together"
+    waits = Family("headrace_inference_expected_wait_seconds", "gauge", text)
+    longest: dict[Key, float] = {}
+    for version_key, seconds in moment.expected_wait_seconds.items():
+        key = own_or_others(version_key, own)
+        longest[key] = max(seconds, longest.get(key, 0.0))
+    for key, seconds in longest.items():
+        waits.add(seconds, version_labels(key))
+    return waits
+
+
 def _state_families(moment: Moment, own: AbstractSet[Key]) -> Iterator[Family]:
     name = "headrace_inference"
     states = Family(f"{name}_version_state", "gauge", "1 for the state a version is in")
@@ -189,7 +203,8 @@ def _state_families(moment: Moment, own: AbstractSet[Key]) -> Iterator[Family]:
         memory.add(taken[key], labels)
     for key, count in summed(moment.waiting, own).items():
         waiting.add(count, version_labels(key))
-    yield from (states, memory, waiting, _graphs(moment, own), _unmeasured(moment, own))
+    yield from (states, memory, waiting, _expected_waits(moment, own))
+    yield from (_graphs(moment, own), _unmeasured(moment, own))
     for gauge, text, now in moment.gauges:
         family = Family(gauge, "gauge", text)
         family.add(now)

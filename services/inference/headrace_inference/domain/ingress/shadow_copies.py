@@ -13,11 +13,12 @@ from collections.abc import Callable, Collection, Sequence
 
 from headrace.errors import HeadraceError, ResourceExhausted
 from headrace_inference.domain.ingress.receptions import known_error
-from headrace_inference.domain.routing.targets import SHADOW, ShadowTarget
+from headrace_inference.domain.routing.targets import ShadowTarget
 from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 from headrace_inference.domain.scheduling.requests import (
     NO_OPTIONS,
     NONE_REFUSED,
+    SHADOW,
     BatchResult,
     EncodedResponses,
     InferenceRequest,

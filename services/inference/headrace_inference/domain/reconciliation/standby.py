@@ -142,7 +142,7 @@ class Standby:
         record = record_in(self._catalog, key)
         most = record.config.queue.max_requests if record else QueuePolicy().max_requests
         if self.waits.count(key) >= most:
-            wait.tell(queue_full(f"{key[0]}/{key[1]}", most))
+            wait.tell(queue_full(f"{key[0]}/{key[1]}", most, wait_ns=0.0))
             return
         seconds = (wait.until_ns(self._load_wait_seconds) - self._clock.monotonic_ns()) / 1e9
         self.waits.add(wait, seconds, self._is_late)

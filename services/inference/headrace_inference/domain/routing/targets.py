@@ -21,9 +21,6 @@ MATCHED, STICKY = "matched", "sticky"
 """Why a version answered: it is stable, on trial, asked for by number or by alias; or it is what a name
 led to before, held while the successor is not ready here; or a match rule or the sticky key led to it."""
 
-SHADOW = "shadow"
-"""Why a version was run that answers nobody: it got a copy of a request."""
-
 Picked = tuple[LoadedVersion, str]
 """The version that answers a request, and why."""
 

@@ -16,6 +16,7 @@ from headrace.state.records import ServingConfig
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.scheduling import batching
 from headrace_inference.domain.scheduling import queue_refusals as refusals
+from headrace_inference.domain.scheduling.admission import Admission, Refused
 from headrace_inference.domain.scheduling.instance_threads import LINGER_SECONDS, Instances
 from headrace_inference.domain.scheduling.ordering import ResponseOrder, Ticket
 from headrace_inference.domain.scheduling.queues import (
@@ -25,7 +26,7 @@ from headrace_inference.domain.scheduling.queues import (
     timeout_us,
     times_out,
 )
-from headrace_inference.domain.scheduling.requests import InferenceRequest
+from headrace_inference.domain.scheduling.requests import SHADOW, InferenceRequest
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class InstancePool:
         self._mutex = threading.Lock()
         self._waiting = open_queue(config, clock)
         self._waiting_rows = 0
+        self.admission = Admission(config.instances, most_rows)
         self._running = 0
         self._times_out = times_out(config)
         self._instances = Instances(name, config.instances, self._serve, self._watched)
@@ -102,27 +104,42 @@ class InstancePool:
         with self._mutex:
             return len(self._waiting) + self._running + self._inline_runs
 
+    @property
+    def expected_wait_ns(self) -> float:
+        """Return how long a request would wait that came now; 0 where that is not known."""
+        return self.admission.wait_ns(self._waiting_rows, self._now_ns())
+
     def enqueue(self, requests: Sequence[InferenceRequest]) -> None:
-        """Queue requests; those over the bound fail with RESOURCE_EXHAUSTED.
+        """Queue requests; those over the bound, or that would wait too long, fail with RESOURCE_EXHAUSTED.
 
         Raises SchedulerStopped, before taking any, where the version no longer takes requests.
         """
         over_limit: Sequence[InferenceRequest] = ()
+        refused: Sequence[Refused] = ()
+        admission = self.admission
+        if requests[0].route is SHADOW:
+            admission.may_have_copies = True
         with self._mutex:
             if self._stopping:
                 raise SchedulerStopped(self.name)
             if self._max_in_flight:
                 requests, over_limit = self._within_limit(requests)
+            if self._waiting_rows + len(requests) > admission.short_rows:
+                now, rows = self._now_ns(), self._waiting_rows
+                requests, refused = admission.sift(requests, self._waiting, rows, now)
             taken, over_bound = self._waiting.put(requests)
-            self._waiting_rows += sum([request.plan.rows for request in taken])
+            self._waiting_rows += _rows(taken)
             stranded = self._wake_one()
         for request in stranded:
             request.fail(refusals.no_thread(self.name))
+        for request, long_wait in refused:
+            request.fail(refusals.wait_too_long(self.name, long_wait))
         for request in over_limit:
-            request.fail(refusals.over_limit(self.name, self._max_in_flight))
+            wait_ns = self.expected_wait_ns
+            request.fail(refusals.over_limit(self.name, self._max_in_flight, wait_ns))
         for request in over_bound:
             most = self._waiting.policy_of(request.plan).max_requests
-            request.fail(refusals.queue_full(self.name, most))
+            request.fail(refusals.queue_full(self.name, most, self.expected_wait_ns))
 
     def stop_batching(self) -> bool:
         """From now on take one request at a time, at once. False: that was so already."""
@@ -130,7 +147,8 @@ class InstancePool:
             if self._takes_one:
                 return False
             self._takes_one = True
-            self._max_rows, self._delays = 1, False
+            self._max_rows = self.admission.max_rows = 1
+            self._delays = False
             if self._waiting:  # it may have waited for others to come
                 self._wake_one()
             return True
@@ -151,7 +169,7 @@ class InstancePool:
             return
         with self._mutex:
             dropped = self._waiting.take_out(refused)
-            self._waiting_rows -= sum([request.plan.rows for request in dropped])
+            self._waiting_rows -= _rows(dropped)
         for request in dropped:
             request.fail(refused[request])
 
@@ -201,25 +219,36 @@ class InstancePool:
         sleeper = threading.Lock()
         sleeper.acquire()
         batch: list[InferenceRequest] | None = None
-        rested = False
+        rested, rows, began, left_waiting = False, 0, 0, False
         while True:
+            now = self._now_ns()
             with self._mutex:
                 if batch is not None:
                     self._running -= len(batch)
+                    if rows:
+                        took = now - began
+                        self.admission.record_run(rows, took, now, left_waiting=left_waiting)
+                hopeless = self._take_hopeless(now)
+                rows = self._waiting_rows
                 batch, wait_seconds = self._next_batch()
+                rows -= self._waiting_rows
+                left_waiting = self._waiting_rows > 0
                 ticket = self._order.issue() if batch and self._order else None
                 if batch is None and not self._waiting and (self._stopping or rested):
                     self._instances.end()
                     return
                 if batch is None:
                     self._instances.sleeping.append(sleeper)
+            for request in hopeless:
+                request.fail(refusals.not_in_time(request, now, self.admission.rate.run_ns))
             rested = batch is None and self._sleep(sleeper, wait_seconds)
             if batch is None:
                 continue
+            began = now
             if ticket is None:
-                self._run_live(batch, None)
+                rows -= self._run_live(batch, None)
             else:
-                self._run_in_order(batch, ticket)
+                rows -= self._run_in_order(batch, ticket)
 
     def _sleep(self, sleeper: threading.Lock, seconds: float) -> bool:
         """Sleep until woken, or for so long. True: nobody woke the thread."""
@@ -244,12 +273,22 @@ class InstancePool:
             if wait is not None:
                 return None, max(0.0, (wait.until_ns - now) / 1e9)
         most = batching.share(rows, self._instances.free + 1, self._max_rows)
+        if rows > self.admission.short_rows:
+            most = self.admission.most_rows(self._waiting[0], most)
         batch = batching.take(self._waiting, most)
-        self._waiting_rows -= sum([request.plan.rows for request in batch])
+        self._waiting_rows -= _rows(batch)
         self._running += len(batch)
         if self._waiting:
             self._wake_one()
         return batch, 0.0
+
+    def _take_hopeless(self, now_ns: int) -> Sequence[InferenceRequest]:
+        """Take out what waited so long that it would be late though it were run now."""
+        if self._waiting_rows <= self.admission.short_rows:
+            return ()
+        hopeless = self.admission.take_hopeless(self._waiting, self._waiting_rows, now_ns)
+        self._waiting_rows -= _rows(hopeless)
+        return hopeless
 
     def _wake_one(self) -> Sequence[InferenceRequest]:
         """Have a free instance take what waits; that which nobody can take, taken out."""
@@ -258,19 +297,24 @@ class InstancePool:
         self._waiting_rows = 0
         return self._waiting.take_out(set(self._waiting.all()))
 
-    def _run_in_order(self, batch: list[InferenceRequest], ticket: Ticket) -> None:
+    def _run_in_order(self, batch: list[InferenceRequest], ticket: Ticket) -> int:
         try:
-            self._run_live(batch, ticket)
+            return self._run_live(batch, ticket)
         finally:
             ticket.end()
 
-    def _run_live(self, batch: list[InferenceRequest], ticket: Ticket | None) -> None:
+    def _run_live(self, batch: list[InferenceRequest], ticket: Ticket | None) -> int:
+        """Run what is still wanted; the rows that were not."""
         now = self._now_ns()
+        unwanted_rows = 0
         refused = [self._refusal(request, now) for request in batch]
         if any(refused):
-            batch = _without_refused(batch, refused)
+            wanted = _without_refused(batch, refused)
+            unwanted_rows = _rows(batch) - _rows(wanted)
+            batch = wanted
         if batch:
             self._run_batch(batch, ticket)
+        return unwanted_rows
 
     def _refusal(self, request: InferenceRequest, now_ns: int) -> HeadraceError | None:
         """Return why a request that waited is not to be run; None: run it."""
@@ -279,7 +323,8 @@ class InstancePool:
         if self._times_out and is_refused(self._waiting.policy_of(request.plan), request, now_ns):
             policy = self._waiting.policy_of(request.plan)
             limit_ns = timeout_us(policy, request.plan) * 1000
-            return refusals.waited_too_long(now_ns - request.received_ns, limit_ns)
+            waited_ns, wait_ns = now_ns - request.received_ns, self.expected_wait_ns
+            return refusals.waited_too_long(waited_ns, limit_ns, wait_ns)
         return None
 
     def _within_limit(
@@ -287,6 +332,10 @@ class InstancePool:
     ) -> tuple[Sequence[InferenceRequest], Sequence[InferenceRequest]]:
         room = max(0, self._max_in_flight - self._running - len(self._waiting))
         return requests[:room], requests[room:]
+
+
+def _rows(batch: Sequence[InferenceRequest]) -> int:
+    return sum([request.plan.rows for request in batch])
 
 
 def _without_refused(

@@ -27,6 +27,9 @@ class RequestQueue(Protocol):
     def policy_of(self, plan: RequestPlan) -> QueuePolicy:
         """Return how requests with this plan wait."""
 
+    def rows_ahead(self, plan: RequestPlan, waiting_rows: int) -> int:
+        """Count the rows that go before a request with this plan, of so many that wait."""
+
     def popleft(self) -> InferenceRequest:
         """Take the next out."""
 
@@ -77,6 +80,10 @@ class FifoQueue(deque[InferenceRequest]):
         """The same for all."""
         return self._policy
 
+    def rows_ahead(self, plan: RequestPlan, waiting_rows: int) -> int:  # noqa: ARG002  # as above
+        """All of them."""
+        return waiting_rows
+
     def oldest_ns(self) -> int:
         """Return when the one that waits longest was received; there must be one."""
         return self[0].received_ns
@@ -97,6 +104,7 @@ class _Level:
         self.policy = policy
         self.on_time: deque[InferenceRequest] = deque()
         self.delayed: deque[InferenceRequest] = deque()
+        self.rows = 0
 
     def __len__(self) -> int:
         return len(self.on_time) + len(self.delayed)
@@ -135,15 +143,23 @@ class PriorityQueue:
             (taken if fits else over).append(request)
             if fits:
                 level.on_time.append(request)
+                level.rows += request.plan.rows
         return taken, over
 
     def policy_of(self, plan: RequestPlan) -> QueuePolicy:
         """That of the plan's level."""
         return self._level_of(plan).policy
 
+    def rows_ahead(self, plan: RequestPlan, waiting_rows: int) -> int:  # noqa: ARG002  # it has its own
+        """Those of the plan's level and of higher ones."""
+        return sum([level.rows for level in self._levels[: self._place_of(plan) + 1]])
+
     def popleft(self) -> InferenceRequest:
         """Take the next out."""
-        return self._next_queue().popleft()
+        level = self._next_level()
+        request = level.next_queue(self._now_ns()).popleft()
+        level.rows -= request.plan.rows
+        return request
 
     def oldest_ns(self) -> int:
         """Return when the one that waits longest was received; there must be one."""
@@ -155,11 +171,16 @@ class PriorityQueue:
 
     def take_out(self, requests: Collection[InferenceRequest]) -> Sequence[InferenceRequest]:
         """Take these out, wherever they are: those that were still there."""
-        return [taken for queue in self._queues() for taken in _take_out(queue, requests)]
+        out: list[InferenceRequest] = []
+        for level in self._levels:
+            taken = _take_out(level.on_time, requests) + _take_out(level.delayed, requests)
+            level.rows -= sum([request.plan.rows for request in taken])
+            out += taken
+        return out
 
     def __getitem__(self, place: int) -> InferenceRequest:
         """The next, which is the only place that may be asked for."""
-        return self._next_queue()[place]
+        return self._next_level().next_queue(self._now_ns())[place]
 
     def __len__(self) -> int:
         """Return how many wait."""
@@ -168,13 +189,15 @@ class PriorityQueue:
     def _queues(self) -> list[deque[InferenceRequest]]:
         return [queue for level in self._levels for queue in (level.on_time, level.delayed)]
 
-    def _next_queue(self) -> deque[InferenceRequest]:
-        now_ns = self._now_ns()
-        return next(level.next_queue(now_ns) for level in self._levels if len(level))
+    def _next_level(self) -> _Level:
+        return next(level for level in self._levels if len(level))
 
     def _level_of(self, plan: RequestPlan) -> _Level:
+        return self._levels[self._place_of(plan)]
+
+    def _place_of(self, plan: RequestPlan) -> int:
         known = 1 <= plan.priority <= len(self._levels)
-        return self._levels[(plan.priority if known else self._default) - 1]
+        return (plan.priority if known else self._default) - 1
 
 
 def _take_out(

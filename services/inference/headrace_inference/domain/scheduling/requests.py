@@ -93,6 +93,9 @@ class RequestPlan:
     optional: tuple[int, ...] = ()
 
 
+SHADOW = "shadow"
+"""The route of a copy, whose answer nobody waits for."""
+
 CLOCKS_DIFFER_NS = 20_000_000
 """A caller's clock runs ahead of ours by what its request took to get here."""
 

@@ -23,6 +23,10 @@ class Scheduler(Protocol):
     def in_flight(self) -> int:
         """Count the requests that wait or run."""
 
+    @property
+    def expected_wait_ns(self) -> float:
+        """Return how long a request would wait that came now; 0 where that is not known."""
+
     def enqueue(self, requests: Sequence[InferenceRequest]) -> None:
         """Take requests; each of them is answered or fails, whatever happens. Never blocks.
 

@@ -1,0 +1,149 @@
+"""What do callers get of an overloaded model?
+
+    python -m benchmarks.queues [--seconds 8] [--layers 6]
+
+A suite serves the encoder. Its capacity is what it answers a second with 64 calls in flight. Then twice as
+many calls a second come, whether or not others were answered: with a deadline of a second each, and without
+one. `goodput` is what was answered well a second, in time where there is a deadline, as a part of the
+capacity; the first two seconds do not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+
+from benchmarks.load import PATH
+from benchmarks.models import ENCODER, Measured, encoder
+from benchmarks.servers import open_suite, request_for
+from headrace import status
+from headrace.addresses import NO_PROXY
+
+WARM_SECONDS = 2.0
+CLOSED_LOOP = 64
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What calls came to: when they ended, how long they took, and why others failed."""
+
+    ended: list[float] = field(default_factory=list)
+    took: list[float] = field(default_factory=list)
+    failures: Counter[str] = field(default_factory=Counter)
+
+    def rate(self, since: float, until: float) -> float:
+        """Answers a second between two points in time."""
+        return sum(since <= end < until for end in self.ended) / (until - since)
+
+    def percentile_ms(self, percent: float) -> float:
+        """A percentile of how long answers took, in milliseconds."""
+        return float(np.percentile(self.took, percent)) * 1000 if self.took else 0.0
+
+
+class Caller:
+    """Calls one model of one server."""
+
+    def __init__(self, channels: Sequence[grpc.aio.Channel], payload: bytes) -> None:
+        self._calls: list[Any] = [channel.unary_unary(PATH) for channel in channels]
+        self._payload = payload
+
+    async def once(self, number: int, outcomes: Outcomes, patience: float | None) -> None:
+        """One call, noted."""
+        started = time.perf_counter()
+        try:
+            await self._calls[number % len(self._calls)](self._payload, timeout=patience)
+        except grpc.aio.AioRpcError as error:
+            outcomes.failures[status.error_from_rpc(error).reason or error.code().name] += 1
+        else:
+            outcomes.ended.append(time.perf_counter())
+            outcomes.took.append(outcomes.ended[-1] - started)
+
+    async def capacity(self, seconds: float) -> float:
+        """Answers a second with so many calls in flight."""
+        outcomes, began = Outcomes(), time.perf_counter()
+
+        async def caller(number: int) -> None:
+            while time.perf_counter() < began + seconds:
+                await self.once(number, outcomes, None)
+
+        await asyncio.gather(*[caller(number) for number in range(CLOSED_LOOP)])
+        return outcomes.rate(began + WARM_SECONDS, began + seconds)
+
+    async def open_loop(
+        self, rate: float, seconds: float, patience: float | None
+    ) -> tuple[Outcomes, float]:
+        """So many calls a second at random; what they came to, and the rate of answers while they came."""
+        outcomes, began = Outcomes(), time.perf_counter()
+        chosen = np.random.default_rng(0)
+        due = began
+        tasks: list[asyncio.Task[None]] = []
+        while due < began + seconds:
+            if (pause := due - time.perf_counter()) > 0:
+                await asyncio.sleep(pause)
+            tasks.append(asyncio.create_task(self.once(len(tasks), outcomes, patience)))
+            due += chosen.exponential(1 / rate)
+        answered = outcomes.rate(began + WARM_SECONDS, began + seconds)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return outcomes, answered
+
+
+async def overload(caller: Caller, seconds: float) -> None:
+    """Measure the capacity, then twice as much with and without deadlines."""
+    capacity = await caller.capacity(seconds)
+    print(f"capacity {capacity:.1f} requests a second, {CLOSED_LOOP} in flight")
+    for name, patience in (("deadlines of 1 s", 1.0), ("no deadlines", None)):
+        outcomes, answered = await caller.open_loop(2 * capacity, seconds, patience)
+        p50, p99 = outcomes.percentile_ms(50), outcomes.percentile_ms(99)
+        failures = ", ".join(f"{count} {reason}" for reason, count in outcomes.failures.items())
+        print(
+            f"  twice that, {name:17} goodput {answered / capacity:.2f}   "
+            f"p50 {p50:.0f} ms   p99 {p99:.0f} ms   {failures or 'none refused'}"
+        )
+
+
+async def main_async(arguments: argparse.Namespace, address: str) -> None:
+    """Measure and print."""
+    options = [NO_PROXY]
+    channels = [grpc.aio.insecure_channel(address, options) for _ in range(4)]
+    caller = Caller(channels, request_for(ENCODER))
+    await overload(caller, arguments.seconds)
+    await asyncio.gather(*[channel.close() for channel in channels])
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=8, help="a measurement")
+    parser.add_argument("--layers", type=int, default=6, help="of the encoder: more are slower")
+    arguments = parser.parse_args()
+    model = Measured(
+        ENCODER.name,
+        partial(encoder, arguments.layers),
+        ENCODER.input_name,
+        ENCODER.datatype,
+        ENCODER.row,
+    )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_suite("native", Path(folder), [model]) as (server, _),
+    ):
+        asyncio.run(main_async(arguments, server.address))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
