@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+COPIED_BYTES = 32_768
+"""A body of up to this much is copied out of what it came in: it is handled faster as bytes of its own."""
+
 JOINED_BYTES = 65_536
 """An answer of up to this much is sent as one piece; copying it costs less than a second system call."""
 
@@ -225,7 +228,8 @@ class Connection(asyncio.Protocol):
             exchange.fail(error)
             return
         if len(data) == end:
-            self._complete(memoryview(data)[start:])
+            view = length > COPIED_BYTES
+            self._complete(memoryview(data)[start:] if view else data[start:])
         else:
             self._rest = data[end:]
             self._complete(data[start:end])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 from headrace.errors import HeadraceError
 from headrace.service.http.answers import Response
-from headrace.service.http.requests import Body
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.domain.ingress.incoming import Fit, RequestHeader, Wire
@@ -19,30 +18,11 @@ from headrace_inference.domain.ingress.loop_inference import Answer
 from headrace_inference.domain.routing.request_texts import Headers
 from headrace_inference.domain.scheduling.requests import RequestPlan, TensorData
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
-from headrace_inference.wire.codec.tensors import ZERO_COPY_BYTES
 from headrace_inference.wire.rest.answers import check_answerable, encode_rest_answer
 from headrace_inference.wire.rest.generate import Members, encode_generated, generate_request
 from headrace_inference.wire.rest.requests import RestRequest
 
 _NO_REGIONS = RegionTable()
-
-Ranges = tuple[tuple[int, int], ...]
-"""Where tensors are in a body."""
-
-
-@dataclass(slots=True, eq=False)
-class KnownHead:
-    """The JSON in front of binary tensors, parsed. Requests that repeat it byte for byte share it.
-
-    `ranges` are where each input is in the whole body; all are there, of fixed sizes. `ready` says by
-    version how such a request runs, with the ranges in the order of the inputs of that version.
-    """
-
-    header: RequestHeader
-    request: RestRequest
-    body_bytes: int
-    ranges: Ranges
-    ready: dict[int, tuple[RequestPlan, Ranges]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -54,8 +34,8 @@ class InferIncoming:
     is_slow: bool
     call: LoopCall[Response]
     request: RestRequest
-    body: Body
-    known: KnownHead | None
+    given: Sequence[TensorData] | None
+    """Its values, in its own order, where they were read with its form."""
     wire: ClassVar[Wire] = "http"
 
     @property
@@ -64,31 +44,12 @@ class InferIncoming:
         return self.request.id
 
     def known_fit(self, version: LoadedVersion) -> Fit | None:
-        """Fit it as one with the same head was, with its own values."""
-        known = self.known
-        if known is None:
-            return self._planned_fit(version)
-        ready = known.ready.get(version.id)
-        if ready is None:
-            return None
-        plan, ranges = ready
-        return plan, self._stretches(ranges)
-
-    def _stretches(self, ranges: Ranges) -> list[TensorData]:
-        body = self.body
-        return [
-            memoryview(body)[start:end]
-            if end - start >= ZERO_COPY_BYTES
-            else bytes(body[start:end])
-            for start, end in ranges
-        ]
-
-    def _planned_fit(self, version: LoadedVersion) -> Fit | None:
+        """Fit it as one with the same header was, with its own values."""
         plan = self.header.plans.get(version.id)
         if plan is None or plan.output_options is not None:
             return None
         try:
-            return plan, in_graph_order(version, plan, self.request.contents(_NO_REGIONS))
+            return plan, in_graph_order(version, plan, self.values(_NO_REGIONS))
         except HeadraceError:  # whoever fits it anew says so
             return None
 
@@ -102,15 +63,10 @@ class InferIncoming:
 
     def values(self, regions: RegionTable) -> Sequence[TensorData]:
         """The values of its inputs. Raises HeadraceError."""
-        if self.known is not None:
-            return self._stretches(self.known.ranges)
-        return self.request.contents(regions)
+        return self.request.contents(regions) if self.given is None else self.given
 
     def remember(self, version: LoadedVersion, fit: Fit) -> None:
-        """Tell it to later requests with the same head."""
-        known, plan = self.known, fit[0]
-        if known is not None:
-            known.ready[version.id] = plan, tuple(known.ranges[place] for place in plan.order)
+        """Nothing is left to do: its header has the plan."""
 
     def response(self, answer: Answer, limit: AnswerLimit) -> Response:
         """Encode the answer to it. Raises HeadraceError."""

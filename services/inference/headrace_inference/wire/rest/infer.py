@@ -27,7 +27,7 @@ from headrace_inference.wire.rest.body import HeldBytes, checked_encoding, infla
 from headrace_inference.wire.rest.exchanges import RestApp
 from headrace_inference.wire.rest.generate import MemberParameters, parse_generate
 from headrace_inference.wire.rest.incoming import GenerateIncoming, InferIncoming
-from headrace_inference.wire.rest.known_heads import KnownHeads
+from headrace_inference.wire.rest.known_forms import KnownForms
 from headrace_inference.wire.rest.raw_binary import raw_request
 from headrace_inference.wire.rest.requests import (
     HEADER_LENGTH,
@@ -104,7 +104,7 @@ class InferRoutes:
         self.ingress = ingress
         self.app = app
         self._limit = ingress.limits.answers
-        self._known = KnownHeads()
+        self._known = KnownForms()
         self._loop = asyncio.get_running_loop()
         self.bursts: LoopBursts[Response] = LoopBursts(ingress, self._encoded)
 
@@ -188,19 +188,17 @@ class InferRoutes:
         head = call.http.head
         text = head.values.get(_HEADER_LENGTH)
         length = None if text is None else header_length(text, len(body))
-        if length:
-            known = self._known.find(call.model, call.version, body, length)
-            if known is not None:
-                return InferIncoming(
-                    known.header, head.headers, False, call, known.request, body, known
-                )
+        known = self._known.find(call.model, call.version, body, length)
+        if known is not None:
+            form, given = known
+            return InferIncoming(form.header, head.headers, False, call, form.request, given)
         long = (len(body) if length is None else length) > JSON_ON_LOOP_BYTES
         parsed = self._parsed(call, body, length)
         if parsed.window_bytes:
             call.take_part(parsed.window_bytes)
         is_slow = long or parsed.contents_take_long
-        header, known = self._known.keep(call.model, call.version, body, length, parsed, is_slow)
-        return InferIncoming(header, head.headers, is_slow, call, parsed, body, known)
+        header = self._known.keep(call.model, call.version, body, length, parsed)
+        return InferIncoming(header, head.headers, is_slow, call, parsed, None)
 
     def _parsed(self, call: RestCall, body: Body, length: int | None) -> RestRequest:
         if length == 0:

@@ -28,6 +28,7 @@ from headrace_inference.domain.scheduling.requests import Array, TensorHeader
 Float = float | Literal["NaN", "Infinity", "-Infinity"]
 
 _BINARY_ONLY = (Datatype.FP16, Datatype.BF16)
+_PLAIN = frozenset(Datatype) - {*_BINARY_ONLY, Datatype.BYTES}
 _WHITESPACE = b" \t\n\r"
 _KEPT_DECODERS = 256
 
@@ -60,6 +61,46 @@ def tensor_from_json(header: TensorHeader, data: msgspec.Raw) -> Array:
         raise _bad_data(header, _said(error)) from None
     flat = _flat(header, values, depth)
     return _array(header, datatype, flat).reshape(header.shape)
+
+
+class PlainNumbers:
+    """Reads lists of numbers of one datatype, nesting and shape, as most requests bring them."""
+
+    __slots__ = ("_count", "_decoder", "_dtype", "_is_flat", "_shape")
+
+    def __init__(self, datatype: Datatype, shape: tuple[int, ...], depth: int) -> None:
+        self._decoder = _plain_decoder(datatype, depth)
+        self._dtype = NUMPY_DTYPES[datatype]
+        self._shape = shape
+        self._is_flat = depth == 1
+        self._count = math.prod(shape)
+
+    def read(self, text: bytes) -> Array | None:
+        """The tensor; None for other values, or another number of them: whoever reads it anew says why."""
+        try:
+            values = self._decoder.decode(text)
+            array: Array = np.array(values, dtype=self._dtype)
+        except (
+            msgspec.MsgspecError,
+            UnicodeDecodeError,
+            RecursionError,
+            ValueError,
+            OverflowError,
+        ):
+            return None
+        if self._is_flat:
+            return array.reshape(self._shape) if len(values) == self._count else None
+        return array if array.shape == self._shape else None
+
+
+def plain_numbers(header: TensorHeader, data: msgspec.Raw) -> PlainNumbers | None:
+    """Return what reads data like this; None where it is no short list of numbers."""
+    if header.datatype not in _PLAIN or len(memoryview(data)) > PIECE_BYTES:
+        return None
+    depth = _depth(memoryview(data), most=max(1, len(header.shape)))
+    if depth not in (1, len(header.shape)) or 0 in header.shape:
+        return None
+    return PlainNumbers(Datatype(header.datatype), header.shape, depth)
 
 
 def _said(error: Exception) -> str:
@@ -120,6 +161,18 @@ def _depth(data: memoryview, most: int) -> int:
         if depth > most:
             break
     return depth
+
+
+@functools.lru_cache(maxsize=_KEPT_DECODERS)
+def _plain_decoder(datatype: Datatype, depth: int) -> msgspec.json.Decoder[Any]:
+    """The same for numbers that are finite, and of which none is too large for the datatype."""
+    values: Any = _element_type(datatype)
+    if NUMPY_DTYPES[datatype].kind == "f":
+        largest = float(np.finfo(NUMPY_DTYPES[datatype]).max)
+        values = Annotated[float, msgspec.Meta(ge=-largest, le=largest)]
+    for _ in range(depth):
+        values = list[values]
+    return msgspec.json.Decoder(values)
 
 
 @functools.lru_cache(maxsize=_KEPT_DECODERS)
@@ -207,6 +260,11 @@ def tensor_to_json(spec: Described, array: Array, limit: AnswerLimit = NO_LIMIT)
     """
     check_json(spec)
     flat: Array = np.ascontiguousarray(array).reshape(-1)
+    if flat.size <= PIECE_VALUES and spec.datatype is not Datatype.BYTES:
+        text = orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY)
+        if b"n" not in text:  # null stands for numbers that are not finite
+            limit.check(len(text))
+            return text
     limit.check(len(SHORTEST_VALUE) * flat.size)
     pieces: list[bytes] = []
     size = 0
