@@ -1,9 +1,10 @@
 """Does a replica give back what it takes? Resident memory over a million requests, and over many loads.
 
-    python -m benchmarks.memory [--requests N] [--loads N]
+    python -m benchmarks.memory [--requests N] [--streamed N] [--loads N]
 
 First the MLP: resident memory of the replica (VmRSS) after 10,000 requests and after a million, at
-64 in flight. Then a version with 20 MB of weights is pushed again and again; the route stays where it is,
+64 in flight; and after 10,000 more on streams and after 100,000, 64 streams at a time, new ones for each
+5 seconds. Then a version with 20 MB of weights is pushed again and again; the route stays where it is,
 so that each push loads the new version and unloads the one before; resident memory is read when the last
 was followed by a tiny one, after a tenth of the loads and after all. Both as ratios.
 """
@@ -23,10 +24,12 @@ from onnx import TensorProto, helper, numpy_helper
 import headrace
 from benchmarks import load
 from benchmarks.models import MLP
+from benchmarks.raw_calls import run_streams
 from benchmarks.servers import Server, open_suite, request_for
 
 MOST = 1.05
 CHUNK_REQUESTS = 100_000
+STREAMS_SECONDS = 5.0
 SETTLE_SECONDS = 3.0
 """Telemetry, statistics and freed memory need a moment after the last request."""
 
@@ -43,6 +46,16 @@ def after_requests(server: Server, requests: int) -> int:
     body = load.grpc_frame(request_for(MLP))
     for start in range(0, requests, CHUNK_REQUESTS):
         load.run(server.address, body, 64, min(CHUNK_REQUESTS, requests - start))
+    time.sleep(SETTLE_SECONDS)
+    assert server.pid
+    return resident_bytes(server.pid)
+
+
+def after_streamed(server: Server, requests: int) -> int:
+    """Resident memory after so many more requests on streams."""
+    body, answered = request_for(MLP), 0
+    while answered < requests:
+        answered += run_streams(server.address, body, 64, STREAMS_SECONDS).requests
     time.sleep(SETTLE_SECONDS)
     assert server.pid
     return resident_bytes(server.pid)
@@ -82,6 +95,7 @@ def main() -> int:
     """Measure, print, and say by the exit status whether memory came back."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--requests", type=int, default=1_000_000)
+    parser.add_argument("--streamed", type=int, default=100_000)
     parser.add_argument("--loads", type=int, default=200)
     arguments = parser.parse_args()
     load.require_h2load()
@@ -92,10 +106,16 @@ def main() -> int:
         assert server.pid
         early = after_requests(server, 10_000)
         late = after_requests(server, arguments.requests)
+        few_streamed = after_streamed(server, 10_000)
+        many_streamed = after_streamed(server, arguments.streamed)
         few = after_loads(client, server.pid, 0, max(3, arguments.loads // 10))
         many = after_loads(client, server.pid, 1000, arguments.loads)
     ratios = {
         f"resident after {arguments.requests} requests / after 10000": (late / early, late),
+        f"resident after {arguments.streamed} streamed requests / after 10000": (
+            many_streamed / few_streamed,
+            many_streamed,
+        ),
         f"resident after {arguments.loads} loads / after a tenth of them": (many / few, many),
     }
     for name, (ratio, size) in ratios.items():

@@ -16,6 +16,7 @@ import tritonclient.grpc as triton
 
 from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2 as pb
+from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.domain.scheduling.requests import Array
@@ -111,6 +112,22 @@ async def test_answers_come_in_order_and_are_final(tmp_path: Path, front: str) -
     assert [str(index) for index in range(300)] == [answer.id for answer in answers]
     assert list(map(float, range(300))) == [value_of(answer) for answer in answers]
     assert all(answer.parameters["triton_final_response"].bool_param for answer in answers)
+
+
+async def test_large_messages_pass(tmp_path: Path, front: str) -> None:
+    """Requests and answers of several megabytes, which span frames and windows, beside small ones."""
+    values = np.arange(1_000_000, dtype=np.float32)
+    large = request("echo-FP32", values, request_id="large")
+    async with open_grpc_replica(tmp_path, echo(Datatype.FP32), front=front) as replica:
+        options = [("grpc.max_receive_message_length", -1)]
+        async with grpc.aio.insecure_channel(replica.grpc_address, options) as channel:
+            stub = pb_grpc.GRPCInferenceServiceStub(channel)
+            requests = sent(numbered(0), large, numbered(1), large, numbered(2))
+            messages = await messages_of(stub.ModelStreamInfer(requests))
+
+    answers = [message.infer_response for message in messages]
+    assert ["0", "large", "1", "large", "2"] == [answer.id for answer in answers]
+    assert all(values.tobytes() == answers[place].raw_output_contents[0] for place in (1, 3))
 
 
 async def test_streamed_requests_are_counted_like_others(tmp_path: Path, front: str) -> None:
