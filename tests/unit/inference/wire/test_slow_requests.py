@@ -103,6 +103,32 @@ def test_values_that_are_not_packed_are_read_too(datatype: str, element: bytes) 
     assert tensors(RequestParser().parse(payload)) == tensors(parse_large(payload))
 
 
+@pytest.mark.parametrize(
+    ("datatype", "count", "contents"),
+    [
+        ("BYTES", 3, b"\x42\x01a\xc2\x00\x01b\x42\x00"),
+        ("BYTES", 2, b"\x42\x81\x00a\x42\x80\x01" + b"b" * 128),
+        ("BYTES", 9000, b"\x42\x02ab\x42\x00" * 4500),
+        ("INT64", 4, b"\x1a\x0d\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02\x85\x00\x07\x1a\x01\x01"),
+        ("INT32", 2, b"\x12\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x05"),
+        ("BOOL", 3, b"\x0a\x04\x00\x02\x80\x01"),
+        ("UINT32", 2, b"\x22\x06\xff\xff\xff\xff\x7f\x01"),
+        ("UINT64", 0, b"\x2a\x00"),
+        ("INT64", 1, b"\x1a\x0b" + b"\x80" * 10 + b"\x00"),
+        ("INT64", 1, b"\x1a\x02\x80\x80"),
+    ],
+)
+def test_unusual_encodings_are_read_as_protobuf_reads_them(
+    datatype: str, count: int, contents: bytes
+) -> None:
+    """Tags and sizes of more bytes than they need, values over their bits, varints without an end."""
+    tensor = pb.ModelInferRequest.InferInputTensor(name="x", datatype=datatype, shape=[count])
+    body = tensor.SerializeToString() + b"\x2a" + varint(len(contents)) + contents
+    body += b"\x7a" + varint(2000) + bytes(2000)  # an unknown field makes the input long
+    payload = bytearray(b"\x0a\x01m\x2a" + varint(len(body)) + body)
+    assert _outcome(RequestParser().parse, payload) == _outcome(parse_large, payload)
+
+
 def test_a_request_without_typed_contents_is_parsed_as_ever() -> None:
     """Its raw contents stay where they are."""
     request = texts(*[b"word"] * 9000)

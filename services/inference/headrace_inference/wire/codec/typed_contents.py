@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -18,24 +18,24 @@ from headrace.datatypes import decode_bytes_elements
 from headrace.errors import InvalidArgument
 from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.scheduling.requests import Array
+from headrace_inference.wire.codec.packed_values import (
+    GIL_YIELD_SECONDS,
+    fixed_size_values,
+    varint_values,
+)
 from headrace_inference.wire.codec.protobuf_fields import (
     LENGTH_DELIMITED,
     Range,
     malformed,
     read_field,
     read_varint,
-    varint,
 )
 
 Values = Sequence[bytes] | Sequence[float] | Array
 """The values of a field: texts, or numbers of any kind."""
 
 PIECE_ELEMENTS = 4096
-PIECE_BYTES = 16_384
-"""A piece keeps the interpreter for some 0.3 ms."""
-
-GIL_YIELD_SECONDS = 0.00005
-"""Long enough for a thread that waits for the interpreter to get it."""
+"""A piece keeps the interpreter for some 0.5 ms."""
 
 _DTYPES = {
     "bool_contents": np.dtype(np.bool_),
@@ -50,7 +50,6 @@ _FIXED_SIZE = {"fp32_contents", "fp64_contents"}
 _NUMBERS = {name: f.number for name, f in pb.InferTensorContents.DESCRIPTOR.fields_by_name.items()}
 _BYTES_TAG = _NUMBERS["bytes_contents"] << 3 | LENGTH_DELIMITED
 _MAX_PACKED_FIELDS = 1024
-_MAX_VARINT_BYTES = 10
 
 
 def in_chunks(count: int, size: int = PIECE_ELEMENTS) -> Iterator[slice]:
@@ -92,34 +91,44 @@ class LazyTypedContents:
         packed = self._packed(_NUMBERS[name])
         if packed is None:
             return _in_pieces_of(self._merged(name), _DTYPES[name])
-        decode = _fixed_size if name in _FIXED_SIZE else _varints
-        parts = [decode(self.payload, *one, name) for one in packed]
+        decode = fixed_size_values if name in _FIXED_SIZE else varint_values
+        parts = [decode(self.payload, *one, _DTYPES[name]) for one in packed]
         return parts[0] if len(parts) == 1 else np.concatenate(parts or [np.empty(0)])
 
     def filled(self) -> list[str]:
         """The fields that have values, in the message's order. Raises InvalidArgument."""
-        numbers = {
-            tag >> 3
-            for tag, start, end in self._fields()
-            if end > start or tag == _BYTES_TAG  # an empty text is an element
-        }
+        numbers = {tag >> 3 for tag, start, end in self._fields() if end > start}
         return [name for name, number in _NUMBERS.items() if number in numbers]
 
     def _fields(self) -> Iterator[tuple[int, int, int]]:
-        """The tag of each field and where its value is, with rests. Raises InvalidArgument."""
+        """The tag of each field and where its value is, with rests; texts in pieces, with their tags.
+
+        Raises InvalidArgument.
+        """
+        payload = self.payload
         for position, end in self.ranges:
             read = 0
             while position < end:
                 read += 1
                 if read % PIECE_ELEMENTS == 0:
                     time.sleep(GIL_YIELD_SECONDS)
-                tag, position = read_varint(self.payload, position, end)
-                start, position = read_field(self.payload, position, tag & 7, end)
-                yield tag, start, position
+                begin = position
+                if payload[begin] == _BYTES_TAG:
+                    position = _end_of_texts(payload, begin, end)
+                    yield _BYTES_TAG, begin, position
+                    time.sleep(GIL_YIELD_SECONDS)
+                    continue
+                tag, position = read_varint(payload, position, end)
+                start, position = read_field(payload, position, tag & 7, end)
+                yield tag, begin if tag == _BYTES_TAG else start, position
 
     def _elements(self) -> list[bytes]:
-        payload = self.payload
-        return [payload[start:end] for tag, start, end in self._fields() if tag == _BYTES_TAG]
+        elements: list[bytes] = []
+        for tag, start, end in self._fields():
+            if tag == _BYTES_TAG:
+                piece = _parsed(self.payload[start:end], "bytes_contents")
+                elements.extend(cast("Sequence[bytes]", piece))
+        return elements
 
     def _packed(self, number: int) -> list[Range] | None:
         """Return where the values of a field are; None where a caller did not pack them."""
@@ -142,33 +151,19 @@ TypedContents = pb.InferTensorContents | LazyTypedContents
 """Values of an input that are not raw, read already or where they lie."""
 
 
-def _fixed_size(payload: bytes, start: int, end: int, name: str) -> Array:
-    dtype = _DTYPES[name]
-    count, rest = divmod(end - start, dtype.itemsize)
-    if rest:
+def _end_of_texts(payload: bytes, position: int, end: int) -> int:
+    """Return where texts end that follow one another, or a piece of them; most sizes take one byte."""
+    for _ in range(PIECE_ELEMENTS):
+        if position >= end or payload[position] != _BYTES_TAG:
+            break
+        position += 1
+        if position < end and payload[position] < 0x80:
+            position += 1 + payload[position]
+        else:
+            _, position = read_field(payload, position, LENGTH_DELIMITED, end)
+    if position > end:
         raise malformed()
-    array = np.frombuffer(payload, dtype, count, start)
-    return array if array.flags.aligned else array.copy()
-
-
-def _varints(payload: bytes, start: int, end: int, name: str) -> Array:
-    """Values of changing sizes: protobuf reads them, so many at a time."""
-    tag = varint(_NUMBERS[name] << 3 | LENGTH_DELIMITED)
-    parts = [np.empty(0, _DTYPES[name])]
-    while start < end:
-        cut = _end_of_varint(payload, min(end, start + PIECE_BYTES), end)
-        piece = tag + varint(cut - start) + payload[start:cut]
-        parts.append(np.array(_parsed(piece, name), _DTYPES[name]))
-        time.sleep(GIL_YIELD_SECONDS)
-        start = cut
-    return np.concatenate(parts)
-
-
-def _end_of_varint(payload: bytes, position: int, end: int) -> int:
-    for place in range(position, min(end, position + _MAX_VARINT_BYTES) + 1):
-        if payload[place - 1] < 0x80:
-            return place
-    raise malformed()
+    return position
 
 
 def _in_pieces_of(values: Values, dtype: np.dtype[Any]) -> Array:
