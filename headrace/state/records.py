@@ -71,7 +71,8 @@ class Batching:
     preserve_ordering: bool = False
     """Whether batches are answered in the order in which they were taken."""
     allow_larger_requests: bool = False
-    """Whether one request of more rows than `max_batch_size` is run, alone, or refused."""
+    """Whether one request of more rows than `max_batch_size` is run, or refused: alone, or a few in a run
+    that is short."""
 
 
 class TimeoutAction(enum.StrEnum):

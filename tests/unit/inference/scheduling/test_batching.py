@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from headrace_inference.domain.scheduling.batching import ALIGNMENT, assemble
+from headrace_inference.domain.scheduling.batching import (
+    ALIGNMENT,
+    assemble,
+    rows_of_quick_run,
+)
 from headrace_inference.domain.scheduling.requests import InferenceRequest, RequestPlan, TensorData
 from headrace_inference.domain.versions.statistics import VersionCounters
 from tests.unit.inference.doubles import RecordingSink
@@ -47,3 +53,18 @@ def test_rows_of_any_origin_are_joined_in_order() -> None:
     (raw,) = assemble([_pending(part) for part in parts[:2]])
     assert [VALUES[0].tolist()] * 3 == joined.tolist()
     assert [VALUES[0].tolist()] * 2 == raw.tolist()
+
+
+@pytest.mark.parametrize(
+    ("rows", "row_bytes", "expected"),
+    [(1, 64, 64), (2, 64, 64), (64, 64, 512), (1024, 64, 4096), (8192, 64, 4096), (2, 2**20, 64)],
+)
+def test_requests_of_many_rows_share_a_quick_run(rows: int, row_bytes: int, expected: int) -> None:
+    """Eight of them, or as many as are copied for less than a run of their own costs."""
+    plan = replace(PLAN, rows=rows, sizes=(rows * row_bytes,))
+    assert expected == rows_of_quick_run(plan, 64)
+
+
+def test_the_bytes_of_texts_are_not_known_before() -> None:
+    """Requests of texts share runs as ever."""
+    assert 64 == rows_of_quick_run(replace(PLAN, rows=64, sizes=(None,)), 64)

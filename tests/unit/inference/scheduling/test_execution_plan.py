@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from headrace.state.records import Batching, ServingConfig, SessionOptions
 from headrace_inference.domain.scheduling import execution_plan
-from headrace_inference.domain.scheduling.execution_plan import NO_PLAN, ExecutionPlan, ThreadLayout
+from headrace_inference.domain.scheduling.execution_plan import (
+    NO_PLAN,
+    TINY_PLAN,
+    ExecutionPlan,
+    ThreadLayout,
+)
 
 WIDE, NARROW = ThreadLayout(1, 2), ThreadLayout(2, 1)
+PROPOSED = Batching(64, allow_larger_requests=True)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +155,43 @@ def test_what_is_affordable_bounds_rows_that_nobody_asked_for(
     """Who asks for rows gets them."""
     plan = ExecutionPlan(affordable_rows=4)
     assert expected == plan.most_rows(ServingConfig(batching=batching))
+
+
+@pytest.mark.parametrize(
+    ("plan", "batching", "row_bytes", "expected"),
+    [
+        (TINY_PLAN, PROPOSED, 2**21, 1),
+        (TINY_PLAN, PROPOSED, 2**14, 16),
+        (TINY_PLAN, PROPOSED, 80, 64),
+        (TINY_PLAN, Batching(64), 2**21, 64),
+        (ExecutionPlan(2, 1), PROPOSED, 2**21, 64),
+        (NO_PLAN, PROPOSED, 2**21, 64),
+    ],
+)
+def test_rows_of_a_tiny_run_are_as_large_as_copying_them_pays(
+    plan: ExecutionPlan, batching: Batching, row_bytes: int, expected: int
+) -> None:
+    """Where a run takes longer, or rows were asked for, copying does not matter."""
+    assert expected == plan.most_rows(ServingConfig(batching=batching), row_bytes)
+
+
+@pytest.mark.parametrize(
+    ("plan", "batching", "expected"),
+    [
+        (NO_PLAN, PROPOSED, True),
+        (TINY_PLAN, PROPOSED, True),
+        (NO_PLAN, Batching(64), False),
+        (NO_PLAN, replace(PROPOSED, max_queue_delay_microseconds=100), False),
+        (NO_PLAN, replace(PROPOSED, preferred_batch_sizes=(8,)), False),
+        (ExecutionPlan(2, 1, best_batch_rows=8), PROPOSED, False),
+        (ExecutionPlan(2, 1, affordable_rows=8), PROPOSED, False),
+    ],
+)
+def test_larger_requests_share_runs_where_no_limit_is_known(
+    plan: ExecutionPlan, batching: Batching, expected: bool
+) -> None:
+    """Neither one that was asked for nor one that was found."""
+    assert expected == plan.joins_larger(ServingConfig(batching=batching))
 
 
 @pytest.mark.parametrize(

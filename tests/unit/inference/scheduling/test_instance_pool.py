@@ -410,6 +410,26 @@ def test_requests_run_inline_once_runs_are_known_to_be_short() -> None:
     loaded.close()
 
 
+def test_requests_of_several_rows_share_quick_runs_where_nobody_set_a_limit() -> None:
+    """Each gets its own rows; with a limit that was asked for each runs alone."""
+    for larger, expected in ((True, [12]), (False, [3, 3, 3, 3])):
+        runner, sink = DoublingRunner(), RecordingSink()
+        record = version(batching=Batching(4, allow_larger_requests=larger))
+        loaded = LoadedVersion(record, runner, VersionCounters(), FakeClock())
+        for index in range(100):
+            loaded.scheduler.enqueue([request(loaded, sink, index)])
+            sink.wait(1)
+        wait_until_idle(loaded)
+        runner.batches.clear()
+        assert loaded.try_run_inline(
+            [request(loaded, sink, name, float(ord(name)), rows=3) for name in "abcd"]
+        )
+        assert expected == runner.batches
+        for name in "abcd":
+            assert [[2.0 * ord(name)] * 2] * 3 == sink.outputs[name][0].tolist()
+        loaded.close()
+
+
 def instance_threads() -> int:
     """How many threads of the version's instances live."""
     return sum("m/1-instance" in thread.name for thread in threading.enumerate())

@@ -10,8 +10,17 @@ from typing import cast
 import numpy as np
 
 from headrace.state.records import Batching
+from headrace_inference.domain.scheduling.execution_plan import MOST_JOINED_BYTES
 from headrace_inference.domain.scheduling.queues import RequestQueue
-from headrace_inference.domain.scheduling.requests import Array, InferenceRequest, TensorData
+from headrace_inference.domain.scheduling.requests import (
+    Array,
+    InferenceRequest,
+    RequestPlan,
+    TensorData,
+)
+
+MOST_JOINED_REQUESTS = 8
+"""Of several rows, beyond the rows of a batch."""
 
 ALIGNMENT = 16
 """Bytes: where the C library begins a block, and so what tensors of their own have."""
@@ -23,6 +32,19 @@ _WIDEST = np.dtype(np.longdouble)
 def share(waiting_rows: int, idle_instances: int, max_rows: int) -> int:
     """Return how many rows a free instance takes: its part of what waits, so that none stays idle."""
     return min(max_rows, -(-waiting_rows // max(1, idle_instances)))
+
+
+def rows_of_quick_run(first: RequestPlan, max_rows: int) -> int:
+    """Return how many rows of requests like the first share a run that is over soon.
+
+    A run of its own costs a request of 64 or 1,024 rows of a small model more than its rows do. Each asked
+    for its rows itself, so that a few together are no surprise; larger ones cost less run than joined.
+    """
+    size = sum([size or 0 for size in first.sizes])
+    if first.rows <= 1 or not size:
+        return max_rows
+    by_bytes = first.rows * MOST_JOINED_BYTES // size
+    return max(max_rows, min(MOST_JOINED_REQUESTS * first.rows, by_bytes))
 
 
 def take(waiting: RequestQueue | deque[InferenceRequest], max_rows: int) -> list[InferenceRequest]:

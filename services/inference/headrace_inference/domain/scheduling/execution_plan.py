@@ -29,6 +29,9 @@ MAX_LATENCY_RATIO = 1.5
 Unless a session of their own runs them.
 """
 
+MOST_JOINED_BYTES = 2**18
+"""Of inputs and outputs: over it, copying rows into one run and out of it costs more than a run saves."""
+
 
 @dataclass(frozen=True, slots=True)
 class ThreadLayout:
@@ -67,14 +70,37 @@ class ExecutionPlan:
         """Return how the session of lone requests is opened."""
         return ExecutionPlan(1, self.single_request_threads)
 
-    def most_rows(self, config: ServingConfig) -> int:
-        """Return how many rows are put together. A queue delay, or sizes that the config sets, hold."""
+    @property
+    def is_tiny(self) -> bool:
+        """Tell whether runs are over before other threads, or other runs beside them, could help."""
+        return self.instances == self.intra_op_threads == 1
+
+    def most_rows(self, config: ServingConfig, row_bytes: int = 0) -> int:
+        """Return how many rows are put together, of which each has so many bytes in and out.
+
+        A queue delay, or sizes that the config sets, hold. Copying more bytes into one run than
+        `MOST_JOINED_BYTES` takes longer than a tiny run of its own.
+        """
         batching = config.batching
         most = max(1, batching.max_batch_size)
         if batching.allow_larger_requests and self.affordable_rows:
             most = min(most, self.affordable_rows)
+        if batching.allow_larger_requests and self.is_tiny and row_bytes:
+            most = min(most, max(1, MOST_JOINED_BYTES // row_bytes))
         asked = batching.max_queue_delay_microseconds or batching.preferred_batch_sizes
         return most if asked or not self.best_batch_rows else min(most, self.best_batch_rows)
+
+    def joins_larger(self, config: ServingConfig) -> bool:
+        """Return whether requests of several rows may share a run over `most_rows`: no limit was asked for,
+        and none was found."""
+        batching = config.batching
+        asked = (
+            batching.max_queue_delay_microseconds
+            or batching.preferred_batch_sizes
+            or batching.allowed_batch_sizes
+        )
+        found = self.affordable_rows or self.best_batch_rows
+        return batching.allow_larger_requests and not asked and not found
 
 
 NO_PLAN = ExecutionPlan()

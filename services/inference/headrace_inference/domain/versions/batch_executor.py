@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from headrace.state.records import ServingConfig, VersionRecord
+from headrace.datatypes import NUMPY_DTYPES, Datatype
+from headrace.state.records import ServingConfig, Signature, VersionRecord
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.scheduling.batching import assemble
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
@@ -62,8 +64,10 @@ class BatchExecutor:
 
     def __init__(self, execution: Execution, alone_first: int = ALONE_FIRST) -> None:
         config, runner = execution.config, execution.runner
-        self.max_rows = runner.plan.most_rows(config)
+        self.max_rows = runner.plan.most_rows(config, row_bytes(execution.record.signature))
         """The most rows of several requests that share a run."""
+        self.joins_larger = self.max_rows > 1 and runner.plan.joins_larger(config)
+        """Whether requests of several rows may share a quick run of more rows."""
         self.expected_ns = float("inf")
         """The time that the next run is expected to take."""
         self.batching_off = ""
@@ -144,7 +148,8 @@ class BatchExecutor:
         self.batching_off = self.batching_off or reason
         if not self.scheduler.stop_batching():
             return
-        self.max_rows, self._allowed_sizes, self._is_guarded = 1, (), False
+        self.max_rows, self.joins_larger = 1, False
+        self._allowed_sizes, self._is_guarded = (), False
         self._statistics.set_max_rows(1)
         self._statistics.record_batching_disabled()
         logger.warning(
@@ -209,6 +214,17 @@ class BatchExecutor:
                 self.run([request], ticket)
             else:
                 request.fail(refusal)
+
+
+def row_bytes(signature: Signature) -> int:
+    """Return the bytes of a row, in and out, as far as the signature says; texts count as nothing."""
+    specs = (*signature.inputs, *signature.outputs)
+    return sum(
+        math.prod(size for size in spec.shape[1:] if size > 0)
+        * NUMPY_DTYPES[spec.datatype].itemsize
+        for spec in specs
+        if spec.datatype is not Datatype.BYTES
+    )
 
 
 def _workload(execution: Execution, executor: BatchExecutor) -> Workload:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.clock import Clock, monotonic_seconds
-from headrace_inference.domain.scheduling.batching import take
+from headrace_inference.domain.scheduling.batching import rows_of_quick_run, take
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
 from headrace_inference.domain.scheduling.inline_policy import INLINE_POLICY
 from headrace_inference.domain.scheduling.requests import (
@@ -157,7 +157,10 @@ class LoadedVersion:
                 return True
             waiting = deque(requests)
             while waiting:
-                executor.run(take(waiting, executor.max_rows))
+                most = executor.max_rows
+                if executor.joins_larger:
+                    most = rows_of_quick_run(waiting[0].plan, most)
+                executor.run(take(waiting, most))
         finally:
             self.scheduler.release_inline()
         return True

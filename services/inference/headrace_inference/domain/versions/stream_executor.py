@@ -23,6 +23,7 @@ class StreamExecutor:
     """Runs one request after the other, and delivers each response as soon as it is there."""
 
     max_rows = 1
+    joins_larger = False
     expected_ns = float("inf")
     batching_off = ""
 
