@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ from headrace.state.route_records import (
 )
 from headrace_inference.adapters.runtime import onnx_runtime
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.adapters.trace_file import open_trace_file
+from headrace_inference.domain.extensions.trace_settings import TraceSettings
+from headrace_inference.domain.extensions.tracing import Tracer
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.limits import IngressLimits
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
@@ -101,16 +105,26 @@ class Variant:
     details: Any = (METADATA, "ipv4:127.0.0.1:1", None)
     prepare: Callable[[NativeFront, LoadedVersion], None] | None = None
     route: RouteRecord = RouteRecord(1)
+    models: int = 0
+    """So many more models with one version each, to which the payloads may go."""
+    traced: bool = False
+    """Whether every request is traced, into a file."""
 
 
 class Rig:
     """A front over a reconciler with two versions of the MLP."""
 
-    def __init__(self, reconciler: VersionReconciler, book: StatisticsRegistry) -> None:
+    def __init__(
+        self,
+        reconciler: VersionReconciler,
+        book: StatisticsRegistry,
+        tracer: Tracer | None = None,
+    ) -> None:
         self._reconciler = reconciler
         self._sink = NoFront()
         limits = IngressLimits(2**16, 2**32, 2**31 - 1)
-        self.front = NativeFront(self._sink, Ingress(reconciler, book, limits=limits))
+        ingress = Ingress(reconciler, book, tracer=tracer, limits=limits)
+        self.front = NativeFront(self._sink, ingress)
 
     def microseconds(self, variant: Variant, burst: int, requests: int) -> float:
         """The time a request took in the fastest round: whatever else the machine does only adds."""
@@ -145,6 +159,16 @@ def with_ids(count: int) -> list[bytes]:
     payloads = []
     for number in range(count):
         message.id = f"{number:08d}"
+        payloads.append(message.SerializeToString())
+    return payloads
+
+
+def of_models(count: int) -> list[bytes]:
+    """Requests of so many models, one after the other."""
+    message = pb.ModelInferRequest.FromString(request_for(MLP))
+    payloads = []
+    for number in range(count):
+        message.model_name = f"m{number:03d}"
         payloads.append(message.SerializeToString())
     return payloads
 
@@ -187,17 +211,30 @@ async def measure(variant: Variant, requests: int) -> list[float]:
     first = VersionRecord(MLP.name, 1, "a", (), "model.onnx", SIGNATURE, config, 0.0)
     model = ModelRecord(MLP.name, 0.0, route=variant.route)
     versions = {(MLP.name, number): replace(first, number=number) for number in (1, 2)}
+    models = {MLP.name: model}
+    for name in [f"m{number:03d}" for number in range(variant.models)]:
+        models[name] = replace(model, name=name)
+        versions[name, 1] = replace(first, model=name)
     book = StatisticsRegistry()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _tracing(variant, Path(folder)) as tracer:
         reconciler = VersionReconciler(Loader(Path(folder)), book, SYSTEM_CLOCK, 2)
         async with reconciler.running():
-            reconciler.want(Catalog(1, {MLP.name: model}, versions))
-            while len(reconciler.table.ready) < 2:  # noqa: ASYNC110 - both load in threads
+            reconciler.want(Catalog(1, models, versions))
+            while len(reconciler.table.ready) < len(versions):  # noqa: ASYNC110 - they load in threads
                 await asyncio.sleep(0.01)
-            rig = Rig(reconciler, book)
+            rig = Rig(reconciler, book, tracer)
             if variant.prepare is not None:
                 variant.prepare(rig.front, reconciler.table.ready[MLP.name, 1])
             return [rig.microseconds(variant, burst, requests) for burst in BURSTS]
+
+
+@contextlib.contextmanager
+def _tracing(variant: Variant, folder: Path) -> Iterator[Tracer | None]:
+    if not variant.traced:
+        yield None
+        return
+    with open_trace_file(folder / "traces") as log:
+        yield Tracer(log, "traces", TraceSettings(("TIMESTAMPS",), rate=1))
 
 
 def variants() -> tuple[Variant, list[Variant]]:
@@ -212,6 +249,8 @@ def variants() -> tuple[Variant, list[Variant]]:
         Variant("with a canary at 10 %", plain, route=RouteRecord(1, CANARY)),
         Variant("with a canary and a sticky key", plain, user, route=STICKY),
         Variant("with a shadow at 10 %", plain, route=RouteRecord(1, shadow=Shadow(2, 10.0))),
+        Variant("with every request traced", plain, traced=True),
+        Variant("spread over 50 models", of_models(50), models=50),
         Variant("without statistics", plain, prepare=no_statistics),
         Variant("without templates: scanned, header looked up", plain, prepare=forget_templates),
         Variant("without kept headers: parsed and planned", plain, prepare=forget_headers),
