@@ -24,6 +24,7 @@ from headrace.datatypes import NUMPY_DTYPES, Datatype, to_wire
 from headrace.errors import InvalidArgument
 from headrace_inference.domain.ingress.limits import NO_LIMIT, AnswerLimit
 from headrace_inference.domain.scheduling.requests import Array, TensorHeader
+from headrace_inference.wire.rest.number_lists import array_of
 
 Float = float | Literal["NaN", "Infinity", "-Infinity"]
 
@@ -79,7 +80,11 @@ class PlainNumbers:
         """The tensor; None for other values, or another number of them: whoever reads it anew says why."""
         try:
             values = self._decoder.decode(text)
-            array: Array = np.array(values, dtype=self._dtype)
+            array: Array = (
+                array_of(values, self._dtype)
+                if self._is_flat
+                else np.array(values, dtype=self._dtype)
+            )
         except (
             msgspec.MsgspecError,
             UnicodeDecodeError,
@@ -227,8 +232,8 @@ def _array(header: TensorHeader, datatype: Datatype, flat: list[Any]) -> Array:
     try:
         with np.errstate(over="raise"):
             if datatype is Datatype.FP32:
-                return np.array(flat, dtype=np.float64).astype(dtype)
-            return np.array(flat, dtype=dtype)
+                return array_of(flat, np.dtype(np.float64)).astype(dtype)
+            return array_of(flat, dtype)
     except (OverflowError, FloatingPointError):
         raise _bad_data(header, f"a value is too large for {datatype}") from None
 
