@@ -46,7 +46,8 @@ from headrace.state.route_records import RouteRecord
 from headrace_inference.adapters.allocator import tune_allocator
 from headrace_inference.adapters.artifact_cache.file_checks import sha256, tree_digest
 from headrace_inference.adapters.preparation.cached_opener import Preparation, open_preparing_opener
-from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults, open_session
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
+from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.readiness import AlwaysReady

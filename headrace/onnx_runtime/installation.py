@@ -7,7 +7,9 @@ other's. pip and uv say nothing of it, and at run time the GPU is silently not u
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from importlib import metadata, util
@@ -45,6 +47,18 @@ def require_onnx_runtime(path: Sequence[str] | None = None) -> None:
             )
     elif not any(_is_whole(build) for build in found if build.name != CPU_BUILD):
         raise _mixed(found)
+
+
+@functools.cache
+def runtime_version() -> str:
+    """The version of ONNX Runtime that this process has or would load, without loading it."""
+    if "onnxruntime" not in sys.modules:
+        found = [build for name in BUILDS for build in _installed(name, None)]
+        if len(found) == 1:
+            return found[0].version
+    import onnxruntime
+
+    return str(onnxruntime.__version__)
 
 
 def _installed(name: str, path: Sequence[str] | None) -> Iterable[metadata.Distribution]:

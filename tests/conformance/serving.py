@@ -19,7 +19,7 @@ from headrace_inference.adapters.preparation.cached_opener import (
     PreparingOpener,
     open_preparing_opener,
 )
-from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.readiness import AlwaysReady

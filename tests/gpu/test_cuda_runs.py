@@ -11,8 +11,8 @@ import pytest
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.state.records import Batching, Provider, ServingConfig, SessionOptions
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.execution_providers import DeviceOptions, devices, hardware
-from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
 from tests.unit.inference.runtime.models import Tensor, identity, node, opened, save
 
 pytestmark = [

@@ -15,7 +15,7 @@ from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifact_cache.file_checks import DAMAGED, FileChecks
 from headrace_inference.adapters.artifact_cache.leases import CacheLeases
 from headrace_inference.adapters.artifact_cache.store import ArtifactCache
-from headrace_inference.adapters.runtime.onnx_runtime import files_unusable
+from headrace_inference.adapters.runtime.version_files import files_unusable
 from headrace_inference.domain.scheduling.runner import Runner
 from headrace_inference.domain.versions.class_labels import label_files
 

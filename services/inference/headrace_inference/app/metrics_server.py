@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 
-import onnxruntime
 from aiohttp import web
 from prometheus_client import ProcessCollector
 
+from headrace.onnx_runtime.installation import runtime_version
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.http_serving import add_health_routes
 from headrace.service.signposts import About, add_signposts
@@ -116,7 +116,7 @@ def _answer(text: bytes) -> web.Response:
 def _info(front: str) -> dict[str, str]:
     return {
         "version": package_version("headrace"),
-        "onnxruntime": onnxruntime.__version__,
+        "onnxruntime": runtime_version(),
         "front": front,
     }
 

@@ -31,7 +31,8 @@ from headrace_inference.adapters.preparation.cached_opener import (
     PreparingOpener,
     open_preparing_opener,
 )
-from headrace_inference.adapters.runtime import execution_providers, onnx_runtime
+from headrace_inference.adapters.runtime import execution_providers
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.reconciliation.later_measuring import Measurer
@@ -169,8 +170,8 @@ def _places(settings: Settings, loader: ArtifactLoader, opener: PreparingOpener)
     )
 
 
-def _runtime_defaults(settings: Settings) -> onnx_runtime.RuntimeDefaults:
-    return onnx_runtime.RuntimeDefaults(
+def _runtime_defaults(settings: Settings) -> RuntimeDefaults:
+    return RuntimeDefaults(
         cores=settings.planned_cores,
         gives_way=True,
         spinning=settings.spinning,

@@ -42,6 +42,11 @@ def test_registry_loads_no_numpy() -> None:
     )
 
 
+def test_idle_replica_loads_no_onnx_runtime() -> None:
+    """A replica without a version has no library of models; the first version brings it."""
+    assert loaded_by("headrace_inference.app") & {"onnx", "onnxruntime"} == set()
+
+
 def loaded_by(module: str) -> set[str]:
     """The top-level names that a process has loaded after it imported a module."""
     check = f"import {module}, sys; print(*(name for name in sys.modules if '.' not in name))"

@@ -20,10 +20,8 @@ from headrace_inference.adapters.preparation.sandbox_pool import (
     PreparingProcesses,
     open_preparing_processes,
 )
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
-from headrace_inference.adapters.runtime.onnx_runtime import (
-    RuntimeDefaults,
-)
 from tests.unit.inference.runtime.models import Tensor, node, record_of, save
 
 GIGABYTE = 1 << 30

@@ -14,7 +14,8 @@ import pytest
 from headrace.datatypes import Datatype
 from headrace.machine.memory import own_memory_bytes
 from headrace.state.records import Batching, Provider, ServingConfig, VersionRecord
-from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults, open_session
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
+from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.adapters.runtime.warm_up_costs import RUN_BYTES
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN
 from tests.unit.inference.preparation.fixtures import preparing

@@ -21,12 +21,9 @@ from headrace.state.records import ServingConfig, VersionRecord, WarmUp
 from headrace_inference.adapters.artifact_cache.file_checks import tree_digest
 from headrace_inference.adapters.preparation.cache import FORMAT, MANIFEST, Kept, Manifest
 from headrace_inference.adapters.preparation.cached_opener import PreparingOpener
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
-from headrace_inference.adapters.runtime.onnx_runtime import (
-    OnnxRunner,
-    RuntimeDefaults,
-    open_session,
-)
+from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner, open_session
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH, WEIGHTS
 from tests.unit.inference.preparation.fixtures import BATCHED, entry, images, layered, preparing
 from tests.unit.inference.preparation.test_sandbox_processes import wait_until

@@ -17,8 +17,9 @@ from headrace_inference.adapters.preparation.cache import FORMAT, MANIFEST, Prep
 from headrace_inference.adapters.preparation.cached_opener import PreparingOpener, machine_of
 from headrace_inference.adapters.preparation.exclusive_measurement import ExclusiveMeasurement
 from headrace_inference.adapters.preparation.plan_measurement import MEASURED
-from headrace_inference.adapters.preparation.version_load import NOT_MEASURED
-from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner, RuntimeDefaults
+from headrace_inference.adapters.preparation.remarks import NOT_MEASURED
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
+from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN, TINY_PLAN, ExecutionPlan
 from tests.unit.inference.preparation.fixtures import BATCHED, entry, images, layered, preparing
 from tests.unit.inference.preparation.test_costs import long_convolution

@@ -19,10 +19,8 @@ from headrace.errors import FailedPrecondition
 from headrace.state.records import ArtifactFile
 from headrace_inference.adapters.artifact_cache.file_checks import sha256
 from headrace_inference.adapters.preparation.cache import MANIFEST
-from headrace_inference.adapters.runtime.onnx_runtime import (
-    RuntimeDefaults,
-    open_session,
-)
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
+from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH, WEIGHTS, PreparedGraph
 from headrace_inference.domain.scheduling.execution_plan import ExecutionPlan
 from tests.unit.inference.preparation.fixtures import (

@@ -28,12 +28,9 @@ from headrace_inference.adapters.preparation.sandbox_pool import (
     open_preparing_processes,
 )
 from headrace_inference.adapters.preparation.task import PrepareTask, Step
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
-from headrace_inference.adapters.runtime.onnx_runtime import (
-    OnnxRunner,
-    RuntimeDefaults,
-    open_session,
-)
+from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner, open_session
 from tests.unit.inference.preparation.fixtures import (
     SINGLE,
     images,

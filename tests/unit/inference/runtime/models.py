@@ -13,11 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from headrace.datatypes import Datatype
 from headrace.state.records import ServingConfig, Signature, TensorSpec, VersionRecord
-from headrace_inference.adapters.runtime.onnx_runtime import (
-    OnnxRunner,
-    RuntimeDefaults,
-    open_session,
-)
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
+from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner, open_session
 
 Dim = int | str | None
 

@@ -19,7 +19,8 @@ from headrace_inference.adapters.runtime.background_priority import (
     reserve_cores,
 )
 from headrace_inference.adapters.runtime.cores import usable_cores
-from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner, RuntimeDefaults
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
+from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner
 from tests.unit.inference.runtime.models import identity, opened
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities here")

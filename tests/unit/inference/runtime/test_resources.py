@@ -16,8 +16,8 @@ from headrace.errors import FailedPrecondition
 from headrace.machine.memory import resident_bytes
 from headrace.state.records import ServingConfig, SessionOptions
 from headrace_inference.adapters.allocator import return_freed_memory
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
-from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
 from tests.unit.inference.runtime.models import Tensor, identity, node, opened, save
 
 MEGABYTE = 1_000_000

@@ -16,6 +16,7 @@ from headrace.datatypes import BFLOAT16, NUMPY_DTYPES, Datatype
 from headrace.errors import FailedPrecondition, Unimplemented
 from headrace.state.records import Provider, ServingConfig
 from headrace_inference.adapters.runtime import session_options
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.execution_providers import (
     CPU,
     CUDA,
@@ -24,10 +25,7 @@ from headrace_inference.adapters.runtime.execution_providers import (
     hardware,
 )
 from headrace_inference.adapters.runtime.io_binding import bound_execution
-from headrace_inference.adapters.runtime.onnx_runtime import (
-    RuntimeDefaults,
-    open_session,
-)
+from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.domain.scheduling.runner import InputsRefused, OutOfMemory, RunFailed
 from tests.unit.inference.runtime.models import Tensor, identity, node, opened, record_of, save
 
@@ -250,7 +248,7 @@ def test_without_a_device_cuda_is_refused_and_auto_is_the_cpu(
 WITHOUT_CUDA = pytest.mark.filterwarnings("ignore:Specified provider")
 """ONNX Runtime's build for the CPU warns where it is asked for another provider; both builds are meant."""
 
-LOADS_NO_CUDA = RuntimeDefaults(hardware=Hardware((TENSORRT, CUDA, CPU), cuda_devices=1))
+LOADS_NO_CUDA = RuntimeDefaults(hardware=lambda: Hardware((TENSORRT, CUDA, CPU), cuda_devices=1))
 """As on a machine whose device is there and whose CUDA libraries are not."""
 
 

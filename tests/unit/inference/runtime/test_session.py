@@ -14,7 +14,7 @@ from headrace.state.records import (
     ServingConfig,
     SessionOptions,
 )
-from headrace_inference.adapters.runtime.onnx_runtime import RuntimeDefaults
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from tests.operator_library import LIBRARY, operator_folder, shouting
 from tests.unit.inference.runtime.models import identity, opened
 

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from headrace.machine.memory import own_memory_bytes
-from headrace.state.records import ExecutionMode, ServingConfig, VersionRecord
-from headrace_inference.adapters.runtime.synthetic_inputs import guesses
+from headrace.state.records import VersionRecord
 from headrace_inference.adapters.runtime.warm_up import batch_sizes
 from headrace_inference.adapters.runtime.warm_up_inputs import WarmUpInputs, warm_up_inputs
 from headrace_inference.domain.scheduling import execution_plan
@@ -64,27 +63,6 @@ class _Budget:
     @property
     def left(self) -> float:
         return self.until - time.monotonic()
-
-
-def leaves_layout_open(config: ServingConfig) -> bool:
-    """Return whether threads and instances may be chosen here."""
-    session = config.session
-    parallel = session.inter_op_threads > 1 or session.execution_mode is ExecutionMode.PARALLEL
-    return not (parallel or (config.instances and session.intra_op_threads))
-
-
-def is_open(record: VersionRecord) -> bool:
-    """Return whether the config leaves something to choose, and what warms it is as large as real inputs.
-
-    A version that is not to be warmed may not end on made-up inputs.
-    """
-    config, session = record.config, record.config.session
-    batches = config.batching.max_batch_size > 0
-    chosen = config.instances and session.intra_op_threads and not batches
-    parallel = session.inter_op_threads > 1 or session.execution_mode is ExecutionMode.PARALLEL
-    guessed = not config.warm_up.samples and guesses(record.signature, batches=batches)
-    unwanted = not config.warm_up.samples and not config.warm_up.runs
-    return not (chosen or parallel or guessed or unwanted)
 
 
 def measure(

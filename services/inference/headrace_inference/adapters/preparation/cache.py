@@ -21,9 +21,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
-import onnxruntime
-
 from headrace.errors import DataLoss
+from headrace.onnx_runtime.installation import runtime_version
 from headrace.service.disk_reserve import DiskReserve
 from headrace.state.codec import decode, encode
 from headrace.state.records import ServingConfig, Signature, VersionRecord
@@ -118,7 +117,7 @@ class PreparedCache:
         """The folder of a version's entry, whether it is there or not."""
         dependence = _Dependence(
             FORMAT,
-            onnxruntime.__version__,
+            runtime_version(),
             self._processor,
             machine,
             record.signature,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headrace.errors import FailedPrecondition
 from headrace.machine.memory import own_memory_bytes
@@ -21,18 +22,19 @@ from headrace_inference.adapters.preparation.sandbox_pool import (
     PreparingProcesses,
     open_preparing_processes,
 )
+from headrace_inference.adapters.preparation.shared_loads import SharedByLoads
 from headrace_inference.adapters.preparation.task import HostOptions
-from headrace_inference.adapters.preparation.version_load import SharedByLoads, VersionLoad
 from headrace_inference.adapters.runtime import execution_providers
-from headrace_inference.adapters.runtime.onnx_runtime import (
-    OnnxRunner,
-    RuntimeDefaults,
-    files_unusable,
-    folder_of,
-    no_memory,
-)
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
+from headrace_inference.adapters.runtime.version_files import files_unusable, folder_of, no_memory
 from headrace_inference.adapters.runtime.warm_up_costs import WarmUpBudget
 from headrace_inference.domain.scheduling.runner import Runner
+
+if (
+    TYPE_CHECKING
+):  # ONNX Runtime is loaded when the first version is opened: an idle replica is smaller
+    from headrace_inference.adapters.preparation.version_load import VersionLoad
+    from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner
 
 _ENTRIES_AT_LEAST = 4
 """A larger version is not saved: a single one would drive out the others."""
@@ -91,6 +93,8 @@ class PreparingOpener:
 
         Raises what `open_session` does, and what `PreparingProcesses.prepare` does.
         """
+        from headrace_inference.adapters.preparation.version_load import VersionLoad
+
         bounds = replace(self._defaults.load_bounds, abandoned=abandoned)
         load = VersionLoad(
             self._shared,
@@ -147,7 +151,7 @@ class PreparingOpener:
         return folder_of(graph_path, record) / ".prepared"
 
     def _is_for_a_device(self, record: VersionRecord) -> bool:
-        found, told = self._defaults.hardware, record.config.provider_options
+        found, told = self._defaults.hardware(), record.config.provider_options
         asked = record.config.provider
         return len(execution_providers.choose(asked, found, self._defaults.devices, told)) > 1
 

@@ -7,15 +7,10 @@ import threading
 from dataclasses import replace
 
 from headrace.errors import HeadraceError, Unavailable
+from headrace_inference.adapters.preparation.remarks import plan_facts, remark_on
+from headrace_inference.adapters.preparation.shared_loads import Opened, SharedByLoads
 from headrace_inference.adapters.preparation.task import PrepareTask, Step
-from headrace_inference.adapters.preparation.version_load import (
-    Opened,
-    SharedByLoads,
-    plan_facts,
-    remark_on,
-)
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
-from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner
 from headrace_inference.domain.scheduling.execution_plan import ExecutionPlan
 from headrace_inference.domain.scheduling.runner import Runner
 
@@ -39,6 +34,8 @@ class PlanMeasurement:
 
         It opens as if nothing had been asked where it cannot be measured.
         """
+        from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner
+
         if not isinstance(runner, OnnxRunner):
             return False
         with self._shared.mutex:

@@ -18,7 +18,7 @@ from headrace_inference.adapters.allocator import return_freed_memory
 from headrace_inference.adapters.preparation.task import PrepareTask
 from headrace_inference.adapters.preparation.trial_load import execute_task
 from headrace_inference.adapters.runtime.background_priority import NICENESS
-from headrace_inference.adapters.runtime.onnx_runtime import files_unusable, no_memory
+from headrace_inference.adapters.runtime.version_files import files_unusable, no_memory
 
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 _FIRST_TO_GO = "1000"

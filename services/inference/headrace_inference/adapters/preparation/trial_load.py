@@ -19,16 +19,13 @@ from headrace_inference.adapters.preparation.task import (
     PrepareTask,
     Step,
 )
+from headrace_inference.adapters.preparation.tunable import has_two_sessions, is_open
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.execution_providers import DeviceOptions
-from headrace_inference.adapters.runtime.onnx_runtime import (
-    OnnxRunner,
-    RuntimeDefaults,
-    folder_of,
-    open_session,
-    open_unwarmed,
-)
+from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner, open_session, open_unwarmed
 from headrace_inference.adapters.runtime.prepared_graph import FILES, GRAPH, PreparedGraph
 from headrace_inference.adapters.runtime.synthetic_inputs import made_up_inputs
+from headrace_inference.adapters.runtime.version_files import folder_of
 from headrace_inference.adapters.runtime.warm_up import batch_sizes, warm_up
 from headrace_inference.adapters.runtime.warm_up_costs import WarmUpBudget, is_proposed
 from headrace_inference.domain.scheduling import execution_plan
@@ -43,9 +40,6 @@ from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.scheduling.watchdog import RunHandle
 
 logger = logging.getLogger(__name__)
-
-SECOND_SESSION_BYTES = 128 << 20
-"""A larger version gets no session for lone requests: what kernels pack of its weights is there twice."""
 
 _RANDOM_SECONDS = 5.0
 """How long a run on random values may take: a loop may never end on them that does on real inputs."""
@@ -83,7 +77,7 @@ def trial_load(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
 
 def _is_tiny(record: VersionRecord, trial: OnnxRunner, cores: int) -> bool:
     """Return whether there is nothing to measure: it is over before other threads could help."""
-    inputs = trial.warmed_with() if autotuning.is_open(record) else None
+    inputs = trial.warmed_with() if is_open(record) else None
     if inputs is None or len(execution_plan.layouts(record.config, cores)) == 1:
         return False
     try:
@@ -130,11 +124,6 @@ def measured(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
         logger.info("not measured: %s", failure)
         plan = NO_PLAN
     return PrepareReport(plan=replace(plan, affordable_rows=rows))
-
-
-def has_two_sessions(record: VersionRecord, saved: Path | None) -> bool:
-    """Return whether lone requests may have a session of their own: with mapped weights, and few."""
-    return saved is not None and record.size_bytes <= SECOND_SESSION_BYTES
 
 
 def _affordable_rows(record: VersionRecord, folder: Path, open_with: autotuning.OpenWith) -> int:

@@ -3,92 +3,36 @@
 from __future__ import annotations
 
 import logging
-import threading
-import weakref
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from headrace.errors import FailedPrecondition, HeadraceError
 from headrace.state.records import VersionRecord
-from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
-from headrace_inference.adapters.preparation.autotuning import is_open, leaves_layout_open
-from headrace_inference.adapters.preparation.cache import Entry, PreparedCache
-from headrace_inference.adapters.preparation.exclusive_measurement import ExclusiveMeasurement
-from headrace_inference.adapters.preparation.sandbox_pool import PreparingProcesses
+from headrace_inference.adapters.preparation.cache import Entry
+from headrace_inference.adapters.preparation.remarks import plan_facts, remark_on
+from headrace_inference.adapters.preparation.shared_loads import Opened, SharedByLoads
 from headrace_inference.adapters.preparation.task import (
-    HostOptions,
     PrepareReport,
     PrepareTask,
     Step,
     error_of,
 )
-from headrace_inference.adapters.preparation.trial_load import has_two_sessions
-from headrace_inference.adapters.runtime.onnx_runtime import (
-    OnnxRunner,
-    RuntimeDefaults,
-    folder_of,
-    open_session,
-)
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
+from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner, open_session
 from headrace_inference.adapters.runtime.prepared_graph import PreparedGraph
+from headrace_inference.adapters.runtime.version_files import folder_of
 from headrace_inference.adapters.runtime.warm_up_costs import FULL_BUDGET, WARM_UP_SECONDS
 from headrace_inference.domain.scheduling.execution_plan import (
-    NO_PLAN,
     ExecutionPlan,
-    robust_plan,
 )
-from headrace_inference.domain.scheduling.runner import Runner
 
 logger = logging.getLogger(__name__)
 
 _TRIAL_SECONDS = 0.75
 """Where it is measured later, the trial of rows that nobody asked for takes about so long at most."""
 
-NOT_MEASURED = "not measured yet: until the machine is quiet it runs as is right on any machine"
-
 _FAILURES_OF_SAVING = ("LOAD_CRASHED", "LOAD_TOO_LARGE")
 """What may come of saving an optimised graph and trying it: the version may well open without."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A version that is open: its own graph, and the entry that it was opened from."""
-
-    graph_path: Path
-    record: VersionRecord
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class SharedByLoads:
-    """The parts that all loads of a replica share; a version over `largest_bytes` is not saved."""
-
-    cache: PreparedCache
-    processes: PreparingProcesses
-    machine: HostOptions
-    quiet: ExclusiveMeasurement
-    largest_bytes: int
-    tuning_seconds: float
-    checks: FileChecks
-    killed: set[Path] = field(default_factory=set)
-    """The places of versions whose process was killed while it saved them."""
-    opened: weakref.WeakKeyDictionary[Runner, Opened] = field(
-        default_factory=weakref.WeakKeyDictionary
-    )
-    """What versions were opened from; read and changed by whoever has the mutex."""
-    mutex: threading.Lock = field(default_factory=threading.Lock)
-    unkept_plans: dict[Path, ExecutionPlan] = field(default_factory=dict)
-    """What was measured of versions whose places take nothing."""
-
-    def may_measure(self, record: VersionRecord) -> bool:
-        """Return whether it is measured how the version runs best, at some time."""
-        return self.tuning_seconds > 0 and is_open(record)
-
-    def robust_plan(self, record: VersionRecord, entry: Entry) -> ExecutionPlan:
-        """Return how a version runs that was not measured, or whose runs are too long for that."""
-        if not leaves_layout_open(record.config):
-            return NO_PLAN
-        apart = has_two_sessions(record, entry.graph)
-        return robust_plan(record.config, self.machine.cores, apart=apart)
 
 
 class VersionLoad:
@@ -259,29 +203,3 @@ class VersionLoad:
         """The same, once for this load."""
         if not self._is_checked:
             self.check_files()
-
-
-def remark_on(plan: ExecutionPlan, entry: Entry, more: str = "") -> str:
-    """Return what whoever asks how a version serves should know."""
-    remarks = []
-    if entry.unsaved_because:
-        remarks.append(f"the graph serves as it was pushed: {entry.unsaved_because}")
-    if plan.affordable_rows:
-        remarks.append(
-            f"at most {plan.affordable_rows} rows are put together: more cost too much, or bring nothing"
-        )
-    if plan.is_provisional:
-        remarks.append(NOT_MEASURED)
-    return "; ".join(filter(None, (*remarks, more)))
-
-
-def plan_facts(plan: ExecutionPlan) -> dict[str, object]:
-    """Return the choices of a plan, for the log."""
-    return {
-        "instances": plan.instances,
-        "threads": plan.intra_op_threads,
-        "rows": plan.best_batch_rows,
-        "single_request_threads": plan.single_request_threads,
-        "affordable_rows": plan.affordable_rows,
-        "measured": not plan.is_provisional,
-    }

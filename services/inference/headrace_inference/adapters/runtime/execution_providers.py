@@ -5,17 +5,17 @@ Decisions only: `Hardware` says what there is, functions say what follows. `hard
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnxruntime
-
 from headrace.errors import FailedPrecondition
 from headrace.state.records import Provider
 from headrace_inference.adapters.runtime.cuda_devices import cuda_device_count
 
+_CPU_DEVICE = "cpu"
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
@@ -48,7 +48,7 @@ class Hardware:
     def devices(self) -> tuple[str, ...]:
         """The devices by name: `cpu`, then `cuda:0` and so on."""
         count = self.cuda_devices if self.has_cuda else 0
-        return ("cpu", *(f"cuda:{index}" for index in range(count)))
+        return (_CPU_DEVICE, *(f"cuda:{index}" for index in range(count)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,17 @@ class DeviceOptions:
     engine_cache: Path | None = None
 
 
+@functools.cache
 def hardware() -> Hardware:
-    """Return what there is here and now."""
+    """Return what there is here."""
+    import onnxruntime
+
     return Hardware(tuple(onnxruntime.get_available_providers()), cuda_device_count())
 
 
 def devices() -> tuple[str, ...]:
     """The devices of this replica, as its presence names them."""
-    return hardware().devices()
+    return hardware().devices() if cuda_device_count() else (_CPU_DEVICE,)
 
 
 def load_cuda_libraries() -> None:
@@ -76,6 +79,8 @@ def load_cuda_libraries() -> None:
     Elsewhere the system's loader finds them, or does not: then ONNX Runtime says which are missing.
     """
     if importlib.util.find_spec("nvidia") is not None:
+        import onnxruntime
+
         onnxruntime.preload_dlls()
 
 

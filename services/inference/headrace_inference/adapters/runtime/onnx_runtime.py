@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
-from headrace.errors import FailedPrecondition, Unavailable
+from headrace.errors import FailedPrecondition
 from headrace.machine.memory import resident_bytes
 from headrace.model_files.custom_operators import find_libraries
 from headrace.state.declared_shapes import has_reshapes
@@ -22,9 +22,8 @@ from headrace_inference.adapters.runtime.background_priority import (
     lower_priority_after_threads_started,
     reserve_cores,
 )
-from headrace_inference.adapters.runtime.cores import usable_cores
+from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.execution_providers import (
-    DeviceOptions,
     Hardware,
     ProviderList,
 )
@@ -34,7 +33,7 @@ from headrace_inference.adapters.runtime.io_binding import (
     bound_execution,
     needs_binding,
 )
-from headrace_inference.adapters.runtime.load_limit import LoadBounds, load_limit
+from headrace_inference.adapters.runtime.load_limit import load_limit
 from headrace_inference.adapters.runtime.ort_errors import RUNTIME_ERRORS, run_failed
 from headrace_inference.adapters.runtime.prepared_graph import (
     UNPREPARED,
@@ -43,8 +42,8 @@ from headrace_inference.adapters.runtime.prepared_graph import (
     save_into,
 )
 from headrace_inference.adapters.runtime.reshaping import reshaping
-from headrace_inference.adapters.runtime.warm_up import RETRY_AFTER_SECONDS, Warmed, warm_up
-from headrace_inference.adapters.runtime.warm_up_costs import FULL_BUDGET, WarmUpBudget
+from headrace_inference.adapters.runtime.version_files import folder_of, no_memory
+from headrace_inference.adapters.runtime.warm_up import Warmed, warm_up
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN
 from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.runner import OutOfMemory, RunFailed
@@ -53,23 +52,6 @@ from headrace_inference.domain.scheduling.watchdog import RunHandle
 logger = logging.getLogger(__name__)
 
 _TENSORRT_MISSING = "Please install TensorRT libraries"
-
-
-@dataclass(frozen=True, slots=True)
-class RuntimeDefaults:
-    """The options that hold for every version that a replica opens."""
-
-    cores: int = field(default_factory=usable_cores)
-    spinning: bool = True
-    gives_way: bool = False
-    """Whether threads that open versions give way to those that serve: on some of the cores until it is
-    open, and with less priority to their ends."""
-    load_bounds: LoadBounds = field(default_factory=LoadBounds)
-    devices: DeviceOptions = field(default_factory=DeviceOptions)
-    hardware: Hardware = field(default_factory=execution_providers.hardware)
-    custom_operators: Path | None = None
-    """The folder of the libraries that serving configs may name."""
-    warm_up_budget: WarmUpBudget = FULL_BUDGET
 
 
 class OnnxRunner:
@@ -222,11 +204,6 @@ def open_unwarmed(
     return _runner(session, record, session_options.run_options(), defaults)
 
 
-def folder_of(graph_path: Path, record: VersionRecord) -> Path:
-    """The folder of the version's files, among which the graph has its path."""
-    return graph_path.parents[record.graph_path.count("/")]
-
-
 def _options(record: VersionRecord, defaults: RuntimeDefaults, prepared: PreparedGraph) -> Any:
     config = prepared.plan.applied_to(record.config)
     libraries = find_libraries(config.session.custom_operators, defaults.custom_operators)
@@ -267,7 +244,7 @@ def _open(
     prepared: PreparedGraph,
 ) -> Any:
     asked = record.config.provider
-    found = defaults.hardware
+    found = defaults.hardware()
     told = record.config.provider_options
     providers = execution_providers.choose(asked, found, defaults.devices, told)
     if len(providers) > 1:
@@ -330,21 +307,3 @@ def _create(
             f"onnx runtime cannot open {record.key}: {failure}; export the model again, for an opset "
             f"that onnxruntime {onnxruntime.__version__} knows, and push it as a new version",
         ) from error
-
-
-def no_memory(record: VersionRecord, failure: Exception) -> Unavailable:
-    """The error of a version for which there is no memory now."""
-    return Unavailable(
-        "OUT_OF_MEMORY",
-        f"no memory to open {record.key}: {failure}; unload other versions or add memory",
-        retry_after_seconds=RETRY_AFTER_SECONDS,
-    )
-
-
-def files_unusable(record: VersionRecord, failure: OSError) -> Unavailable:
-    """The error of a version whose files cannot be read, or written beside, now."""
-    return Unavailable(
-        "LOAD_FILES_UNUSABLE",
-        f"the files of {record.key} cannot be used: {failure}; see to the disk of the data folder",
-        retry_after_seconds=RETRY_AFTER_SECONDS,
-    )

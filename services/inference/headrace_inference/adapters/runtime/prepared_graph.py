@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
-
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN, ExecutionPlan
 
 GRAPH = "graph.onnx"
@@ -53,4 +51,6 @@ def save_into(options: Any, folder: Path) -> None:
 
 def open_as_saved(options: Any) -> None:
     """Have the session that gets these options take its graph as it is."""
+    import onnxruntime
+
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
