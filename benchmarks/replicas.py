@@ -6,7 +6,7 @@
 Suites with 1, 2 and 4 replicas take turns, each called at its shared port over many connections, since the
 system gives every connection to one process. Ratios are medians over rounds, to one replica in the same
 round. CPU is that of all replicas together; of one replica it is also shown by thread, which tells how far
-a process goes: the thread with the most is the one that holds it up. `--memory` pushes a large model and
+a process goes: the thread with the most is the one that holds it up. `--memory` pushes large models and
 shows what all replicas take together, where a page that several share counts once (PSS).
 """
 
@@ -145,8 +145,8 @@ def _cpu_by_thread(pid: int) -> Mapping[str, float]:
     return found
 
 
-def large(mebibytes: int) -> Measured:
-    """A chain of matrices of so many MiB together, each of 4 MiB."""
+def matrices(mebibytes: int) -> Measured:
+    """A chain of matrices of so many MiB together, each of 4 MiB: kernels pack them, in each process."""
 
     def graph() -> bytes:
         made, state = GraphBuilder(), "x"
@@ -156,35 +156,45 @@ def large(mebibytes: int) -> Measured:
         info = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 1024])
         return made.model([info], [tensor("y", ["batch", 1024])])
 
-    return Measured("large", graph, "x", "FP32", np.ones((1, 1024), np.float32))
+    return Measured("matrices", graph, "x", "FP32", np.ones((1, 1024), np.float32))
+
+
+def table(mebibytes: int) -> Measured:
+    """A table of embeddings of so many MiB, of which all rows are read: kernels read it where it lies."""
+    rows = mebibytes * 256
+
+    def graph() -> bytes:
+        made = GraphBuilder()
+        every = made.node("Gather", made.weight(rows, 1024), "x")
+        made.node("ReduceSum", every, made.constant(np.array([1, 2])), output="y", keepdims=0)
+        info = helper.make_tensor_value_info("x", TensorProto.INT64, ["batch", "n"])
+        return made.model([info], [tensor("y", ["batch"])])
+
+    return Measured("table", graph, "x", "INT64", np.arange(0, rows, 64)[None, :])
 
 
 def measure_memory(counts: Sequence[int], mebibytes: int) -> None:
     """Print what the replicas take together before and after a large model, and a replica's start."""
-    model = large(mebibytes)
+    print("| model | replicas | idle, MiB | with the model, MiB | up to ready, s |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for model in (matrices(mebibytes), table(mebibytes)):
+        for count in counts:
+            _print_memory(model, count)
+
+
+def _print_memory(model: Measured, count: int) -> None:
     body = load.grpc_frame(request_for(model))
-    print(
-        "| replicas | idle, MiB | with the model, MiB | each more with it, MiB | up to ready, s |"
-    )
-    print("| ---: | ---: | ---: | ---: | ---: |")
-    first = 0.0
-    for count in counts:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            open_replicas([count], [], Path(folder)) as (opened,),
-        ):
-            suite = opened.suite
-            idle = _pss(suite)
-            suite.push(model)
-            suite.side.settle()
-            load.run(suite.side.grpc, body, 16, 400, 1)
-            loaded = _pss(suite)
-            first = first or loaded
-            more = (loaded - first) / max(1, count - counts[0])
-            print(
-                f"| {count} | {idle:.0f} | {loaded:.0f} | {more:.0f} | {suite.ready_seconds:.1f} |",
-                flush=True,
-            )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_replicas([count], [], Path(folder)) as (opened,),
+    ):
+        suite = opened.suite
+        idle = _pss(suite)
+        suite.push(model)
+        suite.side.settle()
+        load.run(suite.side.grpc, body, 16, 200, 1)
+        figures = f"{idle:.0f} | {_pss(suite):.0f} | {suite.ready_seconds:.1f}"
+        print(f"| {model.name} | {count} | {figures} |", flush=True)
 
 
 def _pss(suite: Suite) -> float:
