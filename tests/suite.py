@@ -45,8 +45,13 @@ class RunningSuite:
 
     @property
     def inference(self) -> str:
-        """The first replica's gRPC address."""
-        return str(self.ready["inference"][0]["grpc"])
+        """Where replicas are called over gRPC: the address of the only one, or the one that all share."""
+        return str(self.ready["shared"]["grpc"])
+
+    @property
+    def rest(self) -> str:
+        """The same over REST."""
+        return str(self.ready["shared"]["http"])
 
     @property
     def redis_url(self) -> str:

@@ -9,13 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import pytest
+
 from tests.e2e.traffic import client_of, push
 from tests.suite import RunningSuite, running_suite
+
+FRONTS = (
+    "--front=native",
+    "--front=grpcio",
+    pytest.param("--replicas=2", marks=pytest.mark.toolchain),
+)
+"""The options of suites that foreign clients meet: each front, and two replicas behind one port."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a replica serves, and where the registry does."""
+    """Where a replica serves, or all that share ports, and where the registry does."""
 
     grpc: str
     http: str
@@ -35,14 +44,14 @@ def serving(
     flags: Sequence[str] = (),
     environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Addresses]:
-    """The addresses of a replica that serves these models while inside; `environ` holds settings."""
+    """The addresses of what serves these models while inside; `environ` holds settings."""
     context = running_suite(folder, extra=flags, environ=environ)
     with asyncio.Runner() as runner:
         suite = runner.run(context.__aenter__())
         try:
             runner.run(_push(suite, models))
-            replica = suite.ready["inference"][0]
-            addresses = (replica["grpc"], replica["http"], replica["metrics"])
+            called = suite.ready["shared"]
+            addresses = (called["grpc"], called["http"], called["metrics"])
             yield Addresses(*addresses, suite.registry)
         finally:
             runner.run(context.__aexit__(None, None, None))

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from benchmarks import models
-from tests.e2e.served import Addresses, serving
+from tests.e2e.served import FRONTS, Addresses, serving
 
 TOOL = shutil.which(
     "perf_analyzer", path=f"{Path(sys.prefix) / 'perf_analyzer'}:{Path(sys.prefix) / 'bin'}"
@@ -62,18 +62,18 @@ class Level:
     latency_us: int
 
 
-@pytest.fixture(scope="module", params=["native", "grpcio"])
+@pytest.fixture(scope="module", params=FRONTS)
 def suite(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Addresses]:
-    """A suite with this front, shared memory and traces that serves the MLP and an identity of texts."""
+    """A suite with this option, shared memory and traces that serves the MLP and an identity of texts."""
     folder: Path = tmp_path_factory.mktemp("suite")
     served = {"mlp": models.mlp(), "texts": texts()}
     settings = {
         "HEADRACE_INFERENCE_ALLOW_CLIENT_SHARED_MEMORY": "true",
         "HEADRACE_INFERENCE_TRACE_FILE": str(folder / "traces"),
     }
-    with serving(folder, served, [f"--front={request.param}"], settings) as addresses:
+    with serving(folder, served, [request.param], settings) as addresses:
         yield addresses
 
 

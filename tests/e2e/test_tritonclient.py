@@ -18,6 +18,7 @@ from onnx import TensorProto, helper
 from tritonclient.utils import InferenceServerException
 
 from tests.e2e.models import scaling
+from tests.e2e.served import FRONTS
 from tests.e2e.traffic import client_of, push
 from tests.rpc.test_endless_runs import counting
 from tests.suite import RunningSuite, running_suite
@@ -76,13 +77,13 @@ def sample(name: str) -> Any:
     return np.array([[0, 1, 2], [3, 1, 0]]).astype(dtype)
 
 
-@pytest.fixture(scope="module", params=["native", "grpcio"])
+@pytest.fixture(scope="module", params=FRONTS)
 def suite(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningSuite]:
-    """A suite with this front, two versions of `m`, and the identities."""
+    """A suite with this option, two versions of `m`, and the identities."""
     folder: Path = tmp_path_factory.mktemp("suite")
-    context = running_suite(folder, extra=[f"--front={request.param}"])
+    context = running_suite(folder, extra=[request.param])
     with asyncio.Runner() as runner:
         running = runner.run(context.__aenter__())
         runner.run(_fill(running))
@@ -143,7 +144,7 @@ async def test_grpc_aio_carries_every_datatype(suite: RunningSuite) -> None:
 @pytest.mark.parametrize("compression", [None, "gzip", "deflate"])
 def test_http_carries_every_datatype(suite: RunningSuite, compression: str | None) -> None:
     """The HTTP client does, too, with binary data and each compression."""
-    with tritonclient.http.InferenceServerClient(http_address(suite)) as client:
+    with tritonclient.http.InferenceServerClient(suite.rest) as client:
         for model, names in MODELS.items():
             result = client.infer(
                 model,
@@ -154,16 +155,11 @@ def test_http_carries_every_datatype(suite: RunningSuite, compression: str | Non
             check_identities(result, names)
 
 
-def http_address(suite: RunningSuite) -> str:
-    """The first replica's REST address."""
-    return str(suite.ready["inference"][0]["http"])
-
-
 def clients(suite: RunningSuite) -> list[tuple[Any, Any]]:
     """Both synchronous clients with their modules."""
     return [
         (tritonclient.grpc, tritonclient.grpc.InferenceServerClient(suite.inference)),
-        (tritonclient.http, tritonclient.http.InferenceServerClient(http_address(suite))),
+        (tritonclient.http, tritonclient.http.InferenceServerClient(suite.rest)),
     ]
 
 

@@ -27,7 +27,7 @@ from tritonclient.utils import (
 )
 from tritonclient.utils import shared_memory as memory
 
-from tests.e2e.served import Addresses, serving
+from tests.e2e.served import FRONTS, Addresses, serving
 
 pytestmark = pytest.mark.e2e
 
@@ -36,15 +36,15 @@ ONES = np.ones((1, 16), dtype=np.int32)
 BYTES = NUMBERS.nbytes
 
 
-@pytest.fixture(scope="module", params=["native", "grpcio"])
+@pytest.fixture(scope="module", params=FRONTS)
 def suite(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Addresses]:
-    """A suite with this front that allows shared memory and serves sums of numbers and of texts."""
+    """A suite with this option that allows shared memory and serves sums of numbers and of texts."""
     folder: Path = tmp_path_factory.mktemp("suite")
     settings = {"HEADRACE_INFERENCE_ALLOW_CLIENT_SHARED_MEMORY": "true"}
     models = {"sums": sums(), "bytes": sums(TensorProto.INT8), "texts": text_sums()}
-    with serving(folder, models, [f"--front={request.param}"], settings) as addresses:
+    with serving(folder, models, [request.param], settings) as addresses:
         yield addresses
 
 
