@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -117,3 +119,17 @@ def test_a_broken_installation_is_told_with_its_cure(
 def test_this_installation_is_whole() -> None:
     """What the tests run on."""
     require_onnx_runtime()
+
+
+def test_the_version_is_known_without_loading_the_package() -> None:
+    """What a distribution says is what the package says when it is loaded."""
+    check = (
+        "import sys; from headrace.onnx_runtime.installation import runtime_version; "
+        "told = runtime_version(); assert 'onnxruntime' not in sys.modules; "
+        "import onnxruntime; print(told == onnxruntime.__version__)"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert output == "True\n"

@@ -141,7 +141,7 @@ def test_what_a_plan_depends_on(tmp_path: Path, what: str, monkeypatch: pytest.M
         record = replace(record, config=replace(OPEN, batching=Batching(3)))
     module = "headrace_inference.adapters.preparation.cache"
     if what == "runtime":
-        monkeypatch.setattr(f"{module}.onnxruntime.__version__", "0.0.0")
+        monkeypatch.setattr(f"{module}.runtime_version", lambda: "0.0.0")
     if what == "processor":
         monkeypatch.setattr(f"{module}.processor", lambda: "another one")
     if what == "format":
