@@ -62,6 +62,9 @@ class GatedRunner:
     def run_alone(self, inputs: Sequence[Array], handle: Any = None) -> list[Array]:
         return self.run(inputs, handle)
 
+    def rest(self) -> None:
+        self._runner.rest()
+
     def probe(self) -> str:
         return self._runner.probe()
 

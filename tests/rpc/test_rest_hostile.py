@@ -112,6 +112,10 @@ class GatedRunner:
         """The same."""
         return self.run(inputs, handle)
 
+    def rest(self) -> None:
+        """Let the model do so."""
+        self._runner.rest()
+
     def probe(self) -> str:
         """The model's own."""
         return self._runner.probe()

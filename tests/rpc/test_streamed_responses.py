@@ -40,6 +40,7 @@ class CountingRunner:
         self.batching_obstacle = ""
         self.run, self.run_alone, self.probe = runner.run, runner.run_alone, runner.probe
         self.new_handle, self.close = runner.new_handle, runner.close
+        self.rest = runner.rest
         self.step: Callable[[int, int], None] = lambda *_: None
         self.left = threading.Event()
 

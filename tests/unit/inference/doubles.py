@@ -93,6 +93,7 @@ class DoublingRunner:
         self.batches: list[int] = []
         self.threads: set[int] = set()
         self.alone = 0
+        self.rests = 0
         self.closed = False
         self.broken = ""
         self.numbers_rows = True
@@ -121,6 +122,9 @@ class DoublingRunner:
     def run_alone(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
         self.alone += 1
         return self.run(inputs, handle)
+
+    def rest(self) -> None:
+        self.rests += 1
 
     def probe(self) -> str:
         return self.broken

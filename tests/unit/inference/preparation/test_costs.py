@@ -148,6 +148,21 @@ def test_proposed_rows_that_do_not_run_together_are_run_alone(tmp_path: Path) ->
         assert (1, 4) == runner.run([np.zeros((1, 4), np.float32)])[0].shape
 
 
+def test_a_version_that_rests_gives_back_what_its_runs_took(tmp_path: Path) -> None:
+    """Its next run takes it again, and answers the same."""
+    path, record = long_convolution(tmp_path / "v", PROPOSED)
+    runner = open_session(path, record, RuntimeDefaults(cores=1))
+    rows = [np.ones((8, 1, 901, 161), np.float32)]
+    runner.rest()
+    before = own_memory_bytes()
+    expected = runner.run(rows)[0].tobytes()
+    taken = own_memory_bytes() - before
+    runner.rest()
+    assert taken > 64 * MEGABYTE
+    assert own_memory_bytes() - before < taken / 4
+    assert expected == runner.run(rows)[0].tobytes()
+
+
 def test_memory_of_warm_up_is_given_back(tmp_path: Path) -> None:
     """Rows that a push asks for are all run, and their memory comes back until they are sent."""
     asked = replace(PROPOSED, batching=Batching(16))

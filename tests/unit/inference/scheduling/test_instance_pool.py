@@ -498,6 +498,32 @@ def test_a_queue_is_looked_at_while_something_can_wait_in_it() -> None:
         pool.stop()
 
 
+def test_a_version_rests_when_nothing_came_for_a_while() -> None:
+    """Once, by the last of its threads; what comes meanwhile is run after that."""
+    resting, may_end, ran = threading.Event(), threading.Event(), threading.Semaphore(0)
+    rests: list[int] = []
+
+    def run(batch: list[InferenceRequest], _: object) -> None:
+        ran.release()
+
+    def rest() -> None:
+        rests.append(instance_threads())
+        resting.set()
+        assert may_end.wait(10)
+
+    config = replace(version(instances=2).config, batching=Batching())
+    pool = InstancePool("m/1", config, run, 1, SYSTEM_CLOCK, linger_seconds=0.05, rest=rest)
+    with serving(version()) as (loaded, _, sink):
+        pool.enqueue([request(loaded, sink, index) for index in range(2)])
+        assert resting.wait(10)
+        pool.enqueue([request(loaded, sink, "meanwhile")])
+        may_end.set()
+        for _ in range(3):
+            assert ran.acquire(timeout=10)
+        pool.stop()
+    assert 1 == rests[0]
+
+
 def test_without_a_thread_requests_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system starts no thread, a request hears it instead of waiting for ever."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
@@ -51,6 +52,9 @@ from headrace_inference.domain.scheduling.watchdog import RunHandle
 
 logger = logging.getLogger(__name__)
 
+_MOST_GIVING_BACK_SECONDS = 0.25
+"""A version whose runs take longer keeps what they took: it would use the cores of others."""
+
 _TENSORRT_MISSING = "Please install TensorRT libraries"
 
 
@@ -74,6 +78,7 @@ class OnnxRunner:
         """Which graph it runs: `prepared`, as it was optimised and saved, or as it was `pushed`."""
         self.remark = ""
         """What whoever asks how it serves should know; set by whoever opened it."""
+        self._giving_back_seconds = 0.0
         self.memory_bytes = 0
         """How much the process grew while this version was opened and warmed.
 
@@ -119,8 +124,19 @@ class OnnxRunner:
         self.warmed_with = warmed.make_inputs
         self.plan = replace(self.plan, affordable_rows=warmed.affordable_rows)
 
+    def rest(self) -> None:
+        """Give back what runs took beside the weights, and what the C library keeps of messages."""
+        if self._giving_back_seconds <= _MOST_GIVING_BACK_SECONDS:
+            self.give_back_memory()
+        return_freed_memory()
+
     def give_back_memory(self) -> None:
         """Run once more what ran first, and keep no memory that larger runs took; as far as that works."""
+        started = time.monotonic()
+        self._run_shrinking()
+        self._giving_back_seconds = time.monotonic() - started
+
+    def _run_shrinking(self) -> None:
         with suppress(RunFailed):
             inputs = self.warmed_with() if self._provider == Provider.CPU else None
             for execute in filter(None, (self._execute, self._execute_alone)) if inputs else ():

@@ -51,8 +51,9 @@ class QueueSweeper(Protocol):
 class InstancePool:
     """A queue and the instance threads that empty it, up to `most_rows` of several requests at a time.
 
-    The threads start when requests wait, and end when none did for `linger_seconds`; meanwhile the `watch`
-    sweeps the queue. Whoever made the pool calls `stop`, which lets what waits finish first.
+    The threads start when requests wait, and end when none did for `linger_seconds`, the last one after a
+    `rest`; meanwhile the `watch` sweeps the queue. Whoever made the pool calls `stop`, which lets what
+    waits finish first.
     """
 
     def __init__(
@@ -64,11 +65,13 @@ class InstancePool:
         clock: Clock,
         watch: QueueSweeper | None = None,
         linger_seconds: float = LINGER_SECONDS,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self._now_ns = clock.monotonic_ns
         self._watch = watch
         self._linger_seconds = linger_seconds
+        self._rest = rest
         self._batching = config.batching
         self._run_batch = run_batch
         self._max_rows = most_rows
@@ -242,6 +245,8 @@ class InstancePool:
             for request in hopeless:
                 request.fail(refusals.not_in_time(request, now, self.admission.rate.run_ns))
             rested = batch is None and self._sleep(sleeper, wait_seconds)
+            if rested and len(self._instances.threads) == 1 and not self._waiting:
+                self._rest()
             if batch is None:
                 continue
             began = now

@@ -70,6 +70,9 @@ class Runner(Protocol):
         Called while no other run is under way; others may begin at the same moment, or before it ends.
         """
 
+    def rest(self) -> None:
+        """Give back what runs took beside the weights: none came for a while. They may come again now."""
+
     def probe(self) -> str:
         """Repeat the run that it was warmed with: its error; empty where it works, or none is known."""
 

@@ -57,4 +57,5 @@ def open_scheduler(config: ServingConfig, workload: Workload) -> Scheduler:
         workload.max_rows,
         workload.clock,
         workload.watchdog,
+        rest=workload.runner.rest,
     )
