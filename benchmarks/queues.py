@@ -1,11 +1,14 @@
-"""What do callers get of an overloaded model?
+"""What do callers get of an overloaded model, and what does a latency objective bring?
 
-    python -m benchmarks.queues [--seconds 8] [--layers 6]
+    python -m benchmarks.queues [--seconds 8] [--layers 6] [--objectives 100 300]
 
 A suite serves the encoder. Its capacity is what it answers a second with 64 calls in flight. Then twice as
 many calls a second come, whether or not others were answered: with a deadline of a second each, and without
 one. `goodput` is what was answered well a second, in time where there is a deadline, as a part of the
 capacity; the first two seconds do not count.
+
+With `--objectives` (p99 in milliseconds) it asks instead what parts of the capacity cost without and with
+each of them: rows in a run, p50 and p99, and the processor time of the serving process a request.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,14 +28,19 @@ from typing import Any
 import grpc
 import numpy as np
 
+import headrace
 from benchmarks.load import PATH
 from benchmarks.models import ENCODER, Measured, encoder
-from benchmarks.servers import open_suite, request_for
+from benchmarks.servers import Server, open_suite, request_for
 from headrace import status
 from headrace.addresses import NO_PROXY
+from headrace.inference import grpc_service_pb2 as pb
+from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 
 WARM_SECONDS = 2.0
 CLOSED_LOOP = 64
+PARTS = (0.2, 0.5, 0.8)
+"""Of the capacity."""
 
 
 @dataclass(slots=True)
@@ -115,6 +123,46 @@ async def overload(caller: Caller, seconds: float) -> None:
         )
 
 
+def serve_with(client: headrace.Client, graph: bytes, objective_ms: int) -> str:
+    """Push the model with this objective, 0 for none; its name."""
+    name = f"objective-{objective_ms}"
+    batching: dict[str, Any] = {"latency_objective": f"{objective_ms / 1000}s"}
+    version = client.push(name, graph, config={"batching": batching} if objective_ms else None)
+    client.wait_until_ready(name, version.number, timeout_seconds=120)
+    return name
+
+
+def rows_and_runs(address: str, name: str) -> tuple[int, int]:
+    """The rows and the runs of a model so far."""
+    with grpc.insecure_channel(address, options=[NO_PROXY]) as channel:
+        stub = pb_grpc.GRPCInferenceServiceStub(channel)
+        (answer,) = stub.ModelStatistics(pb.ModelStatisticsRequest(name=name)).model_stats
+    return answer.inference_count, answer.execution_count
+
+
+async def objectives(server: Server, names: Sequence[str], seconds: float) -> None:
+    """Measure each model at parts of the capacity of the first."""
+    channels = [grpc.aio.insecure_channel(server.address, [NO_PROXY]) for _ in range(4)]
+    callers = [Caller(channels, request_for(replace(ENCODER, name=name))) for name in names]
+    for caller in callers:
+        await caller.capacity(WARM_SECONDS + 1)
+    capacity = await callers[0].capacity(seconds)
+    for part in PARTS:
+        for name, caller in zip(names, callers, strict=True):
+            rows, runs = rows_and_runs(server.address, name)
+            cpu = server.cpu_seconds()
+            outcomes, answered = await caller.open_loop(part * capacity, seconds, None)
+            cpu = (server.cpu_seconds() - cpu) / max(1, len(outcomes.ended))
+            rows_after, runs_after = rows_and_runs(server.address, name)
+            mean = (rows_after - rows) / max(1, runs_after - runs)
+            p50, p99 = outcomes.percentile_ms(50), outcomes.percentile_ms(99)
+            print(
+                f"{part:.0%} of {capacity:.1f}/s   {name:14} {answered:6.1f}/s   {mean:5.1f} rows a run   "
+                f"p50 {p50:4.0f} ms   p99 {p99:4.0f} ms   {cpu * 1000:6.2f} ms of CPU"
+            )
+    await asyncio.gather(*[channel.close() for channel in channels])
+
+
 async def main_async(arguments: argparse.Namespace, address: str) -> None:
     """Measure and print."""
     options = [NO_PROXY]
@@ -129,6 +177,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--seconds", type=float, default=8, help="a measurement")
     parser.add_argument("--layers", type=int, default=6, help="of the encoder: more are slower")
+    parser.add_argument("--objectives", type=int, nargs="*", default=[], help="p99 in milliseconds")
     arguments = parser.parse_args()
     model = Measured(
         ENCODER.name,
@@ -139,9 +188,13 @@ def main() -> int:
     )
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_suite("native", Path(folder), [model]) as (server, _),
+        open_suite("native", Path(folder), [model]) as (server, client),
     ):
-        asyncio.run(main_async(arguments, server.address))
+        if arguments.objectives:
+            names = [serve_with(client, model.graph(), one) for one in (0, *arguments.objectives)]
+            asyncio.run(objectives(server, names, arguments.seconds))
+        else:
+            asyncio.run(main_async(arguments, server.address))
     return 0
 
 

@@ -64,9 +64,9 @@ class Server:
         first = max(in_flight * 4, 20)
         pace = results[-1].rate if results else load.run(self.address, body, in_flight, first).rate
         requests = max(in_flight * TURNS, int(pace * seconds))
-        before, cpu_before = self._successes(model), self._cpu_seconds()
+        before, cpu_before = self._successes(model), self.cpu_seconds()
         result = load.run(self.address, body, in_flight, requests)
-        result.cpu_us = (self._cpu_seconds() - cpu_before) / requests * 1e6
+        result.cpu_us = (self.cpu_seconds() - cpu_before) / requests * 1e6
         answered = self._successes(model) - before
         if self.counts and answered != requests:
             raise RuntimeError(f"{self.name} answered {answered} of {requests} requests well")
@@ -84,7 +84,7 @@ class Server:
             answer = stub.ModelStatistics(pb.ModelStatisticsRequest(name=model.name))
         return sum(int(item.inference_stats.success.count) for item in answer.model_stats)
 
-    def _cpu_seconds(self) -> float:
+    def cpu_seconds(self) -> float:
         """Return what the serving process has used of all cores; 0 where that cannot be read."""
         if self.pid is None or not sys.platform.startswith("linux"):
             return 0.0

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from headrace.conversion.ranges import (
     MAX_BATCH_SIZE,
+    MAX_LATENCY_OBJECTIVE_MICROSECONDS,
     MAX_PRIORITY_LEVELS,
     MAX_QUEUE_DELAY_MICROSECONDS,
     MAX_QUEUE_REQUESTS,
@@ -30,6 +31,7 @@ def batching_to_proto(batching: Batching) -> serving_config_pb2.ServingConfig.Ba
         allowed_batch_sizes=batching.allowed_batch_sizes,
         preserve_ordering=batching.preserve_ordering,
         allow_larger_requests=batching.allow_larger_requests,
+        latency_objective=duration_to_proto(batching.latency_objective_microseconds),
     )
 
 
@@ -87,7 +89,32 @@ def batching_from_proto(
         )
     ordered = reader.flag(proto, "preserve_ordering", default=default.preserve_ordering)
     larger = _larger_from_proto(reader, proto, default, allowed, path)
-    return Batching(most, delay, sizes, allowed, ordered, larger)
+    objective = _objective_from_proto(reader, proto, default, (most, delay), path)
+    return Batching(most, delay, sizes, allowed, ordered, larger, objective)
+
+
+def _objective_from_proto(
+    reader: Reader,
+    proto: ConfigMessage.Batching,
+    default: Batching,
+    set_: tuple[int, int],
+    path: str,
+) -> int:
+    objective = reader.microseconds(
+        proto,
+        "latency_objective",
+        default.latency_objective_microseconds,
+        MAX_LATENCY_OBJECTIVE_MICROSECONDS,
+        path,
+    )
+    most, delay = set_
+    if objective and not most:
+        what = "needs a version that batches: max_batch_size is 0"
+        reader.wrong(f"{path}.latency_objective", what)
+    if objective and delay:
+        what = "cannot be set with max_queue_delay, which it takes the place of"
+        reader.wrong(f"{path}.latency_objective", what)
+    return objective
 
 
 def _larger_from_proto(

@@ -73,6 +73,8 @@ class Batching:
     allow_larger_requests: bool = False
     """Whether one request of more rows than `max_batch_size` is run, or refused: alone, or a few in a run
     that is short."""
+    latency_objective_microseconds: int = 0
+    """The p99 under which batches wait for more rows; 0: none."""
 
 
 class TimeoutAction(enum.StrEnum):

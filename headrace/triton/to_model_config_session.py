@@ -52,6 +52,8 @@ def unsaid(config: ServingConfig) -> Iterator[str]:
         yield "session.io_binding"
     if config.provider_options.get(Provider.CPU):
         yield "provider_options.cpu"
+    if config.batching.latency_objective_microseconds:
+        yield "batching.latency_objective"
     if config.queue.max_wait_microseconds is not None:
         yield "queue.max_wait"
 

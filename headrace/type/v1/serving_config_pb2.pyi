@@ -68,20 +68,22 @@ MADE_UP_DATA_RANDOM: MadeUpData
 class ServingConfig(_message.Message):
     __slots__ = ("batching", "queue", "instances", "provider", "session", "warm_up", "priorities", "max_in_flight_requests", "provider_options", "shapes")
     class Batching(_message.Message):
-        __slots__ = ("max_batch_size", "max_queue_delay", "preferred_batch_sizes", "allowed_batch_sizes", "preserve_ordering", "allow_larger_requests")
+        __slots__ = ("max_batch_size", "max_queue_delay", "preferred_batch_sizes", "allowed_batch_sizes", "preserve_ordering", "allow_larger_requests", "latency_objective")
         MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
         MAX_QUEUE_DELAY_FIELD_NUMBER: _ClassVar[int]
         PREFERRED_BATCH_SIZES_FIELD_NUMBER: _ClassVar[int]
         ALLOWED_BATCH_SIZES_FIELD_NUMBER: _ClassVar[int]
         PRESERVE_ORDERING_FIELD_NUMBER: _ClassVar[int]
         ALLOW_LARGER_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+        LATENCY_OBJECTIVE_FIELD_NUMBER: _ClassVar[int]
         max_batch_size: int
         max_queue_delay: _duration_pb2.Duration
         preferred_batch_sizes: _containers.RepeatedScalarFieldContainer[int]
         allowed_batch_sizes: _containers.RepeatedScalarFieldContainer[int]
         preserve_ordering: bool
         allow_larger_requests: bool
-        def __init__(self, max_batch_size: _Optional[int] = ..., max_queue_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., preferred_batch_sizes: _Optional[_Iterable[int]] = ..., allowed_batch_sizes: _Optional[_Iterable[int]] = ..., preserve_ordering: _Optional[bool] = ..., allow_larger_requests: _Optional[bool] = ...) -> None: ...
+        latency_objective: _duration_pb2.Duration
+        def __init__(self, max_batch_size: _Optional[int] = ..., max_queue_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., preferred_batch_sizes: _Optional[_Iterable[int]] = ..., allowed_batch_sizes: _Optional[_Iterable[int]] = ..., preserve_ordering: _Optional[bool] = ..., allow_larger_requests: _Optional[bool] = ..., latency_objective: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
     class Queue(_message.Message):
         __slots__ = ("max_requests", "timeout", "timeout_action", "allow_timeout_override", "max_wait")
         MAX_REQUESTS_FIELD_NUMBER: _ClassVar[int]

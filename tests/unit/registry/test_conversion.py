@@ -185,6 +185,38 @@ def test_a_client_reads_what_a_newer_registry_took() -> None:
     )
 
 
+def test_a_latency_objective_survives_the_wire() -> None:
+    """It takes the place of a queue delay."""
+    config = ServingConfig(Batching(8, latency_objective_microseconds=100_000))
+    proto = conversion.serving_config_to_proto(config)
+    assert config == conversion.serving_config_from_proto(proto, ServingConfig())
+
+
+@pytest.mark.parametrize(
+    ("batching", "wrong"),
+    [
+        (Batching(0, latency_objective_microseconds=5), "needs a version that batches"),
+        (Batching(8, 1, latency_objective_microseconds=5), "cannot be set with max_queue_delay"),
+        (Batching(8, latency_objective_microseconds=60_000_001), "is not between 0 and 60000000"),
+    ],
+)
+def test_a_latency_objective_that_cannot_hold_is_refused(batching: Batching, wrong: str) -> None:
+    """It needs batches, and is the only one to say how long they wait."""
+    proto = conversion.serving_config_to_proto(ServingConfig(batching))
+    with pytest.raises(errors.InvalidArgument) as refused:
+        conversion.serving_config_from_proto(proto, ServingConfig())
+    assert "batching.latency_objective" in refused.value.message
+    assert wrong in refused.value.message
+
+
+def test_the_longest_wait_is_unset_or_none_or_a_time() -> None:
+    """Without it there is a default, by the model's speed; 0 is no limit."""
+    for max_wait in (None, 0, 5):
+        config = ServingConfig(queue=QueuePolicy(max_wait_microseconds=max_wait))
+        proto = conversion.serving_config_to_proto(config)
+        assert config == conversion.serving_config_from_proto(proto, ServingConfig())
+
+
 def test_a_level_leaves_unset_what_is_as_for_all() -> None:
     """Its policy is read over the version's, and the default level is the lowest."""
     proto = serving_config_pb2.ServingConfig(max_in_flight_requests=5)

@@ -38,6 +38,7 @@ DEFAULTS = {
             "allowed_batch_sizes": [],
             "preserve_ordering": False,
             "allow_larger_requests": False,
+            "latency_objective_microseconds": 0,
         },
         "queue": {
             "max_requests": 4096,

@@ -32,6 +32,9 @@ CAUTION = 1.1
 RUNS_IN_DEADLINE = 2
 """A run takes this part of its first request's deadline at most: who comes when one began waits for it."""
 
+LEAST_RATE = 0.5
+"""But not where smaller batches would cost the others more than this part of the rate."""
+
 
 @dataclass(frozen=True, slots=True)
 class LongWait:
@@ -51,11 +54,12 @@ Refused = tuple[InferenceRequest, LongWait]
 class Admission:
     """The decision for one version's queue. Its pool's mutex guards it."""
 
-    def __init__(self, instances: int, max_rows: int = 1) -> None:
+    def __init__(self, instances: int, max_rows: int = 1, least_ns: int = QUICK_RUN_NS) -> None:
         self.rate = DrainRate(instances)
         self.runs = RunTimes()
         self.instances = max(1, instances)
         self.max_rows = max_rows
+        self._least_ns = least_ns
         self.short_rows = float("inf")
         """While no more rows wait, all requests are queued."""
         self.may_have_copies = False
@@ -63,7 +67,7 @@ class Admission:
 
     def record_run(self, rows: int, took_ns: int, now_ns: int, *, left_waiting: bool) -> None:
         """Learn from a run of so many rows that is over now."""
-        if not left_waiting and took_ns < QUICK_RUN_NS:
+        if not left_waiting and took_ns < self._least_ns:
             return
         rate = self.rate
         rate.record(rows, took_ns, now_ns, left_waiting=left_waiting)
@@ -124,9 +128,13 @@ class Admission:
         """Return how many rows the batch of this request may have, up to so many."""
         if first.deadline_ns is None:
             return most
-        run_ns = (first.deadline_ns - first.received_ns) / RUNS_IN_DEADLINE
-        rows = self.runs.rows_within(run_ns)
-        return max(1, int(rows)) if rows < most else most
+        runs = self.runs
+        within = runs.rows_within((first.deadline_ns - first.received_ns) / RUNS_IN_DEADLINE)
+        if within >= most:
+            return most
+        rows = max(1, int(within))
+        is_dear = rows * runs.of(most) < LEAST_RATE * most * runs.of(rows)
+        return most if is_dear else rows
 
     def wait_ns(self, waiting_rows: int, now_ns: int) -> float:
         """Return how long a request behind so many rows is expected to wait; 0 where that is not known."""

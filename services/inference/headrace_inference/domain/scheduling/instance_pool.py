@@ -16,7 +16,8 @@ from headrace.state.records import ServingConfig
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.scheduling import batching
 from headrace_inference.domain.scheduling import queue_refusals as refusals
-from headrace_inference.domain.scheduling.admission import Admission, Refused
+from headrace_inference.domain.scheduling.admission import QUICK_RUN_NS, Admission, Refused
+from headrace_inference.domain.scheduling.batch_window import BatchWindow
 from headrace_inference.domain.scheduling.instance_threads import LINGER_SECONDS, Instances
 from headrace_inference.domain.scheduling.ordering import ResponseOrder, Ticket
 from headrace_inference.domain.scheduling.queues import (
@@ -82,12 +83,18 @@ class InstancePool:
         self._mutex = threading.Lock()
         self._waiting = open_queue(config, clock)
         self._waiting_rows = 0
-        self.admission = Admission(config.instances, most_rows)
+        objective_ns = config.batching.latency_objective_microseconds * 1000
+        least_ns = 0 if objective_ns else QUICK_RUN_NS
+        self.admission = Admission(config.instances, most_rows, least_ns)
+        self._window: BatchWindow | None = None
+        if objective_ns:
+            self._window = BatchWindow(objective_ns, most_rows, self.admission.runs)
         self._running = 0
         self._times_out = times_out(config)
         self._instances = Instances(name, config.instances, self._serve, self._watched)
         self._takes_inline = not (
             self._delays
+            or self._window
             or self._order
             or self._max_in_flight
             or not isinstance(self._waiting, FifoQueue)
@@ -151,7 +158,7 @@ class InstancePool:
                 return False
             self._takes_one = True
             self._max_rows = self.admission.max_rows = 1
-            self._delays = False
+            self._delays, self._window = False, None
             if self._waiting:  # it may have waited for others to come
                 self._wake_one()
             return True
@@ -228,9 +235,7 @@ class InstancePool:
             with self._mutex:
                 if batch is not None:
                     self._running -= len(batch)
-                    if rows:
-                        took = now - began
-                        self.admission.record_run(rows, took, now, left_waiting=left_waiting)
+                    self._learn(batch[0], rows, (began, now), left_waiting=left_waiting)
                 hopeless = self._take_hopeless(now)
                 rows = self._waiting_rows
                 batch, wait_seconds = self._next_batch()
@@ -255,6 +260,16 @@ class InstancePool:
             else:
                 rows -= self._run_in_order(batch, ticket)
 
+    def _learn(
+        self, first: InferenceRequest, rows: int, times_ns: tuple[int, int], *, left_waiting: bool
+    ) -> None:
+        """Learn from the run of a batch: so many rows, between these times."""
+        began, now = times_ns
+        if rows:
+            self.admission.record_run(rows, now - began, now, left_waiting=left_waiting)
+        if rows and self._window is not None:
+            self._window.record_batch(first.received_ns, now, left_waiting=left_waiting)
+
     def _sleep(self, sleeper: threading.Lock, seconds: float) -> bool:
         """Sleep until woken, or for so long. True: nobody woke the thread."""
         if sleeper.acquire(timeout=seconds):
@@ -277,6 +292,8 @@ class InstancePool:
             )
             if wait is not None:
                 return None, max(0.0, (wait.until_ns - now) / 1e9)
+        if (until_ns := self._end_of_window()) is not None:
+            return None, max(0.0, (until_ns - self._now_ns()) / 1e9)
         most = batching.share(rows, self._instances.free + 1, self._max_rows)
         if rows > self.admission.short_rows:
             most = self.admission.most_rows(self._waiting[0], most)
@@ -286,6 +303,20 @@ class InstancePool:
         if self._waiting:
             self._wake_one()
         return batch, 0.0
+
+    def _end_of_window(self) -> int | None:
+        """Return until when to wait for more rows, by the latency objective; None: not at all."""
+        if self._window is None or self._stopping or self._waiting[0].plan.batch_key is None:
+            return None
+        now = self._now_ns()
+        if self._waiting_rows >= self._max_rows:  # many, perhaps: none of them is looked at
+            return self._window.wait_until_ns(self._waiting_rows, now, now, None, now)
+        waiting = self._waiting.all()
+        received = [request.received_ns for request in waiting]
+        deadlines = [one.deadline_ns for one in waiting if one.deadline_ns is not None]
+        return self._window.wait_until_ns(
+            self._waiting_rows, min(received), max(received), min(deadlines, default=None), now
+        )
 
     def _take_hopeless(self, now_ns: int) -> Sequence[InferenceRequest]:
         """Take out what waited so long that it would be late though it were run now."""

@@ -30,15 +30,23 @@ class RunTimes:
     run_ns: float = 0.0
     row_ns: float = 0.0
     deviation_ns: float = 0.0
-    """The mean by which runs miss the line."""
+    """The mean by which runs miss the line; the first one of another size shows the line, and no miss."""
+    is_line: bool = False
+    """Whether runs had different rows."""
+
+    @property
+    def is_known(self) -> bool:
+        """Tell whether any run was added."""
+        return self._runs > 0
 
     def add(self, rows: int, took_ns: float) -> None:
         """Learn from a run of so many rows; one that took far too long counts as long."""
         kept = weight_kept(took_ns)
         if self._runs:
             took_ns = min(took_ns, OUTLIER * self.of(rows))
-            missed_ns = abs(took_ns - self.of(rows))
-            self.deviation_ns += (missed_ns - self.deviation_ns) * max(1 - kept, LEAST_WEIGHT)
+            if self.is_line or abs(rows * self._runs - self._rows) < 1e-6 * self._rows:
+                missed_ns = abs(took_ns - self.of(rows))
+                self.deviation_ns += (missed_ns - self.deviation_ns) * max(1 - kept, LEAST_WEIGHT)
         self._runs = self._runs * kept + 1
         self._rows = self._rows * kept + rows
         self._busy_ns = self._busy_ns * kept + took_ns
@@ -60,7 +68,8 @@ class RunTimes:
         mean_ns = self._busy_ns / self._rows
         spread = self._runs * self._rows_squared - self._rows * self._rows
         self.row_ns = mean_ns
-        if spread > LEAST_SPREAD * self._rows * self._rows:
+        self.is_line = spread > LEAST_SPREAD * self._rows * self._rows
+        if self.is_line:
             slope = (self._runs * self._rows_times_ns - self._rows * self._busy_ns) / spread
             self.row_ns = min(max(slope, 0.0), mean_ns)
         self.run_ns = (self._busy_ns - self.row_ns * self._rows) / self._runs
