@@ -16,6 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from headrace.inference import grpc_service_pb2 as pb
+from headrace_inference.adapters.allocator import in_use
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica
 from tests.rpc.monitors import running_monitor
 from tests.rpc.registry_fixtures import running_registry
@@ -134,7 +135,7 @@ async def test_counters_of_known_traffic(tmp_path: Path, front: str) -> None:
         count
         for (name, labels), count in series.items()
         if name == f"{own}_build_info"
-        if dict(labels)["front"] == front
+        if (dict(labels)["front"], dict(labels)["allocator"]) == (front, in_use())
     )
 
 

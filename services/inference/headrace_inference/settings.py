@@ -95,6 +95,9 @@ class Settings:
     busy_poll_microseconds: int = 100
     """How long the native front looks for the next call after a lone one before it sleeps, which costs a
     core so much and saves the time to wake up; 0, or a single core, has it sleep at once."""
+    allocator: Literal["system", "tcmalloc", "jemalloc"] = "system"
+    """What memory comes from: the C library, or one of these where it is installed (Linux only). tcmalloc
+    takes 5 to 15 % off the CPU time of small requests, for some 10 MB."""
     max_requests_in_flight: int = 65_536
     """Inference requests of all wires that wait or run at a time; more are refused."""
     max_bytes_in_flight: int = 4 * 2**30

@@ -15,6 +15,7 @@ from headrace.onnx_runtime.installation import runtime_version
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.http_serving import add_health_routes
 from headrace.service.signposts import About, add_signposts
+from headrace_inference.adapters import allocator
 from headrace_inference.adapters.metrics.collectors import CollectorMeter
 from headrace_inference.adapters.metrics.devices import open_device_meter
 from headrace_inference.adapters.metrics.machine import MachineMeter
@@ -118,6 +119,7 @@ def _info(front: str) -> dict[str, str]:
         "version": package_version("headrace"),
         "onnxruntime": runtime_version(),
         "front": front,
+        "allocator": allocator.in_use(),
     }
 
 

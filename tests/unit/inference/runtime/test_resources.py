@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +16,21 @@ from headrace.datatypes import Datatype
 from headrace.errors import FailedPrecondition
 from headrace.machine.memory import resident_bytes
 from headrace.state.records import ServingConfig, SessionOptions
-from headrace_inference.adapters.allocator import return_freed_memory
+from headrace_inference.adapters.allocator import (
+    AllocatorName,
+    library_of,
+    return_freed_memory,
+)
 from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from tests.unit.inference.runtime.models import Tensor, identity, node, opened, save
 
 MEGABYTE = 1_000_000
 LAYERS = 25
+
+PRELOADED: list[AllocatorName] = ["tcmalloc", "jemalloc"]
+ALLOCATORS: list[AllocatorName] = ["system", *filter(library_of, PRELOADED)]
+"""Those that are installed here."""
 
 
 def heavy(folder: Path) -> Path:
@@ -43,9 +52,11 @@ import sys
 from pathlib import Path
 from headrace.machine.memory import resident_bytes
 from tests.unit.inference.runtime.models import Datatype, identity, opened, record_of
+from headrace_inference.adapters.allocator import return_freed_memory
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 opened(identity(Path(sys.argv[2]), Datatype.FP32)).close()
 record = record_of(Path(sys.argv[1]))
+return_freed_memory()
 before = resident_bytes()
 runner = open_session(Path(sys.argv[1]), record)
 held = resident_bytes() - before
@@ -55,12 +66,16 @@ print(held, stated, resident_bytes() - before)
 """
 
 
-def test_closing_gives_the_memory_back(tmp_path: Path) -> None:
-    """A model of 105 MB takes that once, says so, and is gone when it is closed."""
+@pytest.mark.parametrize("name", ALLOCATORS)
+def test_closing_gives_the_memory_back(tmp_path: Path, name: AllocatorName) -> None:
+    """A model of 105 MB takes that once, says so, and is gone when it is closed, with every allocator."""
+    environ = os.environ | ({} if name == "system" else {"LD_PRELOAD": library_of(name)})
     small = tmp_path / "small"
     small.mkdir()
     command = [sys.executable, "-c", MEASURE, str(heavy(tmp_path)), str(small)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True, env=environ
+    )
     held, stated, left = map(int, result.stdout.split())
     assert 100 * MEGABYTE < held < 140 * MEGABYTE
     assert abs(stated - held) < 20 * MEGABYTE
