@@ -43,7 +43,7 @@ _LENGTH = struct.Struct("<I")
 _COPIED_BYTES = 2**20
 
 _Places = npt.NDArray[np.int64]
-_Lengths = npt.NDArray[np.uint32]
+_Lengths = npt.NDArray[np.unsignedinteger[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,19 @@ def find_elements(raw: bytes | memoryview, count: int | None = None) -> FoundEle
     if not _pays(raw, count):
         return None
     whole = bytes(raw)
-    found = _equal(whole, count) or _by_zeros(np.frombuffer(whole, np.uint8), count)
-    if found is None:
-        return None
-    zeros = len(whole) - np.count_nonzero(np.frombuffer(whole, np.uint8))
-    in_lengths = found[1].view(np.uint8)
-    if zeros != in_lengths.size - np.count_nonzero(in_lengths):
+    flat = np.frombuffer(whole, np.uint8)
+    zeros = len(whole) - int(np.count_nonzero(flat))
+    found = _equal(whole, count) or _by_zeros(flat, zeros, count)
+    if found is None or zeros != _zeros_in(found[1]):
         return None
     return FoundElements(whole, *found)
+
+
+def _zeros_in(lengths: _Lengths) -> int:
+    if lengths.dtype == np.uint8:
+        return (_LENGTH.size - 1) * len(lengths)  # none is 0
+    places = lengths.view(np.uint8)
+    return places.size - int(np.count_nonzero(places))
 
 
 def _pays(raw: bytes | memoryview, count: int | None) -> bool:
@@ -105,7 +110,9 @@ def _equal(raw: bytes, count: int | None) -> tuple[_Places, _Lengths] | None:
     return np.arange(0, len(raw), step), lengths.copy()
 
 
-def _by_zeros(flat: npt.NDArray[np.uint8], count: int | None) -> tuple[_Places, _Lengths] | None:
+def _by_zeros(
+    flat: npt.NDArray[np.uint8], zeros: int, count: int | None
+) -> tuple[_Places, _Lengths] | None:
     """Elements without NULs: their lengths end where zeros do.
 
     A guess, which the lengths themselves prove: there is only one way to read the tensor from its start.
@@ -113,20 +120,29 @@ def _by_zeros(flat: npt.NDArray[np.uint8], count: int | None) -> tuple[_Places, 
     is_zero = flat == 0
     before, after = is_zero[:-1], is_zero[1:]
     (ends,) = (before > after).nonzero()
+    if len(ends) == count and zeros == (_LENGTH.size - 1) * count and not is_zero[-1]:
+        # If low bytes lead from end to end and none is 0, no zero can be elsewhere than behind them.
+        starts = ends - (_LENGTH.size - 1)
+        lengths = flat[starts]
+        if lengths.all() and _leads(starts, lengths, len(flat)):
+            return starts, lengths
     if is_zero[-1]:
         ends = np.append(ends, len(flat) - 1)
     if len(ends) != count:
         begins = (before < after).nonzero()[0] + 1
         ends = _ends_of_lengths(np.append(0, begins) if is_zero[0] else begins, ends)
     starts = ends - (_LENGTH.size - 1)
-    if not len(starts) or starts[0] or (count is not None and len(starts) != count):
+    if not len(starts) or (count is not None and len(starts) != count):
         return None
-    lengths = np.ndarray((len(flat) - 3,), "<u4", flat, 0, (1,))[starts]
+    wide = np.ndarray((len(flat) - 3,), "<u4", flat, 0, (1,))[starts]
+    return (starts, wide) if _leads(starts, wide, len(flat)) else None
+
+
+def _leads(starts: _Places, lengths: _Lengths, size: int) -> bool:
+    """Return whether each element begins where the one before ends, from the first byte to the last."""
     following = starts + lengths
     following += _LENGTH.size
-    if following[-1] != len(flat) or (following[:-1] != starts[1:]).any():
-        return None
-    return starts, lengths
+    return bool(starts[0] == 0 and following[-1] == size and (following[:-1] == starts[1:]).all())
 
 
 def _ends_of_lengths(begins: _Places, ends: _Places) -> _Places:

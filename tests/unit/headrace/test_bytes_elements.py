@@ -144,13 +144,15 @@ def test_arrays_of_every_kind_are_written(array: Any) -> None:
     assert len(raw_of(elements)) == elements_size(array)
 
 
-def test_lengths_that_are_no_elements_are_not_believed() -> None:
-    """Zeros in the right places prove nothing; what the lengths say does."""
-    elements = [b"ab"] * 40
-    raw = bytearray(raw_of(elements))
-    raw[6 * 20] = 3
-    assert find_elements(bytes(raw), 40) is None
-    raw[6 * 20] = 1
-    assert find_elements(bytes(raw), 40) is None
-    with pytest.raises(InvalidArgument):
-        decode_bytes_elements(bytes(raw), 40)
+@pytest.mark.parametrize(
+    ("place", "byte", "last"),
+    [(0, 3, b"ab"), (120, 3, b"ab"), (120, 1, b"ab"), (121, 1, b"a\0"), (122, 1, b"a\0")],
+    ids=["longer", "longer later", "shorter", "over 255", "over 65,535"],
+)
+def test_lengths_that_lead_nowhere_are_not_believed(place: int, byte: int, last: bytes) -> None:
+    """As many zeros as there should be, in the right places, prove nothing; what lengths say does."""
+    raw = bytearray(raw_of([*[b"ab"] * 99, last]))
+    raw[place] = byte
+    assert find_elements(bytes(raw), 100) is None
+    assert isinstance(read(bytes(raw), 100), tuple)
+    assert read(bytes(raw), 100) == decoded(bytes(raw), 100)
