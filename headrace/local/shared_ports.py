@@ -43,4 +43,6 @@ def _kept(host: str, port: int) -> Iterator[int]:
                 f"the replicas cannot share {where} ({error.strerror}): choose another port, or free ones "
                 "for all with --port 0",
             ) from error
+        # Replicas still may bind it; another suite, which looks whether ports are taken, finds it so.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         yield int(held.getsockname()[1])

@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 from uuid import uuid4
 
 import grpc
@@ -70,9 +71,13 @@ class Siblings:
 
     def others(self) -> list[Sibling]:
         """Return those that can be called at the shared ports now, but for this one."""
-        paths = [path for path in sorted(self._members.iterdir()) if path.name != self.own.id]
+        own = self._file_of(self.own)
+        paths = [path for path in sorted(self._members.iterdir()) if path != own]
         found = (_read(path) for path in paths if _is_alive(path))
         return [sibling for sibling in found if sibling is not None]
+
+    def _file_of(self, sibling: Sibling) -> Path:
+        return self._members / quote(sibling.id, safe="")
 
     @asynccontextmanager
     async def turn(self, what: str) -> AsyncIterator[None]:
@@ -105,7 +110,7 @@ class Siblings:
                 error = status.error_from_rpc(failed)
                 if error.reason not in _SILENCE:
                     return error
-                return _unreachable(sibling) if _is_alive(self._members / sibling.id) else None
+                return _unreachable(sibling) if _is_alive(self._file_of(sibling)) else None
         return answer
 
     def kept(self, key: str) -> bytes | None:
@@ -118,8 +123,12 @@ class Siblings:
     def keep(self, key: str, method: str, request: bytes) -> None:
         """Keep a call for replicas that join later, in the place of what was under the key."""
         beside = self._kept / f".{uuid4().hex}"
-        beside.write_bytes(method.encode() + b"\n" + request)
-        beside.replace(self._kept / key)
+        try:
+            beside.write_bytes(method.encode() + b"\n" + request)
+            beside.replace(self._kept / key)
+        except OSError:
+            logger.exception("a replica that starts later will not have what callers set")
+            beside.unlink(missing_ok=True)
 
     def forget(self, prefix: str) -> None:
         """Keep nothing under keys that begin so any more."""
@@ -143,7 +152,7 @@ class Siblings:
             logger.warning("what callers set is not set here: %s", answer.message, extra=facts)
 
     async def _become_member(self) -> None:
-        path = self._members / self.own.id
+        path = self._file_of(self.own)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         await _lock(descriptor)  # whoever looks whether it is held holds it for a moment
         os.ftruncate(descriptor, 0)
@@ -153,7 +162,7 @@ class Siblings:
     def leave(self) -> None:
         """Be told of nothing more, unless it left before."""
         if self._membership is not None:
-            (self._members / self.own.id).unlink(missing_ok=True)
+            (self._file_of(self.own)).unlink(missing_ok=True)
             os.close(self._membership)
             self._membership = None
 
@@ -190,7 +199,7 @@ def _as_json(sibling: Sibling) -> Mapping[str, str]:
 def _read(path: Path) -> Sibling | None:
     try:
         told = json.loads(path.read_bytes())
-        return Sibling(path.name, told["grpc"], told["metrics"])
+        return Sibling(unquote(path.name), told["grpc"], told["metrics"])
     except (OSError, ValueError):  # it has just left
         return None
 
