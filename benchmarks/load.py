@@ -16,6 +16,7 @@ import numpy.typing as npt
 PATH = "/inference.GRPCInferenceService/ModelInfer"
 STREAMS_PER_CONNECTION = 16
 TIMEOUT_SECONDS = 120
+_UNFINISHED = -1
 
 
 @dataclass(slots=True)
@@ -42,20 +43,46 @@ def grpc_frame(message: bytes) -> bytes:
     return b"\0" + struct.pack(">I", len(message)) + message
 
 
-def run(
-    address: str,
-    body: bytes,
-    in_flight: int,
-    requests: int,
-    streams_per_connection: int = STREAMS_PER_CONNECTION,
-) -> Load:
+def run(address: str, body: bytes, in_flight: int, requests: int) -> Load:
     """Send `requests` calls, `in_flight` at a time. Raises RuntimeError where any got no HTTP 200."""
+    output, log_of_calls = _h2load(
+        address, body, in_flight, STREAMS_PER_CONNECTION, f"--requests={requests}"
+    )
+    started, status, took = log_of_calls.T
+    if (status != 200).any() or len(status) != requests:
+        raise RuntimeError(f"not every request was answered:\n{output}")
+    p50, p99 = np.percentile(took, [50, 99]) / 1000
+    return Load(requests, steady_rate(started + took, in_flight), float(p50), float(p99))
+
+
+def run_for(
+    address: str, body: bytes, in_flight: int, streams_per_connection: int, seconds: float
+) -> Load:
+    """Send calls for so long, as many on each connection as it can; those unanswered by then do not count.
+
+    `run` gives all connections the same number of calls: behind a port that several processes share, some
+    would be done long before the others. Raises RuntimeError where any got another status than HTTP 200.
+    """
+    output, log_of_calls = _h2load(
+        address, body, in_flight, streams_per_connection, f"--duration={int(seconds * 1000)}ms"
+    )
+    started, status, took = log_of_calls[log_of_calls[:, 1] != _UNFINISHED].T
+    if (status != 200).any() or len(status) <= 2 * in_flight:
+        raise RuntimeError(f"not every request was answered:\n{output}")
+    p50, p99 = np.percentile(took, [50, 99]) / 1000
+    return Load(len(status), steady_rate(started + took, in_flight), float(p50), float(p99))
+
+
+def _h2load(
+    address: str, body: bytes, in_flight: int, streams_per_connection: int, limit: str
+) -> tuple[str, npt.NDArray[np.int64]]:
+    """Return what it prints, and of each call when it began (µs), its status, and how long it took (µs)."""
     connections = -(-in_flight // streams_per_connection)
     with tempfile.TemporaryDirectory() as folder:
         data, log = Path(folder) / "body", Path(folder) / "log"
         data.write_bytes(body)
         command = [
-            *("h2load", f"--requests={requests}", f"--clients={connections}"),
+            *("h2load", limit, f"--clients={connections}"),
             *("--window-bits=24", "--connection-window-bits=26"),
             *(f"--max-concurrent-streams={in_flight // connections}", f"--data={data}"),
             *("--header=content-type: application/grpc", "--header=te: trailers"),
@@ -64,12 +91,7 @@ def run(
         output = subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=TIMEOUT_SECONDS
         ).stdout
-        log_of_calls = np.loadtxt(log, dtype=np.int64, usecols=(0, 1, 2))
-    started, status, took = log_of_calls.T
-    if (status != 200).any() or len(status) != requests:
-        raise RuntimeError(f"not every request was answered:\n{output}")
-    p50, p99 = np.percentile(took, [50, 99]) / 1000
-    return Load(requests, steady_rate(started + took, in_flight), float(p50), float(p99))
+        return output, np.loadtxt(log, dtype=np.int64, usecols=(0, 1, 2))
 
 
 def steady_rate(answered_us: npt.NDArray[np.int64], in_flight: int) -> float:

@@ -19,7 +19,6 @@ import statistics
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +27,10 @@ from onnx import TensorProto, helper
 from benchmarks import load, models
 from benchmarks.models import GraphBuilder, Measured, tensor
 from benchmarks.servers import request_for
-from benchmarks.sides import HERE, Side, Suite, open_suite_of
+from benchmarks.sides import HERE, Suite, open_suite_of, spent
 
 IN_FLIGHT = {"mlp": (1, 8, 64, 512), "encoder": (1, 8, 64)}
 STREAMS_PER_CONNECTION = 2
-TURNS = 20
-"""How often at least every request in flight is answered and replaced."""
 _THREADS_SHOWN = 4
 
 
@@ -47,19 +44,14 @@ class Replicas:
 
     def measure(self, model: Measured, in_flight: int, seconds: float) -> None:
         """One round. Raises RuntimeError where not every request was answered well."""
-        results = self.loads.setdefault((model.name, in_flight), [])
-        body = load.grpc_frame(request_for(model))
-        pace = results[-1].rate if results else self._run(body, in_flight, 4 * in_flight + 20).rate
-        requests = max(in_flight * TURNS, int(pace * seconds))
-        work = partial(self._work, body, in_flight, requests)
-        results.append(self.suite.side.metered([model.name], work))
-
-    def _work(self, body: bytes, in_flight: int, requests: int, _: Side) -> load.Load:
-        return self._run(body, in_flight, requests)
-
-    def _run(self, body: bytes, in_flight: int, requests: int) -> load.Load:
-        address = self.suite.side.grpc
-        return load.run(address, body, in_flight, requests, STREAMS_PER_CONNECTION)
+        side, body = self.suite.side, load.grpc_frame(request_for(model))
+        before, cpu = side.successes([model.name]), side.cpu()
+        result = load.run_for(side.grpc, body, in_flight, STREAMS_PER_CONNECTION, seconds)
+        answered, result.cpu_us = side.successes([model.name]) - before, spent(cpu, side.cpu())
+        if not result.requests <= answered <= result.requests + in_flight:
+            raise RuntimeError(f"{side.name} counts {answered} of {result.requests} requests")
+        result.cpu_us *= 1e6 / answered
+        self.loads.setdefault((model.name, in_flight), []).append(result)
 
     def rates(self, model: str, in_flight: int) -> list[float]:
         """The rates of all rounds."""
@@ -192,7 +184,7 @@ def _print_memory(model: Measured, count: int) -> None:
         idle = _pss(suite)
         suite.push(model)
         suite.side.settle()
-        load.run(suite.side.grpc, body, 16, 200, 1)
+        load.run_for(suite.side.grpc, body, 16, 1, 4.0)
         figures = f"{idle:.0f} | {_pss(suite):.0f} | {suite.ready_seconds:.1f}"
         print(f"| {model.name} | {count} | {figures} |", flush=True)
 
