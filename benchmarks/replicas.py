@@ -29,7 +29,7 @@ from benchmarks.models import GraphBuilder, Measured, tensor
 from benchmarks.servers import request_for
 from benchmarks.sides import HERE, Suite, open_suite_of, spent
 
-IN_FLIGHT = {"mlp": (1, 8, 64, 512), "encoder": (1, 8, 64)}
+IN_FLIGHT = {"mlp": (1, 8, 64, 512), "encoder": (1, 8, 16)}
 STREAMS_PER_CONNECTION = 2
 _THREADS_SHOWN = 4
 
