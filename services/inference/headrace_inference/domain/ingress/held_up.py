@@ -7,7 +7,12 @@ from collections.abc import Collection
 from headrace_inference.domain.clock import Clock
 
 REST = 100
-"""A version that held the loop up rests for so many times that long: so it takes a hundredth at most."""
+"""A version whose runs used the loop's thread for so long rests for so many times that: so they take a
+hundredth of it at most."""
+
+_REST_AFTER_WAITING = 2
+"""So many times as long as they took, where others had the core or the interpreter meanwhile: on a busy
+machine that happens to every run now and then, and says little of the version."""
 
 
 class HeldUp:
@@ -22,9 +27,9 @@ class HeldUp:
         """Tell whether any version rests, or did lately."""
         return bool(self._until_ns)
 
-    def add(self, ids: Collection[int], took_ns: int) -> None:
-        """Runs of these versions held the loop up for so long together."""
-        until = self._now_ns() + REST * took_ns
+    def add(self, ids: Collection[int], took_ns: int, used_ns: int) -> None:
+        """Runs of these versions held the loop up for so long together, and used its thread for so long."""
+        until = self._now_ns() + max(REST * used_ns, _REST_AFTER_WAITING * took_ns)
         self._until_ns |= dict.fromkeys(ids, until)
 
     def has(self, version_id: int) -> bool:

@@ -57,7 +57,7 @@ class LoopBursts(Generic[Encoded]):
         self._ingress = ingress
         self._budget = ingress.budget
         self._encode = encode
-        self._now_ns = ingress.clock.monotonic_ns
+        self._now_ns, self._used_ns = ingress.clock.monotonic_ns, ingress.clock.thread_ns
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         rendering = RenderingSink(
@@ -156,14 +156,15 @@ class LoopBursts(Generic[Encoded]):
         return quick
 
     def _run(self, admitted: Sequence[Admitted]) -> None:
-        started = self._now_ns()
+        started, used = self._now_ns(), self._used_ns()
         if len(admitted) == 1:
             self._inference.run_one(admitted[0], self._single_calls)
         elif admitted:
             self._inference.run(admitted)
         took = self._now_ns() - started
         if INLINE_POLICY.is_stalled(started, started + took):
-            self._held_up.add([version.id for version, _ in admitted], took)
+            ids = [version.id for version, _ in admitted]
+            self._held_up.add(ids, took, self._used_ns() - used)
 
     def _stand_by(self, request: InferenceRequest, key: Key) -> None:
         """Its version was unloaded between being picked and being asked; from any thread."""
