@@ -35,6 +35,13 @@ class MessageReader:
         """Tell whether all that came was taken."""
         return self._size == self._position
 
+    def whole(self, data: bytes) -> bytes | None:
+        """The message that these data are, where they are just one, and nothing came before them."""
+        size = len(data) - _PREFIX.size
+        if self._size != self._position or size < 0 or size > self._limits.max_message_bytes:
+            return None
+        return data[_PREFIX.size :] if _PREFIX.unpack_from(data) == (0, size) else None
+
     def add(self, data: bytes) -> None:
         """Keep what came."""
         self._parts.append(data)

@@ -79,9 +79,14 @@ class StreamCall(Stream):
         if self.is_closed or self._session is None or self._is_stopping:
             self.acknowledge(len(payload))
             return
-        self._unread_bytes += len(payload)
-        self._reader.add(payload)
-        self._read(self._session)
+        message = self._reader.whole(payload) if self._session.has_room else None
+        if message is not None:  # one frame, one message: what most callers send
+            self._session.put(message)
+            self.acknowledge(len(payload))
+        else:
+            self._unread_bytes += len(payload)
+            self._reader.add(payload)
+            self._read(self._session)
         if ended:
             self._end_if_answered()
 
