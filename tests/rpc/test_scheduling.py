@@ -17,6 +17,9 @@ from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica
 from tests.rpc.rest_fixtures import Model
 from tests.rpc.test_endless_runs import PATIENCE_SECONDS, TURNS, Begun, counting, turns
+from tests.rpc.test_metrics_tell_the_truth import scraped
+
+LABELS = (("model", "counting"), ("version", "1"))
 
 
 @pytest.fixture(params=FRONTS)
@@ -160,11 +163,13 @@ async def test_a_queue_that_was_measured_refuses_who_would_wait_too_long(
         waiting = replica.stub.ModelInfer(turns(1), timeout=PATIENCE_SECONDS)
         await until_waiting(replica, 1)
         expected_seconds = scheduler.expected_wait_ns / 1e9
+        gauge = (await scraped(replica))["headrace_inference_expected_wait_seconds", LABELS]
         error = await error_of(replica.stub.ModelInfer(turns(1)))
         hasty = await error_of(replica.stub.ModelInfer(turns(1), timeout=PATIENCE_SECONDS))
         running.cancel()
         await waiting
 
+    assert pytest.approx(expected_seconds) == gauge > 0
     assert ["QUEUE_WAIT_TOO_LONG"] * 2 == [error.reason, hasty.reason]
     assert "queue.max_wait" == error.facts["setting"]
     assert "0.001" == error.facts["limit_seconds"]

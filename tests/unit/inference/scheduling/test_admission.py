@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from headrace.state.records import Priorities, QueuePolicy, ServingConfig
-from headrace_inference.domain.scheduling.admission import ORDINARY_BURST, Admission
+from headrace_inference.domain.scheduling.admission import (
+    LOOK_EVERY,
+    ORDINARY_BURST,
+    QUICK_RUN_NS,
+    Admission,
+)
 from headrace_inference.domain.scheduling.queues import RequestQueue, open_queue
 from headrace_inference.domain.scheduling.requests import SHADOW, InferenceRequest, RequestPlan
 from headrace_inference.domain.versions.statistics import VersionCounters
@@ -17,6 +22,7 @@ from tests.unit.inference.doubles import FakeClock, RecordingSink
 
 MS = 1_000_000
 RUN_MS = 100
+PLAIN = ServingConfig(instances=1)
 BY_DEFAULT = QueuePolicy()
 PLAN = RequestPlan((0,), ((1, 2),), (np.dtype(np.float32),), (8,), 1, "key", (0,))
 
@@ -32,9 +38,9 @@ def waiting_one(
     )
 
 
-def measured(run_ms: int = RUN_MS) -> Admission:
+def measured(run_ms: int = RUN_MS, config: ServingConfig = PLAIN) -> Admission:
     """An admission that knows of runs of one row that took so long, up to now."""
-    admission = Admission(1)
+    admission = Admission(config)
     for _ in range(20):
         admission.record_run(1, run_ms * MS, 0, left_waiting=True)
     return admission
@@ -76,25 +82,27 @@ def test_a_request_is_refused_over_the_longest_wait(
 ) -> None:
     """The rows ahead of it, and the time of each, tell how long it would wait."""
     max_wait = None if max_wait_ms is None else max_wait_ms * 1000
-    queue = queue_of(count, QueuePolicy(max_wait_microseconds=max_wait))
+    policy = QueuePolicy(max_wait_microseconds=max_wait)
+    queue = queue_of(count, policy)
     limit = 10_000 if max_wait_ms is None else max_wait_ms
     expected = (0, [(count * run_ms, limit, False)]) if refused else (1, [])
-    assert expected == sift(measured(run_ms), queue, waiting_one())
+    assert expected == sift(measured(run_ms, ServingConfig(queue=policy)), queue, waiting_one())
 
 
 def test_before_anything_is_measured_all_are_queued() -> None:
     """The first requests after a load meet no guess."""
     queue = queue_of(500, QueuePolicy(max_wait_microseconds=1))
-    admission = Admission(1)
+    admission = Admission(ServingConfig())
     assert float("inf") == admission.short_rows
     assert (1, []) == sift(admission, queue, waiting_one(left_ms=1))
 
 
 def test_of_a_burst_those_behind_the_limit_are_refused() -> None:
     """Those of a burst wait behind one another, too."""
-    queue = queue_of(0, QueuePolicy(max_wait_microseconds=200_000))
+    policy = QueuePolicy(max_wait_microseconds=200_000)
+    admission = measured(config=ServingConfig(queue=policy))
     burst = [waiting_one() for _ in range(5)]
-    assert (3, [(300, 200, False)] * 2) == sift(measured(), queue, *burst)
+    assert (3, [(300, 200, False)] * 2) == sift(admission, queue_of(0, policy), *burst)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +131,7 @@ def test_urgent_requests_do_not_wait_for_the_others() -> None:
     config = ServingConfig(priorities=Priorities(levels=3, default_level=3, queues=limits))
     queue = open_queue(config, FakeClock())
     queue.put([waiting_one(priority=level) for level in (1, 2, 2, 2, 3)])
-    admission = measured()
+    admission = measured(config=config)
     assert (1, []) == sift(admission, queue, waiting_one(priority=1))
     assert (1, []) == sift(admission, queue, waiting_one(left_ms=500, priority=2))
     assert (0, [(400, 450, True)]) == sift(admission, queue, waiting_one(450, priority=2))
@@ -134,9 +142,10 @@ def test_urgent_requests_do_not_wait_for_the_others() -> None:
 
 def test_copies_for_a_shadow_make_nobody_wait_too_long() -> None:
     """Whoever calls a shadow's version is refused for what others asked of it, not for copies."""
-    queue = queue_of(3, QueuePolicy(max_wait_microseconds=500_000))
+    policy = QueuePolicy(max_wait_microseconds=500_000)
+    queue = queue_of(3, policy)
     queue.put([waiting_one(route=SHADOW) for _ in range(8)])
-    admission = measured()
+    admission = measured(config=ServingConfig(queue=policy))
     admission.may_have_copies = True
     assert (1, []) == sift(admission, queue, waiting_one())
     queue.put([waiting_one() for _ in range(3)])
@@ -168,7 +177,7 @@ def test_a_batch_is_small_enough_for_the_deadline_of_its_first(
     deadline_ms: float | None, rows: int
 ) -> None:
     """Who comes when a run has just begun waits for it, and for one that takes as long."""
-    admission = Admission(1, 64)
+    admission = Admission(PLAIN, 64)
     for size in (8, 16, 32, 64) * 10:
         admission.record_run(size, (100 + 10 * size) * MS, 0, left_waiting=True)
     assert rows == admission.most_rows(waiting_one(deadline_ms), 64)
@@ -176,9 +185,20 @@ def test_a_batch_is_small_enough_for_the_deadline_of_its_first(
 
 def test_what_fits_into_the_next_batch_is_not_refused_for_its_deadline() -> None:
     """Batches could not grow that are small because few were let in."""
-    admission = Admission(2, 64)
+    admission = Admission(ServingConfig(instances=2), 64)
     for size in (1, 2) * 10:
         admission.record_run(size, (100 + size) * MS, 0, left_waiting=True)
     waiting = waiting_one(left_ms=300)
     assert (1, []) == sift(admission, queue_of(60), waiting)
     assert [True] == [late for _, _, late in sift(admission, queue_of(200), waiting)[1]]
+
+
+def test_of_quick_runs_some_are_looked_at_and_lone_ones_never() -> None:
+    """Measuring each would cost as much as it tells."""
+    admission = Admission(PLAIN, 64)
+    for _ in range(100):
+        admission.record_run(1, QUICK_RUN_NS - 1, 0, left_waiting=False)
+    assert 0 == admission.wait_ns(64, 0)
+    for _ in range(LOOK_EVERY):
+        admission.record_run(64, QUICK_RUN_NS - 1, 0, left_waiting=True)
+    assert QUICK_RUN_NS - 1 == admission.wait_ns(64, 0)

@@ -41,7 +41,7 @@ class Overload:
         self.capacity = self.instances * self.max_rows / run_seconds
         self.seconds = REQUESTS / self.capacity / 2
         self._queue = open_queue(ServingConfig(), FakeClock())
-        self._admission = Admission(self.instances, self.max_rows)
+        self._admission = Admission(ServingConfig(instances=self.instances), self.max_rows)
         self._free = self.instances
 
     def goodput(self) -> float:

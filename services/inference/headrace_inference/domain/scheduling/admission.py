@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headrace.state.records import QueuePolicy
+from headrace.state.records import QueuePolicy, ServingConfig
 from headrace_inference.domain.scheduling.drain_rate import DrainRate
 from headrace_inference.domain.scheduling.queues import RequestQueue
 from headrace_inference.domain.scheduling.requests import SHADOW, InferenceRequest
@@ -21,7 +21,10 @@ SHORT_WAIT_NS = 20_000_000
 """While the queue is shorter nobody is refused, and nothing is looked at."""
 
 QUICK_RUN_NS = 1_000_000
-"""Runs that take less and leave nobody waiting are not looked at: that would cost as much as it tells."""
+"""Of runs that take less one in `LOOK_EVERY` is looked at, if it left others waiting: else that would cost
+as much as it tells."""
+
+LOOK_EVERY = 8
 
 CERTAINTY = 0.9
 """The part of a run's expected time that is relied on where few others wait: it may be quicker."""
@@ -54,12 +57,15 @@ Refused = tuple[InferenceRequest, LongWait]
 class Admission:
     """The decision for one version's queue. Its pool's mutex guards it."""
 
-    def __init__(self, instances: int, max_rows: int = 1, least_ns: int = QUICK_RUN_NS) -> None:
-        self.rate = DrainRate(instances)
+    def __init__(self, config: ServingConfig, max_rows: int = 1) -> None:
+        self.rate = DrainRate(config.instances)
         self.runs = RunTimes()
-        self.instances = max(1, instances)
+        self.instances = max(1, config.instances)
         self.max_rows = max_rows
-        self._least_ns = least_ns
+        self._least_ns = 0 if config.batching.latency_objective_microseconds else QUICK_RUN_NS
+        policies = (config.queue, *config.priorities.queues.values())
+        self._shortest_limit_ns = min(max_wait_ns(one, ORDINARY_BURST) for one in policies)
+        self._quick_runs = 0
         self.short_rows = float("inf")
         """While no more rows wait, all requests are queued."""
         self.may_have_copies = False
@@ -67,11 +73,14 @@ class Admission:
 
     def record_run(self, rows: int, took_ns: int, now_ns: int, *, left_waiting: bool) -> None:
         """Learn from a run of so many rows that is over now."""
-        if not left_waiting and took_ns < self._least_ns:
-            return
+        if took_ns < self._least_ns:
+            self._quick_runs += 1
+            if not left_waiting or self._quick_runs % LOOK_EVERY:
+                return
+        else:
+            self.runs.add(rows, took_ns)
         rate = self.rate
         rate.record(rows, took_ns, now_ns, left_waiting=left_waiting)
-        self.runs.add(rows, took_ns)
         if rate.ns_per_row:
             self.short_rows = SHORT_WAIT_NS / rate.ns_per_row
 
@@ -83,7 +92,7 @@ class Admission:
         now_ns: int,
     ) -> tuple[Sequence[InferenceRequest], Sequence[Refused]]:
         """Return those to queue behind so many rows, and those that would wait too long."""
-        if not self.rate.ns_per_row:
+        if self._are_all_in_time(requests, waiting_rows, now_ns):
             return requests, ()
         kept: list[InferenceRequest] = []
         refused: list[Refused] = []
@@ -101,6 +110,18 @@ class Admission:
             else:
                 refused.append((request, long_wait))
         return kept, refused
+
+    def _are_all_in_time(
+        self, requests: Sequence[InferenceRequest], waiting_rows: int, now_ns: int
+    ) -> bool:
+        """Tell whether none of these would wait too long though it was behind all others; mostly so."""
+        rows = waiting_rows + sum([request.plan.rows for request in requests])
+        wait_ns = self.rate.wait_ns(rows, now_ns)
+        if wait_ns > self._shortest_limit_ns:
+            return False
+        end_ns = now_ns + wait_ns + self.runs.of(self.rate.rows_of_runs)
+        deadlines = [one.deadline_ns for one in requests if one.deadline_ns is not None]
+        return not deadlines or min(deadlines) >= end_ns
 
     def take_hopeless(
         self, waiting: RequestQueue, waiting_rows: int, now_ns: int

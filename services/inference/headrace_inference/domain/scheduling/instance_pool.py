@@ -16,7 +16,7 @@ from headrace.state.records import ServingConfig
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.scheduling import batching
 from headrace_inference.domain.scheduling import queue_refusals as refusals
-from headrace_inference.domain.scheduling.admission import QUICK_RUN_NS, Admission, Refused
+from headrace_inference.domain.scheduling.admission import Admission, Refused
 from headrace_inference.domain.scheduling.batch_window import BatchWindow
 from headrace_inference.domain.scheduling.instance_threads import LINGER_SECONDS, Instances
 from headrace_inference.domain.scheduling.ordering import ResponseOrder, Ticket
@@ -84,8 +84,7 @@ class InstancePool:
         self._waiting = open_queue(config, clock)
         self._waiting_rows = 0
         objective_ns = config.batching.latency_objective_microseconds * 1000
-        least_ns = 0 if objective_ns else QUICK_RUN_NS
-        self.admission = Admission(config.instances, most_rows, least_ns)
+        self.admission = Admission(config, most_rows)
         self._window: BatchWindow | None = None
         if objective_ns:
             self._window = BatchWindow(objective_ns, most_rows, self.admission.runs)
