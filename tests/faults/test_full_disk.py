@@ -42,14 +42,12 @@ def large_model(number: int) -> bytes:
 
 async def test_pushes_fill_a_disk(disk: Path, tmp_path: Path) -> None:
     """They are refused while there is still room for aliases and deletions, whatever replicas copy."""
-    async with (
-        running_suite(disk, replicas=0) as suite,
-        AsyncClient(registry=suite.registry, monitor=suite.monitor) as client,
-    ):
-        pushed = await _push_until_refused(client, tmp_path)
-    async with running_suite(disk, replicas=3) as suite:
+    # What the replicas of a machine fetched they have once: pushes fill the disk with what they gave up.
+    environ = {"HEADRACE_INFERENCE_CACHE_MAX_BYTES": str(2 * MODEL_MEGABYTES << 20)}
+    async with running_suite(disk, replicas=3, environ=environ) as suite:
         pids = suite.pids()
         async with _client(suite) as client:
+            pushed = await _push_until_refused(client, tmp_path)
             await _move(client, "best", [1 + number % 2 for number in range(200)])
             for number in range(
                 1, pushed + 1
@@ -61,7 +59,7 @@ async def test_pushes_fill_a_disk(disk: Path, tmp_path: Path) -> None:
                 await client.delete_alias("m", f"all-{number}")
             for number in range(3, pushed + 1):
                 await client.delete_version("m", number)
-            await _until_ready(client)
+            await client.wait_until_ready("m", 1, timeout_seconds=60)
             answer = await client.infer("m", {"x": np.zeros((1, 4), np.float32)}, version=1)
             assert [1.0] * 4 == answer.outputs["y"][0].tolist()
             again = await _push_until_refused(client, tmp_path)
@@ -73,16 +71,6 @@ async def test_pushes_fill_a_disk(disk: Path, tmp_path: Path) -> None:
 async def _move(client: AsyncClient, alias: str, numbers: list[int]) -> None:
     for number in numbers:
         await client.alias("m", alias, number, allow_unready=True)
-
-
-async def _until_ready(client: AsyncClient) -> None:
-    """Wait until the first version is ready: it is tried again, and the room for it comes with time."""
-    async with asyncio.timeout(90):
-        while True:
-            try:
-                return await client.wait_until_ready("m", 1, timeout_seconds=60)
-            except errors.FailedPrecondition:
-                await asyncio.sleep(0.1)
 
 
 async def _until_settled(client: AsyncClient, count: int) -> None:

@@ -25,6 +25,7 @@ from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace.local.commands import SuiteOptions
 from headrace.local.shared_ports import kept_ports
+from headrace_inference.adapters import siblings
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica, request
 from tests.rpc.rest_fixtures import GOOD, echo
 from tests.rpc.test_inference_model_control import config, graph, load, scaling
@@ -342,6 +343,21 @@ async def test_a_replica_that_does_not_answer_is_named(tmp_path: Path) -> None:
     assert ("UNAVAILABLE", "REPLICA_UNREACHABLE") == failure[:2]
     assert "replica hanging" in failure[2]
     assert 'replica="replica-0"' in page
+
+
+async def test_a_turn_that_another_keeps_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica that hangs while it sets something fails what others want to set, and says so."""
+    monkeypatch.setitem(siblings.TURNS, "memory", 0.05)
+    async with (
+        sharing(tmp_path, 1, allow_client_shared_memory=True) as shared,
+        shared.stub() as stub,
+    ):
+        with (tmp_path / "shared" / "turns" / "memory").open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            failure = await failure_of(stub.SystemSharedMemoryRegister(register("r", "/none")))
+    assert ("UNAVAILABLE", "REPLICA_UNREACHABLE") == failure[:2]
 
 
 async def test_callers_at_once_leave_all_alike(tmp_path: Path) -> None:

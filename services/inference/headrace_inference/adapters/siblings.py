@@ -29,11 +29,11 @@ from headrace.service.grpc_serving import MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
 
-TURNS = ("memory", "models", "settings")
-"""What is set by one caller at a time, on all replicas in the same order."""
 CALL_SECONDS = 10.0
 LONG_CALL_SECONDS = 900.0
 """For loading a model."""
+TURNS = {"memory": 3 * CALL_SECONDS, "models": LONG_CALL_SECONDS, "settings": 3 * CALL_SECONDS}
+"""What one caller at a time sets, on all replicas in the same order, and how long a turn is waited for."""
 _POLL_SECONDS = 0.01
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -81,13 +81,20 @@ class Siblings:
 
     @asynccontextmanager
     async def turn(self, what: str) -> AsyncIterator[None]:
-        """Be the only one that sets such things on all replicas while inside."""
+        """Be the only one that sets such things on all replicas while inside. Raises Unavailable."""
         descriptor = os.open(self._turns / what, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            await _lock(descriptor)
+            await self._wait_for(descriptor, TURNS[what])
             yield
         finally:
             os.close(descriptor)
+
+    async def _wait_for(self, descriptor: int, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await _lock(descriptor)
+        except TimeoutError:
+            raise _unreachable("another replica") from None
 
     async def ask(
         self, method: str, request: bytes, seconds: float = CALL_SECONDS
@@ -110,7 +117,11 @@ class Siblings:
                 error = status.error_from_rpc(failed)
                 if error.reason not in _SILENCE:
                     return error
-                return _unreachable(sibling) if _is_alive(self._file_of(sibling)) else None
+                return (
+                    _unreachable(f"replica {sibling.id}")
+                    if _is_alive(self._file_of(sibling))
+                    else None
+                )
         return answer
 
     def kept(self, key: str) -> bytes | None:
@@ -183,12 +194,11 @@ async def open_siblings(folder: Path, own: Sibling) -> AsyncIterator[Siblings]:
         siblings.leave()
 
 
-def _unreachable(sibling: Sibling) -> HeadraceError:
+def _unreachable(who: str) -> HeadraceError:
     return Unavailable(
         "REPLICA_UNREACHABLE",
-        f"replica {sibling.id} of this machine, which shares this port, does not answer; it may have what "
-        "was asked for or not: repeat the call when it does, or end that replica",
-        facts={"replica": sibling.id},
+        f"{who} of this machine, which shares this port, does not answer; it may have what was asked "
+        "for or not: repeat the call when it does, or end that replica",
     )
 
 

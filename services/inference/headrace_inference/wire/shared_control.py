@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Coroutine, Iterable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
@@ -56,7 +57,10 @@ class SharedControl:
             name=name, key=key, offset=offset, byte_size=byte_size
         )
         await self._registered(
-            self._own.register_system(name, key, offset, byte_size), name, request, device=False
+            partial(self._own.register_system, name, key, offset, byte_size),
+            name,
+            request,
+            device=False,
         )
 
     async def register_device(
@@ -67,19 +71,19 @@ class SharedControl:
             name=name, raw_handle=handle, device_id=device_id, byte_size=byte_size
         )
         await self._registered(
-            self._own.register_device(name, handle, device_id, byte_size),
+            partial(self._own.register_device, name, handle, device_id, byte_size),
             name,
             request,
             device=True,
         )
 
     async def _registered(
-        self, own: Coroutine[Any, Any, None], name: str, request: Message, *, device: bool
+        self, own: Callable[[], Awaitable[None]], name: str, request: Message, *, device: bool
     ) -> None:
         kind = "Cuda" if device else "System"
 
         async def register() -> None:
-            await own
+            await own()
             try:
                 await self._tell(f"{kind}SharedMemoryRegister", request)
             except HeadraceError:
@@ -88,11 +92,11 @@ class SharedControl:
             key = f"memory-{kind}-{_name(name)}"
             self._keep(key, f"{kind}SharedMemoryRegister", request)
 
-        await self._in_turn("memory", register())
+        await self._in_turn("memory", register)
 
     async def unregister(self, name: str, *, device: bool = False) -> None:
         """Forget a region, or all of a kind where no name is given."""
-        await self._in_turn("memory", self._unregister(name, device=device))
+        await self._in_turn("memory", partial(self._unregister, name, device=device))
 
     async def _unregister(self, name: str, *, device: bool) -> None:
         await self._own.unregister(name, device=device)
@@ -109,7 +113,7 @@ class SharedControl:
             await self._tell("RepositoryModelLoad", load_message(request), _LOAD_SECONDS)
             self._keep_load(request)
 
-        await self._in_turn("models", load())
+        await self._in_turn("models", load)
 
     def _keep_load(self, request: LoadRequest) -> None:
         key = f"model-{_name(request.name)}"
@@ -139,7 +143,7 @@ class SharedControl:
                 self._keep(key, "RepositoryModelUnload", request)
             await self._tell("RepositoryModelUnload", request)
 
-        await self._in_turn("models", unload())
+        await self._in_turn("models", unload)
 
     async def trace(self, model: str, changes: Changes) -> dict[str, list[str]]:
         """The settings of traces, of a model or ('') of all, after these changes."""
@@ -154,7 +158,7 @@ class SharedControl:
             self._keep(key, "TraceSetting", _take_over(kept, request))
             return settings
 
-        return await self._in_turn("settings", change())
+        return await self._in_turn("settings", change)
 
     async def log(self, changes: LogChanges) -> dict[str, Value]:
         """The settings of logs after these changes."""
@@ -169,7 +173,7 @@ class SharedControl:
             self._keep(_LOG, "LogSettings", _take_over(kept, request))
             return settings
 
-        return await self._in_turn("settings", change())
+        return await self._in_turn("settings", change)
 
     async def model_ready(self, name: str, version: str) -> bool:
         """Return whether every connection to the shared port has a request for these names answered."""
@@ -211,10 +215,10 @@ class SharedControl:
     def _keep(self, key: str, method: str, request: Message) -> None:
         self._siblings.keep(key, _SERVICE + method, request.SerializeToString())
 
-    async def _in_turn(self, what: str, work: Coroutine[Any, Any, Done]) -> Done:
+    async def _in_turn(self, what: str, work: Callable[[], Awaitable[Done]]) -> Done:
         async def take() -> Done:
             async with self._siblings.turn(what):
-                return await work
+                return await work()
 
         return await _to_its_end(take())
 
