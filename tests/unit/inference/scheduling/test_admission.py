@@ -202,3 +202,13 @@ def test_of_quick_runs_some_are_looked_at_and_lone_ones_never() -> None:
     for _ in range(LOOK_EVERY):
         admission.record_run(64, QUICK_RUN_NS - 1, 0, left_waiting=True)
     assert QUICK_RUN_NS - 1 == admission.wait_ns(64, 0)
+
+
+def test_a_rate_that_was_far_too_low_is_found_out_by_lone_runs() -> None:
+    """A first run that took ten seconds would refuse whoever has a deadline for ever."""
+    admission = Admission(PLAIN, 64)
+    admission.record_run(1, 10_000 * MS, 0, left_waiting=True)
+    for _ in range(20):
+        admission.record_run(1, MS // 10, 0, left_waiting=False)
+    assert admission.wait_ns(64, 0) < 10 * MS
+    assert admission.runs.of(64) < 10 * MS

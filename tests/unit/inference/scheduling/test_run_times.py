@@ -52,3 +52,12 @@ def test_a_run_that_took_an_hour_counts_a_few_times() -> None:
         times.add(1, 80 * MS)
     times.add(1, 3600 * 1000 * MS)
     assert times.of(1) < 250 * MS
+
+
+def test_a_second_run_that_is_far_off_is_believed() -> None:
+    """A model that is quick again after a stall, or slow for good, is known after two runs."""
+    times = RunTimes()
+    for took_ms in (10_000, 0.1, 0.1):
+        times.add(1, took_ms * MS)
+    assert 0.1 * MS == times.of(1)
+    assert 0 == times.deviation_ns

@@ -26,6 +26,10 @@ as much as it tells."""
 
 LOOK_EVERY = 8
 
+FAR_QUICKER = 2
+"""But all are that show that rows take less than this part of what is expected: who is refused for that
+leaves nobody waiting, so that nothing else would show it."""
+
 CERTAINTY = 0.9
 """The part of a run's expected time that is relied on where few others wait: it may be quicker."""
 
@@ -73,13 +77,14 @@ class Admission:
 
     def record_run(self, rows: int, took_ns: int, now_ns: int, *, left_waiting: bool) -> None:
         """Learn from a run of so many rows that is over now."""
+        rate, runs = self.rate, self.runs
         if took_ns < self._least_ns:
+            expected_ns = max(rows * rate.ns_per_row * self.instances, runs.of(rows))
             self._quick_runs += 1
-            if not left_waiting or self._quick_runs % LOOK_EVERY:
+            is_chosen = left_waiting and not self._quick_runs % LOOK_EVERY
+            if not is_chosen and took_ns * FAR_QUICKER >= expected_ns:
                 return
-        else:
-            self.runs.add(rows, took_ns)
-        rate = self.rate
+        runs.add(rows, took_ns)
         rate.record(rows, took_ns, now_ns, left_waiting=left_waiting)
         if rate.ns_per_row:
             self.short_rows = SHORT_WAIT_NS / rate.ns_per_row

@@ -34,6 +34,8 @@ class RunTimes:
     is_line: bool = False
     """Whether runs had different rows."""
 
+    _doubted: bool = False
+
     @property
     def is_known(self) -> bool:
         """Tell whether any run was added."""
@@ -41,12 +43,9 @@ class RunTimes:
 
     def add(self, rows: int, took_ns: float) -> None:
         """Learn from a run of so many rows; one that took far too long counts as long."""
+        if self.is_line or abs(rows * self._runs - self._rows) < 1e-6 * self._rows:
+            took_ns = self._compare(took_ns, self.of(rows))
         kept = weight_kept(took_ns)
-        if self._runs:
-            took_ns = min(took_ns, OUTLIER * self.of(rows))
-            if self.is_line or abs(rows * self._runs - self._rows) < 1e-6 * self._rows:
-                missed_ns = abs(took_ns - self.of(rows))
-                self.deviation_ns += (missed_ns - self.deviation_ns) * max(1 - kept, LEAST_WEIGHT)
         self._runs = self._runs * kept + 1
         self._rows = self._rows * kept + rows
         self._busy_ns = self._busy_ns * kept + took_ns
@@ -63,6 +62,24 @@ class RunTimes:
         if ns <= self.run_ns:
             return 0.0
         return (ns - self.run_ns) / self.row_ns if self.row_ns else float("inf")
+
+    def _compare(self, took_ns: float, expected_ns: float) -> float:
+        """Return how long a run counts as; the second in a row that is far from the line begins another."""
+        if expected_ns / OUTLIER <= took_ns <= expected_ns * OUTLIER:
+            self._doubted = False
+        elif self._doubted:
+            self._forget()
+            return took_ns
+        else:
+            self._doubted = True
+            took_ns = min(took_ns, expected_ns * OUTLIER)
+        weight = max(1 - weight_kept(took_ns), LEAST_WEIGHT)
+        self.deviation_ns += (abs(took_ns - expected_ns) - self.deviation_ns) * weight
+        return took_ns
+
+    def _forget(self) -> None:
+        self._runs = self._rows = self._busy_ns = self._rows_squared = self._rows_times_ns = 0.0
+        self.deviation_ns, self.is_line, self._doubted = 0.0, False, False
 
     def _fit(self) -> None:
         mean_ns = self._busy_ns / self._rows
