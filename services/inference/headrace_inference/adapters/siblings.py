@@ -117,11 +117,8 @@ class Siblings:
                 error = status.error_from_rpc(failed)
                 if error.reason not in _SILENCE:
                     return error
-                return (
-                    _unreachable(f"replica {sibling.id}")
-                    if _is_alive(self._file_of(sibling))
-                    else None
-                )
+                hangs = _is_alive(self._file_of(sibling))
+                return _unreachable(f"replica {sibling.id}") if hangs else None
         return answer
 
     def kept(self, key: str) -> bytes | None:
@@ -173,7 +170,7 @@ class Siblings:
     def leave(self) -> None:
         """Be told of nothing more, unless it left before."""
         if self._membership is not None:
-            (self._file_of(self.own)).unlink(missing_ok=True)
+            self._file_of(self.own).unlink(missing_ok=True)
             os.close(self._membership)
             self._membership = None
 

@@ -110,16 +110,16 @@ class SharedControl:
 
         async def load() -> None:
             await self._own.load(request)
-            await self._tell("RepositoryModelLoad", load_message(request), _LOAD_SECONDS)
-            self._keep_load(request)
+            message = await asyncio.to_thread(load_message, request)  # of any size
+            await self._tell("RepositoryModelLoad", message, _LOAD_SECONDS)
+            await asyncio.to_thread(self._keep_load, request, message)
 
         await self._in_turn("models", load)
 
-    def _keep_load(self, request: LoadRequest) -> None:
+    def _keep_load(self, request: LoadRequest, message: pb.RepositoryModelLoadRequest) -> None:
         key = f"model-{_name(request.name)}"
         former = pb.RepositoryModelLoadRequest()
         former.ParseFromString(self._siblings.kept(key) or b"")
-        message = load_message(request)
         if request.files:
             self._keep(key, "RepositoryModelLoad", message)
         elif former.parameters and message.parameters:  # the former's files with another config
@@ -209,7 +209,7 @@ class SharedControl:
     async def _ask(
         self, method: str, request: Message, seconds: float = _QUICK_SECONDS
     ) -> list[bytes | HeadraceError]:
-        payload = request.SerializeToString()
+        payload = await asyncio.to_thread(request.SerializeToString)
         return await self._siblings.ask(_SERVICE + method, payload, seconds)
 
     def _keep(self, key: str, method: str, request: Message) -> None:
