@@ -52,6 +52,8 @@ class Ingress:
         self.budget = InFlightBudget(self.limits)
         self.shadow_copies = ShadowCopies(self.budget.can_spare)
         self.receptions = Receptions(lambda: reconciler.table, book, self.clock)
+        self.bursts_received = 0
+        """The bursts that a receiving thread took, which counts them."""
         self.rest_errors: Counter[tuple[str, str, str]] = Counter()
         """Errors of all REST routes, by verb, route and reason, which the event loop counts."""
 

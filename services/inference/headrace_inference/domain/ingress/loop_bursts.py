@@ -15,6 +15,7 @@ from headrace.errors import DeadlineExceeded, HeadraceError
 from headrace.state.desired import Key
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
 from headrace_inference.domain.ingress.bursts import Admitted, BurstInference, RefusedByVersion
+from headrace_inference.domain.ingress.fair_turns import REST_SECONDS, FairTurns
 from headrace_inference.domain.ingress.held_up import HeldUp
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.loop_calls import Arrival, LoopCall
@@ -47,11 +48,17 @@ class LoopBursts(Generic[Encoded]):
     """Takes requests of the event loop that it was made on, and is the sink of their outcomes.
 
     `encode` makes of an answer what its call is told, on whichever thread ran it; it raises HeadraceError
-    where there is none. Everything else is to be called on the loop.
+    where there is none. Everything else is to be called on the loop. What `yields` rests where a thread
+    that receives calls would have no turn.
     """
 
     def __init__(
-        self, ingress: Ingress, encode: Callable[[Answer], Encoded], *, takes_parts: bool = False
+        self,
+        ingress: Ingress,
+        encode: Callable[[Answer], Encoded],
+        *,
+        takes_parts: bool = False,
+        yields: bool = False,
     ) -> None:
         self.takes_parts = takes_parts
         self._ingress = ingress
@@ -65,6 +72,7 @@ class LoopBursts(Generic[Encoded]):
         )
         self._inference = BurstInference(ingress, self, rendering, self._stand_by)
         self._held_up = HeldUp(ingress.clock)
+        self._fair_turns = FairTurns() if yields else None
         self._arrived: list[Arrival] = []
         self._taken_ns = 0
         self._single_calls = 0
@@ -87,6 +95,14 @@ class LoopBursts(Generic[Encoded]):
         self._end(call)
 
     def _take(self) -> None:
+        now = self._now_ns()
+        turns = self._fair_turns
+        if turns is not None and turns.must_rest(now, self._ingress.bursts_received):
+            self._loop.call_later(REST_SECONDS, self._take_now)
+        else:
+            self._take_now()
+
+    def _take_now(self) -> None:
         arrived, self._arrived = self._arrived, []
         now = self._now_ns()
         self._single_calls = INLINE_POLICY.count_single_calls(
@@ -103,6 +119,8 @@ class LoopBursts(Generic[Encoded]):
         if admitted:
             self._run(self._quick(admitted))
         self._taken_ns = self._now_ns()
+        if self._fair_turns is not None:
+            self._fair_turns.took(now, self._taken_ns)
 
     def _has_room(self, call: LoopCall[Encoded]) -> bool:
         """Hold what a call takes; False where it was refused instead."""

@@ -106,7 +106,7 @@ class InferRoutes:
         self._limit = ingress.limits.answers
         self._known = KnownForms()
         self._loop = asyncio.get_running_loop()
-        self.bursts: LoopBursts[Response] = LoopBursts(ingress, self._encoded)
+        self.bursts: LoopBursts[Response] = LoopBursts(ingress, self._encoded, yields=True)
 
     def infer(self, request: Request) -> RestCall:
         """Answer one request."""
