@@ -1,12 +1,13 @@
 """Does a replica give back what it takes? Resident memory over a million requests, and over many loads.
 
-    python -m benchmarks.memory [--requests N] [--streamed N] [--loads N]
+    python -m benchmarks.memory [--requests N] [--posted N] [--streamed N] [--loads N]
 
 First the MLP: resident memory of the replica (VmRSS) after 10,000 requests and after a million, at
-64 in flight; and after 10,000 more on streams and after 100,000, 64 streams at a time, new ones for each
-5 seconds. Then a version with 20 MB of weights is pushed again and again; the route stays where it is,
-so that each push loads the new version and unloads the one before; resident memory is read when the last
-was followed by a tiny one, after a tenth of the loads and after all. Both as ratios.
+64 in flight; the same over REST, half of them JSON and half binary; and after 10,000 more on streams and
+after 100,000, 64 streams at a time, new ones for each 5 seconds. Then a version with 20 MB of weights is
+pushed again and again; the route stays where it is, so that each push loads the new version and unloads the
+one before; resident memory is read when the last was followed by a tiny one, after a tenth of the loads and
+after all. Both as ratios.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 import headrace
 from benchmarks import load
+from benchmarks.http_load import run_http
 from benchmarks.models import MLP
 from benchmarks.raw_calls import run_streams
+from benchmarks.request_bodies import binary_request, json_request
 from benchmarks.servers import Server, open_suite, request_for
 
 MOST = 1.05
@@ -46,6 +49,17 @@ def after_requests(server: Server, requests: int) -> int:
     body = load.grpc_frame(request_for(MLP))
     for start in range(0, requests, CHUNK_REQUESTS):
         load.run(server.address, body, 64, min(CHUNK_REQUESTS, requests - start))
+    time.sleep(SETTLE_SECONDS)
+    assert server.pid
+    return resident_bytes(server.pid)
+
+
+def after_posted(server: Server, requests: int) -> int:
+    """Resident memory after so many more requests over REST."""
+    forms = json_request(MLP), binary_request(MLP)
+    for number, start in enumerate(range(0, requests, CHUNK_REQUESTS // 2)):
+        count = min(CHUNK_REQUESTS // 2, requests - start)
+        run_http(server.http, forms[number % 2], 64, count)
     time.sleep(SETTLE_SECONDS)
     assert server.pid
     return resident_bytes(server.pid)
@@ -95,6 +109,7 @@ def main() -> int:
     """Measure, print, and say by the exit status whether memory came back."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--requests", type=int, default=1_000_000)
+    parser.add_argument("--posted", type=int, default=1_000_000)
     parser.add_argument("--streamed", type=int, default=100_000)
     parser.add_argument("--loads", type=int, default=200)
     arguments = parser.parse_args()
@@ -106,12 +121,18 @@ def main() -> int:
         assert server.pid
         early = after_requests(server, 10_000)
         late = after_requests(server, arguments.requests)
+        few_posted = after_posted(server, 10_000)
+        many_posted = after_posted(server, arguments.posted)
         few_streamed = after_streamed(server, 10_000)
         many_streamed = after_streamed(server, arguments.streamed)
         few = after_loads(client, server.pid, 0, max(3, arguments.loads // 10))
         many = after_loads(client, server.pid, 1000, arguments.loads)
     ratios = {
         f"resident after {arguments.requests} requests / after 10000": (late / early, late),
+        f"resident after {arguments.posted} requests over REST / after 10000": (
+            many_posted / few_posted,
+            many_posted,
+        ),
         f"resident after {arguments.streamed} streamed requests / after 10000": (
             many_streamed / few_streamed,
             many_streamed,

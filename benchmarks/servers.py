@@ -48,6 +48,7 @@ class Server:
     pid: int | None = None
     counts: bool = True
     counts_late: bool = False
+    http: str = ""
     loads: dict[int, list[load.Load]] = field(default_factory=dict)
 
     def rates(self, in_flight: int) -> list[float]:
@@ -158,7 +159,8 @@ def open_suite(
                 version = client.push(model.name, model.graph())
                 client.wait_until_ready(model.name, version.number, timeout_seconds=120)
             name = NATIVE if front == "native" else GRPCIO
-            yield Server(name, address, ready["inference"][0]["pid"]), client
+            replica = ready["inference"][0]
+            yield Server(name, address, replica["pid"], http=replica["http"]), client
     finally:
         process.terminate()
         process.wait()
