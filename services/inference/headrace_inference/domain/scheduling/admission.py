@@ -86,8 +86,8 @@ class Admission:
                 return
         runs.add(rows, took_ns)
         rate.record(rows, took_ns, now_ns, left_waiting=left_waiting)
-        if rate.ns_per_row:
-            self.short_rows = SHORT_WAIT_NS / rate.ns_per_row
+        row_ns = rate.ns_per_row or took_ns / rows / self.instances
+        self.short_rows = SHORT_WAIT_NS / row_ns
 
     def sift(
         self,
@@ -133,11 +133,12 @@ class Admission:
     ) -> list[InferenceRequest]:
         """Take out of the front what would be late though it ran at once: others can use its place."""
         hopeless: list[InferenceRequest] = []
-        runs, usual_rows = self.runs, self.rate.rows_of_runs
+        runs = self.runs
         while len(waiting) > 1:
             deadline_ns = waiting[0].deadline_ns
             if deadline_ns is None:
                 break
+            usual_rows = min(self.rate.rows_of_runs, self.most_rows(waiting[0], self.max_rows))
             run_ns = runs.of(min(waiting_rows, usual_rows))
             if waiting_rows > usual_rows:
                 least_ns = CAUTION * run_ns + runs.deviation_ns
@@ -180,10 +181,11 @@ class Admission:
             return LongWait(wait_ns, limit_ns)
         if request.deadline_ns is None:
             return None
-        if ahead < self.instances * self.most_rows(request, self.max_rows):
+        most = self.most_rows(request, self.max_rows)
+        if ahead < self.instances * most:
             return None  # it is in the next batch, which may grow
         left_ns = request.deadline_ns - now_ns
-        run_ns = self.runs.of(min(ahead + request.plan.rows, self.rate.rows_of_runs))
+        run_ns = self.runs.of(min(most, self.rate.rows_of_runs))
         if wait_ns + run_ns > left_ns:
             return LongWait(wait_ns, left_ns, is_deadline=True)
         return None

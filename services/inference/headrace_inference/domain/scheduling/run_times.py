@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from headrace_inference.domain.scheduling.drain_rate import OUTLIER, weight_kept
 
-LEAST_SPREAD = 1e-3
+LEAST_SPREAD = 0.1
 """Of the rows of runs, as their variance by the square of their mean: below it no line is fitted."""
 
 
