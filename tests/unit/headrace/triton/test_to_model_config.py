@@ -172,7 +172,8 @@ def test_samples_libraries_and_what_triton_cannot_say() -> None:
         Sample("npy", {"x": SampleInput("x.npy")}),
     )
     config = ServingConfig(
-        Batching(8),
+        Batching(8, latency_objective_microseconds=100_000),
+        QueuePolicy(max_wait_microseconds=0),
         session=SessionOptions(
             custom_operators=("liba.so",), free_dimensions={"n": 3}, io_binding=True
         ),
@@ -182,12 +183,14 @@ def test_samples_libraries_and_what_triton_cannot_say() -> None:
 
     text = config_for_triton(version(config, signature))
 
-    assert text.splitlines()[1:7] == [
+    assert text.splitlines()[1:9] == [
         "# the warm-up values warmup/day/x are m/warmup/day/x",
         "# samples with x.npy are left out: Triton reads no .npy",
         "# Triton has no word for session.free_dimensions",
         "# Triton has no word for session.io_binding",
         "# Triton has no word for provider_options.cpu",
+        "# Triton has no word for batching.latency_objective",
+        "# Triton has no word for queue.max_wait",
         'name: "m"',
     ]
     read = parse_config(text, "exported")
