@@ -154,3 +154,15 @@ def test_a_batch_waits_no_longer_than_the_first_deadline_of_its_requests_allows(
         runs.add(rows, 20 * MS)
     window = BatchWindow(300 * MS, 64, runs)
     assert pytest.approx(80 * MS) == window.wait_until_ns(2, 0, 0, 100 * MS, 0)
+
+
+def test_a_batch_whose_requests_left_is_forgotten() -> None:
+    """The next one learns from its own."""
+    runs = RunTimes()
+    for rows in (1, 64) * 10:
+        runs.add(rows, 20 * MS)
+    window = BatchWindow(300 * MS, 64, runs)
+    first = window.wait_until_ns(2, 0, 0, None, 0)
+    window.give_up()
+    assert first is not None
+    assert first + 1000 * MS == window.wait_until_ns(1, 1000 * MS, 1000 * MS, None, 1000 * MS)

@@ -89,6 +89,10 @@ class BatchWindow:
         self._forming = None
         return None
 
+    def give_up(self) -> None:
+        """Forget the batch that waits: its requests are gone."""
+        self._forming = None
+
     def record_batch(self, oldest_ns: int, now_ns: int, *, left_waiting: bool) -> None:
         """Learn from a batch that was answered now, and whose first request came then."""
         if now_ns - oldest_ns <= self._objective_ns:

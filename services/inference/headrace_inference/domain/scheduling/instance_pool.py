@@ -282,6 +282,8 @@ class InstancePool:
 
     def _next_batch(self) -> tuple[list[InferenceRequest] | None, float]:
         if not self._waiting:
+            if self._window is not None:
+                self._window.give_up()
             return None, self._linger_seconds
         rows = self._waiting_rows
         if self._delays and not self._stopping and self._waiting[0].plan.batch_key is not None:
