@@ -71,7 +71,6 @@ def set_up(service: str, log_format: Format = "auto", level: Level = "info") -> 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(HumanFormatter(service) if human else JsonFormatter(service))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:

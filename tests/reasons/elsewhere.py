@@ -74,7 +74,6 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
             "headrace/service/folder_lock.py",
             "headrace/service/grpc_serving.py",
             "headrace/service/http/server.py",
-            "headrace/service/http_serving.py",
             "headrace/onnx_runtime/installation.py",
             "headrace/service/socket_folders.py",
             "headrace/local/",

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
-from headrace.service.http_serving import open_http_server
+from headrace.service.http.app import HttpApp
+from headrace.service.http.server import open_http_server
 from headrace_inference.adapters.metrics.machine import MachineMeter
 from headrace_inference.adapters.metrics.replica import Meter, ReplicaMetrics
 from headrace_inference.adapters.metrics.summaries import SummaryWindows
@@ -55,7 +55,7 @@ class Scraper:
 
     async def text(self) -> str:
         """What a scraper gets."""
-        app = web.Application()
+        app = HttpApp(str)
         add_text_metrics(app, self.metrics)
         async with (
             open_http_server(app, "127.0.0.1", 0) as port,

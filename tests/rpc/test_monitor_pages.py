@@ -87,7 +87,7 @@ async def test_live_and_ready(tmp_path: Path) -> None:
     async with running_monitor(tmp_path) as monitor:
         live = await monitor.get("/healthz")
         status, body = await monitor.get("/readyz")
-    assert (200, '{"live": true}') == live
+    assert (200, '{"live":true}') == live
     expected = {"ready": True, "storing": True, "reports": 0, "window_bytes": 0}
     assert (200, expected) == (status, json.loads(body))
 

@@ -52,6 +52,13 @@ class About:
         return f"there is nothing at {path[:MAX_SHOWN]} of this port, {self.name}; it has {there}"
 
 
+def signposted(about: About) -> HttpApp:
+    """An application with GET /, whose paths that lead nowhere say in JSON which there are."""
+    app = HttpApp(about.not_found)
+    add_root_page(app, about)
+    return app
+
+
 def add_root_page(app: HttpApp, about: About) -> None:
     """Add GET /: a page for browsers, JSON for all else."""
 

@@ -13,8 +13,10 @@ from prometheus_client import CollectorRegistry
 
 from headrace import addresses
 from headrace.monitor.v1 import monitor_service_pb2
-from headrace.service import grpc_serving, http_serving, serving
+from headrace.service import grpc_serving, serving
 from headrace.service.call_metrics import CallMetrics
+from headrace.service.http.operations import add_health_routes, add_metrics_route
+from headrace.service.http.server import open_http_server
 from headrace_monitor.adapters import metrics
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import open_window_store
@@ -123,7 +125,7 @@ async def _open_http(
         }
 
     pages = dashboard.application(query_engine, settings.namespace)
-    http_serving.add_health_routes(pages, readiness)
-    http_serving.add_metrics_route(pages, registry, query_engine.run_in_thread)
-    async with http_serving.open_http_server(pages, settings.host, settings.http_port) as port:
+    add_health_routes(pages, readiness)
+    add_metrics_route(pages, registry, query_engine.run_in_thread)
+    async with open_http_server(pages, settings.host, settings.http_port) as port:
         yield port

@@ -11,8 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass
 from functools import partial
 
-from aiohttp import web
-
 from headrace import addresses, errors
 from headrace.machine.memory import usable_memory_bytes
 from headrace.registry.v1 import registry_service_pb2
@@ -20,10 +18,11 @@ from headrace.service import serving
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.folder_lock import hold_folder
 from headrace.service.grpc_serving import Register, open_grpc_server
-from headrace.service.http_serving import ReadinessProbe, add_operations_routes, open_http_server
+from headrace.service.http.operations import ReadinessProbe, add_operations_routes
+from headrace.service.http.pages import About, signposted
+from headrace.service.http.server import open_http_server
 from headrace.service.object_store import ObjectStore
 from headrace.service.private_files import make_private
-from headrace.service.signposts import About, add_signposts
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower, Update
 from headrace.state.keys import Keys
@@ -184,11 +183,10 @@ _ABOUT = About(
 async def _serving(
     settings: Settings, register: Register, metrics: Metrics, readiness: ReadinessProbe
 ) -> AsyncIterator[Registry]:
-    http = web.Application()
+    http = signposted(_ABOUT)
     calls = CallMetrics([SERVICE])
     metrics.collectors.register(calls)
     add_operations_routes(http, metrics.collectors, readiness)
-    add_signposts(http, _ABOUT)
     address = addresses.join(settings.host, settings.grpc_port)
     async with (
         open_http_server(http, settings.host, settings.http_port) as http_port,

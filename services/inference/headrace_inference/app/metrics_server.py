@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 
-from aiohttp import web
 from prometheus_client import ProcessCollector
 
 from headrace.onnx_runtime.installation import runtime_version
 from headrace.service.call_metrics import CallMetrics
-from headrace.service.http_serving import add_health_routes
-from headrace.service.signposts import About, add_signposts
+from headrace.service.http.answers import Response
+from headrace.service.http.app import HttpApp
+from headrace.service.http.operations import add_health_routes
+from headrace.service.http.pages import About, signposted
+from headrace.service.http.requests import Request
 from headrace_inference.adapters import allocator
 from headrace_inference.adapters.metrics.collectors import CollectorMeter
 from headrace_inference.adapters.metrics.devices import open_device_meter
@@ -45,7 +47,7 @@ InFlight = Callable[[], int]
 class Operations:
     """The application of a replica's own port of operations, and the metrics that it shows."""
 
-    app: web.Application
+    app: HttpApp
     metrics: ReplicaMetrics
 
 
@@ -63,7 +65,7 @@ def open_operations(
 ) -> Iterator[Operations]:
     """The application of the port, which may be served while inside."""
     with open_device_meter() as devices:
-        app = web.Application()
+        app = signposted(_ABOUT)
         add_health_routes(app, readiness.facts)
         collected = CollectorMeter(calls, ProcessCollector(registry=None))
         rest = RestErrorMeter(ingress.rest_errors)
@@ -79,17 +81,16 @@ def open_operations(
             max_versions,
         )
         add_text_metrics(app, metrics)
-        add_signposts(app, _ABOUT)
         yield Operations(app, metrics)
 
 
-def add_text_metrics(app: web.Application, metrics: ReplicaMetrics) -> None:
+def add_text_metrics(app: HttpApp, metrics: ReplicaMetrics) -> None:
     """Add GET /metrics."""
 
-    async def exposition(_: web.Request) -> web.Response:
+    async def exposition(_: Request) -> Response:
         return _answer(await text_in_thread(metrics))
 
-    app.router.add_get("/metrics", exposition)
+    app.add("GET", "/metrics", exposition)
 
 
 async def text_in_thread(metrics: ReplicaMetrics) -> bytes:
@@ -97,21 +98,20 @@ async def text_in_thread(metrics: ReplicaMetrics) -> bytes:
     return await asyncio.to_thread(metrics.text, metrics.moment())
 
 
-def machine_operations(readiness: ReplicaReadiness, metrics: MachineMetrics) -> web.Application:
+def machine_operations(readiness: ReplicaReadiness, metrics: MachineMetrics) -> HttpApp:
     """The application of the port that replicas share: health is of the one that answers."""
 
-    async def exposition(_: web.Request) -> web.Response:
+    async def exposition(_: Request) -> Response:
         return _answer(await metrics.text())
 
-    app = web.Application()
+    app = signposted(_ABOUT)
     add_health_routes(app, readiness.facts)
-    app.router.add_get("/metrics", exposition)
-    add_signposts(app, _ABOUT)
+    app.add("GET", "/metrics", exposition)
     return app
 
 
-def _answer(text: bytes) -> web.Response:
-    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+def _answer(text: bytes) -> Response:
+    return Response(text, CONTENT_TYPE)
 
 
 def _info(front: str) -> dict[str, str]:

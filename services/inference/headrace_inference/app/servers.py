@@ -20,7 +20,6 @@ from grpc_reflection.v1alpha import reflection_pb2
 from headrace import addresses
 from headrace.errors import FailedPrecondition
 from headrace.inference._pool import POOL
-from headrace.service import http_serving
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.grpc_serving import ConnectionAge, GrpcServer, open_grpc_server
 from headrace.service.http.answers import Response
@@ -192,9 +191,7 @@ class _Ports:
                 summaries=self.settings.metrics_summaries,
             )
         )
-        server = http_serving.open_http_server(
-            operations.app, self.settings.host, self.settings.metrics_port
-        )
+        server = open_http_server(operations.app, self.settings.host, self.settings.metrics_port)
         return await stack.enter_async_context(server), operations.metrics
 
     async def open_rest(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
@@ -307,9 +304,7 @@ class _SharedFronts:
         if settings.metrics_port:
             machine = MachineMetrics(self.siblings, partial(text_in_thread, metrics))
             app = machine_operations(readiness, machine)
-            opening = http_serving.open_http_server(
-                app, settings.host, settings.metrics_port, shares_port=True
-            )
+            opening = open_http_server(app, settings.host, settings.metrics_port, shares_port=True)
             await stack.enter_async_context(opening)
         if settings.http_port:
             await ports.open_rest(stack, facts)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from importlib import resources
 
-from aiohttp import web
-
-from headrace import errors, status
+from headrace import errors
 from headrace.measures import (
     BATCHES,
     ERRORS,
@@ -20,7 +18,10 @@ from headrace.measures import (
     SUCCESSES,
     TOTAL_TIME,
 )
-from headrace.service.signposts import About, is_browser, name_paths
+from headrace.service.http.answers import HTML_TYPE, JSON_TYPE, Response, json_response
+from headrace.service.http.app import HttpApp
+from headrace.service.http.pages import About, is_browser
+from headrace.service.http.requests import Request
 from headrace_monitor.domain.queries.query_engine import (
     Query,
     QueryEngine,
@@ -49,39 +50,37 @@ _ABOUT = About(
     },
 )
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-
-def application(query_engine: QueryEngine, namespace: str) -> web.Application:
+def application(query_engine: QueryEngine, namespace: str) -> HttpApp:
     """GET / (the page), /api/statistics?window=SECONDS and /api/series?window=SECONDS&step=SECONDS."""
     template = resources.files(__package__).joinpath(PAGE).read_text(encoding="utf-8")
     page = template.replace("{{namespace}}", html.escape(namespace))
 
-    async def index(request: web.Request) -> web.Response:
+    async def index(request: Request) -> Response:
         if not is_browser(request):
-            return web.json_response(_ABOUT.as_json())
+            return json_response(_ABOUT.as_json())
         headers = {"Content-Security-Policy": SECURITY_POLICY}
-        return web.Response(text=page, content_type="text/html", headers=headers)
+        return Response(page, HTML_TYPE, headers=headers)
 
-    async def statistics(request: web.Request) -> web.Response:
+    async def statistics(request: Request) -> Response:
         query = Query(window_ns=_seconds(request, "window", 60))
         found = await query_engine.statistics(query)
         return _json(await query_engine.run_in_thread(lambda: _to_json([found])[1:-1]))
 
-    async def series(request: web.Request) -> web.Response:
+    async def series(request: Request) -> Response:
         query = Query(window_ns=_seconds(request, "window", 300))
         steps = await query_engine.series(query, _seconds(request, "step", 5))
         return _json(await query_engine.run_in_thread(lambda: _to_json(steps)))
 
-    app = web.Application(middlewares=[_refusals, name_paths(_ABOUT)])
-    app.router.add_get("/", index)
-    app.router.add_get("/api/statistics", statistics)
-    app.router.add_get("/api/series", series)
+    app = HttpApp(_ABOUT.not_found)
+    app.add("GET", "/", index)
+    app.add("GET", "/api/statistics", statistics)
+    app.add("GET", "/api/series", series)
     return app
 
 
-def _json(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json", charset="utf-8")
+def _json(body: bytes) -> Response:
+    return Response(body, JSON_TYPE)
 
 
 def _to_json(steps: Iterable[Statistics]) -> bytes:
@@ -139,9 +138,9 @@ def _version_to_json(version: VersionStatistics) -> dict[str, object]:
     }
 
 
-def _seconds(request: web.Request, name: str, default: int) -> int:
+def _seconds(request: Request, name: str, default: int) -> int:
     try:
-        seconds = float(request.query.get(name, default))
+        seconds = float(request.head.query.get(name, default))
     except ValueError:
         seconds = math.nan
     if not 1 <= seconds <= 10 * 366 * 86400:  # NaN is in no range
@@ -151,12 +150,3 @@ def _seconds(request: web.Request, name: str, default: int) -> int:
             "INVALID_QUERY", f"{name} {description}", violations=(violation,)
         )
     return int(seconds * NANOSECONDS)
-
-
-@web.middleware
-async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except errors.HeadraceError as error:
-        body = {"error": error.message, "reason": error.reason}
-        return web.json_response(body, status=status.http_status(error))

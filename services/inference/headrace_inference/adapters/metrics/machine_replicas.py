@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
 
-import aiohttp
-
+from headrace import addresses
 from headrace_inference.adapters.metrics.text import label_text
 from headrace_inference.adapters.siblings import Sibling, Siblings
 
@@ -39,18 +40,26 @@ class MachineMetrics:
 
 
 async def _page(sibling: Sibling) -> bytes | None:
-    timeout = aiohttp.ClientTimeout(_SECONDS)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"http://{sibling.metrics_address}/metrics") as response,
-        ):
-            response.raise_for_status()
-            return await response.read()
-    except (aiohttp.ClientError, TimeoutError) as error:
+        return await asyncio.to_thread(_fetched, sibling.metrics_address)
+    except (OSError, http.client.HTTPException) as error:
         facts = {"replica": sibling.id}
         logger.warning("a replica's metrics are missing: %r", error, extra=facts)
         return None
+
+
+def _fetched(address: str) -> bytes:
+    """The page at an address, past all proxies. Raises OSError, HTTPException."""
+    host, port = addresses.split(address)
+    connection = http.client.HTTPConnection(host, int(port), timeout=_SECONDS)
+    try:
+        connection.request("GET", "/metrics")
+        response = connection.getresponse()
+        if response.status != HTTPStatus.OK:
+            raise http.client.HTTPException(f"the status is {response.status}")
+        return response.read()
+    finally:
+        connection.close()
 
 
 def joined(pages: Iterable[Page]) -> bytes:
