@@ -42,7 +42,7 @@ _ENTRIES_AT_LEAST = 4
 _PATIENCE = 2
 """Times the time for measuring: a load that has gone on for longer keeps nobody from it."""
 
-_WARM_UP = WarmUpBudget(0.25, is_trial=False)
+_WARM_UP = WarmUpBudget(0.1, is_trial=False)
 """Of a version that was tried: what runs later than its first rows need not run before it is ready."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from headrace.machine.memory import own_memory_bytes
 from headrace.state.records import Batching
-from headrace_inference.domain.scheduling.execution_plan import still_scaling
+from headrace_inference.domain.scheduling.execution_plan import MIN_SCALING_GAIN
 
 WARM_UP_SECONDS = 5.0
 """The warm-up of proposed batch sizes takes about so long at most."""
@@ -64,9 +64,14 @@ class WarmUpCosts:
         now, share = time.monotonic(), rows / self.rows
         grown = own_memory_bytes() - self._before
         is_known = now - self._started > _CHEAP_SECONDS
-        if is_known and not still_scaling(self._rates):
+        if is_known and not self._is_scaling():
             return False
         return self._seconds * share <= self._until - now and grown * share <= RUN_BYTES
+
+    def _is_scaling(self) -> bool:
+        """Return whether more rows at once brought more a second so far, or nobody knows."""
+        rates = self._rates
+        return len(rates) < 3 or max(rates[-2:]) >= MIN_SCALING_GAIN * max(rates[:-2])
 
     @contextmanager
     def running(self, rows: int) -> Iterator[None]:
