@@ -8,12 +8,13 @@ a message that is no error.
 
 from __future__ import annotations
 
+import itertools
 import selectors
 import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,9 +55,9 @@ def _literal(name: str, value: str) -> bytes:
 
 @dataclass(slots=True)
 class Caller:
-    """One request in flight: its message, the stream that it is on, and when it was sent."""
+    """One request in flight: its messages, one after the other, its stream, and when it was sent."""
 
-    message: bytes
+    messages: Iterator[bytes]
     stream: int = 0
     sent: float = 0.0
     received: bytearray = field(default_factory=bytearray)
@@ -246,7 +247,7 @@ class UnaryConnection(Connection):
         self.open_stream(caller)
         caller.sent = time.perf_counter()
         caller.received.clear()
-        self.send_data(caller.stream, caller.message, _END_STREAM)
+        self.send_data(caller.stream, next(caller.messages), _END_STREAM)
 
     def message(self, caller: Caller) -> bool:
         """Take a message for the answer: a call that fails has none."""
@@ -267,7 +268,7 @@ class StreamConnection(Connection):
         if not caller.stream:
             self.open_stream(caller)
         caller.sent = time.perf_counter()
-        self.send_data(caller.stream, caller.message, 0)
+        self.send_data(caller.stream, next(caller.messages), 0)
 
     def message(self, caller: Caller) -> bool:
         """Take an answer that is no error."""
@@ -287,20 +288,25 @@ class StreamConnection(Connection):
         self.fail()
 
 
-def run_unary(address: str, messages: Sequence[bytes], seconds: float) -> Load:
-    """A caller of ModelInfer for each message, each with one request in flight."""
-    return _run(UnaryConnection, address, PATH, messages, seconds)
+def run_unary(address: str, turns: Sequence[Sequence[bytes]], seconds: float) -> Load:
+    """Callers of ModelInfer, each with one request in flight: its messages in turn, again and again."""
+    return _run(UnaryConnection, address, PATH, turns, seconds)
 
 
 def run_streams(address: str, message: bytes, in_flight: int, seconds: float) -> Load:
     """So many streams of ModelStreamInfer, each with one request in flight."""
-    return _run(StreamConnection, address, PATH_OF_STREAM, [message] * in_flight, seconds)
+    return _run(StreamConnection, address, PATH_OF_STREAM, [[message]] * in_flight, seconds)
 
 
 def _run(
-    kind: type[Connection], address: str, path: str, messages: Sequence[bytes], seconds: float
+    kind: type[Connection],
+    address: str,
+    path: str,
+    turns: Sequence[Sequence[bytes]],
+    seconds: float,
 ) -> Load:
-    callers, tally = [Caller(grpc_frame(each)) for each in messages], Tally()
+    tally = Tally()
+    callers = [Caller(itertools.cycle([grpc_frame(each) for each in turn])) for turn in turns]
     with selectors.DefaultSelector() as selector:
         connections = [
             kind(address, callers[start : start + CALLERS_PER_CONNECTION], path, tally)

@@ -66,6 +66,17 @@ MANY_OUTPUTS = replace(MLP, name="outputs", graph=many_outputs)
 REST_NEIGHBOUR = replace(MLP, name="mlp_beside")
 
 
+def mlp_alone() -> bytes:
+    """The MLP for one row at a time, so that requests share no run."""
+    graph = GraphBuilder()
+    hidden = graph.node("Relu", graph.node("MatMul", "x", graph.weight(16, 32, scale=1)))
+    graph.node("MatMul", hidden, graph.weight(32, 4, scale=1), output="y")
+    return graph.model([models.tensor("x", [1, 16])], [models.tensor("y", [1, 4])])
+
+
+ALONE = replace(MLP, name="mlp_alone", graph=mlp_alone)
+
+
 def numbered(count: int) -> tuple[Measured, ...]:
     """So many MLPs, of the same bytes, under names of their own."""
     return tuple(replace(MLP, name=f"mlp_{number}") for number in range(count))
@@ -106,7 +117,7 @@ def stream_calls(model: Measured, in_flight: int) -> Measure:
     """ModelStreamInfer, a stream for each in flight."""
     message = grpc_message(model)
 
-    def measure(side: Side, seconds: float, last: load.Load | None) -> load.Load:
+    def measure(side: Side, seconds: float, _: load.Load | None) -> load.Load:
         return side.metered(
             [model.name],
             lambda _: raw_calls.run_streams(side.grpc, message, in_flight, seconds),
@@ -116,16 +127,13 @@ def stream_calls(model: Measured, in_flight: int) -> Measure:
 
 
 def callers_of(chosen: Sequence[Measured]) -> Measure:
-    """ModelInfer from 50 callers, each of a model of its own as far as there are as many."""
+    """ModelInfer from 50 callers, each of a model of its own, or of several in turn if there are more."""
     names = [model.name for model in chosen]
-    count = max(CALLERS, len(chosen))
-    messages = [grpc_message(chosen[number % len(chosen)]) for number in range(count)]
+    messages = [grpc_message(model) for model in chosen]
+    turns = [messages[number % len(messages) :: CALLERS] for number in range(CALLERS)]
 
-    def measure(side: Side, seconds: float, last: load.Load | None) -> load.Load:
-        # More models than callers: each caller goes on to the next model in the next turn.
-        first = 0 if last is None else last.requests
-        mine = [messages[(first + number) % count] for number in range(CALLERS)]
-        return side.metered(names, lambda _: raw_calls.run_unary(side.grpc, mine, seconds))
+    def measure(side: Side, seconds: float, _: load.Load | None) -> load.Load:
+        return side.metered(names, lambda _: raw_calls.run_unary(side.grpc, turns, seconds))
 
     return measure
 
@@ -202,6 +210,7 @@ def _many_model_rows() -> list[Row]:
     one = (replace(MLP, name="mlp_0"),)
     return [
         Row("models-1", one, callers_of(one)),
+        Row("models-1-alone", (ALONE,), callers_of((ALONE,)), "models-1"),
         *(
             Row(
                 f"models-{n}",

@@ -15,7 +15,8 @@ every round, in an order that changes. `--list` names the rows:
   than the server)
 - bytes-WIRE-8: 1,000 strings there and back; rows-N: N rows of the MLP in a request, 8 in flight
 - identity-N: 1 MiB there and back; mlp-N: one row over gRPC; outputs-8: 64 small outputs in an answer
-- models-1, models-50, models-500: 50 callers, each of a model of its own; the models have the same bytes
+- models-1, models-50, models-500: 50 callers, each of a model of its own, or of ten in turn; all have
+  the same bytes. models-1-alone: one model whose requests share no run, as those of many cannot
 - encoder-N, resnet50-N: also against bare ONNX Runtime at its best, before and after each turn
 - traced-N: mlp-N while the timestamps of every request are traced
 
