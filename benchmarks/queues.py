@@ -8,7 +8,8 @@ one. `goodput` is what was answered well a second, in time where there is a dead
 capacity; the first 1.5 seconds do not count.
 
 With `--objectives` (p99 in milliseconds) it asks instead what parts of the capacity cost without and with
-each of them: rows in a run, p50 and p99, and the processor time of the serving process a request.
+each of them: rows in a run, p50 and p99, and the processor time of the serving process a request. The model
+is one whose runs cost more than their rows: four layers of 4 million weights, which each run reads.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import numpy as np
 
 import headrace
 from benchmarks.load import PATH
-from benchmarks.models import ENCODER, Measured, encoder
+from benchmarks.models import ENCODER, GraphBuilder, Measured, encoder, tensor
 from benchmarks.servers import Server, open_suite, request_for
 from headrace import status
 from headrace.addresses import NO_PROXY
@@ -41,6 +42,22 @@ WARM_SECONDS = 1.5
 CLOSED_LOOP = 64
 PARTS = (0.2, 0.5, 0.8)
 """Of the capacity."""
+
+
+WIDTH, LAYERS = 2048, 4
+
+
+def wide() -> bytes:
+    """Four layers of 4 million weights: FP32 `x` [batch, 2048] to FP32 `y` [batch, 2048]."""
+    graph = GraphBuilder()
+    state = "x"
+    for _ in range(LAYERS - 1):
+        state = graph.node("MatMul", state, graph.weight(WIDTH, WIDTH))
+    graph.node("MatMul", state, graph.weight(WIDTH, WIDTH), output="y")
+    return graph.model([tensor("x", ["batch", WIDTH])], [tensor("y", ["batch", WIDTH])])
+
+
+WIDE = Measured("wide", wide, "x", "FP32", np.ones((1, WIDTH), np.float32))
 
 
 @dataclass(slots=True)
@@ -149,7 +166,7 @@ def rows_and_runs(address: str, name: str) -> tuple[int, int]:
 async def objectives(server: Server, names: Sequence[str], seconds: float) -> None:
     """Measure each model at parts of the capacity of the first."""
     channels = [grpc.aio.insecure_channel(server.address, [NO_PROXY]) for _ in range(4)]
-    callers = [Caller(channels, request_for(replace(ENCODER, name=name))) for name in names]
+    callers = [Caller(channels, request_for(replace(WIDE, name=name))) for name in names]
     for caller in callers:
         await caller.capacity(WARM_SECONDS + 1)
     capacity = await callers[0].capacity(seconds)
@@ -195,10 +212,13 @@ def main() -> int:
     )
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_suite("native", Path(folder), [model]) as (server, client),
+        open_suite("native", Path(folder), [] if arguments.objectives else [model]) as (
+            server,
+            client,
+        ),
     ):
         if arguments.objectives:
-            names = [serve_with(client, model.graph(), one) for one in (0, *arguments.objectives)]
+            names = [serve_with(client, WIDE.graph(), one) for one in (0, *arguments.objectives)]
             asyncio.run(objectives(server, names, arguments.seconds))
         else:
             asyncio.run(main_async(arguments, server.address))
