@@ -7,10 +7,11 @@ for them. What is not like that is read and written element by element, with the
 
 from __future__ import annotations
 
+import importlib
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,9 @@ from headrace import errors
 
 __all__ = [
     "GAP",
+    "CompiledElements",
     "FoundElements",
+    "compiled",
     "decode_bytes_elements",
     "elements_size",
     "encode_bytes_elements",
@@ -41,6 +44,34 @@ _LONG_BYTES = 128
 _BYTE = 256
 _LENGTH = struct.Struct("<I")
 _COPIED_BYTES = 2**20
+
+
+class CompiledElements(Protocol):
+    """The functions of compiled_elements.c; None is for what has to be looked at one by one."""
+
+    def read_texts(
+        self,
+        raw: bytes | memoryview,
+        count: int,
+        most_alike: int,
+        most: int,
+        most_objects: int,
+    ) -> tuple[int, bytearray] | list[str] | None:
+        """So many texts: the width of an array of them and its characters, or `most_objects` at most."""
+
+    def write_elements(self, elements: list[Any]) -> bytes | None:
+        """The raw tensor of texts and bytes."""
+
+
+def _find_compiled() -> CompiledElements | None:
+    try:
+        return cast("CompiledElements", importlib.import_module("headrace._compiled_elements"))
+    except ImportError:
+        return None
+
+
+compiled = _find_compiled()
+"""The compiled code, where it was built: see scripts/compile_elements.py."""
 
 _Places = npt.NDArray[np.int64]
 _Lengths = npt.NDArray[np.unsignedinteger[Any]]
@@ -208,6 +239,11 @@ def _pieces(array: npt.NDArray[Any]) -> Iterable[list[Any]]:
 
 
 def _encoded(elements: list[Any]) -> bytes:
+    encoded = compiled.write_elements(elements) if compiled is not None else None
+    return _encoded_by_python(elements) if encoded is None else encoded
+
+
+def _encoded_by_python(elements: list[Any]) -> bytes:
     if len(elements) > _FEW_TO_WRITE:
         gaps = GAP + _joined(elements, GAP)
         if len(gaps) <= _LONG_BYTES * len(elements):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import inspect
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from headrace.local import embedded_redis
+from scripts.compile_elements import compile_into
 
 for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[_name]  # every server of the tests is on this machine
@@ -25,6 +28,21 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = inspect.signature(pyfuncitem.obj).parameters
     asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
     return True
+
+
+@pytest.fixture(scope="session")
+def compiled_elements(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The compiled reader and writer of texts, made anew; skips where there is no compiler."""
+    try:
+        path = compile_into(tmp_path_factory.mktemp("compiled"), checked=True)
+    except FileNotFoundError as error:
+        pytest.skip(f"no compiler: {error}")
+    spec = importlib.util.spec_from_file_location("headrace._compiled_elements", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace import bytes_elements
 from headrace.bytes_elements import (
     decode_bytes_elements,
     elements_size,
@@ -29,6 +31,16 @@ TENSORS = st.one_of(
     ALIKE,
     st.lists(st.sampled_from([b"", b"a", b"abc"]), min_size=17, max_size=60),
 )
+
+
+@pytest.fixture(scope="module", params=["python", "compiled"], autouse=True)
+def _ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """By compiled code and without."""
+    compiled = request.param == "compiled"
+    module = request.getfixturevalue("compiled_elements") if compiled else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bytes_elements, "compiled", module)
+        yield
 
 
 def raw_of(elements: list[bytes]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace import bytes_elements as elements
 from headrace.datatypes import Datatype
 from headrace.errors import InvalidArgument
 from headrace_inference.domain.scheduling.requests import TensorHeader
@@ -33,6 +35,16 @@ TEXTS = st.one_of(
     st.lists(st.text("ab", min_size=3, max_size=3), min_size=COUNT, max_size=COUNT),
     st.lists(st.text("ab", max_size=24), min_size=COUNT, max_size=COUNT),
 )
+
+
+@pytest.fixture(scope="module", params=["python", "compiled"], autouse=True)
+def _ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """By compiled code and without."""
+    compiled = request.param == "compiled"
+    module = request.getfixturevalue("compiled_elements") if compiled else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(elements, "compiled", module)
+        yield
 
 
 def raw_of(elements: list[bytes]) -> bytes:
@@ -122,3 +134,36 @@ def test_arrays_of_texts_are_joined_whatever_their_kinds() -> None:
     arrays = [raw_texts(raw_of([text.encode() for text in row]), header) for row in rows]
     assert rows == np.concatenate(arrays).tolist()
     assert rows[:2] == np.concatenate(arrays[:2]).tolist()
+
+
+def test_compiled_code_reads_what_it_says(compiled_elements: Any) -> None:
+    """Texts of a width, texts of objects, and nothing of what is not whole or is too much."""
+    read = compiled_elements.read_texts
+    words = raw_of([b"ab", b"", b"c"])
+    width, characters = read(words, 3, 9, 2, 9)
+    assert (2, ["ab", "", "c"]) == (width, np.frombuffer(characters, "U2").tolist())
+    assert ["ab", "", "c"] == read(words, 3, 9, 1, 9) == read(memoryview(words), 3, 9, 1, 3)
+    assert ["a\0", "é"] == read(raw_of([b"a\0", "é".encode()]), 2, 9, 9, 9)
+    assert [""] == read(raw_of([b""]), 1, 9, 9, 9)
+    for raw, count, most in [
+        (words, 2, 9),
+        (words, 4, 9),
+        (words, 0, 9),
+        (words, -1, 9),
+        (words, 2**62, 9),
+        (words[:-1], 3, 9),
+        (words, 3, 2),
+        (raw_of([b"\xff"]), 1, 9),
+        (b"\xff\xff\xff\xffab", 1, 9),
+        (b"", 0, 9),
+    ]:
+        assert read(raw, count, 0, 0, most) is None
+
+
+def test_compiled_code_writes_texts_and_bytes_alone(compiled_elements: Any) -> None:
+    """What has no bytes of its own is left to whoever knows more."""
+    write = compiled_elements.write_elements
+    assert raw_of([b"a", b"\xff\0", "é".encode(), b""]) == write(["a", b"\xff\0", "é", ""])
+    assert b"" == write([])
+    for others in ([1], [None, "a"], ["\ud800"], ("a",)):
+        assert write(others) is None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from headrace import bytes_elements
 from headrace.errors import InvalidArgument
 from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.extensions.shared_memory import RegionTable
@@ -193,12 +194,34 @@ def _outcome(parse: Any, payload: bytearray) -> object:
     ],
 )
 def test_only_what_is_large_takes_long(
-    request_: pb.ModelInferRequest, parsing: bool, decoding: bool
+    monkeypatch: pytest.MonkeyPatch, request_: pb.ModelInferRequest, parsing: bool, decoding: bool
 ) -> None:
     """Typed contents take long to parse, and texts to decode: those sooner that are not like most."""
+    monkeypatch.setattr(bytes_elements, "compiled", None)
     payload = request_.SerializeToString()
     assert parsing == is_slow_to_parse(payload)
     assert decoding == decoding_takes_long(RequestParser().parse(payload))
+
+
+@pytest.mark.parametrize(
+    ("request_", "decoding"),
+    [
+        (texts(*[b"word"] * 1500), False),
+        (texts(*[b"a\0b"] * 1500), False),
+        (texts(*["wörter".encode()] * 700), False),
+        (texts(*["wörter".encode()] * 1000), True),
+        (texts(*[b"word"] * 2000), True),
+    ],
+)
+def test_texts_take_less_long_where_they_are_read_by_compiled_code(
+    monkeypatch: pytest.MonkeyPatch,
+    compiled_elements: Any,
+    request_: pb.ModelInferRequest,
+    decoding: bool,
+) -> None:
+    """Most of all those with NULs in them."""
+    monkeypatch.setattr(bytes_elements, "compiled", compiled_elements)
+    assert decoding == decoding_takes_long(RequestParser().parse(request_.SerializeToString()))
 
 
 def test_raw_tensors_take_no_time_and_shared_memory_does() -> None:

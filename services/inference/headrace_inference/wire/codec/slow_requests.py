@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
+from headrace import bytes_elements
 from headrace.datatypes import Datatype
 from headrace_inference.wire.codec.protobuf_fields import Range, read_field, read_varint, varint
 from headrace_inference.wire.codec.request_parser import (
@@ -29,11 +31,8 @@ LONG_TEXT_BYTES = 16_384
 MOST_READING_NS = 50_000
 """A thread that receives requests reads no texts that are expected to take longer."""
 
-_AT_ONCE_NS, _OTHERS_NS, _ONE_BY_ONE_NS = 20, 40, 300
-"""For a text: of ASCII and of others, where all are read at once, and where each is by itself."""
-
-_BEGUN_NS, _BYTE_NS = 10_000, 0.8
-"""For all at once, and for each of their bytes."""
+_ONE_BY_ONE_NS, _COPIED_NS = 300, 0.2
+"""For a text that is read by itself, and for each of its bytes."""
 
 LONG_COPY_BYTES = 2**20
 """Copying this much takes some 0.1 ms; that is what reading shared memory is."""
@@ -88,21 +87,36 @@ def _reading_ns(parsed: ParsedMessage) -> float:
     return expected
 
 
+class _Costs(NamedTuple):
+    """Nanoseconds where all texts are read at once: to begin, for a text of ASCII, another one, a byte."""
+
+    begun: int
+    ascii: int
+    other: int
+    byte: float
+
+
+_BY_NUMPY, _COMPILED = _Costs(10_000, 20, 40, 0.8), _Costs(1500, 25, 60, 0.2)
+
+
 def texts_reading_ns(raw: memoryview, count: int) -> float:
     """Return how long so many texts are expected to take: more where they are not like most texts."""
     size = len(raw)
+    is_compiled = bytes_elements.compiled is not None
+    costs = _COMPILED if is_compiled else _BY_NUMPY
     one_by_one = _one_by_one_ns(size, count)
-    at_once = _BEGUN_NS + _AT_ONCE_NS * count + _BYTE_NS * size
+    at_once = costs.begun + costs.ascii * count + costs.byte * size
     if one_by_one < at_once or at_once > MOST_READING_NS:
         return one_by_one
-    zeros = size - np.count_nonzero(np.frombuffer(raw, np.uint8))
-    if zeros != _ZEROS_IN_LENGTH * count:
-        return one_by_one
-    return at_once if bytes(raw).isascii() else at_once + (_OTHERS_NS - _AT_ONCE_NS) * count
+    if not is_compiled:
+        zeros = size - np.count_nonzero(np.frombuffer(raw, np.uint8))
+        if zeros != _ZEROS_IN_LENGTH * count:
+            return one_by_one
+    return at_once if bytes(raw).isascii() else at_once + (costs.other - costs.ascii) * count
 
 
 def _one_by_one_ns(size: int, count: int) -> float:
-    return _ONE_BY_ONE_NS * min(max(0, count), size // 4) + _BYTE_NS / 4 * size
+    return _ONE_BY_ONE_NS * min(max(0, count), size // 4) + _COPIED_NS * size
 
 
 def parse_large(payload: bytes) -> ParsedMessage:

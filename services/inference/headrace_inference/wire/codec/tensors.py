@@ -8,7 +8,6 @@ from typing import cast
 
 import numpy as np
 
-from headrace.bytes_elements import find_elements
 from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.errors import InvalidArgument
 from headrace_inference.domain.extensions.shared_memory import RegionTable
@@ -20,7 +19,7 @@ from headrace_inference.domain.scheduling.requests import (
 )
 from headrace_inference.wire.codec.request_parser import ParsedMessage
 from headrace_inference.wire.codec.request_templates import MessageHeader
-from headrace_inference.wire.codec.texts import texts_of
+from headrace_inference.wire.codec.texts import read_texts
 from headrace_inference.wire.codec.typed_contents import (
     LazyTypedContents,
     TypedContents,
@@ -85,8 +84,7 @@ def raw_texts(raw: bytes | memoryview, header: TensorHeader) -> Array:
     Raises InvalidArgument for contents that are not whole, of another number of elements, or not UTF-8.
     """
     expected = math.prod(header.shape)
-    found = find_elements(raw, expected)
-    texts = None if found is None else texts_of(found)
+    texts = read_texts(raw, expected)
     if texts is None:  # few, long, with NULs, or wrong: one of them may be to blame
         return bytes_tensor(bytes_elements(raw, expected), header)
     return texts.reshape(header.shape)

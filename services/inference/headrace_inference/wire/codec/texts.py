@@ -6,9 +6,10 @@ import functools
 
 import numpy as np
 
-from headrace.bytes_elements import GAP, FoundElements
+from headrace import bytes_elements
+from headrace.bytes_elements import GAP, FoundElements, find_elements
 from headrace_inference.domain.scheduling.requests import Array
-from headrace_inference.wire.codec.typed_contents import in_chunks
+from headrace_inference.wire.codec.typed_contents import PIECE_ELEMENTS, in_chunks
 
 WIDEST_ALIKE, WIDEST = 127, 24
 """The longest texts that an array of a fixed width holds: where all have that length, and where not.
@@ -18,6 +19,18 @@ first. Longer ones are faster as objects.
 """
 
 _GAP = GAP.decode()
+
+
+def read_texts(raw: bytes | memoryview, count: int) -> Array | None:
+    """A flat array of exactly so many texts; None where they have to be looked at one by one."""
+    if bytes_elements.compiled is not None:
+        read = bytes_elements.compiled.read_texts(raw, count, WIDEST_ALIKE, WIDEST, PIECE_ELEMENTS)
+        if isinstance(read, tuple):
+            return np.frombuffer(read[1], f"U{read[0]}")
+        if read is not None:
+            return np.fromiter(read, np.object_, count)
+    found = find_elements(raw, count)
+    return None if found is None else texts_of(found)
 
 
 def texts_of(found: FoundElements) -> Array | None:
