@@ -108,9 +108,9 @@ async def test_requests_sent_ahead_are_answered_in_order() -> None:
     async with connected() as client:
         client.send(
             post(b"one")
-            + b"GET /wait HTTP/1.1\r\n\r\n"
+            + b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"
             + post(b"two")
-            + b"GET /no HTTP/1.1\r\n\r\n"
+            + b"GET /no HTTP/1.1\r\nHost: x\r\n\r\n"
         )
         first = await client.answer()
         await client.app.waiting.wait()
@@ -127,7 +127,7 @@ async def test_requests_sent_ahead_are_answered_in_order() -> None:
 async def test_requests_in_pieces(step: int) -> None:
     """A head and its body may come byte by byte."""
     sent = post(b"in pieces") + (
-        b"\r\nPOST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"\r\nPOST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"3\r\nin \r\n6\r\nchunks\r\n0\r\n\r\n"
     )
     async with connected() as client:
@@ -147,7 +147,7 @@ async def test_a_body_that_is_expected_first() -> None:
         assert (100, b"") == await client.answer()
         client.send(whole[-4:])
         assert ["late"] == bodies(await client.answer())
-        head = b"POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n"
+        head = b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n"
         client.send(head)
         assert 400 == (await client.answer())[0]
         assert await client.ended()
@@ -164,7 +164,7 @@ async def test_heads_alone() -> None:
     """HEAD gets the headers of GET's answer, and the connection goes on."""
     async with connected() as client:
         client.app.gate.set()
-        client.send(b"HEAD /wait HTTP/1.1\r\n\r\n", post(b"next"))
+        client.send(b"HEAD /wait HTTP/1.1\r\nHost: x\r\n\r\n", post(b"next"))
         assert (200, b"") == await client.answer(has_body=False)
         assert ["next"] == bodies(await client.answer())
     assert "content-length: 8\r\n" in client.heads[0]
@@ -174,7 +174,7 @@ async def test_heads_alone() -> None:
     ("sent", "said"),
     [
         (b"GET /wait HTTP/1.0\r\n\r\n", "connection: close"),
-        (b"GET /wait HTTP/1.1\r\nConnection: close\r\n\r\n", "connection: close"),
+        (b"GET /wait HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "connection: close"),
     ],
 )
 async def test_connections_that_end_with_their_answer(sent: bytes, said: str) -> None:
@@ -207,7 +207,9 @@ async def test_an_upgrade_that_is_not_offered() -> None:
 async def test_a_refusal_is_read_before_the_body_is_sent() -> None:
     """A client that sends much more than is taken reads why, and not that the connection broke."""
     async with connected() as client:
-        client.send(b"POST /echo HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(LARGE), LARGE)
+        client.send(
+            b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(LARGE), LARGE
+        )
         status, body = await client.answer()
     assert (400, "BODY_TOO_LARGE") == (status, json.loads(body)["reason"])
 
@@ -215,7 +217,7 @@ async def test_a_refusal_is_read_before_the_body_is_sent() -> None:
 async def test_a_client_that_goes_while_it_waits() -> None:
     """What runs for it is cancelled."""
     async with connected() as client:
-        client.send(b"GET /wait HTTP/1.1\r\n\r\n")
+        client.send(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
         await client.app.waiting.wait()
         client.writer.close()
         async with asyncio.timeout(10):
@@ -225,7 +227,7 @@ async def test_a_client_that_goes_while_it_waits() -> None:
 async def test_a_client_that_reads_slowly() -> None:
     """It gets all of a large answer, and the next, while others are served."""
     async with connected() as client:
-        client.send(b"GET /large HTTP/1.1\r\n\r\n", post(b"after"))
+        client.send(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n", post(b"after"))
         reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
         writer.write(post(b"beside"))
         async with asyncio.timeout(10):
@@ -243,7 +245,7 @@ async def test_what_is_being_answered_when_the_server_closes() -> None:
     port = await server.__aenter__()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     idle, other = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /wait HTTP/1.1\r\n\r\n")
+    writer.write(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
     await app.waiting.wait()
     closing = asyncio.create_task(server.__aexit__(None, None, None))
     async with asyncio.timeout(10):

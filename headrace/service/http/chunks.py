@@ -93,5 +93,11 @@ class ChunkDecoder:
                 self._state = _State.ENDED
 
 
+def check_begun(data: bytes) -> None:
+    """Look at the first line of a body, as far as it is there. Raises MalformedHttp."""
+    for _ in ChunkDecoder().feed(data[: data.find(b"\n") + 1] or data[:_MAX_LINE]):
+        pass
+
+
 def _no_size(line: bytes) -> MalformedHttp:
     return MalformedHttp(f"the size of a chunk is a hexadecimal number, not {line[:40]!r}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from headrace.errors import DeadlineExceeded, HeadraceError, InvalidArgument
 from headrace.service.http import compression
 from headrace.service.http.answers import Response, refusal
-from headrace.service.http.chunks import ChunkDecoder
+from headrace.service.http.chunks import ChunkDecoder, check_begun
 from headrace.service.http.heads import (
     HEAD_END,
     MAX_HEADER_BYTES,
@@ -173,6 +173,7 @@ class Connection(asyncio.Protocol):
         head = self._server.parser.parse(data[:end])
         self._rest = b""
         if head.is_chunked:
+            check_begun(data[end:])  # what is no chunk from the start is no request
             self._chunks = ChunkDecoder()
             self._open(head)
             self._await_body(data[end:])

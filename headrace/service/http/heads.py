@@ -168,6 +168,8 @@ def _head(parser: Any, found: _Collector) -> RequestHead:
     major, _, minor = parser.get_http_version().partition(".")
     if major != "1":
         raise MalformedHttp(f"HTTP/{major}.{minor} is not spoken here; send HTTP/1.1")
+    if minor != "0" and [name for name, _ in headers].count("host") != 1:
+        raise MalformedHttp("a request of HTTP/1.1 has the header Host, once")
     length, is_chunked = _framing(headers, int(minor))
     return RequestHead(
         parser.get_method().decode(),

@@ -14,8 +14,8 @@ MICROSECOND = 1_000
     [
         (200, 50, True, True),  # callers who always have the next request ready
         (200, 50, False, False),  # nobody else is there
-        (40, 200, True, False),  # one caller, who waits for each answer
-        (1_000, 3_000, True, False),  # bursts as long as their share
+        (25, 200, True, False),  # one caller, who waits for each answer
+        (400, 3_000, True, False),  # bursts as long as their share
     ],
 )
 def test_who_takes_more_than_its_share_rests(
@@ -40,5 +40,5 @@ def test_a_debt_is_paid_off_in_time() -> None:
     turns.took(10**9, 2 * 10**9)
     assert [True, False] == [
         turns.must_rest(10**9 + 1, 2),
-        turns.must_rest(10**9 + 3 * 10**6, 3),
+        turns.must_rest(10**9 + 6 * 10**6, 3),
     ]

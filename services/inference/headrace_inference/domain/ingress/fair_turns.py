@@ -6,13 +6,13 @@ for longer than another thread takes to wake up. Measured with `benchmarks.wires
 
 from __future__ import annotations
 
-COSTS = 4
+COSTS = 8
 """Each moment of a burst is paid for with so many: its requests were read and parsed before it, and what is
 left is for others."""
 
 MOST_DEBT_NS = 1_000_000
-REST_SECONDS = 0.001
-"""The shortest that an event loop's timer can wait."""
+REST_SECONDS = 0.002
+"""One rest; an event loop's timers count milliseconds."""
 
 
 class FairTurns:
@@ -32,5 +32,5 @@ class FairTurns:
 
     def took(self, began_ns: int, ended_ns: int) -> None:
         """A burst was taken."""
-        self._debt_ns = min(self._debt_ns + COSTS * (ended_ns - began_ns), 3 * MOST_DEBT_NS)
+        self._debt_ns = min(self._debt_ns + COSTS * (ended_ns - began_ns), 6 * MOST_DEBT_NS)
         self._looked_ns = began_ns
