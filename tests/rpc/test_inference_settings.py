@@ -17,7 +17,7 @@ import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 from tritonclient.utils import InferenceServerException
 
-from headrace.datatypes import Datatype
+from headrace.datatypes import Datatype, encode_bytes_elements
 from headrace.inference import grpc_service_pb2 as pb
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, failure_of, open_grpc_replica, request
 from tests.rpc.rest_fixtures import ECHO, GOOD, arithmetic, echo
@@ -128,6 +128,21 @@ async def test_tensors_are_traced_where_asked_for(tmp_path: Path, front: str) ->
     assert [{"name": "x"} | tensor] == trace["inputs"]
     assert [{"name": "y"} | tensor] == trace["outputs"]
     assert "timestamps" not in trace
+
+
+@pytest.mark.parametrize("texts", [["ab"] * 100, ["é", "abc"] * 50, ["a"]])
+async def test_texts_are_traced_as_they_are(tmp_path: Path, texts: list[str]) -> None:
+    """Whatever array they are held in on their way."""
+    file = tmp_path / "trace.jsonl"
+    message = request("echo-BYTES", np.array(texts), "BYTES")
+    message.raw_input_contents[0] = encode_bytes_elements(np.array(texts))
+    async with open_grpc_replica(tmp_path, echo(Datatype.BYTES), trace_file=file) as replica:
+        await replica.stub.TraceSetting(changes(trace_level=["TENSORS"], trace_rate=["1"]))
+        await replica.stub.ModelInfer(message)
+
+    (trace,) = traces_of(tmp_path)
+    for tensor in (*trace["inputs"], *trace["outputs"]):
+        assert (texts, 0) == (tensor["data"], tensor["left_out"])
 
 
 async def test_rate_and_count_bound_what_is_traced(tmp_path: Path, front: str) -> None:
