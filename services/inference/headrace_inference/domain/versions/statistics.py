@@ -267,6 +267,11 @@ class VersionCounters:
         with self.lock:
             self._new.batching_disabled += 1
 
+    def count(self) -> None:
+        """Count what is kept, so that whoever asks next waits for less."""
+        with self.lock:
+            self._count()
+
     def drain(self) -> Counts:
         """Return what happened since this was last called; it is in the totals from now on."""
         with self.lock:
