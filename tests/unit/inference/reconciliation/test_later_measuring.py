@@ -133,8 +133,19 @@ def test_the_next_to_be_measured(
     attempts: dict[tuple[str, int], Attempts], now: float, expected: object
 ) -> None:
     """Whoever waits longest; one that was measured in vain waits for its pause."""
-    assert expected == next_to_measure([("a", 1), ("b", 1)], attempts, now)
-    assert (None, None) == next_to_measure([], attempts, now)
+    waiting = {("a", 1): False, ("b", 1): False}
+    assert expected == next_to_measure(waiting, attempts, now)
+    assert (None, None) == next_to_measure({}, attempts, now)
+
+
+def test_those_that_are_called_are_measured_first() -> None:
+    """And others rest the cores for longer."""
+    waiting = {("a", 1): False, ("b", 1): True}
+    assert (("b", 1), None) == next_to_measure(waiting, {("b", 1): Attempts(2, 5.0)}, 6.0)
+    assert (10.0, 90.0) == (
+        Pauses().rest(10.0, is_used=True),
+        Pauses().rest(10.0, is_used=False),
+    )
 
 
 def test_pauses_grow_up_to_a_bound() -> None:

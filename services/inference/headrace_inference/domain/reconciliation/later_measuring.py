@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,6 +57,10 @@ class Pauses:
     """After a measurement that others' work spoilt: it doubles up to this."""
     watch: float = 0.25
     """Between looks at whether a measurement may go on."""
+    rest_share: float = 1.0
+    """Before a version is measured, for each second that the measurement before took."""
+    unused_rest_share: float = 9.0
+    """The same where nobody has called the version: a thousand of them take a tenth of the time."""
 
     def look(self, busy_looks: int) -> float:
         """Return the pause before the next look, after so many that found the machine busy."""
@@ -65,6 +69,10 @@ class Pauses:
     def retry(self, attempts: int) -> float:
         """Return the pause before a version is measured again, after so many attempts in vain."""
         return min(self.longest_retry, self.first_retry * 2.0 ** (attempts - 1))
+
+    def rest(self, took: float, *, is_used: bool) -> float:
+        """Return the pause before a version is measured, after a measurement that took so long."""
+        return took * (self.rest_share if is_used else self.unused_rest_share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +84,21 @@ class Attempts:
 
 
 def next_to_measure(
-    waiting: Collection[Key], attempts: Mapping[Key, Attempts], now: float
+    waiting: Mapping[Key, bool], attempts: Mapping[Key, Attempts], now: float
 ) -> tuple[Key | None, float | None]:
-    """Return the version to be measured now, if there is one, and else when there will be."""
+    """Return the version to be measured now, if there is one, and else when there will be.
+
+    Of those that wait it is known whether anybody has called them: these come first.
+    """
     if not waiting:
         return None, None
-    due = {key: attempts.get(key, Attempts()) for key in waiting}
-    first = min(due, key=lambda key: (due[key].next_at, due[key].count, key))
-    if due[first].next_at <= now:
-        return first, None
-    return None, due[first].next_at
+    tried = {key: attempts.get(key, Attempts()) for key in waiting}
+    due = [key for key in waiting if tried[key].next_at <= now]
+    if not due:
+        return None, min(each.next_at for each in tried.values())
+    return min(
+        due, key=lambda key: (not waiting[key], tried[key].count, tried[key].next_at, key)
+    ), None
 
 
 class LaterMeasuring:
@@ -106,6 +119,8 @@ class LaterMeasuring:
         self._pauses = pauses or Pauses()
         self._attempts: dict[Key, Attempts] = {}
         self._busy_looks = 0
+        self._ended, self._took = 0.0, 0.0
+        """When the last measurement ended, and how long it took."""
 
     async def run(self) -> None:
         """Measure what is to be measured, for ever. Nothing is done while nothing is."""
@@ -117,13 +132,25 @@ class LaterMeasuring:
             if key is None:
                 self._busy_looks = 0
                 await _wait(publication, None if next_at is None else next_at - now)
+            elif (rest := self._rest(now, is_used=waiting[key])) > 0:
+                await _wait(publication, rest)
             elif await self._is_quiet():
                 await self._measure(key)
 
-    def _waiting(self) -> list[Key]:
+    def _rest(self, now: float, *, is_used: bool) -> float:
+        """For how long the cores rest yet, as far as one can see: somebody may call a version meanwhile."""
+        until = self._ended + self._pauses.rest(self._took, is_used=is_used)
+        return min(until - now, self._pauses.longest_look)
+
+    def _waiting(self) -> dict[Key, bool]:
+        """Return those that are to be measured, and whether anybody has called them."""
         ready = self._reconciler.table.ready
         self._attempts = {key: tried for key, tried in self._attempts.items() if key in ready}
-        return [key for key, served in ready.items() if served.runner.plan.is_provisional]
+        return {
+            key: served.has_answered
+            for key, served in ready.items()
+            if served.runner.plan.is_provisional
+        }
 
     async def _is_quiet(self) -> bool:
         """Look at the machine for a while."""
@@ -137,13 +164,17 @@ class LaterMeasuring:
         served = self._reconciler.table.ready.get(key)
         if served is None or not served.runner.plan.is_provisional:
             return
-        if await self._is_measured(key, served):
+        began = monotonic_seconds(self._clock)
+        is_measured = await self._is_measured(key, served)
+        self._ended = monotonic_seconds(self._clock)
+        self._took = self._ended - began
+        if is_measured:
             self._attempts.pop(key, None)
             await self._apply(key, served)
             return
         count = self._attempts.get(key, Attempts()).count + 1
         pause = self._pauses.retry(count)
-        self._attempts[key] = Attempts(count, monotonic_seconds(self._clock) + pause)
+        self._attempts[key] = Attempts(count, self._ended + pause)
         facts = {"version": served.record.key, "again_in_seconds": pause}
         logger.info("a version goes on with its provisional plan", extra=facts)
 
