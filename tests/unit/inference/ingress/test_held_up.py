@@ -1,21 +1,35 @@
-"""Versions that held up an event loop rest for a while, by a clock that stands still until told."""
+"""Versions whose runs held up an event loop, and how long they rest."""
 
 from __future__ import annotations
 
-import pytest
-
-from headrace_inference.domain.ingress.held_up import HeldUp
+from headrace_inference.domain.ingress.held_up import REST, HeldUp
 from tests.unit.inference.doubles import FakeClock
 
+SECOND = 10**9
 
-@pytest.mark.parametrize(("took", "used", "rest"), [(0.03, 0.03, 3.0), (0.03, 0.0001, 0.06)])
-def test_a_version_rests_by_what_its_runs_used(took: float, used: float, rest: float) -> None:
-    """A hundred times that; where others had the core meanwhile, twice as long as it took."""
+
+def test_a_version_rests_by_how_long_it_held_the_loop_up() -> None:
+    """Others do not; and nothing is kept of those that may run again."""
     clock = FakeClock()
     held_up = HeldUp(clock)
+    assert (False, False) == (held_up.any, held_up.has(1))
+    held_up.add([1], SECOND, SECOND)
+    held_up.add([2], 2 * SECOND, 2 * SECOND)
+    clock.advance(REST * 1.0 - 0.001)
+    assert [True, True, False] == [held_up.has(one) for one in (1, 2, 3)]
+    clock.advance(0.002)
+    assert [False, True] == [held_up.has(one) for one in (1, 2)]
+    clock.advance(REST)
+    assert [False, False] == [held_up.has(one) for one in (1, 2)]
     assert not held_up.any
-    held_up.add([1, 2], int(took * 1e9), int(used * 1e9))
-    clock.advance(0.99 * rest)
-    before = held_up.has(1), held_up.has(3)
-    clock.advance(0.02 * rest)
-    assert ((True, False), False, False) == (before, held_up.has(1), held_up.any)
+
+
+def test_a_version_that_waited_for_others_rests_for_a_moment() -> None:
+    """On a busy machine that happens to every run now and then."""
+    clock = FakeClock()
+    held_up = HeldUp(clock)
+    held_up.add([1], SECOND, SECOND // 1000)
+    clock.advance(1.9)
+    assert held_up.has(1)
+    clock.advance(0.2)
+    assert not held_up.has(1)

@@ -147,6 +147,25 @@ async def test_what_takes_long_is_queued(is_slow: bool, held_bytes: int) -> None
         assert ((20, {}), (0, 0, 0)) == (site.counted(1), held(site))
 
 
+async def test_a_version_that_held_the_loop_up_is_queued() -> None:
+    """Its next runs are on an instance, so that the loop goes on."""
+    async with running_site() as site:
+        await site.follow(catalog(1, stable=1), 1)
+        bursts = LoopBursts(site.ingress, values_of)
+        loop, runner = threading.get_ident(), site.loader.runners[1]
+        async with asyncio.timeout(10):
+            while loop not in runner.threads:
+                bursts.put(one := arrival(site, asked()))
+                await told(one)
+        ids = [version.id for version in site.reconciler.table.ready.values()]
+        bursts._held_up.add(ids, 10**9, 10**9)
+        runner.threads.clear()
+        for _ in range(20):
+            bursts.put(one := arrival(site, asked()))
+            await told(one)
+        assert loop not in runner.threads
+
+
 async def test_who_leaves_hears_nothing_and_is_not_run() -> None:
     """Its room is free at once, and it counts as cancelled, whether it arrived, waits or runs."""
     async with running_site() as site:
