@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import count
 from json.encoder import encode_basestring_ascii
 
 import numpy as np
@@ -16,23 +17,29 @@ from headrace_inference.domain.extensions.trace_records import (
 )
 
 _STAGES = ("COMPUTE_START", "COMPUTE_INPUT_END", "COMPUTE_OUTPUT_START")
+_STAGE = ', {"name": "%s", "ns": %d}'.__mod__
+_START = ', "timestamps": [{"name": "REQUEST_START", "ns": '
+_QUEUED = '}, {"name": "QUEUE_START", "ns": '
 
 
-def lines_of(batch: TracedBatch, first_id: int) -> Iterator[str]:
-    """Yield a line for each request of a batch, numbered from `first_id`."""
-    at = f', "at": {batch.wall_ns / 1e9!r}, '
-    error, ends = _error(batch), _ends(batch)
-    tensors = [_tensors(both) for both in batch.tensors]
-    for place, (facts, received) in enumerate(zip(batch.facts, batch.received_ns, strict=True)):
-        known = facts.rendered or _render(facts)
-        times = ""
-        if batch.with_times:
-            times = (
-                f', "timestamps": [{{"name": "REQUEST_START", "ns": {received}}}'
-                f', {{"name": "QUEUE_START", "ns": {received}}}{ends}'
-            )
-        values = tensors[place] if tensors else ""
-        yield f'{{"id": {first_id + place}{at}{known}{error}{times}{values}}}\n'
+def lines_of(batch: TracedBatch, first_id: int) -> list[str]:
+    """Make a line for each request of a batch, numbered from `first_id`."""
+    at, error, numbers = f', "at": {batch.wall_ns / 1e9!r}, ', _error(batch), count(first_id)
+    if batch.with_times and not batch.tensors:  # mostly, so that no line is put together twice
+        start, ends = error + _START, _ends(batch) + "}\n"
+        return [
+            f'{{"id": {number}{at}{facts.rendered or _render(facts)}{start}{ns}{_QUEUED}{ns}{ends}'
+            for number, facts, ns in zip(numbers, batch.facts, batch.received_ns, strict=False)
+        ]
+    ends = _ends(batch)
+    tensors = [_tensors(both) for both in batch.tensors] or [""] * len(batch.facts)
+    times = [
+        f"{_START}{ns}{_QUEUED}{ns}{ends}" if batch.with_times else "" for ns in batch.received_ns
+    ]
+    return [
+        f'{{"id": {number}{at}{facts.rendered or _render(facts)}{error}{stages}{values}}}\n'
+        for number, facts, stages, values in zip(numbers, batch.facts, times, tensors, strict=False)
+    ]
 
 
 def _render(facts: RequestFacts) -> str:
@@ -61,8 +68,8 @@ def _error(batch: TracedBatch) -> str:
 
 def _ends(batch: TracedBatch) -> str:
     """The stages that all requests of a batch share, named as Triton does, on the monotonic clock."""
-    stages = [*zip(_STAGES, batch.times_ns, strict=False), ("REQUEST_END", batch.ended_ns)]
-    return "".join(f', {{"name": "{name}", "ns": {ns}}}' for name, ns in stages) + "]"
+    stages = "".join(map(_STAGE, zip(_STAGES, batch.times_ns, strict=False)))
+    return f'}}{stages}, {{"name": "REQUEST_END", "ns": {batch.ended_ns}}}]'
 
 
 def _tensors(both: TracedTensors) -> str:
