@@ -188,7 +188,7 @@ def _outcome(parse: Any, payload: bytearray) -> object:
         (texts(*[b"word"] * 4000), False, True),
         (texts(*["wörter".encode()] * 700), False, False),
         (texts(*["wörter".encode()] * 1200), False, True),
-        (texts(*[b"a\0b"] * 150), False, False),
+        (texts(*[b"a\0b"] * 110), False, False),
         (texts(*[b"a\0b"] * 300), False, True),
         (texts(*[b"a" * 1000] * 200), False, True),
     ],
