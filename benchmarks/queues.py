@@ -72,6 +72,11 @@ class Outcomes:
         """Answers a second between two points in time."""
         return sum(since <= end < until for end in self.ended) / (until - since)
 
+    def forget_until(self, since: float) -> None:
+        """Drop what ended earlier from the latencies."""
+        pairs = zip(self.took, self.ended, strict=True)
+        self.took = [took for took, ended in pairs if ended >= since]
+
     def percentile_ms(self, percent: float) -> float:
         """A percentile of how long answers took, in milliseconds."""
         return float(np.percentile(self.took, percent)) * 1000 if self.took else 0.0
@@ -120,6 +125,7 @@ class Caller:
             tasks.append(asyncio.create_task(self.once(len(tasks), outcomes, patience)))
             due += chosen.exponential(1 / rate)
         answered = outcomes.rate(began + WARM_SECONDS, began + seconds)
+        outcomes.forget_until(began + WARM_SECONDS)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

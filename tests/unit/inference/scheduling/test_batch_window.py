@@ -92,14 +92,14 @@ class Serving:
         noise = max(0.3, self._random.gauss(1, 0.1))
         took = int((self.run_ms + self.row_ms * len(batch)) * MS * noise)
         self._free -= 1
-        self._add(now + took, "ends", (batch, took, bool(self._waiting)))
+        self._add(now + took, "ends", (batch, took))
 
-    def _end(self, now: int, run: tuple[list[int], int, bool]) -> None:
-        batch, took, left_waiting = run
+    def _end(self, now: int, run: tuple[list[int], int]) -> None:
+        batch, took = run
         self._free += 1
         self._runs.add(len(batch), took)
         if self._window is not None:
-            self._window.record_batch(batch[0], now, left_waiting=left_waiting)
+            self._window.record_batch(batch[0], now)
         self.rows.append(len(batch))
         for received in batch:
             self.waits_ms.append((now - received) / MS)

@@ -35,9 +35,9 @@ FIRST_GAIN = 0.6
 TRY_EVERY = 128
 """But one of so many waits for the time of a run: more may come by now."""
 
-SHRINK, GROW, LEAST_TRUST = 0.9, 1.001, 0.25
-"""The part of the objective that is used: it falls when a batch was late that left nobody waiting, and
-grows with every other. One in a hundred is late where they meet."""
+FIRST_TRUST, SHRINK, GROW, LEAST_TRUST = 0.8, 0.9, 1.001, 0.25
+"""The part of the objective that is used: it falls with every batch that was late, and grows with every
+other. One in a hundred is late where they meet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class BatchWindow:
         self._objective_ns = objective_ns
         self._max_rows = max_rows
         self._runs = runs
-        self._trust = 1.0
+        self._trust = FIRST_TRUST
         self._gain = FIRST_GAIN
         self._gap_ns = 0.0
         self._forming: _Forming | None = None
@@ -93,11 +93,11 @@ class BatchWindow:
         """Forget the batch that waits: its requests are gone."""
         self._forming = None
 
-    def record_batch(self, oldest_ns: int, now_ns: int, *, left_waiting: bool) -> None:
+    def record_batch(self, oldest_ns: int, now_ns: int) -> None:
         """Learn from a batch that was answered now, and whose first request came then."""
         if now_ns - oldest_ns <= self._objective_ns:
             self._trust = min(1.0, self._trust * GROW)
-        elif not left_waiting:  # behind others it was late for the load
+        else:
             self._trust = max(LEAST_TRUST, self._trust * SHRINK)
 
     @property

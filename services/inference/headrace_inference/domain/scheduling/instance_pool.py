@@ -267,7 +267,7 @@ class InstancePool:
         if rows:
             self.admission.record_run(rows, now - began, now, left_waiting=left_waiting)
         if rows and self._window is not None:
-            self._window.record_batch(first.received_ns, now, left_waiting=left_waiting)
+            self._window.record_batch(first.received_ns, now)
 
     def _sleep(self, sleeper: threading.Lock, seconds: float) -> bool:
         """Sleep until woken, or for so long. True: nobody woke the thread."""
