@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,14 +49,20 @@ class CrowdedRunner(DoublingRunner):
         return super().run(inputs, handle)
 
 
-@pytest.mark.parametrize(("provider", "runs_inline"), [("cpu", True), ("cuda", False)])
+@pytest.mark.parametrize(
+    ("provider", "threads", "runs_inline"),
+    [("cpu", 1, True), ("cpu", 2, False), ("cuda", 1, False)],
+)
 def test_waiting_for_the_interpreter_does_not_make_a_run_long(
-    provider: str, runs_inline: bool
+    provider: str, threads: int, runs_inline: bool
 ) -> None:
-    """Queued runs on the CPU are judged by their own time; a device's work is not in that."""
+    """Queued runs are judged by their own time; the work of devices and other threads is not in that."""
     clock, sink = SharedCoreClock(), RecordingSink()
+    record = version()
+    session = replace(record.config.session, intra_op_threads=threads)
+    record = replace(record, config=replace(record.config, session=session))
     served = LoadedVersion(
-        version(), CrowdedRunner(provider, clock), VersionCounters(), clock, alone_first=0
+        record, CrowdedRunner(provider, clock), VersionCounters(), clock, alone_first=0
     )
     plan = served.plan_request([header()], ())
 

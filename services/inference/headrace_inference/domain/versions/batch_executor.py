@@ -9,7 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype
-from headrace.state.records import Provider, ServingConfig, Signature, VersionRecord
+from headrace.state.records import (
+    ExecutionMode,
+    Provider,
+    ServingConfig,
+    SessionOptions,
+    Signature,
+    VersionRecord,
+)
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.scheduling.batching import assemble
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
@@ -76,7 +83,7 @@ class BatchExecutor:
         self._statistics, self._responder = execution.statistics, execution.responder
         self._statistics.set_max_rows(self.max_rows)
         self._now_ns, self._thread_ns = execution.clock.monotonic_ns, execution.clock.thread_ns
-        self._runs_on_thread = runner.provider == Provider.CPU
+        self._runs_on_thread = _runs_on_calling_thread(runner.provider, config.session)
         self._watchdog, self._failures = execution.watchdog, execution.failures
         self._remarked = execution.remarked
         self._handles: list[RunHandle] = []
@@ -245,6 +252,12 @@ def row_bytes(signature: Signature) -> int:
         for spec in specs
         if spec.datatype is not Datatype.BYTES
     )
+
+
+def _runs_on_calling_thread(provider: str, session: SessionOptions) -> bool:
+    """Tell whether all that a run takes is its thread's own time: no device, no other threads."""
+    parallel = session.inter_op_threads > 1 or session.execution_mode is ExecutionMode.PARALLEL
+    return provider == Provider.CPU and session.intra_op_threads == 1 and not parallel
 
 
 def _workload(execution: Execution, executor: BatchExecutor) -> Workload:
