@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import os
 import statistics
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from benchmarks.sides import HERE, Suite, open_suite_of, spent
 
 IN_FLIGHT = {"mlp": (1, 8, 64, 512), "encoder": (1, 8, 16)}
 STREAMS_PER_CONNECTION = 2
+SETTLE_SECONDS = 10.0
 _THREADS_SHOWN = 4
 
 
@@ -73,7 +75,7 @@ def open_replicas(
                 suite.push(model)
             opened.append(Replicas(count, suite))
         for each in opened:
-            each.suite.side.settle()
+            each.suite.side.settle(SETTLE_SECONDS)
         yield opened
 
 
@@ -89,6 +91,7 @@ def measure(counts: Sequence[int], chosen: Sequence[Measured], rounds: int, seco
                     for each in opened if number % 2 else reversed(opened):
                         each.measure(model, in_flight, seconds)
             _print_table(model, opened)
+            sys.stdout.flush()
             _print_threads(model, opened[0], seconds)
 
 
