@@ -24,7 +24,7 @@ class FairTurns:
         self._others = 0
 
     def must_rest(self, now_ns: int, others: int) -> bool:
-        """Tell before a burst whether to rest first. `others` counts the bursts that others have taken."""
+        """Tell before a burst whether to rest first. `others` changes with each burst that others take."""
         self._debt_ns = max(0, self._debt_ns - (now_ns - self._looked_ns))
         self._looked_ns = now_ns
         are_active, self._others = others != self._others, others

@@ -52,10 +52,14 @@ class Ingress:
         self.budget = InFlightBudget(self.limits)
         self.shadow_copies = ShadowCopies(self.budget.can_spare)
         self.receptions = Receptions(lambda: reconciler.table, book, self.clock)
-        self.bursts_received = 0
-        """The bursts that a receiving thread took, which counts them."""
+        self.last_bursts: list[Callable[[], int]] = []
+        """Tell when each receiving thread took its last burst, in monotonic nanoseconds."""
         self.rest_errors: Counter[tuple[str, str, str]] = Counter()
         """Errors of all REST routes, by verb, route and reason, which the event loop counts."""
+
+    def bursts_elsewhere(self) -> int:
+        """Return a number that is another one once a receiving thread took a burst."""
+        return sum([taken() for taken in self.last_bursts])
 
     def deadline_ns(self, remaining_seconds: float | None) -> int | None:
         """Return when a call's time is up; grpcio says 9.2e18 s where there is no deadline."""

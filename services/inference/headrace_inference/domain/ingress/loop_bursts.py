@@ -97,7 +97,7 @@ class LoopBursts(Generic[Encoded]):
     def _take(self) -> None:
         now = self._now_ns()
         turns = self._fair_turns
-        if turns is not None and turns.must_rest(now, self._ingress.bursts_received):
+        if turns is not None and turns.must_rest(now, self._ingress.bursts_elsewhere()):
             self._loop.call_later(REST_SECONDS, self._take_now)
         else:
             self._take_now()

@@ -158,7 +158,7 @@ class LoadedVersion:
             waiting = deque(requests)
             while waiting:
                 most = executor.max_rows
-                if executor.joins_larger:
+                if executor.joins_larger and waiting[0].plan.rows > 1:
                     most = rows_of_quick_run(waiting[0].plan, most)
                 executor.run(take(waiting, most))
         finally:

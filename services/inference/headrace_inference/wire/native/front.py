@@ -43,7 +43,6 @@ class NativeFront:
 
         self._event_call = EVENT_CALL
         self._front = front
-        self._ingress = ingress
         self._answer_limit = ingress.limits.answers
         self._budget = ingress.budget
         self._errors = CallErrors(front, ingress.receptions)
@@ -80,7 +79,6 @@ class NativeFront:
         What is quick runs here and now, the more so the more calls in a row came one at a time. One thread
         at a time may be inside.
         """
-        self._ingress.bursts_received += 1
         if len(events) == 1:
             self._take_one(events[0], now, single_calls)
         else:

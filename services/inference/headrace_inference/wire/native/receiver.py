@@ -83,6 +83,8 @@ class Receiver(Generic[Event]):
         self._mutex = threading.Lock()  # guards the next two: one thread is relieved, and once
         self._thread = 0  # the identity of the one that receives
         self._taking_since_ns = 0
+        self.last_burst_ns = 0
+        """When the last burst was received, in monotonic nanoseconds; 0 before the first."""
 
     @asynccontextmanager
     async def receiving(self) -> AsyncIterator[None]:
@@ -112,7 +114,7 @@ class Receiver(Generic[Event]):
         events: Sequence[Event] | None = self._receive(MAX_BURST, None)
         while events is not None:
             now = time.monotonic_ns()
-            self._taking_since_ns = now
+            self._taking_since_ns = self.last_burst_ns = now
             single_calls = INLINE_POLICY.count_single_calls(single_calls, len(events), now - taken)
             self._take(events, now, single_calls)
             with self._mutex:

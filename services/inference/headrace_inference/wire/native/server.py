@@ -82,6 +82,7 @@ async def open_native_front(
     native.set_fallback(fallback_path)
     front = NativeFront(native, ingress)
     receiver = Receiver(native.recv_batch_details, front.take, message_bytes, options.poll_ns)
+    ingress.last_bursts.append(lambda: receiver.last_burst_ns)
 
     native.start()
     with front.decoder.running():
