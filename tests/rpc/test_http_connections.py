@@ -28,9 +28,16 @@ class EchoApp(HttpApp):
         self.gate = asyncio.Event()
         self.waiting = asyncio.Event()
         self.cancelled = asyncio.Event()
+        self.unread = 0
+        self.has_unread, self.has_no_unread = asyncio.Event(), asyncio.Event()
         self.add("GET", "/wait", self._wait)
         self.add("GET", "/large", self._large)
         self.router.add("POST", "/echo", self._open_echo)
+
+    def hold_unread(self, size: int) -> None:
+        """Count what clients have not read."""
+        self.unread += size
+        (self.has_unread if self.unread else self.has_no_unread).set()
 
     def _open_echo(self, request: Request) -> Exchange:
         return TaskExchange(request, self._echo, self._tasks, 2**20)
@@ -286,3 +293,32 @@ def test_the_same_on_uvloop(test: Callable[[], Any]) -> None:
     uvloop = pytest.importorskip("uvloop")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(test())
+
+
+GET_LARGE = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def test_answers_that_are_not_read_are_counted() -> None:
+    """Until they are read."""
+    async with connected() as client:
+        client.send(GET_LARGE)
+        async with asyncio.timeout(10):
+            await client.app.has_unread.wait()
+        client.app.has_no_unread.clear()
+        assert (200, LARGE * 2) == await client.answer()
+        async with asyncio.timeout(10):
+            await client.app.has_no_unread.wait()
+    assert 0 == client.app.unread
+
+
+async def test_a_client_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer is not kept for ever."""
+    monkeypatch.setattr(http_server, "UNREAD_SECONDS", 0.05)
+    async with connected() as client:
+        client.send(GET_LARGE)
+        async with asyncio.timeout(10):
+            await client.app.has_unread.wait()
+            await client.app.has_no_unread.wait()
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await client.answer()
+    assert 0 == client.app.unread

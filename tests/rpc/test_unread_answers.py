@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,20 @@ async def test_answers_that_nobody_reads_count_as_held(
         await until(replica, frames, "")
 
     assert "a bug ended a call" not in caplog.text
+
+
+async def test_rest_answers_that_nobody_reads_count_as_held(tmp_path: Path) -> None:
+    """They take the room of other wires, until their clients have gone."""
+    count = HELD_BYTES // 4
+    body = (
+        b'{"inputs": [{"name": "x", "datatype": "INT64", "shape": [1], "data": [%d]}], '
+        b'"parameters": {"binary_data_output": true}}' % count
+    )
+    head = b"POST /v2/models/growing/infer HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    async with open_grpc_replica(tmp_path, growing(), max_bytes_in_flight=HELD_BYTES) as replica:
+        with ExitStack() as clients:
+            for _ in range(2):
+                client = clients.enter_context(connected(replica.http_address))
+                client.send(head % len(body) + body)
+            await until(replica, calls, "REPLICA_OVERLOADED")
+        await until(replica, calls, "")

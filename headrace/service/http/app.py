@@ -70,6 +70,9 @@ class HttpApp:
         for finisher in self.finishers:
             finisher(request, response)
 
+    def hold_unread(self, size: int) -> None:
+        """Count them; there is nothing to count with here."""
+
     def too_large(self, max_bytes: int) -> errors.HeadraceError:
         """Return why a body is refused."""
         return errors.InvalidArgument(

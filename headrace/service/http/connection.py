@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
         "_rest",
         "_server",
         "_transport",
+        "_unread",
         "heard",
         "is_writable",
         "remote",
@@ -95,6 +96,8 @@ class Connection(asyncio.Protocol):
         self._chunks: ChunkDecoder | None = None
         self._is_dropping = self._is_paused = False
         self._max_bytes = 0
+        self._unread = 0
+        """Bytes of answers that its client has not read, as its application was told last."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
@@ -107,6 +110,7 @@ class Connection(asyncio.Protocol):
         """The client has gone: so has whoever waited for an answer."""
         self._server.connections.discard(self)
         self._transport = None
+        self._tell_unread()
         exchange, self._exchange = self._exchange, None
         self._request = None
         self._rest, self._body = b"", bytearray()
@@ -117,10 +121,12 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client reads too slowly: nothing more is begun for it."""
         self.is_writable = False
+        self._tell_unread()
 
     def resume_writing(self) -> None:
         """The client has read."""
         self.is_writable = True
+        self._tell_unread()
         self.heard = self._server.now
         if self.state is State.IDLE:
             self._read_on()
@@ -416,6 +422,22 @@ class Connection(asyncio.Protocol):
         if self._is_paused and self._transport is not None:
             self._is_paused = False
             self._transport.resume_reading()
+
+    def reads(self) -> bool:
+        """Tell whether a client that reads too slowly has read since this was asked last."""
+        before = self._unread
+        self._tell_unread()
+        return self._unread != before
+
+    def _tell_unread(self) -> None:
+        """Have the application count what the client has not read: it is kept for as long."""
+        transport = self._transport
+        unread = 0
+        if transport is not None and not self.is_writable:
+            unread = transport.get_write_buffer_size()
+        if unread != self._unread:
+            more, self._unread = unread - self._unread, unread
+            self._server.application.hold_unread(more)
 
     def silent(self, seconds: float) -> None:
         """Nothing has come for too long: whoever waits for more of a body says so, and all else ends."""

@@ -78,5 +78,8 @@ class Application(Protocol):
     def finish(self, request: Request, response: Response) -> None:
         """Look at an answer that is about to be sent: add what all answers have."""
 
+    def hold_unread(self, size: int) -> None:
+        """Clients have so many bytes more of answers to read; less than 0: so many fewer."""
+
     def too_large(self, max_bytes: int) -> HeadraceError:
         """Return why a body is refused that is larger than it may be."""

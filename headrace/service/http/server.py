@@ -20,6 +20,9 @@ _ENDING_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
 """A client that sends nothing more of a request for so long is given up; it would hold what it sent."""
 
+UNREAD_SECONDS = 60.0
+"""A client that reads nothing of its answer for so long is given up: the answer is kept for it."""
+
 IDLE_SECONDS = 3630.0
 """A connection without a request ends after so long; proxies keep theirs for up to an hour."""
 
@@ -52,8 +55,11 @@ class Server:
             State.ENDING: _ENDING_SECONDS,
         }
         for connection in list(self.connections):
-            if stood_still or not connection.is_writable:
+            if stood_still or connection.reads():
                 connection.heard = now
+            elif not connection.is_writable:
+                if now - connection.heard > UNREAD_SECONDS:
+                    connection.abort()
             elif now - connection.heard > limits.get(connection.state, math.inf):
                 connection.silent(SILENCE_SECONDS)
 

@@ -58,6 +58,10 @@ class BodyBudget:
             self._shared.hold(0, count)
         self.held_bytes += count
 
+    def hold_answers(self, size: int) -> None:
+        """Hold so many bytes of answers more, or less, whatever the limit."""
+        self._shared.hold_answers(size)
+
     def _over_limit(self) -> ResourceExhausted:
         return ResourceExhausted(
             "REPLICA_OVERLOADED",

@@ -51,6 +51,10 @@ class RestApp(HttpApp):
         """Have a handler answer requests, which gets the body, unpacked."""
         self.router.add(verb, template, lambda request: BodyExchange(request, handle, self))
 
+    def hold_unread(self, size: int) -> None:
+        """Count answers that clients do not read among what all wires hold."""
+        self.budget.hold_answers(size)
+
     def too_large(self, max_bytes: int) -> HeadraceError:
         """Return why a body is refused."""
         return too_large(max_bytes)
