@@ -97,7 +97,7 @@ class Settings:
     core so much and saves the time to wake up; 0, or a single core, has it sleep at once."""
     allocator: Literal["system", "tcmalloc", "jemalloc"] = "system"
     """What memory comes from: the C library, or one of these where it is installed (Linux only). tcmalloc
-    takes 5 to 15 % off the CPU time of small requests, for some 10 MB."""
+    mostly takes up to 15 % off the CPU time of small requests, for some 10 MB; measure your own load."""
     max_requests_in_flight: int = 65_536
     """Inference requests of all wires that wait or run at a time; more are refused."""
     max_bytes_in_flight: int = 4 * 2**30
