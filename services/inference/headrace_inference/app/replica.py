@@ -29,7 +29,12 @@ from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.memory import region_table
-from headrace_inference.app.models import Models, open_models, open_registry_loads
+from headrace_inference.app.models import (
+    Models,
+    RegistryLoads,
+    open_models,
+    open_registry_loads,
+)
 from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.app.servers import Fronts, open_fronts
 from headrace_inference.app.tracing import open_tracer
@@ -106,14 +111,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
             jobs.run(keep_running("presence", present))
             stages = partial(_announce_stages, readiness, reconciler.changed)
             jobs.run(keep_running("stages", stages))
-            if loads.measurer is not None and settings.tuning_seconds:
-                measuring = LaterMeasuring(
-                    reconciler, loads.measurer, MachineCoreUse(), SYSTEM_CLOCK
-                )
-                jobs.run(keep_running("measuring", measuring.run))
-            if loads.scrubber is not None:
-                scrub = partial(loads.scrubber.run, reconciler.reopen)
-                jobs.run(keep_running("scrubber", scrub))
+            _tend_versions(settings, jobs, reconciler, loads)
             serving.announce_alive(fronts.addresses(), settings.ready_fd)
             await readiness.wait_to_join(settings.join_seconds)
             if settings.join_seconds and readiness.stage is ReplicaStage.JOINING:
@@ -131,6 +129,20 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         )
         stack.callback(closing.set)
         yield Replica(fronts, reconciler, follower)
+
+
+def _tend_versions(
+    settings: Settings,
+    jobs: serving.Background,
+    reconciler: VersionReconciler,
+    loads: RegistryLoads,
+) -> None:
+    """Begin what is done for versions while they serve: measuring, and reading what lies on the disk."""
+    if loads.measurer is not None and settings.tuning_seconds:
+        measuring = LaterMeasuring(reconciler, loads.measurer, MachineCoreUse(), SYSTEM_CLOCK)
+        jobs.run(keep_running("measuring", measuring.run))
+    if loads.scrubber is not None:
+        jobs.run(keep_running("scrubber", partial(loads.scrubber.run, reconciler.reopen)))
 
 
 async def _announce_stages(readiness: ReplicaReadiness, changed: asyncio.Event) -> None:

@@ -15,7 +15,7 @@ from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from tests.unit.inference.doubles import DoublingRunner, RecordingSink, catalog
-from tests.unit.inference.scheduling.test_instance_pool import request
+from tests.unit.inference.scheduling.pools import request
 
 PATIENCE_SECONDS = 20
 

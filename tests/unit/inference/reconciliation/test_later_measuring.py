@@ -28,7 +28,7 @@ from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from tests.unit.inference.doubles import DoublingRunner, RecordingSink, catalog, version
 from tests.unit.inference.reconciliation.test_broken_version import wait_for
-from tests.unit.inference.scheduling.test_instance_pool import request
+from tests.unit.inference.scheduling.pools import request
 
 PATIENCE_SECONDS = 20.0
 KEY = ("m", 1)

@@ -16,7 +16,7 @@ from headrace_inference.domain.reconciliation.residency import Caps
 from headrace_inference.domain.routing.table import OnStandby
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from tests.unit.inference.doubles import DoublingRunner, FakeClock, RecordingSink, version
-from tests.unit.inference.scheduling.test_instance_pool import request
+from tests.unit.inference.scheduling.pools import request
 
 
 class Loader:

@@ -23,7 +23,7 @@ from headrace_inference.domain.scheduling.watchdog import (
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import VersionCounters
 from tests.unit.inference.doubles import DoublingRunner, FakeClock, Handle, RecordingSink, version
-from tests.unit.inference.scheduling.test_instance_pool import request
+from tests.unit.inference.scheduling.pools import request
 
 GONE, LATE, PATIENT, ENDLESS = "gone", "late", "patient", "endless"
 
