@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from dataclasses import replace
@@ -176,8 +177,9 @@ def test_what_a_config_chooses_is_left_to_it(tmp_path: Path) -> None:
         assert NO_PLAN == opener.open(path, record).plan
 
 
-def test_a_load_ends_a_measurement(tmp_path: Path) -> None:
-    """It does not wait for it, and the version is measured another time."""
+def test_a_load_ends_a_measurement(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It does not wait for it, and the version is measured another time; the log says so."""
+    caplog.set_level(logging.INFO)
     given = slow_enough(tmp_path / "v")
     with preparing(tmp_path, tuning_seconds=3600.0) as (opener, processes):
         runner = opener.open(*given)
@@ -192,6 +194,10 @@ def test_a_load_ends_a_measurement(tmp_path: Path) -> None:
         assert (3, 32) == opener.open(*layered(tmp_path / "other")).run([images()])[0].shape
         thread.join(60)
     assert ([False], True) == (found, runner.plan.is_provisional)
+    said = [text for text in caplog.messages if text.startswith("not measured now")]
+    assert [
+        "not measured now: requests, loads or others wanted the cores, or the version ends"
+    ] == said
 
 
 def test_nobody_measures_beside_a_load_or_another_measurement() -> None:

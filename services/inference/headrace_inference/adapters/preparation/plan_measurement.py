@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 MEASURED = "measured: it runs so when it is opened next"
 
+_GIVEN_UP = "requests, loads or others wanted the cores, or the version ends"
+
 _GRACE_SECONDS = 30.0
 """Opening the graph with other threads is no part of the time for measuring."""
 
@@ -63,7 +65,8 @@ class PlanMeasurement:
         try:
             plan = self._measured(opened, abandoned)
         except Unavailable as error:
-            logger.info("not measured now: %s", error.message, extra=facts)
+            why = _GIVEN_UP if error.reason == "LOAD_ABANDONED" else error.message
+            logger.info("not measured now: %s", why, extra=facts)
             return None
         except HeadraceError as error:
             logger.warning("cannot be measured: %s", error.message, extra=facts)
