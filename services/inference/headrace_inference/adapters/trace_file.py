@@ -34,7 +34,8 @@ class TraceFile:
     once. Neither costs a request.
     """
 
-    def __init__(self, path: Path, most_bytes: int = MAX_WAITING_BYTES) -> None:
+    def __init__(self, path: Path, most_bytes: int = MAX_WAITING_BYTES, first_id: int = 0) -> None:
+        self._first_id = first_id
         self.dropped = 0
         self._path = path
         self._most_bytes = most_bytes
@@ -103,7 +104,7 @@ class TraceFile:
     def _write(self, batches: list[TracedBatch], frequency: int) -> None:
         lines: list[str] = []
         for batch in batches:
-            lines += lines_of(batch, self._written + len(lines))
+            lines += lines_of(batch, self._first_id + self._written + len(lines))
         while lines:
             room = frequency - self._written % frequency if frequency else len(lines)
             now, lines = lines[:room], lines[room:]
@@ -142,8 +143,8 @@ class TraceFile:
 
 
 @contextmanager
-def open_trace_file(path: Path) -> Iterator[TraceFile]:
-    """A file for traces; whoever leaves has all of them written."""
-    file = TraceFile(path)
+def open_trace_file(path: Path, first_id: int = 0) -> Iterator[TraceFile]:
+    """A file for traces, which are numbered from `first_id` on; whoever leaves has all of them written."""
+    file = TraceFile(path, first_id=first_id)
     with file.writing():
         yield file

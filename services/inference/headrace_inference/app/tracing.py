@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from headrace_inference.adapters.trace_file import open_trace_file
 from headrace_inference.domain.extensions.forwarded_headers import HeaderPattern
 from headrace_inference.domain.extensions.trace_settings import TraceSettings, levels
 from headrace_inference.domain.extensions.tracing import Tracer
 from headrace_inference.settings import Settings
+
+_IDS_OF_A_PROCESS = 30
+"""Bits: a billion traces; with the largest process id, numbers that JSON readers hold exactly."""
 
 
 @contextmanager
@@ -21,6 +26,17 @@ def open_tracer(settings: Settings) -> Iterator[Tracer]:
     with ExitStack() as stack:
         log, path = None, ""
         if settings.trace_file is not None:
-            log = stack.enter_context(open_trace_file(settings.trace_file))
+            log = stack.enter_context(open_trace_file(settings.trace_file, _first_id(settings)))
             path = str(settings.trace_file)
         yield Tracer(log, path, initial, grpc_headers, http_headers)
+
+
+def _first_id(settings: Settings) -> int:
+    """Return 0 for a file of this process alone, else a number from which no other process counts.
+
+    Readers put the lines of a request together by its id: replicas that share a file, and lives of a
+    replica that go on with one, must not count alike.
+    """
+    path: Path | None = settings.trace_file
+    is_new = path is None or not path.exists()
+    return 0 if is_new and settings.shared_folder is None else os.getpid() << _IDS_OF_A_PROCESS
