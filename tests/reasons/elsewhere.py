@@ -169,7 +169,7 @@ TRIED: Mapping[str, str] = {
     "MODEL_CHECK_OUT_OF_MEMORY": "tests/rpc/test_registry_push.py",
     "MODEL_CHECK_TIMEOUT": "tests/rpc/test_registry_push.py",
     "MODEL_ENDLESS": "tests/rpc/test_registry_trials.py",
-    "NO_THREAD": "tests/unit/inference/scheduling/test_instance_pool.py",
+    "NO_THREAD": "tests/unit/inference/scheduling/test_instance_threads.py",
     "RECORD_TOO_LARGE": "tests/unit/registry/decisions/test_limits.py",
     "SERVICE_STOPPING": "tests/rpc/test_registry_watch.py",
     "STAGING_FULL": "tests/rpc/test_registry_uploads.py",
