@@ -30,7 +30,7 @@ def wait_too_long(name: str, long_wait: LongWait) -> HeadraceError:
     """Return what a request gets that would wait for longer than its version or its deadline allows."""
     wait, limit = f"{long_wait.wait_ns / 1e9:.3g}", f"{long_wait.limit_ns / 1e9:.3g}"
     if long_wait.is_deadline:
-        return ResourceExhausted(
+        return DeadlineExceeded(
             "DEADLINE_OUT_OF_REACH",
             f"the request's deadline would pass before its turn: it would wait {wait} s for {name}, and "
             f"{limit} s are left; retry later or with more time, or add replicas",
@@ -50,7 +50,7 @@ def not_in_time(request: InferenceRequest, now_ns: int, run_ns: float) -> Headra
     """Return what a request gets that would be late even if it were run at once."""
     left = f"{max(0, (request.deadline_ns or 0) - now_ns) / 1e9:.3g}"
     waited = f"{(now_ns - request.received_ns) / 1e9:.3g}"
-    return ResourceExhausted(
+    return DeadlineExceeded(
         "DEADLINE_OUT_OF_REACH",
         f"the request's deadline would pass while it runs: {left} s are left after {waited} s in the "
         f"queue, and a run takes {run_ns / 1e9:.3g} s; it was not run; allow more time, or add replicas",
