@@ -30,7 +30,7 @@ from benchmarks.models import GraphBuilder, Measured, tensor
 from benchmarks.servers import request_for
 from benchmarks.sides import HERE, Suite, open_suite_of, spent
 
-IN_FLIGHT = {"mlp": (1, 8, 64, 512), "encoder": (1, 8, 16)}
+IN_FLIGHT = {"mlp": (1, 8, 64), "encoder": (1, 8, 16)}
 STREAMS_PER_CONNECTION = 2
 SETTLE_SECONDS = 10.0
 _THREADS_SHOWN = 4
