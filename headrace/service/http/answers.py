@@ -10,7 +10,6 @@ from http import HTTPStatus
 import msgspec
 
 JSON_TYPE = "application/json"
-TEXT_TYPE = "text/plain; charset=utf-8"
 HTML_TYPE = "text/html; charset=utf-8"
 
 Part = bytes | memoryview
