@@ -10,7 +10,7 @@ import asyncio
 import enum
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from headrace.errors import DeadlineExceeded, HeadraceError, InvalidArgument
 from headrace.service.http import compression
@@ -19,15 +19,13 @@ from headrace.service.http.chunks import ChunkDecoder, check_begun
 from headrace.service.http.heads import (
     HEAD_END,
     MAX_HEADER_BYTES,
+    HeadParser,
     MalformedHttp,
     PartialHead,
     RequestHead,
     too_large,
 )
-from headrace.service.http.requests import Body, Exchange, Request
-
-if TYPE_CHECKING:
-    from headrace.service.http.server import Server
+from headrace.service.http.requests import Application, Body, Exchange, Request
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +49,17 @@ class State(enum.Enum):
     BODY = "a body is coming"
     ANSWERING = "a request is being answered"
     ENDING = "the last answer was given; what still comes is dropped"
+
+
+class Host(Protocol):
+    """The server, as its connections know it."""
+
+    application: Application
+    parser: HeadParser
+    connections: set[Connection]
+    is_closing: bool
+    now: float
+    """The loop's time, in seconds, when connections were last looked at."""
 
 
 class Connection(asyncio.Protocol):
@@ -78,7 +87,7 @@ class Connection(asyncio.Protocol):
         "state",
     )
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Host) -> None:
         self._server = server
         self._transport: asyncio.Transport | None = None
         self.remote = ""
