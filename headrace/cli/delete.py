@@ -24,7 +24,10 @@ async def delete(
         int | None, typer.Argument(help="The version's number; without one, the model goes.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Delete a model with all its versions.")
+        bool,
+        typer.Option(
+            "--force", help="Delete a model with all its versions; not one that is protected."
+        ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:

@@ -23,6 +23,7 @@ _REMEDIES: Mapping[str, str] = {
     "VERSION_NOT_FOUND": "`headrace versions NAME` lists the versions",
     "ALIAS_NOT_FOUND": "`headrace alias NAME` lists the aliases",
     "MODEL_HAS_VERSIONS": "--force deletes its versions with it",
+    "MODEL_PROTECTED": "`headrace model NAME --unprotect` takes its protection away",
     "VERSION_IN_USE": "`headrace route` and `headrace alias` move what names it",
     "DATA_IN_USE": "`headrace push` adds models to a suite that runs; --data FOLDER starts another",
     "ETAG_MISMATCH": "somebody changed it meanwhile: look again, then repeat the command",

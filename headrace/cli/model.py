@@ -51,9 +51,18 @@ async def model(
             show_default=False,
         ),
     ] = None,
+    protected: Annotated[
+        bool | None,
+        typer.Option(
+            "--protect/--unprotect",
+            help="Whether it cannot be deleted, forced or not.",
+            show_default=False,
+        ),
+    ] = None,
     create: Annotated[bool, typer.Option("--create", help="Make it; it is not there yet.")] = False,
 ) -> None:
-    """Show a model, or change its description, its labels and which of its versions stay loaded."""
+    """Show a model, or change its description, its labels, its protection and which of its versions stay
+    loaded."""
     added, removed = parse_labels(label or []), set(remove_label or [])
     if added.keys() & removed:
         raise typer.BadParameter(f"label {min(added.keys() & removed)!r} is both set and removed")
@@ -61,6 +70,7 @@ async def model(
         "description": description,
         "keep_latest": keep_latest,
         "pinned": pinned,
+        "protected": protected,
     }
     given = {key: value for key, value in plain.items() if value is not None}
     async with cli.client() as client:
@@ -110,6 +120,7 @@ def _lines(found: Model) -> list[str]:
         "labels": labels or "-",
         "keep latest": found.keep_latest,
         "pinned": "yes" if found.pinned else "no",
+        "protected": "yes" if found.protected else "no",
         "newest": found.last_version or "-",
         "created": output.moment(found.created_at),
     }

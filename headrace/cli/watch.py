@@ -66,9 +66,9 @@ def _now(after: After) -> str:
             return f"version {version}"
         case Route():
             return ", ".join(route_parts(after))
-        case Model(keep_latest=keep_latest, labels=labels, pinned=pinned):
+        case Model(keep_latest=keep_latest, labels=labels, pinned=pinned, protected=protected):
             listed = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
-            pin = ", pinned" if pinned else ""
+            pin = (", pinned" if pinned else "") + (", protected" if protected else "")
             return f"keep latest {keep_latest}{pin}" + (f", labels {listed}" if listed else "")
         case _:
             return ""

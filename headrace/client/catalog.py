@@ -78,6 +78,7 @@ class CatalogCalls(RegistryCalls):
         labels: Mapping[str, str] | None = None,
         keep_latest: int | None = None,
         pinned: bool = False,
+        protected: bool = False,
         request_id: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
@@ -88,6 +89,7 @@ class CatalogCalls(RegistryCalls):
             labels=labels,
             keep_latest=keep_latest,
             pinned=pinned,
+            protected=protected,
         )
         request = registry_service_pb2.CreateModelRequest(
             model=proto, request_id=request_id or str(uuid4())
@@ -117,6 +119,7 @@ class CatalogCalls(RegistryCalls):
         labels: Mapping[str, str] | None = None,
         keep_latest: int | None = None,
         pinned: bool | None = None,
+        protected: bool | None = None,
         etag: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
@@ -126,6 +129,7 @@ class CatalogCalls(RegistryCalls):
             "labels": labels,
             "keep_latest": keep_latest,
             "pinned": pinned,
+            "protected": protected,
         }
         changed_fields = [name for name, value in given.items() if value is not None]
         if not changed_fields:  # an empty mask would stand for all fields
@@ -137,6 +141,7 @@ class CatalogCalls(RegistryCalls):
             labels=labels,
             keep_latest=keep_latest or 0,
             pinned=bool(pinned),
+            protected=bool(protected),
         )
         request = registry_service_pb2.UpdateModelRequest(
             model=proto, update_mask=field_mask_pb2.FieldMask(paths=changed_fields)
@@ -158,7 +163,10 @@ class CatalogCalls(RegistryCalls):
         etag: str = "",
         timeout_seconds: float | None = None,
     ) -> None:
-        """Delete a model, with all its versions if forced. Raises NotFound, FailedPrecondition, Aborted."""
+        """Delete a model, with all its versions if forced.
+
+        Raises NotFound, Aborted, FailedPrecondition (MODEL_HAS_VERSIONS, MODEL_PROTECTED).
+        """
         request = registry_service_pb2.DeleteModelRequest(
             name=model_resource(model), force=force, etag=etag
         )

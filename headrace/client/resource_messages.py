@@ -59,6 +59,7 @@ def model_from_proto(proto: model_pb2.Model) -> Model:
         labels=dict(proto.labels),
         keep_latest=proto.keep_latest,
         pinned=proto.pinned,
+        protected=proto.protected,
         last_version=proto.last_version,
         created_at=timestamp_from_proto(proto.create_time),
         etag=proto.etag,

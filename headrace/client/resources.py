@@ -18,7 +18,8 @@ from headrace.state.route_records import Canary, MatchRule, RequestKey, Shadow
 class Model:
     """A model. `last_version` is the newest number ever given; `keep_latest` so many stay loaded.
 
-    One that is `pinned` is not unloaded where replicas unload what is not used.
+    One that is `pinned` is not unloaded where replicas unload what is not used; one that is `protected`
+    cannot be deleted.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Model:
     created_at: float = 0.0
     etag: str = ""
     pinned: bool = False
+    protected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

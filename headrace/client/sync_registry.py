@@ -30,6 +30,7 @@ class BlockingRegistryCalls:
         labels: Mapping[str, str] | None = None,
         keep_latest: int | None = None,
         pinned: bool = False,
+        protected: bool = False,
         request_id: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
@@ -41,6 +42,7 @@ class BlockingRegistryCalls:
                 labels=labels,
                 keep_latest=keep_latest,
                 pinned=pinned,
+                protected=protected,
                 request_id=request_id,
                 timeout_seconds=timeout_seconds,
             )
@@ -62,6 +64,7 @@ class BlockingRegistryCalls:
         labels: Mapping[str, str] | None = None,
         keep_latest: int | None = None,
         pinned: bool | None = None,
+        protected: bool | None = None,
         etag: str = "",
         timeout_seconds: float | None = None,
     ) -> Model:
@@ -73,6 +76,7 @@ class BlockingRegistryCalls:
                 labels=labels,
                 keep_latest=keep_latest,
                 pinned=pinned,
+                protected=protected,
                 etag=etag,
                 timeout_seconds=timeout_seconds,
             )
@@ -90,7 +94,10 @@ class BlockingRegistryCalls:
         etag: str = "",
         timeout_seconds: float | None = None,
     ) -> None:
-        """Delete a model, with all its versions if forced. Raises NotFound, FailedPrecondition, Aborted."""
+        """Delete a model, with all its versions if forced.
+
+        Raises NotFound, Aborted, FailedPrecondition (MODEL_HAS_VERSIONS, MODEL_PROTECTED).
+        """
         self._thread.run(
             self._async.delete_model(model, force=force, etag=etag, timeout_seconds=timeout_seconds)
         )

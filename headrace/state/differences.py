@@ -36,6 +36,7 @@ class ModelDifference:
     route: RouteRecord | UnsetType | None = UNSET
     revision: int | UnsetType = UNSET
     pinned: bool | UnsetType = UNSET
+    protected: bool | UnsetType = UNSET
 
     @property
     def whole(self) -> bool:

@@ -309,6 +309,8 @@ class ModelRecord:
     route: RouteRecord | None = None
     revision: int = 0
     pinned: bool = False
+    protected: bool = False
+    """Whether it cannot be deleted, forced or not."""
 
 
 class LoadState(enum.StrEnum):

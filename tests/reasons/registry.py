@@ -100,6 +100,14 @@ async def changing(running: RunningRegistry) -> Told:
     return await told_by(running.stub.UpdateRoute(pb.UpdateRouteRequest(route=route)))
 
 
+async def protecting(running: RunningRegistry) -> Told:
+    """The end of a model that is protected."""
+    model = {"name": "models/kept", "protected": True}
+    await running.stub.CreateModel(pb.CreateModelRequest(model=model))
+    request = pb.DeleteModelRequest(name="models/kept", force=True)
+    return await told_by(running.stub.DeleteModel(request))
+
+
 async def past_its_end(running: RunningRegistry) -> Told:
     """Bytes of a blob that it does not have."""
     version = await running.stub.GetVersion(pb.GetVersionRequest(name="models/digits/versions/1"))
@@ -161,6 +169,7 @@ CALLS: tuple[Refusal, ...] = (
         "DeleteModel",
         calling("DeleteModel", {"name": "models/digits"}),
     ),
+    Refusal("FailedPrecondition", "MODEL_PROTECTED", "DeleteModel", protecting),
     Refusal("Aborted", "ETAG_MISMATCH", "DeleteModel", outdated),
     Refusal("DataLoss", "BLOB_DAMAGED", "ReadBlob", damaged),
     Refusal("OutOfRange", "OFFSET_OUT_OF_RANGE", "ReadBlob", past_its_end),

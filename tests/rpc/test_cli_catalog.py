@@ -26,6 +26,9 @@ async def test_a_model_is_made_shown_and_changed(
         pinned = await shell("model", "digits", "--pin", "--json")
         kept = await shell("model", "digits", "--keep-latest=3")
         unpinned = await shell("model", "digits", "--unpin", "--json")
+        protected = await shell("model", "digits", "--protect")
+        kept_back = await shell("delete", "digits", "--force", "--yes")
+        unprotected = await shell("model", "digits", "--unprotect", "--json")
         again = await shell("model", "digits", "--create")
     assert ({"team": "a"}, "Digits.", 1) == _facts(made.document)
     assert ({"stage": "prod", "team": "b"}, "Digits.", 3) == _facts(changed.document)
@@ -33,6 +36,9 @@ async def test_a_model_is_made_shown_and_changed(
     assert ({"team": "b"}, "", 3) == _facts(emptied.document)
     assert (True, False) == (pinned.document["pinned"], unpinned.document["pinned"])
     assert "pinned       yes" in kept.output.splitlines()
+    assert "protected    yes" in protected.output.splitlines()
+    assert (1, True) == (kept_back.status, "headrace model NAME --unprotect" in kept_back.error)
+    assert False is unprotected.document["protected"]
     assert (1, True) == (again.status, "MODEL_EXISTS" in again.error)
 
 

@@ -245,6 +245,29 @@ async def test_numbers_are_never_used_again(redis_url: str, namespace: str, tmp_
     assert 3 == route.stable_version
 
 
+async def test_a_protected_model_goes_only_after_its_protection(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Force does not pass it, nor does an update without a mask take it away; its versions can go."""
+    whole = {"name": MODEL, "description": "from a caller that knows no protection"}
+    async with running_registry(redis_url, namespace, tmp_path, protect_models=True) as running:
+        await _push(running, 2)
+        removal = pb.DeleteModelRequest(name=MODEL, force=True)
+        kept = await error_of(running.stub.DeleteModel(removal))
+        updated = await running.stub.UpdateModel(pb.UpdateModelRequest(model=whole))
+        await running.stub.DeleteVersion(pb.DeleteVersionRequest(name=f"{MODEL}/versions/2"))
+        served = await running.stub.GetRoute(pb.GetRouteRequest(name=ROUTE))
+        unprotect = pb.UpdateModelRequest(
+            model={"name": MODEL}, update_mask={"paths": ["protected"]}
+        )
+        changed = await running.stub.UpdateModel(unprotect)
+        await running.stub.DeleteModel(removal)
+        gone = await error_of(running.stub.GetModel(pb.GetModelRequest(name=MODEL)))
+    assert ("MODEL_PROTECTED", "MODEL_NOT_FOUND") == (kept.reason, gone.reason)
+    assert (True, False) == (updated.protected, changed.protected)
+    assert 1 == served.stable_version
+
+
 async def test_blobs_are_read_from_an_offset(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Model(_message.Message):
-    __slots__ = ("name", "description", "labels", "keep_latest", "create_time", "last_version", "etag", "pinned")
+    __slots__ = ("name", "description", "labels", "keep_latest", "create_time", "last_version", "etag", "pinned", "protected")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +26,7 @@ class Model(_message.Message):
     LAST_VERSION_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     PINNED_FIELD_NUMBER: _ClassVar[int]
+    PROTECTED_FIELD_NUMBER: _ClassVar[int]
     name: str
     description: str
     labels: _containers.ScalarMap[str, str]
@@ -34,4 +35,5 @@ class Model(_message.Message):
     last_version: int
     etag: str
     pinned: bool
-    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., keep_latest: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_version: _Optional[int] = ..., etag: _Optional[str] = ..., pinned: _Optional[bool] = ...) -> None: ...
+    protected: bool
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., keep_latest: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_version: _Optional[int] = ..., etag: _Optional[str] = ..., pinned: _Optional[bool] = ..., protected: _Optional[bool] = ...) -> None: ...

@@ -169,7 +169,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateModel(self, request, context):
-        """Changes description, labels, keep_latest or pinned. NOT_FOUND; ABORTED if the etag is not the present one.
+        """Changes description, labels, keep_latest, pinned or protected. NOT_FOUND; ABORTED if the etag is not the present one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -177,7 +177,7 @@ class RegistryServiceServicer:
 
     def DeleteModel(self, request, context):
         """Deletes a model. NOT_FOUND; ABORTED on another etag; FAILED_PRECONDITION if it has versions, unless
-        forced. Its version numbers are never used again.
+        forced, and while it is protected (MODEL_PROTECTED), forced or not. Its version numbers are never used again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

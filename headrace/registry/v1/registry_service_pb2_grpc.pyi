@@ -49,10 +49,10 @@ class RegistryServiceStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListModelsRequest, _registry_service_pb2.ListModelsResponse]
     """Lists models by name."""
     UpdateModel: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.UpdateModelRequest, _model_pb2.Model]
-    """Changes description, labels, keep_latest or pinned. NOT_FOUND; ABORTED if the etag is not the present one."""
+    """Changes description, labels, keep_latest, pinned or protected. NOT_FOUND; ABORTED if the etag is not the present one."""
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteModelRequest, _empty_pb2.Empty]
     """Deletes a model. NOT_FOUND; ABORTED on another etag; FAILED_PRECONDITION if it has versions, unless
-    forced. Its version numbers are never used again.
+    forced, and while it is protected (MODEL_PROTECTED), forced or not. Its version numbers are never used again.
     """
     PushVersion: _grpc.StreamUnaryMultiCallable[_registry_service_pb2.PushVersionRequest, _version_pb2.Version]
     """Pushes a version: the first message is the header, the others are the artifact's bytes in order.
@@ -122,10 +122,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListModelsRequest, _registry_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists models by name."""
     UpdateModel: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.UpdateModelRequest, _model_pb2.Model]  # type: ignore[assignment]
-    """Changes description, labels, keep_latest or pinned. NOT_FOUND; ABORTED if the etag is not the present one."""
+    """Changes description, labels, keep_latest, pinned or protected. NOT_FOUND; ABORTED if the etag is not the present one."""
     DeleteModel: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteModelRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a model. NOT_FOUND; ABORTED on another etag; FAILED_PRECONDITION if it has versions, unless
-    forced. Its version numbers are never used again.
+    forced, and while it is protected (MODEL_PROTECTED), forced or not. Its version numbers are never used again.
     """
     PushVersion: _aio.StreamUnaryMultiCallable[_registry_service_pb2.PushVersionRequest, _version_pb2.Version]  # type: ignore[assignment]
     """Pushes a version: the first message is the header, the others are the artifact's bytes in order.
@@ -212,7 +212,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.UpdateModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
-        """Changes description, labels, keep_latest or pinned. NOT_FOUND; ABORTED if the etag is not the present one."""
+        """Changes description, labels, keep_latest, pinned or protected. NOT_FOUND; ABORTED if the etag is not the present one."""
 
     def DeleteModel(
         self,
@@ -220,7 +220,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a model. NOT_FOUND; ABORTED on another etag; FAILED_PRECONDITION if it has versions, unless
-        forced. Its version numbers are never used again.
+        forced, and while it is protected (MODEL_PROTECTED), forced or not. Its version numbers are never used again.
         """
 
     def PushVersion(

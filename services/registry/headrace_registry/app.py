@@ -211,6 +211,7 @@ def _catalog_limits(settings: Settings) -> CatalogLimits:
         models=settings.max_models,
         versions_per_model=settings.max_versions_per_model,
         aliases_per_model=settings.max_aliases_per_model,
+        protect_models=settings.protect_models,
     )
 
 

@@ -74,6 +74,9 @@ class Settings:
     """The most versions that a model may have at a time."""
     max_aliases_per_model: int = 1_000
     """The most aliases that a model may have."""
+    protect_models: bool = False
+    """Whether new models are protected: they cannot be deleted, forced or not, until `headrace model NAME
+    --unprotect`."""
     max_watches: int = 2_000
     """How many watches may be open; others are refused. Each takes up to 50 kB."""
     log_format: logs.Format = "auto"

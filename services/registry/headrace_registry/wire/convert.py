@@ -41,6 +41,7 @@ def model_to_proto(model: ModelRecord) -> model_pb2.Model:
         labels=model.labels,
         keep_latest=model.keep_latest,
         pinned=model.pinned,
+        protected=model.protected,
         create_time=timestamp_to_proto(model.created_at),
         last_version=model.last_number,
         etag=etag_of(model.revision),

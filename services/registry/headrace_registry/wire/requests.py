@@ -39,7 +39,7 @@ _Creation = TypeVar("_Creation", pb.CreateModelRequest, pb.PushVersionRequest.He
 _List = (
     pb.ListModelsRequest | pb.ListVersionsRequest | pb.ListAliasesRequest | pb.ListReplicasRequest
 )
-_EDITABLE = ("description", "labels", "keep_latest", "pinned")
+_EDITABLE = ("description", "labels", "keep_latest", "pinned", "protected")
 _ENDINGS = {
     ".onnx": Format.ONNX,
     ".zip": Format.ZIP,
@@ -59,13 +59,18 @@ def new_model(request: pb.CreateModelRequest) -> NewModel:
         labels=dict(model.labels),
         keep_latest=_keep_latest(model),
         pinned=model.pinned,
+        protected=model.protected,
     )
 
 
 def model_edit(request: pb.UpdateModelRequest) -> ModelEdit:
-    """Return what to change of a model: what the mask names, or all that can be."""
+    """Return what to change of a model: what the mask names, or all that can be.
+
+    Without a mask, callers that know no protection must not take it away.
+    """
     model = request.model
-    paths = tuple(request.update_mask.paths) or _EDITABLE
+    masked = tuple(request.update_mask.paths)
+    paths = masked or _EDITABLE
     unknown = sorted(set(paths) - set(_EDITABLE))
     if unknown:
         raise errors.InvalidArgument(
@@ -80,6 +85,7 @@ def model_edit(request: pb.UpdateModelRequest) -> ModelEdit:
         labels=dict(model.labels) if "labels" in paths else None,
         keep_latest=_keep_latest(model) if "keep_latest" in paths else None,
         pinned=model.pinned if "pinned" in paths else None,
+        protected=model.protected if "protected" in masked or model.protected else None,
     )
 
 

@@ -78,7 +78,11 @@ MODEL = ModelRecord(
 )
 CATALOG = Catalog(
     revision=9,
-    models={"m": MODEL, "empty": ModelRecord("empty", 1.0, last_number=7)},
+    models={
+        "m": MODEL,
+        "empty": ModelRecord("empty", 1.0, last_number=7),
+        "kept": ModelRecord("kept", 1.0, protected=True),
+    },
     versions={("m", number): version(number) for number in (1, 2, 3, 4)},
 )
 SITUATION = DecisionContext(CATALOG, "ada", NOW, last_number=7)
@@ -106,6 +110,8 @@ REFUSALS: list[tuple[str, Decide]] = [
     ("ETAG_MISMATCH", partial(update_model, edit=ModelEdit("m", etag="5"))),
     ("ETAG_INVALID", partial(update_model, edit=ModelEdit("m", etag="six"))),
     ("MODEL_INVALID", partial(update_model, edit=ModelEdit("m", keep_latest=101))),
+    ("MODEL_PROTECTED", partial(delete_model, removal=ModelRemoval("kept"))),
+    ("MODEL_PROTECTED", partial(delete_model, removal=ModelRemoval("kept", force=True))),
     ("MODEL_HAS_VERSIONS", partial(delete_model, removal=ModelRemoval("m"))),
     ("ETAG_MISMATCH", partial(delete_model, removal=ModelRemoval("m", "1", force=True))),
     ("MODEL_NOT_FOUND", partial(publish_version, new=new_version("n"))),

@@ -40,6 +40,7 @@ _MODELS = st.builds(
     aliases=_ALIASES,
     route=_ROUTES,
     pinned=st.booleans(),
+    protected=st.booleans(),
 )
 _KINDS = st.sampled_from(["model.update", "alias.update"])
 _STEPS = st.lists(

@@ -16,11 +16,15 @@ MAX_RECORD_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class CatalogLimits:
-    """The most models, versions of a model and aliases of a model that there may be."""
+    """The most models, versions of a model and aliases of a model that there may be.
+
+    With `protect_models`, new models cannot be deleted until somebody takes their protection away.
+    """
 
     models: int = 100_000
     versions_per_model: int = 1_000
     aliases_per_model: int = 1_000
+    protect_models: bool = False
 
 
 DEFAULT_LIMITS = CatalogLimits()

@@ -33,6 +33,7 @@ class NewModel:
     labels: Mapping[str, str] = field(default_factory=dict)
     keep_latest: int = DEFAULT_KEEP_LATEST
     pinned: bool = False
+    protected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,12 @@ class ModelEdit:
     labels: Mapping[str, str] | None = None
     keep_latest: int | None = None
     pinned: bool | None = None
+    protected: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRemoval:
-    """A model to delete; with `force` also its versions, aliases and route."""
+    """A model to delete, unless it is protected; with `force` also its versions, aliases and route."""
 
     name: str
     etag: str = ""
@@ -95,6 +97,7 @@ def begin_model(context: DecisionContext, new: NewModel) -> ModelRecord:
         labels=dict(new.labels),
         keep_latest=new.keep_latest,
         pinned=new.pinned,
+        protected=new.protected or context.limits.protect_models,
         last_number=context.last_number,
         revision=context.next_revision,
     )
@@ -122,6 +125,7 @@ def update_model(context: DecisionContext, edit: ModelEdit) -> Decision:
             labels=model.labels if edit.labels is None else dict(edit.labels),
             keep_latest=model.keep_latest if edit.keep_latest is None else edit.keep_latest,
             pinned=model.pinned if edit.pinned is None else edit.pinned,
+            protected=model.protected if edit.protected is None else edit.protected,
             revision=context.next_revision,
         )
     )
@@ -131,10 +135,14 @@ def update_model(context: DecisionContext, edit: ModelEdit) -> Decision:
 
 
 def delete_model(context: DecisionContext, removal: ModelRemoval) -> Decision:
-    """Decide on a model's end. Raises NotFound, Aborted, FailedPrecondition (MODEL_HAS_VERSIONS)."""
+    """Decide on a model's end.
+
+    Raises NotFound, Aborted, FailedPrecondition (MODEL_PROTECTED, MODEL_HAS_VERSIONS).
+    """
     name = removal.name
     model = find_model(context.catalog, name)
     check_etag(removal.etag, model.revision, model_resource(name))
+    _check_unprotected(model)
     versions = context.catalog.numbers_of(name)
     if versions and not removal.force:
         raise errors.FailedPrecondition(
@@ -145,6 +153,17 @@ def delete_model(context: DecisionContext, removal: ModelRemoval) -> Decision:
     gone = {version_key(name, number): None for number in versions}
     records = {MODELS.name: {name: None}, VERSIONS.name: gone}
     return context.change("model.delete", model_resource(name), records)
+
+
+def _check_unprotected(model: ModelRecord) -> None:
+    """Force is for what hangs on a model; that it is not needed any more is said by a change of its own."""
+    if model.protected:
+        raise errors.FailedPrecondition(
+            "MODEL_PROTECTED",
+            f"model {model.name!r} is protected and cannot be deleted, forced or not: if nobody needs it "
+            "any more, set `protected` to false first",
+            facts={"model": model.name},
+        )
 
 
 def check_description(description: str) -> None:
