@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import grpc
 
-from headrace import errors, identity, status
+from headrace import errors, status
 from headrace.client import call_errors, forking
 from headrace.client.answers import malformed
 from headrace.client.channels import Channels
@@ -21,6 +21,7 @@ from headrace.client.methods import Method, Request, Response, Undecodable
 from headrace.client.retry import may_heal, pause_before_retry
 from headrace.client.retry_budget import RetryBudget
 from headrace.client.settings import ClientSettings
+from headrace.security import callers
 
 if TYPE_CHECKING:
     from headrace.client.channels import Upload
@@ -63,7 +64,7 @@ class Calls:
 
     def metadata(self, request_id: str = "") -> Metadata:
         """Return what every call says about its caller."""
-        actor = (identity.ACTOR_KEY, _ascii(self.settings.actor))
+        actor = (callers.ACTOR_KEY, _ascii(self.settings.actor))
         return (actor, ("x-request-id", _ascii(request_id))) if request_id else (actor,)
 
     def allowed(self, timeout_seconds: float | None) -> float:

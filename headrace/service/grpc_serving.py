@@ -15,7 +15,8 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from headrace import errors, identity, status
+from headrace import errors, status
+from headrace.security import callers
 from headrace.service import logs
 from headrace.service.call_metrics import CallMetrics, MethodCalls
 
@@ -247,7 +248,7 @@ def _around_stream(
 def _begin(context: Any) -> None:
     """From here on the call's task, which is its own, acts and logs for this call."""
     metadata: Iterable[tuple[str, str | bytes]] = context.invocation_metadata() or ()
-    identity.begin(identity.identify(metadata, context.peer() or ""))
+    callers.begin(callers.caller_of(metadata, context.peer() or ""))
     logs.begin(logs.request_context(metadata))
 
 

@@ -47,6 +47,21 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         ),
     ),
     Elsewhere(
+        "Said where authentication is on; tests/security brings them about over the wires.",
+        ("headrace/security/",),
+        frozenset(
+            [
+                "API_KEY_EXPIRED",
+                "API_KEY_INVALID",
+                "CREDENTIALS_CONFLICT",
+                "CREDENTIALS_MALFORMED",
+                "CREDENTIALS_MISSING",
+                "PERMISSION_DENIED",
+                "TOKEN_INVALID",
+            ]
+        ),
+    ),
+    Elsewhere(
         "Of a replica that shares ports with one that hangs; tests/rpc/test_shared_ports.py has one.",
         ("services/inference/headrace_inference/adapters/siblings.py",),
         frozenset(["REPLICA_UNREACHABLE"]),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from google.protobuf import empty_pb2
 
-from headrace import errors, identity
+from headrace import errors
 from headrace.client import AsyncClient, Client
 from headrace.registry.v1 import (
     alias_pb2,
@@ -19,6 +19,7 @@ from headrace.registry.v1 import (
     registry_service_pb2,
     registry_service_pb2_grpc,
 )
+from headrace.security import callers
 from tests.rpc.client_fixtures import open_client, open_services, settings_for
 
 
@@ -32,7 +33,7 @@ class Registry(registry_service_pb2_grpc.RegistryServiceServicer):
         self.starts: list[tuple[int, str, str]] = []
 
     def _next(self) -> None:
-        self.actors.append(identity.current_caller().actor)
+        self.actors.append(callers.current_caller().actor)
         if self.failures:
             raise self.failures.pop(0)
 

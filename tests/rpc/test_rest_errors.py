@@ -9,7 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from headrace import errors, identity
+from headrace import errors
+from headrace.security import callers
 from headrace.service.http.answers import Response, json_response
 from headrace.service.http.app import Handle, HttpApp
 from headrace.service.http.requests import Request
@@ -74,7 +75,7 @@ async def test_who_calls() -> None:
     """A handler knows who calls, as the headers say."""
 
     async def who(_: Request) -> Response:
-        return json_response({"actor": identity.current_caller().actor})
+        return json_response({"actor": callers.current_caller().actor})
 
     _, body = await answer_of(who)
     assert {"actor": "ada"} == body

@@ -11,7 +11,8 @@ from http import HTTPStatus
 
 import msgspec
 
-from headrace import errors, identity, status
+from headrace import errors, status
+from headrace.security import callers
 from headrace.service import logs
 from headrace.service.http.answers import JSON_TYPE, Response, refusal
 from headrace.service.http.requests import Body, Exchange, Request
@@ -171,8 +172,8 @@ class TaskExchange:
 def bound(request: Request) -> Iterator[None]:
     """Have what is done inside belong to a request: its ids in records, and its caller."""
     headers = request.head.headers
-    caller = identity.identify(headers, request.remote)
-    with logs.bound(logs.request_context(headers)), identity.calling(caller):
+    caller = callers.caller_of(headers, request.remote)
+    with logs.bound(logs.request_context(headers)), callers.calling(caller):
         yield
 
 

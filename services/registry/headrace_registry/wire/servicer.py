@@ -10,7 +10,6 @@ import grpc.aio
 from google.protobuf import empty_pb2
 from google.protobuf.message import Message
 
-from headrace import identity
 from headrace.registry.v1 import (
     alias_pb2,
     model_pb2,
@@ -21,6 +20,7 @@ from headrace.registry.v1 import (
 )
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.resource_names import parse_alias, parse_model, parse_route, parse_version
+from headrace.security import callers
 from headrace.state.records import ReplicaRecord
 from headrace_registry.domain.catalog_store import CatalogStore
 from headrace_registry.domain.decisions.readiness import with_standby, without_others
@@ -239,4 +239,4 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
 
 
 def _actor() -> str:
-    return identity.current_caller().actor
+    return callers.current_caller().actor

@@ -1,0 +1,314 @@
+"""Makes identities of credentials and decides what they may do. Every process has one `Access`.
+
+Both are remembered: a call whose token and model were seen before costs two look-ups. A changed set of
+keys or another policy forgets all of it at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from headrace import errors
+from headrace.security.api_keys import PREFIX, ApiKey, digest_of, id_of
+from headrace.security.credentials import Credentials, PeerCertificate
+from headrace.security.identities import NOBODY, Identity, Proof
+from headrace.security.policy import NO_POLICY, Policy
+from headrace.security.verbs import Permission, Scope, Verb
+
+MAX_TOKENS = 10_000
+"""Tokens whose identities are remembered: 1 KB each, with long ones."""
+
+MAX_REFUSED = 4096
+REFUSED_SECONDS = 10.0
+"""So long a token that was refused is refused unseen: verifying a signature takes 0.1 ms."""
+
+_DAY_SECONDS = 86_400.0
+_MAX_TOKEN_BYTES = 32 * 1024
+
+Now = Callable[[], float]
+"""Seconds since the epoch."""
+
+
+class TokenVerifier(Protocol):
+    """Verifies signed tokens (JWT)."""
+
+    def verify(self, token: str) -> Identity:
+        """Return whose token it is. It may take milliseconds. Raises Unauthenticated."""
+
+
+class CertificateNames(Protocol):
+    """Makes subjects of the names in certificates, and knows the gateways."""
+
+    def identity_of(self, certificate: PeerCertificate) -> Identity | None:
+        """Return whose certificate it is; None where none of its names means anything here."""
+
+    def is_gateway(self, certificate: PeerCertificate) -> bool:
+        """Return whether what its holder says of others' certificates is believed."""
+
+    def forwarded(self, header: str) -> PeerCertificate | None:
+        """Return the certificate that a gateway tells of; None where there was none."""
+
+
+class NoTokens:
+    """Refuses every token: no issuer is known."""
+
+    def verify(self, token: str) -> Identity:  # noqa: ARG002
+        """Refuse it. Raises Unauthenticated."""
+        raise errors.Unauthenticated(
+            "TOKEN_INVALID",
+            "this service takes no JWTs: its identity file names no issuer; use an API key",
+        )
+
+
+class NoCertificates:
+    """No certificate means anybody."""
+
+    def identity_of(self, certificate: PeerCertificate) -> Identity | None:  # noqa: ARG002
+        """Return None."""
+        return None
+
+    def is_gateway(self, certificate: PeerCertificate) -> bool:  # noqa: ARG002
+        """Return False."""
+        return False
+
+    def forwarded(self, header: str) -> PeerCertificate | None:  # noqa: ARG002
+        """Return None."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """All that decides at one moment: the keys by their digests, and the policy."""
+
+    keys: Mapping[str, ApiKey] = field(default_factory=dict)
+    policy: Policy = NO_POLICY
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of one state of affairs; another state has another memory."""
+
+    rights: Rights
+    identities: dict[str, tuple[Identity, float]] = field(default_factory=dict)
+    """By the value of `authorization`, with the time until which it holds."""
+    refused: dict[int, tuple[float, errors.HeadraceError]] = field(default_factory=dict)
+
+
+class Access:
+    """Decides who calls, and whether he may. Safe to use from several threads.
+
+    With `is_on` false everybody may do everything, and is who he says. `behind_gateway`: nobody but a
+    gateway can reach this process, so what it forwards is believed.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_on: bool = True,
+        tokens: TokenVerifier | None = None,
+        certificates: CertificateNames | None = None,
+        behind_gateway: bool = False,
+        now: Now = time.time,
+    ) -> None:
+        self.is_on = is_on
+        self.tokens: TokenVerifier = tokens or NoTokens()
+        self.certificates: CertificateNames = certificates or NoCertificates()
+        self.behind_gateway = behind_gateway
+        self.generation = 0
+        """Another number after every change of what decides: what others remember is void then."""
+        self.used_keys: dict[str, int] = {}
+        """The day (since the epoch, UTC) on which a key was last used here, by its id."""
+        self._now = now
+        self._memory = _Memory(Rights())
+
+    @property
+    def rights(self) -> Rights:
+        """The keys and the policy of now."""
+        return self._memory.rights
+
+    @rights.setter
+    def rights(self, rights: Rights) -> None:
+        self._memory = _Memory(rights)
+        self.generation += 1
+
+    def forget(self) -> None:
+        """Verify everything anew: issuers or certificates have changed."""
+        self.rights = self._memory.rights
+
+    @staticmethod
+    def is_slow(authorization: str) -> bool:
+        """Return whether `identify` may take milliseconds for this value: not for keys."""
+        return authorization.count(".") >= 2  # a JWT has three parts
+
+    def known(self, authorization: str) -> Identity | None:
+        """Return whose this value is if that can be told at once; None where `identify` has to.
+
+        It takes less than a microsecond. Raises Unauthenticated where the value was refused just now.
+        """
+        memory = self._memory
+        found = memory.identities.get(authorization)
+        now = self._now()
+        if found is not None and found[1] > now:
+            return found[0]
+        if not authorization:
+            return NOBODY
+        refused = memory.refused.get(hash(authorization))
+        if refused is not None and refused[0] > now:
+            raise _again(refused[1])
+        return None
+
+    def identify(self, credentials: Credentials) -> Identity:
+        """Return who calls; nobody in particular where he brings nothing.
+
+        The first call with a JWT verifies it, which may take milliseconds. Raises Unauthenticated where
+        what he brings proves nothing, or two identities.
+        """
+        if not self.is_on:
+            return NOBODY
+        certified = self._certified(credentials)
+        if not credentials.authorization:
+            return certified or NOBODY
+        bearer = self._of_authorization(credentials)
+        if certified is not None and certified.subject != bearer.subject:
+            raise errors.Unauthenticated(
+                "CREDENTIALS_CONFLICT",
+                f"the certificate is of {certified.subject} and the token of another; bring one of them",
+            )
+        return bearer
+
+    def _of_authorization(self, credentials: Credentials) -> Identity:
+        authorization = credentials.authorization
+        found = self.known(authorization)
+        if found is not None:
+            return found
+        memory = self._memory
+        try:
+            identity = self._verified(memory.rights, credentials.bearer)
+        except errors.Unauthenticated as error:
+            if len(memory.refused) >= MAX_REFUSED:
+                memory.refused.clear()
+            memory.refused[hash(authorization)] = (self._now() + REFUSED_SECONDS, error)
+            raise
+        now = self._now()
+        end_of_day = (now // _DAY_SECONDS + 1) * _DAY_SECONDS  # a key's use is noted every day
+        if len(memory.identities) >= MAX_TOKENS:
+            memory.identities.clear()
+        memory.identities[authorization] = (identity, min(identity.expires_at, end_of_day))
+        return identity
+
+    def _verified(self, rights: Rights, bearer: str) -> Identity:
+        if not bearer:
+            raise errors.Unauthenticated(
+                "CREDENTIALS_MALFORMED",
+                "the header authorization has another form than 'Bearer TOKEN', once",
+            )
+        if len(bearer) > _MAX_TOKEN_BYTES:
+            raise errors.Unauthenticated(
+                "CREDENTIALS_MALFORMED", f"the token is longer than {_MAX_TOKEN_BYTES} bytes"
+            )
+        if bearer.startswith(PREFIX):
+            return self._of_key(rights, bearer)
+        if bearer.count(".") == 2:  # a JWT has three parts
+            return self.tokens.verify(bearer)
+        raise errors.Unauthenticated(
+            "CREDENTIALS_MALFORMED",
+            f"the token is neither an API key ({PREFIX}…) nor a JWT",
+        )
+
+    def _of_key(self, rights: Rights, bearer: str) -> Identity:
+        if not id_of(bearer):
+            raise errors.Unauthenticated(
+                "API_KEY_INVALID", "the API key is not whole: a character is wrong or missing"
+            )
+        key = rights.keys.get(digest_of(bearer))
+        now = self._now()
+        if key is None or key.is_disabled:
+            raise errors.Unauthenticated(
+                "API_KEY_INVALID",
+                f"there is no API key {id_of(bearer)} any more, or there never was; ask for a new one",
+            )
+        if key.expires_at <= now:
+            raise errors.Unauthenticated(
+                "API_KEY_EXPIRED", f"the API key {key.id} has expired; ask for a new one"
+            )
+        self.used_keys[key.id] = int(now // _DAY_SECONDS)
+        return Identity(key.subject, Proof.API_KEY, key.id, (), key.expires_at)
+
+    def _certified(self, credentials: Credentials) -> Identity | None:
+        certificate = credentials.certificate
+        is_forwarded = self.behind_gateway or (
+            certificate is not None and self.certificates.is_gateway(certificate)
+        )
+        if is_forwarded:
+            told = credentials.forwarded
+            certificate = self.certificates.forwarded(told) if told else None
+        if certificate is None or certificate.expires_at <= self._now():
+            return None
+        return self.certificates.identity_of(certificate)
+
+    def may(self, identity: Identity, verb: Verb, model: str) -> bool:
+        """Return whether this caller may do this with the model; with '' for it, with all models."""
+        if not self.is_on:
+            return True
+        policy = self._memory.rights.policy
+        if not model:
+            return policy.may_everywhere(identity, verb)
+        return policy.may(identity, verb, model)
+
+    def check(self, identity: Identity, permission: Permission, models: Iterable[str] = ()) -> None:
+        """Let a call pass. Raises Unauthenticated where nobody calls, PermissionDenied where he may not.
+
+        What is asked for may be unknown as well as forbidden: the answer is the same.
+        """
+        if not self.is_on or permission.scope is Scope.OPEN:
+            return
+        named = [model for model in models if model]
+        for model in self._asked(permission.scope, named):
+            if not self.may(identity, permission.verb, model):
+                raise denied(identity, permission.verb, model)
+        needs_somebody = permission.scope in (Scope.KNOWN, Scope.CONTENT, Scope.FILTERED)
+        if needs_somebody and not named and not identity.is_known:
+            raise not_authenticated()
+
+    @staticmethod
+    def _asked(scope: Scope, named: list[str]) -> Iterable[str]:
+        if scope is Scope.MODEL:
+            return named or [""]
+        if scope is Scope.EVERYTHING:
+            return [""]
+        return named
+
+
+OPEN_ACCESS = Access(is_on=False)
+"""Everybody may do everything."""
+
+
+def not_authenticated() -> errors.Unauthenticated:
+    """Say that a caller has to be somebody."""
+    return errors.Unauthenticated(
+        "CREDENTIALS_MISSING",
+        "who calls is not known here; send 'authorization: Bearer KEY' with an API key or a JWT, or a "
+        "client certificate (the command line: --token-file, or `headrace login`)",
+    )
+
+
+def denied(identity: Identity, verb: Verb, model: str) -> errors.HeadraceError:
+    """Say that a caller may not; whether there is such a model is not told."""
+    if not identity.is_known:
+        return not_authenticated()
+    asked = f"model {model!r}, if there is one" if model else "all models"
+    remedy = f"headrace grant {identity.subject} ROLE" + (f" --models {model}" if model else "")
+    facts = {"subject": identity.subject, "verb": verb.value}
+    return errors.PermissionDenied(
+        "PERMISSION_DENIED",
+        f"{identity.subject} has not the right '{verb}' for {asked}; an admin can grant it: {remedy}",
+        facts=facts | ({"model": model} if model else {}),
+    )
+
+
+def _again(error: errors.HeadraceError) -> errors.Unauthenticated:
+    """Return the error anew: one that was raised holds its frames."""
+    return errors.Unauthenticated(error.reason, error.message, facts=error.facts)

@@ -1,0 +1,59 @@
+"""What a call brings to prove who makes it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+AUTHORIZATION = "authorization"
+FORWARDED_CERTIFICATE = "x-forwarded-client-cert"
+_SCHEME = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """The names in a client's certificate that was verified: URIs and host names, each by its own kind."""
+
+    uris: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    expires_at: float = math.inf
+    """In seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The value of `authorization`, the certificate of the connection, and what a proxy says of its own."""
+
+    authorization: str = ""
+    certificate: PeerCertificate | None = None
+    forwarded: str = ""
+    """The value of `x-forwarded-client-cert`; believed of trusted gateways only."""
+
+    @property
+    def bearer(self) -> str:
+        """The bearer token; '' where there is none of that form."""
+        return bearer_of(self.authorization)
+
+
+def bearer_of(authorization: str) -> str:
+    """Return the token of `Bearer TOKEN`; '' where the value has another form."""
+    if authorization[: len(_SCHEME)].lower() != _SCHEME:
+        return ""
+    return authorization[len(_SCHEME) :].strip()
+
+
+def credentials_of(
+    metadata: Iterable[tuple[str, str | bytes]], certificate: PeerCertificate | None = None
+) -> Credentials:
+    """Return what a call's metadata, or a request's headers in lower case, bring.
+
+    A header that comes twice counts as both, joined: that proves nothing.
+    """
+    found: dict[str, str] = {}
+    for key, value in metadata:
+        if key in (AUTHORIZATION, FORWARDED_CERTIFICATE) and isinstance(value, str):
+            found[key] = f"{found[key]},{value}" if key in found else value
+    return Credentials(
+        found.get(AUTHORIZATION, ""), certificate, found.get(FORWARDED_CERTIFICATE, "")
+    )

@@ -1,0 +1,84 @@
+"""The tables of permissions have a row for every method and no others; rows name real models."""
+
+from collections.abc import Iterator
+
+import pytest
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+
+from headrace.inference import grpc_service_pb2
+from headrace.monitor.v1 import monitor_service_pb2
+from headrace.registry.v1 import registry_service_pb2
+from headrace.security.methods import METHODS
+from headrace.security.model_names import model_in
+from headrace.security.verbs import Scope, Verb
+
+FILES = (
+    grpc_service_pb2,
+    monitor_service_pb2,
+    registry_service_pb2,
+    health_pb2,
+    reflection_pb2,
+)
+
+NOT_EVERYWHERE = {
+    "/grpc.health.v1.Health/List",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+}
+"""Of later releases of gRPC's packages."""
+
+
+def services() -> Iterator[ServiceDescriptor]:
+    for file in FILES:
+        yield from file.DESCRIPTOR.services_by_name.values()
+
+
+def test_every_method_has_a_row() -> None:
+    there = {f"/{each.full_name}/{method.name}" for each in services() for method in each.methods}
+    assert there - set(METHODS) == set()
+    assert set(METHODS) - there <= NOT_EVERYWHERE
+
+
+def test_only_health_is_open() -> None:
+    open_to_all = {path for path, rule in METHODS.items() if rule.permission.scope is Scope.OPEN}
+    assert open_to_all == {
+        "/inference.GRPCInferenceService/ServerLive",
+        "/inference.GRPCInferenceService/ServerReady",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/List",
+        "/grpc.health.v1.Health/Watch",
+    }
+
+
+def test_rows_find_the_models_of_requests() -> None:
+    pb = registry_service_pb2
+    alias = pb.UpdateAliasRequest()
+    alias.alias.name = "models/b/aliases/x"
+    batch = pb.BatchUpdateAliasesRequest(parent="models/a", requests=[alias])
+    path = "/headrace.registry.v1.RegistryService/BatchUpdateAliases"
+    assert METHODS[path].models(batch) == ("a", "b")
+    infer = grpc_service_pb2.ModelInferRequest(model_name="digits@champion")
+    assert METHODS["/inference.GRPCInferenceService/ModelInfer"].models(infer) == ("digits",)
+
+
+def test_requests_that_change_no_setting_take_read() -> None:
+    rule = METHODS["/inference.GRPCInferenceService/LogSettings"]
+    request = grpc_service_pb2.LogSettingsRequest()
+    assert rule.permission_for(request).verb is Verb.READ
+    request.settings["log_info"].bool_param = True
+    assert rule.permission_for(request).verb is Verb.ADMIN
+
+
+@pytest.mark.parametrize(
+    ("text", "model"),
+    [
+        ("models/digits/versions/3", "digits"),
+        ("models/digits", "digits"),
+        ("digits", "digits"),
+        ("digits@champion", "digits"),
+        ("", ""),
+    ],
+)
+def test_names_lead_to_models(text: str, model: str) -> None:
+    assert model_in(text) == model
