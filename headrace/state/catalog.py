@@ -139,7 +139,8 @@ def _sharing(
     if theirs is None:
         return ours
     differing = (key for key in ours.differing(theirs) if ours.get(key) != theirs.get(key))
-    return theirs.updated({key: ours.get(key) for key in differing})
+    changes = {key: ours.get(key) for key in differing}
+    return theirs.updated(changes) if changes else theirs
 
 
 def _artifact(held: VersionRecord | bytes) -> Artifact:

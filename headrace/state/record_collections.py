@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from headrace.state.access_records import ApiKeyRecord, BindingRecord, RoleRecord
 from headrace.state.differences import ModelDifference, difference
 from headrace.state.records import ModelRecord, VersionRecord
 
@@ -121,3 +122,13 @@ class Collections:
 
 COLLECTIONS = Collections()
 """The collections that this code knows. A new one is registered here."""
+
+API_KEYS = COLLECTIONS.register(Collection("api_keys", "key", ApiKeyRecord))
+"""By `keys/{id}`."""
+ROLES = COLLECTIONS.register(Collection("roles", "role", RoleRecord))
+"""By `roles/{name}`."""
+BINDINGS = COLLECTIONS.register(Collection("bindings", "binding", BindingRecord))
+"""By `bindings/{subject}`."""
+
+ACCESS: tuple[Collection[Any], ...] = (API_KEYS, ROLES, BINDINGS)
+"""Those that decide who may do what. Watchers of models are not told of them."""

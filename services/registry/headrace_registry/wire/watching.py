@@ -10,15 +10,20 @@ from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc
 from headrace.state.changes import EPOCH_BEGINS, Change
 from headrace.state.history import Point
+from headrace.state.record_collections import ACCESS
 from headrace_registry.wire.change_messages import change_to_proto
 from headrace_registry.wire.servicer import RegistryServicer
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["RegistryService"].full_name
+_SECRET = frozenset(collection.name for collection in ACCESS)
 
 
 def encode_change(change: Change, point: Point) -> bytes:
-    """The message of a change, b'' for what is none of the catalog's."""
-    if change.kind == EPOCH_BEGINS:
+    """The message of a change; b'' for what is none of the catalog's, and where keys or rights changed.
+
+    Whoever may read all models may not therefore see who else there is.
+    """
+    if change.kind == EPOCH_BEGINS or not _SECRET.isdisjoint(change.records):
         return b""
     message = change_to_proto(change)
     message.epoch, message.hash = point.epoch, point.hash
