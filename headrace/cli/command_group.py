@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MODULES: Mapping[str, str] = {
     "serve": "serve",
+    "serve-folder": "serve_folder",
     "up": "up",
     "push": "push",
     "models": "models",

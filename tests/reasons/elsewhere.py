@@ -92,6 +92,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
             "headrace/onnx_runtime/installation.py",
             "headrace/service/socket_folders.py",
             "headrace/local/",
+            "services/inference/headrace_inference/adapters/model_folder/",
             "services/inference/headrace_inference/app/",
             "services/inference/headrace_inference/wire/native/server.py",
             "services/monitor/headrace_monitor/adapters/store_schema.py",
@@ -107,6 +108,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "DATA_UNUSABLE",
                 "EMBEDDED_SERVER_FAILED",
                 "FRONT_UNAVAILABLE",
+                "MODEL_FOLDER_UNUSABLE",
                 "NO_REDIS_SERVER",
                 "ONNX_RUNTIME_BROKEN",
                 "PORTS_TAKEN",
@@ -119,6 +121,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         "Stands in a version's status on a replica; requests for it are told VERSION_NOT_READY.",
         (
             "services/inference/headrace_inference/adapters/",
+            "services/inference/headrace_inference/app/origins.py",
             "services/inference/headrace_inference/domain/reconciliation/load_failures.py",
         ),
         frozenset(

@@ -19,7 +19,7 @@ from headrace.inference import grpc_service_pb2_grpc as pb_grpc
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.memory import region_table
-from headrace_inference.app.models import RegistryLoads, open_models
+from headrace_inference.app.models import Loads, open_models
 from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.app.servers import open_fronts
 from headrace_inference.app.tracing import open_tracer
@@ -57,7 +57,7 @@ async def open_grpc_replica(
         book = StatisticsRegistry()
         tracer = stack.enter_context(open_tracer(settings))
         loader = FolderLoader(folder, open_model)
-        loads = RegistryLoads(loader, LoadPlaces(settings.max_loading))
+        loads = Loads(loader, LoadPlaces(settings.max_loading))
         held = await stack.enter_async_context(open_models(settings, loads, book))
         reconciler = held.reconciler
         held.want(catalog_of(models))

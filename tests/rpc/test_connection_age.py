@@ -92,4 +92,4 @@ def test_the_native_front_does_not_forget_the_setting() -> None:
 def test_an_age_that_is_none(seconds: float) -> None:
     """Refused at the start."""
     with pytest.raises(ValueError, match="--max-connection-age-seconds"):
-        Settings("redis://a", "a", Path("data"), max_connection_age_seconds=seconds)
+        Settings(Path("data"), "redis://a", "a", max_connection_age_seconds=seconds)

@@ -18,15 +18,16 @@ from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.records import LoadState
+from headrace_inference.adapters.artifact_cache.sources import RegistrySource
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH, WEIGHTS
-from headrace_inference.app.models import RegistryLoads, open_models, open_registry_loads
+from headrace_inference.app.models import Loads, open_loads, open_models
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.scheduling.runner import Runner
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
-from headrace_inference.settings import Settings
 from headrace_registry.app import open_registry
 from tests.rpc.registry_fixtures import eventually
 from tests.rpc.registry_fixtures import settings as registry_settings
+from tests.rpc.replica_fixtures import replica_settings
 from tests.unit.inference.preparation.fixtures import images, layered
 
 
@@ -35,7 +36,7 @@ class Loaded:
     """A version that a registry has and a reconciler has loaded, and what its scrubber reported."""
 
     reconciler: VersionReconciler
-    loads: RegistryLoads
+    loads: Loads
     data: Path
     reported: list[HeadraceError]
 
@@ -70,8 +71,11 @@ async def loaded(redis_url: str, namespace: str, folder: Path) -> AsyncIterator[
         redis = await stack.enter_async_context(open_redis(redis_url))
         follower = StateFollower(redis, Keys(namespace))
         await follower.refresh()
-        settings = Settings(redis_url, registry.grpc_address, folder / "data", tuning_seconds=0.0)
-        loads = stack.enter_context(open_registry_loads(settings, channel, follower))
+        settings = replica_settings(
+            redis_url, folder / "data", registry.grpc_address, tuning_seconds=0.0
+        )
+        source = RegistrySource(channel)
+        loads = stack.enter_context(open_loads(settings, source, follower))
         models = await stack.enter_async_context(open_models(settings, loads, StatisticsRegistry()))
         reconciler = models.reconciler
 

@@ -106,4 +106,4 @@ async def test_a_caller_that_is_no_browser(tmp_path: Path) -> None:
 def test_what_is_no_origin_is_refused(origin: str) -> None:
     """A replica that would allow nobody by mistake does not start."""
     with pytest.raises(ValueError, match="--cors-origins"):
-        Settings("redis://a", "a", Path("data"), cors_origins=(origin,))
+        Settings(Path("data"), "redis://a", "a", cors_origins=(origin,))

@@ -44,12 +44,20 @@ def _own_id() -> str:
 class Settings:
     """A replica: serves versions over the Open Inference Protocol."""
 
-    redis_url: str
-    """Where the shared state is: redis://, rediss:// or unix://."""
-    registry_address: str
-    """Where artifacts come from: the registry's gRPC address, host:port."""
     data: Path
     """The folder of the disk cache of artifacts, by digest."""
+    redis_url: str = ""
+    """Where the shared state is: redis://, rediss:// or unix://; required, but with model_folder."""
+    registry_address: str = ""
+    """Where artifacts come from: the registry's gRPC address, host:port; required, but with
+    model_folder."""
+    model_folder: Path | None = None
+    """A folder of models to serve without a registry and a shared state, as `headrace serve-folder` does:
+    a repository of Triton's, or folders with a graph. Their files are copied to the data folder first."""
+    model_name: str = ""
+    """What to call the model of a model_folder that has one; by default as its folder is called."""
+    model_poll_seconds: float = 0.0
+    """How often to look for changes in a model_folder; 0 reads it once."""
     blob_store: str = ""
     """The URL of the store of objects that the registry has its artifacts in, its setting blob_store: they
     are read there, and from the registry where that fails. Without one they come from the registry."""
@@ -208,13 +216,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises ValueError for a value that no replica can be started with."""
-        check_redis_url(self.redis_url)
+        if self.redis_url:
+            check_redis_url(self.redis_url)
         wrong = [f"--{name.replace('_', '-')}: {why}" for name, why in self._problems()]
         if wrong:
             raise ValueError("\n".join(wrong))
 
     def _problems(self) -> Iterator[tuple[str, str]]:
         """Every setting that no replica can be started with, and why."""
+        yield from self._problems_of_origin()
         if self.blob_store and (problem := url_problem(self.blob_store)):
             yield "blob_store", problem
         for name in ("grpc_header_forward_pattern", "http_header_forward_pattern"):
@@ -237,6 +247,26 @@ class Settings:
                 "max_connection_age_seconds",
                 f"up to {_MAX_AGE_SECONDS} is allowed, or 0 for no limit",
             )
+
+    def _problems_of_origin(self) -> Iterator[tuple[str, str]]:
+        """What keeps it from being known where the replica's versions come from."""
+        state = ("redis_url", "registry_address")
+        if self.model_folder is None:
+            for name in state:
+                if not getattr(self, name):
+                    yield (
+                        name,
+                        f"is required (or HEADRACE_{name.upper()}), unless --model-folder is given",
+                    )
+            for name in ("model_name", "model_poll_seconds"):
+                if getattr(self, name):
+                    yield name, "it goes with --model-folder"
+            return
+        for name in (*state, "blob_store"):
+            if getattr(self, name):
+                yield name, "a replica that serves a --model-folder has none"
+        if self.model_control != "registry":
+            yield "model_control", "what lies in the --model-folder is loaded, and nothing else"
 
     @property
     def shares_ports(self) -> bool:

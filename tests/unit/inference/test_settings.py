@@ -24,7 +24,7 @@ from headrace_inference.settings import Settings
 )
 def test_reachable_at(advertised: str, address: str, expected: str) -> None:
     """The advertised host wins; without one, every address is this machine's name."""
-    settings = Settings("redis://x", "r:1", Path("data"), advertised_host=advertised)
+    settings = Settings(Path("data"), "redis://x", "r:1", advertised_host=advertised)
 
     assert expected == settings.reachable_at(address)
 
@@ -40,7 +40,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         "max_connection_age_seconds": 3e6,
     }
     with pytest.raises(ValueError, match="max-loading") as refused:
-        Settings("redis://x", "r:1", Path("data"), **wrong)  # type: ignore[arg-type]
+        Settings(Path("data"), "redis://x", "r:1", **wrong)  # type: ignore[arg-type]
     lines = str(refused.value).splitlines()
     assert sorted(f"--{name.replace('_', '-')}" for name in wrong) == sorted(
         line.partition(":")[0] for line in lines
@@ -51,4 +51,4 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 def test_nothing_else_is_refused() -> None:
     """0 stands for none, off or no limit."""
-    Settings("redis://x", "r:1", Path("data"), tuning_seconds=0, cache_max_bytes=0, join_seconds=0)
+    Settings(Path("data"), "redis://x", "r:1", tuning_seconds=0, cache_max_bytes=0, join_seconds=0)

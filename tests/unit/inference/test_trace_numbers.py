@@ -40,5 +40,5 @@ def test_replicas_that_share_a_port_count_apart(tmp_path: Path) -> None:
 def settings(folder: Path, shared_folder: Path | None = None) -> Settings:
     """Settings of a replica that writes traces."""
     return Settings(
-        "redis://x", "r:1", folder, trace_file=folder / "traces", shared_folder=shared_folder
+        folder, "redis://x", "r:1", trace_file=folder / "traces", shared_folder=shared_folder
     )

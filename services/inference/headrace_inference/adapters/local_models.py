@@ -212,13 +212,29 @@ def _stored(
             f"load failed for model '{name}': version {number} has no file '{graph_path}'"
         )
     _write(folder, files)
+    return described(name, number, folder, files, graph_path, config)
+
+
+def described(
+    name: str,
+    number: int,
+    folder: Path,
+    paths: Iterable[str],
+    graph_path: str,
+    config: model_config_pb2.ModelConfig,
+) -> VersionRecord:
+    """The record of a version whose files are in a folder, called by its name; its graph is changed there.
+
+    Raises InvalidArgument.
+    """
+    files = set(paths)
     changed = changed_graph(folder / graph_path)
     serving = serving_config(config)
     signature = declared_signature(config, _graph_of(folder / graph_path))
     if changed is not None:
         signature = changed.complete(signature)
         parent = PurePosixPath(graph_path).parent
-        files |= {str(parent / name): b"" for name in changed.label_files}
+        files |= {str(parent / label) for label in changed.label_files}
     batches = config.max_batch_size > 0
     signature = with_declared_shapes(signature, serving.shapes, batches=batches)
     sizes = [(path, (folder / path).stat().st_size) for path in sorted(files)]

@@ -5,27 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
-
-import grpc
+from typing import Protocol
 
 from headrace.machine.memory import usable_memory_bytes
 from headrace.service.disk_reserve import DiskReserve
-from headrace.service.object_store import ObjectStore
 from headrace.state.catalog import Catalog
 from headrace.state.desired import desired
-from headrace.state.follower import StateFollower
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
 from headrace_inference.adapters.artifact_cache.leases import open_cache_leases
 from headrace_inference.adapters.artifact_cache.scrubber import CacheScrubber
-from headrace_inference.adapters.artifact_cache.sources import (
-    ArtifactSource,
-    RegistrySource,
-    SharedSource,
-)
+from headrace_inference.adapters.artifact_cache.sources import ArtifactSource
 from headrace_inference.adapters.artifact_cache.store import ArtifactCache
 from headrace_inference.adapters.loader import ArtifactLoader
 from headrace_inference.adapters.local_models import FolderLoader, open_local_models
+from headrace_inference.adapters.model_folder.staging import StagedModels, open_staged_models
 from headrace_inference.adapters.preparation.cached_opener import (
     Preparation,
     PreparingOpener,
@@ -39,6 +33,7 @@ from headrace_inference.domain.reconciliation.later_measuring import Measurer
 from headrace_inference.domain.reconciliation.load_slots import LoadPlaces
 from headrace_inference.domain.reconciliation.model_control import (
     ExplicitControl,
+    FolderControl,
     ModelControl,
     RegistryControl,
 )
@@ -63,11 +58,13 @@ class Models:
     reconciler: VersionReconciler
     control: ModelControl
     want: Callable[[Catalog], None]
+    staged: StagedModels | None = None
+    """The copies of a folder's models, where they come from one."""
 
 
 @dataclass(frozen=True, slots=True)
-class RegistryLoads:
-    """The loader of the registry's versions, and how many load at a time."""
+class Loads:
+    """The loader of versions, and how many load at a time."""
 
     loader: FolderLoader
     places: LoadPlaces
@@ -76,12 +73,26 @@ class RegistryLoads:
     measurer: Measurer | None = None
 
 
+class HasCatalog(Protocol):
+    """Knows which versions of the registry are wanted."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """Return the newest catalog."""
+
+
 @asynccontextmanager
 async def open_models(
-    settings: Settings, loads: RegistryLoads, book: StatisticsRegistry
+    settings: Settings, loads: Loads, book: StatisticsRegistry
 ) -> AsyncIterator[Models]:
     """Keep the versions while inside, those of callers too where the setting allows them."""
     loader = loads.loader
+    if settings.model_folder is not None:
+        async with open_staged_models(settings.data, loader) as staged:
+            reconciler = _reconciler(settings, staged, loads, book)
+            async with reconciler.running():
+                yield Models(reconciler, FolderControl(), reconciler.want, staged)
+        return
     if settings.model_control == "registry":
         reconciler = _reconciler(settings, loader, loads, book)
         async with reconciler.running():
@@ -95,7 +106,7 @@ async def open_models(
 
 
 def _reconciler(
-    settings: Settings, loader: Loader, loads: RegistryLoads, book: StatisticsRegistry
+    settings: Settings, loader: Loader, loads: Loads, book: StatisticsRegistry
 ) -> VersionReconciler:
     return VersionReconciler(
         loader,
@@ -109,13 +120,11 @@ def _reconciler(
 
 
 @contextmanager
-def open_registry_loads(
-    settings: Settings, channel: grpc.aio.Channel, follower: StateFollower
-) -> Iterator[RegistryLoads]:
-    """Yield what loads the registry's versions while inside."""
+def open_loads(settings: Settings, source: ArtifactSource, wanting: HasCatalog) -> Iterator[Loads]:
+    """Yield what loads versions while inside, those of the registry from the source."""
 
     def wanted() -> set[str]:
-        catalog = follower.catalog
+        catalog = wanting.catalog
         records = [record_in(catalog, key) for key in desired(catalog)]
         return {record.digest for record in records if record is not None}
 
@@ -124,7 +133,7 @@ def open_registry_loads(
         reserve = DiskReserve(settings.data, settings.disk_reserve_bytes, part=_RESERVE_PART)
         cache = ArtifactCache(
             settings.data / "artifacts",
-            _artifact_source(settings, channel),
+            source,
             settings.cache_max_bytes,
             leases,
             checks,
@@ -144,15 +153,7 @@ def open_registry_loads(
             rate = settings.scrub_bytes_per_second
             scrubber = CacheScrubber(cache, loader, opener, checks, rate)
             places = _places(settings, loader, opener)
-            yield RegistryLoads(loader, places, checks, scrubber, opener.measurement)
-
-
-def _artifact_source(settings: Settings, channel: grpc.aio.Channel) -> ArtifactSource:
-    """Raises FailedPrecondition (BLOB_STORE_REFUSED) where the package for a store is not installed."""
-    registry = RegistrySource(channel)
-    if not settings.blob_store:
-        return registry
-    return SharedSource(ObjectStore(settings.blob_store), registry)
+            yield Loads(loader, places, checks, scrubber, opener.measurement)
 
 
 def _places(settings: Settings, loader: ArtifactLoader, opener: PreparingOpener) -> LoadPlaces:

@@ -5,11 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Protocol
 
 from headrace.service import serving
-from headrace.state.follower import StateFollower
 from headrace.state.records import ReplicaStage
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
+
+
+class Followed(Protocol):
+    """What the replica learns from what it is to serve."""
+
+    @property
+    def synced(self) -> bool:
+        """Return whether that is known."""
+
+    def facts(self) -> dict[str, object]:
+        """Return what else is known about it."""
 
 
 class ReplicaReadiness:
@@ -20,7 +31,7 @@ class ReplicaReadiness:
     """
 
     def __init__(
-        self, follower: StateFollower, reconciler: VersionReconciler, stopping: asyncio.Event
+        self, follower: Followed, reconciler: VersionReconciler, stopping: asyncio.Event
     ) -> None:
         self._follower = follower
         self._reconciler = reconciler

@@ -8,20 +8,14 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-import grpc
-
-from headrace import addresses
 from headrace.service import serving
 from headrace.service.private_files import make_private
-from headrace.state.catalog import UNREAD
-from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
-from headrace.state.keys import Keys
 from headrace.state.records import ReplicaRecord, ReplicaStage
-from headrace_inference.adapters import presence, telemetry
+from headrace_inference.adapters import telemetry
 from headrace_inference.adapters.core_use import MachineCoreUse
 from headrace_inference.adapters.metrics.cache import CacheMeter
 from headrace_inference.adapters.metrics.traces import TraceMeter
@@ -30,10 +24,15 @@ from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import (
-    Models,
-    RegistryLoads,
+    Loads,
+    open_loads,
     open_models,
-    open_registry_loads,
+)
+from headrace_inference.app.origins import (
+    Origin,
+    open_channel,
+    open_shared_state,
+    served_folder,
 )
 from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.app.servers import Fronts, open_fronts
@@ -50,25 +49,27 @@ logger = logging.getLogger(__name__)
 OWN_FILES = ("artifacts", "prepared*", "in-use*", "engines", "local-*")
 """What a replica has in its data folder."""
 _FLUSH_SECONDS = 2.0
-_CHANNEL_OPTIONS = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-    addresses.NO_PROXY,
-]
 
 
 @dataclass(frozen=True, slots=True)
-class Replica:
-    """A running replica: where it serves, and what it has."""
+class Serving:
+    """What a running replica serves, and where."""
 
     fronts: Fronts
     reconciler: VersionReconciler
+
+
+@dataclass(frozen=True, slots=True)
+class Replica(Serving):
+    """A running replica of a registry."""
+
     follower: StateFollower
 
 
 async def main(settings: Settings, stopping: asyncio.Event) -> None:
     """Run a replica until `stopping` is set. Raises HeadraceError where it cannot."""
-    async with open_replica(settings, stopping) as replica:
+    opening = open_replica if settings.model_folder is None else open_folder_replica
+    async with opening(settings, stopping) as replica:
         if not stopping.is_set():
             serving.announce_ready(replica.fronts.addresses(), settings.ready_fd)
             await stopping.wait()
@@ -83,18 +84,32 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
     `stopping` is set it says that it leaves, by readiness, health and presence, and goes on serving.
     """
     make_private(settings.data, OWN_FILES)
-    keys = Keys(settings.namespace)
+    async with open_shared_state(settings) as state, _open(settings, stopping, state) as opened:
+        yield Replica(opened.fronts, opened.reconciler, state.follower)
+
+
+@asynccontextmanager
+async def open_folder_replica(
+    settings: Settings, stopping: asyncio.Event
+) -> AsyncIterator[Serving]:
+    """The same of a folder's models, without registry and state. It is ready when all of them are."""
+    make_private(settings.data, OWN_FILES)
+    async with _open(settings, stopping, served_folder(settings)) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _open(
+    settings: Settings, stopping: asyncio.Event, origin: Origin
+) -> AsyncIterator[Serving]:
     book = StatisticsRegistry()
     async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(open_redis(settings.redis_url))
-        channel = await stack.enter_async_context(_open_channel(settings.registry_address))
-        follower = StateFollower(redis, keys)
         tracer = stack.enter_context(open_tracer(settings))
         await stack.enter_async_context(_reporting(settings, book))
-        loads = stack.enter_context(open_registry_loads(settings, channel, follower))
+        loads = stack.enter_context(open_loads(settings, origin.source, origin))
         models = await stack.enter_async_context(open_models(settings, loads, book))
         reconciler = models.reconciler
-        readiness = ReplicaReadiness(follower, reconciler, stopping)
+        readiness = ReplicaReadiness(origin.followed(models), reconciler, stopping)
         ingress = Ingress(
             reconciler, book, region_table(settings), tracer, ingress_limits(settings)
         )
@@ -103,12 +118,7 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
         async def join(fronts: Fronts) -> None:
             describe = _Description(settings, fronts, reconciler, readiness)
             jobs = await stack.enter_async_context(serving.open_background())
-            follower.on_unread = lambda why: models.want(replace(UNREAD, unread_because=why))
-            jobs.run(keep_running("follower", follower.run))
-            jobs.run(keep_running("updates", partial(_apply_updates, follower, models)))
-            writer = presence.PresenceWriter(redis, keys, reconciler, describe.record)
-            present = partial(presence.keep_present, writer, reconciler.changed)
-            jobs.run(keep_running("presence", present))
+            origin.follow(jobs, models, describe.record)
             stages = partial(_announce_stages, readiness, reconciler.changed)
             jobs.run(keep_running("stages", stages))
             _tend_versions(settings, jobs, reconciler, loads)
@@ -128,14 +138,14 @@ async def open_replica(settings: Settings, stopping: asyncio.Event) -> AsyncIter
             [CacheMeter(loads.checks), TraceMeter(tracer)],
         )
         stack.callback(closing.set)
-        yield Replica(fronts, reconciler, follower)
+        yield Serving(fronts, reconciler)
 
 
 def _tend_versions(
     settings: Settings,
     jobs: serving.Background,
     reconciler: VersionReconciler,
-    loads: RegistryLoads,
+    loads: Loads,
 ) -> None:
     """Begin what is done for versions while they serve: measuring, and reading what lies on the disk."""
     if loads.measurer is not None and settings.tuning_seconds:
@@ -150,11 +160,6 @@ async def _announce_stages(readiness: ReplicaReadiness, changed: asyncio.Event) 
         async for stage in stages:
             logger.info("the replica is %s", stage.value)
             changed.set()
-
-
-async def _apply_updates(follower: StateFollower, models: Models) -> None:
-    async for update in follower.updates():
-        models.want(update.catalog)
 
 
 class _Description:
@@ -199,7 +204,7 @@ async def _reporting(settings: Settings, book: StatisticsRegistry) -> AsyncItera
         yield
         return
     buffer = telemetry.TelemetryBuffer(settings.replica_id, book, settings.telemetry_max_reports)
-    async with _open_channel(settings.monitor_address) as channel:
+    async with open_channel(settings.monitor_address) as channel:
         async with serving.open_background() as jobs:
             collect = partial(telemetry.collect_telemetry, buffer, settings.telemetry_seconds)
             jobs.run(keep_running("telemetry", collect))
@@ -207,12 +212,3 @@ async def _reporting(settings: Settings, book: StatisticsRegistry) -> AsyncItera
             jobs.run(keep_running("reports", send))
             yield
         await telemetry.flush_telemetry(buffer, channel, _FLUSH_SECONDS)
-
-
-@asynccontextmanager
-async def _open_channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
-    channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
-    try:
-        yield channel
-    finally:
-        await channel.close()

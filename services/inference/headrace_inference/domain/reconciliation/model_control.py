@@ -81,6 +81,18 @@ class RegistryControl:
         raise _refused(name)
 
 
+class FolderControl:
+    """A folder alone says what is loaded."""
+
+    async def load(self, request: LoadRequest) -> None:
+        """Refused. Raises Unavailable (MODEL_CONTROL_REGISTRY)."""
+        raise _not_in_folder(request.name)
+
+    async def unload(self, name: str) -> None:
+        """Refused. Raises Unavailable (MODEL_CONTROL_REGISTRY)."""
+        raise _not_in_folder(name)
+
+
 class ExplicitControl:
     """The registry's versions, with those that callers loaded, and without those that they unloaded."""
 
@@ -200,6 +212,15 @@ def _refused(name: str) -> HeadraceError:
         "what the registry says: `headrace push`, `headrace route`, `headrace delete`; or start the "
         "replica with --model-control=explicit",
         facts={"setting": "model_control"},
+    )
+
+
+def _not_in_folder(name: str) -> HeadraceError:
+    return Unavailable(
+        "MODEL_CONTROL_REGISTRY",
+        f"explicit model load / unload is not allowed ('{name}'): this server serves a folder "
+        "(model_folder). Change what lies there, and have it look for changes (model_poll_seconds)",
+        facts={"setting": "model_folder"},
     )
 
 

@@ -1,0 +1,1 @@
+"""Models that lie in a folder, and are served without a registry."""

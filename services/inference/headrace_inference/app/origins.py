@@ -1,0 +1,166 @@
+"""Assembles where a replica learns what it is to serve: the shared state, or a folder of models."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Protocol
+
+import grpc
+
+from headrace import addresses
+from headrace.errors import Unavailable
+from headrace.service.object_store import ObjectStore
+from headrace.service.serving import Background
+from headrace.state.catalog import UNREAD, Catalog
+from headrace.state.connection import Redis, open_redis
+from headrace.state.follower import StateFollower
+from headrace.state.keys import Keys
+from headrace.state.records import ArtifactFile, ReplicaRecord
+from headrace_inference.adapters import presence
+from headrace_inference.adapters.artifact_cache.sources import (
+    ArtifactSource,
+    RegistrySource,
+    SharedSource,
+)
+from headrace_inference.adapters.model_folder.follower import FolderFollower, FollowedFolder
+from headrace_inference.app.models import Models
+from headrace_inference.app.readiness import Followed
+from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
+from headrace_inference.settings import Settings
+
+_CHANNEL_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    addresses.NO_PROXY,
+]
+
+Describe = Callable[[], ReplicaRecord]
+
+
+class Origin(Protocol):
+    """Where the replica's versions come from."""
+
+    @property
+    def source(self) -> ArtifactSource:
+        """Return what the cache of artifacts is filled from."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """Return what is wanted of that cache."""
+
+    def followed(self, models: Models) -> Followed:
+        """Return what says how far the replica knows what to serve."""
+
+    def follow(self, jobs: Background, models: Models, describe: Describe) -> None:
+        """Begin to have the models kept as they are wanted, and to tell others what the replica is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedState:
+    """The state that the registry writes, in Redis."""
+
+    redis: Redis
+    keys: Keys
+    follower: StateFollower
+    source: ArtifactSource
+
+    @property
+    def catalog(self) -> Catalog:
+        """Return the newest catalog."""
+        return self.follower.catalog
+
+    def followed(self, _: Models) -> StateFollower:
+        """Return the follower."""
+        return self.follower
+
+    def follow(self, jobs: Background, models: Models, describe: Describe) -> None:
+        """Follow the state, and be present in it."""
+        self.follower.on_unread = lambda why: models.want(replace(UNREAD, unread_because=why))
+        jobs.run(keep_running("follower", self.follower.run))
+        jobs.run(keep_running("updates", partial(_apply_updates, self.follower, models)))
+        reconciler = models.reconciler
+        writer = presence.PresenceWriter(self.redis, self.keys, reconciler, describe)
+        present = partial(presence.keep_present, writer, reconciler.changed)
+        jobs.run(keep_running("presence", present))
+
+
+class NoArtifacts:
+    """Gives no file: there is no registry."""
+
+    def read(self, file: ArtifactFile, offset: int) -> AsyncGenerator[bytes, None]:
+        """Raises Unavailable."""
+        wanted = f"{file.path}, from byte {offset}"
+        raise Unavailable("ARTIFACT_UNAVAILABLE", f"there is no registry that has {wanted}")
+
+
+@dataclass(slots=True)
+class ServedFolder:
+    """A folder of models, which no registry knows."""
+
+    folder: FollowedFolder
+    source: ArtifactSource = field(default_factory=NoArtifacts)
+    catalog: Catalog = Catalog()
+    """Nothing is wanted of a registry's artifacts."""
+    _follower: FolderFollower | None = None
+
+    def followed(self, models: Models) -> FolderFollower:
+        """Return the follower of the folder."""
+        assert models.staged is not None, "models of a folder have copies"
+        self._follower = FolderFollower(self.folder, models.staged, models.reconciler)
+        return self._follower
+
+    def follow(self, jobs: Background, _: Models, __: Describe) -> None:
+        """Read the folder, which ends the replica where it cannot be served, and look for changes."""
+        assert self._follower is not None, "followed() comes first"
+        jobs.run(_begin_and_follow(self._follower))
+
+
+async def _begin_and_follow(follower: FolderFollower) -> None:
+    await follower.begin()
+    await keep_running("folder", follower.follow)
+
+
+@asynccontextmanager
+async def open_shared_state(settings: Settings) -> AsyncIterator[SharedState]:
+    """The connections to Redis and the registry, open while inside."""
+    keys = Keys(settings.namespace)
+    async with (
+        open_redis(settings.redis_url) as redis,
+        open_channel(settings.registry_address) as channel,
+    ):
+        source = _artifact_source(settings, channel)
+        yield SharedState(redis, keys, StateFollower(redis, keys), source)
+
+
+def served_folder(settings: Settings) -> ServedFolder:
+    """The folder that the settings name."""
+    assert settings.model_folder is not None
+    return ServedFolder(
+        FollowedFolder(settings.model_folder, settings.model_name, settings.model_poll_seconds)
+    )
+
+
+def _artifact_source(settings: Settings, channel: grpc.aio.Channel) -> ArtifactSource:
+    """Raises FailedPrecondition (BLOB_STORE_REFUSED) where the package for a store is not installed."""
+    registry = RegistrySource(channel)
+    if not settings.blob_store:
+        return registry
+    return SharedSource(ObjectStore(settings.blob_store), registry)
+
+
+async def _apply_updates(follower: StateFollower, models: Models) -> None:
+    async for update in follower.updates():
+        models.want(update.catalog)
+
+
+@asynccontextmanager
+async def open_channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to another service, open while inside."""
+    channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+    try:
+        yield channel
+    finally:
+        await channel.close()
