@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Protocol
 
 from headrace import errors
@@ -27,6 +28,8 @@ REFUSED_SECONDS = 10.0
 
 _DAY_SECONDS = 86_400.0
 _MAX_TOKEN_BYTES = 32 * 1024
+
+_OF_SOMEBODY = (Scope.KNOWN, Scope.CONTENT, Scope.FILTERED)
 
 Now = Callable[[], float]
 """Seconds since the epoch."""
@@ -121,7 +124,7 @@ class Access:
         """Another number after every change of what decides: what others remember is void then."""
         self.used_keys: dict[str, int] = {}
         """The day (since the epoch, UTC) on which a key was last used here, by its id."""
-        self._now = now
+        self.now = now
         self._memory = _Memory(Rights())
 
     @property
@@ -150,7 +153,7 @@ class Access:
         """
         memory = self._memory
         found = memory.identities.get(authorization)
-        now = self._now()
+        now = self.now()
         if found is not None and found[1] > now:
             return found[0]
         if not authorization:
@@ -190,9 +193,9 @@ class Access:
         except errors.Unauthenticated as error:
             if len(memory.refused) >= MAX_REFUSED:
                 memory.refused.clear()
-            memory.refused[hash(authorization)] = (self._now() + REFUSED_SECONDS, error)
+            memory.refused[hash(authorization)] = (self.now() + REFUSED_SECONDS, _again(error))
             raise
-        now = self._now()
+        now = self.now()
         end_of_day = (now // _DAY_SECONDS + 1) * _DAY_SECONDS  # a key's use is noted every day
         if len(memory.identities) >= MAX_TOKENS:
             memory.identities.clear()
@@ -224,7 +227,7 @@ class Access:
                 "API_KEY_INVALID", "the API key is not whole: a character is wrong or missing"
             )
         key = rights.keys.get(digest_of(bearer))
-        now = self._now()
+        now = self.now()
         if key is None or key.is_disabled:
             raise errors.Unauthenticated(
                 "API_KEY_INVALID",
@@ -245,7 +248,7 @@ class Access:
         if is_forwarded:
             told = credentials.forwarded
             certificate = self.certificates.forwarded(told) if told else None
-        if certificate is None or certificate.expires_at <= self._now():
+        if certificate is None or certificate.expires_at <= self.now():
             return None
         return self.certificates.identity_of(certificate)
 
@@ -269,9 +272,12 @@ class Access:
         for model in self._asked(permission.scope, named):
             if not self.may(identity, permission.verb, model):
                 raise denied(identity, permission.verb, model)
-        needs_somebody = permission.scope in (Scope.KNOWN, Scope.CONTENT, Scope.FILTERED)
-        if needs_somebody and not named and not identity.is_known:
-            raise not_authenticated()
+        if not named and permission.scope in _OF_SOMEBODY and not identity.is_known:
+            anybody = permission.scope is Scope.FILTERED and self.rights.policy.may_somewhere(
+                identity, permission.verb
+            )
+            if not anybody:
+                raise not_authenticated()
 
     @staticmethod
     def _asked(scope: Scope, named: list[str]) -> Iterable[str]:
@@ -300,7 +306,9 @@ def denied(identity: Identity, verb: Verb, model: str) -> errors.HeadraceError:
     if not identity.is_known:
         return not_authenticated()
     asked = f"model {model!r}, if there is one" if model else "all models"
-    remedy = f"headrace grant {identity.subject} ROLE" + (f" --models {model}" if model else "")
+    # quoted: a name that somebody made up must not become a command of the admin who reads this
+    remedy = f"headrace grant {quote(identity.subject)} ROLE"
+    remedy += f" --models {quote(model)}" if model else ""
     facts = {"subject": identity.subject, "verb": verb.value}
     return errors.PermissionDenied(
         "PERMISSION_DENIED",

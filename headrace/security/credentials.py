@@ -40,7 +40,8 @@ def bearer_of(authorization: str) -> str:
     """Return the token of `Bearer TOKEN`; '' where the value has another form."""
     if authorization[: len(_SCHEME)].lower() != _SCHEME:
         return ""
-    return authorization[len(_SCHEME) :].strip()
+    token = authorization[len(_SCHEME) :].strip()
+    return "" if "," in token or " " in token else token  # two headers, joined on their way here
 
 
 def credentials_of(

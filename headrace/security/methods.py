@@ -25,19 +25,22 @@ class MethodRule:
     """What it takes to call a method.
 
     `first_only`: of a stream of requests the first says what all are about.
-    `read_only` tells requests that change nothing: they take `read`.
+    `read_only` tells requests that change nothing: they take `read`. `further` are verbs that a request
+    takes besides, for the same models.
     """
 
     permission: Permission
     names: Names = _no_names
     first_only: bool = False
     read_only: Callable[[Any], bool] | None = None
+    further: Callable[[Any], Iterable[Verb]] | None = None
 
-    def permission_for(self, request: Any) -> Permission:
+    def permissions_for(self, request: Any) -> tuple[Permission, ...]:
         """Return what this request takes."""
         if self.read_only is not None and self.read_only(request):
-            return Permission(self.permission.scope, Verb.READ)
-        return self.permission
+            return (Permission(self.permission.scope, Verb.READ),)
+        more = self.further(request) if self.further is not None else ()
+        return (self.permission, *(Permission(self.permission.scope, verb) for verb in more))
 
     def models(self, request: Any) -> tuple[str, ...]:
         """Return the models that a request names; ('',) where it could, and names none."""
@@ -103,7 +106,12 @@ _REGISTRY: Mapping[str, MethodRule] = {
     "ListModels": _FILTERED,
     "UpdateModel": _on(Verb.PUSH, lambda request: (request.model.name,)),
     "DeleteModel": _on(Verb.DELETE, _name),
-    "PushVersion": _on(Verb.PUSH, lambda request: (request.header.parent,), first_only=True),
+    "PushVersion": _on(
+        Verb.PUSH,
+        lambda request: (request.header.parent,),
+        first_only=True,
+        further=lambda request: (Verb.ROUTE,) if request.header.alias else (),
+    ),
     "GetVersion": _on(Verb.READ, _name),
     "ListVersions": _on(Verb.READ, _parent),
     "DeleteVersion": _on(Verb.DELETE, _name),

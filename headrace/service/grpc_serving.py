@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,7 @@ from headrace import errors, status
 from headrace.security import callers
 from headrace.service import logs
 from headrace.service.call_metrics import CallMetrics, MethodCalls
+from headrace.service.grpc_admission import Admission, Gate, Metadata
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ async def open_grpc_server(
     age: ConnectionAge = ConnectionAge(),  # frozen
     ping_seconds: float = 0.0,
     shares_port: bool = False,
+    gate: Gate | None = None,
 ) -> AsyncIterator[GrpcServer]:
     """Serve on `address` (`host:port`, port 0 for a free one, or `unix:PATH`) while inside.
 
@@ -92,11 +94,12 @@ async def open_grpc_server(
     `max_message_bytes` is answered with RESOURCE_EXHAUSTED, by gRPC itself. `calls` counts what it was
     announced to. A connection of a certain `age` is told to end (GOAWAY). One on which nothing came for
     `ping_seconds` is asked whether anybody is there, and ends if nobody answers for as long; 0 leaves that
-    to TCP, which takes hours. Where it `shares_port`, other servers that do may listen there, too. On
+    to TCP, which takes hours. Where it `shares_port`, other servers that do may listen there, too. The
+    `gate` admits callers; without one everybody may call everything. On
     leaving, health says NOT_SERVING, new calls are refused, and running ones have `drain_seconds` to end.
     Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
     """
-    interceptor = CallInterceptor(calls or CallMetrics())
+    interceptor = CallInterceptor(calls or CallMetrics(), gate or Gate())
     options = [*_options(max_message_bytes), *age.options(), *_pings(ping_seconds)]
     options.append(("grpc.so_reuseport", int(shares_port)))
     server = grpc.aio.server(interceptors=[interceptor], options=options)
@@ -154,11 +157,13 @@ def _bind(server: grpc.aio.Server, address: str) -> int:
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Around every call: whose it is, what its records carry, which status an error becomes, its count.
 
-    Requests are parsed here, so bytes that are no protobuf are the caller's INVALID_ARGUMENT.
+    Requests are parsed here, so bytes that are no protobuf are the caller's INVALID_ARGUMENT; those of
+    callers who may not make the call are not parsed.
     """
 
-    def __init__(self, calls: CallMetrics) -> None:
+    def __init__(self, calls: CallMetrics, gate: Gate) -> None:
         self._calls = calls
+        self._gate = gate
 
     async def intercept_service(
         self,
@@ -170,10 +175,32 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None:
             return handler
         method = handler_call_details.method
-        return _wrapped(handler, method, self._calls.of(method))
+        return _wrapped(handler, _Method(method, self._calls.of(method), self._gate))
 
 
-def _wrapped(handler: Any, method: str, calls: MethodCalls) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """A method: its path, its calls, and who admits them."""
+
+    path: str
+    calls: MethodCalls
+    gate: Gate
+
+    async def begin(self, context: Any) -> Admission | None:
+        """From here on the call's task, which is its own, acts and logs for this call."""
+        metadata: Metadata = context.invocation_metadata() or ()
+        logs.begin(logs.request_context(metadata))
+        if self.gate.is_open:
+            callers.begin(callers.caller_of(metadata, context.peer() or ""))
+            return None
+        return await self.gate.admit(self.path, context)
+
+
+Read = Callable[[Any, Admission | None], Any]
+"""Makes a method's message of bytes, or messages of a stream of bytes, and has them checked."""
+
+
+def _wrapped(handler: Any, method: _Method) -> Any:
     parse = handler.request_deserializer or bytes
     make: Any = {
         (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
@@ -186,26 +213,30 @@ def _wrapped(handler: Any, method: str, calls: MethodCalls) -> Any:
     generates = handler.response_streaming and not inspect.iscoroutinefunction(behaviour)
     around = _around_stream if generates else _around_unary  # a coroutine writes to its context
     return build(
-        around(behaviour, lambda request: read(parse, request, calls), method, calls),
+        around(
+            behaviour,
+            lambda request, admission: read(parse, request, method.calls, admission),
+            method,
+        ),
         request_deserializer=None,
         response_serializer=handler.response_serializer,
     )
 
 
-def _around_unary(
-    behaviour: Any, read: Callable[[Any], Any], method: str, calls: MethodCalls
-) -> Any:
+def _around_unary(behaviour: Any, read: Read, method: _Method) -> Any:
+    calls = method.calls
+
     async def call(request: Any, context: Any) -> Any:
-        _begin(context)
         with calls.begin(context) as counted:
             try:
-                response = await behaviour(read(request), context)
+                admission = await method.begin(context)
+                response = await behaviour(read(request, admission), context)
             except errors.HeadraceError as error:
                 refusal = error
             except (grpc.aio.AbortError, GeneratorExit):
                 raise
             except Exception:
-                logger.exception("a bug ended a call", extra={"method": method})
+                logger.exception("a bug ended a call", extra={"method": method.path})
                 refusal = _bug()
             else:
                 calls.sent += 1
@@ -219,15 +250,17 @@ def _around_unary(
     return call
 
 
-def _around_stream(
-    behaviour: Any, read: Callable[[Any], Any], method: str, calls: MethodCalls
-) -> Any:
+def _around_stream(behaviour: Any, read: Read, method: _Method) -> Any:
+    calls = method.calls
+
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-        _begin(context)
         refusal: errors.HeadraceError | None = None
         with calls.begin(context) as counted:
             try:
-                async for response in behaviour(read(request), context):
+                admission = await method.begin(context)
+                async for response in behaviour(read(request, admission), context):
+                    if admission is not None:
+                        await admission.check_again()
                     calls.sent += 1
                     yield response
             except errors.HeadraceError as error:
@@ -235,7 +268,7 @@ def _around_stream(
             except (grpc.aio.AbortError, GeneratorExit):
                 raise
             except Exception:
-                logger.exception("a bug ended a call", extra={"method": method})
+                logger.exception("a bug ended a call", extra={"method": method.path})
                 refusal = _bug()
             if refusal is not None:
                 del request
@@ -243,13 +276,6 @@ def _around_stream(
                 await _abort(context, refusal)
 
     return call
-
-
-def _begin(context: Any) -> None:
-    """From here on the call's task, which is its own, acts and logs for this call."""
-    metadata: Iterable[tuple[str, str | bytes]] = context.invocation_metadata() or ()
-    callers.begin(callers.caller_of(metadata, context.peer() or ""))
-    logs.begin(logs.request_context(metadata))
 
 
 async def _abort(context: Any, error: errors.HeadraceError) -> None:
@@ -265,21 +291,31 @@ def _bug() -> errors.Internal:
     )
 
 
-def _parsed(parse: Callable[[bytes], Any], request: bytes, calls: MethodCalls) -> Any:
+def _parsed(
+    parse: Callable[[bytes], Any], request: bytes, calls: MethodCalls, admission: Admission | None
+) -> Any:
     calls.received += 1
     try:
-        return parse(request)
+        message = parse(request)
     except DecodeError as error:
         raise errors.InvalidArgument(
             "MALFORMED_REQUEST", "the request's bytes are not a message of this method"
         ) from error
+    if admission is not None:
+        admission.check(message)
+    return message
 
 
 async def _parsed_stream(
-    parse: Callable[[bytes], Any], requests: AsyncIterator[bytes], calls: MethodCalls
+    parse: Callable[[bytes], Any],
+    requests: AsyncIterator[bytes],
+    calls: MethodCalls,
+    admission: Admission | None,
 ) -> AsyncIterator[Any]:
     async for request in requests:
-        parsed = _parsed(parse, request, calls)
+        if admission is not None:
+            await admission.check_again()
+        parsed = _parsed(parse, request, calls, admission)
         del request  # a caller that pauses must not make this hold what it sent last
         yield parsed
         del parsed

@@ -48,7 +48,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     ),
     Elsewhere(
         "Said where authentication is on; tests/security brings them about over the wires.",
-        ("headrace/security/",),
+        ("headrace/security/", "headrace/service/"),
         frozenset(
             [
                 "API_KEY_EXPIRED",
@@ -58,6 +58,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "CREDENTIALS_MISSING",
                 "PERMISSION_DENIED",
                 "TOKEN_INVALID",
+                "TOO_MANY_NEW_TOKENS",
             ]
         ),
     ),

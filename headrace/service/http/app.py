@@ -13,14 +13,15 @@ import msgspec
 
 from headrace import errors, status
 from headrace.security import callers
+from headrace.security.access import OPEN_ACCESS, Access
 from headrace.service import logs
+from headrace.service.http.admission import AuthorizationOf, HttpGate, Open
 from headrace.service.http.answers import JSON_TYPE, Response, refusal
 from headrace.service.http.requests import Body, Exchange, Request
 from headrace.service.http.router import Match, NoMatch, Router
 
 logger = logging.getLogger(__name__)
 
-Open = Callable[[Request], Exchange]
 Handle = Callable[[Request], Awaitable[Response]]
 HandleBody = Callable[[Request, Body], Awaitable[Response]]
 Finish = Callable[[Request, Response], None]
@@ -33,15 +34,24 @@ MAX_ERROR_CHARACTERS = 1000
 
 
 class HttpApp:
-    """An application of routes. `finishers` look at every answer, in their order."""
+    """An application of routes. `finishers` look at every answer, in their order.
+
+    Who may ask for what is decided by `access`; `authorization_of` finds what a head without the header
+    `authorization` brings instead.
+    """
 
     def __init__(
-        self, not_found: NotFoundText, refused: Callable[[str], None] = lambda _: None
+        self,
+        not_found: NotFoundText,
+        refused: Callable[[str], None] = lambda _: None,
+        access: Access = OPEN_ACCESS,
+        authorization_of: AuthorizationOf | None = None,
     ) -> None:
         self.router: Router[Open] = Router()
         self.finishers: list[Finish] = []
         self.not_found = not_found
         self.refused = refused
+        self._gate = HttpGate(access, authorization_of) if access.is_on else None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def add(self, verb: str, template: str, handle: Handle) -> None:
@@ -63,8 +73,14 @@ class HttpApp:
             match = head.memo = self.router.find(head.method, head.raw_path)
         if isinstance(match, Match):
             request.names = dict(match.names)
-            return match.handler(request)
+            if self._gate is None:
+                return match.handler(request)
+            return self._gate.open(request, match, self.refuse)
         return Refusal(request, self._no_match(request, match))
+
+    def refuse(self, request: Request, error: errors.HeadraceError) -> Exchange:
+        """Answer a caller who may not, once the body is over; it is dropped."""
+        return Refusal(request, error_response(error))
 
     def finish(self, request: Request, response: Response) -> None:
         """Have the finishers look at an answer."""
@@ -172,7 +188,7 @@ class TaskExchange:
 def bound(request: Request) -> Iterator[None]:
     """Have what is done inside belong to a request: its ids in records, and its caller."""
     headers = request.head.headers
-    caller = callers.caller_of(headers, request.remote)
+    caller = callers.caller_of(headers, request.remote, request.identity)
     with logs.bound(logs.request_context(headers)), callers.calling(caller):
         yield
 
@@ -182,6 +198,8 @@ def error_response(
 ) -> Response:
     """The answer that says what an error says, with `extra` members in its body."""
     headers = {}
+    if isinstance(error, errors.Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after_seconds is not None:  # HTTP counts whole seconds
         headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
     body = msgspec.json.encode(_error_body(error) | dict(extra or {}))

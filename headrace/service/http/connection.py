@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Protocol, cast
 
 from headrace.errors import DeadlineExceeded, HeadraceError, InvalidArgument
+from headrace.security.credentials import PeerCertificate
 from headrace.service.http import compression
 from headrace.service.http.answers import Response, refusal
 from headrace.service.http.chunks import ChunkDecoder, check_begun
@@ -81,6 +82,7 @@ class Connection(asyncio.Protocol):
         "_server",
         "_transport",
         "_unread",
+        "certificate",
         "heard",
         "is_writable",
         "remote",
@@ -91,6 +93,8 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._transport: asyncio.Transport | None = None
         self.remote = ""
+        self.certificate: PeerCertificate | None = None
+        """The client's, where it showed one over TLS."""
         self.state = State.IDLE
         self.heard = server.now
         """When something came, or was answered, last: by the server's clock, which ticks seldom."""

@@ -53,6 +53,8 @@ class RequestHead:
     """True where the connection goes on after the answer."""
     minor_version: int
     memo: Any = field(default=None, repr=False)
+    admitted: Any = field(default=None, repr=False)
+    """Whose it is, as was found out when it came first, and that he may (`http/admission.py`)."""
 
     @cached_property
     def values(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from importlib.metadata import version
 
+from headrace.security.access import OPEN_ACCESS, Access
 from headrace.service.http.answers import HTML_TYPE, Response, json_response
 from headrace.service.http.app import MAX_SHOWN, HttpApp
 from headrace.service.http.requests import Request
@@ -52,9 +53,9 @@ class About:
         return f"there is nothing at {path[:MAX_SHOWN]} of this port, {self.name}; it has {there}"
 
 
-def signposted(about: About) -> HttpApp:
+def signposted(about: About, access: Access = OPEN_ACCESS) -> HttpApp:
     """An application with GET /, whose paths that lead nowhere say in JSON which there are."""
-    app = HttpApp(about.not_found)
+    app = HttpApp(about.not_found, access=access)
     add_root_page(app, about)
     return app
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from headrace.errors import HeadraceError
+from headrace.security.credentials import PeerCertificate
+from headrace.security.identities import NOBODY, Identity
 from headrace.service.http.answers import Response
 from headrace.service.http.heads import RequestHead
 
@@ -18,24 +20,37 @@ class Answering(Protocol):
     def remote(self) -> str:
         """The address of the client."""
 
+    @property
+    def certificate(self) -> PeerCertificate | None:
+        """The verified certificate of the client, if it showed one."""
+
     def answer(self, request: Request, response: Response) -> None:
         """Answer a request, once."""
 
 
 class Request:
-    """A request: its head, and the way back to its client. `names` are those in its path."""
+    """A request: its head, and the way back to its client.
 
-    __slots__ = ("_connection", "head", "names")
+    `names` are those in its path; `identity` is that of its caller, once it was admitted.
+    """
+
+    __slots__ = ("_connection", "head", "identity", "names")
 
     def __init__(self, head: RequestHead, connection: Answering) -> None:
         self.head = head
         self.names: dict[str, str] = {}
+        self.identity: Identity = NOBODY
         self._connection = connection
 
     @property
     def remote(self) -> str:
         """The address of its client."""
         return self._connection.remote
+
+    @property
+    def certificate(self) -> PeerCertificate | None:
+        """The verified certificate of its client, if it showed one."""
+        return self._connection.certificate
 
     def respond(self, response: Response) -> None:
         """Answer it, on the event loop; nothing happens where the client has gone."""

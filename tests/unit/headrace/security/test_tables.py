@@ -65,9 +65,9 @@ def test_rows_find_the_models_of_requests() -> None:
 def test_requests_that_change_no_setting_take_read() -> None:
     rule = METHODS["/inference.GRPCInferenceService/LogSettings"]
     request = grpc_service_pb2.LogSettingsRequest()
-    assert rule.permission_for(request).verb is Verb.READ
+    assert [each.verb for each in rule.permissions_for(request)] == [Verb.READ]
     request.settings["log_info"].bool_param = True
-    assert rule.permission_for(request).verb is Verb.ADMIN
+    assert [each.verb for each in rule.permissions_for(request)] == [Verb.ADMIN]
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,12 @@ def test_requests_that_change_no_setting_take_read() -> None:
 )
 def test_names_lead_to_models(text: str, model: str) -> None:
     assert model_in(text) == model
+
+
+def test_a_push_that_moves_an_alias_takes_route_too() -> None:
+    rule = METHODS["/headrace.registry.v1.RegistryService/PushVersion"]
+    push = registry_service_pb2.PushVersionRequest()
+    push.header.parent = "models/digits"
+    assert [each.verb for each in rule.permissions_for(push)] == [Verb.PUSH]
+    push.header.alias = "champion"
+    assert [each.verb for each in rule.permissions_for(push)] == [Verb.PUSH, Verb.ROUTE]

@@ -1,0 +1,134 @@
+"""Admits calls of a gRPC server: who calls, and whether he may, by the table of methods.
+
+A call is looked at before its message is parsed as far as that goes, then by every message, and again
+whenever what decides has changed: a key that is revoked ends the streams that it opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from headrace import errors
+from headrace.security import callers
+from headrace.security.access import OPEN_ACCESS, Access, not_authenticated
+from headrace.security.credentials import PeerCertificate, credentials_of
+from headrace.security.identities import NOBODY, Identity
+from headrace.security.methods import METHODS, MethodRule
+from headrace.security.verbs import Permission, Scope, Verb
+from headrace.service.authentication import Authentication
+
+CertificateOf = Callable[[Any], PeerCertificate | None]
+"""Reads the verified client certificate of a call's context."""
+
+Metadata = Iterable[tuple[str, str | bytes]]
+
+
+def peer_certificate(context: Any) -> PeerCertificate | None:
+    """Return the names in the certificate that gRPC verified; None where the connection has none."""
+    found = context.auth_context() or {}
+    if not found.get("x509_pem_cert"):
+        return None
+    # not x509_subject_alternative_name: there a host's name could pose as a URI
+    return PeerCertificate(_texts(found.get("peer_uri")), _texts(found.get("peer_dns")))
+
+
+def _texts(values: Iterable[bytes] | None) -> tuple[str, ...]:
+    return tuple(value.decode(errors="replace") for value in values or ())
+
+
+class Gate:
+    """Admits the calls of one server. Methods `left_to_service` check their messages themselves."""
+
+    def __init__(
+        self,
+        access: Access = OPEN_ACCESS,
+        certificate_of: CertificateOf = peer_certificate,
+        left_to_service: Collection[str] = (),
+    ) -> None:
+        self.access = access
+        self.authentication = Authentication(access)
+        self.certificate_of = certificate_of
+        self.left_to_service = left_to_service
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether everybody may do everything."""
+        return not self.access.is_on
+
+    async def admit(self, method: str, context: Any) -> Admission:
+        """Let a call in, whose caller is the task's from here on.
+
+        Raises Unauthenticated, PermissionDenied, ResourceExhausted.
+        """
+        rule = METHODS.get(method)
+        if rule is None:
+            raise errors.PermissionDenied(
+                "PERMISSION_DENIED", f"nobody may call {method}: no permission names it"
+            )
+        admission = Admission(self, rule, context, checks=method not in self.left_to_service)
+        await admission.begin()
+        return admission
+
+
+class Admission:
+    """A call that was let in."""
+
+    __slots__ = ("_asked", "_checks", "_context", "_gate", "_generation", "_identity", "_rule")
+
+    def __init__(self, gate: Gate, rule: MethodRule, context: Any, *, checks: bool) -> None:
+        self._gate = gate
+        self._rule = rule
+        self._context = context
+        self._checks = checks
+        self._generation = -1
+        self._identity = NOBODY
+        self._asked: tuple[tuple[Permission, ...], tuple[str, ...]] | None = None
+
+    async def begin(self) -> None:
+        """Identify the caller, and refuse him where no message could help."""
+        await self._identify()
+        _check_beforehand(self._gate.access, self._identity, self._rule)
+
+    def check(self, request: Any) -> None:
+        """Check a message. Raises Unauthenticated, PermissionDenied."""
+        if not self._checks or (self._asked is not None and self._rule.first_only):
+            return
+        rule = self._rule
+        self._asked = rule.permissions_for(request), rule.models(request)
+        self._check_asked()
+
+    async def check_again(self) -> None:
+        """Pass if what was let in would be let in now, too. Raises Unauthenticated, PermissionDenied."""
+        access = self._gate.access
+        if self._generation == access.generation and self._identity.expires_at > access.now():
+            return
+        await self._identify()
+        self._check_asked()
+
+    def _check_asked(self) -> None:
+        permissions, models = self._asked or ((), ())
+        for permission in permissions:
+            self._gate.access.check(self._identity, permission, models)
+
+    async def _identify(self) -> None:
+        gate, context = self._gate, self._context
+        metadata: Metadata = context.invocation_metadata() or ()
+        self._generation = gate.access.generation
+        if self._rule.permission.scope is not Scope.OPEN:
+            credentials = credentials_of(metadata, gate.certificate_of(context))
+            self._identity = await gate.authentication.identify(credentials)
+        callers.begin(callers.caller_of(metadata, context.peer() or "", self._identity))
+
+
+def _check_beforehand(access: Access, identity: Identity, rule: MethodRule) -> None:
+    """Refuse who would be refused whatever the message says, so that it is not even parsed."""
+    permission = rule.permission
+    if permission.scope is Scope.KNOWN or (
+        permission.scope is Scope.EVERYTHING and rule.read_only is None
+    ):
+        access.check(identity, permission)
+    elif permission.scope is not Scope.OPEN and not identity.is_known:
+        verbs = (permission.verb, Verb.READ) if rule.read_only else (permission.verb,)
+        if not any(access.rights.policy.may_somewhere(identity, verb) for verb in verbs):
+            raise not_authenticated()
