@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "headrace" / "client"
-OF_REGISTRY = ("catalog", "push", "routes", "replicas")
+OF_REGISTRY = ("catalog", "push", "pulling", "routes", "replicas")
 OF_OTHERS = ("inference", "monitoring")
 """The modules with the classes that AsyncClient inherits, in the order of their methods."""
 

@@ -30,6 +30,8 @@ MODULES: Mapping[str, str] = {
     "infer": "infer",
     "top": "top",
     "watch": "watch",
+    "pull": "pull",
+    "verify": "verify",
     "delete": "delete",
     "import": "import_triton",
     "export-config": "export_config",

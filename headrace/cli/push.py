@@ -20,6 +20,7 @@ from headrace.cli.insistence import AllowSignatureChange
 from headrace.cli.unsupported_fields import warn
 
 if TYPE_CHECKING:
+    from headrace.artifacts.signatures import SigningKey
     from headrace.client import Progress
     from headrace.client.push import Config
     from headrace.triton.graph import GraphTensors
@@ -55,6 +56,26 @@ async def push(
     alias: Annotated[str, typer.Option(help="An alias to point at the new version.")] = "",
     config: ConfigFile = None,
     description: Annotated[str, typer.Option(help="What is new in it.")] = "",
+    sign_key: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Sign it with this private key (PEM)."),
+    ] = None,
+    sign_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="The key's certificate (PEM), to go with it."
+        ),
+    ] = None,
+    sign_chain: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Certificates between that and its authority."
+        ),
+    ] = None,
+    signature: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A signature made elsewhere: a model.sig."),
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until every replica serves it.")
     ] = False,
@@ -69,6 +90,7 @@ async def push(
         raise typer.BadParameter(
             "--allow-signature-change is for an alias that moves: give --alias"
         )
+    signing_key = _signing_key(sign_key, sign_certificate, sign_chain or [], signature)
     name, path = _named(name, path)
     serving_config = None if config is None else read_config(config, path)
     total = WAIT_SECONDS if cli.timeout_seconds is None else cli.timeout_seconds
@@ -82,6 +104,8 @@ async def push(
                 config=serving_config,
                 description=description,
                 allow_signature_change=allow_signature_change,
+                signing_key=signing_key,
+                signature_bundle=signature.read_text("utf-8") if signature else "",
                 progress=lambda step: report(step.phase, step),
                 timeout_seconds=total,
             )
@@ -94,6 +118,23 @@ async def push(
                 await client.wait_until_ready(name, version.number, timeout_seconds=remaining)
             if not cli.as_json:
                 cli.show(version, lambda: f"version {version.number} of {name} is served")
+
+
+def _signing_key(
+    key: Path | None, certificate: Path | None, chain: list[Path], signature: Path | None
+) -> SigningKey | None:
+    """What to sign with, if anything. Raises typer.BadParameter for options that do not go together."""
+    if key and signature:
+        raise typer.BadParameter("--signature is a signature already: leave --sign-key out")
+    if ((certificate or chain) and not key) or (chain and not certificate):
+        raise typer.BadParameter(
+            "--sign-chain goes with --sign-certificate, and that with --sign-key"
+        )
+    if key is None:
+        return None
+    from headrace.artifacts.signatures import SigningKey
+
+    return SigningKey(key, certificate, tuple(chain))
 
 
 def _named(name: str, path: Path | None) -> tuple[str, Path]:

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from headrace.artifacts.signatures import SigningKey
     from headrace.client.artifact import Progress
     from headrace.client.async_client import AsyncClient
     from headrace.client.binding import Inputs
@@ -56,6 +57,7 @@ _MODULES = {
         "Version",
         "VersionStatistics",
     ),
+    "push": ("SigningKey",),
     "results": ("InferResult",),
     "settings": ("ClientSettings", "read_client_settings"),
     "sync_client": ("Client",),
@@ -82,6 +84,7 @@ __all__ = [
     "Progress",
     "ReplicaStatistics",
     "Route",
+    "SigningKey",
     "Statistics",
     "StoredRecord",
     "TensorMetadata",

@@ -116,7 +116,7 @@ def _opened(source: Source, report: Report) -> Artifact:
     if isinstance(source, Mapping):
         return _packed("artifact.tar", source, report)
     path = Path(source)
-    members = _members(path)
+    members = members_of(path)
     if not members:
         return Artifact(path.name, path.open("rb"), path.stat().st_size)
     # A link keeps its own name: what it leads to may be called by its digest.
@@ -136,7 +136,7 @@ def _packed(filename: str, members: Mapping[str, Path], report: Report) -> Artif
     return Artifact(filename, file, file.tell())
 
 
-def _members(path: Path) -> Mapping[str, Path]:
+def members_of(path: Path) -> Mapping[str, Path]:
     """The files that must travel together, or none where the path is one file that travels as it is."""
     if path.is_dir():
         return _folder_with_graph(path)

@@ -8,6 +8,7 @@ from typing import Self
 from headrace.client.calls import Calls
 from headrace.client.inference import InferenceCalls
 from headrace.client.monitoring import MonitorCalls
+from headrace.client.pulling import PullCalls
 from headrace.client.push import PushCalls
 from headrace.client.replicas import ReplicaCalls
 from headrace.client.routes import RouteCalls
@@ -15,7 +16,7 @@ from headrace.client.settings import ClientSettings, read_client_settings
 from headrace.client.signature_cache import SignatureCache
 
 
-class AsyncClient(RouteCalls, PushCalls, ReplicaCalls, InferenceCalls, MonitorCalls):
+class AsyncClient(RouteCalls, PushCalls, PullCalls, ReplicaCalls, InferenceCalls, MonitorCalls):
     """Push, route, infer and watch, from asyncio: `async with AsyncClient() as client`.
 
     Addresses and times come from arguments, then from HEADRACE_REGISTRY, HEADRACE_INFERENCE,

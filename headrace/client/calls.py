@@ -57,6 +57,13 @@ class Calls:
         """A method that streams requests, for `call`."""
         return self._channels.upload(method, address)
 
+    def stream(
+        self, method: Method[Request, Response], address: str, request: Request, seconds: float
+    ) -> grpc.aio.UnaryStreamCall[Request, Response | Undecodable]:
+        """A method that streams its answer, for `call`: opened at an address, for so many seconds."""
+        opened = self._channels.watch(method, address)
+        return opened(request, timeout=seconds, metadata=self.metadata())
+
     async def close(self) -> None:
         """Close all channels; calls still running end as cancelled."""
         await self._probes.close()

@@ -11,12 +11,14 @@ from uuid import uuid4
 from google.protobuf import json_format
 
 from headrace import errors
+from headrace.artifacts.signatures import SigningKey
 from headrace.client import methods, resource_messages
 from headrace.client.artifact import Artifact, Progress, Report, Source, open_artifact
 from headrace.client.calls import finished
 from headrace.client.catalog import RegistryCalls
 from headrace.client.methods import Undecodable
 from headrace.client.resources import Version
+from headrace.client.signable import stored_files, without_signature
 from headrace.conversion import serving_config_to_proto
 from headrace.registry.v1 import registry_service_pb2, version_pb2
 from headrace.resource_names import model_resource
@@ -46,6 +48,8 @@ class PushCalls(RegistryCalls):
         description: str = "",
         create_model: bool = True,
         allow_signature_change: bool = False,
+        signing_key: SigningKey | None = None,
+        signature_bundle: str = "",
         progress: Report | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
@@ -59,6 +63,9 @@ class PushCalls(RegistryCalls):
         one version; one for which there is no room beside other pushes waits for it. Raises
         InvalidArgument for what the registry refuses, FailedPrecondition
         (SIGNATURE_CHANGED) for a version that would break callers of `alias`, unless allowed.
+
+        With a `signing_key` it is signed here; `signature_bundle` is one that was made elsewhere. Then a
+        file model.sig at the top of a folder is left out, and archives cannot be signed.
         """
         report = _on_this_loop(progress or (lambda _: None))
         settings = self._calls.settings
@@ -72,12 +79,19 @@ class PushCalls(RegistryCalls):
             create_model=create_model,
             allow_signature_change=allow_signature_change,
             request_id=request_id or str(uuid4()),
+            signature_bundle=signature_bundle,
         )
+        if signing_key or signature_bundle:
+            source = await asyncio.to_thread(without_signature, source)
         with ExitStack() as stack:
             opening = open_artifact(source, report)
             artifact = await asyncio.to_thread(stack.enter_context, opening)
             header.filename, header.size_bytes = artifact.filename, artifact.size_bytes
             header.sha256 = await asyncio.to_thread(artifact.sha256, report)
+            if signing_key:
+                header.signature_bundle = await asyncio.to_thread(
+                    _signed, model, source, signing_key
+                )
             return await self._send(header, artifact, report, deadline)
 
     async def _send(
@@ -104,6 +118,13 @@ class PushCalls(RegistryCalls):
                 await asyncio.sleep(pause)
             else:
                 return resource_messages.version_from_proto(pushed)
+
+
+def _signed(model: str, source: Source, key: SigningKey) -> str:
+    """The bundle of a signature over what is pushed."""
+    from headrace.artifacts.signatures import sign
+
+    return sign(model, stored_files(source), key)
 
 
 def pause_for_room(error: errors.ResourceExhausted, remaining_seconds: float) -> float | None:

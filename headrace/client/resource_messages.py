@@ -81,6 +81,7 @@ def version_from_proto(proto: version_pb2.Version) -> Version:
         description=proto.description,
         etag=proto.etag,
         notices=tuple(proto.notices),
+        signature_bundle=proto.signature_bundle,
     )
 
 

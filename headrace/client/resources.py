@@ -49,6 +49,8 @@ class Version:
     etag: str = ""
     notices: tuple[str, ...] = ()
     """What the registry says about it, a sentence of one line each."""
+    signature_bundle: str = ""
+    """Its signature, a bundle of model-signing; '' where it is not signed."""
 
     @property
     def size_bytes(self) -> int:

@@ -6,7 +6,9 @@ Written by `make pages` from AsyncClient: change that.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from pathlib import Path
 
+from headrace.artifacts.signatures import SigningKey
 from headrace.client.artifact import Report, Source
 from headrace.client.async_client import AsyncClient
 from headrace.client.loop_thread import LoopThread
@@ -206,6 +208,8 @@ class BlockingRegistryCalls:
         description: str = "",
         create_model: bool = True,
         allow_signature_change: bool = False,
+        signing_key: SigningKey | None = None,
+        signature_bundle: str = "",
         progress: Report | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
@@ -219,6 +223,9 @@ class BlockingRegistryCalls:
         one version; one for which there is no room beside other pushes waits for it. Raises
         InvalidArgument for what the registry refuses, FailedPrecondition
         (SIGNATURE_CHANGED) for a version that would break callers of `alias`, unless allowed.
+
+        With a `signing_key` it is signed here; `signature_bundle` is one that was made elsewhere. Then a
+        file model.sig at the top of a folder is left out, and archives cannot be signed.
         """
         return self._thread.run(
             self._async.push(
@@ -229,10 +236,25 @@ class BlockingRegistryCalls:
                 description=description,
                 create_model=create_model,
                 allow_signature_change=allow_signature_change,
+                signing_key=signing_key,
+                signature_bundle=signature_bundle,
                 progress=progress,
                 request_id=request_id,
                 timeout_seconds=timeout_seconds,
             )
+        )
+
+    def pull(
+        self, model: str, number: int, folder: Path | str, *, timeout_seconds: float | None = None
+    ) -> Version:
+        """Write a version's files into a folder, which must be empty or not there, and give the version.
+
+        The signature, where there is one, is `model.sig` beside them. A download that breaks goes on where
+        it was. Raises NotFound, DataLoss (BLOB_DAMAGED) for bytes that are not what was pushed,
+        FailedPrecondition (FOLDER_NOT_EMPTY).
+        """
+        return self._thread.run(
+            self._async.pull(model, number, folder, timeout_seconds=timeout_seconds)
         )
 
     def route(self, model: str, *, timeout_seconds: float | None = None) -> Route:

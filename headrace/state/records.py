@@ -258,6 +258,8 @@ class VersionRecord:
     revision: int = 0
     notices: tuple[str, ...] = ()
     """Sentences of one line each that the registry says about it: what was decided, and why."""
+    signature_bundle: str = ""
+    """The signature of whoever made it, a bundle of model-signing; '' where there is none."""
 
     @property
     def batching_decision(self) -> str:
@@ -269,6 +271,11 @@ class VersionRecord:
     def key(self) -> str:
         """`model/number`, as the shared state keeps it."""
         return version_key(self.model, self.number)
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """The SHA-256 of each file by its path; '' for files of this machine alone."""
+        return {file.path: file.sha256 for file in self.files}
 
     @property
     def size_bytes(self) -> int:

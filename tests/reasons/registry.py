@@ -69,14 +69,14 @@ async def malformed(running: RunningRegistry) -> Told:
     return await told_by(call(b"\xff\xff"))
 
 
-HEADER = pb.PushVersionRequest(
-    header={
-        "parent": "models/digits",
-        "filename": "m.onnx",
-        "size_bytes": 6 << 20,
-        "sha256": "0" * 64,
-    }
-)
+_HEADER: dict[str, Any] = {
+    "parent": "models/digits",
+    "filename": "m.onnx",
+    "size_bytes": 6 << 20,
+    "sha256": "0" * 64,
+}
+HEADER = pb.PushVersionRequest(header=_HEADER)
+UNSIGNED = pb.PushVersionRequest(header={**_HEADER, "signature_bundle": "{}"})
 _ROUTE = "models/digits/route"
 
 _KINDS = {
@@ -186,6 +186,7 @@ CALLS: tuple[Refusal, ...] = (
         "PushVersion",
         sending(pb.PushVersionRequest(chunk=b"x")),
     ),
+    Refusal("InvalidArgument", "SIGNATURE_MALFORMED", "PushVersion", sending(UNSIGNED)),
     Refusal("InvalidArgument", "PUSH_CHUNK_MISSING", "PushVersion", sending(HEADER, HEADER)),
     Refusal(
         "InvalidArgument",

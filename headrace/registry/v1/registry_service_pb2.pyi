@@ -71,7 +71,7 @@ class DeleteModelRequest(_message.Message):
 class PushVersionRequest(_message.Message):
     __slots__ = ("header", "chunk")
     class Header(_message.Message):
-        __slots__ = ("parent", "filename", "size_bytes", "sha256", "serving_config", "description", "alias", "create_model", "request_id", "allow_signature_change")
+        __slots__ = ("parent", "filename", "size_bytes", "sha256", "serving_config", "description", "alias", "create_model", "request_id", "allow_signature_change", "signature_bundle")
         PARENT_FIELD_NUMBER: _ClassVar[int]
         FILENAME_FIELD_NUMBER: _ClassVar[int]
         SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,7 @@ class PushVersionRequest(_message.Message):
         CREATE_MODEL_FIELD_NUMBER: _ClassVar[int]
         REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
         ALLOW_SIGNATURE_CHANGE_FIELD_NUMBER: _ClassVar[int]
+        SIGNATURE_BUNDLE_FIELD_NUMBER: _ClassVar[int]
         parent: str
         filename: str
         size_bytes: int
@@ -92,7 +93,8 @@ class PushVersionRequest(_message.Message):
         create_model: bool
         request_id: str
         allow_signature_change: bool
-        def __init__(self, parent: _Optional[str] = ..., filename: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., serving_config: _Optional[_Union[_serving_config_pb2.ServingConfig, _Mapping]] = ..., description: _Optional[str] = ..., alias: _Optional[str] = ..., create_model: _Optional[bool] = ..., request_id: _Optional[str] = ..., allow_signature_change: _Optional[bool] = ...) -> None: ...
+        signature_bundle: str
+        def __init__(self, parent: _Optional[str] = ..., filename: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., serving_config: _Optional[_Union[_serving_config_pb2.ServingConfig, _Mapping]] = ..., description: _Optional[str] = ..., alias: _Optional[str] = ..., create_model: _Optional[bool] = ..., request_id: _Optional[str] = ..., allow_signature_change: _Optional[bool] = ..., signature_bundle: _Optional[str] = ...) -> None: ...
     HEADER_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     header: PushVersionRequest.Header

@@ -61,6 +61,9 @@ class Settings:
     blob_store: str = ""
     """The URL of the store of objects that the registry has its artifacts in, its setting blob_store: they
     are read there, and from the registry where that fails. Without one they come from the registry."""
+    signature_policy: Path | None = None
+    """The file (TOML) that says which models must be signed, and by whom: what is not is not loaded. It is
+    read again when it changes. Without one every version is loaded. It costs some 60 MB."""
     monitor_address: str | None = None
     """Where telemetry goes: the monitor's gRPC address, host:port; without one it is dropped."""
     namespace: str = "default"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from headrace import addresses, errors
+from headrace.artifacts.signature_policy import NO_POLICY, PolicyFile, open_policy
 from headrace.machine.memory import usable_memory_bytes
 from headrace.registry.v1 import registry_service_pb2
 from headrace.service import serving
@@ -83,11 +84,12 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
     """A registry that serves while inside. It opens without the shared state too, and waits for it.
 
     `stopping` ends the watches. Raises FailedPrecondition (ADDRESS_IN_USE, DATA_IN_USE, DATA_UNUSABLE,
-    BLOB_STORE_REFUSED).
+    BLOB_STORE_REFUSED, SIGNING_NOT_INSTALLED), InvalidArgument (SIGNATURE_POLICY_INVALID).
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_folder(settings.data, LOCK_NAME, "a registry"))
         make_private(settings.data, OWN_FILES)
+        policy = open_policy(settings.signature_policy)
         shared = await _open_shared(settings)
         redis = await stack.enter_async_context(open_redis(settings.redis_url))
         jobs = await stack.enter_async_context(asyncio.TaskGroup())
@@ -105,7 +107,9 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         pause = await follower.start(log.begin)
         store = CatalogStore(follower, log, time.time, _catalog_limits(settings))
         garbage = BlobGarbage(store, blobs, time.monotonic)
-        artifacts = stack.enter_context(_open_artifacts(settings, store, blobs, garbage, metrics))
+        artifacts = stack.enter_context(
+            _open_artifacts(settings, store, blobs, garbage, metrics, policy)
+        )
         scrubber = BlobScrubber(blobs, lambda: follower.catalog, settings.scrub_bytes_per_second)
         following = [
             jobs.create_task(_follow(log, follower, pause)),
@@ -151,6 +155,7 @@ def _open_artifacts(
     blobs: BlobStore,
     garbage: BlobGarbage,
     metrics: Metrics,
+    policy: PolicyFile | None,
 ) -> Iterator[Artifacts]:
     """Yield what takes pushes while inside."""
     uploads = Uploads(_upload_limits(settings), blobs.check_room)
@@ -163,6 +168,7 @@ def _open_artifacts(
             ProcessChecker(_check_limits(settings), blobs.room, threads),
             max_bytes=settings.max_artifact_bytes,
             uploads=uploads,
+            trust=policy.current if policy else lambda: NO_POLICY,
             counted=metrics.pushing,
         )
 

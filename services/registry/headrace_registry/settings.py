@@ -74,6 +74,9 @@ class Settings:
     """The most versions that a model may have at a time."""
     max_aliases_per_model: int = 1_000
     """The most aliases that a model may have."""
+    signature_policy: Path | None = None
+    """The file (TOML) that says which models must be signed, and by whom; it is read again when it changes.
+    Without one every version is taken as it is."""
     protect_models: bool = False
     """Whether new models are protected: they cannot be deleted, forced or not, until `headrace model NAME
     --unprotect`."""

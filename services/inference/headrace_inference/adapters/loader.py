@@ -27,7 +27,8 @@ class ArtifactLoader:
     """Loads versions from the cache, and has them in use there until what was loaded is gone.
 
     `wanted` names the digests that this replica is going to use. `expect` is told, in any thread, of each
-    version whose files are about to be fetched.
+    version whose files are about to be fetched. `check_trust` is asked, in any thread, before each is
+    opened.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class ArtifactLoader:
         checks: FileChecks,
         wanted: Callable[[], Collection[str]],
         expect: Callable[[VersionRecord], None] = lambda _: None,
+        check_trust: Callable[[VersionRecord], None] = lambda _: None,
     ) -> None:
         self._cache = cache
         self._open_model = open_model
@@ -47,6 +49,7 @@ class ArtifactLoader:
         """What was loaded of the cache and is still there, to be read on the event loop."""
         self._wanted = wanted
         self._expect = expect
+        self._check_trust = check_trust
 
     async def load(self, record: VersionRecord) -> Runner:
         """The open, warmed model. Raises HeadraceError."""
@@ -96,6 +99,7 @@ class ArtifactLoader:
         abandoned = threading.Event()
 
         def open_it() -> Runner:
+            self._check_trust(record)
             try:
                 self._checks.check(folder, record, files_beside_graph(record))
                 labels = read_labels(folder, record)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from headrace.artifacts.signature_policy import PolicyFile
 from headrace.machine.memory import usable_memory_bytes
 from headrace.service.disk_reserve import DiskReserve
 from headrace.state.catalog import Catalog
@@ -29,6 +30,7 @@ from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.load_limit import LoadBounds
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.adapters.trust import trust_check
 from headrace_inference.domain.reconciliation.later_measuring import Measurer
 from headrace_inference.domain.reconciliation.load_slots import LoadPlaces
 from headrace_inference.domain.reconciliation.model_control import (
@@ -120,8 +122,13 @@ def _reconciler(
 
 
 @contextmanager
-def open_loads(settings: Settings, source: ArtifactSource, wanting: HasCatalog) -> Iterator[Loads]:
-    """Yield what loads versions while inside, those of the registry from the source."""
+def open_loads(
+    settings: Settings,
+    source: ArtifactSource,
+    wanting: HasCatalog,
+    policy: PolicyFile | None = None,
+) -> Iterator[Loads]:
+    """Yield what loads the versions that the policy trusts while inside, the registry's from the source."""
 
     def wanted() -> set[str]:
         catalog = wanting.catalog
@@ -149,7 +156,9 @@ def open_loads(settings: Settings, source: ArtifactSource, wanting: HasCatalog) 
         )
         opening = open_preparing_opener(preparation, _runtime_defaults(settings))
         with closing(cache), opening as opener:
-            loader = ArtifactLoader(cache, opener.open, leases, checks, wanted, opener.expect)
+            loader = ArtifactLoader(
+                cache, opener.open, leases, checks, wanted, opener.expect, trust_check(policy)
+            )
             rate = settings.scrub_bytes_per_second
             scrubber = CacheScrubber(cache, loader, opener, checks, rate)
             places = _places(settings, loader, opener)

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from headrace.artifacts.signature_policy import open_policy
 from headrace.service import serving
 from headrace.service.private_files import make_private
 from headrace.state.follower import StateFollower
@@ -102,11 +103,12 @@ async def open_folder_replica(
 async def _open(
     settings: Settings, stopping: asyncio.Event, origin: Origin
 ) -> AsyncIterator[Serving]:
+    policy = open_policy(settings.signature_policy)
     book = StatisticsRegistry()
     async with AsyncExitStack() as stack:
         tracer = stack.enter_context(open_tracer(settings))
         await stack.enter_async_context(_reporting(settings, book))
-        loads = stack.enter_context(open_loads(settings, origin.source, origin))
+        loads = stack.enter_context(open_loads(settings, origin.source, origin, policy))
         models = await stack.enter_async_context(open_models(settings, loads, book))
         reconciler = models.reconciler
         readiness = ReplicaReadiness(origin.followed(models), reconciler, stopping)

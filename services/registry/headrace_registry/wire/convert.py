@@ -62,6 +62,7 @@ def version_to_proto(version: VersionRecord) -> version_pb2.Version:
         create_time=timestamp_to_proto(version.created_at),
         etag=etag_of(version.revision),
         notices=version.notices,
+        signature_bundle=version.signature_bundle,
     )
 
 

@@ -144,6 +144,7 @@ def push(header: pb.PushVersionRequest.Header) -> Push:
         alias=check_alias_name(header.alias) if header.alias else "",
         create_model=header.create_model,
         allow_signature_change=header.allow_signature_change,
+        signature_bundle=header.signature_bundle,
         creation=creation(header),
         asked=RequestedOptions(
             possible.session,

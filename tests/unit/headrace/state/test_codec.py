@@ -70,6 +70,7 @@ DEFAULTS = {
     "description": "",
     "revision": 0,
     "notices": [],
+    "signature_bundle": "",
 }
 
 

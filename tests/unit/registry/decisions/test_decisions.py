@@ -12,6 +12,7 @@ import pytest
 from msgspec import Raw
 
 from headrace import errors
+from headrace.artifacts.digests import artifact_digest
 from headrace.client.resource_messages import version_from_proto
 from headrace.datatypes import Datatype
 from headrace.state.catalog import Catalog
@@ -32,7 +33,6 @@ from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
 from headrace_registry.domain.decisions.default_config import BatchInvariance
 from headrace_registry.domain.pages import PageRequest, take_page
-from headrace_registry.domain.resources import versions
 from headrace_registry.domain.resources.aliases import (
     AliasMove,
     AliasRemoval,
@@ -228,10 +228,10 @@ def test_a_forced_delete_takes_everything_of_the_model() -> None:
 
 def test_the_digest_of_a_version_is_over_digests_and_paths() -> None:
     """The order of the files does not matter, their names and bytes do."""
-    other = ArtifactFile("a.bin", 1, "cd" * 32)
-    digest = versions.artifact_digest([FILE, other])
-    assert digest == versions.artifact_digest([other, FILE])
-    assert digest != versions.artifact_digest([FILE, replace(other, path="b.bin")])
+    file, other = {FILE.path: FILE.sha256}, {"a.bin": "cd" * 32}
+    digest = artifact_digest(file | other)
+    assert digest == artifact_digest(other | file)
+    assert digest != artifact_digest(file | {"b.bin": "cd" * 32})
 
 
 def spec(*shape: int, name: str = "") -> TensorSpec:

@@ -7,7 +7,7 @@ digest, check in a child process, then store the blobs and commit the version th
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -81,6 +81,7 @@ class Push:
     alias: str = ""
     create_model: bool = False
     allow_signature_change: bool = False
+    signature_bundle: str = ""
     creation: IdempotencyKey | None = None
     asked: RequestedOptions = field(default_factory=RequestedOptions)
 
@@ -128,6 +129,19 @@ class Checker(Protocol):
         """
 
 
+class Trust(Protocol):
+    """Says which versions must be signed, and by whom."""
+
+    def admit(self, model: str, text: str) -> None:
+        """Refuse what cannot be the signature that a version needs. Raises as `check` does."""
+
+    def check(self, model: str, text: str, files: Mapping[str, str]) -> str:
+        """See that a version's files are signed as they must be; gives a sentence about that, or ''.
+
+        Raises FailedPrecondition, InvalidArgument.
+        """
+
+
 class BlobStore(Protocol):
     """Stores the bytes of artifacts by their SHA-256."""
 
@@ -153,6 +167,7 @@ class Artifacts:
         *,
         max_bytes: int,
         uploads: Uploads,
+        trust: Callable[[], Trust],
         counted: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._store = store
@@ -161,6 +176,7 @@ class Artifacts:
         self._checker = checker
         self._max_bytes = max_bytes
         self._uploads = uploads
+        self._trust = trust
         self._counted = counted
 
     @contextmanager
@@ -175,8 +191,9 @@ class Artifacts:
         """Publish what arrives as the next version; a failure leaves nothing behind.
 
         Raises InvalidArgument for other bytes than announced and for what the checker refuses,
-        FailedPrecondition for operators that are not here, ResourceExhausted over a limit,
-        DeadlineExceeded for a caller that stalls, NotFound for the model, Unavailable.
+        FailedPrecondition for operators that are not here and for a signature that is not trusted,
+        ResourceExhausted over a limit, DeadlineExceeded for a caller that stalls, NotFound for the
+        model, Unavailable.
         """
         made = await self._store.find_repeated(push.model, push.creation)
         if made is not None:
@@ -219,6 +236,7 @@ class Artifacts:
                 "save its weights as external data, and push the folder",
                 facts={"limit": str(MAX_GRAPH_BYTES)},
             )
+        self._trust().admit(push.model, push.signature_bundle)
         self._checker.admit(push.size_bytes, push.format)
         upload.reserve(push.size_bytes, 1 if push.format is Format.ONNX else 2)
         check_description(push.description)
@@ -242,13 +260,18 @@ class Artifacts:
         file = staging / "pushed"
         pushed = Pushed(push.model, file, push.format, push.size_bytes, push.sha256)
         checked = await self._checker.check(pushed, folder, push.asked)
-        new = _new_version(push, checked, await self._blobs.describe(folder))
+        files = await self._blobs.describe(folder)
+        digests = {file.path: file.sha256 for file in files}
+        signed = self._trust().check(push.model, push.signature_bundle, digests)
+        new = _new_version(push, checked, files, signed)
         decide = partial(publish_version, new=new)
         commit = partial(self._store.change, push.model, decide, actor, push.creation)
         return await self._garbage.publish(folder, new.files, commit)
 
 
-def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) -> NewVersion:
+def _new_version(
+    push: Push, checked: Checked, files: tuple[ArtifactFile, ...], signed: str
+) -> NewVersion:
     invariance = checked.invariance
     configured = push.configure(default_config(checked.signature, invariance))
     config = without_refused_batching(configured, invariance)
@@ -265,8 +288,9 @@ def _new_version(push: Push, checked: Checked, files: tuple[ArtifactFile, ...]) 
         description=push.description,
         alias=push.alias,
         create_model=push.create_model,
-        notices=(said, *checked.notices),
+        notices=(said, *checked.notices, *([signed] if signed else [])),
         allow_signature_change=push.allow_signature_change,
+        signature_bundle=push.signature_bundle,
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from headrace import errors
+from headrace.artifacts.digests import artifact_digest
 from headrace.resource_names import version_resource
 from headrace.state.catalog import Catalog
 from headrace.state.record_collections import MODELS, VERSIONS
@@ -49,6 +49,7 @@ class NewVersion:
     create_model: bool = False
     notices: tuple[str, ...] = ()
     allow_signature_change: bool = False
+    signature_bundle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,6 @@ def find_version(catalog: Catalog, model: str, number: int) -> VersionRecord:
     return version
 
 
-def artifact_digest(files: Iterable[ArtifactFile]) -> str:
-    """The SHA-256 over the files' digests and paths, in the order of their paths."""
-    ordered = sorted(files, key=lambda file: file.path)
-    return hashlib.sha256("".join(f"{f.sha256}  {f.path}\n" for f in ordered).encode()).hexdigest()
-
-
 def publish_version(context: DecisionContext, new: NewVersion) -> Decision:
     """Decide on a version to publish: it gets the next number; the first of a model becomes stable.
 
@@ -89,7 +84,7 @@ def publish_version(context: DecisionContext, new: NewVersion) -> Decision:
     version = VersionRecord(
         model=new.model,
         number=max(model.last_number, context.last_number) + 1,
-        digest=artifact_digest(new.files),
+        digest=artifact_digest({file.path: file.sha256 for file in new.files}),
         files=new.files,
         graph_path=new.graph_path,
         signature=new.signature,
@@ -98,6 +93,7 @@ def publish_version(context: DecisionContext, new: NewVersion) -> Decision:
         description=new.description,
         revision=context.next_revision,
         notices=(*new.notices, *_unlike_stable(context.catalog, model, new.signature)),
+        signature_bundle=new.signature_bundle,
     )
     check_record(version)
     _check_alias(context.catalog, model, version, new)

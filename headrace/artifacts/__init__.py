@@ -1,0 +1,1 @@
+"""Trust in artifacts: signatures by whoever made them, and sealing for stores that nobody trusts."""

@@ -1,0 +1,95 @@
+"""Pulling a version: its files as they were pushed, compared with their digests, and its signature."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+from headrace import errors
+from headrace.client import methods
+from headrace.client.catalog import CatalogCalls
+from headrace.client.methods import Undecodable
+from headrace.client.resources import Version
+from headrace.client.signable import SIGNATURE_NAME
+from headrace.model_files.artifact_names import ArtifactPaths
+from headrace.registry.v1 import registry_service_pb2
+from headrace.state.records import ArtifactFile
+
+
+class PullCalls(CatalogCalls):
+    """Pull versions."""
+
+    async def pull(
+        self, model: str, number: int, folder: Path | str, *, timeout_seconds: float | None = None
+    ) -> Version:
+        """Write a version's files into a folder, which must be empty or not there, and give the version.
+
+        The signature, where there is one, is `model.sig` beside them. A download that breaks goes on where
+        it was. Raises NotFound, DataLoss (BLOB_DAMAGED) for bytes that are not what was pushed,
+        FailedPrecondition (FOLDER_NOT_EMPTY).
+        """
+        settings = self._calls.settings
+        total = settings.push_timeout_seconds if timeout_seconds is None else timeout_seconds
+        deadline = time.monotonic() + total
+        version = await self.version(model, number, timeout_seconds=timeout_seconds)
+        target = Path(folder)
+        paths = ArtifactPaths()  # the registry is not believed that they stay inside
+        places = [(file, target / paths.add(file.path)) for file in version.files]
+        await asyncio.to_thread(_make_empty, target)
+        for file, place in places:
+            await self._pull_file(file, place, deadline)
+        if version.signature_bundle:
+            text = version.signature_bundle
+            await asyncio.to_thread((target / SIGNATURE_NAME).write_text, text, "utf-8")
+        return version
+
+    async def _pull_file(self, file: ArtifactFile, place: Path, deadline: float) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("xb") as out:
+            await self._calls.call(
+                "registry",
+                lambda address, seconds: self._rest(file, out, address, seconds),
+                repeatable=True,
+                timeout_seconds=max(0.0, deadline - time.monotonic()),
+            )
+        await asyncio.to_thread(_check, file, place)
+
+    async def _rest(
+        self, file: ArtifactFile, out: BinaryIO, address: str, seconds: float
+    ) -> registry_service_pb2.ReadBlobResponse | Undecodable:
+        """Write what is missing of a file; gives the last message. Raises grpc.RpcError."""
+        request = registry_service_pb2.ReadBlobRequest(sha256=file.sha256, offset=out.tell())
+        call = self._calls.stream(methods.READ_BLOB, address, request, seconds)
+        last: registry_service_pb2.ReadBlobResponse | Undecodable
+        last = registry_service_pb2.ReadBlobResponse()
+        async for message in call:
+            last = message
+            if isinstance(message, Undecodable):
+                break
+            await asyncio.to_thread(out.write, message.chunk)
+        call.cancel()
+        return last
+
+
+def _make_empty(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise errors.FailedPrecondition(
+            "FOLDER_NOT_EMPTY",
+            f"{folder} is not empty, and what is pulled would mix with what is there: name a new folder",
+        )
+
+
+def _check(file: ArtifactFile, place: Path) -> None:
+    with place.open("rb") as written:
+        found = hashlib.file_digest(written, "sha256").hexdigest()
+    if found != file.sha256:
+        place.unlink()
+        raise errors.DataLoss(
+            "BLOB_DAMAGED",
+            f"{file.path} arrived as {found}, and {file.sha256} was pushed: push the version again",
+            facts={"sha256": file.sha256, "found": found},
+        )
