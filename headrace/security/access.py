@@ -126,6 +126,8 @@ class Access:
         """The day (since the epoch, UTC) on which a key was last used here, by its id."""
         self.now = now
         self._memory = _Memory(Rights())
+        self.has_rights = False
+        """Whether keys and policy were learnt; before, nobody is told that his key is not one."""
 
     @property
     def rights(self) -> Rights:
@@ -134,12 +136,16 @@ class Access:
 
     @rights.setter
     def rights(self, rights: Rights) -> None:
-        self._memory = _Memory(rights)
-        self.generation += 1
+        self.has_rights = True
+        self._begin(rights)
 
     def forget(self) -> None:
         """Verify everything anew: issuers or certificates have changed."""
-        self.rights = self._memory.rights
+        self._begin(self._memory.rights)
+
+    def _begin(self, rights: Rights) -> None:
+        self._memory = _Memory(rights)
+        self.generation += 1
 
     @staticmethod
     def is_slow(authorization: str) -> bool:
@@ -228,6 +234,8 @@ class Access:
             )
         key = rights.keys.get(digest_of(bearer))
         now = self.now()
+        if key is None and not self.has_rights:
+            raise _rights_unknown()
         if key is None or key.is_disabled:
             raise errors.Unauthenticated(
                 "API_KEY_INVALID",
@@ -261,6 +269,10 @@ class Access:
             return policy.may_everywhere(identity, verb)
         return policy.may(identity, verb, model)
 
+    def models_for(self, identity: Identity, verb: Verb = Verb.READ) -> Callable[[str], bool]:
+        """Return what tells the models that a caller may do this with, to filter a list by."""
+        return self.rights.policy.models_for(identity, verb) if self.is_on else _any_model
+
     def check(self, identity: Identity, permission: Permission, models: Iterable[str] = ()) -> None:
         """Let a call pass. Raises Unauthenticated where nobody calls, PermissionDenied where he may not.
 
@@ -271,7 +283,11 @@ class Access:
         named = [model for model in models if model]
         for model in self._asked(permission.scope, named):
             if not self.may(identity, permission.verb, model):
-                raise denied(identity, permission.verb, model)
+                raise (
+                    denied(identity, permission.verb, model)
+                    if self.has_rights
+                    else _rights_unknown()
+                )
         if not named and permission.scope in _OF_SOMEBODY and not identity.is_known:
             anybody = permission.scope is Scope.FILTERED and self.rights.policy.may_somewhere(
                 identity, permission.verb
@@ -286,6 +302,10 @@ class Access:
         if scope is Scope.EVERYTHING:
             return [""]
         return named
+
+
+def _any_model(_: str) -> bool:
+    return True
 
 
 OPEN_ACCESS = Access(is_on=False)
@@ -314,6 +334,15 @@ def denied(identity: Identity, verb: Verb, model: str) -> errors.HeadraceError:
         "PERMISSION_DENIED",
         f"{identity.subject} has not the right '{verb}' for {asked}; an admin can grant it: {remedy}",
         facts=facts | ({"model": model} if model else {}),
+    )
+
+
+def _rights_unknown() -> errors.Unavailable:
+    """Say that it cannot be decided yet: it would be wrong to tell a caller that he may not."""
+    return errors.Unavailable(
+        "RIGHTS_UNKNOWN",
+        "this service has not learnt yet which keys there are and what they may do; try again",
+        retry_after_seconds=1.0,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -127,6 +127,10 @@ class Policy:
         """Return whether it may do this with any model."""
         reach = self._reach(identity.subjects, verb)
         return reach.everywhere or bool(reach.pairs)
+
+    def models_for(self, identity: Identity, verb: Verb) -> Callable[[str], bool]:
+        """Return what tells the models that it may do this with; for lists, so nothing is remembered."""
+        return self._reach(identity.subjects, verb).covers
 
     def limits_of(self, identity: Identity) -> CallLimits:
         """Return the limits of its subject itself, not of its groups."""

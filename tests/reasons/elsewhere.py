@@ -50,7 +50,11 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     ),
     Elsewhere(
         "Said where authentication is on; tests/security brings them about over the wires.",
-        ("headrace/security/", "headrace/service/"),
+        (
+            "headrace/security/",
+            "headrace/service/",
+            "services/registry/headrace_registry/wire/sight.py",
+        ),
         frozenset(
             [
                 "API_KEY_EXPIRED",
@@ -59,6 +63,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "CREDENTIALS_MALFORMED",
                 "CREDENTIALS_MISSING",
                 "PERMISSION_DENIED",
+                "RIGHTS_UNKNOWN",
                 "TOKEN_INVALID",
                 "TOO_MANY_NEW_TOKENS",
             ]

@@ -28,3 +28,16 @@ async def test_a_page_finds_its_own_items_alone() -> None:
     second = await take_page(range(100_000), find, PageRequest("numbers", 2, first.next_token))
     assert ((0, 1, 2), (3, 4)) == (first.items, second.items)
     assert list(range(5)) == found
+
+
+async def test_pages_of_whoever_sees_a_part_are_full_and_name_nothing_else() -> None:
+    """Items that are not shown leave no gaps, and a token leads on from one that was shown."""
+    token, pages = "", list[tuple[int, ...]]()
+    while token or not pages:
+        request = PageRequest("numbers", 3, token)
+        page = await take_page(range(100), int, request, is_shown=lambda key: key % 10 == 7)
+        token = page.next_token
+        pages.append(page.items)
+    assert [(7, 17, 27), (37, 47, 57), (67, 77, 87), (97,)] == pages
+    nothing = await take_page(range(100), int, PageRequest("numbers", 3), is_shown=lambda _: False)
+    assert ((), "") == (nothing.items, nothing.next_token)

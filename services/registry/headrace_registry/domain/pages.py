@@ -25,6 +25,9 @@ MAX_BYTES = 3 << 20
 _AT_ONCE = 64
 """Items that are found before others get their turn: 4 ms of versions."""
 
+_LOOKED_AT_ONCE = 1024
+"""Keys that are looked at before others get their turn: a millisecond."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
@@ -48,22 +51,42 @@ async def take_page(
     find: Callable[[ListKey], Item],
     request: PageRequest,
     size_bytes: Callable[[Item], int] = lambda _: 0,
+    is_shown: Callable[[ListKey], bool] | None = None,
 ) -> Page[Item]:
     """The page asked for of a list with these keys, which are in order.
 
     Only the page's items are found. What was added or deleted meanwhile shifts nothing. The page ends,
-    after one item at least, before its items have more than MAX_BYTES together.
+    after one item at least, before its items have more than MAX_BYTES together. Items that are not shown
+    are passed over: pages are as full as without them, and no token names one.
     Raises InvalidArgument (PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID).
     """
     size = _size(request)
     start = bisect_right(keys, _decode(request, keys)) if request.token else 0
+    shown = await _shown(keys, start, size + 1, is_shown)
     items: list[Item] = []
-    for item in _within(map(find, keys[start : start + size]), size_bytes):
+    for item in _within(map(find, shown[:size]), size_bytes):
         items.append(item)
         if not len(items) % _AT_ONCE:
             await asyncio.sleep(0)  # others wait on the loop, too
-    end = start + len(items)
-    return Page(tuple(items), _encode(request.listing, keys[end - 1]) if end < len(keys) else "")
+    has_more = len(items) < len(shown)
+    return Page(tuple(items), _encode(request.listing, shown[len(items) - 1]) if has_more else "")
+
+
+async def _shown(
+    keys: Sequence[ListKey], start: int, most: int, is_shown: Callable[[ListKey], bool] | None
+) -> Sequence[ListKey]:
+    """The next keys that are shown, up to so many."""
+    if is_shown is None:
+        return keys[start : start + most]
+    found: list[ListKey] = []
+    for seen, index in enumerate(range(start, len(keys)), 1):
+        if is_shown(keys[index]):
+            found.append(keys[index])
+            if len(found) == most:
+                break
+        if not seen % _LOOKED_AT_ONCE:
+            await asyncio.sleep(0)
+    return found
 
 
 def _within(items: Iterable[Item], size_bytes: Callable[[Item], int]) -> Iterator[Item]:

@@ -21,6 +21,7 @@ from headrace.registry.v1 import (
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.resource_names import parse_alias, parse_model, parse_route, parse_version
 from headrace.security import callers
+from headrace.security.access import OPEN_ACCESS, Access
 from headrace.state.records import ReplicaRecord
 from headrace_registry.domain.catalog_store import CatalogStore
 from headrace_registry.domain.decisions.readiness import with_standby, without_others
@@ -37,6 +38,7 @@ from headrace_registry.domain.resources.models import create_model, find_model, 
 from headrace_registry.domain.resources.routes import find_route, update_route
 from headrace_registry.domain.resources.versions import find_version
 from headrace_registry.wire import change_messages, convert, requests
+from headrace_registry.wire.sight import Sight
 from headrace_registry.wire.streams import read_chunks, read_header
 
 Context = grpc.aio.ServicerContext[Message, Message]
@@ -61,12 +63,14 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         blobs: BlobReader,
         read_replicas: ReadReplicas,
         watches: Watches,
+        access: Access = OPEN_ACCESS,
     ) -> None:
         self._store = store
         self._artifacts = artifacts
         self._blobs = blobs
         self._read_replicas = read_replicas
         self._watches = watches
+        self._sight = Sight(access)
 
     async def CreateModel(self, request: pb.CreateModelRequest, _: Context) -> model_pb2.Model:
         """Create a model."""
@@ -89,7 +93,9 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         def find(name: str) -> model_pb2.Model:
             return convert.model_to_proto(catalog.models[name])
 
-        page = await take_page(catalog.model_names(), find, asked, model_pb2.Model.ByteSize)
+        page = await take_page(
+            catalog.model_names(), find, asked, model_pb2.Model.ByteSize, self._sight.models()
+        )
         return pb.ListModelsResponse(
             models=page.items,
             next_page_token=page.next_token,
@@ -149,6 +155,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         """Read a blob."""
         digest = requests.parse_digest(request.sha256, "sha256")
         offset = requests.not_negative(request.offset, "offset")
+        await self._sight.check_blob(digest, self._store.read)
         async for chunk in self._blobs.read(digest, offset):
             yield pb.ReadBlobResponse(chunk=chunk)
 
@@ -223,7 +230,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         found = {replica.id: replica for replica in replicas}
 
         def find(name: str) -> replica_pb2.Replica:
-            return convert.replica_to_proto(found[name])
+            return convert.replica_to_proto(self._sight.replica(found[name]))
 
         page = await take_page(sorted(found), find, asked, replica_pb2.Replica.ByteSize)
         return pb.ListReplicasResponse(replicas=page.items, next_page_token=page.next_token)

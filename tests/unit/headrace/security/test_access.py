@@ -194,3 +194,29 @@ def test_open_access_lets_all_pass() -> None:
     OPEN_ACCESS.check(NOBODY, Permission(Scope.EVERYTHING, Verb.ADMIN))
     assert OPEN_ACCESS.identify(Credentials("Bearer nonsense")) == NOBODY
     assert OPEN_ACCESS.may(NOBODY, Verb.DELETE, "digits")
+
+
+def test_nobody_is_refused_by_rights_that_were_not_learnt_yet() -> None:
+    """A key that may be good is not called wrong; the caller tries again."""
+    access = Access()
+    with pytest.raises(errors.Unavailable) as unknown:
+        access.identify(Credentials(f"Bearer {make_key()}"))
+    assert unknown.value.reason == "RIGHTS_UNKNOWN"
+    alice = Identity("alice", Proof.API_KEY)
+    with pytest.raises(errors.Unavailable):
+        access.check(alice, INFER, ["digits"])
+    access.rights = Rights()
+    with pytest.raises(errors.PermissionDenied):
+        access.check(alice, INFER, ["digits"])
+
+
+def test_a_denial_holds_no_command_that_a_caller_made_up() -> None:
+    """An admin may copy the remedy: what callers chose is quoted in it."""
+    mallory = Identity("corp:$(reboot)", Proof.TOKEN)
+    access = Access()
+    access.rights = Rights()
+    with pytest.raises(errors.PermissionDenied) as denied:
+        access.check(mallory, INFER, ["x; reboot"])
+    assert denied.value.message.endswith(
+        "headrace grant 'corp:$(reboot)' ROLE --models 'x; reboot'"
+    )

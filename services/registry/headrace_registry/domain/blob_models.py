@@ -1,0 +1,55 @@
+"""Follows of which models the blobs are: of each new catalog it reads the models that changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+
+from headrace import errors
+from headrace.state.catalog import Catalog
+
+_AT_ONCE = 64
+"""Models that are read before others get their turn on the loop."""
+
+
+class BlobModels:
+    """The models with a version that has a blob, by its digest. It is filled when it is first asked."""
+
+    def __init__(self) -> None:
+        self._catalog = Catalog()
+        self._digests: dict[str, frozenset[str]] = {}
+        self._models: defaultdict[str, set[str]] = defaultdict(set)
+        self._reading = asyncio.Lock()
+
+    async def is_of(self, digest: str, catalog: Catalog, wanted: Callable[[str], bool]) -> bool:
+        """Return whether a blob is of a model that is wanted."""
+        async with self._reading:
+            await self._read(catalog)
+            return any(map(wanted, self._models.get(digest, ())))
+
+    async def _read(self, catalog: Catalog) -> None:
+        for count, model in enumerate(catalog.versions_differing(self._catalog)):
+            self._replace(model, _digests(catalog, model))
+            if count % _AT_ONCE == _AT_ONCE - 1:
+                await asyncio.sleep(0)
+        self._catalog = catalog
+
+    def _replace(self, model: str, digests: frozenset[str]) -> None:
+        for digest in self._digests.pop(model, frozenset()):
+            self._models[digest].discard(model)
+            if not self._models[digest]:
+                del self._models[digest]
+        for digest in digests:
+            self._models[digest].add(model)
+        if digests:
+            self._digests[model] = digests
+
+
+def _digests(catalog: Catalog, model: str) -> frozenset[str]:
+    try:
+        return frozenset(
+            file.sha256 for artifact in catalog.artifacts(model) for file in artifact.files
+        )
+    except errors.DataLoss:  # records that cannot be read give nobody a right
+        return frozenset()
