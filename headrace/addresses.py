@@ -1,4 +1,8 @@
-"""Network addresses: `host:port` with IPv6 in brackets, `unix:PATH`, and proxies on the way to them."""
+"""Network addresses: `host:port` with IPv6 in brackets, `unix:PATH`, and proxies on the way to them.
+
+`grpcs://host:port` (or `https://`) says that a service is called over TLS, `grpc://host:port` that it is
+not.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 EVERY_INTERFACE: Mapping[str, str] = {
     "0.0.0.0": "127.0.0.1",  # noqa: S104
@@ -24,6 +28,10 @@ NO_PROXY: tuple[str, int] = ("grpc.enable_http_proxy", 0)
 """The channel option of every call inside the suite: gRPC would send them to a proxy of the environment,
 calls to 127.0.0.1 too."""
 
+_OVER_TLS = ("grpcs://", "https://")
+_IN_PLAINTEXT = "grpc://"
+_HTTPS_PORT = 443
+
 _PORT = re.compile(r"\d{1,5}")
 
 
@@ -33,8 +41,24 @@ def join(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def is_over_tls(address: str, *, otherwise: bool) -> bool:
+    """Return whether a service is called over TLS there; `otherwise` where its address does not say."""
+    if address.startswith(_OVER_TLS):
+        return True
+    return otherwise and not address.startswith(("unix:", _IN_PLAINTEXT))
+
+
+def without_scheme(address: str) -> str:
+    """What gRPC calls for an address: `host:port` or `unix:PATH`. Port 443 is that of https by itself."""
+    scheme = next((each for each in (*_OVER_TLS, _IN_PLAINTEXT) if address.startswith(each)), "")
+    rest = address[len(scheme) :].removesuffix("/") if scheme else address
+    has_port = _PORT.fullmatch(rest.rpartition(":")[2]) and not rest.endswith("]")
+    return rest if scheme != "https://" or has_port else f"{rest}:{_HTTPS_PORT}"
+
+
 def split(address: str) -> tuple[str, str]:
     """The host, without brackets, and the port of `host:port`."""
+    address = without_scheme(address)
     host, _, port = address.rpartition(":")
     return bare_host(host), port
 
@@ -48,6 +72,7 @@ def problem(address: str) -> str:
     """Return why this is not an address that can be called, and what to write instead; '' if it is one."""
     if address.startswith("unix:"):
         return "" if len(address) > len("unix:") else "name the socket's path: unix:PATH"
+    address = without_scheme(address)
     scheme, separator, rest = address.partition("://")
     if separator:
         where = rest.strip("/").partition("/")[0]
@@ -111,6 +136,11 @@ def proxy_in_the_way(address: str, environ: Mapping[str, str] | None = None) -> 
 def unix_target(path: Path) -> str:
     """The gRPC address of a Unix socket, whatever characters its path has."""
     return "unix:" + quote(str(path))
+
+
+def unix_path(target: str) -> str:
+    """The path of a Unix socket in such an address."""
+    return unquote(target.removeprefix("unix:"))
 
 
 def unix_url(path: Path) -> str:

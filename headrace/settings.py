@@ -130,7 +130,7 @@ def _parser(cls: Any, service: str) -> argparse.ArgumentParser:
         prog=f"headrace-{service}", description=inspect.getdoc(cls), allow_abbrev=False
     )
     help_of = field_docs(cls)
-    for field in dataclasses.fields(cls):
+    for field in setting_fields(cls):
         default = (
             "" if field.default in (dataclasses.MISSING, None) else f" (default {field.default})"
         )
@@ -140,8 +140,19 @@ def _parser(cls: Any, service: str) -> argparse.ArgumentParser:
     return parser
 
 
+def setting_fields(cls: Any) -> list[dataclasses.Field[Any]]:
+    """The fields of a settings class as help lists them: its own, then those that it inherits."""
+    own = vars(cls).get("__annotations__", {})
+    return sorted(dataclasses.fields(cls), key=lambda field: field.name not in own)
+
+
 def field_docs(cls: type[Any]) -> dict[str, str]:
-    """The docstring under each field of a dataclass, read from its source."""
+    """The docstring under each field of a dataclass, read from its source, and those of its bases."""
+    bases = [base for base in reversed(cls.__mro__) if dataclasses.is_dataclass(base)]
+    return {name: text for base in bases for name, text in _own_field_docs(base).items()}
+
+
+def _own_field_docs(cls: type[Any]) -> dict[str, str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     assert isinstance(tree, ast.ClassDef)
     docs: dict[str, str] = {}

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.client import ClientSettings
-from headrace.settings import field_docs
+from headrace.settings import field_docs, setting_fields
 from headrace_inference.settings import Settings as InferenceSettings
 from headrace_monitor.settings import Settings as MonitorSettings
 from headrace_registry.settings import Settings as RegistrySettings
@@ -62,7 +62,7 @@ def table(cls: type[Any]) -> str:
 
 def _rows(cls: type[Any]) -> Iterator[str]:
     hints, docs, defaults = typing.get_type_hints(cls), field_docs(cls), _written_defaults(cls)
-    for field in dataclasses.fields(cls):
+    for field in setting_fields(cls):
         flag = f"`--{field.name.replace('_', '-')}`"
         default = _default(field, defaults.get(field.name))
         yield f"| {flag} | {_type(hints[field.name])} | {default} | {docs[field.name]} |"
@@ -99,7 +99,12 @@ def _is_computed(written: ast.expr) -> bool:
 
 
 def _written_defaults(cls: type[Any]) -> dict[str, ast.expr]:
-    """The default of each field as its source has it."""
+    """The default of each field as its source has it, and those of its bases."""
+    bases = [base for base in reversed(cls.__mro__) if dataclasses.is_dataclass(base)]
+    return {name: value for base in bases for name, value in _own_written_defaults(base).items()}
+
+
+def _own_written_defaults(cls: type[Any]) -> dict[str, ast.expr]:
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(tree, ast.ClassDef)
     return {

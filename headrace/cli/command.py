@@ -7,6 +7,7 @@ import inspect
 import typing
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +25,10 @@ _REGISTRY = "The registry's address, host:port. (HEADRACE_REGISTRY; 127.0.0.1:81
 _INFERENCE = "A replica's address, host:port, or several: A,B. (HEADRACE_INFERENCE; 127.0.0.1:8001)"
 _MONITOR = "The monitor's address, host:port. (HEADRACE_MONITOR; 127.0.0.1:8200)"
 _TIMEOUT = "How many seconds the command may take. (HEADRACE_TIMEOUT_SECONDS; 30)"
+_TLS_CA = "Authorities to trust, PEM: call over TLS, as grpcs://HOST:PORT does. (HEADRACE_TLS_CA)"
+_TLS_CERT = "The certificate to show, PEM, where one is asked for. (HEADRACE_TLS_CERT)"
+_TLS_KEY = "Its key. (HEADRACE_TLS_KEY)"
+_KEY_FILE = "The file of the API key or token that calls bring. (HEADRACE_TOKEN_FILE)"
 _JSON = "Print one JSON document (a line each where the command goes on), errors too."
 
 
@@ -36,6 +41,10 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "inference": (Annotated[str | None, _option("--inference", _INFERENCE)], None),
     "monitor": (Annotated[str | None, _option("--monitor", _MONITOR)], None),
     "timeout_seconds": (Annotated[float | None, _option("--timeout", _TIMEOUT)], None),
+    "tls_ca": (Annotated[Path | None, _option("--tls-ca", _TLS_CA)], None),
+    "tls_cert": (Annotated[Path | None, _option("--tls-cert", _TLS_CERT)], None),
+    "tls_key": (Annotated[Path | None, _option("--tls-key", _TLS_KEY)], None),
+    "token_file": (Annotated[Path | None, _option("--token-file", _KEY_FILE)], None),
     "as_json": (Annotated[bool, _option("--json", _JSON)], False),
 }
 """By the name of the parameter: its annotation and its default. Accepted before and after a command."""
@@ -49,6 +58,10 @@ class Cli:
     inference: str | None = None
     monitor: str | None = None
     timeout_seconds: float | None = None
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    token_file: Path | None = None
     as_json: bool = False
 
     def client(self) -> AsyncClient:
@@ -61,6 +74,10 @@ class Cli:
                 inference=self.inference,
                 monitor=self.monitor,
                 timeout_seconds=self.timeout_seconds,
+                tls_ca=self.tls_ca,
+                tls_cert=self.tls_cert,
+                tls_key=self.tls_key,
+                token_file=self.token_file,
                 first_contact_seconds=FIRST_CONTACT_SECONDS,
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,8 @@ class AsyncClient(RouteCalls, PushCalls, PullCalls, ReplicaCalls, InferenceCalls
     Addresses and times come from arguments, then from HEADRACE_REGISTRY, HEADRACE_INFERENCE,
     HEADRACE_MONITOR and the like, then from defaults; nothing is connected before it is used. An address
     may be several, "A,B": inference is spread over replicas, and goes elsewhere when one dies or hangs.
+    `tls_ca`, the certificates of authorities, has all be called over TLS, as grpcs://HOST:PORT one; with
+    `tls_cert` and `tls_key` the client shows a certificate of its own. Calls bring the key in `token_file`.
     Every method takes `timeout_seconds`, its retries included. Expected errors are those of
     headrace.errors.
     Leaving the block, or `close`, ends the connections.
@@ -35,6 +38,10 @@ class AsyncClient(RouteCalls, PushCalls, PullCalls, ReplicaCalls, InferenceCalls
         monitor: str | None = None,
         actor: str | None = None,
         timeout_seconds: float | None = None,
+        tls_ca: str | Path | None = None,
+        tls_cert: str | Path | None = None,
+        tls_key: str | Path | None = None,
+        token_file: str | Path | None = None,
         settings: ClientSettings | None = None,
     ) -> None:
         self._calls = Calls(
@@ -45,6 +52,10 @@ class AsyncClient(RouteCalls, PushCalls, PullCalls, ReplicaCalls, InferenceCalls
                 monitor=monitor,
                 actor=actor,
                 timeout_seconds=timeout_seconds,
+                tls_ca=tls_ca,
+                tls_cert=tls_cert,
+                tls_key=tls_key,
+                token_file=token_file,
             )
         )
         self._signatures = SignatureCache()

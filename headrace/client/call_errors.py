@@ -8,6 +8,18 @@ from headrace.client.settings import ClientSettings
 _HTTP_1 = "http1.x server"
 """What gRPC says of a server that answers its first bytes with HTTP/1.1."""
 
+_TLS_PROBLEMS = {
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not from an authority that is trusted here, or has "
+    "expired; --tls-ca names the authorities",
+    "Hostname Verification Check failed": "its certificate has another name than this address; call it by "
+    "a name that its certificate has, or give that as HEADRACE_TLS_NAME",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS there; leave out grpcs:// and --tls-ca, or say grpc:// "
+    "for this address",
+}
+"""What gRPC says of a handshake that failed, and what that means."""
+
+_CLOSED = "Socket closed"
+
 
 def after(before: errors.HeadraceError | None, error: errors.HeadraceError) -> errors.HeadraceError:
     """The error that a call ends with; where only the time was over, with what it met before that."""
@@ -34,7 +46,12 @@ def silent(service: str, address: str) -> errors.Unavailable:
 
 
 def without_reason(
-    error: errors.HeadraceError, service: str, address: str, total_seconds: float
+    error: errors.HeadraceError,
+    service: str,
+    address: str,
+    total_seconds: float,
+    *,
+    over_tls: bool = False,
 ) -> errors.HeadraceError:
     """An error that no service of ours gave a reason, as one that says where and what to do."""
     facts = {"service": service, "address": address}
@@ -46,11 +63,19 @@ def without_reason(
             f"port ({_usual_port(service)} by default)",
             facts=facts,
         )
+    if problem := _tls_problem(error.message):
+        return errors.FailedPrecondition(
+            "TLS_FAILED", f"the {called} at {address} is not called: {problem}", facts=facts
+        )
     if isinstance(error, errors.Unavailable):
         return errors.Unavailable(
             "SERVICE_UNREACHABLE",
             f"the {called} cannot be reached at {address} ({error.message.rpartition(': ')[2]}); "
-            + (_past_the_proxy(address) or "`headrace up` starts the suite"),
+            + (
+                _closed(error.message, over_tls=over_tls)
+                or _past_the_proxy(address)
+                or "`headrace up` starts the suite"
+            ),
             facts=facts,
         )
     if isinstance(error, errors.DeadlineExceeded):
@@ -61,6 +86,20 @@ def without_reason(
             facts=facts,
         )
     return type(error)(error.reason, f"the {called} at {address}: {error.message}", facts=facts)
+
+
+def _tls_problem(message: str) -> str:
+    """Return what is wrong between us and a server over TLS, and what to do; '' for another thing."""
+    return next((text for sign, text in _TLS_PROBLEMS.items() if sign in message), "")
+
+
+def _closed(message: str, *, over_tls: bool) -> str:
+    """Return what it may mean that a server ended the connection at once; '' where it did not."""
+    if not message.endswith(_CLOSED):
+        return ""
+    if over_tls:
+        return "if it asks for certificates of clients, show one: --tls-cert and --tls-key"
+    return "if it speaks TLS, say so: grpcs://HOST:PORT, or its authority's certificate as --tls-ca"
 
 
 def _usual_port(service: str) -> str:

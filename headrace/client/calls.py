@@ -22,6 +22,7 @@ from headrace.client.retry import may_heal, pause_before_retry
 from headrace.client.retry_budget import RetryBudget
 from headrace.client.settings import ClientSettings
 from headrace.security import callers
+from headrace.tls.token_file import AUTHORIZATION, TokenFile, require_private_way
 
 if TYPE_CHECKING:
     from headrace.client.channels import Upload
@@ -43,7 +44,10 @@ class Calls:
 
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
-        self._channels = Channels()
+        self._channels = Channels(settings)
+        self._token = TokenFile(settings.token_file) if settings.token_file else None
+        self._private: set[str] = set()
+        """The services that a token may be sent to."""
         self._endpoints = {
             service: Endpoints(listed, spread=service == "inference")
             for service, listed in settings.addresses().items()
@@ -70,9 +74,20 @@ class Calls:
         await self._channels.close()
 
     def metadata(self, request_id: str = "") -> Metadata:
-        """Return what every call says about its caller."""
+        """Return what every call says about its caller. Raises FailedPrecondition (TOKEN_FILE_UNUSABLE)."""
         actor = (callers.ACTOR_KEY, _ascii(self.settings.actor))
-        return (actor, ("x-request-id", _ascii(request_id))) if request_id else (actor,)
+        token = self._token.metadata() if self._token else ()
+        return (actor, *token, *((("x-request-id", _ascii(request_id)),) if request_id else ()))
+
+    def require_private_way(self, service: Service, more: Metadata = ()) -> None:
+        """Raises FailedPrecondition (TOKEN_IN_PLAINTEXT) where what a call brings could be read."""
+        if service in self._private or not (
+            self._token or any(key == AUTHORIZATION for key, _ in more)
+        ):
+            return
+        for address in self.settings.addresses()[service]:
+            require_private_way(address, is_tls=self.settings.is_over_tls(address))
+        self._private.add(service)
 
     def allowed(self, timeout_seconds: float | None) -> float:
         """Return how long a call may take that was given this much time, or none."""
@@ -88,6 +103,7 @@ class Calls:
     ) -> Response:
         """The answer of `attempt(address, seconds left)`, tried again while that makes sense."""
         forking.require_grpc()
+        self.require_private_way(service)
         total = self.allowed(timeout_seconds)
         started = time.monotonic()
         deadline = started + total
@@ -205,10 +221,11 @@ class Calls:
         more: Metadata = (),
     ) -> Response:
         """The answer to one request, with `more` metadata. Raises the errors that the method names."""
-        metadata = (*self.metadata(request_id), *more)
+        self.require_private_way(service, more)
 
         async def attempt(address: str, seconds: float) -> Response | Undecodable:
             called = self._channels.unary(method, address)
+            metadata = (*self.metadata(request_id), *more)
             return await called(request, timeout=seconds, metadata=metadata)
 
         return await self.call(
@@ -224,6 +241,7 @@ class Calls:
         had for as long as a call may take ends with the error that it was.
         """
         forking.require_grpc()
+        self.require_private_way(service)
         tried: list[Endpoint] = []
         failures, began = 0, time.monotonic()
         while True:
@@ -286,7 +304,10 @@ class Calls:
         error = status.error_from_rpc(rpc_error)
         unnamed = error.reason == rpc_error.code().name
         if unnamed:
-            error = call_errors.without_reason(error, service, endpoint.address, total_seconds)
+            over_tls = self.settings.is_over_tls(endpoint.address)
+            error = call_errors.without_reason(
+                error, service, endpoint.address, total_seconds, over_tls=over_tls
+            )
         if error.reason == _LEAVING or (unnamed and may_heal(error)):
             endpoint.failed(time.monotonic())
         elif not unnamed:

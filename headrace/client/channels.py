@@ -9,6 +9,8 @@ import grpc
 from headrace import addresses
 from headrace.client import forking
 from headrace.client.methods import Method, Request, Response, Undecodable
+from headrace.client.settings import ClientSettings
+from headrace.tls.clients import ClientTls, Current, name_options
 
 if TYPE_CHECKING:
     Unary = grpc.aio.UnaryUnaryMultiCallable[Request, Response | Undecodable]
@@ -37,11 +39,17 @@ def _options(address: str) -> list[tuple[str, int | str]]:
 
 
 class Channels:
-    """The open channels; `close` ends them."""
+    """The open channels; `close` ends them.
 
-    def __init__(self) -> None:
-        self._asyncio: dict[str, grpc.aio.Channel] = {}
-        self._blocking: dict[str, grpc.Channel] = {}
+    Files of TLS that change have later calls go over a new channel; calls under way stay on theirs.
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._tls: ClientTls | None = None
+        self._asyncio: dict[str, tuple[Current | None, grpc.aio.Channel]] = {}
+        self._blocking: dict[str, tuple[Current | None, grpc.Channel]] = {}
+        self._retired: list[grpc.aio.Channel | grpc.Channel] = []
         forking.note_connections(self)
 
     @property
@@ -51,9 +59,18 @@ class Channels:
 
     def asyncio(self, address: str) -> grpc.aio.Channel:
         """The channel of grpc.aio to this address."""
-        if address not in self._asyncio:
-            self._asyncio[address] = grpc.aio.insecure_channel(address, options=_options(address))
-        return self._asyncio[address]
+        credentials, opened = self._credentials(address), self._asyncio.get(address)
+        if opened is None or opened[0] is not credentials:
+            if opened is not None:
+                self._retired.append(opened[1])
+            opened = self._asyncio[address] = credentials, self._open(address, credentials)
+        return opened[1]
+
+    def _open(self, address: str, current: Current | None) -> grpc.aio.Channel:
+        target, options = addresses.without_scheme(address), self._options(address)
+        if current is None:
+            return grpc.aio.insecure_channel(target, options=options)
+        return grpc.aio.secure_channel(target, current.credentials, options=options)
 
     def blocking(self, address: str) -> grpc.Channel:
         """The same without asyncio, for calls that stream requests.
@@ -61,9 +78,33 @@ class Channels:
         grpc.aio (1.85, issue grpc/grpc#36066) loses the status of a service that ends such a call
         while a request is being written, and says INTERNAL instead of what the service refused.
         """
-        if address not in self._blocking:
-            self._blocking[address] = grpc.insecure_channel(address, options=_options(address))
-        return self._blocking[address]
+        credentials, opened = self._credentials(address), self._blocking.get(address)
+        if opened is None or opened[0] is not credentials:
+            if opened is not None:
+                self._retired.append(opened[1])
+            opened = self._blocking[address] = (
+                credentials,
+                self._open_blocking(address, credentials),
+            )
+        return opened[1]
+
+    def _open_blocking(self, address: str, current: Current | None) -> grpc.Channel:
+        target, options = addresses.without_scheme(address), self._options(address)
+        if current is None:
+            return grpc.insecure_channel(target, options=options)
+        return grpc.secure_channel(target, current.credentials, options=options)
+
+    def _options(self, address: str) -> list[tuple[str, int | str]]:
+        return [*_options(address), *name_options(self._settings.tls_name)]
+
+    def _credentials(self, address: str) -> Current | None:
+        """The credentials of a channel that is opened now. Raises FailedPrecondition for unusable files."""
+        settings = self._settings
+        if not settings.is_over_tls(address):
+            return None
+        if self._tls is None:
+            self._tls = ClientTls(settings.tls_ca, settings.tls_cert, settings.tls_key)
+        return self._tls.current()
 
     def unary(self, method: Method[Request, Response], address: str) -> Unary[Request, Response]:
         """A method of one request and one answer, as it is called at an address."""
@@ -84,9 +125,11 @@ class Channels:
         """Close all channels; calls still running end as cancelled."""
         if forking.is_lost():  # they are the parent's, and closing them here would hang
             return
-        for blocking in self._blocking.values():
-            blocking.close()
-        self._blocking.clear()
-        channels, self._asyncio = list(self._asyncio.values()), {}
-        for channel in channels:
-            await channel.close()
+        opened = [*self._retired, *(channel for _, channel in self._blocking.values())]
+        opened += [channel for _, channel in self._asyncio.values()]
+        self._asyncio, self._blocking, self._retired = {}, {}, []
+        for channel in opened:
+            if isinstance(channel, grpc.Channel):
+                channel.close()
+            else:
+                await channel.close()

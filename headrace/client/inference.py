@@ -70,6 +70,8 @@ class InferenceCalls:
         """
         from headrace.client import tensors
 
+        metadata = as_metadata(headers or {})
+        self._calls.require_private_way("inference", metadata)
         deadline = time.monotonic() + self._calls.allowed(timeout_seconds)
         given = await self._bound((model, str(version)), inputs, deadline)
         request = tensors.request_to_proto(
@@ -81,7 +83,7 @@ class InferenceCalls:
             parameters=parameters or {},
             request_id=request_id,
         )
-        return await self._infer(request, given.notes, deadline, as_metadata(headers or {}))
+        return await self._infer(request, given.notes, deadline, metadata)
 
     async def _infer(
         self,

@@ -97,11 +97,10 @@ class PushCalls(RegistryCalls):
     async def _send(
         self, header: Header, artifact: Artifact, report: Report, deadline: float
     ) -> Version:
-        metadata = self._calls.metadata()
-
         async def attempt(address: str, seconds: float) -> version_pb2.Version | Undecodable:
             parts = _parts(header, artifact, report)
             push = self._calls.upload(methods.PUSH_VERSION, address)
+            metadata = self._calls.metadata()
             return await finished(push.future(parts, timeout=seconds, metadata=metadata))
 
         while True:

@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from headrace import addresses, settings
 
@@ -16,7 +17,8 @@ class ClientSettings:
     """Settings of a client: from arguments, then `HEADRACE_<FIELD>`, then these defaults."""
 
     registry: str = "127.0.0.1:8100"
-    """Where the registry serves gRPC, host:port; of several, commas between, the first that answers."""
+    """Where the registry serves gRPC, host:port; of several, commas between, the first that answers. Over
+    TLS it is grpcs://host:port."""
 
     inference: str = "127.0.0.1:8001"
     """Where replicas, or what balances over them, serve gRPC: host:port, or several with commas between,
@@ -46,6 +48,23 @@ class ClientSettings:
     """How many calls may be repeated while a service is UNAVAILABLE, as a share of all, beside 10 a second
     that always may; 0: none is."""
 
+    tls_ca: Path | None = None
+    """The certificates (PEM) of the authorities to trust; with them every address is called over TLS, but
+    Unix sockets and those that say grpc://. Without them grpcs:// trusts the system's."""
+
+    tls_cert: Path | None = None
+    """The certificate that the client shows, PEM; read again when it changes."""
+
+    tls_key: Path | None = None
+    """Its key, PEM, without a password."""
+
+    tls_name: str = ""
+    """The name that the services' certificates have, where it is not the host of their addresses."""
+
+    token_file: Path | None = None
+    """The file of the API key or token that calls bring; read again when it changes. It is never sent in
+    plaintext to another machine."""
+
     def __post_init__(self) -> None:
         """Refuse what cannot work. Raises ValueError with a line for each."""
         wrong = [
@@ -64,6 +83,9 @@ class ClientSettings:
             for name in ("first_contact_seconds", "try_seconds", "retry_share")
             if not getattr(self, name) >= 0
         ]
+        if (self.tls_cert is None) != (self.tls_key is None):
+            given, missing = ("cert", "key") if self.tls_key is None else ("key", "cert")
+            wrong.append(f"tls_{given} needs tls_{missing}, too")
         if wrong:
             raise ValueError("\n".join(wrong))
 
@@ -74,9 +96,14 @@ class ClientSettings:
             for name in ("registry", "inference", "monitor")
         }
 
+    def is_over_tls(self, address: str) -> bool:
+        """Return whether a service is called over TLS at an address."""
+        named = self.tls_ca is not None or self.tls_cert is not None
+        return addresses.is_over_tls(address, otherwise=named)
+
 
 def read_client_settings(
-    environ: Mapping[str, str] | None = None, **given: str | float | None
+    environ: Mapping[str, str] | None = None, **given: str | float | Path | None
 ) -> ClientSettings:
     """The settings of a client: `given` (None: not given), then the environment, then defaults.
 

@@ -6,6 +6,7 @@ Written by `make pages` from AsyncClient: change that.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -39,6 +40,10 @@ class Client(BlockingRegistryCalls):
         monitor: str | None = None,
         actor: str | None = None,
         timeout_seconds: float | None = None,
+        tls_ca: str | Path | None = None,
+        tls_cert: str | Path | None = None,
+        tls_key: str | Path | None = None,
+        token_file: str | Path | None = None,
         settings: ClientSettings | None = None,
     ) -> None:
         self._async = AsyncClient(
@@ -47,6 +52,10 @@ class Client(BlockingRegistryCalls):
             monitor=monitor,
             actor=actor,
             timeout_seconds=timeout_seconds,
+            tls_ca=tls_ca,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            token_file=token_file,
             settings=settings,
         )
         self._thread = LoopThread()

@@ -17,6 +17,7 @@ from headrace.security.identities import NOBODY, Identity
 from headrace.security.methods import METHODS, MethodRule
 from headrace.security.verbs import Permission, Scope, Verb
 from headrace.service.authentication import Authentication
+from headrace.tls.peer_certificate import from_auth_context
 
 CertificateOf = Callable[[Any], PeerCertificate | None]
 """Reads the verified client certificate of a call's context."""
@@ -25,16 +26,8 @@ Metadata = Iterable[tuple[str, str | bytes]]
 
 
 def peer_certificate(context: Any) -> PeerCertificate | None:
-    """Return the names in the certificate that gRPC verified; None where the connection has none."""
-    found = context.auth_context() or {}
-    if not found.get("x509_pem_cert"):
-        return None
-    # not x509_subject_alternative_name: there a host's name could pose as a URI
-    return PeerCertificate(_texts(found.get("peer_uri")), _texts(found.get("peer_dns")))
-
-
-def _texts(values: Iterable[bytes] | None) -> tuple[str, ...]:
-    return tuple(value.decode(errors="replace") for value in values or ())
+    """Return the certificate that gRPC verified; None where the connection has none."""
+    return from_auth_context(context.auth_context() or {})
 
 
 class Gate:

@@ -20,6 +20,7 @@ from headrace.security import callers
 from headrace.service import logs
 from headrace.service.call_metrics import CallMetrics, MethodCalls
 from headrace.service.grpc_admission import Admission, Gate, Metadata
+from headrace.tls.servers import ServerTls
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +88,8 @@ async def open_grpc_server(
     ping_seconds: float = 0.0,
     shares_port: bool = False,
     gate: Gate | None = None,
+    tls: ServerTls | None = None,
+    unix_target: str = "",
 ) -> AsyncIterator[GrpcServer]:
     """Serve on `address` (`host:port`, port 0 for a free one, or `unix:PATH`) while inside.
 
@@ -95,8 +98,9 @@ async def open_grpc_server(
     announced to. A connection of a certain `age` is told to end (GOAWAY). One on which nothing came for
     `ping_seconds` is asked whether anybody is there, and ends if nobody answers for as long; 0 leaves that
     to TCP, which takes hours. Where it `shares_port`, other servers that do may listen there, too. The
-    `gate` admits callers; without one everybody may call everything. On
-    leaving, health says NOT_SERVING, new calls are refused, and running ones have `drain_seconds` to end.
+    `gate` admits callers; without one everybody may call everything. With `tls` the port speaks nothing
+    else; `unix_target` is a socket beside it, in plaintext. On leaving, health says NOT_SERVING,
+    new calls are refused, and running ones have `drain_seconds` to end.
     Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
     """
     interceptor = CallInterceptor(calls or CallMetrics(), gate or Gate())
@@ -108,7 +112,9 @@ async def open_grpc_server(
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = [*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server, pool=pool)
-    port = _bind(server, address)
+    port = _bind(server, address, tls)
+    if unix_target:
+        _bind(server, unix_target, None)
     await server.start()
     opened = GrpcServer(port, health_servicer, service_names)
     await opened.set_serving(True)
@@ -142,8 +148,10 @@ def _pings(seconds: float) -> list[tuple[str, int]]:
     ]
 
 
-def _bind(server: grpc.aio.Server, address: str) -> int:
+def _bind(server: grpc.aio.Server, address: str, tls: ServerTls | None) -> int:
     try:
+        if tls is not None:
+            return server.add_secure_port(address, tls.grpc_credentials())
         return server.add_insecure_port(address)
     except RuntimeError as error:
         raise errors.FailedPrecondition(

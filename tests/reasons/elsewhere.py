@@ -44,7 +44,21 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "SHADOW_INCOMPLETE",
                 "SERVICE_UNREACHABLE",
                 "STREAM_ENDED",
+                "TLS_FAILED",
                 "VERSION_UNAVAILABLE",
+            ]
+        ),
+    ),
+    Elsewhere(
+        "Said of files, when a process starts or a client calls; tests/rpc/test_tls_*.py bring them about.",
+        ("headrace/tls/",),
+        frozenset(
+            [
+                "CERTIFICATES_UNAVAILABLE",
+                "TLS_FILES_INVALID",
+                "TLS_FILE_UNREADABLE",
+                "TOKEN_FILE_UNUSABLE",
+                "TOKEN_IN_PLAINTEXT",
             ]
         ),
     ),

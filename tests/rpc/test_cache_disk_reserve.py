@@ -9,6 +9,7 @@ import pytest
 
 from headrace.errors import Unavailable
 from headrace.service.disk_reserve import DiskReserve
+from headrace.tls.peers import PlainPeer
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
 from headrace_inference.adapters.artifact_cache.leases import CacheLeases
 from headrace_inference.adapters.artifact_cache.sources import RegistrySource
@@ -22,7 +23,7 @@ def cache_of(origin: Source, folder: Path) -> ArtifactCache:
     """A cache of a gigabyte on a disk of which everything but what it finds free is kept."""
     return ArtifactCache(
         folder,
-        RegistrySource(origin.channel),
+        RegistrySource(PlainPeer(origin.channel)),
         GIGABYTE,
         CacheLeases(),
         FileChecks(),

@@ -20,6 +20,7 @@ from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
 from headrace.state.records import LoadState, VersionRecord
 from headrace.state.snapshot import read_snapshot
+from headrace.tls.peers import PlainPeer
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
 from headrace_inference.adapters.artifact_cache.leases import CacheLeases, open_cache_leases
 from headrace_inference.adapters.artifact_cache.partial_files import claim
@@ -48,7 +49,7 @@ class Source:
         self, folder: Path, max_bytes: int = GIGABYTE, leases: CacheLeases | None = None
     ) -> ArtifactCache:
         """A cache that is filled from here."""
-        source = RegistrySource(self.channel)
+        source = RegistrySource(PlainPeer(self.channel))
         return ArtifactCache(folder, source, max_bytes, leases or CacheLeases(), FileChecks())
 
 
@@ -201,7 +202,7 @@ async def test_a_download_that_another_does_not_go_on_with_is_made_anew(
         leases, checks = CacheLeases(), FileChecks()
         cache = ArtifactCache(
             tmp_path / "cache",
-            RegistrySource(there.channel),
+            RegistrySource(PlainPeer(there.channel)),
             GIGABYTE,
             leases,
             checks,

@@ -18,6 +18,7 @@ from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.records import LoadState
+from headrace.tls.peers import PlainPeer
 from headrace_inference.adapters.artifact_cache.sources import RegistrySource
 from headrace_inference.adapters.runtime.prepared_graph import GRAPH, WEIGHTS
 from headrace_inference.app.models import Loads, open_loads, open_models
@@ -74,7 +75,7 @@ async def loaded(redis_url: str, namespace: str, folder: Path) -> AsyncIterator[
         settings = replica_settings(
             redis_url, folder / "data", registry.grpc_address, tuning_seconds=0.0
         )
-        source = RegistrySource(channel)
+        source = RegistrySource(PlainPeer(channel))
         loads = stack.enter_context(open_loads(settings, source, follower))
         models = await stack.enter_async_context(open_models(settings, loads, StatisticsRegistry()))
         reconciler = models.reconciler

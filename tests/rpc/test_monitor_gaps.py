@@ -9,6 +9,7 @@ import pytest
 
 from headrace.client import resource_messages
 from headrace.monitor.v1 import monitor_service_pb2 as pb
+from headrace.tls.peers import PlainPeer
 from headrace_inference.adapters.telemetry import TelemetryBuffer, flush_telemetry
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from tests.rpc.monitors import (
@@ -129,10 +130,10 @@ async def test_a_replica_that_flushes_is_complete_and_one_that_cannot_is_not(
     clock = FakeClock()
     async with running_monitor(tmp_path, clock) as monitor:
         cut.collect()
-        await flush_telemetry(cut, monitor.channel, 10)
+        await flush_telemetry(cut, PlainPeer(monitor.channel), 10)
         clean.collect(last=True)
         cut.collect(last=True)
-        await flush_telemetry(clean, monitor.channel, 10)
+        await flush_telemetry(clean, PlainPeer(monitor.channel), 10)
         clock.pass_by(1200 * SECOND)
         lost = [await gauge(monitor, "lost_lives", name) for name in ("clean", "cut")]
     assert [0, 1] == lost

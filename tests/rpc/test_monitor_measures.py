@@ -15,6 +15,7 @@ from headrace.client import Latency, MeasureValue, resource_messages
 from headrace.measures import BY_NAME, LOAD_TIME, MEASURES, ROW_CAPACITY
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import telemetry_pb2
+from headrace.tls.peers import PlainPeer
 from headrace_inference.adapters.telemetry import TelemetryBuffer, flush_telemetry
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
@@ -183,7 +184,7 @@ async def test_batch_fill_and_load_time_reach_everybody(tmp_path: Path) -> None:
     )  # a larger request than usual, or one under way
     buffer.collect()
     async with running_monitor(tmp_path) as monitor:
-        await flush_telemetry(buffer, monitor.channel, 10)
+        await flush_telemetry(buffer, PlainPeer(monitor.channel), 10)
         assert 0 == len(buffer)
         answer = await monitor.query()
         _, page = await monitor.get("/metrics")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.service.serving import open_background
+from headrace.tls.peers import PlainPeer
 from headrace_inference.adapters.telemetry import (
     MAX_BATCH_SIZES,
     MAX_VERSIONS,
@@ -71,7 +72,7 @@ async def test_every_count_reaches_a_monitor_with_the_lowest_limit(tmp_path: Pat
     buffer = TelemetryBuffer("a", book_of(350), 10)
     buffer.collect()
     async with running_monitor(tmp_path, max_report_versions=MAX_VERSIONS) as monitor:
-        await flush_telemetry(buffer, monitor.channel, 10)
+        await flush_telemetry(buffer, PlainPeer(monitor.channel), 10)
         _, page = await monitor.get("/metrics")
     assert (0, 0) == (len(buffer), buffer.dropped)
     counted = [line for line in page.splitlines() if line.startswith("headrace_requests_total{")]
@@ -120,7 +121,7 @@ async def test_a_full_monitor_is_told_once_and_loses_nothing(
     async with running_monitor(tmp_path, max_replicas=1) as monitor:
         await monitor.send([report("a", 1, end_ns=NOW)])
         async with open_background() as jobs, asyncio.timeout(20):
-            jobs.run(send_telemetry(buffer, monitor.channel))
+            jobs.run(send_telemetry(buffer, PlainPeer(monitor.channel)))
             await told.all.wait()
     assert ["WARNING", "DEBUG"] == [each.levelname for each in told.records]
     assert "max_replicas" in told.records[0].getMessage()

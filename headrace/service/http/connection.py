@@ -27,6 +27,7 @@ from headrace.service.http.heads import (
     too_large,
 )
 from headrace.service.http.requests import Application, Body, Exchange, Request
+from headrace.tls.peer_certificate import from_peercert
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +118,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by their class
         peer = transport.get_extra_info("peername")
         self.remote = peer[0] if isinstance(peer, tuple) and peer else ""
+        self.certificate = from_peercert(transport.get_extra_info("peercert"))
         self._server.connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002  # why does not matter
@@ -423,8 +425,12 @@ class Connection(asyncio.Protocol):
         self._rest, self._body = b"", bytearray()
         self._read_on()
         transport = self._transport
-        if transport is not None and transport.can_write_eof():
+        if transport is None:
+            return
+        if transport.can_write_eof():
             transport.write_eof()
+        else:  # TLS: its end is said, and the client's awaited, while what still comes is dropped
+            self.close()
 
     def _pause_reading(self) -> None:
         if not self._is_paused and self._transport is not None:
@@ -466,10 +472,18 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """End the connection; what was written is still sent."""
-        if self._transport is not None:
-            self._transport.close()
+        transport = self._transport
+        if (
+            transport is not None and not transport.is_closing()
+        ):  # TLS of asyncio is lost by a second one
+            transport.close()
 
     def abort(self) -> None:
         """End the connection at once."""
         if self._transport is not None:
+            self._transport.abort()
+
+    def abort_if_sent(self) -> None:
+        """End the connection at once, unless something waits to be sent."""
+        if self._transport is not None and not self._transport.get_write_buffer_size():
             self._transport.abort()

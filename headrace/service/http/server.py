@@ -6,11 +6,14 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 from headrace import addresses, errors
 from headrace.service.http.connection import Connection, State
 from headrace.service.http.heads import HeadParser
 from headrace.service.http.requests import Application
+from headrace.tls.servers import HTTP_PROTOCOLS, ServerTls
 
 _BACKLOG = 128
 _ENDING_SECONDS = 5.0
@@ -28,6 +31,12 @@ IDLE_SECONDS = 3630.0
 
 DRAIN_SECONDS = 5.0
 """The time that requests have to be answered when the server closes."""
+
+_FAREWELL_SECONDS = 0.5
+"""How long a closing server waits for clients to end TLS, too: those that are idle do not."""
+
+HANDSHAKE_SECONDS = 10.0
+"""The time that a client has for the handshake of TLS."""
 
 _SWEEP_SECONDS = 0.25
 _STALL_SECONDS = 2.0
@@ -68,10 +77,13 @@ class Server:
         self.is_closing = True
         loop = asyncio.get_running_loop()
         until = loop.time() + DRAIN_SECONDS
-        while self.connections and loop.time() < until:
+        told: dict[Connection, float] = {}
+        while self.connections and (now := loop.time()) < until:
             for connection in list(self.connections):
                 if connection.state in (State.IDLE, State.HEAD, State.ENDING):
                     connection.close()
+                    if now - told.setdefault(connection, now) > _FAREWELL_SECONDS:
+                        connection.abort_if_sent()
             await asyncio.sleep(0.01)
         for connection in list(self.connections):
             connection.abort()
@@ -80,25 +92,49 @@ class Server:
 
 @asynccontextmanager
 async def open_http_server(
-    application: Application, host: str, port: int, *, shares_port: bool = False
+    application: Application,
+    host: str,
+    port: int,
+    *,
+    shares_port: bool = False,
+    tls: ServerTls | None = None,
 ) -> AsyncIterator[int]:
     """Serve an application on `host:port` while inside; gives the port it got (0 asks for a free one).
 
-    Where it `shares_port`, other servers that do may listen there, too.
+    Where it `shares_port`, other servers that do may listen there, too. With `tls` the port speaks nothing
+    else.
 
     On leaving, what is being answered has a while to be. Raises FailedPrecondition (ADDRESS_IN_USE) where
     the address cannot be bound.
     """
     server = Server(application)
-    listening = await _listen(server, host, port, shares_port=shares_port)
+    listening = await _listen(server, host, port, tls, shares_port=shares_port)
+    async with _kept(server, listening):
+        yield int(listening.sockets[0].getsockname()[1])
+
+
+@asynccontextmanager
+async def _kept(server: Server, listening: asyncio.Server) -> AsyncIterator[None]:
+    """Look after the connections while inside; on leaving, close them, draining."""
     sweeping = asyncio.create_task(_sweep(server))
     try:
-        yield int(listening.sockets[0].getsockname()[1])
+        yield
     finally:
         listening.close()
         await server.drain()
         sweeping.cancel()
         await asyncio.wait([sweeping])
+
+
+@asynccontextmanager
+async def open_http_socket(application: Application, path: Path) -> AsyncIterator[None]:
+    """Serve an application on a Unix socket while inside, for this account alone. Raises OSError."""
+    server = Server(application)
+    listening = await asyncio.get_running_loop().create_unix_server(
+        lambda: Connection(server), str(path)
+    )
+    async with _kept(server, listening):
+        yield
 
 
 async def _sweep(server: Server) -> None:
@@ -108,19 +144,22 @@ async def _sweep(server: Server) -> None:
         await asyncio.sleep(_SWEEP_SECONDS)
 
 
-async def _listen(server: Server, host: str, port: int, *, shares_port: bool) -> asyncio.Server:
+async def _listen(
+    server: Server, host: str, port: int, tls: ServerTls | None, *, shares_port: bool
+) -> asyncio.Server:
     loop = asyncio.get_running_loop()
 
     def protocol() -> Connection:
         return Connection(server)
 
+    secured: dict[str, Any] = {} if tls is None else _secured(tls)
     try:
         everywhere = addresses.listening_socket(host, port, _BACKLOG, shares_port=shares_port)
         if everywhere is not None:
-            return await loop.create_server(protocol, sock=everywhere, backlog=_BACKLOG)
+            return await loop.create_server(protocol, sock=everywhere, backlog=_BACKLOG, **secured)
         bare = addresses.bare_host(host)
         return await loop.create_server(
-            protocol, bare, port, backlog=_BACKLOG, reuse_port=shares_port or None
+            protocol, bare, port, backlog=_BACKLOG, reuse_port=shares_port or None, **secured
         )
     except OSError as error:
         address = addresses.join(host, port)
@@ -129,3 +168,11 @@ async def _listen(server: Server, host: str, port: int, *, shares_port: bool) ->
             f"cannot listen on {address} ({error.strerror}); choose another port (0 takes a free one)",
             facts={"address": address},
         ) from error
+
+
+def _secured(tls: ServerTls) -> dict[str, Any]:
+    return {
+        "ssl": tls.ssl_context(HTTP_PROTOCOLS),
+        "ssl_handshake_timeout": HANDSHAKE_SECONDS,
+        "ssl_shutdown_timeout": _ENDING_SECONDS,
+    }

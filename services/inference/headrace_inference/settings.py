@@ -15,6 +15,7 @@ from headrace.machine.cores import usable_cores
 from headrace.service import logs
 from headrace.service.object_store import url_problem
 from headrace.state.connection import check_redis_url
+from headrace.tls.settings import PeerTlsSettings
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,?#@]+")
 _MAX_AGE_SECONDS = 2_000_000
@@ -41,7 +42,7 @@ def _own_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(PeerTlsSettings):
     """A replica: serves versions over the Open Inference Protocol."""
 
     data: Path
@@ -102,7 +103,8 @@ class Settings:
     server_name: str = "headrace"
     """The name that ServerMetadata tells; some programs written for Triton insist on triton."""
     front: Literal["auto", "native", "grpcio"] = "auto"
-    """What serves ModelInfer: native is fast, grpcio runs everywhere; auto takes native if it can."""
+    """What serves ModelInfer: native is fast, grpcio runs everywhere, also with TLS; auto takes native if
+    it can."""
     busy_poll_microseconds: int = 100
     """How long the native front looks for the next call after a lone one before it sleeps, which costs a
     core so much and saves the time to wake up; 0, or a single core, has it sleep at once."""
@@ -222,6 +224,7 @@ class Settings:
         if self.redis_url:
             check_redis_url(self.redis_url)
         wrong = [f"--{name.replace('_', '-')}: {why}" for name, why in self._problems()]
+        wrong += self.peer_problems()
         if wrong:
             raise ValueError("\n".join(wrong))
 

@@ -15,8 +15,11 @@ from headrace import addresses
 from headrace.monitor.v1 import monitor_service_pb2
 from headrace.service import grpc_serving, serving
 from headrace.service.call_metrics import CallMetrics
+from headrace.service.http.app import HttpApp
 from headrace.service.http.operations import add_health_routes, add_metrics_route
 from headrace.service.http.server import open_http_server
+from headrace.service.tls_serving import TlsMetrics, open_server_tls
+from headrace.tls.servers import ServerTls
 from headrace_monitor.adapters import metrics
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import open_window_store
@@ -64,9 +67,12 @@ async def open_monitor(
 ) -> AsyncIterator[Monitor]:
     """A monitor that serves while inside; its streams end when `stopping` is set.
 
-    Raises FailedPrecondition where its folder or one of its addresses cannot be used.
+    Raises FailedPrecondition where its folder, its TLS files or one of its addresses cannot be used.
     """
-    async with open_window_store(settings.data) as (store, snapshot):
+    async with (
+        open_server_tls(settings) as tls,
+        open_window_store(settings.data) as (store, snapshot),
+    ):
         kept = resolutions(settings.kept_hours)
         memory = settings.window_memory_mb * _MIB
         source = times or SystemTime()
@@ -87,16 +93,20 @@ async def open_monitor(
                 )
                 calls = CallMetrics([SERVICE])
                 registry = metrics.build_registry(ledger, clock, calls)
+                registry.register(TlsMetrics(tls))
+                pages = _pages(settings, ledger, query_engine, ingestion, registry)
                 async with (
-                    _open_http(settings, ledger, query_engine, ingestion, registry) as http_port,
-                    _open_grpc(settings, servicer, calls) as grpc_port,
+                    open_http_server(
+                        pages, settings.host, settings.http_port, tls=tls
+                    ) as http_port,
+                    _open_grpc(settings, servicer, calls, tls) as grpc_port,
                 ):
                     yield Monitor(grpc_port, http_port)
 
 
 @asynccontextmanager
 async def _open_grpc(
-    settings: Settings, servicer: MonitorServicer, calls: CallMetrics
+    settings: Settings, servicer: MonitorServicer, calls: CallMetrics, tls: ServerTls | None
 ) -> AsyncIterator[int]:
     async with grpc_serving.open_grpc_server(
         addresses.join(settings.host, settings.grpc_port),
@@ -105,18 +115,18 @@ async def _open_grpc(
         drain_seconds=settings.drain_seconds,
         max_message_bytes=MAX_MESSAGE_BYTES,
         calls=calls,
+        tls=tls,
     ) as server:
         yield server.port
 
 
-@asynccontextmanager
-async def _open_http(
+def _pages(
     settings: Settings,
     ledger: Ledger,
     query_engine: QueryEngine,
     ingestion: Ingestion,
     registry: CollectorRegistry,
-) -> AsyncIterator[int]:
+) -> HttpApp:
     def readiness() -> tuple[bool, Mapping[str, object]]:
         return not ingestion.failed, {
             "storing": not ingestion.failed,
@@ -127,5 +137,4 @@ async def _open_http(
     pages = dashboard.application(query_engine, settings.namespace)
     add_health_routes(pages, readiness)
     add_metrics_route(pages, registry, query_engine.run_in_thread)
-    async with open_http_server(pages, settings.host, settings.http_port) as port:
-        yield port
+    return pages

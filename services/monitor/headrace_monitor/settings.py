@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.service import logs
+from headrace.tls.settings import PeerTlsSettings
 from headrace_monitor.domain.limits import Limits
 
 SENT_VERSIONS = 100
@@ -23,7 +24,7 @@ _RANGES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(PeerTlsSettings):
     """The monitor: what the models do, over all replicas."""
 
     data: Path
@@ -87,6 +88,7 @@ class Settings:
             for name, (least, most) in _RANGES.items()
             if not least <= getattr(self, name) <= most
         ]
+        wrong += self.peer_problems()
         if wrong:
             raise ValueError("\n".join(wrong))
 

@@ -24,11 +24,13 @@ from headrace.service.http.pages import About, signposted
 from headrace.service.http.server import open_http_server
 from headrace.service.object_store import ObjectStore
 from headrace.service.private_files import make_private
+from headrace.service.tls_serving import TlsMetrics, open_server_tls
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower, Update
 from headrace.state.keys import Keys
 from headrace.state.presence import read_replicas
 from headrace.state.schema import is_newer
+from headrace.tls.servers import ServerTls
 from headrace_registry.adapters.blobs.scrubber import BlobScrubber
 from headrace_registry.adapters.blobs.store import BlobStore
 from headrace_registry.adapters.checks.checker import ProcessChecker
@@ -84,12 +86,14 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
     """A registry that serves while inside. It opens without the shared state too, and waits for it.
 
     `stopping` ends the watches. Raises FailedPrecondition (ADDRESS_IN_USE, DATA_IN_USE, DATA_UNUSABLE,
-    BLOB_STORE_REFUSED, SIGNING_NOT_INSTALLED), InvalidArgument (SIGNATURE_POLICY_INVALID).
+    BLOB_STORE_REFUSED, SIGNING_NOT_INSTALLED, and those of open_server_tls), InvalidArgument
+    (SIGNATURE_POLICY_INVALID).
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_folder(settings.data, LOCK_NAME, "a registry"))
         make_private(settings.data, OWN_FILES)
         policy = open_policy(settings.signature_policy)
+        tls = await stack.enter_async_context(open_server_tls(settings))
         shared = await _open_shared(settings)
         redis = await stack.enter_async_context(open_redis(settings.redis_url))
         jobs = await stack.enter_async_context(asyncio.TaskGroup())
@@ -124,9 +128,8 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         replicas = partial(read_replicas, redis, keys)
         servicer = RegistryServicer(store, artifacts, blobs, replicas, watches)
         register = partial(add_to_server, servicer)
-        async with _serving(
-            settings, register, metrics, partial(_readiness, follower, log, blobs, note)
-        ) as registry:
+        readiness = partial(_readiness, follower, log, blobs, note)
+        async with _serving(settings, register, metrics, readiness, tls) as registry:
             yield registry
         for job in following:
             job.cancel()
@@ -187,15 +190,20 @@ _ABOUT = About(
 
 @asynccontextmanager
 async def _serving(
-    settings: Settings, register: Register, metrics: Metrics, readiness: ReadinessProbe
+    settings: Settings,
+    register: Register,
+    metrics: Metrics,
+    readiness: ReadinessProbe,
+    tls: ServerTls | None,
 ) -> AsyncIterator[Registry]:
     http = signposted(_ABOUT)
     calls = CallMetrics([SERVICE])
     metrics.collectors.register(calls)
+    metrics.collectors.register(TlsMetrics(tls))
     add_operations_routes(http, metrics.collectors, readiness)
     address = addresses.join(settings.host, settings.grpc_port)
     async with (
-        open_http_server(http, settings.host, settings.http_port) as http_port,
+        open_http_server(http, settings.host, settings.http_port, tls=tls) as http_port,
         open_grpc_server(
             address,
             [SERVICE.full_name],
@@ -204,6 +212,7 @@ async def _serving(
             max_message_bytes=MAX_MESSAGE_BYTES,
             calls=calls,
             ping_seconds=PING_SECONDS,
+            tls=tls,
         ) as grpc_server,
     ):
         yield Registry(

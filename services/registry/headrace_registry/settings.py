@@ -10,12 +10,13 @@ from headrace.service import logs
 from headrace.service.object_store import url_problem
 from headrace.state.connection import check_redis_url
 from headrace.state.keys import Keys
+from headrace.tls.settings import ServerTlsSettings
 
 _GIB = 1 << 30
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(ServerTlsSettings):
     """The registry: models, versions, aliases, routes and artifacts."""
 
     redis_url: str
@@ -96,6 +97,7 @@ class Settings:
         Keys(self.namespace)
         check_redis_url(self.redis_url)
         wrong = [f"blob_store: {problem}"] if (problem := self._blob_store_problem()) else []
+        wrong += self.tls_problems()
         wrong += [
             f"{name} is {value}; it must be over 0"
             for name, value in self._positive().items()

@@ -33,7 +33,18 @@ def test_ipv6_hosts_are_joined_with_brackets(host: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1:8001", "[::1]:8001", "node:1", "unix:/tmp/s", "[fe80::1%eth0]:1"]
+    "address",
+    [
+        "127.0.0.1:8001",
+        "[::1]:8001",
+        "node:1",
+        "unix:/tmp/s",
+        "[fe80::1%eth0]:1",
+        "grpcs://node:1",
+        "grpc://node:1",
+        "https://node",
+        "https://[::1]/",
+    ],
 )
 def test_addresses_that_can_be_called(address: str) -> None:
     """There is nothing to say about them."""
@@ -51,7 +62,8 @@ def test_addresses_that_can_be_called(address: str) -> None:
         (":8001", "host:port"),
         ("unix:", "unix:PATH"),
         ("http://node:8100/", "leave out http://, and give the gRPC port: node:PORT"),
-        ("grpc://node", "leave out grpc://"),
+        ("grpc://node", "host:port"),
+        ("grpcs://", "host:port"),
     ],
 )
 def test_other_addresses_are_refused_with_what_to_write(address: str, advice: str) -> None:
@@ -115,3 +127,32 @@ async def test_redis_is_reached_over_a_socket_in_an_odd_folder(odd_folder: Path)
     path = odd_folder / "redis.sock"
     async with open_redis(addresses.unix_url(path)) as client:
         assert str(path) == client.connection_pool.connection_kwargs["path"]
+
+
+@pytest.mark.parametrize(
+    ("address", "over_tls", "over_tls_by_files", "called"),
+    [
+        ("node:1", False, True, "node:1"),
+        ("grpcs://node:1", True, True, "node:1"),
+        ("https://node", True, True, "node:443"),
+        ("https://[::1]/", True, True, "[::1]:443"),
+        ("https://node:8443", True, True, "node:8443"),
+        ("grpc://node:1", False, False, "node:1"),
+        ("unix:/s", False, False, "unix:/s"),
+    ],
+)
+def test_an_address_says_whether_it_is_called_over_tls(
+    address: str, over_tls: bool, over_tls_by_files: bool, called: str
+) -> None:
+    """What says nothing is called over TLS where there are files of TLS; a Unix socket never is."""
+    assert over_tls == addresses.is_over_tls(address, otherwise=False)
+    assert over_tls_by_files == addresses.is_over_tls(address, otherwise=True)
+    assert called == addresses.without_scheme(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["grpcs://127.0.0.1:1", "https://localhost:1", "grpc://[::1]:1"]
+)
+def test_a_scheme_changes_nothing_about_which_machine_is_meant(address: str) -> None:
+    """Loopback stays loopback."""
+    assert addresses.is_local(address)

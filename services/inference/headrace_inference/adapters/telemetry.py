@@ -16,11 +16,13 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 import grpc
 from google.protobuf import timestamp_pb2
 
+from headrace.errors import HeadraceError
 from headrace.histogram import Histogram
 from headrace.measures import LOAD_TIME, ROW_CAPACITY
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
+from headrace.tls.peers import Peer
 from headrace_inference.domain.versions.statistics import Counts, StatisticsRegistry
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ MAX_BYTES = 2**20
 
 MAX_BATCH_SIZES = 1000
 """Of one version in one report; if there are more, batches count at the next power of two."""
+
+_REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
 
 class TelemetryBuffer:
@@ -135,16 +139,18 @@ async def collect_telemetry(buffer: TelemetryBuffer, interval_seconds: float) ->
         raise
 
 
-async def send_telemetry(buffer: TelemetryBuffer, channel: grpc.aio.Channel) -> None:
+async def send_telemetry(buffer: TelemetryBuffer, monitor: Peer) -> None:
     """Send for ever, over one stream after the other."""
-    stub = pb_grpc.MonitorServiceStub(channel)
     backoff = _FIRST_BACKOFF_SECONDS
     told: grpc.StatusCode | None = None
     while True:
         try:
-            async for response in stub.ReportTelemetry(_requests(buffer)):
+            stub, metadata = pb_grpc.MonitorServiceStub(monitor.channel()), monitor.metadata()
+            async for response in stub.ReportTelemetry(_requests(buffer), metadata=metadata):
                 _acknowledge(buffer, response)
                 backoff, told = _FIRST_BACKOFF_SECONDS, None
+        except HeadraceError as error:
+            logger.warning("telemetry is kept, since it cannot be sent: %s", error)
         except grpc.aio.AioRpcError as error:
             _outlive(buffer, error, told)
             told = error.code()
@@ -162,6 +168,10 @@ def _outlive(
         logger.error("the monitor refused a report: %s", error.details(), extra=facts)
     elif error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and told is not error.code():
         logger.warning("the monitor is full, telemetry is kept: %s", error.details(), extra=facts)
+    elif error.code() in _REFUSALS and told is not error.code():
+        logger.warning(
+            "the monitor refuses telemetry, which is kept: %s", error.details(), extra=facts
+        )
     else:
         logger.debug("telemetry is kept until the monitor is back", extra=facts)
 
@@ -172,16 +182,15 @@ def _acknowledge(buffer: TelemetryBuffer, response: pb.ReportTelemetryResponse |
         buffer.acknowledge(response.sequence)
 
 
-async def flush_telemetry(
-    buffer: TelemetryBuffer, channel: grpc.aio.Channel, timeout_seconds: float
-) -> None:
+async def flush_telemetry(buffer: TelemetryBuffer, monitor: Peer, timeout_seconds: float) -> None:
     """Send what is left, if the monitor takes it within the time."""
-    stub = pb_grpc.MonitorServiceStub(channel)
     requests = map(_request, buffer.after(0))
     try:
-        async for response in stub.ReportTelemetry(requests, timeout=timeout_seconds):
+        stub, metadata = pb_grpc.MonitorServiceStub(monitor.channel()), monitor.metadata()
+        answers = stub.ReportTelemetry(requests, timeout=timeout_seconds, metadata=metadata)
+        async for response in answers:
             _acknowledge(buffer, response)
-    except grpc.aio.AioRpcError:
+    except (grpc.aio.AioRpcError, HeadraceError):
         logger.warning("the last telemetry was not taken", extra={"reports": len(buffer)})
 
 

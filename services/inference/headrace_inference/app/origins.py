@@ -8,9 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-import grpc
-
-from headrace import addresses
 from headrace.errors import Unavailable
 from headrace.service.object_store import ObjectStore
 from headrace.service.serving import Background
@@ -19,6 +16,7 @@ from headrace.state.connection import Redis, open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
 from headrace.state.records import ArtifactFile, ReplicaRecord
+from headrace.tls.peers import Peer, open_peer
 from headrace_inference.adapters import presence
 from headrace_inference.adapters.artifact_cache.sources import (
     ArtifactSource,
@@ -31,10 +29,9 @@ from headrace_inference.app.readiness import Followed
 from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
 from headrace_inference.settings import Settings
 
-_CHANNEL_OPTIONS = [
+CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_reconnect_backoff_ms", 2000),
-    addresses.NO_PROXY,
 ]
 
 Describe = Callable[[], ReplicaRecord]
@@ -129,9 +126,9 @@ async def open_shared_state(settings: Settings) -> AsyncIterator[SharedState]:
     keys = Keys(settings.namespace)
     async with (
         open_redis(settings.redis_url) as redis,
-        open_channel(settings.registry_address) as channel,
+        open_peer(settings.registry_address, settings, CHANNEL_OPTIONS) as registry,
     ):
-        source = _artifact_source(settings, channel)
+        source = _artifact_source(settings, registry)
         yield SharedState(redis, keys, StateFollower(redis, keys), source)
 
 
@@ -143,9 +140,9 @@ def served_folder(settings: Settings) -> ServedFolder:
     )
 
 
-def _artifact_source(settings: Settings, channel: grpc.aio.Channel) -> ArtifactSource:
+def _artifact_source(settings: Settings, peer: Peer) -> ArtifactSource:
     """Raises FailedPrecondition (BLOB_STORE_REFUSED) where the package for a store is not installed."""
-    registry = RegistrySource(channel)
+    registry = RegistrySource(peer)
     if not settings.blob_store:
         return registry
     return SharedSource(ObjectStore(settings.blob_store), registry)
@@ -154,13 +151,3 @@ def _artifact_source(settings: Settings, channel: grpc.aio.Channel) -> ArtifactS
 async def _apply_updates(follower: StateFollower, models: Models) -> None:
     async for update in follower.updates():
         models.want(update.catalog)
-
-
-@asynccontextmanager
-async def open_channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to another service, open while inside."""
-    channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
-    try:
-        yield channel
-    finally:
-        await channel.close()

@@ -14,8 +14,10 @@ from functools import partial
 from headrace.artifacts.signature_policy import open_policy
 from headrace.service import serving
 from headrace.service.private_files import make_private
+from headrace.service.tls_serving import open_server_tls
 from headrace.state.follower import StateFollower
 from headrace.state.records import ReplicaRecord, ReplicaStage
+from headrace.tls.peers import open_peer
 from headrace_inference.adapters import telemetry
 from headrace_inference.adapters.core_use import MachineCoreUse
 from headrace_inference.adapters.metrics.cache import CacheMeter
@@ -30,8 +32,8 @@ from headrace_inference.app.models import (
     open_models,
 )
 from headrace_inference.app.origins import (
+    CHANNEL_OPTIONS,
     Origin,
-    open_channel,
     open_shared_state,
     served_folder,
 )
@@ -106,6 +108,7 @@ async def _open(
     policy = open_policy(settings.signature_policy)
     book = StatisticsRegistry()
     async with AsyncExitStack() as stack:
+        tls = await stack.enter_async_context(open_server_tls(settings))
         tracer = stack.enter_context(open_tracer(settings))
         await stack.enter_async_context(_reporting(settings, book))
         loads = stack.enter_context(open_loads(settings, origin.source, origin, policy))
@@ -138,6 +141,7 @@ async def _open(
             models.control,
             join,
             [CacheMeter(loads.checks), TraceMeter(tracer)],
+            tls,
         )
         stack.callback(closing.set)
         yield Serving(fronts, reconciler)
@@ -206,11 +210,11 @@ async def _reporting(settings: Settings, book: StatisticsRegistry) -> AsyncItera
         yield
         return
     buffer = telemetry.TelemetryBuffer(settings.replica_id, book, settings.telemetry_max_reports)
-    async with open_channel(settings.monitor_address) as channel:
+    async with open_peer(settings.monitor_address, settings, CHANNEL_OPTIONS) as monitor:
         async with serving.open_background() as jobs:
             collect = partial(telemetry.collect_telemetry, buffer, settings.telemetry_seconds)
             jobs.run(keep_running("telemetry", collect))
-            send = partial(telemetry.send_telemetry, buffer, channel)
+            send = partial(telemetry.send_telemetry, buffer, monitor)
             jobs.run(keep_running("reports", send))
             yield
-        await telemetry.flush_telemetry(buffer, channel, _FLUSH_SECONDS)
+        await telemetry.flush_telemetry(buffer, monitor, _FLUSH_SECONDS)

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, as
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version as package_version
+from pathlib import Path
 
 import grpc
 from google.protobuf import duration_pb2
@@ -25,9 +26,12 @@ from headrace.service.grpc_serving import ConnectionAge, GrpcServer, open_grpc_s
 from headrace.service.http.answers import Response
 from headrace.service.http.app import Finish
 from headrace.service.http.requests import Request
-from headrace.service.http.server import open_http_server
+from headrace.service.http.server import open_http_server, open_http_socket
 from headrace.service.serving import open_background
+from headrace.service.tls_serving import TlsMetrics
 from headrace.state.records import ReplicaStage
+from headrace.tls.servers import ServerTls
+from headrace_inference.adapters.metrics.collectors import CollectorMeter
 from headrace_inference.adapters.metrics.machine_replicas import MachineMetrics
 from headrace_inference.adapters.metrics.replica import Meter, ReplicaMetrics
 from headrace_inference.adapters.siblings import Sibling, Siblings, open_siblings
@@ -100,6 +104,7 @@ async def open_fronts(
     control: ModelControl | None = None,
     before_serving: BeforeServing | None = None,
     meters: Sequence[Meter] = (),
+    tls: ServerTls | None = None,
 ) -> Fronts:
     """Open every port; the stack closes them, draining. Streams end when `closing` is set.
 
@@ -112,13 +117,18 @@ async def open_fronts(
         settings.front,
         native_available=server.available(),
         ages=settings.max_connection_age_seconds > 0,
+        secured=tls is not None,
     )
-    logger.info("front chosen", extra={"front": front, "asked": settings.front})
+    facts_of_front = {"front": front, "asked": settings.front, "tls": tls is not None}
+    logger.info("front chosen", extra=facts_of_front)
     host, traffic, calls = settings.host, Traffic(), CallMetrics([SERVICE], servicer.INFERRING)
     grpc_port = stack.enter_context(reserved_port(host, settings.grpc_port, "--grpc-port"))
     http_port = stack.enter_context(reserved_port(host, settings.http_port, "--http-port"))
     settings = replace(settings, grpc_port=grpc_port.port, http_port=http_port.port)
-    ports = _Ports(settings, ingress, readiness, calls, closing or asyncio.Event())
+    ports = _Ports(settings, ingress, readiness, calls, closing or asyncio.Event(), tls)
+    if tls is not None and settings.shares_ports:
+        ports = replace(ports, siblings_folder=stack.enter_context(socket_folder(settings, "own")))
+    meters = [*meters, CollectorMeter(TlsMetrics(tls))]
     metrics_port, metrics = await ports.open_operations(stack, front, traffic, meters)
     facts = ports.facts(stack, control or RegistryControl())
     traffic.counts = [lambda: ingress.receptions.count]
@@ -138,7 +148,7 @@ async def open_fronts(
         opened_grpc = await ports.open_grpc(stack, facts, front, traffic)
     if settings.shares_ports:
         own = replace(fronts, grpc_address=addresses.join(host, opened_grpc))
-        siblings = await stack.enter_async_context(_siblings(settings, own))
+        siblings = await stack.enter_async_context(_siblings(settings, ports.for_siblings(own)))
         shared = _SharedFronts(ports, replace(facts, siblings=siblings), siblings, front, traffic)
         readiness = SharedReadiness(readiness)
         opening = partial(shared.open, readiness=readiness, metrics=metrics)
@@ -146,10 +156,9 @@ async def open_fronts(
     return replace(fronts, grpc_address=addresses.join(host, opened_grpc))
 
 
-def _siblings(settings: Settings, own: Fronts) -> AbstractAsyncContextManager[Siblings]:
+def _siblings(settings: Settings, own: Sibling) -> AbstractAsyncContextManager[Siblings]:
     assert settings.shared_folder is not None
-    called_at = map(addresses.reachable, (own.grpc_address, own.metrics_address))
-    return open_siblings(settings.shared_folder, Sibling(settings.replica_id, *called_at))
+    return open_siblings(settings.shared_folder, own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +170,28 @@ class _Ports:
     readiness: ReplicaReadiness
     calls: CallMetrics
     closing: asyncio.Event
+    tls: ServerTls | None = None
     are_shared: bool = False
+    siblings_folder: Path | None = None
+    """Where other replicas of this account call, in plaintext, where the ports speak TLS."""
+
+    def for_siblings(self, own: Fronts) -> Sibling:
+        """Return where the other replicas of this machine call this one."""
+        if self.siblings_folder is None:
+            called_at = tuple(map(addresses.reachable, (own.grpc_address, own.metrics_address)))
+        else:
+            called_at = self._grpc_target(), addresses.unix_target(self._metrics_socket())
+        return Sibling(self.settings.replica_id, *called_at)
+
+    def _grpc_target(self) -> str:
+        """Return the socket beside the gRPC port; '' where there is none."""
+        if self.siblings_folder is None or self.are_shared:
+            return ""
+        return addresses.unix_target(self.siblings_folder / "grpc.sock")
+
+    def _metrics_socket(self) -> Path:
+        assert self.siblings_folder is not None
+        return self.siblings_folder / "metrics.sock"
 
     def facts(self, stack: AsyncExitStack, control: ModelControl) -> ServerFacts:
         """Return what both ports tell of the server; the stack ends what log settings changed."""
@@ -191,7 +221,12 @@ class _Ports:
                 summaries=self.settings.metrics_summaries,
             )
         )
-        server = open_http_server(operations.app, self.settings.host, self.settings.metrics_port)
+        if self.siblings_folder is not None:
+            socket = open_http_socket(operations.app, self._metrics_socket())
+            await stack.enter_async_context(socket)
+        server = open_http_server(
+            operations.app, self.settings.host, self.settings.metrics_port, tls=self.tls
+        )
         return await stack.enter_async_context(server), operations.metrics
 
     async def open_rest(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
@@ -201,6 +236,7 @@ class _Ports:
             self.settings.host,
             self.settings.http_port,
             shares_port=self.are_shared,
+            tls=self.tls,
         )
         return await stack.enter_async_context(rest)
 
@@ -239,7 +275,7 @@ class _Ports:
 
     async def _open_grpcio(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
         address = addresses.join(self.settings.host, self.settings.grpc_port)
-        opening = self._grpc_server(address, facts, self._streams())
+        opening = self._grpc_server(address, facts, self._streams(), self.tls, self._grpc_target())
         return (await stack.enter_async_context(opening)).port
 
     def _streams(self) -> StreamService:
@@ -251,7 +287,12 @@ class _Ports:
 
     @asynccontextmanager
     async def _grpc_server(
-        self, address: str, facts: ServerFacts, streams: StreamService
+        self,
+        address: str,
+        facts: ServerFacts,
+        streams: StreamService,
+        tls: ServerTls | None = None,
+        unix_target: str = "",
     ) -> AsyncIterator[GrpcServer]:
         settings = self.settings
 
@@ -268,6 +309,8 @@ class _Ports:
             calls=self.calls,
             age=ConnectionAge(settings.max_connection_age_seconds, settings.max_run_seconds),
             shares_port=self.are_shared,
+            tls=tls,
+            unix_target=unix_target,
         )
         async with opening as server, open_background() as jobs:
             jobs.run(keep_running("health", partial(_tell_health, server, self.readiness)))
@@ -304,7 +347,9 @@ class _SharedFronts:
         if settings.metrics_port:
             machine = MachineMetrics(self.siblings, partial(text_in_thread, metrics))
             app = machine_operations(readiness, machine)
-            opening = open_http_server(app, settings.host, settings.metrics_port, shares_port=True)
+            opening = open_http_server(
+                app, settings.host, settings.metrics_port, shares_port=True, tls=ports.tls
+            )
             await stack.enter_async_context(opening)
         if settings.http_port:
             await ports.open_rest(stack, facts)
@@ -329,11 +374,20 @@ def _ends_connections(readiness: ReplicaReadiness) -> Finish:
     return end
 
 
-def choose_front(asked: str, *, native_available: bool, ages: bool = False) -> str:
-    """The front that serves ModelInfer, and ends connections of a certain age if it `ages` them.
+def choose_front(
+    asked: str, *, native_available: bool, ages: bool = False, secured: bool = False
+) -> str:
+    """The front that serves ModelInfer, ends connections of a certain age if it `ages` them, and has TLS.
 
     Raises FailedPrecondition where the one asked for is not there, or cannot do that.
     """
+    if asked == "native" and secured:
+        raise FailedPrecondition(
+            "FRONT_UNAVAILABLE",
+            "front=native has no TLS of its own, and does not serve in plaintext where --tls-cert asks for "
+            "TLS; put a gateway in front of it (headrace up --gateway), or use front=grpcio, which "
+            "front=auto then takes",
+        )
     if asked == "native" and ages:
         raise FailedPrecondition(
             "FRONT_UNAVAILABLE",
@@ -346,7 +400,12 @@ def choose_front(asked: str, *, native_available: bool, ages: bool = False) -> s
             "front=native needs the package pygrpc-native, which is not installed or has no build for "
             "this platform; use front=auto or front=grpcio",
         )
-    return "native" if native_available and asked != "grpcio" and not ages else "grpcio"
+    if asked == "auto" and secured and native_available:
+        logger.info(
+            "the grpcio front serves, since the native one has no TLS; a gateway would spare it"
+        )
+    can_be_native = native_available and not ages and not secured
+    return "native" if can_be_native and asked != "grpcio" else "grpcio"
 
 
 def _reflection_pool() -> DescriptorPool:

@@ -16,6 +16,7 @@ from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2_grpc as pb_grpc
 from headrace.service.object_store import ObjectStore, blob_key
 from headrace.state.records import ArtifactFile
+from headrace.tls.peers import Metadata, Peer
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +32,16 @@ class ArtifactSource(Protocol):
 
 
 class RegistrySource:
-    """The registry, over a channel to it."""
+    """The registry, where it is called."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub: Any = pb_grpc.RegistryServiceStub(channel)
+    def __init__(self, registry: Peer) -> None:
+        self._registry = registry
 
     async def read(self, file: ArtifactFile, offset: int) -> AsyncGenerator[bytes, None]:
         """A file's bytes from `offset`. Raises Unavailable, DataLoss."""
-        call = self._stub.ReadBlob(pb.ReadBlobRequest(sha256=file.sha256, offset=offset))
+        stub: Any = pb_grpc.RegistryServiceStub(self._registry.channel())
+        wanted = pb.ReadBlobRequest(sha256=file.sha256, offset=offset)
+        call = stub.ReadBlob(wanted, metadata=_metadata(file, self._registry))
         try:
             while (chunk := await _next_chunk(call)) is not None:
                 yield chunk
@@ -96,6 +99,14 @@ async def _next_chunk(call: Any) -> bytes | None:
             "the registry's answer is not a part of a file; it is asked again",
         )
     return None if message is grpc.aio.EOF else bytes(message.chunk)
+
+
+def _metadata(file: ArtifactFile, registry: Peer) -> Metadata:
+    """What the call brings. Raises Unavailable: a token file that is replaced comes back."""
+    try:
+        return registry.metadata()
+    except HeadraceError as error:
+        raise _fetch_error(file, Unavailable(error.reason, error.message)) from error
 
 
 def _silent(file: ArtifactFile) -> Unavailable:

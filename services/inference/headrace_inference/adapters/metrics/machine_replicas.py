@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 
@@ -50,8 +51,7 @@ async def _page(sibling: Sibling) -> bytes | None:
 
 def _fetched(address: str) -> bytes:
     """The page at an address, past all proxies. Raises OSError, HTTPException."""
-    host, port = addresses.split(address)
-    connection = http.client.HTTPConnection(host, int(port), timeout=_SECONDS)
+    connection = _connection(address)
     try:
         connection.request("GET", "/metrics")
         response = connection.getresponse()
@@ -60,6 +60,27 @@ def _fetched(address: str) -> bytes:
         return response.read()
     finally:
         connection.close()
+
+
+def _connection(address: str) -> http.client.HTTPConnection:
+    if address.startswith("unix:"):
+        return _UnixConnection(addresses.unix_path(address))
+    host, port = addresses.split(address)
+    return http.client.HTTPConnection(host, int(port), timeout=_SECONDS)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """A connection to a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect. Raises OSError."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_SECONDS)
+        self.sock.connect(self._path)
 
 
 def joined(pages: Iterable[Page]) -> bytes:

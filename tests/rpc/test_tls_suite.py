@@ -1,0 +1,390 @@
+"""Registry, replica, REST and metrics over TLS: rotation under load, certificates of clients."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+import tritonclient.grpc as triton_grpc
+import tritonclient.http as triton_http
+
+from headrace import errors
+from headrace.client import AsyncClient, Client
+from headrace.inference import grpc_service_pb2 as pb
+from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+from headrace.service.grpc_serving import open_grpc_server
+from headrace.service.http.answers import Response, json_response
+from headrace.service.http.app import HttpApp
+from headrace.service.http.requests import Request
+from headrace.service.http.server import open_http_server
+from headrace.service.tls_serving import open_server_tls
+from headrace.tls.peer_certificate import from_auth_context
+from headrace.tls.settings import ServerTlsSettings
+from headrace_inference.app.servers import Fronts
+from tests.rpc.registry_fixtures import onnx_file
+from tests.rpc.tls_suites import TlsSuite, calling, open_tls_suite, served
+from tests.tls_files import ALICE, LOOPBACK, Pair, TlsFolder, tls_folder
+
+X = np.ones((1, 4), np.float32)
+
+
+async def _push(client: AsyncClient, folder: Path) -> None:
+    file = folder / "add.onnx"
+    file.write_bytes(onnx_file())
+    await client.push("add", file)
+    await client.wait_until_ready("add", 1)
+
+
+def _http_context(folder: TlsFolder, pair: Pair | None = None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(folder.ca))
+    if pair is not None:
+        context.load_cert_chain(pair.certificate, pair.key)
+    return context
+
+
+def _shown_by(address: str, folder: TlsFolder, protocol: str) -> bytes:
+    """The certificate that a new client gets to see."""
+    host, port = address.rsplit(":", 1)
+    context = _http_context(folder)
+    context.set_alpn_protocols([protocol])
+    with (
+        socket.create_connection((host, int(port))) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secured,
+    ):
+        assert protocol == secured.selected_alpn_protocol()
+        der = secured.getpeercert(binary_form=True)
+    assert der is not None
+    return ssl.DER_cert_to_PEM_cert(der).encode()
+
+
+@asynccontextmanager
+async def _suite(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> AsyncIterator[tuple[TlsFolder, Pair, TlsSuite]]:
+    folder = tls_folder(tmp_path)
+    pair = folder.server()
+    opening = open_tls_suite(redis_url, namespace, tmp_path, served(pair), calling(folder))
+    async with opening as suite:
+        yield folder, pair, suite
+
+
+async def test_a_certificate_rotates_under_load(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """New clients see the new certificate on every port, old and new calls go on: none fails."""
+    async with _suite(redis_url, namespace, tmp_path) as (folder, pair, suite):
+        fronts = suite.replica.fronts
+        async with suite.client(tls_ca=folder.ca) as client:
+            await _push(client, tmp_path)
+            stop, made = asyncio.Event(), [0, 0, 0, 0]
+            context = _http_context(folder)
+            url = f"https://{fronts.http_address}/v2/models/add/infer"
+            inputs = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 1, 1, 1]}]
+
+            async def rest() -> None:
+                connector = aiohttp.TCPConnector(ssl=context)
+                async with (
+                    aiohttp.ClientSession(connector=connector) as session,
+                    session.post(url, json={"inputs": inputs}) as response,
+                ):
+                    assert 200 == response.status
+                    await response.read()
+
+            async def over_new_channels() -> None:
+                async with suite.client(tls_ca=folder.ca) as fresh:
+                    await fresh.infer("add", X)
+
+            calls: list[Callable[[], Awaitable[object]]] = [
+                partial(client.infer, "add", X),
+                partial(client.model, "add"),
+                over_new_channels,
+                rest,
+            ]
+
+            async def load(index: int) -> None:
+                while not stop.is_set():
+                    await calls[index]()
+                    made[index] += 1
+
+            async with asyncio.TaskGroup() as group:
+                for index in range(len(calls)):
+                    group.create_task(load(index))
+                for _ in range(3):
+                    folder.renew(pair)
+                    now = pair.certificate.read_bytes()
+                    for address in (fronts.http_address, fronts.metrics_address):
+                        assert now == await asyncio.to_thread(
+                            _shown_by, address, folder, "http/1.1"
+                        )
+                    for address in (fronts.grpc_address, suite.registry.address):
+                        assert now == await asyncio.to_thread(_shown_by, address, folder, "h2")
+                    before = list(made)
+                    async with asyncio.timeout(20):
+                        while any(a < b + 3 for a, b in zip(made, before, strict=True)):  # noqa: ASYNC110
+                            await asyncio.sleep(0.005)  # the other tasks count
+                stop.set()
+
+
+async def test_tritons_clients_speak_tls(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """Both of them, with the options that they have for it; and the blocking client."""
+    async with _suite(redis_url, namespace, tmp_path) as (folder, _, suite):
+        fronts = suite.replica.fronts
+        async with suite.client(tls_ca=folder.ca) as client:
+            await _push(client, tmp_path)
+        ready = await asyncio.to_thread(_ready_by_tritons_clients, fronts, folder)
+        assert (True, True) == ready
+
+        def blocking() -> list[float]:
+            where = f"grpcs://{fronts.grpc_address}"
+            with Client(inference=where, tls_ca=folder.ca) as client:
+                return list(client.infer("add", X)["y"][0])
+
+        assert [2.0, 2.0, 2.0, 2.0] == await asyncio.to_thread(blocking)
+
+
+def _ready_by_tritons_clients(fronts: Fronts, folder: TlsFolder) -> tuple[bool, bool]:
+    grpc_client = triton_grpc.InferenceServerClient(
+        fronts.grpc_address,
+        ssl=True,
+        root_certificates=str(folder.ca),
+    )
+    http_client = triton_http.InferenceServerClient(
+        fronts.http_address,
+        ssl=True,
+        ssl_options={"ca_certs": str(folder.ca)},
+    )
+    found = grpc_client.is_model_ready("add"), http_client.is_model_ready("add")
+    grpc_client.close()
+    http_client.close()
+    return found
+
+
+async def test_services_show_certificates_to_one_another(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Where clients must have a certificate, the replica downloads with its own, and others are refused."""
+    folder, stranger = tls_folder(tmp_path), tls_folder(tmp_path, "other")
+    pair, client = folder.server(), folder.pair("alice", ALICE)
+    theirs = stranger.pair("alice", ALICE)
+    shown = served(pair, tls_client_ca=folder.ca, tls_client_auth="required")
+    peers = calling(folder, pair)
+    async with open_tls_suite(redis_url, namespace, tmp_path, shown, peers) as suite:
+        mine = {"tls_cert": client.certificate, "tls_key": client.key, "tls_ca": folder.ca}
+        async with suite.client(**mine) as known:
+            await _push(known, tmp_path)
+            assert [2.0] * 4 == list((await known.infer("add", X))["y"][0])
+        others = {"tls_cert": theirs.certificate, "tls_key": theirs.key, "tls_ca": folder.ca}
+        for given in ({"tls_ca": folder.ca}, others):
+            async with suite.client(**given, timeout_seconds=0.5) as unknown:
+                with pytest.raises(errors.Unavailable, match="show one"):
+                    await unknown.model("add")
+        url = f"https://{suite.replica.fronts.metrics_address}/metrics"
+        assert "headrace_tls_files_usable 1.0" in await _page(url, _http_context(folder, client))
+        with pytest.raises(aiohttp.ClientError):
+            await _page(url, _http_context(folder))
+
+
+async def _page(url: str, context: ssl.SSLContext) -> str:
+    async with aiohttp.ClientSession() as session, session.get(url, ssl=context) as response:
+        return await response.text()
+
+
+def _settings(folder: TlsFolder, pair: Pair, auth: str = "off") -> ServerTlsSettings:
+    return ServerTlsSettings(
+        tls_cert=pair.certificate,
+        tls_key=pair.key,
+        tls_client_ca=None if auth == "off" else folder.ca,
+        tls_client_auth=auth,  # type: ignore[arg-type]
+    )
+
+
+@asynccontextmanager
+async def _names_served(folder: TlsFolder, auth: str) -> AsyncIterator[int]:
+    """An application that tells the names in its caller's certificate."""
+    app = HttpApp(lambda path: path)
+
+    async def names(request: Request) -> Response:
+        shown = request.certificate
+        return json_response(None if shown is None else [*shown.uris, *shown.hosts])
+
+    app.add("GET", "/names", names)
+    async with (
+        open_server_tls(_settings(folder, folder.server(), auth)) as tls,
+        open_http_server(app, "127.0.0.1", 0, tls=tls) as port,
+    ):
+        yield port
+
+
+async def test_an_optional_certificate_is_verified_where_it_is_shown(tmp_path: Path) -> None:
+    """Without one a caller is nobody, one of another authority is refused."""
+    folder, stranger = tls_folder(tmp_path), tls_folder(tmp_path, "other")
+    alice = folder.pair("alice", ALICE)
+    async with _names_served(folder, "optional") as port:
+        url = f"https://127.0.0.1:{port}/names"
+        assert "null" == await _page(url, _http_context(folder))
+        known = await _page(url, _http_context(folder, alice))
+        assert '["spiffe://headrace/alice","alice.example"]' == known
+        with pytest.raises(aiohttp.ClientError):
+            await _page(url, _http_context(folder, stranger.pair("alice", ALICE)))
+
+
+async def test_authorities_that_are_replaced_are_trusted_no_more(tmp_path: Path) -> None:
+    """Not by a session that is resumed, either."""
+    folder, next_one = tls_folder(tmp_path), tls_folder(tmp_path, "next")
+    alice, context = folder.pair("alice", ALICE), _http_context(folder)
+    context.load_cert_chain(alice.certificate, alice.key)
+    async with _names_served(folder, "required") as port:
+        url = f"https://127.0.0.1:{port}/names"
+        assert "alice.example" in await _page(url, context)
+        folder.ca.write_bytes(next_one.ca.read_bytes())
+        with pytest.raises(aiohttp.ClientError):
+            await _page(url, context)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+@pytest.mark.parametrize("kind", ["grpc", "http"])
+async def test_tls_1_1_is_refused(tmp_path: Path, kind: str) -> None:
+    """By both kinds of servers, also for a client that has nothing better."""
+    folder = tls_folder(tmp_path)
+    async with open_server_tls(_settings(folder, folder.server())) as tls:
+        app = HttpApp(lambda path: path)
+        async with (
+            open_http_server(app, "127.0.0.1", 0, tls=tls) as http_port,
+            open_grpc_server("127.0.0.1:0", [], lambda _: None, drain_seconds=0, tls=tls) as server,
+        ):
+            port = http_port if kind == "http" else server.port
+            assert "TLSv1.2" == await asyncio.to_thread(_spoken, port, ssl.TLSVersion.TLSv1_2)
+            with pytest.raises(ssl.SSLError):
+                await asyncio.to_thread(_spoken, port, ssl.TLSVersion.TLSv1_1)
+
+
+def _spoken(port: int, version: ssl.TLSVersion) -> str | None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        context.wrap_socket(plain) as secured,
+    ):
+        return secured.version()
+
+
+async def test_a_grpc_call_knows_its_callers_certificate(tmp_path: Path) -> None:
+    """URIs and names of hosts are kept apart, and its end is known."""
+    folder = tls_folder(tmp_path)
+    alice = folder.pair("alice", ALICE)
+    seen = []
+
+    class Servicer(pb_grpc.GRPCInferenceServiceServicer):
+        async def ServerLive(self, request: Any, context: Any) -> Any:
+            seen.append(from_auth_context(context.auth_context()))
+            return pb.ServerLiveResponse(live=True)
+
+    async with open_server_tls(_settings(folder, folder.server(), "required")) as tls:
+        register = partial(pb_grpc.add_GRPCInferenceServiceServicer_to_server, Servicer())
+        opening = open_grpc_server("127.0.0.1:0", [], register, drain_seconds=0, tls=tls)
+        async with opening as server:
+            shown = {"tls_cert": alice.certificate, "tls_key": alice.key}
+            given: dict[str, Any] = {"tls_ca": folder.ca, **shown}
+            where = f"127.0.0.1:{server.port}"
+            async with AsyncClient(inference=where, **given) as client:
+                assert await client.server_live()
+    (certificate,) = seen
+    assert certificate is not None
+    assert (("spiffe://headrace/alice",), ("alice.example",)) == (
+        certificate.uris,
+        certificate.hosts,
+    )
+    assert 0 < certificate.expires_at < float("inf")
+
+
+async def test_an_answer_that_ends_a_connection_arrives_over_tls(tmp_path: Path) -> None:
+    """A large one, to a client that reads slowly and asked for the end; and what is no HTTP is told so."""
+    folder = tls_folder(tmp_path)
+    app = HttpApp(lambda path: path)
+
+    async def large(_: Request) -> Response:
+        return Response(bytes(4 << 20), "application/octet-stream")
+
+    app.add("GET", "/large", large)
+    async with (
+        open_server_tls(_settings(folder, folder.server())) as tls,
+        open_http_server(app, "127.0.0.1", 0, tls=tls) as port,
+    ):
+        context = _http_context(folder)
+        read = await asyncio.to_thread(_read_to_the_end, port, context, b"GET /large")
+        assert (4 << 20) == len(read.partition(b"\r\n\r\n")[2])
+        told = await asyncio.to_thread(_read_to_the_end, port, context, b"NO HTTP AT ALL")
+        assert b"400 Bad Request" in told
+
+
+def _read_to_the_end(port: int, context: ssl.SSLContext, line: bytes) -> bytes:
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
+    ):
+        secured.sendall(line + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        pieces = []
+        while piece := secured.recv(16_384):
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+async def test_idle_clients_do_not_hold_up_a_stop(tmp_path: Path) -> None:
+    """One that keeps its connection and reads nothing says nothing to the end of TLS, either."""
+    folder = tls_folder(tmp_path)
+    app = HttpApp(lambda path: path)
+    async with open_server_tls(_settings(folder, folder.server())) as tls:
+        loop = asyncio.get_running_loop()
+        async with open_http_server(app, "127.0.0.1", 0, tls=tls) as port:
+            context = _http_context(folder)
+            idle = http.client.HTTPSConnection("127.0.0.1", port, context=context)
+            await asyncio.to_thread(idle.request, "GET", "/")
+            assert 404 == (await asyncio.to_thread(idle.getresponse)).status
+            began = loop.time()
+        assert loop.time() - began < 4
+        with suppress(OSError):
+            idle.close()
+
+
+async def test_plaintext_and_strangers_get_nothing(tmp_path: Path) -> None:
+    """A port with TLS speaks nothing else, and says so to our client."""
+    folder, stranger = tls_folder(tmp_path), tls_folder(tmp_path, "other")
+    wrong = folder.pair("wrong", type(LOOPBACK)(["elsewhere.example"]), serves=True)
+    async with open_server_tls(_settings(folder, wrong)) as tls:
+        opening = open_grpc_server("127.0.0.1:0", [], lambda _: None, drain_seconds=0, tls=tls)
+        async with (
+            opening as server,
+            open_http_server(HttpApp(lambda path: path), "127.0.0.1", 0, tls=tls) as http_port,
+        ):
+            where = f"127.0.0.1:{server.port}"
+            rows: list[tuple[dict[str, Any], type[Exception], str]] = [
+                ({}, errors.Unavailable, "if it speaks TLS, say so"),
+                ({"tls_ca": folder.ca}, errors.FailedPrecondition, "has another name"),
+                ({"tls_ca": stranger.ca}, errors.FailedPrecondition, "not from an authority"),
+            ]
+            for given, kind, text in rows:
+                async with AsyncClient(inference=where, timeout_seconds=0.5, **given) as client:
+                    with pytest.raises(kind, match=text):
+                        await client.server_live()
+            with pytest.raises(aiohttp.ClientError):
+                async with aiohttp.ClientSession() as session:
+                    await session.get(f"http://127.0.0.1:{http_port}/")
+    async with open_grpc_server("127.0.0.1:0", [], lambda _: None, drain_seconds=0) as plain:
+        where = f"grpcs://127.0.0.1:{plain.port}"
+        async with AsyncClient(inference=where, timeout_seconds=0.5) as client:
+            with pytest.raises(errors.FailedPrecondition, match="does not speak TLS") as refused:
+                await client.server_live()
+            assert "TLS_FAILED" == refused.value.reason
