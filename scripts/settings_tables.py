@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.client import ClientSettings
+from headrace.gateway.settings import Settings as GatewaySettings
 from headrace.settings import field_docs, setting_fields
 from headrace_inference.settings import Settings as InferenceSettings
 from headrace_monitor.settings import Settings as MonitorSettings
@@ -29,6 +30,7 @@ CLASSES: dict[str, type[Any]] = {
     "registry": RegistrySettings,
     "inference": InferenceSettings,
     "monitor": MonitorSettings,
+    "gateway": GatewaySettings,
     "client": ClientSettings,
 }
 TABLE = re.compile(r"(<!-- settings: (\w+) -->\n).*?(<!-- end of settings -->)", re.DOTALL)

@@ -20,6 +20,7 @@ MODULES: Mapping[str, str] = {
     "serve": "serve",
     "serve-folder": "serve_folder",
     "up": "up",
+    "gateway": "gateway",
     "push": "push",
     "models": "models",
     "model": "model",

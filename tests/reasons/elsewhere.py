@@ -63,11 +63,6 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         ),
     ),
     Elsewhere(
-        "Of more roles and bindings than a test makes; tests/unit/registry/test_access.py does.",
-        ("services/registry/headrace_registry/domain/resources/",),
-        frozenset(["TOO_MANY_BINDINGS", "TOO_MANY_ROLES"]),
-    ),
-    Elsewhere(
         "Said where authentication is on; tests/security brings them about over the wires.",
         (
             "headrace/security/",
@@ -118,6 +113,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
             "headrace/service/http/server.py",
             "headrace/onnx_runtime/installation.py",
             "headrace/service/socket_folders.py",
+            "headrace/gateway/",
             "headrace/local/",
             "services/inference/headrace_inference/adapters/model_folder/",
             "services/inference/headrace_inference/app/",
@@ -136,6 +132,9 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "EMBEDDED_SERVER_FAILED",
                 "FRONT_UNAVAILABLE",
                 "MODEL_FOLDER_UNUSABLE",
+                "ENVOY_SILENT",
+                "GATEWAY_REFUSED",
+                "NO_ENVOY",
                 "NO_REDIS_SERVER",
                 "ONNX_RUNTIME_BROKEN",
                 "PORTS_TAKEN",

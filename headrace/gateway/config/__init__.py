@@ -1,0 +1,1 @@
+"""Envoy's configuration, as pure functions from settings to JSON."""

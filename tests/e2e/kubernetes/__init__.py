@@ -1,1 +1,0 @@
-"""Manifests for Kubernetes: the chart, KServe's runtime, the plain ones. No cluster is asked."""
