@@ -77,3 +77,4 @@ fi
 converter_environment || leave_out "converters of scikit-learn and LightGBM"
 kserve_environment || leave_out "KServe's clients"
 "$(dirname "$0")/install_perf_analyzer.sh" "$venv" || leave_out "perf_analyzer"
+"$(dirname "$0")/install_helm.sh" "$venv" || leave_out "helm, and the checks of the chart"

@@ -12,11 +12,13 @@ from google.protobuf.message import DecodeError, Message
 from headrace.inference import grpc_service_pb2 as inference
 from headrace.monitor.v1 import monitor_service_pb2 as monitor
 from headrace.registry.v1 import (
+    access_pb2,
     alias_pb2,
     model_pb2,
     route_pb2,
     version_pb2,
 )
+from headrace.registry.v1 import access_service_pb2 as access
 from headrace.registry.v1 import registry_service_pb2 as registry
 
 Request = TypeVar("Request")
@@ -58,6 +60,7 @@ def _method(service: str, name: str, sent: type[_Sent], got: type[_Got]) -> Meth
 
 
 _REGISTRY = "headrace.registry.v1.RegistryService"
+_ACCESS = "headrace.registry.v1.AccessService"
 _MONITOR = "headrace.monitor.v1.MonitorService"
 _INFERENCE = "inference.GRPCInferenceService"
 
@@ -96,6 +99,31 @@ LIST_REPLICAS = _method(
 )
 WATCH_CHANGES = _method(
     _REGISTRY, "WatchChanges", registry.WatchChangesRequest, registry.WatchChangesResponse
+)
+
+CREATE_API_KEY = _method(
+    _ACCESS, "CreateApiKey", access.CreateApiKeyRequest, access.CreateApiKeyResponse
+)
+LIST_API_KEYS = _method(
+    _ACCESS, "ListApiKeys", access.ListApiKeysRequest, access.ListApiKeysResponse
+)
+ROTATE_API_KEY = _method(
+    _ACCESS, "RotateApiKey", access.RotateApiKeyRequest, access.RotateApiKeyResponse
+)
+REVOKE_API_KEY = _method(_ACCESS, "RevokeApiKey", access.RevokeApiKeyRequest, access_pb2.ApiKey)
+CREATE_ROLE = _method(_ACCESS, "CreateRole", access.CreateRoleRequest, access_pb2.Role)
+UPDATE_ROLE = _method(_ACCESS, "UpdateRole", access.UpdateRoleRequest, access_pb2.Role)
+DELETE_ROLE = _method(_ACCESS, "DeleteRole", access.DeleteRoleRequest, empty_pb2.Empty)
+LIST_ROLES = _method(_ACCESS, "ListRoles", access.ListRolesRequest, access.ListRolesResponse)
+LIST_BINDINGS = _method(
+    _ACCESS, "ListBindings", access.ListBindingsRequest, access.ListBindingsResponse
+)
+UPDATE_BINDING = _method(_ACCESS, "UpdateBinding", access.UpdateBindingRequest, access_pb2.Binding)
+GRANT_ROLE = _method(_ACCESS, "GrantRole", access.GrantRoleRequest, access_pb2.Binding)
+REVOKE_ROLE = _method(_ACCESS, "RevokeRole", access.RevokeRoleRequest, access_pb2.Binding)
+GET_CALLER = _method(_ACCESS, "GetCaller", access.GetCallerRequest, access.GetCallerResponse)
+WATCH_RIGHTS = _method(
+    _ACCESS, "WatchRights", access.WatchRightsRequest, access.WatchRightsResponse
 )
 
 REPORT_TELEMETRY = _method(

@@ -130,6 +130,19 @@ _REGISTRY: Mapping[str, MethodRule] = {
     "WatchChanges": _on(Verb.READ, _model),
 }
 
+_ACCESS: Mapping[str, MethodRule] = {
+    **{
+        method: _everywhere(Verb.ADMIN)
+        for method in (
+            *("CreateApiKey", "ListApiKeys", "RotateApiKey", "RevokeApiKey"),
+            *("CreateRole", "UpdateRole", "DeleteRole", "ListRoles"),
+            *("ListBindings", "UpdateBinding", "GrantRole", "RevokeRole"),
+        )
+    },
+    "GetCaller": MethodRule(KNOWN),
+    "WatchRights": _everywhere(Verb.SERVICE),
+}
+
 _MONITOR: Mapping[str, MethodRule] = {
     "ReportTelemetry": _everywhere(Verb.SERVICE),
     "QueryStatistics": _on(Verb.READ, _model, Scope.FILTERED),
@@ -140,6 +153,7 @@ _MONITOR: Mapping[str, MethodRule] = {
 _SERVICES: Mapping[str, Mapping[str, MethodRule]] = {
     "inference.GRPCInferenceService": _INFERENCE,
     "headrace.registry.v1.RegistryService": _REGISTRY,
+    "headrace.registry.v1.AccessService": _ACCESS,
     "headrace.monitor.v1.MonitorService": _MONITOR,
     "grpc.health.v1.Health": {
         "Check": MethodRule(OPEN),

@@ -95,6 +95,14 @@ class Keys:
         """A string with a TTL: one replica's presence as JSON, but for what it has."""
         return self._key(f"replica:{replica_id}")
 
+    @property
+    def key_uses(self) -> str:
+        """A hash: API key's id to the day (since the epoch) of its last use.
+
+        Its name begins as those of replicas, which write it; no replica's id has a '#'.
+        """
+        return self._key("replica:#key-uses")
+
     def replica_versions(self, replica_id: str) -> str:
         """A hash with a TTL: model name to what the replica has of it as JSON."""
         return self._key(f"replica-versions:{replica_id}")

@@ -7,11 +7,23 @@ from collections.abc import Iterable, Mapping
 
 from headrace.security.access import Rights
 from headrace.security.api_keys import ApiKey
-from headrace.security.policy import Binding, CallLimits, Grant, Policy, Role, Rule
+from headrace.security.policy import BUILT_IN_ROLES, Binding, CallLimits, Grant, Policy, Role, Rule
 from headrace.security.verbs import Verb
 from headrace.state.access_records import ApiKeyRecord, BindingRecord, RoleRecord, RuleRecord
 from headrace.state.catalog import Catalog
 from headrace.state.record_collections import ACCESS, API_KEYS, BINDINGS, ROLES
+
+BUILT_IN: tuple[RoleRecord, ...] = tuple(
+    RoleRecord(
+        role.name,
+        tuple(
+            RuleRecord(tuple(verb.value for verb in Verb if verb in rule.verbs), rule.models)
+            for rule in role.rules
+        ),
+    )
+    for role in BUILT_IN_ROLES.values()
+)
+"""The roles that there always are, as records are; they are not in the catalog."""
 
 _VERBS: Mapping[str, Verb] = {verb.value: verb for verb in Verb}
 

@@ -63,6 +63,11 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         ),
     ),
     Elsewhere(
+        "Of more roles and bindings than a test makes; tests/unit/registry/test_access.py does.",
+        ("services/registry/headrace_registry/domain/resources/",),
+        frozenset(["TOO_MANY_BINDINGS", "TOO_MANY_ROLES"]),
+    ),
+    Elsewhere(
         "Said where authentication is on; tests/security brings them about over the wires.",
         (
             "headrace/security/",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.reasons import methods, registry, test_monitor
+from tests.reasons.access import ACCESS
 from tests.reasons.elsewhere import CLIENT_SAYS, ELSEWHERE, TRIED
 from tests.reasons.exact import listed
 from tests.reasons.messages import CALLS, POSTS
@@ -28,6 +29,7 @@ ROWS: tuple[Sequence[methods.Method | registry.Refusal], ...] = (
     registry.PUSHES,
     registry.LIMITED,
     registry.CONFIGS,
+    ACCESS,
 )
 OTHERS = {(one.kind, one.reason) for rows in ROWS for one in rows} | {
     (kind, reason) for kind, reason, *_ in test_monitor.REFUSALS

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from headrace.registry.v1 import registry_service_pb2 as pb
+from tests.reasons.access import ACCESS
 from tests.reasons.exact import expected
 from tests.reasons.registry import CALLS, CONFIGS, LIMITED, PUSHES, Refusal
 from tests.rpc.registry_fixtures import RunningRegistry, onnx_file, push, running_registry
@@ -69,3 +70,9 @@ async def test_refusals_of_growth(redis_url: str, namespace: str, tmp_path: Path
     async with running_registry(redis_url, namespace, tmp_path, **limits) as running:
         await push(running, onnx_file(), header={"alias": "one"})
         await look(running, LIMITED)
+
+
+async def test_refusals_of_access(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """Those of keys, roles and grants."""
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        await look(running, ACCESS)

@@ -11,10 +11,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass
 from functools import partial
 
+import grpc.aio
+
 from headrace import addresses, errors
 from headrace.artifacts.signature_policy import NO_POLICY, PolicyFile, open_policy
 from headrace.machine.memory import usable_memory_bytes
-from headrace.registry.v1 import registry_service_pb2
+from headrace.registry.v1 import access_service_pb2, access_service_pb2_grpc, registry_service_pb2
+from headrace.security.access import Access
 from headrace.service import serving
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.folder_lock import hold_folder
@@ -25,12 +28,16 @@ from headrace.service.http.server import open_http_server
 from headrace.service.object_store import ObjectStore
 from headrace.service.private_files import make_private
 from headrace.service.tls_serving import TlsMetrics, open_server_tls
-from headrace.state.connection import open_redis
+from headrace.state.access_inbox import FOLDER
+from headrace.state.connection import Redis, open_redis
 from headrace.state.follower import StateFollower, Update
+from headrace.state.key_uses import UsesToNote, note_key_uses, read_key_uses
 from headrace.state.keys import Keys
 from headrace.state.presence import read_replicas
+from headrace.state.rights import CatalogRights
 from headrace.state.schema import is_newer
 from headrace.tls.servers import ServerTls
+from headrace_registry.adapters.access_inbox import take_in_for_ever
 from headrace_registry.adapters.blobs.scrubber import BlobScrubber
 from headrace_registry.adapters.blobs.store import BlobStore
 from headrace_registry.adapters.checks.checker import ProcessChecker
@@ -43,25 +50,30 @@ from headrace_registry.adapters.shared_state.noted_log import NotedChangeLog, no
 from headrace_registry.domain.catalog_store import CatalogStore
 from headrace_registry.domain.decisions.limits import CatalogLimits
 from headrace_registry.domain.history.history_guard import HistoryGuard
+from headrace_registry.domain.history.rights_watches import RightsWatches
 from headrace_registry.domain.history.watches import Watches
 from headrace_registry.domain.pushes.artifacts import Artifacts
 from headrace_registry.domain.pushes.blob_garbage import BlobGarbage
 from headrace_registry.domain.pushes.uploads import UploadLimits, Uploads
 from headrace_registry.settings import Settings
+from headrace_registry.wire.access_servicer import AccessServicer
+from headrace_registry.wire.rights_message import encode_rights, encode_rights_mark
 from headrace_registry.wire.servicer import RegistryServicer
 from headrace_registry.wire.watching import add_to_server, encode_change, encode_mark
 
 logger = logging.getLogger(__name__)
 
 SERVICE = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
+ACCESS_SERVICE = access_service_pb2.DESCRIPTOR.services_by_name["AccessService"]
 GARBAGE_SECONDS = 2.0
+NOTE_SECONDS = 5.0
 MAX_MESSAGE_BYTES = 16 << 20
 """Four of the largest chunks; a message is held in memory whole before anything can refuse it."""
 PING_SECONDS = 30.0
 """A watcher that vanished without a word would keep its place for hours."""
 LOCK_NAME = "registry.lock"
 """In the data folder: a second registry would clear the first one's staging and delete its blobs."""
-OWN_FILES = (LOCK_NAME, "blobs", "staging", "storing", "history")
+OWN_FILES = (LOCK_NAME, FOLDER, "blobs", "staging", "storing", "history")
 """What a registry has in its data folder."""
 
 
@@ -106,7 +118,11 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         blobs.prepare()
         metrics = Metrics(follower, blobs)
         watches = Watches(log, encode_change, encode_mark, settings.max_watches)
-        follower.on_update = partial(_serve, watches)
+        access, rights_watches = (
+            Access(is_on=False),
+            RightsWatches(encode_rights, encode_rights_mark),
+        )
+        follower.on_update = partial(_serve, watches, rights_watches, CatalogRights(), access)
         metrics.count_watches(watches)
         pause = await follower.start(log.begin)
         store = CatalogStore(follower, log, time.time, _catalog_limits(settings))
@@ -121,13 +137,18 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             jobs.create_task(note.keep_synced()),
             jobs.create_task(_fill(watches, follower)),
             jobs.create_task(watches.mark_for_ever()),
-            jobs.create_task(_stop(watches, stopping)),
+            jobs.create_task(_stop(watches, rights_watches, stopping)),
+            jobs.create_task(take_in_for_ever(settings.data, store)),
+            jobs.create_task(_note_key_uses(redis, keys, access)),
             jobs.create_task(_collect_garbage(garbage, follower)),
             jobs.create_task(scrubber.run()),
         ]
         replicas = partial(read_replicas, redis, keys)
         servicer = RegistryServicer(store, artifacts, blobs, replicas, watches)
-        register = partial(add_to_server, servicer)
+        rights = AccessServicer(
+            store, access, rights_watches, partial(read_key_uses, redis, keys), time.time
+        )
+        register = partial(_register, servicer, rights)
         readiness = partial(_readiness, follower, log, blobs, note)
         async with _serving(settings, register, metrics, readiness, tls) as registry:
             yield registry
@@ -197,7 +218,7 @@ async def _serving(
     tls: ServerTls | None,
 ) -> AsyncIterator[Registry]:
     http = signposted(_ABOUT)
-    calls = CallMetrics([SERVICE])
+    calls = CallMetrics([SERVICE, ACCESS_SERVICE])
     metrics.collectors.register(calls)
     metrics.collectors.register(TlsMetrics(tls))
     add_operations_routes(http, metrics.collectors, readiness)
@@ -206,7 +227,7 @@ async def _serving(
         open_http_server(http, settings.host, settings.http_port, tls=tls) as http_port,
         open_grpc_server(
             address,
-            [SERVICE.full_name],
+            [SERVICE.full_name, ACCESS_SERVICE.full_name],
             register,
             drain_seconds=settings.drain_seconds,
             max_message_bytes=MAX_MESSAGE_BYTES,
@@ -259,7 +280,21 @@ async def _follow(log: RedisChangeLog, follower: StateFollower, pause: float | N
     await follower.run()
 
 
-def _serve(watches: Watches, update: Update) -> None:
+def _register(registry: RegistryServicer, access: AccessServicer, server: grpc.aio.Server) -> None:
+    add_to_server(registry, server)
+    access_service_pb2_grpc.add_AccessServiceServicer_to_server(access, server)
+
+
+def _serve(
+    watches: Watches,
+    rights_watches: RightsWatches[access_service_pb2.WatchRightsResponse],
+    rights: CatalogRights,
+    access: Access,
+    update: Update,
+) -> None:
+    rights_watches.update(update.catalog)
+    if changed := rights.changed(update.catalog):
+        access.rights = changed
     if update.entries:
         watches.extend(update.entries)
     else:
@@ -274,9 +309,25 @@ async def _fill(watches: Watches, follower: StateFollower) -> None:
                 await watches.fill()
 
 
-async def _stop(watches: Watches, stopping: asyncio.Event) -> None:
+async def _stop(
+    watches: Watches,
+    rights_watches: RightsWatches[access_service_pb2.WatchRightsResponse],
+    stopping: asyncio.Event,
+) -> None:
     await stopping.wait()
     watches.stop()
+    rights_watches.stop()
+
+
+async def _note_key_uses(redis: Redis, keys: Keys, access: Access) -> None:
+    """Note, for ever, on which days keys were used here."""
+    uses = UsesToNote()
+    while True:
+        await asyncio.sleep(NOTE_SECONDS)
+        if days := uses.new(access.used_keys):
+            with suppress(errors.Unavailable):
+                await note_key_uses(redis, keys, days)
+                uses.noted(days)
 
 
 async def _collect_garbage(garbage: BlobGarbage, follower: StateFollower) -> None:

@@ -1,0 +1,1 @@
+"""Manifests for Kubernetes: the chart, KServe's runtime, the plain ones. No cluster is asked."""
