@@ -8,7 +8,7 @@ or from the machine's own identity.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -80,6 +80,15 @@ class ObjectStore:
         with self._errors():
             await obstore.put_async(
                 self._store, key, file, chunk_size=_PART_BYTES, max_concurrency=_UPLOADS
+            )
+
+    async def put_stream(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        """Store what comes, whole or not at all, over what is there. Raises what `chunks` raises."""
+        import obstore
+
+        with self._errors():
+            await obstore.put_async(
+                self._store, key, chunks, chunk_size=_PART_BYTES, max_concurrency=_UPLOADS
             )
 
     async def put_bytes(self, key: str, data: bytes) -> None:

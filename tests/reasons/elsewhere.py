@@ -190,10 +190,18 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         frozenset(("STREAM_REQUIRED", "RESPONSES_UNREAD")),
     ),
     Elsewhere(
-        "Signing on a client, or a policy that a service starts with, or keeps to where it breaks later; "
-        "tests/unit/headrace/artifacts/test_signatures.py has them.",
+        "Signing on a client, or a policy or sealing keys that a service starts with; "
+        "tests/unit/headrace/artifacts has them.",
         ("headrace/artifacts/",),
-        frozenset(("SIGNATURE_POLICY_INVALID", "SIGNING_KEY_UNUSABLE", "SIGNING_NOT_INSTALLED")),
+        frozenset(
+            (
+                "SEALING_NOT_INSTALLED",
+                "SEAL_KEY_UNUSABLE",
+                "SIGNATURE_POLICY_INVALID",
+                "SIGNING_KEY_UNUSABLE",
+                "SIGNING_NOT_INSTALLED",
+            )
+        ),
     ),
     Elsewhere(
         "Followers of the state handle it by listing anew.",
@@ -214,6 +222,7 @@ TRIED: Mapping[str, str] = {
     "ARCHIVE_EXPANDS_TOO_MUCH": "tests/unit/registry/test_unpack.py",
     "BLOB_STORE_REFUSED": "tests/rpc/test_object_store.py",
     "BLOB_STORE_UNAVAILABLE": "tests/rpc/test_object_store.py",
+    "BLOB_SEAL_BROKEN": "tests/security/test_sealed_artifacts.py",
     "CHANGES_NOT_KEPT": "tests/rpc/test_registry_watch.py",
     "CHECKS_BUSY": "tests/rpc/test_registry_checks.py",
     "DECLARED_SHAPE_IMPOSSIBLE": "tests/unit/headrace/state/test_declared_shapes.py",
@@ -227,6 +236,7 @@ TRIED: Mapping[str, str] = {
     "MODEL_ENDLESS": "tests/rpc/test_registry_trials.py",
     "NO_THREAD": "tests/unit/inference/scheduling/test_instance_threads.py",
     "RECORD_TOO_LARGE": "tests/unit/registry/decisions/test_limits.py",
+    "SEAL_KEY_UNKNOWN": "tests/security/test_sealed_artifacts.py",
     "SERVICE_STOPPING": "tests/rpc/test_registry_watch.py",
     "SIGNATURE_MISMATCH": "tests/security/test_signed_artifacts.py",
     "SIGNATURE_MISSING": "tests/security/test_signed_artifacts.py",

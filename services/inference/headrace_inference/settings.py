@@ -62,9 +62,14 @@ class Settings(PeerTlsSettings):
     blob_store: str = ""
     """The URL of the store of objects that the registry has its artifacts in, its setting blob_store: they
     are read there, and from the registry where that fails. Without one they come from the registry."""
+    seal_key_file: Path | None = None
+    """The file of the keys that seal artifacts in the blob_store: 32 bytes in base64 a line, the first of
+    which seals, and all open. It must be closed to others. Without one artifacts lie there as they are."""
+    seal_key_command: str = ""
+    """A command that prints the same, for keys that lie in no file."""
     signature_policy: Path | None = None
     """The file (TOML) that says which models must be signed, and by whom: what is not is not loaded. It is
-    read again when it changes. Without one every version is loaded. It costs some 60 MB."""
+    read again when it changes. Without one every version is loaded. It costs some 50 MB."""
     monitor_address: str | None = None
     """Where telemetry goes: the monitor's gRPC address, host:port; without one it is dropped."""
     namespace: str = "default"

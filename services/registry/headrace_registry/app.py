@@ -14,6 +14,7 @@ from functools import partial
 import grpc.aio
 
 from headrace import addresses, errors
+from headrace.artifacts.sealing import load_keys
 from headrace.artifacts.signature_policy import NO_POLICY, PolicyFile, open_policy
 from headrace.machine.memory import usable_memory_bytes
 from headrace.registry.v1 import access_service_pb2, access_service_pb2_grpc, registry_service_pb2
@@ -27,6 +28,7 @@ from headrace.service.http.pages import About, signposted
 from headrace.service.http.server import open_http_server
 from headrace.service.object_store import ObjectStore
 from headrace.service.private_files import make_private
+from headrace.service.sealed_store import SealedStore
 from headrace.service.tls_serving import TlsMetrics, open_server_tls
 from headrace.state.access_inbox import FOLDER
 from headrace.state.connection import Redis, open_redis
@@ -164,7 +166,8 @@ async def _open_shared(settings: Settings) -> ObjectStore | None:
     """
     if not settings.blob_store:
         return None
-    store = ObjectStore(settings.blob_store)
+    keys = await asyncio.to_thread(load_keys, settings.seal_key_file, settings.seal_key_command)
+    store = SealedStore(settings.blob_store, keys)
     try:
         await store.put_bytes("registry", settings.namespace.encode())
     except errors.Unavailable as error:

@@ -27,6 +27,11 @@ class Settings(ServerTlsSettings):
     """The URL of a store of objects for the artifacts: s3://bucket/prefix, gs://bucket/prefix or
     az://account/container/prefix; credentials and endpoint come from the environment. Without one they lie
     in the data folder. Replicas that have the same setting read there themselves."""
+    seal_key_file: Path | None = None
+    """The file of the keys that seal artifacts in the blob_store: 32 bytes in base64 a line, the first of
+    which seals, and all open. It must be closed to others. Without one artifacts lie there as they are."""
+    seal_key_command: str = ""
+    """A command that prints the same, for keys that lie in no file."""
     namespace: str = "default"
     """The part of the shared state that this suite uses."""
     host: str = "127.0.0.1"
@@ -98,6 +103,8 @@ class Settings(ServerTlsSettings):
         check_redis_url(self.redis_url)
         wrong = [f"blob_store: {problem}"] if (problem := self._blob_store_problem()) else []
         wrong += self.tls_problems()
+        if (self.seal_key_file or self.seal_key_command) and not self.blob_store:
+            wrong.append("seal_key_file seals what lies in a blob_store, and there is none")
         wrong += [
             f"{name} is {value}; it must be over 0"
             for name, value in self._positive().items()

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
+from headrace.artifacts.sealing import load_keys
 from headrace.errors import Unavailable
-from headrace.service.object_store import ObjectStore
+from headrace.service.sealed_store import SealedStore
 from headrace.service.serving import Background
 from headrace.state.catalog import UNREAD, Catalog
 from headrace.state.connection import Redis, open_redis
@@ -145,7 +146,8 @@ def _artifact_source(settings: Settings, peer: Peer) -> ArtifactSource:
     registry = RegistrySource(peer)
     if not settings.blob_store:
         return registry
-    return SharedSource(ObjectStore(settings.blob_store), registry)
+    keys = load_keys(settings.seal_key_file, settings.seal_key_command)
+    return SharedSource(SealedStore(settings.blob_store, keys), registry)
 
 
 async def _apply_updates(follower: StateFollower, models: Models) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 
 from headrace import errors
+from headrace.artifacts import sealing
 from headrace.service.object_store import ObjectStore, blob_key
 from headrace.state.records import ArtifactFile
 from headrace_registry.adapters.blobs.damaged import DamagedBlobs
@@ -43,7 +44,8 @@ class SharedBlobs:
     async def read(self, digest: str, offset: int) -> AsyncIterator[bytes]:
         """The bytes of a blob from `offset`, a chunk at a time; read from its beginning, they are checked.
 
-        Raises NotFound (BLOB_NOT_FOUND), OutOfRange (OFFSET_OUT_OF_RANGE), DataLoss (BLOB_DAMAGED).
+        Raises NotFound (BLOB_NOT_FOUND), OutOfRange (OFFSET_OUT_OF_RANGE), DataLoss (BLOB_DAMAGED), and of
+        sealed ones FailedPrecondition (SEAL_KEY_UNKNOWN), DataLoss (BLOB_SEAL_BROKEN).
         """
         found = await self._store.facts(blob_key(digest))
         if found is None:
@@ -53,9 +55,13 @@ class SharedBlobs:
         check_offset(offset, found.size_bytes)
         checksum = hashlib.sha256()
         if offset < found.size_bytes:
-            async for chunk in self._store.read(blob_key(digest), offset):
-                checksum.update(chunk)
-                yield chunk
+            try:
+                async for chunk in self._store.read(blob_key(digest), offset):
+                    checksum.update(chunk)
+                    yield chunk
+            except errors.HeadraceError as error:
+                await self._note_broken(digest, error)
+                raise
         if not offset and checksum.hexdigest() != digest:
             await self._damage(digest, checksum.hexdigest())
 
@@ -74,6 +80,11 @@ class SharedBlobs:
         except errors.HeadraceError:
             return None
         return (found.size_bytes, found.etag) if found else None
+
+    async def _note_broken(self, digest: str, error: errors.HeadraceError) -> None:
+        """Have a sealed blob that cannot be opened written anew when its version is pushed again."""
+        if error.reason in (sealing.BROKEN, sealing.UNKNOWN):
+            self._damaged.add(digest, await self.identity(digest), error.message)
 
     async def _damage(self, digest: str, found: str) -> None:
         identity = await self.identity(digest)
