@@ -34,6 +34,7 @@ MODULES: Mapping[str, str] = {
     "pull": "pull",
     "verify": "verify",
     "delete": "delete",
+    "certs": "certs",
     "import": "import_triton",
     "export-config": "export_config",
 }

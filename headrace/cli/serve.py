@@ -108,6 +108,7 @@ def serve(
         front="auto",
         log_level=log_level,
         log_format=log_format,
+        tls=None,
         **chosen_ports(
             0 if port == 0 else None,
             registry_port=registry_port,

@@ -10,6 +10,7 @@ import typer
 _PORTS = "Ports"
 _STATE = "State"
 _LOGS = "Logs"
+_TLS = "TLS"
 
 
 def _port(variable: str, default: int, what: str) -> Any:
@@ -88,6 +89,30 @@ InferenceMetricsPort = Annotated[
 MonitorPort = Annotated[int | None, _port("HEADRACE_MONITOR_GRPC_PORT", 8200, "Monitor, gRPC")]
 MonitorHttpPort = Annotated[
     int | None, _port("HEADRACE_MONITOR_HTTP_PORT", 8201, "Monitor, dashboard and metrics")
+]
+
+
+def _tls_file(text: str) -> Any:
+    return typer.Option(
+        help=text, rich_help_panel=_TLS, exists=True, dir_okay=False, show_default=False
+    )
+
+
+TlsCert = Annotated[
+    Path | None,
+    _tls_file("The certificate of all ports (PEM, with its chain): they then speak TLS alone."),
+]
+TlsKey = Annotated[Path | None, _tls_file("Its key.")]
+TlsCa = Annotated[
+    Path | None,
+    _tls_file("Of the authority that signed it, for the suite's own calls; else the system's."),
+]
+TlsClientCa = Annotated[
+    Path | None, _tls_file("Of the authorities that callers' certificates have to be from.")
+]
+TlsClientAuth = Annotated[
+    Literal["off", "optional", "required"],
+    typer.Option(help="Whether callers show a certificate.", rich_help_panel=_TLS),
 ]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,11 +30,18 @@ from headrace.cli.suite_options import (
     RegistryHttpPort,
     RegistryPort,
     Replicas,
+    TlsCa,
+    TlsCert,
+    TlsClientAuth,
+    TlsClientCa,
+    TlsKey,
 )
 
 if TYPE_CHECKING:
     from headrace.local.commands import SuiteOptions
     from headrace.local.run import OnReady
+    from headrace.local.suite_tls import SuiteTls
+    from headrace.tls.servers import ClientAuth
 
 
 def register(app: typer.Typer) -> None:
@@ -58,6 +66,11 @@ def up(
     inference_metrics_port: InferenceMetricsPort = None,
     monitor_port: MonitorPort = None,
     monitor_http_port: MonitorHttpPort = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_ca: TlsCa = None,
+    tls_client_ca: TlsClientCa = None,
+    tls_client_auth: TlsClientAuth = "off",
     log_level: LogLevel = "info",
     log_format: LogFormat = "auto",
     as_json: AsJson = False,
@@ -80,6 +93,7 @@ def up(
         grace_seconds=grace_seconds,
         log_format=log_format,
         log_level=log_level,
+        tls=chosen_tls(tls_cert, tls_key, tls_ca, tls_client_ca, tls_client_auth),
         **chosen_ports(
             port,
             registry_port=registry_port,
@@ -122,6 +136,39 @@ def run_suite(options: SuiteOptions, on_ready: OnReady) -> None:
     asyncio.run(run(options, on_ready))
 
 
+def chosen_tls(
+    certificate: Path | None,
+    key: Path | None,
+    authorities: Path | None,
+    client_authorities: Path | None,
+    client_auth: ClientAuth,
+) -> SuiteTls | None:
+    """The TLS of a suite, None without a certificate. Raises BadParameter for files that do not fit."""
+    from headrace.local.suite_tls import SuiteTls
+    from headrace.tls.settings import ServerTlsSettings
+
+    given = ServerTlsSettings(
+        tls_cert=certificate,
+        tls_key=key,
+        tls_client_ca=client_authorities,
+        tls_client_auth=client_auth,
+    )
+    wrong = list(given.tls_problems())
+    if authorities is not None and certificate is None:
+        wrong.append("--tls-ca is for a suite with --tls-cert and --tls-key")
+    if wrong:
+        raise typer.BadParameter("; ".join(wrong))
+    if certificate is None or key is None:
+        return None
+    return SuiteTls(
+        certificate.absolute(),
+        key.absolute(),
+        authorities and authorities.absolute(),
+        client_authorities and client_authorities.absolute(),
+        client_auth,
+    )
+
+
 def chosen_ports(otherwise: int | None, **ports: int | None) -> dict[str, int]:
     """The ports that are given; those that are not are `otherwise`, or left out for their defaults."""
     chosen = {name: otherwise if port is None else port for name, port in ports.items()}
@@ -133,14 +180,15 @@ def _print_json(_: SuiteOptions, where: dict[str, Any]) -> None:
 
 
 def _print_addresses(wanted: SuiteOptions, where: dict[str, Any]) -> None:
+    rpc, web = ("grpcs://", "https") if where["tls"] else ("", "http")
     lines = [
         "Headrace is up.",
-        f"  registry   {where['registry']}   http://{where['registry_http']}/readyz",
-        f"  monitor    {where['monitor']}   http://{where['monitor_http']}/",
-        *_shared(where),
+        f"  registry   {rpc}{where['registry']}   {web}://{where['registry_http']}/readyz",
+        f"  monitor    {rpc}{where['monitor']}   {web}://{where['monitor_http']}/",
+        *_shared(where, rpc, web),
         *(
-            f"  replica-{index}  {replica['grpc']}   http://{replica['http']}"
-            f"   metrics http://{replica['metrics']}/metrics"
+            f"  replica-{index}  {rpc}{replica['grpc']}   {web}://{replica['http']}"
+            f"   metrics {web}://{replica['metrics']}/metrics"
             for index, replica in enumerate(where["inference"])
         ),
         f"  redis      {where['redis_url']}",
@@ -152,13 +200,13 @@ def _print_addresses(wanted: SuiteOptions, where: dict[str, Any]) -> None:
     print("\n".join(lines), flush=True)
 
 
-def _shared(where: dict[str, Any]) -> list[str]:
+def _shared(where: dict[str, Any], rpc: str, web: str) -> list[str]:
     """Return where all replicas are called, if there are several."""
     shared = where["shared"]
     if len(where["inference"]) < 2:
         return []
-    metrics = f"metrics http://{shared['metrics']}/metrics"
-    return [f"  replicas   {shared['grpc']}   http://{shared['http']}   {metrics}"]
+    metrics = f"metrics {web}://{shared['metrics']}/metrics"
+    return [f"  replicas   {rpc}{shared['grpc']}   {web}://{shared['http']}   {metrics}"]
 
 
 def _how_to_reach(where: dict[str, Any]) -> list[str]:
@@ -169,6 +217,14 @@ def _how_to_reach(where: dict[str, Any]) -> list[str]:
     actual = {**where, "inference": inference}
     usual = ClientSettings()
     names = usual.addresses()
-    other = {name: actual[name] for name in names if actual[name] != getattr(usual, name)}
-    settings = [f"HEADRACE_{name.upper()}={address}" for name, address in other.items() if address]
+    tls: dict[str, str] | None = where["tls"]
+    by_system = tls is not None and not tls["ca"]
+    scheme = "grpcs://" if by_system else ""
+    other = {
+        name: f"{scheme}{actual[name]}"
+        for name in names
+        if actual[name] and (by_system or actual[name] != getattr(usual, name))
+    }
+    other |= {f"tls_{name}": value for name, value in (tls or {}).items() if value}
+    settings = [f"HEADRACE_{name.upper()}={shlex.quote(value)}" for name, value in other.items()]
     return [f"export {' '.join(settings)}"] if settings else []

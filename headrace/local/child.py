@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 START_SECONDS = 90.0
 """How long a service may take to be ready, or alive: its libraries alone take seconds on a busy machine."""
 _STANDARD_ERROR = 2
+_OF_CLIENTS = {f"HEADRACE_{name}" for name in ("TLS_CERT", "TLS_KEY", "TOKEN_FILE")}
 _LAST_STEPS_SECONDS = 5.0  # from closing the pipe that we read to the end of the process
 
 Addresses = Mapping[str, str]
@@ -86,8 +87,13 @@ async def _start(
         stdout=_STANDARD_ERROR,  # our standard output is for the ready line
         pass_fds=(ready_fd,),
         process_group=0,
-        env={**os.environ, **environ},
+        env={**_inherited(), **environ},
     )
+
+
+def _inherited() -> dict[str, str]:
+    """Our environment, but for what clients show and bring: that is a person's, not a service's."""
+    return {name: value for name, value in os.environ.items() if name not in _OF_CLIENTS}
 
 
 async def _wait_until_ready(

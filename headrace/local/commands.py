@@ -11,6 +11,7 @@ from typing import Literal
 
 from headrace import addresses
 from headrace.local.child import Addresses
+from headrace.local.suite_tls import SuiteTls
 from headrace.machine.cores import usable_cores
 from headrace.service import logs
 
@@ -47,6 +48,7 @@ class SuiteOptions:
     grace_seconds: float = 0.0
     log_format: logs.Format = "auto"
     log_level: logs.Level = "info"
+    tls: SuiteTls | None = None
 
     @property
     def shares_ports(self) -> bool:
@@ -95,7 +97,8 @@ def registry_command(options: SuiteOptions, before: Addresses) -> list[str]:
 def monitor_command(options: SuiteOptions, before: Addresses) -> list[str]:
     """The command line that starts the monitor on the addresses that it had `before`."""
     ports = {"grpc": options.monitor_port, "http": options.monitor_http_port}
-    return _command(options, "headrace_monitor", MONITOR, _same(ports, before), {})
+    flags = options.tls.peer_flags() if options.tls else {}
+    return _command(options, "headrace_monitor", MONITOR, _same(ports, before), flags)
 
 
 def replica_ports(options: SuiteOptions, index: int) -> dict[str, int]:
@@ -128,11 +131,12 @@ def replica_command(
     weights is in memory once. Those with `shared` ports plan for their part of the cores.
     """
     flags = {
-        "registry-address": addresses.reachable(peers[REGISTRY]),
-        "monitor-address": addresses.reachable(peers[MONITOR]),
+        "registry-address": _called_at(options, peers[REGISTRY]),
+        "monitor-address": _called_at(options, peers[MONITOR]),
         "replica-id": replica_id,
         "front": options.front,
         "grace-seconds": str(options.grace_seconds),
+        **(options.tls.peer_flags() if options.tls else {}),
     }
     if options.replicas == 1:  # there is no other to call while it loads: it serves what it has
         flags["join-seconds"] = "0"
@@ -142,6 +146,11 @@ def replica_command(
         flags["cores"] = str(max(1, usable_cores() // options.replicas))
     ports = _same(replica_ports(options, index), before)
     return _command(options, "headrace_inference", replica_name(0), ports, flags)
+
+
+def _called_at(options: SuiteOptions, address: str) -> str:
+    called = addresses.reachable(address)
+    return f"grpcs://{called}" if options.tls else called
 
 
 def _same(ports: Mapping[str, int], before: Addresses) -> dict[str, int]:
@@ -166,6 +175,7 @@ def _command(
         "log-format": options.log_format,
         "log-level": options.log_level,
         **{f"{name}-port": str(port) for name, port in ports.items()},
+        **(options.tls.server_flags() if options.tls else {}),
         **flags,
     }
     # `--flag=value`, so that a value may begin with a dash.

@@ -9,6 +9,7 @@ import shutil
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,7 @@ class Suite:
         """Return where everything is: the addresses, which stay, and the process ids, which may change."""
         return {
             "ready": self._ready,
+            "tls": self.options.tls and self.options.tls.as_json(),
             "registry": self._registry.addresses["grpc"],
             "registry_http": self._registry.addresses["http"],
             "shared": self._called_at(),
@@ -117,6 +119,9 @@ class Suite:
         async with AsyncExitStack() as stack:
             stack.enter_context(hold_folder(self.options.data, LOCK_NAME, "a suite"))
             check_ports(self.options)
+            if self.options.tls is not None:
+                tls = self.options.tls.rehearsed_at(self.options.host)
+                self.options = replace(self.options, tls=tls)
             make_private(self.options.data, OWN_FILES)
             self._shared = stack.enter_context(kept_ports(self.options))
             # What callers had set, and who was there, is of the suite's former life.

@@ -20,6 +20,7 @@ from headrace.security import callers
 from headrace.service import logs
 from headrace.service.call_metrics import CallMetrics, MethodCalls
 from headrace.service.grpc_admission import Admission, Gate, Metadata
+from headrace.tls.grpc_servers import grpc_credentials
 from headrace.tls.servers import ServerTls
 
 logger = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ def _pings(seconds: float) -> list[tuple[str, int]]:
 def _bind(server: grpc.aio.Server, address: str, tls: ServerTls | None) -> int:
     try:
         if tls is not None:
-            return server.add_secure_port(address, tls.grpc_credentials())
+            return server.add_secure_port(address, grpc_credentials(tls))
         return server.add_insecure_port(address)
     except RuntimeError as error:
         raise errors.FailedPrecondition(

@@ -82,9 +82,7 @@ class Authority:
         if serves:
             purposes.insert(0, ExtendedKeyUsageOID.SERVER_AUTH)
         builder = (
-            _builder(
-                _subject(names.all()[0]), self._certificate.subject, key.public_key(), lifetime
-            )
+            self._builder_for(names, key, lifetime)
             .add_extension(x509.SubjectAlternativeName(_general_names(names)), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
@@ -96,12 +94,24 @@ class Authority:
         )
         return _issued(builder.sign(self._key, hashes.SHA256()), key)
 
+    def _builder_for(
+        self, names: Names, key: ec.EllipticCurvePrivateKey, lifetime: timedelta
+    ) -> x509.CertificateBuilder:
+        """None outlives its authority."""
+        issuer = self._certificate
+        left = issuer.not_valid_after_utc - datetime.now(UTC)
+        subject = _subject(names.all()[0])
+        return _builder(subject, issuer.subject, key.public_key(), min(lifetime, left))
+
 
 def names_of(certificate: bytes) -> tuple[Names, bool]:
     """The names in a certificate in PEM, and whether it is for a server. Raises ValueError."""
     extensions = x509.load_pem_x509_certificate(certificate).extensions
-    found = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    purposes = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    try:
+        found = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        purposes = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound as error:
+        raise ValueError("it has no names, or no purpose") from error
     names = Names(
         found.get_values_for_type(x509.DNSName),
         [str(address) for address in found.get_values_for_type(x509.IPAddress)],

@@ -53,7 +53,8 @@ class OpenPeer:
         options: Sequence[tuple[str, int | str]],
     ) -> None:
         self.address = address
-        self._tls = None if address.startswith("unix:") else tls
+        self._target = addresses.without_scheme(address)
+        self._tls = tls
         self._token = token
         self._options = list(options)
         self._opened: tuple[Current | None, grpc.aio.Channel] | None = None
@@ -70,8 +71,8 @@ class OpenPeer:
 
     def _open(self, current: Current | None) -> grpc.aio.Channel:
         if current is None:
-            return grpc.aio.insecure_channel(self.address, options=self._options)
-        return grpc.aio.secure_channel(self.address, current.credentials, options=self._options)
+            return grpc.aio.insecure_channel(self._target, options=self._options)
+        return grpc.aio.secure_channel(self._target, current.credentials, options=self._options)
 
     def metadata(self) -> Metadata:
         """What a call brings. Raises FailedPrecondition (TOKEN_FILE_UNUSABLE)."""
@@ -92,7 +93,7 @@ async def open_peer(
     Raises FailedPrecondition where the files of TLS or the token cannot be used, and (TOKEN_IN_PLAINTEXT)
     where the token would be readable on the way.
     """
-    tls = _peer_tls(settings)
+    tls = _peer_tls(address, settings)
     token = None
     if settings.token_file is not None:
         require_private_way(address, is_tls=tls is not None)
@@ -107,7 +108,8 @@ async def open_peer(
         await peer.close()
 
 
-def _peer_tls(settings: PeerTlsSettings) -> ClientTls | None:
-    if settings.peer_tls_ca is None and settings.peer_tls_cert is None:
+def _peer_tls(address: str, settings: PeerTlsSettings) -> ClientTls | None:
+    named = settings.peer_tls_ca is not None or settings.peer_tls_cert is not None
+    if not addresses.is_over_tls(address, otherwise=named):
         return None
     return ClientTls(settings.peer_tls_ca, settings.peer_tls_cert, settings.peer_tls_key)

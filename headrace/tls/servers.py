@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
-import grpc
-
 from headrace import errors
 from headrace.tls.certificates import Certificates
 from headrace.tls.files import Material, load_authorities, load_pair
@@ -70,27 +68,3 @@ class ServerTls:
             context.options |= ssl.OP_NO_TICKET
             context.num_tickets = 0
         return context
-
-    def grpc_credentials(self) -> grpc.ServerCredentials:
-        """Credentials for gRPC's servers: each handshake has the certificates that the files have then."""
-        given = self.certificates.current()
-
-        def fetch() -> grpc.ServerCertificateConfiguration | None:
-            nonlocal given
-            now = self.certificates.current()
-            if now is given:
-                return None
-            given = now
-            return _configuration(now)
-
-        return grpc.dynamic_ssl_server_credentials(
-            _configuration(given),
-            fetch,  # type: ignore[arg-type]  # None means the same again; the stubs do not know
-            self.client_auth == "required",
-        )
-
-
-def _configuration(material: Material) -> grpc.ServerCertificateConfiguration:
-    return grpc.ssl_server_certificate_configuration(
-        [(material.key, material.chain)], material.authorities or None
-    )

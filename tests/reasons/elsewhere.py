@@ -50,11 +50,14 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         ),
     ),
     Elsewhere(
-        "Said of files, when a process starts or a client calls; tests/rpc/test_tls_*.py bring them about.",
+        "Said of files, by commands, at a start or before a call; tests of tls bring them about.",
         ("headrace/tls/",),
         frozenset(
             [
                 "CERTIFICATES_UNAVAILABLE",
+                "CERTIFICATE_EXISTS",
+                "CERTIFICATE_NAME_INVALID",
+                "CERTIFICATE_NOT_FOUND",
                 "TLS_FILES_INVALID",
                 "TLS_FILE_UNREADABLE",
                 "TOKEN_FILE_UNUSABLE",
