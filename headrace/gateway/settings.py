@@ -29,6 +29,9 @@ class Settings(PeerTlsSettings):
     """The monitor's gRPC address, for queries of statistics; without one they are not offered."""
     monitor_http_address: str = ""
     """The monitor's HTTP address, for its dashboard; without one that is not offered."""
+    plain_replicas: bool = False
+    """Whether replicas are called in plaintext though registry and monitor are called over TLS: the native
+    front, which is the fast one, has none. Only where nobody else reaches them, nor the way to them."""
     data: Path = Path(".headrace/gateway")
     """The folder of what the gateway writes for Envoy; the last known replicas stay there."""
     host: str = "127.0.0.1"

@@ -128,7 +128,7 @@ def _protocol(*, http2: bool) -> Message:
 def _transport(settings: Settings, places: Places, *, http2: bool) -> dict[str, object]:
     """TLS to replicas, but for those that are marked as plain: at a Unix socket."""
     transport = service_transport(settings, places, "h2" if http2 else "http/1.1")
-    if transport is None:
+    if transport is None or settings.plain_replicas:
         return {}
     plain = {"name": "plain", "match": _PLAIN, "transport_socket": plain_transport()}
     tls = {"name": "tls", "match": {}, "transport_socket": transport}

@@ -13,10 +13,13 @@ import pytest
 
 from headrace.gateway.binary import find_envoy
 from headrace.gateway.config.bootstrap import as_text, bootstrap
+from headrace.gateway.config.clusters import clusters
 from headrace.gateway.config.endpoints import Endpoint, EndpointState, assignment
 from headrace.gateway.config.places import (
     CALLERS,
+    DASHBOARD,
     GRPC_REPLICAS,
+    MONITOR,
     OWN,
     REST_REPLICAS,
     SERVER,
@@ -53,6 +56,7 @@ VARIANTS = {
     "plain": PLAIN,
     "everything": EVERYTHING,
     "optional certificates": replace(EVERYTHING, tls_client_auth="optional", peer_tls_name=""),
+    "plain replicas": replace(EVERYTHING, plain_replicas=True),
     "any origin, no retries, no age, no log": replace(
         PLAIN, cors_origins=("*",), retries=0, max_connection_age_seconds=0, access_log="off"
     ),
@@ -84,6 +88,17 @@ def test_envoy_takes_what_is_written(settings: Settings, places: Places) -> None
     command = [str(find_envoy().path), "--mode", "validate", "-c", str(file), "-l", "warning"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (0, "") == (run.returncode, run.stderr.strip())
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_replicas_may_be_plain_where_the_registry_is_not(places: Places, *, plain: bool) -> None:
+    """The monitor is called over TLS all the same, as the registry is where it is not at a socket."""
+    found = clusters(replace(EVERYTHING, plain_replicas=plain), places)
+    kinds = ("transport_socket", "transport_socket_matches")
+    over_tls = {each["name"] for each in found if any(kind in each for kind in kinds)}
+
+    assert plain == over_tls.isdisjoint({GRPC_REPLICAS, REST_REPLICAS})
+    assert over_tls >= {MONITOR, DASHBOARD}
 
 
 def test_texts_in_settings_stay_texts(places: Places) -> None:
