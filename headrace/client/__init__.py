@@ -11,6 +11,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headrace.artifacts.signatures import SigningKey
+    from headrace.client.access_resources import (
+        ApiKey,
+        Binding,
+        CallerInfo,
+        CallLimits,
+        Grant,
+        NewApiKey,
+        Role,
+        Rule,
+    )
     from headrace.client.artifact import Progress
     from headrace.client.async_client import AsyncClient
     from headrace.client.binding import Inputs
@@ -37,6 +47,16 @@ if TYPE_CHECKING:
     from headrace.client.tensors import ModelMetadata, TensorMetadata
 
 _MODULES = {
+    "access_resources": (
+        "ApiKey",
+        "Binding",
+        "CallLimits",
+        "CallerInfo",
+        "Grant",
+        "NewApiKey",
+        "Role",
+        "Rule",
+    ),
     "artifact": ("Progress",),
     "async_client": ("AsyncClient",),
     "binding": ("Inputs",),
@@ -67,12 +87,17 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 __all__ = [
     "Alias",
+    "ApiKey",
     "AsyncClient",
+    "Binding",
+    "CallLimits",
+    "CallerInfo",
     "Change",
     "ChangedResource",
     "Client",
     "ClientSettings",
     "Gap",
+    "Grant",
     "IndexEntry",
     "InferResult",
     "InputTypeError",
@@ -81,9 +106,12 @@ __all__ = [
     "MeasureValue",
     "Model",
     "ModelMetadata",
+    "NewApiKey",
     "Progress",
     "ReplicaStatistics",
+    "Role",
     "Route",
+    "Rule",
     "SigningKey",
     "Statistics",
     "StoredRecord",

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from headrace.client.access import AccessCalls
 from headrace.client.calls import Calls
 from headrace.client.inference import InferenceCalls
 from headrace.client.monitoring import MonitorCalls
@@ -17,7 +18,9 @@ from headrace.client.settings import ClientSettings, read_client_settings
 from headrace.client.signature_cache import SignatureCache
 
 
-class AsyncClient(RouteCalls, PushCalls, PullCalls, ReplicaCalls, InferenceCalls, MonitorCalls):
+class AsyncClient(
+    RouteCalls, PushCalls, PullCalls, ReplicaCalls, AccessCalls, InferenceCalls, MonitorCalls
+):
     """Push, route, infer and watch, from asyncio: `async with AsyncClient() as client`.
 
     Addresses and times come from arguments, then from HEADRACE_REGISTRY, HEADRACE_INFERENCE,
