@@ -51,3 +51,12 @@ VersionOrAlias = Annotated[
         autocompletion=version_names,
     ),
 ]
+Patterns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--models",
+        metavar="PATTERN",
+        help="For models whose names fit: fraud-*, '*' is any text; several times. [default: all]",
+        show_default=False,
+    ),
+]

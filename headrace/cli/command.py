@@ -29,6 +29,7 @@ _TLS_CA = "Authorities to trust, PEM: call over TLS, as grpcs://HOST:PORT does. 
 _TLS_CERT = "The certificate to show, PEM, where one is asked for. (HEADRACE_TLS_CERT)"
 _TLS_KEY = "Its key. (HEADRACE_TLS_KEY)"
 _KEY_FILE = "The file of the API key or token that calls bring. (HEADRACE_TOKEN_FILE)"
+_PROFILE = "The profile that `headrace login` made. (HEADRACE_PROFILE; the one in use)"
 _JSON = "Print one JSON document (a line each where the command goes on), errors too."
 
 
@@ -45,6 +46,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "tls_cert": (Annotated[Path | None, _option("--tls-cert", _TLS_CERT)], None),
     "tls_key": (Annotated[Path | None, _option("--tls-key", _TLS_KEY)], None),
     "token_file": (Annotated[Path | None, _option("--token-file", _KEY_FILE)], None),
+    "profile": (Annotated[str | None, _option("--profile", _PROFILE)], None),
     "as_json": (Annotated[bool, _option("--json", _JSON)], False),
 }
 """By the name of the parameter: its annotation and its default. Accepted before and after a command."""
@@ -62,22 +64,23 @@ class Cli:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     token_file: Path | None = None
+    profile: str | None = None
     as_json: bool = False
 
     def client(self) -> AsyncClient:
         """A client of the suite that the options name; whoever asks closes it."""
+        import os
+
+        from headrace.cli.profile_settings import with_profile
         from headrace.client import AsyncClient, read_client_settings
 
+        names = ("registry", "inference", "monitor", "tls_ca", "tls_cert", "tls_key", "token_file")
+        given = {name: getattr(self, name) for name in names}
         return AsyncClient(
             settings=read_client_settings(
-                registry=self.registry,
-                inference=self.inference,
-                monitor=self.monitor,
+                None,
+                **with_profile(given, self.profile, os.environ),
                 timeout_seconds=self.timeout_seconds,
-                tls_ca=self.tls_ca,
-                tls_cert=self.tls_cert,
-                tls_key=self.tls_key,
-                token_file=self.token_file,
                 first_contact_seconds=FIRST_CONTACT_SECONDS,
             )
         )

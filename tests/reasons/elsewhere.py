@@ -17,7 +17,12 @@ class Elsewhere(NamedTuple):
 ELSEWHERE: tuple[Elsewhere, ...] = (
     Elsewhere(
         "The Python client and the command line say it, and no service does: nothing is counted.",
-        ("headrace/client/", "headrace/cli/", "headrace/model_files/external_data.py"),
+        (
+            "headrace/client/",
+            "headrace/cli/",
+            "headrace/profiles.py",
+            "headrace/model_files/external_data.py",
+        ),
         frozenset(
             [
                 "ARTIFACT_EMPTY",
@@ -39,6 +44,9 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "NO_PREVIOUS_VERSION",
                 "PARAMETER_UNSUPPORTED",
                 "PORT_NOT_GRPC",
+                "PROFILE_INVALID",
+                "PROFILE_NOT_FOUND",
+                "PROFILE_NOT_KEPT",
                 "RESPONSE_MALFORMED",
                 "SERVICE_SILENT",
                 "SHADOW_INCOMPLETE",

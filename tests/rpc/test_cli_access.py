@@ -1,0 +1,179 @@
+"""The commands of access and profiles, against a real registry."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import stat
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from headrace.cli import app
+from headrace.registry.v1 import access_service_pb2 as pb
+from headrace.security.api_keys import id_of
+from tests.rpc.registry_fixtures import RunningRegistry, running_registry
+from tests.rpc.test_registry_access import access
+
+
+class Ended(NamedTuple):
+    """A command that has ended."""
+
+    status: int
+    output: str
+    error: str
+
+    @property
+    def document(self) -> Any:
+        """Its output as JSON."""
+        return json.loads(self.output)
+
+
+class Commands:
+    """Runs commands in this process, in a thread, as a person would against one registry."""
+
+    def __init__(self, running: RunningRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.running = running
+        self._monkeypatch = monkeypatch
+
+    async def __call__(self, *arguments: str, stdin: str = "", address: bool = True) -> Ended:
+        """A command's end."""
+        where = ("--registry", self.running.address) if address else ()
+        output, error = io.StringIO(), io.StringIO()
+        self._monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with redirect_stdout(output), redirect_stderr(error):
+            status = await asyncio.to_thread(app.run, [*where, *arguments])
+        return Ended(status, output.getvalue(), error.getvalue())
+
+
+Open = Callable[[], Any]
+
+
+@pytest.fixture
+def commands(
+    redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Open:
+    """Opens a registry and commands against it; profiles are in the test's folder."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in ("PROFILE", "REGISTRY", "TOKEN_FILE"):
+        monkeypatch.delenv(f"HEADRACE_{name}", raising=False)
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Commands]:
+        async with running_registry(redis_url, namespace, tmp_path / "registry") as running:
+            yield Commands(running, monkeypatch)
+
+    return opened
+
+
+async def test_a_key_is_printed_alone_and_once(commands: Open) -> None:
+    """So that `> file` keeps it; all else goes to standard error, and no list shows it."""
+    async with commands() as run:
+        made = await run("keys", "create", "alice", "--role", "caller", "--models", "fraud-*")
+        listed = await run("keys", "list")
+        granted = await run("grants", "alice", "--json")
+        rotated = await run("keys", "rotate", id_of(made.output.strip()), "--overlap", "1h")
+        revoked = await run("keys", "revoke", id_of(rotated.output.strip()), "--json")
+        as_json = await run("keys", "create", "bob", "--ttl", "90d", "--json")
+    secret = made.output.strip()
+    assert made.output == f"{secret}\n"
+    assert id_of(secret) in made.error
+    assert secret not in made.error + listed.output
+    assert [id_of(secret), "alice", "live"] == listed.output.splitlines()[1].split()[:3]
+    assert [{"role": "caller", "models": ["fraud-*"]}] == granted.document["bindings"][0]["grants"]
+    assert id_of(rotated.output.strip()) not in ("", id_of(secret))
+    assert revoked.document["revoked"] is True
+    assert id_of(as_json.document["secret"]) == as_json.document["key"]["id"]
+    assert as_json.document["key"]["expires_at"] > as_json.document["key"]["created_at"]
+
+
+async def test_roles_are_set_granted_and_revoked(commands: Open) -> None:
+    """A role that somebody has stays; limits that are not named stay as they are."""
+    async with commands() as run:
+        role = await run("roles", "set", "team", "infer,read:fraud-*", "push:fraud-new")
+        listed = await run("roles", "list")
+        first = await run("grant", "corp:ada", "team", "--limit-requests", "5")
+        second = await run("grant", "corp:ada", "--limit-in-flight", "3", "--json")
+        kept = await run("roles", "delete", "team")
+        gone = await run("revoke", "corp:ada", "team")
+        deleted = await run("roles", "delete", "team")
+        nothing = await run("grant", "corp:ada")
+    assert "team allows read,infer:fraud-*" in role.output.replace("infer,read", "read,infer")
+    assert "admin" in listed.output.splitlines()[1]
+    assert "corp:ada has team for *" in first.output
+    assert {"requests_per_second": 5.0, "rows_per_second": 0.0, "in_flight": 3} == (
+        second.document["limits"]
+    )
+    assert (1, True) == (kept.status, "ROLE_IN_USE" in kept.error)
+    assert "corp:ada may ask" in gone.output
+    assert (0, 0, 2) == (gone.status, deleted.status, nothing.status)
+
+
+async def test_the_first_key_is_made_without_a_server(commands: Open, tmp_path: Path) -> None:
+    """It is left in the registry's folder, and taken in while it runs; a custom role is not known there."""
+    async with commands() as run:
+        made = await run("keys", "create", "root", "--admin", "--data", str(tmp_path))
+        unknown = await run("keys", "create", "x", "--role", "team", "--data", str(tmp_path))
+        async for told in access(run.running).WatchRights(pb.WatchRightsRequest()):
+            if told.keys:
+                break
+    assert [id_of(made.output.strip())] == [key.id for key in told.keys]
+    assert ["root"] == [binding.subject for binding in told.bindings]
+    assert (2, True) == (unknown.status, "built-in roles" in unknown.error)
+
+
+async def test_a_login_is_kept_and_used(commands: Open, tmp_path: Path) -> None:
+    """Address and key are in private files; the key is shown by nothing."""
+    config = tmp_path / "config" / "headrace"
+    async with commands() as run:
+        secret = (await run("keys", "create", "alice")).output.strip()
+        logged_in = await run("login", "--name", "team", stdin=f"{secret}\n")
+        used = await run("models", "--json", address=False)
+        shown = await run("profile", "show", address=False)
+        listed = await run("profile", "list", "--json", address=False)
+        named = await run("--profile", "none", "models", address=False)
+        empty = await run("login", stdin="\n")
+        files = {path.name: path.stat().st_mode for path in config.rglob("*") if path.is_file()}
+        text = (config / "profiles.toml").read_text()
+        kept = (config / "keys" / "team.key").read_text()
+        deleted = await run("profile", "delete", "team", address=False)
+    assert (0, 0) == (logged_in.status, used.status)
+    assert {"models": []} == used.document
+    assert run.running.address in shown.output
+    assert "team" == listed.document["current"]
+    assert secret not in shown.output + listed.output + logged_in.output + text
+    assert kept == f"{secret}\n"
+    assert {"profiles.toml", "team.key"} == set(files)
+    assert {0o600} == {stat.S_IMODE(mode) for mode in files.values()}
+    assert (1, True) == (named.status, "PROFILE_NOT_FOUND" in named.error)
+    assert (2, 0) == (empty.status, deleted.status)
+    assert not (config / "keys" / "team.key").exists()
+
+
+async def test_the_current_profile_is_for_its_own_suite(
+    commands: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key is not sent to an address that an option or the environment names."""
+    async with commands() as run:
+        key = tmp_path / "alice.key"
+        key.write_text((await run("keys", "create", "alice")).output)
+        await run("login", "--token-file", str(key))
+        key.unlink()  # a call that brought the key would fail now
+        elsewhere = await run("models")
+        monkeypatch.setenv("HEADRACE_REGISTRY", run.running.address)
+        by_environment = await run("models", address=False)
+        named = await run("--profile", "default", "models", address=False)
+    assert (0, 0) == (elsewhere.status, by_environment.status)
+    assert (1, True) == (named.status, "TOKEN_FILE_UNUSABLE" in named.error)
+
+
+async def test_a_caller_is_shown_to_himself(commands: Open) -> None:
+    """Where nobody is asked, that is said."""
+    async with commands() as run:
+        told = await run("whoami")
+    assert "asks nobody" in told.output
