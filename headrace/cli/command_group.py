@@ -45,6 +45,7 @@ MODULES: Mapping[str, str] = {
     "profile": "profile",
     "import": "import_triton",
     "export-config": "export_config",
+    "redis-acl": "redis_acl",
 }
 """The module of each command in this package, in the order of the help."""
 

@@ -104,7 +104,7 @@ def serve(
     options = SuiteOptions(
         data=data.absolute(),
         host=host,
-        redis_url=None,
+        redis=None,
         front="auto",
         log_level=log_level,
         log_format=log_format,

@@ -35,6 +35,27 @@ RedisUrl = Annotated[
         "A Redis-protocol server to share state through; without one, up starts its own.",
     ),
 ]
+
+
+def _redis_file(name: str, text: str) -> Any:
+    return _option(f"HEADRACE_REDIS_{name}", _STATE, text, dir_okay=False)
+
+
+RedisUserFile = Annotated[
+    Path | None, _redis_file("USER_FILE", "The file with the name of that server's user.")
+]
+RedisPasswordFile = Annotated[
+    Path | None,
+    _redis_file("PASSWORD_FILE", "The file with the user's password, read at each connection."),
+]
+RedisTlsCa = Annotated[
+    Path | None,
+    _redis_file("TLS_CA", "The certificates that a rediss:// server's must come from."),
+]
+RedisTlsCert = Annotated[
+    Path | None, _redis_file("TLS_CERT", "The certificate that a rediss:// server is shown.")
+]
+RedisTlsKey = Annotated[Path | None, _redis_file("TLS_KEY", "The key of that certificate.")]
 Replicas = Annotated[
     int | None,
     _option(

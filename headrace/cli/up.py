@@ -26,7 +26,12 @@ from headrace.cli.suite_options import (
     MonitorHttpPort,
     MonitorPort,
     Port,
+    RedisPasswordFile,
+    RedisTlsCa,
+    RedisTlsCert,
+    RedisTlsKey,
     RedisUrl,
+    RedisUserFile,
     RegistryHttpPort,
     RegistryPort,
     Replicas,
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
     from headrace.local.commands import SuiteOptions
     from headrace.local.run import OnReady
     from headrace.local.suite_tls import SuiteTls
+    from headrace.state.redis_server import RedisServer
     from headrace.tls.servers import ClientAuth
 
 
@@ -53,6 +59,11 @@ def up(
     ctx: typer.Context,
     data: Data = Path(".headrace"),
     redis_url: RedisUrl = None,
+    redis_user_file: RedisUserFile = None,
+    redis_password_file: RedisPasswordFile = None,
+    redis_tls_ca: RedisTlsCa = None,
+    redis_tls_cert: RedisTlsCert = None,
+    redis_tls_key: RedisTlsKey = None,
     replicas: Replicas = None,
     front: FrontName = "auto",
     drain_seconds: Drain = 10.0,
@@ -83,10 +94,11 @@ def up(
     """
     from headrace.local.commands import SuiteOptions
 
+    tls = (redis_tls_ca, redis_tls_cert, redis_tls_key)
     wanted = SuiteOptions(
         data=data.absolute(),
         host=host,
-        redis_url=redis_url or None,
+        redis=_redis(redis_url, redis_user_file, redis_password_file, *tls),
         replicas=_count(data) if replicas is None else replicas,
         front=front,
         drain_seconds=drain_seconds,
@@ -110,6 +122,18 @@ def up(
     run_suite(wanted, partial(_tell, wanted, as_json=as_json))
 
 
+def _redis(url: str | None, *files: Path | None) -> RedisServer | None:
+    """The server that is given, if there is one. Raises typer.BadParameter."""
+    from headrace.state.redis_server import RedisServer
+
+    if not url:
+        return None
+    server = RedisServer(url, *files)
+    if wrong := "; ".join(server.problems()):
+        raise typer.BadParameter(wrong)
+    return server
+
+
 def _count(data: Path) -> int:
     from headrace.local.replica_count import count_here
 
@@ -124,12 +148,15 @@ async def _tell(wanted: SuiteOptions, where: dict[str, Any], *, as_json: bool) -
 def run_suite(options: SuiteOptions, on_ready: OnReady) -> None:
     """Run a suite in the foreground until Ctrl-C; `on_ready` is told where all is."""
     import asyncio
+    import os
 
     from headrace.local.run import run
     from headrace.onnx_runtime.installation import require_onnx_runtime
     from headrace.service import logs
     from headrace.service.private_files import use_private_umask
+    from headrace.state.redis_url import forget_passwords
 
+    forget_passwords(os.environ)
     require_onnx_runtime()
     use_private_umask()
     logs.set_up("up", options.log_format, options.log_level)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from headrace import errors
 from headrace.client import methods, resource_messages
 from headrace.client.catalog import CatalogCalls
 from headrace.client.resources import Change
+from headrace.inference import grpc_service_pb2
 from headrace.registry.v1 import registry_service_pb2
 from headrace.resource_names import model_resource
 from headrace.state.records import LoadState, ReplicaRecord, ReplicaStage
 
+ACCESS_DENIED = "STATE_ACCESS_DENIED"
+ASK_AFTER_SECONDS = 2.0
+"""How long no replica may be listed until one is asked itself, again and again."""
+ASK_SECONDS = 2.0
 POLL_SECONDS = 0.2
 """Replicas speak about once a second and at each change of state; asking costs the registry one read."""
 
@@ -27,6 +32,10 @@ class Availability:
     ready: bool = False
     given_up: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
+    denied: str = ""
+    """What the state's server refuses one of them, which keeps it from ever knowing the version."""
+    count: int = 0
+    """How many replicas there are."""
 
 
 def availability(
@@ -36,7 +45,7 @@ def availability(
 
     What a replica says counts once it has applied `revision`.
     """
-    awaited, given_up, count = [], [], 0
+    awaited, given_up, denied, count = [], [], "", 0
     for replica in replicas:
         if replica.stage is ReplicaStage.LEAVING:
             continue
@@ -45,10 +54,13 @@ def availability(
         if state is LoadState.UNAVAILABLE:
             given_up.append(f"{replica.id}: {reason}")
         elif state is not LoadState.READY:
-            awaited.append(f"{replica.id}: {reason}")
+            awaited.append(f"{replica.id}: {replica.problem or reason}")
+            if replica.problem.startswith(ACCESS_DENIED):
+                denied = f"{replica.id}: {replica.problem}"
     if not count:
         awaited.append("no replica is there")
-    return Availability(not awaited and not given_up, tuple(given_up), tuple(awaited))
+    ready = not awaited and not given_up
+    return Availability(ready, tuple(given_up), tuple(awaited), denied, count)
 
 
 def _state(
@@ -82,12 +94,14 @@ class ReplicaCalls(CatalogCalls):
         """Wait until every replica, and at least one, serves a version (a number or an alias).
 
         Raises FailedPrecondition (VERSION_UNAVAILABLE) with the reasons of replicas that could not
-        load it, and DeadlineExceeded (VERSION_NOT_READY) that says what each replica was waiting for.
+        load it, Unavailable (STATE_ACCESS_DENIED) where one is not let into the shared state, and
+        DeadlineExceeded (VERSION_NOT_READY) that says what each replica was waiting for.
         """
         total = self._calls.allowed(timeout_seconds)
         deadline = time.monotonic() + total
         number = await self.resolve(model, version, timeout_seconds=total)
         revision = await self.revision(timeout_seconds=total)
+        ask_at = time.monotonic() + ASK_AFTER_SECONDS
         while True:
             left = max(0.1, deadline - time.monotonic())
             replicas = await self.replicas(model=model, timeout_seconds=left)
@@ -96,9 +110,35 @@ class ReplicaCalls(CatalogCalls):
                 return
             if found.given_up:
                 raise _unavailable(model, number, found)
+            if found.denied:
+                raise errors.Unavailable(ACCESS_DENIED, found.denied)
+            if not found.count and time.monotonic() > ask_at:
+                await self._ask_who_is_not_listed(model)
+                ask_at = time.monotonic() + ASK_AFTER_SECONDS
             if time.monotonic() + POLL_SECONDS > deadline:
                 raise _not_ready(model, number, found, total)
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _ask_who_is_not_listed(self, model: str) -> None:
+        """Ask a replica that nobody hears of whether it may read the state.
+
+        Raises Unavailable (STATE_ACCESS_DENIED) where that is why; all else may pass.
+        """
+        request = grpc_service_pb2.ModelMetadataRequest(name=model)
+        denied: errors.Unavailable | None = None
+        with suppress(errors.HeadraceError):
+            try:
+                await self._calls.unary(
+                    "inference",
+                    methods.MODEL_METADATA,
+                    request,
+                    repeatable=False,
+                    timeout_seconds=ASK_SECONDS,
+                )
+            except errors.Unavailable as error:
+                denied = error
+        if denied is not None and denied.reason == ACCESS_DENIED:
+            raise denied
 
     async def watch(self, start_revision: int = 0, model: str = "") -> AsyncGenerator[Change, None]:
         """Every change after a revision, in order, of one model or of all, until the reader stops.

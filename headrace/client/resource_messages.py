@@ -147,6 +147,7 @@ def replica_from_proto(proto: replica_pb2.Replica) -> ReplicaRecord:
         loads_on_request=proto.loads_on_request,
         versions=tuple(_replica_version_from_proto(version) for version in proto.versions),
         stage=_stage_from_proto(proto.stage),
+        problem=proto.problem,
     )
 
 

@@ -6,7 +6,7 @@ from headrace import errors
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
-BY_HAND = frozenset({"STATE_NOT_STARTED", "STATE_NOT_WHOLE"})
+BY_HAND = frozenset({"STATE_NOT_STARTED", "STATE_NOT_WHOLE", "STATE_ACCESS_DENIED"})
 """Reasons that are over soon where a service has just started, else not before somebody mends it."""
 MOST_TRIES_BY_HAND = 3
 

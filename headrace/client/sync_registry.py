@@ -362,7 +362,8 @@ class BlockingRegistryCalls:
         """Wait until every replica, and at least one, serves a version (a number or an alias).
 
         Raises FailedPrecondition (VERSION_UNAVAILABLE) with the reasons of replicas that could not
-        load it, and DeadlineExceeded (VERSION_NOT_READY) that says what each replica was waiting for.
+        load it, Unavailable (STATE_ACCESS_DENIED) where one is not let into the shared state, and
+        DeadlineExceeded (VERSION_NOT_READY) that says what each replica was waiting for.
         """
         self._thread.run(
             self._async.wait_until_ready(model, version, timeout_seconds=timeout_seconds)

@@ -14,6 +14,7 @@ from headrace.local.child import Addresses
 from headrace.local.suite_tls import SuiteTls
 from headrace.machine.cores import usable_cores
 from headrace.service import logs
+from headrace.state.redis_server import RedisServer
 
 REGISTRY = "registry"
 MONITOR = "monitor"
@@ -30,11 +31,11 @@ Front = Literal["auto", "native", "grpcio"]
 
 @dataclass(frozen=True, slots=True)
 class SuiteOptions:
-    """The suite to run. A port of 0 means a free one; `redis_url` None is the embedded server."""
+    """The suite to run. A port of 0 means a free one; `redis` None is the embedded server."""
 
     data: Path
     host: str = "127.0.0.1"
-    redis_url: str | None = None
+    redis: RedisServer | None = None
     replicas: int = 1
     registry_port: int = 8100
     registry_http_port: int = 8101
@@ -83,9 +84,18 @@ def replica_name(index: int) -> str:
     return f"replica-{index}"
 
 
-def state_environ(redis_url: str) -> dict[str, str]:
-    """Return the environment with the shared state's address: everybody can read a command line."""
-    return {f"HEADRACE_{name}_REDIS_URL": redis_url for name in ("REGISTRY", "INFERENCE")}
+def state_environ(redis: RedisServer) -> dict[str, str]:
+    """Return the environment with the shared state's address, and the files with what opens it.
+
+    Those that are not given are said to be none: what our own environment has is for us.
+    """
+    files = {name: str(path.absolute()) if path else "" for name, path in redis.files().items()}
+    given = {"redis_url": redis.url, **files}
+    return {
+        f"HEADRACE_{name}_{setting}".upper(): value
+        for name in (REGISTRY, "inference")
+        for setting, value in given.items()
+    }
 
 
 def registry_command(options: SuiteOptions, before: Addresses) -> list[str]:

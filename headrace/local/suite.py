@@ -7,8 +7,13 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,8 +38,8 @@ from headrace.local.commands import (
 from headrace.local.ports import check_ports
 from headrace.local.shared_ports import kept_ports
 from headrace.service.folder_lock import hold_folder
-from headrace.service.private_files import make_private
-from headrace.state.redis_url import without_password
+from headrace.service.private_files import make_private, write_private
+from headrace.state.redis_server import RedisServer
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +47,9 @@ STATUS_FILE = "up.json"
 """In the data folder while the suite is up: what the ready line says, kept up to date."""
 
 LOCK_NAME = "lock"
-OWN_FILES = (LOCK_NAME, "up.*", "redis", "registry", "monitor", "replica-*", SHARED)
+REDIS_SECRET = "redis-password"  # noqa: S105  # a file's name
+"""In the data folder while the suite is up, where the Redis URL has a password."""
+OWN_FILES = (LOCK_NAME, REDIS_SECRET, "up.*", "redis", "registry", "monitor", "replica-*", SHARED)
 """What a suite has in its data folder."""
 
 
@@ -61,7 +68,7 @@ class Suite:
 
     def __init__(self, options: SuiteOptions) -> None:
         self.options = options
-        self.redis_url = options.redis_url or ""
+        self.redis = options.redis
         self._ready = False
         self._live: dict[str, int] = {}
         self._shared: Mapping[str, int] = {}
@@ -89,7 +96,7 @@ class Suite:
             "inference": [{**child.addresses, "pid": child.pid} for child in self._replicas],
             "monitor": self._monitor.addresses["grpc"],
             "monitor_http": self._monitor.addresses["http"],
-            "redis_url": without_password(self.redis_url),
+            "redis_url": self.redis.address if self.redis else "",
             "pids": self._pids(),
         }
 
@@ -126,11 +133,14 @@ class Suite:
             self._shared = stack.enter_context(kept_ports(self.options))
             # What callers had set, and who was there, is of the suite's former life.
             shutil.rmtree(self.options.data / SHARED, ignore_errors=True)
-            if not self.redis_url:
+            given = self.redis
+            if given is None:
                 await self._enter_redis(stack)
+            else:
+                self.redis = stack.enter_context(_secret_in_file(given, self.options.data))
             await stack.enter_async_context(supervised([self._registry, self._monitor]))
-            if not self._redis:
-                await _wait_until_reachable(self.redis_url)
+            if given is not None:
+                await _wait_until_reachable(given)
             await stack.enter_async_context(supervised(self._replicas))
             stack.callback(self.status_file.unlink, missing_ok=True)
             self._ready = True
@@ -140,7 +150,7 @@ class Suite:
     async def _enter_redis(self, stack: AsyncExitStack) -> None:
         binary = embedded_redis.find_server()
         location = stack.enter_context(embedded_redis.open_location(self.options.data))
-        self.redis_url = location.url
+        self.redis = RedisServer(location.url)
         self._redis = [
             ChildSupervisor(REDIS, partial(self._open_redis, binary, location), self._changed)
         ]
@@ -178,7 +188,7 @@ class Suite:
 
     def _replica_id(self, index: int) -> str:
         """The same at every start of the replica, and nobody else's in the same shared state."""
-        if self.options.redis_url is None:
+        if self.options.redis is None:
             return replica_name(index)
         return f"{socket.gethostname()}-{os.getpid()}-{replica_name(index)}"
 
@@ -188,12 +198,30 @@ class Suite:
             command,
             self._live,
             grace_seconds=self.options.stop_seconds,
-            environ=state_environ(self.redis_url),
+            environ=state_environ(self.redis) if self.redis else {},
         )
 
 
-async def _wait_until_reachable(redis_url: str) -> None:
+@contextmanager
+def _secret_in_file(redis: RedisServer, data: Path) -> Iterator[RedisServer]:
+    """The server with its password in a file of our own while inside, where its URL had it."""
+    if not redis.has_password_in_url:
+        yield redis
+        return
+    logger.warning(
+        "the URL of the Redis server has a password, which may be seen where commands and environments "
+        "are listed: give it by --redis-password-file"
+    )
+    file = data / REDIS_SECRET
+    try:
+        write_private(file, redis.credentials()[1])
+        yield redis.without_secret(file)
+    finally:
+        file.unlink(missing_ok=True)
+
+
+async def _wait_until_reachable(redis: RedisServer) -> None:
     """Wait for a server that is not ours; the client library is paid for by those who have one."""
     from headrace.state.reachable import wait_until_reachable
 
-    await wait_until_reachable(redis_url)
+    await wait_until_reachable(redis)

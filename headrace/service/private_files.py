@@ -23,6 +23,16 @@ def use_private_umask() -> None:
     os.umask(UMASK)
 
 
+def write_private(file: Path, text: str) -> None:
+    """Write a file that this account alone can read, whatever was there. Raises OSError."""
+    new = file.with_name(f"{file.name}.new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(text)
+    new.replace(file)
+
+
 def make_private(folder: Path, own: Iterable[str]) -> None:
     """Take all rights of others from what a service has in `folder`, where it is there already.
 

@@ -35,6 +35,8 @@ class Catalog:
     """False before the state was read: then a name that is not in it may exist all the same."""
     unread_because: str = ""
     """Where it is not known: what kept the state from being read, as far as that was seen."""
+    unread_denied: bool = False
+    """Where it is not known: whether that is a right that this process does not have."""
 
     def __post_init__(self) -> None:
         """Give plain mappings the form that later catalogs can share."""

@@ -18,7 +18,7 @@ from headrace.state.catalog import Catalog
 from headrace.state.connection import TIMEOUT_SECONDS, Redis
 from headrace.state.history import HISTORY_DIFFERS, Entry, Point, join
 from headrace.state.keys import Keys
-from headrace.state.outage import Outage
+from headrace.state.outage import ACCESS_DENIED, Outage
 from headrace.state.schema import SCHEMA, is_newer, newer
 from headrace.state.snapshot import Snapshot, read_snapshot
 from headrace.state.wholeness import NOT_WHOLE
@@ -75,7 +75,7 @@ class StateFollower:
         """Whether the last contact with the server went well."""
         self.problem: errors.Unavailable | None = None
         """What keeps the state from being followed at present."""
-        self.on_unread: Callable[[str], None] = lambda _: None
+        self.on_unread: Callable[[errors.Unavailable], None] = lambda _: None
         """Told what keeps the state from being read for the first time, whenever that is another thing."""
         self.on_update: Callable[[Update], None] = lambda _: None
         """Told of every update at once, before anybody who waits for its revision."""
@@ -91,11 +91,18 @@ class StateFollower:
         """Return whether all records of the state were there when it was read last."""
         return self.problem is None or self.problem.reason != NOT_WHOLE
 
+    @property
+    def denied(self) -> bool:
+        """Return whether the server lets this process not read the state."""
+        return self.problem is not None and self.problem.reason == ACCESS_DENIED
+
     def facts(self) -> dict[str, object]:
         """Return the facts of readiness about the state: whether it was read, and what is wrong with it."""
         facts: dict[str, object] = {"state_connected": self.connected, "state_whole": self.whole}
         if is_newer(self.schema):
             facts |= {"state_schema": self.schema, "state_read_only": newer(self.schema)}
+        if self.denied:
+            facts["state_denied"] = True
         return facts if self.problem is None else facts | {"state_problem": self.problem.message}
 
     async def start(self, begin: Callable[[], Awaitable[None]]) -> float | None:
@@ -232,7 +239,7 @@ class StateFollower:
         news = self.problem is None or self.problem.message != error.message
         self.problem = error
         if news and not self.synced:
-            self.on_unread(error.message)
+            self.on_unread(error)
         self.connected = error.reason == NOT_WHOLE  # reached, and not believed
         return self._outage.failed(error)
 

@@ -25,6 +25,11 @@ class Keys:
         return f"{{headrace:{self.namespace}}}:{name}"
 
     @property
+    def every(self) -> str:
+        """The pattern of all keys of the namespace."""
+        return self._key("*")
+
+    @property
     def epoch(self) -> str:
         """A string: says that this state was begun, and which unbroken history it has."""
         return self._key("epoch")

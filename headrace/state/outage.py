@@ -11,6 +11,8 @@ from headrace.state.wholeness import NOT_WHOLE
 
 logger = logging.getLogger(__name__)
 
+ACCESS_DENIED = "STATE_ACCESS_DENIED"
+"""The reason where the server does not let this process do what it must."""
 FIRST_BACKOFF_SECONDS = 0.05
 MAX_BACKOFF_SECONDS = 2.0
 REPEAT_SECONDS = 60.0
@@ -32,12 +34,13 @@ class Outage:
         """Take a failure; how many seconds to wait before the next attempt, longer each time."""
         now = self._clock()
         repeat = self._said_at is not None and now - self._said_at >= REPEAT_SECONDS
-        if repeat or error.reason != self._reason:
+        reason = f"{error.reason} {error.facts.get('refusal', '')}"
+        if repeat or reason != self._reason:
             facts = {"reason": error.reason, **error.facts}
             level = logging.ERROR if error.reason in _TO_LOOK_AT else logging.WARNING
             logger.log(level, "waiting for the shared state: %s", error.message, extra=facts)
             self._said_at = now
-        self._reason = error.reason
+        self._reason = reason
         seconds = self._backoff
         self._backoff = min(seconds * 2, MAX_BACKOFF_SECONDS)
         return seconds

@@ -147,7 +147,8 @@ def version_key(text: str) -> tuple[str, int]:
 
 async def _eval(redis: Redis, script: str, *keys: str) -> Any:
     with redis_errors(redis):
-        return await cast(Any, redis.eval(script, len(keys), *keys))
+        # Read-only, so that a user who may read these keys alone can run it.
+        return await cast(Any, redis.eval_ro(script, len(keys), *keys))
 
 
 def point_of(

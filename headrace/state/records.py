@@ -369,3 +369,5 @@ class ReplicaRecord:
     """READY, too, of a replica that is too old to say."""
     loads_on_request: bool = False
     """Whether wanted versions that are not among `versions` are loaded when a request asks for them."""
+    problem: str = ""
+    """What keeps it from following the state, `REASON: message`; '' where nothing does."""

@@ -254,6 +254,7 @@ TRIED: Mapping[str, str] = {
     "SIGNATURE_UNTRUSTED": "tests/security/test_signed_artifacts.py",
     "STAGING_FULL": "tests/rpc/test_registry_uploads.py",
     "STATE_NOT_DURABLE": "tests/rpc/test_registry_durability.py",
+    "STATE_ACCESS_DENIED": "tests/rpc/test_redis_rights.py",
     "STATE_NOT_STARTED": "tests/rpc/test_registry_outage.py",
     "STATE_NOT_WHOLE": "tests/rpc/test_state_losses.py",
     "STATE_REFUSED": "tests/rpc/test_state_refusals.py",

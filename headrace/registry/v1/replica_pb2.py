@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"headrace/registry/v1/replica.proto\x12\x14headrace.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x03\n\x07Replica\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cgrpc_address\x18\x02 \x01(\t\x12\x14\n\x0chttp_address\x18\x03 \x01(\t\x12\x17\n\x0fmetrics_address\x18\x04 \x01(\t\x12\x0b\n\x03pid\x18\x05 \x01(\x03\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x61pplied_revision\x18\x07 \x01(\x03\x12\x39\n\x06labels\x18\x08 \x03(\x0b\x32).headrace.registry.v1.Replica.LabelsEntry\x12\x0f\n\x07\x64\x65vices\x18\t \x03(\t\x12\x36\n\x08versions\x18\n \x03(\x0b\x32$.headrace.registry.v1.ReplicaVersion\x12\x31\n\x05stage\x18\x0b \x01(\x0e\x32\".headrace.registry.v1.ReplicaStage\x12\x18\n\x10loads_on_request\x18\x0c \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x0eReplicaVersion\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".headrace.registry.v1.VersionState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x04 \x01(\x03\x12\x10\n\x08provider\x18\x05 \x01(\t*\x9d\x01\n\x0cVersionState\x12\x1d\n\x19VERSION_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15VERSION_STATE_LOADING\x10\x01\x12\x17\n\x13VERSION_STATE_READY\x10\x02\x12\x1b\n\x17VERSION_STATE_UNLOADING\x10\x03\x12\x1d\n\x19VERSION_STATE_UNAVAILABLE\x10\x04*|\n\x0cReplicaStage\x12\x1d\n\x19REPLICA_STAGE_UNSPECIFIED\x10\x00\x12\x19\n\x15REPLICA_STAGE_JOINING\x10\x01\x12\x17\n\x13REPLICA_STAGE_READY\x10\x02\x12\x19\n\x15REPLICA_STAGE_LEAVING\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"headrace/registry/v1/replica.proto\x12\x14headrace.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x03\n\x07Replica\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cgrpc_address\x18\x02 \x01(\t\x12\x14\n\x0chttp_address\x18\x03 \x01(\t\x12\x17\n\x0fmetrics_address\x18\x04 \x01(\t\x12\x0b\n\x03pid\x18\x05 \x01(\x03\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x61pplied_revision\x18\x07 \x01(\x03\x12\x39\n\x06labels\x18\x08 \x03(\x0b\x32).headrace.registry.v1.Replica.LabelsEntry\x12\x0f\n\x07\x64\x65vices\x18\t \x03(\t\x12\x36\n\x08versions\x18\n \x03(\x0b\x32$.headrace.registry.v1.ReplicaVersion\x12\x31\n\x05stage\x18\x0b \x01(\x0e\x32\".headrace.registry.v1.ReplicaStage\x12\x18\n\x10loads_on_request\x18\x0c \x01(\x08\x12\x0f\n\x07problem\x18\r \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x0eReplicaVersion\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".headrace.registry.v1.VersionState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x04 \x01(\x03\x12\x10\n\x08provider\x18\x05 \x01(\t*\x9d\x01\n\x0cVersionState\x12\x1d\n\x19VERSION_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15VERSION_STATE_LOADING\x10\x01\x12\x17\n\x13VERSION_STATE_READY\x10\x02\x12\x1b\n\x17VERSION_STATE_UNLOADING\x10\x03\x12\x1d\n\x19VERSION_STATE_UNAVAILABLE\x10\x04*|\n\x0cReplicaStage\x12\x1d\n\x19REPLICA_STAGE_UNSPECIFIED\x10\x00\x12\x19\n\x15REPLICA_STAGE_JOINING\x10\x01\x12\x17\n\x13REPLICA_STAGE_READY\x10\x02\x12\x19\n\x15REPLICA_STAGE_LEAVING\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,14 +34,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REPLICA_LABELSENTRY']._loaded_options = None
   _globals['_REPLICA_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_VERSIONSTATE']._serialized_start=675
-  _globals['_VERSIONSTATE']._serialized_end=832
-  _globals['_REPLICASTAGE']._serialized_start=834
-  _globals['_REPLICASTAGE']._serialized_end=958
+  _globals['_VERSIONSTATE']._serialized_start=692
+  _globals['_VERSIONSTATE']._serialized_end=849
+  _globals['_REPLICASTAGE']._serialized_start=851
+  _globals['_REPLICASTAGE']._serialized_end=975
   _globals['_REPLICA']._serialized_start=94
-  _globals['_REPLICA']._serialized_end=529
-  _globals['_REPLICA_LABELSENTRY']._serialized_start=484
-  _globals['_REPLICA_LABELSENTRY']._serialized_end=529
-  _globals['_REPLICAVERSION']._serialized_start=532
-  _globals['_REPLICAVERSION']._serialized_end=672
+  _globals['_REPLICA']._serialized_end=546
+  _globals['_REPLICA_LABELSENTRY']._serialized_start=501
+  _globals['_REPLICA_LABELSENTRY']._serialized_end=546
+  _globals['_REPLICAVERSION']._serialized_start=549
+  _globals['_REPLICAVERSION']._serialized_end=689
 # @@protoc_insertion_point(module_scope)

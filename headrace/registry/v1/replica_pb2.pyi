@@ -35,7 +35,7 @@ REPLICA_STAGE_READY: ReplicaStage
 REPLICA_STAGE_LEAVING: ReplicaStage
 
 class Replica(_message.Message):
-    __slots__ = ("name", "grpc_address", "http_address", "metrics_address", "pid", "start_time", "applied_revision", "labels", "devices", "versions", "stage", "loads_on_request")
+    __slots__ = ("name", "grpc_address", "http_address", "metrics_address", "pid", "start_time", "applied_revision", "labels", "devices", "versions", "stage", "loads_on_request", "problem")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -55,6 +55,7 @@ class Replica(_message.Message):
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     STAGE_FIELD_NUMBER: _ClassVar[int]
     LOADS_ON_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
     name: str
     grpc_address: str
     http_address: str
@@ -67,7 +68,8 @@ class Replica(_message.Message):
     versions: _containers.RepeatedCompositeFieldContainer[ReplicaVersion]
     stage: ReplicaStage
     loads_on_request: bool
-    def __init__(self, name: _Optional[str] = ..., grpc_address: _Optional[str] = ..., http_address: _Optional[str] = ..., metrics_address: _Optional[str] = ..., pid: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., applied_revision: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., devices: _Optional[_Iterable[str]] = ..., versions: _Optional[_Iterable[_Union[ReplicaVersion, _Mapping]]] = ..., stage: _Optional[_Union[ReplicaStage, str]] = ..., loads_on_request: _Optional[bool] = ...) -> None: ...
+    problem: str
+    def __init__(self, name: _Optional[str] = ..., grpc_address: _Optional[str] = ..., http_address: _Optional[str] = ..., metrics_address: _Optional[str] = ..., pid: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., applied_revision: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., devices: _Optional[_Iterable[str]] = ..., versions: _Optional[_Iterable[_Union[ReplicaVersion, _Mapping]]] = ..., stage: _Optional[_Union[ReplicaStage, str]] = ..., loads_on_request: _Optional[bool] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class ReplicaVersion(_message.Message):
     __slots__ = ("version", "state", "reason", "memory_bytes", "provider")

@@ -10,6 +10,7 @@ from headrace.onnx_runtime.installation import require_onnx_runtime
 from headrace.service import logs, serving
 from headrace.service.standard_streams import open_closed_streams
 from headrace.settings import read_or_exit
+from headrace.state.redis_url import forget_passwords
 from headrace_inference.adapters import allocator
 from headrace_inference.settings import Settings
 
@@ -21,6 +22,7 @@ def main() -> int:
     open_closed_streams()
     settings = read_or_exit(Settings, "inference", sys.argv[1:], os.environ)
     is_chosen = allocator.restart_with(settings.allocator)
+    forget_passwords(os.environ)
     allocator.tune_allocator()
     logs.set_up("inference", settings.log_format, settings.log_level)
     _tell_allocator(settings, is_chosen=is_chosen)

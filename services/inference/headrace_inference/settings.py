@@ -14,7 +14,8 @@ from headrace import addresses
 from headrace.machine.cores import usable_cores
 from headrace.service import logs
 from headrace.service.object_store import url_problem
-from headrace.state.connection import check_redis_url
+from headrace.state.connection import check_redis
+from headrace.state.redis_settings import RedisSettings, server_of
 from headrace.tls.settings import PeerTlsSettings
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,?#@]+")
@@ -42,13 +43,14 @@ def _own_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(PeerTlsSettings):
+class Settings(PeerTlsSettings, RedisSettings):
     """A replica: serves versions over the Open Inference Protocol."""
 
     data: Path
     """The folder of the disk cache of artifacts, by digest."""
     redis_url: str = ""
-    """Where the shared state is: redis://, rediss:// or unix://; required, but with model_folder."""
+    """Where the shared state is: redis://, rediss:// (TLS) or unix://; it may name the user. Required, but
+    with model_folder."""
     registry_address: str = ""
     """Where artifacts come from: the registry's gRPC address, host:port; required, but with
     model_folder."""
@@ -227,7 +229,7 @@ class Settings(PeerTlsSettings):
     def __post_init__(self) -> None:
         """Raises ValueError for a value that no replica can be started with."""
         if self.redis_url:
-            check_redis_url(self.redis_url)
+            check_redis(server_of(self))
         wrong = [f"--{name.replace('_', '-')}: {why}" for name, why in self._problems()]
         wrong += self.peer_problems()
         if wrong:

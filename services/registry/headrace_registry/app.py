@@ -36,6 +36,7 @@ from headrace.state.follower import StateFollower, Update
 from headrace.state.key_uses import UsesToNote, note_key_uses, read_key_uses
 from headrace.state.keys import Keys
 from headrace.state.presence import read_replicas
+from headrace.state.redis_settings import server_of
 from headrace.state.rights import CatalogRights
 from headrace.state.schema import is_newer
 from headrace.tls.servers import ServerTls
@@ -109,7 +110,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         policy = open_policy(settings.signature_policy)
         tls = await stack.enter_async_context(open_server_tls(settings))
         shared = await _open_shared(settings)
-        redis = await stack.enter_async_context(open_redis(settings.redis_url))
+        redis = await stack.enter_async_context(open_redis(server_of(settings)))
         jobs = await stack.enter_async_context(asyncio.TaskGroup())
         keys = Keys(settings.namespace)
         note = HistoryNote(settings.data, settings.namespace)

@@ -8,19 +8,20 @@ from pathlib import Path
 from headrace.machine.cores import usable_cores
 from headrace.service import logs
 from headrace.service.object_store import url_problem
-from headrace.state.connection import check_redis_url
+from headrace.state.connection import check_redis
 from headrace.state.keys import Keys
+from headrace.state.redis_settings import RedisSettings, server_of
 from headrace.tls.settings import ServerTlsSettings
 
 _GIB = 1 << 30
 
 
 @dataclass(frozen=True)
-class Settings(ServerTlsSettings):
+class Settings(ServerTlsSettings, RedisSettings):
     """The registry: models, versions, aliases, routes and artifacts."""
 
     redis_url: str
-    """Where the shared state is: redis://, rediss:// or unix://."""
+    """Where the shared state is: redis://, rediss:// (TLS) or unix://; it may name the user."""
     data: Path = Path("registry-data")
     """The folder of the artifacts, which one registry has for itself."""
     blob_store: str = ""
@@ -100,7 +101,7 @@ class Settings(ServerTlsSettings):
     def __post_init__(self) -> None:
         """Refuse what is out of range, all of it at once."""
         Keys(self.namespace)
-        check_redis_url(self.redis_url)
+        check_redis(server_of(self))
         wrong = [f"blob_store: {problem}"] if (problem := self._blob_store_problem()) else []
         wrong += self.tls_problems()
         if (self.seal_key_file or self.seal_key_command) and not self.blob_store:

@@ -12,6 +12,7 @@ from headrace.errors import Unavailable
 from headrace.state import presence
 from headrace.state.connection import Redis
 from headrace.state.keys import Keys
+from headrace.state.outage import ACCESS_DENIED
 from headrace.state.records import ReplicaRecord, ReplicaVersion
 
 logger = logging.getLogger(__name__)
@@ -83,10 +84,11 @@ class PresenceWriter:
 
 async def keep_present(writer: PresenceWriter, changed: asyncio.Event) -> None:
     """Announce for ever; on being cancelled, withdraw. An unreachable server is tried again."""
+    denied = ""
     try:
         while True:
             changed.clear()
-            await _announce(writer)
+            denied = await _announce(writer, denied)
             await asyncio.sleep(_MIN_GAP_SECONDS)
             try:
                 async with asyncio.timeout(_INTERVAL_SECONDS):
@@ -97,8 +99,13 @@ async def keep_present(writer: PresenceWriter, changed: asyncio.Event) -> None:
         await writer.withdraw()
 
 
-async def _announce(writer: PresenceWriter) -> None:
+async def _announce(writer: PresenceWriter, denied: str) -> str:
+    """Announce, and return what right this replica does not have for it: it says so when that changes."""
     try:
         await writer.announce()
     except Unavailable as error:
-        logger.debug("presence not announced: %s", error)
+        now = error.message if error.reason == ACCESS_DENIED else ""
+        level = logging.WARNING if now and now != denied else logging.DEBUG
+        logger.log(level, "presence not announced: %s", error)
+        return now
+    return ""

@@ -144,5 +144,10 @@ def _gauges(
         ("headrace_inference_in_flight_requests", "Requests that wait or run", in_flight()),
         ("headrace_inference_applied_revision", "The state applied", revision),
         ("headrace_inference_state_connected", "1 while Redis can be reached, else 0", connected),
+        (
+            "headrace_inference_state_denied",
+            "1 while Redis refuses this replica its rights, else 0",
+            bool(facts.get("state_denied")),
+        ),
         ("headrace_inference_state_whole", "0 while records in Redis are gone, else 1", whole),
     ]

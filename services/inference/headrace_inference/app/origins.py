@@ -16,7 +16,9 @@ from headrace.state.catalog import UNREAD, Catalog
 from headrace.state.connection import Redis, open_redis
 from headrace.state.follower import StateFollower
 from headrace.state.keys import Keys
+from headrace.state.outage import ACCESS_DENIED
 from headrace.state.records import ArtifactFile, ReplicaRecord
+from headrace.state.redis_settings import server_of
 from headrace.tls.peers import Peer, open_peer
 from headrace_inference.adapters import presence
 from headrace_inference.adapters.artifact_cache.sources import (
@@ -76,13 +78,22 @@ class SharedState:
 
     def follow(self, jobs: Background, models: Models, describe: Describe) -> None:
         """Follow the state, and be present in it."""
-        self.follower.on_unread = lambda why: models.want(replace(UNREAD, unread_because=why))
+        self.follower.on_unread = partial(_want_unread, models)
         jobs.run(keep_running("follower", self.follower.run))
         jobs.run(keep_running("updates", partial(_apply_updates, self.follower, models)))
         reconciler = models.reconciler
-        writer = presence.PresenceWriter(self.redis, self.keys, reconciler, describe)
+        writer = presence.PresenceWriter(
+            self.redis, self.keys, reconciler, partial(_with_problem, self.follower, describe)
+        )
         present = partial(presence.keep_present, writer, reconciler.changed)
         jobs.run(keep_running("presence", present))
+
+
+def _with_problem(follower: StateFollower, describe: Describe) -> ReplicaRecord:
+    """What the replica is, and what keeps it from following the state, with its reason before it."""
+    problem = follower.problem
+    told = f"{problem.reason}: {problem.message}" if problem else ""
+    return replace(describe(), problem=told)
 
 
 class NoArtifacts:
@@ -126,7 +137,7 @@ async def open_shared_state(settings: Settings) -> AsyncIterator[SharedState]:
     """The connections to Redis and the registry, open while inside."""
     keys = Keys(settings.namespace)
     async with (
-        open_redis(settings.redis_url) as redis,
+        open_redis(server_of(settings)) as redis,
         open_peer(settings.registry_address, settings, CHANNEL_OPTIONS) as registry,
     ):
         source = _artifact_source(settings, registry)
@@ -148,6 +159,12 @@ def _artifact_source(settings: Settings, peer: Peer) -> ArtifactSource:
         return registry
     keys = load_keys(settings.seal_key_file, settings.seal_key_command)
     return SharedSource(SealedStore(settings.blob_store, keys), registry)
+
+
+def _want_unread(models: Models, why: Unavailable) -> None:
+    """Have requests told what keeps the state from being read for the first time."""
+    denied = why.reason == ACCESS_DENIED
+    models.want(replace(UNREAD, unread_because=why.message, unread_denied=denied))
 
 
 async def _apply_updates(follower: StateFollower, models: Models) -> None:

@@ -49,6 +49,10 @@ class Metrics:
             "state_connected", "1 while the shared state can be reached, else 0."
         ).set_function(lambda: follower.connected)
         self._gauge(
+            "state_denied",
+            "1 while the shared state's server refuses this process its rights, else 0.",
+        ).set_function(lambda: follower.denied)
+        self._gauge(
             "state_whole", "0 while records of the shared state are gone, else 1."
         ).set_function(lambda: follower.whole)
 

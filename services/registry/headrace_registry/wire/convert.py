@@ -105,6 +105,7 @@ def replica_to_proto(replica: ReplicaRecord) -> replica_pb2.Replica:
         loads_on_request=replica.loads_on_request,
         versions=[_replica_version_to_proto(version) for version in replica.versions],
         stage=f"REPLICA_STAGE_{replica.stage.name}",
+        problem=replica.problem,
     )
 
 

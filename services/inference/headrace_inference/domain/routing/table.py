@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from headrace.errors import HeadraceError, InvalidArgument, NotFound, Unavailable
 from headrace.state.catalog import UNREAD, Catalog
+from headrace.state.outage import ACCESS_DENIED
 from headrace.state.records import LoadState, ModelRecord, VersionRecord
 from headrace_inference.domain.routing.model_names import (
     NO_NAMES,
@@ -236,7 +237,7 @@ def state_unread(catalog: Catalog) -> HeadraceError:
     """Return what a request for a name gets that nobody can say exists or not."""
     why = f": {catalog.unread_because}" if catalog.unread_because else "; retry"
     return Unavailable(
-        "STATE_UNAVAILABLE",
+        ACCESS_DENIED if catalog.unread_denied else "STATE_UNAVAILABLE",
         f"this replica has not read the shared state yet and does not know the models{why}",
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )
