@@ -17,6 +17,7 @@ from headrace.security.identities import NOBODY, Identity
 from headrace.security.methods import METHODS, MethodRule
 from headrace.security.verbs import Permission, Scope, Verb
 from headrace.service.authentication import Authentication
+from headrace.service.tls_relay import Relay, RelayedCaller
 from headrace.tls.peer_certificate import from_auth_context
 
 CertificateOf = Callable[[Any], PeerCertificate | None]
@@ -41,13 +42,31 @@ class Gate:
     ) -> None:
         self.access = access
         self.authentication = Authentication(access)
-        self.certificate_of = certificate_of
+        self._certificate_of = certificate_of
+        self.relays: list[Relay] = []
+        """What ends TLS before its servers, and knows whose a connection is."""
         self.left_to_service = left_to_service
 
     @property
     def is_open(self) -> bool:
         """Return whether everybody may do everything."""
         return not self.access.is_on
+
+    def certificate_of(self, context: Any) -> PeerCertificate | None:
+        """Return the verified client certificate of a call; None where its caller showed none."""
+        caller = self._relayed(context)
+        return caller.certificate if caller else self._certificate_of(context)
+
+    def peer_of(self, context: Any) -> str:
+        """Return the address that a call comes from."""
+        caller = self._relayed(context)
+        return caller.peer if caller else str(context.peer() or "")
+
+    def _relayed(self, context: Any) -> RelayedCaller | None:
+        if not self.relays:
+            return None
+        seen = context.peer()
+        return next((relay.callers[seen] for relay in self.relays if seen in relay.callers), None)
 
     async def admit(self, method: str, context: Any) -> Admission:
         """Let a call in, whose caller is the task's from here on.
@@ -111,7 +130,7 @@ class Admission:
         if self._rule.permission.scope is not Scope.OPEN:
             credentials = credentials_of(metadata, gate.certificate_of(context))
             self._identity = await gate.authentication.identify(credentials)
-        callers.begin(callers.caller_of(metadata, context.peer() or "", self._identity))
+        callers.begin(callers.caller_of(metadata, gate.peer_of(context), self._identity))
 
 
 def _check_beforehand(access: Access, identity: Identity, rule: MethodRule) -> None:

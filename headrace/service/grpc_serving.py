@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from headrace.security import callers
 from headrace.service import logs
 from headrace.service.call_metrics import CallMetrics, MethodCalls
 from headrace.service.grpc_admission import Admission, Gate, Metadata
+from headrace.service.tls_relay import Relay, open_relay_folder, relaying
 from headrace.tls.grpc_servers import grpc_credentials
 from headrace.tls.servers import ServerTls
 
@@ -104,25 +105,56 @@ async def open_grpc_server(
     new calls are refused, and running ones have `drain_seconds` to end.
     Raises FailedPrecondition (ADDRESS_IN_USE) where the address cannot be bound.
     """
-    interceptor = CallInterceptor(calls or CallMetrics(), gate or Gate())
     options = [*_options(max_message_bytes), *age.options(), *_pings(ping_seconds)]
     options.append(("grpc.so_reuseport", int(shares_port)))
-    server = grpc.aio.server(interceptors=[interceptor], options=options)
-    register(server)
-    health_servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    names = [*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME]
-    reflection.enable_server_reflection(names, server, pool=pool)
-    port = _bind(server, address, tls)
-    if unix_target:
-        _bind(server, unix_target, None)
+    async with _maybe_relay(tls) as relay:
+        gate = gate or Gate()
+        if relay is not None:
+            gate.relays.append(relay)
+        interceptor = CallInterceptor(calls or CallMetrics(), gate)
+        server = grpc.aio.server(interceptors=[interceptor], options=options)
+        register(server)
+        health_servicer = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+        names = [*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(names, server, pool=pool)
+        if unix_target:
+            _bind(server, unix_target, None)
+        started = _started(server, address, tls, relay, drain_seconds, shares_port)
+        async with started as port:
+            opened = GrpcServer(port, health_servicer, service_names)
+            await opened.set_serving(True)
+            try:
+                yield opened
+            finally:
+                await health_servicer.enter_graceful_shutdown()
+
+
+def _maybe_relay(tls: ServerTls | None) -> AbstractAsyncContextManager[Relay | None]:
+    """What verifies certificates before a server that could only require them, if that is needed."""
+    is_needed = tls is not None and tls.client_auth == "optional"
+    return open_relay_folder() if is_needed else nullcontext()
+
+
+@asynccontextmanager
+async def _started(
+    server: grpc.aio.Server,
+    address: str,
+    tls: ServerTls | None,
+    relay: Relay | None,
+    drain_seconds: float,
+    shares_port: bool,  # noqa: FBT001
+) -> AsyncIterator[int]:
+    """Serve while inside; gives the port."""
+    port = _bind(server, relay.target if relay else address, None if relay else tls)
     await server.start()
-    opened = GrpcServer(port, health_servicer, service_names)
-    await opened.set_serving(True)
     try:
-        yield opened
+        if relay is None or tls is None:
+            yield port
+        else:
+            async with relaying(relay, address, tls, shares_port=shares_port) as port:
+                yield port
     finally:
-        await health_servicer.enter_graceful_shutdown()
         await server.stop(drain_seconds)
 
 
@@ -200,7 +232,7 @@ class _Method:
         metadata: Metadata = context.invocation_metadata() or ()
         logs.begin(logs.request_context(metadata))
         if self.gate.is_open:
-            callers.begin(callers.caller_of(metadata, context.peer() or ""))
+            callers.begin(callers.caller_of(metadata, self.gate.peer_of(context)))
             return None
         return await self.gate.admit(self.path, context)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc as triton_grpc
@@ -22,13 +23,15 @@ from headrace import errors
 from headrace.client import AsyncClient, Client
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+from headrace.security.callers import current_caller
+from headrace.security.credentials import PeerCertificate
+from headrace.service.grpc_admission import Gate
 from headrace.service.grpc_serving import open_grpc_server
 from headrace.service.http.answers import Response, json_response
 from headrace.service.http.app import HttpApp
 from headrace.service.http.requests import Request
 from headrace.service.http.server import open_http_server
 from headrace.service.tls_serving import open_server_tls
-from headrace.tls.peer_certificate import from_auth_context
 from headrace.tls.settings import ServerTlsSettings
 from headrace_inference.app.servers import Fronts
 from tests.rpc.registry_fixtures import onnx_file
@@ -281,33 +284,73 @@ def _spoken(port: int, version: ssl.TLSVersion) -> str | None:
         return secured.version()
 
 
-async def test_a_grpc_call_knows_its_callers_certificate(tmp_path: Path) -> None:
-    """URIs and names of hosts are kept apart, and its end is known."""
+class _Seeing(pb_grpc.GRPCInferenceServiceServicer):
+    """Remembers who called, and from where."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.seen: list[tuple[PeerCertificate | None, str]] = []
+
+    async def ServerLive(self, request: Any, context: Any) -> Any:
+        self.seen.append((self.gate.certificate_of(context), current_caller().peer))
+        return pb.ServerLiveResponse(live=True)
+
+    async def ModelInfer(self, request: Any, context: Any) -> Any:
+        return pb.ModelInferResponse(raw_output_contents=request.raw_input_contents)
+
+
+@asynccontextmanager
+async def _seen(folder: TlsFolder, auth: str) -> AsyncIterator[tuple[_Seeing, str]]:
+    """A server of gRPC that sees certificates through its gate, and its address."""
+    gate = Gate()
+    servicer = _Seeing(gate)
+    async with open_server_tls(_settings(folder, folder.server(), auth)) as tls:
+        register = partial(pb_grpc.add_GRPCInferenceServiceServicer_to_server, servicer)
+        opening = open_grpc_server("127.0.0.1:0", [], register, drain_seconds=0, tls=tls, gate=gate)
+        async with opening as server:
+            yield servicer, f"127.0.0.1:{server.port}"
+
+
+@pytest.mark.parametrize("auth", ["optional", "required"])
+async def test_a_grpc_call_knows_its_callers_certificate(tmp_path: Path, auth: str) -> None:
+    """URIs and names of hosts are kept apart, its end is known, and the caller's address is his."""
     folder = tls_folder(tmp_path)
     alice = folder.pair("alice", ALICE)
-    seen = []
-
-    class Servicer(pb_grpc.GRPCInferenceServiceServicer):
-        async def ServerLive(self, request: Any, context: Any) -> Any:
-            seen.append(from_auth_context(context.auth_context()))
-            return pb.ServerLiveResponse(live=True)
-
-    async with open_server_tls(_settings(folder, folder.server(), "required")) as tls:
-        register = partial(pb_grpc.add_GRPCInferenceServiceServicer_to_server, Servicer())
-        opening = open_grpc_server("127.0.0.1:0", [], register, drain_seconds=0, tls=tls)
-        async with opening as server:
-            shown = {"tls_cert": alice.certificate, "tls_key": alice.key}
-            given: dict[str, Any] = {"tls_ca": folder.ca, **shown}
-            where = f"127.0.0.1:{server.port}"
-            async with AsyncClient(inference=where, **given) as client:
-                assert await client.server_live()
-    (certificate,) = seen
+    async with _seen(folder, auth) as (servicer, where):
+        shown = {"tls_cert": alice.certificate, "tls_key": alice.key}
+        given: dict[str, Any] = {"tls_ca": folder.ca, **shown}
+        async with AsyncClient(inference=where, **given) as client:
+            assert await client.server_live()
+    ((certificate, peer),) = servicer.seen
     assert certificate is not None
     assert (("spiffe://headrace/alice",), ("alice.example",)) == (
         certificate.uris,
         certificate.hosts,
     )
     assert 0 < certificate.expires_at < float("inf")
+    assert peer.startswith("ipv4:127.0.0.1:")
+
+
+async def test_an_optional_certificate_of_a_grpc_caller_is_verified(tmp_path: Path) -> None:
+    """Without one a caller is nobody, one of another authority is refused, and messages may be large."""
+    folder, stranger = tls_folder(tmp_path), tls_folder(tmp_path, "other")
+    theirs = stranger.pair("alice", ALICE)
+    async with _seen(folder, "optional") as (servicer, where):
+        async with AsyncClient(inference=where, tls_ca=folder.ca) as client:
+            assert await client.server_live()
+        shown = {"tls_cert": theirs.certificate, "tls_key": theirs.key}
+        given: dict[str, Any] = {"tls_ca": folder.ca, "timeout_seconds": 0.5, **shown}
+        async with AsyncClient(inference=where, **given) as client:
+            with pytest.raises(errors.Unavailable):
+                await client.server_live()
+        credentials = grpc.ssl_channel_credentials(folder.ca.read_bytes())
+        options = [("grpc.max_receive_message_length", -1)]
+        async with grpc.aio.secure_channel(where, credentials, options) as channel:
+            stub = pb_grpc.GRPCInferenceServiceStub(channel)
+            message = pb.ModelInferRequest(raw_input_contents=[bytes(8 << 20)])
+            answers = await asyncio.gather(*(stub.ModelInfer(message) for _ in range(4)))
+            assert [8 << 20] * 4 == [len(each.raw_output_contents[0]) for each in answers]
+    assert [None] == [certificate for certificate, _ in servicer.seen]
 
 
 async def test_an_answer_that_ends_a_connection_arrives_over_tls(tmp_path: Path) -> None:

@@ -7,16 +7,14 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from headrace import addresses, errors
 from headrace.service.http.connection import Connection, State
 from headrace.service.http.heads import HeadParser
 from headrace.service.http.requests import Application
+from headrace.service.listening import SHUTDOWN_SECONDS, listen
 from headrace.tls.servers import HTTP_PROTOCOLS, ServerTls
 
-_BACKLOG = 128
-_ENDING_SECONDS = 5.0
+_ENDING_SECONDS = SHUTDOWN_SECONDS
 """How long what a client still sends is dropped after the last answer: a reset might lose that answer."""
 
 
@@ -34,9 +32,6 @@ DRAIN_SECONDS = 5.0
 
 _FAREWELL_SECONDS = 0.5
 """How long a closing server waits for clients to end TLS, too: those that are idle do not."""
-
-HANDSHAKE_SECONDS = 10.0
-"""The time that a client has for the handshake of TLS."""
 
 _SWEEP_SECONDS = 0.25
 _STALL_SECONDS = 2.0
@@ -108,7 +103,14 @@ async def open_http_server(
     the address cannot be bound.
     """
     server = Server(application)
-    listening = await _listen(server, host, port, tls, shares_port=shares_port)
+    listening = await listen(
+        lambda: Connection(server),
+        host,
+        port,
+        tls=tls,
+        protocols=HTTP_PROTOCOLS,
+        shares_port=shares_port,
+    )
     async with _kept(server, listening):
         yield int(listening.sockets[0].getsockname()[1])
 
@@ -142,37 +144,3 @@ async def _sweep(server: Server) -> None:
     while True:
         server.sweep(loop.time())
         await asyncio.sleep(_SWEEP_SECONDS)
-
-
-async def _listen(
-    server: Server, host: str, port: int, tls: ServerTls | None, *, shares_port: bool
-) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
-
-    def protocol() -> Connection:
-        return Connection(server)
-
-    secured: dict[str, Any] = {} if tls is None else _secured(tls)
-    try:
-        everywhere = addresses.listening_socket(host, port, _BACKLOG, shares_port=shares_port)
-        if everywhere is not None:
-            return await loop.create_server(protocol, sock=everywhere, backlog=_BACKLOG, **secured)
-        bare = addresses.bare_host(host)
-        return await loop.create_server(
-            protocol, bare, port, backlog=_BACKLOG, reuse_port=shares_port or None, **secured
-        )
-    except OSError as error:
-        address = addresses.join(host, port)
-        raise errors.FailedPrecondition(
-            "ADDRESS_IN_USE",
-            f"cannot listen on {address} ({error.strerror}); choose another port (0 takes a free one)",
-            facts={"address": address},
-        ) from error
-
-
-def _secured(tls: ServerTls) -> dict[str, Any]:
-    return {
-        "ssl": tls.ssl_context(HTTP_PROTOCOLS),
-        "ssl_handshake_timeout": HANDSHAKE_SECONDS,
-        "ssl_shutdown_timeout": _ENDING_SECONDS,
-    }
