@@ -6,6 +6,7 @@ keys or another policy forgets all of it at once.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -126,6 +127,7 @@ class Access:
         """The day (since the epoch, UTC) on which a key was last used here, by its id."""
         self.now = now
         self._memory = _Memory(Rights())
+        self._changing = threading.Lock()
         self.has_rights = False
         """Whether keys and policy were learnt; before, nobody is told that his key is not one."""
 
@@ -136,12 +138,14 @@ class Access:
 
     @rights.setter
     def rights(self, rights: Rights) -> None:
-        self.has_rights = True
-        self._begin(rights)
+        with self._changing:
+            self.has_rights = True
+            self._begin(rights)
 
     def forget(self) -> None:
         """Verify everything anew: issuers or certificates have changed."""
-        self._begin(self._memory.rights)
+        with self._changing:  # rights that another thread sets meanwhile must not be lost
+            self._begin(self._memory.rights)
 
     def _begin(self, rights: Rights) -> None:
         self._memory = _Memory(rights)

@@ -92,9 +92,13 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "CREDENTIALS_CONFLICT",
                 "CREDENTIALS_MALFORMED",
                 "CREDENTIALS_MISSING",
+                "IDENTITY_FILE_INVALID",
+                "JWT_NOT_INSTALLED",
                 "PERMISSION_DENIED",
                 "RIGHTS_UNKNOWN",
+                "TOKEN_EXPIRED",
                 "TOKEN_INVALID",
+                "TOKEN_KEYS_UNAVAILABLE",
                 "TOO_MANY_NEW_TOKENS",
             ]
         ),

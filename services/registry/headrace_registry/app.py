@@ -20,8 +20,10 @@ from headrace.machine.memory import usable_memory_bytes
 from headrace.registry.v1 import access_service_pb2, access_service_pb2_grpc, registry_service_pb2
 from headrace.security.access import Access
 from headrace.service import serving
+from headrace.service.access import open_access
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.folder_lock import hold_folder
+from headrace.service.grpc_admission import Gate
 from headrace.service.grpc_serving import Register, open_grpc_server
 from headrace.service.http.operations import ReadinessProbe, add_operations_routes
 from headrace.service.http.pages import About, signposted
@@ -121,10 +123,8 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         blobs.prepare()
         metrics = Metrics(follower, blobs)
         watches = Watches(log, encode_change, encode_mark, settings.max_watches)
-        access, rights_watches = (
-            Access(is_on=False),
-            RightsWatches(encode_rights, encode_rights_mark),
-        )
+        access = stack.enter_context(open_access(settings, metrics.collectors))
+        rights_watches = RightsWatches(encode_rights, encode_rights_mark)
         follower.on_update = partial(_serve, watches, rights_watches, CatalogRights(), access)
         metrics.count_watches(watches)
         pause = await follower.start(log.begin)
@@ -147,13 +147,13 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             jobs.create_task(scrubber.run()),
         ]
         replicas = partial(read_replicas, redis, keys)
-        servicer = RegistryServicer(store, artifacts, blobs, replicas, watches)
+        servicer = RegistryServicer(store, artifacts, blobs, replicas, watches, access)
         rights = AccessServicer(
             store, access, rights_watches, partial(read_key_uses, redis, keys), time.time
         )
         register = partial(_register, servicer, rights)
         readiness = partial(_readiness, follower, log, blobs, note)
-        async with _serving(settings, register, metrics, readiness, tls) as registry:
+        async with _serving(settings, register, metrics, readiness, tls, access) as registry:
             yield registry
         for job in following:
             job.cancel()
@@ -220,8 +220,9 @@ async def _serving(
     metrics: Metrics,
     readiness: ReadinessProbe,
     tls: ServerTls | None,
+    access: Access,
 ) -> AsyncIterator[Registry]:
-    http = signposted(_ABOUT)
+    http = signposted(_ABOUT, access)
     calls = CallMetrics([SERVICE, ACCESS_SERVICE])
     metrics.collectors.register(calls)
     metrics.collectors.register(TlsMetrics(tls))
@@ -238,6 +239,7 @@ async def _serving(
             calls=calls,
             ping_seconds=PING_SECONDS,
             tls=tls,
+            gate=Gate(access),
         ) as grpc_server,
     ):
         yield Registry(

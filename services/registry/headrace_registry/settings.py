@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.machine.cores import usable_cores
+from headrace.security.settings import AccessSettings
 from headrace.service import logs
 from headrace.service.object_store import url_problem
 from headrace.state.connection import check_redis
@@ -17,7 +18,7 @@ _GIB = 1 << 30
 
 
 @dataclass(frozen=True)
-class Settings(ServerTlsSettings, RedisSettings):
+class Settings(ServerTlsSettings, RedisSettings, AccessSettings):
     """The registry: models, versions, aliases, routes and artifacts."""
 
     redis_url: str
@@ -103,7 +104,7 @@ class Settings(ServerTlsSettings, RedisSettings):
         Keys(self.namespace)
         check_redis(server_of(self))
         wrong = [f"blob_store: {problem}"] if (problem := self._blob_store_problem()) else []
-        wrong += self.tls_problems()
+        wrong += [*self.tls_problems(), *self.access_problems()]
         if (self.seal_key_file or self.seal_key_command) and not self.blob_store:
             wrong.append("seal_key_file seals what lies in a blob_store, and there is none")
         wrong += [

@@ -1,0 +1,153 @@
+"""The identity file: whose tokens and certificates are believed, and what their holders are called here."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from headrace import errors
+
+ALGORITHMS = frozenset(
+    ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+)
+"""Those whose keys are public: a key that verifies cannot sign."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_PLAIN_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
+_TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
+_MAX_FILE_BYTES = 2**20
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An issuer of JWTs. Its subjects are `NAME:SUBJECT`, its groups `NAME:group:GROUP`."""
+
+    name: str
+    issuer: Text
+    """The claim `iss`, letter by letter."""
+    audiences: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    """One of these has to be in the claim `aud`."""
+    jwks: Text
+    """A file, relative to the identity file's folder, or an https:// URL."""
+    algorithms: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("RS256", "ES256")
+    subject_claim: Text = "sub"
+    groups_claim: str = ""
+    max_lifetime_seconds: Seconds = 0.0
+    """The longest time from `iat` to `exp`; 0: any."""
+    jwks_ca: str = ""
+    """The authorities to trust for the URL; without them the system's are."""
+    jwks_token_file: str = ""
+    """A token that the URL wants, as Kubernetes' does."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Return whether the keys come from a URL."""
+        return "://" in self.jwks
+
+
+class CertificateRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whose certificates are believed. Without trust domains and hosts none says who calls."""
+
+    trust_domains: tuple[str, ...] = ()
+    """A certificate's `spiffe://DOMAIN/…` of one of these is its holder's subject."""
+    hosts: Mapping[str, str] = {}
+    """The subjects of certificates without such a URI, by a host's name in them."""
+    gateways: tuple[str, ...] = ()
+    """Names (`spiffe://…` or a host's) of gateways, which are believed what they forward."""
+
+
+class IdentityRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All that the identity file says."""
+
+    issuers: tuple[Issuer, ...] = ()
+    certificates: CertificateRules = CertificateRules()
+
+
+def read_identity_file(path: Path) -> IdentityRules:
+    """Read it. Raises FailedPrecondition (IDENTITY_FILE_INVALID) with all that is wrong."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_FILE_BYTES + 1)
+        if len(data) > _MAX_FILE_BYTES:
+            raise _invalid(path, f"it has more than {_MAX_FILE_BYTES} bytes")
+        rules = parse_identity_rules(data.decode())
+    except OSError as error:
+        raise _invalid(path, f"it cannot be read ({error.strerror})") from error
+    except (ValueError, msgspec.ValidationError) as error:
+        raise _invalid(path, str(error)) from error
+    return _with_paths(rules, path.parent)
+
+
+def parse_identity_rules(text: str) -> IdentityRules:
+    """Return what a file says. Raises ValueError, msgspec.ValidationError, which name the key."""
+    rules = msgspec.convert(tomllib.loads(text), IdentityRules)
+    if wrong := [*_problems(rules)]:
+        raise ValueError("; ".join(wrong))
+    return rules
+
+
+def _problems(rules: IdentityRules) -> Iterator[str]:
+    for name in _repeated(issuer.name for issuer in rules.issuers):
+        yield f"two issuers have the name {name!r}"
+    for issuer in _repeated(issuer.issuer for issuer in rules.issuers):
+        yield f"two issuers are {issuer!r}"
+    for each in rules.issuers:
+        yield from (f"issuers.{each.name}: {wrong}" for wrong in _problems_of_issuer(each))
+    certificates = rules.certificates
+    for domain in certificates.trust_domains:
+        if not _TRUST_DOMAIN.fullmatch(domain):
+            yield f"certificates.trust_domains: {domain!r} is no trust domain, such as 'example.org'"
+    for host, subject in certificates.hosts.items():
+        if not _HOST.fullmatch(host):
+            yield f"certificates.hosts: {host!r} is no host's name in lower case"
+        if not _PLAIN_SUBJECT.fullmatch(subject):
+            yield f"certificates.hosts: {subject!r} is no subject: letters, digits, '.', '_', '@', '-'"
+
+
+def _problems_of_issuer(issuer: Issuer) -> Iterator[str]:
+    if not _NAME.fullmatch(issuer.name):
+        yield f"name is {issuer.name!r}; it has lower-case letters, digits and '-'"
+    wrong = sorted(set(issuer.algorithms) - ALGORITHMS)
+    if wrong:
+        yield f"algorithms has {', '.join(wrong)}; allowed are {', '.join(sorted(ALGORITHMS))}"
+    if issuer.is_remote and not issuer.jwks.startswith("https://"):
+        yield f"jwks is {issuer.jwks!r}; it is a file or an https:// URL"
+    if not issuer.is_remote and (issuer.jwks_ca or issuer.jwks_token_file):
+        yield "jwks_ca and jwks_token_file are for a URL"
+
+
+def _repeated(texts: Iterator[str]) -> list[str]:
+    return [text for text, count in Counter(texts).items() if count > 1]
+
+
+def _with_paths(rules: IdentityRules, folder: Path) -> IdentityRules:
+    def resolved(path: str) -> str:
+        return str(folder / path) if path else ""
+
+    issuers = [
+        msgspec.structs.replace(
+            issuer,
+            jwks=issuer.jwks if issuer.is_remote else resolved(issuer.jwks),
+            jwks_ca=resolved(issuer.jwks_ca),
+            jwks_token_file=resolved(issuer.jwks_token_file),
+        )
+        for issuer in rules.issuers
+    ]
+    return msgspec.structs.replace(rules, issuers=tuple(issuers))
+
+
+def _invalid(path: Path, why: str) -> errors.FailedPrecondition:
+    return errors.FailedPrecondition(
+        "IDENTITY_FILE_INVALID",
+        f"the identity file {path} cannot be used: {why}",
+        facts={"file": str(path)},
+    )
