@@ -15,6 +15,7 @@ from pathlib import Path
 
 from headrace.model_files.custom_operators import find_libraries
 from headrace.service.child_tasks.worker import Progress, run_task
+from headrace.service.confinement import confine
 from headrace.state.codec import decode, encode
 from headrace.state.declared_shapes import with_declared_shapes
 from headrace_registry.adapters.checks.task import (
@@ -45,6 +46,7 @@ def _execute(line: bytes, progress: Progress) -> bytes:
     """Raises HeadraceError for what is refused."""
     task = decode(CheckTask, line)
     _limit(task)
+    _confine(task)
     deadline = time.monotonic() + _OWN_SHARE * task.seconds
     return encode(_check(task, deadline, progress))
 
@@ -134,6 +136,13 @@ def _limit(task: CheckTask) -> None:
         resource.setrlimit(
             what, (limit, last if hard == resource.RLIM_INFINITY else min(last, hard))
         )
+
+
+def _confine(task: CheckTask) -> None:
+    """Leave it the artifact alone; libraries of custom operators, which are trusted, may read more."""
+    staging = Path(task.folder).parent
+    os.environ["TMPDIR"] = str(staging)
+    confine([Path("/")] if task.asked.session.custom_operators else [], [staging])
 
 
 if __name__ == "__main__":

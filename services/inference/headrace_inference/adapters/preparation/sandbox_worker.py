@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from headrace.service.child_tasks.worker import Progress, serve_tasks
+from headrace.service.confinement import refuse_new_privileges
 from headrace.state.codec import decode, encode
 from headrace_inference.adapters.allocator import return_freed_memory
 from headrace_inference.adapters.preparation.task import PrepareTask
@@ -27,6 +28,7 @@ _FIRST_TO_GO = "1000"
 def main() -> int:
     """Prepare version after version until there are no more, or nobody listens any more."""
     give_way()
+    refuse_new_privileges()
     with suppress(BrokenPipeError):  # the replica was killed
         serve_tasks(_execute)
     return 0
