@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 
+from headrace import errors
 from headrace.state.connection import Redis, redis_errors
 from headrace.state.keys import Keys
 
 KEPT_SECONDS = 400 * 86_400
 """After so long without any use by anybody, all of it is forgotten."""
+NOTE_SECONDS = 5.0
 
 
 async def note_key_uses(redis: Redis, keys: Keys, days: Mapping[str, int]) -> None:
@@ -33,16 +37,14 @@ async def read_key_uses(redis: Redis, keys: Keys) -> dict[str, int]:
     return {key.decode(): int(day) for key, day in found.items() if day.isdigit()}
 
 
-class UsesToNote:
-    """Tells which uses of keys were not noted yet."""
-
-    def __init__(self) -> None:
-        self._noted: dict[str, int] = {}
-
-    def new(self, used: Mapping[str, int]) -> dict[str, int]:
-        """Return the uses that are news."""
-        return {key: day for key, day in tuple(used.items()) if self._noted.get(key) != day}
-
-    def noted(self, days: Mapping[str, int]) -> None:
-        """Take note that these are kept now."""
-        self._noted |= days
+async def note_for_ever(
+    redis: Redis, keys: Keys, used: Mapping[str, int], seconds: float = NOTE_SECONDS
+) -> None:
+    """Note, for ever, what is new in `used` (`Access.used_keys`); what the server refuses now waits."""
+    noted: dict[str, int] = {}
+    while True:
+        days = {key: day for key, day in tuple(used.items()) if noted.get(key) != day}
+        with suppress(errors.Unavailable):
+            await note_key_uses(redis, keys, days)
+            noted |= days
+        await asyncio.sleep(seconds)

@@ -33,16 +33,16 @@ from headrace.service.private_files import make_private
 from headrace.service.sealed_store import SealedStore
 from headrace.service.tls_serving import TlsMetrics, open_server_tls
 from headrace.state.access_inbox import FOLDER
-from headrace.state.connection import Redis, open_redis
+from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower, Update
-from headrace.state.key_uses import UsesToNote, note_key_uses, read_key_uses
+from headrace.state.key_uses import note_for_ever, read_key_uses
 from headrace.state.keys import Keys
 from headrace.state.presence import read_replicas
 from headrace.state.redis_settings import server_of
 from headrace.state.rights import CatalogRights
 from headrace.state.schema import is_newer
 from headrace.tls.servers import ServerTls
-from headrace_registry.adapters.access_inbox import take_in_for_ever
+from headrace_registry.adapters.access_inbox import AccessInbox
 from headrace_registry.adapters.blobs.scrubber import BlobScrubber
 from headrace_registry.adapters.blobs.store import BlobStore
 from headrace_registry.adapters.checks.checker import ProcessChecker
@@ -71,7 +71,6 @@ logger = logging.getLogger(__name__)
 SERVICE = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
 ACCESS_SERVICE = access_service_pb2.DESCRIPTOR.services_by_name["AccessService"]
 GARBAGE_SECONDS = 2.0
-NOTE_SECONDS = 5.0
 MAX_MESSAGE_BYTES = 16 << 20
 """Four of the largest chunks; a message is held in memory whole before anything can refuse it."""
 PING_SECONDS = 30.0
@@ -134,6 +133,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             _open_artifacts(settings, store, blobs, garbage, metrics, policy)
         )
         scrubber = BlobScrubber(blobs, lambda: follower.catalog, settings.scrub_bytes_per_second)
+        inbox = AccessInbox(settings.data, store)
         following = [
             jobs.create_task(_follow(log, follower, pause)),
             jobs.create_task(note_followed(note, follower)),
@@ -141,11 +141,15 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             jobs.create_task(_fill(watches, follower)),
             jobs.create_task(watches.mark_for_ever()),
             jobs.create_task(_stop(watches, rights_watches, stopping)),
-            jobs.create_task(take_in_for_ever(settings.data, store)),
-            jobs.create_task(_note_key_uses(redis, keys, access)),
+            jobs.create_task(inbox.take_in_for_ever()),
+            jobs.create_task(note_for_ever(redis, keys, access.used_keys)),
             jobs.create_task(_collect_garbage(garbage, follower)),
             jobs.create_task(scrubber.run()),
         ]
+        if follower.synced:  # so that nobody is refused for a key that was just made
+            await inbox.look()
+            if access.is_on:
+                inbox.advise()
         replicas = partial(read_replicas, redis, keys)
         servicer = RegistryServicer(store, artifacts, blobs, replicas, watches, access)
         rights = AccessServicer(
@@ -323,17 +327,6 @@ async def _stop(
     await stopping.wait()
     watches.stop()
     rights_watches.stop()
-
-
-async def _note_key_uses(redis: Redis, keys: Keys, access: Access) -> None:
-    """Note, for ever, on which days keys were used here."""
-    uses = UsesToNote()
-    while True:
-        await asyncio.sleep(NOTE_SECONDS)
-        if days := uses.new(access.used_keys):
-            with suppress(errors.Unavailable):
-                await note_key_uses(redis, keys, days)
-                uses.noted(days)
 
 
 async def _collect_garbage(garbage: BlobGarbage, follower: StateFollower) -> None:

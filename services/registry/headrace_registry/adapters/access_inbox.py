@@ -10,6 +10,7 @@ from pathlib import Path
 from headrace import errors
 from headrace.state.access_inbox import BOOTSTRAP, FOLDER, PostedKey, posted
 from headrace_registry.domain.catalog_store import CatalogStore
+from headrace_registry.domain.resources.admins import has_admin
 from headrace_registry.domain.resources.bootstrap import is_known, take_key
 
 logger = logging.getLogger(__name__)
@@ -17,18 +18,38 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 
 
-async def take_in_for_ever(data: Path, store: CatalogStore) -> None:
-    """Take in what is left in the data folder, now and each second; what cannot be taken is told once."""
-    told = ""
-    while True:
+class AccessInbox:
+    """The keys that are left in one data folder."""
+
+    def __init__(self, data: Path, store: CatalogStore) -> None:
+        self._data = data
+        self._store = store
+        self._told = ""
+
+    async def take_in_for_ever(self) -> None:
+        """Take in what is left there, each second."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self.look()
+
+    async def look(self) -> None:
+        """Take in what is left there; what cannot be taken now is told once, and stays."""
         try:
-            await take_in(data, store)
-            told = ""
+            await take_in(self._data, self._store)
+            self._told = ""
         except (OSError, errors.HeadraceError) as error:
-            if str(error) != told:
-                logger.warning("a key that was left in %s waits: %s", data / FOLDER, error)
-            told = str(error)
-        await asyncio.sleep(LOOK_SECONDS)
+            if str(error) != self._told:
+                logger.warning("a key that was left in %s waits: %s", self._data / FOLDER, error)
+            self._told = str(error)
+
+    def advise(self) -> None:
+        """Say how to make an admin's key where callers have to be somebody, and nobody is admin."""
+        if not has_admin(self._store.read()):
+            logger.warning(
+                "nobody is admin of all models, so nobody can grant anything: make a key with "
+                "`headrace keys create NAME --admin --data %s`",
+                self._data,
+            )
 
 
 async def take_in(data: Path, store: CatalogStore) -> None:

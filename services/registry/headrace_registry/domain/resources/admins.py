@@ -9,6 +9,7 @@ from headrace.security.identities import Identity, Proof
 from headrace.security.policy import Policy
 from headrace.security.verbs import Verb
 from headrace.state.access_records import BindingRecord, RoleRecord
+from headrace.state.catalog import Catalog
 from headrace.state.record_collections import BINDINGS, ROLES
 from headrace.state.rights import binding_of, role_of
 from headrace_registry.domain.decisions.decision_context import DecisionContext
@@ -33,6 +34,12 @@ def check_admin_stays(
             "nobody would be admin of all models any more, and nobody could grant anything: make another "
             "subject admin first (`headrace grant SUBJECT admin`)",
         )
+
+
+def has_admin(catalog: Catalog) -> bool:
+    """Return whether any subject is admin of all models."""
+    roles, bindings = catalog.of(ROLES), catalog.of(BINDINGS)
+    return _has_admin(roles, bindings)
 
 
 def _has_admin(
