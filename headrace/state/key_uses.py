@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
@@ -11,8 +11,6 @@ from headrace import errors
 from headrace.state.connection import Redis, redis_errors
 from headrace.state.keys import Keys
 
-KEPT_SECONDS = 400 * 86_400
-"""After so long without any use by anybody, all of it is forgotten."""
 NOTE_SECONDS = 5.0
 
 
@@ -23,11 +21,8 @@ async def note_key_uses(redis: Redis, keys: Keys, days: Mapping[str, int]) -> No
     """
     if not days:
         return
-    pipeline = redis.pipeline(transaction=False)
-    pipeline.hset(keys.key_uses, mapping=cast("Any", dict(days)))
-    pipeline.expire(keys.key_uses, KEPT_SECONDS)
     with redis_errors(redis):
-        await pipeline.execute()
+        await cast("Any", redis.hset(keys.key_uses, mapping=cast("Any", dict(days))))
 
 
 async def read_key_uses(redis: Redis, keys: Keys) -> dict[str, int]:
@@ -35,6 +30,14 @@ async def read_key_uses(redis: Redis, keys: Keys) -> dict[str, int]:
     with redis_errors(redis):
         found: Any = await redis.hgetall(keys.key_uses)
     return {key.decode(): int(day) for key, day in found.items() if day.isdigit()}
+
+
+async def forget_key_uses(redis: Redis, keys: Keys, known: Collection[str]) -> None:
+    """Forget the uses of keys that are none of these. Raises Unavailable."""
+    gone = [key for key in await read_key_uses(redis, keys) if key not in known]
+    if gone:
+        with redis_errors(redis):
+            await cast("Any", redis.hdel(keys.key_uses, *gone))
 
 
 async def note_for_ever(

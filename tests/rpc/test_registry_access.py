@@ -21,7 +21,7 @@ from headrace.state.access_inbox import PostedKey, post
 from headrace.state.access_records import GrantRecord
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower
-from headrace.state.key_uses import note_key_uses
+from headrace.state.key_uses import note_key_uses, read_key_uses
 from headrace.state.keys import Keys
 from headrace.state.rights import rights_of
 from tests.rpc.registry_fixtures import RunningRegistry, running_registry
@@ -227,13 +227,17 @@ async def test_a_key_left_in_the_folder_is_taken_in(
 async def test_the_day_of_a_keys_last_use_is_listed(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
-    """As replicas note it."""
+    """As replicas note it; those of keys that are gone are forgotten at the next start."""
     async with running_registry(redis_url, namespace, tmp_path) as running:
         made = await make(running, "alice")
         async with open_redis(redis_url) as redis:
-            await note_key_uses(redis, Keys(namespace), {id_of(made.secret): 20_000})
+            uses = {id_of(made.secret): 20_000, "other123": 19_000}
+            await note_key_uses(redis, Keys(namespace), uses)
         listed = await access(running).ListApiKeys(pb.ListApiKeysRequest())
+    async with running_registry(redis_url, namespace, tmp_path), open_redis(redis_url) as redis:
+        kept = await read_key_uses(redis, Keys(namespace))
     assert [20_000 * 86_400] == [key.last_use_day.seconds for key in listed.keys]
+    assert {id_of(made.secret): 20_000} == kept
 
 
 async def test_a_caller_is_told_what_he_may(redis_url: str, namespace: str, tmp_path: Path) -> None:

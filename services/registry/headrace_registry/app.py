@@ -35,9 +35,10 @@ from headrace.service.tls_serving import TlsMetrics, open_server_tls
 from headrace.state.access_inbox import FOLDER
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower, Update
-from headrace.state.key_uses import note_for_ever, read_key_uses
+from headrace.state.key_uses import forget_key_uses, note_for_ever, read_key_uses
 from headrace.state.keys import Keys
 from headrace.state.presence import read_replicas
+from headrace.state.record_collections import API_KEYS
 from headrace.state.redis_settings import server_of
 from headrace.state.rights import CatalogRights
 from headrace.state.schema import is_newer
@@ -148,6 +149,9 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         ]
         if follower.synced:  # so that nobody is refused for a key that was just made
             await inbox.look()
+            with suppress(errors.Unavailable):
+                known = {key.id for key in follower.catalog.of(API_KEYS).values()}
+                await forget_key_uses(redis, keys, known)
             if access.is_on:
                 inbox.advise()
         replicas = partial(read_replicas, redis, keys)
