@@ -109,6 +109,7 @@ def serve(
         log_level=log_level,
         log_format=log_format,
         tls=None,
+        gateway=None,
         **chosen_ports(
             0 if port == 0 else None,
             registry_port=registry_port,

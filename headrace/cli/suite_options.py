@@ -11,6 +11,7 @@ _PORTS = "Ports"
 _STATE = "State"
 _LOGS = "Logs"
 _TLS = "TLS"
+_GATEWAY = "Gateway"
 
 
 def _port(variable: str, default: int, what: str) -> Any:
@@ -134,6 +135,37 @@ TlsClientCa = Annotated[
 TlsClientAuth = Annotated[
     Literal["off", "optional", "required"],
     typer.Option(help="Whether callers show a certificate.", rich_help_panel=_TLS),
+]
+Gateway = Annotated[
+    bool,
+    typer.Option(
+        "--gateway",
+        help="Have callers come by one address, through Envoy (headrace[gateway]): gRPC, gRPC-Web and "
+        "REST. Replicas have no ports for them then.",
+        rich_help_panel=_GATEWAY,
+    ),
+]
+GatewayPort = Annotated[
+    int | None,
+    typer.Option(
+        envvar="HEADRACE_GATEWAY_PORT",
+        min=0,
+        max=65535,
+        help="That address's port; 0 takes a free one. [default: 8443 with TLS, else 8080]",
+        show_default=False,
+        rich_help_panel=_GATEWAY,
+    ),
+]
+GatewaySettings = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="HEADRACE_GATEWAY_SETTINGS_FILE",
+        help="A TOML file of the gateway's other settings, read again when it changes.",
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+        rich_help_panel=_GATEWAY,
+    ),
 ]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"],

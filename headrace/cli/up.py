@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,9 @@ from headrace.cli.suite_options import (
     Data,
     Drain,
     FrontName,
+    Gateway,
+    GatewayPort,
+    GatewaySettings,
     Grace,
     Host,
     InferenceHttpPort,
@@ -44,6 +48,7 @@ from headrace.cli.suite_options import (
 
 if TYPE_CHECKING:
     from headrace.local.commands import SuiteOptions
+    from headrace.local.gateway_child import GatewayOptions
     from headrace.local.run import OnReady
     from headrace.local.suite_tls import SuiteTls
     from headrace.state.redis_server import RedisServer
@@ -82,6 +87,9 @@ def up(
     tls_ca: TlsCa = None,
     tls_client_ca: TlsClientCa = None,
     tls_client_auth: TlsClientAuth = "off",
+    gateway: Gateway = False,
+    gateway_port: GatewayPort = None,
+    gateway_settings: GatewaySettings = None,
     log_level: LogLevel = "info",
     log_format: LogFormat = "auto",
     as_json: AsJson = False,
@@ -106,6 +114,7 @@ def up(
         log_format=log_format,
         log_level=log_level,
         tls=chosen_tls(tls_cert, tls_key, tls_ca, tls_client_ca, tls_client_auth),
+        gateway=_gateway(port, gateway_port, gateway_settings) if gateway else None,
         **chosen_ports(
             port,
             registry_port=registry_port,
@@ -132,6 +141,19 @@ def _redis(url: str | None, *files: Path | None) -> RedisServer | None:
     if wrong := "; ".join(server.problems()):
         raise typer.BadParameter(wrong)
     return server
+
+
+def _gateway(
+    every_port: int | None, port: int | None, settings_file: Path | None
+) -> GatewayOptions:
+    from headrace.local.gateway_child import HTTP_PORT, GatewayOptions
+
+    own = int(os.environ.get("HEADRACE_GATEWAY_HTTP_PORT") or HTTP_PORT)
+    return GatewayOptions(
+        port=every_port if port is None else port,
+        http_port=own if every_port is None else every_port,
+        settings_file=settings_file and settings_file.absolute(),
+    )
 
 
 def _count(data: Path) -> int:
@@ -212,9 +234,9 @@ def _print_addresses(wanted: SuiteOptions, where: dict[str, Any]) -> None:
         "Headrace is up.",
         f"  registry   {rpc}{where['registry']}   {web}://{where['registry_http']}/readyz",
         f"  monitor    {rpc}{where['monitor']}   {web}://{where['monitor_http']}/",
-        *_shared(where, rpc, web),
+        *(_by_gateway(where) or _shared(where, rpc, web)),
         *(
-            f"  replica-{index}  {rpc}{replica['grpc']}   {web}://{replica['http']}"
+            f"  replica-{index}  {_url(rpc, replica['grpc'])}   {_url(f'{web}://', replica['http'])}"
             f"   metrics {web}://{replica['metrics']}/metrics"
             for index, replica in enumerate(where["inference"])
         ),
@@ -225,6 +247,18 @@ def _print_addresses(wanted: SuiteOptions, where: dict[str, Any]) -> None:
         "           then: headrace infer NAME VALUE     (Ctrl-C here stops all)",
     ]
     print("\n".join(lines), flush=True)
+
+
+def _url(scheme: str, address: str) -> str:
+    return address if address.startswith("unix:") else f"{scheme}{address}"
+
+
+def _by_gateway(where: dict[str, Any]) -> list[str]:
+    """Return where callers come, if they come by a gateway."""
+    gateway = where["gateway"]
+    if not gateway:
+        return []
+    return [f"  gateway    {gateway}   gRPC, gRPC-Web, REST and the dashboard"]
 
 
 def _shared(where: dict[str, Any], rpc: str, web: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +12,13 @@ from typing import Literal
 
 from headrace import addresses
 from headrace.local.child import Addresses
+from headrace.local.gateway_child import (
+    DRAIN_NOTICE_SECONDS,
+    GATEWAY,
+    GatewayOptions,
+    gateway_command,
+    gateway_flags,
+)
 from headrace.local.suite_tls import SuiteTls
 from headrace.machine.cores import usable_cores
 from headrace.service import logs
@@ -50,11 +58,18 @@ class SuiteOptions:
     log_format: logs.Format = "auto"
     log_level: logs.Level = "info"
     tls: SuiteTls | None = None
+    gateway: GatewayOptions | None = None
 
     @property
     def shares_ports(self) -> bool:
         """Return whether replicas listen on common ports, besides their own."""
-        return self.replicas > 1
+        return self.replicas > 1 and self.gateway is None
+
+    @property
+    def replica_grace_seconds(self) -> float:
+        """Return how long a replica goes on serving after it was told to stop."""
+        least = 0.0 if self.gateway is None else DRAIN_NOTICE_SECONDS
+        return max(self.grace_seconds, least)
 
     @property
     def stop_seconds(self) -> float:
@@ -63,7 +78,7 @@ class SuiteOptions:
         Replicas that share ports drain those before their own.
         """
         drains = 2 if self.shares_ports else 1
-        return self.grace_seconds + drains * self.drain_seconds + STOP_MARGIN_SECONDS
+        return self.replica_grace_seconds + drains * self.drain_seconds + STOP_MARGIN_SECONDS
 
     def with_free_ports(self) -> SuiteOptions:
         """The same on ports that the system chooses."""
@@ -76,6 +91,7 @@ class SuiteOptions:
             inference_metrics_port=0,
             monitor_port=0,
             monitor_http_port=0,
+            gateway=self.gateway and replace(self.gateway, port=0, http_port=0),
         )
 
 
@@ -101,21 +117,38 @@ def state_environ(redis: RedisServer) -> dict[str, str]:
 def registry_command(options: SuiteOptions, before: Addresses) -> list[str]:
     """The command line that starts the registry on the addresses that it had `before`."""
     ports = {"grpc": options.registry_port, "http": options.registry_http_port}
-    return _command(options, "headrace_registry", REGISTRY, _same(ports, before), {})
+    flags = _by_gateway(options, REGISTRY)
+    return _command(options, "headrace_registry", REGISTRY, _same(ports, before), flags)
 
 
 def monitor_command(options: SuiteOptions, before: Addresses) -> list[str]:
     """The command line that starts the monitor on the addresses that it had `before`."""
     ports = {"grpc": options.monitor_port, "http": options.monitor_http_port}
-    flags = options.tls.peer_flags() if options.tls else {}
+    flags = {**(options.tls.peer_flags() if options.tls else {}), **_by_gateway(options, MONITOR)}
     return _command(options, "headrace_monitor", MONITOR, _same(ports, before), flags)
 
 
+def suite_gateway_command(options: SuiteOptions, before: Addresses) -> list[str]:
+    """The command line that starts the gateway on the addresses that it had `before`."""
+    assert options.gateway is not None
+    flags = gateway_flags(options.gateway, REGISTRY, MONITOR, before)
+    if "HEADRACE_GATEWAY_WORKERS" not in os.environ:  # replicas need the other cores
+        flags["workers"] = str(max(1, usable_cores() // 4))
+    return gateway_command(_every(options, GATEWAY) | flags)
+
+
+def _by_gateway(options: SuiteOptions, child: str) -> dict[str, str]:
+    return options.gateway.child_flags(child) if options.gateway else {}
+
+
 def replica_ports(options: SuiteOptions, index: int) -> dict[str, int]:
-    """The replica's own ports. One that is alone has those of the options, which others share."""
-    steps = (index + 1) * PORT_STEP if options.shares_ports else 0
-    shared = shared_ports(options)
-    return {name: port and port + steps for name, port in shared.items()}
+    """The replica's own ports. One that is alone has those of the options, which others share.
+
+    Behind a gateway it has but the one for metrics.
+    """
+    steps = (index + 1) * PORT_STEP if options.replicas > 1 else 0
+    ports = {name: port and port + steps for name, port in shared_ports(options).items()}
+    return {"metrics": ports["metrics"]} if options.gateway else ports
 
 
 def shared_ports(options: SuiteOptions) -> dict[str, int]:
@@ -145,14 +178,16 @@ def replica_command(
         "monitor-address": _called_at(options, peers[MONITOR]),
         "replica-id": replica_id,
         "front": options.front,
-        "grace-seconds": str(options.grace_seconds),
+        "grace-seconds": str(options.replica_grace_seconds),
         **(options.tls.peer_flags() if options.tls else {}),
+        **_by_gateway(options, replica_name(index)),
     }
     if options.replicas == 1:  # there is no other to call while it loads: it serves what it has
         flags["join-seconds"] = "0"
     if shared:
         flags |= {f"shared-{name}-port": str(port) for name, port in shared.items()}
         flags["shared-folder"] = str(options.data / SHARED)
+    if options.replicas > 1:
         flags["cores"] = str(max(1, usable_cores() // options.replicas))
     ports = _same(replica_ports(options, index), before)
     return _command(options, "headrace_inference", replica_name(0), ports, flags)
@@ -171,6 +206,18 @@ def _same(ports: Mapping[str, int], before: Addresses) -> dict[str, int]:
     }
 
 
+def _every(options: SuiteOptions, folder: str) -> dict[str, str]:
+    """The flags of every child."""
+    return {
+        "host": options.host,
+        "data": str(options.data / folder),
+        "drain-seconds": str(options.drain_seconds),
+        "log-format": options.log_format,
+        "log-level": options.log_level,
+        **(options.tls.server_flags() if options.tls else {}),
+    }
+
+
 def _command(
     options: SuiteOptions,
     module: str,
@@ -179,13 +226,8 @@ def _command(
     flags: Mapping[str, str],
 ) -> list[str]:
     every = {
-        "host": options.host,
-        "data": str(options.data / folder),
-        "drain-seconds": str(options.drain_seconds),
-        "log-format": options.log_format,
-        "log-level": options.log_level,
+        **_every(options, folder),
         **{f"{name}-port": str(port) for name, port in ports.items()},
-        **(options.tls.server_flags() if options.tls else {}),
         **flags,
     }
     # `--flag=value`, so that a value may begin with a dash.

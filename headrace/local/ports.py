@@ -39,13 +39,21 @@ class PlannedPort:
 
 def planned_ports(options: SuiteOptions) -> list[PlannedPort]:
     """The ports that are given, in ascending order; those that the system chooses are not among them."""
-    first = [*_OF_SERVICES, *(_OF_REPLICAS.values() if options.replicas else ())]
+    alone = options.replicas == 1
+    first = [*_OF_SERVICES]
+    if options.shares_ports or alone:
+        first += [_OF_REPLICAS[kind] for kind in replica_ports(options, 0)]
     planned = [PlannedPort(getattr(options, name), _option(name)) for name in first]
     planned += [
         PlannedPort(port, f"{_option(_OF_REPLICAS[kind])} of replica {index}")
-        for index in range(options.replicas if options.shares_ports else 0)
+        for index in range(0 if alone else options.replicas)
         for kind, port in replica_ports(options, index).items()
     ]
+    if options.gateway is not None:
+        planned += [
+            PlannedPort(options.gateway.port or 0, "--gateway-port"),
+            PlannedPort(options.gateway.http_port, "HEADRACE_GATEWAY_HTTP_PORT"),
+        ]
     return sorted((one for one in planned if one.port), key=lambda one: one.port)
 
 

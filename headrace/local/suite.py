@@ -34,7 +34,9 @@ from headrace.local.commands import (
     replica_command,
     replica_name,
     state_environ,
+    suite_gateway_command,
 )
+from headrace.local.gateway_child import GATEWAY, open_socket_folder
 from headrace.local.ports import check_ports
 from headrace.local.shared_ports import kept_ports
 from headrace.service.folder_lock import hold_folder
@@ -49,7 +51,10 @@ STATUS_FILE = "up.json"
 LOCK_NAME = "lock"
 REDIS_SECRET = "redis-password"  # noqa: S105  # a file's name
 """In the data folder while the suite is up, where the Redis URL has a password."""
-OWN_FILES = (LOCK_NAME, REDIS_SECRET, "up.*", "redis", "registry", "monitor", "replica-*", SHARED)
+OWN_FILES = (
+    *(LOCK_NAME, REDIS_SECRET, "up.*", "redis", "registry", "monitor", "replica-*"),
+    *(SHARED, GATEWAY),
+)
 """What a suite has in its data folder."""
 
 
@@ -79,6 +84,9 @@ class Suite:
             ChildSupervisor(replica_name(index), partial(self._open_replica, index), self._changed)
             for index in range(options.replicas)
         ]
+        self._gateway = (
+            [ChildSupervisor(GATEWAY, self._open_gateway, self._changed)] if options.gateway else []
+        )
 
     @property
     def status_file(self) -> Path:
@@ -94,6 +102,7 @@ class Suite:
             "registry_http": self._registry.addresses["http"],
             "shared": self._called_at(),
             "inference": [{**child.addresses, "pid": child.pid} for child in self._replicas],
+            "gateway": self._gateway[0].addresses["edge"] if self._gateway else None,
             "monitor": self._monitor.addresses["grpc"],
             "monitor_http": self._monitor.addresses["http"],
             "redis_url": self.redis.address if self.redis else "",
@@ -102,13 +111,16 @@ class Suite:
 
     def _called_at(self) -> Addresses:
         """Return where the replicas are called, whichever answers; of one that is alone its own."""
+        if self._gateway and self._replicas:
+            edge = self._gateway[0].addresses["edge"]
+            return {**self._replicas[0].addresses, "grpc": edge, "http": edge}
         if self._shared:
             host = self.options.host
             return {kind: addresses.join(host, port) for kind, port in self._shared.items()}
         return self._replicas[0].addresses if self._replicas else {}
 
     def _pids(self) -> dict[str, int]:
-        children = [*self._redis, self._registry, self._monitor, *self._replicas]
+        children = [*self._redis, self._registry, self._monitor, *self._replicas, *self._gateway]
         return {child.name: child.pid for child in children if child.pid is not None}
 
     def kill(self) -> None:
@@ -130,6 +142,10 @@ class Suite:
                 tls = self.options.tls.rehearsed_at(self.options.host)
                 self.options = replace(self.options, tls=tls)
             make_private(self.options.data, OWN_FILES)
+            if self.options.gateway is not None:
+                folder = stack.enter_context(open_socket_folder(self.options.data))
+                gateway = replace(self.options.gateway, folder=folder)
+                self.options = replace(self.options, gateway=gateway)
             self._shared = stack.enter_context(kept_ports(self.options))
             # What callers had set, and who was there, is of the suite's former life.
             shutil.rmtree(self.options.data / SHARED, ignore_errors=True)
@@ -142,6 +158,7 @@ class Suite:
             if given is not None:
                 await _wait_until_reachable(given)
             await stack.enter_async_context(supervised(self._replicas))
+            await stack.enter_async_context(supervised(self._gateway))
             stack.callback(self.status_file.unlink, missing_ok=True)
             self._ready = True
             self._changed()
@@ -176,6 +193,14 @@ class Suite:
 
     def _open_monitor(self, before: Addresses) -> AbstractAsyncContextManager[Running]:
         return self._open(MONITOR, monitor_command(self.options, before))
+
+    def _open_gateway(self, before: Addresses) -> AbstractAsyncContextManager[Running]:
+        return open_child(
+            GATEWAY,
+            suite_gateway_command(self.options, before),
+            self._live,
+            grace_seconds=self.options.stop_seconds,
+        )
 
     def _open_replica(self, index: int, before: Addresses) -> AbstractAsyncContextManager[Running]:
         peers = {

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from headrace import errors
 from headrace.security.api_keys import PREFIX, ApiKey, digest_of, id_of
-from headrace.security.credentials import Credentials, PeerCertificate
+from headrace.security.credentials import GATEWAY_SOCKET, Credentials, PeerCertificate
 from headrace.security.identities import NOBODY, Identity, Proof
 from headrace.security.policy import NO_POLICY, Policy
 from headrace.security.verbs import Permission, Scope, Verb
@@ -254,8 +254,10 @@ class Access:
 
     def _certified(self, credentials: Credentials) -> Identity | None:
         certificate = credentials.certificate
-        is_forwarded = self.behind_gateway or (
-            certificate is not None and self.certificates.is_gateway(certificate)
+        is_forwarded = (
+            self.behind_gateway
+            or certificate is GATEWAY_SOCKET
+            or (certificate is not None and self.certificates.is_gateway(certificate))
         )
         if is_forwarded:
             told = credentials.forwarded

@@ -21,6 +21,11 @@ class PeerCertificate:
     """In seconds since the epoch."""
 
 
+GATEWAY_SOCKET = PeerCertificate(uris=("unix:gateway",))
+"""In place of a certificate: a call came over a socket that only a gateway on this machine can reach. It is
+this very object that says so; no certificate is it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """The value of `authorization`, the certificate of the connection, and what a proxy says of its own."""

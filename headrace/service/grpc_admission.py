@@ -12,7 +12,7 @@ from typing import Any
 from headrace import errors
 from headrace.security import callers
 from headrace.security.access import OPEN_ACCESS, Access, not_authenticated
-from headrace.security.credentials import PeerCertificate, credentials_of
+from headrace.security.credentials import GATEWAY_SOCKET, PeerCertificate, credentials_of
 from headrace.security.identities import NOBODY, Identity
 from headrace.security.methods import METHODS, MethodRule
 from headrace.security.verbs import Permission, Scope, Verb
@@ -23,12 +23,24 @@ from headrace.tls.peer_certificate import from_auth_context
 CertificateOf = Callable[[Any], PeerCertificate | None]
 """Reads the verified client certificate of a call's context."""
 
+_NAMELESS_SOCKET = "unix:"
+
 Metadata = Iterable[tuple[str, str | bytes]]
 
 
 def peer_certificate(context: Any) -> PeerCertificate | None:
     """Return the certificate that gRPC verified; None where the connection has none."""
     return from_auth_context(context.auth_context() or {})
+
+
+def certificate_or_gateway(context: Any) -> PeerCertificate | None:
+    """The same of a server that has a gateway's Unix socket: what comes over it is a gateway's word.
+
+    Callers over TLS may be handed on to a Unix socket, too, from sockets with names. A gateway's has none.
+    """
+    if context.peer() == _NAMELESS_SOCKET:
+        return GATEWAY_SOCKET
+    return peer_certificate(context)
 
 
 class Gate:

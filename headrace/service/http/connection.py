@@ -62,6 +62,7 @@ class Host(Protocol):
     is_closing: bool
     now: float
     """The loop's time, in seconds, when connections were last looked at."""
+    certificate_of_all: PeerCertificate | None
 
 
 class Connection(asyncio.Protocol):
@@ -118,7 +119,9 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by their class
         peer = transport.get_extra_info("peername")
         self.remote = peer[0] if isinstance(peer, tuple) and peer else ""
-        self.certificate = from_peercert(transport.get_extra_info("peercert"))
+        self.certificate = self._server.certificate_of_all
+        if self.certificate is None:
+            self.certificate = from_peercert(transport.get_extra_info("peercert"))
         self._server.connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002  # why does not matter

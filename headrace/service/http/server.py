@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from headrace.security.credentials import GATEWAY_SOCKET, PeerCertificate
 from headrace.service.http.connection import Connection, State
 from headrace.service.http.heads import HeadParser
 from headrace.service.http.requests import Application
@@ -41,8 +42,12 @@ _STALL_SECONDS = 2.0
 class Server:
     """What connections share."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(
+        self, application: Application, certificate_of_all: PeerCertificate | None = None
+    ) -> None:
         self.application = application
+        self.certificate_of_all = certificate_of_all
+        """What stands for the certificate of whoever connects, where that is one known beforehand."""
         self.parser = HeadParser()
         self.connections: set[Connection] = set()
         self.is_closing = False
@@ -129,9 +134,15 @@ async def _kept(server: Server, listening: asyncio.Server) -> AsyncIterator[None
 
 
 @asynccontextmanager
-async def open_http_socket(application: Application, path: Path) -> AsyncIterator[None]:
-    """Serve an application on a Unix socket while inside, for this account alone. Raises OSError."""
-    server = Server(application)
+async def open_http_socket(
+    application: Application, path: Path, *, of_gateway: bool = False
+) -> AsyncIterator[None]:
+    """Serve an application on a Unix socket while inside, for this account alone.
+
+    One `of_gateway` is reached by a gateway alone, whose word on callers' certificates counts. Raises
+    OSError.
+    """
+    server = Server(application, GATEWAY_SOCKET if of_gateway else None)
     listening = await asyncio.get_running_loop().create_unix_server(
         lambda: Connection(server), str(path)
     )

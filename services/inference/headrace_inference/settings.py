@@ -99,6 +99,9 @@ class Settings(PeerTlsSettings, RedisSettings):
     """The same for Prometheus metrics: whichever replica answers, it has the series of all."""
     shared_folder: Path | None = None
     """The folder by which the replicas that share ports find one another; on this machine's disk."""
+    gateway_folder: Path | None = None
+    """A folder of two Unix sockets, grpc.sock and http.sock, that this replica serves on instead of ports,
+    for a gateway on this machine: it alone can call, and its word on callers' certificates is believed."""
     cores: int = 0
     """How many cores to plan threads, instances and loads for; 0 means all that this process may use.
     Where N replicas share a machine, each has its part."""
@@ -235,6 +238,10 @@ class Settings(PeerTlsSettings, RedisSettings):
         if wrong:
             raise ValueError("\n".join(wrong))
 
+    def _problems_behind_gateway(self) -> Iterator[tuple[str, str]]:
+        if self.gateway_folder is not None and self.shares_ports:
+            yield "gateway_folder", "a replica behind a gateway shares no ports"
+
     def _problems(self) -> Iterator[tuple[str, str]]:
         """Every setting that no replica can be started with, and why."""
         yield from self._problems_of_origin()
@@ -255,6 +262,7 @@ class Settings(PeerTlsSettings, RedisSettings):
                 yield name, f"{value} is not {'over 0' if positive else '0 or more'}"
         if self.shares_ports and self.shared_folder is None:
             yield "shared_folder", "replicas that share ports need one"
+        yield from self._problems_behind_gateway()
         if self.max_connection_age_seconds > _MAX_AGE_SECONDS:
             yield (
                 "max_connection_age_seconds",
@@ -301,7 +309,9 @@ class Settings(PeerTlsSettings, RedisSettings):
         )
 
     def reachable_at(self, address: str) -> str:
-        """An address listened on, host:port, as others reach it."""
+        """An address listened on, host:port or unix:PATH, as others reach it."""
+        if address.startswith("unix:"):
+            return address
         host, port = addresses.split(address)
         if host in addresses.EVERY_INTERFACE:
             host = socket.gethostname()

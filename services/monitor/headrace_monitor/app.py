@@ -15,6 +15,8 @@ from headrace import addresses
 from headrace.monitor.v1 import monitor_service_pb2
 from headrace.service import grpc_serving, serving
 from headrace.service.call_metrics import CallMetrics
+from headrace.service.gateway_serving import open_sockets
+from headrace.service.gateway_sockets import GatewaySockets
 from headrace.service.http.app import HttpApp
 from headrace.service.http.operations import add_health_routes, add_metrics_route
 from headrace.service.http.server import open_http_server
@@ -96,17 +98,22 @@ async def open_monitor(
                 registry.register(TlsMetrics(tls))
                 pages = _pages(settings, ledger, query_engine, ingestion, registry)
                 async with (
+                    open_sockets(settings.gateway_folder, pages) as sockets,
                     open_http_server(
                         pages, settings.host, settings.http_port, tls=tls
                     ) as http_port,
-                    _open_grpc(settings, servicer, calls, tls) as grpc_port,
+                    _open_grpc(settings, servicer, calls, tls, sockets) as grpc_port,
                 ):
                     yield Monitor(grpc_port, http_port)
 
 
 @asynccontextmanager
 async def _open_grpc(
-    settings: Settings, servicer: MonitorServicer, calls: CallMetrics, tls: ServerTls | None
+    settings: Settings,
+    servicer: MonitorServicer,
+    calls: CallMetrics,
+    tls: ServerTls | None,
+    sockets: GatewaySockets | None,
 ) -> AsyncIterator[int]:
     async with grpc_serving.open_grpc_server(
         addresses.join(settings.host, settings.grpc_port),
@@ -116,6 +123,7 @@ async def _open_grpc(
         max_message_bytes=MAX_MESSAGE_BYTES,
         calls=calls,
         tls=tls,
+        unix_target=sockets.grpc_target if sockets else "",
     ) as server:
         yield server.port
 

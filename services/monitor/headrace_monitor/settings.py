@@ -42,6 +42,10 @@ class Settings(PeerTlsSettings):
     http_port: int = 8201
     """The port of the dashboard, /healthz, /readyz and /metrics; 0 takes a free one."""
 
+    gateway_folder: Path | None = None
+    """A folder of two Unix sockets, grpc.sock and http.sock, beside the ports, for a gateway on this
+    machine: its word on callers' certificates is believed."""
+
     kept_hours: int = 24
     """How long windows of a minute are kept, of the time in which the monitor runs. Those of 10 s are kept
     2 hours, those of 1 s 10 minutes."""

@@ -23,7 +23,8 @@ from headrace.service import serving
 from headrace.service.access import open_access
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.folder_lock import hold_folder
-from headrace.service.grpc_admission import Gate
+from headrace.service.gateway_serving import open_sockets
+from headrace.service.grpc_admission import Gate, certificate_or_gateway, peer_certificate
 from headrace.service.grpc_serving import Register, open_grpc_server
 from headrace.service.http.operations import ReadinessProbe, add_operations_routes
 from headrace.service.http.pages import About, signposted
@@ -237,6 +238,7 @@ async def _serving(
     add_operations_routes(http, metrics.collectors, readiness)
     address = addresses.join(settings.host, settings.grpc_port)
     async with (
+        open_sockets(settings.gateway_folder) as sockets,
         open_http_server(http, settings.host, settings.http_port, tls=tls) as http_port,
         open_grpc_server(
             address,
@@ -247,7 +249,8 @@ async def _serving(
             calls=calls,
             ping_seconds=PING_SECONDS,
             tls=tls,
-            gate=Gate(access),
+            gate=Gate(access, certificate_or_gateway if sockets else peer_certificate),
+            unix_target=sockets.grpc_target if sockets else "",
         ) as grpc_server,
     ):
         yield Registry(

@@ -42,6 +42,9 @@ class Settings(ServerTlsSettings, RedisSettings, AccessSettings):
     """The port of the gRPC API; 0 takes a free one."""
     http_port: int = 8101
     """The port of health and metrics; 0 takes a free one."""
+    gateway_folder: Path | None = None
+    """A folder of a Unix socket, grpc.sock, beside the port, for a gateway on this machine: its word on
+    callers' certificates is believed."""
     drain_seconds: float = 10.0
     """How long running calls may take to finish when the service stops."""
     max_artifact_bytes: int = 32 * _GIB

@@ -22,6 +22,7 @@ from headrace import addresses
 from headrace.errors import FailedPrecondition
 from headrace.inference._pool import POOL
 from headrace.service.call_metrics import CallMetrics
+from headrace.service.gateway_sockets import GatewaySockets, gateway_sockets
 from headrace.service.grpc_serving import ConnectionAge, GrpcServer, open_grpc_server
 from headrace.service.http.answers import Response
 from headrace.service.http.app import Finish
@@ -42,7 +43,7 @@ from headrace_inference.app.metrics_server import (
     text_in_thread,
 )
 from headrace_inference.app.readiness import ReplicaReadiness
-from headrace_inference.app.reserved_ports import reserved_port
+from headrace_inference.app.reserved_ports import ReservedPort, reserved_port
 from headrace_inference.app.shared_ports import SharedReadiness, open_shared_ports
 from headrace_inference.app.socket_folder import OTHERS_NAME, SOCKET_NAME, socket_folder
 from headrace_inference.domain.extensions.log_settings import LogSwitches
@@ -117,15 +118,17 @@ async def open_fronts(
         settings.front,
         native_available=server.available(),
         ages=settings.max_connection_age_seconds > 0,
-        secured=tls is not None,
+        secured=tls is not None and settings.gateway_folder is None,
     )
     facts_of_front = {"front": front, "asked": settings.front, "tls": tls is not None}
     logger.info("front chosen", extra=facts_of_front)
     host, traffic, calls = settings.host, Traffic(), CallMetrics([SERVICE], servicer.INFERRING)
-    grpc_port = stack.enter_context(reserved_port(host, settings.grpc_port, "--grpc-port"))
-    http_port = stack.enter_context(reserved_port(host, settings.http_port, "--http-port"))
+    grpc_port, http_port = _reserved(stack, settings)
     settings = replace(settings, grpc_port=grpc_port.port, http_port=http_port.port)
     ports = _Ports(settings, ingress, readiness, calls, closing or asyncio.Event(), tls)
+    if settings.gateway_folder is not None:
+        sockets = stack.enter_context(gateway_sockets(settings.gateway_folder))
+        ports = replace(ports, sockets=sockets)
     if tls is not None and settings.shares_ports:
         ports = replace(ports, siblings_folder=stack.enter_context(socket_folder(settings, "own")))
     meters = [*meters, CollectorMeter(TlsMetrics(tls))]
@@ -133,10 +136,10 @@ async def open_fronts(
     facts = ports.facts(stack, control or RegistryControl())
     traffic.counts = [lambda: ingress.receptions.count]
     with http_port.handed_over():
-        opened_http = await ports.open_rest(stack, facts)
+        http_address = await ports.open_rest(stack, facts)
     fronts = Fronts(
-        addresses.join(host, settings.grpc_port),
-        addresses.join(host, opened_http),
+        ports.grpc_address(settings.grpc_port),
+        http_address,
         addresses.join(host, metrics_port),
         front,
     )
@@ -146,14 +149,25 @@ async def open_fronts(
         return fronts
     with grpc_port.handed_over():
         opened_grpc = await ports.open_grpc(stack, facts, front, traffic)
+    own = replace(fronts, grpc_address=ports.grpc_address(opened_grpc))
     if settings.shares_ports:
-        own = replace(fronts, grpc_address=addresses.join(host, opened_grpc))
         siblings = await stack.enter_async_context(_siblings(settings, ports.for_siblings(own)))
         shared = _SharedFronts(ports, replace(facts, siblings=siblings), siblings, front, traffic)
         readiness = SharedReadiness(readiness)
         opening = partial(shared.open, readiness=readiness, metrics=metrics)
         await stack.enter_async_context(open_shared_ports(opening, readiness, siblings))
-    return replace(fronts, grpc_address=addresses.join(host, opened_grpc))
+    return own
+
+
+def _reserved(stack: AsyncExitStack, settings: Settings) -> tuple[ReservedPort, ReservedPort]:
+    """The ports for gRPC and REST; none behind a gateway."""
+    if settings.gateway_folder is not None:
+        return ReservedPort(0, None), ReservedPort(0, None)
+    host = settings.host
+    return (
+        stack.enter_context(reserved_port(host, settings.grpc_port, "--grpc-port")),
+        stack.enter_context(reserved_port(host, settings.http_port, "--http-port")),
+    )
 
 
 def _siblings(settings: Settings, own: Sibling) -> AbstractAsyncContextManager[Siblings]:
@@ -174,6 +188,14 @@ class _Ports:
     are_shared: bool = False
     siblings_folder: Path | None = None
     """Where other replicas of this account call, in plaintext, where the ports speak TLS."""
+    sockets: GatewaySockets | None = None
+    """Where a gateway calls, instead of the ports for gRPC and REST."""
+
+    def grpc_address(self, port: int) -> str:
+        """Return where gRPC is served, on this port if on any."""
+        if self.sockets is not None:
+            return self.sockets.grpc_target
+        return addresses.join(self.settings.host, port)
 
     def for_siblings(self, own: Fronts) -> Sibling:
         """Return where the other replicas of this machine call this one."""
@@ -229,16 +251,21 @@ class _Ports:
         )
         return await stack.enter_async_context(server), operations.metrics
 
-    async def open_rest(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
-        """Open REST; its port."""
+    async def open_rest(self, stack: AsyncExitStack, facts: ServerFacts) -> str:
+        """Open REST; its address."""
+        application = self._rest_application(facts)
+        if self.sockets is not None:
+            socket = open_http_socket(application, self.sockets.http)
+            await stack.enter_async_context(socket)
+            return self.sockets.http_target
         rest = open_http_server(
-            self._rest_application(facts),
+            application,
             self.settings.host,
             self.settings.http_port,
             shares_port=self.are_shared,
             tls=self.tls,
         )
-        return await stack.enter_async_context(rest)
+        return addresses.join(self.settings.host, await stack.enter_async_context(rest))
 
     async def open_grpc(
         self, stack: AsyncExitStack, facts: ServerFacts, front: str, traffic: Traffic
@@ -269,12 +296,14 @@ class _Ports:
             shares_port=self.are_shared,
         )
         address = addresses.join(settings.host, settings.grpc_port)
+        if self.sockets is not None:
+            address = f"unix:{self.sockets.grpc}"  # as it is: the package decodes nothing
         return await stack.enter_async_context(
             server.open_native_front(address, str(fallback), ingress, options)
         )
 
     async def _open_grpcio(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
-        address = addresses.join(self.settings.host, self.settings.grpc_port)
+        address = self.grpc_address(self.settings.grpc_port)
         opening = self._grpc_server(address, facts, self._streams(), self.tls, self._grpc_target())
         return (await stack.enter_async_context(opening)).port
 
