@@ -10,7 +10,7 @@ from headrace import addresses
 from headrace.client import forking
 from headrace.client.methods import Method, Request, Response, Undecodable
 from headrace.client.settings import ClientSettings
-from headrace.tls.clients import ClientTls, Current, name_options
+from headrace.tls.clients import ClientTls, Current, in_use, name_options
 
 if TYPE_CHECKING:
     Unary = grpc.aio.UnaryUnaryMultiCallable[Request, Response | Undecodable]
@@ -49,7 +49,7 @@ class Channels:
         self._tls: ClientTls | None = None
         self._asyncio: dict[str, tuple[Current | None, grpc.aio.Channel]] = {}
         self._blocking: dict[str, tuple[Current | None, grpc.Channel]] = {}
-        self._retired: list[grpc.aio.Channel | grpc.Channel] = []
+        self._retired: list[grpc.aio.Channel] = []
         forking.note_connections(self)
 
     @property
@@ -62,7 +62,7 @@ class Channels:
         credentials, opened = self._credentials(address), self._asyncio.get(address)
         if opened is None or opened[0] is not credentials:
             if opened is not None:
-                self._retired.append(opened[1])
+                self._retired = [*in_use(self._retired), opened[1]]
             opened = self._asyncio[address] = credentials, self._open(address, credentials)
         return opened[1]
 
@@ -80,8 +80,6 @@ class Channels:
         """
         credentials, opened = self._credentials(address), self._blocking.get(address)
         if opened is None or opened[0] is not credentials:
-            if opened is not None:
-                self._retired.append(opened[1])
             opened = self._blocking[address] = (
                 credentials,
                 self._open_blocking(address, credentials),
@@ -125,11 +123,9 @@ class Channels:
         """Close all channels; calls still running end as cancelled."""
         if forking.is_lost():  # they are the parent's, and closing them here would hang
             return
-        opened = [*self._retired, *(channel for _, channel in self._blocking.values())]
-        opened += [channel for _, channel in self._asyncio.values()]
+        for _, blocking in self._blocking.values():
+            blocking.close()
+        channels = [*self._retired, *(channel for _, channel in self._asyncio.values())]
         self._asyncio, self._blocking, self._retired = {}, {}, []
-        for channel in opened:
-            if isinstance(channel, grpc.Channel):
-                channel.close()
-            else:
-                await channel.close()
+        for channel in channels:
+            await channel.close()

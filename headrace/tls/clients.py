@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,11 @@ def _credentials(material: Material | None) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(
         material.authorities or None, material.key or None, material.chain or None
     )
+
+
+def in_use(channels: Iterable[grpc.aio.Channel]) -> list[grpc.aio.Channel]:
+    """Those of former files that calls are still on; the others end when nobody has them any more."""
+    return [each for each in channels if each.get_state() is not grpc.ChannelConnectivity.IDLE]
 
 
 def name_options(name: str) -> list[tuple[str, int | str]]:

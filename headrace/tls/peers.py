@@ -10,7 +10,7 @@ from typing import Protocol
 import grpc
 
 from headrace import addresses
-from headrace.tls.clients import ClientTls, Current, name_options
+from headrace.tls.clients import ClientTls, Current, in_use, name_options
 from headrace.tls.settings import PeerTlsSettings
 from headrace.tls.token_file import TokenFile, require_private_way
 
@@ -65,7 +65,7 @@ class OpenPeer:
         current = None if self._tls is None else self._tls.current()
         if self._opened is None or self._opened[0] is not current:
             if self._opened is not None:
-                self._retired.append(self._opened[1])
+                self._retired = [*in_use(self._retired), self._opened[1]]
             self._opened = current, self._open(current)
         return self._opened[1]
 

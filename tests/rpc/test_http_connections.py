@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from headrace.service.http.answers import Response, json_response
 from headrace.service.http.app import HttpApp, TaskExchange
 from headrace.service.http.requests import Body, Exchange, Request
 from headrace.service.http.server import open_http_server
+from headrace.tls.settings import ServerTlsSettings
+from tests.tls_files import TlsFolder, tls_folder
 
 LARGE = b"x" * 8 * 2**20
 
@@ -88,12 +92,23 @@ class Client:
             return await self.reader.read() == b""
 
 
+@pytest.fixture(params=["plaintext", "TLS"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> TlsFolder | None:
+    """An authority, where the test is over TLS."""
+    return tls_folder(tmp_path) if request.param == "TLS" else None
+
+
 @asynccontextmanager
-async def connected() -> AsyncIterator[Client]:
-    """A client of a server of its own."""
-    app = EchoApp()
-    async with open_http_server(app, "127.0.0.1", 0) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def connected(folder: TlsFolder | None = None) -> AsyncIterator[Client]:
+    """A client of a server of its own, over TLS where there is an authority."""
+    app, tls, context = EchoApp(), None, None
+    if folder is not None:
+        pair = folder.server()
+        served = ServerTlsSettings(tls_cert=pair.certificate, tls_key=pair.key)
+        tls = served.read_server_tls()
+        context = ssl.create_default_context(cafile=str(folder.ca))
+    async with open_http_server(app, "127.0.0.1", 0, tls=tls) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         yield Client(app, port, reader, writer)
         writer.close()
 
@@ -110,9 +125,9 @@ def bodies(*answers: tuple[int, bytes]) -> list[Any]:
     return [json.loads(body)["body"] for _, body in answers]
 
 
-async def test_requests_sent_ahead_are_answered_in_order() -> None:
+async def test_requests_sent_ahead_are_answered_in_order(folder: TlsFolder | None) -> None:
     """However many came in one piece; others between them may be refused or wait."""
-    async with connected() as client:
+    async with connected(folder) as client:
         client.send(
             post(b"one")
             + b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -278,7 +293,6 @@ async def test_connections_that_are_silent(
 
 
 UVLOOP: list[Callable[[], Any]] = [
-    test_requests_sent_ahead_are_answered_in_order,
     test_a_body_that_is_expected_first,
     test_a_refusal_is_read_before_the_body_is_sent,
     test_a_client_that_goes_while_it_waits,
@@ -298,9 +312,9 @@ def test_the_same_on_uvloop(test: Callable[[], Any]) -> None:
 GET_LARGE = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-async def test_answers_that_are_not_read_are_counted() -> None:
+async def test_answers_that_are_not_read_are_counted(folder: TlsFolder | None) -> None:
     """Until they are read."""
-    async with connected() as client:
+    async with connected(folder) as client:
         client.send(GET_LARGE)
         async with asyncio.timeout(10):
             await client.app.has_unread.wait()
@@ -311,10 +325,12 @@ async def test_answers_that_are_not_read_are_counted() -> None:
     assert 0 == client.app.unread
 
 
-async def test_a_client_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_never_reads_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, folder: TlsFolder | None
+) -> None:
     """Its answer is not kept for ever."""
     monkeypatch.setattr(http_server, "UNREAD_SECONDS", 0.05)
-    async with connected() as client:
+    async with connected(folder) as client:
         client.send(GET_LARGE)
         async with asyncio.timeout(10):
             await client.app.has_unread.wait()
@@ -322,3 +338,19 @@ async def test_a_client_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyP
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
             await client.answer()
     assert 0 == client.app.unread
+
+
+OF_CONNECTIONS: list[Callable[[TlsFolder | None], Any]] = [
+    test_requests_sent_ahead_are_answered_in_order,
+    test_answers_that_are_not_read_are_counted,
+]
+
+
+@pytest.mark.parametrize("test", OF_CONNECTIONS, ids=lambda test: str(test.__name__))
+def test_the_same_with_tls_on_uvloop(
+    test: Callable[[TlsFolder | None], Any], folder: TlsFolder | None
+) -> None:
+    """Its TLS is another one than asyncio's."""
+    uvloop = pytest.importorskip("uvloop")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(test(folder))

@@ -431,3 +431,36 @@ async def test_plaintext_and_strangers_get_nothing(tmp_path: Path) -> None:
             with pytest.raises(errors.FailedPrecondition, match="does not speak TLS") as refused:
                 await client.server_live()
             assert "TLS_FAILED" == refused.value.reason
+
+
+async def test_a_client_shows_its_new_certificate(tmp_path: Path) -> None:
+    """To the next call, over a new connection; a call under way ends on the one it began on."""
+    folder = tls_folder(tmp_path)
+    alice = folder.pair("alice", ALICE)
+    async with _seen(folder, "required") as (servicer, where):
+        shown = {"tls_cert": alice.certificate, "tls_key": alice.key}
+        given: dict[str, Any] = {"tls_ca": folder.ca, **shown}
+        async with AsyncClient(inference=where, **given) as client:
+            for name in ("alice", "bob", "carol"):
+                names = type(ALICE)((), (), [f"spiffe://headrace/{name}"])
+                folder.pair("alice", names)
+                assert await client.server_live()
+    uris = [certificate.uris[0] for certificate, _ in servicer.seen if certificate]
+    assert ["spiffe://headrace/alice", "spiffe://headrace/bob", "spiffe://headrace/carol"] == uris
+
+
+async def test_authorities_of_grpc_callers_can_be_replaced(tmp_path: Path) -> None:
+    """The next connection is verified by the new ones."""
+    folder, next_one = tls_folder(tmp_path), tls_folder(tmp_path, "next")
+    alice = folder.pair("alice", ALICE)
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(folder.ca.read_bytes())
+    given: dict[str, Any] = {"tls_ca": trusted, "timeout_seconds": 0.5}
+    given |= {"tls_cert": alice.certificate, "tls_key": alice.key}
+    async with _seen(folder, "required") as (_, where):
+        async with AsyncClient(inference=where, **given) as client:
+            assert await client.server_live()
+        folder.ca.write_bytes(next_one.ca.read_bytes())
+        async with AsyncClient(inference=where, **given) as client:
+            with pytest.raises(errors.Unavailable):
+                await client.server_live()

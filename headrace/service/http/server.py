@@ -11,6 +11,7 @@ from pathlib import Path
 from headrace.security.credentials import GATEWAY_SOCKET, PeerCertificate
 from headrace.service.http.connection import Connection, State
 from headrace.service.http.heads import HeadParser
+from headrace.service.http.paced import PacedProtocol
 from headrace.service.http.requests import Application
 from headrace.service.listening import SHUTDOWN_SECONDS, listen
 from headrace.tls.servers import HTTP_PROTOCOLS, ServerTls
@@ -109,7 +110,7 @@ async def open_http_server(
     """
     server = Server(application)
     listening = await listen(
-        lambda: Connection(server),
+        lambda: PacedProtocol(Connection(server)) if tls else Connection(server),
         host,
         port,
         tls=tls,
