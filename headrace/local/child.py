@@ -92,8 +92,12 @@ async def _start(
 
 
 def _inherited() -> dict[str, str]:
-    """Our environment, but for what clients show and bring: that is a person's, not a service's."""
-    return {name: value for name, value in os.environ.items() if name not in _OF_CLIENTS}
+    """Our environment, but for what clients show and bring: that is a person's, not a service's.
+
+    gRPC's own lines are left out by default: strangers write one with each handshake that fails.
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in _OF_CLIENTS}
+    return {"GRPC_VERBOSITY": "ERROR", **kept}
 
 
 async def _wait_until_ready(
