@@ -16,6 +16,7 @@ from headrace.errors import InvalidArgument
 from headrace.inference import model_config_pb2
 from headrace.model_files.artifact_names import ArtifactPaths
 from headrace.model_files.changed_graph import changed_graph
+from headrace.model_files.external_data import external_files
 from headrace.state.declared_shapes import with_declared_shapes
 from headrace.state.records import (
     ArtifactFile,
@@ -228,6 +229,7 @@ def described(
     Raises InvalidArgument.
     """
     files = set(paths)
+    _check_external_data(folder / graph_path)
     changed = changed_graph(folder / graph_path)
     serving = serving_config(config)
     signature = declared_signature(config, _graph_of(folder / graph_path))
@@ -249,6 +251,14 @@ def described(
         serving,
         created_at=time.time(),
     )
+
+
+def _check_external_data(graph: Path) -> None:
+    """Pass if a graph reads its own version's files alone: not every ONNX Runtime would see to that."""
+    try:
+        external_files(graph)
+    except InvalidArgument as error:
+        raise invalid(error.message.replace(str(graph), f"'{graph.name}'")) from error
 
 
 def _graph_of(path: Path) -> GraphTensors:
