@@ -79,6 +79,11 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         frozenset(["TOO_MANY_BINDINGS", "TOO_MANY_ROLES"]),
     ),
     Elsewhere(
+        "Said where authentication is on; tests/security/test_services_monitor.py brings it about.",
+        ("services/monitor/headrace_monitor/domain/replicas/reporter_limit.py",),
+        frozenset(["REPLICA_ID_TAKEN"]),
+    ),
+    Elsewhere(
         "Said where authentication is on; tests/security brings them about over the wires.",
         (
             "headrace/security/",

@@ -18,14 +18,13 @@ from headrace.security.model_names import model_in
 from headrace.security.routes import MODEL_NAME, ROUTES
 from headrace.security.verbs import Permission, Scope
 from headrace.service.authentication import Authentication
-from headrace.service.http.heads import RequestHead
 from headrace.service.http.requests import Body, Exchange, Request
 from headrace.service.http.router import Match
 
 Open = Callable[[Request], Exchange]
 Refuse = Callable[[Request, errors.HeadraceError], Exchange]
-AuthorizationOf = Callable[[RequestHead], str]
-"""Finds the value of `authorization` that a head without that header stands for; '' for none."""
+AuthorizationOf = Callable[[Request], str]
+"""Finds the value of `authorization` that a request without that header stands for; '' for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class HttpGate:
         found = credentials_of(request.head.headers, request.certificate)
         if found.authorization or self._authorization_of is None:
             return found
-        value = self._authorization_of(request.head)
+        value = self._authorization_of(request)
         return Credentials(value, found.certificate, found.forwarded)
 
     async def _identify(

@@ -65,6 +65,16 @@ class HttpApp:
 
         self.router.add(verb, template, open_one)
 
+    def add_with_form(
+        self, verb: str, template: str, handle: HandleBody, max_body_bytes: int = MAX_BODY_BYTES
+    ) -> None:
+        """Have a handler answer requests, which gets the body as it was sent."""
+        self.router.add(
+            verb,
+            template,
+            lambda request: TaskExchange(request, handle, self._tasks, max_body_bytes),
+        )
+
     def open(self, request: Request) -> Exchange:
         """Begin with a request."""
         head = request.head

@@ -9,20 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry
-
 from headrace import addresses
 from headrace.monitor.v1 import monitor_service_pb2
+from headrace.security.access import Access
 from headrace.service import grpc_serving, serving
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.gateway_serving import open_sockets
 from headrace.service.gateway_sockets import GatewaySockets
-from headrace.service.http.app import HttpApp
+from headrace.service.grpc_admission import Gate, certificate_or_gateway, peer_certificate
 from headrace.service.http.operations import add_health_routes, add_metrics_route
 from headrace.service.http.server import open_http_server
 from headrace.service.tls_serving import TlsMetrics, open_server_tls
 from headrace.tls.servers import ServerTls
 from headrace_monitor.adapters import metrics
+from headrace_monitor.adapters.rights import FollowedRights, open_rights
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import open_window_store
 from headrace_monitor.domain.clock import TimeSource, start_clock
@@ -85,24 +85,32 @@ async def open_monitor(
             ThreadPoolExecutor(1, "questions") as questions,
         ):
             query_engine = QueryEngine(ledger, clock, questions)
-            async with open_ingestion(ledger, store, clock, settings.limits, reports) as ingestion:
+            calls = CallMetrics([SERVICE])
+            registry = metrics.build_registry(ledger, clock, calls)
+            registry.register(TlsMetrics(tls))
+            async with (
+                open_ingestion(ledger, store, clock, settings.limits, reports) as ingestion,
+                open_rights(settings, registry) as rights,
+            ):
                 servicer = MonitorServicer(
                     ingestion,
                     query_engine,
                     ReportMemory(settings.report_memory_mb * _MIB, settings.max_replicas),
                     stopping,
                     max_versions=settings.max_report_versions,
+                    access=rights.access,
                 )
-                calls = CallMetrics([SERVICE])
-                registry = metrics.build_registry(ledger, clock, calls)
-                registry.register(TlsMetrics(tls))
-                pages = _pages(settings, ledger, query_engine, ingestion, registry)
+                pages = dashboard.application(
+                    query_engine, settings.namespace, rights.access, is_secure=tls is not None
+                )
+                add_health_routes(pages, functools.partial(_readiness, ledger, ingestion, rights))
+                add_metrics_route(pages, registry, query_engine.run_in_thread)
                 async with (
                     open_sockets(settings.gateway_folder, pages) as sockets,
                     open_http_server(
                         pages, settings.host, settings.http_port, tls=tls
                     ) as http_port,
-                    _open_grpc(settings, servicer, calls, tls, sockets) as grpc_port,
+                    _open_grpc(settings, servicer, calls, tls, sockets, rights.access) as grpc_port,
                 ):
                     yield Monitor(grpc_port, http_port)
 
@@ -114,6 +122,7 @@ async def _open_grpc(
     calls: CallMetrics,
     tls: ServerTls | None,
     sockets: GatewaySockets | None,
+    access: Access,
 ) -> AsyncIterator[int]:
     async with grpc_serving.open_grpc_server(
         addresses.join(settings.host, settings.grpc_port),
@@ -124,25 +133,18 @@ async def _open_grpc(
         calls=calls,
         tls=tls,
         unix_target=sockets.grpc_target if sockets else "",
+        gate=Gate(access, certificate_or_gateway if sockets else peer_certificate),
     ) as server:
         yield server.port
 
 
-def _pages(
-    settings: Settings,
-    ledger: Ledger,
-    query_engine: QueryEngine,
-    ingestion: Ingestion,
-    registry: CollectorRegistry,
-) -> HttpApp:
-    def readiness() -> tuple[bool, Mapping[str, object]]:
-        return not ingestion.failed, {
-            "storing": not ingestion.failed,
-            "reports": ledger.totals.reports,
-            "window_bytes": ledger.windows.size_bytes,
-        }
-
-    pages = dashboard.application(query_engine, settings.namespace)
-    add_health_routes(pages, readiness)
-    add_metrics_route(pages, registry, query_engine.run_in_thread)
-    return pages
+def _readiness(
+    ledger: Ledger, ingestion: Ingestion, rights: FollowedRights
+) -> tuple[bool, Mapping[str, object]]:
+    """Ready while reports are stored, and, where callers have to be somebody, once it knows who is."""
+    return rights.are_known and not ingestion.failed, {
+        "storing": not ingestion.failed,
+        "reports": ledger.totals.reports,
+        "window_bytes": ledger.windows.size_bytes,
+        **rights.facts(),
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.security.settings import AccessSettings
 from headrace.service import logs
 from headrace.tls.settings import PeerTlsSettings
 from headrace_monitor.domain.limits import Limits
@@ -24,7 +25,7 @@ _RANGES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(PeerTlsSettings):
+class Settings(PeerTlsSettings, AccessSettings):
     """The monitor: what the models do, over all replicas."""
 
     data: Path
@@ -45,6 +46,9 @@ class Settings(PeerTlsSettings):
     gateway_folder: Path | None = None
     """A folder of two Unix sockets, grpc.sock and http.sock, beside the ports, for a gateway on this
     machine: its word on callers' certificates is believed."""
+
+    registry_address: str = "127.0.0.1:8100"
+    """The address of the registry, which tells who may do what; used with --auth on."""
 
     kept_hours: int = 24
     """How long windows of a minute are kept, of the time in which the monitor runs. Those of 10 s are kept
@@ -92,7 +96,7 @@ class Settings(PeerTlsSettings):
             for name, (least, most) in _RANGES.items()
             if not least <= getattr(self, name) <= most
         ]
-        wrong += self.peer_problems()
+        wrong += [*self.peer_problems(), *self.access_problems()]
         if wrong:
             raise ValueError("\n".join(wrong))
 

@@ -18,6 +18,7 @@ from headrace.measures import (
     SUCCESSES,
     TOTAL_TIME,
 )
+from headrace.security.access import OPEN_ACCESS, Access
 from headrace.service.http.answers import HTML_TYPE, JSON_TYPE, Response, json_response
 from headrace.service.http.app import HttpApp
 from headrace.service.http.pages import About, is_browser
@@ -28,13 +29,19 @@ from headrace_monitor.domain.queries.query_engine import (
     Statistics,
     VersionStatistics,
 )
+from headrace_monitor.domain.sessions import Sessions
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
+from headrace_monitor.wire.console import ConsoleApp
+from headrace_monitor.wire.sight import Sight
 
 PAGE = "dashboard.html"
 SECURITY_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 """The page is one file, fetches from here, and can do nothing else."""
+
+_LOGOUT = '<form method="post" action="/logout"><button>Log out</button></form>'
 
 _ABOUT = About(
     "Headrace monitor",
@@ -51,10 +58,21 @@ _ABOUT = About(
 )
 
 
-def application(query_engine: QueryEngine, namespace: str) -> HttpApp:
-    """GET / (the page), /api/statistics?window=SECONDS and /api/series?window=SECONDS&step=SECONDS."""
+def application(
+    query_engine: QueryEngine,
+    namespace: str,
+    access: Access = OPEN_ACCESS,
+    *,
+    is_secure: bool = False,
+) -> HttpApp:
+    """GET / (the page), /api/statistics?window=SECONDS and /api/series?window=SECONDS&step=SECONDS.
+
+    Where callers have to be somebody, a browser logs in.
+    """
+    sight = Sight(access)
     template = resources.files(__package__).joinpath(PAGE).read_text(encoding="utf-8")
     page = template.replace("{{namespace}}", html.escape(namespace))
+    page = page.replace("{{logout}}", _LOGOUT if access.is_on else "")
 
     async def index(request: Request) -> Response:
         if not is_browser(request):
@@ -64,15 +82,16 @@ def application(query_engine: QueryEngine, namespace: str) -> HttpApp:
 
     async def statistics(request: Request) -> Response:
         query = Query(window_ns=_seconds(request, "window", 60))
-        found = await query_engine.statistics(query)
+        found = await query_engine.statistics(sight.of(query))
         return _json(await query_engine.run_in_thread(lambda: _to_json([found])[1:-1]))
 
     async def series(request: Request) -> Response:
         query = Query(window_ns=_seconds(request, "window", 300))
-        steps = await query_engine.series(query, _seconds(request, "step", 5))
+        steps = await query_engine.series(sight.of(query), _seconds(request, "step", 5))
         return _json(await query_engine.run_in_thread(lambda: _to_json(steps)))
 
-    app = HttpApp(_ABOUT.not_found)
+    sessions = Sessions(access.now)
+    app = ConsoleApp(_ABOUT.not_found, access, sessions, namespace, is_secure=is_secure)
     app.add("GET", "/", index)
     app.add("GET", "/api/statistics", statistics)
     app.add("GET", "/api/series", series)
@@ -80,7 +99,7 @@ def application(query_engine: QueryEngine, namespace: str) -> HttpApp:
 
 
 def _json(body: bytes) -> Response:
-    return Response(body, JSON_TYPE)
+    return Response(body, JSON_TYPE, headers={"Cache-Control": "no-store"})
 
 
 def _to_json(steps: Iterable[Statistics]) -> bytes:

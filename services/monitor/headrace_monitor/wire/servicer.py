@@ -9,12 +9,15 @@ from typing import Protocol, cast
 import grpc
 
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc
+from headrace.security.access import OPEN_ACCESS, Access
+from headrace.security.callers import current_caller
 from headrace.service.method_table import Methods, with_methods_changed
 from headrace_monitor.domain.ingestion.ingestion import Ingestion
 from headrace_monitor.domain.ingestion.report_memory import ReportMemory
 from headrace_monitor.domain.queries.query_engine import Query, QueryEngine
 from headrace_monitor.domain.telemetry.report import Report
 from headrace_monitor.wire import answers, convert, report_bytes, streams
+from headrace_monitor.wire.sight import Sight
 
 _OWN_BYTES = {
     "ReportTelemetry": "request_deserializer",
@@ -42,12 +45,14 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
         stopping: asyncio.Event,
         *,
         max_versions: int,
+        access: Access = OPEN_ACCESS,
     ) -> None:
         self._ingestion = ingestion
         self._query_engine = query_engine
         self._memory = memory
         self._stopping = stopping
         self._max_versions = max_versions
+        self._sight = Sight(access)
 
     async def ReportTelemetry(  # type: ignore[override]  # bytes come in
         self, request_iterator: AsyncIterator[bytes], context: object
@@ -65,9 +70,8 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
             return report_bytes.report_from_bytes(request, self._max_versions)
 
         small = report_bytes.is_small(request)
-        return await self._ingestion.accept(
-            read() if small else await self._ingestion.run_in_thread(read)
-        )
+        report = read() if small else await self._ingestion.run_in_thread(read)
+        return await self._ingestion.accept(report, current_caller().identity.subject)
 
     async def QueryStatistics(  # type: ignore[override]  # bytes go out
         self, request: monitor_service_pb2.QueryStatisticsRequest, context: object
@@ -88,11 +92,11 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
     ) -> bytes:
         """Answer with the statistics of each step of a window."""
         query, step_ns = convert.series_from_proto(request)
-        steps = await self._query_engine.series(query, step_ns)
+        steps = await self._query_engine.series(self._sight.of(query), step_ns)
         return await self._query_engine.run_in_thread(lambda: answers.series_to_bytes(steps))
 
     async def _statistics(self, query: Query) -> bytes:
-        statistics = await self._query_engine.statistics(query)
+        statistics = await self._query_engine.statistics(self._sight.of(query))
         return await self._query_engine.run_in_thread(
             lambda: answers.statistics_to_bytes(statistics)
         )

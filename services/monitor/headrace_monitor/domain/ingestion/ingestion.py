@@ -55,16 +55,17 @@ class Ingestion:
         self._arrived = asyncio.Event()
         self.failed = False
 
-    async def accept(self, report: Report) -> int:
+    async def accept(self, report: Report, reporter: str = "") -> int:
         """Merge and store a report, and give its sequence number back once it is stored.
 
-        Raises ResourceExhausted (INTAKE_FULL, TOO_MANY_REPLICAS) when too many wait or report, and
+        `reporter` is who sends it. Raises PermissionDenied (REPLICA_ID_TAKEN) where the replica is
+        another's, ResourceExhausted (INTAKE_FULL, TOO_MANY_REPLICAS) when too many wait or report, and
         Unavailable where it could not be stored: then it has to be sent again, and will still be merged
         only once.
         """
         if self._waiting_versions >= MAX_WAITING:
             raise _full()
-        self._reporter_limit.admit(report.replica, self._clock().steady_ns)
+        self._reporter_limit.admit(report.replica, self._clock().steady_ns, reporter)
         self._waiting_versions += report.weight
         stored: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append((report, stored))

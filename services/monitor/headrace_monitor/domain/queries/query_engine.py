@@ -33,10 +33,16 @@ class Query:
     window_ns: int = DEFAULT_WINDOW_NS
     end_ns: int = 0
     by_replica: bool = False
+    is_seen: Callable[[str], bool] | None = None
+    """Tells the models that the caller may see; None: all."""
 
     def matches(self, series: Series) -> bool:
-        """True where the query asks for this series."""
-        return self.model in ("", series.model) and self.version in (0, series.version)
+        """True where the query asks for this series, and its caller may see it."""
+        return (
+            self.model in ("", series.model)
+            and self.version in (0, series.version)
+            and (self.is_seen is None or self.is_seen(series.model))
+        )
 
     def group(self, series: Series) -> Series:
         """The series to which this one is added."""
