@@ -17,6 +17,7 @@ java=(openjdk-17-jdk-headless protobuf-compiler-grpc-java-plugin libgrpc-java li
   libnetty-java libguava-java libperfmark-java libgeronimo-annotation-1.3-spec-java)
 
 proxy=(haproxy openssl)
+browser=(chromium)
 monitoring=(prometheus)
 
 leave_out() {
@@ -24,7 +25,7 @@ leave_out() {
 }
 
 debian_packages() {
-  local wanted=("${compilers[@]}" "${cpp[@]}" "${go[@]}" "${java[@]}" "${proxy[@]}" "${monitoring[@]}") missing=()
+  local wanted=("${compilers[@]}" "${cpp[@]}" "${go[@]}" "${java[@]}" "${proxy[@]}" "${browser[@]}" "${monitoring[@]}") missing=()
   command -v node >/dev/null || wanted+=(nodejs npm)
   for package in "${wanted[@]}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "install ok installed" ||

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace import errors
-from headrace import settings as reading
 from headrace.gateway.edge import Edge
 from headrace.gateway.settings import Settings
 
@@ -68,7 +67,10 @@ async def take_settings(edge: Edge, read: ReadSettings) -> None:
         if wanted != edge.settings:
             await edge.take(wanted)
             logger.info("other settings were taken")
-    except (reading.SettingsError, ValueError, errors.FailedPrecondition) as error:
+    except errors.FailedPrecondition as error:
+        logger.error("settings were refused, those before go on: %s", error)  # noqa: TRY400
+    except ValueError as error:  # a SettingsError is one
+        edge.refusals += 1
         logger.error("settings were refused, those before go on: %s", error)  # noqa: TRY400
 
 

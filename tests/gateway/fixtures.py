@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ import numpy as np
 
 from headrace.gateway.app import Gateway, open_gateway
 from headrace.gateway.settings import Settings
+from headrace.gateway.settings_file import read_settings
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.registry.v1 import registry_service_pb2, replica_pb2
 from headrace.tls.authority import Authority, Issued, Names
@@ -61,9 +63,11 @@ class Served:
 
     async def headers_of(self, request_id: str) -> dict[str, str]:
         """The headers with which a request came to the replica, from the replica's trace of it."""
+        traces = self.folder / "traces"
         async with asyncio.timeout(10):
             while True:
-                for line in (self.folder / "traces").read_text().splitlines():
+                text = traces.read_text() if traces.exists() else ""
+                for line in text.rpartition("\n")[0].splitlines():
                     trace = json.loads(line)
                     if trace.get("parameters", {}).get("x-request-id") == request_id:
                         headers: dict[str, str] = trace["parameters"]
@@ -76,7 +80,9 @@ async def running_gateway(registry: str, folder: Path, **more: Any) -> AsyncIter
     """A gateway that serves while inside."""
     given: dict[str, Any] = {"port": 0, "http_port": 0, "workers": 1, "drain_seconds": 0.0}
     settings = Settings(registry_address=registry, data=folder, **given | more)
-    async with open_gateway(settings, asyncio.Event()) as gateway:
+    flags = [f"--registry-address={registry}", f"--settings-file={settings.settings_file}"]
+    read_again = partial(read_settings, [*flags, "--workers=1"], {})
+    async with open_gateway(settings, asyncio.Event(), read_again) as gateway:
         yield gateway
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
 import pytest
 
@@ -120,3 +123,72 @@ async def test_replicas_known_last_are_called_while_the_registry_is_away(
                 answer = await infer(channel)(request(), timeout=10)
             problem = gateway.follower.problem
     assert ("add", True) == (answer.model_name, bool(problem))
+
+
+@pytest.mark.toolchain
+async def test_a_changed_file_of_settings_is_taken_and_a_bad_one_is_not(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """One call a second from now on: the next is refused as exhausted, over gRPC and REST."""
+    file = tmp_path / "gateway.toml"
+    file.write_text("max_requests_per_second = 0\n")
+    async with served(redis_url, tmp_path, settings_file=file) as edge:
+        running = edge.gateway.edge
+        file.write_text("max_requests_per_second = -1\n")
+        async with asyncio.timeout(20):
+            while not running.refusals:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.02)
+        assert 0 == running.handovers
+        file.write_text("max_requests_per_second = 1\n")
+        async with asyncio.timeout(20):
+            while not running.handovers:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.02)
+        async with edge.channel as channel, aiohttp.ClientSession(edge.url) as session:
+            told = Counter([await outcome(infer(channel)(request())) for _ in range(5)])
+            rest = [(await session.get("/v2/health/ready")).status for _ in range(5)]
+    assert (True, True) == (told["RESOURCE_EXHAUSTED"] >= 3, 429 in rest)
+
+
+@pytest.mark.toolchain
+async def test_connections_of_a_certain_age_end_without_a_failed_call(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """Their clients are told to connect anew, and what is in flight ends first."""
+    async with (
+        served(redis_url, tmp_path, max_connection_age_seconds=0.3) as edge,
+        edge.channel as channel,
+    ):
+        admin = edge.gateway.edge.admin
+        assert admin is not None
+        told: Counter[str] = Counter()
+        ended = re.compile(
+            rb"envoy_http_downstream_cx_max_duration_reached\{[^}]*edge[^}]*\} (\d+)"
+        )
+        async with asyncio.timeout(20):
+            while not any(int(count) for count in ended.findall(await admin.metrics())):
+                told[await outcome(infer(channel)(request(), timeout=10))] += 1
+    assert {"OK"} == set(told)
+
+
+@pytest.mark.toolchain
+async def test_the_log_can_be_moved_away(redis_url: str, tmp_path: Path) -> None:
+    """On SIGUSR1 a new file is begun."""
+    log, moved = tmp_path / "access.log", tmp_path / "access.log.1"
+    more = {"access_log": "all", "access_log_file": log}
+    async with served(redis_url, tmp_path, **more) as edge, edge.channel as channel:
+        log.rename(moved)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await infer(channel)(request())
+        async with asyncio.timeout(20):
+            while not log.exists() or "ModelInfer" not in log.read_text():
+                await asyncio.sleep(0.05)
+                await infer(channel)(request())
+
+
+async def outcome(call: Any) -> str:
+    """OK, or the status of a call."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return error.code().name
+    return "OK"
