@@ -51,6 +51,7 @@ class RightsFeed:
         """What keeps the registry from telling."""
         self.on_change: Callable[[], None] = lambda: None
         """Told when there are other rights, and when the registry is lost or back."""
+        self._parts = WatchRightsResponse()
         if saved := read_saved(file):
             self._take(saved)
 
@@ -81,6 +82,7 @@ class RightsFeed:
         method = self._peer.channel().unary_stream(
             _WATCH, WatchRightsRequest.SerializeToString, WatchRightsResponse.FromString
         )
+        self._parts = WatchRightsResponse()
         call: Any = method(WatchRightsRequest(), metadata=self._peer.metadata())
         try:
             while True:
@@ -98,9 +100,14 @@ class RightsFeed:
         if message.unchanged:
             self.revision = message.revision
             return
-        self._take(message)
+        self._parts.MergeFrom(message)
+        if message.more:
+            return
+        whole, self._parts = self._parts, WatchRightsResponse()
+        whole.more = False
+        self._take(whole)
         self.on_change()
-        await asyncio.to_thread(save, self._file, message)
+        await asyncio.to_thread(save, self._file, whole)
 
     def _take(self, message: WatchRightsResponse) -> None:
         self._access.rights = rights_in(message)

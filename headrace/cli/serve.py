@@ -110,6 +110,7 @@ def serve(
         log_format=log_format,
         tls=None,
         gateway=None,
+        access=None,
         **chosen_ports(
             0 if port == 0 else None,
             registry_port=registry_port,

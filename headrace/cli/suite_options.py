@@ -114,6 +114,37 @@ MonitorHttpPort = Annotated[
 ]
 
 
+_ACCESS = "Identity and permissions"
+Auth = Annotated[
+    bool,
+    typer.Option(
+        "--auth",
+        help="Callers have to prove who they are, and may do what was granted to them. The suite "
+        "makes the keys that its own parts use.",
+        rich_help_panel=_ACCESS,
+    ),
+]
+IdentityFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="The TOML file that names issuers of JWTs, certificates and gateways that are believed.",
+        rich_help_panel=_ACCESS,
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+    ),
+]
+AdminKeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Make the first admin's key and write it here, unless the file is there.",
+        rich_help_panel=_ACCESS,
+        dir_okay=False,
+        show_default=False,
+    ),
+]
+
+
 def _tls_file(text: str) -> Any:
     return typer.Option(
         help=text, rich_help_panel=_TLS, exists=True, dir_okay=False, show_default=False

@@ -13,7 +13,9 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.suite_options import (
+    AdminKeyFile,
     AsJson,
+    Auth,
     Data,
     Drain,
     FrontName,
@@ -22,6 +24,7 @@ from headrace.cli.suite_options import (
     GatewaySettings,
     Grace,
     Host,
+    IdentityFile,
     InferenceHttpPort,
     InferenceMetricsPort,
     InferencePort,
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from headrace.local.commands import SuiteOptions
     from headrace.local.gateway_child import GatewayOptions
     from headrace.local.run import OnReady
+    from headrace.local.suite_access import SuiteAccess
     from headrace.local.suite_tls import SuiteTls
     from headrace.state.redis_server import RedisServer
     from headrace.tls.servers import ClientAuth
@@ -90,6 +94,9 @@ def up(
     gateway: Gateway = False,
     gateway_port: GatewayPort = None,
     gateway_settings: GatewaySettings = None,
+    auth: Auth = False,
+    identity_file: IdentityFile = None,
+    admin_key_file: AdminKeyFile = None,
     log_level: LogLevel = "info",
     log_format: LogFormat = "auto",
     as_json: AsJson = False,
@@ -113,6 +120,7 @@ def up(
         grace_seconds=grace_seconds,
         log_format=log_format,
         log_level=log_level,
+        access=chosen_access(identity_file, admin_key_file, auth=auth),
         tls=chosen_tls(tls_cert, tls_key, tls_ca, tls_client_ca, tls_client_auth),
         gateway=_gateway(port, gateway_port, gateway_settings) if gateway else None,
         **chosen_ports(
@@ -154,6 +162,20 @@ def _gateway(
         http_port=own if every_port is None else every_port,
         settings_file=settings_file and settings_file.absolute(),
     )
+
+
+def chosen_access(
+    identity_file: Path | None, admin_key_file: Path | None, *, auth: bool
+) -> SuiteAccess | None:
+    """The identity and permissions that are asked for; None where everybody may do everything."""
+    from headrace.local.suite_access import SuiteAccess
+
+    if auth:
+        files = (file and file.absolute() for file in (identity_file, admin_key_file))
+        return SuiteAccess(*files)
+    if identity_file or admin_key_file:
+        raise typer.BadParameter("--identity-file and --admin-key-file go with --auth")
+    return None
 
 
 def _count(data: Path) -> int:
@@ -242,6 +264,7 @@ def _print_addresses(wanted: SuiteOptions, where: dict[str, Any]) -> None:
         ),
         f"  redis      {where['redis_url']}",
         f"  data       {wanted.data}",
+        *_how_to_prove(wanted),
         *_how_to_reach(where),
         "Next, elsewhere: headrace push NAME model.onnx --wait",
         "           then: headrace infer NAME VALUE     (Ctrl-C here stops all)",
@@ -268,6 +291,16 @@ def _shared(where: dict[str, Any], rpc: str, web: str) -> list[str]:
         return []
     metrics = f"metrics {web}://{shared['metrics']}/metrics"
     return [f"  replicas   {rpc}{shared['grpc']}   {web}://{shared['http']}   {metrics}"]
+
+
+def _how_to_prove(wanted: SuiteOptions) -> list[str]:
+    """Return how to get a key, where callers have to have one."""
+    if wanted.access is None:
+        return []
+    if wanted.access.admin_key_file:
+        return [f"  auth       on; the admin's key: --token-file {wanted.access.admin_key_file}"]
+    first = f"headrace keys create NAME --admin --data {wanted.data} > admin.key"
+    return [f"  auth       on; an admin's key, if there is none yet: {first}"]
 
 
 def _how_to_reach(where: dict[str, Any]) -> list[str]:

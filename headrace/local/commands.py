@@ -19,6 +19,7 @@ from headrace.local.gateway_child import (
     gateway_command,
     gateway_flags,
 )
+from headrace.local.suite_access import SuiteAccess, token_flags
 from headrace.local.suite_tls import SuiteTls
 from headrace.machine.cores import usable_cores
 from headrace.service import logs
@@ -27,6 +28,7 @@ from headrace.state.redis_server import RedisServer
 REGISTRY = "registry"
 MONITOR = "monitor"
 REDIS = "redis"
+REPLICA = "replica"
 PORT_STEP = 10
 """From one replica's ports to the next one's: three each, with room to read them."""
 SHARED = "shared"
@@ -59,6 +61,7 @@ class SuiteOptions:
     log_level: logs.Level = "info"
     tls: SuiteTls | None = None
     gateway: GatewayOptions | None = None
+    access: SuiteAccess | None = None
 
     @property
     def shares_ports(self) -> bool:
@@ -121,10 +124,16 @@ def registry_command(options: SuiteOptions, before: Addresses) -> list[str]:
     return _command(options, "headrace_registry", REGISTRY, _same(ports, before), flags)
 
 
-def monitor_command(options: SuiteOptions, before: Addresses) -> list[str]:
-    """The command line that starts the monitor on the addresses that it had `before`."""
+def monitor_command(options: SuiteOptions, before: Addresses, registry: str = "") -> list[str]:
+    """The command line that starts the monitor on the addresses that it had `before`.
+
+    It is told of the registry where that has to say who may do what.
+    """
     ports = {"grpc": options.monitor_port, "http": options.monitor_http_port}
     flags = {**(options.tls.peer_flags() if options.tls else {}), **_by_gateway(options, MONITOR)}
+    if options.access:
+        flags |= {"registry-address": _called_at(options, registry)}
+        flags |= token_flags(options.data, MONITOR)
     return _command(options, "headrace_monitor", MONITOR, _same(ports, before), flags)
 
 
@@ -134,6 +143,8 @@ def suite_gateway_command(options: SuiteOptions, before: Addresses) -> list[str]
     flags = gateway_flags(options.gateway, REGISTRY, MONITOR, before)
     if "HEADRACE_GATEWAY_WORKERS" not in os.environ:  # replicas need the other cores
         flags["workers"] = str(max(1, usable_cores() // 4))
+    if options.access:
+        flags |= token_flags(options.data, GATEWAY)
     return gateway_command(_every(options, GATEWAY) | flags)
 
 
@@ -181,6 +192,7 @@ def replica_command(
         "grace-seconds": str(options.replica_grace_seconds),
         **(options.tls.peer_flags() if options.tls else {}),
         **_by_gateway(options, replica_name(index)),
+        **(token_flags(options.data, REPLICA) if options.access else {}),
     }
     if options.replicas == 1:  # there is no other to call while it loads: it serves what it has
         flags["join-seconds"] = "0"
@@ -228,6 +240,7 @@ def _command(
     every = {
         **_every(options, folder),
         **{f"{name}-port": str(port) for name, port in ports.items()},
+        **(options.access.server_flags() if options.access else {}),
         **flags,
     }
     # `--flag=value`, so that a value may begin with a dash.

@@ -27,6 +27,7 @@ from headrace.local.commands import (
     MONITOR,
     REDIS,
     REGISTRY,
+    REPLICA,
     SHARED,
     SuiteOptions,
     monitor_command,
@@ -39,6 +40,7 @@ from headrace.local.commands import (
 from headrace.local.gateway_child import GATEWAY, open_socket_folder
 from headrace.local.ports import check_ports
 from headrace.local.shared_ports import kept_ports
+from headrace.local.suite_access import SECRETS, make_keys
 from headrace.service.folder_lock import hold_folder
 from headrace.service.private_files import make_private, write_private
 from headrace.state.redis_server import RedisServer
@@ -53,7 +55,7 @@ REDIS_SECRET = "redis-password"  # noqa: S105  # a file's name
 """In the data folder while the suite is up, where the Redis URL has a password."""
 OWN_FILES = (
     *(LOCK_NAME, REDIS_SECRET, "up.*", "redis", "registry", "monitor", "replica-*"),
-    *(SHARED, GATEWAY),
+    *(SHARED, GATEWAY, SECRETS),
 )
 """What a suite has in its data folder."""
 
@@ -97,6 +99,7 @@ class Suite:
         """Return where everything is: the addresses, which stay, and the process ids, which may change."""
         return {
             "ready": self._ready,
+            "auth": self.options.access is not None,
             "tls": self.options.tls and self.options.tls.as_json(),
             "registry": self._registry.addresses["grpc"],
             "registry_http": self._registry.addresses["http"],
@@ -154,7 +157,8 @@ class Suite:
                 await self._enter_redis(stack)
             else:
                 self.redis = stack.enter_context(_secret_in_file(given, self.options.data))
-            await stack.enter_async_context(supervised([self._registry, self._monitor]))
+            for tier in self._first_tiers():
+                await stack.enter_async_context(supervised(tier))
             if given is not None:
                 await _wait_until_reachable(given)
             await stack.enter_async_context(supervised(self._replicas))
@@ -163,6 +167,16 @@ class Suite:
             self._ready = True
             self._changed()
             yield
+
+    def _first_tiers(self) -> list[list[ChildSupervisor]]:
+        """Registry and monitor: together, or in turn where the monitor has to call the registry."""
+        access = self.options.access
+        if access is None:
+            return [[self._registry, self._monitor]]
+        data = self.options.data
+        children = (MONITOR, REPLICA, *((GATEWAY,) if self.options.gateway else ()))
+        make_keys(data, data / REGISTRY, access, children)
+        return [[self._registry], [self._monitor]]
 
     async def _enter_redis(self, stack: AsyncExitStack) -> None:
         binary = embedded_redis.find_server()
@@ -192,7 +206,8 @@ class Suite:
         return self._open(REGISTRY, registry_command(self.options, before))
 
     def _open_monitor(self, before: Addresses) -> AbstractAsyncContextManager[Running]:
-        return self._open(MONITOR, monitor_command(self.options, before))
+        registry = self._registry.addresses.get("grpc", "")
+        return self._open(MONITOR, monitor_command(self.options, before, registry))
 
     def _open_gateway(self, before: Addresses) -> AbstractAsyncContextManager[Running]:
         return open_child(

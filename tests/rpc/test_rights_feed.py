@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,16 @@ from typing import Any
 import grpc
 
 from headrace.access_feed.rights_feed import RIGHTS_FILE, RightsFeed
+from headrace.access_feed.saved_rights import rights_in
 from headrace.registry.v1 import access_service_pb2 as pb
 from headrace.security.access import Access
 from headrace.security.api_keys import digest_of
 from headrace.security.credentials import Credentials
 from headrace.security.verbs import Verb
+from headrace.state.access_records import ApiKeyRecord, BindingRecord, GrantRecord
+from headrace.state.catalog import Catalog
 from headrace.tls.peers import PlainPeer
+from headrace_registry.wire.rights_message import encode_rights
 from tests.rpc.registry_fixtures import RunningRegistry, running_registry
 from tests.rpc.test_registry_access import access as service
 from tests.rpc.test_registry_access import make
@@ -109,3 +113,31 @@ def test_a_damaged_file_is_no_rights(tmp_path: Path) -> None:
     nobody = Access()
     feed = RightsFeed(PlainPeer(None), nobody, tmp_path / RIGHTS_FILE)  # type: ignore[arg-type]  # not called
     assert feed.facts()["rights_known"] is False
+
+
+def test_much_is_told_in_parts() -> None:
+    """Each of them says whether another follows; together they are all of it."""
+    keys = [ApiKeyRecord(f"k{number}", "alice", f"d{number}", 1.0) for number in range(5)]
+    binding = BindingRecord("alice", (GrantRecord("caller"),))
+    records: Mapping[str, Mapping[str, object]] = {
+        "api_keys": {key.name: key for key in keys},
+        "bindings": {binding.name: binding},
+    }
+    parts = encode_rights(Catalog().updated(7, {}, {}, records), part=2)
+    assert [True, True, False] == [part.more for part in parts]
+    whole = pb.WatchRightsResponse()
+    for part in parts:
+        whole.MergeFrom(part)
+    assert {key.digest for key in keys} == set(rights_in(whole).keys)
+    assert ["alice"] == list(rights_in(whole).policy.bindings)
+
+
+async def test_rights_in_parts_count_when_all_are_there(tmp_path: Path) -> None:
+    """A process never has half of the keys."""
+    access = Access()
+    feed = RightsFeed(PlainPeer(None), access, tmp_path / RIGHTS_FILE)  # type: ignore[arg-type]  # not called
+    key = {"id": "a", "subject": "alice", "digest": "d"}
+    await feed._heard(pb.WatchRightsResponse(revision=1, keys=[key], more=True))
+    assert not access.has_rights
+    await feed._heard(pb.WatchRightsResponse(revision=1, keys=[key | {"digest": "e"}]))
+    assert {"d", "e"} == set(access.rights.keys)

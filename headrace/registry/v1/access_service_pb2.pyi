@@ -192,7 +192,7 @@ class WatchRightsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class WatchRightsResponse(_message.Message):
-    __slots__ = ("revision", "unchanged", "keys", "roles", "bindings")
+    __slots__ = ("revision", "unchanged", "keys", "roles", "bindings", "more")
     class Key(_message.Message):
         __slots__ = ("id", "subject", "digest", "expire_time", "revoked")
         ID_FIELD_NUMBER: _ClassVar[int]
@@ -211,9 +211,11 @@ class WatchRightsResponse(_message.Message):
     KEYS_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
     BINDINGS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
     revision: int
     unchanged: bool
     keys: _containers.RepeatedCompositeFieldContainer[WatchRightsResponse.Key]
     roles: _containers.RepeatedCompositeFieldContainer[_access_pb2.Role]
     bindings: _containers.RepeatedCompositeFieldContainer[_access_pb2.Binding]
-    def __init__(self, revision: _Optional[int] = ..., unchanged: _Optional[bool] = ..., keys: _Optional[_Iterable[_Union[WatchRightsResponse.Key, _Mapping]]] = ..., roles: _Optional[_Iterable[_Union[_access_pb2.Role, _Mapping]]] = ..., bindings: _Optional[_Iterable[_Union[_access_pb2.Binding, _Mapping]]] = ...) -> None: ...
+    more: bool
+    def __init__(self, revision: _Optional[int] = ..., unchanged: _Optional[bool] = ..., keys: _Optional[_Iterable[_Union[WatchRightsResponse.Key, _Mapping]]] = ..., roles: _Optional[_Iterable[_Union[_access_pb2.Role, _Mapping]]] = ..., bindings: _Optional[_Iterable[_Union[_access_pb2.Binding, _Mapping]]] = ..., more: _Optional[bool] = ...) -> None: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -23,7 +23,7 @@ class RightsWatches(Generic[Message]):
 
     def __init__(
         self,
-        encode: Callable[[Catalog], Message],
+        encode: Callable[[Catalog], Sequence[Message]],
         encode_mark: Callable[[int], Message],
         mark_seconds: float = MARK_SECONDS,
     ) -> None:
@@ -31,8 +31,8 @@ class RightsWatches(Generic[Message]):
         self._encode_mark = encode_mark
         self._mark_seconds = mark_seconds
         self._seen: tuple[object, ...] | None = None
-        self._told: tuple[int, Message] | None = None
-        """The newest rights, and how many there were before; None before the state was read."""
+        self._told: tuple[int, Sequence[Message]] | None = None
+        """The newest rights in parts, and how many there were before; None before the state was read."""
         self._revision = 0
         self._moved = asyncio.Event()
         self._stopping = False
@@ -74,8 +74,9 @@ class RightsWatches(Generic[Message]):
                 moved = self._moved
                 self._check_goes_on()
                 if self._told is not None and self._told[0] != seen:
-                    seen, message = self._told
-                    yield message
+                    seen, messages = self._told
+                    for message in messages:
+                        yield message
                 elif not await self._waited(moved) and self._told is not None:
                     yield self._encode_mark(self._revision)
         finally:
