@@ -53,7 +53,8 @@ async def verify(
     files = {file.path: file.sha256 for file in found.files}
     said = rules.check(name, found.signature_bundle, files) or "not signed, as the policy allows"
     facts = {"model": name, "version": number, "digest": found.digest, "verified": said}
-    cli.show(facts, lambda: f"version {number} of {name}: {said} ({len(files)} files)")
+    count = "1 file" if len(files) == 1 else f"{len(files)} files"
+    cli.show(facts, lambda: f"version {number} of {name}: {said} ({count})")
 
 
 def _policy(policy: Path | None, keys: list[Path], authorities: list[Path]) -> SignaturePolicy:

@@ -31,7 +31,16 @@ folder."""
 _OF_NETWORK, _OF_SCOPE = 4, 6
 """The versions that know TCP, and signals and abstract sockets."""
 
-_ALWAYS_READABLE = ("/usr", "/lib", "/lib64", "/proc", "/sys", "/etc/ld.so.cache")
+_ALWAYS_READABLE = (
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/sys",
+    "/nix/store",
+    "/gnu/store",
+    "/etc/ld.so.cache",
+)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 

@@ -13,9 +13,6 @@ from typing import Any
 import pytest
 
 from headrace.service.confinement import confine
-from headrace_registry.domain.pushes.artifacts import Format
-from tests.rpc.checker_fixtures import bench
-from tests.rpc.registry_fixtures import external_data_files, onnx_file, zip_of
 
 HOSTILE = """
 import ctypes, dataclasses, json, os, socket, subprocess, sys
@@ -100,15 +97,6 @@ def test_a_confined_process_has_its_own_files_alone(tmp_path: Path) -> None:
         assert dict.fromkeys(tried, "PermissionError") == {name: found[name] for name in tried}
     if had["no_network"]:
         assert "done" not in (found["connect"], found["datagram"])
-
-
-async def test_artifacts_are_checked_under_it(tmp_path: Path) -> None:
-    """A graph and an archive with external data pass as they did, and what they say is found."""
-    with bench(tmp_path) as checker:
-        lone, _ = await checker.check(onnx_file())
-        packed, files = await checker.check(zip_of(external_data_files()), Format.ZIP)
-    assert "x" == lone.signature.inputs[0].name == packed.signature.inputs[0].name
-    assert external_data_files() == files
 
 
 def test_nothing_is_confined_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,7 @@ async def test_a_folder_is_signed_as_it_is_stored(
     assert "FOLDER_NOT_EMPTY" == full.value.reason
 
 
+@pytest.mark.toolchain
 async def test_commands_sign_pull_and_verify(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
@@ -127,7 +128,7 @@ async def test_commands_sign_pull_and_verify(
     assert "signed, which nobody has verified here" in pushed.output
     assert "signed by the key team.pem" == right.document["verified"]
     assert (1, True) == (wrong.status, "[SIGNATURE_UNTRUSTED]" in wrong.error)
-    assert "signed by a certificate that is trusted (1 files)" in by_authority.output
+    assert "signed by a certificate that is trusted (1 file)" in by_authority.output
     assert (2, 0) == (nothing.status, got.status)
     assert 0 == _verified_by_the_library(pulled, pair.public)
     graph = pulled / "model.onnx"
