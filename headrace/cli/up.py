@@ -281,6 +281,7 @@ def _by_gateway(where: dict[str, Any]) -> list[str]:
     gateway = where["gateway"]
     if not gateway:
         return []
+    gateway = f"https://{gateway}" if where["tls"] else gateway
     return [f"  gateway    {gateway}   gRPC, gRPC-Web, REST and the dashboard"]
 
 

@@ -20,6 +20,7 @@ from headrace.security import callers
 from headrace.service import logs
 from headrace.service.call_metrics import CallMetrics, MethodCalls
 from headrace.service.grpc_admission import Admission, Gate, Metadata
+from headrace.service.listening import HANDSHAKE_SECONDS
 from headrace.service.tls_relay import Relay, open_relay_folder, relaying
 from headrace.tls.grpc_servers import grpc_credentials
 from headrace.tls.servers import ServerTls
@@ -164,6 +165,7 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_SECONDS * 1000)),
         ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -32,15 +32,10 @@ class ServerTls:
     _contexts: dict[Sequence[str], tuple[Material, ssl.SSLContext]] = field(default_factory=dict)
 
     def ssl_context(self, protocols: Sequence[str]) -> ssl.SSLContext:
-        """A context for asyncio's servers: each handshake has the certificates that the files have then."""
-        context = self._fresh_context(protocols)
-
-        def choose(
-            connection: ssl.SSLObject | ssl.SSLSocket, _: str | None, __: ssl.SSLContext
-        ) -> None:
-            connection.context = self._fresh_context(protocols)
-
-        context.sni_callback = choose  # called for every client, also one that names no server
+        """A context for asyncio's servers: each connection has what the files have when it begins."""
+        self._fresh_context(protocols)
+        context = _FollowingContext(ssl.PROTOCOL_TLS_SERVER)
+        context.followed = lambda: self._fresh_context(protocols)
         return context
 
     def _fresh_context(self, protocols: Sequence[str]) -> ssl.SSLContext:
@@ -63,8 +58,24 @@ class ServerTls:
         if material.files.authorities is not None:
             load_authorities(context, material.files.authorities, material.authorities)
         context.verify_mode = _VERIFY[self.client_auth]
-        if context.verify_mode is not ssl.CERT_NONE:
-            # A resumed session would be believed though its authority is trusted no more.
-            context.options |= ssl.OP_NO_TICKET
-            context.num_tickets = 0
         return context
+
+
+class _FollowingContext(ssl.SSLContext):
+    """Makes each connection by the context of the moment.
+
+    So a session that is resumed was begun with the same files, and its authority is trusted still.
+    """
+
+    followed: Callable[[], ssl.SSLContext]
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,  # noqa: FBT001 - as ssl has it
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """A connection, as asyncio asks for it."""
+        return self.followed().wrap_bio(incoming, outgoing, server_side, server_hostname, session)

@@ -241,17 +241,41 @@ async def test_an_optional_certificate_is_verified_where_it_is_shown(tmp_path: P
             await _page(url, _http_context(folder, stranger.pair("alice", ALICE)))
 
 
-async def test_authorities_that_are_replaced_are_trusted_no_more(tmp_path: Path) -> None:
-    """Not by a session that is resumed, either."""
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_authorities_that_are_replaced_are_trusted_no_more(
+    tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    """Not by a session that is resumed, either, as one is while nothing has changed."""
     folder, next_one = tls_folder(tmp_path), tls_folder(tmp_path, "next")
-    alice, context = folder.pair("alice", ALICE), _http_context(folder)
-    context.load_cert_chain(alice.certificate, alice.key)
+    context = _http_context(folder, folder.pair("alice", ALICE))
+    context.minimum_version = context.maximum_version = version
     async with _names_served(folder, "required") as port:
-        url = f"https://127.0.0.1:{port}/names"
-        assert "alice.example" in await _page(url, context)
+        told, session = await asyncio.to_thread(_names_told, port, context)
+        assert (b"alice.example" in told, session.has_ticket) == (True, True)
+        told, _ = await asyncio.to_thread(_names_told, port, context, session, is_resumed=True)
+        assert b"alice.example" in told
         folder.ca.write_bytes(next_one.ca.read_bytes())
-        with pytest.raises(aiohttp.ClientError):
-            await _page(url, context)
+        with pytest.raises(OSError):  # noqa: PT011 - an alert or a reset
+            await asyncio.to_thread(_names_told, port, context, session)
+
+
+def _names_told(
+    port: int,
+    context: ssl.SSLContext,
+    session: ssl.SSLSession | None = None,
+    *,
+    is_resumed: bool = False,
+) -> tuple[bytes, Any]:
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as secured,
+    ):
+        assert secured.session_reused or not is_resumed
+        secured.sendall(b"GET /names HTTP/1.1\r\nHost: a\r\n\r\n")
+        told = secured.recv(16_384)
+        if not told:
+            raise ConnectionResetError
+        return told, secured.session
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
