@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 import time
 from dataclasses import dataclass
@@ -47,11 +48,13 @@ def make_keys(data: Path, registry: Path, access: SuiteAccess, children: tuple[s
     Those of the start before end soon. Raises FailedPrecondition (DATA_UNUSABLE).
     """
     try:
+        note = f"headrace up, suite {_suite_id(data)}"
         for child in children:
-            _make(_key_file(data, child), registry, f"headrace-{child}", _SERVICE, replaces=True)
+            made = _made(f"headrace-{child}", _SERVICE, note, replaces=True)
+            _keep(_key_file(data, child), registry, *made)
         if access.admin_key_file and not access.admin_key_file.exists():
-            grants = (GrantRecord("admin"),)
-            _make(access.admin_key_file, registry, ADMIN, grants, replaces=False)
+            made = _made(ADMIN, (GrantRecord("admin"),), note, replaces=False)
+            _keep(access.admin_key_file, registry, *made)
     except OSError as error:
         raise errors.FailedPrecondition(
             "DATA_UNUSABLE",
@@ -64,14 +67,33 @@ def _key_file(data: Path, child: str) -> Path:
     return data / SECRETS / f"{child}.key"
 
 
-def _make(
-    file: Path, registry: Path, subject: str, grants: tuple[GrantRecord, ...], *, replaces: bool
-) -> None:
-    """The digest first: a file with a key that nobody takes would look like one that works."""
+def _suite_id(data: Path) -> str:
+    """The id of the suite with this data folder: others may share its Redis, and have keys of their own."""
+    file = data / SECRETS / "suite.id"
+    if not file.exists():
+        _write_private(file, f"{secrets.token_hex(4)}\n")
+    return file.read_text(encoding="ascii").strip()
+
+
+def _made(
+    subject: str, grants: tuple[GrantRecord, ...], note: str, *, replaces: bool
+) -> tuple[str, PostedKey]:
+    """A new key, and what the registry is to know of it."""
     secret = make_key()
     posted = PostedKey(
-        id_of(secret), subject, digest_of(secret), time.time(), grants=grants, replaces=replaces
+        id_of(secret),
+        subject,
+        digest_of(secret),
+        time.time(),
+        grants=grants,
+        note=note,
+        replaces=replaces,
     )
+    return secret, posted
+
+
+def _keep(file: Path, registry: Path, secret: str, posted: PostedKey) -> None:
+    """The digest first: a file with a key that nobody takes would look like one that works."""
     post(registry, posted)
     _write_private(file, f"{secret}\n")
 

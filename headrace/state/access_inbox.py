@@ -28,7 +28,7 @@ _MAX_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class PostedKey:
-    """A key for the registry to take in. With `replaces` the subject's other keys end soon."""
+    """A key for the registry. With `replaces` those of the subject that have the same note end soon."""
 
     id: str
     subject: str

@@ -200,11 +200,12 @@ def test_there_is_room_for_so_many_roles_and_bindings() -> None:
 
 
 def test_a_key_that_was_left_in_the_folder_replaces_those_before() -> None:
-    """Live ones go on for a while, ended ones are forgotten, and those of people stay."""
+    """Live ones go on for a while, ended ones are forgotten; those of people and other suites stay."""
     made = replace(key("a"), created_by="bootstrap")
     ended = replace(key("b", ends=NOW), created_by="bootstrap")
     posted = PostedKey("d", "alice", "digest", NOW, grants=(GrantRecord("service"),), replaces=True)
-    decision = take_key(context(made, ended, key("c")), posted)
+    elsewhere = replace(key("e"), created_by="bootstrap", note="another suite")
+    decision = take_key(context(made, ended, key("c"), elsewhere), posted)
     keys = decision.records[API_KEYS.name]
     assert {"keys/a", "keys/b", "keys/d"} == set(keys)
     assert NOW + OVERLAP_SECONDS == key_after(decision, "a").expires_at

@@ -66,6 +66,7 @@ def test_keys_are_made_anew_in_private_files(tmp_path: Path) -> None:
     assert 0o700 == mode(tmp_path / "secrets")
     assert "headrace-replica" == left[digest_of(second)].subject
     assert all(key.replaces for key in left.values())
+    assert 1 == len({key.note for key in left.values()})
     assert ["service"] == [grant.role for grant in left[digest_of(second)].grants]
 
 

@@ -46,10 +46,11 @@ def take_key(context: DecisionContext, posted: PostedKey) -> Decision:
 
 
 def _others(catalog: Catalog, posted: PostedKey) -> list[ApiKeyRecord]:
+    """Those of the same origin: another suite in the same state has keys of its own."""
     return [
         key
         for key in catalog.of(API_KEYS).values()
-        if key.subject == posted.subject and key.created_by == BOOTSTRAP
+        if (key.subject, key.note) == (posted.subject, posted.note) and key.created_by == BOOTSTRAP
     ]
 
 
