@@ -41,6 +41,12 @@ async def triton(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until every replica serves what was pushed.")
     ] = False,
+    sign_key: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Sign versions with this private key (PEM)."
+        ),
+    ] = None,
     allow_signature_change: AllowSignatureChange = False,
 ) -> None:
     """Import Triton's models: versions, labels, batching, instances, warm-up, session options.
@@ -54,6 +60,7 @@ async def triton(
         raise typer.BadParameter(
             "--dry-run changes nothing: it goes without --wait and --allow-..."
         )
+    from headrace.artifacts.signatures import SigningKey
     from headrace.triton.importing import import_model
     from headrace.triton.repository import model_folders
 
@@ -68,6 +75,7 @@ async def triton(
                     folder,
                     cli.timeout_seconds,
                     allow_signature_change=allow_signature_change,
+                    signing_key=None if sign_key is None else SigningKey(sign_key),
                 )
             )
             if not cli.as_json:

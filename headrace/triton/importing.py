@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from headrace import errors
+from headrace.artifacts.signatures import SigningKey
 from headrace.client import AsyncClient, Route, Version
 from headrace.client.route_changes import with_changes
 from headrace.conversion import serving_config_from_proto
@@ -99,6 +100,7 @@ class _Target:
     name: str
     timeout_seconds: float | None
     allow_signature_change: bool
+    signing_key: SigningKey | None = None
     versions: list[Version] = field(default_factory=list)
 
 
@@ -108,8 +110,9 @@ async def import_model(
     timeout_seconds: float | None = None,
     *,
     allow_signature_change: bool = False,
+    signing_key: SigningKey | None = None,
 ) -> ImportedModel:
-    """Import the model in a folder; without a client, only say what would be done.
+    """Import the model in a folder; without a client, only say what would be done. A key signs versions.
 
     What is wrong with the model or a version is in the result. Raises Unavailable and DeadlineExceeded:
     those say nothing about the model, and the import can be repeated.
@@ -127,7 +130,7 @@ async def import_model(
     if client is None:
         planned = tuple(_planned(each) for each in found)
         return ImportedModel(model.name, planned, not_carried=not_carried)
-    target = _Target(client, model.name, timeout_seconds, allow_signature_change)
+    target = _Target(client, model.name, timeout_seconds, allow_signature_change, signing_key)
     return await _import(target, model, found, not_carried)
 
 
@@ -181,6 +184,7 @@ async def _import_version(target: _Target, found: _Candidate | ImportedVersion) 
             found.files,
             config=found.serving_config,
             description=f"version {found.triton_version} of a Triton model repository",
+            signing_key=target.signing_key,
             timeout_seconds=target.timeout_seconds,
         )
     except errors.HeadraceError as error:

@@ -18,6 +18,7 @@ from headrace.artifacts.signatures import SigningKey, sign
 from headrace.client import methods
 from headrace.inference import grpc_service_pb2 as oip
 from headrace.state.records import ArtifactFile, LoadState, ServingConfig, Signature, VersionRecord
+from headrace.triton.importing import import_model
 from headrace_inference.adapters.trust import trust_check
 from tests.rpc.registry_fixtures import external_data_files, onnx_file, running_registry
 from tests.rpc.replica_fixtures import running_replica
@@ -100,6 +101,30 @@ async def test_a_folder_is_signed_as_it_is_stored(
     }
     assert "ARTIFACT_NOT_SIGNABLE" == refused.value.reason
     assert "FOLDER_NOT_EMPTY" == full.value.reason
+
+
+async def test_an_import_of_tritons_models_is_signed(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Each version that it pushes; without the key none is taken."""
+    folder = tmp_path / "repository" / "fraud-eu"
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "model.onnx").write_bytes(onnx_file())
+    (folder / "config.pbtxt").write_text('platform: "onnxruntime_onnx"')
+    team = key_pair(tmp_path, "team")
+    policy = one_rule(tmp_path, "fraud-*", team)
+    async with (
+        running_registry(
+            redis_url, namespace, tmp_path / "data", signature_policy=policy
+        ) as running,
+        AsyncClient(registry=running.address) as client,
+    ):
+        refused = await import_model(client, folder)
+        signed = await import_model(client, folder, signing_key=SigningKey(team.private))
+    (failure,) = [version.failure for version in refused.versions]
+    assert failure is not None
+    assert "SIGNATURE_MISSING" == failure.reason
+    assert [("pushed", 1)] == [(version.action, version.number) for version in signed.versions]
 
 
 @pytest.mark.toolchain
