@@ -84,7 +84,7 @@ async def _suite(
 async def test_a_certificate_rotates_under_load(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
-    """New clients see the new certificate on every port, old and new calls go on: none fails."""
+    """New clients see the new certificate on every port, half-written ones never: no call fails."""
     async with _suite(redis_url, namespace, tmp_path) as (folder, pair, suite):
         fronts = suite.replica.fronts
         async with suite.client(tls_ca=folder.ca) as client:
@@ -92,6 +92,7 @@ async def test_a_certificate_rotates_under_load(
             stop, made = asyncio.Event(), [0, 0, 0, 0]
             context = _http_context(folder)
             url = f"https://{fronts.http_address}/v2/models/add/infer"
+            metrics = f"https://{fronts.metrics_address}/metrics"
             inputs = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 1, 1, 1]}]
 
             async def rest() -> None:
@@ -123,6 +124,11 @@ async def test_a_certificate_rotates_under_load(
                 for index in range(len(calls)):
                     group.create_task(load(index))
                 for _ in range(3):
+                    before_it = pair.certificate.read_bytes()
+                    pair.key.write_bytes(b"half of a k")  # a key is written, its certificate is not
+                    shown = await asyncio.to_thread(_shown_by, fronts.grpc_address, folder, "h2")
+                    assert before_it == shown
+                    assert "headrace_tls_files_usable 0.0" in await _page(metrics, context)
                     folder.renew(pair)
                     now = pair.certificate.read_bytes()
                     for address in (fronts.http_address, fronts.metrics_address):
