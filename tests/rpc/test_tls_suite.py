@@ -33,7 +33,7 @@ from headrace.service.http.requests import Request
 from headrace.service.http.server import open_http_server
 from headrace.service.tls_serving import open_server_tls
 from headrace.tls.settings import ServerTlsSettings
-from headrace_inference.app.servers import Fronts
+from headrace_inference.app.servers import Fronts, choose_front
 from tests.rpc.registry_fixtures import onnx_file
 from tests.rpc.tls_suites import TlsSuite, calling, open_tls_suite, served
 from tests.tls_files import ALICE, LOOPBACK, Pair, TlsFolder, tls_folder
@@ -494,3 +494,14 @@ async def test_authorities_of_grpc_callers_can_be_replaced(tmp_path: Path) -> No
         async with AsyncClient(inference=where, **given) as client:
             with pytest.raises(errors.Unavailable):
                 await client.server_live()
+
+
+def test_tls_and_the_native_front(caplog: pytest.LogCaptureFixture) -> None:
+    """It has none: it is refused where it is asked for, and auto takes the other one and says so."""
+    with pytest.raises(errors.FailedPrecondition, match="gateway") as refused:
+        choose_front("native", native_available=True, secured=True)
+    assert "FRONT_UNAVAILABLE" == refused.value.reason
+    with caplog.at_level("INFO"):
+        assert "grpcio" == choose_front("auto", native_available=True, secured=True)
+    assert "the native one has no TLS" in caplog.text
+    assert "native" == choose_front("native", native_available=True)
