@@ -64,6 +64,10 @@ class Gate:
         """Return whether everybody may do everything."""
         return not self.access.is_on
 
+    def receives_late(self, method: str) -> bool:
+        """Return whether a call's message is received once its caller was let in: it may be large."""
+        return self.access.is_on and method not in self.left_to_service
+
     def certificate_of(self, context: Any) -> PeerCertificate | None:
         """Return the verified client certificate of a call; None where its caller showed none."""
         caller = self._relayed(context)

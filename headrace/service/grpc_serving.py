@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -242,37 +242,57 @@ class _Method:
 Read = Callable[[Any, Admission | None], Any]
 """Makes a method's message of bytes, or messages of a stream of bytes, and has them checked."""
 
+_BUILDERS: Mapping[tuple[bool, bool], Any] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+"""By whether requests, and responses, are streams."""
+
 
 def _wrapped(handler: Any, method: _Method) -> Any:
-    parse = handler.request_deserializer or bytes
-    make: Any = {
-        (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
-        (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
-        (True, False): (grpc.stream_unary_rpc_method_handler, handler.stream_unary),
-        (True, True): (grpc.stream_stream_rpc_method_handler, handler.stream_stream),
-    }[handler.request_streaming, handler.response_streaming]
-    build, behaviour = make
+    parse, calls = handler.request_deserializer or bytes, method.calls
+    behaviour: Any = (
+        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    )
     read = _parsed_stream if handler.request_streaming else _parsed
     generates = handler.response_streaming and not inspect.iscoroutinefunction(behaviour)
     around = _around_stream if generates else _around_unary  # a coroutine writes to its context
-    return build(
+    # as a stream of one the message is received when its caller was let in, not before
+    as_stream = not handler.request_streaming and method.gate.receives_late(method.path)
+    return _BUILDERS[handler.request_streaming or as_stream, handler.response_streaming](
         around(
             behaviour,
-            lambda request, admission: read(parse, request, method.calls, admission),
+            lambda request, admission: read(parse, request, calls, admission),
             method,
+            _only if as_stream else None,
         ),
         request_deserializer=None,
         response_serializer=handler.response_serializer,
     )
 
 
-def _around_unary(behaviour: Any, read: Read, method: _Method) -> Any:
+async def _only(requests: AsyncIterator[bytes]) -> bytes:
+    """The message of a call that has one."""
+    async for request in requests:
+        return request
+    raise errors.InvalidArgument("MALFORMED_REQUEST", "the call ended without its message")
+
+
+Receive = Callable[[Any], Awaitable[bytes]] | None
+"""Receives the message of a call that has one, where that was put off until its caller is known."""
+
+
+def _around_unary(behaviour: Any, read: Read, method: _Method, receive: Receive) -> Any:
     calls = method.calls
 
     async def call(request: Any, context: Any) -> Any:
         with calls.begin(context) as counted:
             try:
                 admission = await method.begin(context)
+                if receive is not None:
+                    request = await receive(request)
                 response = await behaviour(read(request, admission), context)
             except errors.HeadraceError as error:
                 refusal = error
@@ -293,7 +313,7 @@ def _around_unary(behaviour: Any, read: Read, method: _Method) -> Any:
     return call
 
 
-def _around_stream(behaviour: Any, read: Read, method: _Method) -> Any:
+def _around_stream(behaviour: Any, read: Read, method: _Method, receive: Receive) -> Any:
     calls = method.calls
 
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
@@ -301,6 +321,8 @@ def _around_stream(behaviour: Any, read: Read, method: _Method) -> Any:
         with calls.begin(context) as counted:
             try:
                 admission = await method.begin(context)
+                if receive is not None:
+                    request = await receive(request)
                 async for response in behaviour(read(request, admission), context):
                     if admission is not None:
                         await admission.check_again()

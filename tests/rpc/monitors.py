@@ -53,6 +53,7 @@ class FakeClock:
 class RunningMonitor:
     """A monitor to call: over gRPC by `stub`, over HTTP by `get`; `stopping` tells it to stop."""
 
+    address: str
     channel: grpc.aio.Channel
     stub: Any
     http: aiohttp.ClientSession
@@ -97,7 +98,7 @@ async def running_monitor(
     ):
         stub: Any = monitor_service_pb2_grpc.MonitorServiceStub(channel)
         try:
-            yield RunningMonitor(channel, stub, http, stopping)
+            yield RunningMonitor(f"127.0.0.1:{monitor.grpc_port}", channel, stub, http, stopping)
         finally:
             stopping.set()
 

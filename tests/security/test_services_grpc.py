@@ -154,6 +154,20 @@ async def test_bytes_of_nobody_are_not_parsed() -> None:
             assert told(refused.value) == expected
 
 
+async def test_the_message_of_nobody_is_not_even_received() -> None:
+    """Who may not call is told so before he has sent anything: what he would send takes no memory."""
+
+    async def never() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    async with serving() as scene:
+        for path, kind in (("GetModel", "stream_unary"), ("WatchChanges", "stream_stream")):
+            method = getattr(scene.channel, kind)(f"/{SERVICE.full_name}/{path}")
+            call = method(never())
+            assert await call.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
 async def test_health_is_open_and_reflection_is_for_whoever_is_known() -> None:
     """Probes bring no key, and one with a bad key is answered, too."""
     async with serving() as scene:

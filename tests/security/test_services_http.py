@@ -20,7 +20,7 @@ from headrace.service.http.answers import Response, json_response
 from headrace.service.http.app import HttpApp
 from headrace.service.http.operations import add_operations_routes
 from headrace.service.http.pages import About, add_root_page
-from headrace.service.http.requests import Request
+from headrace.service.http.requests import Body, Request
 from headrace.service.http.server import open_http_server
 from tests.security.keyring import Keyring, read
 
@@ -67,9 +67,13 @@ async def serving(**options: Any) -> AsyncIterator[Scene]:
             assert callers.current_caller().identity == request.identity
             return json_response({"caller": callers.current_caller().actor})
 
+        async def form(request: Request, _: Body) -> Response:
+            return await model(request)
+
         app.add("GET", MODEL, model)
         app.add("POST", f"{MODEL}/infer", model)
         app.add("GET", "/without/row", model)
+        app.add_with_form("POST", "/v2/repository/index", form)
         add_root_page(app, ABOUT)
         add_operations_routes(app, CollectorRegistry(), lambda: (True, {}))
         yield scene
@@ -133,6 +137,19 @@ async def test_a_refusal_names_the_scheme_that_is_wanted() -> None:
     async with serving() as scene, scene.session.get("/metrics") as response:
         assert response.headers["WWW-Authenticate"] == "Bearer"
         assert "--token-file" in (await response.json())["error"]
+
+
+async def test_a_body_that_is_refused_beforehand_is_not_asked_for() -> None:
+    """A client that asks before it sends is told at once; one that may, is told to go on."""
+    async with serving() as scene:
+        for subject, expected in (("", b"HTTP/1.1 401 "), ("all", b"HTTP/1.1 100 ")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", scene.port)
+            headers = {**scene.ring.headers(subject), "host": "x", "expect": "100-continue"}
+            lines = [f"{name}: {value}" for name, value in headers.items()]
+            lines = ["POST /v2/repository/index HTTP/1.1", *lines, "content-length: 5", "", ""]
+            writer.write("\r\n".join(lines).encode())
+            assert (await reader.readline()).startswith(expected)
+            writer.close()
 
 
 async def test_a_revoked_key_is_refused_on_the_same_connection() -> None:

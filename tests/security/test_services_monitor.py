@@ -18,6 +18,7 @@ import pytest
 
 from headrace import status
 from headrace.monitor.v1 import monitor_service_pb2 as pb
+from headrace.monitor.v1 import monitor_service_pb2_grpc
 from headrace.security.api_keys import make_key
 from headrace.tls.authority import Authority, Names
 from headrace_monitor.app import open_monitor
@@ -40,14 +41,19 @@ class Scene:
     async def report(self, key: str, replica: str, *models: str) -> str:
         """Report for a replica; the reason of the refusal, if it is refused."""
         sent = report(replica, 1, *(telemetry([1_000_000], model=model) for model in models))
-        requests = [pb.ReportTelemetryRequest(report=sent)]
-        call = self.monitor.stub.ReportTelemetry(iter(requests), metadata=bearer(key))
-        try:
-            async for _ in call:
-                pass
-        except grpc.RpcError as error:
-            return status.error_from_rpc(error).reason
-        return ""
+        request = pb.ReportTelemetryRequest(report=sent)
+
+        def call() -> str:
+            # blocking: grpc.aio's client loses the status of a call that ends while it still sends
+            with grpc.insecure_channel(self.monitor.address) as channel:
+                stub: Any = monitor_service_pb2_grpc.MonitorServiceStub(channel)
+                try:
+                    list(stub.ReportTelemetry(iter([request]), metadata=bearer(key)))
+                except grpc.RpcError as error:
+                    return status.error_from_rpc(error).reason
+                return ""
+
+        return await asyncio.to_thread(call)
 
     async def models(self, key: str, **fields: Any) -> list[str]:
         """The models that the statistics tell somebody of."""

@@ -274,6 +274,9 @@ class Connection(asyncio.Protocol):
                 )
                 self._fail_with(refusal(HTTPStatus.EXPECTATION_FAILED, text))
                 return
+            if self._is_dropping:  # the answer is known: nobody has to send what is dropped
+                self._exchange.take_body(b"")
+                return
             if self._transport is not None:
                 self._transport.write(_CONTINUE)
         if begun:
