@@ -78,6 +78,7 @@ def _h2load(
 ) -> tuple[str, npt.NDArray[np.int64]]:
     """Return what it prints, and of each call when it began (µs), its status, and how long it took (µs)."""
     connections = -(-in_flight // streams_per_connection)
+    origin = address if "://" in address else f"http://{address}"
     with tempfile.TemporaryDirectory() as folder:
         data, log = Path(folder) / "body", Path(folder) / "log"
         data.write_bytes(body)
@@ -86,7 +87,7 @@ def _h2load(
             *("--window-bits=24", "--connection-window-bits=26"),
             *(f"--max-concurrent-streams={in_flight // connections}", f"--data={data}"),
             *("--header=content-type: application/grpc", "--header=te: trailers"),
-            *(f"--log-file={log}", f"http://{address}{PATH}"),
+            *(f"--log-file={log}", f"{origin}{PATH}"),
         ]
         output = subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=TIMEOUT_SECONDS
