@@ -68,6 +68,8 @@ def test_one_address_serves_grpc_and_rest_and_the_registry(
         async with AsyncClient(registry=edge.address, inference=edge.address) as client:
             answer = await client.infer(MODEL, {"x": [[1, 2, 3, 4]]})
             names = [model.name for model in await client.models()]
+            assert "none" == (await client.caller()).proof
+            assert [] == await client.api_keys()
         async with aiohttp.ClientSession(edge.url) as session:
             rest = await (await session.post(REST_INFER, json=REST_BODY)).json()
         return answer.outputs["y"].ravel().tolist(), rest["outputs"][0]["data"], names
@@ -128,6 +130,7 @@ def test_nobody_can_say_who_he_is_by_a_header(
 
 
 NOT_OFFERED = (
+    "/headrace.registry.v1.AccessService/WatchRights",
     "/inference.GRPCInferenceService/SystemSharedMemoryRegister",
     "/inference.GRPCInferenceService/CudaSharedMemoryStatus",
     "/inference.GRPCInferenceService/RepositoryModelUnload",

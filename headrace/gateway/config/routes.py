@@ -30,7 +30,12 @@ REPEATABLE = (
 """Methods of inference that may run twice: they change nothing."""
 QUERIES = ("QueryStatistics", "QuerySeries")
 """Methods of the monitor for everybody; replicas report to it without the gateway."""
-
+_ACCESS = (
+    *("CreateApiKey", "ListApiKeys", "RotateApiKey", "RevokeApiKey"),
+    *("CreateRole", "UpdateRole", "DeleteRole", "ListRoles"),
+    *("ListBindings", "UpdateBinding", "GrantRole", "RevokeRole", "GetCaller"),
+)
+"""All but WatchRights, which is for parts of the suite: they do not come by the gateway."""
 _REFLECTION = "/grpc.reflection."
 _HEALTH = "/grpc.health.v1.Health/"
 _MODEL = r"/v2/models/[^/]+(/versions/[^/]+)?"
@@ -76,6 +81,9 @@ def _routes(settings: Settings) -> Iterator[Message]:
     yield _stream(settings, {"path": f"{_HEALTH}Watch"}, GRPC_REPLICAS)
     yield _stream(settings, {"prefix": _REFLECTION}, GRPC_REPLICAS)
     yield _stream(settings, {"prefix": "/headrace.registry.v1.RegistryService/"}, REGISTRY)
+    for name in _ACCESS:
+        path = {"path": f"/headrace.registry.v1.AccessService/{name}"}
+        yield _stream(settings, path, REGISTRY)
     if settings.monitor_address:
         for name in (*QUERIES, "WatchStatistics"):
             path = {"path": f"/headrace.monitor.v1.MonitorService/{name}"}
