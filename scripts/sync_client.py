@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "headrace" / "client"
-OF_REGISTRY = ("catalog", "push", "pulling", "routes", "replicas", "access")
+OF_REGISTRY = ("catalog", "push", "pulling", "routes", "replicas", "access", "audit")
 OF_OTHERS = ("inference", "monitoring")
 """The modules with the classes that AsyncClient inherits, in the order of their methods."""
 
@@ -46,7 +46,7 @@ Written by `make pages` from AsyncClient: change that.
 
 REGISTRY_CLASS = '''
 class BlockingRegistryCalls:
-    """Models, versions, aliases, routes, pushes, replicas and access."""
+    """Models, versions, aliases, routes, pushes, replicas, access and the audit."""
 
     _async: AsyncClient
     _thread: LoopThread

@@ -16,7 +16,7 @@ from headrace.resource_names import alias_resource
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, "alias")(alias)
+    command(app, "alias", changes=True)(alias)
 
 
 async def alias(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +30,7 @@ _TLS_CERT = "The certificate to show, PEM, where one is asked for. (HEADRACE_TLS
 _TLS_KEY = "Its key. (HEADRACE_TLS_KEY)"
 _KEY_FILE = "The file of the API key or token that calls bring. (HEADRACE_TOKEN_FILE)"
 _PROFILE = "The profile that `headrace login` made. (HEADRACE_PROFILE; the one in use)"
+_REASON = "Why: kept with the change, see `headrace audit`. (HEADRACE_REASON)"
 _JSON = "Print one JSON document (a line each where the command goes on), errors too."
 
 
@@ -51,6 +52,11 @@ COMMON: dict[str, tuple[Any, Any]] = {
 }
 """By the name of the parameter: its annotation and its default. Accepted before and after a command."""
 
+CHANGING: dict[str, tuple[Any, Any]] = {
+    "reason": (Annotated[str | None, _option("--reason", _REASON)], None),
+}
+"""The same of commands that change something."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cli:
@@ -66,6 +72,7 @@ class Cli:
     token_file: Path | None = None
     profile: str | None = None
     as_json: bool = False
+    reason: str | None = None
 
     def client(self) -> AsyncClient:
         """A client of the suite that the options name; whoever asks closes it."""
@@ -74,7 +81,10 @@ class Cli:
         from headrace.cli.profile_settings import with_profile
         from headrace.client import AsyncClient, read_client_settings
 
-        names = ("registry", "inference", "monitor", "tls_ca", "tls_cert", "tls_key", "token_file")
+        names = (
+            *("registry", "inference", "monitor", "reason"),
+            *("tls_ca", "tls_cert", "tls_key", "token_file"),
+        )
         given = {name: getattr(self, name) for name in names}
         return AsyncClient(
             settings=read_client_settings(
@@ -93,28 +103,37 @@ class Cli:
 Function = Callable[..., Awaitable[None]]
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Function], Function]:
-    """Add a coroutine function to the command line; its parameters after `cli` are its own options."""
+def command(
+    app: typer.Typer, name: str, *, changes: bool = False
+) -> Callable[[Function], Function]:
+    """Add a coroutine function to the command line; its parameters after `cli` are its own options.
+
+    One that changes something takes a reason, too.
+    """
+    options = {**CHANGING, **COMMON} if changes else COMMON
 
     def add(function: Function) -> Function:
-        app.command(name)(_with_common_options(function))
+        app.command(name)(_with_common_options(function, options))
         return function
 
     return add
 
 
-def _with_common_options(function: Function) -> Callable[..., None]:
+def _with_common_options(
+    function: Function, options: Mapping[str, tuple[Any, Any]]
+) -> Callable[..., None]:
     @functools.wraps(function)
     def run(ctx: typer.Context, **given: Any) -> None:
         before = ctx.obj or {}
-        common: dict[str, Any] = {name: given.pop(name) or before.get(name) for name in COMMON}
+        common: dict[str, Any] = {name: given.pop(name) or before.get(name) for name in options}
         cli = Cli(**common | {"as_json": bool(common["as_json"])})
         import asyncio
 
         with output.quiet_when_nobody_reads():
             asyncio.run(_coroutine(function, cli, given))
 
-    parameters = [_parameter("ctx", typer.Context), *_own(function), *common_parameters()]
+    common = [_parameter(name, *parts) for name, parts in options.items()]
+    parameters = [_parameter("ctx", typer.Context), *_own(function), *common]
     signature = inspect.Signature(parameters)
     run.__signature__ = signature  # type: ignore[attr-defined]  # functions have it; typeshed does not
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

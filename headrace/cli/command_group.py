@@ -31,6 +31,7 @@ MODULES: Mapping[str, str] = {
     "infer": "infer",
     "top": "top",
     "watch": "watch",
+    "audit": "audit",
     "pull": "pull",
     "verify": "verify",
     "delete": "delete",

@@ -14,7 +14,7 @@ from headrace.resource_names import model_resource, version_resource
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, "delete")(delete)
+    command(app, "delete", changes=True)(delete)
 
 
 async def delete(

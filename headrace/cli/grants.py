@@ -25,8 +25,8 @@ Subject = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "grant")(grant)
-    command(app, "revoke")(revoke)
+    command(app, "grant", changes=True)(grant)
+    command(app, "revoke", changes=True)(revoke)
     command(app, "grants")(grants)
 
 

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(help="Bring models from other servers.", no_args_is_help=True)
     app.add_typer(group, name="import")
-    command(group, "triton")(triton)
+    command(group, "triton", changes=True)(triton)
 
 
 async def triton(

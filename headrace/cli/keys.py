@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
         ("rotate", rotate),
         ("revoke", revoke),
     ):
-        command(group, name)(function)
+        command(group, name, changes=name != "list")(function)
     app.add_typer(group, name="keys")
 
 

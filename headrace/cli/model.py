@@ -22,7 +22,7 @@ TRIES = 5
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, "model")(model)
+    command(app, "model", changes=True)(model)
 
 
 async def model(

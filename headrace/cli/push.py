@@ -33,7 +33,7 @@ _LOADING = "loading"
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, "push")(push)
+    command(app, "push", changes=True)(push)
 
 
 ConfigFile = Annotated[

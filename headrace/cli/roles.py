@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
         rich_markup_mode="markdown",
     )
     for name, function in (("list", list_all), ("set", set_role), ("delete", delete)):
-        command(group, name)(function)
+        command(group, name, changes=name != "list")(function)
     app.add_typer(group, name="roles")
 
 

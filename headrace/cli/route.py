@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, "route")(route)
+    command(app, "route", changes=True)(route)
 
 
 async def route(  # an option each

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from headrace.client.access import AccessCalls
+from headrace.client.audit import AuditCalls
 from headrace.client.calls import Calls
 from headrace.client.inference import InferenceCalls
 from headrace.client.monitoring import MonitorCalls
@@ -19,7 +20,14 @@ from headrace.client.signature_cache import SignatureCache
 
 
 class AsyncClient(
-    RouteCalls, PushCalls, PullCalls, ReplicaCalls, AccessCalls, InferenceCalls, MonitorCalls
+    RouteCalls,
+    PushCalls,
+    PullCalls,
+    ReplicaCalls,
+    AccessCalls,
+    AuditCalls,
+    InferenceCalls,
+    MonitorCalls,
 ):
     """Push, route, infer and watch, from asyncio: `async with AsyncClient() as client`.
 
@@ -40,6 +48,7 @@ class AsyncClient(
         inference: str | None = None,
         monitor: str | None = None,
         actor: str | None = None,
+        reason: str | None = None,
         timeout_seconds: float | None = None,
         tls_ca: str | Path | None = None,
         tls_cert: str | Path | None = None,
@@ -54,6 +63,7 @@ class AsyncClient(
                 inference=inference,
                 monitor=monitor,
                 actor=actor,
+                reason=reason,
                 timeout_seconds=timeout_seconds,
                 tls_ca=tls_ca,
                 tls_cert=tls_cert,

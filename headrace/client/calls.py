@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Literal, TypeVar
+from urllib.parse import quote
 
 import grpc
 
@@ -56,6 +57,7 @@ class Calls:
         """The services that answered this client."""
         self._budget = RetryBudget(settings.retry_share, time.monotonic())
         self._probes = LivenessProbes(self._channels, settings.try_seconds)
+        self._reason = reason_metadata(settings.reason)
 
     def upload(self, method: Method[Request, Response], address: str) -> Upload[Request, Response]:
         """A method that streams requests, for `call`."""
@@ -74,10 +76,11 @@ class Calls:
         await self._channels.close()
 
     def metadata(self, request_id: str = "") -> Metadata:
-        """Return what every call says about its caller. Raises FailedPrecondition (TOKEN_FILE_UNUSABLE)."""
+        """What every call says about its caller. Raises FailedPrecondition (TOKEN_FILE_UNUSABLE)."""
         actor = (callers.ACTOR_KEY, _ascii(self.settings.actor))
         token = self._token.metadata() if self._token else ()
-        return (actor, *token, *((("x-request-id", _ascii(request_id)),) if request_id else ()))
+        named = (("x-request-id", _ascii(request_id)),) if request_id else ()
+        return (actor, *self._reason, *token, *named)
 
     def require_private_way(self, service: Service, more: Metadata = ()) -> None:
         """Raises FailedPrecondition (TOKEN_IN_PLAINTEXT) where what a call brings could be read."""
@@ -331,6 +334,11 @@ async def finished(call: grpc.Future[Answer]) -> Answer:
     finally:
         call.cancel()  # does nothing to a call that has ended
     return call.result()
+
+
+def reason_metadata(reason: str) -> Metadata:
+    """The reason of changes as metadata, which is ASCII."""
+    return ((callers.REASON_KEY, quote(reason, safe=" /:,.;()")),) if reason else ()
 
 
 def _ascii(text: str) -> str:

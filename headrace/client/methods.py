@@ -100,6 +100,9 @@ LIST_REPLICAS = _method(
 WATCH_CHANGES = _method(
     _REGISTRY, "WatchChanges", registry.WatchChangesRequest, registry.WatchChangesResponse
 )
+LIST_CHANGES = _method(
+    _REGISTRY, "ListChanges", registry.ListChangesRequest, registry.ListChangesResponse
+)
 
 CREATE_API_KEY = _method(
     _ACCESS, "CreateApiKey", access.CreateApiKeyRequest, access.CreateApiKeyResponse

@@ -21,6 +21,7 @@ ACCESS_DENIED = "STATE_ACCESS_DENIED"
 ASK_AFTER_SECONDS = 2.0
 """How long no replica may be listed until one is asked itself, again and again."""
 ASK_SECONDS = 2.0
+NOBODY = "no replica is there"
 POLL_SECONDS = 0.2
 """Replicas speak about once a second and at each change of state; asking costs the registry one read."""
 
@@ -34,8 +35,6 @@ class Availability:
     awaited: tuple[str, ...] = ()
     denied: str = ""
     """What the state's server refuses one of them, which keeps it from ever knowing the version."""
-    count: int = 0
-    """How many replicas there are."""
 
 
 def availability(
@@ -58,9 +57,9 @@ def availability(
             if replica.problem.startswith(ACCESS_DENIED):
                 denied = f"{replica.id}: {replica.problem}"
     if not count:
-        awaited.append("no replica is there")
+        awaited.append(NOBODY)
     ready = not awaited and not given_up
-    return Availability(ready, tuple(given_up), tuple(awaited), denied, count)
+    return Availability(ready, tuple(given_up), tuple(awaited), denied)
 
 
 def _state(
@@ -112,7 +111,7 @@ class ReplicaCalls(CatalogCalls):
                 raise _unavailable(model, number, found)
             if found.denied:
                 raise errors.Unavailable(ACCESS_DENIED, found.denied)
-            if not found.count and time.monotonic() > ask_at:
+            if found.awaited == (NOBODY,) and time.monotonic() > ask_at:
                 await self._ask_who_is_not_listed(model)
                 ask_at = time.monotonic() + ASK_AFTER_SECONDS
             if time.monotonic() + POLL_SECONDS > deadline:

@@ -175,7 +175,14 @@ def change_from_proto(proto: registry_service_pb2.WatchChangesResponse) -> Chang
     """A change from its message."""
     further = [ChangedResource(each.kind, each.resource, _after(each)) for each in proto.further]
     return Change(
-        proto.revision, proto.kind, proto.resource, proto.actor, _after(proto), tuple(further)
+        proto.revision,
+        proto.kind,
+        proto.resource,
+        proto.actor,
+        _after(proto),
+        tuple(further),
+        proto.proof,
+        proto.reason,
     )
 
 

@@ -123,6 +123,9 @@ class Change:
     actor: str
     after: After
     further: tuple[ChangedResource, ...] = ()
+    proof: str = ""
+    """How it was proved who made it: `none` where the actor is only what the caller called itself."""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

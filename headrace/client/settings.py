@@ -11,6 +11,9 @@ from pathlib import Path
 
 from headrace import addresses, settings
 
+MAX_REASON = 500
+"""The registry takes no longer reason of a change."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
@@ -29,6 +32,9 @@ class ClientSettings:
 
     actor: str = ""
     """Who makes changes, as the registry records it; by default user@host."""
+
+    reason: str = ""
+    """Why this client makes changes, in at most 500 characters: the registry records it with each."""
 
     timeout_seconds: float = 30.0
     """How long a call may take, its retries included, unless the call says otherwise."""
@@ -83,6 +89,8 @@ class ClientSettings:
             for name in ("first_contact_seconds", "try_seconds", "retry_share")
             if not getattr(self, name) >= 0
         ]
+        if len(self.reason) > MAX_REASON or not self.reason.isprintable():
+            wrong.append(f"reason: at most {MAX_REASON} characters, in one line")
         if (self.tls_cert is None) != (self.tls_key is None):
             given, missing = ("cert", "key") if self.tls_key is None else ("key", "cert")
             wrong.append(f"tls_{given} needs tls_{missing}, too")

@@ -21,6 +21,7 @@ from headrace.client.access_resources import (
 )
 from headrace.client.artifact import Report, Source
 from headrace.client.async_client import AsyncClient
+from headrace.client.audit import LoggedChange
 from headrace.client.loop_thread import LoopThread
 from headrace.client.push import Config
 from headrace.client.resources import Alias, Change, Model, Route, Version
@@ -29,7 +30,7 @@ from headrace.state.route_records import RequestKey
 
 
 class BlockingRegistryCalls:
-    """Models, versions, aliases, routes, pushes, replicas and access."""
+    """Models, versions, aliases, routes, pushes, replicas, access and the audit."""
 
     _async: AsyncClient
     _thread: LoopThread
@@ -511,3 +512,40 @@ class BlockingRegistryCalls:
     def caller(self, *, timeout_seconds: float | None = None) -> CallerInfo:
         """Who this client is to the registry, and what it may do. Raises Unauthenticated."""
         return self._thread.run(self._async.caller(timeout_seconds=timeout_seconds))
+
+    def audit(
+        self,
+        *,
+        model: str = "",
+        actor: str = "",
+        kind: str = "",
+        since: float | None = None,
+        until: float | None = None,
+        limit: int = 100,
+        oldest_first: bool = False,
+        with_stored: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> list[LoggedChange]:
+        """The changes that are kept, newest first: of one model to who may read it, of all to admins.
+
+        `kind` is `route.update`, or `route` for all that was done to routes; `since` and `until` are in
+        seconds since the Unix epoch. At most `limit` come, 0 for all that are kept. `with_stored` adds each
+        entry as it is stored, where no model is named.
+        """
+        return self._thread.run(
+            self._async.audit(
+                model=model,
+                actor=actor,
+                kind=kind,
+                since=since,
+                until=until,
+                limit=limit,
+                oldest_first=oldest_first,
+                with_stored=with_stored,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def newest_change(self, *, timeout_seconds: float | None = None) -> tuple[int, str]:
+        """The revision and the hash of the newest change, as the state says; (0, '') before the first."""
+        return self._thread.run(self._async.newest_change(timeout_seconds=timeout_seconds))

@@ -12,7 +12,12 @@ from headrace.security.identities import ANONYMOUS, NOBODY, Identity
 ACTOR_KEY = "x-headrace-actor"
 """The metadata in which a caller names itself: a claim, and a note beside a proved identity."""
 
+REASON_KEY = "x-headrace-reason"
+"""The metadata in which a caller says why it changes something, percent-encoded UTF-8."""
+
 MAX_ACTOR = 128
+_MAX_REASON_BYTES = 8192
+"""More than the longest reason takes when all of it is encoded: what is longer is refused all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,10 @@ class Caller:
     actor: str
     peer: str = ""
     identity: Identity = NOBODY
+    claim: str = ""
+    """What the caller calls itself, whether or not anything was proved."""
+    reason: str = ""
+    """Why it calls, as it was sent: not looked at yet."""
 
 
 _NOBODY = Caller(ANONYMOUS)
@@ -35,16 +44,14 @@ def caller_of(
     metadata: Iterable[tuple[str, str | bytes]], peer: str, identity: Identity = NOBODY
 ) -> Caller:
     """Return the caller of a call: the identity that was proved, or the one that its metadata claims."""
-    if identity.is_known:
-        return Caller(identity.subject, peer, identity)
-    return Caller(_claimed(metadata) or ANONYMOUS, peer)
-
-
-def _claimed(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    claim = reason = ""
     for key, value in metadata:
-        if key == ACTOR_KEY and isinstance(value, str) and value:
-            return value[:MAX_ACTOR]
-    return ""
+        if key == ACTOR_KEY and isinstance(value, str):
+            claim = claim or value[:MAX_ACTOR]
+        elif key == REASON_KEY and isinstance(value, str):
+            reason = value[:_MAX_REASON_BYTES]
+    name = identity.subject if identity.is_known else claim or ANONYMOUS
+    return Caller(name, peer, identity, claim, reason)
 
 
 def current_caller() -> Caller:

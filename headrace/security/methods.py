@@ -128,6 +128,9 @@ _REGISTRY: Mapping[str, MethodRule] = {
     "UpdateRoute": _on(Verb.ROUTE, lambda request: (request.route.name,)),
     "ListReplicas": _on(Verb.READ, _model, Scope.FILTERED),
     "WatchChanges": _on(Verb.READ, _model),
+    "ListChanges": _on(
+        Verb.READ, _model, further=lambda request: () if request.model else (Verb.ADMIN,)
+    ),
 }
 
 _ACCESS: Mapping[str, MethodRule] = {

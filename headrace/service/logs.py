@@ -65,6 +65,12 @@ def bound(context: RequestContext) -> Iterator[None]:
         _current.reset(token)
 
 
+def current_request_id() -> str:
+    """Return the id of the request that is being handled; '' where none is."""
+    context = _current.get()
+    return context.request_id if context else ""
+
+
 def set_up(service: str, log_format: Format = "auto", level: Level = "info") -> None:
     """Send all records to standard error. Called once, in a process's `__main__`."""
     human = log_format == "human" or (log_format == "auto" and sys.stderr.isatty())

@@ -27,6 +27,22 @@ class ChangedResource:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """How it is known who made a change, where the call came from, and why it was made."""
+
+    proof: str = ""
+    """`api-key:ID`, `jwt:ISSUER`, `certificate:NAME`, `none` for an actor that is only a claim, `local` for
+    what the registry did by itself; '' in logs of before this was kept."""
+    peer: str = ""
+    """The address of the call, as gRPC says it."""
+    request_id: str = ""
+    reason: str = ""
+    """What the caller gave as its reason."""
+    claim: str = ""
+    """What the caller called itself, where another name was proved."""
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One entry of the `changes` stream: what became of which records, by whom, and what was before.
 
@@ -46,6 +62,7 @@ class Change:
     """Not decoded: a model may be deleted with a thousand versions, of which followers need the numbers."""
     further: tuple[ChangedResource, ...] = ()
     """What else was done in the same change, where it touched more than one resource."""
+    origin: Origin = Origin()
 
     @property
     def resources(self) -> tuple[ChangedResource, ...]:
@@ -104,10 +121,11 @@ def decode_change(data: bytes) -> Change:
         records,
         before,
         entry.further,
+        entry.origin,
     )
 
 
-_HEAD = ("revision", "kind", "resource", "actor", "at", "previous_hash", "further")
+_HEAD = ("revision", "kind", "resource", "actor", "at", "previous_hash", "further", "origin")
 
 
 def _before(name: str) -> str:
@@ -119,10 +137,13 @@ def _entry_type(collections: tuple[Collection[Any], ...]) -> type:
     """What an entry of a log of these collections looks like."""
     head: list[Any] = [(name, str) for name in ("kind", "resource", "actor")]
     head += [("revision", int), ("at", float), ("previous_hash", str)]
-    further = ("further", tuple[ChangedResource, ...], ())
+    further: list[Any] = [
+        ("further", tuple[ChangedResource, ...], ()),
+        ("origin", Origin, Origin()),
+    ]
     records = [(each.name, _logged(each), _nothing()) for each in collections]
     before = [(_before(each.name), Mapping[str, Raw], _nothing()) for each in collections]
-    return make_dataclass("Change", [*head, further, *records, *before], frozen=True, slots=True)
+    return make_dataclass("Change", [*head, *further, *records, *before], frozen=True, slots=True)
 
 
 def _logged(collection: Collection[Any]) -> Any:

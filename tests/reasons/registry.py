@@ -52,6 +52,13 @@ def sending(*messages: Any) -> Callable[[RunningRegistry], Awaitable[Told]]:
     return ask
 
 
+async def talking(running: RunningRegistry) -> Told:
+    """A change with a reason of two lines."""
+    request = pb.CreateModelRequest(model={"name": "models/talking"})
+    why = [("x-headrace-reason", "one%0Atwo")]
+    return await told_by(running.stub.CreateModel(request, metadata=why))
+
+
 async def reusing(running: RunningRegistry) -> Told:
     """Two creates of one request id, the first of which is made."""
     request_id = str(uuid4())
@@ -144,6 +151,7 @@ CALLS: tuple[Refusal, ...] = (
     ],
     Refusal("InvalidArgument", "MALFORMED_REQUEST", "GetModel", malformed),
     Refusal("InvalidArgument", "REQUEST_ID_REUSED", "CreateModel", reusing),
+    Refusal("InvalidArgument", "REASON_INVALID", "CreateModel", talking),
     Refusal(
         "AlreadyExists",
         "MODEL_EXISTS",

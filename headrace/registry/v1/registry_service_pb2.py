@@ -24,6 +24,7 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from headrace.registry.v1 import alias_pb2 as headrace_dot_registry_dot_v1_dot_alias__pb2
 from headrace.registry.v1 import model_pb2 as headrace_dot_registry_dot_v1_dot_model__pb2
 from headrace.registry.v1 import replica_pb2 as headrace_dot_registry_dot_v1_dot_replica__pb2
@@ -32,71 +33,77 @@ from headrace.registry.v1 import version_pb2 as headrace_dot_registry_dot_v1_dot
 from headrace.type.v1 import serving_config_pb2 as headrace_dot_type_dot_v1_dot_serving__config__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+headrace/registry/v1/registry_service.proto\x12\x14headrace.registry.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a headrace/registry/v1/alias.proto\x1a headrace/registry/v1/model.proto\x1a\"headrace/registry/v1/replica.proto\x1a headrace/registry/v1/route.proto\x1a\"headrace/registry/v1/version.proto\x1a%headrace/type/v1/serving_config.proto\"T\n\x12\x43reateModelRequest\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Model\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x89\x01\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.headrace.registry.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\r\n\x05\x65poch\x18\x04 \x01(\t\x12\x0c\n\x04hash\x18\x05 \x01(\t\"q\n\x12UpdateModelRequest\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Model\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"?\n\x12\x44\x65leteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"\x82\x03\n\x12PushVersionRequest\x12\x41\n\x06header\x18\x01 \x01(\x0b\x32/.headrace.registry.v1.PushVersionRequest.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x1a\x8f\x02\n\x06Header\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x37\n\x0eserving_config\x18\x05 \x01(\x0b\x32\x1f.headrace.type.v1.ServingConfig\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\r\n\x05\x61lias\x18\x07 \x01(\t\x12\x14\n\x0c\x63reate_model\x18\x08 \x01(\x08\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x1e\n\x16\x61llow_signature_change\x18\n \x01(\x08\x12\x18\n\x10signature_bundle\x18\x0b \x01(\tB\x06\n\x04part\"!\n\x11GetVersionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x13ListVersionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x14ListVersionsResponse\x12/\n\x08versions\x18\x01 \x03(\x0b\x32\x1d.headrace.registry.v1.Version\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x14\x44\x65leteVersionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"1\n\x0fReadBlobRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\"!\n\x10ReadBlobResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\x1f\n\x0fGetAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"K\n\x12ListAliasesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x13ListAliasesResponse\x12,\n\x07\x61liases\x18\x01 \x03(\x0b\x32\x1b.headrace.registry.v1.Alias\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8e\x01\n\x12UpdateAliasRequest\x12*\n\x05\x61lias\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Alias\x12\x15\n\rallow_missing\x18\x02 \x01(\x08\x12\x1e\n\x16\x61llow_signature_change\x18\x03 \x01(\x08\x12\x15\n\rallow_unready\x18\x04 \x01(\x08\"g\n\x19\x42\x61tchUpdateAliasesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12:\n\x08requests\x18\x02 \x03(\x0b\x32(.headrace.registry.v1.UpdateAliasRequest\"J\n\x1a\x42\x61tchUpdateAliasesResponse\x12,\n\x07\x61liases\x18\x01 \x03(\x0b\x32\x1b.headrace.registry.v1.Alias\"0\n\x12\x44\x65leteAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x1f\n\x0fGetRouteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"w\n\x12UpdateRouteRequest\x12*\n\x05route\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Route\x12\x1e\n\x16\x61llow_signature_change\x18\x02 \x01(\x08\x12\x15\n\rallow_unready\x18\x03 \x01(\x08\"K\n\x13ListReplicasRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\"`\n\x14ListReplicasResponse\x12/\n\x08replicas\x18\x01 \x03(\x0b\x32\x1d.headrace.registry.v1.Replica\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x13WatchChangesRequest\x12\x16\n\x0estart_revision\x18\x01 \x01(\x03\x12\r\n\x05model\x18\x02 \x01(\t\x12\x13\n\x0bstart_epoch\x18\x03 \x01(\t\x12\x12\n\nstart_hash\x18\x04 \x01(\t\x12\x10\n\x08progress\x18\x05 \x01(\x08\"\xa7\x03\n\x14WatchChangesResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12,\n\x05model\x18\x05 \x01(\x0b\x32\x1b.headrace.registry.v1.ModelH\x00\x12\x30\n\x07version\x18\x06 \x01(\x0b\x32\x1d.headrace.registry.v1.VersionH\x00\x12,\n\x05\x61lias\x18\x07 \x01(\x0b\x32\x1b.headrace.registry.v1.AliasH\x00\x12,\n\x05route\x18\x08 \x01(\x0b\x32\x1b.headrace.registry.v1.RouteH\x00\x12\x34\n\x06record\x18\x0c \x01(\x0b\x32\".headrace.registry.v1.StoredRecordH\x00\x12\r\n\x05\x65poch\x18\t \x01(\t\x12\x0c\n\x04hash\x18\n \x01(\t\x12\x36\n\x07\x66urther\x18\x0b \x03(\x0b\x32%.headrace.registry.v1.ChangedResourceB\x07\n\x05\x61\x66ter\"\xac\x02\n\x0f\x43hangedResource\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12,\n\x05model\x18\x03 \x01(\x0b\x32\x1b.headrace.registry.v1.ModelH\x00\x12\x30\n\x07version\x18\x04 \x01(\x0b\x32\x1d.headrace.registry.v1.VersionH\x00\x12,\n\x05\x61lias\x18\x05 \x01(\x0b\x32\x1b.headrace.registry.v1.AliasH\x00\x12,\n\x05route\x18\x06 \x01(\x0b\x32\x1b.headrace.registry.v1.RouteH\x00\x12\x34\n\x06record\x18\x07 \x01(\x0b\x32\".headrace.registry.v1.StoredRecordH\x00\x42\x07\n\x05\x61\x66ter\"0\n\x0cStoredRecord\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t2\xd2\r\n\x0fRegistryService\x12T\n\x0b\x43reateModel\x12(.headrace.registry.v1.CreateModelRequest\x1a\x1b.headrace.registry.v1.Model\x12N\n\x08GetModel\x12%.headrace.registry.v1.GetModelRequest\x1a\x1b.headrace.registry.v1.Model\x12_\n\nListModels\x12\'.headrace.registry.v1.ListModelsRequest\x1a(.headrace.registry.v1.ListModelsResponse\x12T\n\x0bUpdateModel\x12(.headrace.registry.v1.UpdateModelRequest\x1a\x1b.headrace.registry.v1.Model\x12O\n\x0b\x44\x65leteModel\x12(.headrace.registry.v1.DeleteModelRequest\x1a\x16.google.protobuf.Empty\x12X\n\x0bPushVersion\x12(.headrace.registry.v1.PushVersionRequest\x1a\x1d.headrace.registry.v1.Version(\x01\x12T\n\nGetVersion\x12\'.headrace.registry.v1.GetVersionRequest\x1a\x1d.headrace.registry.v1.Version\x12\x65\n\x0cListVersions\x12).headrace.registry.v1.ListVersionsRequest\x1a*.headrace.registry.v1.ListVersionsResponse\x12S\n\rDeleteVersion\x12*.headrace.registry.v1.DeleteVersionRequest\x1a\x16.google.protobuf.Empty\x12[\n\x08ReadBlob\x12%.headrace.registry.v1.ReadBlobRequest\x1a&.headrace.registry.v1.ReadBlobResponse0\x01\x12N\n\x08GetAlias\x12%.headrace.registry.v1.GetAliasRequest\x1a\x1b.headrace.registry.v1.Alias\x12\x62\n\x0bListAliases\x12(.headrace.registry.v1.ListAliasesRequest\x1a).headrace.registry.v1.ListAliasesResponse\x12T\n\x0bUpdateAlias\x12(.headrace.registry.v1.UpdateAliasRequest\x1a\x1b.headrace.registry.v1.Alias\x12w\n\x12\x42\x61tchUpdateAliases\x12/.headrace.registry.v1.BatchUpdateAliasesRequest\x1a\x30.headrace.registry.v1.BatchUpdateAliasesResponse\x12O\n\x0b\x44\x65leteAlias\x12(.headrace.registry.v1.DeleteAliasRequest\x1a\x16.google.protobuf.Empty\x12N\n\x08GetRoute\x12%.headrace.registry.v1.GetRouteRequest\x1a\x1b.headrace.registry.v1.Route\x12T\n\x0bUpdateRoute\x12(.headrace.registry.v1.UpdateRouteRequest\x1a\x1b.headrace.registry.v1.Route\x12\x65\n\x0cListReplicas\x12).headrace.registry.v1.ListReplicasRequest\x1a*.headrace.registry.v1.ListReplicasResponse\x12g\n\x0cWatchChanges\x12).headrace.registry.v1.WatchChangesRequest\x1a*.headrace.registry.v1.WatchChangesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+headrace/registry/v1/registry_service.proto\x12\x14headrace.registry.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a headrace/registry/v1/alias.proto\x1a headrace/registry/v1/model.proto\x1a\"headrace/registry/v1/replica.proto\x1a headrace/registry/v1/route.proto\x1a\"headrace/registry/v1/version.proto\x1a%headrace/type/v1/serving_config.proto\"\xf0\x01\n\x12ListChangesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0coldest_first\x18\x08 \x01(\x08\x12\x13\n\x0bwith_stored\x18\t \x01(\x08\"c\n\x13ListChangesResponse\x12\x33\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\".headrace.registry.v1.LoggedChange\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x96\x02\n\x0cLoggedChange\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x10\n\x08resource\x18\x04 \x01(\t\x12\x0f\n\x07\x66urther\x18\x05 \x03(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\r\n\x05proof\x18\x07 \x01(\t\x12\r\n\x05\x63laim\x18\x08 \x01(\t\x12\x0c\n\x04peer\x18\t \x01(\t\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x0c\n\x04hash\x18\x0c \x01(\t\x12\x15\n\rprevious_hash\x18\r \x01(\t\x12\x0e\n\x06stored\x18\x0e \x01(\x0c\"T\n\x12\x43reateModelRequest\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Model\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x89\x01\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.headrace.registry.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\r\n\x05\x65poch\x18\x04 \x01(\t\x12\x0c\n\x04hash\x18\x05 \x01(\t\"q\n\x12UpdateModelRequest\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Model\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"?\n\x12\x44\x65leteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"\x82\x03\n\x12PushVersionRequest\x12\x41\n\x06header\x18\x01 \x01(\x0b\x32/.headrace.registry.v1.PushVersionRequest.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x1a\x8f\x02\n\x06Header\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x37\n\x0eserving_config\x18\x05 \x01(\x0b\x32\x1f.headrace.type.v1.ServingConfig\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\r\n\x05\x61lias\x18\x07 \x01(\t\x12\x14\n\x0c\x63reate_model\x18\x08 \x01(\x08\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x1e\n\x16\x61llow_signature_change\x18\n \x01(\x08\x12\x18\n\x10signature_bundle\x18\x0b \x01(\tB\x06\n\x04part\"!\n\x11GetVersionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x13ListVersionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x14ListVersionsResponse\x12/\n\x08versions\x18\x01 \x03(\x0b\x32\x1d.headrace.registry.v1.Version\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x14\x44\x65leteVersionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"1\n\x0fReadBlobRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\"!\n\x10ReadBlobResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\x1f\n\x0fGetAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"K\n\x12ListAliasesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x13ListAliasesResponse\x12,\n\x07\x61liases\x18\x01 \x03(\x0b\x32\x1b.headrace.registry.v1.Alias\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8e\x01\n\x12UpdateAliasRequest\x12*\n\x05\x61lias\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Alias\x12\x15\n\rallow_missing\x18\x02 \x01(\x08\x12\x1e\n\x16\x61llow_signature_change\x18\x03 \x01(\x08\x12\x15\n\rallow_unready\x18\x04 \x01(\x08\"g\n\x19\x42\x61tchUpdateAliasesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12:\n\x08requests\x18\x02 \x03(\x0b\x32(.headrace.registry.v1.UpdateAliasRequest\"J\n\x1a\x42\x61tchUpdateAliasesResponse\x12,\n\x07\x61liases\x18\x01 \x03(\x0b\x32\x1b.headrace.registry.v1.Alias\"0\n\x12\x44\x65leteAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x1f\n\x0fGetRouteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"w\n\x12UpdateRouteRequest\x12*\n\x05route\x18\x01 \x01(\x0b\x32\x1b.headrace.registry.v1.Route\x12\x1e\n\x16\x61llow_signature_change\x18\x02 \x01(\x08\x12\x15\n\rallow_unready\x18\x03 \x01(\x08\"K\n\x13ListReplicasRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\"`\n\x14ListReplicasResponse\x12/\n\x08replicas\x18\x01 \x03(\x0b\x32\x1d.headrace.registry.v1.Replica\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x13WatchChangesRequest\x12\x16\n\x0estart_revision\x18\x01 \x01(\x03\x12\r\n\x05model\x18\x02 \x01(\t\x12\x13\n\x0bstart_epoch\x18\x03 \x01(\t\x12\x12\n\nstart_hash\x18\x04 \x01(\t\x12\x10\n\x08progress\x18\x05 \x01(\x08\"\xc6\x03\n\x14WatchChangesResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12,\n\x05model\x18\x05 \x01(\x0b\x32\x1b.headrace.registry.v1.ModelH\x00\x12\x30\n\x07version\x18\x06 \x01(\x0b\x32\x1d.headrace.registry.v1.VersionH\x00\x12,\n\x05\x61lias\x18\x07 \x01(\x0b\x32\x1b.headrace.registry.v1.AliasH\x00\x12,\n\x05route\x18\x08 \x01(\x0b\x32\x1b.headrace.registry.v1.RouteH\x00\x12\x34\n\x06record\x18\x0c \x01(\x0b\x32\".headrace.registry.v1.StoredRecordH\x00\x12\r\n\x05\x65poch\x18\t \x01(\t\x12\x0c\n\x04hash\x18\n \x01(\t\x12\x36\n\x07\x66urther\x18\x0b \x03(\x0b\x32%.headrace.registry.v1.ChangedResource\x12\r\n\x05proof\x18\r \x01(\t\x12\x0e\n\x06reason\x18\x0e \x01(\tB\x07\n\x05\x61\x66ter\"\xac\x02\n\x0f\x43hangedResource\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12,\n\x05model\x18\x03 \x01(\x0b\x32\x1b.headrace.registry.v1.ModelH\x00\x12\x30\n\x07version\x18\x04 \x01(\x0b\x32\x1d.headrace.registry.v1.VersionH\x00\x12,\n\x05\x61lias\x18\x05 \x01(\x0b\x32\x1b.headrace.registry.v1.AliasH\x00\x12,\n\x05route\x18\x06 \x01(\x0b\x32\x1b.headrace.registry.v1.RouteH\x00\x12\x34\n\x06record\x18\x07 \x01(\x0b\x32\".headrace.registry.v1.StoredRecordH\x00\x42\x07\n\x05\x61\x66ter\"0\n\x0cStoredRecord\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t2\xb6\x0e\n\x0fRegistryService\x12T\n\x0b\x43reateModel\x12(.headrace.registry.v1.CreateModelRequest\x1a\x1b.headrace.registry.v1.Model\x12N\n\x08GetModel\x12%.headrace.registry.v1.GetModelRequest\x1a\x1b.headrace.registry.v1.Model\x12_\n\nListModels\x12\'.headrace.registry.v1.ListModelsRequest\x1a(.headrace.registry.v1.ListModelsResponse\x12T\n\x0bUpdateModel\x12(.headrace.registry.v1.UpdateModelRequest\x1a\x1b.headrace.registry.v1.Model\x12O\n\x0b\x44\x65leteModel\x12(.headrace.registry.v1.DeleteModelRequest\x1a\x16.google.protobuf.Empty\x12X\n\x0bPushVersion\x12(.headrace.registry.v1.PushVersionRequest\x1a\x1d.headrace.registry.v1.Version(\x01\x12T\n\nGetVersion\x12\'.headrace.registry.v1.GetVersionRequest\x1a\x1d.headrace.registry.v1.Version\x12\x65\n\x0cListVersions\x12).headrace.registry.v1.ListVersionsRequest\x1a*.headrace.registry.v1.ListVersionsResponse\x12S\n\rDeleteVersion\x12*.headrace.registry.v1.DeleteVersionRequest\x1a\x16.google.protobuf.Empty\x12[\n\x08ReadBlob\x12%.headrace.registry.v1.ReadBlobRequest\x1a&.headrace.registry.v1.ReadBlobResponse0\x01\x12N\n\x08GetAlias\x12%.headrace.registry.v1.GetAliasRequest\x1a\x1b.headrace.registry.v1.Alias\x12\x62\n\x0bListAliases\x12(.headrace.registry.v1.ListAliasesRequest\x1a).headrace.registry.v1.ListAliasesResponse\x12T\n\x0bUpdateAlias\x12(.headrace.registry.v1.UpdateAliasRequest\x1a\x1b.headrace.registry.v1.Alias\x12w\n\x12\x42\x61tchUpdateAliases\x12/.headrace.registry.v1.BatchUpdateAliasesRequest\x1a\x30.headrace.registry.v1.BatchUpdateAliasesResponse\x12O\n\x0b\x44\x65leteAlias\x12(.headrace.registry.v1.DeleteAliasRequest\x1a\x16.google.protobuf.Empty\x12N\n\x08GetRoute\x12%.headrace.registry.v1.GetRouteRequest\x1a\x1b.headrace.registry.v1.Route\x12T\n\x0bUpdateRoute\x12(.headrace.registry.v1.UpdateRouteRequest\x1a\x1b.headrace.registry.v1.Route\x12\x65\n\x0cListReplicas\x12).headrace.registry.v1.ListReplicasRequest\x1a*.headrace.registry.v1.ListReplicasResponse\x12g\n\x0cWatchChanges\x12).headrace.registry.v1.WatchChangesRequest\x1a*.headrace.registry.v1.WatchChangesResponse0\x01\x12\x62\n\x0bListChanges\x12(.headrace.registry.v1.ListChangesRequest\x1a).headrace.registry.v1.ListChangesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headrace.registry.v1.registry_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATEMODELREQUEST']._serialized_start=345
-  _globals['_CREATEMODELREQUEST']._serialized_end=429
-  _globals['_GETMODELREQUEST']._serialized_start=431
-  _globals['_GETMODELREQUEST']._serialized_end=462
-  _globals['_LISTMODELSREQUEST']._serialized_start=464
-  _globals['_LISTMODELSREQUEST']._serialized_end=522
-  _globals['_LISTMODELSRESPONSE']._serialized_start=525
-  _globals['_LISTMODELSRESPONSE']._serialized_end=662
-  _globals['_UPDATEMODELREQUEST']._serialized_start=664
-  _globals['_UPDATEMODELREQUEST']._serialized_end=777
-  _globals['_DELETEMODELREQUEST']._serialized_start=779
-  _globals['_DELETEMODELREQUEST']._serialized_end=842
-  _globals['_PUSHVERSIONREQUEST']._serialized_start=845
-  _globals['_PUSHVERSIONREQUEST']._serialized_end=1231
-  _globals['_PUSHVERSIONREQUEST_HEADER']._serialized_start=952
-  _globals['_PUSHVERSIONREQUEST_HEADER']._serialized_end=1223
-  _globals['_GETVERSIONREQUEST']._serialized_start=1233
-  _globals['_GETVERSIONREQUEST']._serialized_end=1266
-  _globals['_LISTVERSIONSREQUEST']._serialized_start=1268
-  _globals['_LISTVERSIONSREQUEST']._serialized_end=1344
-  _globals['_LISTVERSIONSRESPONSE']._serialized_start=1346
-  _globals['_LISTVERSIONSRESPONSE']._serialized_end=1442
-  _globals['_DELETEVERSIONREQUEST']._serialized_start=1444
-  _globals['_DELETEVERSIONREQUEST']._serialized_end=1494
-  _globals['_READBLOBREQUEST']._serialized_start=1496
-  _globals['_READBLOBREQUEST']._serialized_end=1545
-  _globals['_READBLOBRESPONSE']._serialized_start=1547
-  _globals['_READBLOBRESPONSE']._serialized_end=1580
-  _globals['_GETALIASREQUEST']._serialized_start=1582
-  _globals['_GETALIASREQUEST']._serialized_end=1613
-  _globals['_LISTALIASESREQUEST']._serialized_start=1615
-  _globals['_LISTALIASESREQUEST']._serialized_end=1690
-  _globals['_LISTALIASESRESPONSE']._serialized_start=1692
-  _globals['_LISTALIASESRESPONSE']._serialized_end=1784
-  _globals['_UPDATEALIASREQUEST']._serialized_start=1787
-  _globals['_UPDATEALIASREQUEST']._serialized_end=1929
-  _globals['_BATCHUPDATEALIASESREQUEST']._serialized_start=1931
-  _globals['_BATCHUPDATEALIASESREQUEST']._serialized_end=2034
-  _globals['_BATCHUPDATEALIASESRESPONSE']._serialized_start=2036
-  _globals['_BATCHUPDATEALIASESRESPONSE']._serialized_end=2110
-  _globals['_DELETEALIASREQUEST']._serialized_start=2112
-  _globals['_DELETEALIASREQUEST']._serialized_end=2160
-  _globals['_GETROUTEREQUEST']._serialized_start=2162
-  _globals['_GETROUTEREQUEST']._serialized_end=2193
-  _globals['_UPDATEROUTEREQUEST']._serialized_start=2195
-  _globals['_UPDATEROUTEREQUEST']._serialized_end=2314
-  _globals['_LISTREPLICASREQUEST']._serialized_start=2316
-  _globals['_LISTREPLICASREQUEST']._serialized_end=2391
-  _globals['_LISTREPLICASRESPONSE']._serialized_start=2393
-  _globals['_LISTREPLICASRESPONSE']._serialized_end=2489
-  _globals['_WATCHCHANGESREQUEST']._serialized_start=2491
-  _globals['_WATCHCHANGESREQUEST']._serialized_end=2610
-  _globals['_WATCHCHANGESRESPONSE']._serialized_start=2613
-  _globals['_WATCHCHANGESRESPONSE']._serialized_end=3036
-  _globals['_CHANGEDRESOURCE']._serialized_start=3039
-  _globals['_CHANGEDRESOURCE']._serialized_end=3339
-  _globals['_STOREDRECORD']._serialized_start=3341
-  _globals['_STOREDRECORD']._serialized_end=3389
-  _globals['_REGISTRYSERVICE']._serialized_start=3392
-  _globals['_REGISTRYSERVICE']._serialized_end=5138
+  _globals['_LISTCHANGESREQUEST']._serialized_start=379
+  _globals['_LISTCHANGESREQUEST']._serialized_end=619
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=621
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=720
+  _globals['_LOGGEDCHANGE']._serialized_start=723
+  _globals['_LOGGEDCHANGE']._serialized_end=1001
+  _globals['_CREATEMODELREQUEST']._serialized_start=1003
+  _globals['_CREATEMODELREQUEST']._serialized_end=1087
+  _globals['_GETMODELREQUEST']._serialized_start=1089
+  _globals['_GETMODELREQUEST']._serialized_end=1120
+  _globals['_LISTMODELSREQUEST']._serialized_start=1122
+  _globals['_LISTMODELSREQUEST']._serialized_end=1180
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1183
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1320
+  _globals['_UPDATEMODELREQUEST']._serialized_start=1322
+  _globals['_UPDATEMODELREQUEST']._serialized_end=1435
+  _globals['_DELETEMODELREQUEST']._serialized_start=1437
+  _globals['_DELETEMODELREQUEST']._serialized_end=1500
+  _globals['_PUSHVERSIONREQUEST']._serialized_start=1503
+  _globals['_PUSHVERSIONREQUEST']._serialized_end=1889
+  _globals['_PUSHVERSIONREQUEST_HEADER']._serialized_start=1610
+  _globals['_PUSHVERSIONREQUEST_HEADER']._serialized_end=1881
+  _globals['_GETVERSIONREQUEST']._serialized_start=1891
+  _globals['_GETVERSIONREQUEST']._serialized_end=1924
+  _globals['_LISTVERSIONSREQUEST']._serialized_start=1926
+  _globals['_LISTVERSIONSREQUEST']._serialized_end=2002
+  _globals['_LISTVERSIONSRESPONSE']._serialized_start=2004
+  _globals['_LISTVERSIONSRESPONSE']._serialized_end=2100
+  _globals['_DELETEVERSIONREQUEST']._serialized_start=2102
+  _globals['_DELETEVERSIONREQUEST']._serialized_end=2152
+  _globals['_READBLOBREQUEST']._serialized_start=2154
+  _globals['_READBLOBREQUEST']._serialized_end=2203
+  _globals['_READBLOBRESPONSE']._serialized_start=2205
+  _globals['_READBLOBRESPONSE']._serialized_end=2238
+  _globals['_GETALIASREQUEST']._serialized_start=2240
+  _globals['_GETALIASREQUEST']._serialized_end=2271
+  _globals['_LISTALIASESREQUEST']._serialized_start=2273
+  _globals['_LISTALIASESREQUEST']._serialized_end=2348
+  _globals['_LISTALIASESRESPONSE']._serialized_start=2350
+  _globals['_LISTALIASESRESPONSE']._serialized_end=2442
+  _globals['_UPDATEALIASREQUEST']._serialized_start=2445
+  _globals['_UPDATEALIASREQUEST']._serialized_end=2587
+  _globals['_BATCHUPDATEALIASESREQUEST']._serialized_start=2589
+  _globals['_BATCHUPDATEALIASESREQUEST']._serialized_end=2692
+  _globals['_BATCHUPDATEALIASESRESPONSE']._serialized_start=2694
+  _globals['_BATCHUPDATEALIASESRESPONSE']._serialized_end=2768
+  _globals['_DELETEALIASREQUEST']._serialized_start=2770
+  _globals['_DELETEALIASREQUEST']._serialized_end=2818
+  _globals['_GETROUTEREQUEST']._serialized_start=2820
+  _globals['_GETROUTEREQUEST']._serialized_end=2851
+  _globals['_UPDATEROUTEREQUEST']._serialized_start=2853
+  _globals['_UPDATEROUTEREQUEST']._serialized_end=2972
+  _globals['_LISTREPLICASREQUEST']._serialized_start=2974
+  _globals['_LISTREPLICASREQUEST']._serialized_end=3049
+  _globals['_LISTREPLICASRESPONSE']._serialized_start=3051
+  _globals['_LISTREPLICASRESPONSE']._serialized_end=3147
+  _globals['_WATCHCHANGESREQUEST']._serialized_start=3149
+  _globals['_WATCHCHANGESREQUEST']._serialized_end=3268
+  _globals['_WATCHCHANGESRESPONSE']._serialized_start=3271
+  _globals['_WATCHCHANGESRESPONSE']._serialized_end=3725
+  _globals['_CHANGEDRESOURCE']._serialized_start=3728
+  _globals['_CHANGEDRESOURCE']._serialized_end=4028
+  _globals['_STOREDRECORD']._serialized_start=4030
+  _globals['_STOREDRECORD']._serialized_end=4078
+  _globals['_REGISTRYSERVICE']._serialized_start=4081
+  _globals['_REGISTRYSERVICE']._serialized_end=5927
 # @@protoc_insertion_point(module_scope)

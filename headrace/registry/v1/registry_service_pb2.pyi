@@ -1,5 +1,8 @@
+import datetime
+
 from google.protobuf import empty_pb2 as _empty_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from headrace.registry.v1 import alias_pb2 as _alias_pb2
 from headrace.registry.v1 import model_pb2 as _model_pb2
 from headrace.registry.v1 import replica_pb2 as _replica_pb2
@@ -13,6 +16,68 @@ from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class ListChangesRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "model", "actor", "kind", "start_time", "end_time", "oldest_first", "with_stored")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_FIRST_FIELD_NUMBER: _ClassVar[int]
+    WITH_STORED_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    model: str
+    actor: str
+    kind: str
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    oldest_first: bool
+    with_stored: bool
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., model: _Optional[str] = ..., actor: _Optional[str] = ..., kind: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., oldest_first: _Optional[bool] = ..., with_stored: _Optional[bool] = ...) -> None: ...
+
+class ListChangesResponse(_message.Message):
+    __slots__ = ("changes", "next_page_token")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[LoggedChange]
+    next_page_token: str
+    def __init__(self, changes: _Optional[_Iterable[_Union[LoggedChange, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class LoggedChange(_message.Message):
+    __slots__ = ("revision", "create_time", "kind", "resource", "further", "actor", "proof", "claim", "peer", "request_id", "reason", "hash", "previous_hash", "stored")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    FURTHER_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    CLAIM_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_HASH_FIELD_NUMBER: _ClassVar[int]
+    STORED_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    create_time: _timestamp_pb2.Timestamp
+    kind: str
+    resource: str
+    further: _containers.RepeatedScalarFieldContainer[str]
+    actor: str
+    proof: str
+    claim: str
+    peer: str
+    request_id: str
+    reason: str
+    hash: str
+    previous_hash: str
+    stored: bytes
+    def __init__(self, revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[str] = ..., resource: _Optional[str] = ..., further: _Optional[_Iterable[str]] = ..., actor: _Optional[str] = ..., proof: _Optional[str] = ..., claim: _Optional[str] = ..., peer: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., hash: _Optional[str] = ..., previous_hash: _Optional[str] = ..., stored: _Optional[bytes] = ...) -> None: ...
 
 class CreateModelRequest(_message.Message):
     __slots__ = ("model", "request_id")
@@ -254,7 +319,7 @@ class WatchChangesRequest(_message.Message):
     def __init__(self, start_revision: _Optional[int] = ..., model: _Optional[str] = ..., start_epoch: _Optional[str] = ..., start_hash: _Optional[str] = ..., progress: _Optional[bool] = ...) -> None: ...
 
 class WatchChangesResponse(_message.Message):
-    __slots__ = ("revision", "kind", "resource", "actor", "model", "version", "alias", "route", "record", "epoch", "hash", "further")
+    __slots__ = ("revision", "kind", "resource", "actor", "model", "version", "alias", "route", "record", "epoch", "hash", "further", "proof", "reason")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
@@ -267,6 +332,8 @@ class WatchChangesResponse(_message.Message):
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
     FURTHER_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     revision: int
     kind: str
     resource: str
@@ -279,7 +346,9 @@ class WatchChangesResponse(_message.Message):
     epoch: str
     hash: str
     further: _containers.RepeatedCompositeFieldContainer[ChangedResource]
-    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[str] = ..., resource: _Optional[str] = ..., actor: _Optional[str] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., version: _Optional[_Union[_version_pb2.Version, _Mapping]] = ..., alias: _Optional[_Union[_alias_pb2.Alias, _Mapping]] = ..., route: _Optional[_Union[_route_pb2.Route, _Mapping]] = ..., record: _Optional[_Union[StoredRecord, _Mapping]] = ..., epoch: _Optional[str] = ..., hash: _Optional[str] = ..., further: _Optional[_Iterable[_Union[ChangedResource, _Mapping]]] = ...) -> None: ...
+    proof: str
+    reason: str
+    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[str] = ..., resource: _Optional[str] = ..., actor: _Optional[str] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., version: _Optional[_Union[_version_pb2.Version, _Mapping]] = ..., alias: _Optional[_Union[_alias_pb2.Alias, _Mapping]] = ..., route: _Optional[_Union[_route_pb2.Route, _Mapping]] = ..., record: _Optional[_Union[StoredRecord, _Mapping]] = ..., epoch: _Optional[str] = ..., hash: _Optional[str] = ..., further: _Optional[_Iterable[_Union[ChangedResource, _Mapping]]] = ..., proof: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ChangedResource(_message.Message):
     __slots__ = ("kind", "resource", "model", "version", "alias", "route", "record")

@@ -138,6 +138,11 @@ class RegistryServiceStub:
                 request_serializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.WatchChangesRequest.SerializeToString,
                 response_deserializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.WatchChangesResponse.FromString,
                 _registered_method=True)
+        self.ListChanges = channel.unary_unary(
+                '/headrace.registry.v1.RegistryService/ListChanges',
+                request_serializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.ListChangesRequest.SerializeToString,
+                response_deserializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.ListChangesResponse.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer:
@@ -297,6 +302,14 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListChanges(self, request, context):
+        """Lists the changes that are kept, with who made them and why: those of one model to who may read it, all
+        to who may administer. Errors: INVALID_ARGUMENT (MODEL_NAME_INVALID, PAGE_TOKEN_INVALID), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -394,6 +407,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.WatchChanges,
                     request_deserializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.WatchChangesRequest.FromString,
                     response_serializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.WatchChangesResponse.SerializeToString,
+            ),
+            'ListChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChanges,
+                    request_deserializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.ListChangesRequest.FromString,
+                    response_serializer=headrace_dot_registry_dot_v1_dot_registry__service__pb2.ListChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -913,6 +931,33 @@ class RegistryService:
             '/headrace.registry.v1.RegistryService/WatchChanges',
             headrace_dot_registry_dot_v1_dot_registry__service__pb2.WatchChangesRequest.SerializeToString,
             headrace_dot_registry_dot_v1_dot_registry__service__pb2.WatchChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headrace.registry.v1.RegistryService/ListChanges',
+            headrace_dot_registry_dot_v1_dot_registry__service__pb2.ListChangesRequest.SerializeToString,
+            headrace_dot_registry_dot_v1_dot_registry__service__pb2.ListChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

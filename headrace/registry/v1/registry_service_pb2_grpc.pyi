@@ -105,6 +105,10 @@ class RegistryServiceStub:
     after start_revision are no longer kept, and if the state has another history than that of start_epoch and
     start_hash: list, then watch from the list's revision. RESOURCE_EXHAUSTED if there are too many watches.
     """
+    ListChanges: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListChangesRequest, _registry_service_pb2.ListChangesResponse]
+    """Lists the changes that are kept, with who made them and why: those of one model to who may read it, all
+    to who may administer. Errors: INVALID_ARGUMENT (MODEL_NAME_INVALID, PAGE_TOKEN_INVALID), UNAVAILABLE.
+    """
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -177,6 +181,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Streams every change after a revision, in order, for as long as the call lasts. OUT_OF_RANGE if changes
     after start_revision are no longer kept, and if the state has another history than that of start_epoch and
     start_hash: list, then watch from the list's revision. RESOURCE_EXHAUSTED if there are too many watches.
+    """
+    ListChanges: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListChangesRequest, _registry_service_pb2.ListChangesResponse]  # type: ignore[assignment]
+    """Lists the changes that are kept, with who made them and why: those of one model to who may read it, all
+    to who may administer. Errors: INVALID_ARGUMENT (MODEL_NAME_INVALID, PAGE_TOKEN_INVALID), UNAVAILABLE.
     """
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -342,6 +350,15 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Streams every change after a revision, in order, for as long as the call lasts. OUT_OF_RANGE if changes
         after start_revision are no longer kept, and if the state has another history than that of start_epoch and
         start_hash: list, then watch from the list's revision. RESOURCE_EXHAUSTED if there are too many watches.
+        """
+
+    def ListChanges(
+        self,
+        request: _registry_service_pb2.ListChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.ListChangesResponse, _abc.Awaitable[_registry_service_pb2.ListChangesResponse]]:
+        """Lists the changes that are kept, with who made them and why: those of one model to who may read it, all
+        to who may administer. Errors: INVALID_ARGUMENT (MODEL_NAME_INVALID, PAGE_TOKEN_INVALID), UNAVAILABLE.
         """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

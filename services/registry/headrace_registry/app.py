@@ -54,6 +54,7 @@ from headrace_registry.adapters.shared_state.change_log import RedisChangeLog
 from headrace_registry.adapters.shared_state.epochs import RedisEpochs
 from headrace_registry.adapters.shared_state.history_note import HistoryNote
 from headrace_registry.adapters.shared_state.noted_log import NotedChangeLog, note_followed
+from headrace_registry.adapters.shared_state.stored_log import RedisStoredLog
 from headrace_registry.domain.catalog_store import CatalogStore
 from headrace_registry.domain.decisions.limits import CatalogLimits
 from headrace_registry.domain.history.history_guard import HistoryGuard
@@ -64,6 +65,7 @@ from headrace_registry.domain.pushes.blob_garbage import BlobGarbage
 from headrace_registry.domain.pushes.uploads import UploadLimits, Uploads
 from headrace_registry.settings import Settings
 from headrace_registry.wire.access_servicer import AccessServicer
+from headrace_registry.wire.origins import origin_of_caller
 from headrace_registry.wire.rights_message import encode_rights, encode_rights_mark
 from headrace_registry.wire.servicer import RegistryServicer
 from headrace_registry.wire.watching import add_to_server, encode_change, encode_mark
@@ -129,7 +131,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         follower.on_update = partial(_serve, watches, rights_watches, CatalogRights(), access)
         metrics.count_watches(watches)
         pause = await follower.start(log.begin)
-        store = CatalogStore(follower, log, time.time, _catalog_limits(settings))
+        store = CatalogStore(follower, log, time.time, _catalog_limits(settings), origin_of_caller)
         garbage = BlobGarbage(store, blobs, time.monotonic)
         artifacts = stack.enter_context(
             _open_artifacts(settings, store, blobs, garbage, metrics, policy)
@@ -156,7 +158,9 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             if access.is_on:
                 inbox.advise()
         replicas = partial(read_replicas, redis, keys)
-        servicer = RegistryServicer(store, artifacts, blobs, replicas, watches, access)
+        servicer = RegistryServicer(
+            store, artifacts, blobs, replicas, watches, RedisStoredLog(redis, keys), access
+        )
         rights = AccessServicer(
             store, access, rights_watches, partial(read_key_uses, redis, keys), time.time
         )

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from headrace import errors
 from headrace.state.catalog import Catalog
-from headrace.state.changes import Change
+from headrace.state.changes import Change, Origin
 from headrace.state.history import Point
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
@@ -25,6 +25,8 @@ _VISIBLE_SECONDS = 5.0
 
 Decide = Callable[[DecisionContext], Decision]
 Clock = Callable[[], float]
+OriginOfCaller = Callable[[], Origin]
+"""What is known of whom the task at hand acts for. Raises InvalidArgument (REASON_INVALID)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,13 @@ class CatalogStore:
         log: ChangeLog,
         clock: Clock,
         limits: CatalogLimits = DEFAULT_LIMITS,
+        origin: OriginOfCaller = Origin,
     ) -> None:
         self._state = state
         self._log = log
         self._clock = clock
         self._limits = limits
+        self._origin = origin
         self._deciding = asyncio.Lock()
         self._freshness = Freshness(state, log.newest)
 
@@ -161,7 +165,9 @@ class CatalogStore:
     def decision_context(self, actor: str, facts: LogFacts | None = None) -> DecisionContext:
         """Return what a decision made now is made from."""
         last_number = facts.last_number if facts else 0
-        return DecisionContext(self.read(), actor, self._clock(), last_number, self._limits)
+        return DecisionContext(
+            self.read(), actor, self._clock(), last_number, self._limits, self._origin()
+        )
 
     async def _change_once(
         self, model: str, decide: Decide, actor: str, creation: IdempotencyKey | None

@@ -60,7 +60,7 @@ async def take_page(
     are passed over: pages are as full as without them, and no token names one.
     Raises InvalidArgument (PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID).
     """
-    size = _size(request)
+    size = page_size(request)
     start = bisect_right(keys, _decode(request, keys)) if request.token else 0
     shown = await _shown(keys, start, size + 1, is_shown)
     items: list[Item] = []
@@ -98,7 +98,8 @@ def _within(items: Iterable[Item], size_bytes: Callable[[Item], int]) -> Iterato
         yield item
 
 
-def _size(request: PageRequest) -> int:
+def page_size(request: PageRequest) -> int:
+    """Return how many items a page has at most. Raises InvalidArgument (PAGE_SIZE_INVALID)."""
     if request.size < 0:
         raise errors.InvalidArgument(
             "PAGE_SIZE_INVALID",

@@ -52,6 +52,8 @@ def change_to_proto(change: Change) -> pb.WatchChangesResponse:
         kind=change.kind,
         resource=change.resource,
         actor=change.actor,
+        proof=change.origin.proof,
+        reason=change.origin.reason,
         further=[
             pb.ChangedResource(kind=each.kind, resource=each.resource, **_after(change, each))
             for each in further

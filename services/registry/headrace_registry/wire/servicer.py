@@ -25,8 +25,9 @@ from headrace.security.access import OPEN_ACCESS, Access
 from headrace.state.records import ReplicaRecord
 from headrace_registry.domain.catalog_store import CatalogStore
 from headrace_registry.domain.decisions.readiness import with_standby, without_others
+from headrace_registry.domain.history.audit import StoredLog, read_page
 from headrace_registry.domain.history.watches import Watches
-from headrace_registry.domain.pages import take_page
+from headrace_registry.domain.pages import PageRequest, page_size, take_page
 from headrace_registry.domain.pushes.artifacts import Artifacts
 from headrace_registry.domain.resources.aliases import (
     delete_alias,
@@ -37,7 +38,7 @@ from headrace_registry.domain.resources.aliases import (
 from headrace_registry.domain.resources.models import create_model, find_model, update_model
 from headrace_registry.domain.resources.routes import find_route, update_route
 from headrace_registry.domain.resources.versions import find_version
-from headrace_registry.wire import change_messages, convert, requests
+from headrace_registry.wire import audit_messages, change_messages, convert, requests
 from headrace_registry.wire.sight import Sight
 from headrace_registry.wire.streams import read_chunks, read_header
 
@@ -63,6 +64,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         blobs: BlobReader,
         read_replicas: ReadReplicas,
         watches: Watches,
+        log: StoredLog,
         access: Access = OPEN_ACCESS,
     ) -> None:
         self._store = store
@@ -70,6 +72,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         self._blobs = blobs
         self._read_replicas = read_replicas
         self._watches = watches
+        self._log = log
         self._sight = Sight(access)
 
     async def CreateModel(self, request: pb.CreateModelRequest, _: Context) -> model_pb2.Model:
@@ -243,6 +246,16 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         await self._store.latest()
         async for message in self._watches.watch(asked):
             yield message
+
+    async def ListChanges(
+        self, request: pb.ListChangesRequest, _: Context
+    ) -> pb.ListChangesResponse:
+        """List changes for those who audit them."""
+        wanted, place = audit_messages.audit_filter(request), audit_messages.place_of(request)
+        size = page_size(PageRequest("changes", request.page_size))
+        page = await read_page(self._log, wanted, place, size, oldest_first=request.oldest_first)
+        stored = request.with_stored and not request.model
+        return audit_messages.page_to_proto(page, with_stored=stored)
 
 
 def _actor() -> str:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from msgspec import Raw
 
-from headrace.state.changes import Change, ChangedResource
+from headrace.state.changes import Change, ChangedResource, Origin
 from headrace.state.codec import encode_sparse
 from headrace.state.record_collections import COLLECTIONS, MODELS, VERSIONS, Collection
 from headrace.state.records import ModelRecord, VersionRecord
@@ -33,6 +33,7 @@ class Decision:
     """The records, or what is stored of them as Raw where nobody needs to know more."""
     further: tuple[ChangedResource, ...] = ()
     """What else is done in the same change, where it touches more than one resource."""
+    origin: Origin = Origin()
 
     @property
     def models(self) -> Mapping[str, ModelRecord | None]:
@@ -57,6 +58,7 @@ class Decision:
             records={each.name: self._after(each) for each in collections},
             before={each.name: self._before(each) for each in collections},
             further=self.further,
+            origin=self.origin,
         )
 
     def _after(self, collection: Collection[Any]) -> Mapping[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace.state.catalog import Catalog
-from headrace.state.changes import ChangedResource
+from headrace.state.changes import ChangedResource, Origin
 from headrace.state.record_collections import COLLECTIONS, MODELS, VERSIONS
 from headrace_registry.domain.decisions.decision import Decision, Records
 from headrace_registry.domain.decisions.limits import DEFAULT_LIMITS, CatalogLimits
@@ -21,6 +21,8 @@ class DecisionContext:
     last_number: int = 0
     """The last version number that a model of the name in question ever had, deleted ones included."""
     limits: CatalogLimits = DEFAULT_LIMITS
+    origin: Origin = Origin()
+    """How it is known who asks, and why he does."""
 
     @property
     def next_revision(self) -> int:
@@ -50,6 +52,7 @@ class DecisionContext:
                 for name, touched in records.items()
             },
             further=further,
+            origin=self.origin,
         )
 
     def _present(self, collection: str, key: str) -> object:
