@@ -134,8 +134,10 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         "Ends a service, or `headrace up`, before it serves: the log and the exit status have it.",
         (
             "headrace/service/folder_lock.py",
+            "headrace/service/gateway_sockets.py",
             "headrace/service/grpc_serving.py",
             "headrace/service/http/server.py",
+            "headrace/service/listening.py",
             "headrace/onnx_runtime/installation.py",
             "headrace/service/socket_folders.py",
             "headrace/gateway/",
