@@ -105,6 +105,7 @@ FORGED = {
     "x-headrace-anything": "at all",
     "x-forwarded-client-cert": "URI=spiffe://headrace/admin",
     "x-envoy-retry-on": "5xx",
+    "x-envoy-external-address": "10.0.0.1",
     "x-envoy-upstream-rq-timeout-ms": "1",
 }
 
@@ -116,7 +117,12 @@ def test_nobody_can_say_who_he_is_by_a_header(
     """None of them reaches a replica; a token does, for the replica to judge."""
 
     async def call() -> dict[str, str]:
-        headers = {**FORGED, "authorization": "Bearer hr_x", "x-request-id": f"forged-{wire}"}
+        headers = {
+            **FORGED,
+            "x-forwarded-proto": "https",
+            "authorization": "Bearer hr_x",
+            "x-request-id": f"forged-{wire}",
+        }
         if wire == "rest":
             async with aiohttp.ClientSession(edge.url) as session:
                 await session.post(REST_INFER, json=REST_BODY, headers=headers)
@@ -126,6 +132,7 @@ def test_nobody_can_say_who_he_is_by_a_header(
         return await edge.headers_of(f"forged-{wire}")
 
     came = loop.run(call())
+    assert "http" == came["x-forwarded-proto"]
     assert ("Bearer hr_x", set()) == (came["authorization"], FORGED.keys() & came.keys())
 
 

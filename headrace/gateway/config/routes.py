@@ -36,6 +36,9 @@ _ACCESS = (
     *("ListBindings", "UpdateBinding", "GrantRole", "RevokeRole", "GetCaller"),
 )
 """All but WatchRights, which is for parts of the suite: they do not come by the gateway."""
+SERVICES_ALONE = ("/headrace.registry.v1.AccessService/WatchRights",)
+"""Methods of the registry that processes of the suite call, without the gateway."""
+
 _REFLECTION = "/grpc.reflection."
 _HEALTH = "/grpc.health.v1.Health/"
 _MODEL = r"/v2/models/[^/]+(/versions/[^/]+)?"
@@ -46,7 +49,8 @@ _REST_READS = (
     r"/openapi\.json|/docs",
 )
 _REST_STREAM = rf"{_MODEL}/generate_stream"
-_DASHBOARD = ("/", "/api/statistics", "/api/series")
+_DASHBOARD = ("/", "/login", "/api/statistics", "/api/series")
+_FORMS = ("/login", "/logout")
 
 _GRPC_FAILURES = "connect-failure,refused-stream,unavailable,reset"
 _REST_FAILURES = "connect-failure,refused-stream,reset,retriable-status-codes"
@@ -67,31 +71,42 @@ def routes(settings: Settings) -> list[Message]:
 
 
 def _routes(settings: Settings) -> Iterator[Message]:
-    grpc, rest = _retries(settings, _GRPC_FAILURES), _retries(settings, _REST_FAILURES)
-    yield _route(settings, {"path": f"{INFERENCE}ModelInfer"}, GRPC_REPLICAS, grpc)
-    for pattern in _REST_REPEATABLE:
-        yield _route(settings, _fits(pattern, "POST|OPTIONS"), REST_REPLICAS, rest)
-    for name in REPEATABLE[1:]:
-        yield _route(settings, {"path": INFERENCE + name}, GRPC_REPLICAS, grpc)
-    yield _stream(settings, {"path": f"{INFERENCE}ModelStreamInfer"}, GRPC_REPLICAS)
-    for pattern in _REST_READS:
-        yield _route(settings, _fits(pattern, "GET|HEAD|OPTIONS"), REST_REPLICAS, rest)
-    yield _stream(settings, _fits(_REST_STREAM, "POST|OPTIONS"), REST_REPLICAS)
-    yield _route(settings, {"path": f"{_HEALTH}Check"}, GRPC_REPLICAS, grpc)
-    yield _stream(settings, {"path": f"{_HEALTH}Watch"}, GRPC_REPLICAS)
-    yield _stream(settings, {"prefix": _REFLECTION}, GRPC_REPLICAS)
-    yield _stream(settings, {"prefix": "/headrace.registry.v1.RegistryService/"}, REGISTRY)
-    for name in _ACCESS:
-        path = {"path": f"/headrace.registry.v1.AccessService/{name}"}
-        yield _stream(settings, path, REGISTRY)
+    yield from _grpc_inference(settings, _retries(settings, _GRPC_FAILURES))
+    yield from _rest_inference(settings, _retries(settings, _REST_FAILURES))
+    for path in SERVICES_ALONE:
+        yield {**_NOT_OFFERED, "match": {"path": path}}
+    yield _stream(settings, {"prefix": "/headrace.registry.v1."}, REGISTRY)
     if settings.monitor_address:
         for name in (*QUERIES, "WatchStatistics"):
-            path = {"path": f"/headrace.monitor.v1.MonitorService/{name}"}
-            yield _stream(settings, path, MONITOR)
+            path = f"/headrace.monitor.v1.MonitorService/{name}"
+            yield _stream(settings, {"path": path}, MONITOR)
     if settings.monitor_http_address:
-        for page in _DASHBOARD:
-            yield _route(settings, {"path": page, **_method("GET|HEAD")}, DASHBOARD, None)
+        yield from _dashboard(settings)
     yield _NOT_OFFERED
+
+
+def _grpc_inference(settings: Settings, retries: Message | None) -> Iterator[Message]:
+    for name in REPEATABLE:
+        yield _route(settings, {"path": INFERENCE + name}, GRPC_REPLICAS, retries)
+    yield _stream(settings, {"path": f"{INFERENCE}ModelStreamInfer"}, GRPC_REPLICAS)
+    yield _route(settings, {"path": f"{_HEALTH}Check"}, GRPC_REPLICAS, retries)
+    yield _stream(settings, {"prefix": _HEALTH}, GRPC_REPLICAS)
+    yield _stream(settings, {"prefix": _REFLECTION}, GRPC_REPLICAS)
+
+
+def _rest_inference(settings: Settings, retries: Message | None) -> Iterator[Message]:
+    for pattern in _REST_REPEATABLE:
+        yield _route(settings, _fits(pattern, "POST|OPTIONS"), REST_REPLICAS, retries)
+    for pattern in _REST_READS:
+        yield _route(settings, _fits(pattern, "GET|HEAD|OPTIONS"), REST_REPLICAS, retries)
+    yield _stream(settings, _fits(_REST_STREAM, "POST|OPTIONS"), REST_REPLICAS)
+
+
+def _dashboard(settings: Settings) -> Iterator[Message]:
+    for page in _DASHBOARD:
+        yield _route(settings, {"path": page, **_method("GET|HEAD")}, DASHBOARD, None)
+    for form in _FORMS:
+        yield _route(settings, {"path": form, **_method("POST")}, DASHBOARD, None)
 
 
 def _fits(pattern: str, methods: str) -> Message:

@@ -29,6 +29,8 @@ from headrace.gateway.config.places import (
 from headrace.gateway.config.secrets import ca_secret, pair_secret
 from headrace.gateway.files import replace_message
 from headrace.gateway.settings import Settings
+from headrace.security.methods import METHODS
+from headrace.security.verbs import Permission, Scope, Verb
 from headrace.tls.authority import Authority, Names
 
 PLAIN = Settings(registry_address="127.0.0.1:8100")
@@ -140,6 +142,30 @@ def test_only_what_may_run_twice_is_repeated(places: Places) -> None:
     others = {path for path in repeated if not path.startswith((infer, "/v2"))}
     assert others == {"/grpc.health.v1.Health/Check", r"/openapi\.json|/docs"}
     assert not [path for path in repeated if "stream" in path.lower()]
+
+
+def test_every_method_is_offered_to_those_who_may_call_it(places: Places) -> None:
+    """What only processes of the suite may call is not, nor what would reach one replica of several."""
+    of_one_replica = (
+        "Memory",
+        "RepositoryModelLoad",
+        "RepositoryModelUnload",
+        "TraceSetting",
+        "LogSettings",
+    )
+    for path, rule in METHODS.items():
+        is_for_services = rule.permission == Permission(Scope.EVERYTHING, Verb.SERVICE)
+        expected = not is_for_services and not any(part in path for part in of_one_replica)
+        assert (path, expected) == (path, bool(_action(_first(path, places))))
+
+
+def _first(path: str, places: Places) -> Mapping[str, Mapping[str, object]]:
+    """The route that a call to a path takes."""
+
+    def fits(match: Mapping[str, object]) -> bool:
+        return path == match.get("path") or path.startswith(str(match.get("prefix", "\0")))
+
+    return next(route for route in _routes(EVERYTHING, places) if fits(route["match"]))
 
 
 def test_no_call_ends_by_itself(places: Places) -> None:
