@@ -82,7 +82,7 @@ def read_identity_file(path: Path) -> IdentityRules:
         rules = parse_identity_rules(data.decode())
     except OSError as error:
         raise _invalid(path, f"it cannot be read ({error.strerror})") from error
-    except (ValueError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError) as error:  # msgspec.ValidationError is a ValueError
         raise _invalid(path, str(error)) from error
     return _with_paths(rules, path.parent)
 

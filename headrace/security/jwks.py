@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Self
 
@@ -127,7 +128,7 @@ class IssuerKeys:
         """Read the keys; those of before stay where that fails."""
         try:
             keys = parse_keys(self.read(self.issuer), self.issuer.algorithms)
-        except (OSError, KeysUnusable, ValueError) as error:
+        except (OSError, HTTPException, KeysUnusable, ValueError) as error:
             self._fail(error)
         else:
             if self.problem:

@@ -169,6 +169,9 @@ async def test_a_browser_logs_in_and_out(redis_url: str, namespace: str, tmp_pat
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
         code, page, headers = await scene.log_in("hr_<script>")
         assert (code, "Set-Cookie" in headers, "<script>" in page) == (401, False, False)
+        for form in (b"", b"&" * 1000, b"key", b"\xff\xfe=%", b"a=1&" * 100 + b"key=x"):
+            code, _, headers = await scene.ask("/login", method="POST", data=form)
+            assert (code, "Set-Cookie" in headers) == (401, False)
         code, _, headers = await scene.log_in(team)
         assert (code, headers["Location"]) == (303, "/")
         cookie = headers["Set-Cookie"]

@@ -7,6 +7,7 @@ of the same caller, as long as nothing that decides has changed.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
@@ -18,8 +19,11 @@ from headrace.security.model_names import model_in
 from headrace.security.routes import MODEL_NAME, ROUTES
 from headrace.security.verbs import Permission, Scope
 from headrace.service.authentication import Authentication
+from headrace.service.http.answers import bug
 from headrace.service.http.requests import Body, Exchange, Request
 from headrace.service.http.router import Match
+
+logger = logging.getLogger(__name__)
 
 Open = Callable[[Request], Exchange]
 Refuse = Callable[[Request, errors.HeadraceError], Exchange]
@@ -132,6 +136,10 @@ class LateExchange:
         except errors.HeadraceError as error:
             error.forget_history()
             self._later.fail(error)
+            return
+        except Exception:
+            logger.exception("a bug ended a request before its caller was known")
+            self._later.fail(bug())
             return
         self._is_admitted = True
         if self._body is not None:

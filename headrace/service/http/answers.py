@@ -9,6 +9,8 @@ from http import HTTPStatus
 
 import msgspec
 
+from headrace import errors
+
 JSON_TYPE = "application/json"
 HTML_TYPE = "text/html; charset=utf-8"
 
@@ -84,6 +86,13 @@ def refusal(
     reason = reason or status.phrase.upper().replace(" ", "_")
     body = msgspec.json.encode({"error": text or status.phrase, "reason": reason})
     return Response(body, JSON_TYPE, status=status, headers=headers, reason=reason)
+
+
+def bug() -> errors.Internal:
+    """What callers are told of a bug."""
+    return errors.Internal(
+        "INTERNAL", "the service failed on its own account; its log has the details"
+    )
 
 
 class _Date:

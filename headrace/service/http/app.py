@@ -16,7 +16,7 @@ from headrace.security import callers
 from headrace.security.access import OPEN_ACCESS, Access
 from headrace.service import logs
 from headrace.service.http.admission import AuthorizationOf, HttpGate, Open
-from headrace.service.http.answers import JSON_TYPE, Response, refusal
+from headrace.service.http.answers import JSON_TYPE, Response, bug, refusal
 from headrace.service.http.requests import Body, Exchange, Request
 from headrace.service.http.router import Match, NoMatch, Router
 
@@ -234,10 +234,3 @@ def _error_body(error: errors.HeadraceError) -> dict[str, object]:
 def printable(text: str) -> str:
     """A path may bring bytes that are no UTF-8; an answer must not."""
     return text.encode(errors="replace").decode()
-
-
-def bug() -> errors.Internal:
-    """What callers are told of a bug."""
-    return errors.Internal(
-        "INTERNAL", "the service failed on its own account; its log has the details"
-    )

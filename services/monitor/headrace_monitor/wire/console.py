@@ -91,8 +91,7 @@ class ConsoleApp(HttpApp):
     async def _log_in(self, request: Request, body: Body) -> Response:
         if not _is_from_here(request.head):
             return self._login_page("Log in on this page.", HTTPStatus.FORBIDDEN)
-        fields = parse_qs(bytes(body).decode("latin-1"), max_num_fields=10)
-        authorization = f"Bearer {fields.get('key', [''])[0].strip()}"
+        authorization = f"Bearer {_key_in(body)}"
         try:
             identity = await self._authentication.identify(Credentials(authorization))
         except errors.HeadraceError as error:
@@ -114,6 +113,15 @@ class ConsoleApp(HttpApp):
     def _set_cookie(self, request: Request, cookie: str, seconds: int) -> str:
         name, secure = self._cookie_name(request), "; Secure" if self._is_over_tls(request) else ""
         return f"{name}={cookie}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+
+
+def _key_in(body: Body) -> str:
+    """The key in a form; '' where there is none."""
+    try:
+        fields = parse_qs(bytes(body).decode("latin-1"), max_num_fields=10)
+    except ValueError:
+        return ""
+    return fields.get("key", [""])[0].strip()
 
 
 def _see(path: str, cookie: str = "") -> Response:

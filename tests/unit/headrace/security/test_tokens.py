@@ -7,9 +7,13 @@ import hashlib
 import hmac
 import json
 import time
+from contextlib import suppress
 from typing import Any
 
+import jwt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headrace import errors
 from headrace.security.access import MAX_REFUSED, MAX_TOKENS, Access, Rights
@@ -223,3 +227,44 @@ def test_a_flood_of_bad_tokens_takes_no_memory() -> None:
     assert len(memory.refused) <= MAX_REFUSED
     assert len(memory.identities) <= MAX_TOKENS
     assert access.identify(Credentials(f"Bearer {token()}")).subject == "corp:alice"
+
+
+_ODD: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    2**80,
+    1e400,
+    float("nan"),
+    "",
+    "x",
+    [],
+    [1],
+    {},
+    {"a": 1},
+    [["x"]],
+)
+_CHANGES = st.tuples(
+    st.sampled_from(["alg", "kid", "typ", "crit", "b64", "iss", "aud", "sub", "exp", "iat", "nbf"]),
+    st.sampled_from(_ODD),
+)
+
+
+@given(changes=st.lists(_CHANGES, max_size=2))
+def test_whatever_is_signed_is_taken_or_refused(changes: list[tuple[str, Any]]) -> None:
+    """Also what an issuer signs by mistake ends no thread."""
+    header, payload = {"alg": "ES256", "kid": "e1", "typ": "JWT"}, claims(nbf=NOW, groups=["a"])
+    for name, value in changes:
+        changed: dict[str, Any] = (
+            header if name in ("alg", "kid", "typ", "crit", "b64") else payload
+        )
+        changed[name] = value
+    unsigned = segments(header, payload, b"").rpartition(".")[0]
+    signature = base64.urlsafe_b64encode(_SIGNER.sign(unsigned.encode(), ec_key())).rstrip(b"=")
+    with suppress(errors.Unauthenticated):
+        identity = verifier().verify(f"{unsigned}.{signature.decode()}")
+        assert identity.subject.startswith("corp:")
+
+
+_SIGNER = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256)
