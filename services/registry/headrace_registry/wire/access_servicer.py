@@ -160,7 +160,9 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
         caller = callers.current_caller()
         if self._access.is_on and not caller.identity.is_known:
             raise not_authenticated()
-        return caller_to_proto(caller, await self._store.latest(), enforced=self._access.is_on)
+        await self._store.latest()
+        policy = self._access.rights.policy
+        return caller_to_proto(caller, policy, enforced=self._access.is_on)
 
     async def WatchRights(
         self, _request: pb.WatchRightsRequest, _: Context

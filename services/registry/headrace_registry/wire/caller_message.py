@@ -13,13 +13,11 @@ from headrace.security.callers import Caller
 from headrace.security.policy import ALL_MODELS, BUILT_IN_ROLES, CallLimits, Policy
 from headrace.security.verbs import Verb
 from headrace.state.access_records import CallLimitsRecord, GrantRecord
-from headrace.state.catalog import Catalog
-from headrace.state.rights import policy_of
 
 
-def caller_to_proto(caller: Caller, catalog: Catalog, *, enforced: bool) -> pb.GetCallerResponse:
+def caller_to_proto(caller: Caller, policy: Policy, *, enforced: bool) -> pb.GetCallerResponse:
     """A caller as it is told to himself."""
-    identity, policy = caller.identity, policy_of(catalog)
+    identity = caller.identity
     subjects = identity.subjects if identity.is_known else (caller.actor,)
     found = pb.GetCallerResponse(
         subject=identity.subject if identity.is_known else caller.actor,
