@@ -5,114 +5,24 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import grpc
 import pytest
 
-from headrace import status
 from headrace.monitor.v1 import monitor_service_pb2 as pb
-from headrace.monitor.v1 import monitor_service_pb2_grpc
 from headrace.security.api_keys import make_key
 from headrace.tls.authority import Authority, Names
 from headrace_monitor.app import open_monitor
 from headrace_monitor.domain.sessions import SESSION_SECONDS
 from headrace_monitor.settings import Settings
-from tests.rpc.monitors import RunningMonitor, report, running_monitor, telemetry
-from tests.security.registries import SecuredRegistry, bearer, reason_of, secured_registry
+from tests.rpc.monitors import running_monitor
+from tests.security.registries import bearer, reason_of, secured_registry
+from tests.security.watched_monitors import until, watched
 
 BROWSER = {"Accept": "text/html"}
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """A monitor that follows a registry, and the key of a part of the suite."""
-
-    monitor: RunningMonitor
-    registry: SecuredRegistry
-    service: str
-
-    async def report(self, key: str, replica: str, *models: str) -> str:
-        """Report for a replica; the reason of the refusal, if it is refused."""
-        sent = report(replica, 1, *(telemetry([1_000_000], model=model) for model in models))
-        request = pb.ReportTelemetryRequest(report=sent)
-
-        def call() -> str:
-            # blocking: grpc.aio's client loses the status of a call that ends while it still sends
-            with grpc.insecure_channel(self.monitor.address) as channel:
-                stub: Any = monitor_service_pb2_grpc.MonitorServiceStub(channel)
-                try:
-                    list(stub.ReportTelemetry(iter([request]), metadata=bearer(key)))
-                except grpc.RpcError as error:
-                    return status.error_from_rpc(error).reason
-                return ""
-
-        return await asyncio.to_thread(call)
-
-    async def models(self, key: str, **fields: Any) -> list[str]:
-        """The models that the statistics tell somebody of."""
-        request = pb.QueryStatisticsRequest(**fields)
-        answer = await self.monitor.stub.QueryStatistics(request, metadata=bearer(key))
-        return [each.model for each in answer.statistics]
-
-    async def ask(self, path: str, key: str = "", **more: Any) -> tuple[int, str, Any]:
-        """The status, the body and the headers of a page; redirections are not followed."""
-        headers = {**dict(bearer(key)), **more.pop("headers", {})}
-        method = more.pop("method", "GET")
-        request = self.monitor.http.request(
-            method, path, headers=headers, allow_redirects=False, **more
-        )
-        async with request as response:
-            return response.status, await response.text(), response.headers
-
-    async def log_in(self, key: str, **headers: str) -> tuple[int, str, Any]:
-        """Send the form of the login page."""
-        return await self.ask("/login", method="POST", data={"key": key}, headers=headers)
-
-
-@asynccontextmanager
-async def watched(redis_url: str, namespace: str, folder: Path) -> AsyncIterator[Scene]:
-    """A monitor that has learnt the rights, with reports of two models."""
-    async with secured_registry(redis_url, namespace, folder / "registry") as registry:
-        service = await registry.key("suite", ("service", "*"))
-        token = folder / "token"
-        token.write_text(service)
-        token.chmod(0o600)
-        async with running_monitor(
-            folder / "monitor",
-            auth="on",
-            registry_address=registry.running.address,
-            token_file=token,
-        ) as monitor:
-            scene = Scene(monitor, registry, service)
-            await _until(scene, lambda: scene.report(service, "replica-0", "team-a", "other"), "")
-            yield scene
-
-
-async def _until(scene: Scene, ask: Any, expected: str) -> None:
-    """Wait until the monitor has followed the registry."""
-    for _ in range(2000):
-        if await ask() == expected:
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError(f"never {expected!r}")
-
-
-async def _known(scene: Scene, key: str) -> str:
-    """Wait until the monitor knows a key."""
-
-    async def asked() -> str:
-        call = scene.monitor.stub.QueryStatistics(pb.QueryStatisticsRequest(), metadata=bearer(key))
-        return await reason_of(call)
-
-    await _until(scene, asked, "")
-    return key
 
 
 async def test_each_is_told_of_the_models_that_he_may_read(
@@ -120,8 +30,8 @@ async def test_each_is_told_of_the_models_that_he_may_read(
 ) -> None:
     """Statistics, series, watches, the page's data; metrics for whoever reads everything."""
     async with watched(redis_url, namespace, tmp_path) as scene:
-        team = await _known(scene, await scene.registry.key("team", ("viewer", "team-*")))
-        reader = await _known(scene, await scene.registry.key("reader", ("viewer", "*")))
+        team = await scene.known(await scene.registry.key("team", ("viewer", "team-*")))
+        reader = await scene.known(await scene.registry.key("reader", ("viewer", "*")))
         stub = scene.monitor.stub
         assert await scene.models(team) == ["team-a"]
         assert await scene.models(reader) == ["other", "team-a"]
@@ -149,7 +59,7 @@ async def test_parts_of_the_suite_report_and_each_for_its_own_replica(
     """Nobody else reports, and no replica for another."""
     async with watched(redis_url, namespace, tmp_path) as scene:
         admin, other = scene.registry.admin, await scene.registry.key("r1", ("service", "*"))
-        await _known(scene, other)
+        await scene.known(other)
         assert await scene.report(admin, "replica-9", "x") == "PERMISSION_DENIED"
         assert await scene.report("", "replica-9", "x") == "CREDENTIALS_MISSING"
         assert await scene.report(other, "replica-1", "x") == ""
@@ -160,7 +70,7 @@ async def test_parts_of_the_suite_report_and_each_for_its_own_replica(
 async def test_a_browser_logs_in_and_out(redis_url: str, namespace: str, tmp_path: Path) -> None:
     """A cookie that no script reads and no other page sends stands for the key; it says nothing of it."""
     async with watched(redis_url, namespace, tmp_path) as scene:
-        team = await _known(scene, await scene.registry.key("team", ("viewer", "team-*")))
+        team = await scene.known(await scene.registry.key("team", ("viewer", "team-*")))
         code, _, headers = await scene.ask("/", headers=BROWSER)
         assert (code, headers["Location"]) == (303, "/login")
         code, page, headers = await scene.ask("/login", headers=BROWSER)
@@ -248,7 +158,7 @@ async def test_a_session_ends_with_its_key_and_with_its_time(
 ) -> None:
     """A revoked key's cookie opens nothing, on the same connection either."""
     async with watched(redis_url, namespace, tmp_path) as scene:
-        team = await _known(scene, await scene.registry.key("team", ("viewer", "team-*")))
+        team = await scene.known(await scene.registry.key("team", ("viewer", "team-*")))
         _, _, headers = await scene.log_in(team)
         session = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
 
@@ -257,7 +167,7 @@ async def test_a_session_ends_with_its_key_and_with_its_time(
 
         assert await asked() == "200"
         await scene.registry.revoke(team)
-        await _until(scene, asked, "401")
+        await until(asked, "401")
         assert (await scene.log_in(team))[0] == 401
         assert SESSION_SECONDS == 12 * 3600
 
