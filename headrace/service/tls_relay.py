@@ -26,6 +26,9 @@ from headrace.tls.peer_certificate import from_peercert
 from headrace.tls.servers import GRPC_PROTOCOLS, ServerTls
 
 _SERVER = "server.sock"
+_LAST_WORDS_SECONDS = 1.0
+_STEPS = 3
+"""Of the event loop, until a connection that is aborted has ended, TLS and what is below."""
 _LONGEST_NAME = "headrace-tls-xxxxxxxx/c99999999999999"
 
 
@@ -44,6 +47,8 @@ class Relay:
     folder: Path
     callers: dict[str, RelayedCaller] = field(default_factory=dict)
     """By the peer that the server sees."""
+    halves: set[_Half] = field(default_factory=set)
+    """The open sides of connections."""
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     @property
@@ -61,10 +66,24 @@ async def open_relay_folder() -> AsyncIterator[Relay]:
     """A relay whose server can be opened; its folder is gone on leaving. Raises FailedPrecondition."""
     within = short_temporary_folder(_LONGEST_NAME)
     folder = Path(tempfile.mkdtemp(prefix="headrace-tls-", dir=within))
+    relay = Relay(folder)
     try:
-        yield Relay(folder)
+        yield relay
     finally:
+        await _end(relay)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _end(relay: Relay) -> None:
+    """Send what the server, which has ended, still said, and end all connections."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _LAST_WORDS_SECONDS
+    while any(half.has_more for half in relay.halves) and loop.time() < until:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    for half in list(relay.halves):
+        half.abort()
+    for _ in range(_STEPS):
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -90,12 +109,24 @@ async def relaying(
 class _Half(asyncio.Protocol):
     """One side of a connection; what comes is written to the other side, as fast as that is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, relay: Relay) -> None:
+        self.relay = relay
         self.transport: asyncio.Transport | None = None
         self.other: _Half | None = None
 
+    @property
+    def has_more(self) -> bool:
+        """Return whether something of the other side is still to be sent."""
+        return self.transport is not None and self.transport.get_write_buffer_size() > 0
+
+    def abort(self) -> None:
+        """End it at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is open."""
+        self.relay.halves.add(self)
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -117,6 +148,7 @@ class _Half(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002  # why does not matter
         """It has ended: so does the other, once what it is to get was sent."""
         self.transport = None
+        self.relay.halves.discard(self)
         other = self.other.transport if self.other is not None else None
         if other is not None and not other.is_closing():
             other.close()
@@ -126,8 +158,7 @@ class _Outside(_Half):
     """A client's side. Nothing is read of it before the server's side is there."""
 
     def __init__(self, relay: Relay) -> None:
-        super().__init__()
-        self._relay = relay
+        super().__init__(relay)
         self._seen = ""
         self._opening: asyncio.Task[None] | None = None
 
@@ -139,13 +170,13 @@ class _Outside(_Half):
         self._opening = asyncio.get_running_loop().create_task(self._connect(self.transport))
 
     async def _connect(self, transport: asyncio.Transport) -> None:
-        relay, name = self._relay, self._relay.next_name()
+        relay, name = self.relay, self.relay.next_name()
         self._seen = addresses.unix_target(name)
         certificate = from_peercert(transport.get_extra_info("peercert"))
         relay.callers[self._seen] = RelayedCaller(
             _peer(transport.get_extra_info("peername")), certificate
         )
-        inside = _Half()
+        inside = _Half(relay)
         inside.other, self.other = self, inside
         try:
             await asyncio.get_running_loop().create_unix_connection(
@@ -163,7 +194,7 @@ class _Outside(_Half):
     def connection_lost(self, error: Exception | None) -> None:
         """The client has gone."""
         super().connection_lost(error)
-        self._relay.callers.pop(self._seen, None)
+        self.relay.callers.pop(self._seen, None)
 
 
 def _connected(name: Path, server: Path) -> socket.socket:
