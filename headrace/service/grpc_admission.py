@@ -6,7 +6,8 @@ whenever what decides has changed: a key that is revoked ends the streams that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from headrace import errors
@@ -17,6 +18,7 @@ from headrace.security.identities import NOBODY, Identity
 from headrace.security.methods import METHODS, MethodRule
 from headrace.security.verbs import Permission, Scope, Verb
 from headrace.service.authentication import Authentication
+from headrace.service.denials import DenialLog
 from headrace.service.tls_relay import Relay, RelayedCaller
 from headrace.tls.peer_certificate import from_auth_context
 
@@ -58,6 +60,7 @@ class Gate:
         self.relays: list[Relay] = []
         """What ends TLS before its servers, and knows whose a connection is."""
         self.left_to_service = left_to_service
+        self.denials = DenialLog()
 
     @property
     def is_open(self) -> bool:
@@ -94,7 +97,9 @@ class Gate:
             raise errors.PermissionDenied(
                 "PERMISSION_DENIED", f"nobody may call {method}: no permission names it"
             )
-        admission = Admission(self, rule, context, checks=method not in self.left_to_service)
+        admission = Admission(
+            self, method, rule, context, checks=method not in self.left_to_service
+        )
         await admission.begin()
         return admission
 
@@ -102,10 +107,22 @@ class Gate:
 class Admission:
     """A call that was let in."""
 
-    __slots__ = ("_asked", "_checks", "_context", "_gate", "_generation", "_identity", "_rule")
+    __slots__ = (
+        "_asked",
+        "_checks",
+        "_context",
+        "_gate",
+        "_generation",
+        "_identity",
+        "_method",
+        "_rule",
+    )
 
-    def __init__(self, gate: Gate, rule: MethodRule, context: Any, *, checks: bool) -> None:
+    def __init__(
+        self, gate: Gate, method: str, rule: MethodRule, context: Any, *, checks: bool
+    ) -> None:
         self._gate = gate
+        self._method = method
         self._rule = rule
         self._context = context
         self._checks = checks
@@ -116,7 +133,8 @@ class Admission:
     async def begin(self) -> None:
         """Identify the caller, and refuse him where no message could help."""
         await self._identify()
-        _check_beforehand(self._gate.access, self._identity, self._rule)
+        with self._noting_denials(self._rule.permission.verb):
+            _check_beforehand(self._gate.access, self._identity, self._rule)
 
     def check(self, request: Any) -> None:
         """Check a message. Raises Unauthenticated, PermissionDenied."""
@@ -137,7 +155,16 @@ class Admission:
     def _check_asked(self) -> None:
         permissions, models = self._asked or ((), ())
         for permission in permissions:
-            self._gate.access.check(self._identity, permission, models)
+            with self._noting_denials(permission.verb, models):
+                self._gate.access.check(self._identity, permission, models)
+
+    @contextmanager
+    def _noting_denials(self, verb: Verb, models: Iterable[str] = ()) -> Iterator[None]:
+        try:
+            yield
+        except errors.PermissionDenied:
+            self._gate.denials.note(callers.current_caller(), self._method, verb, models)
+            raise
 
     async def _identify(self) -> None:
         gate, context = self._gate, self._context

@@ -45,6 +45,7 @@ from headrace.state.rights import CatalogRights
 from headrace.state.schema import is_newer
 from headrace.tls.servers import ServerTls
 from headrace_registry.adapters.access_inbox import AccessInbox
+from headrace_registry.adapters.audit_files import AuditFiles
 from headrace_registry.adapters.blobs.scrubber import BlobScrubber
 from headrace_registry.adapters.blobs.store import BlobStore
 from headrace_registry.adapters.checks.checker import ProcessChecker
@@ -57,6 +58,7 @@ from headrace_registry.adapters.shared_state.noted_log import NotedChangeLog, no
 from headrace_registry.adapters.shared_state.stored_log import RedisStoredLog
 from headrace_registry.domain.catalog_store import CatalogStore
 from headrace_registry.domain.decisions.limits import CatalogLimits
+from headrace_registry.domain.history.audit_export import AuditExport
 from headrace_registry.domain.history.history_guard import HistoryGuard
 from headrace_registry.domain.history.rights_watches import RightsWatches
 from headrace_registry.domain.history.watches import Watches
@@ -138,7 +140,9 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         )
         scrubber = BlobScrubber(blobs, lambda: follower.catalog, settings.scrub_bytes_per_second)
         inbox = AccessInbox(settings.data, store)
+        audit = _open_audit(settings, log, RedisStoredLog(redis, keys), follower)
         following = [
+            *([jobs.create_task(audit.run())] if audit else []),
             jobs.create_task(_follow(log, follower, pause)),
             jobs.create_task(note_followed(note, follower)),
             jobs.create_task(note.keep_synced()),
@@ -165,7 +169,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             store, access, rights_watches, partial(read_key_uses, redis, keys), time.time
         )
         register = partial(_register, servicer, rights)
-        readiness = partial(_readiness, follower, log, blobs, note)
+        readiness = partial(_readiness, follower, log, blobs, note, audit)
         async with _serving(settings, register, metrics, readiness, tls, access) as registry:
             yield registry
         for job in following:
@@ -294,6 +298,18 @@ def _check_limits(settings: Settings) -> CheckLimits:
     )
 
 
+def _open_audit(
+    settings: Settings, log: RedisChangeLog, stored: RedisStoredLog, follower: StateFollower
+) -> AuditExport | None:
+    """What copies the log to files, if there are to be any; the log waits for it."""
+    if settings.audit_folder is None:
+        return None
+    files = AuditFiles(settings.audit_folder, settings.audit_file_bytes)
+    audit = AuditExport(stored, files, follower)
+    log.kept_for = audit.kept_for
+    return audit
+
+
 async def _follow(log: RedisChangeLog, follower: StateFollower, pause: float | None) -> None:
     while pause is not None:
         await asyncio.sleep(pause)
@@ -352,7 +368,11 @@ async def _collect_garbage(garbage: BlobGarbage, follower: StateFollower) -> Non
 
 
 def _readiness(
-    follower: StateFollower, log: RedisChangeLog, blobs: BlobStore, note: HistoryNote
+    follower: StateFollower,
+    log: RedisChangeLog,
+    blobs: BlobStore,
+    note: HistoryNote,
+    audit: AuditExport | None,
 ) -> tuple[bool, Mapping[str, object]]:
     """Ready while reads and writes can be answered; reads alone go on without the shared state."""
     facts = {
@@ -363,5 +383,7 @@ def _readiness(
         "revision": follower.catalog.revision,
         "damaged_blobs": len(blobs.damaged),
     }
+    if audit is not None:
+        facts["audit_written"] = not audit.problem
     usable = follower.connected and follower.whole and follower.synced
     return usable and not is_newer(follower.schema), facts

@@ -34,6 +34,12 @@ class Settings(ServerTlsSettings, RedisSettings, AccessSettings):
     which seals, and all open. It must be closed to others. Without one artifacts lie there as they are."""
     seal_key_command: str = ""
     """A command that prints the same, for keys that lie in no file."""
+    audit_folder: Path | None = None
+    """The folder for files with every change, in lines with their hashes, written before the log in the
+    shared state is trimmed to its last 10,000 changes. While it cannot be written the log keeps up to
+    50,000. Without one, older changes are gone."""
+    audit_file_bytes: int = 64 << 20
+    """The size at which such a file is ended and the next one begun."""
     namespace: str = "default"
     """The part of the shared state that this suite uses."""
     host: str = "127.0.0.1"
@@ -138,6 +144,7 @@ class Settings(ServerTlsSettings, RedisSettings, AccessSettings):
     def _positive(self) -> dict[str, float]:
         return {
             "drain_seconds": self.drain_seconds,
+            "audit_file_bytes": self.audit_file_bytes,
             "max_artifact_bytes": self.max_artifact_bytes,
             "max_pushes": self.max_pushes,
             "max_staged_bytes": self.max_staged_bytes,

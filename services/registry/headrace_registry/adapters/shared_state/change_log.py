@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -103,6 +103,8 @@ class RedisChangeLog:
     """The change log of one namespace. Several registries may write it: the revision says who was first."""
 
     def __init__(self, redis: Redis, keys: Keys, changes_kept: int = CHANGES_KEPT) -> None:
+        self.kept_for: Callable[[int, int], int] = lambda _, usual: usual
+        """How many changes stay when the log comes to a revision, given how many usually do."""
         self._redis = redis
         self._keys = keys
         self._changes_kept = changes_kept
@@ -222,7 +224,8 @@ class RedisChangeLog:
         names += [keys.change_hash, keys.request(creation.request_id if creation else "")]
         names += [keys.counts, keys.schema, *(keys.collection(each.name) for each in further)]
         arguments: list[bytes | str | int] = [change.revision, CHANGE_FIELD, entry]
-        arguments += [self._changes_kept, after.hash, made]
+        kept = self.kept_for(change.revision, self._changes_kept)
+        arguments += [kept, after.hash, made]
         arguments += [REQUEST_TTL_SECONDS, len(writes), point.epoch, point.hash, SCHEMA]
         arguments += [each.name for each in further]
         return names, arguments + [part for write in writes for part in write], after
