@@ -24,6 +24,11 @@ from benchmarks.models import MLP
 from benchmarks.servers import request_for
 from headrace.datatypes import Datatype
 from headrace.inference import grpc_service_pb2 as pb
+from headrace.security.access import OPEN_ACCESS, Access, Rights
+from headrace.security.api_keys import ApiKey, digest_of, make_key
+from headrace.security.credentials import Credentials
+from headrace.security.identities import Identity, Proof
+from headrace.security.policy import NO_LIMITS, Binding, CallLimits, Grant, Policy
 from headrace.state.catalog import Catalog
 from headrace.state.records import (
     Batching,
@@ -45,6 +50,7 @@ from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.adapters.trace_file import open_trace_file
 from headrace_inference.domain.extensions.trace_settings import TraceSettings
 from headrace_inference.domain.extensions.tracing import Tracer
+from headrace_inference.domain.ingress.callers import Callers
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.limits import IngressLimits
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
@@ -61,6 +67,8 @@ SIGNATURE = Signature(
 METADATA = (("user-agent", "grpc-python/1.85.1 grpc-c/55.0.0 (linux; chttp2)"),)
 CANARY = Canary(2, 10.0)
 STICKY = RouteRecord(1, CANARY, sticky_key=RequestKey(KeySource.HEADER, "x-user"))
+SUBJECT = "alice"
+JWT = ".".join(("e" * 100, "y" * 600, "J" * 86))
 BURSTS = (1, 8, 64)
 ROUNDS = 12
 
@@ -109,6 +117,8 @@ class Variant:
     """So many more models with one version each, to which the payloads may go."""
     traced: bool = False
     """Whether every request is traced, into a file."""
+    access: Access = OPEN_ACCESS
+    """Who may call."""
 
 
 class Rig:
@@ -119,11 +129,13 @@ class Rig:
         reconciler: VersionReconciler,
         book: StatisticsRegistry,
         tracer: Tracer | None = None,
+        access: Access = OPEN_ACCESS,
     ) -> None:
         self._reconciler = reconciler
         self._sink = NoFront()
         limits = IngressLimits(2**16, 2**32, 2**31 - 1)
-        ingress = Ingress(reconciler, book, tracer=tracer, limits=limits)
+        callers = Callers(reconciler.clock, access)
+        ingress = Ingress(reconciler, book, tracer=tracer, limits=limits, callers=callers)
         self.front = NativeFront(self._sink, ingress)
 
     def microseconds(self, variant: Variant, burst: int, requests: int) -> float:
@@ -171,6 +183,28 @@ def of_models(count: int) -> list[bytes]:
         message.model_name = f"m{number:03d}"
         payloads.append(message.SerializeToString())
     return payloads
+
+
+class AnyToken:
+    """Takes every JWT for good: what is measured is a token that was verified before."""
+
+    def verify(self, token: str) -> Identity:
+        """Whose it is."""
+        return Identity(SUBJECT, Proof.TOKEN, "corp")
+
+
+def access_for(key: str, limits: CallLimits = NO_LIMITS) -> Access:
+    """Who may call, where one subject may, with this key or with any JWT."""
+    policy = Policy(bindings={SUBJECT: Binding((Grant("caller", ("*-digits", MLP.name)),), limits)})
+    access = Access(tokens=AnyToken())
+    access.rights = Rights({digest_of(key): ApiKey("a" * 8, SUBJECT, digest_of(key))}, policy)
+    access.identify(Credentials(f"Bearer {JWT}"))
+    return access
+
+
+def authorized(token: str) -> Any:
+    """The details of a call that brings a token."""
+    return (*METADATA, ("authorization", f"Bearer {token}")), "ipv4:127.0.0.1:1", None
 
 
 def forget_templates(front: NativeFront, _: LoadedVersion) -> None:
@@ -222,7 +256,7 @@ async def measure(variant: Variant, requests: int) -> list[float]:
             reconciler.want(Catalog(1, models, versions))
             while len(reconciler.table.ready) < len(versions):  # noqa: ASYNC110 - they load in threads
                 await asyncio.sleep(0.01)
-            rig = Rig(reconciler, book, tracer)
+            rig = Rig(reconciler, book, tracer, variant.access)
             if variant.prepare is not None:
                 variant.prepare(rig.front, reconciler.table.ready[MLP.name, 1])
             return [rig.microseconds(variant, burst, requests) for burst in BURSTS]
@@ -243,7 +277,12 @@ def variants() -> tuple[Variant, list[Variant]]:
     whole = Variant("everything on", plain)
     deadline = (METADATA, "ipv4:127.0.0.1:1", 10.0)
     user = ((*METADATA, ("x-user", "ada")), "ipv4:127.0.0.1:1", None)
+    key = make_key()
+    access, limited = access_for(key), access_for(key, CallLimits(requests_per_second=1e9))
     changed = [
+        Variant("with auth on, by an API key", plain, authorized(key), access=access),
+        Variant("with auth on, by a JWT", plain, authorized(JWT), access=access),
+        Variant("with auth on, and a limit", plain, authorized(key), access=limited),
         Variant("with a request id", with_ids(512)),
         Variant("with a deadline", plain, details=deadline),
         Variant("with a canary at 10 %", plain, route=RouteRecord(1, CANARY)),

@@ -239,7 +239,7 @@ class Access:
         key = rights.keys.get(digest_of(bearer))
         now = self.now()
         if key is None and not self.has_rights:
-            raise _rights_unknown()
+            raise rights_unknown()
         if key is None or key.is_disabled:
             raise errors.Unauthenticated(
                 "API_KEY_INVALID",
@@ -292,7 +292,7 @@ class Access:
                 raise (
                     denied(identity, permission.verb, model)
                     if self.has_rights
-                    else _rights_unknown()
+                    else rights_unknown()
                 )
         if not named and permission.scope in _OF_SOMEBODY and not identity.is_known:
             anybody = permission.scope is Scope.FILTERED and self.rights.policy.may_somewhere(
@@ -343,7 +343,7 @@ def denied(identity: Identity, verb: Verb, model: str) -> errors.HeadraceError:
     )
 
 
-def _rights_unknown() -> errors.Unavailable:
+def rights_unknown() -> errors.Unavailable:
     """Say that it cannot be decided yet: it would be wrong to tell a caller that he may not."""
     return errors.Unavailable(
         "RIGHTS_UNKNOWN",

@@ -46,7 +46,7 @@ def certificate_or_gateway(context: Any) -> PeerCertificate | None:
 
 
 class Gate:
-    """Admits the calls of one server. Methods `left_to_service` check their messages themselves."""
+    """Admits the calls of one server; those of methods `left_to_service` that does itself."""
 
     def __init__(
         self,
@@ -87,19 +87,21 @@ class Gate:
         seen = context.peer()
         return next((relay.callers[seen] for relay in self.relays if seen in relay.callers), None)
 
-    async def admit(self, method: str, context: Any) -> Admission:
-        """Let a call in, whose caller is the task's from here on.
+    async def admit(self, method: str, context: Any) -> Admission | None:
+        """Let a call in, whose caller is the task's from here on. None: the service looks at it itself.
 
         Raises Unauthenticated, PermissionDenied, ResourceExhausted.
         """
+        if method in self.left_to_service:
+            metadata: Metadata = context.invocation_metadata() or ()
+            callers.begin(callers.caller_of(metadata, self.peer_of(context)))
+            return None
         rule = METHODS.get(method)
         if rule is None:
             raise errors.PermissionDenied(
                 "PERMISSION_DENIED", f"nobody may call {method}: no permission names it"
             )
-        admission = Admission(
-            self, method, rule, context, checks=method not in self.left_to_service
-        )
+        admission = Admission(self, method, rule, context)
         await admission.begin()
         return admission
 
@@ -107,25 +109,13 @@ class Gate:
 class Admission:
     """A call that was let in."""
 
-    __slots__ = (
-        "_asked",
-        "_checks",
-        "_context",
-        "_gate",
-        "_generation",
-        "_identity",
-        "_method",
-        "_rule",
-    )
+    __slots__ = ("_asked", "_context", "_gate", "_generation", "_identity", "_method", "_rule")
 
-    def __init__(
-        self, gate: Gate, method: str, rule: MethodRule, context: Any, *, checks: bool
-    ) -> None:
+    def __init__(self, gate: Gate, method: str, rule: MethodRule, context: Any) -> None:
         self._gate = gate
         self._method = method
         self._rule = rule
         self._context = context
-        self._checks = checks
         self._generation = -1
         self._identity = NOBODY
         self._asked: tuple[tuple[Permission, ...], tuple[str, ...]] | None = None
@@ -138,7 +128,7 @@ class Admission:
 
     def check(self, request: Any) -> None:
         """Check a message. Raises Unauthenticated, PermissionDenied."""
-        if not self._checks or (self._asked is not None and self._rule.first_only):
+        if self._asked is not None and self._rule.first_only:
             return
         rule = self._rule
         self._asked = rule.permissions_for(request), rule.models(request)

@@ -89,11 +89,13 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
             "headrace/security/",
             "headrace/service/",
             "services/registry/headrace_registry/wire/sight.py",
+            "services/inference/headrace_inference/domain/ingress/call_limits.py",
         ),
         frozenset(
             [
                 "API_KEY_EXPIRED",
                 "API_KEY_INVALID",
+                "CALLER_LIMIT",
                 "CREDENTIALS_CONFLICT",
                 "CREDENTIALS_MALFORMED",
                 "CREDENTIALS_MISSING",

@@ -16,13 +16,17 @@ import onnx
 from headrace import status
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+from headrace.security.access import OPEN_ACCESS, Access
+from headrace.security.verifications import MAX_WAITING, Verifications
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import Loads, open_models
 from headrace_inference.app.readiness import AlwaysReady
 from headrace_inference.app.servers import open_fronts
 from headrace_inference.app.tracing import open_tracer
+from headrace_inference.domain.ingress.callers import Callers
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.load_slots import LoadPlaces
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
@@ -46,7 +50,12 @@ class GrpcReplica:
 
 @asynccontextmanager
 async def open_grpc_replica(
-    folder: Path, *models: Model, open_model: OpenModel = open_session, **options: Any
+    folder: Path,
+    *models: Model,
+    open_model: OpenModel = open_session,
+    access: Access = OPEN_ACCESS,
+    max_new_tokens: int = MAX_WAITING,
+    **options: Any,
 ) -> AsyncIterator[GrpcReplica]:
     """These models, ready, behind the fronts that these settings ask for, while inside."""
     for served in models:
@@ -62,8 +71,15 @@ async def open_grpc_replica(
         reconciler = held.reconciler
         held.want(catalog_of(models))
         await wait_until_settled(reconciler)
+        verifications = Verifications(access, max_new_tokens)
+        stack.enter_context(verifications.running())
         ingress = Ingress(
-            reconciler, book, region_table(settings), tracer, ingress_limits(settings)
+            reconciler,
+            book,
+            region_table(settings),
+            tracer,
+            ingress_limits(settings),
+            Callers(SYSTEM_CLOCK, access, verifications.ask),
         )
         fronts = await open_fronts(stack, settings, ingress, AlwaysReady(), stopping, held.control)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(fronts.grpc_address))

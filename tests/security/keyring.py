@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from headrace.security.access import Access, Rights
 from headrace.security.api_keys import ApiKey, digest_of, id_of, make_key
-from headrace.security.policy import Binding, Grant, Policy
+from headrace.security.policy import NO_LIMITS, Binding, CallLimits, Grant, Policy
 
 Grants = Mapping[str, tuple[Grant, ...]]
 
@@ -20,6 +21,8 @@ class Keyring:
         self.access = Access(**options)
         self._keys: dict[str, str] = {}
         self.grants = dict(grants)
+        self._ends: dict[str, float] = {}
+        self.limits: dict[str, CallLimits] = {}
         for subject in grants:
             self.add(subject)
 
@@ -39,6 +42,16 @@ class Keyring:
         self.grants[subject] = grants
         self._apply()
 
+    def expire(self, subject: str, at: float) -> None:
+        """Have somebody's key end then, in seconds since the epoch."""
+        self._ends[subject] = at
+        self._apply()
+
+    def limit(self, subject: str, limits: CallLimits) -> None:
+        """Have somebody ask no more than that of a replica."""
+        self.limits[subject] = limits
+        self._apply()
+
     def headers(self, subject: str) -> dict[str, str]:
         """What somebody sends; nothing for ''."""
         return {"authorization": f"Bearer {self._keys[subject]}"} if subject else {}
@@ -48,8 +61,14 @@ class Keyring:
         return list(self.headers(subject).items())
 
     def _apply(self) -> None:
-        keys = (ApiKey(id_of(key), who, digest_of(key)) for who, key in self._keys.items())
-        bindings = {who: Binding(grants) for who, grants in self.grants.items()}
+        keys = (
+            ApiKey(id_of(key), who, digest_of(key), self._ends.get(who, math.inf))
+            for who, key in self._keys.items()
+        )
+        bindings = {
+            who: Binding(grants, self.limits.get(who, NO_LIMITS))
+            for who, grants in self.grants.items()
+        }
         policy = replace(Policy(), bindings=bindings)
         self.access.rights = Rights({key.digest: key for key in keys}, policy)
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from headrace import addresses
 from headrace.machine.cores import usable_cores
+from headrace.security.settings import AccessSettings
 from headrace.service import logs
 from headrace.service.object_store import url_problem
 from headrace.state.connection import check_redis
@@ -43,7 +44,7 @@ def _own_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(PeerTlsSettings, RedisSettings):
+class Settings(PeerTlsSettings, RedisSettings, AccessSettings):
     """A replica: serves versions over the Open Inference Protocol."""
 
     data: Path
@@ -234,7 +235,7 @@ class Settings(PeerTlsSettings, RedisSettings):
         if self.redis_url:
             check_redis(server_of(self))
         wrong = [f"--{name.replace('_', '-')}: {why}" for name, why in self._problems()]
-        wrong += self.peer_problems()
+        wrong += [*self.peer_problems(), *self.access_problems()]
         if wrong:
             raise ValueError("\n".join(wrong))
 
@@ -286,6 +287,8 @@ class Settings(PeerTlsSettings, RedisSettings):
         for name in (*state, "blob_store"):
             if getattr(self, name):
                 yield name, "a replica that serves a --model-folder has none"
+        if self.auth == "on":
+            yield "auth", "keys and grants are the registry's, which a --model-folder has none of"
         if self.model_control != "registry":
             yield "model_control", "what lies in the --model-folder is loaded, and nothing else"
 

@@ -11,6 +11,7 @@ from importlib.metadata import version as package_version
 from prometheus_client import ProcessCollector
 
 from headrace.onnx_runtime.installation import runtime_version
+from headrace.security.access import Access
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.http.answers import Response
 from headrace.service.http.app import HttpApp
@@ -65,7 +66,7 @@ def open_operations(
 ) -> Iterator[Operations]:
     """The application of the port, which may be served while inside."""
     with open_device_meter() as devices:
-        app = signposted(_ABOUT)
+        app = signposted(_ABOUT, ingress.callers.access)
         add_health_routes(app, readiness.facts)
         collected = CollectorMeter(calls, ProcessCollector(registry=None))
         rest = RestErrorMeter(ingress.rest_errors)
@@ -84,6 +85,13 @@ def open_operations(
         yield Operations(app, metrics)
 
 
+def metrics_for_siblings(metrics: ReplicaMetrics) -> HttpApp:
+    """The application of a socket that nobody but this account's processes reaches: metrics alone."""
+    app = signposted(_ABOUT)
+    add_text_metrics(app, metrics)
+    return app
+
+
 def add_text_metrics(app: HttpApp, metrics: ReplicaMetrics) -> None:
     """Add GET /metrics."""
 
@@ -98,13 +106,15 @@ async def text_in_thread(metrics: ReplicaMetrics) -> bytes:
     return await asyncio.to_thread(metrics.text, metrics.moment())
 
 
-def machine_operations(readiness: ReplicaReadiness, metrics: MachineMetrics) -> HttpApp:
+def machine_operations(
+    readiness: ReplicaReadiness, metrics: MachineMetrics, access: Access
+) -> HttpApp:
     """The application of the port that replicas share: health is of the one that answers."""
 
     async def exposition(_: Request) -> Response:
         return _answer(await metrics.text())
 
-    app = signposted(_ABOUT)
+    app = signposted(_ABOUT, access)
     add_health_routes(app, readiness.facts)
     app.add("GET", "/metrics", exposition)
     return app

@@ -38,6 +38,7 @@ CHANNEL_OPTIONS = [
 ]
 
 Describe = Callable[[], ReplicaRecord]
+Learn = Callable[[Catalog], None]
 
 
 class Origin(Protocol):
@@ -54,8 +55,11 @@ class Origin(Protocol):
     def followed(self, models: Models) -> Followed:
         """Return what says how far the replica knows what to serve."""
 
-    def follow(self, jobs: Background, models: Models, describe: Describe) -> None:
-        """Begin to have the models kept as they are wanted, and to tell others what the replica is."""
+    def follow(self, jobs: Background, models: Models, describe: Describe, learn: Learn) -> None:
+        """Begin to have the models kept as they are wanted, and to tell others what the replica is.
+
+        What `learn` is told is every catalog, before anything is done about it.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,9 @@ class SharedState:
         """Return the follower."""
         return self.follower
 
-    def follow(self, jobs: Background, models: Models, describe: Describe) -> None:
+    def follow(self, jobs: Background, models: Models, describe: Describe, learn: Learn) -> None:
         """Follow the state, and be present in it."""
+        self.follower.on_update = lambda update: learn(update.catalog)
         self.follower.on_unread = partial(_want_unread, models)
         jobs.run(keep_running("follower", self.follower.run))
         jobs.run(keep_running("updates", partial(_apply_updates, self.follower, models)))
@@ -121,7 +126,7 @@ class ServedFolder:
         self._follower = FolderFollower(self.folder, models.staged, models.reconciler)
         return self._follower
 
-    def follow(self, jobs: Background, _: Models, __: Describe) -> None:
+    def follow(self, jobs: Background, _: Models, __: Describe, ___: Learn) -> None:
         """Read the folder, which ends the replica where it cannot be served, and look for changes."""
         assert self._follower is not None, "followed() comes first"
         jobs.run(_begin_and_follow(self._follower))

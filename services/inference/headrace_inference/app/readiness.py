@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
@@ -31,9 +31,14 @@ class ReplicaReadiness:
     """
 
     def __init__(
-        self, follower: Followed, reconciler: VersionReconciler, stopping: asyncio.Event
+        self,
+        follower: Followed,
+        reconciler: VersionReconciler,
+        stopping: asyncio.Event,
+        more_facts: Callable[[], dict[str, object]] = dict,
     ) -> None:
         self._follower = follower
+        self._more_facts = more_facts
         self._reconciler = reconciler
         self._stopping = stopping
         self._joined = False
@@ -82,6 +87,7 @@ class ReplicaReadiness:
             "applied_revision": self._reconciler.applied_revision,
             "versions_settled": self._reconciler.settled(),
             "stopping": self._stopping.is_set(),
+            **self._more_facts(),
         }
 
 

@@ -21,9 +21,11 @@ from headrace.tls.peers import open_peer
 from headrace_inference.adapters import telemetry
 from headrace_inference.adapters.core_use import MachineCoreUse
 from headrace_inference.adapters.metrics.cache import CacheMeter
+from headrace_inference.adapters.metrics.collectors import CollectorMeter
 from headrace_inference.adapters.metrics.traces import TraceMeter
 from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.app.access import open_replica_access
 from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import (
@@ -109,21 +111,28 @@ async def _open(
     book = StatisticsRegistry()
     async with AsyncExitStack() as stack:
         tls = await stack.enter_async_context(open_server_tls(settings))
+        access = stack.enter_context(open_replica_access(settings))
         tracer = stack.enter_context(open_tracer(settings))
         await stack.enter_async_context(_reporting(settings, book))
         loads = stack.enter_context(open_loads(settings, origin.source, origin, policy))
         models = await stack.enter_async_context(open_models(settings, loads, book))
         reconciler = models.reconciler
-        readiness = ReplicaReadiness(origin.followed(models), reconciler, stopping)
+        followed = origin.followed(models)
+        readiness = ReplicaReadiness(followed, reconciler, stopping, access.facts)
         ingress = Ingress(
-            reconciler, book, region_table(settings), tracer, ingress_limits(settings)
+            reconciler,
+            book,
+            region_table(settings),
+            tracer,
+            ingress_limits(settings),
+            access.callers,
         )
         closing = asyncio.Event()
 
         async def join(fronts: Fronts) -> None:
             describe = _Description(settings, fronts, reconciler, readiness)
             jobs = await stack.enter_async_context(serving.open_background())
-            origin.follow(jobs, models, describe.record)
+            origin.follow(jobs, models, describe.record, access.follow)
             stages = partial(_announce_stages, readiness, reconciler.changed)
             jobs.run(keep_running("stages", stages))
             _tend_versions(settings, jobs, reconciler, loads)
@@ -140,7 +149,7 @@ async def _open(
             closing,
             models.control,
             join,
-            [CacheMeter(loads.checks), TraceMeter(tracer)],
+            [CacheMeter(loads.checks), TraceMeter(tracer), CollectorMeter(access.metrics)],
             tls,
         )
         stack.callback(closing.set)

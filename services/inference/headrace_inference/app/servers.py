@@ -21,8 +21,11 @@ from grpc_reflection.v1alpha import reflection_pb2
 from headrace import addresses
 from headrace.errors import FailedPrecondition
 from headrace.inference._pool import POOL
+from headrace.security.access import OPEN_ACCESS, Access
+from headrace.security.credentials import GATEWAY_SOCKET
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.gateway_sockets import GatewaySockets, gateway_sockets
+from headrace.service.grpc_admission import Gate, certificate_or_gateway, peer_certificate
 from headrace.service.grpc_serving import ConnectionAge, GrpcServer, open_grpc_server
 from headrace.service.http.answers import Response
 from headrace.service.http.app import Finish
@@ -39,6 +42,7 @@ from headrace_inference.adapters.siblings import Sibling, Siblings, open_sibling
 from headrace_inference.app.metrics_server import (
     InFlight,
     machine_operations,
+    metrics_for_siblings,
     open_operations,
     text_in_thread,
 )
@@ -62,6 +66,8 @@ from headrace_inference.wire.server_queries import ServerFacts
 from headrace_inference.wire.streams.session import StreamOptions, StreamService
 
 logger = logging.getLogger(__name__)
+
+_SIBLINGS_GRPC, _SIBLINGS_METRICS = "grpc.sock", "metrics.sock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,8 @@ async def open_fronts(
     if settings.gateway_folder is not None:
         sockets = stack.enter_context(gateway_sockets(settings.gateway_folder))
         ports = replace(ports, sockets=sockets)
-    if tls is not None and settings.shares_ports:
+    is_guarded = tls is not None or ingress.callers.are_checked
+    if is_guarded and settings.shares_ports:
         ports = replace(ports, siblings_folder=stack.enter_context(socket_folder(settings, "own")))
     meters = [*meters, CollectorMeter(TlsMetrics(tls))]
     metrics_port, metrics = await ports.open_operations(stack, front, traffic, meters)
@@ -151,6 +158,7 @@ async def open_fronts(
         opened_grpc = await ports.open_grpc(stack, facts, front, traffic)
     own = replace(fronts, grpc_address=ports.grpc_address(opened_grpc))
     if settings.shares_ports:
+        await ports.open_for_siblings(stack, facts, metrics)
         siblings = await stack.enter_async_context(_siblings(settings, ports.for_siblings(own)))
         shared = _SharedFronts(ports, replace(facts, siblings=siblings), siblings, front, traffic)
         readiness = SharedReadiness(readiness)
@@ -187,7 +195,8 @@ class _Ports:
     tls: ServerTls | None = None
     are_shared: bool = False
     siblings_folder: Path | None = None
-    """Where other replicas of this account call, in plaintext, where the ports speak TLS."""
+    """Where other replicas of this account call, in plaintext and as who they are, where the ports speak
+    TLS or ask who calls."""
     sockets: GatewaySockets | None = None
     """Where a gateway calls, instead of the ports for gRPC and REST."""
 
@@ -199,21 +208,25 @@ class _Ports:
 
     def for_siblings(self, own: Fronts) -> Sibling:
         """Return where the other replicas of this machine call this one."""
-        if self.siblings_folder is None:
-            called_at = tuple(map(addresses.reachable, (own.grpc_address, own.metrics_address)))
+        folder = self.siblings_folder
+        if folder is None:
+            called_at = map(addresses.reachable, (own.grpc_address, own.metrics_address))
         else:
-            called_at = self._grpc_target(), addresses.unix_target(self._metrics_socket())
+            sockets = folder / _SIBLINGS_GRPC, folder / _SIBLINGS_METRICS
+            called_at = map(addresses.unix_target, sockets)
         return Sibling(self.settings.replica_id, *called_at)
 
-    def _grpc_target(self) -> str:
-        """Return the socket beside the gRPC port; '' where there is none."""
-        if self.siblings_folder is None or self.are_shared:
-            return ""
-        return addresses.unix_target(self.siblings_folder / "grpc.sock")
-
-    def _metrics_socket(self) -> Path:
-        assert self.siblings_folder is not None
-        return self.siblings_folder / "metrics.sock"
+    async def open_for_siblings(
+        self, stack: AsyncExitStack, facts: ServerFacts, metrics: ReplicaMetrics
+    ) -> None:
+        """Serve the other replicas of this machine on sockets, where the ports would ask who they are."""
+        folder = self.siblings_folder
+        if folder is None:
+            return
+        app, target = metrics_for_siblings(metrics), addresses.unix_target(folder / _SIBLINGS_GRPC)
+        await stack.enter_async_context(open_http_socket(app, folder / _SIBLINGS_METRICS))
+        server = self._grpc_server(target, facts, self._streams(), access=OPEN_ACCESS)
+        await stack.enter_async_context(server)
 
     def facts(self, stack: AsyncExitStack, control: ModelControl) -> ServerFacts:
         """Return what both ports tell of the server; the stack ends what log settings changed."""
@@ -243,9 +256,6 @@ class _Ports:
                 summaries=self.settings.metrics_summaries,
             )
         )
-        if self.siblings_folder is not None:
-            socket = open_http_socket(operations.app, self._metrics_socket())
-            await stack.enter_async_context(socket)
         server = open_http_server(
             operations.app, self.settings.host, self.settings.metrics_port, tls=self.tls
         )
@@ -255,7 +265,7 @@ class _Ports:
         """Open REST; its address."""
         application = self._rest_application(facts)
         if self.sockets is not None:
-            socket = open_http_socket(application, self.sockets.http)
+            socket = open_http_socket(application, self.sockets.http, of_gateway=True)
             await stack.enter_async_context(socket)
             return self.sockets.http_target
         rest = open_http_server(
@@ -294,6 +304,7 @@ class _Ports:
             # With one core the thread that polls would keep the one that receives from it.
             settings.busy_poll_microseconds * 1000 if cores > 1 else 0,
             shares_port=self.are_shared,
+            is_of_gateway=self.sockets is not None,
         )
         address = addresses.join(settings.host, settings.grpc_port)
         if self.sockets is not None:
@@ -304,13 +315,16 @@ class _Ports:
 
     async def _open_grpcio(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
         address = self.grpc_address(self.settings.grpc_port)
-        opening = self._grpc_server(address, facts, self._streams(), self.tls, self._grpc_target())
+        opening = self._grpc_server(address, facts, self._streams(), self.tls)
         return (await stack.enter_async_context(opening)).port
 
     def _streams(self) -> StreamService:
         settings = self.settings
         options = StreamOptions(
-            settings.stream_response, settings.max_stream_requests, self.closing
+            settings.stream_response,
+            settings.max_stream_requests,
+            self.closing,
+            GATEWAY_SOCKET if self.sockets is not None else None,
         )
         return StreamService(self.ingress, options)
 
@@ -321,12 +335,16 @@ class _Ports:
         facts: ServerFacts,
         streams: StreamService,
         tls: ServerTls | None = None,
-        unix_target: str = "",
+        access: Access | None = None,
     ) -> AsyncIterator[GrpcServer]:
         settings = self.settings
+        certificate_of = _no_certificate if tls is None else peer_certificate
+        if self.sockets is not None:
+            certificate_of = certificate_or_gateway
+        gate = Gate(access or self.ingress.callers.access, certificate_of, servicer.INFERRING)
 
         def register(server: grpc.aio.Server) -> None:
-            servicer.register(server, self.ingress, facts, streams)
+            servicer.register(server, self.ingress, facts, streams, gate)
 
         opening = open_grpc_server(
             address,
@@ -339,7 +357,7 @@ class _Ports:
             age=ConnectionAge(settings.max_connection_age_seconds, settings.max_run_seconds),
             shares_port=self.are_shared,
             tls=tls,
-            unix_target=unix_target,
+            gate=gate,
         )
         async with opening as server, open_background() as jobs:
             jobs.run(keep_running("health", partial(_tell_health, server, self.readiness)))
@@ -375,7 +393,7 @@ class _SharedFronts:
         facts = replace(self.facts, is_ready=readiness.is_ready)
         if settings.metrics_port:
             machine = MachineMetrics(self.siblings, partial(text_in_thread, metrics))
-            app = machine_operations(readiness, machine)
+            app = machine_operations(readiness, machine, ports.ingress.callers.access)
             opening = open_http_server(
                 app, settings.host, settings.metrics_port, shares_port=True, tls=ports.tls
             )
@@ -391,6 +409,10 @@ async def _tell_health(server: GrpcServer, readiness: ReplicaReadiness) -> None:
     async with aclosing(readiness.stages()) as stages:
         async for stage in stages:
             await server.set_serving(stage is ReplicaStage.READY)
+
+
+def _no_certificate(_: object) -> None:
+    """Nobody shows one where TLS is not spoken."""
 
 
 def _ends_connections(readiness: ReplicaReadiness) -> Finish:

@@ -36,7 +36,8 @@ class Asked:
     remembered: list[Fit] = field(default_factory=list)
     wire: ClassVar[Wire] = "grpc"
     id_text: ClassVar[str] = "asked"
-    metadata: ClassVar[Headers] = ()
+    metadata: Headers = ()
+    certificate: ClassVar[None] = None
 
     def known_fit(self, version: LoadedVersion) -> Fit | None:
         """What was remembered."""

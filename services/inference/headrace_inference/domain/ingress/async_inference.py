@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from typing import TypeVar
 
 from headrace.errors import HeadraceError
+from headrace.security.credentials import Credentials, PeerCertificate
+from headrace_inference.domain.ingress.call_limits import CallLimiter, CallPlace
+from headrace_inference.domain.ingress.callers import NotVerified
 from headrace_inference.domain.ingress.incoming import IncomingRequest
 from headrace_inference.domain.ingress.loop_inference import Answer, LoopInference
 from headrace_inference.domain.ingress.receptions import Reception
+from headrace_inference.domain.routing.request_texts import Headers
 from headrace_inference.domain.scheduling.requests import InferenceRequest
+
+Outcome = TypeVar("Outcome")
 
 
 class AsyncInference(LoopInference["asyncio.Future[Answer]"]):
@@ -23,14 +30,48 @@ class AsyncInference(LoopInference["asyncio.Future[Answer]"]):
         Raises HeadraceError; a cancelled wait drops the request if it can.
         """
         with self._ingress.budget.holding(1, held_bytes):
-            request, future = await self._enqueue(incoming, reception)
-            try:
-                answer = await future
-            except asyncio.CancelledError:
-                request.leave(self._now_ns())
-                raise
+            limiter = None
+            if self._ingress.callers.are_checked:
+                name = incoming.header.model_name
+                limiter = await self.enter(incoming.metadata, name, incoming.certificate)
+            if limiter is None:
+                answer = await self._answer(incoming, reception, None)
+            else:
+                with limiter.holding() as place:
+                    answer = await self._answer(incoming, reception, place)
         reception.run = answer.request, answer.times
         return answer
+
+    async def _answer(
+        self, incoming: IncomingRequest, reception: Reception, place: CallPlace | None
+    ) -> Answer:
+        request, future = await self._enqueue(incoming, reception, place)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            request.leave(self._now_ns())
+            raise
+
+    async def enter(
+        self, metadata: Headers, model_name: str, certificate: PeerCertificate | None
+    ) -> CallLimiter | None:
+        """Let a request in; the limits of its caller, if it has any. Raises HeadraceError."""
+        callers = self._ingress.callers
+        while True:
+            try:
+                return callers.enter(metadata, model_name, self._now_ns(), certificate)
+            except NotVerified as waiting:
+                credentials = waiting.credentials
+            await self._verified(credentials)
+
+    async def _verified(self, credentials: Credentials) -> None:
+        verified: asyncio.Future[None] = self._loop.create_future()
+
+        def tell(error: HeadraceError | None) -> None:
+            self._loop.call_soon_threadsafe(_settle, verified, None, error)
+
+        self._ingress.callers.verify(credentials, tell)
+        await verified
 
     def _new_reply(self) -> asyncio.Future[Answer]:
         return self._loop.create_future()
@@ -50,12 +91,10 @@ def _settle_all(answers: Sequence[Answer]) -> None:
         _settle(answer.request.reply, answer, None)
 
 
-def _settle(
-    future: asyncio.Future[Answer], answer: Answer | None, error: HeadraceError | None
-) -> None:
+def _settle(future: asyncio.Future[Outcome], outcome: Outcome, error: HeadraceError | None) -> None:
     if future.done():  # the caller has gone
         return
     if error is not None:
         future.set_exception(error)
-    elif answer is not None:
-        future.set_result(answer)
+    else:
+        future.set_result(outcome)

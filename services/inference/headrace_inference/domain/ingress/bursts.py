@@ -6,9 +6,11 @@ One thread at a time takes bursts; requests that were put aside may be taken by 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from headrace.errors import HeadraceError
 from headrace.state.desired import Key
+from headrace_inference.domain.ingress.call_limits import CallLimiter
 from headrace_inference.domain.ingress.incoming import Fit, IncomingRequest
 from headrace_inference.domain.ingress.ingress import ROUTE_ATTEMPTS, Ingress, unloading
 from headrace_inference.domain.ingress.receptions import known_error
@@ -23,6 +25,16 @@ from headrace_inference.domain.versions.loaded_version import LoadedVersion
 
 Admitted = tuple[LoadedVersion, InferenceRequest]
 """A request that may run, and the version that it goes to."""
+
+
+class Admit(Protocol):
+    """Admits a request that came then, and whose caller waits until then."""
+
+    def __call__(
+        self, incoming: IncomingRequest, received_ns: int, deadline_ns: int | None = None, /
+    ) -> Admitted:
+        """The request, and the version that it goes to."""
+
 
 StandBy = Callable[[InferenceRequest, Key], None]
 """Takes back a request whose version has to be loaded again; it is admitted anew then."""
@@ -57,15 +69,40 @@ class BurstInference:
         self._sink = sink
         self._rendering_sink = rendering_sink
         self._stand_by = stand_by
-
-    def admit(
-        self, incoming: IncomingRequest, received_ns: int, deadline_ns: int | None = None
-    ) -> Admitted:
+        self._callers = ingress.callers
+        self.admit: Admit = self._admit_checked if ingress.callers.are_checked else self._admit
         """The request, ready to run, and the version that it goes to.
 
-        Raises OnStandby where that has to be loaded first, RefusedByVersion where the request does not fit
-        it, else HeadraceError where its names lead nowhere.
+        Raises OnStandby where that has to be loaded first, NotVerified where it has to be found out first
+        who calls, RefusedByVersion where the request does not fit the version or is over a limit, else
+        HeadraceError where its caller may not, or its names lead nowhere.
         """
+
+    def _admit_checked(
+        self, incoming: IncomingRequest, received_ns: int, deadline_ns: int | None = None
+    ) -> Admitted:
+        limiter = self._callers.enter(
+            incoming.metadata, incoming.header.model_name, received_ns, incoming.certificate
+        )
+        admitted = self._admit(incoming, received_ns, deadline_ns)
+        if limiter is not None:
+            self._limit(admitted, incoming, limiter)
+        return admitted
+
+    def _limit(self, admitted: Admitted, incoming: IncomingRequest, limiter: CallLimiter) -> None:
+        version, request = admitted
+        try:
+            limiter.hold(request.plan.rows)
+        except HeadraceError as error:
+            if incoming.header.resolved is not None:
+                incoming.header.resolved[1].give_back(request.route, version.record.number)
+            raise RefusedByVersion(version.statistics, error) from None
+        request.limiter = limiter
+        request.sink = limiter.sink_around(request.sink)
+
+    def _admit(
+        self, incoming: IncomingRequest, received_ns: int, deadline_ns: int | None = None
+    ) -> Admitted:
         resolved = incoming.header.resolved
         if resolved is None or resolved[0] is not self._reconciler.table:
             target = self._ingress.resolve(incoming.header)
@@ -157,6 +194,7 @@ class BurstInference:
                 return
             request.fail(unloading())
         except OnStandby as standing_by:
+            _release(request)
             self._stand_by(request, standing_by.key)
         except HeadraceError as error:  # its names lead nowhere any more
             header = incoming.header
@@ -177,5 +215,14 @@ class BurstInference:
         plan, values = self._fit(incoming, target, version, route)
         request.plan, request.contents, request.route = plan, values, route
         request.statistics = version.statistics
-        request.sink = self._sink if plan.output_options is None else self._rendering_sink
+        sink = self._sink if plan.output_options is None else self._rendering_sink
+        limiter: CallLimiter | None = getattr(request, "limiter", None)
+        request.sink = sink if limiter is None else limiter.sink_around(sink)
         return version
+
+
+def _release(request: InferenceRequest) -> None:
+    """It is admitted anew: until then it counts for nothing."""
+    limiter: CallLimiter | None = getattr(request, "limiter", None)
+    if limiter is not None:
+        limiter.release(1)

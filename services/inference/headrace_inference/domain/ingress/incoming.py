@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from headrace.security.credentials import PeerCertificate
 from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.domain.extensions.trace_records import RequestFacts
 from headrace_inference.domain.routing.request_texts import Headers, Parameter
@@ -71,6 +72,10 @@ class IncomingRequest(Protocol):
     @property
     def metadata(self) -> Headers:
         """The headers that its caller sent beside it."""
+
+    @property
+    def certificate(self) -> PeerCertificate | None:
+        """The client certificate of its connection, where one was verified."""
 
     @property
     def is_slow(self) -> bool:

@@ -17,6 +17,7 @@ from headrace_inference.domain.extensions.trace_records import RequestFacts
 from headrace_inference.domain.extensions.trace_settings import Changes
 from headrace_inference.domain.extensions.tracing import Tracer
 from headrace_inference.domain.ingress.budget import InFlightBudget
+from headrace_inference.domain.ingress.callers import Callers
 from headrace_inference.domain.ingress.incoming import Fit, IncomingRequest, RequestHeader
 from headrace_inference.domain.ingress.limits import IngressLimits
 from headrace_inference.domain.ingress.receptions import Receptions
@@ -42,6 +43,7 @@ class Ingress:
         regions: RegionTable | None = None,
         tracer: Tracer | None = None,
         limits: IngressLimits | None = None,
+        callers: Callers | None = None,
     ) -> None:
         self.reconciler = reconciler
         self.clock = reconciler.clock
@@ -49,6 +51,7 @@ class Ingress:
         self.regions = regions or RegionTable()
         self.tracer = tracer or Tracer()
         self.limits = limits or IngressLimits()
+        self.callers = callers or Callers(self.clock)
         self.budget = InFlightBudget(self.limits)
         self.shadow_copies = ShadowCopies(self.budget.can_spare)
         self.receptions = Receptions(lambda: reconciler.table, book, self.clock)

@@ -12,9 +12,11 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from headrace.errors import DeadlineExceeded, HeadraceError
+from headrace.security.credentials import Credentials
 from headrace.state.desired import Key
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
 from headrace_inference.domain.ingress.bursts import Admitted, BurstInference, RefusedByVersion
+from headrace_inference.domain.ingress.callers import NotVerified
 from headrace_inference.domain.ingress.fair_turns import REST_SECONDS, FairTurns
 from headrace_inference.domain.ingress.held_up import HeldUp
 from headrace_inference.domain.ingress.ingress import Ingress
@@ -142,6 +144,9 @@ class LoopBursts(Generic[Encoded]):
         except OnStandby as standing_by:
             self._await_load(arrival, standing_by.key)
             return None
+        except NotVerified as waiting:
+            self._await_caller(arrival, waiting.credentials)
+            return None
         except RefusedByVersion as refusal:
             self._tell_error(call, refusal.error, refusal.statistics)
             return None
@@ -199,6 +204,17 @@ class LoopBursts(Generic[Encoded]):
         call.wait = self._ingress.load_for(key, call.received_ns, call.deadline_ns, tell)
         if call.ended:  # else whoever leaves dismisses it
             self._ingress.reconciler.dismiss_soon(call.wait)
+
+    def _await_caller(self, arrival: Arrival, credentials: Credentials) -> None:
+        """Go on with a request once it is known who makes it."""
+
+        def tell(error: HeadraceError | None) -> None:
+            self._loop.call_soon_threadsafe(self._go_on, arrival, error)
+
+        try:
+            self._ingress.callers.verify(credentials, tell)
+        except HeadraceError as error:
+            tell(error)
 
     def _go_on(self, arrival: Arrival, error: HeadraceError | None) -> None:
         arrival.call.wait = None

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from headrace.datatypes import wire_size
 from headrace.errors import HeadraceError
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
+from headrace_inference.domain.ingress.call_limits import CallPlace
 from headrace_inference.domain.ingress.incoming import Fit, IncomingRequest
 from headrace_inference.domain.ingress.ingress import ROUTE_ATTEMPTS, Ingress, unloading
 from headrace_inference.domain.ingress.limits import NO_LIMIT, AnswerLimit
@@ -66,8 +67,9 @@ class LoopInference(ABC, Generic[Reply]):
         )
 
     async def _enqueue(
-        self, incoming: IncomingRequest, reception: Reception
+        self, incoming: IncomingRequest, reception: Reception, place: CallPlace | None = None
     ) -> tuple[InferenceRequest, Reply]:
+        """Queue a request, which takes this place among those of its caller. Raises HeadraceError."""
         picked: Picked | None = None
         for _ in range(ROUTE_ATTEMPTS):
             target = await self._target(incoming, reception)
@@ -79,6 +81,8 @@ class LoopInference(ABC, Generic[Reply]):
             reception.statistics = version.statistics
             try:
                 fit = incoming.known_fit(version) or await self._fit(incoming, version)
+                if place is not None:
+                    place.take(fit[0].rows)
             except (HeadraceError, asyncio.CancelledError):
                 target.give_back(route, version.record.number)
                 raise

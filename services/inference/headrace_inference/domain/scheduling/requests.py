@@ -19,6 +19,8 @@ Reply = Any
 """Whatever a sink needs to answer a request: it alone knows what that is."""
 Traced = Any
 """What the sink of traced requests knows of one before it runs: that sink alone reads it."""
+Limited = Any
+"""What counts the requests of a caller with limits: those who admit them alone know what it is."""
 Encoded = Any
 """Responses as their sink made them: it alone knows what they are."""
 TensorData = bytes | memoryview | Array
@@ -115,6 +117,7 @@ class InferenceRequest:
         "cancelled",
         "contents",
         "deadline_ns",
+        "limiter",
         "plan",
         "received_ns",
         "reply",
@@ -126,6 +129,9 @@ class InferenceRequest:
 
     traced: Traced
     """What its trace says of it; there is none where it is not traced."""
+
+    limiter: Limited
+    """What its caller may ask for; there is none where that has no limits."""
 
     def __init__(
         self,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import grpc
 
+from headrace.security.credentials import PeerCertificate
+from headrace.service.grpc_admission import CertificateOf
 from headrace_inference.domain.ingress.async_inference import AsyncInference
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.loop_inference import Answer
@@ -20,7 +21,6 @@ from headrace_inference.wire.codec.responses import encode_answer, encode_render
 from headrace_inference.wire.codec.slow_requests import is_slow_to_parse, parse_large, size_of
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
-Metadata = Iterable[tuple[str, str | bytes]] | None
 
 
 @dataclass(slots=True, eq=False)
@@ -28,13 +28,16 @@ class LoopRequest(MessageRequest):
     """A request of a call on the event loop, with the metadata of that."""
 
     metadata: Headers
+    certificate: PeerCertificate | None = None
 
 
 class InferHandler:
     """Answers requests of the event loop that it was made on."""
 
-    def __init__(self, ingress: Ingress) -> None:
+    def __init__(self, ingress: Ingress, certificate_of: CertificateOf = lambda _: None) -> None:
         self._ingress = ingress
+        self._callers = ingress.callers
+        self._certificate_of = certificate_of
         self.deadline_ns = ingress.deadline_ns
         self._limit = ingress.limits.answers
         self._inference = AsyncInference(ingress, self._limit)
@@ -43,14 +46,30 @@ class InferHandler:
     async def infer(self, payload: bytes, context: Context) -> bytes:
         """Answer one request. Raises HeadraceError."""
         with self.receiving(payload, self.deadline_ns(context.time_remaining())) as reception:
+            metadata = context.invocation_metadata() or ()
+            certificate = None
+            if self._callers.are_checked:
+                certificate = self._certificate_of(context)
+                await self._check_beforehand(payload, metadata, certificate)
             parsed = await self.parse(payload)
-            answer = await self.answer(parsed, reception, context.invocation_metadata())
+            answer = await self.answer(parsed, reception, metadata, certificate)
         size = len(answer)
         self.hold_answer(size)
         context.add_done_callback(
             lambda _: self.release_answers(size)  # type: ignore[arg-type]  # the stubs know no function
         )
         return answer
+
+    async def _check_beforehand(
+        self, payload: bytes, metadata: Headers, certificate: PeerCertificate | None
+    ) -> None:
+        """Refuse whoever may not call the model, so that its message is not parsed.
+
+        Of several names in a message the last one counts: it is checked again when it is parsed.
+        """
+        name, _ = names_in(payload)
+        if name:
+            await self._inference.enter(metadata, name, certificate)
 
     def receiving(self, payload: bytes, deadline: int | None) -> AbstractContextManager[Reception]:
         """Around a request with these bytes: it is counted once, however it ends."""
@@ -71,10 +90,22 @@ class InferHandler:
         return self._parser.parse(payload)
 
     async def answer(
-        self, parsed: ParsedMessage, reception: Reception, metadata: Metadata
+        self,
+        parsed: ParsedMessage,
+        reception: Reception,
+        metadata: Headers,
+        certificate: PeerCertificate | None,
     ) -> bytes:
         """The answer to a request. Raises HeadraceError; a cancelled wait drops the request."""
-        incoming = _incoming(parsed, metadata)
+        incoming = LoopRequest(
+            parsed.payload,
+            parsed.header,
+            parsed.id,
+            parsed.raw,
+            parsed.template,
+            metadata,
+            certificate,
+        )
         answer = await self._inference.infer(incoming, reception, size_of(parsed))
         return self._encoded(answer, parsed.id)
 
@@ -83,9 +114,3 @@ class InferHandler:
         if answer.rendered is not None:
             return encode_rendered(version, plan, route, answer.rendered, request_id, self._limit)
         return encode_answer(version, plan, route, answer.outputs, request_id, self._limit)
-
-
-def _incoming(parsed: ParsedMessage, metadata: Metadata) -> LoopRequest:
-    return LoopRequest(
-        parsed.payload, parsed.header, parsed.id, parsed.raw, parsed.template, metadata or ()
-    )

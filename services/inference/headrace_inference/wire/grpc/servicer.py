@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 from google.protobuf.message import Message
 
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+from headrace.security.access import Access
+from headrace.service.grpc_admission import Gate
 from headrace.service.method_table import Methods, with_methods_changed
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.wire.codec import messages
@@ -14,6 +18,7 @@ from headrace_inference.wire.grpc.infer_handler import InferHandler
 from headrace_inference.wire.grpc.streaming import StreamHandler
 from headrace_inference.wire.server_queries import ServerFacts, config_of, metadata_of
 from headrace_inference.wire.shared_control import control_of
+from headrace_inference.wire.sight import seen_index, seen_statistics
 from headrace_inference.wire.streams.session import StreamService
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
@@ -28,9 +33,10 @@ Context = grpc.aio.ServicerContext[Message, Message]
 class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     """Decode, call, encode."""
 
-    def __init__(self, ingress: Ingress, facts: ServerFacts) -> None:
+    def __init__(self, ingress: Ingress, facts: ServerFacts, access: Access) -> None:
         self._ingress = ingress
         self._facts = facts
+        self._access = access
         self._control = control_of(ingress, facts)
 
     async def ServerLive(
@@ -80,13 +86,15 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         self, request: pb.ModelStatisticsRequest, context: Context
     ) -> pb.ModelStatisticsResponse:
         """Report the statistics of versions."""
-        return await self._control.statistics(request.name, request.version)
+        statistics = await self._control.statistics(request.name, request.version)
+        return statistics if request.name else seen_statistics(self._access, statistics)
 
     async def RepositoryIndex(
         self, request: pb.RepositoryIndexRequest, context: Context
     ) -> pb.RepositoryIndexResponse:
         """List the versions."""
-        return await self._control.index(ready_only=request.ready)
+        index = await self._control.index(ready_only=request.ready)
+        return await asyncio.to_thread(seen_index, self._access, index)
 
     async def SystemSharedMemoryStatus(
         self, request: pb.SystemSharedMemoryStatusRequest, context: Context
@@ -164,13 +172,15 @@ def register(
     ingress: Ingress,
     facts: ServerFacts,
     streams: StreamService,
+    gate: Gate,
 ) -> None:
-    """Add every RPC of the protocol to a server."""
-    servicer = InferenceServicer(ingress, facts)
-    infer = InferHandler(ingress)
+    """Add every RPC of the protocol to a server. What its `gate` does not look at is looked at here."""
+    servicer = InferenceServicer(ingress, facts, gate.access)
+    infer = InferHandler(ingress, gate.certificate_of)
+    stream = StreamHandler(streams, gate.certificate_of).stream
     raw: Methods = {
         "ModelInfer": grpc.unary_unary_rpc_method_handler(infer.infer),
-        "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(StreamHandler(streams).stream),
+        "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(stream),
     }
     table = with_methods_changed(server, lambda methods: methods | raw)
     pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, table)

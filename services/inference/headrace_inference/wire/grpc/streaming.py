@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import grpc
 
+from headrace.service.grpc_admission import CertificateOf
 from headrace.service.serving import open_background
 from headrace_inference.wire.grpc.infer_handler import Context
 from headrace_inference.wire.streams.session import StreamService, StreamSession
@@ -20,8 +21,11 @@ class _CallerLeft(Exception):
 class StreamHandler:
     """Reads requests, has them answered side by side, and writes the answers in order."""
 
-    def __init__(self, service: StreamService) -> None:
+    def __init__(
+        self, service: StreamService, certificate_of: CertificateOf = lambda _: None
+    ) -> None:
         self._service = service
+        self._certificate_of = certificate_of
 
     async def stream(self, requests: AsyncIterator[bytes], context: Context) -> None:
         """Serve one stream until its caller ends it. Raises HeadraceError where an error ends it.
@@ -35,12 +39,14 @@ class StreamHandler:
             tuple(context.invocation_metadata() or ()),
             self._service.deadline_ns(context.time_remaining()),
             turn.begin,
+            self._certificate_of(context) if self._service.callers.are_checked else None,
         )
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_write(self._service, session, turn, context))
                 async with _until(stopping):
                     await _read(requests, session, turn)
+                session.end()
                 turn.end()
         except ExceptionGroup as failures:
             failure = failures.exceptions[0]

@@ -72,12 +72,17 @@ class StreamCall(Stream):
         if self._service.options.stopping.is_set():
             self.stop()
         elif ended:
+            self._session.end()
             self._end_if_answered()
 
     def take_data(self, payload: bytes, *, ended: bool) -> None:
         """Take what messages came."""
         if self.is_closed or self._session is None or self._is_stopping:
             self.acknowledge(len(payload))
+            return
+        if self._session.is_refused:
+            self.acknowledge(len(payload))
+            self._session.end()
             return
         message = self._reader.whole(payload) if self._session.has_room else None
         if message is not None:  # one frame, one message: what most callers send

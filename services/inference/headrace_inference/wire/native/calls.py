@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+from headrace.security.credentials import GATEWAY_SOCKET, PeerCertificate
 from headrace_inference.domain.ingress.budget import InFlightBudget
 from headrace_inference.domain.routing.request_texts import Headers
 from headrace_inference.wire.codec.message_request import MessageRequest
@@ -26,6 +27,7 @@ class Waiting(Protocol):
 class Call(MessageRequest):
     """A call with its parsed request."""
 
+    certificate: ClassVar[PeerCertificate | None] = None
     event: Event
     held_bytes: int
     """The bytes that it holds of the budget."""
@@ -39,6 +41,13 @@ class Call(MessageRequest):
     def metadata(self) -> Headers:
         """The call's metadata."""
         return self.event[5][0]
+
+
+@dataclass(slots=True, eq=False)
+class GatewayCall(Call):
+    """A call that came over a gateway's socket."""
+
+    certificate: ClassVar[PeerCertificate | None] = GATEWAY_SOCKET
 
 
 class OpenCalls:

@@ -1,12 +1,18 @@
-"""Calls of the native front that are admitted later: once they are decoded, or their version is loaded."""
+"""Calls of the native front that are admitted later: once they are decoded, or their version is loaded.
+
+Or once it is known who makes them.
+"""
 
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from headrace.errors import HeadraceError
+from headrace.security.credentials import Credentials
 from headrace.state.desired import Key
 from headrace_inference.domain.ingress.bursts import BurstInference
+from headrace_inference.domain.ingress.callers import NotVerified
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.load_waits import LoadWait
 from headrace_inference.domain.routing.table import OnStandby
@@ -76,6 +82,11 @@ class DeferredCalls:
         call = self._add(event, received_ns, deadline_of(event, received_ns))
         self._await_load(call, key)
 
+    def await_caller(self, event: Event, received_ns: int, credentials: Credentials) -> None:
+        """Have a caller's token verified; the decoder admits the call then."""
+        call = self._add(event, received_ns, deadline_of(event, received_ns))
+        self._await_caller(call, credentials)
+
     def await_load_again(self, request: InferenceRequest, key: Key) -> None:
         """The same for a request whose version was unloaded between being picked and being asked."""
         former: Call = request.reply
@@ -97,15 +108,22 @@ class DeferredCalls:
         return call
 
     def _await_load(self, call: DeferredCall, key: Key) -> None:
-        def tell(error: HeadraceError | None) -> None:
-            if error is None:
-                self.decoder.put(call)
-            else:
-                self._refuse(call, error)
-
+        tell = partial(self._go_on, call)
         call.wait = self._ingress.load_for(key, call.received_ns, call.deadline_ns, tell)
         if call.cancelled:  # else whoever cancels it dismisses it
             self.dismiss(call)
+
+    def _await_caller(self, call: DeferredCall, credentials: Credentials) -> None:
+        try:
+            self._ingress.callers.verify(credentials, partial(self._go_on, call))
+        except HeadraceError as error:
+            self._refuse(call, error)
+
+    def _go_on(self, call: DeferredCall, error: HeadraceError | None) -> None:
+        if error is None:
+            self.decoder.put(call)
+        else:
+            self._refuse(call, error)
 
     def _decode(self, call: DeferredCall) -> None:
         try:
@@ -113,6 +131,8 @@ class DeferredCalls:
             self._admit(call)
         except OnStandby as standing_by:
             self._await_load(call, standing_by.key)
+        except NotVerified as waiting:
+            self._await_caller(call, waiting.credentials)
         except Exception as error:  # noqa: BLE001  # a bug is logged by whoever refuses
             self._refuse(call, error)
 

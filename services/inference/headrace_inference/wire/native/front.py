@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from headrace.errors import HeadraceError
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
 from headrace_inference.domain.ingress.bursts import Admitted, BurstInference
+from headrace_inference.domain.ingress.callers import NotVerified
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.receptions import caller_left
 from headrace_inference.domain.ingress.rendering_sink import RenderingSink
@@ -27,7 +28,7 @@ from headrace_inference.domain.scheduling.requests import (
 from headrace_inference.wire.codec.responses import encode_answers, encode_rendered
 from headrace_inference.wire.native.admission import Admission
 from headrace_inference.wire.native.call_errors import CallErrors
-from headrace_inference.wire.native.calls import Call, OpenCalls
+from headrace_inference.wire.native.calls import Call, GatewayCall, OpenCalls
 from headrace_inference.wire.native.deferred_calls import DeferredCall, DeferredCalls
 from headrace_inference.wire.native.package import Event, Responder
 from headrace_inference.wire.native.slow_decoder import SlowDecoder
@@ -38,7 +39,7 @@ class NativeFront:
 
     takes_parts = False
 
-    def __init__(self, front: Responder, ingress: Ingress) -> None:
+    def __init__(self, front: Responder, ingress: Ingress, *, is_of_gateway: bool = False) -> None:
         from pygrpc_native import EVENT_CALL
 
         self._event_call = EVENT_CALL
@@ -49,7 +50,13 @@ class NativeFront:
         self._calls = OpenCalls(ingress.budget, front.metrics)
         rendering = RenderingSink(ingress.regions, self._encode_rendered, self.deliver, self.fail)
         self._inference = BurstInference(ingress, self, rendering, self._stand_by)
-        self._admission = Admission(self._inference, ingress.budget, ingress.limits)
+        self._admission = Admission(
+            self._inference,
+            ingress.budget,
+            ingress.limits,
+            ingress.callers,
+            GatewayCall if is_of_gateway else Call,
+        )
         self._deferred = DeferredCalls(
             ingress, self._inference, self._admission, self._calls, self._errors
         )
@@ -137,6 +144,9 @@ class NativeFront:
             admitted = self._admission.admit(event, now, deadline_ns)
         except OnStandby as standing_by:
             self._deferred.await_load(event, now, standing_by.key)
+            return None
+        except NotVerified as waiting:
+            self._deferred.await_caller(event, now, waiting.credentials)
             return None
         except Exception as error:  # noqa: BLE001  # a bug is logged by whoever refuses
             self._errors.refuse(event, error, now)

@@ -58,6 +58,8 @@ class NativeOptions:
     """The time that the receiving thread polls for the next call before it sleeps, in nanoseconds."""
     shares_port: bool = False
     """Whether other servers may listen on the same port."""
+    is_of_gateway: bool = False
+    """Whether nobody but a gateway can call."""
 
 
 def io_threads(cores: int) -> int:
@@ -80,7 +82,7 @@ async def open_native_front(
     """
     native = _bind(address, options)
     native.set_fallback(fallback_path)
-    front = NativeFront(native, ingress)
+    front = NativeFront(native, ingress, is_of_gateway=options.is_of_gateway)
     receiver = Receiver(native.recv_batch_details, front.take, message_bytes, options.poll_ns)
     ingress.last_bursts.append(lambda: receiver.last_burst_ns)
 

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 
 from headrace.errors import HeadraceError
 from headrace.service.http.answers import Response
-from headrace.service.http.app import HttpApp, Refusal, TaskExchange
+from headrace.service.http.app import HttpApp, Refusal, TaskExchange, error_response
 from headrace.service.http.requests import Body, Exchange, Request
+from headrace.service.http.router import Match
 from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.wire.rest.body import (
     BodyBudget,
     HeldBytes,
@@ -19,6 +21,9 @@ from headrace_inference.wire.rest.body import (
 )
 from headrace_inference.wire.rest.cors import Cors
 from headrace_inference.wire.rest.errors import count_errors, not_found
+
+_RUNS = ("/infer", "/generate", "/generate_stream")
+"""The ends of routes that run a model."""
 
 HandleBody = Callable[[Request, Body], Awaitable[Response]]
 
@@ -30,8 +35,11 @@ class RestApp(HttpApp):
         self, ingress: Ingress, max_body_bytes: int, budget: BodyBudget, cors: Cors | None = None
     ) -> None:
         super().__init__(
-            lambda path: not_found(path, self.router.templates), ingress.receptions.record_unread
+            lambda path: not_found(path, self.router.templates),
+            ingress.receptions.record_unread,
+            ingress.callers.access,
         )
+        self._receptions = ingress.receptions
         self.max_body_bytes = max_body_bytes
         self.budget = budget
         self._cors = cors
@@ -46,6 +54,14 @@ class RestApp(HttpApp):
             if answer is not None:
                 return Refusal(request, answer)
         return super().open(request)
+
+    def refuse(self, request: Request, error: HeadraceError) -> Exchange:
+        """Answer a caller who may not; where he asked for a run, it counts as one that was refused."""
+        match = request.head.memo
+        if not isinstance(match, Match) or not match.template.endswith(_RUNS):
+            return super().refuse(request, error)
+        names = request.names.get("model", ""), request.names.get("version", "")
+        return RefusedRun(request, error, self._receptions.begin(lambda: names))
 
     def add_with_body(self, verb: str, template: str, handle: HandleBody) -> None:
         """Have a handler answer requests, which gets the body, unpacked."""
@@ -63,6 +79,31 @@ class RestApp(HttpApp):
     def tasks(self) -> set[asyncio.Task[None]]:
         """The tasks that run handlers."""
         return self._tasks
+
+
+class RefusedRun(Refusal):
+    """Refuses a run, once its body is over, and counts that."""
+
+    __slots__ = ("_error", "_reception")
+
+    def __init__(self, request: Request, error: HeadraceError, reception: Reception) -> None:
+        super().__init__(request, error_response(error))
+        self._error = error
+        self._reception = reception
+
+    def take_body(self, body: Body) -> None:
+        """Answer."""
+        self._reception.failed(self._error)
+        super().take_body(body)
+
+    def fail(self, error: HeadraceError) -> None:
+        """Answer."""
+        self._reception.failed(self._error)
+        super().fail(error)
+
+    def leave(self) -> None:
+        """Nobody waits."""
+        self._reception.left()
 
 
 class BodyExchange(TaskExchange):

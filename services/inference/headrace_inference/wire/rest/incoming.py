@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from headrace.errors import HeadraceError
+from headrace.security.credentials import PeerCertificate
 from headrace.service.http.answers import Response
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.extensions.shared_memory import RegionTable
@@ -36,6 +37,7 @@ class InferIncoming:
     request: RestRequest
     given: Sequence[TensorData] | None
     """Its values, in its own order, where they were read with its form."""
+    certificate: PeerCertificate | None = None
     wire: ClassVar[Wire] = "http"
 
     @property
@@ -83,6 +85,7 @@ class GenerateIncoming:
     call: LoopCall[Response]
     members: Members
     as_event: bool
+    certificate: PeerCertificate | None = None
     request: RestRequest | None = None
     _record: VersionRecord | None = None
     wire: ClassVar[Wire] = "http"

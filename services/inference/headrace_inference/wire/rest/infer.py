@@ -191,14 +191,18 @@ class InferRoutes:
         known = self._known.find(call.model, call.version, body, length)
         if known is not None:
             form, given = known
-            return InferIncoming(form.header, head.headers, False, call, form.request, given)
+            certificate = call.http.certificate
+            return InferIncoming(
+                form.header, head.headers, False, call, form.request, given, certificate
+            )
         long = (len(body) if length is None else length) > JSON_ON_LOOP_BYTES
         parsed = self._parsed(call, body, length)
         if parsed.window_bytes:
             call.take_part(parsed.window_bytes)
         is_slow = long or parsed.contents_take_long
         header = self._known.keep(call.model, call.version, body, length, parsed)
-        return InferIncoming(header, head.headers, is_slow, call, parsed, None)
+        certificate = call.http.certificate
+        return InferIncoming(header, head.headers, is_slow, call, parsed, None, certificate)
 
     def _parsed(self, call: RestCall, body: Body, length: int | None) -> RestRequest:
         if length == 0:
@@ -210,7 +214,10 @@ class InferRoutes:
         members = parse_generate(body)
         header = RequestHeader(call.model, call.version, parameters=MemberParameters(members))
         long = len(body) > JSON_ON_LOOP_BYTES
-        return GenerateIncoming(header, call.http.head.headers, long, call, members, as_event)
+        http = call.http
+        return GenerateIncoming(
+            header, http.head.headers, long, call, members, as_event, http.certificate
+        )
 
     def _to_generate(self, name: str, version: str, members: Collection[str]) -> str:
         """Say where values by name are taken, and the body that says them."""

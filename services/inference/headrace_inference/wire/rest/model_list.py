@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from headrace.errors import HeadraceError, InvalidArgument
 from headrace.service.http.answers import Response, json_response
@@ -12,6 +13,7 @@ from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.routing.table import RoutingTable, state_unread
 from headrace_inference.wire.codec.messages import state_here
 from headrace_inference.wire.rest.exchanges import RestApp
+from headrace_inference.wire.sight import IsSeen, models_seen
 
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
@@ -27,7 +29,9 @@ def add_model_list_route(app: RestApp, ingress: Ingress) -> None:
         page_size = _page_size(request.head.query.get("page_size"))
         after = request.head.query.get("page_token", "")
         # In a thread: a model may have thousands of versions.
-        page = await asyncio.to_thread(page_of, ingress.reconciler.table, page_size, after)
+        is_seen = models_seen(ingress.callers.access)
+        table = ingress.reconciler.table
+        page = await asyncio.to_thread(page_of, table, page_size, after, is_seen)
         return json_response(page)
 
     app.add("GET", "/v2/models", models)
@@ -45,14 +49,18 @@ def _page_size(text: str | None) -> int:
     )
 
 
-def page_of(table: RoutingTable, page_size: int, after: str) -> dict[str, object]:
+def page_of(
+    table: RoutingTable, page_size: int, after: str, is_seen: IsSeen | None = None
+) -> dict[str, object]:
     """The models whose names come after `after`, in order, and the token of the next page ('': the last).
 
-    Raises Unavailable before the shared state was read.
+    Without `is_seen` all are shown. Raises Unavailable before the shared state was read.
     """
     if not table.catalog.known:
         raise state_unread(table.catalog)
-    names = table.catalog.model_names()
+    names: Sequence[str] = table.catalog.model_names()
+    if is_seen is not None:
+        names = [name for name in names if is_seen(name)]
     start = bisect_right(names, after)
     shown = names[start : start + page_size]
     more = start + page_size < len(names)

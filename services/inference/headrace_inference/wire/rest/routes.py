@@ -12,6 +12,7 @@ import msgspec
 
 from headrace.errors import FailedPrecondition
 from headrace.inference import grpc_service_pb2 as pb
+from headrace.security.access import Access
 from headrace.service.http.answers import Response, json_response
 from headrace.service.http.app import error_response
 from headrace.service.http.pages import About, add_root_page
@@ -31,6 +32,7 @@ from headrace_inference.wire.rest.settings import add_settings_routes
 from headrace_inference.wire.rest.shared_memory import add_memory_routes
 from headrace_inference.wire.server_queries import ServerFacts, config_of, metadata_of
 from headrace_inference.wire.shared_control import control_of
+from headrace_inference.wire.sight import seen_index, seen_statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class RestRoutes:
     def __init__(self, ingress: Ingress, facts: ServerFacts) -> None:
         self._ingress = ingress
         self._facts = facts
+        self._access = ingress.callers.access
         self.control = control_of(ingress, facts)
 
     async def server_live(self, request: Request) -> Response:
@@ -139,6 +142,8 @@ class RestRoutes:
     async def statistics(self, request: Request) -> Response:
         """Report the statistics of versions."""
         statistics = await self.control.statistics(*names(request))
+        if "model" not in request.names:
+            statistics = seen_statistics(self._access, statistics)
         return json_response(message_to_json(statistics, unset_too=True))
 
     async def repository_index(self, request: Request, body: Body) -> Response:
@@ -146,8 +151,8 @@ class RestRoutes:
         ready_only = bool(decode_json(_INDEX_BODY, body or b"{}").ready)
         index = await self.control.index(ready_only=ready_only)
         # In a thread: there may be 100,000 of them, and others wait on the loop.
-        return await asyncio.to_thread(_listed, index)
+        return await asyncio.to_thread(_listed, self._access, index)
 
 
-def _listed(index: pb.RepositoryIndexResponse) -> Response:
-    return json_response([message_to_json(entry) for entry in index.models])
+def _listed(access: Access, index: pb.RepositoryIndexResponse) -> Response:
+    return json_response([message_to_json(entry) for entry in seen_index(access, index).models])

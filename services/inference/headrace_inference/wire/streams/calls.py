@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from headrace.errors import HeadraceError, ResourceExhausted
+from headrace.security.credentials import PeerCertificate
 from headrace_inference.domain.ingress.budget import InFlightBudget
 from headrace_inference.domain.ingress.loop_calls import LoopCall
 from headrace_inference.domain.ingress.receptions import Receptions, caller_left
@@ -149,6 +150,7 @@ class StreamRequest(MessageRequest):
 
     metadata: Headers
     call: StreamedCall
+    certificate: PeerCertificate | None = None
 
 
 def _unread() -> HeadraceError:

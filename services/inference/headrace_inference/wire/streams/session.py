@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from headrace.errors import DeadlineExceeded, HeadraceError
+from headrace.security.credentials import Credentials, PeerCertificate
+from headrace_inference.domain.ingress.callers import NotVerified, Tell
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.loop_bursts import LoopBursts
 from headrace_inference.domain.ingress.receptions import known_error
@@ -38,6 +40,8 @@ class StreamOptions:
     response: StreamResponse = "triton"
     max_in_flight: int = 256
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    certificate: PeerCertificate | None = None
+    """That of all callers; None where each may have its own."""
 
 
 class StreamService:
@@ -53,13 +57,19 @@ class StreamService:
         self.bursts = LoopBursts[bytes](
             ingress, lambda answer: encode(answer, limit), takes_parts=True
         )
+        self.callers = ingress.callers
+        self.now_ns = ingress.clock.monotonic_ns
         self.parser = RequestParser()
 
     def open(
-        self, metadata: Headers, deadline_ns: int | None, wake: Callable[[], None]
+        self,
+        metadata: Headers,
+        deadline_ns: int | None,
+        wake: Callable[[], None],
+        certificate: PeerCertificate | None = None,
     ) -> StreamSession:
         """Open a stream; whoever opens it calls `leave` at its end. `wake` is called when to `take`."""
-        return StreamSession(self, metadata, deadline_ns, wake)
+        return StreamSession(self, metadata, deadline_ns, wake, certificate)
 
     @contextmanager
     def holding(self, message: bytes) -> Iterator[None]:
@@ -72,7 +82,10 @@ class StreamService:
 
     def stopping(self) -> HeadraceError:
         """Count and return the error of a stream that the replica's end ends: more may follow in vain."""
-        error = shutting_down()
+        return self.refusal(shutting_down())
+
+    def refusal(self, error: HeadraceError) -> HeadraceError:
+        """Count and return an error that ends a stream by itself: no request is at fault."""
         self.receptions.record_unread(error.reason)
         return error
 
@@ -86,8 +99,10 @@ class StreamSession:
         metadata: Headers,
         deadline_ns: int | None,
         wake: Callable[[], None],
+        certificate: PeerCertificate | None = None,
     ) -> None:
         self._service = service
+        self._certificate = certificate or service.options.certificate
         self._metadata = metadata
         self._deadline_ns = deadline_ns
         self._wake = wake
@@ -98,19 +113,34 @@ class StreamSession:
         self._wants_status = self._bare or any(
             key == STATUS_KEY and value == "true" for key, value in metadata
         )
+        self._is_let_in = not service.callers.are_checked
+        self._refused_by: HeadraceError | None = None
+        self._is_asked = False
+        """True once a caller who is refused may be told so: clients that are refused while they send their
+        first message show another error."""
+        if not self._is_let_in:
+            self._greet()
+
+    @property
+    def is_refused(self) -> bool:
+        """Tell whether its caller is not let in: what it sends need not be read."""
+        return self._refused_by is not None
 
     @property
     def has_room(self) -> bool:
         """Tell whether another request may come: what is read is answered."""
-        return len(self._calls) < self._max_in_flight
+        return len(self._calls) < self._max_in_flight and (self._is_let_in or self.is_refused)
 
     @property
     def is_answered(self) -> bool:
         """Tell whether all that came was told its outcome."""
-        return not self._calls
+        return self._is_let_in and not self._calls
 
     def put(self, payload: bytes) -> None:
         """Take a request."""
+        if self.is_refused:
+            self.end()
+            return
         service = self._service
         call = StreamedCall(
             service.receptions,
@@ -134,6 +164,8 @@ class StreamSession:
 
         Raises HeadraceError where an error ends the stream.
         """
+        if self._refused_by is not None and self._is_asked:
+            raise self._service.refusal(self._refused_by)
         while self._calls:
             call = self._calls[0]
             if (part := call.next_part()) is not None:
@@ -147,6 +179,38 @@ class StreamSession:
             if (message := self._told(call, outcome)) is not None:
                 return message
         return None
+
+    def _greet(self) -> None:
+        """Find out who calls, before anything is read: nobody who is unknown gets further."""
+        service, loop = self._service, asyncio.get_running_loop()
+
+        def tell(error: HeadraceError | None) -> None:
+            loop.call_soon_threadsafe(self._let_in, error)
+
+        try:
+            service.callers.greet(self._metadata, service.now_ns(), self._certificate)
+        except NotVerified as waiting:
+            self._verify(waiting.credentials, tell)
+        except HeadraceError as error:
+            self._refused_by = error
+        else:
+            self._is_let_in = True
+
+    def _verify(self, credentials: Credentials, tell: Tell) -> None:
+        try:
+            self._service.callers.verify(credentials, tell)
+        except HeadraceError as error:
+            self._refused_by = error
+
+    def _let_in(self, error: HeadraceError | None) -> None:
+        self._is_let_in, self._refused_by = error is None, error
+        self._wake()
+
+    def end(self) -> None:
+        """Nothing more is asked."""
+        self._is_asked = True
+        if self.is_refused:
+            self._wake()
 
     def leave(self) -> None:
         """Nobody is told anything more: drop what waits."""
@@ -183,6 +247,7 @@ class StreamSession:
                 parsed.template,
                 self._metadata,
                 call,
+                self._certificate,
             )
         )
 

@@ -1,0 +1,199 @@
+"""The callers of a replica: who they are, which models they may call, and how much they may ask for.
+
+What was decided is remembered by what a caller brings: a request whose token and model were seen before
+costs two look-ups. Changed rights void all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from headrace.errors import HeadraceError
+from headrace.security.access import OPEN_ACCESS, Access, denied, not_authenticated, rights_unknown
+from headrace.security.credentials import (
+    AUTHORIZATION,
+    GATEWAY_SOCKET,
+    Credentials,
+    PeerCertificate,
+    credentials_of,
+)
+from headrace.security.identities import Identity
+from headrace.security.policy import NO_LIMITS
+from headrace.security.verbs import Verb
+from headrace_inference.domain.clock import Clock
+from headrace_inference.domain.ingress.call_limits import CallLimiter
+from headrace_inference.domain.routing.request_texts import Headers
+
+MAX_CALLERS = 10_000
+MAX_MODELS = 4096
+"""Names that are remembered of one caller: callers choose them, so there may be no end."""
+
+REMEMBERED_SECONDS = 60.0
+"""So long a caller passes by what was found before; then it is asked for again whose token it is."""
+
+_TWO = object()
+"""Brought by a request with several values of one header: nobody is known by it."""
+
+Tell = Callable[[HeadraceError | None], None]
+"""Told that a token was verified, or why it is refused."""
+Verify = Callable[[Credentials, Tell], None]
+"""Has a token verified where that holds up nobody. Raises ResourceExhausted."""
+
+
+class NotVerified(Exception):
+    """A request brings a token that was not seen before; it is admitted once that is verified."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        super().__init__("a token is to be verified first")
+        self.credentials = credentials
+
+
+@dataclass(slots=True, eq=False)
+class KnownCaller:
+    """A caller that was identified. `models` are the names that it may call."""
+
+    identity: Identity
+    until_ns: int
+    limiter: CallLimiter | None
+    models: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class _Memory:
+    """What is remembered while the same rights hold."""
+
+    generation: int
+    callers: dict[object, KnownCaller] = field(default_factory=dict)
+
+
+def verify_here(access: Access) -> Verify:
+    """Return what verifies tokens at once, on the thread that asks."""
+
+    def verify(credentials: Credentials, tell: Tell) -> None:
+        try:
+            access.identify(credentials)
+        except HeadraceError as error:
+            tell(error)
+        else:
+            tell(None)
+
+    return verify
+
+
+def _key_of(credentials: Credentials) -> object:
+    """What a caller is remembered by. What a gateway forwards counts only where it comes from one."""
+    if credentials.certificate is None:
+        return credentials.authorization
+    if credentials.certificate is GATEWAY_SOCKET:  # no certificate is, whatever is in it
+        return credentials.authorization, credentials.forwarded
+    return credentials
+
+
+class Callers:
+    """Lets requests in. Any thread may ask."""
+
+    def __init__(
+        self, clock: Clock, access: Access = OPEN_ACCESS, verify: Verify | None = None
+    ) -> None:
+        self.access = access
+        self.verify = verify or verify_here(access)
+        self._clock = clock
+        self._memory = _Memory(access.generation)
+        self._limiters: dict[str, CallLimiter] = {}
+
+    @property
+    def are_checked(self) -> bool:
+        """Return whether anybody is asked who he is."""
+        return self.access.is_on
+
+    def enter(
+        self,
+        metadata: Headers,
+        model_name: str,
+        now_ns: int,
+        certificate: PeerCertificate | None = None,
+    ) -> CallLimiter | None:
+        """Let a request in; the limits of its caller, if it has any.
+
+        Raises NotVerified, Unauthenticated, PermissionDenied, Unavailable (RIGHTS_UNKNOWN).
+        """
+        memory = self._memory
+        if certificate is None and memory.generation == self.access.generation:
+            brought: object = ""
+            for key, value in metadata:
+                if key == AUTHORIZATION:
+                    brought = value if brought == "" else _TWO
+            known = memory.callers.get(brought)
+            if known is not None and known.until_ns > now_ns and model_name in known.models:
+                return known.limiter
+        caller = self.caller(metadata, now_ns, certificate)
+        if model_name not in caller.models:
+            self._decide(caller, model_name)
+        return caller.limiter
+
+    def greet(
+        self, metadata: Headers, now_ns: int, certificate: PeerCertificate | None = None
+    ) -> None:
+        """Let somebody in who has not said yet which models he calls.
+
+        Raises NotVerified, Unauthenticated, Unavailable (RIGHTS_UNKNOWN).
+        """
+        identity = self.caller(metadata, now_ns, certificate).identity
+        policy = self.access.rights.policy
+        if not identity.is_known and not policy.may_somewhere(identity, Verb.INFER):
+            raise not_authenticated()
+
+    def caller(
+        self, metadata: Headers, now_ns: int, certificate: PeerCertificate | None = None
+    ) -> KnownCaller:
+        """Return who makes a request. Raises NotVerified, Unauthenticated, Unavailable (RIGHTS_UNKNOWN)."""
+        memory = self._memory
+        if memory.generation != self.access.generation:
+            memory = self._memory = self._renewed()
+        credentials = credentials_of(metadata, certificate)
+        brought = _key_of(credentials)
+        caller = memory.callers.get(brought)
+        if caller is None or caller.until_ns <= now_ns:
+            caller = self._identified(credentials, now_ns)
+            if len(memory.callers) >= MAX_CALLERS:
+                memory.callers.clear()
+            memory.callers[brought] = caller
+        return caller
+
+    def _renewed(self) -> _Memory:
+        """An empty memory, for the rights of now: its number is read before they are."""
+        memory = _Memory(self.access.generation)
+        bindings = self.access.rights.policy.bindings
+        for subject in [subject for subject in self._limiters if subject not in bindings]:
+            self._limiters.pop(subject, None)
+        return memory
+
+    def _identified(self, credentials: Credentials, now_ns: int) -> KnownCaller:
+        access, authorization = self.access, credentials.authorization
+        if not access.has_rights:
+            raise rights_unknown()
+        if access.is_slow(authorization) and access.known(authorization) is None:
+            raise NotVerified(credentials)
+        identity = access.identify(credentials)
+        seconds = min(REMEMBERED_SECONDS, identity.expires_at - access.now())
+        return KnownCaller(identity, now_ns + int(seconds * 1e9), self._limiter_of(identity))
+
+    def _limiter_of(self, identity: Identity) -> CallLimiter | None:
+        """Return its subject's, which goes on counting while the limits stay the same."""
+        limits = self.access.rights.policy.limits_of(identity)
+        if limits == NO_LIMITS:
+            return None
+        limiter = self._limiters.get(identity.subject)
+        if limiter is None or limiter.limits != limits:
+            limiter = CallLimiter(identity.subject, limits, self._clock)
+            self._limiters[identity.subject] = limiter
+        return limiter
+
+    def _decide(self, caller: KnownCaller, model_name: str) -> None:
+        model = model_name.partition("@")[0]  # an alias is its model's
+        if not self.access.may(caller.identity, Verb.INFER, model):
+            raise denied(caller.identity, Verb.INFER, model)
+        if len(caller.models) >= MAX_MODELS:
+            caller.models.clear()
+        caller.models[model_name] = None
