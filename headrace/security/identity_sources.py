@@ -17,7 +17,7 @@ from headrace.security.tokens import IssuedTokens, require_pyjwt
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 1.0
 """How often the file is looked at."""
 
 _Stamp = tuple[int, int, int]
