@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import aiohttp
 
 from headrace.client import AsyncClient, read_client_settings
 from headrace_inference.app import Replica
@@ -59,3 +63,30 @@ async def open_tls_suite(
         )
         yield TlsSuite(registry, replica)
         await asyncio.sleep(0)
+
+
+def http_context(folder: TlsFolder, pair: Pair | None = None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(folder.ca))
+    if pair is not None:
+        context.load_cert_chain(pair.certificate, pair.key)
+    return context
+
+
+def shown_by(address: str, folder: TlsFolder, protocol: str) -> bytes:
+    """The certificate that a new client gets to see."""
+    host, port = address.rsplit(":", 1)
+    context = http_context(folder)
+    context.set_alpn_protocols([protocol])
+    with (
+        socket.create_connection((host, int(port))) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secured,
+    ):
+        assert protocol == secured.selected_alpn_protocol()
+        der = secured.getpeercert(binary_form=True)
+    assert der is not None
+    return ssl.DER_cert_to_PEM_cert(der).encode()
+
+
+async def page_of(url: str, context: ssl.SSLContext) -> str:
+    async with aiohttp.ClientSession() as session, session.get(url, ssl=context) as response:
+        return await response.text()
