@@ -282,7 +282,8 @@ def _by_gateway(where: dict[str, Any]) -> list[str]:
     if not gateway:
         return []
     gateway = f"https://{gateway}" if where["tls"] else gateway
-    return [f"  gateway    {gateway}   gRPC, gRPC-Web, REST and the dashboard"]
+    metrics = f"http://{where['gateway_http']}/metrics"
+    return [f"  gateway    {gateway}   gRPC, gRPC-Web, REST and the dashboard   metrics {metrics}"]
 
 
 def _shared(where: dict[str, Any], rpc: str, web: str) -> list[str]:

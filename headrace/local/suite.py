@@ -106,6 +106,7 @@ class Suite:
             "shared": self._called_at(),
             "inference": [{**child.addresses, "pid": child.pid} for child in self._replicas],
             "gateway": self._gateway[0].addresses["edge"] if self._gateway else None,
+            "gateway_http": self._gateway[0].addresses["http"] if self._gateway else None,
             "monitor": self._monitor.addresses["grpc"],
             "monitor_http": self._monitor.addresses["http"],
             "redis_url": self.redis.address if self.redis else "",

@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+import psutil
 import pytest
 
 from headrace import AsyncClient, status
@@ -99,6 +100,27 @@ async def test_no_call_fails_when_replicas_are_killed_and_restarted(tmp_path: Pa
         await asyncio.sleep(1.0)  # calls go on for a while after the last one is back
     assert {"OK"} == set(told)
     assert told["OK"] > 5 * RATE
+
+
+@pytest.mark.toolchain
+async def test_no_call_fails_when_another_envoy_takes_over(tmp_path: Path) -> None:
+    """The settings file changes at 500 calls a second; the old Envoy ends some seconds later."""
+    file = tmp_path / "gateway.toml"
+    file.write_text("retries = 3\n")
+    opening = behind_a_gateway(tmp_path, 1, f"--gateway-settings={file}")
+    async with opening as suite, steady_calls(suite) as told:
+        envoys = _envoys(suite)
+        file.write_text("retries = 2\n")
+        async with asyncio.timeout(30):
+            while not envoys.isdisjoint(now := _envoys(suite)) or not now:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    assert {"OK"} == set(told)
+    assert told["OK"] > 2 * RATE
+
+
+def _envoys(suite: RunningSuite) -> set[int]:
+    """The processes of Envoy that the gateway has."""
+    return {child.pid for child in psutil.Process(suite.pids()["gateway"]).children()}
 
 
 @pytest.mark.toolchain
