@@ -26,6 +26,10 @@ TRACEPARENT_KEY = "traceparent"
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
+_OWN = ("headrace", "__main__")
+"""How the names of our own loggers begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """Who a record belongs to: the request's id, and its trace's id (32 hex digits) or ''."""
@@ -76,7 +80,13 @@ def set_up(service: str, log_format: Format = "auto", level: Level = "info") -> 
     human = log_format == "human" or (log_format == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(HumanFormatter(service) if human else JsonFormatter(service))
+    handler.addFilter(_shows_no_bytes)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+
+
+def _shows_no_bytes(record: logging.LogRecord) -> bool:
+    """Pass over what packages say at debug: the bytes that go through them, with the keys of callers."""
+    return record.levelno >= logging.INFO or record.name.startswith(_OWN)
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
