@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace import errors
@@ -37,7 +37,7 @@ class Material:
 
     files: TlsFiles
     chain: bytes = b""
-    key: bytes = b""
+    key: bytes = field(default=b"", repr=False)
     authorities: bytes = b""
     validity: Validity | None = None
     """Of the certificate."""

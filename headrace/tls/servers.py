@@ -46,7 +46,7 @@ class ServerTls:
         elif made[0] is not material:
             with suppress(
                 errors.FailedPrecondition
-            ):  # files that change right now: the next client has them
+            ):  # they change right now: the next client has them
                 made = self._contexts[protocols] = material, self._context(material, protocols)
         return made[1]
 
