@@ -66,6 +66,15 @@ async def create(
             show_default=False,
         ),
     ] = None,
+    rights_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Without a server: add the key and its roles to this file, for `headrace serve-folder "
+            "--rights-file`.",
+            dir_okay=False,
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Make an API key, and print it, alone, on standard output: `> alice.key` keeps it. It is shown once.
 
@@ -75,6 +84,12 @@ async def create(
         raise typer.BadParameter("--admin is for all models: give --role admin with --models")
     grants = dict.fromkeys([*(role or ()), *(["admin"] if admin else ())], models or [])
     seconds = seconds_in(ttl, "--ttl")
+    if rights_file is not None:
+        from headrace.cli.first_key import write_key
+
+        made = write_key(rights_file, subject, grants, seconds)
+        _show(cli, made, grants, f"added to {rights_file}")
+        return
     if data is not None:
         from headrace.cli.first_key import leave_key
 

@@ -100,6 +100,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "CREDENTIALS_MALFORMED",
                 "CREDENTIALS_MISSING",
                 "IDENTITY_FILE_INVALID",
+                "RIGHTS_FILE_INVALID",
                 "JWT_NOT_INSTALLED",
                 "PERMISSION_DENIED",
                 "RIGHTS_UNKNOWN",

@@ -16,6 +16,7 @@ import pytest
 import tritonclient.grpc as triton_grpc
 from onnx import numpy_helper
 
+from headrace.cli.first_key import write_key
 from headrace.errors import FailedPrecondition, HeadraceError
 from headrace.settings import SettingsError, read
 from headrace_inference.app.replica import Serving, open_folder_replica
@@ -234,6 +235,18 @@ def first_of(group: ExceptionGroup[Exception]) -> HeadraceError:
             ["--data=d", "--model-folder=f", "--model-control=explicit"],
             "--model-control: what lies in the --model-folder is loaded, and nothing else",
         ),
+        (
+            ["--data=d", "--model-folder=f", "--auth=on"],
+            "--rights-file: with --auth on it is required",
+        ),
+        (
+            ["--data=d", "--model-folder=f", "--rights-file=r"],
+            "--rights-file: it needs --auth on",
+        ),
+        (
+            ["--data=d", "--model-folder=f", "--signature-policy=p"],
+            "--signature-policy: a replica that serves a --model-folder has none",
+        ),
     ],
 )
 def test_settings_that_contradict_one_another(arguments: list[str], said: str) -> None:
@@ -252,3 +265,46 @@ async def test_two_processes_do_not_share_copies(tmp_path: Path) -> None:
             async with serving(tmp_path / "models", tmp_path / "data"):
                 pass
     assert "DATA_IN_USE" == refused.value.reason
+
+
+async def test_callers_are_those_of_the_rights_file(tmp_path: Path) -> None:
+    """Who brings no key, or one without the right, is refused; a key that is taken out ends at once."""
+    put(tmp_path / "models", "fraud-1/model.onnx", 2)
+    put(tmp_path / "models", "other/model.onnx", 2)
+    rights = tmp_path / "rights.toml"
+    keys = [write_key(rights, "web", {"caller": ["fraud-*"]}).secret]
+    options = {"auth": "on", "rights_file": rights}
+    async with serving(tmp_path / "models", tmp_path / "data", **options) as replica:
+        await eventually_ready(replica)
+        before = [
+            await status_of(replica, "fraud-1", keys[0]),
+            await status_of(replica, "other", keys[0]),
+            await status_of(replica, "fraud-1"),
+        ]
+        rights.unlink()
+        keys.append(write_key(rights, "web", {"caller": []}).secret)
+        async with asyncio.timeout(20):
+            while await status_of(replica, "other", keys[1]) != 200:  # noqa: ASYNC110
+                await asyncio.sleep(POLL_SECONDS)
+        after = await status_of(replica, "fraud-1", keys[0])
+    assert [200, 403, 401] == before
+    assert 401 == after
+
+
+async def status_of(replica: Serving, model: str, key: str = "") -> int:
+    """The status of a call over REST with a key."""
+    url = f"http://{replica.fronts.http_address}/v2/models/{model}/infer"
+    tensor = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.post(url, json={"inputs": [tensor]}) as response,
+    ):
+        return response.status
+
+
+async def eventually_ready(replica: Serving) -> None:
+    """Wait until all models are loaded."""
+    async with asyncio.timeout(20):
+        while (await readiness(replica))[0] != 200:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SECONDS)

@@ -62,6 +62,9 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings):
     """What to call the model of a model_folder that has one; by default as its folder is called."""
     model_poll_seconds: float = 0.0
     """How often to look for changes in a model_folder; 0 reads it once."""
+    rights_file: Path | None = None
+    """The TOML file of keys and grants, where a model_folder is served with auth: there is no registry that
+    knows them. Looked at every two seconds."""
     blob_store: str = ""
     """The URL of the store of objects that the registry has its artifacts in, its setting blob_store: they
     are read there, and from the registry where that fails. Without one they come from the registry."""
@@ -272,23 +275,25 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings):
 
     def _problems_of_origin(self) -> Iterator[tuple[str, str]]:
         """What keeps it from being known where the replica's versions come from."""
-        state = ("redis_url", "registry_address")
-        if self.model_folder is None:
-            for name in state:
-                if not getattr(self, name):
-                    yield (
-                        name,
-                        f"is required (or HEADRACE_{name.upper()}), unless --model-folder is given",
-                    )
-            for name in ("model_name", "model_poll_seconds"):
-                if getattr(self, name):
-                    yield name, "it goes with --model-folder"
+        if self.model_folder is not None:
+            yield from self._problems_of_folder()
             return
-        for name in (*state, "blob_store"):
+        for name in ("redis_url", "registry_address"):
+            if not getattr(self, name):
+                variable = f"HEADRACE_{name.upper()}"
+                yield name, f"is required (or {variable}), unless --model-folder is given"
+        for name in ("model_name", "model_poll_seconds", "rights_file"):
+            if getattr(self, name):
+                yield name, "it goes with --model-folder"
+
+    def _problems_of_folder(self) -> Iterator[tuple[str, str]]:
+        for name in ("redis_url", "registry_address", "blob_store", "signature_policy"):
             if getattr(self, name):
                 yield name, "a replica that serves a --model-folder has none"
-        if self.auth == "on":
-            yield "auth", "keys and grants are the registry's, which a --model-folder has none of"
+        if self.auth == "on" and self.rights_file is None:
+            yield "rights_file", "with --auth on it is required: without it nobody has any right"
+        if self.auth == "off" and self.rights_file is not None:
+            yield "rights_file", "it needs --auth on: without it nobody is asked who he is"
         if self.model_control != "registry":
             yield "model_control", "what lies in the --model-folder is loaded, and nothing else"
 

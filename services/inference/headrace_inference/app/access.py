@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from prometheus_client.registry import CollectorRegistry
 
 from headrace.security.access import Access
+from headrace.security.identity_sources import LOOK_SECONDS
+from headrace.security.rights_file import RightsFile
 from headrace.security.verifications import Verifications
 from headrace.service.access import open_access
 from headrace.state.catalog import Catalog
@@ -25,7 +28,15 @@ class ReplicaAccess:
     access: Access
     callers: Callers
     metrics: CollectorRegistry
+    file: RightsFile | None = None
+    """Keys and grants where there is no catalog that has them."""
     _rights: CatalogRights = field(default_factory=CatalogRights)
+
+    async def follow_file(self) -> None:
+        """Go by what the rights file says, for as long as there is one."""
+        while self.file is not None:
+            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.to_thread(self.file.look)
 
     def follow(self, catalog: Catalog) -> None:
         """Go by what this catalog says."""
@@ -35,14 +46,19 @@ class ReplicaAccess:
 
     def facts(self) -> dict[str, object]:
         """Return the facts of readiness about it."""
-        return {"rights_known": self.access.has_rights} if self.access.is_on else {}
+        if not self.access.is_on:
+            return {}
+        problem = self.file.problem if self.file else ""
+        return {"rights_known": self.access.has_rights} | (
+            {"rights_problem": problem} if problem else {}
+        )
 
 
 @contextmanager
 def open_replica_access(settings: Settings) -> Iterator[ReplicaAccess]:
     """Verify tokens while inside. Until the first catalog is read everybody is told to come back.
 
-    Raises FailedPrecondition (IDENTITY_FILE_INVALID, JWT_NOT_INSTALLED).
+    Raises FailedPrecondition (IDENTITY_FILE_INVALID, RIGHTS_FILE_INVALID, JWT_NOT_INSTALLED).
     """
     metrics = CollectorRegistry()
     with open_access(settings, metrics) as access:
@@ -52,4 +68,12 @@ def open_replica_access(settings: Settings) -> Iterator[ReplicaAccess]:
         verifications = Verifications(access)
         with verifications.running():
             callers = Callers(SYSTEM_CLOCK, access, verifications.ask)
-            yield ReplicaAccess(access, callers, metrics)
+            yield ReplicaAccess(access, callers, metrics, _open_file(settings, access))
+
+
+def _open_file(settings: Settings, access: Access) -> RightsFile | None:
+    if settings.rights_file is None:
+        return None
+    file = RightsFile(settings.rights_file, access)
+    file.begin()
+    return file
