@@ -52,8 +52,6 @@ MOUNTED = ("/etc/", "/var/", "/run/")
 CERTIFICATE = Authority.create("tests", timedelta(days=1)).issued.certificate.decode()
 DOWNWARD = {"$(POD_NAME)": "pod-1", "$(POD_IP)": "10.0.0.1"}
 
-WITH_AUTH = ("--set=auth.enabled=true,auth.jwks.fromCluster=true",)
-
 OF_EVERY_COMPONENT = {
     "settings",
     "env",
@@ -182,7 +180,7 @@ def flows(
 
 def test_only_who_needs_somebody_reaches_him() -> None:
     """Replicas behind a gateway are called by it alone, Redis by registry and replicas."""
-    policies = of_kind(manifests(rendered("secure", *WITH_AUTH)), "NetworkPolicy")
+    policies = of_kind(manifests(rendered("secure")), "NetworkPolicy")
 
     assert {
         ("inference", "registry", 8100),
@@ -270,7 +268,7 @@ def test_every_volume_that_is_mounted_is_there(values: str) -> None:
 
 def test_tokens_are_for_one_audience() -> None:
     """Replicas, monitor and gateway have a token of their service account; the registry has none."""
-    found = pods(manifests(rendered("secure", *WITH_AUTH)))
+    found = pods(manifests(rendered("secure")))
     tokens = {
         name: source["serviceAccountToken"]
         for name, pod in found.items()
@@ -286,7 +284,7 @@ def test_tokens_are_for_one_audience() -> None:
 
 def test_the_identity_file_names_the_cluster(tmp_path: Path) -> None:
     """It is one that services can read: the issuer of the cluster, its audience, and where its keys are."""
-    config = of_kind(manifests(rendered("secure", *WITH_AUTH)), "ConfigMap")["identity"]
+    config = of_kind(manifests(rendered("secure")), "ConfigMap")["identity"]
     (tmp_path / "identity.toml").write_text(config["data"]["identity.toml"])
     (issuer,) = read_identity_file(tmp_path / "identity.toml").issuers
 
