@@ -13,6 +13,7 @@ from headrace import errors
 from headrace.cli import output
 from headrace.cli.arguments import OnlyModelName
 from headrace.cli.command import Cli, command
+from headrace.cli.error_report import printable
 
 if TYPE_CHECKING:
     from headrace.client import Alias, AsyncClient, Model, Route
@@ -75,6 +76,7 @@ def _tables(found: list[ModelStatus], replicas: list[ReplicaRecord]) -> list[Any
         output.table(REPLICA_COLUMNS, [_replica_row(replica) for replica in replicas])
         if replicas
         else "no replica is there",
+        *(printable(f"{each.id}: {each.problem}") for each in replicas if each.problem),
     ]
 
 

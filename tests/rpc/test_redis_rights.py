@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +259,20 @@ async def test_a_client_without_credentials_is_told_so(namespace: str, tmp_path:
         with pytest.raises(errors.Unavailable) as caught, redis_errors(client):
             await client.get("any")
     assert (ACCESS_DENIED, "NOAUTH") == (caught.value.reason, caught.value.facts["refusal"])
+
+
+async def test_certificates_are_verified_and_read_anew(namespace: str, tmp_path: Path) -> None:
+    """A server of another authority is not talked to; one that is swapped in is, without a restart."""
+    served = make_certificates(tmp_path / "served")
+    other = make_certificates(tmp_path / "other")
+    async with running_server(tmp_path / "redis", namespace, "7.0", served) as server:
+        trusted = replace(server.called_by("registry"), tls_ca=tmp_path / "trusted.pem")
+        assert trusted.tls_ca
+        trusted.tls_ca.write_bytes(other.ca.read_bytes())
+        async with open_redis(trusted) as client:
+            with pytest.raises(errors.Unavailable) as caught, redis_errors(client):
+                await client.ping()
+            trusted.tls_ca.write_bytes(served.ca.read_bytes())
+            assert await client.ping()
+    assert "STATE_UNAVAILABLE" == caught.value.reason
+    assert "CERTIFICATE_VERIFY_FAILED" in caught.value.message

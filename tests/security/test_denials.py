@@ -14,6 +14,7 @@ from headrace.security.callers import Caller
 from headrace.security.verbs import Verb
 from headrace.service.denials import MOST_RECORDS, WINDOW_SECONDS, DenialLog
 from tests.security.registries import bearer, reason_of, secured_registry
+from tests.security.test_services_http import serving
 
 LOGGER = "headrace.service.denials"
 
@@ -41,6 +42,17 @@ async def test_a_denied_change_is_in_the_log(
     assert ["delete", "delete"] == [each.verb for each in records[:2]]
     assert all(key not in repr(vars(each)) for each in records)
     assert not any(each.verb == "read" for each in records)
+
+
+async def test_a_denied_change_over_http_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """With the route; a denied look is not."""
+    async with serving() as scene:
+        path = "/v2/repository/models/team-a/load"
+        assert (403, "PERMISSION_DENIED") == await scene.ask(path, "team", method="POST")
+        assert (403, "PERMISSION_DENIED") == await scene.ask("/v2/models/other", "team")
+    (record,) = [each for each in caplog.records if each.name == LOGGER]
+    told: Any = record
+    assert ("team", f"POST {path}", ["team-a"]) == (told.actor, told.method, told.models)
 
 
 def test_a_flood_is_cut_and_counted(caplog: pytest.LogCaptureFixture) -> None:

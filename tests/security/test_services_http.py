@@ -72,6 +72,7 @@ async def serving(**options: Any) -> AsyncIterator[Scene]:
 
         app.add("GET", MODEL, model)
         app.add("POST", f"{MODEL}/infer", model)
+        app.add("POST", "/v2/repository/models/{model}/load", model)
         app.add("GET", "/without/row", model)
         app.add_with_form("POST", "/v2/repository/index", form)
         add_root_page(app, ABOUT)

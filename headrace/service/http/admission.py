@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 from headrace import errors
 from headrace.security.access import Access
+from headrace.security.callers import caller_of
 from headrace.security.credentials import Credentials, credentials_of
 from headrace.security.identities import Identity
 from headrace.security.model_names import model_in
 from headrace.security.routes import MODEL_NAME, ROUTES
 from headrace.security.verbs import Permission, Scope
 from headrace.service.authentication import Authentication
+from headrace.service.denials import DenialLog
 from headrace.service.http.answers import bug
 from headrace.service.http.requests import Body, Exchange, Request
 from headrace.service.http.router import Match
@@ -45,6 +47,7 @@ class HttpGate:
     def __init__(self, access: Access, authorization_of: AuthorizationOf | None = None) -> None:
         self.access = access
         self.authentication = Authentication(access)
+        self.denials = DenialLog()
         self._authorization_of = authorization_of
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -95,8 +98,14 @@ class HttpGate:
         self._check(request, permission, await self.authentication.identify(credentials))
 
     def _check(self, request: Request, permission: Permission, identity: Identity) -> None:
-        name = request.names.get(MODEL_NAME, "")
-        self.access.check(identity, permission, (model_in(name),))
+        models = (model_in(request.names.get(MODEL_NAME, "")),)
+        try:
+            self.access.check(identity, permission, models)
+        except errors.PermissionDenied:
+            head = request.head
+            caller = caller_of(head.headers, request.remote, identity)
+            self.denials.note(caller, f"{head.method} {head.path}", permission.verb, models)
+            raise
         request.identity = identity
 
 
