@@ -19,6 +19,7 @@ from headrace.security.methods import METHODS, MethodRule
 from headrace.security.verbs import Permission, Scope, Verb
 from headrace.service.authentication import Authentication
 from headrace.service.denials import DenialLog
+from headrace.service.forwarded_peer import forwarded_peer
 from headrace.service.tls_relay import Relay, RelayedCaller
 from headrace.tls.peer_certificate import from_auth_context
 
@@ -77,9 +78,14 @@ class Gate:
         return caller.certificate if caller else self._certificate_of(context)
 
     def peer_of(self, context: Any) -> str:
-        """Return the address that a call comes from."""
+        """Return the address that a call comes from, before a gateway if it came through one."""
+        certificate = self.certificate_of(context)
+        is_forwarded = certificate is GATEWAY_SOCKET or (
+            certificate is not None and self.access.certificates.is_gateway(certificate)
+        )
+        forwarded = forwarded_peer(context.invocation_metadata() or ()) if is_forwarded else ""
         caller = self._relayed(context)
-        return caller.peer if caller else str(context.peer() or "")
+        return forwarded or (caller.peer if caller else str(context.peer() or ""))
 
     def _relayed(self, context: Any) -> RelayedCaller | None:
         if not self.relays:
