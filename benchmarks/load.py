@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,12 @@ def run(address: str, body: bytes, in_flight: int, requests: int) -> Load:
 
 
 def run_for(
-    address: str, body: bytes, in_flight: int, streams_per_connection: int, seconds: float
+    address: str,
+    body: bytes,
+    in_flight: int,
+    streams_per_connection: int,
+    seconds: float,
+    headers: Sequence[str] = (),
 ) -> Load:
     """Send calls for so long, as many on each connection as it can; those unanswered by then do not count.
 
@@ -64,7 +70,12 @@ def run_for(
     would be done long before the others. Raises RuntimeError where any got another status than HTTP 200.
     """
     output, log_of_calls = _h2load(
-        address, body, in_flight, streams_per_connection, f"--duration={int(seconds * 1000)}ms"
+        address,
+        body,
+        in_flight,
+        streams_per_connection,
+        f"--duration={int(seconds * 1000)}ms",
+        headers,
     )
     started, status, took = log_of_calls[log_of_calls[:, 1] != _UNFINISHED].T
     if (status != 200).any() or len(status) <= 2 * in_flight:
@@ -74,7 +85,12 @@ def run_for(
 
 
 def _h2load(
-    address: str, body: bytes, in_flight: int, streams_per_connection: int, limit: str
+    address: str,
+    body: bytes,
+    in_flight: int,
+    streams_per_connection: int,
+    limit: str,
+    headers: Sequence[str] = (),
 ) -> tuple[str, npt.NDArray[np.int64]]:
     """Return what it prints, and of each call when it began (µs), its status, and how long it took (µs)."""
     connections = -(-in_flight // streams_per_connection)
@@ -87,6 +103,7 @@ def _h2load(
             *("--window-bits=24", "--connection-window-bits=26"),
             *(f"--max-concurrent-streams={in_flight // connections}", f"--data={data}"),
             *("--header=content-type: application/grpc", "--header=te: trailers"),
+            *(f"--header={header}" for header in headers),
             *(f"--log-file={log}", f"{origin}{PATH}"),
         ]
         output = subprocess.run(

@@ -46,13 +46,15 @@ class Side:
     all_grpc: tuple[str, ...] = ()
     counts_late: bool = False
     suite_pids: tuple[int, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    """What its server is asked with how many requests it answered."""
 
     def successes(self, names: Sequence[str]) -> int:
         """Return how many requests for these models it says that it answered well."""
         if self.counts_late:
             time.sleep(_COUNTED_SECONDS)
         return sum(
-            _successes(address, name)
+            _successes(address, name, self.metadata)
             for address in self.all_grpc or (self.grpc,)
             for name in dict.fromkeys(names)
         )
@@ -101,10 +103,10 @@ def _cpu_of_tree(pid: int) -> Iterator[tuple[int, float]]:
                 yield from _cpu_of_tree(int(child))
 
 
-def _successes(address: str, model: str) -> int:
+def _successes(address: str, model: str, metadata: tuple[tuple[str, str], ...]) -> int:
     with grpc.insecure_channel(address, options=[NO_PROXY]) as channel:
         stub = pb_grpc.GRPCInferenceServiceStub(channel)
-        answer = stub.ModelStatistics(pb.ModelStatisticsRequest(name=model))
+        answer = stub.ModelStatistics(pb.ModelStatisticsRequest(name=model), metadata=metadata)
     return sum(int(item.inference_stats.success.count) for item in answer.model_stats)
 
 
@@ -142,9 +144,16 @@ def python_of(checkout: Path) -> str:
 
 @contextlib.contextmanager
 def open_suite_of(
-    name: str, checkout: Path, data: Path, options: Sequence[str] = ()
+    name: str,
+    checkout: Path,
+    data: Path,
+    options: Sequence[str] = (),
+    token_file: Path | None = None,
 ) -> Iterator[Suite]:
-    """`headrace up` of a checkout with an environment of its own; ended on leaving."""
+    """`headrace up` of a checkout with an environment of its own; ended on leaving.
+
+    The token in the file is what its client calls with.
+    """
     command = [*tether(), python_of(checkout), "-m", "headrace.cli", "up", "--port=0", "--json"]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     environment["HEADRACE_INFERENCE_TRACE_FILE"] = str(data.with_name(f"{data.name}.traces"))
@@ -164,7 +173,10 @@ def open_suite_of(
         took = time.monotonic() - started
         side = _side_of(name, ready, process.pid)
         with headrace.Client(
-            registry=ready["registry"], inference=side.grpc, monitor=ready["monitor"]
+            registry=ready["registry"],
+            inference=side.grpc,
+            monitor=ready["monitor"],
+            token_file=token_file,
         ) as client:
             yield Suite(side, client, process, ready, took)
     finally:
