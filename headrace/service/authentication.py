@@ -10,7 +10,7 @@ from headrace.security.credentials import Credentials
 from headrace.security.identities import Identity
 
 MAX_WAITING = 1024
-"""Calls whose tokens wait to be verified, one at a time: at 0.1 ms a signature the last waits 0.1 s."""
+"""Tokens that wait to be verified, one at a time: at 0.1 ms a signature the last waits 0.1 s."""
 
 
 class Authentication:
@@ -19,7 +19,8 @@ class Authentication:
     def __init__(self, access: Access) -> None:
         self.access = access
         self._one_at_a_time = asyncio.Lock()
-        self._waiting = 0
+        self._verifying: dict[Credentials, asyncio.Task[Identity]] = {}
+        """By what is being verified: calls that bring the same wait for the same."""
 
     def at_once(self, credentials: Credentials) -> Identity | None:
         """Return who calls; None where that takes a while. Raises Unauthenticated."""
@@ -34,7 +35,13 @@ class Authentication:
         return await self._in_thread(credentials) if identity is None else identity
 
     async def _in_thread(self, credentials: Credentials) -> Identity:
-        if self._waiting >= MAX_WAITING:
+        verifying = self._verifying.get(credentials)
+        if verifying is None:
+            verifying = self._begin(credentials)
+        return await asyncio.shield(verifying)
+
+    def _begin(self, credentials: Credentials) -> asyncio.Task[Identity]:
+        if len(self._verifying) >= MAX_WAITING:
             raise errors.ResourceExhausted(
                 "TOO_MANY_NEW_TOKENS",
                 f"{MAX_WAITING} tokens that were not seen here before wait to be verified; try again, or "
@@ -42,9 +49,20 @@ class Authentication:
                 facts={"limit": str(MAX_WAITING)},
                 retry_after_seconds=1.0,
             )
-        self._waiting += 1
+        task = asyncio.create_task(self._verify(credentials))
+        self._verifying[credentials] = task
+        task.add_done_callback(_look_at_failure)
+        return task
+
+    async def _verify(self, credentials: Credentials) -> Identity:
         try:
             async with self._one_at_a_time:
                 return await asyncio.to_thread(self.access.identify, credentials)
         finally:
-            self._waiting -= 1
+            del self._verifying[credentials]
+
+
+def _look_at_failure(task: asyncio.Task[Identity]) -> None:
+    """Nobody may be left to hear of it."""
+    if not task.cancelled():
+        task.exception()
