@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
@@ -31,6 +32,8 @@ from headrace import errors
 from headrace.state.outage import ACCESS_DENIED
 from headrace.state.redis_server import RedisServer
 from headrace.state.redis_url import split_credentials, without_password
+
+logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 1.0
 TIMEOUT_SECONDS = 5.0
@@ -137,6 +140,11 @@ async def open_redis(where: str | RedisServer) -> AsyncIterator[Redis]:
     if server.url.startswith("rediss://"):
         client.connection_pool.connection_class = _TlsConnection
     client.address = server.address
+    if server.sends_in_plaintext:
+        logger.warning(
+            "the password of %s goes there in plaintext: use rediss:// where others share the network",
+            server.address,
+        )
     try:
         yield client
     finally:

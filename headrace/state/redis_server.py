@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
+from headrace.addresses import is_local, join
 from headrace.state.redis_url import split_credentials, without_password
 
 _TLS = ("tls_ca", "tls_cert", "tls_key")
@@ -48,6 +49,13 @@ class RedisServer:
         """The same where the URL has no password, which the file has."""
         url, user, _ = split_credentials(self.url)
         return replace(self, url=_with_user(url, user or ""), password_file=password_file)
+
+    @property
+    def sends_in_plaintext(self) -> bool:
+        """Return whether a password goes to another machine for all on the way to read."""
+        has_password = self.password_file is not None or self.has_password_in_url
+        host = urlsplit(self.url).hostname or "localhost"
+        return has_password and self.url.startswith("redis://") and not is_local(join(host, 0))
 
     def problems(self) -> Iterator[str]:
         """What is wrong with it, as far as files and words alone tell."""

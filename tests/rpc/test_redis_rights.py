@@ -17,6 +17,7 @@ from redis.exceptions import NoPermissionError
 
 from headrace import AsyncClient, errors
 from headrace.state.connection import open_redis, redis_errors
+from headrace.state.key_uses import forget_key_uses, note_key_uses, read_key_uses
 from headrace.state.keys import Keys
 from headrace.state.redis_acl import Release, acl_file
 from headrace_registry.app import open_registry
@@ -121,6 +122,7 @@ async def test_a_replica_cannot_change_what_it_reads(
         open_redis(server.called_by("replica")) as replica,
     ):
         await replica.set(keys.replica("one"), "here")
+        await note_key_uses(replica, keys, {"key": 1})
         for command in (
             ("SET", keys.revision, "7"),
             ("XADD", keys.changes, "*", "change", "x"),
@@ -136,6 +138,22 @@ async def test_a_replica_cannot_change_what_it_reads(
         ):
             with pytest.raises(NoPermissionError):
                 await replica.send(*command)
+
+
+async def test_the_registry_reads_and_forgets_what_replicas_note(
+    namespace: str, tmp_path: Path
+) -> None:
+    """The days of keys' uses are written by both users."""
+    keys = Keys(namespace)
+    async with (
+        running_server(tmp_path / "redis", namespace) as server,
+        open_redis(server.called_by("replica")) as replica,
+        open_redis(server.called_by("registry")) as registry,
+    ):
+        await note_key_uses(replica, keys, {"one": 1, "two": 2})
+        await note_key_uses(registry, keys, {"one": 3})
+        await forget_key_uses(registry, keys, {"one"})
+        assert {"one": 3} == await read_key_uses(registry, keys)
 
 
 @pytest.mark.parametrize(("release", "file"), [("7.0", "users-7.0.acl"), ("7.2", "users-7.2.acl")])

@@ -31,6 +31,23 @@ def test_credentials_are_taken_out(
     assert (rest, user, password) == split_credentials(url)
 
 
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("redis://:p@10.0.0.7:6379", True),
+        ("redis://:p@redis", True),
+        ("rediss://:p@redis", False),
+        ("redis://:p@127.0.0.1", False),
+        ("redis://:p@[::1]:6379", False),
+        ("unix:///run/redis.sock?password=p", False),
+        ("redis://redis", False),
+    ],
+)
+def test_a_password_that_others_could_read_is_known(url: str, plain: bool) -> None:
+    """Over a network, without TLS."""
+    assert plain == RedisServer(url).sends_in_plaintext
+
+
 def test_a_password_goes_to_a_file(tmp_path: Path) -> None:
     """The user stays in the URL, and both files are read when they are asked for."""
     file = tmp_path / "password"
