@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ from onnx import numpy_helper
 from headrace.cli.first_key import write_key
 from headrace.errors import FailedPrecondition, HeadraceError
 from headrace.settings import SettingsError, read
+from headrace.tls.authority import Authority, Names
 from headrace_inference.app.replica import Serving, open_folder_replica
 from headrace_inference.settings import Settings
 from tests.e2e.models import scaling
 from tests.rpc.registry_fixtures import eventually
+from tests.security.issuers import AUDIENCE, ISSUER, ec_key, jwk, jwks, token
 
 POLL_SECONDS = 0.02
 
@@ -308,3 +312,43 @@ async def eventually_ready(replica: Serving) -> None:
     async with asyncio.timeout(20):
         while (await readiness(replica))[0] != 200:  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def test_tokens_of_an_issuer_over_tls(tmp_path: Path) -> None:
+    """The identity file names the issuer, the rights file what its subjects may; ports speak TLS."""
+    put(tmp_path / "models", "m/model.onnx", 2)
+    authority = Authority.create("tests", timedelta(days=1))
+    issued = authority.issue(Names(["localhost"], ["127.0.0.1"]), timedelta(days=1), serves=True)
+    (tmp_path / "tls.crt").write_bytes(issued.certificate)
+    (tmp_path / "tls.key").write_bytes(issued.key)
+    (tmp_path / "jwks.json").write_bytes(jwks(jwk(ec_key(), "e1")))
+    (tmp_path / "identity.toml").write_text(
+        f'[[issuers]]\nname = "corp"\nissuer = "{ISSUER}"\naudiences = ["{AUDIENCE}"]\njwks = "jwks.json"'
+    )
+    (tmp_path / "rights.toml").write_text(
+        '[[grants]]\nsubject = "corp:alice"\nrole = "caller"\nmodels = ["m"]'
+    )
+    options = {
+        "auth": "on",
+        "rights_file": tmp_path / "rights.toml",
+        "identity_file": tmp_path / "identity.toml",
+        "tls_cert": tmp_path / "tls.crt",
+        "tls_key": tmp_path / "tls.key",
+    }
+    trusting = ssl.create_default_context(cadata=authority.issued.certificate.decode())
+    async with serving(tmp_path / "models", tmp_path / "data", **options) as replica:
+        url = f"https://{replica.fronts.http_address}/v2/models/m/infer"
+        tensor = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}
+        async with aiohttp.ClientSession() as session:
+
+            async def status(subject: str) -> int:
+                headers = {"authorization": f"Bearer {token(sub=subject)}"}
+                body = {"inputs": [tensor]}
+                async with session.post(url, json=body, headers=headers, ssl=trusting) as response:
+                    return response.status
+
+            async with asyncio.timeout(20):
+                while await status("alice") != 200:  # noqa: ASYNC110
+                    await asyncio.sleep(POLL_SECONDS)
+            assert 403 == await status("bob")
+    assert "grpcio" == replica.fronts.front

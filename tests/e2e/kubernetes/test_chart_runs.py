@@ -74,9 +74,8 @@ def prepare(folder: Path, found: list[Manifest]) -> None:
         ("gateway", ""),
     ):
         write(folder / pod / "etc/headrace/tls/ca.crt", authority.issued.certificate)
-        if pod != "inference":
-            write(folder / pod / "etc/headrace/tls/tls.crt", issued.certificate)
-            write(folder / pod / "etc/headrace/tls/tls.key", issued.key)
+        write(folder / pod / "etc/headrace/tls/tls.crt", issued.certificate)
+        write(folder / pod / "etc/headrace/tls/tls.key", issued.key)
         write(folder / pod / "etc/headrace/identity/identity.toml", identity.encode())
         write(folder / pod / "etc/headrace/identity/jwks.json", jwks(jwk(ec_key(), "e1")))
         write(folder / pod / "var/run/secrets/headrace/token", service_account(pod).encode())
@@ -102,9 +101,10 @@ def write(file: Path, content: bytes) -> None:
 
 
 @asynccontextmanager
-async def suite(folder: Path) -> AsyncIterator[Suite]:
+async def suite(folder: Path, *, replicas_tls: bool) -> AsyncIterator[Suite]:
     """All parts run while inside, and may call one another."""
-    found = manifests(rendered("default", VALUES))
+    more = ["--set=tls.replicas=true,tls.secrets.inference=i"] if replicas_tls else []
+    found = manifests(rendered("default", VALUES, *more))
     prepare(folder, found)
     pods = containers(found)
     users = of_kind(found, "Secret")["redis"]["stringData"]["users.acl"]
@@ -154,9 +154,10 @@ async def until_known(client: AsyncClient) -> None:
                 return
 
 
-async def test_it_runs_with_tokens_of_service_accounts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("replicas", ["plain", "tls"])
+async def test_it_runs_with_tokens_of_service_accounts(tmp_path: Path, replicas: str) -> None:
     """A model is pushed and called through the gateway; a pod's account may do what was granted to it."""
-    async with suite(tmp_path) as running_suite:
+    async with suite(tmp_path, replicas_tls=replicas == "tls") as running_suite:
         async with running_suite.client("admin") as admin:
             version = await admin.push("fraud-1", scaling(3))
             await admin.wait_until_ready("fraud-1", version.number, timeout_seconds=60)
