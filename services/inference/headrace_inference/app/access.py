@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -43,6 +43,11 @@ class ReplicaAccess:
         rights = self._rights.changed(catalog) if self.access.is_on else None
         if rights is not None:
             self.access.rights = rights
+
+    @property
+    def used_keys(self) -> Mapping[str, int]:
+        """The days on which keys were last used here, by their ids."""
+        return self.access.used_keys
 
     def facts(self) -> dict[str, object]:
         """Return the facts of readiness about it."""

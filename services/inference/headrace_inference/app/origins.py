@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,6 +15,7 @@ from headrace.service.serving import Background
 from headrace.state.catalog import UNREAD, Catalog
 from headrace.state.connection import Redis, open_redis
 from headrace.state.follower import StateFollower
+from headrace.state.key_uses import note_for_ever
 from headrace.state.keys import Keys
 from headrace.state.outage import ACCESS_DENIED
 from headrace.state.records import ArtifactFile, ReplicaRecord
@@ -38,7 +39,17 @@ CHANNEL_OPTIONS = [
 ]
 
 Describe = Callable[[], ReplicaRecord]
-Learn = Callable[[Catalog], None]
+
+
+class Rights(Protocol):
+    """What decides who may call."""
+
+    def follow(self, catalog: Catalog) -> None:
+        """Go by what this catalog says."""
+
+    @property
+    def used_keys(self) -> Mapping[str, int]:
+        """The days on which keys were last used here, by their ids."""
 
 
 class Origin(Protocol):
@@ -55,10 +66,10 @@ class Origin(Protocol):
     def followed(self, models: Models) -> Followed:
         """Return what says how far the replica knows what to serve."""
 
-    def follow(self, jobs: Background, models: Models, describe: Describe, learn: Learn) -> None:
+    def follow(self, jobs: Background, models: Models, describe: Describe, rights: Rights) -> None:
         """Begin to have the models kept as they are wanted, and to tell others what the replica is.
 
-        What `learn` is told is every catalog, before anything is done about it.
+        The rights are told of every catalog before anything is done about it.
         """
 
 
@@ -80,9 +91,11 @@ class SharedState:
         """Return the follower."""
         return self.follower
 
-    def follow(self, jobs: Background, models: Models, describe: Describe, learn: Learn) -> None:
+    def follow(self, jobs: Background, models: Models, describe: Describe, rights: Rights) -> None:
         """Follow the state, and be present in it."""
-        self.follower.on_update = lambda update: learn(update.catalog)
+        self.follower.on_update = lambda update: rights.follow(update.catalog)
+        noting = partial(note_for_ever, self.redis, self.keys, rights.used_keys)
+        jobs.run(keep_running("uses of keys", noting))
         self.follower.on_unread = partial(_want_unread, models)
         jobs.run(keep_running("follower", self.follower.run))
         jobs.run(keep_running("updates", partial(_apply_updates, self.follower, models)))
@@ -126,7 +139,7 @@ class ServedFolder:
         self._follower = FolderFollower(self.folder, models.staged, models.reconciler)
         return self._follower
 
-    def follow(self, jobs: Background, _: Models, __: Describe, ___: Learn) -> None:
+    def follow(self, jobs: Background, _: Models, __: Describe, ___: Rights) -> None:
         """Read the folder, which ends the replica where it cannot be served, and look for changes."""
         assert self._follower is not None, "followed() comes first"
         jobs.run(_begin_and_follow(self._follower))

@@ -132,7 +132,7 @@ async def _open(
         async def join(fronts: Fronts) -> None:
             describe = _Description(settings, fronts, reconciler, readiness)
             jobs = await stack.enter_async_context(serving.open_background())
-            origin.follow(jobs, models, describe.record, access.follow)
+            origin.follow(jobs, models, describe.record, access)
             jobs.run(keep_running("rights", access.follow_file))
             stages = partial(_announce_stages, readiness, reconciler.changed)
             jobs.run(keep_running("stages", stages))
