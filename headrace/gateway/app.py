@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -27,7 +25,7 @@ from headrace.gateway.own_port import own_port
 from headrace.gateway.reloading import ReadSettings, follow_settings
 from headrace.gateway.secret_files import SecretFiles
 from headrace.gateway.settings import Settings
-from headrace.service import serving
+from headrace.service import logs, serving
 from headrace.service.folder_lock import hold_folder
 from headrace.service.http.answers import Response
 from headrace.service.http.app import HttpApp
@@ -36,7 +34,7 @@ from headrace.service.http.pages import About, signposted
 from headrace.service.http.requests import Request
 from headrace.service.http.server import open_http_server
 from headrace.service.private_files import make_private
-from headrace.service.socket_folders import short_temporary_folder
+from headrace.service.socket_folders import private_folder
 from headrace.state.records import ReplicaRecord
 
 logger = logging.getLogger(__name__)
@@ -44,8 +42,7 @@ logger = logging.getLogger(__name__)
 LOCK_NAME = "lock"
 OWN_FILES = (LOCK_NAME, "endpoints")
 """What a gateway has in its data folder."""
-_PREFIX = "headrace-gateway-"
-_LIKE = f"{_PREFIX}12345678/admin-1000.sock"
+_LONGEST_SOCKET = "admin-1000.sock"
 _ASK_SECONDS = 5.0
 _ABOUT = About(
     "Headrace gateway, metrics",
@@ -93,10 +90,11 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_folder(settings.data, LOCK_NAME, "a gateway"))
         make_private(settings.data, OWN_FILES)
-        private = stack.enter_context(_private_folder())
+        private = stack.enter_context(private_folder("gateway", settings.data, _LONGEST_SOCKET))
         places = Places(settings.data.absolute(), private)
         port = stack.enter_context(own_port(settings.host, settings.planned_port))
-        settings = replace(settings, port=port)
+        form = logs.chosen_form(settings.log_format)
+        settings = replace(settings, port=port, log_format=form)
         client = await stack.enter_async_context(_client(settings))
         read = partial(_read_replicas, client)
         follower = ReplicaFollower(read, places, settings.drain_notice_seconds)
@@ -125,14 +123,6 @@ async def open_gateway(
             follower,
         )
         await edge.drain(edge.settings.drain_seconds)
-
-
-@contextmanager
-def _private_folder() -> Iterator[Path]:
-    """A folder for sockets, keys and configurations, which only this account may enter."""
-    where = short_temporary_folder(_LIKE)
-    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=where) as folder:
-        yield Path(folder)
 
 
 @asynccontextmanager

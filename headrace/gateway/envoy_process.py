@@ -91,7 +91,8 @@ class EnvoyStarter:
             *("--parent-shutdown-time-s", str(HANDOVER_SECONDS + 2)),
             *("--socket-path", str(self._places.private / "handover"), "--socket-mode", "600"),
             *("--file-flush-interval-msec", "1000"),
-            *("-l", level, *chosen),
+            # It would warn of each signal, and of each Envoy that takes over.
+            *("-l", level, "--component-log-level", "main:error", *chosen),
         ]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from headrace.gateway.config.bootstrap import as_text
 from headrace.gateway.config.messages import Message
+from headrace.service.private_files import write_private
 
 
 def replace_message(file: Path, message: Message) -> bool:
@@ -13,7 +14,5 @@ def replace_message(file: Path, message: Message) -> bool:
     text = as_text(message)
     if file.exists() and file.read_text(encoding="utf-8") == text:
         return False
-    new = file.with_name(f".{file.name}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(file)
+    write_private(file, text)
     return True

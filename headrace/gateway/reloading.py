@@ -35,6 +35,7 @@ FIXED = (
     "peer_tls_key",
     "follow_seconds",
     "drain_notice_seconds",
+    "log_format",
     "ready_fd",
     "stop_with_stdin",
 )

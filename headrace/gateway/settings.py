@@ -122,6 +122,11 @@ class Settings(PeerTlsSettings):
             address = getattr(self, name)
             if (address or name == "registry_address") and (why := addresses.problem(address)):
                 yield name, f"{address!r} is not an address: {why}"
+            if addresses.is_over_tls(address, otherwise=False) and self.peer_tls_ca is None:
+                yield (
+                    name,
+                    f"{address} needs --peer-tls-ca: a gateway trusts no authority by itself",
+                )
 
     def _wrong_numbers(self) -> Iterator[tuple[str, str]]:
         for name in (setting.name for setting in fields(self)):

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace import addresses, errors
+from headrace import addresses
 from headrace.service.gateway_sockets import GRPC_NAME, GatewaySockets, sockets_in
-from headrace.service.socket_folders import short_temporary_folder
 
 GATEWAY = "gateway"
 HTTP_PORT = 8301
+LONGEST_SOCKET = f"replica-1000/{GRPC_NAME}"
 DRAIN_NOTICE_SECONDS = 2.0
 """How long a replica behind the gateway goes on serving after it was told to stop, at least: the gateway
 asks twice a second which replicas leave."""
@@ -40,27 +36,6 @@ class GatewayOptions:
     def child_flags(self, child: str) -> dict[str, str]:
         """The flags of a child that the gateway calls."""
         return {"gateway-folder": str(self.folder / child)}
-
-
-@contextmanager
-def open_socket_folder(data: Path) -> Iterator[Path]:
-    """A private folder for sockets, the same at every start from a data folder; gone on leaving.
-
-    Raises FailedPrecondition (SOCKET_FOLDER_TAKEN, SOCKET_PATH_TOO_LONG).
-    """
-    own = (
-        f"headrace-{os.getuid()}-{hashlib.sha256(os.fsencode(data.absolute())).hexdigest()[:16]}-up"
-    )
-    folder = short_temporary_folder(f"{own}/replica-1000/{GRPC_NAME}") / own
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise errors.FailedPrecondition(
-            "SOCKET_FOLDER_TAKEN", f"{folder} is somebody else's; remove it or set TMPDIR"
-        )
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def gateway_flags(

@@ -37,12 +37,13 @@ from headrace.local.commands import (
     state_environ,
     suite_gateway_command,
 )
-from headrace.local.gateway_child import GATEWAY, open_socket_folder
+from headrace.local.gateway_child import GATEWAY, LONGEST_SOCKET
 from headrace.local.ports import check_ports
 from headrace.local.shared_ports import kept_ports
 from headrace.local.suite_access import SECRETS, make_keys
 from headrace.service.folder_lock import hold_folder
 from headrace.service.private_files import make_private, write_private
+from headrace.service.socket_folders import private_folder
 from headrace.state.redis_server import RedisServer
 
 logger = logging.getLogger(__name__)
@@ -147,7 +148,8 @@ class Suite:
                 self.options = replace(self.options, tls=tls)
             make_private(self.options.data, OWN_FILES)
             if self.options.gateway is not None:
-                folder = stack.enter_context(open_socket_folder(self.options.data))
+                opening = private_folder("up", self.options.data, LONGEST_SOCKET)
+                folder = stack.enter_context(opening)
                 gateway = replace(self.options.gateway, folder=folder)
                 self.options = replace(self.options, gateway=gateway)
             self._shared = stack.enter_context(kept_ports(self.options))

@@ -75,9 +75,16 @@ def current_request_id() -> str:
     return context.request_id if context else ""
 
 
+def chosen_form(log_format: Format) -> Format:
+    """The form that `auto` means here: for people on a terminal, else JSON."""
+    if log_format != "auto":
+        return log_format
+    return "human" if sys.stderr.isatty() else "json"
+
+
 def set_up(service: str, log_format: Format = "auto", level: Level = "info") -> None:
     """Send all records to standard error. Called once, in a process's `__main__`."""
-    human = log_format == "human" or (log_format == "auto" and sys.stderr.isatty())
+    human = chosen_form(log_format) == "human"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(HumanFormatter(service) if human else JsonFormatter(service))
     handler.addFilter(_shows_no_bytes)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -87,8 +88,13 @@ async def running_gateway(registry: str, folder: Path, **more: Any) -> AsyncIter
 
 
 @asynccontextmanager
-async def served(redis_url: str, folder: Path, **more: Any) -> AsyncIterator[Served]:
-    """A gateway before one replica that serves a model, while inside."""
+async def served(
+    redis_url: str,
+    folder: Path,
+    replica: Mapping[str, Any] = MappingProxyType({}),
+    **more: Any,
+) -> AsyncIterator[Served]:
+    """A gateway before one replica that serves a model, while inside; the registry is in plaintext."""
     namespace = f"gateway-{uuid4().hex[:8]}"
     async with running_registry(redis_url, namespace, folder / "registry") as registry:
         await push(registry, onnx_file(), model=MODEL)
@@ -102,11 +108,13 @@ async def served(redis_url: str, folder: Path, **more: Any) -> AsyncIterator[Ser
             trace_rate=1,
             grpc_header_forward_pattern=".*",
             http_header_forward_pattern=".*",
+            **replica,
         )
-        async with opening as replica:
+        async with opening as opened:
             await until_told(registry)
-            async with running_gateway(registry.address, folder / "gateway", **more) as gateway:
-                yield Served(gateway, registry, replica, folder)
+            address = f"grpc://{registry.address}"
+            async with running_gateway(address, folder / "gateway", **more) as gateway:
+                yield Served(gateway, registry, opened, folder)
 
 
 async def until_told(registry: RunningRegistry) -> None:
@@ -133,6 +141,15 @@ def infer(channel: grpc.aio.Channel) -> Any:
         INFER,
         request_serializer=pb.ModelInferRequest.SerializeToString,
         response_deserializer=pb.ModelInferResponse.FromString,
+    )
+
+
+def stream_infer(channel: grpc.aio.Channel) -> Any:
+    """The method that infers in a stream."""
+    return channel.stream_stream(
+        "/inference.GRPCInferenceService/ModelStreamInfer",
+        request_serializer=pb.ModelInferRequest.SerializeToString,
+        response_deserializer=pb.ModelStreamInferResponse.FromString,
     )
 
 

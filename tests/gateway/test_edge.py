@@ -13,8 +13,7 @@ import grpc
 import pytest
 
 from headrace import AsyncClient
-from headrace.inference import grpc_service_pb2 as pb
-from tests.gateway.fixtures import MODEL, Served, infer, request, served
+from tests.gateway.fixtures import MODEL, Served, infer, request, served, stream_infer
 from tests.gateway.raw_http import status_of
 
 ORIGIN = "https://app.example"
@@ -82,13 +81,8 @@ def test_streams_go_through(edge: Served, loop: asyncio.Runner) -> None:
     """Each request of a stream is answered while the stream goes on."""
 
     async def call() -> list[int]:
-        method = "/inference.GRPCInferenceService/ModelStreamInfer"
         async with edge.channel as channel:
-            stream: Any = channel.stream_stream(
-                method,
-                pb.ModelInferRequest.SerializeToString,
-                pb.ModelStreamInferResponse.FromString,
-            )()
+            stream: Any = stream_infer(channel)()
             rows = []
             for count in (1, 3):
                 await stream.write(request(count))

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -44,7 +45,12 @@ async def test_who_shows_a_certificate_is_told_of_and_nobody_else(
     """Its names go to the replica in place of what a caller said; another authority's is refused."""
     ours, others = Certificates.make(tmp_path / "ours"), Certificates.make(tmp_path / "others")
     cert, key = ours.write(ours.server(), "server")
-    tls = {"tls_cert": cert, "tls_key": key, "tls_client_ca": ours.ca, "tls_client_auth": wanted}
+    tls: dict[str, Any] = {
+        "tls_cert": cert,
+        "tls_key": key,
+        "tls_client_ca": ours.ca,
+        "tls_client_auth": wanted,
+    }
     async with served(redis_url, tmp_path, **tls) as edge:
         told = [
             await outcome(edge, ours, ours.caller(ALICE), "alice"),
@@ -121,7 +127,7 @@ async def test_a_certificate_is_replaced_while_callers_call(
     else:
         folder.mkdir()
     _by_writing_over(folder, first)
-    tls = {"tls_cert": folder / "tls.crt", "tls_key": folder / "tls.key"}
+    tls: dict[str, Any] = {"tls_cert": folder / "tls.crt", "tls_key": folder / "tls.key"}
     async with served(redis_url, tmp_path, **tls) as edge, flowing(edge, credentials(ours)) as told:
         assert first.certificate == await _shown(edge)
         replace(folder, second)

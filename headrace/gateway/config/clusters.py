@@ -67,7 +67,7 @@ def _replicas(name: str, settings: Settings, places: Places, *, http2: bool) -> 
 
 def _single(name: str, address: str, settings: Settings, places: Places, *, http2: bool) -> Message:
     cluster = _resolved(name, address, http2=http2) | _common(settings, http2=http2)
-    if address.startswith("unix:"):
+    if not addresses.is_over_tls(address, otherwise=True):  # at a Unix socket, or grpc://
         return cluster
     transport = service_transport(settings, places, "h2" if http2 else "http/1.1")
     return cluster | ({"transport_socket": transport} if transport else {})
