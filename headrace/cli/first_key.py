@@ -16,10 +16,10 @@ from headrace.security import rights_file
 from headrace.security.api_keys import ApiKey as KeptKey
 from headrace.security.api_keys import digest_of, id_of, make_key
 from headrace.security.policy import BUILT_IN_ROLES
-from headrace.state.access_inbox import BOOTSTRAP, FOLDER, PostedKey, post
+from headrace.state.access_inbox import BOOTSTRAP, PostedKey, post
 from headrace.state.access_records import GrantRecord
 
-_OF_A_REGISTRY = ("registry.lock", "blobs", FOLDER)
+_OF_A_REGISTRY = ("registry.lock", "blobs")
 
 
 def leave_key(
@@ -103,6 +103,11 @@ def registry_folder(data: Path) -> Path:
     """The registry's folder in that of a suite; the folder itself where it is a registry's."""
     is_registrys = any((data / name).exists() for name in _OF_A_REGISTRY)
     return data if is_registrys else data / "registry"
+
+
+def is_new(data: Path) -> bool:
+    """Return whether no registry ever ran on a data folder."""
+    return not any((registry_folder(data) / name).exists() for name in _OF_A_REGISTRY)
 
 
 def _post(folder: Path, key: PostedKey) -> None:

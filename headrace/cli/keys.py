@@ -94,7 +94,7 @@ async def create(
         from headrace.cli.first_key import leave_key
 
         made = leave_key(data, subject, grants, seconds, note)
-        _show(cli, made, grants, f"left in {data} for its registry to take in")
+        _show(cli, made, grants, f"left in {data} for its registry to take in{_unless_new(data)}")
         return
     async with cli.client() as client:
         made = await client.create_api_key(subject, ttl_seconds=seconds, note=note, grants=grants)
@@ -141,6 +141,12 @@ async def revoke(cli: Cli, key_id: KeyId) -> None:
     async with cli.client() as client:
         revoked = await client.revoke_api_key(key_id)
     cli.show(revoked, lambda: f"revoked {revoked.id} of {revoked.subject}")
+
+
+def _unless_new(data: Path) -> str:
+    from headrace.cli.first_key import is_new
+
+    return f" (nothing ran there yet: `headrace up --auth --data {data}`)" if is_new(data) else ""
 
 
 def _show(cli: Cli, made: NewApiKey, grants: dict[str, list[str]], state: str) -> None:

@@ -41,17 +41,43 @@ class PostedKey:
 
 
 def post(data: Path, key: PostedKey) -> Path:
-    """Leave a key for the registry with this data folder, whole or not at all. Raises OSError."""
+    """Leave a key for the registry with this data folder, whole or not at all. Raises OSError.
+
+    Root leaves it as the account that the data folder is of, which the registry runs as.
+    """
     folder = data / FOLDER
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    owner = _owner(data)
+    for made in _made(folder):
+        _give(made, owner)
     handle, name = tempfile.mkstemp(prefix=".", dir=folder)  # 0600
     with os.fdopen(handle, "wb") as file:
         file.write(encode(key))
         file.flush()
         os.fsync(file.fileno())
+    _give(Path(name), owner)
     target = folder / f"{key.id}{_ENDING}"
     Path(name).replace(target)
     return target
+
+
+def _owner(data: Path) -> tuple[int, int]:
+    """The account and group of a folder, or of the nearest one above that is there."""
+    there = next(path for path in (data, *data.absolute().parents) if path.is_dir())
+    found = there.stat()
+    return found.st_uid, found.st_gid
+
+
+def _made(folder: Path) -> list[Path]:
+    """Make a folder and those above it, 0700; those that were not there."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+    return missing
+
+
+def _give(path: Path, owner: tuple[int, int]) -> None:
+    if os.geteuid() == 0 and owner[0] != 0:
+        os.chown(path, *owner)
 
 
 def posted(data: Path) -> Iterator[tuple[Path, PostedKey]]:

@@ -118,12 +118,18 @@ async def test_the_first_key_is_made_without_a_server(commands: Open, tmp_path: 
     """It is left in the registry's folder, and taken in while it runs; a custom role is not known there."""
     async with commands() as run:
         made = await run("keys", "create", "root", "--admin", "--data", str(tmp_path))
+        early = await run("keys", "create", "root", "--admin", "--data", str(tmp_path / "new"))
         unknown = await run("keys", "create", "x", "--role", "team", "--data", str(tmp_path))
         async for told in access(run.running).WatchRights(pb.WatchRightsRequest()):
             if told.keys:
                 break
     assert [id_of(made.output.strip())] == [key.id for key in told.keys]
     assert ["root"] == [binding.subject for binding in told.bindings]
+    assert ("headrace up --auth" in made.error, "headrace up --auth" in early.error) == (
+        False,
+        True,
+    )
+    assert 1 == len(list((tmp_path / "new" / "registry").rglob("*.json")))
     assert (2, True) == (unknown.status, "built-in roles" in unknown.error)
 
 
