@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -50,7 +51,7 @@ def name_to_call(certificate: Mapping[str, Any], host: str) -> str:
     Raises FailedPrecondition (TLS_FILES_INVALID) where it has no name at all.
     """
     names = certificate.get("subjectAltName", ())
-    if ("IP Address", host) in names or ("DNS", host) in names:
+    if any(_same(name, host) for kind, name in names if kind in ("IP Address", "DNS")):
         return ""
     hosts = [name for kind, name in names if kind == "DNS"]
     if not hosts:
@@ -60,3 +61,11 @@ def name_to_call(certificate: Mapping[str, Any], host: str) -> str:
             "alternative names): nobody could call by it",
         )
     return str(hosts[0]).replace("*", "headrace")
+
+
+def _same(name: str, host: str) -> bool:
+    """Return whether two hosts are the same; OpenSSL writes ::1 as 0:0:0:0:0:0:0:1."""
+    try:
+        return ipaddress.ip_address(name) == ipaddress.ip_address(host)
+    except ValueError:
+        return name == host

@@ -27,6 +27,8 @@ def test_services_call_one_another_by_a_name_of_the_certificate(tmp_path: Path) 
     assert "suite.example" == _suite(folder, named).rehearsed_at("127.0.0.1").name
     assert "headrace.suite.example" == _suite(folder, anyhow).rehearsed_at("127.0.0.1").name
     assert "" == _suite(folder, folder.server()).rehearsed_at("0.0.0.0").name
+    both = folder.pair("both", Names(["suite.example"], ["::1"]), serves=True)
+    assert "" == _suite(folder, both).rehearsed_at("[::1]").name
 
 
 def test_a_suite_that_could_not_call_itself_does_not_start(tmp_path: Path) -> None:
