@@ -10,6 +10,9 @@ from typing import Protocol
 from headrace.state.stored_changes import ChangeHead, StoredChange
 from headrace_registry.domain.pages import MAX_BYTES
 
+LOOKED_AT = 2048
+"""Entries that a page looks at. One that finds none among them is empty, and another page follows."""
+
 
 class StoredLog(Protocol):
     """The log as it is stored."""
@@ -61,7 +64,7 @@ async def read_page(
     Raises Unavailable.
     """
     found: list[StoredChange] = []
-    room = MAX_BYTES
+    room, looked_at = MAX_BYTES, 0
     while True:
         entries = await (log.stored_after if oldest_first else log.stored_before)(place)
         if not entries:
@@ -75,3 +78,6 @@ async def read_page(
             place = entry.revision
             if len(found) == size:
                 return AuditPage(tuple(found), place)
+        looked_at += len(entries)
+        if looked_at >= LOOKED_AT:
+            return AuditPage(tuple(found), place)
