@@ -8,11 +8,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headrace import errors
 from headrace.security.api_keys import digest_of, id_of, make_key
-from headrace.state.access_inbox import PostedKey, post
 from headrace.state.access_records import GrantRecord
+
+if TYPE_CHECKING:
+    from headrace.state.access_inbox import PostedKey
 
 SECRETS = "secrets"
 """The folder of the suite's own keys, in the data folder."""
@@ -79,6 +82,8 @@ def _made(
     subject: str, grants: tuple[GrantRecord, ...], note: str, *, replaces: bool
 ) -> tuple[str, PostedKey]:
     """A new key, and what the registry is to know of it."""
+    from headrace.state.access_inbox import PostedKey  # brings msgspec: for these suites alone
+
     secret = make_key()
     posted = PostedKey(
         id_of(secret),
@@ -94,6 +99,8 @@ def _made(
 
 def _keep(file: Path, registry: Path, secret: str, posted: PostedKey) -> None:
     """The digest first: a file with a key that nobody takes would look like one that works."""
+    from headrace.state.access_inbox import post
+
     post(registry, posted)
     _write_private(file, f"{secret}\n")
 
