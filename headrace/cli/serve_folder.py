@@ -88,6 +88,9 @@ def serve_folder(
             "FOLDER stands before settings of a replica: headrace serve-folder FOLDER --max-loading 1"
         )
     flags = {
+        # Of a suite that somebody calls from here, perhaps: a folder has none.
+        "redis-url": "",
+        "registry-address": "",
         "model-folder": folder.absolute(),
         "model-name": model_name,
         "model-poll-seconds": poll,

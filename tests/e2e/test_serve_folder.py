@@ -29,7 +29,9 @@ async def test_a_folder_as_kserve_mounts_it(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     options = ("--model-name", "scaled", "--data", str(tmp_path / "data"), f"--ready-fd={writing}")
     process = await asyncio.create_subprocess_exec(
-        *tether(), *COMMAND, str(models), *FREE, *options, pass_fds=[writing]
+        *(*tether(), *COMMAND, str(models), *FREE, *options),
+        pass_fds=[writing],
+        env={**os.environ, "HEADRACE_REDIS_URL": "redis://somewhere:1"},
     )
     os.close(writing)
     with os.fdopen(reading) as lines:

@@ -14,7 +14,11 @@ import yaml
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "deploy" / "helm" / "headrace"
 TOOLS = Path(sys.prefix) / "helm"
-VALUES = sorted(path.stem.removesuffix("-values") for path in (CHART / "ci").glob("*.yaml"))
+VALUES = {
+    "example": ROOT / "examples" / "kubernetes" / "values.yaml",
+    **{path.stem.removesuffix("-values"): path for path in sorted((CHART / "ci").glob("*.yaml"))},
+}
+"""Sets of values by name."""
 NAMESPACE = "models"
 
 needs_tools = [
@@ -37,8 +41,8 @@ def run(tool: str, *arguments: str, text: str = "", fails: bool = False) -> str:
 
 
 def values_file(name: str) -> str:
-    """The option that has helm take one of the chart's sets of values."""
-    return f"--values={CHART / 'ci' / f'{name}-values.yaml'}"
+    """The option that has helm take a set of values."""
+    return f"--values={VALUES[name]}"
 
 
 def rendered(values: str, *more: str) -> str:

@@ -14,7 +14,7 @@ import redis
 from headrace.local.embedded_redis import find_server
 from headrace.service.parent_death import tether
 from headrace.state.redis_acl import acl_file
-from tests.e2e.kubernetes.manifests import manifests, needs_tools, of_kind, rendered
+from tests.e2e.kubernetes.manifests import containers, manifests, needs_tools, of_kind, rendered
 
 pytestmark = needs_tools
 
@@ -60,6 +60,13 @@ def test_users_may_do_what_headrace_needs_and_no_more(tmp_path: Path) -> None:
             client("replica").execute_command(*SET)
         with pytest.raises(redis.exceptions.NoPermissionError):
             client("registry").execute_command("SET", "other", "1")
+
+
+def test_it_lets_other_pods_in() -> None:
+    """A server in protected mode refuses all but its own machine where a user has no password."""
+    arguments = containers(manifests(rendered("default")))["redis"]["args"]
+
+    assert ("--protected-mode", "no") == tuple(arguments[:2])
 
 
 @pytest.mark.parametrize("namespace", ["default", "blue"])

@@ -47,6 +47,8 @@ def found_in(folder: Path, name: str = "") -> Mapping[str, list[int]]:
         (["a/1/model.onnx", "b/7/model.onnx"], "", {"a": [1], "b": [7]}),
         (["a/1/model.onnx"], "mine", {"mine": [1]}),
         (["a/model.onnx", "b/net.onnx", "docs/x.txt", ".git/h"], "", {"a": [1], "b": [1]}),
+        (["model.onnx", "lost+found/1/model.onnx"], "", {"models": [1]}),
+        (["lost+found/model.onnx", "a/model.onnx"], "", {"a": [1]}),
     ],
 )
 def test_every_layout(
@@ -83,6 +85,14 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """Its path is said."""
     with pytest.raises(FailedPrecondition, match="nowhere cannot be read: No such file"):
         find_models(tmp_path / "nowhere")
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    """Such as of a large file that was not fetched."""
+    folder = lay(tmp_path / "models", "model.onnx")
+    (folder / "weights.bin").symlink_to("away")
+    with pytest.raises(FailedPrecondition, match="bin cannot be read: No such file"):
+        find_models(folder)
 
 
 def test_a_model_of_another_backend_is_refused(tmp_path: Path) -> None:

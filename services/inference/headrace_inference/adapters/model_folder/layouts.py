@@ -31,6 +31,8 @@ _MOST_DEPTH = 8
 _MOST_NAMED = 12
 """Names of a folder's content in a message."""
 _SUFFIX = ".onnx"
+_OF_THE_FILE_SYSTEM = "lost+found"
+"""At the top of a volume; root alone may read it."""
 
 Mark = tuple[tuple[str, int, int, int], ...]
 """The files of a model: each one's path, size, time of its last change, and inode."""
@@ -83,7 +85,8 @@ def find_models(folder: Path, name: str = "") -> list[FoundModel]:
     try:
         found = list(_found(folder, name))
     except OSError as error:
-        raise unusable(f"{folder} cannot be read: {error.strerror}") from error
+        where = error.filename or folder
+        raise unusable(f"{where} cannot be read: {error.strerror}") from error
     if not found:
         raise unusable(f"{folder} has no model: {_content(folder)}. {_ALLOWED}")
     if name and len(found) > 1:
@@ -161,9 +164,9 @@ def _mark(folder: Path) -> Mark:
 def _stats(folder: Path, depth: int, below: str = "") -> Iterator[tuple[str, int, int, int]]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            path = PurePosixPath(below, entry.name)
-            if entry.name.startswith(".") or is_platform_metadata(path):
+            if not _is_visible(folder / entry.name):
                 continue
+            path = PurePosixPath(below, entry.name)
             if entry.is_dir():
                 if depth:
                     yield from _stats(folder / entry.name, depth - 1, str(path))
@@ -173,7 +176,8 @@ def _stats(folder: Path, depth: int, below: str = "") -> Iterator[tuple[str, int
 
 
 def _is_visible(path: Path) -> bool:
-    return not path.name.startswith(".") and not is_platform_metadata(PurePosixPath(path.name))
+    hidden = path.name.startswith(".") or path.name == _OF_THE_FILE_SYSTEM
+    return not hidden and not is_platform_metadata(PurePosixPath(path.name))
 
 
 def _content(folder: Path) -> str:
