@@ -44,6 +44,9 @@ OWN_FILES = (LOCK_NAME, "endpoints")
 """What a gateway has in its data folder."""
 _LONGEST_SOCKET = "admin-1000.sock"
 _ASK_SECONDS = 5.0
+_NO_MODEL = "headrace-gateway"
+"""Replicas are asked for with what they have of this model alone: all of thousands of models, twice a
+second, would keep the registry busy. There need not be such a model."""
 _ABOUT = About(
     "Headrace gateway, metrics",
     "This port of the gateway is for those who operate it. Callers have another: 8443 with TLS, 8080 "
@@ -144,7 +147,7 @@ async def _client(settings: Settings) -> AsyncIterator[AsyncClient]:
 
 
 async def _read_replicas(client: AsyncClient) -> list[ReplicaRecord]:
-    return await client.replicas()
+    return await client.replicas(model=_NO_MODEL)
 
 
 def _operations(

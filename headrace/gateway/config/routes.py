@@ -42,7 +42,7 @@ SERVICES_ALONE = ("/headrace.registry.v1.AccessService/WatchRights",)
 _REFLECTION = "/grpc.reflection."
 _HEALTH = "/grpc.health.v1.Health/"
 _MODEL = r"/v2/models/[^/]+(/versions/[^/]+)?"
-_REST_REPEATABLE = (rf"{_MODEL}/(infer|generate)", r"/v2/repository/index")
+_REST_REPEATABLE = (rf"{_MODEL}/(infer|generate)", r"/v2/repository(/[^/]+)?/index")
 _REST_READS = (
     rf"{_MODEL}(/(ready|config|stats))?",
     r"/v2|/v2/models|/v2/health/(live|ready)",

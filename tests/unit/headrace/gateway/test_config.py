@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -30,6 +31,7 @@ from headrace.gateway.config.secrets import ca_secret, pair_secret
 from headrace.gateway.files import replace_message
 from headrace.gateway.settings import Settings
 from headrace.security.methods import METHODS
+from headrace.security.routes import ROUTES
 from headrace.security.verbs import Permission, Scope, Verb
 from headrace.tls.authority import Authority, Names
 
@@ -157,6 +159,39 @@ def test_every_method_is_offered_to_those_who_may_call_it(places: Places) -> Non
         is_for_services = rule.permission == Permission(Scope.EVERYTHING, Verb.SERVICE)
         expected = not is_for_services and not any(part in path for part in of_one_replica)
         assert (path, expected) == (path, bool(_action(_first(path, places))))
+
+
+def test_every_route_of_http_is_offered_to_those_who_may_ask(places: Places) -> None:
+    """Not what is for operators, or would reach one replica of several."""
+    kept_back = (
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "memory",
+        "/load",
+        "/unload",
+        "/logging",
+        "/setting",
+    )
+    for verb, template in ROUTES:
+        expected = not any(part in template for part in kept_back)
+        path = re.sub(r"\{\w+\}", "a", template)
+        assert (verb, path, expected) == (verb, path, _takes(verb, path, places))
+
+
+def _takes(verb: str, path: str, places: Places) -> bool:
+    """Return whether a request is sent on, by the first route that it fits."""
+
+    def fits(match: Mapping[str, object]) -> bool:
+        headers, pattern = match.get("headers", ()), match.get("safe_regex")
+        verbs = [header["string_match"]["safe_regex"]["regex"] for header in headers]  # type: ignore[attr-defined]  # JSON
+        if any(not re.fullmatch(allowed, verb) for allowed in verbs):
+            return False
+        if isinstance(pattern, Mapping):
+            return bool(re.fullmatch(str(pattern["regex"]), path))
+        return path == match.get("path") or path.startswith(str(match.get("prefix", "\0")))
+
+    return bool(_action(next(one for one in _routes(EVERYTHING, places) if fits(one["match"]))))
 
 
 def _first(path: str, places: Places) -> Mapping[str, Mapping[str, object]]:
