@@ -12,12 +12,14 @@ from typing import Annotated
 import msgspec
 
 from headrace import errors
+from headrace.security.identities import ANONYMOUS
 
 ALGORITHMS = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 )
 """Those whose keys are public: a key that verifies cannot sign."""
 
+_SCHEMES = ("spiffe", "unix")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _PLAIN_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
@@ -109,13 +111,15 @@ def _problems(rules: IdentityRules) -> Iterator[str]:
     for host, subject in certificates.hosts.items():
         if not _HOST.fullmatch(host):
             yield f"certificates.hosts: {host!r} is no host's name in lower case"
-        if not _PLAIN_SUBJECT.fullmatch(subject):
+        if not _PLAIN_SUBJECT.fullmatch(subject) or subject == ANONYMOUS:
             yield f"certificates.hosts: {subject!r} is no subject: letters, digits, '.', '_', '@', '-'"
 
 
 def _problems_of_issuer(issuer: Issuer) -> Iterator[str]:
     if not _NAME.fullmatch(issuer.name):
         yield f"name is {issuer.name!r}; it has lower-case letters, digits and '-'"
+    if issuer.name in _SCHEMES:  # its users could choose a subject that is another's certificate
+        yield f"name is {issuer.name!r}, which begins the subjects of certificates"
     wrong = sorted(set(issuer.algorithms) - ALGORITHMS)
     if wrong:
         yield f"algorithms has {', '.join(wrong)}; allowed are {', '.join(sorted(ALGORITHMS))}"

@@ -49,6 +49,8 @@ def test_a_file_says_whom_to_believe(tmp_path: Path) -> None:
         (CORP.replace('name = "corp"', ""), "`name`"),
         (CORP.replace('["headrace"]', "[]"), "$.issuers[0].audiences"),
         (CORP.replace('"corp"', '"Corp:x"'), "name is 'Corp:x'"),
+        (CORP.replace('"corp"', '"spiffe"'), "begins the subjects of certificates"),
+        ('[certificates.hosts]\n"x" = "anonymous"', "'anonymous' is no subject"),
         (CORP + CORP, "two issuers have the name 'corp'"),
         (CORP + "algorithms = ['HS256', 'none']", "algorithms has HS256, none"),
         (CORP.replace("keys.json", "http://x/keys"), "a file or an https:// URL"),
