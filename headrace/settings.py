@@ -23,6 +23,7 @@ from typing import Any, NoReturn, TypeVar
 Settings = TypeVar("Settings")
 
 EXIT_USAGE = 2
+_HELP = frozenset(("-h", "--help"))
 
 
 class SettingsError(ValueError):
@@ -45,7 +46,7 @@ def read(
     cls: type[Settings], service: str, argv: Sequence[str], environ: Mapping[str, str]
 ) -> Settings:
     """The settings of `service` from flags, environment and defaults. Raises SettingsError."""
-    given = vars(_parser(cls, service).parse_args(argv))
+    given = vars(_parser(cls, service, explains=not _HELP.isdisjoint(argv)).parse_args(argv))
     hints = typing.get_type_hints(cls)
     values: dict[str, Any] = {}
     wrong: list[str] = []
@@ -125,11 +126,12 @@ class _Parser(argparse.ArgumentParser):
         raise SettingsError(message)
 
 
-def _parser(cls: Any, service: str) -> argparse.ArgumentParser:
+def _parser(cls: Any, service: str, *, explains: bool) -> argparse.ArgumentParser:
+    # Only to be printed: it takes milliseconds, and CPython 3.11 does not parse in several threads.
     parser = _Parser(
         prog=f"headrace-{service}", description=inspect.getdoc(cls), allow_abbrev=False
     )
-    help_of = field_docs(cls)
+    help_of = field_docs(cls) if explains else {}
     for field in setting_fields(cls):
         default = (
             "" if field.default in (dataclasses.MISSING, None) else f" (default {field.default})"
