@@ -12,8 +12,9 @@ from headrace.security.identities import ANONYMOUS, NOBODY, Identity
 ACTOR_KEY = "x-headrace-actor"
 """The metadata in which a caller names itself: a claim, and a note beside a proved identity."""
 
-REASON_KEY = "x-headrace-reason"
-"""The metadata in which a caller says why it changes something, percent-encoded UTF-8."""
+REASON_KEY = "headrace-reason"
+"""The metadata in which a caller says why it changes something, percent-encoded UTF-8. It proves nothing,
+so a gateway, which takes away all that begins with x-headrace-, lets it pass."""
 
 MAX_ACTOR = 128
 _MAX_REASON_BYTES = 8192

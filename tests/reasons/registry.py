@@ -55,7 +55,7 @@ def sending(*messages: Any) -> Callable[[RunningRegistry], Awaitable[Told]]:
 async def talking(running: RunningRegistry) -> Told:
     """A change with a reason of two lines."""
     request = pb.CreateModelRequest(model={"name": "models/talking"})
-    why = [("x-headrace-reason", "one%0Atwo")]
+    why = [("headrace-reason", "one%0Atwo")]
     return await told_by(running.stub.CreateModel(request, metadata=why))
 
 

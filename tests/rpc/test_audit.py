@@ -68,7 +68,7 @@ async def test_a_reason_that_is_none_is_refused(
         reason = await reason_of(
             running.stub.CreateModel(
                 pb.CreateModelRequest(model={"name": "models/digits"}),
-                metadata=[("x-headrace-reason", sent)],
+                metadata=[("headrace-reason", sent)],
             )
         )
         listed = await running.stub.ListModels(pb.ListModelsRequest())
