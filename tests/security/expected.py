@@ -1,0 +1,162 @@
+"""What each identity is answered by each method and route: the table that the suite is held to.
+
+Written by hand, not derived from the tables that it checks. A letter for each identity, in the order of
+`IDENTITIES`: `U` for UNAUTHENTICATED or 401, `D` for PERMISSION_DENIED or 403, `.` for anything else: the
+call passed, whatever came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+IDENTITIES = ("nobody", "stranger", "caller", "owner", "viewer", "admin", "service")
+"""`stranger` has a key and no grant, `caller` and `owner` those roles for the model `digits`, `viewer` and
+`admin` theirs for all models, `service` is one of the suite's own."""
+
+_OPEN = "......."
+_KNOWN = "U......"
+_INFER = "UD..D.D"
+_READ = "UD....."
+_READ_ALL = "UDDD..."
+_PUSH = _DELETE = _ROUTE = "UDD.D.D"
+_ADMIN = "UDDDD.D"
+_SERVICE = "UDDDDD."
+
+MODEL = "digits"
+"""The model that requests name."""
+
+_OIP = {
+    "ServerLive": _OPEN,
+    "ServerReady": _OPEN,
+    "ServerMetadata": _KNOWN,
+    "ModelReady": _READ,
+    "ModelMetadata": _READ,
+    "ModelConfig": _READ,
+    "ModelStatistics": _READ,
+    "ModelInfer": _INFER,
+    "RepositoryIndex": _KNOWN,
+    "RepositoryModelLoad": _ADMIN,
+    "RepositoryModelUnload": _ADMIN,
+    "SystemSharedMemoryStatus": _ADMIN,
+    "SystemSharedMemoryRegister": _ADMIN,
+    "SystemSharedMemoryUnregister": _ADMIN,
+    "CudaSharedMemoryStatus": _ADMIN,
+    "CudaSharedMemoryRegister": _ADMIN,
+    "CudaSharedMemoryUnregister": _ADMIN,
+    "TraceSetting": _ADMIN,
+    "LogSettings": _ADMIN,
+}
+
+_REGISTRY = {
+    "CreateModel": _PUSH,
+    "GetModel": _READ,
+    "ListModels": _KNOWN,
+    "UpdateModel": _PUSH,
+    "DeleteModel": _DELETE,
+    "PushVersion": _PUSH,
+    "GetVersion": _READ,
+    "ListVersions": _READ,
+    "DeleteVersion": _DELETE,
+    "ReadBlob": _READ,
+    "GetAlias": _READ,
+    "ListAliases": _READ,
+    "UpdateAlias": _ROUTE,
+    "BatchUpdateAliases": _ROUTE,
+    "DeleteAlias": _ROUTE,
+    "GetRoute": _READ,
+    "UpdateRoute": _ROUTE,
+    "ListReplicas": _READ,
+    "WatchChanges": _READ,
+    "ListChanges": _READ,
+}
+
+_MONITOR = {
+    "ReportTelemetry": _SERVICE,
+    "QueryStatistics": _READ,
+    "WatchStatistics": _READ,
+    "QuerySeries": _READ,
+}
+
+_ACCESS = {
+    "CreateApiKey": _ADMIN,
+    "ListApiKeys": _ADMIN,
+    "RotateApiKey": _ADMIN,
+    "RevokeApiKey": _ADMIN,
+    "CreateRole": _ADMIN,
+    "UpdateRole": _ADMIN,
+    "DeleteRole": _ADMIN,
+    "ListRoles": _ADMIN,
+    "ListBindings": _ADMIN,
+    "UpdateBinding": _ADMIN,
+    "GrantRole": _ADMIN,
+    "RevokeRole": _ADMIN,
+    "GetCaller": _KNOWN,
+    "WatchRights": _SERVICE,
+}
+
+GRPC: Mapping[str, Mapping[str, str]] = {
+    "inference.GRPCInferenceService": _OIP,
+    "headrace.registry.v1.RegistryService": _REGISTRY,
+    "headrace.registry.v1.AccessService": _ACCESS,
+    "headrace.monitor.v1.MonitorService": _MONITOR,
+}
+"""By service and method. ModelStreamInfer answers in its messages: it has tests of its own."""
+
+REST: Mapping[tuple[str, str], str] = {
+    ("GET", "/"): _KNOWN,
+    ("GET", "/docs"): _KNOWN,
+    ("GET", "/openapi.json"): _KNOWN,
+    ("GET", "/v2"): _KNOWN,
+    ("GET", "/v2/health/live"): _OPEN,
+    ("GET", "/v2/health/ready"): _OPEN,
+    ("GET", "/v2/models"): _KNOWN,
+    ("GET", "/v2/models/stats"): _KNOWN,
+    ("POST", "/v2/repository/index"): _KNOWN,
+    ("POST", "/v2/repository/{repository}/index"): _KNOWN,
+    ("POST", "/v2/repository/models/{model}/load"): _ADMIN,
+    ("POST", "/v2/repository/models/{model}/unload"): _ADMIN,
+    ("GET", "/v2/logging"): _READ_ALL,
+    ("POST", "/v2/logging"): _ADMIN,
+    ("GET", "/v2/trace/setting"): _READ_ALL,
+    ("POST", "/v2/trace/setting"): _ADMIN,
+    ("GET", "/v2/models/{model}/trace/setting"): _READ,
+    ("POST", "/v2/models/{model}/trace/setting"): _ADMIN,
+    ("GET", "/v2/models/{model}"): _READ,
+    ("GET", "/v2/models/{model}/ready"): _READ,
+    ("GET", "/v2/models/{model}/config"): _READ,
+    ("GET", "/v2/models/{model}/stats"): _READ,
+    ("GET", "/v2/models/{model}/versions/{version}"): _READ,
+    ("GET", "/v2/models/{model}/versions/{version}/ready"): _READ,
+    ("GET", "/v2/models/{model}/versions/{version}/config"): _READ,
+    ("GET", "/v2/models/{model}/versions/{version}/stats"): _READ,
+    ("POST", "/v2/models/{model}/infer"): _INFER,
+    ("POST", "/v2/models/{model}/generate"): _INFER,
+    ("POST", "/v2/models/{model}/generate_stream"): _INFER,
+    ("POST", "/v2/models/{model}/versions/{version}/infer"): _INFER,
+    ("POST", "/v2/models/{model}/versions/{version}/generate"): _INFER,
+    ("POST", "/v2/models/{model}/versions/{version}/generate_stream"): _INFER,
+    ("POST", "/v2/systemsharedmemory/region/{region}/register"): _ADMIN,
+    ("POST", "/v2/systemsharedmemory/region/{region}/unregister"): _ADMIN,
+    ("POST", "/v2/systemsharedmemory/unregister"): _ADMIN,
+    ("GET", "/v2/systemsharedmemory/region/{region}/status"): _ADMIN,
+    ("GET", "/v2/systemsharedmemory/status"): _ADMIN,
+    ("POST", "/v2/cudasharedmemory/region/{region}/register"): _ADMIN,
+    ("POST", "/v2/cudasharedmemory/region/{region}/unregister"): _ADMIN,
+    ("POST", "/v2/cudasharedmemory/unregister"): _ADMIN,
+    ("GET", "/v2/cudasharedmemory/region/{region}/status"): _ADMIN,
+    ("GET", "/v2/cudasharedmemory/status"): _ADMIN,
+}
+"""Of the replica's REST port, by verb and template."""
+
+OPERATIONS: Mapping[tuple[str, str], str] = {
+    ("GET", "/healthz"): _OPEN,
+    ("GET", "/readyz"): _OPEN,
+    ("GET", "/metrics"): _READ_ALL,
+}
+"""Of the ports of operations: of the registry, the monitor and the replica."""
+
+CONSOLE: Mapping[tuple[str, str], str] = {
+    ("GET", "/api/statistics"): _KNOWN,
+    ("GET", "/api/series"): _KNOWN,
+}
+"""Of the monitor's port beside that."""
