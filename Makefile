@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos format check test e2e exhaustive faults conformance published bench docs pages demo run clean
+.PHONY: help setup protos format check test e2e exhaustive faults conformance published bench docs pages demo demo-secure run clean
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Make the virtual environment with everything in it
 
@@ -64,6 +64,9 @@ $(VENV)/.docs: $(STAMP)
 
 demo: setup ## Push, serve, call, watch and replace a real model
 	@$(BIN)/python examples/demo.py
+
+demo-secure: setup ## The same behind a gateway with TLS, keys, roles and tokens; rotate and revoke under load
+	@$(BIN)/python examples/demo_secure.py
 
 run: setup ## Run the suite in the foreground
 	@$(BIN)/headrace up

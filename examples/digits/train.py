@@ -26,11 +26,17 @@ def main() -> None:
     """Write `v1/model.onnx`, `v2/model.onnx` and the held-back digits into the given folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="the folder to write into; made if missing")
-    out: Path = parser.parse_args().out
+    parser.add_argument(
+        "--only", choices=_VERSIONS, help="train this one alone: v1 takes no second"
+    )
+    given = parser.parse_args()
+    out: Path = given.out
     training, held_back = load_split()
     write_held_back(out, held_back)
     print(f"digits: {len(training.labels)} images to train, {len(held_back.labels)} held back")
     for version, (name, train) in _VERSIONS.items():
+        if given.only not in (None, version):
+            continue
         started = time.monotonic()
         classifier, layers = train(training)
         seconds = time.monotonic() - started
