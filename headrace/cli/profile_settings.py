@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headrace import profiles
+from headrace.client.settings import ClientSettings
 
 _WHERE = ("registry", "inference", "monitor", "tls_ca", "tls_cert", "tls_key", "token_file")
 
@@ -15,9 +16,9 @@ def with_profile(
 ) -> dict[str, str | Path | None]:
     """The settings of the client that the options give, and those of the profile that is meant.
 
-    A profile that is named by `--profile` counts for more than the environment, one of HEADRACE_PROFILE or
-    the current one for less. The current one is passed over where anything else says where to call or who
-    calls: its key is for its own suite. Raises NotFound, InvalidArgument.
+    A profile that is named, by `--profile` or else HEADRACE_PROFILE, counts for more than the environment,
+    which says no address beside it: the profile's key would go there. The one in use is passed over where
+    anything else says where to call or who calls. Raises NotFound, InvalidArgument.
     """
     chosen = name or environ.get(profiles.VARIABLE, "")
     if not chosen and _is_said(given, environ):
@@ -26,10 +27,12 @@ def with_profile(
     chosen = chosen or found.current
     if not chosen:
         return dict(given)
-    held = profiles.find(found, chosen).settings()
+    usual = ClientSettings()
+    held = {name: getattr(usual, name) for name in usual.addresses()}
+    held |= profiles.find(found, chosen).settings()
     settings: dict[str, str | Path | None] = dict(given)
     for key, value in held.items():
-        if settings.get(key) is None and (name or not _in(environ, key)):
+        if settings.get(key) is None:
             settings[key] = value
     return settings
 

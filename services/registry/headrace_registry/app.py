@@ -36,7 +36,7 @@ from headrace.service.tls_serving import TlsMetrics, open_server_tls
 from headrace.state.access_inbox import FOLDER
 from headrace.state.connection import open_redis
 from headrace.state.follower import StateFollower, Update
-from headrace.state.key_uses import forget_key_uses, note_for_ever, read_key_uses
+from headrace.state.key_uses import forget_key_uses, known_key_uses, note_for_ever
 from headrace.state.keys import Keys
 from headrace.state.presence import read_replicas
 from headrace.state.record_collections import API_KEYS
@@ -166,7 +166,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             store, artifacts, blobs, replicas, watches, RedisStoredLog(redis, keys), access
         )
         rights = AccessServicer(
-            store, access, rights_watches, partial(read_key_uses, redis, keys), time.time
+            store, access, rights_watches, partial(known_key_uses, redis, keys), time.time
         )
         register = partial(_register, servicer, rights)
         readiness = partial(_readiness, follower, log, blobs, note, audit)

@@ -32,7 +32,7 @@ from headrace_registry.wire.caller_message import caller_to_proto
 
 Context = grpc.aio.ServicerContext[Message, Message]
 ReadUses = Callable[[], Awaitable[Mapping[str, int]]]
-"""The days on which keys were last used, by their ids."""
+"""The days on which keys were last used, by their ids; none while that cannot be read."""
 Clock = Callable[[], float]
 Record = TypeVar("Record")
 _List = pb.ListApiKeysRequest | pb.ListRolesRequest | pb.ListBindingsRequest
