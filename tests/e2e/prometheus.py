@@ -61,12 +61,13 @@ class Prometheus:
 
 @asynccontextmanager
 async def running_prometheus(
-    folder: Path, targets: Mapping[str, Sequence[str]]
+    folder: Path, targets: Mapping[str, Sequence[str]], key: Path | None = None
 ) -> AsyncIterator[Prometheus]:
-    """One that scrapes these addresses, by job, twice a second while inside."""
+    """One that scrapes these addresses, by job, twice a second while inside; with a key, if given."""
     (folder / "alerts.yml").write_text(hastened((DEPLOY / "alerts.yml").read_text()))
+    brings = f"    authorization: {{credentials_file: {key}}}\n" if key else ""
     jobs = [
-        f"  - job_name: {job}\n    static_configs: [{{targets: {list(addresses)}}}]\n"
+        f"  - job_name: {job}\n{brings}    static_configs: [{{targets: {list(addresses)}}}]\n"
         for job, addresses in targets.items()
     ]
     config = folder / "prometheus.yml"
