@@ -37,7 +37,7 @@ def services(*files: str) -> dict[str, dict[str, Any]]:
     return merged
 
 
-@pytest.mark.parametrize("files", [("compose.yaml",), ("compose.yaml", "compose.tls.yaml")])
+@pytest.mark.parametrize("files", [("compose.yaml",), ("compose.yaml", "compose.secure.yaml")])
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_variable_is_a_setting(files: tuple[str, ...], name: str, tmp_path: Path) -> None:
     """The service's own class reads all of them, and each is one of its fields."""
@@ -63,7 +63,7 @@ def in_folder(value: str, folder: Path) -> str:
 
 def test_over_tls_every_file_is_mounted_and_no_secret_is_in_a_variable() -> None:
     """What settings name lies in the container, read-only."""
-    for name, service in services("compose.yaml", "compose.tls.yaml").items():
+    for name, service in services("compose.yaml", "compose.secure.yaml").items():
         mounted = {each.split(":")[1] for each in service["volumes"] if each.endswith(":ro")}
         values = [*map(str, service["environment"].values()), *service.get("command", [])]
         named = {value for value in values if value.startswith(("/run/headrace", "/etc/"))}

@@ -214,6 +214,8 @@ def test_no_secret_is_in_an_environment_or_an_argument(values: str) -> None:
         for volume in pod["volumes"]:
             if "secret" in volume and "items" not in volume["secret"]:
                 assert 0o440 == volume["secret"]["defaultMode"], name
+            if "projected" in volume:
+                assert 0o440 == volume["projected"]["defaultMode"], name
         for mount in container["volumeMounts"]:
             assert mount["mountPath"] in ("/data", "/tmp") or mount["readOnly"]
 

@@ -28,7 +28,7 @@ from tests.e2e.kubernetes.manifests import (
 from tests.e2e.kubernetes.pods import running
 from tests.e2e.kubernetes.test_chart_redis import server
 from tests.e2e.models import scaling
-from tests.security.issuers import ec_key, jwk, jwks, token
+from tests.security.issuers import jwk, jwks, rsa_key, token
 
 pytestmark = [*needs_tools, pytest.mark.timeout(180)]
 
@@ -77,7 +77,7 @@ def prepare(folder: Path, found: list[Manifest]) -> None:
         write(folder / pod / "etc/headrace/tls/tls.crt", issued.certificate)
         write(folder / pod / "etc/headrace/tls/tls.key", issued.key)
         write(folder / pod / "etc/headrace/identity/identity.toml", identity.encode())
-        write(folder / pod / "etc/headrace/identity/jwks.json", jwks(jwk(ec_key(), "e1")))
+        write(folder / pod / "etc/headrace/identity/jwks.json", jwks(jwk(rsa_key(), "k8s")))
         write(folder / pod / "var/run/secrets/headrace/token", service_account(pod).encode())
         if user:
             write(folder / pod / "etc/headrace/redis/user", users[user].encode())
@@ -90,7 +90,9 @@ def prepare(folder: Path, found: list[Manifest]) -> None:
 def service_account(name: str) -> str:
     """The token that the cluster projects for a pod's account."""
     account = name if name == "shop" else f"trial-headrace-{name}"
-    return token(iss=ISSUER, sub=f"system:serviceaccount:{NAMESPACE}:{account}")
+    claims = {"iss": ISSUER, "aud": ["headrace"], "kubernetes.io": {"namespace": NAMESPACE}}
+    subject = f"system:serviceaccount:{NAMESPACE}:{account}"
+    return token(rsa_key(), "RS256", "k8s", sub=subject, **claims)
 
 
 def write(file: Path, content: bytes) -> None:

@@ -246,6 +246,7 @@ livenessProbe:
 {{- if ne .component "gateway" }}
 - name: identity
   projected:
+    defaultMode: 0440
     sources:
       - configMap: {name: {{ include "headrace.fullname" .root }}-identity}
       {{- with .root.Values.auth.jwks.configMap }}

@@ -102,6 +102,9 @@ class FolderFollower:
         wrong: list[str] = []
         for model in found:
             try:
+                logger.info(
+                    "copying a model", extra={"model": model.name, "bytes": model.size_bytes}
+                )
                 self._models[model.name] = await asyncio.to_thread(self._staging.stage, model)
                 self._taken[model.name] = self._seen[model.name] = model.mark
             except HeadraceError as error:

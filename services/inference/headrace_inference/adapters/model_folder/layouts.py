@@ -72,6 +72,11 @@ class FoundModel:
         files = labels | label_files(model) | sample_files(model)
         return {GRAPH: graph, **external_files(graph), **files}
 
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of all files that lie there, wanted or not."""
+        return sum(size for _, size, _, _ in self.mark)
+
     def mark_now(self) -> Mark:
         """Return what its files are by now."""
         return _mark(self.folder)
