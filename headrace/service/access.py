@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from headrace import addresses
 from headrace.security.access import Access
 from headrace.security.identity_sources import IdentitySources
-from headrace.security.settings import AccessSettings
+
+logger = logging.getLogger(__name__)
+
+
+class ServedSettings(Protocol):
+    """The settings of a service: who may call, and how its ports are reached."""
+
+    @property
+    def auth(self) -> str:
+        """Whether callers have to be somebody: on or off."""
+
+    @property
+    def identity_file(self) -> Path | None:
+        """Whose word is taken for it."""
+
+    @property
+    def host(self) -> str:
+        """The address of the ports."""
+
+    @property
+    def tls_cert(self) -> Path | None:
+        """The certificate of the ports, if they speak TLS."""
 
 
 @contextmanager
 def open_access(
-    settings: AccessSettings, metrics: CollectorRegistry, *, behind_gateway: bool = False
+    settings: ServedSettings, metrics: CollectorRegistry, *, behind_gateway: bool = False
 ) -> Iterator[Access]:
     """What decides while inside. Its rights are for the service to set; until then nobody has any.
 
     Raises FailedPrecondition (IDENTITY_FILE_INVALID, JWT_NOT_INSTALLED).
     """
     access = Access(is_on=settings.auth == "on", behind_gateway=behind_gateway)
+    if access.is_on and settings.tls_cert is None:
+        _warn_of_plaintext(settings.host)
     if settings.identity_file is None:
         yield access
         return
@@ -30,6 +57,15 @@ def open_access(
     metrics.register(AccessMetrics(sources))
     with sources.running():
         yield access
+
+
+def _warn_of_plaintext(host: str) -> None:
+    if not addresses.is_local(addresses.join(host, 0)):
+        logger.warning(
+            "keys of callers come to %s in plaintext, for everybody on the way to read: give --tls-cert "
+            "and --tls-key, or let a gateway alone reach this port",
+            host,
+        )
 
 
 class AccessMetrics(Collector):
