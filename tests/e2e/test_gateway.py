@@ -23,7 +23,7 @@ from tests.e2e.models import scaling
 from tests.e2e.traffic import push
 from tests.suite import RunningSuite, running_suite
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 RATE = 500
 CHANNELS = 4
@@ -88,7 +88,6 @@ async def steady_calls(suite: RunningSuite) -> AsyncIterator[Counter[str]]:
     await callers.close()
 
 
-@pytest.mark.toolchain
 async def test_no_call_fails_when_replicas_are_killed_and_restarted(tmp_path: Path) -> None:
     """A kill -9, then a restart of three replicas one after the other, at 500 calls a second."""
     async with behind_a_gateway(tmp_path, 3) as suite, steady_calls(suite) as told:
@@ -102,7 +101,6 @@ async def test_no_call_fails_when_replicas_are_killed_and_restarted(tmp_path: Pa
     assert told["OK"] > 5 * RATE
 
 
-@pytest.mark.toolchain
 async def test_no_call_fails_when_another_envoy_takes_over(tmp_path: Path) -> None:
     """The settings file changes at 500 calls a second; the old Envoy ends some seconds later."""
     file = tmp_path / "gateway.toml"
@@ -123,7 +121,6 @@ def _envoys(suite: RunningSuite) -> set[int]:
     return {child.pid for child in psutil.Process(suite.pids()["gateway"]).children()}
 
 
-@pytest.mark.toolchain
 async def test_the_gateway_comes_back_at_the_same_address(tmp_path: Path) -> None:
     """After a kill -9 of it, Envoy ends too, and both are started again."""
     async with behind_a_gateway(tmp_path, 1) as suite:

@@ -80,6 +80,7 @@ async def test_spans_of_requests_arrive_at_a_collector(redis_url: str, tmp_path:
     assert TRACE == onward.split("-")[1]
 
 
+@pytest.mark.toolchain
 async def test_other_settings_take_over_without_a_failed_call(
     redis_url: str, tmp_path: Path
 ) -> None:
