@@ -103,7 +103,11 @@ def _moment(text: str | None, flag: str) -> float | None:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
+        pass
+    try:
         ago = seconds_in(text, flag)
+    except typer.BadParameter as error:
+        raise typer.BadParameter(f"{error}, or a time: 2026-11-29T18:00") from None
     assert ago is not None
     return time.time() - ago
 

@@ -26,7 +26,8 @@ HANDOVER_SECONDS = 5
 """How long an old Envoy serves on beside its successor, so that callers change over one by one."""
 _END_SECONDS = 5.0
 _POLL_SECONDS = 0.02
-_LEVELS = {"debug": "debug", "info": "warning", "warning": "warning", "error": "error"}
+_LEVELS = {"debug": "info", "info": "warning", "warning": "warning", "error": "error"}
+"""Of Envoy for ours. At its own level debug it writes the private key of its certificate, and tokens."""
 _LAST_LINES = 3
 
 

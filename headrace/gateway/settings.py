@@ -91,7 +91,7 @@ class Settings(PeerTlsSettings):
     log_format: logs.Format = "auto"
     """Log records for people, as JSON, or by whether standard error is a terminal."""
     log_level: logs.Level = "info"
-    """The least severe records that are logged."""
+    """The least severe records that are logged; of Envoy none below info, where it writes secrets."""
     ready_fd: int | None = None
     """A file descriptor that gets the bound addresses as a JSON line once the gateway serves."""
     stop_with_stdin: bool = False

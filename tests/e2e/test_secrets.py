@@ -7,7 +7,7 @@ import json
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +51,9 @@ class Secured:
 
     async def command(self, *arguments: str, token: Path | None = None) -> str:
         """What the command line prints, on both of its streams."""
-        called = ("--registry", self.ready["registry"], "--monitor", self.ready["monitor"])
+        one = self.ready["gateway"]
+        registry, monitor = one or self.ready["registry"], one or self.ready["monitor"]
+        called = ("--registry", registry, "--monitor", monitor)
         trusted = ("--tls-ca", str(self.certificates.ca), "--token-file", str(token or self.token))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "headrace.cli", *called, *trusted, *arguments),
@@ -75,12 +77,13 @@ class Secured:
 
 @asynccontextmanager
 async def secured_suite(
-    server: Server, tmp_path: Path, environ: Mapping[str, str]
+    server: Server, tmp_path: Path, environ: Mapping[str, str], more: Sequence[str] = ()
 ) -> AsyncIterator[Secured]:
     """A suite while inside; its log is whole afterwards."""
     data, log, token = tmp_path / "headrace", tmp_path / "log", tmp_path / "admin.key"
     made = make_certificates(tmp_path / "certificates")
     flags = [
+        *more,
         *("--auth", f"--admin-key-file={token}", "--log-level=debug"),
         *(f"--tls-cert={made.cert}", f"--tls-key={made.key}", f"--tls-ca={made.ca}"),
     ]
@@ -126,7 +129,8 @@ async def said(suite: Secured) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "given", ["by the URL", pytest.param("by a file", marks=pytest.mark.toolchain)]
+    "given",
+    ["by the URL", pytest.param("by a file, behind a gateway", marks=pytest.mark.toolchain)],
 )
 async def test_no_secret_is_seen_from_outside(namespace: str, tmp_path: Path, given: str) -> None:
     """Command lines, environments of children, logs, pages, up.json, status, Redis: none has it.
@@ -137,10 +141,12 @@ async def test_no_secret_is_seen_from_outside(namespace: str, tmp_path: Path, gi
         url = f"redis://127.0.0.1:{server.port}"
         if given == "by the URL":
             environ = {"HEADRACE_REDIS_URL": url.replace("//", f"//default:{ADMIN}@")}
+            more = []
         else:
             file = str(server.folder / "admin-password")
             environ = {"HEADRACE_REDIS_URL": url, "HEADRACE_REDIS_PASSWORD_FILE": file}
-        async with secured_suite(server, tmp_path, environ) as suite:
+            more = ["--gateway"]
+        async with secured_suite(server, tmp_path, environ, more) as suite:
             texts, secrets = await said(suite), suite.secrets()
             children = descendants(suite.pid) - {suite.pid}
             found = find_secrets(secrets, pids=children, texts=texts, folders=[suite.data])

@@ -97,6 +97,8 @@ FORGED = {
     "x-headrace-actor": "mallory",
     "x-headrace-identity": "admin",
     "x-headrace-anything": "at all",
+    "x-headrace-reasons": "many",
+    "x-headrace-rea": "part",
     "x-forwarded-client-cert": "URI=spiffe://headrace/admin",
     "x-envoy-retry-on": "5xx",
     "x-envoy-external-address": "10.0.0.1",
@@ -108,13 +110,14 @@ FORGED = {
 def test_nobody_can_say_who_he_is_by_a_header(
     edge: Served, loop: asyncio.Runner, wire: str
 ) -> None:
-    """None of them reaches a replica; a token does, for the replica to judge."""
+    """None of them reaches a replica; a token does, for the replica to judge, and a reason."""
 
     async def call() -> dict[str, str]:
         headers = {
             **FORGED,
             "x-forwarded-proto": "https",
             "authorization": "Bearer hr_x",
+            "x-headrace-reason": "why not",
             "x-request-id": f"forged-{wire}",
         }
         if wire == "rest":
@@ -126,7 +129,7 @@ def test_nobody_can_say_who_he_is_by_a_header(
         return await edge.headers_of(f"forged-{wire}")
 
     came = loop.run(call())
-    assert "http" == came["x-forwarded-proto"]
+    assert ("http", "why not") == (came["x-forwarded-proto"], came["x-headrace-reason"])
     assert ("Bearer hr_x", set()) == (came["authorization"], FORGED.keys() & came.keys())
 
 

@@ -13,6 +13,8 @@ from headrace.gateway.settings import Settings
 NAME = "edge"
 FORGEABLE_PREFIXES = ("x-headrace-", "x-envoy-")
 """Headers by which the suite, or Envoy, would be told something about a caller: nobody outside may."""
+SAID_FREELY = "x-headrace-reason"
+"""Why a caller changes something: a note, which says nothing of who he is."""
 _BUFFER_BYTES = 1 << 20
 _MAX_HEADERS = 100
 _MAX_HEADER_KB = 64
@@ -52,10 +54,26 @@ def _host(settings: Settings) -> Message:
     return {"name": "all", "domains": ["*"], "routes": routes(settings), **cors_policy(settings)}
 
 
+def _all_but(prefix: str, name: str) -> str:
+    """The names that begin so, but for one of them; RE2 cannot look ahead, so it is spelled out.
+
+    Names of headers are in lower case by then.
+    """
+    if not name.startswith(prefix):
+        return f"{prefix}.*"
+    rest = name.removeprefix(prefix)
+    others = [f"{rest[:place]}(?:[^{letter}].*)?" for place, letter in enumerate(rest)]
+    return f"{prefix}(?:{'|'.join([*others, f'{rest}.+'])})"
+
+
 def _hygiene() -> dict[str, object]:
     """What callers cannot say of themselves, and paths that mean one thing to all who read them."""
     removed = [
-        {"remove_on_match": {"key_matcher": {"prefix": prefix, "ignore_case": True}}}
+        {
+            "remove_on_match": {
+                "key_matcher": {"safe_regex": {"regex": _all_but(prefix, SAID_FREELY)}}
+            }
+        }
         for prefix in FORGEABLE_PREFIXES
     ]
     mutation = extension(
