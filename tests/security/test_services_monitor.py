@@ -50,6 +50,7 @@ async def test_each_is_told_of_the_models_that_he_may_read(
             assert (await scene.ask(path))[0] == 401
         codes = [(await scene.ask("/metrics", key))[0] for key in ("", team, reader)]
         assert codes == [401, 403, 200]
+        assert "headrace_monitor_rights_followed 1.0" in (await scene.ask("/metrics", reader))[1]
         assert [(await scene.ask(path))[0] for path in ("/healthz", "/readyz")] == [200, 200]
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from headrace.security.access import Access
 from headrace.service.access import open_access
@@ -48,5 +48,10 @@ async def open_rights(
             open_background() as jobs,
         ):
             feed = RightsFeed(registry, access, settings.data / RIGHTS_FILE)
+            Gauge(
+                "headrace_monitor_rights_followed",
+                "1 while the registry tells of changes of keys, roles and grants.",
+                registry=metrics,
+            ).set_function(lambda: feed.connected)
             jobs.run(feed.run())
             yield FollowedRights(access, feed.facts)
