@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import aiohttp
 import numpy as np
 import pytest
 
@@ -111,13 +112,16 @@ async def suite(folder: Path, *, replicas_tls: bool) -> AsyncIterator[Suite]:
     pods = containers(found)
     users = of_kind(found, "Secret")["redis"]["stringData"]["users.acl"]
     async with AsyncExitStack() as stack:
+        probed: list[tuple[Manifest, str]] = []
         state = {"redis_url": f"unix://{stack.enter_context(server(folder, users))}"}
 
         async def start(name: str, **changes: str) -> Mapping[str, str]:
             flags = {key.replace("_", "-"): value for key, value in changes.items()}
             if name in ("inference", "gateway"):
                 flags |= AT_ONCE
-            return await stack.enter_async_context(running(pods[name], folder / name, flags))
+            where = await stack.enter_async_context(running(pods[name], folder / name, flags))
+            probed.append((pods[name], where["metrics" if name == "inference" else "http"]))
+            return where
 
         registry = await start("registry", **FREE, **state)
         await admit(folder, registry["grpc"])
@@ -129,7 +133,24 @@ async def suite(folder: Path, *, replicas_tls: bool) -> AsyncIterator[Suite]:
         at["monitor_http_address"] = monitor["http"]
         hosts = {"http_host": "127.0.0.1", "http_port": "0", "port": "0"}
         gateway = await start("gateway", **hosts, **at)
+        for container, address in probed:
+            await until_probes_pass(container, address)
         yield Suite(registry["grpc"], gateway["edge"], folder)
+
+
+async def until_probes_pass(container: Manifest, address: str) -> None:
+    """Ask what the kubelet asks of a container, until it is content; it verifies no certificate either."""
+    probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
+    async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+        for probe in probes:
+            url = f"{probe['scheme'].lower()}://{address}{probe['path']}"
+            while not await _passes(session, url):  # noqa: ASYNC110 (nothing tells)
+                await asyncio.sleep(0.05)
+
+
+async def _passes(session: aiohttp.ClientSession, url: str) -> bool:
+    async with session.get(url, ssl=False) as response:
+        return response.status == 200
 
 
 async def admit(folder: Path, registry: str) -> None:
