@@ -26,7 +26,8 @@ START_SECONDS = 20.0
 ADMIN = "canary-admin-7d1f"
 REGISTRY = "canary-registry-93ab"
 REPLICA = "canary-replica-c04e"
-PASSWORDS: Mapping[str, str] = {"registry": REGISTRY, "replica": REPLICA}
+SUITE = "canary-suite-1b7a"
+PASSWORDS: Mapping[str, str] = {"registry": REGISTRY, "replica": REPLICA, "suite": SUITE}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,10 @@ def redis_acl(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="The file with the registry's password."),
     ] = None,
+    suite_password_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The file with that of `headrace up`."),
+    ] = None,
     replica_password_file: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="The file with the replicas' password."),
@@ -30,11 +34,15 @@ def redis_acl(
 ) -> None:
     """Print lines for the ACL file of a Redis server: users that may do what Headrace needs, and no more.
 
-    Lines hold digests of the passwords, never these. A user without a password is off.
+    Lines hold digests of the passwords, never these. Without a password all users are printed, and off.
     """
     from headrace.state.redis_acl import acl_file
 
-    files = {"registry": registry_password_file, "replica": replica_password_file}
+    files = {
+        "registry": registry_password_file,
+        "replica": replica_password_file,
+        "suite": suite_password_file,
+    }
     given = {name: file.read_text().rstrip("\r\n") for name, file in files.items() if file}
     try:
         print(acl_file(namespace, server, given), end="")

@@ -39,15 +39,11 @@ class AclUser:
         state = ("on", f"#{digest}") if password else ("off",)
         return " ".join(["user", self.name, *state, "sanitize-payload", *self.rules])
 
-    def command(self, password: str) -> list[str]:
-        """The user as the arguments of ACL SETUSER, in the place of what it was."""
-        return [self.name, "reset", "on", f">{password}", *self.rules]
-
 
 def acl_users(namespace: str, release: Release) -> list[AclUser]:
-    """The users of a namespace: one for its registry, one for its replicas. The monitor needs none.
+    """The users of a namespace: for its registry, for its replicas, and for both, as `headrace up` has it.
 
-    A replica reads all, and writes what says that it is there and nothing else.
+    The monitor needs none. A replica reads all, and writes what says that it is there and nothing else.
     """
     keys = Keys(namespace)
     everything = keys.every
@@ -69,17 +65,25 @@ def acl_users(namespace: str, release: Release) -> list[AclUser]:
                 *_allowed((*_REPLICA, *since)),
             ),
         ),
+        AclUser(
+            f"{prefix}-suite",
+            (
+                "resetchannels",
+                f"~{everything}",
+                *_allowed(tuple(dict.fromkeys((*_REGISTRY, *_REPLICA, *durable, *since)))),
+            ),
+        ),
     ]
 
 
 def acl_file(namespace: str, release: Release, passwords: Mapping[str, str] | None = None) -> str:
-    """The lines of an ACL file; `passwords` are by the ends of the users' names."""
-    given = passwords or {}
-    lines = [
-        user.line(given.get(user.name.rpartition("-")[2], ""))
-        for user in acl_users(namespace, release)
-    ]
-    return "".join(f"{line}\n" for line in lines)
+    """The lines of an ACL file: of the users that have `passwords`, by the ends of their names.
+
+    Without any it has all users, which are off.
+    """
+    users = {user.name.rpartition("-")[2]: user for user in acl_users(namespace, release)}
+    given = passwords or dict.fromkeys(users, "")
+    return "".join(f"{user.line(given[who])}\n" for who, user in users.items() if who in given)
 
 
 def _allowed(commands: tuple[str, ...]) -> tuple[str, ...]:

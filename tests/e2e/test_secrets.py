@@ -45,6 +45,7 @@ class Secured:
         pem = self.certificates.key.read_text().splitlines()
         return found | {
             "the password of Redis": ADMIN,
+            "the password of a user of Redis": PASSWORDS["suite"],
             "the certificate's key": pem[1],
             "a key that is wrong": WRONG_KEY,
         }
@@ -143,19 +144,23 @@ async def test_no_secret_is_seen_from_outside(namespace: str, tmp_path: Path, gi
             environ = {"HEADRACE_REDIS_URL": url.replace("//", f"//default:{ADMIN}@")}
             more = []
         else:
-            file = str(server.folder / "admin-password")
+            user, file = f"headrace-{namespace}-suite", str(server.password_file("suite"))
+            url = url.replace("//", f"//{user}@")
             environ = {"HEADRACE_REDIS_URL": url, "HEADRACE_REDIS_PASSWORD_FILE": file}
             more = ["--gateway"]
         async with secured_suite(server, tmp_path, environ, more) as suite:
             texts, secrets = await said(suite), suite.secrets()
             children = descendants(suite.pid) - {suite.pid}
             found = find_secrets(secrets, pids=children, texts=texts, folders=[suite.data])
+            async with server.admin() as admin:
+                refused = await admin.send("ACL", "LOG")
         texts |= {"the log": suite.log.read_text()}
         kept = b"".join(file.read_bytes() for file in (server.folder / "appendonlydir").iterdir())
         in_redis = [name for name, secret in secrets.items() if secret.encode() in kept]
         found += find_secrets(secrets, texts=texts, folders=[suite.data])
     assert [] == found
     assert [] == in_redis
+    assert [] == refused, "the user of the suite may do what it does"
     assert 6 <= len(secrets), "the search must have something to look for"
     assert 3 <= len(children), "and something to look at"
     assert "version 1 of digits is served" in texts["push"]
