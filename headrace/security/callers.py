@@ -25,7 +25,8 @@ _MAX_REASON_BYTES = 8192
 class Caller:
     """Who makes a call: the name it goes by, the address it comes from, and the proved identity.
 
-    Where nothing was proved `actor` is what the caller says of itself. A proved one's is its subject.
+    Where nobody has to prove anything `actor` is what the caller says of itself. Elsewhere it is the
+    subject that was proved, or anonymous.
     """
 
     actor: str
@@ -42,17 +43,20 @@ _current: ContextVar[Caller] = ContextVar("headrace_caller", default=_NOBODY)
 
 
 def caller_of(
-    metadata: Iterable[tuple[str, str | bytes]], peer: str, identity: Identity = NOBODY
+    metadata: Iterable[tuple[str, str | bytes]], peer: str, identity: Identity | None = None
 ) -> Caller:
-    """Return the caller of a call: the identity that was proved, or the one that its metadata claims."""
+    """Return the caller of a call.
+
+    With an identity, be it nobody's, what the metadata claims is a note. None: nobody was asked for one.
+    """
     claim = reason = ""
     for key, value in metadata:
         if key == ACTOR_KEY and isinstance(value, str):
             claim = claim or value[:MAX_ACTOR]
         elif key == REASON_KEY and isinstance(value, str):
             reason = value[:_MAX_REASON_BYTES]
-    name = identity.subject if identity.is_known else claim or ANONYMOUS
-    return Caller(name, peer, identity, claim, reason)
+    name = (claim or ANONYMOUS) if identity is None else identity.subject
+    return Caller(name, peer, identity or NOBODY, claim, reason)
 
 
 def current_caller() -> Caller:

@@ -130,6 +130,15 @@ async def test_who_may_and_who_may_not() -> None:
         assert scene.servicer.calls == 2
 
 
+async def test_a_name_that_nobody_proved_is_only_a_note() -> None:
+    """Of callers without credentials, too, where something was granted to anybody."""
+    async with serving() as scene:
+        scene.ring.grant("anonymous", *read("public"))
+        claim = [("x-headrace-actor", "root")]
+        assert await scene.get("public", metadata=claim) == "anonymous none"
+        assert await scene.get("other", metadata=claim) == "UNAUTHENTICATED CREDENTIALS_MISSING"
+
+
 async def test_refusals_count_as_calls_that_were_refused() -> None:
     """Each call counts once, with the reason that its caller was told."""
     async with serving() as scene:

@@ -97,6 +97,14 @@ async def test_who_may_and_who_may_not() -> None:
         assert scene.calls == 6
 
 
+async def test_a_name_that_nobody_proved_is_only_a_note() -> None:
+    """Of callers without credentials, too, where something was granted to anybody."""
+    async with serving() as scene:
+        scene.ring.grant("anonymous", *read("public"))
+        claim = {"x-headrace-actor": "root"}
+        assert await scene.ask("/v2/models/public", headers=claim) == (200, "anonymous")
+
+
 async def test_paths_cannot_be_dressed_up() -> None:
     """Another way to write a path leads to the same check, or nowhere."""
     async with serving() as scene:

@@ -15,7 +15,7 @@ from headrace import errors
 from headrace.security.access import Access
 from headrace.security.callers import caller_of
 from headrace.security.credentials import Credentials, credentials_of
-from headrace.security.identities import Identity
+from headrace.security.identities import NOBODY, Identity
 from headrace.security.model_names import model_in
 from headrace.security.routes import MODEL_NAME, ROUTES
 from headrace.security.verbs import Permission, Scope
@@ -70,6 +70,7 @@ class HttpGate:
     def _look(self, request: Request, match: Match[Open]) -> Exchange:
         permission = _permission(request, match)
         if permission.scope is Scope.OPEN:
+            request.identity = NOBODY
             return match.handler(request)
         generation = self.access.generation
         credentials = self._credentials(request)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from headrace.errors import HeadraceError
 from headrace.security.credentials import PeerCertificate
-from headrace.security.identities import NOBODY, Identity
+from headrace.security.identities import Identity
 from headrace.service.http.answers import Response
 from headrace.service.http.heads import RequestHead
 
@@ -31,7 +31,8 @@ class Answering(Protocol):
 class Request:
     """A request: its head, and the way back to its client.
 
-    `names` are those in its path; `identity` is that of its caller, once it was admitted.
+    `names` are those in its path; `identity` is that of its caller, once it was admitted; None where
+    nobody is asked for one.
     """
 
     __slots__ = ("_connection", "head", "identity", "names")
@@ -39,7 +40,7 @@ class Request:
     def __init__(self, head: RequestHead, connection: Answering) -> None:
         self.head = head
         self.names: dict[str, str] = {}
-        self.identity: Identity = NOBODY
+        self.identity: Identity | None = None
         self._connection = connection
 
     @property
