@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 _SETTLED_NS = 2_000_000_000
 """A file younger than this may change again within the resolution of its times: it is read once more."""
+GRACE_SECONDS = 1.0
+"""A pair is written as two files: for so long nothing is said of one that does not fit."""
 _RETRY_SECONDS = 0.5
 """Files that could not be used are looked at so often, also where nothing about them seems to change."""
 
@@ -31,6 +33,7 @@ class Certificates:
         self._material, self._stamp = read_material(files)
         self._is_settled = _is_settled(self._stamp)
         self._tried, self._tried_at = self._stamp, time.monotonic()
+        self._failing_since: float | None = None
         self.problem = ""
         """Why what is in the files now is not what is shown; '' where it is."""
         self.taken = 0
@@ -54,7 +57,7 @@ class Certificates:
         if stamp != self._tried:
             self._tried = stamp
             return True
-        if not self.problem:
+        if self._failing_since is None:
             return not self._is_settled
         return time.monotonic() - self._tried_at >= _RETRY_SECONDS
 
@@ -66,14 +69,17 @@ class Certificates:
             self._refuse(error)
             return
         self._is_settled = _is_settled(self._stamp)
-        self.problem = ""
+        self.problem, self._failing_since = "", None
         if material != self._material:
             self._material = material
             self.taken += 1
             logger.info("TLS files were read again", extra=_facts(material))
 
     def _refuse(self, error: errors.HeadraceError) -> None:
-        if self.problem != error.message:
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        if self.problem != error.message and now - self._failing_since >= GRACE_SECONDS:
             self.problem = error.message
             self.refused += 1
             logger.error("%s; what was read before goes on serving", error.message)

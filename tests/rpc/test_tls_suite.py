@@ -17,6 +17,7 @@ import tritonclient.http as triton_http
 from headrace import errors
 from headrace.cli.app import run
 from headrace.client import AsyncClient, Client
+from headrace.tls import certificates
 from headrace_inference.app.servers import Fronts, choose_front
 from tests.rpc.registry_fixtures import onnx_file, running_registry
 from tests.rpc.tls_suites import (
@@ -52,9 +53,10 @@ async def _suite(
 
 
 async def test_a_certificate_rotates_under_load(
-    redis_url: str, namespace: str, tmp_path: Path
+    redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """New clients see the new certificate on every port, half-written ones never: no call fails."""
+    monkeypatch.setattr(certificates, "GRACE_SECONDS", 0.0)
     async with _suite(redis_url, namespace, tmp_path) as (folder, pair, suite):
         fronts = suite.replica.fronts
         async with suite.client(tls_ca=folder.ca) as client:

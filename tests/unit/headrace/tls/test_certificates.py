@@ -12,6 +12,7 @@ import pytest
 from cryptography import x509
 
 from headrace.errors import FailedPrecondition
+from headrace.tls import certificates as certificates_module
 from headrace.tls.authority import Names
 from headrace.tls.certificates import Certificates
 from headrace.tls.expiry import remark
@@ -90,9 +91,13 @@ def _no_authorities(folder: TlsFolder, _: Pair) -> None:
 
 @pytest.mark.parametrize("damage", [_another_key, _cut_key, _no_certificate, _no_authorities])
 def test_files_that_cannot_be_used_leave_what_was_there(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[TlsFolder, Pair], None]
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: Callable[[TlsFolder, Pair], None],
 ) -> None:
     """A half-written pair is told once in the log, and counted; whole again, it is taken."""
+    monkeypatch.setattr(certificates_module, "GRACE_SECONDS", 0.0)
     folder = tls_folder(tmp_path)
     pair = folder.server()
     ca = folder.ca.read_bytes()
@@ -109,6 +114,22 @@ def test_files_that_cannot_be_used_leave_what_was_there(
     certificates._tried_at = 0.0
     assert pair.certificate.read_bytes() == certificates.current().chain
     assert "" == certificates.problem
+
+
+def test_a_pair_that_is_being_written_is_no_trouble(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its two files are never written at one moment: whoever renews reads no error of it."""
+    folder = tls_folder(tmp_path)
+    pair = folder.server()
+    certificates = Certificates(_files(pair))
+    issued = folder.authority.issue(LOOPBACK, timedelta(days=1), serves=True)
+    pair.key.write_bytes(issued.key)
+    certificates.current()
+    pair.certificate.write_bytes(issued.certificate)
+    assert issued.certificate == certificates.current().chain
+    assert ("", 0) == (certificates.problem, certificates.refused)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize("missing", ["server.pem", "server.key", "ca.pem"])
