@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,13 +130,11 @@ class FolderFollower:
             self._tell(f"what was served stays, since {error.message}")
             return
         self._tell("")
-        now = {model.name: model for model in found}
-        steady = [model for model in found if self._seen.get(model.name) == model.mark]
-        self._seen = {name: model.mark for name, model in now.items()}
-        for model in steady:
-            if self._taken.get(model.name) != model.mark:
+        before, self._seen = self._seen, {model.name: model.mark for model in found}
+        for model in found:
+            if before.get(model.name) == model.mark != self._taken.get(model.name):
                 await self._take(model)
-        if gone := self._models.keys() - now.keys():
+        if gone := vanished(self._models, before, self._seen):
             self._forget(gone)
         await asyncio.to_thread(self._staging.remove_all_but, self._records())
 
@@ -219,6 +217,14 @@ class FolderFollower:
             {name: each.model for name, each in self._models.items()},
             {(each.model, each.number): each for each in self._records()},
         ).sharing(self.catalog)
+
+
+def vanished(held: Collection[str], before: Collection[str], now: Collection[str]) -> set[str]:
+    """The models that are held and were in neither of two looks.
+
+    Whoever replaces a folder by another renames both: between, there is none.
+    """
+    return set(held) - set(before) - set(now)
 
 
 def _is_moving(model: FoundModel) -> bool:
