@@ -110,4 +110,5 @@ class Edge:
         running = [*([self._current] if self._current else []), *reversed(self._retired)]
         for envoy in running:
             await end(envoy)
+        self._starter.tidy_up()
         self._current = None

@@ -47,6 +47,10 @@ class EnvoyStarter:
         self._binary = binary
         self._places = places
 
+    def tidy_up(self) -> None:
+        """Remove what Envoy leaves in the machine's memory: 104 bytes that it shares with its successor."""
+        self._places.shared_memory.unlink(missing_ok=True)
+
     async def check(self, settings: Settings, epoch: int) -> None:
         """Have Envoy read what it would be started with. Raises FailedPrecondition (GATEWAY_REFUSED)."""
         file = self._places.config_file(epoch)
@@ -79,21 +83,17 @@ class EnvoyStarter:
         return envoy
 
     def _command(self, settings: Settings, epoch: int) -> list[str]:
-        base_id = self._places.private / "base-id"
-        chosen = ["--use-dynamic-base-id", "--base-id-path", str(base_id)]
-        if epoch:
-            taken = base_id.read_text(encoding="utf-8").strip()
-            chosen = ["--base-id", taken, "--restart-epoch", str(epoch)]
         level = _LEVELS[settings.log_level]
         return [
             *(str(self._binary.path), "-c", str(self._places.config_file(epoch))),
             *("--concurrency", str(settings.workers or usable_cores())),
             *("--drain-time-s", str(HANDOVER_SECONDS)),
             *("--parent-shutdown-time-s", str(HANDOVER_SECONDS + 2)),
+            *("--base-id", str(self._places.base_id), "--restart-epoch", str(epoch)),
             *("--socket-path", str(self._places.private / "handover"), "--socket-mode", "600"),
             *("--file-flush-interval-msec", "1000"),
             # It would warn of each signal, and of each Envoy that takes over.
-            *("-l", level, "--component-log-level", "main:error", *chosen),
+            *("-l", level, "--component-log-level", "main:error"),
         ]
 
 

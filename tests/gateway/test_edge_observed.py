@@ -19,6 +19,7 @@ import grpc
 import pytest
 
 from headrace import errors
+from headrace.gateway.config.places import Places
 from tests.gateway.fixtures import (
     flowing,
     infer,
@@ -130,7 +131,14 @@ async def test_replicas_known_last_are_called_while_the_registry_is_away(
             async with grpc.aio.insecure_channel(gateway.address) as channel:
                 answer = await infer(channel)(request(), timeout=10)
             problem = gateway.follower.problem
+        assert gateway_memory(data).exists()
     assert ("add", True) == (answer.model_name, bool(problem))
+    assert [False, False] == [gateway_memory(folder).exists() for folder in (data, beside)]
+
+
+def gateway_memory(data: Path) -> Path:
+    """The memory that Envoys of a gateway share."""
+    return Places(data, data).shared_memory
 
 
 @pytest.mark.toolchain

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,17 @@ class Places:
     def secrets(self) -> Path:
         """The folder of certificates and keys as Envoy reads them."""
         return self.private / "secrets"
+
+    @property
+    def base_id(self) -> int:
+        """The number by which the Envoys of this gateway know one another; another gateway has another."""
+        whose = f"{os.getuid()} {self.data.absolute()}"
+        return int(hashlib.sha256(whose.encode()).hexdigest()[:7], 16) >> 1
+
+    @property
+    def shared_memory(self) -> Path:
+        """The memory that they share, on Linux."""
+        return Path("/dev/shm") / f"envoy_shared_memory_{self.base_id}0"  # noqa: S108
 
     def endpoint_file(self, cluster: str) -> Path:
         """The file of the addresses of one cluster."""
