@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -11,6 +12,8 @@ def main() -> NoReturn:
     from headrace.service.standard_streams import open_closed_streams
 
     open_closed_streams()
+    # gRPC has lines of its own for what the command's error says; it reads this when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from headrace.cli.app import run
 
     sys.exit(run(sys.argv[1:]))

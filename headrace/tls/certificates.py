@@ -82,7 +82,7 @@ class Certificates:
         if self.problem != error.message and now - self._failing_since >= GRACE_SECONDS:
             self.problem = error.message
             self.refused += 1
-            logger.error("%s; what was read before goes on serving", error.message)
+            logger.error("%s; what was read before stays in use", error.message)
 
 
 def _is_settled(stamp: Stamp) -> bool:

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from headrace import errors
 from headrace.client import AsyncClient
 from headrace.client.settings import read_client_settings
 from headrace.tls.authority import Names
 from tests.rpc.registry_fixtures import onnx_file
 from tests.suite import running_suite
-from tests.tls_files import TlsFolder, tls_folder
+from tests.tls_files import ALICE, TlsFolder, tls_folder
 
 
 def _headrace(*words: str, **environ: str) -> Any:
@@ -82,3 +84,30 @@ def _metrics(address: str, folder: TlsFolder) -> str:
     ]
     url = f"https://suite.example:{port}/metrics"
     return subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
+
+
+async def test_a_suite_that_asks_for_certificates_and_keys(tmp_path: Path) -> None:
+    """Its services show one another the suite's certificate and bring keys; callers need both, too."""
+    folder = tls_folder(tmp_path)
+    pair, alice = folder.server(), folder.pair("alice", ALICE)
+    model, admin = tmp_path / "add.onnx", tmp_path / "admin.key"
+    model.write_bytes(onnx_file())
+    flags = [f"--tls-cert={pair.certificate}", f"--tls-key={pair.key}", f"--tls-ca={folder.ca}"]
+    flags += [f"--tls-client-ca={folder.ca}", "--tls-client-auth=required", "--auth"]
+    flags.append(f"--admin-key-file={admin}")
+    async with running_suite(tmp_path, replicas=2, extra=flags) as suite:
+        where = {"HEADRACE_REGISTRY": suite.registry, "HEADRACE_INFERENCE": suite.inference}
+        shown = {"HEADRACE_TLS_CERT": str(alice.certificate), "HEADRACE_TLS_KEY": str(alice.key)}
+        environ = {"HEADRACE_TLS_CA": str(folder.ca), **where, **shown}
+        environ["HEADRACE_TOKEN_FILE"] = str(admin)
+        await asyncio.to_thread(_headrace, "push", "add", str(model), "--wait", **environ)
+        for missing in ("HEADRACE_TOKEN_FILE", "HEADRACE_TLS_CERT"):
+            less = {name: value for name, value in environ.items() if name != missing}
+            if missing == "HEADRACE_TLS_CERT":
+                del less["HEADRACE_TLS_KEY"]
+            async with AsyncClient(settings=read_client_settings(less, timeout_seconds=1.0)) as one:
+                with pytest.raises((errors.Unauthenticated, errors.Unavailable)):
+                    await one.infer("add", np.ones((1, 4), np.float32))
+        async with AsyncClient(settings=read_client_settings(environ)) as client:
+            answer = await client.infer("add", np.ones((1, 4), np.float32))
+            assert [2.0] * 4 == list(answer["y"][0])
