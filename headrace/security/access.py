@@ -295,7 +295,7 @@ class Access:
                     else rights_unknown()
                 )
         if not named and permission.scope in _OF_SOMEBODY and not identity.is_known:
-            anybody = permission.scope is Scope.FILTERED and self.rights.policy.may_somewhere(
+            anybody = permission.scope is not Scope.KNOWN and self.rights.policy.may_somewhere(
                 identity, permission.verb
             )
             if not anybody:

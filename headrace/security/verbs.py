@@ -39,7 +39,7 @@ class Scope(enum.Enum):
     FILTERED = "filtered"
     """Those that the request names. Where it names none, the answer has only what the caller may see."""
     CONTENT = "content"
-    """Those that the service finds to be meant; the caller has to be somebody."""
+    """Those that the service finds to be meant. Callers that are nobody need it for some model."""
     EVERYTHING = "everything"
     """All."""
 

@@ -61,6 +61,13 @@ class SecuredRegistry:
         made = await self.access.CreateApiKey(request, metadata=bearer(self.admin))
         return str(made.secret)
 
+    async def grant(self, subject: str, role: str, models: str) -> None:
+        """Give somebody a role for the models of a pattern."""
+        request = access_service_pb2.GrantRoleRequest(
+            subject=subject, grant={"role": role, "models": [models]}
+        )
+        await self.access.GrantRole(request, metadata=bearer(self.admin))
+
     async def revoke(self, key: str) -> None:
         """Revoke a key."""
         request = access_service_pb2.RevokeApiKeyRequest(name=f"keys/{id_of(key)}")

@@ -75,6 +75,10 @@ async def test_a_team_sees_its_models_and_nothing_of_others(
         assert await _read(registry, team, "0" * 64) == "PERMISSION_DENIED"
         assert await _read(registry, service, "0" * 64) == "BLOB_NOT_FOUND"
         assert await _read(registry, "", digests["team-a"]) == "CREDENTIALS_MISSING"
+        await registry.grant("anonymous", "viewer", "team-a")
+        assert await _names(registry, "") == ["team-a"]
+        assert await _read(registry, "", digests["team-a"]) == artifacts["team-a"]
+        assert await _read(registry, "", digests["other"]) == "CREDENTIALS_MISSING"
         denied = {
             await _told(
                 registry.stub.GetModel(pb.GetModelRequest(name=name), metadata=bearer(team))
