@@ -35,6 +35,7 @@ from headrace.service.http.requests import Request
 from headrace.service.http.server import open_http_server
 from headrace.service.private_files import make_private
 from headrace.service.socket_folders import private_folder
+from headrace.service.tls_serving import TlsMetrics
 from headrace.state.records import ReplicaRecord
 
 logger = logging.getLogger(__name__)
@@ -155,7 +156,8 @@ def _operations(
 ) -> HttpApp:
     app = signposted(_ABOUT)
     metrics = CollectorRegistry()
-    metrics.register(GatewayMetrics(edge, follower, secrets))
+    metrics.register(GatewayMetrics(edge, follower))
+    metrics.register(TlsMetrics(secrets.of_server))
     add_health_routes(app, partial(_readiness, edge, follower, secrets, stopping))
 
     async def show(_: Request) -> Response:

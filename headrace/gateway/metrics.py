@@ -13,7 +13,6 @@ from headrace import errors
 from headrace.gateway.config.endpoints import EndpointState
 from headrace.gateway.edge import Edge
 from headrace.gateway.follower import ReplicaFollower
-from headrace.gateway.secret_files import SecretFiles
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -21,10 +20,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class GatewayMetrics(Collector):
     """The gateway's own series; those of Envoy come after them."""
 
-    def __init__(self, edge: Edge, follower: ReplicaFollower, secrets: SecretFiles) -> None:
+    def __init__(self, edge: Edge, follower: ReplicaFollower) -> None:
         self._edge = edge
         self._follower = follower
-        self._secrets = secrets
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """The families."""
@@ -39,7 +37,6 @@ class GatewayMetrics(Collector):
         yield _counter("envoy_starts", "Starts of Envoy, without those that took over", edge.starts)
         yield _counter("envoy_handovers", "Envoys that took over from another", edge.handovers)
         yield _counter("settings_refused", "Changed settings that were refused", edge.refusals)
-        yield self._certificates()
 
     def _replicas(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily(
@@ -47,16 +44,6 @@ class GatewayMetrics(Collector):
         )
         for state in EndpointState:
             family.add_metric([state.value.lower()], self._follower.known.count(state))
-        return family
-
-    def _certificates(self) -> GaugeMetricFamily:
-        family = GaugeMetricFamily(
-            "headrace_gateway_certificate_expiry_seconds",
-            "When a certificate expires, in seconds since the epoch",
-            labels=["secret"],
-        )
-        for name, expiry in self._secrets.expiries.items():
-            family.add_metric([name], expiry)
         return family
 
 

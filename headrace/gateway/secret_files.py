@@ -6,12 +6,13 @@ import asyncio
 import logging
 
 from headrace.gateway.config.messages import Message
-from headrace.gateway.config.places import Places
+from headrace.gateway.config.places import SERVER, Places
 from headrace.gateway.config.secrets import SETTINGS, ca_secret, pair_secret
 from headrace.gateway.files import replace_message
 from headrace.gateway.settings import Settings
 from headrace.tls.certificates import Certificates
 from headrace.tls.files import Material, TlsFiles
+from headrace.tls.servers import ServerTls
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +51,10 @@ class SecretFiles:
         return {name: source.problem for name, source in self._sources.items() if source.problem}
 
     @property
-    def expiries(self) -> dict[str, float]:
-        """When the certificates expire, in seconds since the epoch, by secret."""
-        found = {name: source.current().validity for name, source in self._sources.items()}
-        return {name: validity.not_after for name, validity in found.items() if validity}
+    def of_server(self) -> ServerTls | None:
+        """The certificate that callers are shown, if they are shown one."""
+        source = self._sources.get(SERVER)
+        return ServerTls(source) if source else None
 
 
 def _files(settings: Settings, fields: tuple[str, ...]) -> TlsFiles:

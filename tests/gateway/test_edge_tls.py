@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
 import pytest
 
@@ -80,6 +81,10 @@ async def test_old_versions_of_tls_are_refused(redis_url: str, tmp_path: Path) -
             await asyncio.open_connection(host, int(port), ssl=context, server_hostname="localhost")
 
 
+async def _page(session: aiohttp.ClientSession) -> str:
+    return await (await session.get("/metrics")).text()
+
+
 async def _shown(edge: Served) -> bytes:
     """The certificate that a new connection is shown, in PEM."""
     host, port = addresses.split(edge.address)
@@ -134,4 +139,10 @@ async def test_a_certificate_is_replaced_while_callers_call(
         async with asyncio.timeout(10):
             while await _shown(edge) != second.certificate:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.05)
+        (folder / "tls.key").write_bytes(b"half a k")
+        async with aiohttp.ClientSession(f"http://{edge.gateway.http_address}") as session:
+            async with asyncio.timeout(10):
+                while "headrace_tls_files_usable 0.0" not in await _page(session):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        assert second.certificate == await _shown(edge)
     assert ({"OK"}, True) == (set(told), told["OK"] > 0)
