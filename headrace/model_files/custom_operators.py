@@ -13,9 +13,12 @@ _MOST_NAMED = 20
 def find_libraries(names: Sequence[str], folder: Path | None) -> list[Path]:
     """The libraries in the folder of the setting custom_operators.
 
+    Where none is named the folder is not read: who checks a plain model may not.
     Raises FailedPrecondition (CUSTOM_OPERATORS_UNAVAILABLE) for one that is not there, or not in it.
     """
-    if names and folder is None:
+    if not names:
+        return []
+    if folder is None:
         raise _unavailable(names, "this service has no folder of such libraries")
     there = _files(folder)
     missing = [name for name in names if name not in there]
