@@ -97,40 +97,40 @@ redis://{{ include "headrace.host" (dict "root" . "component" "redis") }}:6379
 
 {{/* Settings that every process has, then those of values: each a flag. Takes root, component, values, and "ports". */}}
 {{- define "headrace.commonArgs" -}}
-- --host={{ .root.Values.listenHost }}
-- --data=/data
-- --log-format=json
-- --log-level={{ .root.Values.logLevel }}
+- "--host={{ .root.Values.listenHost }}"
+- "--data=/data"
+- "--log-format=json"
+- "--log-level={{ .root.Values.logLevel }}"
 {{- if include "headrace.speaksTls" . }}
-- --tls-cert=/etc/headrace/tls/tls.crt
-- --tls-key=/etc/headrace/tls/tls.key
+- "--tls-cert=/etc/headrace/tls/tls.crt"
+- "--tls-key=/etc/headrace/tls/tls.key"
 {{- end }}
 {{- end -}}
 
 {{- define "headrace.authArgs" -}}
 {{- if .root.Values.auth.enabled }}
-- --auth=on
-- --identity-file=/etc/headrace/identity/identity.toml
+- "--auth=on"
+- "--identity-file=/etc/headrace/identity/identity.toml"
 {{- end }}
 {{- end -}}
 
 {{- define "headrace.peerArgs" -}}
 {{- if .root.Values.tls.enabled }}
-- --peer-tls-ca=/etc/headrace/tls/ca.crt
+- "--peer-tls-ca=/etc/headrace/tls/ca.crt"
 {{- end }}
 {{- if .root.Values.auth.enabled }}
-- --token-file=/var/run/secrets/headrace/token
+- "--token-file=/var/run/secrets/headrace/token"
 {{- end }}
 {{- end -}}
 
 {{- define "headrace.redisArgs" -}}
-- --redis-url={{ include "headrace.redisUrl" .root }}
+- "--redis-url={{ include "headrace.redisUrl" .root }}"
 {{- if include "headrace.redisSecret" .root }}
-- --redis-user-file=/etc/headrace/redis/user
-- --redis-password-file=/etc/headrace/redis/password
+- "--redis-user-file=/etc/headrace/redis/user"
+- "--redis-password-file=/etc/headrace/redis/password"
 {{- end }}
 {{- if .root.Values.redis.caSecret }}
-- --redis-tls-ca=/etc/headrace/redis-ca/ca.crt
+- "--redis-tls-ca=/etc/headrace/redis-ca/ca.crt"
 {{- end }}
 {{- end -}}
 
@@ -326,7 +326,7 @@ user {{ include "headrace.redisUser" (dict "root" .root "who" "replica") }} on #
 {{/* The monitor calls the registry only to learn of keys and roles. */}}
 {{- define "headrace.monitorPeerArgs" -}}
 {{- if .root.Values.auth.enabled }}
-- --registry-address={{ include "headrace.host" (dict "root" .root "component" "registry") }}:8100
+- "--registry-address={{ include "headrace.host" (dict "root" .root "component" "registry") }}:8100"
 {{- include "headrace.peerArgs" . }}
 {{- end }}
 {{- end -}}
