@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Bring models from other servers.", no_args_is_help=True)
     app.add_typer(group, name="import")
     command(group, "triton", changes=True)(triton)
+    command(group, "triton-access")(triton_access)
 
 
 async def triton(
@@ -86,6 +87,30 @@ async def triton(
             await _wait(client, imported, cli.timeout_seconds or WAIT_SECONDS)
     if any(each.failed for each in imported):
         raise typer.Exit(1)
+
+
+async def triton_access(
+    cli: Cli,
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="A file with the server's command line."),
+    ],
+) -> None:
+    """Say how Triton's restricted protocols go on here: lines of the identity file, and grants.
+
+    It changes nothing. The file has --grpc-restricted-protocol and --http-restricted-api as Triton's server
+    gets them; their values are shown as digests alone. Triton's clients then go on as they are.
+    """
+    from headrace.triton.restricted import access_of, restrictions_in
+
+    access = access_of(restrictions_in(file.read_text()))
+
+    def lines() -> list[Any]:
+        shown: list[Any] = ["# for the identity file (--identity-file)", access.identity_file]
+        shown += ["# then", *access.commands]
+        return [*shown, *(f"# {remark}" for remark in access.remarks)]
+
+    cli.show(access, lines)
 
 
 async def _wait(client: AsyncClient, imported: list[ImportedModel], seconds: float) -> None:

@@ -15,7 +15,13 @@ from typing import Protocol
 
 from headrace import errors
 from headrace.security.api_keys import PREFIX, ApiKey, digest_of, id_of
-from headrace.security.credentials import GATEWAY_SOCKET, Credentials, PeerCertificate
+from headrace.security.credentials import (
+    GATEWAY_SOCKET,
+    Credentials,
+    PeerCertificate,
+    credentials_of,
+)
+from headrace.security.header_keys import NO_HEADER_KEYS
 from headrace.security.identities import NOBODY, Identity, Proof
 from headrace.security.policy import NO_POLICY, Policy
 from headrace.security.verbs import Permission, Scope, Verb
@@ -32,6 +38,7 @@ _MAX_TOKEN_BYTES = 32 * 1024
 
 _OF_SOMEBODY = (Scope.KNOWN, Scope.CONTENT, Scope.FILTERED)
 
+Metadata = Iterable[tuple[str, str | bytes]]
 Now = Callable[[], float]
 """Seconds since the epoch."""
 
@@ -120,6 +127,8 @@ class Access:
         self.is_on = is_on
         self.tokens: TokenVerifier = tokens or NoTokens()
         self.certificates: CertificateNames = certificates or NoCertificates()
+        self.header_keys = NO_HEADER_KEYS
+        """Keys in headers of their own; whoever sets them calls `forget`."""
         self.behind_gateway = behind_gateway
         self.generation = 0
         """Another number after every change of what decides: what others remember is void then."""
@@ -183,7 +192,7 @@ class Access:
             return NOBODY
         certified = self._certified(credentials)
         if not credentials.authorization:
-            return certified or NOBODY
+            return certified or self._of_header_keys(credentials) or NOBODY
         bearer = self._of_authorization(credentials)
         if certified is not None and certified.subject != bearer.subject:
             raise errors.Unauthenticated(
@@ -191,6 +200,15 @@ class Access:
                 f"the certificate is of {certified.subject} and the token of another; bring one of them",
             )
         return bearer
+
+    def _of_header_keys(self, credentials: Credentials) -> Identity | None:
+        return self.header_keys.identity_of(credentials.header_keys)
+
+    def credentials_of(
+        self, metadata: Metadata, certificate: PeerCertificate | None = None
+    ) -> Credentials:
+        """Return what a call's metadata, or a request's headers in lower case, bring that counts here."""
+        return credentials_of(metadata, certificate, self.header_keys.headers)
 
     def _of_authorization(self, credentials: Credentials) -> Identity:
         authorization = credentials.authorization

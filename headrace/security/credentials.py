@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 AUTHORIZATION = "authorization"
 FORWARDED_CERTIFICATE = "x-forwarded-client-cert"
+_HEADERS = frozenset((AUTHORIZATION, FORWARDED_CERTIFICATE))
 _SCHEME = "bearer "
 
 
@@ -34,6 +35,8 @@ class Credentials:
     certificate: PeerCertificate | None = None
     forwarded: str = ""
     """The value of `x-forwarded-client-cert`; believed of trusted gateways only."""
+    header_keys: tuple[tuple[str, str], ...] = ()
+    """Headers that the identity file takes for keys, and their values."""
 
     @property
     def bearer(self) -> str:
@@ -50,7 +53,9 @@ def bearer_of(authorization: str) -> str:
 
 
 def credentials_of(
-    metadata: Iterable[tuple[str, str | bytes]], certificate: PeerCertificate | None = None
+    metadata: Iterable[tuple[str, str | bytes]],
+    certificate: PeerCertificate | None = None,
+    key_headers: Collection[str] = (),
 ) -> Credentials:
     """Return what a call's metadata, or a request's headers in lower case, bring.
 
@@ -58,8 +63,8 @@ def credentials_of(
     """
     found: dict[str, str] = {}
     for key, value in metadata:
-        if key in (AUTHORIZATION, FORWARDED_CERTIFICATE) and isinstance(value, str):
+        if (key in _HEADERS or key in key_headers) and isinstance(value, str):
             found[key] = f"{found[key]},{value}" if key in found else value
-    return Credentials(
-        found.get(AUTHORIZATION, ""), certificate, found.get(FORWARDED_CERTIFICATE, "")
-    )
+    authorization = found.pop(AUTHORIZATION, "")
+    forwarded = found.pop(FORWARDED_CERTIFICATE, "")
+    return Credentials(authorization, certificate, forwarded, tuple(found.items()))

@@ -14,6 +14,7 @@ class Proof(enum.StrEnum):
     API_KEY = "api-key"
     TOKEN = "jwt"  # noqa: S105  # the name of a kind of token
     CERTIFICATE = "certificate"
+    HEADER = "header"
 
 
 @dataclass(frozen=True, slots=True)

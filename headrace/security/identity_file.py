@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 
 from headrace import errors
+from headrace.security.header_keys import SUBJECT_PREFIX, HeaderKey
 from headrace.security.identities import ANONYMOUS
 
 ALGORITHMS = frozenset(
@@ -24,6 +25,12 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _PLAIN_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 _TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_HEADER = re.compile(r"[a-z0-9]([a-z0-9_-]{0,126}[a-z0-9])?")
+_RESERVED = re.compile(
+    r"(authorization|cookie|host|te|user-agent|accept.*|content-.*|grpc-.*|x-forwarded-.*|x-headrace-.*"
+    r"|x-request-id|traceparent|inference-header-content-length|.*-bin)$"
+)
 _MAX_FILE_BYTES = 2**20
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
@@ -67,11 +74,29 @@ class CertificateRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Names (`spiffe://…` or a host's) of gateways, which are believed what they forward."""
 
 
+class HeaderKeyRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A key in a header of its own, as clients of Triton's restricted protocols bring it.
+
+    Its holder is `header:NAME`.
+    """
+
+    name: str
+    headers: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    """In lower case; Triton's for gRPC begin with triton-grpc-protocol-."""
+    sha256: str
+    """Of the value, in hex: `printf %s VALUE | sha256sum`."""
+
+    def as_key(self) -> HeaderKey:
+        """It as it is looked for."""
+        return HeaderKey(self.name, self.headers, self.sha256)
+
+
 class IdentityRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All that the identity file says."""
 
     issuers: tuple[Issuer, ...] = ()
     certificates: CertificateRules = CertificateRules()
+    header_keys: tuple[HeaderKeyRule, ...] = ()
 
 
 def read_identity_file(path: Path) -> IdentityRules:
@@ -104,6 +129,7 @@ def _problems(rules: IdentityRules) -> Iterator[str]:
         yield f"two issuers are {issuer!r}"
     for each in rules.issuers:
         yield from (f"issuers.{each.name}: {wrong}" for wrong in _problems_of_issuer(each))
+    yield from _problems_of_header_keys(rules.header_keys)
     certificates = rules.certificates
     for domain in certificates.trust_domains:
         if not _TRUST_DOMAIN.fullmatch(domain):
@@ -115,7 +141,23 @@ def _problems(rules: IdentityRules) -> Iterator[str]:
             yield f"certificates.hosts: {subject!r} is no subject: letters, digits, '.', '_', '@', '-'"
 
 
+def _problems_of_header_keys(keys: tuple[HeaderKeyRule, ...]) -> Iterator[str]:
+    for header in _repeated(header for key in keys for header in key.headers):
+        yield f"header_keys: two keys have the header {header!r}"
+    for key in keys:
+        where = f"header_keys.{key.name}"
+        if not _NAME.fullmatch(key.name):
+            yield f"{where}: name has lower-case letters, digits and '-'"
+        if not _SHA256.fullmatch(key.sha256):
+            yield f"{where}: sha256 has 64 digits of hex in lower case"
+        for header in key.headers:
+            if not _HEADER.fullmatch(header) or _RESERVED.match(header):
+                yield f"{where}: {header!r} is no header for a key: lower case, and not one with a meaning"
+
+
 def _problems_of_issuer(issuer: Issuer) -> Iterator[str]:
+    if issuer.name + ":" == SUBJECT_PREFIX:
+        yield f"{issuer.name!r} is what keys in headers are called"
     if not _NAME.fullmatch(issuer.name):
         yield f"name is {issuer.name!r}; it has lower-case letters, digits and '-'"
     if issuer.name in _SCHEMES:  # its users could choose a subject that is another's certificate

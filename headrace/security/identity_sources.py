@@ -11,6 +11,7 @@ from pathlib import Path
 from headrace import errors
 from headrace.security.access import Access, NoTokens
 from headrace.security.certificates import RuledCertificates
+from headrace.security.header_keys import HeaderKeys
 from headrace.security.identity_file import IdentityRules, read_identity_file
 from headrace.security.jwks import IssuerKeys, KeyKeeper, read_jwks
 from headrace.security.tokens import IssuedTokens, require_pyjwt
@@ -78,6 +79,7 @@ class IdentitySources:
         else:
             access.tokens = NoTokens()
         access.certificates = RuledCertificates(rules.certificates)
+        access.header_keys = HeaderKeys(key.as_key() for key in rules.header_keys)
         access.forget()
         self._keeper.keep(self.issuers)
 

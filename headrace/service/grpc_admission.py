@@ -13,7 +13,7 @@ from typing import Any
 from headrace import errors
 from headrace.security import callers
 from headrace.security.access import OPEN_ACCESS, Access, not_authenticated
-from headrace.security.credentials import GATEWAY_SOCKET, PeerCertificate, credentials_of
+from headrace.security.credentials import GATEWAY_SOCKET, PeerCertificate
 from headrace.security.identities import NOBODY, Identity
 from headrace.security.methods import METHODS, MethodRule
 from headrace.security.verbs import Permission, Scope, Verb
@@ -167,7 +167,7 @@ class Admission:
         metadata: Metadata = context.invocation_metadata() or ()
         self._generation = gate.access.generation
         if self._rule.permission.scope is not Scope.OPEN:
-            credentials = credentials_of(metadata, gate.certificate_of(context))
+            credentials = gate.access.credentials_of(metadata, gate.certificate_of(context))
             self._identity = await gate.authentication.identify(credentials)
         callers.begin(callers.caller_of(metadata, gate.peer_of(context), self._identity))
 

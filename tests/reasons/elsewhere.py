@@ -127,6 +127,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         frozenset(
             [
                 "CONFIG_PBTXT_INVALID",
+                "TRITON_FLAG_MALFORMED",
                 "TRITON_MODEL_INVALID",
                 "TRITON_MODEL_NOT_FOUND",
                 "TRITON_VERSION_NOT_FOUND",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from headrace import errors
 from headrace.security.access import Access
 from headrace.security.callers import caller_of
-from headrace.security.credentials import Credentials, credentials_of
+from headrace.security.credentials import Credentials
 from headrace.security.identities import NOBODY, Identity
 from headrace.security.model_names import model_in
 from headrace.security.routes import MODEL_NAME, ROUTES
@@ -87,7 +87,7 @@ class HttpGate:
         return match.handler(request)
 
     def _credentials(self, request: Request) -> Credentials:
-        found = credentials_of(request.head.headers, request.certificate)
+        found = self.access.credentials_of(request.head.headers, request.certificate)
         if found.authorization or self._authorization_of is None:
             return found
         value = self._authorization_of(request)

@@ -16,7 +16,6 @@ from headrace.security.credentials import (
     GATEWAY_SOCKET,
     Credentials,
     PeerCertificate,
-    credentials_of,
 )
 from headrace.security.identities import Identity
 from headrace.security.policy import NO_LIMITS
@@ -64,6 +63,8 @@ class _Memory:
     """What is remembered while the same rights hold."""
 
     generation: int
+    by_token: int
+    """The same where callers without a certificate bring nothing but tokens; else another number."""
     callers: dict[object, KnownCaller] = field(default_factory=dict)
 
 
@@ -83,6 +84,8 @@ def verify_here(access: Access) -> Verify:
 
 def _key_of(credentials: Credentials) -> object:
     """What a caller is remembered by. What a gateway forwards counts only where it comes from one."""
+    if credentials.header_keys:
+        return id(credentials.certificate), credentials
     if credentials.certificate is None:
         return credentials.authorization
     if credentials.certificate is GATEWAY_SOCKET:  # no certificate is, whatever is in it
@@ -99,7 +102,7 @@ class Callers:
         self.access = access
         self.verify = verify or verify_here(access)
         self._clock = clock
-        self._memory = _Memory(access.generation)
+        self._memory = self._empty()
         self._limiters: dict[str, CallLimiter] = {}
 
     @property
@@ -119,7 +122,7 @@ class Callers:
         Raises NotVerified, Unauthenticated, PermissionDenied, Unavailable (RIGHTS_UNKNOWN).
         """
         memory = self._memory
-        if certificate is None and memory.generation == self.access.generation:
+        if certificate is None and memory.by_token == self.access.generation:
             brought: object = ""
             for key, value in metadata:
                 if key == AUTHORIZATION:
@@ -151,7 +154,7 @@ class Callers:
         memory = self._memory
         if memory.generation != self.access.generation:
             memory = self._memory = self._renewed()
-        credentials = credentials_of(metadata, certificate)
+        credentials = self.access.credentials_of(metadata, certificate)
         brought = _key_of(credentials)
         caller = memory.callers.get(brought)
         if caller is None or caller.until_ns <= now_ns:
@@ -161,9 +164,13 @@ class Callers:
             memory.callers[brought] = caller
         return caller
 
+    def _empty(self) -> _Memory:
+        generation = self.access.generation
+        return _Memory(generation, -1 if self.access.header_keys.headers else generation)
+
     def _renewed(self) -> _Memory:
         """An empty memory, for the rights of now: its number is read before they are."""
-        memory = _Memory(self.access.generation)
+        memory = self._empty()
         bindings = self.access.rights.policy.bindings
         for subject in [subject for subject in self._limiters if subject not in bindings]:
             self._limiters.pop(subject, None)
