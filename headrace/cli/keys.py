@@ -84,6 +84,8 @@ async def create(
         raise typer.BadParameter("--admin is for all models: give --role admin with --models")
     grants = dict.fromkeys([*(role or ()), *(["admin"] if admin else ())], models or [])
     seconds = seconds_in(ttl, "--ttl")
+    if rights_file is not None and (data is not None or note):
+        raise typer.BadParameter("--rights-file goes without --data, and keeps no --note")
     if rights_file is not None:
         from headrace.cli.first_key import write_key
 

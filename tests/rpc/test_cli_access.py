@@ -16,7 +16,8 @@ import pytest
 
 from headrace.cli import app
 from headrace.registry.v1 import access_service_pb2 as pb
-from headrace.security.api_keys import id_of
+from headrace.security.api_keys import digest_of, id_of
+from headrace.security.rights_file import read_rights_file
 from tests.rpc.registry_fixtures import RunningRegistry, running_registry
 from tests.rpc.test_registry_access import access
 
@@ -131,6 +132,21 @@ async def test_the_first_key_is_made_without_a_server(commands: Open, tmp_path: 
     )
     assert 1 == len(list((tmp_path / "new" / "registry").rglob("*.json")))
     assert (2, True) == (unknown.status, "built-in roles" in unknown.error)
+
+
+async def test_a_key_goes_into_a_rights_file(commands: Open, tmp_path: Path) -> None:
+    """Its digest does, with its grants; what such a file does not keep is refused, not dropped."""
+    file = tmp_path / "rights.toml"
+    async with commands() as run:
+        made = await run("keys", "create", "web", "--role", "caller", "--rights-file", str(file))
+        noted = await run("keys", "create", "x", "--note", "y", "--rights-file", str(file))
+        unknown = await run("keys", "create", "x", "--role", "team", "--rights-file", str(file))
+    rights = read_rights_file(file)
+
+    assert ["web"] == [key.subject for key in rights.keys.values()]
+    assert digest_of(made.output.strip()) in rights.keys
+    assert (2, True) == (noted.status, "--rights-file" in noted.error)
+    assert (2, True) == (unknown.status, "no role 'team'" in unknown.error)
 
 
 async def test_a_login_is_kept_and_used(commands: Open, tmp_path: Path) -> None:
