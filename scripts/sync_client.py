@@ -24,6 +24,7 @@ OF_OTHERS = ("inference", "monitoring")
 IMPORTS = """
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -84,6 +85,15 @@ class Client(BlockingRegistryCalls):
     ) -> None:
         """Close it."""
         self.close()
+
+    def because(self, reason: str) -> Self:
+        """The same client, over the same connections, whose changes have this reason in the change log.
+
+        Closing one closes both. Raises ValueError for a reason that is too long, or of several lines.
+        """
+        other = copy.copy(self)
+        other._async = self._async.because(reason)  # noqa: SLF001  # of its own class
+        return other
 
     def close(self) -> None:
         """End the connections and the thread; calls still running end as cancelled."""

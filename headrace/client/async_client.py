@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -85,6 +86,15 @@ class AsyncClient(
     ) -> None:
         """Close it."""
         await self.close()
+
+    def because(self, reason: str) -> Self:
+        """The same client, over the same connections, whose changes have this reason in the change log.
+
+        Closing one closes both. Raises ValueError for a reason that is too long, or of several lines.
+        """
+        other = copy.copy(self)
+        other._calls = self._calls.because(reason)  # noqa: SLF001  # of its own class
+        return other
 
     async def close(self) -> None:
         """End the connections; calls still running end as cancelled."""

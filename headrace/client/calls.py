@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import quote
 
@@ -69,6 +71,13 @@ class Calls:
         """A method that streams its answer, for `call`: opened at an address, for so many seconds."""
         opened = self._channels.watch(method, address)
         return opened(request, timeout=seconds, metadata=self.metadata())
+
+    def because(self, reason: str) -> Calls:
+        """The same, with a reason for what it changes. Raises ValueError."""
+        other = copy.copy(self)
+        other.settings = replace(self.settings, reason=reason)
+        other._reason = reason_metadata(reason)  # noqa: SLF001  # of its own class
+        return other
 
     async def close(self) -> None:
         """Close all channels; calls still running end as cancelled."""

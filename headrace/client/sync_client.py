@@ -5,6 +5,7 @@ Written by `make pages` from AsyncClient: change that.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -74,6 +75,15 @@ class Client(BlockingRegistryCalls):
     ) -> None:
         """Close it."""
         self.close()
+
+    def because(self, reason: str) -> Self:
+        """The same client, over the same connections, whose changes have this reason in the change log.
+
+        Closing one closes both. Raises ValueError for a reason that is too long, or of several lines.
+        """
+        other = copy.copy(self)
+        other._async = self._async.because(reason)  # noqa: SLF001  # of its own class
+        return other
 
     def close(self) -> None:
         """End the connections and the thread; calls still running end as cancelled."""

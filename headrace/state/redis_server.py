@@ -68,15 +68,17 @@ class RedisServer:
             yield f"redis_{given[0]}: TLS is for URLs that begin with rediss://"
         for name, path in self.files().items():
             try:
-                if path:
-                    path.read_bytes()
+                _line(path)
             except OSError as error:
-                yield f"{name}: cannot read {path}: {error.strerror}"
+                yield f"{name}: cannot read {path}: {error.strerror or error}"
 
 
 def _line(file: Path | None) -> str:
-    """What a file holds, without the end of its line."""
-    return file.read_text().rstrip("\r\n") if file else ""
+    """What a file holds, without the end of its line. Raises OSError."""
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n") if file else ""
+    except UnicodeDecodeError:
+        raise OSError(f"{file} is no text in UTF-8") from None
 
 
 def _with_user(url: str, user: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headrace import AsyncClient, errors
+from headrace import AsyncClient, Client, errors
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.security.api_keys import id_of
 from headrace.state.connection import open_redis
@@ -46,6 +47,28 @@ async def test_a_change_says_who_made_it_and_how_that_is_known(
     first = everything.changes[0]
     assert ("key.create", "local") == (first.kind, first.proof)
     assert "root" in {each.actor for each in everything.changes}
+
+
+async def test_each_change_may_have_its_own_reason(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """Over the connections of one client, from asyncio and from threads."""
+    async with (
+        running_registry(redis_url, namespace, tmp_path) as running,
+        AsyncClient(registry=running.address, reason="usual") as client,
+    ):
+        await client.because("one").create_model("one")
+        await client.create_model("two")
+        with pytest.raises(ValueError, match="one line"):
+            client.because("two\nlines")
+
+        def blocking() -> None:
+            with Client(registry=running.address) as other:
+                other.because("three").create_model("three")
+
+        await asyncio.to_thread(blocking)
+        found = await client.audit(oldest_first=True)
+    assert ["one", "usual", "three"] == [change.reason for change in found]
 
 
 async def test_a_claim_is_called_one(redis_url: str, namespace: str, tmp_path: Path) -> None:

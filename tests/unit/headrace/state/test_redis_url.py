@@ -69,6 +69,16 @@ def test_urls_with_passwords_leave_the_environment() -> None:
     assert {"HEADRACE_INFERENCE_REDIS_URL", "OTHER_REDIS_URL"} == set(environ)
 
 
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """At the start, and as one that cannot be read where it came later."""
+    file = tmp_path / "password"
+    file.write_bytes(b"\xff\xfe")
+    server = RedisServer("redis://host", password_file=file)
+    assert "is no text in UTF-8" in next(server.problems())
+    with pytest.raises(OSError, match="is no text"):
+        server.credentials()
+
+
 @pytest.mark.parametrize(
     ("server", "words"),
     [
