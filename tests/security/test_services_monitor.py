@@ -154,6 +154,20 @@ async def test_over_tls_the_cookie_goes_nowhere_else(
             assert codes == [200, 401]
 
 
+async def test_behind_a_proxy_with_tls_the_cookie_is_of_tls(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """The proxy says how the browser came; in plaintext the cookie opens nothing then."""
+    async with watched(redis_url, namespace, tmp_path) as scene:
+        by_tls = {"X-Forwarded-Proto": "https"}
+        _, _, headers = await scene.log_in(scene.service, **by_tls)
+        assert headers["Set-Cookie"].startswith("__Host-headrace_session=")
+        assert headers["Set-Cookie"].endswith("; Secure")
+        session = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
+        assert (await scene.ask("/api/statistics", headers=session | by_tls))[0] == 200
+        assert (await scene.ask("/api/statistics", headers=session))[0] == 401
+
+
 async def test_a_session_ends_with_its_key_and_with_its_time(
     redis_url: str, namespace: str, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from headrace import errors, status
 from headrace.security.access import Access
-from headrace.security.credentials import GATEWAY_SOCKET, Credentials
+from headrace.security.credentials import Credentials
 from headrace.service.authentication import Authentication
 from headrace.service.http.answers import HTML_TYPE, Response
 from headrace.service.http.app import HttpApp, NotFoundText, Refusal
@@ -38,7 +38,7 @@ _HEADERS = {
 class ConsoleApp(HttpApp):
     """An application whose callers may be browsers that logged in.
 
-    `is_secure`: its port speaks TLS. Over TLS, by the port or a gateway, the cookie goes nowhere else.
+    `is_secure`: its port speaks TLS. Over TLS, here or at a proxy, the cookie goes nowhere else.
     """
 
     def __init__(
@@ -80,10 +80,8 @@ class ConsoleApp(HttpApp):
         return f"__Host-{_COOKIE}" if self._is_over_tls(request) else _COOKIE
 
     def _is_over_tls(self, request: Request) -> bool:
-        if self._is_secure:
-            return True
-        is_of_gateway = request.certificate is GATEWAY_SOCKET
-        return is_of_gateway and request.head.get("x-forwarded-proto") == "https"
+        # whoever makes the header up has his own browser drop the cookie, and no other's
+        return self._is_secure or request.head.get("x-forwarded-proto") == "https"
 
     async def _show(self, _: Request) -> Response:
         return self._login_page("")
