@@ -46,7 +46,7 @@ def _connections(settings: Settings) -> Message:
         **_hygiene(),
         **_limits(settings),
         **_tracing(settings),
-        local_reply_config=_local_replies(),
+        local_reply_config=_local_replies(settings),
     )
 
 
@@ -151,16 +151,45 @@ def _tracing(settings: Settings) -> dict[str, object]:
     }
 
 
-def _local_replies() -> Message:
+def _local_replies(settings: Settings) -> Message:
     """Answers that the gateway gives by itself, in the form of the services' own."""
-    too_large = {
-        "filter": _is_status(413),
-        "headers_to_add": [_header("grpc-status", "8")],
-    }
+    said = "gateway: %LOCAL_REPLY_BODY%"
+    mappers: list[Message] = []
+    for status, text in _refusals(settings).items():
+        exhausted = {"headers_to_add": [_header("grpc-status", "8")]}
+        by_grpc = _all_of(_is_status(status), _IS_GRPC)
+        mappers.append({"filter": by_grpc, **exhausted, **_as_text(text)})
+        mappers.append({"filter": _is_status(status), **_as_json(text)})
+    mappers.append({"filter": _IS_GRPC, **_as_text(said)})
+    return {"mappers": mappers, "body_format": {"json_format": {"error": said}}}
+
+
+def _refusals(settings: Settings) -> dict[int, str]:
+    """The words for refusals that a setting decides, by their status."""
+    size, rate = settings.max_request_bytes, settings.max_requests_per_second
     return {
-        "mappers": [too_large],
-        "body_format": {"json_format": {"error": "gateway: %LOCAL_REPLY_BODY%"}},
+        413: f"gateway: the request is larger than the {size} bytes of max_request_bytes",
+        429: f"gateway: more than the {rate} requests a second of max_requests_per_second",
     }
+
+
+_IS_GRPC: Message = {
+    "header_filter": {
+        "header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    }
+}
+
+
+def _as_text(text: str) -> dict[str, object]:
+    return {"body_format_override": {"text_format_source": {"inline_string": text}}}
+
+
+def _as_json(text: str) -> dict[str, object]:
+    return {"body_format_override": {"json_format": {"error": text}}}
+
+
+def _all_of(*filters: Message) -> Message:
+    return {"and_filter": {"filters": list(filters)}}
 
 
 def _is_status(status: int) -> Message:

@@ -60,7 +60,7 @@ _NOT_OFFERED: Message = {
     "match": {"prefix": "/"},
     "direct_response": {
         "status": 404,
-        "body": {"inline_string": "the gateway does not offer this path; call the service itself"},
+        "body": {"inline_string": "this path is not offered here; call the service itself"},
     },
 }
 
