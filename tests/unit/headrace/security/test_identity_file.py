@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,21 @@ def test_a_changed_file_is_in_force_and_a_broken_one_leaves_it_so(tmp_path: Path
         assert (sources.problem, sources.reloads) == ("", 2)
         with pytest.raises(errors.Unauthenticated):
             access.identify(signed)
+
+
+def test_issuers_without_the_package_for_tokens_end_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else every token would be refused, and nobody would know why. Certificates need no package."""
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    path = tmp_path / "identity.toml"
+    path.write_text(CORP)
+    with (
+        pytest.raises(errors.FailedPrecondition) as missing,
+        IdentitySources(path, Access()).running(),
+    ):
+        pass
+    assert missing.value.reason == "JWT_NOT_INSTALLED"
+    path.write_text(CERTIFICATES)
+    with IdentitySources(path, Access()).running():
+        pass
