@@ -23,6 +23,7 @@ from headrace.security.credentials import (
 )
 from headrace.security.header_keys import NO_HEADER_KEYS
 from headrace.security.identities import NOBODY, Identity, Proof
+from headrace.security.model_names import shortened
 from headrace.security.policy import NO_POLICY, Policy
 from headrace.security.verbs import Permission, Scope, Verb
 
@@ -349,6 +350,7 @@ def denied(identity: Identity, verb: Verb, model: str) -> errors.HeadraceError:
     """Say that a caller may not; whether there is such a model is not told."""
     if not identity.is_known:
         return not_authenticated()
+    model = shortened(model)
     asked = f"model {model!r}, if there is one" if model else "all models"
     # quoted: a name that somebody made up must not become a command of the admin who reads this
     remedy = f"headrace grant {quote(identity.subject)} ROLE"

@@ -10,6 +10,8 @@ AUTHORIZATION = "authorization"
 FORWARDED_CERTIFICATE = "x-forwarded-client-cert"
 _HEADERS = frozenset((AUTHORIZATION, FORWARDED_CERTIFICATE))
 _SCHEME = "bearer "
+_MAX_SPACES = 8
+"""Spaces around a token. Values are remembered as they came: one key must not have any number of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,10 @@ def bearer_of(authorization: str) -> str:
     """Return the token of `Bearer TOKEN`; '' where the value has another form."""
     if authorization[: len(_SCHEME)].lower() != _SCHEME:
         return ""
-    token = authorization[len(_SCHEME) :].strip()
+    rest = authorization[len(_SCHEME) :]
+    token = rest.strip(" ")
+    if len(rest) - len(token) > _MAX_SPACES:
+        return ""
     return "" if "," in token or " " in token else token  # two headers, joined on their way here
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from headrace.security.identities import Identity
+from headrace.security.model_names import MAX_NAME
 from headrace.security.verbs import Verb
 
 ALL_MODELS = "*"
@@ -110,6 +111,8 @@ class Policy:
 
     def may(self, identity: Identity, verb: Verb, model: str) -> bool:
         """Return whether it may do this with the model."""
+        if len(model) > MAX_NAME:  # no model has it: it is looked at by no pattern, and not kept
+            return self.may_everywhere(identity, verb)
         key = (identity.subjects, verb, model)
         decided = self._decisions.get(key)
         if decided is None:

@@ -6,6 +6,7 @@ headers that name keys (`jku`, `x5u`, `jwk`) are not looked at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeGuard
 
@@ -19,6 +20,8 @@ _MAX_TEXT = 256
 _MAX_GROUPS = 200
 _MAX_TRIED = 3
 _GROUP = "group:"
+_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+"""Decoders pass over other characters: with them one token would have any number of forms."""
 
 
 def require_pyjwt() -> None:
@@ -48,6 +51,8 @@ class IssuedTokens:
         """
         import jwt
 
+        if _FORM.fullmatch(token) is None:
+            raise _invalid("it is malformed")
         try:
             header, claimed = _unverified(token)
             keys = self._issuers.get(claimed) if isinstance(claimed, str) else None

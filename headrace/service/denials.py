@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from headrace.security.callers import Caller
+from headrace.security.model_names import shortened
 from headrace.security.verbs import Verb
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,9 @@ class DenialLog:
             "proved_by": caller.identity.detail,
             "claim": caller.claim,
             "peer": caller.peer,
-            "method": method,
+            "method": shortened(method),
             "verb": str(verb),
-            "models": [model for model in models if model][:_MODELS_NAMED],
+            "models": [shortened(model) for model in models if model][:_MODELS_NAMED],
             "left_out": self._left_out,
         }
         self._left_out = 0

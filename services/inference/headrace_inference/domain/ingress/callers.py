@@ -18,6 +18,7 @@ from headrace.security.credentials import (
     PeerCertificate,
 )
 from headrace.security.identities import Identity
+from headrace.security.model_names import MAX_NAME
 from headrace.security.policy import NO_LIMITS
 from headrace.security.verbs import Verb
 from headrace_inference.domain.clock import Clock
@@ -27,6 +28,9 @@ from headrace_inference.domain.routing.request_texts import Headers
 MAX_CALLERS = 10_000
 MAX_MODELS = 4096
 """Names that are remembered of one caller: callers choose them, so there may be no end."""
+
+MAX_NAMES = 65_536
+"""Names that are remembered of all callers together: one may come under many forms of his token."""
 
 REMEMBERED_SECONDS = 60.0
 """So long a caller passes by what was found before; then it is asked for again whose token it is."""
@@ -66,6 +70,8 @@ class _Memory:
     by_token: int
     """The same where callers without a certificate bring nothing but tokens; else another number."""
     callers: dict[object, KnownCaller] = field(default_factory=dict)
+    names: int = 0
+    """Names of models that are remembered of all callers."""
 
 
 def verify_here(access: Access) -> Verify:
@@ -123,11 +129,11 @@ class Callers:
         """
         memory = self._memory
         if certificate is None and memory.by_token == self.access.generation:
-            brought: object = ""
+            brought: object = None
             for key, value in metadata:
                 if key == AUTHORIZATION:
-                    brought = value if brought == "" else _TWO
-            known = memory.callers.get(brought)
+                    brought = value if brought is None else _TWO
+            known = memory.callers.get("" if brought is None else brought)
             if known is not None and known.until_ns > now_ns and model_name in known.models:
                 return known.limiter
         caller = self.caller(metadata, now_ns, certificate)
@@ -201,6 +207,13 @@ class Callers:
         model = model_name.partition("@")[0]  # an alias is its model's
         if not self.access.may(caller.identity, Verb.INFER, model):
             raise denied(caller.identity, Verb.INFER, model)
+        if len(model_name) > MAX_NAME:
+            return
+        memory = self._memory
+        memory.names += 1
+        if memory.names >= MAX_NAMES:
+            memory.names = 0
+            memory.callers.clear()
         if len(caller.models) >= MAX_MODELS:
             caller.models.clear()
         caller.models[model_name] = None
