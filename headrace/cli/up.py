@@ -154,8 +154,13 @@ def _redis(url: str | None, *files: Path | None) -> RedisServer | None:
 def _gateway(
     every_port: int | None, port: int | None, settings_file: Path | None
 ) -> GatewayOptions:
+    """The gateway that is asked for. Raises FailedPrecondition (NO_ENVOY) before anything is started."""
+    from headrace.gateway.binary import find_envoy
     from headrace.local.gateway_child import HTTP_PORT, GatewayOptions
 
+    if settings_file is None:  # it may name an Envoy
+        named = os.environ.get("HEADRACE_GATEWAY_ENVOY")
+        find_envoy(Path(named) if named else None)
     own = int(os.environ.get("HEADRACE_GATEWAY_HTTP_PORT") or HTTP_PORT)
     return GatewayOptions(
         port=every_port if port is None else port,
