@@ -20,7 +20,7 @@ _MAX_TEXT = 256
 _MAX_GROUPS = 200
 _MAX_TRIED = 3
 _GROUP = "group:"
-_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
 """Decoders pass over other characters: with them one token would have any number of forms."""
 
 

@@ -208,6 +208,13 @@ def test_depth_is_no_bug() -> None:
         assert refused(".".join([*parts, "eHg"])).startswith("TOKEN_INVALID")
 
 
+def test_a_signature_has_no_further_forms() -> None:
+    """Characters that decoders pass over: with them one token would be remembered any number of times."""
+    good = token()
+    for junk in ("!", "=", "\n", "\N{NO-BREAK SPACE}", "+/"):
+        assert refused(good[:-4] + junk + good[-4:]) == "TOKEN_INVALID it is malformed"
+
+
 def test_a_flipped_bit_is_found() -> None:
     """The signature is over all of it."""
     good = token()
