@@ -140,6 +140,38 @@ def test_ports_are_those_that_processes_listen_on(values: str, tmp_path: Path) -
         named = ["grpc_port", "http_port", "metrics_port", "port"]
         listened = {getattr(chosen, port) for port in named if getattr(chosen, port, None)}
         assert listened == {each["containerPort"] for each in container["ports"]}, name
+        for kind in ("startup", "readiness", "liveness"):
+            probed = container[f"{kind}Probe"]["httpGet"]["port"]
+            assert probed in [each["name"] for each in container["ports"]]
+
+
+@each_set_of_values
+def test_addresses_are_those_of_services(values: str) -> None:
+    """What one process calls is a service of the chart, whose port leads to one of the other's."""
+    found = manifests(rendered(values))
+    services = {each["metadata"]["name"]: each for each in found if each["kind"] == "Service"}
+    running = containers(found)
+    called = [
+        each.partition("=")[2].removeprefix("redis://")
+        for container in running.values()
+        for each in container["args"]
+        if f".{NAMESPACE}.svc.cluster.local:" in each
+    ]
+    for address in called:
+        host, _, port = address.partition(":")
+        name, *domain = host.split(".")
+        assert [NAMESPACE, "svc", "cluster", "local"] == domain
+        (target,) = [
+            each["targetPort"]
+            for each in services[name]["spec"]["ports"]
+            if each["port"] == int(port)
+        ]
+        component = services[name]["spec"]["selector"]["app.kubernetes.io/component"]
+        assert target in [each["name"] for each in running[component]["ports"]]
+    assert called
+    for service in services.values():
+        component = service["spec"]["selector"]["app.kubernetes.io/component"]
+        assert service["spec"]["selector"] == selector_of(found, component)
 
 
 @each_set_of_values
