@@ -13,10 +13,13 @@ def forwarded_peer(metadata: Iterable[tuple[str, str | bytes]]) -> str:
 
     What stands before that in the header is the caller's own word.
     """
-    told = [value for key, value in metadata if key == _HEADER and isinstance(value, str)]
-    if not told:
+    told: str | bytes = ""
+    for key, value in metadata:
+        if key == _HEADER:
+            told = value
+    if not told or isinstance(told, bytes):
         return ""
-    last = told[-1].rpartition(",")[2].strip()
+    last = told.rpartition(",")[2].strip()
     try:
         address = ipaddress.ip_address(last)
     except ValueError:
