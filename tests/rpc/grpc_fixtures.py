@@ -64,7 +64,7 @@ async def open_grpc_replica(
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
         book = StatisticsRegistry()
-        tracer = stack.enter_context(open_tracer(settings))
+        tracer = stack.enter_context(open_tracer(settings, access))
         loader = FolderLoader(folder, open_model)
         loads = Loads(loader, LoadPlaces(settings.max_loading))
         held = await stack.enter_async_context(open_models(settings, loads, book))

@@ -57,6 +57,24 @@ async def test_a_header_is_a_key(tmp_path: Path, front: str, wire: str) -> None:
             assert (await outcome(replica, wire, OURS, headers))[0] == status, headers
 
 
+@ways
+async def test_no_trace_has_a_secret(tmp_path: Path, front: str, wire: str) -> None:
+    """A pattern that matches every header forwards none that proves who calls."""
+    keys = keyring()
+    keys.grant("new", Grant("caller"))
+    traces = tmp_path / "traces"
+    more = {"trace_file": traces, "trace_level": ("TIMESTAMPS",), "trace_rate": 1}
+    patterns = {"grpc_header_forward_pattern": ".*", "http_header_forward_pattern": ".*"}
+    async with open_models(tmp_path, keys.access, front, **more, **patterns) as replica:
+        noted = ("x-note", "kept")
+        for headers in (keys.metadata("new"), [(GRPC_OURS, "one")], [(OURS_HEADER, "one")]):
+            assert (await outcome(replica, wire, OURS, [*headers, noted]))[0] == "OK"
+    text = traces.read_text()
+    assert text.count("kept") == 3
+    for secret in (keys.headers("new")["authorization"], GRPC_OURS, OURS_HEADER, "authorization"):
+        assert secret not in text
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -112,7 +112,7 @@ async def _open(
     async with AsyncExitStack() as stack:
         tls = await stack.enter_async_context(open_server_tls(settings))
         access = stack.enter_context(open_replica_access(settings))
-        tracer = stack.enter_context(open_tracer(settings))
+        tracer = stack.enter_context(open_tracer(settings, access.access))
         await stack.enter_async_context(_reporting(settings, book))
         loads = stack.enter_context(open_loads(settings, origin.source, origin, policy))
         models = await stack.enter_async_context(open_models(settings, loads, book))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from headrace.security.access import OPEN_ACCESS, Access
 from headrace_inference.adapters.trace_file import open_trace_file
 from headrace_inference.domain.extensions.forwarded_headers import HeaderPattern
 from headrace_inference.domain.extensions.trace_settings import TraceSettings, levels
@@ -18,11 +19,16 @@ _IDS_OF_A_PROCESS = 30
 
 
 @contextmanager
-def open_tracer(settings: Settings) -> Iterator[Tracer]:
-    """The tracer, whose file is closed at the end. Raises InvalidArgument for levels that are none."""
+def open_tracer(settings: Settings, access: Access = OPEN_ACCESS) -> Iterator[Tracer]:
+    """The tracer, whose file is closed at the end. Raises InvalidArgument for levels that are none.
+
+    What proves to the `access` who calls is in no trace.
+    """
     initial = TraceSettings(levels("trace_level", settings.trace_level), settings.trace_rate)
-    grpc_headers = HeaderPattern(settings.grpc_header_forward_pattern)
-    http_headers = HeaderPattern(settings.http_header_forward_pattern)
+    grpc_headers, http_headers = (
+        HeaderPattern(pattern, lambda: access.header_keys.headers)
+        for pattern in (settings.grpc_header_forward_pattern, settings.http_header_forward_pattern)
+    )
     with ExitStack() as stack:
         log, path = None, ""
         if settings.trace_file is not None:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
+
+_SECRET = frozenset(("authorization", "proxy-authorization", "cookie"))
+_SECRET_PREFIX = "triton-grpc-protocol-"  # noqa: S105  # what such headers begin with
 
 
 class HeaderPattern:
-    """Matches whole names whatever their case; an empty pattern matches none."""
+    """Matches whole names whatever their case; an empty pattern matches none.
 
-    def __init__(self, pattern: str = "") -> None:
+    Headers that prove who calls are never forwarded, whatever the pattern: those that always do, and
+    those that `keys` names.
+    """
+
+    def __init__(self, pattern: str = "", keys: Callable[[], Collection[str]] = tuple) -> None:
         self._pattern = re.compile(pattern, re.IGNORECASE) if pattern else None
+        self._keys = keys
 
     @property
     def matches_any(self) -> bool:
@@ -24,5 +32,10 @@ class HeaderPattern:
         return {
             name.lower(): value
             for name, value in headers
-            if isinstance(value, str) and self._pattern.fullmatch(name)
+            if isinstance(value, str)
+            and self._pattern.fullmatch(name)
+            and not self._is_secret(name.lower())
         }
+
+    def _is_secret(self, name: str) -> bool:
+        return name in _SECRET or name.startswith(_SECRET_PREFIX) or name in self._keys()
