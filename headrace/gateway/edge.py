@@ -71,7 +71,7 @@ class Edge:
         async with self._changing:
             try:
                 await self.start()
-            except errors.FailedPrecondition as error:
+            except (errors.FailedPrecondition, OSError) as error:
                 logger.error("Envoy could not be started: %s", error)  # noqa: TRY400
 
     async def take(self, settings: Settings) -> None:

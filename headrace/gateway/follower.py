@@ -112,8 +112,8 @@ async def _number(address: str) -> str:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a port, or a name, that is none
         facts = {"address": address, "error": str(error)}
-        logger.warning("a replica's name is not known here", extra=facts)
+        logger.warning("a replica's address is not known here", extra=facts)
         return ""
     return addresses.join(str(found[0][4][0]), int(port))

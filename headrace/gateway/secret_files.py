@@ -43,7 +43,10 @@ class SecretFiles:
         """Write what is new, for ever."""
         while True:
             await asyncio.sleep(_POLL_SECONDS)
-            self.write()
+            try:
+                self.write()
+            except OSError as error:
+                logger.error("Envoy cannot be told of TLS files: %s", error)  # noqa: TRY400
 
     @property
     def problems(self) -> dict[str, str]:
