@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import web
 
+from tests.gateway.envoy import needs_envoy
 from tests.gateway.fixtures import MODEL, Served, served
 
 PAGES = Path(__file__).parents[2] / "examples" / "web"
@@ -28,6 +29,7 @@ ANSWER = re.compile(r'<pre id="answer"[^>]*>(.*?)</pre>', re.DOTALL)
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.toolchain,
+    needs_envoy,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
 ]
 

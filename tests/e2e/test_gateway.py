@@ -21,9 +21,10 @@ from headrace import AsyncClient, status
 from headrace.inference import grpc_service_pb2 as pb
 from tests.e2e.models import scaling
 from tests.e2e.traffic import push
+from tests.gateway.envoy import needs_envoy
 from tests.suite import RunningSuite, running_suite
 
-pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain, needs_envoy]
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 RATE = 500
 CHANNELS = 4

@@ -17,10 +17,11 @@ from headrace import AsyncClient, HeadraceError
 from headrace.client import ClientSettings
 from tests.e2e.models import scaling
 from tests.e2e.traffic import push
+from tests.gateway.envoy import needs_envoy
 from tests.gateway.fixtures import Certificates
 from tests.suite import RunningSuite, running_suite
 
-pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain, needs_envoy]
 ALICE = "spiffe://headrace/ns/ml/sa/alice"
 X = {"x": np.ones((1, 2), np.float32)}
 

@@ -13,13 +13,14 @@ import pytest
 from headrace.registry.v1 import access_service_pb2
 from headrace.registry.v1.access_service_pb2_grpc import AccessServiceStub
 from headrace.tls.authority import Names
+from tests.gateway.envoy import needs_envoy
 from tests.gateway.fixtures import DAY, Certificates, infer, request, running_gateway, served
 from tests.rpc.registry_fixtures import running_registry
 
 GATEWAY, ALICE = "spiffe://headrace/gateway", "spiffe://headrace/alice"
 FORGED = (("x-forwarded-client-cert", "URI=spiffe://headrace/bob"),)
 
-pytestmark = pytest.mark.toolchain
+pytestmark = [pytest.mark.toolchain, needs_envoy]
 
 
 def _trusting(ours: Certificates) -> ssl.SSLContext:

@@ -20,6 +20,7 @@ import pytest
 
 from headrace import errors
 from headrace.gateway.config.places import Places
+from tests.gateway.envoy import needs_envoy
 from tests.gateway.fixtures import (
     flowing,
     infer,
@@ -28,6 +29,8 @@ from tests.gateway.fixtures import (
     served,
     stream_infer,
 )
+
+pytestmark = needs_envoy
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"

