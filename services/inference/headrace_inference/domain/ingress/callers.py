@@ -6,6 +6,7 @@ costs two look-ups. Changed rights void all of it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -110,6 +111,8 @@ class Callers:
         self._clock = clock
         self._memory = self._empty()
         self._limiters: dict[str, CallLimiter] = {}
+        self._limiting = threading.Lock()
+        """Guards them: a subject has one, whichever thread asks first."""
 
     @property
     def are_checked(self) -> bool:
@@ -178,8 +181,9 @@ class Callers:
         """An empty memory, for the rights of now: its number is read before they are."""
         memory = self._empty()
         bindings = self.access.rights.policy.bindings
-        for subject in [subject for subject in self._limiters if subject not in bindings]:
-            self._limiters.pop(subject, None)
+        with self._limiting:
+            for subject in [subject for subject in self._limiters if subject not in bindings]:
+                del self._limiters[subject]
         return memory
 
     def _identified(self, credentials: Credentials, now_ns: int) -> KnownCaller:
@@ -197,10 +201,11 @@ class Callers:
         limits = self.access.rights.policy.limits_of(identity)
         if limits == NO_LIMITS:
             return None
-        limiter = self._limiters.get(identity.subject)
-        if limiter is None or limiter.limits != limits:
-            limiter = CallLimiter(identity.subject, limits, self._clock)
-            self._limiters[identity.subject] = limiter
+        with self._limiting:
+            limiter = self._limiters.get(identity.subject)
+            if limiter is None or limiter.limits != limits:
+                limiter = CallLimiter(identity.subject, limits, self._clock)
+                self._limiters[identity.subject] = limiter
         return limiter
 
     def _decide(self, caller: KnownCaller, model_name: str) -> None:
