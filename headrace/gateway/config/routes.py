@@ -30,12 +30,6 @@ REPEATABLE = (
 """Methods of inference that may run twice: they change nothing."""
 QUERIES = ("QueryStatistics", "QuerySeries")
 """Methods of the monitor for everybody; replicas report to it without the gateway."""
-_ACCESS = (
-    *("CreateApiKey", "ListApiKeys", "RotateApiKey", "RevokeApiKey"),
-    *("CreateRole", "UpdateRole", "DeleteRole", "ListRoles"),
-    *("ListBindings", "UpdateBinding", "GrantRole", "RevokeRole", "GetCaller"),
-)
-"""All but WatchRights, which is for parts of the suite: they do not come by the gateway."""
 SERVICES_ALONE = ("/headrace.registry.v1.AccessService/WatchRights",)
 """Methods of the registry that processes of the suite call, without the gateway."""
 
