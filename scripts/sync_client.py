@@ -1,4 +1,4 @@
-"""Writes headrace/client/sync_client.py and sync_registry.py from the classes that AsyncClient is made of.
+"""Writes headrace/client/sync_client.py, sync_registry.py and sync_access.py from AsyncClient's classes.
 
 Every public method gets a twin that waits for it, with its signature and its docstring, so that editors and
 type checkers see them. With `--check` it writes nothing, and exits 1 if a file is stale.
@@ -17,7 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "headrace" / "client"
-OF_REGISTRY = ("catalog", "push", "pulling", "routes", "replicas", "access", "audit")
+OF_REGISTRY = ("catalog", "push", "pulling", "routes", "replicas")
+OF_ACCESS = ("access", "audit")
 OF_OTHERS = ("inference", "monitoring")
 """The modules with the classes that AsyncClient inherits, in the order of their methods."""
 
@@ -47,11 +48,30 @@ Written by `make pages` from AsyncClient: change that.
 
 REGISTRY_CLASS = '''
 class BlockingRegistryCalls:
-    """Models, versions, aliases, routes, pushes, replicas, access and the audit."""
+    """Models, versions, aliases, routes, pushes and replicas."""
 
     _async: AsyncClient
     _thread: LoopThread
 '''
+
+ACCESS_HEAD = '''"""Access and audit for code without an event loop: every method waits for AsyncClient's.
+
+Written by `make pages` from AsyncClient: change that.
+"""
+'''
+
+ACCESS_CLASS = '''
+class BlockingAccessCalls:
+    """API keys, roles, grants and the audit."""
+
+    _async: AsyncClient
+    _thread: LoopThread
+'''
+
+BASES = """
+from headrace.client.sync_access import BlockingAccessCalls
+from headrace.client.sync_registry import BlockingRegistryCalls
+"""
 
 HEAD = '''"""The client of the suite for code without an event loop: every method waits for AsyncClient's.
 
@@ -60,7 +80,7 @@ Written by `make pages` from AsyncClient: change that.
 '''
 
 CLASS = '''
-class Client(BlockingRegistryCalls):
+class Client(BlockingRegistryCalls, BlockingAccessCalls):
     """Push, route, infer and watch: `with Client() as client`. Threads may share one.
 
     So may a process and those that it forks, as long as none was connected before: see `forking`.
@@ -145,14 +165,15 @@ def _imported(node: ast.ImportFrom) -> list[str]:
 
 
 def sources() -> dict[Path, str]:
-    """The texts of both modules, formatted, by path."""
+    """The texts of the modules, formatted, by path."""
     client = Module.read("async_client")
     init = _init(client.tree)
     head = CLASS.format(parameters=ast.unparse(init.args), arguments=_arguments(init))
     registry = _source(REGISTRY_HEAD, REGISTRY_CLASS, OF_REGISTRY)
-    base = "from headrace.client.sync_registry import BlockingRegistryCalls"
-    others = _source(HEAD, head, OF_OTHERS, [(client, init)], base)
-    return {FOLDER / "sync_registry.py": registry, FOLDER / "sync_client.py": others}
+    access = _source(ACCESS_HEAD, ACCESS_CLASS, OF_ACCESS)
+    others = _source(HEAD, head, OF_OTHERS, [(client, init)], BASES)
+    texts = {"sync_registry.py": registry, "sync_access.py": access, "sync_client.py": others}
+    return {FOLDER / name: text for name, text in texts.items()}
 
 
 def _source(
@@ -160,12 +181,12 @@ def _source(
     head: str,
     names: Sequence[str],
     more: Sequence[tuple[Module, Method]] = (),
-    base: str = "",
+    bases: str = "",
 ) -> str:
     methods = [(module, one) for module in map(Module.read, names) for one in module.methods()]
     signatures = [*more, *methods]
     imports = IMPORTS.format(
-        imports="\n".join([base, *_imports(signatures, for_checkers=False)]),
+        imports="\n".join([bases, *_imports(signatures, for_checkers=False)]),
         numpy_imports="\n    ".join(_imports(signatures, for_checkers=True)),
     )
     return _formatted("\n".join([docstring + imports + head, *(_twin(one) for _, one in methods)]))

@@ -17,6 +17,7 @@ from headrace.client.loop_thread import LoopThread
 from headrace.client.resources import Statistics
 from headrace.client.results import InferResult, Parameter
 from headrace.client.settings import ClientSettings
+from headrace.client.sync_access import BlockingAccessCalls
 from headrace.client.sync_registry import BlockingRegistryCalls
 
 if TYPE_CHECKING:  # numpy is loaded by the first inference
@@ -24,7 +25,7 @@ if TYPE_CHECKING:  # numpy is loaded by the first inference
     from headrace.client.tensors import ModelMetadata
 
 
-class Client(BlockingRegistryCalls):
+class Client(BlockingRegistryCalls, BlockingAccessCalls):
     """Push, route, infer and watch: `with Client() as client`. Threads may share one.
 
     So may a process and those that it forks, as long as none was connected before: see `forking`.
