@@ -12,7 +12,7 @@ import pytest
 from headrace.errors import FailedPrecondition
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
-from headrace_inference.app.servers import choose_front
+from headrace_inference.app.front_choice import choose_front
 from headrace_inference.settings import Settings
 from tests.hostile.frames import GOAWAY, PREFACE, settings
 from tests.rpc.grpc_fixtures import open_grpc_replica

@@ -18,7 +18,8 @@ from headrace import errors
 from headrace.cli.app import run
 from headrace.client import AsyncClient, Client
 from headrace.tls import certificates
-from headrace_inference.app.servers import Fronts, choose_front
+from headrace_inference.app.front_choice import choose_front
+from headrace_inference.app.servers import Fronts
 from tests.rpc.registry_fixtures import onnx_file, running_registry
 from tests.rpc.tls_suites import (
     TlsSuite,

@@ -1,37 +1,18 @@
-"""The ports of a replica: the Open Inference Protocol over gRPC and REST, and metrics."""
+"""Opens the ports of a replica in their order: operations and REST, then gRPC, then those it shares."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version as package_version
-from pathlib import Path
-
-import grpc
-from google.protobuf import duration_pb2
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.rpc import error_details_pb2
-from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection_pb2
 
 from headrace import addresses
-from headrace.errors import FailedPrecondition
-from headrace.inference._pool import POOL
-from headrace.security.access import OPEN_ACCESS, Access
-from headrace.security.credentials import GATEWAY_SOCKET
 from headrace.service.call_metrics import CallMetrics
-from headrace.service.gateway_sockets import GatewaySockets, gateway_sockets
-from headrace.service.grpc_admission import Gate, certificate_or_gateway, peer_certificate
-from headrace.service.grpc_serving import ConnectionAge, GrpcServer, open_grpc_server
-from headrace.service.http.answers import Response
-from headrace.service.http.app import Finish
-from headrace.service.http.requests import Request
-from headrace.service.http.server import open_http_server, open_http_socket
-from headrace.service.serving import open_background
+from headrace.service.gateway_sockets import gateway_sockets
+from headrace.service.http.server import open_http_server
 from headrace.service.tls_serving import TlsMetrics
 from headrace.state.records import ReplicaStage
 from headrace.tls.servers import ServerTls
@@ -39,35 +20,25 @@ from headrace_inference.adapters.metrics.collectors import CollectorMeter
 from headrace_inference.adapters.metrics.machine_replicas import MachineMetrics
 from headrace_inference.adapters.metrics.replica import Meter, ReplicaMetrics
 from headrace_inference.adapters.siblings import Sibling, Siblings, open_siblings
+from headrace_inference.app.front_choice import choose_front
 from headrace_inference.app.metrics_server import (
-    InFlight,
     machine_operations,
-    metrics_for_siblings,
-    open_operations,
     text_in_thread,
 )
+from headrace_inference.app.ports import Ports, Traffic
 from headrace_inference.app.readiness import ReplicaReadiness
 from headrace_inference.app.reserved_ports import ReservedPort, reserved_port
 from headrace_inference.app.shared_ports import SharedReadiness, open_shared_ports
-from headrace_inference.app.socket_folder import OTHERS_NAME, SOCKET_NAME, socket_folder
-from headrace_inference.domain.extensions.log_settings import LogSwitches
+from headrace_inference.app.socket_folder import socket_folder
 from headrace_inference.domain.ingress.ingress import Ingress
-from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
 from headrace_inference.domain.reconciliation.model_control import ModelControl, RegistryControl
 from headrace_inference.settings import Settings
 from headrace_inference.wire.grpc import servicer
 from headrace_inference.wire.grpc.servicer import SERVICE
-from headrace_inference.wire.http2.server import open_stream_endpoint
 from headrace_inference.wire.native import server
-from headrace_inference.wire.rest.cors import Cors
-from headrace_inference.wire.rest.exchanges import RestApp
-from headrace_inference.wire.rest.routes import RestLimits, rest_app
 from headrace_inference.wire.server_queries import ServerFacts
-from headrace_inference.wire.streams.session import StreamOptions, StreamService
 
 logger = logging.getLogger(__name__)
-
-_SIBLINGS_GRPC, _SIBLINGS_METRICS = "grpc.sock", "metrics.sock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +60,6 @@ class Fronts:
 
 
 BeforeServing = Callable[[Fronts], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class Traffic:
-    """Counts the requests in flight: none before the front is open."""
-
-    counts: list[InFlight] = field(default_factory=list)
-
-    def __call__(self) -> int:
-        """The number, now."""
-        return sum(count() for count in self.counts)
 
 
 async def open_fronts(
@@ -128,16 +88,10 @@ async def open_fronts(
     )
     facts_of_front = {"front": front, "asked": settings.front, "tls": tls is not None}
     logger.info("front chosen", extra=facts_of_front)
-    host, traffic, calls = settings.host, Traffic(), CallMetrics([SERVICE], servicer.INFERRING)
+    traffic = Traffic()
     grpc_port, http_port = _reserved(stack, settings)
     settings = replace(settings, grpc_port=grpc_port.port, http_port=http_port.port)
-    ports = _Ports(settings, ingress, readiness, calls, closing or asyncio.Event(), tls)
-    if settings.gateway_folder is not None:
-        sockets = stack.enter_context(gateway_sockets(settings.gateway_folder))
-        ports = replace(ports, sockets=sockets)
-    is_guarded = tls is not None or ingress.callers.are_checked
-    if is_guarded and settings.shares_ports:
-        ports = replace(ports, siblings_folder=stack.enter_context(socket_folder(settings, "own")))
+    ports = _ports(stack, settings, ingress, readiness, closing or asyncio.Event(), tls)
     meters = [*meters, CollectorMeter(TlsMetrics(tls))]
     metrics_port, metrics = await ports.open_operations(stack, front, traffic, meters)
     facts = ports.facts(stack, control or RegistryControl())
@@ -147,7 +101,7 @@ async def open_fronts(
     fronts = Fronts(
         ports.grpc_address(settings.grpc_port),
         http_address,
-        addresses.join(host, metrics_port),
+        addresses.join(settings.host, metrics_port),
         front,
     )
     if before_serving is not None:
@@ -158,13 +112,47 @@ async def open_fronts(
         opened_grpc = await ports.open_grpc(stack, facts, front, traffic)
     own = replace(fronts, grpc_address=ports.grpc_address(opened_grpc))
     if settings.shares_ports:
-        await ports.open_for_siblings(stack, facts, metrics)
-        siblings = await stack.enter_async_context(_siblings(settings, ports.for_siblings(own)))
-        shared = _SharedFronts(ports, replace(facts, siblings=siblings), siblings, front, traffic)
-        readiness = SharedReadiness(readiness)
-        opening = partial(shared.open, readiness=readiness, metrics=metrics)
-        await stack.enter_async_context(open_shared_ports(opening, readiness, siblings))
+        await _share(stack, ports, own, facts, traffic, metrics)
     return own
+
+
+def _ports(
+    stack: AsyncExitStack,
+    settings: Settings,
+    ingress: Ingress,
+    readiness: ReplicaReadiness,
+    closing: asyncio.Event,
+    tls: ServerTls | None,
+) -> Ports:
+    """Return what opens the ports, with the folders of the sockets that stand in for some of them."""
+    ports = Ports(
+        settings, ingress, readiness, CallMetrics([SERVICE], servicer.INFERRING), closing, tls
+    )
+    if settings.gateway_folder is not None:
+        sockets = stack.enter_context(gateway_sockets(settings.gateway_folder))
+        ports = replace(ports, sockets=sockets)
+    is_guarded = tls is not None or ingress.callers.are_checked
+    if is_guarded and settings.shares_ports:
+        ports = replace(ports, siblings_folder=stack.enter_context(socket_folder(settings, "own")))
+    return ports
+
+
+async def _share(
+    stack: AsyncExitStack,
+    ports: Ports,
+    own: Fronts,
+    facts: ServerFacts,
+    traffic: Traffic,
+    metrics: ReplicaMetrics,
+) -> None:
+    """Open the ports that all replicas of this machine share, and where they call this one."""
+    await ports.open_for_siblings(stack, facts, metrics)
+    called_at = ports.for_siblings(own.grpc_address, own.metrics_address)
+    siblings = await stack.enter_async_context(_siblings(ports.settings, called_at))
+    shared = _SharedFronts(ports, replace(facts, siblings=siblings), siblings, own.front, traffic)
+    readiness = SharedReadiness(ports.readiness)
+    opening = partial(shared.open, readiness=readiness, metrics=metrics)
+    await stack.enter_async_context(open_shared_ports(opening, readiness, siblings))
 
 
 def _reserved(stack: AsyncExitStack, settings: Settings) -> tuple[ReservedPort, ReservedPort]:
@@ -184,199 +172,10 @@ def _siblings(settings: Settings, own: Sibling) -> AbstractAsyncContextManager[S
 
 
 @dataclass(frozen=True, slots=True)
-class _Ports:
-    """Opens the ports of a replica."""
-
-    settings: Settings
-    ingress: Ingress
-    readiness: ReplicaReadiness
-    calls: CallMetrics
-    closing: asyncio.Event
-    tls: ServerTls | None = None
-    are_shared: bool = False
-    siblings_folder: Path | None = None
-    """Where other replicas of this account call, in plaintext and as who they are, where the ports speak
-    TLS or ask who calls."""
-    sockets: GatewaySockets | None = None
-    """Where a gateway calls, instead of the ports for gRPC and REST."""
-
-    def grpc_address(self, port: int) -> str:
-        """Return where gRPC is served, on this port if on any."""
-        if self.sockets is not None:
-            return self.sockets.grpc_target
-        return addresses.join(self.settings.host, port)
-
-    def for_siblings(self, own: Fronts) -> Sibling:
-        """Return where the other replicas of this machine call this one."""
-        folder = self.siblings_folder
-        if folder is None:
-            called_at = map(addresses.reachable, (own.grpc_address, own.metrics_address))
-        else:
-            sockets = folder / _SIBLINGS_GRPC, folder / _SIBLINGS_METRICS
-            called_at = map(addresses.unix_target, sockets)
-        return Sibling(self.settings.replica_id, *called_at)
-
-    async def open_for_siblings(
-        self, stack: AsyncExitStack, facts: ServerFacts, metrics: ReplicaMetrics
-    ) -> None:
-        """Serve the other replicas of this machine on sockets, where the ports would ask who they are."""
-        folder = self.siblings_folder
-        if folder is None:
-            return
-        app, target = metrics_for_siblings(metrics), addresses.unix_target(folder / _SIBLINGS_GRPC)
-        await stack.enter_async_context(open_http_socket(app, folder / _SIBLINGS_METRICS))
-        server = self._grpc_server(target, facts, self._streams(), access=OPEN_ACCESS)
-        await stack.enter_async_context(server)
-
-    def facts(self, stack: AsyncExitStack, control: ModelControl) -> ServerFacts:
-        """Return what both ports tell of the server; the stack ends what log settings changed."""
-        switches = LogSwitches(self.settings.log_level)
-        stack.enter_context(switches.installed())
-        return ServerFacts(
-            package_version("headrace"),
-            self.readiness.is_ready,
-            self.settings.server_name,
-            switches,
-            control,
-        )
-
-    async def open_operations(
-        self, stack: AsyncExitStack, front: str, traffic: Traffic, meters: Sequence[Meter]
-    ) -> tuple[int, ReplicaMetrics]:
-        """Open the port of operations; that port, and what it shows of metrics."""
-        operations = stack.enter_context(
-            open_operations(
-                self.ingress,
-                self.readiness,
-                traffic,
-                front,
-                self.calls,
-                meters,
-                max_versions=self.settings.metrics_max_versions,
-                summaries=self.settings.metrics_summaries,
-            )
-        )
-        server = open_http_server(
-            operations.app, self.settings.host, self.settings.metrics_port, tls=self.tls
-        )
-        return await stack.enter_async_context(server), operations.metrics
-
-    async def open_rest(self, stack: AsyncExitStack, facts: ServerFacts) -> str:
-        """Open REST; its address."""
-        application = self._rest_application(facts)
-        if self.sockets is not None:
-            socket = open_http_socket(application, self.sockets.http, of_gateway=True)
-            await stack.enter_async_context(socket)
-            return self.sockets.http_target
-        rest = open_http_server(
-            application,
-            self.settings.host,
-            self.settings.http_port,
-            shares_port=self.are_shared,
-            tls=self.tls,
-        )
-        return addresses.join(self.settings.host, await stack.enter_async_context(rest))
-
-    async def open_grpc(
-        self, stack: AsyncExitStack, facts: ServerFacts, front: str, traffic: Traffic
-    ) -> int:
-        """Open gRPC; its port."""
-        if front != "native":
-            return await self._open_grpcio(stack, facts)
-        opened = await self._open_native(stack, facts)
-        traffic.counts.append(lambda: opened.front.requests_in_flight)
-        return opened.port
-
-    async def _open_native(
-        self, stack: AsyncExitStack, facts: ServerFacts
-    ) -> server.OpenNativeFront:
-        settings, ingress = self.settings, self.ingress
-        folder = stack.enter_context(socket_folder(settings, "shared" if self.are_shared else ""))
-        fallback, others = folder / SOCKET_NAME, folder / OTHERS_NAME
-        streams = self._streams()
-        target = addresses.unix_target(others)
-        await stack.enter_async_context(self._grpc_server(target, facts, streams))
-        await stack.enter_async_context(open_stream_endpoint(str(fallback), str(others), streams))
-        cores = settings.planned_cores
-        options = server.NativeOptions(
-            settings.drain_seconds,
-            server.io_threads(cores),
-            # With one core the thread that polls would keep the one that receives from it.
-            settings.busy_poll_microseconds * 1000 if cores > 1 else 0,
-            shares_port=self.are_shared,
-            is_of_gateway=self.sockets is not None,
-        )
-        address = addresses.join(settings.host, settings.grpc_port)
-        if self.sockets is not None:
-            address = f"unix:{self.sockets.grpc}"  # as it is: the package decodes nothing
-        return await stack.enter_async_context(
-            server.open_native_front(address, str(fallback), ingress, options)
-        )
-
-    async def _open_grpcio(self, stack: AsyncExitStack, facts: ServerFacts) -> int:
-        address = self.grpc_address(self.settings.grpc_port)
-        opening = self._grpc_server(address, facts, self._streams(), self.tls)
-        return (await stack.enter_async_context(opening)).port
-
-    def _streams(self) -> StreamService:
-        settings = self.settings
-        options = StreamOptions(
-            settings.stream_response,
-            settings.max_stream_requests,
-            self.closing,
-            GATEWAY_SOCKET if self.sockets is not None else None,
-        )
-        return StreamService(self.ingress, options)
-
-    @asynccontextmanager
-    async def _grpc_server(
-        self,
-        address: str,
-        facts: ServerFacts,
-        streams: StreamService,
-        tls: ServerTls | None = None,
-        access: Access | None = None,
-    ) -> AsyncIterator[GrpcServer]:
-        settings = self.settings
-        certificate_of = _no_certificate if tls is None else peer_certificate
-        if self.sockets is not None:
-            certificate_of = certificate_or_gateway
-        gate = Gate(access or self.ingress.callers.access, certificate_of, servicer.INFERRING)
-
-        def register(server: grpc.aio.Server) -> None:
-            servicer.register(server, self.ingress, facts, streams, gate)
-
-        opening = open_grpc_server(
-            address,
-            [SERVICE.full_name],
-            register,
-            drain_seconds=settings.drain_seconds,
-            pool=_reflection_pool(),
-            max_message_bytes=settings.max_message_bytes,
-            calls=self.calls,
-            age=ConnectionAge(settings.max_connection_age_seconds, settings.max_run_seconds),
-            shares_port=self.are_shared,
-            tls=tls,
-            gate=gate,
-        )
-        async with opening as server, open_background() as jobs:
-            jobs.run(keep_running("health", partial(_tell_health, server, self.readiness)))
-            yield server
-
-    def _rest_application(self, facts: ServerFacts) -> RestApp:
-        settings = self.settings
-        limits = RestLimits(settings.max_http_body_bytes, settings.max_http_bytes_in_flight)
-        cors = Cors(settings.cors_origins) if settings.cors_origins else None
-        app = rest_app(self.ingress, facts, limits, cors)
-        app.finishers.append(_ends_connections(self.readiness))
-        return app
-
-
-@dataclass(frozen=True, slots=True)
 class _SharedFronts:
     """Opens the ports of all replicas of this machine, once this one can answer there."""
 
-    own: _Ports
+    own: Ports
     facts: ServerFacts
     siblings: Siblings
     front: str
@@ -403,64 +202,3 @@ class _SharedFronts:
         if settings.grpc_port:
             await ports.open_grpc(stack, facts, self.front, self.traffic)
         stack.callback(closing.set)
-
-
-async def _tell_health(server: GrpcServer, readiness: ReplicaReadiness) -> None:
-    async with aclosing(readiness.stages()) as stages:
-        async for stage in stages:
-            await server.set_serving(stage is ReplicaStage.READY)
-
-
-def _no_certificate(_: object) -> None:
-    """Nobody shows one where TLS is not spoken."""
-
-
-def _ends_connections(readiness: ReplicaReadiness) -> Finish:
-    """Have clients of a replica that leaves come back over a new connection, elsewhere."""
-
-    def end(_: Request, response: Response) -> None:
-        if readiness.stage is ReplicaStage.LEAVING:
-            response.closes = True
-
-    return end
-
-
-def choose_front(
-    asked: str, *, native_available: bool, ages: bool = False, secured: bool = False
-) -> str:
-    """The front that serves ModelInfer, ends connections of a certain age if it `ages` them, and has TLS.
-
-    Raises FailedPrecondition where the one asked for is not there, or cannot do that.
-    """
-    if asked == "native" and secured:
-        raise FailedPrecondition(
-            "FRONT_UNAVAILABLE",
-            "front=native has no TLS of its own, and does not serve in plaintext where --tls-cert asks for "
-            "TLS; put a gateway in front of it (headrace up --gateway), or use front=grpcio, which "
-            "front=auto then takes",
-        )
-    if asked == "native" and ages:
-        raise FailedPrecondition(
-            "FRONT_UNAVAILABLE",
-            "front=native cannot end connections by their age (max_connection_age_seconds); use "
-            "front=auto, which then takes grpcio, or front=grpcio",
-        )
-    if asked == "native" and not native_available:
-        raise FailedPrecondition(
-            "FRONT_UNAVAILABLE",
-            "front=native needs the package pygrpc-native, which is not installed or has no build for "
-            "this platform; use front=auto or front=grpcio",
-        )
-    if asked == "auto" and secured and native_available:
-        logger.info(
-            "the grpcio front serves, since the native one has no TLS; a gateway would spare it"
-        )
-    can_be_native = native_available and not ages and not secured
-    return "native" if can_be_native and asked != "grpcio" else "grpcio"
-
-
-def _reflection_pool() -> DescriptorPool:
-    """The protocol's private pool, with the files of health, reflection and errors' details beside it."""
-    for module in (duration_pb2, error_details_pb2, health_pb2, reflection_pb2):
-        POOL.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
-    return POOL
