@@ -12,7 +12,9 @@ from headrace.cli.arguments import Patterns
 from headrace.cli.command import Cli, command
 
 if TYPE_CHECKING:
-    from headrace.client import AsyncClient, Binding, CallLimits, Grant
+    from collections.abc import Sequence
+
+    from headrace.client import Binding, CallLimits, Grant
 
 Subject = Annotated[
     str,
@@ -68,7 +70,10 @@ async def grant(
     if not role and (models or not limits):
         raise typer.BadParameter("name a ROLE, or set --limit-requests, -rows or -in-flight")
     async with cli.client() as client:
-        wanted = await _limits(client, subject, limits) if limits else None
+        present = await client.bindings(subject) if limits or not models else []
+        if not models:
+            _check_widens_nothing(present, role)
+        wanted = _limits(present, limits) if limits else None
         changed = await client.grant_role(subject, role, models or (), limits=wanted)
     cli.show(changed, lambda: _lines(changed))
 
@@ -98,11 +103,20 @@ async def grants(
     cli.show({"bindings": found}, lambda: output.table(columns, rows) if rows else nothing)
 
 
-async def _limits(client: AsyncClient, subject: str, given: dict[str, float]) -> CallLimits:
+def _check_widens_nothing(present: Sequence[Binding], role: str) -> None:
+    """A role for some models becomes one for all of them only where that is said."""
+    for each in (one for binding in present for one in binding.grants if one.role == role):
+        if each.models != ("*",):
+            raise typer.BadParameter(
+                f"{present[0].subject} has {role} for {', '.join(each.models)}: --models '*' makes it one for "
+                "all models; without a ROLE, limits alone are set"
+            )
+
+
+def _limits(present: Sequence[Binding], given: dict[str, float]) -> CallLimits:
     """The limits that a subject has, with those that are given."""
     from headrace.client import CallLimits
 
-    present = await client.bindings(subject)
     return replace(present[0].limits if present else CallLimits(), **given)  # type: ignore[arg-type]  # by their names
 
 

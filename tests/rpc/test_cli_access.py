@@ -115,6 +115,20 @@ async def test_roles_are_set_granted_and_revoked(commands: Open) -> None:
     assert (0, 0, 2) == (gone.status, deleted.status, nothing.status)
 
 
+async def test_a_role_for_some_models_is_widened_where_that_is_said(commands: Open) -> None:
+    """Setting limits beside the role's name leaves its models alone, and says how to set them."""
+    async with commands() as run:
+        await run("grant", "web", "caller", "--models", "fraud-*")
+        refused = await run("grant", "web", "caller", "--limit-requests", "5")
+        narrow = await run("grants", "web")
+        wide = await run("grant", "web", "caller", "--models", "*")
+        again = await run("grant", "web", "caller", "--limit-requests", "5")
+    assert (2, True) == (refused.status, "without a ROLE, limits alone are set" in refused.error)
+    assert ("fraud-*", False) == (narrow.output.split()[-1], "requests" in narrow.output)
+    assert (0, 0) == (wide.status, again.status)
+    assert "web has caller for *" in again.output
+
+
 async def test_the_first_key_is_made_without_a_server(commands: Open, tmp_path: Path) -> None:
     """It is left in the registry's folder, and taken in while it runs; a custom role is not known there."""
     async with commands() as run:
@@ -190,8 +204,11 @@ async def test_the_current_profile_is_for_its_own_suite(
         monkeypatch.setenv("HEADRACE_REGISTRY", run.running.address)
         by_environment = await run("models", address=False)
         named = await run("--profile", "default", "models", address=False)
+        away = await run("models", "--registry", "127.0.0.1:1", address=False)
     assert (0, 0) == (elsewhere.status, by_environment.status)
     assert (1, True) == (named.status, "TOKEN_FILE_UNUSABLE" in named.error)
+    assert (3, True) == (away.status, "--profile default takes it" in away.error)
+    assert "takes it" not in named.error
 
 
 async def test_a_caller_is_shown_to_himself(commands: Open) -> None:
