@@ -56,7 +56,7 @@ Patterns = Annotated[
     typer.Option(
         "--models",
         metavar="PATTERN",
-        help="For models whose names fit: fraud-*, '*' is any text; several times. [default: all]",
+        help=r"For models whose names fit: fraud-\*, '\*' is any text; several times. [default: all]",
         show_default=False,
     ),
 ]

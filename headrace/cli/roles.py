@@ -43,7 +43,7 @@ async def set_role(
         typer.Argument(
             metavar="VERBS[:MODELS] ...",
             help="What it allows: verbs among infer, read, push, route, label, delete, admin and "
-            "service, and for which models: infer,read:fraud-*,risk-* ('*' is any text; all models where "
+            r"service, and for which models: infer,read:fraud-\*,risk-\* ('\*' is any text; all models where "
             "none are given).",
         ),
     ],

@@ -136,3 +136,16 @@ def test_names_that_no_model_has_are_told_before_anybody_is_asked(
     (line,) = capsys.readouterr().err.splitlines()
     assert "'team/iris' is not a valid model name: use " in line
     assert "such as 'team-iris' [MODEL_NAME_INVALID]" in line
+
+
+@pytest.mark.parametrize(
+    ("command", "pattern"),
+    [("grant", "fraud-*, '*' is any"), ("roles set", "infer,read:fraud-*,risk-* ('*'")],
+)
+def test_help_shows_patterns(
+    command: str, pattern: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stars of patterns are no markup."""
+    app.run([*command.split(), "--help"])
+    words = capsys.readouterr().out.replace("│", " ").split()
+    assert pattern in " ".join(words)
