@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headrace import errors
 from headrace.cli import output
 
 if TYPE_CHECKING:
@@ -57,6 +58,13 @@ CHANGING: dict[str, tuple[Any, Any]] = {
 }
 """The same of commands that change something."""
 
+_OF_THE_CLIENT = (
+    *("registry", "inference", "monitor", "reason"),
+    *("tls_ca", "tls_cert", "tls_key", "token_file"),
+)
+_OF_ANOTHER_PLACE = ("SERVICE_UNREACHABLE", "CREDENTIALS_MISSING")
+"""Reasons of commands that went elsewhere, or as somebody else, than was meant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cli:
@@ -81,19 +89,31 @@ class Cli:
         from headrace.cli.profile_settings import with_profile
         from headrace.client import AsyncClient, read_client_settings
 
-        names = (
-            *("registry", "inference", "monitor", "reason"),
-            *("tls_ca", "tls_cert", "tls_key", "token_file"),
-        )
-        given = {name: getattr(self, name) for name in names}
         return AsyncClient(
             settings=read_client_settings(
                 None,
-                **with_profile(given, self.profile, os.environ),
+                **with_profile(self._given(), self.profile, os.environ),
                 timeout_seconds=self.timeout_seconds,
                 first_contact_seconds=FIRST_CONTACT_SECONDS,
             )
         )
+
+    def hint_at_profile(self, error: errors.HeadraceError) -> None:
+        """Note, where a failed command passed the profile in use over, how to take it."""
+        import os
+
+        from headrace.cli.profile_settings import passed_over
+
+        if error.reason in _OF_ANOTHER_PLACE and (
+            name := passed_over(self._given(), self.profile, os.environ)
+        ):
+            error.add_note(
+                f"the profile {name} was passed over, as an option or the environment says where to call or "
+                f"with which key; --profile {name} takes it"
+            )
+
+    def _given(self) -> dict[str, str | Path | None]:
+        return {name: getattr(self, name) for name in _OF_THE_CLIENT}
 
     def show(self, value: object, human: Callable[[], Any]) -> None:
         """Print a value as JSON if asked to, else what `human()` makes of it (or a list of such)."""
@@ -141,7 +161,11 @@ def _with_common_options(
 
 
 async def _coroutine(function: Function, cli: Cli, given: dict[str, Any]) -> None:
-    await function(cli, **given)
+    try:
+        await function(cli, **given)
+    except errors.HeadraceError as error:
+        cli.hint_at_profile(error)
+        raise
 
 
 def _own(function: Function) -> list[inspect.Parameter]:

@@ -63,7 +63,9 @@ def report_usage(message: str, command: str, *, as_json: bool) -> int:
 
 def _remedy(error: errors.HeadraceError) -> str:
     remedy = _REMEDIES.get(error.reason, "")
-    return remedy.format_map(error.facts) if error.reason == "SERVICE_UNREACHABLE" else remedy
+    if error.reason == "SERVICE_UNREACHABLE":
+        remedy = remedy.format_map(error.facts)
+    return "; ".join(filter(None, (remedy, *getattr(error, "__notes__", ()))))
 
 
 def _report(

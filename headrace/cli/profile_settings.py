@@ -37,6 +37,15 @@ def with_profile(
     return settings
 
 
+def passed_over(
+    given: Mapping[str, str | Path | None], name: str | None, environ: Mapping[str, str]
+) -> str:
+    """The name of the profile in use where options or the environment count instead of it, or ''."""
+    if name or environ.get(profiles.VARIABLE, "") or not _is_said(given, environ):
+        return ""
+    return profiles.read(profiles.folder(environ)).current
+
+
 def _is_said(given: Mapping[str, str | Path | None], environ: Mapping[str, str]) -> bool:
     return any(given.get(key) is not None or _in(environ, key) for key in _WHERE)
 

@@ -253,7 +253,8 @@ class Access:
     def _of_key(self, rights: Rights, bearer: str) -> Identity:
         if not id_of(bearer):
             raise errors.Unauthenticated(
-                "API_KEY_INVALID", "the API key is not whole: a character is wrong or missing"
+                "API_KEY_INVALID",
+                "the API key is not whole: a character is wrong or missing; copy it anew",
             )
         key = rights.keys.get(digest_of(bearer))
         now = self.now()

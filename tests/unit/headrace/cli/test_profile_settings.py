@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace import errors, profiles
-from headrace.cli.profile_settings import with_profile
+from headrace.cli.profile_settings import passed_over, with_profile
 
 NOTHING = dict.fromkeys(("registry", "inference", "monitor", "tls_ca", "token_file"), None)
 PROD = profiles.Profile(registry="grpcs://prod:8100", token_file="/keys/prod.key")
@@ -50,6 +50,16 @@ def test_a_profile_that_is_named_counts_for_more_than_the_environment(
     assert "grpcs://prod:8100" == chosen(by_variable, "prod")[0]
     named = with_profile(NOTHING, "test", environ | {"HEADRACE_INFERENCE": "elsewhere:1"})
     assert "127.0.0.1:8001" == named["inference"]
+
+
+def test_a_profile_in_use_that_does_not_count_is_told(environ: dict[str, str]) -> None:
+    """So that a command that went elsewhere can say how to go where the profile says."""
+    other = {**NOTHING, "registry": "other:8100"}
+    assert "prod" == passed_over(other, None, environ)
+    assert "prod" == passed_over(NOTHING, None, environ | {"HEADRACE_TOKEN_FILE": "web.key"})
+    assert "" == passed_over(NOTHING, None, environ)
+    assert "" == passed_over(other, "test", environ)
+    assert "" == passed_over(other, None, environ | {"HEADRACE_PROFILE": "test"})
 
 
 def test_a_profile_that_is_not_there_is_refused(environ: dict[str, str]) -> None:
