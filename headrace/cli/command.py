@@ -108,8 +108,8 @@ class Cli:
             name := passed_over(self._given(), self.profile, os.environ)
         ):
             error.add_note(
-                f"the profile {name} was passed over, as an option or the environment says where to call or "
-                f"with which key; --profile {name} takes it"
+                f"the profile {name} was passed over, as an option or the environment says where to call "
+                f"or with which key; --profile {name} takes it"
             )
 
     def _given(self) -> dict[str, str | Path | None]:

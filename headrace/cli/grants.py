@@ -108,8 +108,8 @@ def _check_widens_nothing(present: Sequence[Binding], role: str) -> None:
     for each in (one for binding in present for one in binding.grants if one.role == role):
         if each.models != ("*",):
             raise typer.BadParameter(
-                f"{present[0].subject} has {role} for {', '.join(each.models)}: --models '*' makes it one for "
-                "all models; without a ROLE, limits alone are set"
+                f"{present[0].subject} has {role} for {', '.join(each.models)}: --models '*' makes it one "
+                "for all models; without a ROLE, limits alone are set"
             )
 
 

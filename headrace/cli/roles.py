@@ -43,8 +43,8 @@ async def set_role(
         typer.Argument(
             metavar="VERBS[:MODELS] ...",
             help="What it allows: verbs among infer, read, push, route, label, delete, admin and "
-            r"service, and for which models: infer,read:fraud-\*,risk-\* ('\*' is any text; all models where "
-            "none are given).",
+            r"service, and for which models: infer,read:fraud-\*,risk-\* ('\*' is any text; all models "
+            "where none are given).",
         ),
     ],
     description: Annotated[str, typer.Option(help="For people.")] = "",
