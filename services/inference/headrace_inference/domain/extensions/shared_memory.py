@@ -58,10 +58,11 @@ class RegionTable:
         self,
         open_system: OpenSystemMemory | None = None,
         open_device: OpenDeviceMemory | None = None,
+        regions: dict[str, Region] | None = None,
     ) -> None:
         self._open_system = open_system
         self._open_device = open_device
-        self._regions: dict[str, Region] = {}
+        self._regions = {} if regions is None else regions
 
     @property
     def allowed(self) -> bool:
@@ -126,6 +127,10 @@ class RegionTable:
             raise _unknown(name)
         return sorted(of_kind, key=lambda region: region.name)
 
+    def checked_by(self, check: Callable[[], None]) -> RegionTable:
+        """The same regions, for a caller of whom `check` raises if he may use none."""
+        return _CheckedRegions(check, self._open_system, self._open_device, self._regions)
+
     def find(self, name: str) -> Region:
         """The region of this name. Raises Unimplemented, or NotFound (REGION_NOT_FOUND)."""
         self._allowed()
@@ -185,6 +190,25 @@ class RegionTable:
                 facts={"setting": "allow_client_shared_memory"},
             )
         return self._open_system
+
+
+class _CheckedRegions(RegionTable):
+    """The regions as one caller has them."""
+
+    def __init__(
+        self,
+        check: Callable[[], None],
+        open_system: OpenSystemMemory | None,
+        open_device: OpenDeviceMemory | None,
+        regions: dict[str, Region],
+    ) -> None:
+        super().__init__(open_system, open_device, regions)
+        self._check = check
+
+    def find(self, name: str) -> Region:
+        """The region of this name. Raises as that of the table, and what `check` raises."""
+        self._check()
+        return super().find(name)
 
 
 def _invalid(name: str, why: str) -> InvalidArgument:

@@ -156,6 +156,16 @@ class Callers:
         if not identity.is_known and not policy.may_somewhere(identity, Verb.INFER):
             raise not_authenticated()
 
+    def check_regions(self, metadata: Headers, certificate: PeerCertificate | None) -> None:
+        """Pass if whoever makes a request may register regions of shared memory: they are all callers'.
+
+        Raises Unauthenticated, PermissionDenied.
+        """
+        access = self.access
+        identity = access.identify(access.credentials_of(metadata, certificate))
+        if not access.may(identity, Verb.ADMIN, ""):
+            raise denied(identity, Verb.ADMIN, "")
+
     def caller(
         self, metadata: Headers, now_ns: int, certificate: PeerCertificate | None = None
     ) -> KnownCaller:

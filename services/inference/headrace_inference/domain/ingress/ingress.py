@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from headrace.errors import HeadraceError, InvalidArgument, Unavailable
 from headrace.state.desired import Key
@@ -86,14 +87,21 @@ class Ingress:
     def plan(self, incoming: IncomingRequest, version: LoadedVersion) -> RequestPlan:
         """Plan how a request runs on a version. Raises HeadraceError where it cannot."""
         plan = incoming.plan(version)
-        check_windows(plan, self.regions)
+        check_windows(plan, self._regions_of(incoming))
         return plan
 
     def values(
         self, incoming: IncomingRequest, version: LoadedVersion, plan: RequestPlan
     ) -> list[TensorData]:
         """Return a request's values in the order of the version's inputs. Raises HeadraceError."""
-        return in_graph_order(version, plan, incoming.values(self.regions))
+        return in_graph_order(version, plan, incoming.values(self._regions_of(incoming)))
+
+    def _regions_of(self, incoming: IncomingRequest) -> RegionTable:
+        """The regions of shared memory; where callers are checked, for whoever may register some."""
+        if not (self.callers.are_checked and self.regions.allowed):
+            return self.regions
+        check = partial(self.callers.check_regions, incoming.metadata, incoming.certificate)
+        return self.regions.checked_by(check)
 
     def fit(self, incoming: IncomingRequest, version: LoadedVersion) -> Fit:
         """Check a request against a version, and remember for its likes. Raises HeadraceError."""
