@@ -14,6 +14,7 @@ from headrace.errors import HeadraceError
 from headrace.security.access import OPEN_ACCESS, Access, denied, not_authenticated, rights_unknown
 from headrace.security.credentials import (
     AUTHORIZATION,
+    FORWARDED_CERTIFICATE,
     GATEWAY_SOCKET,
     Credentials,
     PeerCertificate,
@@ -89,6 +90,27 @@ def verify_here(access: Access) -> Verify:
     return verify
 
 
+def _token_in(metadata: Headers) -> object:
+    """What a caller of a port is remembered by, as `_key_of` has it."""
+    token: object = None
+    for key, value in metadata:
+        if key == AUTHORIZATION:
+            token = value if token is None else _TWO
+    return "" if token is None else token
+
+
+def _forwarded_in(metadata: Headers) -> object:
+    """The same of a caller behind a gateway."""
+    token: object = None
+    forwarded: object = None
+    for key, value in metadata:
+        if key == AUTHORIZATION:
+            token = value if token is None else _TWO
+        elif key == FORWARDED_CERTIFICATE:
+            forwarded = value if forwarded is None else _TWO
+    return "" if token is None else token, "" if forwarded is None else forwarded
+
+
 def _key_of(credentials: Credentials) -> object:
     """What a caller is remembered by. What a gateway forwards counts only where it comes from one."""
     if credentials.header_keys:
@@ -131,12 +153,13 @@ class Callers:
         Raises NotVerified, Unauthenticated, PermissionDenied, Unavailable (RIGHTS_UNKNOWN).
         """
         memory = self._memory
-        if certificate is None and memory.by_token == self.access.generation:
-            brought: object = None
-            for key, value in metadata:
-                if key == AUTHORIZATION:
-                    brought = value if brought is None else _TWO
-            known = memory.callers.get("" if brought is None else brought)
+        if memory.by_token == self.access.generation:
+            if certificate is None:
+                known = memory.callers.get(_token_in(metadata))
+            elif certificate is GATEWAY_SOCKET:
+                known = memory.callers.get(_forwarded_in(metadata))
+            else:
+                known = None
             if known is not None and known.until_ns > now_ns and model_name in known.models:
                 return known.limiter
         caller = self.caller(metadata, now_ns, certificate)
