@@ -14,6 +14,7 @@ import msgspec
 from headrace import errors
 from headrace.security.header_keys import SUBJECT_PREFIX, HeaderKey
 from headrace.security.identities import ANONYMOUS
+from headrace.security.regular_files import read_regular_file
 
 ALGORITHMS = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -102,8 +103,7 @@ class IdentityRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 def read_identity_file(path: Path) -> IdentityRules:
     """Read it. Raises FailedPrecondition (IDENTITY_FILE_INVALID) with all that is wrong."""
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_FILE_BYTES + 1)
+        data = read_regular_file(path, _MAX_FILE_BYTES)
         if len(data) > _MAX_FILE_BYTES:
             raise _invalid(path, f"it has more than {_MAX_FILE_BYTES} bytes")
         rules = parse_identity_rules(data.decode())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from headrace.security.identity_file import Issuer
+from headrace.security.regular_files import read_regular_file
 
 logger = logging.getLogger(__name__)
 
@@ -229,8 +230,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 def read_jwks(issuer: Issuer) -> bytes:
     """The JWKS of an issuer, of a bounded size and in bounded time. Raises OSError, KeysUnusable."""
     if not issuer.is_remote:
-        with Path(issuer.jwks).open("rb") as file:
-            return _bounded(file.read(_MAX_BYTES + 1))
+        return _bounded(read_regular_file(Path(issuer.jwks), _MAX_BYTES))
     context = ssl.create_default_context(cafile=issuer.jwks_ca or None)
     opener = urllib.request.build_opener(
         urllib.request.HTTPSHandler(context=context), _NoRedirects()
