@@ -57,9 +57,9 @@ class TlsFolder:
         pair.write(self.authority.issue(LOOPBACK, DAY, serves=True))
 
 
-def tls_folder(folder: Path, name: str = "ca") -> TlsFolder:
+def tls_folder(folder: Path, name: str = "ca", *, lifetime: timedelta = DAY) -> TlsFolder:
     """A new authority in a folder of its own."""
-    made = TlsFolder(folder / name, Authority.create(name, DAY))
+    made = TlsFolder(folder / name, Authority.create(name, lifetime))
     made.folder.mkdir()
     made.ca.write_bytes(made.authority.issued.certificate)
     return made

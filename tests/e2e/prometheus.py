@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -61,13 +62,23 @@ class Prometheus:
 
 @asynccontextmanager
 async def running_prometheus(
-    folder: Path, targets: Mapping[str, Sequence[str]], key: Path | None = None
+    folder: Path,
+    targets: Mapping[str, Sequence[str]],
+    key: Path | None = None,
+    tls: Mapping[str, Path] = MappingProxyType({}),
 ) -> AsyncIterator[Prometheus]:
-    """One that scrapes these addresses, by job, twice a second while inside; with a key, if given."""
+    """One that scrapes these addresses, by job, twice a second while inside; with a key, if given.
+
+    The jobs in `tls` are scraped over TLS, and have certificates of these authorities.
+    """
     (folder / "alerts.yml").write_text(hastened((DEPLOY / "alerts.yml").read_text()))
     brings = f"    authorization: {{credentials_file: {key}}}\n" if key else ""
+    over_tls = {
+        job: f"    scheme: https\n    tls_config: {{ca_file: {ca}}}\n" for job, ca in tls.items()
+    }
     jobs = [
-        f"  - job_name: {job}\n{brings}    static_configs: [{{targets: {list(addresses)}}}]\n"
+        f"  - job_name: {job}\n{brings}{over_tls.get(job, '')}"
+        f"    static_configs: [{{targets: {list(addresses)}}}]\n"
         for job, addresses in targets.items()
     ]
     config = folder / "prometheus.yml"

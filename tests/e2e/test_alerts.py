@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,6 +39,7 @@ from tests.e2e.prometheus import (
 from tests.e2e.relay import Relay, relaying
 from tests.rpc.grpc_fixtures import request
 from tests.rpc.test_endless_runs import counting, turns
+from tests.tls_files import LOOPBACK, Pair, TlsFolder, tls_folder
 
 pytestmark = [
     pytest.mark.e2e,
@@ -52,11 +54,17 @@ PATIENCE_SECONDS = 60.0
 NAMESPACE = "alerts"
 BUSY_TURNS = 3_000_000
 """Of the counting model: a run of a tenth of a second and more."""
+A_MONTH = timedelta(days=30)
+OVER_TLS = "headrace-monitor-tls"
+"""The job of a monitor whose ports speak TLS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A suite whose processes each have a network of their own to Redis, and a client of it."""
+    """A suite whose processes each have a network of their own to Redis, and a client of it.
+
+    Beside it runs a monitor over TLS, with the files of `pair`.
+    """
 
     client: AsyncClient
     stub: Any
@@ -64,6 +72,8 @@ class Site:
     monitor: Running
     data: Path
     registry: Running
+    tls: TlsFolder
+    pair: Pair
     of_registry: Relay
     of_replica: Relay
 
@@ -125,6 +135,16 @@ async def a_registry_without_redis(site: Site) -> None:
     site.of_registry.cut()
 
 
+async def a_certificate_of_a_day(site: Site) -> None:
+    """Somebody renews the monitor's certificate, for too short a time."""
+    site.tls.renew(site.pair)
+
+
+async def a_key_half_written(site: Site) -> None:
+    """Its key is replaced by what is none."""
+    site.pair.key.write_bytes(site.pair.key.read_bytes()[:40])
+
+
 async def ask_for_ever(site: Site, asked: Any, *, pause_seconds: float) -> None:
     """A caller who does not mind what it is told."""
     while True:
@@ -141,6 +161,8 @@ FAULTS: tuple[tuple[set[str], tuple[Fault, ...]], ...] = (
         (a_version_that_fails, too_many_requests),
     ),
     ({"HeadraceReplicaOverloaded"}, (too_many_bytes,)),
+    ({"HeadraceCertificateExpires"}, (a_certificate_of_a_day,)),
+    ({"HeadraceTlsFilesUnusable"}, (a_key_half_written,)),
     ({"HeadraceBlobDamaged"}, (a_disk_that_alters_bytes,)),
     ({"HeadraceProcessDown", "HeadraceTelemetryLost"}, (a_process_that_hangs,)),
     ({"HeadraceReplicaBehind"}, (a_replica_that_hears_nothing,)),
@@ -167,7 +189,7 @@ async def test_every_alert_fires(tmp_path: Path) -> None:
     async with running_site(tmp_path) as (site, targets):
         folder = tmp_path / "prometheus"
         folder.mkdir()
-        async with running_prometheus(folder, targets) as prometheus:
+        async with running_prometheus(folder, targets, tls={OVER_TLS: site.tls.ca}) as prometheus:
             await until_calm(prometheus)
             async with asyncio.TaskGroup() as group:
                 tasks = [
@@ -219,12 +241,16 @@ async def running_site(
         relays = [await opened(relaying(socket_path)) for _ in range(2)]
         pids: dict[str, int] = {}
 
-        async def child(service: str, *flags: str) -> Running:
-            command = [sys.executable, "-m", f"headrace_{service}", f"--data={folder / service}"]
+        async def child(service: str, *flags: str, name: str = "") -> Running:
+            name = name or service
+            command = [sys.executable, "-m", f"headrace_{service}", f"--data={folder / name}"]
             ports = ["--grpc-port=0", "--http-port=0", "--log-level=warning"]
             return await opened(
-                open_child(service, [*command, *ports, *flags], pids, grace_seconds=10)
+                open_child(name, [*command, *ports, *flags], pids, grace_seconds=10)
             )
+
+        tls = tls_folder(folder, lifetime=A_MONTH)
+        pair = tls.pair("server", LOOPBACK, serves=True, lifetime=A_MONTH)
 
         state = [
             (f"--redis-url=redis://127.0.0.1:{relay.port}", f"--namespace={NAMESPACE}")
@@ -233,6 +259,8 @@ async def running_site(
         registry = await child("registry", *state[0])
         monitor = await child("monitor")
         stack.callback(resume, monitor)
+        shown = [f"--tls-cert={pair.certificate}", f"--tls-key={pair.key}"]
+        over_tls = await child("monitor", *shown, name=OVER_TLS)
         replica = await child(
             "inference",
             *state[1],
@@ -255,16 +283,19 @@ async def running_site(
         for model in ("small", "counting"):
             await client.wait_until_ready(model, 1, timeout_seconds=60)
         data = folder / "registry"
-        site = Site(client, stub, redis_url, monitor, data, registry, *relays)
-        yield site, targets(registry, replica, monitor)
+        site = Site(client, stub, redis_url, monitor, data, registry, tls, pair, *relays)
+        yield site, targets(registry, replica, monitor, over_tls)
 
 
-def targets(registry: Running, replica: Running, monitor: Running) -> dict[str, list[str]]:
+def targets(
+    registry: Running, replica: Running, monitor: Running, over_tls: Running
+) -> dict[str, list[str]]:
     """What is to be scraped, by job."""
     return {
         "headrace-registry": [registry.addresses["http"]],
         "headrace-inference": [replica.addresses["metrics"]],
         "headrace-monitor": [monitor.addresses["http"]],
+        OVER_TLS: [over_tls.addresses["http"]],
     }
 
 
