@@ -30,7 +30,8 @@ from tests.rpc.replica_fixtures import running_replica
 DIGITS = np.zeros((1, 4), np.float32)
 ACCESS_DENIED = "STATE_ACCESS_DENIED"
 SHIPPED = Path(__file__).parents[2] / "deploy" / "redis"
-SERVERS = [("7.2", False), ("7.0", False), ("7.0", True)]
+LONG = pytest.mark.toolchain
+SERVERS = [("7.2", False), pytest.param("7.0", False, marks=LONG), ("7.0", True)]
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,9 @@ async def eventually_pushed(client: AsyncClient, path: Path) -> None:
                 return
 
 
-@pytest.mark.parametrize(("release", "right"), [("7.2", "-eval_ro"), ("7.0", "-hlen")])
+@pytest.mark.parametrize(
+    ("release", "right"), [("7.2", "-hlen"), pytest.param("7.0", "-eval_ro", marks=LONG)]
+)
 async def test_waiting_for_a_replica_that_may_not_read_ends_with_the_reason(
     namespace: str, tmp_path: Path, release: Release, right: str
 ) -> None:
@@ -238,7 +241,7 @@ async def test_waiting_for_a_replica_that_may_not_read_ends_with_the_reason(
             metrics = await page(suite.metrics, "/metrics")
             facts = await page(suite.metrics, "/readyz")
             with pytest.raises(errors.Unavailable) as refused:
-                await suite.client.infer("digits", {"x": DIGITS}, timeout_seconds=60)
+                await suite.client.infer("digits", {"x": DIGITS}, timeout_seconds=0.9)
     assert [ACCESS_DENIED] * 2 == [caught.value.reason, refused.value.reason]
     assert "NOPERM" in caught.value.message
     assert "headrace_inference_state_denied 1" in metrics
