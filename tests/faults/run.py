@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tests.faults.clients import (
     watch_for_ever,
 )
 from tests.faults.clock import Clock
-from tests.faults.history import FinalState, History
+from tests.faults.history import FinalState, History, Kind
 from tests.faults.nemesis import Fault, Nemesis, harm
 from tests.state_server import open_state_server
 from tests.suite import running_suite
@@ -39,6 +39,8 @@ CLIENTS = (
 CHANGING = (push_for_ever, delete_for_ever, move_for_ever)
 """Those that come to an end by themselves: what became of their last change must be known, too."""
 _QUIET_SECONDS = 3.0
+_ALL_KINDS_SECONDS = 60.0
+"""A slow machine takes so long, after the faults, until something of each kind was acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,17 @@ async def run(
         async with _working(work):
             await harm(choose(nemesis), seconds, nemesis.random)
             await asyncio.sleep(_QUIET_SECONDS)
+            await _until_all_kinds(history)
         final = await final_state(work, suite.data / "registry")
     return Result(history, final, check(history, final))
+
+
+async def _until_all_kinds(history: History) -> None:
+    """Wait until something of each kind was acknowledged; whoever judges sees what was not."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ALL_KINDS_SECONDS):
+            while not all(any(history.acknowledged(kind)) for kind in Kind):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
 
 
 @asynccontextmanager
