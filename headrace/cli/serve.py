@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,18 +14,13 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.error_report import printable
+from headrace.cli.option_groups import with_groups
+from headrace.cli.suite_choices import PortChoice
 from headrace.cli.suite_options import (
     Data,
     Host,
-    InferenceHttpPort,
-    InferenceMetricsPort,
-    InferencePort,
     LogFormat,
     LogLevel,
-    MonitorHttpPort,
-    MonitorPort,
-    RegistryHttpPort,
-    RegistryPort,
 )
 
 if TYPE_CHECKING:
@@ -64,10 +60,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="When all is served, print 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("serve")(serve)
+    app.command("serve")(with_groups(serve))
 
 
 def serve(
+    *,
     ctx: typer.Context,
     paths: Paths,
     name: Name = "",
@@ -75,13 +72,7 @@ def serve(
     port: RestPort = None,
     data: Data = Path(".headrace"),
     host: Host = "127.0.0.1",
-    registry_port: RegistryPort = None,
-    registry_http_port: RegistryHttpPort = None,
-    inference_port: InferencePort = None,
-    inference_http_port: InferenceHttpPort = None,
-    inference_metrics_port: InferenceMetricsPort = None,
-    monitor_port: MonitorPort = None,
-    monitor_http_port: MonitorHttpPort = None,
+    ports: PortChoice,
     log_level: LogLevel = "warning",
     log_format: LogFormat = "auto",
     as_json: AsJson = False,
@@ -92,7 +83,7 @@ def serve(
     config differ, and then it is the one that answers. Ctrl-C stops all; a second Ctrl-C ends all at once.
     """
     from headrace.cli.served_models import sources_of
-    from headrace.cli.up import chosen_ports, run_suite
+    from headrace.cli.up import run_suite
     from headrace.local.commands import SuiteOptions
     from headrace.resource_names import check_model_name
 
@@ -111,15 +102,8 @@ def serve(
         tls=None,
         gateway=None,
         access=None,
-        **chosen_ports(
-            0 if port == 0 else None,
-            registry_port=registry_port,
-            registry_http_port=registry_http_port,
-            inference_port=inference_port,
-            inference_http_port=port or inference_http_port,
-            inference_metrics_port=inference_metrics_port,
-            monitor_port=monitor_port,
-            monitor_http_port=monitor_http_port,
+        **replace(ports, inference_http_port=port or ports.inference_http_port).chosen(
+            0 if port == 0 else None
         ),
     )
     _say("starting the suite ...", quiet=as_json)
