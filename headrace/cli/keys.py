@@ -24,6 +24,30 @@ Ttl = Annotated[
     str | None,
     typer.Option(metavar="DURATION", help="When it ends: 90d, 12h. [default: never]"),
 ]
+Roles = Annotated[
+    list[str] | None,
+    typer.Option(help="A role to grant to the subject; several times.", show_default=False),
+]
+Admin = Annotated[bool, typer.Option("--admin", help="The same as --role admin, for all models.")]
+Note = Annotated[str, typer.Option(help="For people, up to 256 characters.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Without a server: leave the key for the registry in this data folder, of a suite or of a "
+        "registry. So the first admin's key is made.",
+        file_okay=False,
+        show_default=False,
+    ),
+]
+RightsFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Without a server: add the key and its roles to this file, for `headrace serve-folder "
+        "--rights-file`.",
+        dir_okay=False,
+        show_default=False,
+    ),
+]
 _COLUMNS = ("id", "subject", "state", "created", "ends", "last used", "by", "note")
 
 
@@ -47,34 +71,13 @@ def register(app: typer.Typer) -> None:
 async def create(
     cli: Cli,
     subject: Subject,
-    role: Annotated[
-        list[str] | None,
-        typer.Option(help="A role to grant to the subject; several times.", show_default=False),
-    ] = None,
+    role: Roles = None,
     models: Patterns = None,
-    admin: Annotated[
-        bool, typer.Option("--admin", help="The same as --role admin, for all models.")
-    ] = False,
+    admin: Admin = False,
     ttl: Ttl = None,
-    note: Annotated[str, typer.Option(help="For people, up to 256 characters.")] = "",
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Without a server: leave the key for the registry in this data folder, of a suite or of a "
-            "registry. So the first admin's key is made.",
-            file_okay=False,
-            show_default=False,
-        ),
-    ] = None,
-    rights_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="Without a server: add the key and its roles to this file, for `headrace serve-folder "
-            "--rights-file`.",
-            dir_okay=False,
-            show_default=False,
-        ),
-    ] = None,
+    note: Note = "",
+    data: Data = None,
+    rights_file: RightsFile = None,
 ) -> None:
     """Make an API key, and print it, alone, on standard output: `> alice.key` keeps it. It is shown once.
 

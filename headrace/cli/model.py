@@ -20,6 +20,40 @@ TRIES = 5
 """Labels are read, changed and written on what was read; others may be faster."""
 
 
+Description = Annotated[
+    str | None, typer.Option(help="What it is for; '' for nothing.", show_default=False)
+]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="Add a label, or change it. May be repeated."),
+]
+RemovedLabels = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY", help="Remove a label, if it is there. May be repeated."),
+]
+KeepLatest = Annotated[
+    int | None,
+    typer.Option(help="How many of its newest versions stay loaded.", show_default=False),
+]
+Pinned = Annotated[
+    bool | None,
+    typer.Option(
+        "--pin/--unpin",
+        help="Whether its versions stay loaded on replicas that unload what is not used.",
+        show_default=False,
+    ),
+]
+Protected = Annotated[
+    bool | None,
+    typer.Option(
+        "--protect/--unprotect",
+        help="Whether it cannot be deleted, forced or not.",
+        show_default=False,
+    ),
+]
+Create = Annotated[bool, typer.Option("--create", help="Make it; it is not there yet.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     command(app, "model", changes=True)(model)
@@ -28,38 +62,13 @@ def register(app: typer.Typer) -> None:
 async def model(
     cli: Cli,
     name: ModelName,
-    description: Annotated[
-        str | None, typer.Option(help="What it is for; '' for nothing.", show_default=False)
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Add a label, or change it. May be repeated."),
-    ] = None,
-    remove_label: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY", help="Remove a label, if it is there. May be repeated."),
-    ] = None,
-    keep_latest: Annotated[
-        int | None,
-        typer.Option(help="How many of its newest versions stay loaded.", show_default=False),
-    ] = None,
-    pinned: Annotated[
-        bool | None,
-        typer.Option(
-            "--pin/--unpin",
-            help="Whether its versions stay loaded on replicas that unload what is not used.",
-            show_default=False,
-        ),
-    ] = None,
-    protected: Annotated[
-        bool | None,
-        typer.Option(
-            "--protect/--unprotect",
-            help="Whether it cannot be deleted, forced or not.",
-            show_default=False,
-        ),
-    ] = None,
-    create: Annotated[bool, typer.Option("--create", help="Make it; it is not there yet.")] = False,
+    description: Description = None,
+    label: Labels = None,
+    remove_label: RemovedLabels = None,
+    keep_latest: KeepLatest = None,
+    pinned: Pinned = None,
+    protected: Protected = None,
+    create: Create = False,
 ) -> None:
     """Show a model, or change its description, its labels, its protection and which of its versions stay
     loaded."""

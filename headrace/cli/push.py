@@ -31,11 +31,10 @@ WAIT_SECONDS = 900.0
 _LOADING = "loading"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(app, "push", changes=True)(push)
-
-
+PushedPath = Annotated[
+    Path | None,
+    typer.Argument(exists=True, help="An .onnx, a .zip, a .tar, a .tar.gz, or a folder."),
+]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
@@ -44,41 +43,44 @@ ConfigFile = Annotated[
         help="A serving config as JSON, or Triton's config.pbtxt, over what is proposed.",
     ),
 ]
+SignKey = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Sign it with this private key (PEM)."),
+]
+SignCertificate = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="The key's certificate (PEM), to go with it."),
+]
+SignChain = Annotated[
+    list[Path] | None,
+    typer.Option(exists=True, dir_okay=False, help="Certificates between that and its authority."),
+]
+SignatureFile = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="A signature made elsewhere: a model.sig."),
+]
+Alias = Annotated[str, typer.Option(help="An alias to point at the new version.")]
+Description = Annotated[str, typer.Option(help="What is new in it.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until every replica serves it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "push", changes=True)(push)
 
 
 async def push(
     cli: Cli,
     name: NewModelName,
-    path: Annotated[
-        Path | None,
-        typer.Argument(exists=True, help="An .onnx, a .zip, a .tar, a .tar.gz, or a folder."),
-    ] = None,
-    alias: Annotated[str, typer.Option(help="An alias to point at the new version.")] = "",
+    path: PushedPath = None,
+    alias: Alias = "",
     config: ConfigFile = None,
-    description: Annotated[str, typer.Option(help="What is new in it.")] = "",
-    sign_key: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Sign it with this private key (PEM)."),
-    ] = None,
-    sign_certificate: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, help="The key's certificate (PEM), to go with it."
-        ),
-    ] = None,
-    sign_chain: Annotated[
-        list[Path] | None,
-        typer.Option(
-            exists=True, dir_okay=False, help="Certificates between that and its authority."
-        ),
-    ] = None,
-    signature: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="A signature made elsewhere: a model.sig."),
-    ] = None,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until every replica serves it.")
-    ] = False,
+    description: Description = "",
+    sign_key: SignKey = None,
+    sign_certificate: SignCertificate = None,
+    sign_chain: SignChain = None,
+    signature: SignatureFile = None,
+    wait: Wait = False,
     allow_signature_change: AllowSignatureChange = False,
 ) -> None:
     """Push a version: it is checked, then stored for good, then loaded by the replicas.
