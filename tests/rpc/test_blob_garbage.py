@@ -12,9 +12,9 @@ import pytest
 
 from headrace import errors
 from headrace.registry.v1 import registry_service_pb2 as pb
-from headrace_registry import app
 from headrace_registry.adapters.blobs.store import BlobStore
 from headrace_registry.adapters.shared_state.change_log import RedisChangeLog
+from headrace_registry.app import following
 from headrace_registry.domain.pushes import blob_garbage
 from tests.rpc.registry_fixtures import (
     error_of,
@@ -33,7 +33,7 @@ DELETE = pb.DeleteModelRequest(name="models/digits", force=True)
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blob_garbage, "GRACE_SECONDS", 0.3)
-    monkeypatch.setattr(app, "GARBAGE_SECONDS", 0.05)
+    monkeypatch.setattr(following, "GARBAGE_SECONDS", 0.05)
 
 
 def break_commits(monkeypatch: pytest.MonkeyPatch, *, made: bool) -> None:

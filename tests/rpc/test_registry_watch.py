@@ -256,7 +256,7 @@ async def test_a_watcher_that_vanished_gives_its_place_back(
     redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its connection is there, and nobody answers on it: a broken network, a machine without power."""
-    monkeypatch.setattr("headrace_registry.app.PING_SECONDS", 0.5)
+    monkeypatch.setattr("headrace_registry.app.ports.PING_SECONDS", 0.5)
     async with running_registry(redis_url, namespace, tmp_path, max_watches=1) as running:
         await _create(running)
         async with (
