@@ -10,8 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from shlex import quote
-from typing import Protocol
 
 from headrace import errors
 from headrace.security.api_keys import PREFIX, ApiKey, digest_of, id_of
@@ -23,9 +21,10 @@ from headrace.security.credentials import (
 )
 from headrace.security.header_keys import NO_HEADER_KEYS
 from headrace.security.identities import NOBODY, Identity, Proof
-from headrace.security.model_names import shortened
 from headrace.security.policy import NO_POLICY, Policy
+from headrace.security.refusals import again, denied, not_authenticated, rights_unknown
 from headrace.security.verbs import Permission, Scope, Verb
+from headrace.security.verifiers import CertificateNames, NoCertificates, NoTokens, TokenVerifier
 
 MAX_TOKENS = 10_000
 """Tokens whose identities are remembered: 1 KB each, with long ones."""
@@ -42,53 +41,6 @@ _OF_SOMEBODY = (Scope.KNOWN, Scope.CONTENT, Scope.FILTERED)
 Metadata = Iterable[tuple[str, str | bytes]]
 Now = Callable[[], float]
 """Seconds since the epoch."""
-
-
-class TokenVerifier(Protocol):
-    """Verifies signed tokens (JWT)."""
-
-    def verify(self, token: str) -> Identity:
-        """Return whose token it is. It may take milliseconds. Raises Unauthenticated."""
-
-
-class CertificateNames(Protocol):
-    """Makes subjects of the names in certificates, and knows the gateways."""
-
-    def identity_of(self, certificate: PeerCertificate) -> Identity | None:
-        """Return whose certificate it is; None where none of its names means anything here."""
-
-    def is_gateway(self, certificate: PeerCertificate) -> bool:
-        """Return whether what its holder says of others' certificates is believed."""
-
-    def forwarded(self, header: str) -> PeerCertificate | None:
-        """Return the certificate that a gateway tells of; None where there was none."""
-
-
-class NoTokens:
-    """Refuses every token: no issuer is known."""
-
-    def verify(self, token: str) -> Identity:  # noqa: ARG002
-        """Refuse it. Raises Unauthenticated."""
-        raise errors.Unauthenticated(
-            "TOKEN_INVALID",
-            "this service takes no JWTs: its identity file names no issuer; use an API key",
-        )
-
-
-class NoCertificates:
-    """No certificate means anybody."""
-
-    def identity_of(self, certificate: PeerCertificate) -> Identity | None:  # noqa: ARG002
-        """Return None."""
-        return None
-
-    def is_gateway(self, certificate: PeerCertificate) -> bool:  # noqa: ARG002
-        """Return False."""
-        return False
-
-    def forwarded(self, header: str) -> PeerCertificate | None:  # noqa: ARG002
-        """Return None."""
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +132,7 @@ class Access:
             return NOBODY
         refused = memory.refused.get(hash(authorization))
         if refused is not None and refused[0] > now:
-            raise _again(refused[1])
+            raise again(refused[1])
         return None
 
     def identify(self, credentials: Credentials) -> Identity:
@@ -222,7 +174,7 @@ class Access:
         except errors.Unauthenticated as error:
             if len(memory.refused) >= MAX_REFUSED:
                 memory.refused.clear()
-            memory.refused[hash(authorization)] = (self.now() + REFUSED_SECONDS, _again(error))
+            memory.refused[hash(authorization)] = (self.now() + REFUSED_SECONDS, again(error))
             raise
         now = self.now()
         end_of_day = (now // _DAY_SECONDS + 1) * _DAY_SECONDS  # a key's use is noted every day
@@ -336,43 +288,3 @@ def _any_model(_: str) -> bool:
 
 OPEN_ACCESS = Access(is_on=False)
 """Everybody may do everything."""
-
-
-def not_authenticated() -> errors.Unauthenticated:
-    """Say that a caller has to be somebody."""
-    return errors.Unauthenticated(
-        "CREDENTIALS_MISSING",
-        "who calls is not known here; send 'authorization: Bearer KEY' with an API key or a JWT, or a "
-        "client certificate (the command line: --token-file, or `headrace login`)",
-    )
-
-
-def denied(identity: Identity, verb: Verb, model: str) -> errors.HeadraceError:
-    """Say that a caller may not; whether there is such a model is not told."""
-    if not identity.is_known:
-        return not_authenticated()
-    model = shortened(model)
-    asked = f"model {model!r}, if there is one" if model else "all models"
-    # quoted: a name that somebody made up must not become a command of the admin who reads this
-    remedy = f"headrace grant {quote(identity.subject)} ROLE"
-    remedy += f" --models {quote(model)}" if model else ""
-    facts = {"subject": identity.subject, "verb": verb.value}
-    return errors.PermissionDenied(
-        "PERMISSION_DENIED",
-        f"{identity.subject} has not the right '{verb}' for {asked}; an admin can grant it: {remedy}",
-        facts=facts | ({"model": model} if model else {}),
-    )
-
-
-def rights_unknown() -> errors.Unavailable:
-    """Say that it cannot be decided yet: it would be wrong to tell a caller that he may not."""
-    return errors.Unavailable(
-        "RIGHTS_UNKNOWN",
-        "this service has not learnt yet which keys there are and what they may do; try again",
-        retry_after_seconds=1.0,
-    )
-
-
-def _again(error: errors.HeadraceError) -> errors.Unauthenticated:
-    """Return the error anew: one that was raised holds its frames."""
-    return errors.Unauthenticated(error.reason, error.message, facts=error.facts)

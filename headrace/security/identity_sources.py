@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headrace import errors
-from headrace.security.access import Access, NoTokens
+from headrace.security.access import Access
 from headrace.security.certificates import RuledCertificates
 from headrace.security.header_keys import HeaderKeys
 from headrace.security.identity_file import IdentityRules, read_identity_file
 from headrace.security.jwks import IssuerKeys, KeyKeeper, read_jwks
 from headrace.security.tokens import IssuedTokens, require_pyjwt
+from headrace.security.verifiers import NoTokens
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from headrace import errors
 from headrace.security import callers
-from headrace.security.access import OPEN_ACCESS, Access, not_authenticated
+from headrace.security.access import OPEN_ACCESS, Access
 from headrace.security.credentials import GATEWAY_SOCKET, PeerCertificate
 from headrace.security.identities import NOBODY, Identity
 from headrace.security.methods import METHODS, MethodRule
+from headrace.security.refusals import not_authenticated
 from headrace.security.verbs import Permission, Scope, Verb
 from headrace.service.authentication import Authentication
 from headrace.service.denials import DenialLog

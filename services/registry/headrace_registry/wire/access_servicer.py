@@ -15,8 +15,9 @@ from headrace.conversion.access import binding_to_proto, key_to_proto, role_to_p
 from headrace.registry.v1 import access_pb2, access_service_pb2_grpc
 from headrace.registry.v1 import access_service_pb2 as pb
 from headrace.security import callers
-from headrace.security.access import Access, not_authenticated
+from headrace.security.access import Access
 from headrace.security.api_keys import make_key
+from headrace.security.refusals import not_authenticated
 from headrace.state.access_records import BINDING_PREFIX, KEY_PREFIX, BindingRecord
 from headrace.state.changes import Change
 from headrace.state.record_collections import API_KEYS, BINDINGS, ROLES, Collection

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from headrace import errors
-from headrace.security.access import Access, not_authenticated
+from headrace.security.access import Access
 from headrace.security.callers import current_caller
+from headrace.security.refusals import not_authenticated
 from headrace.security.verbs import Verb
 from headrace.state.catalog import Catalog
 from headrace.state.records import ReplicaRecord

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from headrace.errors import HeadraceError
-from headrace.security.access import OPEN_ACCESS, Access, denied, not_authenticated, rights_unknown
+from headrace.security.access import OPEN_ACCESS, Access
 from headrace.security.credentials import (
     AUTHORIZATION,
     FORWARDED_CERTIFICATE,
@@ -22,6 +22,7 @@ from headrace.security.credentials import (
 from headrace.security.identities import Identity
 from headrace.security.model_names import MAX_NAME
 from headrace.security.policy import NO_LIMITS
+from headrace.security.refusals import denied, not_authenticated, rights_unknown
 from headrace.security.verbs import Verb
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.ingress.call_limits import CallLimiter
