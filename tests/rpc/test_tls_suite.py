@@ -58,61 +58,74 @@ async def test_a_certificate_rotates_under_load(
 ) -> None:
     """New clients see the new certificate on every port, half-written ones never: no call fails."""
     monkeypatch.setattr(certificates, "GRACE_SECONDS", 0.0)
-    async with _suite(redis_url, namespace, tmp_path) as (folder, pair, suite):
-        fronts = suite.replica.fronts
-        async with suite.client(tls_ca=folder.ca) as client:
-            await _push(client, tmp_path)
-            stop, made = asyncio.Event(), [0, 0, 0, 0]
-            context = http_context(folder)
-            url = f"https://{fronts.http_address}/v2/models/add/infer"
-            metrics = f"https://{fronts.metrics_address}/metrics"
-            inputs = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 1, 1, 1]}]
+    async with (
+        _suite(redis_url, namespace, tmp_path) as (folder, pair, suite),
+        suite.client(tls_ca=folder.ca) as client,
+    ):
+        await _push(client, tmp_path)
+        stop, calls = asyncio.Event(), _calls(suite, client, folder)
+        made = [0] * len(calls)
 
-            async def rest() -> None:
-                connector = aiohttp.TCPConnector(ssl=context)
-                async with (
-                    aiohttp.ClientSession(connector=connector) as session,
-                    session.post(url, json={"inputs": inputs}) as response,
-                ):
-                    assert 200 == response.status
-                    await response.read()
+        async def load(index: int) -> None:
+            while not stop.is_set():
+                await calls[index]()
+                made[index] += 1
 
-            async def over_new_channels() -> None:
-                async with suite.client(tls_ca=folder.ca) as fresh:
-                    await fresh.infer("add", X)
+        async with asyncio.TaskGroup() as group:
+            for index in range(len(calls)):
+                group.create_task(load(index))
+            for _ in range(3):
+                await _rotate(suite, folder, pair)
+                before = list(made)
+                async with asyncio.timeout(20):
+                    while any(a < b + 3 for a, b in zip(made, before, strict=True)):  # noqa: ASYNC110
+                        await asyncio.sleep(0.005)  # the other tasks count
+            stop.set()
 
-            calls: list[Callable[[], Awaitable[object]]] = [
-                partial(client.infer, "add", X),
-                partial(client.model, "add"),
-                over_new_channels,
-                rest,
-            ]
 
-            async def load(index: int) -> None:
-                while not stop.is_set():
-                    await calls[index]()
-                    made[index] += 1
+def _calls(
+    suite: TlsSuite, client: AsyncClient, folder: TlsFolder
+) -> list[Callable[[], Awaitable[object]]]:
+    """Calls over connections that stay, and over new ones, of gRPC and REST."""
+    context = http_context(folder)
+    url = f"https://{suite.replica.fronts.http_address}/v2/models/add/infer"
+    inputs = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 1, 1, 1]}]
 
-            async with asyncio.TaskGroup() as group:
-                for index in range(len(calls)):
-                    group.create_task(load(index))
-                for _ in range(3):
-                    before_it = pair.certificate.read_bytes()
-                    pair.key.write_bytes(b"half of a k")  # a key is written, its certificate is not
-                    shown = await asyncio.to_thread(shown_by, fronts.grpc_address, folder, "h2")
-                    assert before_it == shown
-                    assert "headrace_tls_files_usable 0.0" in await page_of(metrics, context)
-                    folder.renew(pair)
-                    now = pair.certificate.read_bytes()
-                    for address in (fronts.http_address, fronts.metrics_address):
-                        assert now == await asyncio.to_thread(shown_by, address, folder, "http/1.1")
-                    for address in (fronts.grpc_address, suite.registry.address):
-                        assert now == await asyncio.to_thread(shown_by, address, folder, "h2")
-                    before = list(made)
-                    async with asyncio.timeout(20):
-                        while any(a < b + 3 for a, b in zip(made, before, strict=True)):  # noqa: ASYNC110
-                            await asyncio.sleep(0.005)  # the other tasks count
-                stop.set()
+    async def rest() -> None:
+        connector = aiohttp.TCPConnector(ssl=context)
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.post(url, json={"inputs": inputs}) as response,
+        ):
+            assert 200 == response.status
+            await response.read()
+
+    async def over_new_channels() -> None:
+        async with suite.client(tls_ca=folder.ca) as fresh:
+            await fresh.infer("add", X)
+
+    return [
+        partial(client.infer, "add", X),
+        partial(client.model, "add"),
+        over_new_channels,
+        rest,
+    ]
+
+
+async def _rotate(suite: TlsSuite, folder: TlsFolder, pair: Pair) -> None:
+    """Another certificate: not shown while its key alone is there, and shown on every port then."""
+    fronts = suite.replica.fronts
+    metrics = f"https://{fronts.metrics_address}/metrics"
+    before = pair.certificate.read_bytes()
+    pair.key.write_bytes(b"half of a k")  # a key is written, its certificate is not
+    assert before == await asyncio.to_thread(shown_by, fronts.grpc_address, folder, "h2")
+    assert "headrace_tls_files_usable 0.0" in await page_of(metrics, http_context(folder))
+    folder.renew(pair)
+    now = pair.certificate.read_bytes()
+    for address in (fronts.http_address, fronts.metrics_address):
+        assert now == await asyncio.to_thread(shown_by, address, folder, "http/1.1")
+    for address in (fronts.grpc_address, suite.registry.address):
+        assert now == await asyncio.to_thread(shown_by, address, folder, "h2")
 
 
 async def test_tritons_clients_speak_tls(redis_url: str, namespace: str, tmp_path: Path) -> None:
