@@ -31,6 +31,10 @@ MAX_METADATA_BYTES = 64 * 1024
 """The headers of a call, each counted with 32 bytes more (RFC 7540, 6.5.2). Between two limits of its own
 (8 and 16 KiB) gRPC refuses calls by chance: callers with a token of 12 kB would lose half of theirs."""
 
+MIN_PING_INTERVAL_SECONDS = 5
+"""How often a caller may see whether a silent connection lives. By gRPC's own limit, five minutes, a
+gateway that asks twice a minute is taken for a flood, and all watches through it end ("Too many pings")."""
+
 Register = Callable[[grpc.aio.Server], None]
 
 
@@ -159,6 +163,8 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_SECONDS * 1000)),
+        ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_SECONDS * 1000),
+        ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
     ]

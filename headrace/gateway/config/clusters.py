@@ -20,6 +20,8 @@ from headrace.gateway.settings import Settings
 
 HEALTH_SECONDS = 1
 """Between two checks of a replica."""
+PING_SECONDS = 30
+"""Between two looks whether a connection to a service lives; services allow one in five seconds."""
 _BUFFER_BYTES = 1 << 20
 _PLAIN = {"transport": "plain"}
 PLAIN_METADATA: Message = {"filter_metadata": {"envoy.transport_socket_match": _PLAIN}}
@@ -118,7 +120,7 @@ def _protocol(*, http2: bool) -> Message:
                 "max_concurrent_streams": 1000,  # a native front takes 1024
                 "initial_stream_window_size": 1 << 20,
                 "initial_connection_window_size": 1 << 24,
-                "connection_keepalive": {"interval": "30s", "timeout": "10s"},
+                "connection_keepalive": {"interval": f"{PING_SECONDS}s", "timeout": "10s"},
             }
         }
     kind = "extensions.upstreams.http.v3.HttpProtocolOptions"

@@ -14,7 +14,7 @@ import pytest
 
 from headrace.gateway.binary import find_envoy
 from headrace.gateway.config.bootstrap import as_text, bootstrap
-from headrace.gateway.config.clusters import clusters
+from headrace.gateway.config.clusters import PING_SECONDS, clusters
 from headrace.gateway.config.endpoints import Endpoint, EndpointState, assignment
 from headrace.gateway.config.places import (
     CALLERS,
@@ -33,6 +33,7 @@ from headrace.gateway.settings import Settings
 from headrace.security.methods import METHODS
 from headrace.security.routes import ROUTES
 from headrace.security.verbs import Permission, Scope, Verb
+from headrace.service.grpc_serving import MIN_PING_INTERVAL_SECONDS
 from headrace.tls.authority import Authority, Names
 from tests.gateway.envoy import needs_envoy
 
@@ -259,3 +260,8 @@ def _path(route: Mapping[str, Mapping[str, object]]) -> str:
 
 def _action(route: Mapping[str, Mapping[str, object]]) -> Mapping[str, object]:
     return route.get("route", {})
+
+
+def test_services_take_as_many_pings_as_the_gateway_sends() -> None:
+    """Else they end the connection, and with it the watches of all callers, after a minute or two."""
+    assert PING_SECONDS >= 2 * MIN_PING_INTERVAL_SECONDS
