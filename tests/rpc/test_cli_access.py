@@ -216,3 +216,15 @@ async def test_a_caller_is_shown_to_himself(commands: Open) -> None:
     async with commands() as run:
         told = await run("whoami")
     assert "asks nobody" in told.output
+
+
+async def test_keys_that_nobody_is_asked_for_are_warned_of(
+    commands: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At a start without authentication where somebody made keys: a forgotten flag opens everything."""
+    async with commands() as run:
+        await run("keys", "create", "alice")
+    first = "nobody is asked for one" in caplog.text
+    async with commands():
+        pass
+    assert (False, True) == (first, "nobody is asked for one" in caplog.text)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headrace import errors
 from headrace.state.access_inbox import BOOTSTRAP, FOLDER, PostedKey, posted
+from headrace.state.record_collections import API_KEYS
 from headrace_registry.domain.catalog_store import CatalogStore
 from headrace_registry.domain.resources.admins import has_admin
 from headrace_registry.domain.resources.bootstrap import is_known, take_key
@@ -42,13 +43,19 @@ class AccessInbox:
                 logger.warning("a key that was left in %s waits: %s", self._data / FOLDER, error)
             self._told = str(error)
 
-    def advise(self) -> None:
-        """Say how to make an admin's key where callers have to be somebody, and nobody is admin."""
-        if not has_admin(self._store.read()):
+    def advise(self, *, is_on: bool) -> None:
+        """Warn where nobody could grant anything, or where keys were made and nobody is asked for one."""
+        catalog = self._store.read()
+        if is_on and not has_admin(catalog):
             logger.warning(
                 "nobody is admin of all models, so nobody can grant anything: make a key with "
                 "`headrace keys create NAME --admin --data %s`",
                 self._data,
+            )
+        if not is_on and catalog.of(API_KEYS):
+            logger.warning(
+                "there are API keys, but nobody is asked for one: whoever reaches this registry may do "
+                "anything, and make keys; --auth on (`headrace up --auth`) has callers asked"
             )
 
 

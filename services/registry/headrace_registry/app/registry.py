@@ -100,8 +100,7 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         if follower.synced:  # so that nobody is refused for a key that was just made
             await inbox.look()
             await state.forget_keys_that_are_gone()
-            if access.is_on:
-                inbox.advise()
+            inbox.advise(is_on=access.is_on)
         replicas = partial(read_replicas, state.redis, state.keys)
         servicer = RegistryServicer(
             store, artifacts, blobs, replicas, watches, state.stored_log(), access
