@@ -16,6 +16,7 @@ from headrace.security.verifications import Verifications
 from headrace.service.access import open_access
 from headrace.state.catalog import Catalog
 from headrace.state.rights import CatalogRights
+from headrace.state.unasked_rights import UnaskedRights
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.ingress.callers import Callers
 from headrace_inference.settings import Settings
@@ -31,6 +32,7 @@ class ReplicaAccess:
     file: RightsFile | None = None
     """Keys and grants where there is no catalog that has them."""
     _rights: CatalogRights = field(default_factory=CatalogRights)
+    _unasked: UnaskedRights = field(default_factory=UnaskedRights)
 
     async def follow_file(self) -> None:
         """Go by what the rights file says, for as long as there is one."""
@@ -40,7 +42,10 @@ class ReplicaAccess:
 
     def follow(self, catalog: Catalog) -> None:
         """Go by what this catalog says."""
-        rights = self._rights.changed(catalog) if self.access.is_on else None
+        if not self.access.is_on:
+            self._unasked.look(catalog)
+            return
+        rights = self._rights.changed(catalog)
         if rights is not None:
             self.access.rights = rights
 
