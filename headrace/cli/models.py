@@ -21,5 +21,8 @@ def register(app: typer.Typer) -> None:
             for model in found
         ]
         columns = ("model", "newest>", "created", "description")
-        nothing = "no models yet: `headrace push NAME model.onnx` brings one in"
+        nothing = (
+            "no models yet, or none that you may read (`headrace whoami`): `headrace push NAME model.onnx` "
+            "brings one in"
+        )
         cli.show({"models": found}, lambda: output.table(columns, rows) if rows else nothing)

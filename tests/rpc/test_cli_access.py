@@ -212,10 +212,12 @@ async def test_the_current_profile_is_for_its_own_suite(
 
 
 async def test_a_caller_is_shown_to_himself(commands: Open) -> None:
-    """Where nobody is asked, that is said."""
+    """Where nobody is asked, that is said; an empty list leads there, as it may be for want of rights."""
     async with commands() as run:
         told = await run("whoami")
+        models = await run("models")
     assert "asks nobody" in told.output
+    assert "`headrace whoami`" in models.output
 
 
 async def test_keys_that_nobody_is_asked_for_are_warned_of(
