@@ -20,6 +20,24 @@ if TYPE_CHECKING:
 COLUMNS = ("model", "triton>", "version>", "what", "digest")
 
 
+Repository = Annotated[
+    Path, typer.Argument(exists=True, file_okay=False, help="Triton's model repository.")
+]
+Models = Annotated[
+    list[str] | None, typer.Option(help="A model to import; without any, all. Once for each.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would be done; needs no registry.")
+]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Wait until every replica serves what was pushed.")
+]
+SignKey = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Sign versions with this private key (PEM)."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(help="Bring models from other servers.", no_args_is_help=True)
@@ -30,24 +48,11 @@ def register(app: typer.Typer) -> None:
 
 async def triton(
     cli: Cli,
-    repository: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="Triton's model repository.")
-    ],
-    model: Annotated[
-        list[str] | None, typer.Option(help="A model to import; without any, all. Once for each.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done; needs no registry.")
-    ] = False,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until every replica serves what was pushed.")
-    ] = False,
-    sign_key: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, help="Sign versions with this private key (PEM)."
-        ),
-    ] = None,
+    repository: Repository,
+    model: Models = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    sign_key: SignKey = None,
     allow_signature_change: AllowSignatureChange = False,
 ) -> None:
     """Import Triton's models: versions, labels, batching, instances, warm-up, session options.

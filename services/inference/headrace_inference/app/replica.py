@@ -119,14 +119,8 @@ async def _open(
         reconciler = models.reconciler
         followed = origin.followed(models)
         readiness = ReplicaReadiness(followed, reconciler, stopping, access.facts)
-        ingress = Ingress(
-            reconciler,
-            book,
-            region_table(settings),
-            tracer,
-            ingress_limits(settings),
-            access.callers,
-        )
+        regions, limits = region_table(settings), ingress_limits(settings)
+        ingress = Ingress(reconciler, book, regions, tracer, limits, access.callers)
         closing = asyncio.Event()
 
         async def join(fronts: Fronts) -> None:

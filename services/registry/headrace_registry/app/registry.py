@@ -28,7 +28,7 @@ from headrace_registry.app.following import collect_garbage, follow_jobs, serve,
 from headrace_registry.app.limits import catalog_limits
 from headrace_registry.app.ports import Registry, open_ports, register
 from headrace_registry.app.readiness import readiness
-from headrace_registry.app.shared_state import open_shared_state
+from headrace_registry.app.shared_state import SharedState, open_shared_state
 from headrace_registry.domain.catalog_store import CatalogStore
 from headrace_registry.domain.history.rights_watches import RightsWatches
 from headrace_registry.domain.history.watches import Watches
@@ -98,10 +98,8 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             scrubber.run(),
         ]
         following = [jobs.create_task(job) for job in lasting]
-        if follower.synced:  # so that nobody is refused for a key that was just made
-            await inbox.look()
-            await state.forget_keys_that_are_gone()
-            inbox.advise(is_on=access.is_on)
+        if follower.synced:
+            await _look_for_keys(inbox, state, is_on=access.is_on)
         replicas = partial(read_replicas, state.redis, state.keys)
         servicer = RegistryServicer(
             store, artifacts, blobs, replicas, watches, state.stored_log(), access
@@ -114,3 +112,10 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
             yield registry
         for job in following:
             job.cancel()
+
+
+async def _look_for_keys(inbox: AccessInbox, state: SharedState, *, is_on: bool) -> None:
+    """Take in the keys that were left here, so that nobody is refused for one that was just made."""
+    await inbox.look()
+    await state.forget_keys_that_are_gone()
+    inbox.advise(is_on=is_on)
