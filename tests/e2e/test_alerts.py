@@ -277,14 +277,19 @@ async def running_site(
         )
         channel = await opened(grpc.aio.insecure_channel(grpc_address))
         stub = pb_grpc.GRPCInferenceServiceStub(channel)
-        await client.push("small", scaling(2.0))
-        config = {"queue": {"maxRequests": 1}, "instances": 1}
-        await client.push("counting", counting().graph.SerializeToString(), config=config)
-        for model in ("small", "counting"):
-            await client.wait_until_ready(model, 1, timeout_seconds=60)
+        await push_models(client)
         data = folder / "registry"
         site = Site(client, stub, redis_url, monitor, data, registry, tls, pair, *relays)
         yield site, targets(registry, replica, monitor, over_tls)
+
+
+async def push_models(client: AsyncClient) -> None:
+    """One that doubles, and one whose queue has one place."""
+    await client.push("small", scaling(2.0))
+    config = {"queue": {"maxRequests": 1}, "instances": 1}
+    await client.push("counting", counting().graph.SerializeToString(), config=config)
+    for model in ("small", "counting"):
+        await client.wait_until_ready(model, 1, timeout_seconds=60)
 
 
 def targets(
