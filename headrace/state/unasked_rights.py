@@ -1,4 +1,4 @@
-"""Tells of grants that nobody is asked for: a process without authentication beside others that have it."""
+"""Tells of grants that nobody is asked for: a replica without authentication beside others that have it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 class UnaskedRights:
-    """Warns once of a state with grants; for processes that ask nobody who he is."""
+    """Warns once of a state with grants; for replicas that ask nobody who he is."""
 
     def __init__(self) -> None:
         self._is_told = False

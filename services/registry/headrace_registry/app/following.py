@@ -13,7 +13,6 @@ from headrace.security.access import Access
 from headrace.state.follower import StateFollower, Update
 from headrace.state.rights import CatalogRights
 from headrace.state.schema import is_newer
-from headrace.state.unasked_rights import UnaskedRights
 from headrace_registry.adapters.shared_state.change_log import RedisChangeLog
 from headrace_registry.adapters.shared_state.noted_log import note_followed
 from headrace_registry.app.shared_state import SharedState
@@ -77,13 +76,6 @@ async def _stop(
     await stopping.wait()
     watches.stop()
     rights_watches.stop()
-
-
-async def tell_unasked(follower: StateFollower) -> None:
-    """Warn, for ever, of grants that nobody is asked for here."""
-    unasked = UnaskedRights()
-    async for update in follower.updates():
-        unasked.look(update.catalog)
 
 
 async def collect_garbage(garbage: BlobGarbage, follower: StateFollower) -> None:

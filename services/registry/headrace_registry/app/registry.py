@@ -24,7 +24,7 @@ from headrace_registry.adapters.blobs.store import BlobStore
 from headrace_registry.adapters.metrics import Metrics
 from headrace_registry.app.artifacts import open_artifacts, open_object_store
 from headrace_registry.app.audit import open_audit
-from headrace_registry.app.following import collect_garbage, follow_jobs, serve, tell_unasked
+from headrace_registry.app.following import collect_garbage, follow_jobs, serve
 from headrace_registry.app.limits import catalog_limits
 from headrace_registry.app.ports import Registry, open_ports, register
 from headrace_registry.app.readiness import readiness
@@ -90,7 +90,6 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         audit = open_audit(settings, log, state.stored_log(), follower)
         lasting = [
             *([audit.run()] if audit else []),
-            *([] if access.is_on else [tell_unasked(follower)]),
             *follow_jobs(state, watches, rights_watches, pause, stopping),
             inbox.take_in_for_ever(),
             note_for_ever(state.redis, state.keys, access.used_keys),
