@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from hypothesis import given
-from hypothesis import strategies as st
 
 from headrace.state.catalog import Catalog
-from headrace.state.records import ArtifactFile, VersionRecord
+from headrace.state.records import VersionRecord
 from headrace.state.version_map import VersionMap
 from headrace_registry.domain.blob_models import BlobModels
-from tests.unit.inference.doubles import version
-
-BLOBS, MODELS = "abcd", ("m", "n")
-_STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(MODELS),
-        st.integers(1, 2),
-        st.one_of(st.none(), st.lists(st.sampled_from(BLOBS), max_size=3)),
-    ),
-    max_size=8,
-)
+from tests.unit.registry.blob_steps import BLOBS, MODELS, STEPS, version_with
 
 
-def _version(model: str, number: int, blobs: list[str]) -> VersionRecord:
-    files = tuple(ArtifactFile(f"f{at}", 1, blob) for at, blob in enumerate(blobs))
-    return replace(version(number, model), files=files)
-
-
-@given(steps=_STEPS)
+@given(steps=STEPS)
 def test_blobs_are_of_the_models_whose_versions_have_them(
     steps: list[tuple[str, int, list[str] | None]],
 ) -> None:
@@ -39,7 +22,7 @@ def test_blobs_are_of_the_models_whose_versions_have_them(
     async def follow() -> None:
         catalog, blob_models = Catalog(), BlobModels()
         for model, number, blobs in steps:
-            pushed = None if blobs is None else _version(model, number, blobs)
+            pushed = None if blobs is None else version_with(model, number, blobs)
             catalog = catalog.updated(catalog.revision + 1, {}, {(model, number): pushed})
             expected = {
                 (file.sha256, one.model) for one in catalog.versions.values() for file in one.files
@@ -58,7 +41,7 @@ def test_blobs_are_of_the_models_whose_versions_have_them(
 async def test_records_that_cannot_be_read_give_nobody_a_right() -> None:
     """Nor do they keep others from theirs."""
     unreadable: VersionMap[VersionRecord] = VersionMap(
-        VersionRecord, [(("m", 1), b"{"), (("n", 1), _version("n", 1, ["a"]))]
+        VersionRecord, [(("m", 1), b"{"), (("n", 1), version_with("n", 1, ["a"]))]
     )
     blob_models = BlobModels()
     catalog = Catalog(versions=unreadable)

@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from headrace import errors
 from headrace.state.catalog import Catalog
 from headrace.state.codec import encode
-from headrace.state.records import ArtifactFile, VersionRecord
+from headrace.state.records import VersionRecord
 from headrace.state.version_map import VersionMap
 from headrace_registry.domain.pushes.named_blobs import NamedBlobs
-from tests.unit.inference.doubles import version
-
-BLOBS = "abcd"
-_STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["m", "n"]),
-        st.integers(1, 3),
-        st.one_of(st.none(), st.lists(st.sampled_from(BLOBS), max_size=3)),
-    ),
-    max_size=8,
-)
+from tests.unit.registry.blob_steps import BLOBS, STEPS, version_with
 
 
-def _version(model: str, number: int, blobs: list[str]) -> VersionRecord:
-    files = tuple(ArtifactFile(f"f{at}", 1, blob) for at, blob in enumerate(blobs))
-    return replace(version(number, model), files=files)
-
-
-@given(steps=_STEPS)
+@given(steps=STEPS)
 def test_what_versions_name_follows_the_changes(
     steps: list[tuple[str, int, list[str] | None]],
 ) -> None:
     """Blobs that several files share stay named until the last goes."""
     catalog, named = Catalog(), NamedBlobs()
     for model, number, blobs in steps:
-        pushed = None if blobs is None else _version(model, number, blobs)
+        pushed = None if blobs is None else version_with(model, number, blobs)
         catalog = catalog.updated(catalog.revision + 1, {}, {(model, number): pushed})
         expected = {file.sha256 for one in catalog.versions.values() for file in one.files}
         found = named.of(catalog)
@@ -49,9 +31,9 @@ def test_what_versions_name_follows_the_changes(
 def test_nothing_is_said_of_records_that_cannot_be_read() -> None:
     """And what is read after that is counted once."""
     named = NamedBlobs()
-    whole = Catalog(1, {}, {("m", 1): _version("m", 1, ["a"])})
+    whole = Catalog(1, {}, {("m", 1): version_with("m", 1, ["a"])})
     damaged = VersionMap(
-        VersionRecord, [(("m", 1), encode(_version("m", 1, ["a"]))), (("n", 1), b"{}")]
+        VersionRecord, [(("m", 1), encode(version_with("m", 1, ["a"]))), (("n", 1), b"{}")]
     )
     named.of(whole)
     with pytest.raises(errors.DataLoss):
