@@ -6,7 +6,6 @@ import asyncio
 import html
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,13 +15,11 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import web
 
+from tests.e2e.browsers import CHROMIUM, open_pages
 from tests.gateway.envoy import needs_envoy
 from tests.gateway.fixtures import MODEL, Served, served
 
 PAGES = Path(__file__).parents[2] / "examples" / "web"
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 INPUTS = {"x": {"datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}}
 ANSWER = re.compile(r'<pre id="answer"[^>]*>(.*?)</pre>', re.DOTALL)
 
@@ -39,14 +36,8 @@ async def pages() -> AsyncIterator[str]:
     """Serve the example's page while inside; its origin."""
     app = web.Application()
     app.router.add_static("/", PAGES)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with open_pages(app) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 async def shown(origin: str, edge: Served, profile: Path, model: str = MODEL) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.e2e.browsers import CHROMIUM, Tab, open_tab
+from tests.e2e.browsers import CHROMIUM, Tab, open_pages, open_tab
 from tests.security.watched_monitors import watched
 
 pytestmark = [
@@ -40,14 +40,8 @@ async def page_of_others(target: str, key: str) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_get("/", show)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://localhost:{runner.addresses[0][1]}/"
-    finally:
-        await runner.cleanup()
+    async with open_pages(app) as port:
+        yield f"http://localhost:{port}/"
 
 
 async def test_a_browser_at_the_console(redis_url: str, namespace: str, tmp_path: Path) -> None:
