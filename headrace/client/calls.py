@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeVar
-from urllib.parse import quote
 
 import grpc
 
@@ -19,6 +18,7 @@ from headrace.client import call_errors, forking
 from headrace.client.answers import malformed
 from headrace.client.channels import Channels
 from headrace.client.endpoints import Endpoint, Endpoints
+from headrace.client.headers import as_ascii, reason_metadata
 from headrace.client.liveness import LivenessProbes
 from headrace.client.methods import Method, Request, Response, Undecodable
 from headrace.client.retry import may_heal, pause_before_retry
@@ -86,9 +86,9 @@ class Calls:
 
     def metadata(self, request_id: str = "") -> Metadata:
         """What every call says about its caller. Raises FailedPrecondition (TOKEN_FILE_UNUSABLE)."""
-        actor = (callers.ACTOR_KEY, _ascii(self.settings.actor))
+        actor = (callers.ACTOR_KEY, as_ascii(self.settings.actor))
         token = self._token.metadata() if self._token else ()
-        named = (("x-request-id", _ascii(request_id)),) if request_id else ()
+        named = (("x-request-id", as_ascii(request_id)),) if request_id else ()
         return (actor, *self._reason, *token, *named)
 
     def require_private_way(self, service: Service, more: Metadata = ()) -> None:
@@ -343,12 +343,3 @@ async def finished(call: grpc.Future[Answer]) -> Answer:
     finally:
         call.cancel()  # does nothing to a call that has ended
     return call.result()
-
-
-def reason_metadata(reason: str) -> Metadata:
-    """The reason of changes as metadata, which is ASCII."""
-    return ((callers.REASON_KEY, quote(reason, safe=" /:,.;()")),) if reason else ()
-
-
-def _ascii(text: str) -> str:
-    return "".join(char if " " <= char <= "~" else "?" for char in text)

@@ -1,11 +1,13 @@
-"""Headers that a caller sends with a request, as gRPC metadata."""
+"""Headers of a call, as gRPC metadata: those that a caller sends, and what the client says of him."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from headrace import errors
+from headrace.security import callers
 
 _NAME = re.compile(r"[a-z0-9_.-]+")
 
@@ -13,6 +15,16 @@ _NAME = re.compile(r"[a-z0-9_.-]+")
 def as_metadata(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """The headers as metadata, by lower-case names. Raises InvalidArgument (HEADER_INVALID)."""
     return tuple(_checked(name.lower(), text) for name, text in headers.items())
+
+
+def reason_metadata(reason: str) -> tuple[tuple[str, str], ...]:
+    """The reason of changes as metadata, which is ASCII."""
+    return ((callers.REASON_KEY, quote(reason, safe=" /:,.;()")),) if reason else ()
+
+
+def as_ascii(text: str) -> str:
+    """The text, with a question mark for whatever metadata cannot hold."""
+    return "".join(char if " " <= char <= "~" else "?" for char in text)
 
 
 def _checked(name: str, text: str) -> tuple[str, str]:
