@@ -127,7 +127,7 @@ _REGISTRY: Mapping[str, MethodRule] = {
     "GetRoute": _on(Verb.READ, _name),
     "UpdateRoute": _on(Verb.ROUTE, lambda request: (request.route.name,)),
     "ListReplicas": _on(Verb.READ, _model, Scope.FILTERED),
-    "WatchChanges": _on(Verb.READ, _model),
+    "WatchChanges": _on(Verb.READ, _model, Scope.FILTERED),
     "ListChanges": _on(
         Verb.READ, _model, further=lambda request: () if request.model else (Verb.ADMIN,)
     ),

@@ -145,9 +145,9 @@ async def test_watches_tell_no_keys_and_end_with_the_right(
         team = await registry.key("team", ("viewer", "team-*"))
         reader = await registry.key("reader", ("viewer", "*"))
         stub = registry.stub
-        everything = stub.WatchChanges(pb.WatchChangesRequest(), metadata=bearer(team))
-        with pytest.raises(grpc.RpcError):
-            await everything.read()
+        filtered = stub.WatchChanges(pb.WatchChangesRequest(), metadata=bearer(team))
+        told = {(await filtered.read()).resource for _ in range(2)}
+        assert told == {"models/team-a", "models/team-b"}
         own = stub.WatchChanges(
             pb.WatchChangesRequest(model="models/team-a"), metadata=bearer(team)
         )
@@ -155,6 +155,12 @@ async def test_watches_tell_no_keys_and_end_with_the_right(
         seen = stub.WatchChanges(pb.WatchChangesRequest(), metadata=bearer(reader))
         resources = [(await seen.read()).resource for _ in MODELS]
         assert all(resource.startswith("models/") for resource in resources)
+        await _create(registry, "another", "team-c")
+        assert (await filtered.read()).resource == "models/team-c"
+        assert [(await seen.read()).resource for _ in range(2)] == [
+            "models/another",
+            "models/team-c",
+        ]
         await registry.revoke(team)
         change = pb.UpdateModelRequest(
             model={"name": "models/team-a", "description": "x"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -242,7 +243,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         self, request: pb.WatchChangesRequest, _: Context
     ) -> AsyncIterator[bytes]:
         """Stream changes, each message encoded already."""
-        asked = requests.watch(request)
+        asked = replace(requests.watch(request), sees=self._sight.from_now_on())
         await self._store.latest()
         async for message in self._watches.watch(asked):
             yield message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from headrace import errors
 from headrace.security.access import Access
@@ -28,6 +29,12 @@ class Sight:
         if self._access.may(identity, Verb.READ, ""):
             return None
         return self._access.models_for(identity)
+
+    def from_now_on(self) -> Callable[[str], bool] | None:
+        """Return what tells at any later time the models that he may see then; None: all, for ever."""
+        if not self._access.is_on:
+            return None
+        return partial(self._access.may, current_caller().identity, Verb.READ)
 
     def replica(self, replica: ReplicaRecord) -> ReplicaRecord:
         """Return a replica without the versions that he may not see."""

@@ -23,6 +23,8 @@ _READERS = 4
 class WatchRequest:
     """After which change a watch starts, of which model (None: of all), and whether it wants marks.
 
+    `sees` tells the models whose changes the watcher may see; None: all.
+
     Revision 0 is before the first change that is kept. An epoch or hash that is '' is not compared.
     """
 
@@ -31,6 +33,13 @@ class WatchRequest:
     hash: str = ""
     model: str | None = None
     marks: bool = False
+    sees: Callable[[str], bool] | None = None
+
+    def wants(self, kept: KeptChange) -> bool:
+        """Return whether a change is one to be told: one of whose models he may not see is not."""
+        if not kept.message or (self.model is not None and self.model not in kept.models):
+            return False
+        return self.sees is None or all(self.sees(model) for model in kept.models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,7 @@ class Watches:
             self._ring.wake_marked()
 
     async def watch(self, request: WatchRequest) -> AsyncIterator[bytes]:
-        """Every change after the start that concerns the model, encoded, in order, for ever.
+        """Every change after the start that the watcher wants and may see, encoded, in order, for ever.
 
         Nothing is held for a slow watcher but its place: when that is no longer in memory, it reads on from
         the server. Raises ResourceExhausted (TOO_MANY_WATCHES), OutOfRange (HISTORY_DIFFERS,
@@ -112,7 +121,7 @@ class Watches:
             while True:
                 async for kept in self._changes_after(place):
                     place = kept.point
-                    if kept.message and (request.model is None or request.model in kept.models):
+                    if request.wants(kept):
                         told = place
                         yield kept.message
                 if place.revision == self._ring.end.revision:
