@@ -37,6 +37,7 @@ from headrace.local.commands import (
     state_environ,
     suite_gateway_command,
 )
+from headrace.local.front import check_front
 from headrace.local.gateway_child import GATEWAY, LONGEST_SOCKET
 from headrace.local.ports import check_ports
 from headrace.local.shared_ports import kept_ports
@@ -140,6 +141,7 @@ class Suite:
         Until it is, the registry's log says what is wrong, for all of them. Each tier needs the one
         before it, so it starts after that and stops before it.
         """
+        check_front(self.options)
         async with AsyncExitStack() as stack:
             stack.enter_context(hold_folder(self.options.data, LOCK_NAME, "a suite"))
             check_ports(self.options)

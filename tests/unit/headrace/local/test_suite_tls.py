@@ -9,6 +9,9 @@ import pytest
 
 from headrace.errors import FailedPrecondition
 from headrace.local.commands import SuiteOptions, monitor_command, registry_command, replica_command
+from headrace.local.front import check_front
+from headrace.local.gateway_child import GatewayOptions
+from headrace.local.suite import Suite
 from headrace.local.suite_tls import SuiteTls
 from headrace.tls.authority import Names
 from tests.tls_files import ALICE, Pair, TlsFolder, tls_folder
@@ -66,3 +69,18 @@ def test_services_get_the_files_and_call_over_tls() -> None:
     mutual = replace(options, tls=SuiteTls(Path("c"), Path("k"), ca, ca, "required"))
     shown = {"peer-tls-cert": "c", "peer-tls-key": "k", "tls-client-auth": "required"}
     assert shown.items() <= flags(replica_command(mutual, 0, "id", PEERS, {})).items()
+
+
+async def test_the_native_front_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    """Where it would need TLS; behind a gateway, or without replicas, it does not."""
+    folder = tls_folder(tmp_path)
+    data = tmp_path / "data"
+    options = SuiteOptions(data, front="native", tls=_suite(folder, folder.server()))
+    with pytest.raises(FailedPrecondition, match=r"--gateway.*auto or grpcio") as refused:
+        async with Suite(options.with_free_ports()).running():
+            pass
+    assert ("FRONT_UNAVAILABLE", False) == (refused.value.reason, data.exists())
+    check_front(replace(options, gateway=GatewayOptions(0)))
+    check_front(replace(options, front="auto"))
+    check_front(replace(options, tls=None))
+    check_front(replace(options, replicas=0))
