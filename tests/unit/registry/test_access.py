@@ -181,10 +181,34 @@ def test_the_last_admin_stays() -> None:
         update_role(context(other, team), RoleEdit("team", READ))
 
 
+def test_the_last_live_key_of_admins_stays() -> None:
+    """A key that ends counts until then; another one takes its place at any time."""
+    alice = BindingRecord("alice", (GrantRecord("admin"),), revision=1)
+    bob = replace(key("b"), subject="bob")
+    others: tuple[tuple[ApiKeyRecord | BindingRecord, ...], ...] = (
+        (),
+        (key("c", ends=NOW),),
+        (key("c", disabled=True),),
+        (ROOT,),
+        (BindingRecord("bob", (GrantRecord("admin", ("fraud-*",)),), revision=1),),
+    )
+    for more in others:
+        with pytest.raises(errors.FailedPrecondition, match="keys rotate a --overlap 0s") as caught:
+            revoke_key(context(alice, key("a"), bob, *more), "a")
+        assert "LAST_ADMIN" == caught.value.reason
+    rotate_key(context(alice, key("a")), KeyRotation("a", "c", "digest", 0.0, 1.0))
+    revoke_key(context(alice, key("a"), bob), "b")
+    revoke_key(context(alice, key("a"), key("c", ends=NOW + 1)), "a")
+    for name in ("corp:ada", "spiffe://example.org/ada", "anonymous", "bob"):
+        admin = BindingRecord(name, (GrantRecord("admin"),), revision=1)
+        revoke_key(context(alice, admin, key("a"), bob), "a")
+
+
 def test_without_any_admin_nothing_is_guarded() -> None:
     """As before authentication is on."""
     there = context(BindingRecord("alice", (GrantRecord("viewer"),), revision=1))
     revoke_role(there, GrantRemoval("alice", "viewer"))
+    revoke_key(context(ROOT, key("a")), "a")  # no admin could come before
 
 
 def test_there_is_room_for_so_many_roles_and_bindings() -> None:

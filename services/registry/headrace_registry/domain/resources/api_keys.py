@@ -12,6 +12,7 @@ from headrace.state.changes import ChangedResource
 from headrace.state.record_collections import API_KEYS, BINDINGS
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
+from headrace_registry.domain.resources.admins import check_admin_can_come
 from headrace_registry.domain.resources.bindings import with_grants
 
 MAX_LIVE_KEYS = 2
@@ -113,7 +114,11 @@ def rotate_key(context: DecisionContext, rotation: KeyRotation) -> Decision:
 
 
 def revoke_key(context: DecisionContext, key_id: str) -> Decision:
-    """Decide on a key's end, at once and for ever. Raises NotFound (API_KEY_NOT_FOUND)."""
+    """Decide on a key's end, at once and for ever.
+
+    Raises NotFound (API_KEY_NOT_FOUND), FailedPrecondition (LAST_ADMIN). A rotation cannot leave nobody:
+    the key that it makes lives.
+    """
     key = find_key(context.catalog, key_id)
     ended = replace(
         key,
@@ -121,6 +126,7 @@ def revoke_key(context: DecisionContext, key_id: str) -> Decision:
         expires_at=min(key.expires_at or context.now, context.now),
         revision=context.next_revision,
     )
+    check_admin_can_come(context, ended)
     return key_change(context, "key.revoke", ended, {key.name: ended})
 
 
