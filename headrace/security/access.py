@@ -92,6 +92,8 @@ class Access:
         self._changing = threading.Lock()
         self.has_rights = False
         """Whether keys and policy were learnt; before, nobody is told that his key is not one."""
+        self.has_rights_file = False
+        """Whether they are those of a rights file."""
 
     @property
     def rights(self) -> Rights:
@@ -261,17 +263,19 @@ class Access:
         named = [model for model in models if model]
         for model in self._asked(permission.scope, named):
             if not self.may(identity, permission.verb, model):
-                raise (
-                    denied(identity, permission.verb, model)
-                    if self.has_rights
-                    else rights_unknown()
-                )
+                raise self.denied(identity, permission.verb, model)
         if not named and permission.scope in _OF_SOMEBODY and not identity.is_known:
             anybody = permission.scope is not Scope.KNOWN and self.rights.policy.may_somewhere(
                 identity, permission.verb
             )
             if not anybody:
                 raise not_authenticated()
+
+    def denied(self, identity: Identity, verb: Verb, model: str) -> errors.HeadraceError:
+        """Say that a caller may not, with what grants it here, or that this is not known yet."""
+        if not self.has_rights:
+            return rights_unknown()
+        return denied(identity, verb, model, by_file=self.has_rights_file)
 
     @staticmethod
     def _asked(scope: Scope, named: list[str]) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from shlex import quote
 
 from headrace import errors
@@ -19,21 +20,34 @@ def not_authenticated() -> errors.Unauthenticated:
     )
 
 
-def denied(identity: Identity, verb: Verb, model: str) -> errors.HeadraceError:
-    """Say that a caller may not; whether there is such a model is not told."""
+def denied(
+    identity: Identity, verb: Verb, model: str, *, by_file: bool = False
+) -> errors.HeadraceError:
+    """Say that a caller may not; whether there is such a model is not told.
+
+    `by_file`: rights are those of a rights file, which `headrace grant` does not change.
+    """
     if not identity.is_known:
         return not_authenticated()
     model = shortened(model)
     asked = f"model {model!r}, if there is one" if model else "all models"
-    # quoted: a name that somebody made up must not become a command of the admin who reads this
-    remedy = f"headrace grant {quote(identity.subject)} ROLE"
-    remedy += f" --models {quote(model)}" if model else ""
+    remedy = (_entry if by_file else _command)(identity.subject, model)
     facts = {"subject": identity.subject, "verb": verb.value}
     return errors.PermissionDenied(
         "PERMISSION_DENIED",
         f"{identity.subject} has not the right '{verb}' for {asked}; an admin can grant it: {remedy}",
         facts=facts | ({"model": model} if model else {}),
     )
+
+
+def _command(subject: str, model: str) -> str:
+    # quoted: a name that somebody made up must not become a command of the admin who reads this
+    return f"headrace grant {quote(subject)} ROLE" + (f" --models {quote(model)}" if model else "")
+
+
+def _entry(subject: str, model: str) -> str:
+    models = f", models = [{json.dumps(model)}]" if model else ""
+    return f'in the rights file, [[grants]] with subject = {json.dumps(subject)}, role = "ROLE"{models}'
 
 
 def rights_unknown() -> errors.Unavailable:

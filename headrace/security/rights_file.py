@@ -169,6 +169,7 @@ class RightsFile:
         """Put it in force. Raises FailedPrecondition (RIGHTS_FILE_INVALID)."""
         self._stamp = _stamp(self.path)
         self._access.rights = read_rights_file(self.path)
+        self._access.has_rights_file = True
 
     def look(self) -> None:
         """Put it in force again if it has changed."""

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from headrace.cli.first_key import write_key
-from headrace.errors import FailedPrecondition, Unauthenticated
+from headrace.errors import FailedPrecondition, PermissionDenied, Unauthenticated
 from headrace.security.access import Access
 from headrace.security.api_keys import digest_of, make_key
 from headrace.security.credentials import Credentials
 from headrace.security.rights_file import RightsFile
-from headrace.security.verbs import Verb
+from headrace.security.verbs import Permission, Scope, Verb
 
 
 def access_to(file: Path) -> tuple[Access, RightsFile]:
@@ -45,6 +45,21 @@ def test_keys_that_the_command_adds(tmp_path: Path) -> None:
     assert web not in file.read_text()
     ends = next(key.expires_at for key in access.rights.keys.values() if key.subject == "ops@team")
     assert abs(time.time() + 3600 - ends) < 60
+
+
+def test_a_denial_names_the_entry_of_the_file_that_is_missing(tmp_path: Path) -> None:
+    """`headrace grant` would change nothing here; what a caller chose is quoted."""
+    file = tmp_path / "rights.toml"
+    web = write_key(file, "web", {"caller": ["fraud-*"]}).secret
+    access, _ = access_to(file)
+    identity = access.identify(Credentials(f"Bearer {web}"))
+    with pytest.raises(PermissionDenied) as refused:
+        access.check(identity, Permission(Scope.MODEL, Verb.INFER), ['x"]'])
+    message = refused.value.message
+    assert "headrace grant" not in message
+    assert message.endswith(
+        r"""the rights file, [[grants]] with subject = "web", role = "ROLE", models = ["x\"]"]"""
+    )
 
 
 def test_a_changed_file_holds_at_the_next_look(tmp_path: Path) -> None:

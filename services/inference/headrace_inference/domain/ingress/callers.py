@@ -22,7 +22,7 @@ from headrace.security.credentials import (
 from headrace.security.identities import Identity
 from headrace.security.model_names import MAX_NAME
 from headrace.security.policy import NO_LIMITS
-from headrace.security.refusals import denied, not_authenticated, rights_unknown
+from headrace.security.refusals import not_authenticated, rights_unknown
 from headrace.security.verbs import Verb
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.ingress.call_limits import CallLimiter
@@ -188,7 +188,7 @@ class Callers:
         access = self.access
         identity = access.identify(access.credentials_of(metadata, certificate))
         if not access.may(identity, Verb.ADMIN, ""):
-            raise denied(identity, Verb.ADMIN, "")
+            raise access.denied(identity, Verb.ADMIN, "")
 
     def caller(
         self, metadata: Headers, now_ns: int, certificate: PeerCertificate | None = None
@@ -245,7 +245,7 @@ class Callers:
     def _decide(self, caller: KnownCaller, model_name: str) -> None:
         model = model_name.partition("@")[0]  # an alias is its model's
         if not self.access.may(caller.identity, Verb.INFER, model):
-            raise denied(caller.identity, Verb.INFER, model)
+            raise self.access.denied(caller.identity, Verb.INFER, model)
         if len(model_name) > MAX_NAME:
             return
         memory = self._memory
