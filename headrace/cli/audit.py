@@ -68,6 +68,9 @@ async def audit(
     against: Annotated[
         Path | None, _file("With --verify: a file of before, whose changes must still be the same.")
     ] = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Show what callers say of themselves, too.")
+    ] = False,
 ) -> None:
     """Show the newest changes: who made them, how that was proved, and why.
 
@@ -90,7 +93,7 @@ async def audit(
         )
     cli.show(
         {"changes": [_document(change) for change in found]},
-        lambda: output.table(COLUMNS, [_row(change) for change in found]),
+        lambda: output.table(COLUMNS, [_row(change, wide=wide) for change in found]),
     )
 
 
@@ -116,9 +119,9 @@ def _document(change: LoggedChange) -> dict[str, Any]:
     return {name: value for name, value in asdict(change).items() if name != "stored"}
 
 
-def _row(change: LoggedChange) -> tuple[object, ...]:
+def _row(change: LoggedChange, *, wide: bool) -> tuple[object, ...]:
     more = f" and {len(change.further)} more" if change.further else ""
-    by = f"{change.actor} (says {change.claim})" if change.claim else change.actor
+    by = f"{change.actor} (says {change.claim})" if wide and change.claim else change.actor
     return (
         change.revision,
         output.moment(change.at),

@@ -42,12 +42,18 @@ async def test_a_change_says_who_made_it_and_how_that_is_known(
             await client.create_model("digits", request_id="12345678-1234-5678-1234-567812345678")
             (made,) = await client.audit(model="digits")
             change = await anext(client.watch())
+        shell = Shell(("--registry", secured.running.address, "--token-file", str(token)))
+        shown, wide = await asyncio.gather(
+            shell("audit", "--model", "digits"), shell("audit", "--model", "digits", "--wide")
+        )
         everything = await secured.stub.ListChanges(
             pb.ListChangesRequest(oldest_first=True), metadata=bearer(secured.admin)
         )
     assert ("model.create", "models/digits", "alice") == (made.kind, made.resource, made.actor)
     assert f"api-key:{id_of(token.read_text())}" == made.proof
     assert (WHY, "someone else") == (made.reason, made.claim)
+    assert ("alice" in shown.output, "someone else" in shown.output) == (True, False)
+    assert "alice (says someone else)" in wide.output
     assert made.peer.startswith("ipv4:127.0.0.1:")
     assert made.request_id
     assert (made.proof, WHY) == (change.proof, change.reason)
