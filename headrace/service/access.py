@@ -38,6 +38,10 @@ class ServedSettings(Protocol):
     def tls_cert(self) -> Path | None:
         """The certificate of the ports, if they speak TLS."""
 
+    @property
+    def tls_client_auth(self) -> str:
+        """Whether callers show a certificate: off, optional or required."""
+
 
 @contextmanager
 def open_access(
@@ -48,8 +52,8 @@ def open_access(
     Raises FailedPrecondition (IDENTITY_FILE_INVALID, JWT_NOT_INSTALLED).
     """
     access = Access(is_on=settings.auth == "on", behind_gateway=behind_gateway)
-    if access.is_on and settings.tls_cert is None:
-        _warn_of_plaintext(settings.host)
+    if not addresses.is_local(addresses.join(settings.host, 0)):
+        _warn_of_what_is_open(settings)
     if settings.identity_file is None:
         yield access
         return
@@ -59,12 +63,20 @@ def open_access(
         yield access
 
 
-def _warn_of_plaintext(host: str) -> None:
-    if not addresses.is_local(addresses.join(host, 0)):
+def _warn_of_what_is_open(settings: ServedSettings) -> None:
+    """Say what others on the network may do or read here."""
+    if settings.auth != "on" and settings.tls_client_auth != "required":
+        logger.warning(
+            "nobody is asked who he is here: everybody who reaches the ports at %s may do everything; turn "
+            "identity and permissions on (--auth on; for a whole suite headrace up --auth), or listen on "
+            "127.0.0.1",
+            settings.host,
+        )
+    elif settings.auth == "on" and settings.tls_cert is None:
         logger.warning(
             "keys of callers come to %s in plaintext, for everybody on the way to read: give --tls-cert "
             "and --tls-key, or let a gateway alone reach this port",
-            host,
+            settings.host,
         )
 
 

@@ -1,4 +1,4 @@
-"""What a service says of its callers' keys when it starts."""
+"""What a service says of its callers and their keys when it starts."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Served:
     auth: str = "on"
     tls_cert: Path | None = None
     identity_file: Path | None = None
+    tls_client_auth: str = "off"
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,25 @@ def test_keys_in_plaintext_are_warned_of(
     with caplog.at_level(logging.WARNING), open_access(settings, CollectorRegistry()) as access:
         assert access.is_on is (settings.auth == "on")
     assert ("in plaintext" in caplog.text) is warns
+
+
+@pytest.mark.parametrize(
+    ("settings", "warnings"),
+    [
+        (Served("0.0.0.0", auth="off"), 1),
+        (Served("::", auth="off", tls_cert=Path("cert.pem")), 1),
+        (Served("0.0.0.0", auth="off", tls_client_auth="required"), 0),
+        (Served("127.0.0.1", auth="off"), 0),
+        (Served("::1", auth="off"), 0),
+        (Served("0.0.0.0", tls_cert=Path("cert.pem")), 0),
+    ],
+)
+def test_ports_that_are_open_to_everybody_are_warned_of(
+    settings: Served, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, with what changes it, where others can reach them and nobody is asked who he is."""
+    with caplog.at_level(logging.WARNING), open_access(settings, CollectorRegistry()):
+        pass
+    said = [record.getMessage() for record in caplog.records]
+    assert warnings == len(said)
+    assert all("may do everything" in text and "--auth on" in text for text in said)
