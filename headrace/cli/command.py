@@ -86,17 +86,19 @@ class Cli:
         """A client of the suite that the options name; whoever asks closes it."""
         import os
 
+        from headrace.cli.key_files import warn_if_others_read
         from headrace.cli.profile_settings import with_profile
         from headrace.client import AsyncClient, read_client_settings
 
-        return AsyncClient(
-            settings=read_client_settings(
-                None,
-                **with_profile(self._given(), self.profile, os.environ),
-                timeout_seconds=self.timeout_seconds,
-                first_contact_seconds=FIRST_CONTACT_SECONDS,
-            )
+        settings = read_client_settings(
+            None,
+            **with_profile(self._given(), self.profile, os.environ),
+            timeout_seconds=self.timeout_seconds,
+            first_contact_seconds=FIRST_CONTACT_SECONDS,
         )
+        if settings.token_file is not None and not self.as_json:
+            warn_if_others_read(settings.token_file)
+        return AsyncClient(settings=settings)
 
     def hint_at_profile(self, error: errors.HeadraceError) -> None:
         """Note, where a failed command passed the profile in use over, how to take it."""

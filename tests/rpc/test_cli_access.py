@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import shlex
 import stat
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -15,8 +16,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from headrace.cli import app
+from headrace.cli.key_files import warn_if_others_read
 from headrace.registry.v1 import access_service_pb2 as pb
-from headrace.security.api_keys import digest_of, id_of
+from headrace.security.api_keys import digest_of, id_of, make_key
 from headrace.security.rights_file import read_rights_file
 from tests.rpc.registry_fixtures import RunningRegistry, running_registry
 from tests.rpc.test_registry_access import access
@@ -230,3 +232,25 @@ async def test_keys_that_nobody_is_asked_for_are_warned_of(
     async with commands():
         pass
     assert (False, True) == (first, "nobody is asked for one" in caplog.text)
+
+
+async def test_a_key_file_that_others_may_read_is_warned_of(commands: Open, tmp_path: Path) -> None:
+    """Once, on standard error, with what closes it; links are of whoever mounts the file."""
+    file = tmp_path / "alice's key"
+    file.write_text(make_key() + "\n")
+    told = []
+    async with commands() as run:
+        for mode in (0o600, 0o640, 0o604):
+            file.chmod(mode)
+            warn_if_others_read.cache_clear()
+            told.append((await run("models", "--token-file", str(file))).error)
+        again = await run("models", "--token-file", str(file))
+        link = tmp_path / "link"
+        link.symlink_to(file)
+        linked = await run("models", "--token-file", str(link))
+        warn_if_others_read.cache_clear()
+        for_programs = await run("models", "--token-file", str(file), "--json")
+    closed, group, everybody = (text.count("warning: others may read the key") for text in told)
+    assert (0, 1, 1) == (closed, group, everybody)
+    assert f"chmod 600 {shlex.quote(str(file))}" in told[1]
+    assert ("", "", "") == (again.error, linked.error, for_programs.error)
