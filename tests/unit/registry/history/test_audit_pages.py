@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headrace.conversion.times import timestamp_from_proto, timestamp_to_proto
 from headrace.state.changes import Change, encode_change
 from headrace.state.stored_changes import StoredChange
 from headrace_registry.domain.history import audit
@@ -60,3 +61,15 @@ async def test_no_page_looks_at_all_of_a_long_log() -> None:
     some = await walk(AuditFilter(resource="models/m3"), 1000, oldest_first=False)
     assert [4993, 4983] == some[0][:2]
     assert LENGTH // 10 == sum(map(len, some))
+
+
+def test_a_change_is_found_by_the_time_that_was_told_of_it() -> None:
+    """Messages have whole microseconds, which a time is not: it is since then, and not before then."""
+    for number in range(1000):
+        at = 1_796_000_000 + number * 0.0123456789
+        change = StoredChange(
+            1, encode_change(Change(1, "route.update", "routes/m", "ann", at, ""))
+        )
+        told = timestamp_from_proto(timestamp_to_proto(at))
+        assert AuditFilter(since=told).takes(change)
+        assert not AuditFilter(until=told).takes(change)

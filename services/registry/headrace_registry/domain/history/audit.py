@@ -44,8 +44,13 @@ class AuditFilter:
             (not self.resource or head.touches(self.resource))
             and self.actor in ("", head.actor)
             and (not self.kind or head.is_of(self.kind))
-            and self.since <= round(head.at, 6) < self.until  # times are asked for in microseconds
+            and self.since <= _as_told(head.at) < self.until
         )
+
+
+def _as_told(at: float) -> float:
+    """The time as callers were told it, and ask by: whole microseconds, which `round(at, 6)` may miss."""
+    return round(at * 1e6) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
