@@ -19,7 +19,7 @@ from tests.e2e.traffic import push
 from tests.secret_search import descendants, find_secrets
 from tests.suite import read_ready_line, start_up, wait_for_end
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
 
 
 async def test_no_key_is_anywhere_but_in_its_file(tmp_path: Path) -> None:

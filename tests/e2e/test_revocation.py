@@ -122,6 +122,7 @@ async def test_a_revocation_reaches_every_replica_within_a_second(
     assert not any(secret in status for secret in secrets)
 
 
+@pytest.mark.toolchain
 async def test_replicas_that_are_cut_off_go_on_with_what_they_have(tmp_path: Path) -> None:
     """Keys open as before while Redis says nothing, which /readyz says; then changes come, and go."""
     admin_key, key = tmp_path / "admin.key", tmp_path / "web.key"

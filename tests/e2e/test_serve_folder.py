@@ -16,7 +16,7 @@ import pytest
 from headrace.service.parent_death import tether
 from tests.e2e.models import scaling
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
 COMMAND = (sys.executable, "-m", "headrace.cli", "serve-folder")
 FREE = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
 

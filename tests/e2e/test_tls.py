@@ -86,6 +86,7 @@ def _metrics(address: str, folder: TlsFolder) -> str:
     return subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.toolchain
 async def test_a_suite_that_asks_for_certificates_and_keys(tmp_path: Path) -> None:
     """Its services show one another the suite's certificate and bring keys; callers need both, too."""
     folder = tls_folder(tmp_path)

@@ -183,6 +183,7 @@ async def test_a_new_password_is_taken_at_the_next_connection(
         await suite.client.wait_until_ready("digits", "after", timeout_seconds=20)
 
 
+@pytest.mark.toolchain
 async def test_a_wrong_password_is_told_to_who_asks_and_once_in_the_log(
     namespace: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -248,6 +249,7 @@ async def test_waiting_for_a_replica_that_may_not_read_ends_with_the_reason(
     assert '"state_denied":true' in facts
 
 
+@pytest.mark.toolchain
 async def test_waiting_for_a_replica_that_is_not_let_in_ends_with_the_reason(
     namespace: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

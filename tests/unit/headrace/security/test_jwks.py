@@ -65,17 +65,24 @@ class Remote:
             return error.reason
 
 
-OLD, NEW = token(ec_key(), "ES256", "e1"), token(ec_key(1), "ES256", "e2")
+def old() -> str:
+    """A token by the first key, made now: a whole run takes longer than one lasts."""
+    return token(ec_key(), "ES256", "e1")
+
+
+def new() -> str:
+    """A token by the key that comes later."""
+    return token(ec_key(1), "ES256", "e2")
 
 
 def test_a_new_key_is_read_when_a_token_has_it() -> None:
     """A key that an issuer signs with from one moment on is taken at once, and the old one is void."""
     remote = Remote()
     remote.keys.refresh()
-    assert remote.subject(OLD) == "corp:alice"
+    assert remote.subject(old()) == "corp:alice"
     remote.body = SECOND
-    assert remote.subject(NEW) == "corp:alice"
-    assert remote.subject(OLD) == "TOKEN_INVALID"
+    assert remote.subject(new()) == "corp:alice"
+    assert remote.subject(old()) == "TOKEN_INVALID"
     assert (remote.reads, remote.changes) == (2, 1)
 
 
@@ -87,7 +94,7 @@ def test_keys_that_callers_make_up_are_asked_for_once_a_minute() -> None:
         assert remote.subject(token(ec_key(), "ES256", f"k{number}")) == "TOKEN_INVALID"
     assert remote.reads == 2
     remote.now += ASKED_SECONDS
-    assert remote.subject(NEW) == "TOKEN_INVALID"
+    assert remote.subject(new()) == "TOKEN_INVALID"
     assert remote.reads == 3
 
 
@@ -101,7 +108,7 @@ def test_keys_are_kept_while_the_url_is_away() -> None:
         remote.keys.refresh()
         assert remote.keys.problem
         assert remote.keys.due_at() == remote.now + RETRY_SECONDS
-        assert remote.subject(OLD) == "corp:alice"
+        assert remote.subject(old()) == "corp:alice"
     assert remote.keys.failures == 4
     remote.body = FIRST
     remote.keys.refresh()
@@ -112,7 +119,7 @@ def test_no_token_is_called_wrong_before_there_were_keys() -> None:
     """A service that starts while the URL is away says that it cannot tell yet."""
     remote = Remote()
     remote.body = OSError("away")
-    assert remote.subject(OLD) == "TOKEN_KEYS_UNAVAILABLE"
+    assert remote.subject(old()) == "TOKEN_KEYS_UNAVAILABLE"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +183,7 @@ def test_the_keeper_reads_what_is_due_and_what_is_asked_for(tmp_path: Path) -> N
     tokens = IssuedTokens([keys], keeper.wake)
     with keeper:
         keeper.keep([keys])
-        assert tokens.verify(OLD).subject == "corp:alice"
+        assert tokens.verify(old()).subject == "corp:alice"
         path.write_bytes(SECOND)
         keys._asked_at -= 10
-        assert tokens.verify(NEW).subject == "corp:alice"
+        assert tokens.verify(new()).subject == "corp:alice"
