@@ -13,7 +13,7 @@ from tests.e2e.models import scaling
 from tests.e2e.traffic import client_of, flowing, push
 from tests.suite import RunningSuite, running_suite
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
 
 FACTORS = {1: 2.0, 2: 3.0, 3: 4.0}
 

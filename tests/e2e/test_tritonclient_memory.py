@@ -29,7 +29,7 @@ from tritonclient.utils import shared_memory as memory
 
 from tests.e2e.served import FRONTS, Addresses, serving
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
 
 NUMBERS = np.arange(16, dtype=np.int32).reshape(1, 16)
 ONES = np.ones((1, 16), dtype=np.int32)

@@ -23,7 +23,7 @@ from tritonclient.utils import InferenceServerException
 from tests.e2e.models import scaling
 from tests.e2e.served import Addresses, serving
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
 
 CALLS = 100
 PATIENCE_SECONDS = 30

@@ -18,7 +18,7 @@ from headrace import Client, errors
 from tests.e2e.odd_graphs import NO_INPUTS, ODD, classifier, scaled
 from tests.e2e.served import Addresses, serving
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
