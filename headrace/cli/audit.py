@@ -37,6 +37,18 @@ def _file(text: str) -> Any:
     return typer.Option(help=text, dir_okay=False, show_default=False)
 
 
+_Sources = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--input",
+        help="With --verify: files that --export or the registry wrote, oldest first, instead.",
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+    ),
+]
+
+
 async def audit(
     cli: Cli,
     model: Annotated[str, typer.Option(help="Only changes of this model.")] = "",
@@ -55,16 +67,7 @@ async def audit(
     export: Annotated[
         Path | None, _file("Write all that is kept to this file, a line each, with hashes.")
     ] = None,
-    source: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--input",
-            help="With --verify: files that --export or the registry wrote, oldest first, instead.",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-        ),
-    ] = None,
+    source: _Sources = None,
     against: Annotated[
         Path | None, _file("With --verify: a file of before, whose changes must still be the same.")
     ] = None,
