@@ -102,7 +102,7 @@ def several(text: str) -> tuple[str, ...]:
 def is_name(address: str) -> bool:
     """Return whether the host is a name that may stand for several machines."""
     host, _ = split(address)
-    return not (address.startswith("unix:") or is_local(address) or _is_ip(host.partition("%")[0]))
+    return not (address.startswith("unix:") or is_local(address) or is_ip(host.partition("%")[0]))
 
 
 def is_local(address: str) -> bool:
@@ -166,7 +166,8 @@ def listening_socket(
     )
 
 
-def _is_ip(text: str) -> bool:
+def is_ip(text: str) -> bool:
+    """Return whether a text is an IP address, of either version."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -23,6 +23,7 @@ from headrace import errors
 from headrace.artifacts import signatures
 from headrace.artifacts.bundles import Bundle, check_files, read_bundle
 from headrace.artifacts.digests import Files
+from headrace.file_stamps import Stamp, stamp_of
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class PolicyFile:
         signatures.require_library()
         self._path = path
         self._mutex = threading.Lock()
-        before = _stamp(path)
+        before = stamp_of(path)
         self._policy = read_policy(path)
         self._seen = [before, *self._stamps()[1:]]
 
@@ -137,10 +138,10 @@ class PolicyFile:
         else:
             logger.info("the signature policy was read again", extra={"path": str(self._path)})
 
-    def _stamps(self) -> list[object]:
+    def _stamps(self) -> list[Stamp | None]:
         rules = self._policy.rules
         keys = [path for rule in rules for path in (*rule.keys.values(), *rule.authorities)]
-        return [_stamp(path) for path in (self._path, *keys)]
+        return [stamp_of(path) for path in (self._path, *keys)]
 
 
 def open_policy(path: Path | None) -> PolicyFile | None:
@@ -192,11 +193,3 @@ def _check_certificates(path: Path) -> None:
 
 def _invalid(path: Path, why: str) -> errors.InvalidArgument:
     return errors.InvalidArgument(INVALID, f"the signature policy {path} cannot be used: {why}")
-
-
-def _stamp(path: Path) -> object:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

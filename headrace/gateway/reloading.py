@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace import errors
+from headrace.file_stamps import stamp_of
 from headrace.gateway.edge import Edge
 from headrace.gateway.settings import Settings
 
@@ -44,10 +45,10 @@ FIXED = (
 
 async def follow_settings(edge: Edge, file: Path, read: ReadSettings) -> None:
     """Take what the file says, for ever, whenever it was replaced or written over."""
-    seen = _stamp(file)
+    seen = stamp_of(file)
     while True:
         await asyncio.sleep(_POLL_SECONDS)
-        stamp = _stamp(file)
+        stamp = stamp_of(file)
         if stamp != seen:
             seen = stamp
             await take_settings(edge, read)
@@ -73,11 +74,3 @@ async def take_settings(edge: Edge, read: ReadSettings) -> None:
     except ValueError as error:  # a SettingsError is one
         edge.refusals += 1
         logger.error("settings were refused, those before go on: %s", error)  # noqa: TRY400
-
-
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from headrace import errors
+from headrace.file_stamps import stamp_of
 from headrace.security.access import Access
 from headrace.security.certificates import RuledCertificates
 from headrace.security.header_keys import HeaderKeys
@@ -22,8 +22,6 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 """How often the file is looked at."""
 
-_Stamp = tuple[int, int, int]
-
 
 class IdentitySources:
     """What an identity file says, in force in an access."""
@@ -35,7 +33,7 @@ class IdentitySources:
         self.reloads = 0
         self.issuers: tuple[IssuerKeys, ...] = ()
         self._access = access
-        self._stamp = _stamp(path)
+        self._stamp = stamp_of(path)
         self._keeper = KeyKeeper(self.look, look_seconds)
 
     @contextmanager
@@ -52,7 +50,7 @@ class IdentitySources:
 
     def look(self) -> None:
         """Read the file again if it has changed."""
-        stamp = _stamp(self.path)
+        stamp = stamp_of(self.path)
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -83,12 +81,3 @@ class IdentitySources:
         access.header_keys = HeaderKeys(key.as_key() for key in rules.header_keys)
         access.forget()
         self._keeper.keep(self.issuers)
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    """What tells that a file, or what a link leads to, is another one."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - follows links, as Kubernetes swaps them
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns

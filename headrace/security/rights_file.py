@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from headrace import errors
+from headrace.file_stamps import Stamp, stamp_of
 from headrace.security.access import Access, Rights
 from headrace.security.api_keys import ApiKey
 from headrace.security.policy import (
@@ -37,7 +37,6 @@ _ID_LENGTH = 8
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Models = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 Limit = Annotated[float, msgspec.Meta(ge=0)]
-_Stamp = tuple[int, int, int]
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -163,17 +162,17 @@ class RightsFile:
         self.problem = ""
         """Why the file cannot be used as it is now; '' if it can."""
         self._access = access
-        self._stamp: _Stamp | None = None
+        self._stamp: Stamp | None = None
 
     def begin(self) -> None:
         """Put it in force. Raises FailedPrecondition (RIGHTS_FILE_INVALID)."""
-        self._stamp = _stamp(self.path)
+        self._stamp = stamp_of(self.path)
         self._access.rights = read_rights_file(self.path)
         self._access.has_rights_file = True
 
     def look(self) -> None:
         """Put it in force again if it has changed."""
-        stamp = _stamp(self.path)
+        stamp = stamp_of(self.path)
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -203,15 +202,6 @@ def as_text(key: ApiKey, grants: Mapping[str, Sequence[str]]) -> str:
 def _quoted(value: str | list[str]) -> str:
     """A text, or texts, as TOML has them: as JSON does."""
     return msgspec.json.encode(value).decode()
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    """What tells that a file, or what a link leads to, is another one."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - follows links, as Kubernetes swaps them
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _invalid(path: Path, why: str) -> errors.FailedPrecondition:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from headrace import errors
+from headrace import addresses, errors
 from headrace.tls.authority import Authority, Issued, Names, names_of
 from headrace.tls.validity import Validity, validity_of
 
@@ -127,8 +126,8 @@ def names_from(hosts: Iterable[str], uris: Iterable[str] = ()) -> Names:
     """Names of hosts and addresses, told apart. Raises InvalidArgument (CERTIFICATE_NAME_INVALID)."""
     given = list(hosts)
     dns, ips = (
-        [host for host in given if not _is_ip(host)],
-        [host for host in given if _is_ip(host)],
+        [host for host in given if not addresses.is_ip(host)],
+        [host for host in given if addresses.is_ip(host)],
     )
     wrong = [uri for uri in uris if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[!-~]+", uri)]
     if wrong:
@@ -142,14 +141,6 @@ def _check(name: str) -> None:
             f"{name!r} cannot be the name of a certificate's files: use a-z, 0-9, '.', '_' and '-', and "
             f"not {AUTHORITY}"
         )
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _invalid(message: str) -> errors.InvalidArgument:
