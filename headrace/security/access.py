@@ -120,6 +120,13 @@ class Access:
         """Return whether `identify` may take milliseconds for this value: not for keys."""
         return authorization.count(".") >= 2  # a JWT has three parts
 
+    def takes_long(self, authorization: str) -> bool:
+        """Return whether `identify` may take milliseconds: where the value is slow, and not known.
+
+        Raises Unauthenticated where the value was refused just now.
+        """
+        return self.is_slow(authorization) and self.known(authorization) is None
+
     def known(self, authorization: str) -> Identity | None:
         """Return whose this value is if that can be told at once; None where `identify` has to.
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from headrace import errors
 from headrace.security.access import Access
 from headrace.security.credentials import Credentials
 from headrace.security.identities import Identity
-
-MAX_WAITING = 1024
-"""Tokens that wait to be verified, one at a time: at 0.1 ms a signature the last waits 0.1 s."""
+from headrace.security.verifications import MAX_WAITING, too_many
 
 
 class Authentication:
@@ -24,10 +21,9 @@ class Authentication:
 
     def at_once(self, credentials: Credentials) -> Identity | None:
         """Return who calls; None where that takes a while. Raises Unauthenticated."""
-        access, authorization = self.access, credentials.authorization
-        if access.is_slow(authorization) and access.known(authorization) is None:
+        if self.access.takes_long(credentials.authorization):
             return None
-        return access.identify(credentials)
+        return self.access.identify(credentials)
 
     async def identify(self, credentials: Credentials) -> Identity:
         """Return who calls. Raises Unauthenticated, ResourceExhausted (TOO_MANY_NEW_TOKENS)."""
@@ -42,13 +38,7 @@ class Authentication:
 
     def _begin(self, credentials: Credentials) -> asyncio.Task[Identity]:
         if len(self._verifying) >= MAX_WAITING:
-            raise errors.ResourceExhausted(
-                "TOO_MANY_NEW_TOKENS",
-                f"{MAX_WAITING} tokens that were not seen here before wait to be verified; try again, or "
-                "call with an API key",
-                facts={"limit": str(MAX_WAITING)},
-                retry_after_seconds=1.0,
-            )
+            raise too_many(MAX_WAITING)
         task = asyncio.create_task(self._verify(credentials))
         self._verifying[credentials] = task
         task.add_done_callback(_look_at_failure)

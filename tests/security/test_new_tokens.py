@@ -9,7 +9,8 @@ import pytest
 from headrace import errors
 from headrace.security.access import Rights
 from headrace.security.credentials import Credentials
-from headrace.service.authentication import MAX_WAITING, Authentication
+from headrace.security.verifications import MAX_WAITING
+from headrace.service.authentication import Authentication
 from tests.security.keyring import Keyring
 from tests.security.test_replica_tokens import SlowIssuer
 

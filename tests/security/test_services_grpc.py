@@ -19,7 +19,8 @@ from headrace.security import callers
 from headrace.security.credentials import Credentials
 from headrace.security.identities import Identity, Proof
 from headrace.security.policy import Grant
-from headrace.service.authentication import MAX_WAITING, Authentication
+from headrace.security.verifications import MAX_WAITING
+from headrace.service.authentication import Authentication
 from headrace.service.call_metrics import CallMetrics
 from headrace.service.grpc_admission import Gate
 from headrace.service.grpc_serving import open_grpc_server

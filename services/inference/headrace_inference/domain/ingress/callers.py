@@ -221,10 +221,10 @@ class Callers:
         return memory
 
     def _identified(self, credentials: Credentials, now_ns: int) -> KnownCaller:
-        access, authorization = self.access, credentials.authorization
+        access = self.access
         if not access.has_rights:
             raise rights_unknown()
-        if access.is_slow(authorization) and access.known(authorization) is None:
+        if access.takes_long(credentials.authorization):
             raise NotVerified(credentials)
         identity = access.identify(credentials)
         seconds = min(REMEMBERED_SECONDS, identity.expires_at - access.now())
