@@ -64,8 +64,7 @@ class _Memory:
 class Access:
     """Decides who calls, and whether he may. Safe to use from several threads.
 
-    With `is_on` false everybody may do everything, and is who he says. `behind_gateway`: nobody but a
-    gateway can reach this process, so what it forwards is believed.
+    With `is_on` false everybody may do everything, and is who he says.
     """
 
     def __init__(
@@ -74,7 +73,6 @@ class Access:
         is_on: bool = True,
         tokens: TokenVerifier | None = None,
         certificates: CertificateNames | None = None,
-        behind_gateway: bool = False,
         now: Now = time.time,
     ) -> None:
         self.is_on = is_on
@@ -82,7 +80,6 @@ class Access:
         self.certificates: CertificateNames = certificates or NoCertificates()
         self.header_keys = NO_HEADER_KEYS
         """Keys in headers of their own; whoever sets them calls `forget`."""
-        self.behind_gateway = behind_gateway
         self.generation = 0
         """Another number after every change of what decides: what others remember is void then."""
         self.used_keys: dict[str, int] = {}
@@ -233,14 +230,15 @@ class Access:
         self.used_keys[key.id] = int(now // _DAY_SECONDS)
         return Identity(key.subject, Proof.API_KEY, key.id, (), key.expires_at)
 
+    def is_gateway(self, certificate: PeerCertificate | None) -> bool:
+        """Return whether what comes with this certificate is a gateway's word about others."""
+        return certificate is GATEWAY_SOCKET or (
+            certificate is not None and self.certificates.is_gateway(certificate)
+        )
+
     def _certified(self, credentials: Credentials) -> Identity | None:
         certificate = credentials.certificate
-        is_forwarded = (
-            self.behind_gateway
-            or certificate is GATEWAY_SOCKET
-            or (certificate is not None and self.certificates.is_gateway(certificate))
-        )
-        if is_forwarded:
+        if self.is_gateway(certificate):
             told = credentials.forwarded
             certificate = self.certificates.forwarded(told) if told else None
         if certificate is None or certificate.expires_at <= self.now():

@@ -44,14 +44,12 @@ class ServedSettings(Protocol):
 
 
 @contextmanager
-def open_access(
-    settings: ServedSettings, metrics: CollectorRegistry, *, behind_gateway: bool = False
-) -> Iterator[Access]:
+def open_access(settings: ServedSettings, metrics: CollectorRegistry) -> Iterator[Access]:
     """What decides while inside. Its rights are for the service to set; until then nobody has any.
 
     Raises FailedPrecondition (IDENTITY_FILE_INVALID, JWT_NOT_INSTALLED).
     """
-    access = Access(is_on=settings.auth == "on", behind_gateway=behind_gateway)
+    access = Access(is_on=settings.auth == "on")
     if not addresses.is_local(addresses.join(settings.host, 0)):
         _warn_of_what_is_open(settings)
     if settings.identity_file is None:

@@ -81,15 +81,10 @@ class Gate:
     def peer_of(self, context: Any) -> str:
         """Return the address that a call comes from, before a gateway if it came through one."""
         forwarded = forwarded_peer(context.invocation_metadata() or ())
-        if forwarded and self._is_gateway(self.certificate_of(context)):
+        if forwarded and self.access.is_gateway(self.certificate_of(context)):
             return forwarded
         caller = self._relayed(context)
         return caller.peer if caller else str(context.peer() or "")
-
-    def _is_gateway(self, certificate: PeerCertificate | None) -> bool:
-        return certificate is GATEWAY_SOCKET or (
-            certificate is not None and self.access.certificates.is_gateway(certificate)
-        )
 
     def _relayed(self, context: Any) -> RelayedCaller | None:
         if not self.relays:

@@ -5,7 +5,7 @@ import pytest
 from headrace import errors
 from headrace.security.access import OPEN_ACCESS, Access, Rights
 from headrace.security.api_keys import ApiKey, digest_of, make_key
-from headrace.security.credentials import Credentials, PeerCertificate
+from headrace.security.credentials import GATEWAY_SOCKET, Credentials, PeerCertificate
 from headrace.security.identities import NOBODY, Identity, Proof
 from headrace.security.policy import Binding, Grant, Policy
 from headrace.security.verbs import KNOWN, OPEN, Permission, Scope, Verb
@@ -38,12 +38,10 @@ class Names:
 
 
 class Scene:
-    def __init__(self, **options: bool) -> None:
+    def __init__(self) -> None:
         self.now = NOW
         self.tokens = Tokens()
-        self.access = Access(
-            tokens=self.tokens, certificates=Names(), now=lambda: self.now, **options
-        )
+        self.access = Access(tokens=self.tokens, certificates=Names(), now=lambda: self.now)
         self.key = make_key()
         key = ApiKey("k", "alice", digest_of(self.key), NOW + 100)
         grants = {"alice": Binding((Grant("caller", ("digits",)),))}
@@ -148,7 +146,7 @@ def test_forwarded_names_are_believed_of_gateways_only() -> None:
     gateway = PeerCertificate(("spiffe://gateway",))
     assert scene.identify(certificate=gateway, forwarded=told).subject == told
     assert scene.identify(certificate=gateway) == NOBODY
-    assert Scene(behind_gateway=True).identify(forwarded=told).subject == told
+    assert scene.identify(certificate=GATEWAY_SOCKET, forwarded=told).subject == told
 
 
 def test_what_is_remembered_is_bounded() -> None:
