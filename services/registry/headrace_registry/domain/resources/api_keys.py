@@ -66,16 +66,7 @@ def create_key(context: DecisionContext, new: NewApiKey) -> Decision:
     Raises ResourceExhausted (TOO_MANY_API_KEYS, TOO_MANY_BINDINGS), NotFound (ROLE_NOT_FOUND).
     """
     _check_room(context, new.subject)
-    made = ApiKeyRecord(
-        new.id,
-        new.subject,
-        new.digest,
-        context.now,
-        context.now + new.ttl_seconds if new.ttl_seconds else 0.0,
-        created_by=context.actor,
-        note=new.note,
-        revision=context.next_revision,
-    )
+    made = _made(context, new)
     binding = with_grants(context, new.subject, new.grants) if new.grants else None
     return key_change(context, "key.create", made, {made.name: made}, binding)
 
@@ -100,15 +91,9 @@ def rotate_key(context: DecisionContext, rotation: KeyRotation) -> Decision:
         revision=context.next_revision,
     )
     _check_room(context, former.subject, besides=former.id, more=int(ending.is_live(context.now)))
-    made = ApiKeyRecord(
-        rotation.id,
-        former.subject,
-        rotation.digest,
-        context.now,
-        context.now + rotation.ttl_seconds if rotation.ttl_seconds else 0.0,
-        created_by=context.actor,
-        note=former.note,
-        revision=context.next_revision,
+    made = _made(
+        context,
+        NewApiKey(rotation.id, former.subject, rotation.digest, rotation.ttl_seconds, former.note),
     )
     return key_change(context, "key.create", made, {made.name: made, former.name: ending})
 
@@ -149,6 +134,19 @@ def key_change(
         further.append(ChangedResource("binding.update", binding.name))
         records[BINDINGS.name] = {binding.name: binding}
     return context.change(kind, first.name, records, tuple(further))
+
+
+def _made(context: DecisionContext, new: NewApiKey) -> ApiKeyRecord:
+    return ApiKeyRecord(
+        new.id,
+        new.subject,
+        new.digest,
+        context.now,
+        context.now + new.ttl_seconds if new.ttl_seconds else 0.0,
+        created_by=context.actor,
+        note=new.note,
+        revision=context.next_revision,
+    )
 
 
 def _forgotten(context: DecisionContext) -> Iterator[str]:
