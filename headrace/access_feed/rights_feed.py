@@ -29,8 +29,8 @@ _WATCH = "/headrace.registry.v1.AccessService/WatchRights"
 
 
 class RightsFeed:
-    """Gives an `Access` the rights of now. `run` follows; before, those of the file are taken, if there "
-    "is one.
+    """Gives an `Access` the rights of now. `run` follows; before, those of the file are taken, if there
+    is one.
 
     Cut off from the registry it goes on with what it has: nobody gains or loses a right until it is back,
     but keys that expire, which expire.

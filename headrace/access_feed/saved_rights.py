@@ -1,5 +1,5 @@
-"""The rights that were told last, in a private file: a process that starts while the registry is away has "
-"them.
+"""The rights that were told last, in a private file: a process that starts while the registry is away has
+them.
 
 There are digests of keys in it and no key.
 """
@@ -40,8 +40,8 @@ def rights_in(message: WatchRightsResponse) -> Rights:
 
 
 def read_saved(file: Path) -> WatchRightsResponse | None:
-    """The message that was kept; None where there is none that can be read, and a warning where it is "
-    "damaged."""
+    """The message that was kept; None where there is none that can be read, and a warning where it is
+    damaged."""
     try:
         return WatchRightsResponse.FromString(file.read_bytes())
     except FileNotFoundError:

@@ -97,8 +97,8 @@ class AccessCalls(CatalogCalls):
         etag: str = "",
         timeout_seconds: float | None = None,
     ) -> Role:
-        """Set all of a role, creating it if need be. Raises FailedPrecondition, Aborted, "
-        "InvalidArgument."""
+        """Set all of a role, creating it if need be. Raises FailedPrecondition, Aborted,
+        InvalidArgument."""
         request = pb.UpdateRoleRequest(
             role=access_messages.role_to_proto(role, rules, description, etag),
             allow_missing=not etag,

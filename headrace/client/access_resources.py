@@ -38,8 +38,8 @@ class NewApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Verbs (infer, read, push, route, label, delete, admin, service), for models by patterns of their "
-    "names."""
+    """Verbs (infer, read, push, route, label, delete, admin, service), for models by patterns of their
+    names."""
 
     verbs: tuple[str, ...]
     models: tuple[str, ...] = ("*",)

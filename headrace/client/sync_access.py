@@ -94,8 +94,8 @@ class BlockingAccessCalls:
         etag: str = "",
         timeout_seconds: float | None = None,
     ) -> Role:
-        """Set all of a role, creating it if need be. Raises FailedPrecondition, Aborted, "
-        "InvalidArgument."""
+        """Set all of a role, creating it if need be. Raises FailedPrecondition, Aborted,
+        InvalidArgument."""
         return self._thread.run(
             self._async.set_role(
                 role, rules, description=description, etag=etag, timeout_seconds=timeout_seconds

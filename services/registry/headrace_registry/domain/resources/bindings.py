@@ -69,8 +69,8 @@ def set_binding(context: DecisionContext, edit: BindingEdit) -> Decision:
 
 
 def grant_role(context: DecisionContext, new: NewGrant) -> Decision:
-    """Decide on what a subject gets. Raises NotFound (ROLE_NOT_FOUND), FailedPrecondition, "
-    "ResourceExhausted."""
+    """Decide on what a subject gets. Raises NotFound (ROLE_NOT_FOUND), FailedPrecondition,
+    ResourceExhausted."""
     binding = with_grants(context, new.subject, (new.grant,) if new.grant else ())
     return _change(
         context, replace(binding, limits=binding.limits if new.limits is None else new.limits)
