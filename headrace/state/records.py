@@ -11,6 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from headrace.datatype_names import Datatype
+from headrace.state.language_records import (
+    EncodingConfig,
+    GenerationConfig,
+    LanguageFacts,
+    VersionKind,
+)
 from headrace.state.route_records import RouteRecord
 
 
@@ -212,6 +218,10 @@ class ServingConfig:
     """What execution providers are told over what they are told anyway; AUTO is none of them."""
     shapes: DeclaredShapes = DeclaredShapes()
     """A version's signature has them already."""
+    generation: GenerationConfig = GenerationConfig()
+    """Of a generative version alone."""
+    encoding: EncodingConfig = EncodingConfig()
+    """Of a version that embeds or reranks alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +270,13 @@ class VersionRecord:
     """Sentences of one line each that the registry says about it: what was decided, and why."""
     signature_bundle: str = ""
     """The signature of whoever made it, a bundle of model-signing; '' where there is none."""
+    language: LanguageFacts | None = None
+    """What its files say of a version that takes or gives text; None of one for tensors."""
+
+    @property
+    def kind(self) -> VersionKind:
+        """Return what callers ask it for."""
+        return self.language.kind if self.language else VersionKind.TENSORS
 
     @property
     def batching_decision(self) -> str:

@@ -65,12 +65,35 @@ DEFAULTS = {
         "max_in_flight_requests": 0,
         "provider_options": {},
         "shapes": {"inputs": {}, "outputs": {}},
+        "generation": {
+            "max_sequences": 0,
+            "kv_cache_bytes": 0,
+            "prefill_tokens_per_step": 0,
+            "prefix_reuse": True,
+            "draft_tokens": 0,
+            "context_length": 0,
+            "default_max_tokens": 0,
+            "sampling": {
+                "temperature": None,
+                "top_k": None,
+                "top_p": None,
+                "min_p": None,
+                "repetition_penalty": None,
+            },
+        },
+        "encoding": {
+            "pooling": None,
+            "normalize": None,
+            "max_batch_tokens": 0,
+            "truncate": False,
+        },
     },
     "created_at": 1.5,
     "description": "",
     "revision": 0,
     "notices": [],
     "signature_bundle": "",
+    "language": None,
 }
 
 

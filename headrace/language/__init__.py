@@ -1,0 +1,1 @@
+"""Language models as files: configs, tokenizers, chat templates, and graphs made of other formats."""

@@ -1,0 +1,1 @@
+"""Opens language models: decoders on ONNX Runtime, tokenizers, grammars."""

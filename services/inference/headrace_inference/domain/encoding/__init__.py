@@ -1,0 +1,1 @@
+"""Embedding and reranking of texts: batches by tokens."""

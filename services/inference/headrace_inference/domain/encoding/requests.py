@@ -1,0 +1,98 @@
+"""Texts that are to become vectors or scores, and what comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from headrace.errors import HeadraceError
+from headrace.state.language_records import EncodingConfig, LanguageFacts
+from headrace_inference.domain.generation.model import TextCodec
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingRequest:
+    """The token ids of each text (of each pair of query and document), special tokens included."""
+
+    texts: Sequence[Sequence[int]]
+    token_types: Sequence[Sequence[int]] | None = None
+    """Which part of a pair each token belongs to, where the graph asks for that."""
+
+
+class EncodingSink(Protocol):
+    """Takes the outcome to the caller; called from the thread that ran it, and must not block."""
+
+    def encoded(self, vectors: Vectors) -> None:
+        """Take a row for each text: its vector, or its one score."""
+
+    def failed(self, error: HeadraceError) -> None:
+        """Take the error that ended the call."""
+
+
+class EncodingCall:
+    """A request on its way through an encoder. Times are monotonic nanoseconds."""
+
+    __slots__ = (
+        "cancelled",
+        "deadline_ns",
+        "received_ns",
+        "request",
+        "route",
+        "sink",
+        "started_ns",
+    )
+
+    def __init__(
+        self,
+        request: EncodingRequest,
+        sink: EncodingSink,
+        route: str,
+        received_ns: int,
+        deadline_ns: int | None = None,
+    ) -> None:
+        self.request = request
+        self.sink = sink
+        self.route = route
+        self.received_ns = received_ns
+        self.deadline_ns = deadline_ns
+        self.cancelled = False
+        self.started_ns = 0
+
+
+class Encoder(Protocol):
+    """Runs the calls of one version, batched by tokens. Whoever opens one stops it."""
+
+    @property
+    def waiting(self) -> int:
+        """Count the texts that wait."""
+
+    def submit(self, call: EncodingCall) -> None:
+        """Take a call; its sink is told how it ends. From any thread; never blocks.
+
+        Raises ResourceExhausted (QUEUE_FULL), SchedulerStopped where the version takes no more calls.
+        """
+
+    def stop(self) -> None:
+        """Take no more calls and finish those that were taken. Blocks until then."""
+
+
+class PairCodec(TextCodec, Protocol):
+    """A tokenizer that also makes pairs."""
+
+    def encode_pair(self, first: str, second: str) -> tuple[list[int], list[int]]:
+        """Return the tokens of both as one text, and which of the two each belongs to."""
+
+
+class EncoderModel(Protocol):
+    """A loaded version that embeds or reranks, for wires."""
+
+    facts: LanguageFacts
+    config: EncodingConfig
+    codec: PairCodec
+    encoder: Encoder

@@ -1,0 +1,1 @@
+"""Generation of text: sequences that decode together, step by step."""
