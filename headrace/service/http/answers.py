@@ -56,12 +56,16 @@ class Response:
         self.reason = reason
         self.closes = False
 
-    def written_head(self, *, persistent: bool, minor_version: int) -> bytes:
-        """The bytes in front of the body."""
+    def written_head(
+        self, *, persistent: bool, minor_version: int, framing: bytes | None = None
+    ) -> bytes:
+        """The bytes in front of the body; `framing` is the line that says how one of no known size ends."""
         lines = [_STATUS_LINES[self.status], self.head]
         for name, value in self.headers.items():
             lines.append(f"{name}: {value}\r\n".encode("latin-1", "replace"))
-        if self.status not in _BODILESS:
+        if framing is not None:
+            lines.append(framing)
+        elif self.status not in _BODILESS:
             lines.append(b"Content-Length: %d\r\n" % self.size)
         if not persistent:
             lines.append(_CLOSE)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headrace.service.http.answers import Part
 
@@ -33,3 +34,16 @@ def packed(parts: Sequence[Part], encoding: str) -> bytes:
     """The parts, packed together."""
     packer = zlib.compressobj(wbits=WINDOW_BITS[encoding])
     return b"".join([*(packer.compress(part) for part in parts), packer.flush()])
+
+
+def pack(parts: Sequence[Part], encoding: str, then: Callable[[bytes], None]) -> None:
+    """Pack the parts and hand on what comes of it: at once, or on the loop later where there is much."""
+    if sum(map(len, parts)) <= ON_LOOP_BYTES:
+        then(packed(parts, encoding))
+        return
+    loop = asyncio.get_running_loop()
+
+    def work() -> None:
+        loop.call_soon_threadsafe(then, packed(parts, encoding))
+
+    loop.run_in_executor(None, work)

@@ -7,10 +7,9 @@ waits. While a request is answered, what follows it is kept aside, and the clien
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import cast
 
 from headrace.errors import DeadlineExceeded, HeadraceError, InvalidArgument
 from headrace.security.credentials import PeerCertificate
@@ -20,13 +19,15 @@ from headrace.service.http.chunks import ChunkDecoder, check_begun
 from headrace.service.http.heads import (
     HEAD_END,
     MAX_HEADER_BYTES,
-    HeadParser,
     MalformedHttp,
     PartialHead,
     RequestHead,
     too_large,
 )
-from headrace.service.http.requests import Application, Body, Exchange, Request
+from headrace.service.http.hosts import Host, State
+from headrace.service.http.requests import Body, Exchange, Request
+from headrace.service.http.streamed import BodyStream
+from headrace.service.http.unread import Unread
 from headrace.tls.peer_certificate import from_peercert
 
 logger = logging.getLogger(__name__)
@@ -41,28 +42,6 @@ MAX_AHEAD_BYTES = 262_144
 """What a client may send beyond the request that is answered, before it is read from no more."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class State(enum.Enum):
-    """Where a connection stands."""
-
-    IDLE = "nothing of a request has come"
-    HEAD = "a part of a head has come"
-    BODY = "a body is coming"
-    ANSWERING = "a request is being answered"
-    ENDING = "the last answer was given; what still comes is dropped"
-
-
-class Host(Protocol):
-    """The server, as its connections know it."""
-
-    application: Application
-    parser: HeadParser
-    connections: set[Connection]
-    is_closing: bool
-    now: float
-    """The loop's time, in seconds, when connections were last looked at."""
-    certificate_of_all: PeerCertificate | None
 
 
 class Connection(asyncio.Protocol):
@@ -82,6 +61,7 @@ class Connection(asyncio.Protocol):
         "_request",
         "_rest",
         "_server",
+        "_stream",
         "_transport",
         "_unread",
         "certificate",
@@ -106,13 +86,14 @@ class Connection(asyncio.Protocol):
         self._partial: PartialHead | None = None
         self._request: Request | None = None
         self._exchange: Exchange | None = None
+        self._stream: BodyStream | None = None
+        """The body of the present answer, where that is written as it comes to be."""
         self._body = bytearray()
         self._received = self._expected = 0
         self._chunks: ChunkDecoder | None = None
         self._is_dropping = self._is_paused = False
         self._max_bytes = 0
-        self._unread = 0
-        """Bytes of answers that its client has not read, as its application was told last."""
+        self._unread = Unread()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
@@ -130,23 +111,35 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._tell_unread()
         exchange, self._exchange = self._exchange, None
+        stream, self._stream = self._stream, None
         self._request = None
         self._rest, self._body = b"", bytearray()
         self.state = State.ENDING
+        if stream is not None:
+            stream.drop()
         if exchange is not None:
             exchange.leave()
+
+    def eof_received(self) -> None:
+        """The client sends nothing more: one that does so while an answer is written to it has gone."""
+        if self._stream is not None:
+            self.abort()
 
     def pause_writing(self) -> None:
         """The client reads too slowly: nothing more is begun for it."""
         self.is_writable = False
         self._tell_unread()
+        if self._stream is not None:
+            self._stream.is_full = True
 
     def resume_writing(self) -> None:
         """The client has read."""
         self.is_writable = True
         self._tell_unread()
         self.heard = self._server.now
-        if self.state is State.IDLE:
+        if self._stream is not None:
+            self._stream.resume()
+        elif self.state is State.IDLE:
             self._read_on()
             self._step()
 
@@ -355,38 +348,53 @@ class Connection(asyncio.Protocol):
         if request is not self._request or self._transport is None:
             return
         self._exchange = self._request = None
-        if self.state is State.BODY:  # the rest of the body would be read as a request
-            response.closes = True
-        application = self._server.application
-        application.finish(request, response)
-        if self._server.is_closing or not request.head.is_persistent:
-            response.closes = True
+        if self._stream is not None:
+            self._end_stream(self._stream, response)
+            return
+        self._finish(request, response)
         encoding = (
             compression.chosen_encoding(request.head.get("accept-encoding"))
             if response.compressible and response.size >= compression.MIN_BYTES
             else ""
         )
-        if encoding:
-            self._pack(request, response, encoding)
-        else:
+        if not encoding:
+            self._send(request, response)
+            return
+
+        def send_packed(body: bytes) -> None:
+            response.parts, response.size = (body,), len(body)
             self._send(request, response)
 
-    def _pack(self, request: Request, response: Response, encoding: str) -> None:
         response.headers["Content-Encoding"] = encoding
-        if response.size <= compression.ON_LOOP_BYTES:
-            self._send_packed(request, response, compression.packed(response.parts, encoding))
-            return
-        loop = asyncio.get_running_loop()
+        compression.pack(response.parts, encoding, send_packed)
 
-        def pack() -> None:
-            body = compression.packed(response.parts, encoding)
-            loop.call_soon_threadsafe(self._send_packed, request, response, body)
+    def _finish(self, request: Request, response: Response) -> None:
+        if self.state is State.BODY:  # the rest of the body would be read as a request
+            response.closes = True
+        self._server.application.finish(request, response)
+        if self._server.is_closing or not request.head.is_persistent:
+            response.closes = True
 
-        loop.run_in_executor(None, pack)
+    def begin(self, request: Request, response: Response) -> BodyStream:
+        """Send the head of an answer whose body is written as it comes to be."""
+        transport = self._transport
+        if request is not self._request or transport is None:
+            return BodyStream(None, response, request.head)
+        self._finish(request, response)
+        self._stream = stream = BodyStream(transport, response, request.head)
+        stream.is_full = not self.is_writable
+        transport.write(stream.head())
+        return stream
 
-    def _send_packed(self, request: Request, response: Response, body: bytes) -> None:
-        response.parts, response.size = (body,), len(body)
-        self._send(request, response)
+    def _end_stream(self, stream: BodyStream, response: Response) -> None:
+        self._stream = None
+        if response is stream.response:
+            stream.end()
+            self._go_on(response)
+        else:  # it failed, and its status was sent
+            self.state = State.ENDING
+            self._read_on()
+            stream.break_off()
 
     def _send(self, request: Request, response: Response) -> None:
         """Write an answer, then go on with what has come meanwhile."""
@@ -403,6 +411,10 @@ class Connection(asyncio.Protocol):
             transport.write(b"".join((start, *response.parts)))
         else:
             transport.writelines([start, *response.parts])
+        self._go_on(response)
+
+    def _go_on(self, response: Response) -> None:
+        """Go on with what has come while a request was answered, or end."""
         self.heard = self._server.now
         if response.closes:
             self._end()
@@ -450,19 +462,11 @@ class Connection(asyncio.Protocol):
 
     def reads(self) -> bool:
         """Tell whether a client that reads too slowly has read since this was asked last."""
-        before = self._unread
-        self._tell_unread()
-        return self._unread != before
+        return self._tell_unread()
 
-    def _tell_unread(self) -> None:
-        """Have the application count what the client has not read: it is kept for as long."""
-        transport = self._transport
-        unread = 0
-        if transport is not None and not self.is_writable:
-            unread = transport.get_write_buffer_size()
-        if unread != self._unread:
-            more, self._unread = unread - self._unread, unread
-            self._server.application.hold_unread(more)
+    def _tell_unread(self) -> bool:
+        waiting = self._transport if not self.is_writable else None
+        return self._unread.tell(waiting, self._server.application)
 
     def silent(self, seconds: float) -> None:
         """Nothing has come for too long: whoever waits for more of a body says so, and all else ends."""

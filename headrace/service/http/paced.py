@@ -38,6 +38,10 @@ class PacedProtocol(asyncio.Protocol):
         if self._transport is not None:
             self._transport.resume()
 
+    def eof_received(self) -> bool | None:
+        """The client has ended TLS."""
+        return self._inner.eof_received()
+
     def connection_lost(self, error: Exception | None) -> None:
         """The connection has ended."""
         if self._transport is not None:

@@ -9,6 +9,7 @@ from headrace.security.credentials import PeerCertificate
 from headrace.security.identities import Identity
 from headrace.service.http.answers import Response
 from headrace.service.http.heads import RequestHead
+from headrace.service.http.streamed import BodyStream
 
 Body = bytes | bytearray | memoryview
 
@@ -26,6 +27,9 @@ class Answering(Protocol):
 
     def answer(self, request: Request, response: Response) -> None:
         """Answer a request, once."""
+
+    def begin(self, request: Request, response: Response) -> BodyStream:
+        """Answer a request with a body that is yet to be written."""
 
 
 class Request:
@@ -56,6 +60,15 @@ class Request:
     def respond(self, response: Response) -> None:
         """Answer it, on the event loop; nothing happens where the client has gone."""
         self._connection.answer(self, response)
+
+    def begin(self, response: Response) -> BodyStream:
+        """Send the head of an answer, on the event loop, and give what its body is written with.
+
+        The answer ends where `respond` is given the same response, as it is where a handler returns it. Any
+        other means that it failed: then the connection is broken off, so that nobody takes it for whole.
+        Where the client goes, the exchange is told to leave, as it is before.
+        """
+        return self._connection.begin(self, response)
 
 
 class Exchange(Protocol):

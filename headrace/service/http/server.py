@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from headrace.security.credentials import GATEWAY_SOCKET, PeerCertificate
-from headrace.service.http.connection import Connection, State
+from headrace.service.http.connection import Connection
 from headrace.service.http.heads import HeadParser
+from headrace.service.http.hosts import State
 from headrace.service.http.paced import PacedProtocol
 from headrace.service.http.requests import Application
 from headrace.service.listening import SHUTDOWN_SECONDS, listen

@@ -12,6 +12,7 @@ import msgspec
 
 from headrace.errors import InvalidArgument
 from headrace.service.http.answers import JSON_TYPE, Response
+from headrace.service.http.events import EVENT_STREAM, event
 from headrace.service.http.requests import Body
 from headrace.state.records import TensorSpec, VersionRecord
 from headrace_inference.domain.ingress.limits import AnswerLimit
@@ -24,8 +25,6 @@ from headrace_inference.wire.rest.requests import (
     request_options,
 )
 from headrace_inference.wire.rest.tensors import tensor_to_json
-
-EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 Members = Mapping[str, msgspec.Raw]
 
@@ -178,8 +177,3 @@ def encode_generated(
     if as_event:
         return Response(event(body), EVENT_STREAM)
     return Response(body, JSON_TYPE, compressible=True)
-
-
-def event(data: bytes) -> bytes:
-    """One server-sent event."""
-    return b"data: %b\n\n" % data
