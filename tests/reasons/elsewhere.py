@@ -258,6 +258,7 @@ TRIED: Mapping[str, str] = {
     "INTAKE_FULL": "tests/rpc/test_monitor_load.py",
     "IO_BINDING_IMPOSSIBLE": "tests/rpc/test_registry_serving_config.py",
     "LANGUAGE_FILES_INVALID": "tests/unit/headrace/language/test_decoder_config.py",
+    "LOGITS_NOT_NUMBERS": "tests/unit/inference/generation/test_sampling.py",
     "MODEL_CHECK_FAILED": "tests/rpc/test_registry_trials.py",
     "MODEL_CHECK_OUT_OF_MEMORY": "tests/rpc/test_registry_push.py",
     "MODEL_CHECK_TIMEOUT": "tests/rpc/test_registry_push.py",
