@@ -15,6 +15,7 @@ from pathlib import Path
 from google.protobuf.descriptor import Descriptor
 
 from headrace.inference import grpc_service_pb2
+from headrace.inference.v1 import generation_service_pb2
 from headrace.monitor.v1 import monitor_service_pb2
 from headrace.registry.v1 import access_service_pb2, registry_service_pb2
 
@@ -25,12 +26,14 @@ SERVICES = {
     "_ACCESS": access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
     "_MONITOR": monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"],
     "_INFERENCE": grpc_service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"],
+    "_GENERATION": generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"],
 }
 MODULES = {
     "registry_service": "registry",
     "access_service": "access",
     "monitor_service": "monitor",
     "grpc_service": "inference",
+    "generation_service": "generation",
 }
 """The names in methods.py of the services' own modules of messages; others are called `…_pb2`."""
 

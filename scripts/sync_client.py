@@ -1,4 +1,4 @@
-"""Writes headrace/client/sync_client.py, sync_registry.py and sync_access.py from AsyncClient's classes.
+"""Writes headrace/client/sync_client.py and the modules of its bases from AsyncClient's classes.
 
 Every public method gets a twin that waits for it, with its signature and its docstring, so that editors and
 type checkers see them. With `--check` it writes nothing, and exits 1 if a file is stale.
@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "headrace" / "client"
 OF_REGISTRY = ("catalog", "push", "pulling", "routes", "replicas")
 OF_ACCESS = ("access", "audit")
+OF_TEXT = ("generation", "encoding")
 OF_OTHERS = ("inference", "monitoring")
 """The modules with the classes that AsyncClient inherits, in the order of their methods."""
 
@@ -68,9 +69,24 @@ class BlockingAccessCalls:
     _thread: LoopThread
 '''
 
+TEXT_HEAD = '''"""Models of text for code without an event loop: every method waits for AsyncClient's.
+
+Written by `make pages` from AsyncClient: change that.
+"""
+'''
+
+TEXT_CLASS = '''
+class BlockingTextCalls:
+    """Chat, generate, score, embed and rerank."""
+
+    _async: AsyncClient
+    _thread: LoopThread
+'''
+
 BASES = """
 from headrace.client.sync_access import BlockingAccessCalls
 from headrace.client.sync_registry import BlockingRegistryCalls
+from headrace.client.sync_text import BlockingTextCalls
 """
 
 HEAD = '''"""The client of the suite for code without an event loop: every method waits for AsyncClient's.
@@ -80,7 +96,7 @@ Written by `make pages` from AsyncClient: change that.
 '''
 
 CLASS = '''
-class Client(BlockingRegistryCalls, BlockingAccessCalls):
+class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
     """Push, route, infer and watch: `with Client() as client`. Threads may share one.
 
     So may a process and those that it forks, as long as none was connected before: see `forking`.
@@ -171,8 +187,14 @@ def sources() -> dict[Path, str]:
     head = CLASS.format(parameters=ast.unparse(init.args), arguments=_arguments(init))
     registry = _source(REGISTRY_HEAD, REGISTRY_CLASS, OF_REGISTRY)
     access = _source(ACCESS_HEAD, ACCESS_CLASS, OF_ACCESS)
+    text = _source(TEXT_HEAD, TEXT_CLASS, OF_TEXT)
     others = _source(HEAD, head, OF_OTHERS, [(client, init)], BASES)
-    texts = {"sync_registry.py": registry, "sync_access.py": access, "sync_client.py": others}
+    texts = {
+        "sync_registry.py": registry,
+        "sync_access.py": access,
+        "sync_text.py": text,
+        "sync_client.py": others,
+    }
     return {FOLDER / name: text for name, text in texts.items()}
 
 
@@ -237,7 +259,9 @@ def _twin(method: ast.AsyncFunctionDef) -> str:
 def _arguments(method: Method) -> str:
     """Each parameter handed on as it was given."""
     places = [argument.arg for argument in method.args.args if argument.arg != "self"]
-    return ", ".join([*places, *(f"{one.arg}={one.arg}" for one in method.args.kwonlyargs)])
+    named = [f"{one.arg}={one.arg}" for one in method.args.kwonlyargs]
+    rest = [f"**{method.args.kwarg.arg}"] if method.args.kwarg else []
+    return ", ".join([*places, *named, *rest])
 
 
 def _formatted(text: str) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from headrace.client.artifact import Progress
     from headrace.client.async_client import AsyncClient
     from headrace.client.binding import Inputs
+    from headrace.client.generation_options import GenerationOptions
     from headrace.client.inference import IndexEntry
     from headrace.client.input_errors import InputTypeError
     from headrace.client.resources import (
@@ -45,6 +46,19 @@ if TYPE_CHECKING:
     from headrace.client.settings import ClientSettings, read_client_settings
     from headrace.client.sync_client import Client
     from headrace.client.tensors import ModelMetadata, TensorMetadata
+    from headrace.client.text_results import (
+        Embeddings,
+        GeneratedChoice,
+        Generation,
+        GenerationPart,
+        RankedDocument,
+        Ranking,
+        Scores,
+        Tokens,
+        TokenScore,
+        ToolCall,
+        Usage,
+    )
 
 _MODULES = {
     "access_resources": (
@@ -60,6 +74,7 @@ _MODULES = {
     "artifact": ("Progress",),
     "async_client": ("AsyncClient",),
     "binding": ("Inputs",),
+    "generation_options": ("GenerationOptions",),
     "inference": ("IndexEntry",),
     "input_errors": ("InputTypeError",),
     "resources": (
@@ -82,6 +97,19 @@ _MODULES = {
     "settings": ("ClientSettings", "read_client_settings"),
     "sync_client": ("Client",),
     "tensors": ("ModelMetadata", "TensorMetadata"),
+    "text_results": (
+        "Embeddings",
+        "GeneratedChoice",
+        "Generation",
+        "GenerationPart",
+        "RankedDocument",
+        "Ranking",
+        "Scores",
+        "TokenScore",
+        "Tokens",
+        "ToolCall",
+        "Usage",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -96,7 +124,12 @@ __all__ = [
     "ChangedResource",
     "Client",
     "ClientSettings",
+    "Embeddings",
     "Gap",
+    "GeneratedChoice",
+    "Generation",
+    "GenerationOptions",
+    "GenerationPart",
     "Grant",
     "IndexEntry",
     "InferResult",
@@ -108,14 +141,21 @@ __all__ = [
     "ModelMetadata",
     "NewApiKey",
     "Progress",
+    "RankedDocument",
+    "Ranking",
     "ReplicaStatistics",
     "Role",
     "Route",
     "Rule",
+    "Scores",
     "SigningKey",
     "Statistics",
     "StoredRecord",
     "TensorMetadata",
+    "TokenScore",
+    "Tokens",
+    "ToolCall",
+    "Usage",
     "Version",
     "VersionStatistics",
     "read_client_settings",

@@ -10,6 +10,8 @@ from typing import Self
 from headrace.client.access import AccessCalls
 from headrace.client.audit import AuditCalls
 from headrace.client.calls import Calls
+from headrace.client.encoding import EncodingCalls
+from headrace.client.generation import GenerationCalls
 from headrace.client.inference import InferenceCalls
 from headrace.client.monitoring import MonitorCalls
 from headrace.client.pulling import PullCalls
@@ -28,6 +30,8 @@ class AsyncClient(
     AccessCalls,
     AuditCalls,
     InferenceCalls,
+    GenerationCalls,
+    EncodingCalls,
     MonitorCalls,
 ):
     """Push, route, infer and watch, from asyncio: `async with AsyncClient() as client`.

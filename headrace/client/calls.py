@@ -105,6 +105,11 @@ class Calls:
         """Return how long a call may take that was given this much time, or none."""
         return self.settings.timeout_seconds if timeout_seconds is None else timeout_seconds
 
+    def allowed_to_generate(self, timeout_seconds: float | None) -> float:
+        """The same of a call that generates text."""
+        longest = self.settings.generation_timeout_seconds
+        return longest if timeout_seconds is None else timeout_seconds
+
     async def call(
         self,
         service: Service,
@@ -281,6 +286,54 @@ class Calls:
                 raise error
             await asyncio.sleep(pause)
 
+    async def answers(
+        self,
+        service: Service,
+        method: Method[Request, Response],
+        request: Request,
+        *,
+        timeout_seconds: float,
+        more: Metadata = (),
+    ) -> AsyncGenerator[Response, None]:
+        """The messages of a stream that ends; it is opened again only where none of them has come.
+
+        Closing the generator ends the call.
+        """
+        forking.require_grpc()
+        self.require_private_way(service, more)
+        began = time.monotonic()
+        deadline = began + timeout_seconds
+        self._budget.deposit()
+        tried: list[Endpoint] = []
+        failures, has_begun = 0, False
+        while True:
+            endpoint = self._pick(service, tried)
+            endpoint.in_flight += 1
+            try:
+                seconds = max(0.0, deadline - time.monotonic())
+                opened = self._messages(method, request, endpoint, seconds, more)
+                async with contextlib.aclosing(opened) as messages:
+                    while (message := await self._next(endpoint, service, messages)) is not None:
+                        endpoint.answered()
+                        self._met.add(service)
+                        has_begun = True
+                        yield self._decoded(endpoint, message)
+            except grpc.RpcError as rpc_error:
+                error = self._error(service, endpoint, rpc_error, timeout_seconds)
+            except errors.Unavailable as silent:
+                error = silent
+            else:
+                return
+            finally:
+                endpoint.in_flight -= 1
+            failures += 1
+            tried.append(endpoint)
+            until = self._until(service, began, deadline)
+            pause = None if has_begun else self._pause(service, error, tried, failures, until)
+            if pause is None:
+                raise error
+            await asyncio.sleep(pause)
+
     async def _next(
         self, endpoint: Endpoint, service: Service, messages: AsyncGenerator[Answer, None]
     ) -> Answer | None:
@@ -292,10 +345,15 @@ class Calls:
         return await self._unless_silent(endpoint, service, message, every)
 
     async def _messages(
-        self, method: Method[Request, Response], request: Request, endpoint: Endpoint
+        self,
+        method: Method[Request, Response],
+        request: Request,
+        endpoint: Endpoint,
+        seconds: float | None = None,
+        more: Metadata = (),
     ) -> AsyncGenerator[Response | Undecodable, None]:
         opened = self._channels.watch(method, endpoint.address)
-        stream = opened(request, metadata=self.metadata())
+        stream = opened(request, timeout=seconds, metadata=(*self.metadata(), *more))
         try:
             async for message in stream:
                 yield message

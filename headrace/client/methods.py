@@ -10,6 +10,7 @@ from google.protobuf import empty_pb2
 from google.protobuf.message import DecodeError, Message
 
 from headrace.inference import grpc_service_pb2 as inference
+from headrace.inference.v1 import generation_service_pb2 as generation
 from headrace.monitor.v1 import monitor_service_pb2 as monitor
 from headrace.registry.v1 import (
     access_pb2,
@@ -63,6 +64,7 @@ _REGISTRY = "headrace.registry.v1.RegistryService"
 _ACCESS = "headrace.registry.v1.AccessService"
 _MONITOR = "headrace.monitor.v1.MonitorService"
 _INFERENCE = "inference.GRPCInferenceService"
+_GENERATION = "headrace.inference.v1.GenerationService"
 
 # All methods of the services, written by `make pages` from the protos.
 
@@ -231,4 +233,13 @@ TRACE_SETTING = _method(
 )
 LOG_SETTINGS = _method(
     _INFERENCE, "LogSettings", inference.LogSettingsRequest, inference.LogSettingsResponse
+)
+
+GENERATE = _method(_GENERATION, "Generate", generation.GenerateRequest, generation.GenerateResponse)
+SCORE = _method(_GENERATION, "Score", generation.ScoreRequest, generation.ScoreResponse)
+EMBED = _method(_GENERATION, "Embed", generation.EmbedRequest, generation.EmbedResponse)
+RERANK = _method(_GENERATION, "Rerank", generation.RerankRequest, generation.RerankResponse)
+TOKENIZE = _method(_GENERATION, "Tokenize", generation.TokenizeRequest, generation.TokenizeResponse)
+DETOKENIZE = _method(
+    _GENERATION, "Detokenize", generation.DetokenizeRequest, generation.DetokenizeResponse
 )

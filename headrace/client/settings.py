@@ -42,6 +42,9 @@ class ClientSettings:
     push_timeout_seconds: float = 900.0
     """The same for a push, which sends gigabytes and waits until they are checked."""
 
+    generation_timeout_seconds: float = 600.0
+    """The same for text that is generated."""
+
     first_contact_seconds: float = 0.0
     """How long a call goes on trying a service that never answered this client; 0: until its deadline, as
     with one that did. The command line says 1."""
@@ -81,7 +84,7 @@ class ClientSettings:
         ]
         wrong += [
             f"{name}: {getattr(self, name)} is not over 0"
-            for name in ("timeout_seconds", "push_timeout_seconds")
+            for name in ("timeout_seconds", "push_timeout_seconds", "generation_timeout_seconds")
             if not getattr(self, name) > 0
         ]
         wrong += [

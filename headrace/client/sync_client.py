@@ -19,13 +19,14 @@ from headrace.client.results import InferResult, Parameter
 from headrace.client.settings import ClientSettings
 from headrace.client.sync_access import BlockingAccessCalls
 from headrace.client.sync_registry import BlockingRegistryCalls
+from headrace.client.sync_text import BlockingTextCalls
 
 if TYPE_CHECKING:  # numpy is loaded by the first inference
     from headrace.client.binding import Inputs
     from headrace.client.tensors import ModelMetadata
 
 
-class Client(BlockingRegistryCalls, BlockingAccessCalls):
+class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
     """Push, route, infer and watch: `with Client() as client`. Threads may share one.
 
     So may a process and those that it forks, as long as none was connected before: see `forking`.

@@ -12,7 +12,16 @@ import numpy.typing as npt
 
 import headrace
 from headrace import AsyncClient, Client
-from headrace.client import Change, Model, ModelMetadata, Route, Version
+from headrace.client import (
+    Change,
+    Embeddings,
+    Generation,
+    GenerationPart,
+    Model,
+    ModelMetadata,
+    Route,
+    Version,
+)
 
 
 def test_every_method_has_its_twin() -> None:
@@ -48,6 +57,11 @@ def of_a_caller(client: Client) -> None:
     assert_type(client.set_route("iris", 1), Route)
     assert_type(client.watch(), Generator[Change, None, None])
     assert_type(client.model_metadata("iris"), ModelMetadata)
+    assert_type(client.chat("chat", "Hello", temperature=0.2, stop="\n"), Generation)
+    assert_type(client.chat_stream("chat", []), Generator[GenerationPart, None, None])
+    assert_type(client.generate("chat", [1, 2], json_schema={"type": "object"}), Generation)
+    assert_type(client.embed("minilm", ["a", "b"]), Embeddings)
+    assert_type(client.embed("minilm", "a").vectors, npt.NDArray[np.float32])
 
 
 async def of_an_asyncio_caller(client: AsyncClient) -> None:
@@ -56,3 +70,5 @@ async def of_an_asyncio_caller(client: AsyncClient) -> None:
     assert_type(result["label"], npt.NDArray[Any])
     assert_type(await client.models(), list[Model])
     assert_type(client.watch(), AsyncGenerator[Change, None])
+    assert_type(await client.chat("chat", "Hello", max_tokens=5), Generation)
+    assert_type(client.generate_stream("chat", "Once"), AsyncGenerator[GenerationPart, None])
