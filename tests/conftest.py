@@ -8,13 +8,16 @@ import inspect
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 from headrace.local import embedded_redis
 from scripts.compile_elements import compile_into
+
+if TYPE_CHECKING:
+    from tests.language.tiny_models import TinyModel
 
 for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[_name]  # every server of the tests is on this machine
@@ -59,3 +62,32 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def namespace() -> str:
     """A namespace in the shared state that no other test uses."""
     return f"test-{uuid4().hex[:12]}"
+
+
+def _tiny_model(factory: pytest.TempPathFactory, name: str) -> TinyModel:
+    from tests.language import tiny_models  # only those that ask for one load tokenizers
+
+    shape = {
+        "llama": tiny_models.LLAMA,
+        "qwen2": tiny_models.QWEN,
+        "mistral": tiny_models.MISTRAL,
+    }[name]
+    return tiny_models.write_tiny_model(factory.mktemp(name), shape, architecture=name)
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
+    """A tiny decoder as Llama 3's, with tokenizer and chat template; written once, not to be changed."""
+    return _tiny_model(tmp_path_factory, "llama")
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
+    """The same with biases and a tied head, as Qwen2's."""
+    return _tiny_model(tmp_path_factory, "qwen2")
+
+
+@pytest.fixture(scope="session")
+def tiny_mistral(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
+    """The same with a sliding window, as Mistral's."""
+    return _tiny_model(tmp_path_factory, "mistral")

@@ -1,0 +1,142 @@
+"""Collects the nodes and weights of a decoder's graph, each matrix in the chosen format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from tempfile import TemporaryFile
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from headrace.language.decoder_graph.blockwise import BLOCK_SIZE, WeightFormat, quantized
+from headrace.language.decoder_graph.external_tensors import ExternalTensors
+from headrace.language.decoder_graph.weights import DecoderWeights, FloatArray
+
+MICROSOFT = "com.microsoft"
+PART_ELEMENTS = 2**22
+"""How many weights are in memory as floats at a time."""
+_INT8_COMPUTE = 4
+"""MatMulNBits' accuracy level at which activations are rounded to int8, row by row."""
+
+Attribute = int | float | str
+
+
+class GraphWriter:
+    """The nodes and initializers written so far."""
+
+    def __init__(
+        self, weights: DecoderWeights, tensors: ExternalTensors, weight_format: WeightFormat
+    ) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self._weights = weights
+        self._tensors = tensors
+        self._format = weight_format
+
+    def node(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        outputs: str | Sequence[str],
+        domain: str = "",
+        **attributes: Attribute,
+    ) -> str:
+        """Add a node, and return its first output."""
+        named = [outputs] if isinstance(outputs, str) else list(outputs)
+        name = f"/{named[0]}/{operator}"
+        made = onnx.helper.make_node(operator, inputs, named, name, domain=domain)
+        made.attribute.extend(
+            onnx.helper.make_attribute(key, value) for key, value in attributes.items()
+        )
+        self.nodes.append(made)
+        return named[0]
+
+    def constant(self, name: str, array: npt.NDArray[np.generic]) -> str:
+        """Add an array that is no weight, and return its name."""
+        self.initializers.append(self._tensors.write(name, array))
+        return name
+
+    def vector(self, name: str, sources: Sequence[str]) -> str:
+        """Add vectors, one behind the other, as they are."""
+        return self.constant(name, np.concatenate([self._weights.read(each) for each in sources]))
+
+    def embedding(self, source: str, rows: int, columns: int, tokens: str, output: str) -> str:
+        """Add a table, and look tokens up in it."""
+        if self._format is WeightFormat.FP32:
+            name = f"{source}.weight"
+            parts = self._parts(source, rows, columns)
+            dtype = np.dtype(np.float32)
+            self.initializers.append(self._tensors.write_parts(name, dtype, (rows, columns), parts))
+            return self.node("Gather", [name, tokens], output)
+        # A table is read a row at a time: 8 bits cost no time, and 4 would cost accuracy for nothing.
+        width = -(-columns // BLOCK_SIZE) * BLOCK_SIZE
+        names = self._write_quantized(source, [(source, rows)], columns, 8, (width,))
+        attributes = {"bits": 8, "block_size": BLOCK_SIZE, "gather_axis": 0, "quantize_axis": 1}
+        inputs = [names[0], tokens, names[1]]
+        return self.node("GatherBlockQuantized", inputs, output, MICROSOFT, **attributes)
+
+    def matmul(
+        self, name: str, sources: Sequence[tuple[str, int]], columns: int, operand: str, output: str
+    ) -> str:
+        """Multiply by matrices, given with their rows, whose outputs stand side by side."""
+        if self._format is WeightFormat.FP32:
+            return self.node("MatMul", [operand, self._transposed(name, sources)], output)
+        bits = self._format.bits
+        shape = (-(-columns // BLOCK_SIZE), BLOCK_SIZE * bits // 8)
+        names = self._write_quantized(name, sources, columns, bits, shape)
+        attributes = {
+            "K": columns,
+            "N": sum(rows for _, rows in sources),
+            "bits": bits,
+            "block_size": BLOCK_SIZE,
+            "accuracy_level": _INT8_COMPUTE,
+        }
+        return self.node("MatMulNBits", [operand, *names], output, MICROSOFT, **attributes)
+
+    def _transposed(self, name: str, sources: Sequence[tuple[str, int]]) -> str:
+        matrix = np.concatenate([self._weights.read(source) for source, _ in sources])
+        rows, columns = matrix.shape
+        step = max(1, PART_ELEMENTS // rows)
+        parts = (matrix[:, at : at + step].T for at in range(0, columns, step))
+        named = f"{name}.weight"
+        self.initializers.append(
+            self._tensors.write_parts(named, matrix.dtype, (columns, rows), parts)
+        )
+        return named
+
+    def _write_quantized(
+        self,
+        name: str,
+        sources: Sequence[tuple[str, int]],
+        columns: int,
+        bits: int,
+        row_shape: tuple[int, ...],
+    ) -> tuple[str, str]:
+        """Write the bytes of a matrix part by part, then its scales, kept in a file until then."""
+        rows = sum(count for _, count in sources)
+        blocks = -(-columns // BLOCK_SIZE)
+        with TemporaryFile() as kept:
+
+            def codes() -> Iterator[npt.NDArray[np.uint8]]:
+                for source, count in sources:
+                    for part in self._parts(source, count, columns):
+                        made, scales = quantized(part, bits)
+                        kept.write(np.ascontiguousarray(scales).data)
+                        yield made
+
+            byte, single = np.dtype(np.uint8), np.dtype(np.float32)
+            self.initializers.append(
+                self._tensors.write_parts(f"{name}.weight", byte, (rows, *row_shape), codes())
+            )
+            kept.seek(0)
+            scales = np.frombuffer(kept.read(), np.float32)
+            self.initializers.append(
+                self._tensors.write_parts(f"{name}.scales", single, (rows, blocks), [scales])
+            )
+        return f"{name}.weight", f"{name}.scales"
+
+    def _parts(self, source: str, rows: int, columns: int) -> Iterator[FloatArray]:
+        step = max(1, PART_ELEMENTS // columns)
+        for start in range(0, rows, step):
+            yield self._weights.read(source, start, min(rows, start + step))

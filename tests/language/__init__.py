@@ -1,0 +1,1 @@
+"""Tiny language models with random weights, and plain arithmetic to compare with."""
