@@ -88,6 +88,14 @@ def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
 
 
 @pytest.fixture(scope="session")
+def tiny_optimum(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
+    """The numbers of `tiny_llama` as `optimum` exports a decoder: with positions, and a growing cache."""
+    from tests.language.optimum_form import write_optimum_model
+
+    return write_optimum_model(tmp_path_factory.mktemp("optimum"))
+
+
+@pytest.fixture(scope="session")
 def tiny_mistral(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
     """The same with a sliding window, as Mistral's."""
     return _tiny_model(tmp_path_factory, "mistral")

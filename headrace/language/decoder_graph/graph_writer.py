@@ -19,7 +19,7 @@ PART_ELEMENTS = 2**22
 _INT8_COMPUTE = 4
 """MatMulNBits' accuracy level at which activations are rounded to int8, row by row."""
 
-Attribute = int | float | str
+Attribute = int | float | str | Sequence[int]
 
 
 class GraphWriter:

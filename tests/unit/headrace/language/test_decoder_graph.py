@@ -12,6 +12,7 @@ import pytest
 from headrace.language.decoder_graph import DecoderShape, FloatArray, WeightFormat
 from headrace.language.decoder_graph.blockwise import BLOCK_SIZE, quantized
 from headrace.language.decoder_graph.external_tensors import ALIGNMENT
+from tests.language.optimum_form import write_optimum_model
 from tests.language.tiny_models import LLAMA, MISTRAL, QWEN, QWEN3, TinyModel, write_tiny_model
 
 SHAPES = pytest.mark.parametrize(
@@ -59,6 +60,19 @@ def test_logits_are_those_of_plain_arithmetic(shape: DecoderShape, tmp_path: Pat
     session = _Session(model)
     steps = [session.run(tokens[:9]), *(session.run([token]) for token in tokens[9:])]
     np.testing.assert_allclose(np.concatenate(steps), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("shape", [LLAMA, QWEN, MISTRAL], ids=["llama", "qwen2", "mistral"])
+def test_the_form_of_optimum_computes_the_same(shape: DecoderShape, tmp_path: Path) -> None:
+    """The tests' model of plain operators says what plain arithmetic says, whole and token by token."""
+    model = write_optimum_model(tmp_path, shape)
+    tokens = model.encode(TEXT)
+    positions = np.arange(len(tokens))[None]
+    session = _Session(model)
+    steps = [session.run(tokens[:9], position_ids=positions[:, :9])]
+    for at, token in enumerate(tokens[9:], 9):
+        steps.append(session.run([token], position_ids=positions[:, at : at + 1]))
+    np.testing.assert_allclose(np.concatenate(steps), model.logits(tokens), atol=2e-4)
 
 
 def test_fewer_logits_can_be_asked_for(tmp_path: Path) -> None:
