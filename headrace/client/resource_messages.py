@@ -25,6 +25,8 @@ from headrace.client.resources import (
     VersionStatistics,
 )
 from headrace.conversion import (
+    kind_from_proto,
+    language_from_proto,
     serving_config_from_proto,
     signature_from_proto,
     timestamp_from_proto,
@@ -82,6 +84,9 @@ def version_from_proto(proto: version_pb2.Version) -> Version:
         etag=proto.etag,
         notices=tuple(proto.notices),
         signature_bundle=proto.signature_bundle,
+        language=language_from_proto(kind_from_proto(proto.kind), proto.language)
+        if proto.HasField("language")
+        else None,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from headrace.state.language_records import LanguageFacts, VersionKind
 from headrace.state.records import ArtifactFile, ServingConfig, Signature
 from headrace.state.route_records import Canary, MatchRule, RequestKey, Shadow
 
@@ -51,6 +52,13 @@ class Version:
     """What the registry says about it, a sentence of one line each."""
     signature_bundle: str = ""
     """Its signature, a bundle of model-signing; '' where it is not signed."""
+    language: LanguageFacts | None = None
+    """What its files say of a version that takes or gives text; None of one for tensors."""
+
+    @property
+    def kind(self) -> VersionKind:
+        """Return what callers ask it for."""
+        return self.language.kind if self.language else VersionKind.TENSORS
 
     @property
     def size_bytes(self) -> int:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from headrace.conversion.language import (
+    kind_from_proto,
+    kind_to_proto,
+    language_from_proto,
+    language_to_proto,
+)
 from headrace.conversion.ranges import (
     MAX_BATCH_SIZE,
     MAX_INSTANCES,
@@ -29,6 +35,10 @@ __all__ = [
     "MAX_WARM_UP_RUNS",
     "MAX_WARM_UP_SAMPLES",
     "duration_to_proto",
+    "kind_from_proto",
+    "kind_to_proto",
+    "language_from_proto",
+    "language_to_proto",
     "route_from_proto",
     "route_to_proto",
     "serving_config_from_proto",

@@ -32,6 +32,23 @@ class Reader:
             return default
         return self.in_range(getattr(message, name), allowed, f"{path}.{name}")
 
+    def real(
+        self,
+        message: Message,
+        name: str,
+        default: float | None,
+        allowed: tuple[float, float],
+        path: str,
+    ) -> float | None:
+        """A field that lies between two bounds, both allowed, and may have a fraction; never NaN."""
+        if not message.HasField(name):
+            return default
+        value: float = getattr(message, name)
+        low, high = allowed
+        if not low <= value <= high:
+            self.wrong(f"{path}.{name}", f"{value:g} is not between {low:g} and {high:g}")
+        return value
+
     def flag(self, message: Message, name: str, *, default: bool) -> bool:
         """A field that is true or false."""
         return getattr(message, name) if message.HasField(name) else default

@@ -10,6 +10,12 @@ from headrace.conversion.batching import (
     queue_from_proto,
     queue_to_proto,
 )
+from headrace.conversion.generation import (
+    encoding_from_proto,
+    encoding_to_proto,
+    generation_from_proto,
+    generation_to_proto,
+)
 from headrace.conversion.provider_options import (
     provider_options_from_proto,
     provider_options_to_proto,
@@ -36,6 +42,8 @@ def serving_config_to_proto(config: ServingConfig) -> serving_config_pb2.Serving
         max_in_flight_requests=config.max_in_flight_requests,
         provider_options=provider_options_to_proto(config.provider_options),
         shapes=shapes_to_proto(config.shapes),
+        generation=generation_to_proto(config.generation),
+        encoding=encoding_to_proto(config.encoding),
     )
 
 
@@ -78,6 +86,10 @@ def serving_config_from_proto(
             reader, proto.provider_options, default.provider_options, f"{field}.provider_options"
         ),
         shapes=shapes_from_proto(reader, proto, default.shapes, f"{field}.shapes"),
+        generation=generation_from_proto(
+            reader, proto.generation, default.generation, f"{field}.generation"
+        ),
+        encoding=encoding_from_proto(reader, proto.encoding, default.encoding, f"{field}.encoding"),
     )
     if check:
         reader.unknown_fields(proto, field)

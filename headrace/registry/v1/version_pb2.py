@@ -23,19 +23,20 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from headrace.type.v1 import language_pb2 as headrace_dot_type_dot_v1_dot_language__pb2
 from headrace.type.v1 import serving_config_pb2 as headrace_dot_type_dot_v1_dot_serving__config__pb2
 from headrace.type.v1 import signature_pb2 as headrace_dot_type_dot_v1_dot_signature__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"headrace/registry/v1/version.proto\x12\x14headrace.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%headrace/type/v1/serving_config.proto\x1a headrace/type/v1/signature.proto\"\xe6\x02\n\x07Version\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x31\n\x05\x66iles\x18\x04 \x03(\x0b\x32\".headrace.registry.v1.ArtifactFile\x12\x12\n\ngraph_path\x18\x05 \x01(\t\x12.\n\tsignature\x18\x06 \x01(\x0b\x32\x1b.headrace.type.v1.Signature\x12\x37\n\x0eserving_config\x18\x07 \x01(\x0b\x32\x1f.headrace.type.v1.ServingConfig\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12\x0f\n\x07notices\x18\x0b \x03(\t\x12\x18\n\x10signature_bundle\x18\x0c \x01(\t\"@\n\x0c\x41rtifactFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"headrace/registry/v1/version.proto\x12\x14headrace.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fheadrace/type/v1/language.proto\x1a%headrace/type/v1/serving_config.proto\x1a headrace/type/v1/signature.proto\"\xc6\x03\n\x07Version\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x31\n\x05\x66iles\x18\x04 \x03(\x0b\x32\".headrace.registry.v1.ArtifactFile\x12\x12\n\ngraph_path\x18\x05 \x01(\t\x12.\n\tsignature\x18\x06 \x01(\x0b\x32\x1b.headrace.type.v1.Signature\x12\x37\n\x0eserving_config\x18\x07 \x01(\x0b\x32\x1f.headrace.type.v1.ServingConfig\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12\x0f\n\x07notices\x18\x0b \x03(\t\x12\x18\n\x10signature_bundle\x18\x0c \x01(\t\x12+\n\x04kind\x18\r \x01(\x0e\x32\x1d.headrace.type.v1.VersionKind\x12\x31\n\x08language\x18\x0e \x01(\x0b\x32\x1f.headrace.type.v1.LanguageModel\"@\n\x0c\x41rtifactFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headrace.registry.v1.version_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VERSION']._serialized_start=167
-  _globals['_VERSION']._serialized_end=525
-  _globals['_ARTIFACTFILE']._serialized_start=527
-  _globals['_ARTIFACTFILE']._serialized_end=591
+  _globals['_VERSION']._serialized_start=200
+  _globals['_VERSION']._serialized_end=654
+  _globals['_ARTIFACTFILE']._serialized_start=656
+  _globals['_ARTIFACTFILE']._serialized_end=720
 # @@protoc_insertion_point(module_scope)

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from headrace.type.v1 import language_pb2 as headrace_dot_type_dot_v1_dot_language__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%headrace/type/v1/serving_config.proto\x12\x10headrace.type.v1\x1a\x1egoogle/protobuf/duration.proto\"\xdb\x19\n\rServingConfig\x12:\n\x08\x62\x61tching\x18\x01 \x01(\x0b\x32(.headrace.type.v1.ServingConfig.Batching\x12\x34\n\x05queue\x18\x02 \x01(\x0b\x32%.headrace.type.v1.ServingConfig.Queue\x12\x16\n\tinstances\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12,\n\x08provider\x18\x04 \x01(\x0e\x32\x1a.headrace.type.v1.Provider\x12\x38\n\x07session\x18\x05 \x01(\x0b\x32\'.headrace.type.v1.ServingConfig.Session\x12\x37\n\x07warm_up\x18\x06 \x01(\x0b\x32&.headrace.type.v1.ServingConfig.WarmUp\x12>\n\npriorities\x18\x07 \x01(\x0b\x32*.headrace.type.v1.ServingConfig.Priorities\x12#\n\x16max_in_flight_requests\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12I\n\x10provider_options\x18\t \x01(\x0b\x32/.headrace.type.v1.ServingConfig.ProviderOptions\x12\x36\n\x06shapes\x18\n \x01(\x0b\x32&.headrace.type.v1.ServingConfig.Shapes\x1a\xd4\x02\n\x08\x42\x61tching\x12\x1b\n\x0emax_batch_size\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x32\n\x0fmax_queue_delay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1d\n\x15preferred_batch_sizes\x18\x03 \x03(\x05\x12\x1b\n\x13\x61llowed_batch_sizes\x18\x04 \x03(\x05\x12\x1e\n\x11preserve_ordering\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12\"\n\x15\x61llow_larger_requests\x18\x06 \x01(\x08H\x02\x88\x01\x01\x12\x34\n\x11latency_objective\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\x11\n\x0f_max_batch_sizeB\x14\n\x12_preserve_orderingB\x18\n\x16_allow_larger_requests\x1a\x8a\x02\n\x05Queue\x12\x19\n\x0cmax_requests\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12<\n\x0etimeout_action\x18\x03 \x01(\x0e\x32$.headrace.type.v1.QueueTimeoutAction\x12#\n\x16\x61llow_timeout_override\x18\x04 \x01(\x08H\x01\x88\x01\x01\x12+\n\x08max_wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\n\r_max_requestsB\x19\n\x17_allow_timeout_override\x1a\xf8\x01\n\nPriorities\x12\x13\n\x06levels\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1a\n\rdefault_level\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x46\n\x06queues\x18\x03 \x03(\x0b\x32\x36.headrace.type.v1.ServingConfig.Priorities.QueuesEntry\x1aT\n\x0bQueuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.headrace.type.v1.ServingConfig.Queue:\x02\x38\x01\x42\t\n\x07_levelsB\x10\n\x0e_default_level\x1a\x9e\x04\n\x07Session\x12\x1d\n\x10intra_op_threads\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1d\n\x10inter_op_threads\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12?\n\x12graph_optimization\x18\x03 \x01(\x0e\x32#.headrace.type.v1.GraphOptimization\x12\x37\n\x0e\x65xecution_mode\x18\x04 \x01(\x0e\x32\x1f.headrace.type.v1.ExecutionMode\x12\x1d\n\x10\x63pu_memory_arena\x18\x05 \x01(\x08H\x02\x88\x01\x01\x12\x1b\n\x0ememory_pattern\x18\x06 \x01(\x08H\x03\x88\x01\x01\x12T\n\x0f\x66ree_dimensions\x18\x07 \x03(\x0b\x32;.headrace.type.v1.ServingConfig.Session.FreeDimensionsEntry\x12\x18\n\x10\x63ustom_operators\x18\x08 \x03(\t\x12\x17\n\nio_binding\x18\t \x01(\x08H\x04\x88\x01\x01\x1a\x35\n\x13\x46reeDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x13\n\x11_intra_op_threadsB\x13\n\x11_inter_op_threadsB\x13\n\x11_cpu_memory_arenaB\x11\n\x0f_memory_patternB\r\n\x0b_io_binding\x1a\xfc\x02\n\x0fProviderOptions\x12\x45\n\x03\x63pu\x18\x01 \x03(\x0b\x32\x38.headrace.type.v1.ServingConfig.ProviderOptions.CpuEntry\x12G\n\x04\x63uda\x18\x02 \x03(\x0b\x32\x39.headrace.type.v1.ServingConfig.ProviderOptions.CudaEntry\x12O\n\x08tensorrt\x18\x03 \x03(\x0b\x32=.headrace.type.v1.ServingConfig.ProviderOptions.TensorrtEntry\x1a*\n\x08\x43puEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tCudaEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rTensorrtEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\xcd\x03\n\x06WarmUp\x12\x11\n\x04runs\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12*\n\x04\x64\x61ta\x18\x02 \x01(\x0e\x32\x1c.headrace.type.v1.MadeUpData\x12>\n\x07samples\x18\x03 \x03(\x0b\x32-.headrace.type.v1.ServingConfig.WarmUp.Sample\x1a^\n\x05Input\x12\r\n\x05shape\x18\x01 \x03(\x03\x12,\n\x04\x64\x61ta\x18\x02 \x01(\x0e\x32\x1c.headrace.type.v1.MadeUpDataH\x00\x12\x0e\n\x04\x66ile\x18\x03 \x01(\tH\x00\x42\x08\n\x06values\x1a\xda\x01\n\x06Sample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x04runs\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12I\n\x06inputs\x18\x03 \x03(\x0b\x32\x39.headrace.type.v1.ServingConfig.WarmUp.Sample.InputsEntry\x1a[\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12;\n\x05value\x18\x02 \x01(\x0b\x32,.headrace.type.v1.ServingConfig.WarmUp.Input:\x02\x38\x01\x42\x07\n\x05_runsB\x07\n\x05_runs\x1a\xbe\x03\n\x06Shapes\x12\x42\n\x06inputs\x18\x01 \x03(\x0b\x32\x32.headrace.type.v1.ServingConfig.Shapes.InputsEntry\x12\x44\n\x07outputs\x18\x02 \x03(\x0b\x32\x33.headrace.type.v1.ServingConfig.Shapes.OutputsEntry\x1a\x17\n\x07Reshape\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x1aV\n\x05Shape\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12?\n\x07reshape\x18\x02 \x01(\x0b\x32..headrace.type.v1.ServingConfig.Shapes.Reshape\x1a[\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12;\n\x05value\x18\x02 \x01(\x0b\x32,.headrace.type.v1.ServingConfig.Shapes.Shape:\x02\x38\x01\x1a\\\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12;\n\x05value\x18\x02 \x01(\x0b\x32,.headrace.type.v1.ServingConfig.Shapes.Shape:\x02\x38\x01\x42\x0c\n\n_instancesB\x19\n\x17_max_in_flight_requests*s\n\x08Provider\x12\x18\n\x14PROVIDER_UNSPECIFIED\x10\x00\x12\x11\n\rPROVIDER_AUTO\x10\x01\x12\x10\n\x0cPROVIDER_CPU\x10\x02\x12\x11\n\rPROVIDER_CUDA\x10\x03\x12\x15\n\x11PROVIDER_TENSORRT\x10\x04*\xb3\x01\n\x11GraphOptimization\x12\"\n\x1eGRAPH_OPTIMIZATION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bGRAPH_OPTIMIZATION_DISABLED\x10\x01\x12\x1c\n\x18GRAPH_OPTIMIZATION_BASIC\x10\x02\x12\x1f\n\x1bGRAPH_OPTIMIZATION_EXTENDED\x10\x03\x12\x1a\n\x16GRAPH_OPTIMIZATION_ALL\x10\x04*{\n\x12QueueTimeoutAction\x12$\n QUEUE_TIMEOUT_ACTION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bQUEUE_TIMEOUT_ACTION_REJECT\x10\x01\x12\x1e\n\x1aQUEUE_TIMEOUT_ACTION_DELAY\x10\x02*\x84\x01\n\rExecutionMode\x12\x1e\n\x1a\x45XECUTION_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45XECUTION_MODE_AUTO\x10\x01\x12\x1d\n\x19\x45XECUTION_MODE_SEQUENTIAL\x10\x02\x12\x1b\n\x17\x45XECUTION_MODE_PARALLEL\x10\x03*[\n\nMadeUpData\x12\x1c\n\x18MADE_UP_DATA_UNSPECIFIED\x10\x00\x12\x16\n\x12MADE_UP_DATA_ZEROS\x10\x01\x12\x17\n\x13MADE_UP_DATA_RANDOM\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%headrace/type/v1/serving_config.proto\x12\x10headrace.type.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fheadrace/type/v1/language.proto\"\x8d!\n\rServingConfig\x12:\n\x08\x62\x61tching\x18\x01 \x01(\x0b\x32(.headrace.type.v1.ServingConfig.Batching\x12\x34\n\x05queue\x18\x02 \x01(\x0b\x32%.headrace.type.v1.ServingConfig.Queue\x12\x16\n\tinstances\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12,\n\x08provider\x18\x04 \x01(\x0e\x32\x1a.headrace.type.v1.Provider\x12\x38\n\x07session\x18\x05 \x01(\x0b\x32\'.headrace.type.v1.ServingConfig.Session\x12\x37\n\x07warm_up\x18\x06 \x01(\x0b\x32&.headrace.type.v1.ServingConfig.WarmUp\x12>\n\npriorities\x18\x07 \x01(\x0b\x32*.headrace.type.v1.ServingConfig.Priorities\x12#\n\x16max_in_flight_requests\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12I\n\x10provider_options\x18\t \x01(\x0b\x32/.headrace.type.v1.ServingConfig.ProviderOptions\x12\x36\n\x06shapes\x18\n \x01(\x0b\x32&.headrace.type.v1.ServingConfig.Shapes\x12>\n\ngeneration\x18\x0b \x01(\x0b\x32*.headrace.type.v1.ServingConfig.Generation\x12:\n\x08\x65ncoding\x18\x0c \x01(\x0b\x32(.headrace.type.v1.ServingConfig.Encoding\x1a\xd4\x02\n\x08\x42\x61tching\x12\x1b\n\x0emax_batch_size\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x32\n\x0fmax_queue_delay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1d\n\x15preferred_batch_sizes\x18\x03 \x03(\x05\x12\x1b\n\x13\x61llowed_batch_sizes\x18\x04 \x03(\x05\x12\x1e\n\x11preserve_ordering\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12\"\n\x15\x61llow_larger_requests\x18\x06 \x01(\x08H\x02\x88\x01\x01\x12\x34\n\x11latency_objective\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\x11\n\x0f_max_batch_sizeB\x14\n\x12_preserve_orderingB\x18\n\x16_allow_larger_requests\x1a\x8a\x02\n\x05Queue\x12\x19\n\x0cmax_requests\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12<\n\x0etimeout_action\x18\x03 \x01(\x0e\x32$.headrace.type.v1.QueueTimeoutAction\x12#\n\x16\x61llow_timeout_override\x18\x04 \x01(\x08H\x01\x88\x01\x01\x12+\n\x08max_wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\n\r_max_requestsB\x19\n\x17_allow_timeout_override\x1a\xf8\x01\n\nPriorities\x12\x13\n\x06levels\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1a\n\rdefault_level\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x46\n\x06queues\x18\x03 \x03(\x0b\x32\x36.headrace.type.v1.ServingConfig.Priorities.QueuesEntry\x1aT\n\x0bQueuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.headrace.type.v1.ServingConfig.Queue:\x02\x38\x01\x42\t\n\x07_levelsB\x10\n\x0e_default_level\x1a\x9e\x04\n\x07Session\x12\x1d\n\x10intra_op_threads\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1d\n\x10inter_op_threads\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12?\n\x12graph_optimization\x18\x03 \x01(\x0e\x32#.headrace.type.v1.GraphOptimization\x12\x37\n\x0e\x65xecution_mode\x18\x04 \x01(\x0e\x32\x1f.headrace.type.v1.ExecutionMode\x12\x1d\n\x10\x63pu_memory_arena\x18\x05 \x01(\x08H\x02\x88\x01\x01\x12\x1b\n\x0ememory_pattern\x18\x06 \x01(\x08H\x03\x88\x01\x01\x12T\n\x0f\x66ree_dimensions\x18\x07 \x03(\x0b\x32;.headrace.type.v1.ServingConfig.Session.FreeDimensionsEntry\x12\x18\n\x10\x63ustom_operators\x18\x08 \x03(\t\x12\x17\n\nio_binding\x18\t \x01(\x08H\x04\x88\x01\x01\x1a\x35\n\x13\x46reeDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x13\n\x11_intra_op_threadsB\x13\n\x11_inter_op_threadsB\x13\n\x11_cpu_memory_arenaB\x11\n\x0f_memory_patternB\r\n\x0b_io_binding\x1a\xfc\x02\n\x0fProviderOptions\x12\x45\n\x03\x63pu\x18\x01 \x03(\x0b\x32\x38.headrace.type.v1.ServingConfig.ProviderOptions.CpuEntry\x12G\n\x04\x63uda\x18\x02 \x03(\x0b\x32\x39.headrace.type.v1.ServingConfig.ProviderOptions.CudaEntry\x12O\n\x08tensorrt\x18\x03 \x03(\x0b\x32=.headrace.type.v1.ServingConfig.ProviderOptions.TensorrtEntry\x1a*\n\x08\x43puEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tCudaEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rTensorrtEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\xcd\x03\n\x06WarmUp\x12\x11\n\x04runs\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12*\n\x04\x64\x61ta\x18\x02 \x01(\x0e\x32\x1c.headrace.type.v1.MadeUpData\x12>\n\x07samples\x18\x03 \x03(\x0b\x32-.headrace.type.v1.ServingConfig.WarmUp.Sample\x1a^\n\x05Input\x12\r\n\x05shape\x18\x01 \x03(\x03\x12,\n\x04\x64\x61ta\x18\x02 \x01(\x0e\x32\x1c.headrace.type.v1.MadeUpDataH\x00\x12\x0e\n\x04\x66ile\x18\x03 \x01(\tH\x00\x42\x08\n\x06values\x1a\xda\x01\n\x06Sample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x04runs\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12I\n\x06inputs\x18\x03 \x03(\x0b\x32\x39.headrace.type.v1.ServingConfig.WarmUp.Sample.InputsEntry\x1a[\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12;\n\x05value\x18\x02 \x01(\x0b\x32,.headrace.type.v1.ServingConfig.WarmUp.Input:\x02\x38\x01\x42\x07\n\x05_runsB\x07\n\x05_runs\x1a\xbe\x03\n\x06Shapes\x12\x42\n\x06inputs\x18\x01 \x03(\x0b\x32\x32.headrace.type.v1.ServingConfig.Shapes.InputsEntry\x12\x44\n\x07outputs\x18\x02 \x03(\x0b\x32\x33.headrace.type.v1.ServingConfig.Shapes.OutputsEntry\x1a\x17\n\x07Reshape\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x1aV\n\x05Shape\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12?\n\x07reshape\x18\x02 \x01(\x0b\x32..headrace.type.v1.ServingConfig.Shapes.Reshape\x1a[\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12;\n\x05value\x18\x02 \x01(\x0b\x32,.headrace.type.v1.ServingConfig.Shapes.Shape:\x02\x38\x01\x1a\\\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12;\n\x05value\x18\x02 \x01(\x0b\x32,.headrace.type.v1.ServingConfig.Shapes.Shape:\x02\x38\x01\x1a\xfc\x04\n\nGeneration\x12\x1a\n\rmax_sequences\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1b\n\x0ekv_cache_bytes\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12$\n\x17prefill_tokens_per_step\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x19\n\x0cprefix_reuse\x18\x04 \x01(\x08H\x03\x88\x01\x01\x12\x19\n\x0c\x64raft_tokens\x18\x05 \x01(\x05H\x04\x88\x01\x01\x12\x1b\n\x0e\x63ontext_length\x18\x06 \x01(\x03H\x05\x88\x01\x01\x12\x1f\n\x12\x64\x65\x66\x61ult_max_tokens\x18\x07 \x01(\x03H\x06\x88\x01\x01\x12\x45\n\x08sampling\x18\x08 \x01(\x0b\x32\x33.headrace.type.v1.ServingConfig.Generation.Sampling\x1a\xc6\x01\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05top_k\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05min_p\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x1f\n\x12repetition_penalty\x18\x05 \x01(\x01H\x04\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_kB\x08\n\x06_top_pB\x08\n\x06_min_pB\x15\n\x13_repetition_penaltyB\x10\n\x0e_max_sequencesB\x11\n\x0f_kv_cache_bytesB\x1a\n\x18_prefill_tokens_per_stepB\x0f\n\r_prefix_reuseB\x0f\n\r_draft_tokensB\x11\n\x0f_context_lengthB\x15\n\x13_default_max_tokens\x1a\xb4\x01\n\x08\x45ncoding\x12*\n\x07pooling\x18\x01 \x01(\x0e\x32\x19.headrace.type.v1.Pooling\x12\x16\n\tnormalize\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x1d\n\x10max_batch_tokens\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x15\n\x08truncate\x18\x04 \x01(\x08H\x02\x88\x01\x01\x42\x0c\n\n_normalizeB\x13\n\x11_max_batch_tokensB\x0b\n\t_truncateB\x0c\n\n_instancesB\x19\n\x17_max_in_flight_requests*s\n\x08Provider\x12\x18\n\x14PROVIDER_UNSPECIFIED\x10\x00\x12\x11\n\rPROVIDER_AUTO\x10\x01\x12\x10\n\x0cPROVIDER_CPU\x10\x02\x12\x11\n\rPROVIDER_CUDA\x10\x03\x12\x15\n\x11PROVIDER_TENSORRT\x10\x04*\xb3\x01\n\x11GraphOptimization\x12\"\n\x1eGRAPH_OPTIMIZATION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bGRAPH_OPTIMIZATION_DISABLED\x10\x01\x12\x1c\n\x18GRAPH_OPTIMIZATION_BASIC\x10\x02\x12\x1f\n\x1bGRAPH_OPTIMIZATION_EXTENDED\x10\x03\x12\x1a\n\x16GRAPH_OPTIMIZATION_ALL\x10\x04*{\n\x12QueueTimeoutAction\x12$\n QUEUE_TIMEOUT_ACTION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bQUEUE_TIMEOUT_ACTION_REJECT\x10\x01\x12\x1e\n\x1aQUEUE_TIMEOUT_ACTION_DELAY\x10\x02*\x84\x01\n\rExecutionMode\x12\x1e\n\x1a\x45XECUTION_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45XECUTION_MODE_AUTO\x10\x01\x12\x1d\n\x19\x45XECUTION_MODE_SEQUENTIAL\x10\x02\x12\x1b\n\x17\x45XECUTION_MODE_PARALLEL\x10\x03*[\n\nMadeUpData\x12\x1c\n\x18MADE_UP_DATA_UNSPECIFIED\x10\x00\x12\x16\n\x12MADE_UP_DATA_ZEROS\x10\x01\x12\x17\n\x13MADE_UP_DATA_RANDOM\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,54 +49,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVINGCONFIG_SHAPES_INPUTSENTRY']._serialized_options = b'8\001'
   _globals['_SERVINGCONFIG_SHAPES_OUTPUTSENTRY']._loaded_options = None
   _globals['_SERVINGCONFIG_SHAPES_OUTPUTSENTRY']._serialized_options = b'8\001'
-  _globals['_PROVIDER']._serialized_start=3385
-  _globals['_PROVIDER']._serialized_end=3500
-  _globals['_GRAPHOPTIMIZATION']._serialized_start=3503
-  _globals['_GRAPHOPTIMIZATION']._serialized_end=3682
-  _globals['_QUEUETIMEOUTACTION']._serialized_start=3684
-  _globals['_QUEUETIMEOUTACTION']._serialized_end=3807
-  _globals['_EXECUTIONMODE']._serialized_start=3810
-  _globals['_EXECUTIONMODE']._serialized_end=3942
-  _globals['_MADEUPDATA']._serialized_start=3944
-  _globals['_MADEUPDATA']._serialized_end=4035
-  _globals['_SERVINGCONFIG']._serialized_start=92
-  _globals['_SERVINGCONFIG']._serialized_end=3383
-  _globals['_SERVINGCONFIG_BATCHING']._serialized_start=641
-  _globals['_SERVINGCONFIG_BATCHING']._serialized_end=981
-  _globals['_SERVINGCONFIG_QUEUE']._serialized_start=984
-  _globals['_SERVINGCONFIG_QUEUE']._serialized_end=1250
-  _globals['_SERVINGCONFIG_PRIORITIES']._serialized_start=1253
-  _globals['_SERVINGCONFIG_PRIORITIES']._serialized_end=1501
-  _globals['_SERVINGCONFIG_PRIORITIES_QUEUESENTRY']._serialized_start=1388
-  _globals['_SERVINGCONFIG_PRIORITIES_QUEUESENTRY']._serialized_end=1472
-  _globals['_SERVINGCONFIG_SESSION']._serialized_start=1504
-  _globals['_SERVINGCONFIG_SESSION']._serialized_end=2046
-  _globals['_SERVINGCONFIG_SESSION_FREEDIMENSIONSENTRY']._serialized_start=1896
-  _globals['_SERVINGCONFIG_SESSION_FREEDIMENSIONSENTRY']._serialized_end=1949
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS']._serialized_start=2049
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS']._serialized_end=2429
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CPUENTRY']._serialized_start=2293
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CPUENTRY']._serialized_end=2335
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CUDAENTRY']._serialized_start=2337
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CUDAENTRY']._serialized_end=2380
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_TENSORRTENTRY']._serialized_start=2382
-  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_TENSORRTENTRY']._serialized_end=2429
-  _globals['_SERVINGCONFIG_WARMUP']._serialized_start=2432
-  _globals['_SERVINGCONFIG_WARMUP']._serialized_end=2893
-  _globals['_SERVINGCONFIG_WARMUP_INPUT']._serialized_start=2569
-  _globals['_SERVINGCONFIG_WARMUP_INPUT']._serialized_end=2663
-  _globals['_SERVINGCONFIG_WARMUP_SAMPLE']._serialized_start=2666
-  _globals['_SERVINGCONFIG_WARMUP_SAMPLE']._serialized_end=2884
-  _globals['_SERVINGCONFIG_WARMUP_SAMPLE_INPUTSENTRY']._serialized_start=2784
-  _globals['_SERVINGCONFIG_WARMUP_SAMPLE_INPUTSENTRY']._serialized_end=2875
-  _globals['_SERVINGCONFIG_SHAPES']._serialized_start=2896
-  _globals['_SERVINGCONFIG_SHAPES']._serialized_end=3342
-  _globals['_SERVINGCONFIG_SHAPES_RESHAPE']._serialized_start=3044
-  _globals['_SERVINGCONFIG_SHAPES_RESHAPE']._serialized_end=3067
-  _globals['_SERVINGCONFIG_SHAPES_SHAPE']._serialized_start=3069
-  _globals['_SERVINGCONFIG_SHAPES_SHAPE']._serialized_end=3155
-  _globals['_SERVINGCONFIG_SHAPES_INPUTSENTRY']._serialized_start=3157
-  _globals['_SERVINGCONFIG_SHAPES_INPUTSENTRY']._serialized_end=3248
-  _globals['_SERVINGCONFIG_SHAPES_OUTPUTSENTRY']._serialized_start=3250
-  _globals['_SERVINGCONFIG_SHAPES_OUTPUTSENTRY']._serialized_end=3342
+  _globals['_PROVIDER']._serialized_start=4364
+  _globals['_PROVIDER']._serialized_end=4479
+  _globals['_GRAPHOPTIMIZATION']._serialized_start=4482
+  _globals['_GRAPHOPTIMIZATION']._serialized_end=4661
+  _globals['_QUEUETIMEOUTACTION']._serialized_start=4663
+  _globals['_QUEUETIMEOUTACTION']._serialized_end=4786
+  _globals['_EXECUTIONMODE']._serialized_start=4789
+  _globals['_EXECUTIONMODE']._serialized_end=4921
+  _globals['_MADEUPDATA']._serialized_start=4923
+  _globals['_MADEUPDATA']._serialized_end=5014
+  _globals['_SERVINGCONFIG']._serialized_start=125
+  _globals['_SERVINGCONFIG']._serialized_end=4362
+  _globals['_SERVINGCONFIG_BATCHING']._serialized_start=798
+  _globals['_SERVINGCONFIG_BATCHING']._serialized_end=1138
+  _globals['_SERVINGCONFIG_QUEUE']._serialized_start=1141
+  _globals['_SERVINGCONFIG_QUEUE']._serialized_end=1407
+  _globals['_SERVINGCONFIG_PRIORITIES']._serialized_start=1410
+  _globals['_SERVINGCONFIG_PRIORITIES']._serialized_end=1658
+  _globals['_SERVINGCONFIG_PRIORITIES_QUEUESENTRY']._serialized_start=1545
+  _globals['_SERVINGCONFIG_PRIORITIES_QUEUESENTRY']._serialized_end=1629
+  _globals['_SERVINGCONFIG_SESSION']._serialized_start=1661
+  _globals['_SERVINGCONFIG_SESSION']._serialized_end=2203
+  _globals['_SERVINGCONFIG_SESSION_FREEDIMENSIONSENTRY']._serialized_start=2053
+  _globals['_SERVINGCONFIG_SESSION_FREEDIMENSIONSENTRY']._serialized_end=2106
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS']._serialized_start=2206
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS']._serialized_end=2586
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CPUENTRY']._serialized_start=2450
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CPUENTRY']._serialized_end=2492
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CUDAENTRY']._serialized_start=2494
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_CUDAENTRY']._serialized_end=2537
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_TENSORRTENTRY']._serialized_start=2539
+  _globals['_SERVINGCONFIG_PROVIDEROPTIONS_TENSORRTENTRY']._serialized_end=2586
+  _globals['_SERVINGCONFIG_WARMUP']._serialized_start=2589
+  _globals['_SERVINGCONFIG_WARMUP']._serialized_end=3050
+  _globals['_SERVINGCONFIG_WARMUP_INPUT']._serialized_start=2726
+  _globals['_SERVINGCONFIG_WARMUP_INPUT']._serialized_end=2820
+  _globals['_SERVINGCONFIG_WARMUP_SAMPLE']._serialized_start=2823
+  _globals['_SERVINGCONFIG_WARMUP_SAMPLE']._serialized_end=3041
+  _globals['_SERVINGCONFIG_WARMUP_SAMPLE_INPUTSENTRY']._serialized_start=2941
+  _globals['_SERVINGCONFIG_WARMUP_SAMPLE_INPUTSENTRY']._serialized_end=3032
+  _globals['_SERVINGCONFIG_SHAPES']._serialized_start=3053
+  _globals['_SERVINGCONFIG_SHAPES']._serialized_end=3499
+  _globals['_SERVINGCONFIG_SHAPES_RESHAPE']._serialized_start=3201
+  _globals['_SERVINGCONFIG_SHAPES_RESHAPE']._serialized_end=3224
+  _globals['_SERVINGCONFIG_SHAPES_SHAPE']._serialized_start=3226
+  _globals['_SERVINGCONFIG_SHAPES_SHAPE']._serialized_end=3312
+  _globals['_SERVINGCONFIG_SHAPES_INPUTSENTRY']._serialized_start=3314
+  _globals['_SERVINGCONFIG_SHAPES_INPUTSENTRY']._serialized_end=3405
+  _globals['_SERVINGCONFIG_SHAPES_OUTPUTSENTRY']._serialized_start=3407
+  _globals['_SERVINGCONFIG_SHAPES_OUTPUTSENTRY']._serialized_end=3499
+  _globals['_SERVINGCONFIG_GENERATION']._serialized_start=3502
+  _globals['_SERVINGCONFIG_GENERATION']._serialized_end=4138
+  _globals['_SERVINGCONFIG_GENERATION_SAMPLING']._serialized_start=3799
+  _globals['_SERVINGCONFIG_GENERATION_SAMPLING']._serialized_end=3997
+  _globals['_SERVINGCONFIG_ENCODING']._serialized_start=4141
+  _globals['_SERVINGCONFIG_ENCODING']._serialized_end=4321
 # @@protoc_insertion_point(module_scope)

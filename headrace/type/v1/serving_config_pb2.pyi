@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
+from headrace.type.v1 import language_pb2 as _language_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -66,7 +67,7 @@ MADE_UP_DATA_ZEROS: MadeUpData
 MADE_UP_DATA_RANDOM: MadeUpData
 
 class ServingConfig(_message.Message):
-    __slots__ = ("batching", "queue", "instances", "provider", "session", "warm_up", "priorities", "max_in_flight_requests", "provider_options", "shapes")
+    __slots__ = ("batching", "queue", "instances", "provider", "session", "warm_up", "priorities", "max_in_flight_requests", "provider_options", "shapes", "generation", "encoding")
     class Batching(_message.Message):
         __slots__ = ("max_batch_size", "max_queue_delay", "preferred_batch_sizes", "allowed_batch_sizes", "preserve_ordering", "allow_larger_requests", "latency_objective")
         MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -238,6 +239,49 @@ class ServingConfig(_message.Message):
         inputs: _containers.MessageMap[str, ServingConfig.Shapes.Shape]
         outputs: _containers.MessageMap[str, ServingConfig.Shapes.Shape]
         def __init__(self, inputs: _Optional[_Mapping[str, ServingConfig.Shapes.Shape]] = ..., outputs: _Optional[_Mapping[str, ServingConfig.Shapes.Shape]] = ...) -> None: ...
+    class Generation(_message.Message):
+        __slots__ = ("max_sequences", "kv_cache_bytes", "prefill_tokens_per_step", "prefix_reuse", "draft_tokens", "context_length", "default_max_tokens", "sampling")
+        class Sampling(_message.Message):
+            __slots__ = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+            TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+            TOP_K_FIELD_NUMBER: _ClassVar[int]
+            TOP_P_FIELD_NUMBER: _ClassVar[int]
+            MIN_P_FIELD_NUMBER: _ClassVar[int]
+            REPETITION_PENALTY_FIELD_NUMBER: _ClassVar[int]
+            temperature: float
+            top_k: int
+            top_p: float
+            min_p: float
+            repetition_penalty: float
+            def __init__(self, temperature: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., repetition_penalty: _Optional[float] = ...) -> None: ...
+        MAX_SEQUENCES_FIELD_NUMBER: _ClassVar[int]
+        KV_CACHE_BYTES_FIELD_NUMBER: _ClassVar[int]
+        PREFILL_TOKENS_PER_STEP_FIELD_NUMBER: _ClassVar[int]
+        PREFIX_REUSE_FIELD_NUMBER: _ClassVar[int]
+        DRAFT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+        CONTEXT_LENGTH_FIELD_NUMBER: _ClassVar[int]
+        DEFAULT_MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+        SAMPLING_FIELD_NUMBER: _ClassVar[int]
+        max_sequences: int
+        kv_cache_bytes: int
+        prefill_tokens_per_step: int
+        prefix_reuse: bool
+        draft_tokens: int
+        context_length: int
+        default_max_tokens: int
+        sampling: ServingConfig.Generation.Sampling
+        def __init__(self, max_sequences: _Optional[int] = ..., kv_cache_bytes: _Optional[int] = ..., prefill_tokens_per_step: _Optional[int] = ..., prefix_reuse: _Optional[bool] = ..., draft_tokens: _Optional[int] = ..., context_length: _Optional[int] = ..., default_max_tokens: _Optional[int] = ..., sampling: _Optional[_Union[ServingConfig.Generation.Sampling, _Mapping]] = ...) -> None: ...
+    class Encoding(_message.Message):
+        __slots__ = ("pooling", "normalize", "max_batch_tokens", "truncate")
+        POOLING_FIELD_NUMBER: _ClassVar[int]
+        NORMALIZE_FIELD_NUMBER: _ClassVar[int]
+        MAX_BATCH_TOKENS_FIELD_NUMBER: _ClassVar[int]
+        TRUNCATE_FIELD_NUMBER: _ClassVar[int]
+        pooling: _language_pb2.Pooling
+        normalize: bool
+        max_batch_tokens: int
+        truncate: bool
+        def __init__(self, pooling: _Optional[_Union[_language_pb2.Pooling, str]] = ..., normalize: _Optional[bool] = ..., max_batch_tokens: _Optional[int] = ..., truncate: _Optional[bool] = ...) -> None: ...
     BATCHING_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     INSTANCES_FIELD_NUMBER: _ClassVar[int]
@@ -248,6 +292,8 @@ class ServingConfig(_message.Message):
     MAX_IN_FLIGHT_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     SHAPES_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
     batching: ServingConfig.Batching
     queue: ServingConfig.Queue
     instances: int
@@ -258,4 +304,6 @@ class ServingConfig(_message.Message):
     max_in_flight_requests: int
     provider_options: ServingConfig.ProviderOptions
     shapes: ServingConfig.Shapes
-    def __init__(self, batching: _Optional[_Union[ServingConfig.Batching, _Mapping]] = ..., queue: _Optional[_Union[ServingConfig.Queue, _Mapping]] = ..., instances: _Optional[int] = ..., provider: _Optional[_Union[Provider, str]] = ..., session: _Optional[_Union[ServingConfig.Session, _Mapping]] = ..., warm_up: _Optional[_Union[ServingConfig.WarmUp, _Mapping]] = ..., priorities: _Optional[_Union[ServingConfig.Priorities, _Mapping]] = ..., max_in_flight_requests: _Optional[int] = ..., provider_options: _Optional[_Union[ServingConfig.ProviderOptions, _Mapping]] = ..., shapes: _Optional[_Union[ServingConfig.Shapes, _Mapping]] = ...) -> None: ...
+    generation: ServingConfig.Generation
+    encoding: ServingConfig.Encoding
+    def __init__(self, batching: _Optional[_Union[ServingConfig.Batching, _Mapping]] = ..., queue: _Optional[_Union[ServingConfig.Queue, _Mapping]] = ..., instances: _Optional[int] = ..., provider: _Optional[_Union[Provider, str]] = ..., session: _Optional[_Union[ServingConfig.Session, _Mapping]] = ..., warm_up: _Optional[_Union[ServingConfig.WarmUp, _Mapping]] = ..., priorities: _Optional[_Union[ServingConfig.Priorities, _Mapping]] = ..., max_in_flight_requests: _Optional[int] = ..., provider_options: _Optional[_Union[ServingConfig.ProviderOptions, _Mapping]] = ..., shapes: _Optional[_Union[ServingConfig.Shapes, _Mapping]] = ..., generation: _Optional[_Union[ServingConfig.Generation, _Mapping]] = ..., encoding: _Optional[_Union[ServingConfig.Encoding, _Mapping]] = ...) -> None: ...

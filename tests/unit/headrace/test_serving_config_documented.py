@@ -12,7 +12,18 @@ from headrace.type.v1 import serving_config_pb2
 
 PAGE = (Path(__file__).parents[3] / "docs" / "serving-config.md").read_text(encoding="utf-8")
 TABLE = re.compile(r"<!-- provider options -->\n(.*?)<!-- end of provider options -->", re.DOTALL)
-OWN_MESSAGES = {"Batching", "Queue", "Priorities", "Session", "WarmUp", "ProviderOptions", "Shapes"}
+OWN_MESSAGES = {
+    "Batching",
+    "Encoding",
+    "Generation",
+    "Priorities",
+    "ProviderOptions",
+    "Queue",
+    "Sampling",
+    "Session",
+    "Shapes",
+    "WarmUp",
+}
 
 
 def test_every_field_has_a_row() -> None:

@@ -9,7 +9,16 @@ import pytest
 
 from headrace import conversion, errors
 from headrace.datatypes import Datatype
+from headrace.registry.v1 import version_pb2
 from headrace.state import codec
+from headrace.state.language_records import (
+    EncodingConfig,
+    GenerationConfig,
+    LanguageFacts,
+    Pooling,
+    SamplingDefaults,
+    VersionKind,
+)
 from headrace.state.records import (
     Batching,
     DeclaredShape,
@@ -62,6 +71,17 @@ OTHER = ServingConfig(
         {"x": DeclaredShape((1, -1), (-1,)), "n": DeclaredShape((1,), ())},
         {"y": DeclaredShape((-1, 3))},
     ),
+    GenerationConfig(
+        8,
+        1 << 40,
+        256,
+        prefix_reuse=False,
+        draft_tokens=4,
+        context_length=2048,
+        default_max_tokens=512,
+        sampling=SamplingDefaults(0.0, 0, 0.5, 0.25, 1.5),
+    ),
+    EncodingConfig(Pooling.NONE, normalize=False, max_batch_tokens=4096, truncate=True),
 )
 
 
@@ -269,3 +289,54 @@ def test_times_survive_to_the_microsecond() -> None:
     """A time is the same after the wire, to what a Timestamp and a float both hold."""
     seconds = 1_764_000_000.123456
     assert seconds == conversion.timestamp_from_proto(conversion.timestamp_to_proto(seconds))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in VersionKind if kind is not VersionKind.TENSORS])
+def test_what_is_known_of_a_version_of_text_survives_the_wire(kind: VersionKind) -> None:
+    """Its kind and all that its files say come back as they were."""
+    facts = LanguageFacts(
+        kind,
+        "llama",
+        2048,
+        49152,
+        "a" * 64,
+        92160,
+        "b" * 64,
+        ("chat",),
+        "int4",
+        384,
+        Pooling.CLS,
+        True,
+    )
+    proto = version_pb2.Version(
+        kind=conversion.kind_to_proto(kind), language=conversion.language_to_proto(facts)
+    )
+    assert kind == conversion.kind_from_proto(proto.kind)
+    assert facts == conversion.language_from_proto(kind, proto.language)
+
+
+def test_a_kind_that_nobody_says_is_tensors() -> None:
+    """An older registry does not say it."""
+    assert VersionKind.TENSORS == conversion.kind_from_proto(version_pb2.Version().kind)
+
+
+@pytest.mark.parametrize(
+    ("generation", "wrong"),
+    [
+        ({"draft_tokens": 65}, "draft_tokens"),
+        ({"max_sequences": -1}, "max_sequences"),
+        ({"sampling": {"temperature": 2.5}}, "sampling.temperature"),
+        ({"sampling": {"temperature": float("nan")}}, "sampling.temperature"),
+        ({"sampling": {"top_p": 0.0}}, "sampling.top_p"),
+        ({"sampling": {"repetition_penalty": -1.0}}, "sampling.repetition_penalty"),
+        ({"sampling": {"top_k": -1}}, "sampling.top_k"),
+    ],
+)
+def test_settings_of_generation_have_ranges(generation: dict[str, Any], wrong: str) -> None:
+    """What is out of its range is named by its path."""
+    proto = serving_config_pb2.ServingConfig(generation=generation)
+    with pytest.raises(errors.InvalidArgument) as refused:
+        conversion.serving_config_from_proto(proto, ServingConfig())
+    assert [f"serving_config.generation.{wrong}"] == [
+        each.field for each in refused.value.violations
+    ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from headrace import conversion
 from headrace.conversion import (
+    kind_to_proto,
+    language_to_proto,
     serving_config_to_proto,
     signature_to_proto,
     timestamp_to_proto,
@@ -63,6 +65,8 @@ def version_to_proto(version: VersionRecord) -> version_pb2.Version:
         etag=etag_of(version.revision),
         notices=version.notices,
         signature_bundle=version.signature_bundle,
+        kind=kind_to_proto(version.kind),
+        language=language_to_proto(version.language) if version.language else None,
     )
 
 
