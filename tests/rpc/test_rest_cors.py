@@ -13,6 +13,7 @@ from tests.rpc.grpc_fixtures import open_grpc_replica
 from tests.rpc.rest_fixtures import ECHO, GOOD, echo
 
 HERE, THERE = "https://app.example.org", "http://localhost:3000"
+EXPOSED = "Inference-Header-Content-Length, Retry-After, Retry-After-Ms, X-Request-Id, OpenAI-Processing-Ms"
 ALLOW = "Access-Control-Allow-"
 ASKS = {
     "Access-Control-Request-Method": "POST",
@@ -61,7 +62,7 @@ async def test_a_page_of_an_origin_that_is_allowed(tmp_path: Path) -> None:
     assert {
         f"{ALLOW}Origin": HERE,
         f"{ALLOW}Credentials": "true",
-        "Access-Control-Expose-Headers": "Inference-Header-Content-Length, Retry-After",
+        "Access-Control-Expose-Headers": EXPOSED,
         "Vary": "Origin",
     } == told
 

@@ -123,7 +123,9 @@ async def walk_routes(scene: Secured) -> list[str]:
     async with aiohttp.ClientSession() as session:
         for address, rows in ports:
             for (verb, template), wanted in rows.items():
-                path = template.format(model="digits", version="1", repository="r", region="r")
+                path = template.format(
+                    model="digits", id="digits", version="1", repository="r", region="r"
+                )
                 found = {
                     identity: (await fetched(session, verb, f"http://{address}{path}", key))[0]
                     for identity, key in scene.keys.items()

@@ -199,7 +199,9 @@ def bound(request: Request) -> Iterator[None]:
     """Have what is done inside belong to a request: its ids in records, and its caller."""
     headers = request.head.headers
     caller = callers.caller_of(headers, request.remote, request.identity)
-    with logs.bound(logs.request_context(headers)), callers.calling(caller):
+    context = logs.request_context(headers)
+    request.id = context.request_id
+    with logs.bound(context), callers.calling(caller):
         yield
 
 

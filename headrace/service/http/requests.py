@@ -36,13 +36,14 @@ class Request:
     """A request: its head, and the way back to its client.
 
     `names` are those in its path; `identity` is that of its caller, once it was admitted; None where
-    nobody is asked for one.
+    nobody is asked for one. `id` is what the logs know it by, once a handler runs.
     """
 
-    __slots__ = ("_connection", "head", "identity", "names")
+    __slots__ = ("_connection", "head", "id", "identity", "names")
 
     def __init__(self, head: RequestHead, connection: Answering) -> None:
         self.head = head
+        self.id = ""
         self.names: dict[str, str] = {}
         self.identity: Identity | None = None
         self._connection = connection

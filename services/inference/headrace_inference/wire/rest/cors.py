@@ -15,7 +15,7 @@ MAX_AGE_SECONDS = 600
 
 _METHODS = "GET, POST"
 _ASKED_METHOD, _ASKED_HEADERS = "access-control-request-method", "access-control-request-headers"
-_EXPOSED = f"{HEADER_LENGTH}, Retry-After"
+_EXPOSED = f"{HEADER_LENGTH}, Retry-After, Retry-After-Ms, X-Request-Id, OpenAI-Processing-Ms"
 """What a page may read of an answer beside its body and the headers that every page may read."""
 
 

@@ -1,0 +1,51 @@
+"""The routes of OpenAI's API, beside those of the Open Inference Protocol on the REST port."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from headrace.service.http.answers import Response, json_response
+from headrace.service.http.requests import Request
+from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.wire.openai.errors import in_openai_form
+from headrace_inference.wire.openai.model_names import ServedNames
+from headrace_inference.wire.openai.models import ModelRoutes
+from headrace_inference.wire.openai.request_ids import add_request_id
+from headrace_inference.wire.rest.exchanges import RestApp
+from headrace_inference.wire.server_queries import ServerFacts
+
+_PREFIX = "/v1"
+_BESIDE = frozenset(("/tokenize", "/detokenize", "/rerank", "/v2/rerank"))
+"""Paths of this API that are not below /v1."""
+
+
+def add_openai_routes(
+    app: RestApp, ingress: Ingress, facts: ServerFacts, names: ServedNames | None = None
+) -> None:
+    """Add the routes, and have errors on them written as OpenAI writes errors."""
+    _add_service_routes(app, facts)
+    models = ModelRoutes(ingress, names or ServedNames())
+    app.add("GET", "/v1/models", models.models)
+    app.add("GET", "/v1/models/{id}", models.model)
+    app.finishers.append(in_openai_form(is_of_openai))
+    app.finishers.append(add_request_id(is_of_openai))
+
+
+def is_of_openai(request: Request) -> bool:
+    """Return whether a request is one of this API."""
+    path = request.head.raw_path
+    return path.startswith(f"{_PREFIX}/") or path in _BESIDE or path == _PREFIX
+
+
+def _add_service_routes(app: RestApp, facts: ServerFacts) -> None:
+    async def version(_: Request) -> Response:
+        return json_response({"version": facts.version})
+
+    async def health(_: Request) -> Response:
+        if facts.is_ready():
+            return json_response({"status": "ok"})
+        return json_response({"status": "not ready"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+
+    app.add("GET", "/version", version)
+    app.add("GET", "/health", health)
+    app.add("GET", "/ping", health)
