@@ -7,13 +7,13 @@ from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from headrace.errors import HeadraceError
-from headrace.security.credentials import Credentials, PeerCertificate
-from headrace_inference.domain.ingress.call_limits import CallLimiter, CallPlace
-from headrace_inference.domain.ingress.callers import NotVerified
+from headrace_inference.domain.ingress.call_limits import CallPlace
+from headrace_inference.domain.ingress.entrance import Entrance
 from headrace_inference.domain.ingress.incoming import IncomingRequest
+from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.domain.ingress.limits import NO_LIMIT, AnswerLimit
 from headrace_inference.domain.ingress.loop_inference import Answer, LoopInference
 from headrace_inference.domain.ingress.receptions import Reception
-from headrace_inference.domain.routing.request_texts import Headers
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 
 Outcome = TypeVar("Outcome")
@@ -21,6 +21,11 @@ Outcome = TypeVar("Outcome")
 
 class AsyncInference(LoopInference["asyncio.Future[Answer]"]):
     """Answers requests with one response each."""
+
+    def __init__(self, ingress: Ingress, limit: AnswerLimit = NO_LIMIT) -> None:
+        super().__init__(ingress, limit)
+        self.enter = Entrance(ingress.callers, ingress.clock).enter
+        """Lets a request in; the limits of its caller, if it has any. Raises HeadraceError."""
 
     async def infer(
         self, incoming: IncomingRequest, reception: Reception, held_bytes: int = 0
@@ -51,27 +56,6 @@ class AsyncInference(LoopInference["asyncio.Future[Answer]"]):
         except asyncio.CancelledError:
             request.leave(self._now_ns())
             raise
-
-    async def enter(
-        self, metadata: Headers, model_name: str, certificate: PeerCertificate | None
-    ) -> CallLimiter | None:
-        """Let a request in; the limits of its caller, if it has any. Raises HeadraceError."""
-        callers = self._ingress.callers
-        while True:
-            try:
-                return callers.enter(metadata, model_name, self._now_ns(), certificate)
-            except NotVerified as waiting:
-                credentials = waiting.credentials
-            await self._verified(credentials)
-
-    async def _verified(self, credentials: Credentials) -> None:
-        verified: asyncio.Future[None] = self._loop.create_future()
-
-        def tell(error: HeadraceError | None) -> None:
-            self._loop.call_soon_threadsafe(_settle, verified, None, error)
-
-        self._ingress.callers.verify(credentials, tell)
-        await verified
 
     def _new_reply(self) -> asyncio.Future[Answer]:
         return self._loop.create_future()
