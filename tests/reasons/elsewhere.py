@@ -216,6 +216,24 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         frozenset(("STREAM_REQUIRED", "RESPONSES_UNREAD")),
     ),
     Elsewhere(
+        "Versions of text: tests/unit/inference/language has them told by one with a real engine.",
+        (
+            "services/inference/headrace_inference/domain/generation/",
+            "services/inference/headrace_inference/domain/versions/",
+            "services/inference/headrace_inference/domain/ingress/",
+        ),
+        frozenset(
+            (
+                "CONTEXT_LENGTH_EXCEEDED",
+                "OPTION_UNKNOWN",
+                "OPTION_UNSUPPORTED",
+                "PROMPT_EMPTY",
+                "READER_TOO_SLOW",
+                "VERSION_KIND",
+            )
+        ),
+    ),
+    Elsewhere(
         "Signing on a client, or a policy or sealing keys that a service starts with; "
         "tests/unit/headrace/artifacts has them.",
         ("headrace/artifacts/",),

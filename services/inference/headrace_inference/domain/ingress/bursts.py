@@ -12,9 +12,10 @@ from headrace.errors import HeadraceError
 from headrace.state.desired import Key
 from headrace_inference.domain.ingress.call_limits import CallLimiter
 from headrace_inference.domain.ingress.incoming import Fit, IncomingRequest
-from headrace_inference.domain.ingress.ingress import ROUTE_ATTEMPTS, Ingress, unloading
+from headrace_inference.domain.ingress.ingress import ROUTE_ATTEMPTS, Ingress
 from headrace_inference.domain.ingress.receptions import known_error
 from headrace_inference.domain.routing.table import OnStandby, Target
+from headrace_inference.domain.scheduling.queue_refusals import unloading
 from headrace_inference.domain.scheduling.requests import (
     ErrorCounter,
     InferenceRequest,

@@ -49,7 +49,7 @@ class RequestHeader:
         """Plan how requests with this header run on a version. Raises InvalidArgument."""
         plan = self.plans.get(version.id)
         if plan is None:
-            plan = version.plan_request(self.inputs, self.outputs, self.options)
+            plan = version.plan_request(self.inputs, self.outputs, self.options, self.parameters)
             self.plans[version.id] = plan
         return plan
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from headrace.errors import HeadraceError, InvalidArgument, Unavailable
+from headrace.errors import HeadraceError, InvalidArgument
 from headrace.state.desired import Key
 from headrace_inference.domain.extensions.output_rendering import check_windows
 from headrace_inference.domain.extensions.shared_memory import RegionTable
@@ -179,10 +179,3 @@ def in_graph_order(
                 f"for model '{record.model}'. Expected {size}, got {len(part)}",
             )
     return ordered
-
-
-def unloading() -> HeadraceError:
-    """Refuse a request whose version was unloaded under it again and again."""
-    return Unavailable(
-        "VERSION_UNLOADING", "the version is being unloaded; retry", retry_after_seconds=0.1
-    )

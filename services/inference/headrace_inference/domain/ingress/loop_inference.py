@@ -13,12 +13,13 @@ from headrace.errors import HeadraceError
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
 from headrace_inference.domain.ingress.call_limits import CallPlace
 from headrace_inference.domain.ingress.incoming import Fit, IncomingRequest
-from headrace_inference.domain.ingress.ingress import ROUTE_ATTEMPTS, Ingress, unloading
+from headrace_inference.domain.ingress.ingress import ROUTE_ATTEMPTS, Ingress
 from headrace_inference.domain.ingress.limits import NO_LIMIT, AnswerLimit
 from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.domain.ingress.rendering_sink import RenderingSink
 from headrace_inference.domain.routing.table import OnStandby, Picked, Target
 from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
+from headrace_inference.domain.scheduling.queue_refusals import unloading
 from headrace_inference.domain.scheduling.requests import (
     Array,
     BatchResult,

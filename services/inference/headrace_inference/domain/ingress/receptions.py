@@ -15,8 +15,9 @@ from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.reconciliation.load_waits import LOAD_WAIT_TIMEOUT, NO_ROOM_TO_LOAD
 from headrace_inference.domain.routing.table import NOT_READY, RoutingTable
 from headrace_inference.domain.scheduling.queue_refusals import CALLER_GONE, deadline_passed
-from headrace_inference.domain.scheduling.requests import InferenceRequest, is_late
+from headrace_inference.domain.scheduling.requests import is_late
 from headrace_inference.domain.versions.statistics import (
+    Received,
     RunTimes,
     StatisticsRegistry,
     VersionCounters,
@@ -66,7 +67,7 @@ class Reception:
         self.received_ns = receptions.clock.monotonic_ns()
         self.deadline_ns = deadline_ns
         self.statistics: VersionCounters | None = None
-        self.run: tuple[InferenceRequest, RunTimes] | None = None
+        self.run: tuple[Received, RunTimes] | None = None
         self.ended = False
 
     def answered(self) -> None:
@@ -124,7 +125,7 @@ class Receptions:
         try:
             yield reception
             reception.answered()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             reception.left()
             raise
         except Exception as error:

@@ -228,7 +228,7 @@ class Standby:
         used_at, held = self._residency.admitted_at(key), bool(self.waits.count(key))
         if served is not None:
             used_at = max(used_at, served.last_used)
-            held = held or served.scheduler.in_flight > 0 or self._is_awaited(key, served, now)
+            held = held or served.in_flight > 0 or self._is_awaited(key, served, now)
         return Resident(
             key,
             self._residency.unit_of(key),

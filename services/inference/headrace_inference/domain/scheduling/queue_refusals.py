@@ -111,6 +111,13 @@ def shutting_down() -> HeadraceError:
     )
 
 
+def unloading() -> HeadraceError:
+    """Refuse a request whose version was unloaded under it again and again."""
+    return Unavailable(
+        "VERSION_UNLOADING", "the version is being unloaded; retry", retry_after_seconds=0.1
+    )
+
+
 CALLER_GONE = Cancelled("CANCELLED", "the caller went away before the request was run")
 """The error of a request that was cancelled."""
 

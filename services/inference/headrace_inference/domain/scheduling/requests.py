@@ -27,6 +27,10 @@ TensorData = bytes | memoryview | Array
 """One input's values: raw little-endian bytes of a fixed-size datatype, or an array."""
 
 
+Parameter = bool | float | str | None
+"""The value of a request's parameter."""
+
+
 @dataclass(frozen=True, slots=True)
 class TensorHeader:
     """Name, datatype and shape of an input, as the request says, before anybody checked them."""
@@ -93,6 +97,8 @@ class RequestPlan:
     timeout_us: int = 0
     output_options: tuple[OutputOptions, ...] | None = None
     optional: tuple[int, ...] = ()
+    parameters: Mapping[str, Parameter] | None = None
+    """Those of the request, where its version looks at them."""
 
 
 SHADOW = "shadow"

@@ -10,6 +10,10 @@ from dataclasses import replace
 
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.clock import Clock, monotonic_seconds
+from headrace_inference.domain.encoding.requests import EncodingCall
+from headrace_inference.domain.encoding.runner import EncoderRunner
+from headrace_inference.domain.generation.requests import GenerationCall
+from headrace_inference.domain.generation.runner import GenerativeRunner
 from headrace_inference.domain.scheduling.batching import rows_of_quick_run, take
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
 from headrace_inference.domain.scheduling.inline_policy import INLINE_POLICY
@@ -17,6 +21,7 @@ from headrace_inference.domain.scheduling.requests import (
     NO_OPTIONS,
     InferenceRequest,
     Options,
+    Parameter,
     RequestPlan,
     TensorHeader,
 )
@@ -29,9 +34,13 @@ from headrace_inference.domain.scheduling.response_cache import (
     ResponseFrame,
 )
 from headrace_inference.domain.scheduling.runner import Runner, StreamingRunner
+from headrace_inference.domain.scheduling.scheduler import Scheduler
 from headrace_inference.domain.scheduling.scheduler_factory import OpenScheduler, open_scheduler
 from headrace_inference.domain.scheduling.watchdog import RunWatchdog
 from headrace_inference.domain.versions.batch_executor import ALONE_FIRST, BatchExecutor, Execution
+from headrace_inference.domain.versions.encoding_executor import EncodingExecutor
+from headrace_inference.domain.versions.generation_executor import GenerationExecutor
+from headrace_inference.domain.versions.leases import VersionLeases
 from headrace_inference.domain.versions.request_validation import plan_request, with_options
 from headrace_inference.domain.versions.responder import Responder
 from headrace_inference.domain.versions.statistics import VersionCounters
@@ -93,7 +102,11 @@ class LoadedVersion:
             ),
             alone_first,
         )
-        self.scheduler = self._executor.scheduler
+        self.scheduler: Scheduler = self._executor.scheduler
+        self.leases = VersionLeases()
+        """Of those who must not lose it in the middle of something."""
+        self.generative = runner.generative if isinstance(runner, GenerativeRunner) else None
+        self.encoder = runner.text_encoder if isinstance(runner, EncoderRunner) else None
 
     @property
     def labels(self) -> Mapping[str, Sequence[bytes]]:
@@ -126,8 +139,12 @@ class LoadedVersion:
         inputs: Sequence[TensorHeader],
         outputs: Sequence[str],
         options: Options = NO_OPTIONS,
+        parameters: Mapping[str, Parameter] | None = None,
     ) -> RequestPlan:
-        """Plan how a request with these headers and options runs here. Raises InvalidArgument."""
+        """Plan how a request with these headers and options runs here. Raises InvalidArgument.
+
+        Its parameters say nothing to a version of tensors.
+        """
         record = self.record
         batching = record.config.batching
         plan = plan_request(
@@ -138,7 +155,27 @@ class LoadedVersion:
             outputs,
             allow_larger=batching.allow_larger_requests,
         )
+        if parameters and self.generative is not None:
+            plan = replace(plan, parameters=parameters)
         return plan if options == NO_OPTIONS else with_options(record.signature, plan, options)
+
+    @property
+    def in_flight(self) -> int:
+        """Count those whom it has yet to answer, or who are in the middle of something with it."""
+        return self.scheduler.in_flight + self.leases.count
+
+    def generate(self, call: GenerationCall) -> None:
+        """Have a generative version run a call.
+
+        Raises SchedulerStopped, and HeadraceError where it takes no more.
+        """
+        assert isinstance(self._executor, GenerationExecutor), "it generates nothing"
+        self._executor.generate(call)
+
+    def encode(self, call: EncodingCall) -> None:
+        """Have a version that embeds or reranks run a call. Raises as `generate` does."""
+        assert isinstance(self._executor, EncodingExecutor), "it encodes nothing"
+        self._executor.encode(call)
 
     def try_run_inline(self, requests: list[InferenceRequest], single_calls: int = 0) -> bool:
         """Run requests on the caller's thread, if the policy says so and nobody is ahead of them.
@@ -167,6 +204,7 @@ class LoadedVersion:
 
     def close(self) -> None:
         """Finish what waits, then give the memory back. Blocks until then."""
+        self.leases.close()
         self.scheduler.stop()
         self.runner.close()
 
@@ -175,8 +213,15 @@ class LoadedVersion:
             self._broken(self, wrong)
 
 
-def executor_for(execution: Execution, alone_first: int) -> BatchExecutor | StreamExecutor:
+Executor = BatchExecutor | StreamExecutor | GenerationExecutor | EncodingExecutor
+
+
+def executor_for(execution: Execution, alone_first: int) -> Executor:
     """Open what executes a version's requests, by how its runner answers them."""
+    if isinstance(execution.runner, GenerativeRunner):
+        return GenerationExecutor(execution, execution.runner)
+    if isinstance(execution.runner, EncoderRunner):
+        return EncodingExecutor(execution, execution.runner)
     if isinstance(execution.runner, StreamingRunner):
         return StreamExecutor(execution, execution.runner)
     return BatchExecutor(execution, alone_first)

@@ -24,6 +24,11 @@ class Responder:
         self._statistics = statistics
         self._now_ns = version.clock.monotonic_ns
 
+    @property
+    def model(self) -> str:
+        """The model whose version it answers for."""
+        return self._version.record.model
+
     def respond(self, result: BatchResult) -> int:
         """Deliver, then count what was delivered; the time when that was encoded.
 

@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from headrace.histogram import NO_COUNTS, Histogram
 from headrace_inference.domain.clock import Clock
+from headrace_inference.domain.generation.statistics import GenerationCounters
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 
 MAX_BATCH_SIZES = 1024
@@ -102,6 +104,13 @@ RunTimes = tuple[int, int, int, int]
 """The times when one run began, had its inputs, its outputs, and its answers: monotonic nanoseconds."""
 
 
+class Received(Protocol):
+    """What a version was asked: a request, or a call of text."""
+
+    received_ns: int
+    route: str
+
+
 class VersionCounters:
     """The counts of one version.
 
@@ -126,6 +135,20 @@ class VersionCounters:
         self._failed = FailDuration()
         self._last_answered_ns = 0
         self._max_rows = 1
+        self._generation: GenerationCounters | None = None
+
+    @property
+    def generation(self) -> GenerationCounters:
+        """What it generated, begun when first asked for."""
+        if self._generation is None:
+            with self.lock:
+                self._generation = self._generation or GenerationCounters()
+        return self._generation
+
+    @property
+    def has_generated(self) -> bool:
+        """Tell whether anybody asked for what it generated, as a generative version does."""
+        return self._generation is not None
 
     def set_max_rows(self, rows: int) -> None:
         """Runs have room for so many rows from now on."""
@@ -150,7 +173,7 @@ class VersionCounters:
         if len(self._routes) >= MAX_BUFFERED:
             self._count()
 
-    def record_answer(self, request: InferenceRequest, times: RunTimes, answered_ns: int) -> None:
+    def record_answer(self, request: Received, times: RunTimes, answered_ns: int) -> None:
         """One request that was answered after its run was counted."""
         with self.lock:
             self._answers.extend((request.received_ns, answered_ns, *times))

@@ -130,6 +130,8 @@ class GenerateIncoming:
 
 
 def _plan(request: RestRequest, version: LoadedVersion) -> RequestPlan:
-    plan = version.plan_request(request.headers, request.outputs, request.options)
+    plan = version.plan_request(
+        request.headers, request.outputs, request.options, request.parameters
+    )
     check_answerable(request, version, plan)
     return plan

@@ -12,8 +12,8 @@ from headrace_inference.domain.ingress.budget import InFlightBudget
 from headrace_inference.domain.ingress.loop_calls import LoopCall
 from headrace_inference.domain.ingress.receptions import Receptions, caller_left
 from headrace_inference.domain.routing.request_texts import Headers
-from headrace_inference.domain.scheduling.requests import InferenceRequest, ResponsePart
-from headrace_inference.domain.versions.statistics import RunTimes
+from headrace_inference.domain.scheduling.requests import ResponsePart
+from headrace_inference.domain.versions.statistics import Received, RunTimes
 from headrace_inference.wire.codec.message_request import MessageRequest
 from headrace_inference.wire.codec.request_parser import names_in
 
@@ -49,7 +49,7 @@ class StreamedCall(LoopCall[bytes]):
         self._budget = budget
         self._wake = wake
         self._leave = leave
-        self._answered_by: tuple[InferenceRequest, RunTimes] | None = None
+        self._answered_by: tuple[Received, RunTimes] | None = None
         self._ended_by: HeadraceError | None = None
         self._unsent_bytes = 0
         self.request_id = b""

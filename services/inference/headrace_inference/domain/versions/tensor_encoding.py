@@ -1,0 +1,101 @@
+"""Texts in tensors for a version that embeds or reranks, and its vectors or scores as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headrace.errors import HeadraceError, InvalidArgument
+from headrace.state.language_records import VersionKind
+from headrace_inference.domain.clock import Clock
+from headrace_inference.domain.encoding.requests import (
+    EncoderModel,
+    EncodingCall,
+    EncodingRequest,
+    Vectors,
+)
+from headrace_inference.domain.scheduling.batching import assemble
+from headrace_inference.domain.scheduling.requests import BatchResult, InferenceRequest
+from headrace_inference.domain.versions.responder import Responder
+
+
+class TensorEncoding(EncodingCall):
+    """The call of one request in tensors: it is left and late when that is."""
+
+    __slots__ = ("_asked",)
+
+    def __init__(
+        self, asked: InferenceRequest, request: EncodingRequest, sink: TensorEncodingSink
+    ) -> None:
+        self._asked = asked
+        super().__init__(request, sink, asked.route, asked.received_ns, asked.deadline_ns)
+
+    @property
+    def cancelled(self) -> bool:
+        """Tell whether its caller is gone."""
+        return self._asked.cancelled
+
+    @cancelled.setter
+    def cancelled(self, gone: bool) -> None:
+        self._asked.cancelled = self._asked.cancelled or gone
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """Return until when it is waited for; a caller that leaves late brings that forward."""
+        return self._asked.deadline_ns
+
+    @deadline_ns.setter
+    def deadline_ns(self, deadline_ns: int | None) -> None:
+        """It is the request's already."""
+
+
+class TensorEncodingSink:
+    """Answers a request with its vectors."""
+
+    def __init__(self, request: InferenceRequest, responder: Responder, clock: Clock) -> None:
+        self._request = request
+        self._responder = responder
+        self._now_ns = clock.monotonic_ns
+        self.call: EncodingCall | None = None
+
+    def encoded(self, vectors: Vectors) -> None:
+        """Send them; scores are a column."""
+        began = self.call.started_ns if self.call is not None else 0
+        times = (began, began, self._now_ns())
+        rows = len(vectors)
+        self._responder.respond(BatchResult([self._request], [vectors], (0, rows), times))
+
+    def failed(self, error: HeadraceError) -> None:
+        """Tell the error."""
+        self._request.fail(error)
+
+
+def encoding_call(
+    model: EncoderModel, responder: Responder, clock: Clock, request: InferenceRequest
+) -> TensorEncoding:
+    """The call that a request in tensors is. Raises InvalidArgument."""
+    arrays = [[str(text) for text in array.reshape(-1)] for array in assemble([request])]
+    if model.facts.kind is VersionKind.RERANK:
+        encoding = _pairs(model, arrays[0][0], arrays[1])
+    else:
+        texts = [model.codec.encode(text, add_special_tokens=True) for text in arrays[0]]
+        encoding = EncodingRequest(texts)
+    for place, text in enumerate(encoding.texts):
+        _check_length(model, place, len(text))
+    sink = TensorEncodingSink(request, responder, clock)
+    sink.call = TensorEncoding(request, encoding, sink)
+    return sink.call
+
+
+def _pairs(model: EncoderModel, query: str, texts: Sequence[str]) -> EncodingRequest:
+    pairs = [model.codec.encode_pair(query, text) for text in texts]
+    return EncodingRequest([tokens for tokens, _ in pairs], [types for _, types in pairs])
+
+
+def _check_length(model: EncoderModel, place: int, tokens: int) -> None:
+    most = model.facts.context_length
+    if tokens > most:
+        raise InvalidArgument(
+            "CONTEXT_LENGTH_EXCEEDED",
+            f"this version takes texts of up to {most} tokens; text {place} has {tokens}: send less of it",
+            facts={"limit": str(most), "prompt_tokens": str(tokens)},
+        )
