@@ -89,7 +89,7 @@ def _grammar(given: Mapping[str, Any]) -> pb.Grammar | None:
     wanted = {name: value for name, value in given.items() if value is not False}
     if len(wanted) > 1:
         raise errors.InvalidArgument(
-            "GRAMMAR_INVALID", f"one of {', '.join(_GRAMMARS)} at most, got {', '.join(wanted)}"
+            "PARAMETER_INVALID", f"one of {', '.join(_GRAMMARS)} at most, got {', '.join(wanted)}"
         )
     for name, value in wanted.items():
         if name == "one_of":

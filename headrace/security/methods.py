@@ -100,6 +100,11 @@ _INFERENCE: Mapping[str, MethodRule] = {
     "LogSettings": _everywhere(Verb.ADMIN, read_only=_has_no_settings),
 }
 
+_GENERATION: Mapping[str, MethodRule] = {
+    method: _on(Verb.INFER, _model)
+    for method in ("Generate", "Score", "Embed", "Rerank", "Tokenize", "Detokenize")
+}
+
 _REGISTRY: Mapping[str, MethodRule] = {
     "CreateModel": _on(Verb.PUSH, lambda request: (request.model.name,)),
     "GetModel": _on(Verb.READ, _name),
@@ -155,6 +160,7 @@ _MONITOR: Mapping[str, MethodRule] = {
 
 _SERVICES: Mapping[str, Mapping[str, MethodRule]] = {
     "inference.GRPCInferenceService": _INFERENCE,
+    "headrace.inference.v1.GenerationService": _GENERATION,
     "headrace.registry.v1.RegistryService": _REGISTRY,
     "headrace.registry.v1.AccessService": _ACCESS,
     "headrace.monitor.v1.MonitorService": _MONITOR,

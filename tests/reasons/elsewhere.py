@@ -221,14 +221,20 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
             "services/inference/headrace_inference/domain/generation/",
             "services/inference/headrace_inference/domain/versions/",
             "services/inference/headrace_inference/domain/ingress/",
+            "services/inference/headrace_inference/wire/grpc/generation_requests.py",
+            "headrace/client/text_messages.py",
         ),
         frozenset(
             (
+                "CHAT_TEMPLATE_MISSING",
+                "CONTENT_UNSUPPORTED",
                 "CONTEXT_LENGTH_EXCEEDED",
                 "OPTION_UNKNOWN",
                 "OPTION_UNSUPPORTED",
                 "PROMPT_EMPTY",
+                "PROMPT_MISSING",
                 "READER_TOO_SLOW",
+                "TOKEN_UNKNOWN",
                 "VERSION_KIND",
             )
         ),

@@ -13,13 +13,20 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from headrace.inference import grpc_service_pb2
+from headrace.inference.v1 import generation_service_pb2
 from headrace.monitor.v1 import monitor_service_pb2
 from headrace.registry.v1 import access_service_pb2, registry_service_pb2
 
 SECONDS = 20.0
 SERVICES: Mapping[str, ServiceDescriptor] = {
     service.full_name: service
-    for file in (grpc_service_pb2, registry_service_pb2, access_service_pb2, monitor_service_pb2)
+    for file in (
+        grpc_service_pb2,
+        generation_service_pb2,
+        registry_service_pb2,
+        access_service_pb2,
+        monitor_service_pb2,
+    )
     for service in file.DESCRIPTOR.services_by_name.values()
 }
 REFUSALS = {grpc.StatusCode.UNAUTHENTICATED: "U", grpc.StatusCode.PERMISSION_DENIED: "D"}
@@ -34,6 +41,12 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "ModelConfig": {"name": "digits"},
     "ModelStatistics": {"name": "digits"},
     "ModelInfer": {"modelName": "digits"},
+    "Generate": {"model": "digits", "text": "a"},
+    "Score": {"model": "digits", "text": "a"},
+    "Embed": {"model": "digits"},
+    "Rerank": {"model": "digits"},
+    "Tokenize": {"model": "digits", "text": "a"},
+    "Detokenize": {"model": "digits"},
     "RepositoryModelLoad": {"modelName": "digits"},
     "RepositoryModelUnload": {"modelName": "digits"},
     "SystemSharedMemoryRegister": _REGION,

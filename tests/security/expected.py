@@ -47,6 +47,15 @@ _OIP = {
     "LogSettings": _ADMIN,
 }
 
+_GENERATION = {
+    "Generate": _INFER,
+    "Score": _INFER,
+    "Embed": _INFER,
+    "Rerank": _INFER,
+    "Tokenize": _INFER,
+    "Detokenize": _INFER,
+}
+
 _REGISTRY = {
     "CreateModel": _PUSH,
     "GetModel": _READ,
@@ -96,6 +105,7 @@ _ACCESS = {
 
 GRPC: Mapping[str, Mapping[str, str]] = {
     "inference.GRPCInferenceService": _OIP,
+    "headrace.inference.v1.GenerationService": _GENERATION,
     "headrace.registry.v1.RegistryService": _REGISTRY,
     "headrace.registry.v1.AccessService": _ACCESS,
     "headrace.monitor.v1.MonitorService": _MONITOR,

@@ -44,7 +44,7 @@ class Secured:
 
     def address(self, service: str) -> str:
         """Where a service is called."""
-        if service.startswith("inference."):
+        if "inference." in service:
             return self.suite.inference
         return self.suite.monitor if "monitor" in service else self.suite.registry
 

@@ -28,6 +28,9 @@ REPEATABLE = (
     "ServerReady",
 )
 """Methods of inference that may run twice: they change nothing."""
+GENERATION = "/headrace.inference.v1.GenerationService/"
+TEXT_REPEATABLE = ("Score", "Embed", "Rerank", "Tokenize", "Detokenize")
+"""Methods of text that may run twice; one that generates is a stream, and is never repeated."""
 QUERIES = ("QueryStatistics", "QuerySeries")
 """Methods of the monitor for everybody; replicas report to it without the gateway."""
 SERVICES_ALONE = ("/headrace.registry.v1.AccessService/WatchRights",)
@@ -83,6 +86,9 @@ def _grpc_inference(settings: Settings, retries: Message | None) -> Iterator[Mes
     for name in REPEATABLE:
         yield _route(settings, {"path": INFERENCE + name}, GRPC_REPLICAS, retries)
     yield _stream(settings, {"path": f"{INFERENCE}ModelStreamInfer"}, GRPC_REPLICAS)
+    for name in TEXT_REPEATABLE:
+        yield _route(settings, {"path": GENERATION + name}, GRPC_REPLICAS, retries)
+    yield _stream(settings, {"path": f"{GENERATION}Generate"}, GRPC_REPLICAS)
     yield _route(settings, {"path": f"{_HEALTH}Check"}, GRPC_REPLICAS, retries)
     yield _stream(settings, {"prefix": _HEALTH}, GRPC_REPLICAS)
     yield _stream(settings, {"prefix": _REFLECTION}, GRPC_REPLICAS)

@@ -19,6 +19,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from headrace import addresses
 from headrace.inference._pool import POOL
+from headrace.inference.v1 import generation_service_pb2
 from headrace.security.access import OPEN_ACCESS, Access
 from headrace.security.credentials import GATEWAY_SOCKET
 from headrace.service.call_metrics import CallMetrics
@@ -47,7 +48,6 @@ from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
 from headrace_inference.domain.reconciliation.model_control import ModelControl
 from headrace_inference.settings import Settings
 from headrace_inference.wire.grpc import servicer
-from headrace_inference.wire.grpc.servicer import SERVICE
 from headrace_inference.wire.http2.server import open_stream_endpoint
 from headrace_inference.wire.native import server
 from headrace_inference.wire.openai.routes import add_openai_routes
@@ -236,7 +236,7 @@ class Ports:
 
         opening = open_grpc_server(
             address,
-            [SERVICE.full_name],
+            [service.full_name for service in servicer.SERVICES],
             register,
             drain_seconds=settings.drain_seconds,
             pool=_reflection_pool(),
@@ -282,7 +282,8 @@ def _ends_connections(readiness: ReplicaReadiness) -> Finish:
 
 
 def _reflection_pool() -> DescriptorPool:
-    """The protocol's private pool, with the files of health, reflection and errors' details beside it."""
-    for module in (duration_pb2, error_details_pb2, health_pb2, reflection_pb2):
+    """The protocol's private pool, with the files of text, health, reflection and errors' details."""
+    others = (duration_pb2, error_details_pb2, health_pb2, reflection_pb2, generation_service_pb2)
+    for module in others:
         POOL.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
     return POOL

@@ -144,7 +144,11 @@ def test_only_what_may_run_twice_is_repeated(places: Places) -> None:
         "ServerLive",
         "ServerReady",
     }
-    others = {path for path in repeated if not path.startswith((infer, "/v2"))}
+    text = "/headrace.inference.v1.GenerationService/"
+    assert {path.removeprefix(text) for path in repeated if path.startswith(text)} == {
+        *("Score", "Embed", "Rerank", "Tokenize", "Detokenize")
+    }
+    others = {path for path in repeated if not path.startswith((infer, text, "/v2"))}
     assert others == {"/grpc.health.v1.Health/Check", r"/openapi\.json|/docs"}
     assert not [path for path in repeated if "stream" in path.lower()]
 

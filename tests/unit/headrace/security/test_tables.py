@@ -8,6 +8,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from headrace.inference import grpc_service_pb2
+from headrace.inference.v1 import generation_service_pb2
 from headrace.monitor.v1 import monitor_service_pb2
 from headrace.registry.v1 import access_service_pb2, registry_service_pb2
 from headrace.security.methods import METHODS
@@ -16,6 +17,7 @@ from headrace.security.verbs import Scope, Verb
 
 FILES = (
     grpc_service_pb2,
+    generation_service_pb2,
     monitor_service_pb2,
     registry_service_pb2,
     access_service_pb2,

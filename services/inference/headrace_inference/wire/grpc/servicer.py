@@ -9,11 +9,14 @@ from google.protobuf.message import Message
 
 from headrace.inference import grpc_service_pb2 as pb
 from headrace.inference import grpc_service_pb2_grpc as pb_grpc
+from headrace.inference.v1 import generation_service_pb2_grpc
 from headrace.security.access import Access
 from headrace.service.grpc_admission import Gate
 from headrace.service.method_table import Methods, with_methods_changed
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.wire.codec import messages
+from headrace_inference.wire.grpc import generation_servicer
+from headrace_inference.wire.grpc.generation_servicer import GenerationServicer
 from headrace_inference.wire.grpc.infer_handler import InferHandler
 from headrace_inference.wire.grpc.streaming import StreamHandler
 from headrace_inference.wire.server_queries import ServerFacts, config_of, metadata_of
@@ -22,6 +25,7 @@ from headrace_inference.wire.sight import seen_index, seen_statistics
 from headrace_inference.wire.streams.session import StreamService
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+SERVICES = (SERVICE, generation_servicer.SERVICE)
 INFERRING = (f"/{SERVICE.full_name}/ModelInfer", f"/{SERVICE.full_name}/ModelStreamInfer")
 """The methods whose requests are counted by version."""
 
@@ -174,7 +178,10 @@ def register(
     streams: StreamService,
     gate: Gate,
 ) -> None:
-    """Add every RPC of the protocol to a server. What its `gate` does not look at is looked at here."""
+    """Add every RPC of the protocol, and those for text, to a server.
+
+    What its `gate` does not look at is looked at here.
+    """
     servicer = InferenceServicer(ingress, facts, gate.access)
     infer = InferHandler(ingress, gate.certificate_of)
     stream = StreamHandler(streams, gate.certificate_of).stream
@@ -184,3 +191,6 @@ def register(
     }
     table = with_methods_changed(server, lambda methods: methods | raw)
     pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, table)
+    generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(
+        GenerationServicer(ingress, gate.certificate_of), server
+    )

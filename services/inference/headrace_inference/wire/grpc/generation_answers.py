@@ -1,0 +1,79 @@
+"""What was generated, as messages of GenerationService: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from headrace.inference.v1 import generation_service_pb2 as pb
+from headrace_inference.domain.generation.model import TextCodec
+from headrace_inference.domain.generation.requests import (
+    FinishReason,
+    GeneratedChunk,
+    TokenScore,
+    Usage,
+)
+
+_FINISHED = {
+    None: pb.FINISH_REASON_UNSPECIFIED,
+    FinishReason.STOP: pb.FINISH_REASON_STOP,
+    FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
+}
+
+
+def chunk_to_proto(chunk: GeneratedChunk, codec: TextCodec) -> pb.GeneratedChunk:
+    """What is new of an answer."""
+    message = pb.GeneratedChunk(
+        choice=chunk.choice,
+        text=chunk.text,
+        token_ids=chunk.tokens,
+        scores=scores_to_proto(chunk.scores, codec),
+        finish_reason=_FINISHED[chunk.finish],
+    )
+    if isinstance(chunk.stopped_by, str):
+        message.stop_string = chunk.stopped_by
+    elif chunk.stopped_by is not None:
+        message.stop_token_id = chunk.stopped_by
+    return message
+
+
+def scores_to_proto(scores: Iterable[TokenScore], codec: TextCodec) -> list[pb.TokenScore]:
+    """Tokens with their log-probabilities."""
+    return [
+        pb.TokenScore(
+            token_id=score.token,
+            logprob=score.logprob,
+            top_token_ids=[token for token, _ in score.top],
+            top_logprobs=[logprob for _, logprob in score.top],
+            token=codec.token_bytes(score.token),
+        )
+        for score in scores
+    ]
+
+
+def usage_to_proto(usages: Sequence[Usage]) -> pb.Usage:
+    """The tokens of generations, together."""
+    return pb.Usage(
+        prompt_tokens=sum(usage.prompt_tokens for usage in usages),
+        completion_tokens=sum(usage.completion_tokens for usage in usages),
+        cached_tokens=sum(usage.cached_tokens for usage in usages),
+    )
+
+
+def joined(chunks: Iterable[GeneratedChunk]) -> list[GeneratedChunk]:
+    """All of each choice as one chunk, in their order."""
+    of_choice: dict[int, list[GeneratedChunk]] = {}
+    for chunk in chunks:
+        of_choice.setdefault(chunk.choice, []).append(chunk)
+    return [_joined(of_choice[choice]) for choice in sorted(of_choice)]
+
+
+def _joined(chunks: Sequence[GeneratedChunk]) -> GeneratedChunk:
+    last = chunks[-1]
+    return GeneratedChunk(
+        last.choice,
+        "".join([chunk.text for chunk in chunks]),
+        tuple(token for chunk in chunks for token in chunk.tokens),
+        tuple(score for chunk in chunks for score in chunk.scores),
+        last.finish,
+        last.stopped_by,
+    )

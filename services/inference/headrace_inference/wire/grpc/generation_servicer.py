@@ -1,0 +1,141 @@
+"""The RPCs of GenerationService on grpc.aio: decode, call, encode."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import grpc
+from google.protobuf.message import Message
+
+from headrace.inference.v1 import generation_service_pb2 as pb
+from headrace.inference.v1 import generation_service_pb2_grpc as pb_grpc
+from headrace.service.grpc_admission import CertificateOf
+from headrace_inference.domain.generation.options import context_length
+from headrace_inference.domain.generation.requests import GeneratedChunk, TokenScore
+from headrace_inference.domain.ingress.generation_stream import GenerationStream, PromptScores
+from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.domain.ingress.language_calls import CallFacts, LanguageCall, LanguageCalls
+from headrace_inference.wire.grpc.generation_answers import (
+    chunk_to_proto,
+    joined,
+    scores_to_proto,
+    usage_to_proto,
+)
+from headrace_inference.wire.grpc.generation_requests import (
+    generation_of,
+    known_tokens,
+    prompt_of,
+    scored_of,
+)
+
+SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"]
+WIRE = "grpc"
+
+Context = grpc.aio.ServicerContext[Message, Message]
+Asked = pb.GenerateRequest | pb.ScoreRequest | pb.TokenizeRequest | pb.DetokenizeRequest
+
+
+class GenerationServicer(pb_grpc.GenerationServiceServicer):
+    """Answers calls of the event loop that it was made on."""
+
+    def __init__(self, ingress: Ingress, certificate_of: CertificateOf = lambda _: None) -> None:
+        self._ingress = ingress
+        self._certificate_of = certificate_of
+        self._calls = LanguageCalls(ingress)
+
+    async def Generate(
+        self, request: pb.GenerateRequest, context: Context
+    ) -> AsyncIterator[pb.GenerateResponse]:
+        """Go on from a prompt, piece by piece."""
+        async with self._calls.open(self._facts(request, context)) as call:
+            model = call.generative
+            stream = call.generate(await generation_of(model, request))
+            answer = _identity(call)
+            kept: list[GeneratedChunk] = []
+            async for piece in stream:
+                if isinstance(piece, PromptScores):
+                    answer.prompt_scores.extend(scores_to_proto(piece.scores, model.codec))
+                elif request.whole:
+                    kept.extend(piece)
+                else:
+                    answer.chunks.extend([chunk_to_proto(chunk, model.codec) for chunk in piece])
+                    yield answer
+                    answer = pb.GenerateResponse()
+            answer.chunks.extend([chunk_to_proto(chunk, model.codec) for chunk in joined(kept)])
+            answer.usage.CopyFrom(usage_to_proto([stream.usage]))
+            call.count()
+            yield answer
+
+    async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:
+        """Tell how probable continuations are."""
+        async with self._calls.open(self._facts(request, context)) as call:
+            model = call.generative
+            begin, asked = await scored_of(model, request)
+            streams = [call.generate(each) for each in asked]
+            results = [await _scores(stream) for stream in streams]
+            return pb.ScoreResponse(
+                model=call.version.record.model,
+                version=call.version.record.number,
+                route=call.route,
+                results=[
+                    pb.ContinuationScores(scores=scores_to_proto(scores[begin - 1 :], model.codec))
+                    for scores in results
+                ],
+                usage=usage_to_proto([stream.usage for stream in streams]),
+                tokenizer_digest=model.facts.tokenizer_digest,
+                vocabulary_size=model.facts.vocabulary_size,
+            )
+
+    async def Tokenize(self, request: pb.TokenizeRequest, context: Context) -> pb.TokenizeResponse:
+        """Make tokens of a text or a conversation."""
+        async with self._calls.open(self._facts(request, context)) as call:
+            model = call.generative
+            tokens = await prompt_of(model, request)
+            return pb.TokenizeResponse(
+                model=call.version.record.model,
+                version=call.version.record.number,
+                token_ids=tokens,
+                tokens=[model.codec.token_bytes(token) for token in tokens],
+                context_length=context_length(model),
+                tokenizer_digest=model.facts.tokenizer_digest,
+            )
+
+    async def Detokenize(
+        self, request: pb.DetokenizeRequest, context: Context
+    ) -> pb.DetokenizeResponse:
+        """Make a text of tokens."""
+        async with self._calls.open(self._facts(request, context)) as call:
+            model = call.generative
+            tokens = known_tokens(request.token_ids, model.facts.vocabulary_size)
+            return pb.DetokenizeResponse(
+                model=call.version.record.model,
+                version=call.version.record.number,
+                text=model.codec.decode(tokens, skip_special_tokens=request.skip_special_tokens),
+            )
+
+    def _facts(self, request: Asked, context: Context) -> CallFacts:
+        parameters, callers = getattr(request, "parameters", {}), self._ingress.callers
+        return CallFacts(
+            model_name=request.model,
+            model_version=request.version,
+            metadata=context.invocation_metadata() or (),
+            parameters=dict(parameters),
+            certificate=self._certificate_of(context) if callers.are_checked else None,
+            deadline_ns=self._ingress.deadline_ns(context.time_remaining()),
+            held_bytes=request.ByteSize(),
+            wire=WIRE,
+        )
+
+
+def _identity(call: LanguageCall) -> pb.GenerateResponse:
+    record = call.version.record
+    return pb.GenerateResponse(model=record.model, version=record.number, route=call.route)
+
+
+async def _scores(stream: GenerationStream) -> list[TokenScore]:
+    """The scores of a prompt's tokens, from the second on."""
+    scores: list[TokenScore] = []
+    async for piece in stream:
+        if isinstance(piece, PromptScores):
+            scores.extend(piece.scores)
+    return scores
