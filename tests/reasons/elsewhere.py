@@ -212,11 +212,13 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         (
             "services/inference/headrace_inference/domain/versions/stream_executor.py",
             "services/inference/headrace_inference/wire/streams/calls.py",
+            "services/inference/headrace_inference/wire/rest/event_call.py",
         ),
         frozenset(("STREAM_REQUIRED", "RESPONSES_UNREAD")),
     ),
     Elsewhere(
-        "Versions of text: tests/unit/inference/language has them told by one with a real engine.",
+        "Versions of text: tests/rpc/test_generative_tensors.py and "
+        "tests/unit/inference/ingress/test_language_calls.py have them told.",
         (
             "services/inference/headrace_inference/domain/generation/",
             "services/inference/headrace_inference/domain/versions/",
