@@ -37,8 +37,8 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "EXTERNAL_DATA_UNSAFE",
                 "FOLDER_NOT_EMPTY",
                 "FORKED_WHILE_CONNECTED",
-                "INPUTS_UNNAMED",
                 "HEADER_INVALID",
+                "INPUTS_UNNAMED",
                 "INPUT_NOT_CONVERTIBLE",
                 "KEY_MALFORMED",
                 "NO_PREVIOUS_VERSION",
@@ -48,11 +48,13 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "PROFILE_NOT_FOUND",
                 "PROFILE_NOT_KEPT",
                 "RESPONSE_MALFORMED",
+                "SCHEMA_LIBRARY_MISSING",
                 "SERVICE_SILENT",
-                "SHADOW_INCOMPLETE",
                 "SERVICE_UNREACHABLE",
+                "SHADOW_INCOMPLETE",
                 "STREAM_ENDED",
                 "TLS_FAILED",
+                "TOKENIZERS_DIFFER",
                 "VERSION_UNAVAILABLE",
             ]
         ),
@@ -225,6 +227,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
             "services/inference/headrace_inference/domain/ingress/",
             "services/inference/headrace_inference/wire/grpc/generation_requests.py",
             "headrace/client/text_messages.py",
+            "headrace/cli/compare.py",
         ),
         frozenset(
             (
