@@ -16,7 +16,6 @@ from typing import Protocol
 
 from headrace.errors import Cancelled, DeadlineExceeded, HeadraceError
 from headrace_inference.domain.clock import Clock
-from headrace_inference.domain.scheduling.requests import InferenceRequest
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +29,14 @@ REST_FACTOR = 50
 """A sweep is followed by a rest so many times as long: long queues cost a fiftieth of a core at most."""
 
 MAX_RUN_SECONDS = 300.0
+
+
+class Awaited(Protocol):
+    """A request on its way, as far as it matters whether anybody still waits for it."""
+
+    received_ns: int
+    deadline_ns: int | None
+    cancelled: bool
 
 
 class RunHandle(Protocol):
@@ -53,7 +60,7 @@ class TerminationReason(enum.Enum):
     TOO_LONG = "it takes too long"
 
 
-_Run = tuple[Sequence[InferenceRequest], RunHandle, int]
+_Run = tuple[Sequence[Awaited], RunHandle, int]
 """A batch, what ends it, and when it began; a plain tuple, for it is made for every batch."""
 
 
@@ -67,7 +74,7 @@ class RunWatchdog:
         self._queues: set[Sweepable] = set()
         self._tickets = itertools.count()
 
-    def begin(self, batch: Sequence[InferenceRequest], handle: RunHandle, started_ns: int) -> int:
+    def begin(self, batch: Sequence[Awaited], handle: RunHandle, started_ns: int) -> int:
         """Register a run; its ticket."""
         ticket = next(self._tickets)
         self._runs[ticket] = (batch, handle, started_ns)
@@ -95,7 +102,7 @@ class RunWatchdog:
         for queue in tuple(self._queues):
             queue.drop_unwanted(now_ns)
 
-    def error_for(self, request: InferenceRequest, started_ns: int, now_ns: int) -> HeadraceError:
+    def error_for(self, request: Awaited, started_ns: int, now_ns: int) -> HeadraceError:
         """Return what a request gets whose run was ended."""
         ran_ms = (now_ns - started_ns) / 1e6
         if request.deadline_ns is not None and now_ns > request.deadline_ns:
@@ -154,7 +161,7 @@ class RunWatchdog:
 
 
 def termination_of(
-    batch: Sequence[InferenceRequest], started_ns: int, now_ns: int, max_run_ns: float
+    batch: Sequence[Awaited], started_ns: int, now_ns: int, max_run_ns: float
 ) -> TerminationReason | None:
     """Return why a run should be ended; None: let it run."""
     if now_ns - started_ns > max_run_ns:
@@ -166,7 +173,7 @@ def termination_of(
     )
 
 
-def is_awaited(request: InferenceRequest, now_ns: int) -> bool:
+def is_awaited(request: Awaited, now_ns: int) -> bool:
     """Return whether anybody still waits for the answer to a request."""
     deadline_ns = request.deadline_ns
     return not request.cancelled and (deadline_ns is None or now_ns <= deadline_ns)

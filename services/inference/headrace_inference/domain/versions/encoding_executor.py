@@ -51,7 +51,9 @@ class EncodingExecutor:
 
     def _hand_over(self, request: InferenceRequest) -> None:
         execution = self._execution
-        call = encoding_call(self._model, execution.responder, execution.clock, request)
+        call = encoding_call(
+            self._model, execution.record.key, execution.responder, execution.clock, request
+        )
         try:
             self.encode(call)
         except SchedulerStopped:  # it was taken before that: nobody else answers it
