@@ -37,8 +37,8 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "EXTERNAL_DATA_UNSAFE",
                 "FOLDER_NOT_EMPTY",
                 "FORKED_WHILE_CONNECTED",
-                "INPUTS_UNNAMED",
                 "HEADER_INVALID",
+                "INPUTS_UNNAMED",
                 "INPUT_NOT_CONVERTIBLE",
                 "KEY_MALFORMED",
                 "NO_PREVIOUS_VERSION",
@@ -48,11 +48,13 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "PROFILE_NOT_FOUND",
                 "PROFILE_NOT_KEPT",
                 "RESPONSE_MALFORMED",
+                "SCHEMA_LIBRARY_MISSING",
                 "SERVICE_SILENT",
-                "SHADOW_INCOMPLETE",
                 "SERVICE_UNREACHABLE",
+                "SHADOW_INCOMPLETE",
                 "STREAM_ENDED",
                 "TLS_FAILED",
+                "TOKENIZERS_DIFFER",
                 "VERSION_UNAVAILABLE",
             ]
         ),
@@ -212,11 +214,13 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         (
             "services/inference/headrace_inference/domain/versions/stream_executor.py",
             "services/inference/headrace_inference/wire/streams/calls.py",
+            "services/inference/headrace_inference/wire/rest/event_call.py",
         ),
         frozenset(("STREAM_REQUIRED", "RESPONSES_UNREAD")),
     ),
     Elsewhere(
-        "Versions of text: tests/unit/inference/language has them told by one with a real engine.",
+        "Versions of text: tests/rpc/test_generative_tensors.py and "
+        "tests/unit/inference/ingress/test_language_calls.py have them told.",
         (
             "services/inference/headrace_inference/domain/encoding/",
             "services/inference/headrace_inference/domain/generation/",
@@ -224,6 +228,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
             "services/inference/headrace_inference/domain/ingress/",
             "services/inference/headrace_inference/wire/grpc/generation_requests.py",
             "headrace/client/text_messages.py",
+            "headrace/cli/compare.py",
         ),
         frozenset(
             (

@@ -17,7 +17,7 @@ from headrace.service.http.requests import Body
 from headrace.state.records import TensorSpec, VersionRecord
 from headrace_inference.domain.ingress.limits import AnswerLimit
 from headrace_inference.domain.ingress.loop_inference import Answer
-from headrace_inference.domain.scheduling.requests import TensorHeader
+from headrace_inference.domain.scheduling.requests import ResponsePart, TensorHeader
 from headrace_inference.wire.rest.requests import (
     RestRequest,
     Scalar,
@@ -162,10 +162,12 @@ def _decoded(spec: TensorSpec, text: msgspec.Raw) -> object:
 def encode_generated(
     request: RestRequest, answer: Answer, limit: AnswerLimit, *, as_event: bool = False
 ) -> Response:
-    """The answer as one JSON object, perhaps as a server-sent event of it.
+    """The answer as one JSON object, perhaps as a server-sent event of it; nothing for the end of several.
 
     A tensor of one element is that element, others are flat lists. Raises HeadraceError.
     """
+    if answer.part is ResponsePart.END:
+        return Response()
     record = answer.version.record
     document: dict[str, object] = {"id": request.id} if request.id else {}
     document |= {"model_name": record.model, "model_version": answer.version.version_text}

@@ -15,15 +15,14 @@ import msgspec
 
 from headrace.errors import HeadraceError
 from headrace.service.http.answers import Response
-from headrace.service.http.app import error_response
 from headrace.service.http.requests import Body, Request
 from headrace_inference.domain.ingress.incoming import RequestHeader
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.loop_bursts import LoopBursts
-from headrace_inference.domain.ingress.loop_calls import Arrival, LoopCall
+from headrace_inference.domain.ingress.loop_calls import Arrival
 from headrace_inference.domain.ingress.loop_inference import Answer
-from headrace_inference.domain.scheduling.requests import ResponsePart
-from headrace_inference.wire.rest.body import HeldBytes, checked_encoding, inflate
+from headrace_inference.wire.rest.body import checked_encoding, inflate
+from headrace_inference.wire.rest.event_call import EventCall
 from headrace_inference.wire.rest.exchanges import RestApp
 from headrace_inference.wire.rest.generate import MemberParameters, parse_generate
 from headrace_inference.wire.rest.incoming import GenerateIncoming, InferIncoming
@@ -35,66 +34,13 @@ from headrace_inference.wire.rest.requests import (
     header_length,
     parse_request,
 )
+from headrace_inference.wire.rest.rest_call import RestCall, Way
 
 JSON_ON_LOOP_BYTES = 262_144
 """JSON of more than this is read in a thread: it takes milliseconds."""
 
 _HEADER_LENGTH = HEADER_LENGTH.lower()
 Made = TypeVar("Made")
-
-
-class RestCall(LoopCall[Response]):
-    """A request of a model, from its head to its answer. It holds what came of its body."""
-
-    __slots__ = ("_held", "http", "max_body_bytes", "model", "parse", "routes", "version")
-
-    def __init__(
-        self,
-        routes: InferRoutes,
-        http: Request,
-        parse: Callable[[RestCall, Body], Arrival],
-    ) -> None:
-        self.model = model = http.names["model"]
-        self.version = version = http.names.get("version", "")
-        super().__init__(routes.ingress.receptions, lambda: (model, version))
-        self.routes = routes
-        self.http = http
-        self.parse = parse
-        self.max_body_bytes = routes.app.max_body_bytes
-        self._held = HeldBytes(routes.app.budget)
-
-    @property
-    def size_bytes(self) -> int:
-        """Return how large its body is."""
-        return self._held.count
-
-    def take_part(self, size: int) -> None:
-        """So many more bytes are held until it is answered. Raises ResourceExhausted."""
-        self._held.add(size)
-
-    def take_body(self, body: Body) -> None:
-        """All of its body is there."""
-        self.routes.take(self, body)
-
-    def fail(self, error: HeadraceError) -> None:
-        """Its body is not what it should be."""
-        self.routes.bursts.refuse(self, error)
-
-    def leave(self) -> None:
-        """Its client has gone."""
-        self._held.release()
-        self.routes.bursts.leave(self)
-
-    def take_answer(self, encoded: Response, part: ResponsePart) -> None:
-        """Send its answer."""
-        self._held.release()
-        self.http.respond(encoded)
-
-    def take_error(self, error: HeadraceError) -> None:
-        """Send the error."""
-        self._held.release()
-        error.forget_history()
-        self.http.respond(error_response(error))
 
 
 class InferRoutes:
@@ -106,19 +52,25 @@ class InferRoutes:
         self._limit = ingress.limits.answers
         self._known = KnownForms()
         self._loop = asyncio.get_running_loop()
-        self.bursts: LoopBursts[Response] = LoopBursts(ingress, self._encoded, yields=True)
+        bursts: LoopBursts[Response] = LoopBursts(ingress, self._encoded, yields=True)
+        in_parts: LoopBursts[Response] = LoopBursts(
+            ingress, self._encoded, takes_parts=True, yields=True
+        )
+        self._infer_way = Way(bursts, self._infer, self.take)
+        self._generate_way = Way(bursts, partial(self._generate, as_event=False), self.take)
+        self._events_way = Way(in_parts, partial(self._generate, as_event=True), self.take)
 
     def infer(self, request: Request) -> RestCall:
         """Answer one request."""
-        return RestCall(self, request, self._infer)
+        return RestCall(self.app, self.ingress.receptions, request, self._infer_way)
 
     def generate(self, request: Request) -> RestCall:
         """Answer one request of the generate form."""
-        return RestCall(self, request, partial(self._generate, as_event=False))
+        return RestCall(self.app, self.ingress.receptions, request, self._generate_way)
 
     def generate_stream(self, request: Request) -> RestCall:
-        """Answer one request of the generate form by server-sent events: by one."""
-        return RestCall(self, request, partial(self._generate, as_event=True))
+        """Answer one request of the generate form by server-sent events: by one for each response."""
+        return EventCall(self.app, self.ingress.receptions, request, self._events_way)
 
     def _encoded(self, answer: Answer) -> Response:
         incoming: InferIncoming | GenerateIncoming = answer.request.reply
@@ -129,7 +81,7 @@ class InferRoutes:
         try:
             encoding = checked_encoding(call.http.head.get("content-encoding"))
         except HeadraceError as error:
-            self.bursts.refuse(call, error)
+            call.bursts.refuse(call, error)
             return
         if encoding:
             self._aside(call, partial(inflate, body, encoding, call.max_body_bytes), self._unpacked)
@@ -141,7 +93,7 @@ class InferRoutes:
         try:
             call.take_part(len(body))
         except HeadraceError as error:
-            self.bursts.refuse(call, error)
+            call.bursts.refuse(call, error)
         else:
             self._parse(call, body)
 
@@ -152,7 +104,7 @@ class InferRoutes:
         try:
             arrival = call.parse(call, body)
         except Exception as error:  # noqa: BLE001  # a bug is logged by whoever tells it
-            self.bursts.refuse(call, error)
+            call.bursts.refuse(call, error)
         else:
             self._put(call, arrival)
 
@@ -162,7 +114,7 @@ class InferRoutes:
 
     def _put(self, call: RestCall, arrival: Arrival) -> None:
         if not call.ended:
-            self.bursts.put(arrival)
+            call.bursts.put(arrival)
 
     def _aside(
         self, call: RestCall, make: Callable[[], Made], go_on: Callable[[RestCall, Made], None]
@@ -173,7 +125,7 @@ class InferRoutes:
             try:
                 made = make()
             except Exception as error:  # noqa: BLE001  # a bug is logged by whoever tells it
-                self._loop.call_soon_threadsafe(self.bursts.refuse, call, error)
+                self._loop.call_soon_threadsafe(call.bursts.refuse, call, error)
             else:
                 self._loop.call_soon_threadsafe(go_on_unless_left, made)
 
