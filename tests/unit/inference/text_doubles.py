@@ -26,7 +26,7 @@ from headrace_inference.domain.scheduling.execution_plan import NO_PLAN
 from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
-from headrace_inference.domain.scheduling.watchdog import RunHandle
+from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog
 from tests.unit.inference.doubles import Handle
 
 CONTEXT = 1000
@@ -193,6 +193,9 @@ class EchoRunner:
         self.generative = EchoModel(self.engine)
         self.broken = ""
         self.closed = threading.Event()
+
+    def start(self, watchdog: RunWatchdog, broken: Callable[[str], None]) -> EchoModel:
+        return self.generative
 
     def new_handle(self) -> Handle:
         return Handle()
