@@ -5,11 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.errors import HeadraceError
 from headrace.state.records import ServingConfig, Signature, VersionRecord
-from headrace_inference.adapters.encoding.open_encoder import OpenEncoder, open_encoder
+from headrace_inference.adapters.encoding.open_encoder import (
+    OpenEncoder,
+    OpenModel,
+    open_encoder,
+)
 from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.encoding.requests import EncodingCall, EncodingRequest, Vectors
@@ -22,18 +27,29 @@ def record_of(config: ServingConfig | None = None) -> VersionRecord:
     return VersionRecord("tiny", 1, "0" * 64, (), "model.onnx", Signature((), ()), config, 0.0)
 
 
+@dataclass
+class Started:
+    """An encoder that is open and runs."""
+
+    runner: OpenEncoder
+    text_encoder: OpenModel
+    remark: str
+
+
 @contextmanager
-def opened(
-    folder: Path, config: ServingConfig | None = None, watchdog: RunWatchdog | None = None
-) -> Iterator[OpenEncoder]:
+def opened(folder: Path, config: ServingConfig | None = None) -> Iterator[Started]:
     """Open the encoder in a folder, and close it."""
     record, defaults = record_of(config), RuntimeDefaults(cores=1)
-    encoder = open_encoder(folder / "model.onnx", record, defaults, SYSTEM_CLOCK, watchdog)
+    runner = open_encoder(folder / "model.onnx", record, defaults, SYSTEM_CLOCK)
+    watchdog = RunWatchdog(SYSTEM_CLOCK)
+    model = runner.start_encoder(watchdog)
     try:
-        yield encoder
+        with watchdog.watching():
+            yield Started(runner, model, runner.remark)
+            model.encoder.stop()
     finally:
-        encoder.text_encoder.encoder.stop()
-        encoder.close()
+        model.encoder.stop()
+        runner.close()
 
 
 class Outcome:
@@ -65,7 +81,7 @@ class Outcome:
 
 
 def submit(
-    encoder: OpenEncoder,
+    encoder: Started,
     texts: Sequence[Sequence[int]],
     deadline_ns: int | None = None,
     priority: int = 0,

@@ -16,7 +16,6 @@ import pytest
 from headrace.errors import Cancelled, DeadlineExceeded, InvalidArgument, ResourceExhausted
 from headrace.state.language_records import EncodingConfig, Pooling, VersionKind
 from headrace.state.records import QueuePolicy, ServingConfig
-from headrace_inference.adapters.encoding.open_encoder import OpenEncoder
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.encoding.request_texts import (
     cut_to,
@@ -27,7 +26,7 @@ from headrace_inference.domain.encoding.request_texts import (
 from headrace_inference.domain.encoding.requests import Vectors
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from tests.language.tiny_encoders import SENTENCES, SHAPE, write_embedder, write_reranker
-from tests.unit.inference.encoding.encoders import opened, submit
+from tests.unit.inference.encoding.encoders import Started, opened, submit
 
 
 def _texts(count: int, seed: int = 0) -> list[list[int]]:
@@ -158,7 +157,7 @@ def test_a_stopped_encoder_finishes_and_takes_no_more(tmp_path: Path) -> None:
             submit(encoder, [[1]])
 
 
-def _embedded(encoder: OpenEncoder, texts: Sequence[Any], **options: bool) -> Vectors:
+def _embedded(encoder: Started, texts: Sequence[Any], **options: bool) -> Vectors:
     request = embedding_request(encoder.text_encoder, "tiny", texts, **options)
     return submit(encoder, request.texts)[1].wait()
 
@@ -256,8 +255,12 @@ def test_a_long_document_is_cut_and_the_query_kept(tmp_path: Path) -> None:
         assert len(pair.texts[1]) == 48
         assert pair.texts[1][:4] == pair.texts[0][:4]
         assert pair.texts[1][-1] == 3
-        short = rerank_request(model, "tiny", long, ["a"], most_tokens=20)
+        short = rerank_request(model, "tiny", long, ["a"], truncate=True, most_tokens=20)
         assert len(short.texts[0]) == 20
+        of_document = rerank_request(
+            model, "tiny", "the cat", [long], truncate=True, document_tokens=5
+        )
+        assert len(of_document.texts[0]) == len(pair.texts[0]) + 4
 
 
 def test_the_serving_config_says_what_files_do_not(tmp_path: Path) -> None:

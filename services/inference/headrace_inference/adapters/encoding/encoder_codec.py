@@ -57,7 +57,7 @@ class EncoderCodec:
         return [encoding.ids for encoding in self._encoded(prompted, special=True)]
 
     def encode_pairs(
-        self, first: str, seconds: Sequence[str], most_tokens: int = 0
+        self, first: str, seconds: Sequence[str], most_tokens: int = 0, second_tokens: int = 0
     ) -> tuple[list[list[int]], list[list[int]]]:
         """Return the tokens of each pair as one text, and which of the two each belongs to.
 
@@ -65,11 +65,12 @@ class EncoderCodec:
         """
         query = self._encoded([first], special=False)[0]
         encoded = self._encoded(seconds, special=False)
-        room = most_tokens - self._pair_tokens if most_tokens else 0
-        if room > 0:
-            query.truncate(room)
-            for one in encoded:
-                one.truncate(max(0, room - len(query.ids)))
+        if second_tokens:
+            _cut(encoded, second_tokens)
+        if most_tokens:
+            room = max(0, most_tokens - self._pair_tokens)
+            _cut([query], room)
+            _cut(encoded, room - len(query.ids))
         joined = [self._tokenizer.post_process(query, one, True) for one in encoded]
         return [pair.ids for pair in joined], [pair.type_ids for pair in joined]
 
@@ -80,6 +81,11 @@ class EncoderCodec:
         if len(written) == 1:  # without the threads that a batch would start
             return [self._tokenizer.encode(written[0], add_special_tokens=special)]
         return self._tokenizer.encode_batch(written, add_special_tokens=special)
+
+
+def _cut(encoded: Sequence[Any], most: int) -> None:
+    for one in encoded:
+        one.truncate(most)
 
 
 def _end_tokens(tokenizer: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +62,20 @@ class OpenEncoder:
 
     def __init__(
         self,
+        record: VersionRecord,
         session: GraphSession,
         files: EncoderFiles,
+        codec: EncoderCodec,
         provider: str,
-        model: OpenModel,
+        clock: Clock,
         rows: Rows,
     ) -> None:
+        self._record = record
         self._session = session
         self._files = files
-        self._model = model
+        self._codec = codec
+        self._clock = clock
+        self._rows = rows
         self.provider = provider
         self.labels: Mapping[str, Sequence[bytes]] = {}
         self.batching_obstacle = _MIXES if rows is Rows.MIXED else ""
@@ -79,10 +84,27 @@ class OpenEncoder:
         self.remark = {Rows.MIXED: _MIXES, Rows.WITHIN_BOUND: _WITHIN}.get(rows, "")
         self.memory_bytes = 0
 
-    @property
-    def text_encoder(self) -> OpenModel:
-        """Return what wires need of it, with its encoder."""
-        return self._model
+    def start_encoder(self, watchdog: RunWatchdog) -> OpenModel:
+        """Make its encoder, once; whoever closes this stops that before."""
+        files, config = self._files, self._record.config
+        encoding = Encoding(
+            name=self._record.key,
+            config=config,
+            context_length=files.context_length,
+            pooling=files.pooling,
+            normalizes=files.normalizes,
+            pad_token=files.pad_token,
+            shares_runs=self._rows is not Rows.MIXED,
+            fixed_length=files.graph.fixed_length,
+        )
+        return OpenModel(
+            self._record.language or files.facts(""),
+            config.encoding,
+            self._codec,
+            TokenBatcher(encoding, self._session, self._clock, watchdog),
+            self._codec.end_tokens,
+            files.dimensions,
+        )
 
     def new_handle(self) -> RunHandle:
         """Return what ends a run that is begun with it."""
@@ -119,17 +141,13 @@ class OpenEncoder:
 
 
 def open_encoder(
-    graph_path: Path,
-    record: VersionRecord,
-    defaults: RuntimeDefaults,
-    clock: Clock,
-    watchdog: RunWatchdog | None = None,
+    graph_path: Path, record: VersionRecord, defaults: RuntimeDefaults, clock: Clock
 ) -> OpenEncoder:
-    """Open and try a version; the caller stops its encoder and closes it. Blocks.
+    """Open and try a version; the caller closes it. Blocks.
 
     Raises FailedPrecondition (LANGUAGE_EXTRA_MISSING, PROVIDER_UNAVAILABLE, MODEL_UNLOADABLE,
-    WARM_UP_FAILED, LOAD_TIMEOUT, LOAD_TOO_LARGE, CUSTOM_OPERATORS_UNAVAILABLE) and Unavailable
-    (OUT_OF_MEMORY).
+    WARM_UP_FAILED, LOAD_TIMEOUT, LOAD_TOO_LARGE, CUSTOM_OPERATORS_UNAVAILABLE), InvalidArgument
+    (LANGUAGE_FILES_INVALID, ENCODER_UNSUPPORTED) and Unavailable (OUT_OF_MEMORY).
     """
     return_freed_memory()
     before = resident_bytes()
@@ -140,50 +158,24 @@ def open_encoder(
 
     with load_limit(record.key, defaults.load_bounds, cancel):
         session = _open_session(graph_path, record, options, defaults)
-        files = _files(graph_path, record, session)
-        opened = _opened(graph_path, record, files, session, clock, watchdog)
+        opened = _opened(graph_path, record, session, clock)
     return_freed_memory()
     opened.memory_bytes = max(0, resident_bytes() - before)
     return opened
 
 
-def _opened(
-    graph_path: Path,
-    record: VersionRecord,
-    files: EncoderFiles,
-    session: Any,
-    clock: Clock,
-    watchdog: RunWatchdog | None,
-) -> OpenEncoder:
-    root = encoder_root(folder_of(graph_path, record), record.graph_path)
-    assert root is not None
+def _opened(graph_path: Path, record: VersionRecord, session: Any, clock: Clock) -> OpenEncoder:
+    root, files = _files(graph_path, record, session)
     codec = EncoderCodec(root, files)
     runner = GraphSession(session, files)
     try:
         rows = _try(runner, files, codec.size)
     except RunFailed as failure:
-        raise _does_not_run(record, failure) from failure
-    encoding = Encoding(
-        name=record.key,
-        config=record.config,
-        context_length=files.context_length,
-        pooling=files.pooling,
-        normalizes=files.normalizes,
-        pad_token=files.pad_token,
-        shares_runs=rows is not Rows.MIXED,
-        fixed_length=files.graph.fixed_length,
-    )
-    facts = record.language or files.facts("")
-    model = OpenModel(
-        replace(facts, context_length=files.context_length),
-        record.config.encoding,
-        codec,
-        TokenBatcher(encoding, runner, clock, watchdog),
-        codec.end_tokens,
-        files.dimensions,
-    )
+        raise FailedPrecondition(
+            "WARM_UP_FAILED", f"{record.key} cannot encode a single token: {failure}"
+        ) from failure
     provider = execution_providers.short_name(session.get_providers()[0])
-    return OpenEncoder(runner, files, provider, model, rows)
+    return OpenEncoder(record, runner, files, codec, provider, clock, rows)
 
 
 def _try(runner: GraphSession, files: EncoderFiles, tokens: int) -> Rows:
@@ -241,20 +233,13 @@ def _open_session(
     return session
 
 
-def _files(graph_path: Path, record: VersionRecord, session: Any) -> EncoderFiles:
+def _files(graph_path: Path, record: VersionRecord, session: Any) -> tuple[Path, EncoderFiles]:
     root = encoder_root(folder_of(graph_path, record), record.graph_path)
     graph = encoder_graph(ends_of_session(session))
-    files = None
     if root is not None and graph is not None:
         files = read_encoder_files(root, graph, record.config.encoding)
-    if files is None:
-        raise FailedPrecondition(
-            "MODEL_UNLOADABLE", f"the files of {record.key} describe no encoder: push it again"
-        )
-    return files
-
-
-def _does_not_run(record: VersionRecord, failure: RunFailed) -> FailedPrecondition:
-    return FailedPrecondition(
-        "WARM_UP_FAILED", f"{record.key} cannot encode a single token: {failure}"
+        if files is not None:
+            return root, files
+    raise FailedPrecondition(
+        "MODEL_UNLOADABLE", f"the files of {record.key} describe no encoder: push it again"
     )

@@ -17,11 +17,17 @@ CallerText = str | Sequence[int]
 
 
 def embedding_request(
-    model: EncoderModel, name: str, texts: Sequence[CallerText], *, truncate: bool = False
+    model: EncoderModel,
+    name: str,
+    texts: Sequence[CallerText],
+    *,
+    truncate: bool = False,
+    most_tokens: int = 0,
 ) -> EncodingRequest:
     """Return the request for a vector of each text. It may take milliseconds for each thousand of tokens.
 
-    Texts over the context length are cut where the caller or the version's config says `truncate`. Raises
+    Texts over the context length, or over `most_tokens` unless that is 0, are cut where the caller or the
+    version's config says `truncate`; else those over the context length are refused. Raises
     InvalidArgument (VERSION_KIND, TEXTS_MISSING, TOO_MANY_TEXTS, TEXT_EMPTY, TEXT_INVALID,
     CONTEXT_LENGTH_EXCEEDED, TOKEN_UNKNOWN).
     """
@@ -34,7 +40,8 @@ def embedding_request(
     encoded = iter(model.codec.encode_texts([text for text in texts if isinstance(text, str)]))
     tokens = [next(encoded) if isinstance(text, str) else _known(model, text) for text in texts]
     if truncates:
-        tokens = [cut(one, most, model.end_tokens) for one in tokens]
+        kept = max(model.end_tokens, min(most, most_tokens or most))
+        tokens = [cut(one, kept, model.end_tokens) for one in tokens]
     for place, one in enumerate(tokens):
         check_length(name, len(one), most, f"input[{place}]")
     return EncodingRequest(tokens)
@@ -48,10 +55,14 @@ def rerank_request(
     *,
     truncate: bool = False,
     most_tokens: int = 0,
+    document_tokens: int = 0,
 ) -> EncodingRequest:
-    """Return the request for a score of each document; `most_tokens` of a pair, if that is not 0.
+    """Return the request for a score of each document.
 
-    Raises InvalidArgument (VERSION_KIND, TEXTS_MISSING, TOO_MANY_TEXTS, TEXT_EMPTY, TEXT_INVALID,
+    Pairs over the context length, or over `most_tokens` unless that is 0, lose the document's end, and the
+    query's where that is not enough, if the caller or the version's config says `truncate`; so do
+    documents of more than `document_tokens`. Else pairs over the context length are refused. Raises
+    InvalidArgument (VERSION_KIND, TEXTS_MISSING, TOO_MANY_TEXTS, TEXT_EMPTY, TEXT_INVALID,
     CONTEXT_LENGTH_EXCEEDED).
     """
     _refuse_kind(model, name, VersionKind.RERANK)
@@ -59,9 +70,9 @@ def rerank_request(
     refuse_many(len(documents))
     check_length(name, len(query), len(query), "query")
     most = model.facts.context_length
-    truncates = truncate or model.config.truncate or bool(most_tokens)
+    truncates = truncate or model.config.truncate
     kept = min(most, most_tokens or most) if truncates else 0
-    tokens, types = model.codec.encode_pairs(query, documents, kept)
+    tokens, types = model.codec.encode_pairs(query, documents, kept, document_tokens)
     for place, one in enumerate(tokens):
         check_length(name, len(one), most, f"documents[{place}]")
     return EncodingRequest(tokens, types)

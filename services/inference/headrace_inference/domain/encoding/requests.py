@@ -91,12 +91,13 @@ class PairCodec(TextCodec, Protocol):
         """Make tokens of texts, special tokens included. Raises InvalidArgument (TEXT_INVALID)."""
 
     def encode_pairs(
-        self, first: str, seconds: Sequence[str], most_tokens: int = 0
+        self, first: str, seconds: Sequence[str], most_tokens: int = 0, second_tokens: int = 0
     ) -> tuple[list[list[int]], list[list[int]]]:
         """Return the tokens of each pair as one text, and which of the two each belongs to.
 
         Of pairs over `most_tokens`, unless that is 0, the end of the second text is left out, or where that
-        is not enough the end of the first. Raises InvalidArgument (TEXT_INVALID).
+        is not enough the end of the first; second texts have `second_tokens` at most, unless that is 0.
+        Raises InvalidArgument (TEXT_INVALID).
         """
 
 

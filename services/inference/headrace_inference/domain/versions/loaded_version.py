@@ -107,7 +107,7 @@ class LoadedVersion:
         """Of those who must not lose it in the middle of something."""
         executor = self._executor
         self.generative = executor.model if isinstance(executor, GenerationExecutor) else None
-        self.encoder = runner.text_encoder if isinstance(runner, EncoderRunner) else None
+        self.encoder = executor.model if isinstance(executor, EncodingExecutor) else None
 
     @property
     def labels(self) -> Mapping[str, Sequence[bytes]]:
