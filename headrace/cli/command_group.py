@@ -33,7 +33,6 @@ MODULES: Mapping[str, str] = {
     "generate": "generate",
     "embed": "embed",
     "rerank": "rerank",
-    "compare": "compare",
     "top": "top",
     "watch": "watch",
     "audit": "audit",

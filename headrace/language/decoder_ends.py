@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from headrace.datatype_names import Datatype
-from headrace.language.graph_ends import GraphEnds
+from headrace.language.graph_ends import LOGITS_TO_KEEP, GraphEnds
 from headrace.language.language_files import Config, text, unsupported
 
 _PATTERNS = (
@@ -23,7 +23,6 @@ _PATTERNS = (
 )
 """How builders and exporters name past keys and values and present ones; the first is genai's default."""
 _USE_CACHE_BRANCH = "use_cache_branch"
-_LOGITS_TO_KEEP = ("num_logits_to_keep", "logits_to_keep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def find_ends(ends: GraphEnds, inputs: Config, outputs: Config) -> DecoderEnds:
         present_values=names[3],
         logits=_logits(ends, text(outputs, "logits") or "logits"),
         use_cache_branch=_optional(ends, _USE_CACHE_BRANCH),
-        logits_to_keep=next((name for name in _LOGITS_TO_KEEP if name in ends.inputs), ""),
+        logits_to_keep=next((name for name in LOGITS_TO_KEEP if name in ends.inputs), ""),
     )
     _check_nothing_more(ends, found)
     return replace(found, ids_datatype=_ids_datatype(ends, found))

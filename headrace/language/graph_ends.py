@@ -20,6 +20,9 @@ _DATATYPES = {
 }
 """Those that language models take and give."""
 
+LOGITS_TO_KEEP = ("num_logits_to_keep", "logits_to_keep")
+"""The inputs that tell decoders of how many tokens logits are wanted; some may be left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class GraphEnd:
@@ -39,7 +42,8 @@ class GraphEnds:
 
 def ends_of_session(session: Any) -> GraphEnds:
     """Return the inputs and outputs of an open `onnxruntime.InferenceSession`."""
-    return GraphEnds(_by_name(session.get_inputs()), _by_name(session.get_outputs()))
+    optional = [one for one in session.get_overridable_initializers() if one.name in LOGITS_TO_KEEP]
+    return GraphEnds(_by_name([*session.get_inputs(), *optional]), _by_name(session.get_outputs()))
 
 
 def _by_name(listed: Iterable[Any]) -> Mapping[str, GraphEnd]:

@@ -1,1 +1,0 @@
-"""Opens encoders: graphs on ONNX Runtime, and their tokenizers."""
