@@ -31,14 +31,6 @@ REST_FACTOR = 50
 MAX_RUN_SECONDS = 300.0
 
 
-class Awaited(Protocol):
-    """A request on its way, as far as it matters whether anybody still waits for it."""
-
-    received_ns: int
-    deadline_ns: int | None
-    cancelled: bool
-
-
 class RunHandle(Protocol):
     """The handle of one run. One that was used to end a run is never used again."""
 
@@ -51,6 +43,18 @@ class Sweepable(Protocol):
 
     def drop_unwanted(self, now_ns: int) -> None:
         """Fail those that are not to be run any more."""
+
+
+class Awaited(Protocol):
+    """What runs for a caller, who may go away or have too little time."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Tell whether the caller went away."""
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """Return when the caller waits no more."""
 
 
 class TerminationReason(enum.Enum):

@@ -105,9 +105,8 @@ class LoadedVersion:
         self.scheduler: Scheduler = self._executor.scheduler
         self.leases = VersionLeases()
         """Of those who must not lose it in the middle of something."""
-        executor = self._executor
-        self.generative = executor.model if isinstance(executor, GenerationExecutor) else None
-        self.encoder = executor.model if isinstance(executor, EncodingExecutor) else None
+        self.generative = runner.generative if isinstance(runner, GenerativeRunner) else None
+        self.encoder = runner.text_encoder if isinstance(runner, EncoderRunner) else None
 
     @property
     def labels(self) -> Mapping[str, Sequence[bytes]]:

@@ -1,0 +1,135 @@
+"""Makes the answer of one choice: its next token from logits, its text, its scores, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from headrace_inference.domain.generation.logprobs import token_score
+from headrace_inference.domain.generation.requests import (
+    FinishReason,
+    GeneratedChunk,
+    GenerationRequest,
+    TokenScore,
+)
+from headrace_inference.domain.generation.sampling import Allowed, Sampler
+from headrace_inference.domain.generation.text_stream import TextStream
+from headrace_inference.domain.scheduling.requests import Array
+
+
+class GrammarState(Protocol):
+    """Where an answer is in its grammar."""
+
+    def prepare(self) -> None:
+        """Begin to find out which tokens may come next, on another thread; never blocks."""
+
+    def allowed(self) -> Allowed:
+        """Return which tokens may come next."""
+
+    def accept(self, token: int) -> None:
+        """Take a token."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether the answer is complete and nothing can follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterTools:
+    """What a version has for the answers of its calls."""
+
+    end_tokens: frozenset[int]
+    open_text: Callable[[GenerationRequest], TextStream]
+    open_grammar: Callable[[GenerationRequest], GrammarState | None] = lambda _: None
+
+
+class ChoiceWriter:
+    """Writes one choice, token by token."""
+
+    def __init__(
+        self, request: GenerationRequest, choice: int, tools: WriterTools, context_length: int
+    ) -> None:
+        stop = request.stop
+        self._choice = choice
+        self._stop = stop
+        self._logprobs = request.logprobs
+        self._ends = frozenset() if stop.ignore_eos else tools.end_tokens
+        forbidden = tools.end_tokens | stop.token_ids
+        self._sampler = Sampler(
+            request.sampling,
+            request.prompt,
+            choice=choice,
+            min_tokens=stop.min_tokens,
+            forbidden=forbidden,
+        )
+        self._text = tools.open_text(request)
+        self._grammar = tools.open_grammar(request)
+        self._most = min(stop.max_tokens, context_length - len(request.prompt))
+        self._count = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether it may have any token."""
+        return self._most > 0
+
+    @property
+    def takes_largest(self) -> bool:
+        """Tell whether the largest logit is the next choice."""
+        return self._grammar is None and self._sampler.takes_largest
+
+    def prepare(self) -> None:
+        """Begin to find out which tokens its grammar allows next, while the step runs."""
+        if self._grammar is not None:
+            self._grammar.prepare()
+
+    def write(self, row: Array, largest: int | None = None) -> tuple[int, GeneratedChunk]:
+        """Choose the next token, the `largest` where that is known; what is new with it."""
+        token = self._next_token(row, largest)
+        if token is None:
+            return -1, self._end(FinishReason.STOP, (), ())
+        self._count += 1
+        self._sampler.accept(token)
+        scores: tuple[TokenScore, ...] = ()
+        if self._logprobs is not None:
+            scores = (token_score(row, token, self._logprobs),)
+        return token, self._chunk(token, scores)
+
+    def end_at_once(self) -> GeneratedChunk:
+        """Return the end of an answer that has no tokens."""
+        return self._end(FinishReason.LENGTH, (), ())
+
+    def _next_token(self, row: Array, largest: int | None) -> int | None:
+        if largest is not None and self.takes_largest:
+            return largest
+        allowed = None if self._grammar is None else self._grammar.allowed()
+        return self._sampler.choose(row, allowed)
+
+    def _chunk(self, token: int, scores: tuple[TokenScore, ...]) -> GeneratedChunk:
+        if token in self._ends:
+            return self._end(FinishReason.STOP, (token,), scores)
+        if token in self._stop.token_ids:
+            return self._end(FinishReason.STOP, (token,), scores, stopped_by=token)
+        piece = self._text.push(token)
+        if piece.stopped_by is not None:
+            return GeneratedChunk(
+                self._choice, piece.text, (token,), scores, FinishReason.STOP, piece.stopped_by
+            )
+        if self._grammar is not None:
+            self._grammar.accept(token)
+            if self._grammar.is_complete:
+                return self._end(FinishReason.STOP, (token,), scores, piece.text)
+        if self._count >= self._most:
+            return self._end(FinishReason.LENGTH, (token,), scores, piece.text)
+        return GeneratedChunk(self._choice, piece.text, (token,), scores)
+
+    def _end(
+        self,
+        reason: FinishReason,
+        tokens: tuple[int, ...],
+        scores: tuple[TokenScore, ...],
+        text: str = "",
+        stopped_by: int | None = None,
+    ) -> GeneratedChunk:
+        text += self._text.finish()
+        return GeneratedChunk(self._choice, text, tokens, scores, reason, stopped_by)

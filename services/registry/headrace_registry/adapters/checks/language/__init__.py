@@ -1,1 +1,0 @@
-"""Recognises artifacts that are versions of text, and checks them."""
