@@ -137,6 +137,59 @@ LOAD_TIME: Measure[Histogram] = Measure(
     sparse=True,
 )
 
+PROMPT_TOKENS: Measure[Mapping[str, int]] = Measure(
+    "l:prompt_tokens",
+    "tokens",
+    "Tokens of prompts of generations that ended, by why this version answered.",
+    "headrace_prompt_tokens",
+    label="route",
+    sparse=True,
+)
+GENERATED_TOKENS: Measure[Mapping[str, int]] = Measure(
+    "l:generated_tokens",
+    "tokens",
+    "Tokens that were generated, by why this version answered.",
+    "headrace_generated_tokens",
+    label="route",
+    sparse=True,
+)
+REUSED_PROMPT_TOKENS: Measure[int] = Measure(
+    "c:reused_prompt_tokens",
+    "tokens",
+    "Of the tokens of prompts, those that were not computed again.",
+    "headrace_reused_prompt_tokens",
+    sparse=True,
+)
+PREFIX_HITS: Measure[int] = Measure(
+    "c:prefix_hits",
+    "generations",
+    "Generations whose prompt began as an earlier one did, so that it was not all computed again.",
+    "headrace_prefix_hits",
+    sparse=True,
+)
+FINISH_REASONS: Measure[Mapping[str, int]] = Measure(
+    "l:finish_reasons",
+    "answers",
+    "Answers by why they ended: stop, length; generations that failed by abort or error.",
+    "headrace_generations_finished",
+    label="reason",
+    sparse=True,
+)
+FIRST_TOKEN_TIME: Measure[Histogram] = Measure(
+    "h:first_token",
+    "nanoseconds",
+    "From reception to the first token that was generated.",
+    "headrace_first_token_duration_seconds",
+    sparse=True,
+)
+TOKEN_GAP: Measure[Histogram] = Measure(
+    "h:between_tokens",
+    "nanoseconds",
+    "From one token of an answer to its next.",
+    "headrace_between_tokens_duration_seconds",
+    sparse=True,
+)
+
 MEASURES: tuple[Measure[Value], ...] = (
     SUCCESSES,
     ROWS,
@@ -150,6 +203,13 @@ MEASURES: tuple[Measure[Value], ...] = (
     FAILED_TIME,
     ROW_CAPACITY,
     LOAD_TIME,
+    PROMPT_TOKENS,
+    GENERATED_TOKENS,
+    REUSED_PROMPT_TOKENS,
+    PREFIX_HITS,
+    FINISH_REASONS,
+    FIRST_TOKEN_TIME,
+    TOKEN_GAP,
 )
 """All measures, in the order of /metrics."""
 

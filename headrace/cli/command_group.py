@@ -33,6 +33,7 @@ MODULES: Mapping[str, str] = {
     "generate": "generate",
     "embed": "embed",
     "rerank": "rerank",
+    "compare": "compare",
     "top": "top",
     "watch": "watch",
     "audit": "audit",

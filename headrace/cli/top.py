@@ -16,7 +16,7 @@ from headrace.cli.arguments import OnlyModelName
 from headrace.cli.command import Cli, command
 
 if TYPE_CHECKING:
-    from headrace.client import Statistics, VersionStatistics
+    from headrace.client import Latency, Statistics, VersionStatistics
 
 COLUMNS = (
     "model",
@@ -29,6 +29,18 @@ COLUMNS = (
     "mean batch>",
     "fill>",
 )
+TEXT_COLUMNS = (
+    "text of",
+    "version>",
+    "tokens/s>",
+    "prompt tokens/s>",
+    "reused>",
+    "first token p50>",
+    "p99>",
+    "between p50>",
+    "p99>",
+)
+"""Of versions that generated text."""
 GAPS = {
     "TRIMMED": "older windows are gone",
     "REPLICA_LOST": "a replica ended without its last report",
@@ -60,7 +72,7 @@ async def top(
     async with cli.client() as client:
         if once:
             found = await client.statistics(seconds, name)
-            cli.show(found, lambda: view(found))
+            cli.show(found, lambda: views(found))
         elif cli.as_json or not sys.stdout.isatty():
             async for each in client.watch_statistics(seconds, name):
                 cli.show(each, partial(_page, each))
@@ -69,15 +81,16 @@ async def top(
 
 
 def _page(statistics: Statistics) -> list[Any]:
-    return [view(statistics), ""]
+    return [*views(statistics), ""]
 
 
 async def _live(watch: AsyncIterator[Statistics]) -> None:
+    from rich.console import Group
     from rich.live import Live
 
     with Live(console=output.console(), screen=False, auto_refresh=False) as live:
         async for each in watch:
-            live.update(view(each), refresh=True)
+            live.update(Group(*views(each)), refresh=True)
 
 
 def parse_window(text: str) -> float:
@@ -89,6 +102,39 @@ def parse_window(text: str) -> float:
             f"--window {text[:40]!r} is not a span of time such as 30s, 5m or 2h"
         )
     return seconds
+
+
+def views(statistics: Statistics) -> list[Any]:
+    """All of it: the table of every version, and where text was generated that of such versions."""
+    return [view(statistics), *text_views(statistics)]
+
+
+def text_views(statistics: Statistics) -> list[Any]:
+    """The tables of versions that generated text: none, or one."""
+    generating = [each for each in statistics.versions if each.prompt_tokens]
+    if not generating:
+        return []
+    span = max(1.0, statistics.end_at - statistics.start_at)
+    ranked = sorted(generating, key=lambda each: -each.generated_tokens)
+    return ["", output.table(TEXT_COLUMNS, [_text_row(each, span) for each in ranked])]
+
+
+def _text_row(each: VersionStatistics, span: float) -> tuple[object, ...]:
+    return (
+        each.model,
+        each.version or "-",
+        f"{each.generated_tokens / span:.1f}",
+        f"{each.prompt_tokens / span:.1f}",
+        "-" if each.reused_prompt_share is None else f"{each.reused_prompt_share:.0%}",
+        *_quantiles(each.first_token),
+        *_quantiles(each.between_tokens),
+    )
+
+
+def _quantiles(latency: Latency | None) -> tuple[str, str]:
+    if latency is None:
+        return "-", "-"
+    return output.duration(latency.p50_seconds), output.duration(latency.p99_seconds)
 
 
 def view(statistics: Statistics) -> Any:

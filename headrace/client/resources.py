@@ -199,8 +199,43 @@ class VersionStatistics:
     @property
     def load_time(self) -> Latency | None:
         """Return how long loads took, from start until ready; None where there were none."""
-        found = self.measures.get("load_time")
+        return self._durations("load_time")
+
+    @property
+    def first_token(self) -> Latency | None:
+        """Return how long first tokens took, from reception; None where no text was generated."""
+        return self._durations("first_token")
+
+    @property
+    def between_tokens(self) -> Latency | None:
+        """Return how long tokens took after the ones before; None where there were none."""
+        return self._durations("between_tokens")
+
+    @property
+    def generated_tokens(self) -> int:
+        """Count the tokens that were generated, by whichever route."""
+        return self._sum("generated_tokens")
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Count the tokens of prompts, by whichever route."""
+        return self._sum("prompt_tokens")
+
+    @property
+    def reused_prompt_share(self) -> float | None:
+        """The share of the tokens of prompts that were not computed again; None where there were none."""
+        reused = self.measures.get("reused_prompt_tokens", 0)
+        if not (isinstance(reused, int) and self.prompt_tokens):
+            return None
+        return reused / self.prompt_tokens
+
+    def _durations(self, name: str) -> Latency | None:
+        found = self.measures.get(name)
         return found if isinstance(found, Latency) else None
+
+    def _sum(self, name: str) -> int:
+        found = self.measures.get(name)
+        return sum(found.values()) if isinstance(found, Mapping) else 0
 
     @property
     def _batched_rows(self) -> int:

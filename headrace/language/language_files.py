@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,34 @@ def read_config(path: Path, max_bytes: int = MAX_CONFIG_BYTES) -> Config:
 
     Raises InvalidArgument (LANGUAGE_FILES_INVALID).
     """
-    try:
-        size = path.stat().st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    if size > max_bytes:
-        raise invalid(f"{path.name} has {size} bytes, and at most {max_bytes} are read")
-    try:
-        held = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise invalid(f"{path.name} is not JSON: {str(error)[:200]}") from error
+    held = _read_json(path, max_bytes, {})
     if not isinstance(held, dict):
         raise invalid(f"{path.name} is not a JSON object")
     return held
+
+
+def read_objects(path: Path) -> Sequence[Config]:
+    """Return the list of objects in a file, and an empty one where there is no such file.
+
+    Raises InvalidArgument (LANGUAGE_FILES_INVALID).
+    """
+    held = _read_json(path, MAX_CONFIG_BYTES, [])
+    if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
+        raise invalid(f"{path.name} is not a JSON list of objects")
+    return held
+
+
+def _read_json(path: Path, max_bytes: int, missing: Any) -> Any:
+    try:
+        size = path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return missing
+    if size > max_bytes:
+        raise invalid(f"{path.name} has {size} bytes, and at most {max_bytes} are read")
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"{path.name} is not JSON: {str(error)[:200]}") from error
 
 
 def integer(config: Config, *keys: str) -> int:

@@ -15,6 +15,7 @@ MODEL_NAME = "model"
 
 _READ = Permission(Scope.MODEL, Verb.READ)
 _INFER = Permission(Scope.MODEL, Verb.INFER)
+_INFER_CONTENT = Permission(Scope.CONTENT, Verb.INFER)
 _CONTROL = Permission(Scope.MODEL, Verb.ADMIN)
 _LISTED = Permission(Scope.FILTERED, Verb.READ)
 _ADMIN = Permission(Scope.EVERYTHING, Verb.ADMIN)
@@ -40,6 +41,17 @@ ROUTES: Mapping[tuple[str, str], Permission] = {
     ("GET", "/ping"): OPEN,
     ("GET", "/v1/models"): _LISTED,
     ("GET", "/v1/models/{id}"): _LISTED,
+    **{
+        ("POST", path): _INFER_CONTENT
+        for path in (
+            "/v1/chat/completions",
+            "/v1/completions",
+            "/tokenize",
+            "/detokenize",
+            "/v1/tokenize",
+            "/v1/detokenize",
+        )
+    },
     ("GET", "/v2"): KNOWN,
     ("GET", "/v2/health/live"): OPEN,
     ("GET", "/v2/health/ready"): OPEN,

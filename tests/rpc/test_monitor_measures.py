@@ -12,11 +12,24 @@ import pytest
 
 from headrace import status
 from headrace.client import Latency, MeasureValue, resource_messages
-from headrace.measures import BY_NAME, LOAD_TIME, MEASURES, ROW_CAPACITY
+from headrace.measures import (
+    BY_NAME,
+    FINISH_REASONS,
+    FIRST_TOKEN_TIME,
+    GENERATED_TOKENS,
+    LOAD_TIME,
+    MEASURES,
+    PREFIX_HITS,
+    PROMPT_TOKENS,
+    REUSED_PROMPT_TOKENS,
+    ROW_CAPACITY,
+    TOKEN_GAP,
+)
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import telemetry_pb2
 from headrace.tls.peers import PlainPeer
 from headrace_inference.adapters.telemetry import TelemetryBuffer, flush_telemetry
+from headrace_inference.domain.generation.statistics import EndedGeneration
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_monitor.domain.telemetry.cardinality import MAX_UNKNOWN_MEASURES
@@ -32,6 +45,10 @@ from tests.rpc.monitors import (
 )
 
 Measure = telemetry_pb2.Measure
+OF_TEXT = (
+    *(PROMPT_TOKENS, GENERATED_TOKENS, REUSED_PROMPT_TOKENS, PREFIX_HITS, FINISH_REASONS),
+    *(FIRST_TOKEN_TIME, TOKEN_GAP),
+)
 
 
 def version_with(*measures: Measure) -> telemetry_pb2.VersionTelemetry:
@@ -45,7 +62,7 @@ NEWER = (
     Measure(name="tokens", count=7),
     Measure(name="tenants", labels={"counts": {"one": 2}}),
     Measure(name="lengths", sizes={"counts": {8: 1}}),
-    Measure(name="first_token", histogram=histogram_of([3 * MILLISECOND])),
+    Measure(name="first_layer", histogram=histogram_of([3 * MILLISECOND])),
 )
 
 
@@ -66,7 +83,7 @@ async def test_measures_of_newer_replicas_are_kept(tmp_path: Path) -> None:
         assert before == await measures_of(monitor)
     counted = {name: value for name, value in before.items() if not isinstance(value, Latency)}
     assert {"tokens": 21, "tenants": {"one": 6}, "lengths": {8: 3}} == counted
-    first = before["first_token"]
+    first = before["first_layer"]
     assert isinstance(first, Latency)
     assert 3 == first.count
     assert first.p50_seconds == pytest.approx(0.003, rel=0.022)
@@ -164,7 +181,9 @@ def test_fields_are_what_replicas_of_before_send() -> None:
     names = [BY_NAME[name].name for name in FIELDS.values()]
     assert ["success_count", "row_count", "execution_count"] == names[:3]
     assert 10 == len(names)
-    assert {ROW_CAPACITY, LOAD_TIME} == {each for each in MEASURES if each.key not in FIELDS}
+    later = {each for each in MEASURES if each.key not in FIELDS}
+    assert {ROW_CAPACITY, LOAD_TIME, *OF_TEXT} == later
+    assert len(later) <= MAX_MEASURES
 
 
 async def test_batch_fill_and_load_time_reach_everybody(tmp_path: Path) -> None:
@@ -198,6 +217,46 @@ async def test_batch_fill_and_load_time_reach_everybody(tmp_path: Path) -> None:
     assert f"headrace_load_duration_seconds_count{labels} 1.0" in page
     (shown,) = json.loads(body)["versions"]
     assert (20 / 28, 1) == (shown["batch_fill"], shown["load_count"])
+
+
+async def test_generated_text_reaches_everybody(tmp_path: Path) -> None:
+    """Tokens, their times and how answers ended are answered, exported and shown, routes apart."""
+    book = StatisticsRegistry()
+    counters = book.of("chat", 2).generation
+    for route, prompt in (("stable", 30), ("canary", 10)):
+        counters.record_gap(route, 20 * MILLISECOND, 4)
+        counters.record_finish(route, "stop")
+        ended = EndedGeneration(route, 1, 2, 100 * MILLISECOND, 180 * MILLISECOND, prompt, 10, 5)
+        counters.record_end(ended)
+    buffer = TelemetryBuffer("a", book, 10)
+    buffer.collect()
+    async with running_monitor(tmp_path) as monitor:
+        await flush_telemetry(buffer, PlainPeer(monitor.channel), 10)
+        answer = await monitor.query()
+        _, page = await monitor.get("/metrics")
+        _, body = await monitor.get("/api/statistics?window=60")
+    (version,) = resource_messages.statistics_from_proto(answer).versions
+    assert {"stable": 30, "canary": 10} == version.measures["prompt_tokens"]
+    assert (10, 40, 0.5) == (
+        version.generated_tokens,
+        version.prompt_tokens,
+        version.reused_prompt_share,
+    )
+    assert version.first_token is not None
+    assert version.between_tokens is not None
+    assert (2, 8) == (version.first_token.count, version.between_tokens.count)
+    labels = 'model="chat",version="2"'
+    for route in ("stable", "canary"):
+        routed = f'{{model="chat",route="{route}",version="2"}}'
+        assert f"headrace_generated_tokens_total{routed} 5.0" in page
+    assert f"headrace_first_token_duration_seconds_count{{{labels}}} 2.0" in page
+    reason = '{model="chat",reason="stop",version="2"}'
+    assert f"headrace_generations_finished_total{reason} 2.0" in page
+    (shown,) = json.loads(body)["versions"]
+    assert 0.5 == shown["text"]["reused_share"]
+    assert [20.0] * 2 == pytest.approx(
+        [shown["text"][f"between_tokens_{each}_ms"] for each in ("p50", "p99")], rel=0.03
+    )
 
 
 async def test_fill_is_not_told_while_older_replicas_serve(tmp_path: Path) -> None:

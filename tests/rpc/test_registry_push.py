@@ -164,6 +164,28 @@ REFUSED: list[tuple[str, str, bytes, dict[str, Any]]] = [
     ("EXTERNAL_DATA_INVALID", "m.zip", zip_of(external_data_files("../weights.bin")), {}),
     ("EXTERNAL_DATA_INVALID", "m.zip", zip_of(external_data_files("/etc/passwd")), {}),
     ("EXTERNAL_DATA_INVALID", "m.zip", zip_of(external_data_files("*/_ORT_MEM_ADDR_/*")), {}),
+    (
+        "LANGUAGE_FILES_INVALID",
+        "m.zip",
+        zip_of({"model.onnx": onnx_file(), "genai_config.json": b"{"}),
+        {},
+    ),
+    ("LANGUAGE_FILES_INVALID", "m.onnx", onnx_file(), {"kind": "VERSION_KIND_GENERATION"}),
+    (
+        "GENERATION_UNSUPPORTED",
+        "m.zip",
+        zip_of(
+            {"model.onnx": onnx_file(), "genai_config.json": b'{"model": {"vision": {"x": 1}}}'}
+        ),
+        {},
+    ),
+    (
+        "SERVING_CONFIG_INVALID",
+        "m.onnx",
+        onnx_file(),
+        {"serving_config": {"generation": {"max_sequences": 4}}},
+    ),
+    ("SERVING_CONFIG_INVALID", "m.onnx", onnx_file(), {"kind": 77}),
     ("ARCHIVE_UNSAFE_PATH", "m.zip", zip_of(PLAIN | {"../out": b""}), {}),
     ("ARCHIVE_UNSAFE_PATH", "m.tar", tar_of(PLAIN | {"/tmp/out": b""}, "w"), {}),
     ("ARCHIVE_UNSAFE_PATH", "m.tar.gz", tar_of(PLAIN | {"a/../../out": b""}), {}),

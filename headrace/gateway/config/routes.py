@@ -39,18 +39,26 @@ SERVICES_ALONE = ("/headrace.registry.v1.AccessService/WatchRights",)
 _REFLECTION = "/grpc.reflection."
 _HEALTH = "/grpc.health.v1.Health/"
 _MODEL = r"/v2/models/[^/]+(/versions/[^/]+)?"
-_REST_REPEATABLE = (rf"{_MODEL}/(infer|generate)", r"/v2/repository(/[^/]+)?/index")
+_REST_REPEATABLE = (
+    rf"{_MODEL}/(infer|generate)",
+    r"/v2/repository(/[^/]+)?/index",
+    r"(/v1)?/(tokenize|detokenize|rerank)|/v2/rerank|/v1/embeddings",
+)
 _REST_READS = (
     rf"{_MODEL}(/(ready|config|stats))?",
     r"/v2|/v2/models|/v2/health/(live|ready)",
     r"/openapi\.json|/docs",
+    r"/v1/models(/[^/]+)?|/version|/health|/ping",
 )
 _REST_STREAM = rf"{_MODEL}/generate_stream"
+_REST_TEXT = r"/v1/(chat/completions|completions|responses)"
+"""Answered in one piece or as a stream, as the body says; repeated only where nothing of it was run."""
 _DASHBOARD = ("/", "/login", "/api/statistics", "/api/series")
 _FORMS = ("/login", "/logout")
 
 _GRPC_FAILURES = "connect-failure,refused-stream,unavailable,reset"
 _REST_FAILURES = "connect-failure,refused-stream,reset,retriable-status-codes"
+_NOT_BEGUN = "connect-failure,refused-stream,retriable-status-codes"
 
 
 _NOT_OFFERED: Message = {
@@ -99,6 +107,8 @@ def _rest_inference(settings: Settings, retries: Message | None) -> Iterator[Mes
         yield _route(settings, _fits(pattern, "POST|OPTIONS"), REST_REPLICAS, retries)
     for pattern in _REST_READS:
         yield _route(settings, _fits(pattern, "GET|HEAD|OPTIONS"), REST_REPLICAS, retries)
+    text = _fits(_REST_TEXT, "POST|OPTIONS")
+    yield _route(settings, text, REST_REPLICAS, _retries(settings, _NOT_BEGUN))
     yield _stream(settings, _fits(_REST_STREAM, "POST|OPTIONS"), REST_REPLICAS)
 
 

@@ -8,6 +8,7 @@ from headrace.registry.v1 import model_pb2 as _model_pb2
 from headrace.registry.v1 import replica_pb2 as _replica_pb2
 from headrace.registry.v1 import route_pb2 as _route_pb2
 from headrace.registry.v1 import version_pb2 as _version_pb2
+from headrace.type.v1 import language_pb2 as _language_pb2
 from headrace.type.v1 import serving_config_pb2 as _serving_config_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -136,7 +137,7 @@ class DeleteModelRequest(_message.Message):
 class PushVersionRequest(_message.Message):
     __slots__ = ("header", "chunk")
     class Header(_message.Message):
-        __slots__ = ("parent", "filename", "size_bytes", "sha256", "serving_config", "description", "alias", "create_model", "request_id", "allow_signature_change", "signature_bundle")
+        __slots__ = ("parent", "filename", "size_bytes", "sha256", "serving_config", "description", "alias", "create_model", "request_id", "allow_signature_change", "signature_bundle", "kind")
         PARENT_FIELD_NUMBER: _ClassVar[int]
         FILENAME_FIELD_NUMBER: _ClassVar[int]
         SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -148,6 +149,7 @@ class PushVersionRequest(_message.Message):
         REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
         ALLOW_SIGNATURE_CHANGE_FIELD_NUMBER: _ClassVar[int]
         SIGNATURE_BUNDLE_FIELD_NUMBER: _ClassVar[int]
+        KIND_FIELD_NUMBER: _ClassVar[int]
         parent: str
         filename: str
         size_bytes: int
@@ -159,7 +161,8 @@ class PushVersionRequest(_message.Message):
         request_id: str
         allow_signature_change: bool
         signature_bundle: str
-        def __init__(self, parent: _Optional[str] = ..., filename: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., serving_config: _Optional[_Union[_serving_config_pb2.ServingConfig, _Mapping]] = ..., description: _Optional[str] = ..., alias: _Optional[str] = ..., create_model: _Optional[bool] = ..., request_id: _Optional[str] = ..., allow_signature_change: _Optional[bool] = ..., signature_bundle: _Optional[str] = ...) -> None: ...
+        kind: _language_pb2.VersionKind
+        def __init__(self, parent: _Optional[str] = ..., filename: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., serving_config: _Optional[_Union[_serving_config_pb2.ServingConfig, _Mapping]] = ..., description: _Optional[str] = ..., alias: _Optional[str] = ..., create_model: _Optional[bool] = ..., request_id: _Optional[str] = ..., allow_signature_change: _Optional[bool] = ..., signature_bundle: _Optional[str] = ..., kind: _Optional[_Union[_language_pb2.VersionKind, str]] = ...) -> None: ...
     HEADER_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     header: PushVersionRequest.Header

@@ -10,7 +10,8 @@ import os
 import resource
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headrace.model_files.custom_operators import find_libraries
@@ -18,6 +19,7 @@ from headrace.service.child_tasks.worker import Progress, run_task
 from headrace.service.confinement import confine
 from headrace.state.codec import decode, encode
 from headrace.state.declared_shapes import with_declared_shapes
+from headrace.state.language_records import VersionKind
 from headrace_registry.adapters.checks.task import (
     OUT_OF_MEMORY,
     CheckReport,
@@ -54,18 +56,56 @@ def _execute(line: bytes, progress: Progress) -> bytes:
 def _check(task: CheckTask, deadline: float, progress: Progress) -> CheckReport:
     folder = Path(task.folder)
     progress(Phase.UNPACKING.name)
-    graph_path = unpack(Path(task.file), task.file_format, folder, task.unpack)
+    as_tensors = task.asked.kind is VersionKind.TENSORS
+    graph_path = unpack(
+        Path(task.file), task.file_format, folder, task.unpack, as_tensors=as_tensors
+    )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if size > task.foreseen_bytes:
         return CheckReport(unforeseen_bytes=size)
     if task.unpack_only:
         return CheckReport()
-    return _check_unpacked(task, folder, graph_path, deadline, progress)
+    progress(Phase.OPENING.name)
+    libraries = find_libraries(task.asked.session.custom_operators, _path(task.custom_operators))
+    unpacked = Unpacked(folder, graph_path, libraries, deadline)
+    return _check_text(task, unpacked, progress) or _check_tensors(task, unpacked, progress)
 
 
-def _check_unpacked(
-    task: CheckTask, folder: Path, graph_path: str, deadline: float, progress: Progress
-) -> CheckReport:
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """An artifact's files, the libraries that it may load, and the monotonic time by which checks end."""
+
+    folder: Path
+    graph_path: str
+    libraries: Sequence[Path]
+    deadline: float
+
+
+def _check_text(task: CheckTask, unpacked: Unpacked, progress: Progress) -> CheckReport | None:
+    """Return the findings on a version of text; None for one of tensors."""
+    from headrace_registry.adapters.checks.language.candidate import Candidate, CheckBounds
+    from headrace_registry.adapters.checks.language.recognition import recognise
+
+    bounds = CheckBounds(unpacked.deadline, task.memory_bytes)
+    where = (unpacked.folder, unpacked.graph_path)
+    candidate = Candidate(*where, task.asked, unpacked.libraries, bounds)
+    check = recognise(candidate)
+    if check is None:
+        return None
+    progress(Phase.RUNNING.name)
+    found = check(candidate)
+    return CheckReport(
+        Checked(
+            unpacked.graph_path,
+            found.signature,
+            notices=found.notices,
+            language=found.facts,
+            proposed=found.proposed,
+        )
+    )
+
+
+def _check_tensors(task: CheckTask, unpacked: Unpacked, progress: Progress) -> CheckReport:
     from headrace.model_files.warm_up_samples import (
         check_samples,  # under the limits, like the rest
     )
@@ -76,7 +116,7 @@ def _check_unpacked(
     def run(opened: Opened, *, batches: bool) -> Tried:
         shown = with_declared_shapes(opened.signature, asked.shapes, batches=batches)
         progress(Phase.RUNNING.name)
-        bounds = TrialBounds(task.trial_seconds, deadline)
+        bounds = TrialBounds(task.trial_seconds, unpacked.deadline)
         shown_as = replace(opened, signature=shown)
         return try_run(shown_as, asked.warm_up, folder, bounds, batches=batches)
 
@@ -86,11 +126,14 @@ def _check_unpacked(
         progress(Phase.COMPARING.name)
         return tried if task.compares_rows else replace(tried, obstacle=_BROUGHT_DOWN)
 
-    asked = task.asked
-    libraries = find_libraries(asked.session.custom_operators, _path(task.custom_operators))
-    progress(Phase.OPENING.name)
+    asked, folder, graph_path = task.asked, unpacked.folder, unpacked.graph_path
     graph = check_graph(
-        folder, graph_path, asked.session, libraries, prove=analyse_apart, trial_load=run_first
+        folder,
+        graph_path,
+        asked.session,
+        unpacked.libraries,
+        prove=analyse_apart,
+        trial_load=run_first,
     )
     checked = Checked(
         graph_path, graph.signature, graph.invariance, (*graph.changes, *graph.notices)

@@ -14,11 +14,13 @@ from headrace.state.language_records import GenerationConfig, LanguageFacts, Ver
 from headrace.state.records import ServingConfig, VersionRecord
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.generation.engine import EngineLoad
+from headrace_inference.domain.generation.grammars import Grammars, GrammarState
 from headrace_inference.domain.generation.model import ChatFormat
 from headrace_inference.domain.generation.requests import (
     FinishReason,
     GeneratedChunk,
     GenerationCall,
+    Grammar,
     TokenScore,
     Usage,
 )
@@ -26,7 +28,7 @@ from headrace_inference.domain.scheduling.execution_plan import NO_PLAN
 from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
-from headrace_inference.domain.scheduling.watchdog import RunHandle
+from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog
 from tests.unit.inference.doubles import Handle
 
 CONTEXT = 1000
@@ -165,6 +167,19 @@ def _is_over(running: _Running) -> bool:
     return call.cancelled or late
 
 
+class FreeGrammars:
+    """Takes all grammars and holds nothing to them."""
+
+    def check(self, grammar: Grammar) -> None:
+        pass
+
+    def begin(self, grammar: Grammar) -> GrammarState:
+        raise NotImplementedError
+
+    def look_ahead(self, states: Sequence[GrammarState]) -> None:
+        pass
+
+
 @dataclass(eq=False)
 class EchoModel:
     """What wires need of it."""
@@ -175,6 +190,7 @@ class EchoModel:
     codec: LetterCodec = field(default_factory=LetterCodec)
     chat: ChatFormat | None = None
     end_tokens: frozenset[int] = frozenset()
+    grammars: Grammars = field(default_factory=FreeGrammars)
 
 
 class EchoRunner:
@@ -193,6 +209,9 @@ class EchoRunner:
         self.generative = EchoModel(self.engine)
         self.broken = ""
         self.closed = threading.Event()
+
+    def start(self, watchdog: RunWatchdog, broken: Callable[[str], None]) -> EchoModel:
+        return self.generative
 
     def new_handle(self) -> Handle:
         return Handle()

@@ -17,13 +17,20 @@ import grpc
 from google.protobuf import timestamp_pb2
 
 from headrace.errors import HeadraceError
-from headrace.histogram import Histogram
 from headrace.measures import LOAD_TIME, ROW_CAPACITY
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
 from headrace.tls.peers import Peer
-from headrace_inference.domain.versions.statistics import Counts, StatisticsRegistry
+from headrace_inference.adapters.generation_telemetry import (
+    generation_measures,
+    histogram_to_proto,
+)
+from headrace_inference.domain.versions.statistics import (
+    Counts,
+    StatisticsRegistry,
+    VersionCounters,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +76,9 @@ class TelemetryBuffer:
         """
         now_ns = time.time_ns()
         versions = [
-            _version_telemetry(model, number, counts)
+            telemetry
             for (model, number), statistics in self._book.items()
-            if not (counts := statistics.drain()).idle
+            if (telemetry := _news(model, number, statistics)) is not None
         ]
         if len(self._last_of_interval) == self._last_of_interval.maxlen:
             self._drop_until(self._last_of_interval[0])
@@ -224,6 +231,19 @@ def _request(report: telemetry_pb2.TelemetryReport) -> pb.ReportTelemetryRequest
     return pb.ReportTelemetryRequest(report=report, sent_time=_timestamp(time.time_ns()))
 
 
+def _news(
+    model: str, number: int, statistics: VersionCounters
+) -> telemetry_pb2.VersionTelemetry | None:
+    """What a version did since this was last called; None for nothing."""
+    counts = statistics.drain()
+    generated = statistics.generation.drain() if statistics.has_generated else {}
+    if counts.idle and not generated:
+        return None
+    telemetry = _version_telemetry(model, number, counts)
+    telemetry.measures.extend(generation_measures(generated))
+    return telemetry
+
+
 def _version_telemetry(model: str, number: int, counts: Counts) -> telemetry_pb2.VersionTelemetry:
     return telemetry_pb2.VersionTelemetry(
         model=model,
@@ -234,10 +254,10 @@ def _version_telemetry(model: str, number: int, counts: Counts) -> telemetry_pb2
         error_counts=counts.errors,
         route_counts=counts.routes,
         batch_counts=_batch_counts(counts.batches),
-        total=_histogram(counts.total),
-        queue=_histogram(counts.queue),
-        compute=_histogram(counts.compute),
-        failed=_histogram(counts.failed),
+        total=histogram_to_proto(counts.total),
+        queue=histogram_to_proto(counts.queue),
+        compute=histogram_to_proto(counts.compute),
+        failed=histogram_to_proto(counts.failed),
         measures=_measures(counts),
     )
 
@@ -247,7 +267,9 @@ def _measures(counts: Counts) -> Iterator[telemetry_pb2.Measure]:
     if counts.row_capacity:
         yield telemetry_pb2.Measure(name=ROW_CAPACITY.name, count=counts.row_capacity)
     if counts.load_time.count:
-        yield telemetry_pb2.Measure(name=LOAD_TIME.name, histogram=_histogram(counts.load_time))
+        yield telemetry_pb2.Measure(
+            name=LOAD_TIME.name, histogram=histogram_to_proto(counts.load_time)
+        )
 
 
 def _batch_counts(batches: Mapping[int, int]) -> Mapping[int, int]:
@@ -257,10 +279,6 @@ def _batch_counts(batches: Mapping[int, int]) -> Mapping[int, int]:
     for rows, count in batches.items():
         folded[1 << max(rows - 1, 0).bit_length()] += count
     return folded
-
-
-def _histogram(histogram: Histogram) -> telemetry_pb2.Histogram:
-    return telemetry_pb2.Histogram(counts=histogram.sparse(), sum_ns=histogram.sum_ns)
 
 
 def _timestamp(nanoseconds: int) -> timestamp_pb2.Timestamp:

@@ -26,6 +26,7 @@ from headrace_inference.adapters.metrics.traces import TraceMeter
 from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.app.access import open_replica_access
+from headrace_inference.app.ending_text import ending_text
 from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import (
@@ -136,6 +137,7 @@ async def _open(
             if settings.join_seconds and readiness.stage is ReplicaStage.JOINING:
                 logger.warning("ports open before all is loaded: join_seconds is over")
 
+        await stack.enter_async_context(ending_text(ingress, closing, settings.drain_seconds))
         fronts = await open_fronts(
             stack,
             settings,

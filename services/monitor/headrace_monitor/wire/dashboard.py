@@ -12,10 +12,15 @@ from headrace import errors
 from headrace.measures import (
     BATCHES,
     ERRORS,
+    FIRST_TOKEN_TIME,
+    GENERATED_TOKENS,
     LOAD_TIME,
+    PROMPT_TOKENS,
     QUEUE_TIME,
+    REUSED_PROMPT_TOKENS,
     ROW_CAPACITY,
     SUCCESSES,
+    TOKEN_GAP,
     TOTAL_TIME,
 )
 from headrace.security.access import OPEN_ACCESS, Access
@@ -109,10 +114,12 @@ def _to_json(steps: Iterable[Statistics]) -> bytes:
 
 def statistics_to_json(statistics: Statistics) -> dict[str, object]:
     """The answer as the page reads it: seconds since the epoch, milliseconds for latencies."""
+    spanned = statistics.time_range
+    span = max(1.0, (spanned.end_ns - spanned.start_ns) / NANOSECONDS)
     return {
         "start": statistics.time_range.start_ns / NANOSECONDS,
         "end": statistics.time_range.end_ns / NANOSECONDS,
-        "versions": [_version_to_json(version) for version in statistics.versions],
+        "versions": [_version_to_json(version, span) for version in statistics.versions],
         "replicas": [
             {
                 "replica": replica.replica,
@@ -135,7 +142,7 @@ def statistics_to_json(statistics: Statistics) -> dict[str, object]:
     }
 
 
-def _version_to_json(version: VersionStatistics) -> dict[str, object]:
+def _version_to_json(version: VersionStatistics, span_seconds: float) -> dict[str, object]:
     tally = version.tally
     total, batches, loads = tally[TOTAL_TIME], tally[BATCHES], tally[LOAD_TIME]
     batched_rows = sum(rows * count for rows, count in batches.items())
@@ -154,6 +161,23 @@ def _version_to_json(version: VersionStatistics) -> dict[str, object]:
         "queue_p99_ms": tally[QUEUE_TIME].quantile_ns(0.99) / 1e6,
         "load_count": loads.count,
         "load_p50_ms": loads.quantile_ns(0.5) / 1e6,
+        "text": _text_to_json(version, span_seconds) if PROMPT_TOKENS in tally else None,
+    }
+
+
+def _text_to_json(version: VersionStatistics, span_seconds: float) -> dict[str, object]:
+    """What a version generated; of those that generated none there is nothing to tell."""
+    tally = version.tally
+    first, gap = tally[FIRST_TOKEN_TIME], tally[TOKEN_GAP]
+    prompts = sum(tally[PROMPT_TOKENS].values())
+    return {
+        "tokens_per_second": sum(tally[GENERATED_TOKENS].values()) / span_seconds,
+        "prompt_tokens_per_second": prompts / span_seconds,
+        "reused_share": tally[REUSED_PROMPT_TOKENS] / max(1, prompts),
+        "first_token_p50_ms": first.quantile_ns(0.5) / 1e6,
+        "first_token_p99_ms": first.quantile_ns(0.99) / 1e6,
+        "between_tokens_p50_ms": gap.quantile_ns(0.5) / 1e6,
+        "between_tokens_p99_ms": gap.quantile_ns(0.99) / 1e6,
     }
 
 

@@ -19,7 +19,9 @@ from headrace.resource_names import (
     parse_route,
     parse_version,
 )
+from headrace.state.language_records import VersionKind
 from headrace.state.records import Batching, ServingConfig
+from headrace.type.v1 import language_pb2
 from headrace_registry.domain.catalog_store import IdempotencyKey
 from headrace_registry.domain.decisions.allowed import Allowed
 from headrace_registry.domain.history.watches import WatchRequest
@@ -151,8 +153,21 @@ def push(header: pb.PushVersionRequest.Header) -> Push:
             possible.warm_up,
             batching.max_batch_size if batching.HasField("max_batch_size") else None,
             possible.shapes,
+            _kind(header.kind),
         ),
     )
+
+
+def _kind(number: int) -> VersionKind | None:
+    """Return the kind that a push says its version is. Raises InvalidArgument (SERVING_CONFIG_INVALID)."""
+    known = {getattr(language_pb2, f"VERSION_KIND_{kind.name}"): kind for kind in VersionKind}
+    if number and number not in known:
+        raise errors.InvalidArgument(
+            "SERVING_CONFIG_INVALID",
+            f"header.kind is {number}; it must be one of {', '.join(VersionKind)}",
+            violations=(errors.FieldViolation("header.kind", "a known kind"),),
+        )
+    return known.get(number)
 
 
 def parse_digest(sha256: str, field: str) -> str:

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from headrace.errors import HeadraceError, InvalidArgument, ResourceExhausted
+from headrace.errors import HeadraceError, InvalidArgument, ResourceExhausted, Unavailable
 from headrace.state.catalog import Catalog
 from headrace.state.records import ModelRecord, VersionRecord
 from headrace.state.route_records import Canary, RouteRecord
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.app.ending_text import ending_text
 from headrace_inference.domain.generation.requests import (
     GenerationCall,
     GenerationRequest,
@@ -51,7 +52,8 @@ class Site:
 
     def __init__(self, reconciler: VersionReconciler, book: StatisticsRegistry, loader: Loader):
         self.reconciler, self.book, self.loader = reconciler, book, loader
-        self.calls = LanguageCalls(Ingress(reconciler, book))
+        self.ingress = Ingress(reconciler, book)
+        self.calls = LanguageCalls(self.ingress)
 
     async def follow(self, catalog: Catalog, *ready: int) -> None:
         self.reconciler.want(catalog)
@@ -274,6 +276,26 @@ async def test_a_deadline_ends_a_generation() -> None:
             refused.value.reason,
             here.counted()[2],
         )
+
+
+async def test_the_replicas_end_ends_what_is_still_generated() -> None:
+    """Its reader is told why, and its place is free; so it counts."""
+    async with site(gated=True) as here, asyncio.timeout(20):
+        await here.follow(catalog(1, stable=1), 1)
+        closing = asyncio.Event()
+
+        async def cut_off() -> None:
+            async with here.calls.open(FACTS) as call:
+                stream = call.generate(asking())
+                closing.set()
+                await text_of(stream)
+
+        async with ending_text(here.ingress, closing, drain_seconds=0.0):
+            with pytest.raises(Unavailable) as told:
+                await cut_off()
+        await here.until_idle()
+        assert (0, {}, {"REPLICA_STOPPING": 1}) == here.counted()
+    assert "REPLICA_STOPPING" == told.value.reason
 
 
 async def test_all_of_a_step_comes_to_the_loop_in_one_trip(monkeypatch: pytest.MonkeyPatch) -> None:

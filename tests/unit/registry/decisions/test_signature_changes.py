@@ -8,7 +8,7 @@ import pytest
 
 from headrace.datatypes import Datatype
 from headrace.state.records import Signature, TensorSpec
-from headrace_registry.domain.decisions.signature_changes import breaking_changes, listed
+from headrace_registry.domain.decisions.signature_changes import listed, signature_changes
 
 
 def spec(name: str, *shape: int, datatype: Datatype = Datatype.FP32) -> TensorSpec:
@@ -42,7 +42,7 @@ def test_versions_that_accept_or_promise_more_break_nobody(
     before: Signature, after: Signature
 ) -> None:
     """A row each."""
-    assert () == breaking_changes(before, after)
+    assert () == signature_changes(before, after)
 
 
 BREAKING = [
@@ -71,13 +71,13 @@ BREAKING = [
 @pytest.mark.parametrize(("after", "expected"), BREAKING)
 def test_what_breaks_callers_is_said(after: Signature, expected: str) -> None:
     """A row each: what is missing, new, of another datatype or of another shape."""
-    assert (expected,) == breaking_changes(BASE, after)
+    assert (expected,) == signature_changes(BASE, after)
 
 
 def test_any_shape_cannot_become_one_shape() -> None:
     """Callers who sent other ranks would be refused."""
     before = Signature((ANY,), (Y,))
-    assert ("input 'x' was FP32 of any shape and is FP32 [-1, 4]",) == breaking_changes(
+    assert ("input 'x' was FP32 of any shape and is FP32 [-1, 4]",) == signature_changes(
         before, BASE
     )
 
@@ -85,12 +85,12 @@ def test_any_shape_cannot_become_one_shape() -> None:
 def test_an_optional_input_that_became_required_breaks_callers() -> None:
     """Who left it out would be refused."""
     before = Signature((), (Y,), (X,))
-    assert ("input 'x' was optional and is required",) == breaking_changes(before, BASE)
+    assert ("input 'x' was optional and is required",) == signature_changes(before, BASE)
 
 
 def test_all_differences_are_told_up_to_a_bound() -> None:
     """Twenty are listed, the others counted."""
     before = Signature(tuple(spec(f"x{n}", 1) for n in range(25)), ())
-    said = listed(breaking_changes(before, Signature((), ())))
+    said = listed(signature_changes(before, Signature((), ())))
     assert said.startswith("input 'x0' is gone; input 'x1' is gone; ")
     assert said.endswith("input 'x19' is gone; 5 more")

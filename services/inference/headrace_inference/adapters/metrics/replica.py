@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from headrace.state.records import LoadState, ReplicaVersion
+from headrace_inference.adapters.metrics.generation import added, generated, generation_families
 from headrace_inference.adapters.metrics.series_limit import (
     SeriesLimit,
     own_or_others,
@@ -19,6 +20,7 @@ from headrace_inference.adapters.metrics.series_limit import (
 from headrace_inference.adapters.metrics.summaries import SummaryWindows
 from headrace_inference.adapters.metrics.text import Family, label_text, text_of
 from headrace_inference.adapters.metrics.triton import state_families, work_families
+from headrace_inference.domain.generation.engine import EngineLoad
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.versions.statistics import Counts, StatisticsRegistry
 
@@ -47,6 +49,8 @@ class Moment:
     unmeasured: Mapping[Key, int]
     load_seconds: Mapping[Key, float]
     gauges: Sequence[Gauge]
+    engines: Mapping[Key, EngineLoad]
+    """How busy the engines of generative versions are."""
     known: Container[Key] = ()
     """The versions that there are."""
 
@@ -87,6 +91,11 @@ class ReplicaMetrics:
             {key: int(served.runner.plan.is_provisional) for key, served in ready.items()},
             dict(self._reconciler.load_seconds),
             list(self._gauges()),
+            {
+                key: served.generative.engine.load
+                for key, served in ready.items()
+                if served.generative is not None
+            },
             self._reconciler.table.catalog.versions,
         )
 
@@ -113,6 +122,9 @@ class ReplicaMetrics:
         yield from state_families(
             summed(moment.waiting, own),
             {key: value for key, value in moment.load_seconds.items() if key in own},
+        )
+        yield from generation_families(
+            generated(dict(self._book.items()), counts.keys()), added(moment.engines, own)
         )
         if self._windows is not None:
             yield from self._windows.families(counts)

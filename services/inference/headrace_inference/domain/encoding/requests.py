@@ -23,6 +23,8 @@ class EncodingRequest:
     texts: Sequence[Sequence[int]]
     token_types: Sequence[Sequence[int]] | None = None
     """Which part of a pair each token belongs to, where the graph asks for that."""
+    priority: int = 0
+    """The level of its queue; 0 is the version's default and 1 the highest."""
 
 
 class EncodingSink(Protocol):
@@ -85,14 +87,43 @@ class Encoder(Protocol):
 class PairCodec(TextCodec, Protocol):
     """A tokenizer that also makes pairs."""
 
-    def encode_pair(self, first: str, second: str) -> tuple[list[int], list[int]]:
-        """Return the tokens of both as one text, and which of the two each belongs to."""
+    def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
+        """Make tokens of texts, special tokens included. Raises InvalidArgument (TEXT_INVALID)."""
+
+    def encode_pairs(
+        self, first: str, seconds: Sequence[str], most_tokens: int = 0, second_tokens: int = 0
+    ) -> tuple[list[list[int]], list[list[int]]]:
+        """Return the tokens of each pair as one text, and which of the two each belongs to.
+
+        Of pairs over `most_tokens`, unless that is 0, the end of the second text is left out, or where that
+        is not enough the end of the first; second texts have `second_tokens` at most, unless that is 0.
+        Raises InvalidArgument (TEXT_INVALID).
+        """
 
 
 class EncoderModel(Protocol):
     """A loaded version that embeds or reranks, for wires."""
 
-    facts: LanguageFacts
-    config: EncodingConfig
-    codec: PairCodec
-    encoder: Encoder
+    @property
+    def facts(self) -> LanguageFacts:
+        """Return what its files say of it."""
+
+    @property
+    def config(self) -> EncodingConfig:
+        """Return how it is served."""
+
+    @property
+    def codec(self) -> PairCodec:
+        """Return its tokenizer."""
+
+    @property
+    def encoder(self) -> Encoder:
+        """Return what runs its texts."""
+
+    @property
+    def end_tokens(self) -> int:
+        """Count the special tokens that end each text: they stay where a text is cut."""
+
+    @property
+    def dimensions(self) -> Sequence[int]:
+        """Return the sizes that its vectors may be cut to; none: they were not trained for that."""

@@ -6,15 +6,15 @@ from typing import Protocol, runtime_checkable
 
 from headrace_inference.domain.encoding.requests import EncoderModel
 from headrace_inference.domain.scheduling.runner import Runner
+from headrace_inference.domain.scheduling.watchdog import RunWatchdog
 
 
 @runtime_checkable
 class EncoderRunner(Runner, Protocol):
-    """An open model whose encoder runs texts. `run` runs no request of callers: it may refuse all.
+    """An open model that encodes texts. `run` runs no request of callers: it may refuse all."""
 
-    `probe` encodes a token or two. Whoever closes it has stopped its encoder before.
-    """
+    def start_encoder(self, watchdog: RunWatchdog) -> EncoderModel:
+        """Make its encoder, once; whoever closes the runner stops that before.
 
-    @property
-    def text_encoder(self) -> EncoderModel:
-        """Return what wires need of it, with its encoder."""
+        The watchdog ends runs that take too long, or that nobody waits for.
+        """

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from headrace.state.language_records import GenerationConfig, LanguageFacts
 from headrace_inference.domain.generation.engine import GenerationEngine
+from headrace_inference.domain.generation.grammars import Grammars
 
 ChatMessage = Mapping[str, Any]
 """A message in OpenAI's form, as it came: `role`, `content`, `tool_calls`, `tool_call_id`, `name`."""
@@ -64,4 +65,5 @@ class GenerativeModel(Protocol):
     chat: ChatFormat | None
     """None where the version has no chat template."""
     end_tokens: frozenset[int]
+    grammars: Grammars
     engine: GenerationEngine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from array import array
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,6 +42,11 @@ class GenerationCounts:
     """From the first token to the end."""
     total: Histogram = field(default_factory=Histogram)
     """From reception to the end."""
+
+    @property
+    def idle(self) -> bool:
+        """True where nothing happened."""
+        return not (self.calls or self.finished or self.between_tokens.count)
 
     def add(self, other: GenerationCounts) -> None:
         """Add another span."""
@@ -141,3 +147,11 @@ class GenerationCounters:
                 pairs = np.array(gaps, dtype=np.int64).reshape(-1, 2)
                 self._of(route).between_tokens.record(pairs[:, 0], pairs[:, 1])
         self._gaps = {}
+
+
+def of_all_routes(counts: Mapping[str, GenerationCounts]) -> GenerationCounts:
+    """Add up the counts of all routes."""
+    total = GenerationCounts()
+    for each in counts.values():
+        total.add(each)
+    return total

@@ -200,11 +200,40 @@ class GenerationStream:
         self._tell_failed(error)
         return error
 
-    def _give_up(self) -> None:
+    def end_by(self, error: HeadraceError) -> None:
+        """Have nothing more generated, and tell the reader why, at once."""
         self.cancel()
-        # Nothing of what waits is of use to a reader who is told that it was too slow.
         self._items.clear()
-        self.take(_End(Usage(0, self._delivered), reader_too_slow(self._reader_seconds)))
+        prompt_tokens = len(self.call.request.prompt) if self.call is not None else 0
+        self.take(_End(Usage(prompt_tokens, self._delivered), error))
+
+    def _give_up(self) -> None:
+        self.end_by(reader_too_slow(self._reader_seconds))
+
+
+class OpenStreams:
+    """The streams that are read on an event loop."""
+
+    def __init__(self) -> None:
+        self._streams: set[GenerationStream] = set()
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._streams)
+
+    def add(self, stream: GenerationStream) -> None:
+        """One more."""
+        self._streams.add(stream)
+
+    def discard(self, stream: GenerationStream) -> None:
+        """One is read no more."""
+        self._streams.discard(stream)
+
+    def end_all(self, error: HeadraceError) -> None:
+        """End all, and tell their readers why."""
+        for stream in list(self._streams):
+            if not stream.has_ended:
+                stream.end_by(error)
 
 
 def reader_too_slow(seconds: float) -> HeadraceError:

@@ -19,6 +19,7 @@ from headrace_inference.domain.extensions.trace_settings import Changes
 from headrace_inference.domain.extensions.tracing import Tracer
 from headrace_inference.domain.ingress.budget import InFlightBudget
 from headrace_inference.domain.ingress.callers import Callers
+from headrace_inference.domain.ingress.generation_stream import OpenStreams
 from headrace_inference.domain.ingress.incoming import Fit, IncomingRequest, RequestHeader
 from headrace_inference.domain.ingress.limits import IngressLimits
 from headrace_inference.domain.ingress.receptions import Receptions
@@ -55,6 +56,8 @@ class Ingress:
         self.callers = callers or Callers(self.clock)
         self.budget = InFlightBudget(self.limits)
         self.shadow_copies = ShadowCopies(self.budget.can_spare)
+        self.text_streams = OpenStreams()
+        """What is generated and read on the event loop."""
         self.receptions = Receptions(lambda: reconciler.table, book, self.clock)
         self.last_bursts: list[Callable[[], int]] = []
         """Tell when each receiving thread took its last burst, in monotonic nanoseconds."""

@@ -21,7 +21,11 @@ from headrace_inference.domain.generation.requests import GenerationCall, Genera
 from headrace_inference.domain.ingress.call_limits import CallLimiter
 from headrace_inference.domain.ingress.encoding_wait import EncodingWait
 from headrace_inference.domain.ingress.entrance import Entrance
-from headrace_inference.domain.ingress.generation_stream import GenerationStream, LoopOutbox
+from headrace_inference.domain.ingress.generation_stream import (
+    GenerationStream,
+    LoopOutbox,
+    OpenStreams,
+)
 from headrace_inference.domain.ingress.ingress import ROUTE_ATTEMPTS, Ingress
 from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.domain.routing.request_texts import Headers, Parameter
@@ -89,7 +93,7 @@ class LanguageCalls:
         self, target: Target, picked: Picked, reception: Reception, limiter: CallLimiter | None
     ) -> Iterator[LanguageCall]:
         version, route = picked
-        call = LanguageCall(version, route, reception, self._outbox)
+        call = LanguageCall(version, route, reception, self._outbox, self._ingress.text_streams)
         try:
             if limiter is None:
                 yield call
@@ -139,7 +143,12 @@ class LanguageCall:
     """One call and the version that answers it. Several generations may run in it."""
 
     def __init__(
-        self, version: LoadedVersion, route: str, reception: Reception, outbox: LoopOutbox
+        self,
+        version: LoadedVersion,
+        route: str,
+        reception: Reception,
+        outbox: LoopOutbox,
+        streams: OpenStreams,
     ) -> None:
         self.version = version
         self.route = route
@@ -147,6 +156,7 @@ class LanguageCall:
         """Whether anything of it was handed to the version to run."""
         self._reception = reception
         self._outbox = outbox
+        self._all_streams = streams
         self._streams: list[GenerationStream] = []
         self._runs: list[GenerationCall | EncodingCall] = []
 
@@ -177,6 +187,7 @@ class LanguageCall:
         self.version.generate(call)
         self.has_run = True
         self._streams.append(stream)
+        self._all_streams.add(stream)
         self._runs.append(call)
         return stream
 
@@ -213,6 +224,7 @@ class LanguageCall:
         """Whatever still runs of it ends."""
         for stream in self._streams:
             stream.cancel()
+            self._all_streams.discard(stream)
 
 
 def _other_kind(version: LoadedVersion, lacks: str) -> HeadraceError:

@@ -30,6 +30,11 @@ class FailureStreak:
         if self._told or self.length % RUNS_BEFORE_PROBE:
             return
         wrong = str(failure) if failure.is_fatal else self._probe()
-        if wrong and not self._told:
+        if wrong:
+            self.tell_broken(wrong)
+
+    def tell_broken(self, wrong: str) -> None:
+        """It is known not to run any more."""
+        if not self._told:
             self._told = True
             self._broken(wrong)

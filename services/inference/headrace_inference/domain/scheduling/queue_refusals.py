@@ -10,7 +10,7 @@ from headrace.errors import (
     Unavailable,
 )
 from headrace_inference.domain.scheduling.admission import LongWait
-from headrace_inference.domain.scheduling.requests import InferenceRequest
+from headrace_inference.domain.scheduling.watchdog import Awaited
 
 RETRY_AFTER_SECONDS = 0.1
 """The retry delay where nobody knows how fast the queue is emptied."""
@@ -46,7 +46,7 @@ def wait_too_long(name: str, long_wait: LongWait) -> HeadraceError:
     )
 
 
-def not_in_time(request: InferenceRequest, now_ns: int, run_ns: float) -> HeadraceError:
+def not_in_time(request: Awaited, now_ns: int, run_ns: float) -> HeadraceError:
     """Return what a request gets that would be late even if it were run at once."""
     left = f"{max(0, (request.deadline_ns or 0) - now_ns) / 1e9:.3g}"
     waited = f"{(now_ns - request.received_ns) / 1e9:.3g}"
@@ -122,7 +122,7 @@ CALLER_GONE = Cancelled("CANCELLED", "the caller went away before the request wa
 """The error of a request that was cancelled."""
 
 
-def not_awaited(request: InferenceRequest, now_ns: int) -> HeadraceError | None:
+def not_awaited(request: Awaited, now_ns: int) -> HeadraceError | None:
     """Return why nobody waits for a request any more; None: somebody does."""
     if request.cancelled:
         return CALLER_GONE

@@ -31,6 +31,14 @@ REST_FACTOR = 50
 MAX_RUN_SECONDS = 300.0
 
 
+class Awaited(Protocol):
+    """A request on its way, as far as it matters whether anybody still waits for it."""
+
+    received_ns: int
+    deadline_ns: int | None
+    cancelled: bool
+
+
 class RunHandle(Protocol):
     """The handle of one run. One that was used to end a run is never used again."""
 

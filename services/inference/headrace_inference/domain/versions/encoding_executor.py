@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.errors import HeadraceError
-from headrace_inference.domain.encoding.requests import EncodingCall
+from headrace_inference.domain.encoding.requests import Encoder, EncodingCall
 from headrace_inference.domain.encoding.runner import EncoderRunner
 from headrace_inference.domain.scheduling.queue_refusals import unloading
 from headrace_inference.domain.scheduling.requests import InferenceRequest
@@ -24,9 +24,9 @@ class EncodingExecutor:
 
     def __init__(self, execution: Execution, runner: EncoderRunner) -> None:
         self._execution = execution
-        self._model = runner.text_encoder
+        self.model = runner.start_encoder(execution.watchdog)
         self._scheduler = TextScheduler(
-            execution.record.key, self._hand_over, _Encoder(runner), execution.watchdog
+            execution.record.key, self._hand_over, _Encoder(self.model.encoder), execution.watchdog
         )
         self.scheduler = self._scheduler
 
@@ -40,7 +40,7 @@ class EncodingExecutor:
         )
         self._scheduler.began(call)
         try:
-            self._model.encoder.submit(call)
+            self.model.encoder.submit(call)
         except (HeadraceError, SchedulerStopped):
             self._scheduler.is_over(call)
             raise
@@ -51,7 +51,9 @@ class EncodingExecutor:
 
     def _hand_over(self, request: InferenceRequest) -> None:
         execution = self._execution
-        call = encoding_call(self._model, execution.responder, execution.clock, request)
+        call = encoding_call(
+            self.model, execution.record.key, execution.responder, execution.clock, request
+        )
         try:
             self.encode(call)
         except SchedulerStopped:  # it was taken before that: nobody else answers it
@@ -61,8 +63,8 @@ class EncodingExecutor:
 class _Encoder:
     """An encoder as the scheduler of tensors sees it. It looks at what nobody waits for by itself."""
 
-    def __init__(self, runner: EncoderRunner) -> None:
-        self._encoder = runner.text_encoder.encoder
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
 
     @property
     def waiting(self) -> int:

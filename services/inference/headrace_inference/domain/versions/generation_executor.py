@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from headrace.errors import HeadraceError
 from headrace_inference.domain.generation.counted_sink import CountedSink
+from headrace_inference.domain.generation.engine import GenerationEngine
 from headrace_inference.domain.generation.requests import GenerationCall
 from headrace_inference.domain.generation.runner import GenerativeRunner
 from headrace_inference.domain.scheduling.queue_refusals import unloading
 from headrace_inference.domain.scheduling.requests import InferenceRequest
-from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from headrace_inference.domain.versions.batch_executor import Execution
 from headrace_inference.domain.versions.tensor_generation import TensorCall, tensor_call
 from headrace_inference.domain.versions.text_scheduler import TextScheduler
-
-RUN_FAILED = "RUN_FAILED"
-"""The reason of a generation of which a step failed."""
 
 
 class GenerationExecutor:
@@ -28,10 +25,10 @@ class GenerationExecutor:
 
     def __init__(self, execution: Execution, runner: GenerativeRunner) -> None:
         self._execution = execution
-        self._model = runner.generative
-        self._engine = runner.generative.engine
+        self.model = runner.start(execution.watchdog, execution.failures.tell_broken)
+        self._engine = self.model.engine
         self._scheduler = TextScheduler(
-            execution.record.key, self._hand_over, _Engine(runner), execution.watchdog
+            execution.record.key, self._hand_over, _Engine(self._engine), execution.watchdog
         )
         self.scheduler = self._scheduler
 
@@ -54,7 +51,7 @@ class GenerationExecutor:
     def _hand_over(self, request: InferenceRequest) -> None:
         """Make a call of a request in tensors, and have it run."""
         execution = self._execution
-        call = tensor_call(self._model, execution.responder, execution.clock, request)
+        call = tensor_call(self.model, execution.responder, execution.clock, request)
         try:
             self.generate(call)
         except SchedulerStopped:  # it was taken before that: nobody else answers it
@@ -62,22 +59,18 @@ class GenerationExecutor:
 
     def _is_over(self, call: GenerationCall, error: HeadraceError | None) -> None:
         execution = self._execution
-        if error is None:
-            execution.failures.length = 0
-            if not isinstance(call, TensorCall):  # its responder counts its run
-                began, now = call.started_ns, execution.clock.monotonic_ns()
-                with execution.statistics.lock:
-                    execution.statistics.record_run((), 1, (began, began, now, now))
-        elif error.reason == RUN_FAILED:
-            execution.failures.add(RunFailed(error.message))
+        if error is None and not isinstance(call, TensorCall):  # its responder counts its run
+            began, now = call.started_ns, execution.clock.monotonic_ns()
+            with execution.statistics.lock:
+                execution.statistics.record_run((), 1, (began, began, now, now))
         self._scheduler.is_over(call)
 
 
 class _Engine:
     """An engine as the scheduler of tensors sees it."""
 
-    def __init__(self, runner: GenerativeRunner) -> None:
-        self._engine = runner.generative.engine
+    def __init__(self, engine: GenerationEngine) -> None:
+        self._engine = engine
 
     @property
     def waiting(self) -> int:

@@ -105,8 +105,9 @@ class LoadedVersion:
         self.scheduler: Scheduler = self._executor.scheduler
         self.leases = VersionLeases()
         """Of those who must not lose it in the middle of something."""
-        self.generative = runner.generative if isinstance(runner, GenerativeRunner) else None
-        self.encoder = runner.text_encoder if isinstance(runner, EncoderRunner) else None
+        executor = self._executor
+        self.generative = executor.model if isinstance(executor, GenerationExecutor) else None
+        self.encoder = executor.model if isinstance(executor, EncodingExecutor) else None
 
     @property
     def labels(self) -> Mapping[str, Sequence[bytes]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from headrace.errors import HeadraceError, InvalidArgument
+from headrace.errors import HeadraceError
 from headrace.state.language_records import VersionKind
 from headrace_inference.domain.clock import Clock
+from headrace_inference.domain.encoding.request_texts import (
+    embedding_request,
+    rerank_request,
+    scores_of,
+)
 from headrace_inference.domain.encoding.requests import (
     EncoderModel,
     EncodingCall,
@@ -51,18 +54,22 @@ class TensorEncoding(EncodingCall):
 class TensorEncodingSink:
     """Answers a request with its vectors."""
 
-    def __init__(self, request: InferenceRequest, responder: Responder, clock: Clock) -> None:
+    def __init__(
+        self, request: InferenceRequest, responder: Responder, clock: Clock, *, scores: bool
+    ) -> None:
+        self._scores = scores
         self._request = request
         self._responder = responder
         self._now_ns = clock.monotonic_ns
         self.call: EncodingCall | None = None
 
     def encoded(self, vectors: Vectors) -> None:
-        """Send them; scores are a column."""
+        """Send them, or a score for each."""
         began = self.call.started_ns if self.call is not None else 0
         times = (began, began, self._now_ns())
         rows = len(vectors)
-        self._responder.respond(BatchResult([self._request], [vectors], (0, rows), times))
+        output = scores_of(vectors) if self._scores else vectors
+        self._responder.respond(BatchResult([self._request], [output], (0, rows), times))
 
     def failed(self, error: HeadraceError) -> None:
         """Tell the error."""
@@ -70,32 +77,15 @@ class TensorEncodingSink:
 
 
 def encoding_call(
-    model: EncoderModel, responder: Responder, clock: Clock, request: InferenceRequest
+    model: EncoderModel, name: str, responder: Responder, clock: Clock, request: InferenceRequest
 ) -> TensorEncoding:
     """The call that a request in tensors is. Raises InvalidArgument."""
     arrays = [[str(text) for text in array.reshape(-1)] for array in assemble([request])]
-    if model.facts.kind is VersionKind.RERANK:
-        encoding = _pairs(model, arrays[0][0], arrays[1])
+    is_rerank = model.facts.kind is VersionKind.RERANK
+    if is_rerank:
+        encoding = rerank_request(model, name, arrays[0][0], arrays[1])
     else:
-        texts = [model.codec.encode(text, add_special_tokens=True) for text in arrays[0]]
-        encoding = EncodingRequest(texts)
-    for place, text in enumerate(encoding.texts):
-        _check_length(model, place, len(text))
-    sink = TensorEncodingSink(request, responder, clock)
+        encoding = embedding_request(model, name, arrays[0])
+    sink = TensorEncodingSink(request, responder, clock, scores=is_rerank)
     sink.call = TensorEncoding(request, encoding, sink)
     return sink.call
-
-
-def _pairs(model: EncoderModel, query: str, texts: Sequence[str]) -> EncodingRequest:
-    pairs = [model.codec.encode_pair(query, text) for text in texts]
-    return EncodingRequest([tokens for tokens, _ in pairs], [types for _, types in pairs])
-
-
-def _check_length(model: EncoderModel, place: int, tokens: int) -> None:
-    most = model.facts.context_length
-    if tokens > most:
-        raise InvalidArgument(
-            "CONTEXT_LENGTH_EXCEEDED",
-            f"this version takes texts of up to {most} tokens; text {place} has {tokens}: send less of it",
-            facts={"limit": str(most), "prompt_tokens": str(tokens)},
-        )

@@ -7,10 +7,14 @@ from http import HTTPStatus
 from headrace.service.http.answers import Response, json_response
 from headrace.service.http.requests import Request
 from headrace_inference.domain.ingress.ingress import Ingress
+from headrace_inference.wire.openai.chats import ChatRoutes
+from headrace_inference.wire.openai.completions import CompletionRoutes
 from headrace_inference.wire.openai.errors import in_openai_form
 from headrace_inference.wire.openai.model_names import ServedNames
 from headrace_inference.wire.openai.models import ModelRoutes
+from headrace_inference.wire.openai.port import OpenAiPort
 from headrace_inference.wire.openai.request_ids import add_request_id
+from headrace_inference.wire.openai.tokens import TokenRoutes
 from headrace_inference.wire.rest.exchanges import RestApp
 from headrace_inference.wire.server_queries import ServerFacts
 
@@ -24,9 +28,17 @@ def add_openai_routes(
 ) -> None:
     """Add the routes, and have errors on them written as OpenAI writes errors."""
     _add_service_routes(app, facts)
-    models = ModelRoutes(ingress, names or ServedNames())
+    names = names or ServedNames()
+    models = ModelRoutes(ingress, names)
     app.add("GET", "/v1/models", models.models)
     app.add("GET", "/v1/models/{id}", models.model)
+    port = OpenAiPort(app, ingress, names)
+    tokens = TokenRoutes(port)
+    port.add("/v1/chat/completions", ChatRoutes(port).chat)
+    port.add("/v1/completions", CompletionRoutes(port).complete)
+    for prefix in ("", _PREFIX):
+        port.add(f"{prefix}/tokenize", tokens.tokenize)
+        port.add(f"{prefix}/detokenize", tokens.detokenize)
     app.finishers.append(in_openai_form(is_of_openai))
     app.finishers.append(add_request_id(is_of_openai))
 

@@ -42,6 +42,8 @@ class RestApp(HttpApp):
         self._receptions = ingress.receptions
         self.max_body_bytes = max_body_bytes
         self.budget = budget
+        self.counted: set[str] = set()
+        """Templates of further routes that run a model, which the body names."""
         self._cors = cors
         self.finishers.append(count_errors(ingress.rest_errors))
         if cors is not None:
@@ -58,10 +60,13 @@ class RestApp(HttpApp):
     def refuse(self, request: Request, error: HeadraceError) -> Exchange:
         """Answer a caller who may not; where he asked for a run, it counts as one that was refused."""
         match = request.head.memo
-        if not isinstance(match, Match) or not match.template.endswith(_RUNS):
+        if not isinstance(match, Match) or not self._runs(match.template):
             return super().refuse(request, error)
         names = request.names.get("model", ""), request.names.get("version", "")
         return RefusedRun(request, error, self._receptions.begin(lambda: names))
+
+    def _runs(self, template: str) -> bool:
+        return template.endswith(_RUNS) or template in self.counted
 
     def add_with_body(self, verb: str, template: str, handle: HandleBody) -> None:
         """Have a handler answer requests, which gets the body, unpacked."""

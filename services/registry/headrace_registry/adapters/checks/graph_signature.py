@@ -66,6 +66,11 @@ def declared_inputs(model: ModelProto) -> list[ValueInfoProto]:
     return [value for value in model.graph.input if value.name not in given]
 
 
+def declared_datatype(number: int) -> Datatype | None:
+    """Return the datatype that a graph declares by its number; None for one that cannot travel."""
+    return _DATATYPES.get(number)
+
+
 def check_declared(model: ModelProto) -> None:
     """Pass if nothing is declared that cannot travel: ONNX Runtime's own refusal would say less.
 

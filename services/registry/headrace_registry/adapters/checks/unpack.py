@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from headrace import errors
+from headrace.language.folder_layout import find_language_graph, is_language_folder
 from headrace.model_files.artifact_names import ArtifactPaths
 from headrace.model_files.foreign_formats import format_of_files, not_onnx
 from headrace.model_files.platform_metadata import is_platform_metadata
@@ -56,8 +57,17 @@ class UnpackLimits:
     expansion: int
 
 
-def unpack(file: Path, file_format: Format, folder: Path, limits: UnpackLimits) -> str:
+def unpack(
+    file: Path,
+    file_format: Format,
+    folder: Path,
+    limits: UnpackLimits,
+    *,
+    as_tensors: bool = False,
+) -> str:
     """Unpack into `folder`, which it makes, and give the path of the graph in it.
+
+    The graph of a language model is where its files say, unless its tensors alone are of interest.
 
     An archive whose files all lie in one folder is taken as that folder. What systems and tools leave
     (macOS's `__MACOSX` and `._*`) is passed over. Raises InvalidArgument
@@ -74,7 +84,7 @@ def unpack(file: Path, file_format: Format, folder: Path, limits: UnpackLimits) 
     with disk_errors(), _archive_errors():
         (_unpack_zip if file_format is Format.ZIP else _unpack_tar)(file, writer)
     _top_of(unpacked).rename(folder)
-    return find_graph(folder)
+    return find_graph(folder) if as_tensors else _find_any_graph(folder)
 
 
 def put_graph(file: Path, folder: Path) -> None:
@@ -84,6 +94,11 @@ def put_graph(file: Path, folder: Path) -> None:
         os.link(file, folder / GRAPH_NAME)
     except OSError:  # a file system without links
         shutil.copyfile(file, folder / GRAPH_NAME)
+
+
+def _find_any_graph(folder: Path) -> str:
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return find_language_graph(folder, names) if is_language_folder(names) else find_graph(folder)
 
 
 def find_graph(folder: Path) -> str:

@@ -11,8 +11,18 @@ _SHOWN_CHARS = 80
 _SHOWN_CHANGES = 20
 
 
-def breaking_changes(before: Signature, after: Signature) -> tuple[str, ...]:
+def breaking_changes(before: VersionRecord, after: VersionRecord) -> tuple[str, ...]:
     """Return what callers of `before` cannot rely on any more when `after` answers, a phrase each.
+
+    Versions of different kinds are asked in different ways, whatever their tensors are called.
+    """
+    if before.kind is not after.kind:
+        return (f"it is one of {after.kind.value}, not of {before.kind.value}",)
+    return (*_lost(before, after), *signature_changes(before.signature, after.signature))
+
+
+def signature_changes(before: Signature, after: Signature) -> tuple[str, ...]:
+    """Return the same of versions of one kind, by what they take and give.
 
     A version may accept more (a fixed dimension that became free, a new optional input) and promise more
     (a new output, a free dimension of an output that became fixed). Where dimensions of inputs became
@@ -29,7 +39,7 @@ def check_signature(before: VersionRecord | None, after: VersionRecord, *, allow
     """
     if before is None or allowed:
         return
-    changes = breaking_changes(before.signature, after.signature)
+    changes = breaking_changes(before, after)
     if changes:
         raise errors.FailedPrecondition(
             "SIGNATURE_CHANGED",
@@ -48,6 +58,14 @@ def listed(changes: Sequence[str]) -> str:
     """The changes in one line; of very many the first."""
     more = len(changes) - _SHOWN_CHANGES
     return "; ".join((*changes[:_SHOWN_CHANGES], *([f"{more} more"] if more > 0 else [])))
+
+
+def _lost(before: VersionRecord, after: VersionRecord) -> Iterator[str]:
+    """Return what a version of text could be asked for and cannot any more, such as a chat."""
+    if before.language and after.language:
+        for capability in before.language.capabilities:
+            if capability not in after.language.capabilities:
+                yield f"it cannot be asked for {capability!r}"
 
 
 def _input_changes(before: Signature, after: Signature) -> Iterator[str]:

@@ -17,6 +17,7 @@ from typing import Protocol
 from headrace import errors
 from headrace.state.changes import Change
 from headrace.state.declared_shapes import with_declared_shapes
+from headrace.state.language_records import LanguageFacts, VersionKind
 from headrace.state.records import (
     ArtifactFile,
     DeclaredShapes,
@@ -33,6 +34,7 @@ from headrace_registry.domain.decisions.default_config import (
     default_config,
     without_refused_batching,
 )
+from headrace_registry.domain.decisions.text_config import check_text_config
 from headrace_registry.domain.pushes.blob_garbage import BlobGarbage
 from headrace_registry.domain.pushes.uploads import Upload, Uploads
 from headrace_registry.domain.resources.models import ModelRemoval, check_description, delete_model
@@ -66,6 +68,8 @@ class RequestedOptions:
     max_batch_size: int | None = None
     """None: as the registry proposes."""
     shapes: DeclaredShapes = field(default_factory=DeclaredShapes)
+    kind: VersionKind | None = None
+    """None: as the artifact looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,10 @@ class Checked:
     invariance: BatchInvariance = field(default_factory=BatchInvariance)
     notices: tuple[str, ...] = ()
     """What its pusher should know, a sentence of one line each."""
+    language: LanguageFacts | None = None
+    """What its files say, where it is a version of text."""
+    proposed: ServingConfig | None = None
+    """How it is served where its push does not say; None: by its signature."""
 
 
 class Checker(Protocol):
@@ -272,26 +280,48 @@ class Artifacts:
 def _new_version(
     push: Push, checked: Checked, files: tuple[ArtifactFile, ...], signed: str
 ) -> NewVersion:
+    served = _served_text(push, checked) if checked.language else _served_tensors(push, checked)
+    return NewVersion(
+        model=push.model,
+        files=files,
+        graph_path=checked.graph_path,
+        signature=served.signature,
+        config=served.config,
+        description=push.description,
+        alias=push.alias,
+        create_model=push.create_model,
+        notices=(*served.notices, *checked.notices, *([signed] if signed else [])),
+        allow_signature_change=push.allow_signature_change,
+        signature_bundle=push.signature_bundle,
+        language=checked.language,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """How a version is going to be served, and what there is to say of it."""
+
+    signature: Signature
+    config: ServingConfig
+    notices: tuple[str, ...] = ()
+
+
+def _served_text(push: Push, checked: Checked) -> _Served:
+    config = push.configure(checked.proposed or ServingConfig())
+    check_text_config(config, checked.language)
+    return _Served(checked.signature, config)
+
+
+def _served_tensors(push: Push, checked: Checked) -> _Served:
     invariance = checked.invariance
     configured = push.configure(default_config(checked.signature, invariance))
     config = without_refused_batching(configured, invariance)
     batches = config.batching.max_batch_size > 0
     signature = with_declared_shapes(checked.signature, config.shapes, batches=batches)
+    check_text_config(config, None)
     check_config(config, signature)
     said = batching_notice(config, signature, invariance, push.asked.max_batch_size)
-    return NewVersion(
-        model=push.model,
-        files=files,
-        graph_path=checked.graph_path,
-        signature=signature,
-        config=config,
-        description=push.description,
-        alias=push.alias,
-        create_model=push.create_model,
-        notices=(said, *checked.notices, *([signed] if signed else [])),
-        allow_signature_change=push.allow_signature_change,
-        signature_bundle=push.signature_bundle,
-    )
+    return _Served(signature, config, (said,))
 
 
 async def _up_to(chunks: AsyncIterator[bytes], announced: int) -> AsyncIterator[bytes]:

@@ -9,6 +9,7 @@ from headrace import errors
 from headrace.artifacts.digests import artifact_digest
 from headrace.resource_names import version_resource
 from headrace.state.catalog import Catalog
+from headrace.state.language_records import LanguageFacts
 from headrace.state.record_collections import MODELS, VERSIONS
 from headrace.state.records import (
     ArtifactFile,
@@ -50,6 +51,7 @@ class NewVersion:
     notices: tuple[str, ...] = ()
     allow_signature_change: bool = False
     signature_bundle: str = ""
+    language: LanguageFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +94,12 @@ def publish_version(context: DecisionContext, new: NewVersion) -> Decision:
         created_at=context.now,
         description=new.description,
         revision=context.next_revision,
-        notices=(*new.notices, *_unlike_stable(context.catalog, model, new.signature)),
+        notices=new.notices,
         signature_bundle=new.signature_bundle,
+        language=new.language,
     )
+    unlike = _unlike_stable(context.catalog, model, version)
+    version = replace(version, notices=(*version.notices, *unlike))
     check_record(version)
     _check_alias(context.catalog, model, version, new)
     return context.change(
@@ -107,10 +112,10 @@ def publish_version(context: DecisionContext, new: NewVersion) -> Decision:
     )
 
 
-def _unlike_stable(catalog: Catalog, model: ModelRecord, signature: Signature) -> Iterator[str]:
+def _unlike_stable(catalog: Catalog, model: ModelRecord, new: VersionRecord) -> Iterator[str]:
     """Says now what a route to the new version is going to be refused for."""
     stable = catalog.versions.get((model.name, model.route.stable)) if model.route else None
-    changes = breaking_changes(stable.signature, signature) if stable else ()
+    changes = breaking_changes(stable, new) if stable else ()
     if stable and changes:
         yield f"signature differs from stable version {stable.number}: {listed(changes)}"
 

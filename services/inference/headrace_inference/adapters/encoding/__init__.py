@@ -1,0 +1,1 @@
+"""Opens encoders: graphs on ONNX Runtime, and their tokenizers."""

@@ -1,0 +1,132 @@
+"""Answers chats."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from headrace.errors import HeadraceError, InvalidArgument
+from headrace.service.http.answers import Response
+from headrace_inference.domain.generation.model import ChatFormat, GenerativeModel
+from headrace_inference.domain.ingress.language_calls import LanguageCall
+from headrace_inference.wire.openai.answer_head import answer_head
+from headrace_inference.wire.openai.answer_parts import TextReader
+from headrace_inference.wire.openai.bodies import Members
+from headrace_inference.wire.openai.chat_answers import ChatForm, StreamedChat, WholeChat
+from headrace_inference.wire.openai.chat_body import ChatBody, chat_body
+from headrace_inference.wire.openai.event_answers import stream_answer
+from headrace_inference.wire.openai.grammars import grammar_of
+from headrace_inference.wire.openai.option_names import options_in, refuse_unsupported
+from headrace_inference.wire.openai.port import OpenAiPort, Received
+from headrace_inference.wire.openai.scores import TokenTexts
+from headrace_inference.wire.openai.streams import read_all, usage_of
+from headrace_inference.wire.openai.text_requests import Asked, generation_request
+
+ON_LOOP_BYTES = 4096
+"""A longer conversation is written as tokens in a thread: it takes milliseconds."""
+
+
+class ChatRoutes:
+    """Decodes a chat, has it generated, encodes the answer."""
+
+    def __init__(self, port: OpenAiPort) -> None:
+        self._port = port
+
+    async def chat(self, received: Received) -> Response:
+        """Answer the next turn of a conversation."""
+        async with self._port.call(received) as (call, members):
+            model = call.generative
+            refuse_unsupported(members)
+            body = chat_body(members)
+            prompt = await chat_prompt(model, members, body, len(received.body))
+            asked = Asked(prompt, chat_options(members, body), grammar_of(body))
+            request = generation_request(model, asked, body, {"max_tokens": _limit_name(members)})
+            form = _form(call, body, prompt, request.choices)
+            stream = call.generate(request)
+            if body.stream:
+                return await stream_answer(received, call, [stream], StreamedChat(form))
+            whole = WholeChat(form)
+            await read_all([stream], whole.take)
+            return whole.response(usage_of([stream]))
+
+
+def chat_options(members: Members, body: ChatBody) -> dict[str, object]:
+    """The options of a chat, by our names."""
+    options = options_in(members)
+    limit = _limit_name(members)
+    if limit in members:
+        options["max_tokens"] = members[limit]
+    if body.logprobs:
+        options["logprobs"] = body.top_logprobs or 0
+    return options
+
+
+def _limit_name(members: Members) -> str:
+    """The newer name wins where both are given."""
+    return "max_completion_tokens" if "max_completion_tokens" in members else "max_tokens"
+
+
+def _form(call: LanguageCall, body: ChatBody, prompt: Sequence[int], choices: int) -> ChatForm:
+    model = call.generative
+    kind = "chat.completion.chunk" if body.stream else "chat.completion"
+    as_ids = bool(body.return_tokens_as_token_ids)
+    return ChatForm(
+        head=answer_head("chatcmpl-", kind, body.model, call.version.record),
+        prompt=prompt,
+        choices=choices,
+        new_reader=TextReader,
+        texts=TokenTexts(model.codec, as_ids=as_ids),
+        is_scored=bool(body.logprobs),
+        ends=model.end_tokens,
+        has_tokens=bool(body.return_token_ids),
+        with_usage=body.usage_in_stream,
+        usage_in_each=body.usage_in_each,
+    )
+
+
+async def chat_prompt(
+    model: GenerativeModel, members: Members, body: ChatBody, size: int
+) -> list[int]:
+    """A conversation as tokens. Raises InvalidArgument."""
+    chat = model.chat
+    if chat is None:
+        raise no_template()
+    if size > ON_LOOP_BYTES:
+        return await asyncio.to_thread(_prompt, chat, members, body)
+    return _prompt(chat, members, body)
+
+
+def no_template() -> HeadraceError:
+    """Refuse a chat with a version that knows no conversations."""
+    return InvalidArgument(
+        "CHAT_TEMPLATE_MISSING",
+        "this version has no chat template, so it takes no conversations; ask it by /v1/completions, or "
+        "push it again with a chat_template.jinja beside its tokenizer",
+    )
+
+
+def _prompt(chat: ChatFormat, members: Members, body: ChatBody) -> list[int]:
+    messages = members["messages"]
+    assert isinstance(messages, list), "it was looked at"
+    tools = [tool["function"] for tool in _listed(members.get("tools"))]
+    return chat.prompt(
+        messages,
+        tools,
+        continues_last=bool(body.continue_final_message),
+        variables=_variables(body),
+    )
+
+
+def _listed(tools: object) -> list[Mapping[str, Mapping[str, object]]]:
+    return tools if isinstance(tools, list) else []
+
+
+def _variables(body: ChatBody) -> dict[str, object]:
+    """What a template is given beside messages and tools."""
+    named = {
+        "reasoning_effort": body.reasoning_effort,
+        "verbosity": body.verbosity,
+        "documents": body.documents,
+    }
+    found: dict[str, object] = {name: value for name, value in named.items() if value is not None}
+    return found | (body.chat_template_kwargs or {})

@@ -1,0 +1,1 @@
+"""Recognises artifacts that are versions of text, and checks them."""

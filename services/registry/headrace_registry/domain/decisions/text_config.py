@@ -1,0 +1,92 @@
+"""The serving config of a version of text: what is proposed, and what such a version has no use for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import fields
+
+from headrace import errors
+from headrace.errors import FieldViolation
+from headrace.state.language_records import (
+    EncodingConfig,
+    GenerationConfig,
+    LanguageFacts,
+    SamplingDefaults,
+    VersionKind,
+)
+from headrace.state.records import Batching, DeclaredShapes, ServingConfig
+
+_RANGES = {
+    "temperature": (0.0, 2.0),
+    "top_k": (0.0, 1e6),
+    "top_p": (1e-6, 1.0),
+    "min_p": (0.0, 1.0),
+    "repetition_penalty": (1e-6, 100.0),
+}
+
+
+def proposed_sampling(advised: SamplingDefaults) -> SamplingDefaults:
+    """Return what a model's files advise, without what no request may ask for either."""
+    held = {one.name: getattr(advised, one.name) for one in fields(advised)}
+    return SamplingDefaults(
+        **{name: value for name, value in held.items() if _in_range(name, value)}
+    )
+
+
+def _in_range(name: str, value: float | None) -> bool:
+    low, high = _RANGES[name]
+    return value is not None and math.isfinite(value) and low <= value <= high
+
+
+def check_text_config(config: ServingConfig, facts: LanguageFacts | None) -> None:
+    """Pass if all that is set has a meaning for such a version; None: it takes tensors.
+
+    Raises InvalidArgument (SERVING_CONFIG_INVALID).
+    """
+    kind = facts.kind if facts else VersionKind.TENSORS
+    wrong = [*_other_sections(config, kind)]
+    if facts is not None:
+        wrong += _of_tensors(config)
+        wrong += _too_long(config, facts)
+    if wrong:
+        listed = "; ".join(f"{each.field}: {each.description}" for each in wrong)
+        raise errors.InvalidArgument(
+            "SERVING_CONFIG_INVALID",
+            f"the version is one of {kind.value}, and its serving config says what has no meaning for it: "
+            f"{listed}",
+            facts={"kind": kind.value},
+            violations=tuple(wrong),
+        )
+
+
+def _other_sections(config: ServingConfig, kind: VersionKind) -> Iterator[FieldViolation]:
+    if config.generation != GenerationConfig() and kind is not VersionKind.GENERATION:
+        yield _violation("generation", "of generative versions alone")
+    encodes = kind in (VersionKind.EMBEDDING, VersionKind.RERANK)
+    if config.encoding != EncodingConfig() and not encodes:
+        yield _violation("encoding", "of versions that embed or rerank alone")
+
+
+def _of_tensors(config: ServingConfig) -> Iterator[FieldViolation]:
+    if config.batching != Batching():
+        yield _violation("batching", "rows of tensors alone are batched; texts share runs anyway")
+    if config.instances > 1:
+        yield _violation("instances", "texts share the runs of one instance")
+    if config.warm_up.samples:
+        yield _violation("warm_up.samples", "samples are tensors")
+    if config.shapes != DeclaredShapes():
+        yield _violation("shapes", "callers see texts, not the graph's tensors")
+    if config.session.free_dimensions:
+        yield _violation("session.free_dimensions", "texts are of any length")
+
+
+def _too_long(config: ServingConfig, facts: LanguageFacts) -> Iterator[FieldViolation]:
+    if config.generation.context_length > facts.context_length:
+        yield _violation(
+            "generation.context_length", f"the model's context has {facts.context_length} tokens"
+        )
+
+
+def _violation(path: str, why: str) -> FieldViolation:
+    return FieldViolation(f"serving_config.{path}", why)

@@ -1,0 +1,273 @@
+"""Encoders opened from files: their vectors, alone and in company, and what they refuse."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from headrace.errors import Cancelled, DeadlineExceeded, InvalidArgument, ResourceExhausted
+from headrace.state.language_records import EncodingConfig, Pooling, VersionKind
+from headrace.state.records import QueuePolicy, ServingConfig
+from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.domain.encoding.request_texts import (
+    cut_to,
+    embedding_request,
+    rerank_request,
+    scores_of,
+)
+from headrace_inference.domain.encoding.requests import Vectors
+from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
+from tests.language.tiny_encoders import SENTENCES, SHAPE, write_embedder, write_reranker
+from tests.unit.inference.encoding.encoders import Started, opened, submit
+
+
+def _texts(count: int, seed: int = 0) -> list[list[int]]:
+    made = random.Random(seed)
+    return [
+        [made.randrange(SHAPE.vocabulary) for _ in range(made.randint(1, 48))] for _ in range(count)
+    ]
+
+
+def _bare(folder: Path, texts: Sequence[Sequence[int]], output: str) -> list[Any]:
+    """Run each text alone and without padding, by ONNX Runtime itself."""
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
+    outputs = []
+    for text in texts:
+        ids = np.array([text], np.int64)
+        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        outputs.append(session.run([output], feeds | {"token_type_ids": np.zeros_like(ids)})[0][0])
+    return outputs
+
+
+@pytest.mark.parametrize(
+    ("pooling", "of_tokens"),
+    [
+        ("mean", lambda tokens: tokens.mean(axis=0)),
+        ("cls", lambda tokens: tokens[0]),
+        ("max", lambda tokens: tokens.max(axis=0)),
+        ("last", lambda tokens: tokens[-1]),
+    ],
+)
+def test_vectors_are_those_of_the_graph_pooled(
+    tmp_path: Path, pooling: str, of_tokens: Any
+) -> None:
+    """Mean, first, greatest and last of a text's own tokens; made as long as 1 where the files say so."""
+    folder = write_embedder(tmp_path, pooling=pooling, normalizes=pooling != "last")
+    texts = _texts(40)
+    expected = np.stack([of_tokens(one) for one in _bare(folder, texts, "last_hidden_state")])
+    if pooling != "last":
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    with opened(folder) as encoder:
+        vectors = submit(encoder, texts)[1].wait()
+    assert np.allclose(vectors, expected, atol=1e-6)
+
+
+def test_a_vector_is_bit_for_bit_the_same_in_any_company(tmp_path: Path) -> None:
+    """Alone, in one large call, and among 200 calls of 8 threads a text has the very same vector."""
+    texts = _texts(200)
+    with opened(write_embedder(tmp_path)) as encoder:
+        alone = np.concatenate([submit(encoder, [text])[1].wait() for text in texts])
+        together = submit(encoder, texts)[1].wait()
+        with ThreadPoolExecutor(8) as threads:
+            crowd = list(threads.map(lambda text: submit(encoder, [text])[1].wait()[0], texts))
+        assert encoder.remark == ""
+    assert np.array_equal(alone, together)
+    assert np.array_equal(alone, np.stack(crowd))
+
+
+def _quantized(folder: Path) -> Path:
+    """Have the scales of all weights' inputs taken from the whole batch, as int8 exporters do."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    graph = folder / "model.onnx"
+    plain = graph.rename(folder / "plain.onnx")
+    quantize_dynamic(plain, graph, weight_type=QuantType.QInt8)
+    plain.unlink()
+    return folder
+
+
+def test_a_graph_that_mixes_its_rows_runs_one_text_at_a_time(tmp_path: Path) -> None:
+    """Dynamically quantised graphs take one scale for all rows: company would change the vectors."""
+    texts = _texts(20)
+    with opened(_quantized(write_embedder(tmp_path))) as encoder:
+        alone = np.concatenate([submit(encoder, [text])[1].wait() for text in texts])
+        together = submit(encoder, texts)[1].wait()
+        assert "one at a time" in encoder.remark
+    assert np.array_equal(alone, together)
+
+
+def test_texts_that_cannot_run_fail_alone(tmp_path: Path) -> None:
+    """A token outside the vocabulary ends the call that has it, and none of those that shared its run."""
+    good, bad = [1, 2, 3], [1, 10_000, 3]
+    with opened(write_embedder(tmp_path)) as encoder:
+        expected = submit(encoder, [good])[1].wait()
+        outcomes = [submit(encoder, [bad if place % 3 == 0 else good])[1] for place in range(12)]
+        for place, outcome in enumerate(outcomes):
+            if place % 3 == 0:
+                with pytest.raises(InvalidArgument, match="indices"):
+                    outcome.wait()
+            else:
+                assert np.array_equal(outcome.wait(), expected)
+        assert [outcome.told for outcome in outcomes] == [1] * 12
+
+
+def test_cancelled_and_late_calls_are_not_run(tmp_path: Path) -> None:
+    """Whoever is gone, or was to be answered before, hears that once; the others are answered."""
+    with opened(write_embedder(tmp_path)) as encoder:
+        running = submit(encoder, _texts(400))[1]
+        gone, of_gone = submit(encoder, _texts(300, seed=1))
+        gone.cancelled = True
+        late = submit(encoder, _texts(300, seed=2), SYSTEM_CLOCK.monotonic_ns() + 1)[1]
+        stays = submit(encoder, [[5, 6]])[1]
+        assert running.wait().shape == (400, SHAPE.hidden)
+        assert stays.wait().shape == (1, SHAPE.hidden)
+        with pytest.raises(Cancelled):
+            of_gone.wait()
+        with pytest.raises(DeadlineExceeded):
+            late.wait()
+        batcher = encoder.text_encoder.encoder
+        assert (batcher.waiting, batcher.in_flight) == (0, 0)
+
+
+def test_the_queue_has_a_bound(tmp_path: Path) -> None:
+    """Over queue.max_requests a call hears so at once."""
+    config = ServingConfig(queue=QueuePolicy(max_requests=1))
+    with opened(write_embedder(tmp_path), config) as encoder:
+        first = submit(encoder, _texts(2000))[1]
+        with pytest.raises(ResourceExhausted, match="Exceeds maximum queue size"):
+            submit(encoder, [[1]])
+        assert len(first.wait()) == 2000
+
+
+def test_a_stopped_encoder_finishes_and_takes_no_more(tmp_path: Path) -> None:
+    """Stopping answers what was taken; whoever comes later is told to ask the route again."""
+    with opened(write_embedder(tmp_path)) as encoder:
+        outcome = submit(encoder, _texts(100))[1]
+        encoder.text_encoder.encoder.stop()
+        assert len(outcome.wait()) == 100
+        with pytest.raises(SchedulerStopped):
+            submit(encoder, [[1]])
+
+
+def _embedded(encoder: Started, texts: Sequence[Any], **options: bool) -> Vectors:
+    request = embedding_request(encoder.text_encoder, "tiny", texts, **options)
+    return submit(encoder, request.texts)[1].wait()
+
+
+def test_texts_and_their_tokens_have_the_same_vector(tmp_path: Path) -> None:
+    """The tokenizer's own padding and cutting are undone; control tokens in a text are plain text."""
+    with opened(write_embedder(tmp_path)) as encoder:
+        codec = encoder.text_encoder.codec
+        texts = [*SENTENCES, " ".join(SENTENCES[:4])]
+        tokens = codec.encode_texts(texts)
+        assert 16 < len(tokens[-1]) <= 48
+        assert 3 not in codec.encode("a [SEP] b", add_special_tokens=False)
+        assert np.array_equal(_embedded(encoder, texts), _embedded(encoder, tokens))
+
+
+def test_a_long_text_is_refused_or_cut_before_its_end(tmp_path: Path) -> None:
+    """Over the context length a text is refused by its place; where it may be cut, its end token stays."""
+    long = " ".join(SENTENCES * 3)
+    with opened(write_embedder(tmp_path)) as encoder:
+        with pytest.raises(InvalidArgument, match="takes 48") as refused:
+            _embedded(encoder, ["short", long])
+        assert refused.value.reason == "CONTEXT_LENGTH_EXCEEDED"
+        assert [one.field for one in refused.value.violations] == ["input[1]"]
+        cut = embedding_request(encoder.text_encoder, "tiny", [long], truncate=True).texts[0]
+        assert (len(cut), cut[0], cut[-1]) == (48, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        ([], "TEXTS_MISSING"),
+        (["a"] * 2049, "TOO_MANY_TEXTS"),
+        (["a", ""], "TEXT_EMPTY"),
+        ([[]], "TEXT_EMPTY"),
+        (["\ud800"], "TEXT_INVALID"),
+        ([[1, 120]], "TOKEN_UNKNOWN"),
+        ([[-1]], "TOKEN_UNKNOWN"),
+    ],
+)
+def test_what_cannot_be_embedded_is_refused_by_name(
+    tmp_path: Path, texts: list[Any], reason: str
+) -> None:
+    """Nothing of it reaches the graph."""
+    with opened(write_embedder(tmp_path)) as encoder:
+        with pytest.raises(InvalidArgument) as refused:
+            embedding_request(encoder.text_encoder, "tiny", texts)
+        assert refused.value.reason == reason
+
+
+def test_vectors_are_cut_only_where_the_model_was_trained_for_it(tmp_path: Path) -> None:
+    """The sizes of matryoshka_dimensions, as long as 1 again; others are refused with those."""
+    folder = write_embedder(tmp_path / "cut", matryoshka_dimensions=[8, 16, 32])
+    with opened(folder) as encoder:
+        vectors = _embedded(encoder, SENTENCES)
+        short = cut_to(encoder.text_encoder, "tiny", vectors, 8)
+        assert np.allclose(np.linalg.norm(short, axis=1), 1)
+        assert np.allclose(short, vectors[:, :8] / np.linalg.norm(vectors[:, :8], axis=1)[:, None])
+        with pytest.raises(InvalidArgument, match="8, 16, 32") as refused:
+            cut_to(encoder.text_encoder, "tiny", vectors, 9)
+        assert refused.value.reason == "DIMENSIONS_UNSUPPORTED"
+    with opened(write_embedder(tmp_path / "whole")) as encoder:
+        vectors = _embedded(encoder, ["a"])
+        assert cut_to(encoder.text_encoder, "tiny", vectors, 32) is vectors
+        with pytest.raises(InvalidArgument, match="not trained"):
+            cut_to(encoder.text_encoder, "tiny", vectors, 8)
+
+
+def test_a_reranker_scores_documents_between_0_and_1(tmp_path: Path) -> None:
+    """Scores are the logistic function of the graph's own logits, of the pair with its token types."""
+    folder = write_reranker(tmp_path)
+    with opened(folder) as encoder:
+        model = encoder.text_encoder
+        request = rerank_request(model, "tiny", "the cat", SENTENCES)
+        call, outcome = submit(encoder, request.texts)
+        assert request.token_types is not None
+        assert [sum(types) for types in request.token_types] == [
+            len(model.codec.encode(text, add_special_tokens=False)) + 1 for text in SENTENCES
+        ]
+        plain = scores_of(outcome.wait())
+        expected = [one[0] for one in _bare(folder, call.request.texts, "logits")]
+        assert np.allclose(plain, 1 / (1 + np.exp(-np.array(expected))), atol=1e-6)
+        assert model.facts.kind is VersionKind.RERANK
+        with pytest.raises(InvalidArgument, match="kind 'rerank'"):
+            embedding_request(model, "tiny", ["a"])
+
+
+def test_a_long_document_is_cut_and_the_query_kept(tmp_path: Path) -> None:
+    """Cutting takes the document's end, and the query's only where nothing else is left."""
+    with opened(write_reranker(tmp_path)) as encoder:
+        model = encoder.text_encoder
+        long = " ".join(SENTENCES * 3)
+        with pytest.raises(InvalidArgument, match="takes 48"):
+            rerank_request(model, "tiny", "the cat", ["a", long])
+        pair = rerank_request(model, "tiny", "the cat", ["a", long], truncate=True)
+        assert len(pair.texts[1]) == 48
+        assert pair.texts[1][:4] == pair.texts[0][:4]
+        assert pair.texts[1][-1] == 3
+        short = rerank_request(model, "tiny", long, ["a"], truncate=True, most_tokens=20)
+        assert len(short.texts[0]) == 20
+        of_document = rerank_request(
+            model, "tiny", "the cat", [long], truncate=True, document_tokens=5
+        )
+        assert len(of_document.texts[0]) == len(pair.texts[0]) + 4
+
+
+def test_the_serving_config_says_what_files_do_not(tmp_path: Path) -> None:
+    """Pooling and normalisation of the config hold over those of the files."""
+    folder = write_embedder(tmp_path, pooling="mean")
+    encoding = EncodingConfig(pooling=Pooling.CLS, normalize=False)
+    texts = _texts(5)
+    expected = np.stack([one[0] for one in _bare(folder, texts, "last_hidden_state")])
+    with opened(folder, replace(ServingConfig(), encoding=encoding)) as encoder:
+        assert np.allclose(submit(encoder, texts)[1].wait(), expected, atol=1e-6)
