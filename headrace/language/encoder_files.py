@@ -67,8 +67,11 @@ class EncoderFiles:
     dimensions: tuple[int, ...] = ()
     """To how many numbers a vector may be cut, by how it was trained; none: it may not."""
 
-    def facts(self, tokenizer_digest: str) -> LanguageFacts:
-        """Return what the registry records of it."""
+    def facts(
+        self, tokenizer_digest: str, embedding_size: int = 0, weights: str = ""
+    ) -> LanguageFacts:
+        """Return what the registry records of it; `embedding_size` is what a run has shown."""
+        size = embedding_size or self.embedding_size
         return LanguageFacts(
             kind=self.kind,
             architecture=self.architecture,
@@ -76,7 +79,8 @@ class EncoderFiles:
             vocabulary_size=self.vocabulary_size,
             tokenizer_digest=tokenizer_digest,
             capabilities=(str(self.kind),),
-            embedding_size=0 if self.kind is VersionKind.RERANK else self.embedding_size,
+            weights=weights,
+            embedding_size=0 if self.kind is VersionKind.RERANK else size,
             pooling=None if self.kind is VersionKind.RERANK else self.pooling,
             normalized=self.normalizes,
         )

@@ -1,7 +1,7 @@
-"""The signature of every generative version: the tensors of Triton's vLLM backend, so its clients work.
+"""The signatures of versions of text; generative ones have the tensors of Triton's vLLM backend.
 
-A request brings one prompt as it is, without a chat template, and no row to batch. What is asked for by a
-`return_…` input, or by naming the output, is answered beside the text; everything else is left out.
+A request for text brings one prompt as it is, without a chat template, and no row to batch. What is asked
+for by a `return_…` input, or by naming the output, is answered beside the text; all else is left out.
 """
 
 from __future__ import annotations
@@ -59,3 +59,22 @@ GENERATION_SIGNATURE = Signature(
         *(_one(name, Datatype.BOOL) for name in RETURNED_BY),
     ),
 )
+
+TEXT = "text"
+EMBEDDING = "embedding"
+QUERY = "query"
+DOCUMENTS = "documents"
+SCORE = "score"
+
+
+def embedding_signature(size: int) -> Signature:
+    """Return the tensors of a version that embeds: texts, and a vector of so many numbers for each."""
+    vectors = TensorSpec(EMBEDDING, Datatype.FP32, (-1, size), ("", ""))
+    return Signature(inputs=(_each(TEXT, Datatype.BYTES),), outputs=(vectors,))
+
+
+RERANK_SIGNATURE = Signature(
+    inputs=(_one(QUERY, Datatype.BYTES), _each(DOCUMENTS, Datatype.BYTES)),
+    outputs=(_each(SCORE, Datatype.FP32),),
+)
+"""A query and documents, and a score from 0 to 1 for each document."""

@@ -285,6 +285,7 @@ TRIED: Mapping[str, str] = {
     "DECLARED_SHAPE_IMPOSSIBLE": "tests/unit/headrace/state/test_declared_shapes.py",
     "DIMENSIONS_UNSUPPORTED": "tests/unit/inference/encoding/test_open_encoder.py",
     "DISK_FULL": "tests/rpc/test_disk_reserve.py",
+    "ENCODING_FAILED": "tests/unit/registry/test_encoder_check.py",
     "ENCODER_UNSUPPORTED": "tests/unit/headrace/language/test_encoder_files.py",
     "GENERATION_FAILED": "tests/unit/registry/test_generation_check.py",
     "GENERATION_UNSUPPORTED": "tests/unit/headrace/language/test_decoder_config.py",

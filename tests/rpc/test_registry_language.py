@@ -17,6 +17,7 @@ from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace.registry.v1 import version_pb2
 from headrace.state.language_records import LanguageFacts, VersionKind
 from headrace.type.v1 import language_pb2
+from tests.language.tiny_encoders import SHAPE, write_embedder, write_reranker
 from tests.language.tiny_models import TinyModel
 from tests.rpc.registry_fixtures import RunningRegistry, push, running_registry
 
@@ -133,3 +134,19 @@ async def test_how_a_version_of_text_is_served_is_kept_or_refused(
         for each in ("batching:", "instances:", "generation.context_length:", "encoding:")
         if f"serving_config.{each}" not in message
     ]
+
+
+async def test_encoders_are_versions_that_embed_and_rerank(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """They are checked in the child process, from where only the artifact can be read."""
+    embedder = packed(write_embedder(tmp_path / "embedder"))
+    reranker = packed(write_reranker(tmp_path / "reranker"))
+    async with running_registry(redis_url, namespace, tmp_path / "registry") as running:
+        embeds = await push_tar(running, embedder, parent="models/embedder")
+        reranks = await push_tar(running, reranker, parent="models/reranker")
+    assert [VersionKind.EMBEDDING, VersionKind.RERANK] == [
+        facts_of(version).kind for version in (embeds, reranks)
+    ]
+    assert (SHAPE.hidden, 48) == (facts_of(embeds).embedding_size, facts_of(embeds).context_length)
+    assert ["query", "documents"] == [spec.name for spec in reranks.signature.inputs]

@@ -154,6 +154,7 @@ def push(header: pb.PushVersionRequest.Header) -> Push:
             batching.max_batch_size if batching.HasField("max_batch_size") else None,
             possible.shapes,
             _kind(header.kind),
+            possible.encoding,
         ),
     )
 

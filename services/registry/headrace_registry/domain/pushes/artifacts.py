@@ -17,7 +17,7 @@ from typing import Protocol
 from headrace import errors
 from headrace.state.changes import Change
 from headrace.state.declared_shapes import with_declared_shapes
-from headrace.state.language_records import LanguageFacts, VersionKind
+from headrace.state.language_records import EncodingConfig, LanguageFacts, VersionKind
 from headrace.state.records import (
     ArtifactFile,
     DeclaredShapes,
@@ -70,6 +70,7 @@ class RequestedOptions:
     shapes: DeclaredShapes = field(default_factory=DeclaredShapes)
     kind: VersionKind | None = None
     """None: as the artifact looks."""
+    encoding: EncodingConfig = EncodingConfig()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from headrace.language.folder_layout import is_language_folder
 from headrace.language.language_files import invalid
 from headrace.state.language_records import VersionKind
 from headrace_registry.adapters.checks.language.candidate import Candidate, Check, Recogniser
+from headrace_registry.adapters.checks.language.encoding import recognise_encoder
 from headrace_registry.adapters.checks.language.generation import recognise_generation
 
-RECOGNISERS: tuple[Recogniser, ...] = (recognise_generation,)
+RECOGNISERS: tuple[Recogniser, ...] = (recognise_generation, recognise_encoder)
 """In this order: the first that knows an artifact checks it."""
 
 
