@@ -31,14 +31,6 @@ REST_FACTOR = 50
 MAX_RUN_SECONDS = 300.0
 
 
-class Awaited(Protocol):
-    """A request on its way, as far as it matters whether anybody still waits for it."""
-
-    received_ns: int
-    deadline_ns: int | None
-    cancelled: bool
-
-
 class RunHandle(Protocol):
     """The handle of one run. One that was used to end a run is never used again."""
 
@@ -54,7 +46,11 @@ class Sweepable(Protocol):
 
 
 class Awaited(Protocol):
-    """What runs for a caller, who may go away or have too little time."""
+    """What waits or runs for a caller, who may go away or have too little time."""
+
+    @property
+    def received_ns(self) -> int:
+        """Return when it came."""
 
     @property
     def cancelled(self) -> bool:
