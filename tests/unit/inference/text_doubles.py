@@ -87,6 +87,10 @@ class EchoEngine:
             self._running.append(_Running(call))
             self._changed.notify_all()
 
+    def made_of_first(self) -> int:
+        """Count the tokens of each choice of the call that came first of those that run."""
+        return self._running[0].made
+
     def step(self, count: int = 1) -> None:
         """Let it make so many steps."""
         with self._changed:
