@@ -149,7 +149,9 @@ class EchoEngine:
             sink.failed(error, usage)
             return True
         if request.prompt_logprobs is not None and not running.made:
-            sink.prompt_scored([TokenScore(token, -1.0) for token in request.prompt[1:]])
+            sink.prompt_scored(
+                [TokenScore(token, -1.0) for token in request.prompt[request.scored_from :]]
+            )
         token = request.prompt[running.made % len(request.prompt)]
         running.made += 1
         finish = FinishReason.LENGTH if running.made >= request.stop.max_tokens else None

@@ -174,10 +174,8 @@ def _grammar(grammar: pb.Grammar) -> Grammar | None:
     return Grammar(_KINDS[which], text)
 
 
-async def scored_of(
-    model: GenerativeModel, request: pb.ScoreRequest
-) -> tuple[int, list[GenerationRequest]]:
-    """How many tokens the prompt has, and what scores each continuation. Raises InvalidArgument."""
+async def scored_of(model: GenerativeModel, request: pb.ScoreRequest) -> list[GenerationRequest]:
+    """What scores each continuation. Raises InvalidArgument."""
     prompt = await prompt_of(model, request)
     vocabulary = model.facts.vocabulary_size
     count, top = len(request.continuations), request.top_logprobs
@@ -196,9 +194,10 @@ async def scored_of(
                 StopConditions(max_tokens=0),
                 prompt_logprobs=min(top, vocabulary),
                 priority=request.priority,
+                scored_from=len(prompt),
             )
         )
-    return len(prompt), requests
+    return requests
 
 
 async def _continuation(model: GenerativeModel, continuation: pb.Continuation) -> list[int]:

@@ -81,15 +81,14 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         """Tell how probable continuations are."""
         async with self._calls.open(self._facts(request, context)) as call:
             model = call.generative
-            begin, asked = await scored_of(model, request)
-            streams = [call.generate(each) for each in asked]
+            streams = [call.generate(each) for each in await scored_of(model, request)]
             results = [await _scores(stream) for stream in streams]
             return pb.ScoreResponse(
                 model=call.version.record.model,
                 version=call.version.record.number,
                 route=call.route,
                 results=[
-                    pb.ContinuationScores(scores=scores_to_proto(scores[begin - 1 :], model.codec))
+                    pb.ContinuationScores(scores=scores_to_proto(scores, model.codec))
                     for scores in results
                 ],
                 usage=usage_to_proto([stream.usage for stream in streams]),
@@ -174,7 +173,7 @@ def _identity(call: LanguageCall) -> pb.GenerateResponse:
 
 
 async def _scores(stream: GenerationStream) -> list[TokenScore]:
-    """The scores of a prompt's tokens, from the second on."""
+    """The scores of those of a prompt's tokens that are scored."""
     scores: list[TokenScore] = []
     async for piece in stream:
         if isinstance(piece, PromptScores):
