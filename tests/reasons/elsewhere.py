@@ -124,11 +124,6 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         frozenset(["SHADOW_DROPPED"]),
     ),
     Elsewhere(
-        "Reads a GGUF file, for the command line.",
-        ("headrace/language/gguf/",),
-        frozenset(["GGUF_INVALID", "GGUF_UNSUPPORTED"]),
-    ),
-    Elsewhere(
         "Reads a repository of Triton's, for the command line.",
         ("headrace/triton/",),
         frozenset(
@@ -204,6 +199,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "LOAD_NOT_STARTED",
                 "LOAD_TIMEOUT",
                 "LOAD_TOO_LARGE",
+                "MEMORY_PROMISED",
                 "MODEL_UNLOADABLE",
                 "OUT_OF_MEMORY",
                 "PROVIDER_UNAVAILABLE",

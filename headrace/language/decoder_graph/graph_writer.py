@@ -77,22 +77,12 @@ class GraphWriter:
         return self.node("GatherBlockQuantized", inputs, output, MICROSOFT, **attributes)
 
     def matmul(
-        self,
-        name: str,
-        sources: Sequence[tuple[str, int]],
-        columns: int,
-        operand: str,
-        output: str,
-        *,
-        sensitive: bool = True,
+        self, name: str, sources: Sequence[tuple[str, int]], columns: int, operand: str, output: str
     ) -> str:
-        """Multiply by matrices, given with their rows, whose outputs stand side by side.
-
-        Those that are `sensitive` have 8 bits at least.
-        """
+        """Multiply by matrices, given with their rows, whose outputs stand side by side."""
         if self._format is WeightFormat.FP32:
             return self.node("MatMul", [operand, self._transposed(name, sources)], output)
-        bits = 8 if sensitive else self._format.bits
+        bits = self._format.bits
         shape = (-(-columns // BLOCK_SIZE), BLOCK_SIZE * bits // 8)
         names = self._write_quantized(name, sources, columns, bits, shape)
         attributes = {

@@ -157,7 +157,7 @@ def open_loads(
         opening = open_preparing_opener(preparation, _runtime_defaults(settings))
         with closing(cache), opening as opener:
             loader = ArtifactLoader(
-                cache, opener.open, leases, checks, wanted, opener.expect, trust_check(policy)
+                cache, opener.open_any, leases, checks, wanted, opener.expect, trust_check(policy)
             )
             rate = settings.scrub_bytes_per_second
             scrubber = CacheScrubber(cache, loader, opener, checks, rate)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from headrace.errors import FailedPrecondition
 from headrace.machine.memory import own_memory_bytes
 from headrace.service.disk_reserve import DiskReserve
+from headrace.state.language_records import VersionKind
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.artifact_cache.file_checks import FileChecks
 from headrace_inference.adapters.artifact_cache.leases import CacheLeases
@@ -26,6 +27,7 @@ from headrace_inference.adapters.preparation.shared_loads import SharedByLoads
 from headrace_inference.adapters.preparation.task import HostOptions
 from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
+from headrace_inference.adapters.runtime.memory_book import MOST_PART, MemoryBook
 from headrace_inference.adapters.runtime.version_files import files_unusable, folder_of, no_memory
 from headrace_inference.adapters.runtime.warm_up_costs import WarmUpBudget
 from headrace_inference.domain.scheduling.runner import Runner
@@ -82,9 +84,21 @@ class PreparingOpener:
             largest_bytes=preparation.max_bytes // _ENTRIES_AT_LEAST,
             tuning_seconds=preparation.tuning_seconds,
             checks=preparation.checks,
+            memory=MemoryBook(int(MOST_PART * defaults.memory_bytes)),
         )
+        self.memory = self._shared.memory
+        """What versions of text are promised."""
         self.measurement = PlanMeasurement(self._shared, defaults.load_bounds)
         """Measures how what was opened here runs best."""
+
+    def open_any(
+        self, graph_path: Path, record: VersionRecord, abandoned: threading.Event | None = None
+    ) -> Runner:
+        """Open and warm a version, of tensors or of text, as `open` does. Raises as that does."""
+        if record.kind is VersionKind.TENSORS:
+            return self.open(graph_path, record, abandoned)
+        with self._loading(graph_path, record, abandoned) as load:
+            return load.open_text_at(self._place(graph_path, record))
 
     def open(
         self, graph_path: Path, record: VersionRecord, abandoned: threading.Event | None = None
@@ -93,6 +107,16 @@ class PreparingOpener:
 
         Raises what `open_session` does, and what `PreparingProcesses.prepare` does.
         """
+        with self._loading(graph_path, record, abandoned) as load:
+            if self._is_for_a_device(record):
+                return load.open_on_device()
+            return load.open_at(self._place(graph_path, record))
+
+    @contextmanager
+    def _loading(
+        self, graph_path: Path, record: VersionRecord, abandoned: threading.Event | None
+    ) -> Iterator[VersionLoad]:
+        """Yield what opens it. What fails for want of a file that was there is not the version's fault."""
         from headrace_inference.adapters.preparation.version_load import VersionLoad
 
         bounds = replace(self._defaults.load_bounds, abandoned=abandoned)
@@ -103,21 +127,15 @@ class PreparingOpener:
             replace(self._defaults, load_bounds=bounds, warm_up_budget=_WARM_UP),
         )
         try:
-            return self._opened(load, graph_path, record)
+            try:
+                yield load
+            except FailedPrecondition:
+                load.check_files()
+                raise
         except MemoryError as error:
             raise no_memory(record, error) from error
         except OSError as error:
             raise files_unusable(record, error) from error
-
-    def _opened(self, load: VersionLoad, graph_path: Path, record: VersionRecord) -> OnnxRunner:
-        """Open it. What fails for want of a file that was there is not the version's fault."""
-        try:
-            if self._is_for_a_device(record):
-                return load.open_on_device()
-            return load.open_at(self._place(graph_path, record))
-        except FailedPrecondition:
-            load.check_files()
-            raise
 
     def expect(self, record: VersionRecord) -> None:
         """Have a process ready for a version whose files are being fetched, if it will need one."""

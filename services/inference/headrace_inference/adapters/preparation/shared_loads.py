@@ -18,6 +18,7 @@ from headrace_inference.adapters.preparation.tunable import (
     is_open,
     leaves_layout_open,
 )
+from headrace_inference.adapters.runtime.memory_book import MemoryBook
 from headrace_inference.domain.scheduling.execution_plan import (
     NO_PLAN,
     ExecutionPlan,
@@ -46,6 +47,8 @@ class SharedByLoads:
     largest_bytes: int
     tuning_seconds: float
     checks: FileChecks
+    memory: MemoryBook
+    """What versions of text are promised."""
     killed: set[Path] = field(default_factory=set)
     """The places of versions whose process was killed while it saved them."""
     opened: weakref.WeakKeyDictionary[Runner, Opened] = field(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from headrace.errors import HeadraceError
 from headrace.service.child_tasks.messages import child_error
+from headrace.state.language_records import VersionKind
 from headrace.state.records import SyntheticData, VersionRecord
 from headrace_inference.adapters.preparation import autotuning
 from headrace_inference.adapters.preparation.task import (
@@ -19,6 +20,7 @@ from headrace_inference.adapters.preparation.task import (
     PrepareTask,
     Step,
 )
+from headrace_inference.adapters.preparation.text_versions import try_text_version
 from headrace_inference.adapters.preparation.tunable import has_two_sessions, is_open
 from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.execution_providers import DeviceOptions
@@ -48,6 +50,8 @@ _RANDOM_SECONDS = 5.0
 def execute_task(task: PrepareTask) -> PrepareReport:
     """Do the task."""
     defaults = runtime_defaults(task.machine)
+    if task.record.kind is not VersionKind.TENSORS:
+        return try_text_version(task, defaults)
     return trial_load(task, defaults) if task.step is Step.TRY else measured(task, defaults)
 
 

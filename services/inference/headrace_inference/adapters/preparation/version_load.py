@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace.errors import FailedPrecondition, HeadraceError
+from headrace.state.language_records import VersionKind
 from headrace.state.records import VersionRecord
 from headrace_inference.adapters.preparation.cache import Entry
 from headrace_inference.adapters.preparation.remarks import plan_facts, remark_on
@@ -17,6 +18,7 @@ from headrace_inference.adapters.preparation.task import (
     Step,
     error_of,
 )
+from headrace_inference.adapters.preparation.text_versions import open_text_version
 from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.onnx_runtime import OnnxRunner, open_session
 from headrace_inference.adapters.runtime.prepared_graph import PreparedGraph
@@ -25,6 +27,7 @@ from headrace_inference.adapters.runtime.warm_up_costs import FULL_BUDGET, WARM_
 from headrace_inference.domain.scheduling.execution_plan import (
     ExecutionPlan,
 )
+from headrace_inference.domain.scheduling.runner import Runner
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +65,19 @@ class VersionLoad:
     def open_at(self, place: Path) -> OnnxRunner:
         """Open it as it was prepared, or is now. What is prepared lies at a place."""
         return self._opened(self._shared.cache.find(place) or self._prepare_in_turn(place))
+
+    def open_text_at(self, place: Path) -> Runner:
+        """Open a version of text, after a trial that is noted at a place: nothing of it is saved."""
+        entry = self._shared.cache.find(place) or self._prepare_in_turn(place)
+        self._check()
+        with self._shared.quiet.loading():
+            runner = open_text_version(
+                self._graph_path, self._record, self._defaults, self._shared.memory
+            )
+        with self._shared.mutex:
+            self._shared.opened[runner] = Opened(self._graph_path, self._record, entry)
+        logger.info("version of text opened", extra=self._facts)
+        return runner
 
     def _opened(self, entry: Entry) -> OnnxRunner:
         """Open what is prepared; what does not open is made anew, and then opened as it was pushed."""
@@ -159,6 +175,8 @@ class VersionLoad:
 
         What a process dies of when it saves a graph, or tries the saved one, is no fault of the version.
         """
+        if self._record.kind is not VersionKind.TENSORS:
+            return self._trial_load(None)
         if self._record.size_bytes > self._shared.largest_bytes:
             report = self._trial_load(None)
             return replace(report, unsaved_because="it is over a quarter of prepared_max_bytes")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headrace.machine.memory import usable_memory_bytes
 from headrace_inference.adapters.runtime.cores import usable_cores
 from headrace_inference.adapters.runtime.execution_providers import (
     DeviceOptions,
@@ -32,3 +33,5 @@ class RuntimeDefaults:
     custom_operators: Path | None = None
     """The folder of the libraries that serving configs may name."""
     warm_up_budget: WarmUpBudget = FULL_BUDGET
+    memory_bytes: int = field(default_factory=usable_memory_bytes)
+    """The memory of which models of text have their shares."""

@@ -175,9 +175,9 @@ def open_session(
     Unavailable (OUT_OF_MEMORY).
     """
     defaults = defaults or RuntimeDefaults()
-    before = _settled_bytes()
+    before = settled_bytes()
     lone = prepared.for_single_requests()
-    options = [_options(record, defaults, each) for each in (prepared, lone) if each is not None]
+    options = [options_for(record, defaults, each) for each in (prepared, lone) if each is not None]
     if save_to is not None:
         save_into(options[0], save_to)
     runs = session_options.run_options()
@@ -191,13 +191,13 @@ def open_session(
     first = defaults if lone is None else replace(defaults, gives_way=False)
     free = reserve_cores() if defaults.gives_way else nullcontext()
     with free, load_limit(record.key, defaults.load_bounds, cancel):
-        session = _open(graph_path, record, options[0], first, prepared)
+        session = open_inference_session(graph_path, record, options[0], first, prepared)
         runner = _runner(session, record, runs, defaults)
         runner.plan = prepared.plan
         runner.graph = "prepared" if prepared.graph is not None else "pushed"
         try:
             if lone is not None:
-                session = _open(graph_path, record, options[1], defaults, lone)
+                session = open_inference_session(graph_path, record, options[1], defaults, lone)
                 runner.use_for_single_requests(_runner(session, record, runs, defaults))
             folder = folder_of(graph_path, record)
             warmed = warm_up(runner, record, folder, defaults.warm_up_budget)
@@ -207,7 +207,7 @@ def open_session(
         except BaseException:
             runner.close()
             raise
-    runner.memory_bytes = max(0, _settled_bytes() - before)
+    runner.memory_bytes = max(0, settled_bytes() - before)
     return runner
 
 
@@ -215,12 +215,13 @@ def open_unwarmed(
     graph_path: Path, record: VersionRecord, defaults: RuntimeDefaults, prepared: PreparedGraph
 ) -> OnnxRunner:
     """Open a version without bounds and without warming it; the caller closes it. Raises as above."""
-    options = _options(record, defaults, prepared)
-    session = _open(graph_path, record, options, defaults, prepared)
+    options = options_for(record, defaults, prepared)
+    session = open_inference_session(graph_path, record, options, defaults, prepared)
     return _runner(session, record, session_options.run_options(), defaults)
 
 
-def _options(record: VersionRecord, defaults: RuntimeDefaults, prepared: PreparedGraph) -> Any:
+def options_for(record: VersionRecord, defaults: RuntimeDefaults, prepared: PreparedGraph) -> Any:
+    """Return the options with which a version's session is opened."""
     config = prepared.plan.applied_to(record.config)
     libraries = find_libraries(config.session.custom_operators, defaults.custom_operators)
     options = session_options.build(
@@ -231,7 +232,7 @@ def _options(record: VersionRecord, defaults: RuntimeDefaults, prepared: Prepare
     return options
 
 
-def _settled_bytes() -> int:
+def settled_bytes() -> int:
     """Return what the process holds without what it freed: opening parses a copy of all weights."""
     return_freed_memory()
     return resident_bytes()
@@ -252,13 +253,14 @@ def _runner(
     return OnnxRunner(execute, provider, runs)
 
 
-def _open(
+def open_inference_session(
     graph_path: Path,
     record: VersionRecord,
     options: Any,
     defaults: RuntimeDefaults,
     prepared: PreparedGraph,
 ) -> Any:
+    """The session alone; nothing bounds it, and nobody has warmed it. Raises as `open_session` does."""
     asked = record.config.provider
     found = defaults.hardware()
     told = record.config.provider_options

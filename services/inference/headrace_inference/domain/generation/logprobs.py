@@ -20,11 +20,10 @@ def token_score(row: Logits, token: int, top: int) -> TokenScore:
     peak = float(values.max())
     total = peak + float(np.log(np.exp(values - peak).sum(dtype=np.float64)))
     best = _best(values, min(top, len(values)))
-    logprobs = np.maximum(values[best].astype(np.float64) - total, LOWEST_LOGPROB)
     return TokenScore(
         token,
         _logprob(float(values[token]), total),
-        tuple(zip(best.tolist(), logprobs.tolist(), strict=True)),
+        tuple((int(each), _logprob(float(values[each]), total)) for each in best),
     )
 
 

@@ -1,1 +1,0 @@
-"""GGUF files as onnxruntime-genai's folders: config, weights, tokenizer, chat template."""

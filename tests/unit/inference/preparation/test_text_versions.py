@@ -1,0 +1,142 @@
+"""Versions of text opened: tried in a process of their own, promised their memory, and refused."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.errors import FailedPrecondition, Unavailable
+from headrace.language.triton_form import GENERATION_SIGNATURE
+from headrace.state.language_records import GenerationConfig, LanguageFacts, VersionKind
+from headrace.state.records import ArtifactFile, ServingConfig, VersionRecord
+from headrace_inference.adapters.artifact_cache.file_checks import sha256
+from headrace_inference.adapters.generation.open_generative import OpenGenerative
+from headrace_inference.adapters.preparation.cached_opener import PreparingOpener
+from headrace_inference.adapters.runtime.memory_book import MemoryBook
+from headrace_inference.domain.generation.kv_budget import chosen
+from tests.language.tiny_models import TinyModel
+from tests.unit.inference.preparation.fixtures import preparing
+
+KV_BYTES = 512
+"""Of a token of the tiny model."""
+
+
+def pushed(folder: Path, number: int = 1, **generation: int) -> tuple[Path, VersionRecord]:
+    """The graph and the record that the registry makes of a tiny model's folder."""
+    files = [
+        ArtifactFile(path.name, path.stat().st_size, sha256(path))
+        for path in sorted(folder.iterdir())
+    ]
+    facts = LanguageFacts(VersionKind.GENERATION, "llama", 512, 640, "t", KV_BYTES)
+    config = ServingConfig(generation=GenerationConfig(**generation))  # type: ignore[arg-type]  # numbers
+    record = VersionRecord(
+        "chat",
+        number,
+        f"digest-{number}",
+        tuple(files),
+        "model.onnx",
+        GENERATION_SIGNATURE,
+        config,
+        0.0,
+        language=facts,
+    )
+    return folder / "model.onnx", record
+
+
+def opened(opener: PreparingOpener, graph: Path, record: VersionRecord) -> OpenGenerative:
+    """The version, as it is known to be."""
+    runner = opener.open_any(graph, record)
+    assert isinstance(runner, OpenGenerative)
+    return runner
+
+
+def test_the_second_load_needs_no_process(tmp_path: Path, tiny_llama: TinyModel) -> None:
+    """That it was tried is noted, and nothing else: its own files are opened."""
+    graph, record = pushed(tiny_llama.folder)
+    with preparing(tmp_path) as (opener, processes):
+        opened(opener, graph, record).close()
+        assert 1 == len(processes.pids())
+    with preparing(tmp_path) as (opener, processes):
+        runner = opened(opener, graph, record)
+        assert ([], "pushed", "") == (processes.pids(), runner.graph, runner.remark)
+        assert opener.entry_of(runner) is None
+        runner.close()
+
+
+def test_damaged_files_are_found_before_they_are_opened(
+    tmp_path: Path, tiny_llama: TinyModel
+) -> None:
+    """As those of every version."""
+    folder = shutil.copytree(tiny_llama.folder, tmp_path / "chat")
+    graph, record = pushed(folder)
+    (folder / "tokenizer.json").write_bytes(b"{}")
+    with preparing(tmp_path) as (opener, _), pytest.raises(Unavailable, match=r"tokenizer\.json"):
+        opener.open_any(graph, record)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("tokenizer.json", b"{}", "MODEL_UNLOADABLE"),
+        ("model.onnx", b"no graph", "MODEL_UNLOADABLE"),
+    ],
+)
+def test_files_that_are_no_model_fail_the_version(
+    tmp_path: Path, tiny_llama: TinyModel, name: str, content: bytes, reason: str
+) -> None:
+    """They were pushed so: nothing will heal them."""
+    folder = shutil.copytree(tiny_llama.folder, tmp_path / "chat")
+    (folder / name).write_bytes(content)
+    graph, record = pushed(folder)
+    with preparing(tmp_path) as (opener, _), pytest.raises(FailedPrecondition) as refused:
+        opener.open_any(graph, record)
+    assert reason == refused.value.reason
+
+
+def test_memory_is_promised_while_a_version_is_open(tmp_path: Path, tiny_llama: TinyModel) -> None:
+    """Its keys and values count before they are there, and go with it."""
+    with preparing(tmp_path) as (opener, _):
+        book = opener.memory
+        runner = opened(opener, *pushed(tiny_llama.folder, kv_cache_bytes=2**30))
+        assert book.promised_bytes == runner.memory_bytes >= 2**30
+        graph, other = pushed(tiny_llama.folder, 2, kv_cache_bytes=book.total_bytes)
+        with pytest.raises(Unavailable, match=r"chat/2 needs .* are left beside chat/1") as refused:
+            opener.open_any(graph, other)
+        runner.close()
+        assert 0 == book.promised_bytes
+    assert "MEMORY_PROMISED" == refused.value.reason
+
+
+def test_a_failed_load_gives_its_promise_back() -> None:
+    """So that others are not refused for it."""
+    book = MemoryBook(100)
+    with pytest.raises(RuntimeError), book.promising("m/1", 40, 60):
+        raise RuntimeError("as a load does")
+    assert 0 == book.promised_bytes
+
+
+@pytest.mark.parametrize(
+    ("config", "memory", "wanted"),
+    [
+        # 32 sequences as long as the context, where that is less than an eighth of the memory
+        ({}, 2**30, {"max_sequences": 32, "kv_cache_bytes": 32 * 512 * KV_BYTES}),
+        ({"context_length": 64}, 2**30, {"context_length": 64, "kv_cache_bytes": 2**20}),
+        ({"max_sequences": 4}, 2**30, {"max_sequences": 4, "kv_cache_bytes": 2**20}),
+        # an eighth of it
+        ({}, 16 * 2**20, {"kv_cache_bytes": 2 * 2**20}),
+        # as much as one sequence takes, up to a quarter
+        ({}, 2**20, {"kv_cache_bytes": 2**18}),
+        ({}, 2**19, {"kv_cache_bytes": 2**17}),
+        ({"kv_cache_bytes": 12345}, 2**30, {"kv_cache_bytes": 12345}),
+    ],
+)
+def test_a_replica_chooses_what_a_config_leaves_open(
+    config: dict[str, Any], memory: int, wanted: dict[str, Any]
+) -> None:
+    """By the memory that it has."""
+    found = chosen(GenerationConfig(**config), 512, KV_BYTES, memory)
+    assert replace(found, **wanted) == found
