@@ -29,7 +29,7 @@ MODULES = {
     "keras-and-tensorflow": ("keras", "tensorflow", "tf2onnx"),
     "hugging-face": ("transformers", "torch", "optimum.exporters.onnx"),
 }
-NOT_RUN = ("pip install", "SavedModel", "saved_model/", "uncased-finetuned")
+NOT_RUN = ("pip install", "SavedModel", "saved_model/", "uncased-finetuned", "SmolLM2")
 """What marks a block that needs a download, or a file of the reader's."""
 
 pytestmark = [pytest.mark.toolchain, pytest.mark.timeout(900)]
