@@ -46,6 +46,7 @@ ROUTES: Mapping[tuple[str, str], Permission] = {
         for path in (
             "/v1/chat/completions",
             "/v1/completions",
+            "/v1/responses",
             "/tokenize",
             "/detokenize",
             "/v1/tokenize",

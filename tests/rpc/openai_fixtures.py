@@ -37,8 +37,15 @@ class LetterChat:
         variables: Mapping[str, Any] | None = None,
     ) -> list[int]:
         """The letters of it."""
-        text = "".join(str(message["content"]) for message in messages)
+        text = "".join(map(_text, messages))
         return list(text.encode("latin-1"))
+
+
+def _text(message: ChatMessage) -> str:
+    content = message["content"] or ""
+    if isinstance(content, str):
+        return content
+    return "".join(part["text"] for part in content)
 
 
 @dataclass

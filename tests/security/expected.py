@@ -123,6 +123,7 @@ REST: Mapping[tuple[str, str], str] = {
     ("GET", "/v1/models/{id}"): _READ,
     ("POST", "/v1/chat/completions"): _INFER,
     ("POST", "/v1/completions"): _INFER,
+    ("POST", "/v1/responses"): _INFER,
     ("POST", "/tokenize"): _INFER,
     ("POST", "/detokenize"): _INFER,
     ("POST", "/v1/tokenize"): _INFER,

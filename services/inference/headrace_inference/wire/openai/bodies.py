@@ -51,18 +51,21 @@ def members_of(body: Body) -> Members:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def known(kind: type[Known], members: Members) -> Known:
-    """Members as they are expected. Raises InvalidArgument (PARAMETER_INVALID), which names the one."""
+def known(kind: type[Known], members: Members, inside: str = "") -> Known:
+    """Members as they are expected. Raises InvalidArgument (PARAMETER_INVALID), which names the one.
+
+    They may be those of a member of the body: `inside` is what its path begins with.
+    """
     try:
         return msgspec.convert(members, kind)
     except msgspec.ValidationError as error:
         text = str(error)
         place = _PLACE.search(text)
-        parameter = place[1] if place else ""
+        parameter = inside + (place[1] if place else "")
         what = text[: place.start()] if place else text
         missing = re.search(r"missing required field `(\w+)`", what)
         if missing:
-            parameter = f"{parameter}.{missing[1]}".lstrip(".")
+            parameter = f"{parameter.rstrip('.')}.{missing[1]}".lstrip(".")
             raise wrong(parameter, f"'{parameter}' is missing") from None
         raise wrong(parameter, f"'{parameter}': {what[:1].lower()}{what[1:]}") from None
 

@@ -35,6 +35,8 @@ class ChatForm:
     prompt: Sequence[int]
     choices: int
     new_reader: NewReader
+    calls_end_it: bool = True
+    """Whether an answer that calls ends for that."""
     texts: TokenTexts
     is_scored: bool = False
     """Whether each token's log-probability is told."""
@@ -49,12 +51,11 @@ class ChatForm:
         """The entries of these tokens."""
         return chat_entries(self.texts, [one for one in scores if one.token not in self.ends])
 
-
-def finish_word(chunk: GeneratedChunk, reader: AnswerReader) -> str:
-    """Why a choice ended, in OpenAI's words."""
-    if chunk.finish is FinishReason.STOP and reader.has_calls:
-        return "tool_calls"
-    return str(chunk.finish)
+    def finish_word(self, chunk: GeneratedChunk, reader: AnswerReader) -> str:
+        """Why a choice ended, in OpenAI's words."""
+        if chunk.finish is FinishReason.STOP and reader.has_calls and self.calls_end_it:
+            return "tool_calls"
+        return str(chunk.finish)
 
 
 def _delta(part: Part) -> Mapping[str, object]:
@@ -94,7 +95,7 @@ class WholeChat:
         choice.tokens += chunk.tokens
         if chunk.finish is not None:
             choice.whole.take(choice.reader.finish())
-            choice.finish = finish_word(chunk, choice.reader)
+            choice.finish = self._form.finish_word(chunk, choice.reader)
             choice.stopped_by = chunk.stopped_by
 
     def response(self, usage: Usage) -> Response:
@@ -201,7 +202,7 @@ class StreamedChat(EventAnswer):
 
     def _finished(self, chunk: GeneratedChunk, reader: AnswerReader) -> bytes:
         ending = {
-            "finish_reason": finish_word(chunk, reader),
+            "finish_reason": self._form.finish_word(chunk, reader),
             "stop_reason": chunk.stopped_by,
         }
         return self._chunk(chunk.choice, {}, ending)

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from headrace.errors import HeadraceError, InvalidArgument
 from headrace.service.http.answers import Response
 from headrace_inference.domain.generation.model import ChatFormat, GenerativeModel
+from headrace_inference.domain.generation.requests import GenerationRequest
 from headrace_inference.domain.ingress.language_calls import LanguageCall
 from headrace_inference.wire.openai.answer_head import answer_head
-from headrace_inference.wire.openai.answer_parts import TextReader
-from headrace_inference.wire.openai.bodies import Members
+from headrace_inference.wire.openai.answer_parts import AnswerReader, TextReader
+from headrace_inference.wire.openai.bodies import Members, unsupported
 from headrace_inference.wire.openai.chat_answers import ChatForm, StreamedChat, WholeChat
 from headrace_inference.wire.openai.chat_body import ChatBody, chat_body
 from headrace_inference.wire.openai.event_answers import stream_answer
-from headrace_inference.wire.openai.grammars import grammar_of
+from headrace_inference.wire.openai.forced_calls import forced_call
+from headrace_inference.wire.openai.grammars import NamedGrammar, checked_grammar, grammar_of
 from headrace_inference.wire.openai.option_names import options_in, refuse_unsupported
 from headrace_inference.wire.openai.port import OpenAiPort, Received
 from headrace_inference.wire.openai.scores import TokenTexts
 from headrace_inference.wire.openai.streams import read_all, usage_of
 from headrace_inference.wire.openai.text_requests import Asked, generation_request
+from headrace_inference.wire.openai.tool_choices import ToolChoice, tool_choice_of
 
 ON_LOOP_BYTES = 4096
 """A longer conversation is written as tokens in a thread: it takes milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPlan:
+    """A chat that can be generated: what is asked of the engine, and how the answer is read."""
+
+    body: ChatBody
+    request: GenerationRequest
+    new_reader: Callable[[], AnswerReader]
+    calls_end_it: bool = True
+    """Whether an answer that calls ends for that; one that has no choice simply ends."""
 
 
 class ChatRoutes:
@@ -35,19 +50,39 @@ class ChatRoutes:
     async def chat(self, received: Received) -> Response:
         """Answer the next turn of a conversation."""
         async with self._port.call(received) as (call, members):
-            model = call.generative
-            refuse_unsupported(members)
-            body = chat_body(members)
-            prompt = await chat_prompt(model, members, body, len(received.body))
-            asked = Asked(prompt, chat_options(members, body), grammar_of(body))
-            request = generation_request(model, asked, body, {"max_tokens": _limit_name(members)})
-            form = _form(call, body, prompt, request.choices)
-            stream = call.generate(request)
-            if body.stream:
+            plan = await chat_plan(call.generative, members, len(received.body))
+            form = _form(call, plan)
+            stream = call.generate(plan.request)
+            if plan.body.stream:
                 return await stream_answer(received, call, [stream], StreamedChat(form))
             whole = WholeChat(form)
             await read_all([stream], whole.take)
             return whole.response(usage_of([stream]))
+
+
+async def chat_plan(model: GenerativeModel, members: Members, size: int) -> ChatPlan:
+    """Plan the chat that these members ask for. Raises InvalidArgument."""
+    refuse_unsupported(members)
+    body = chat_body(members)
+    choice = tool_choice_of(body)
+    named, new_reader = grammar_of(body), _reader_of_text
+    if choice.must:
+        grammar, new_reader = forced_call(choice.tools)
+        named = NamedGrammar("tools", grammar)
+    elif choice.tools and named is not None:
+        raise unsupported(
+            named.parameter,
+            f"'{named.parameter}' is not offered beside tools that the model may call or not; set "
+            "'tool_choice' to none or required",
+        )
+    prompt = await chat_prompt(model, members, body, choice, size)
+    asked = Asked(prompt, chat_options(members, body), await checked_grammar(model, named))
+    request = generation_request(model, asked, body, {"max_tokens": _limit_name(members)})
+    return ChatPlan(body, request, new_reader, calls_end_it=not isinstance(body.tool_choice, dict))
+
+
+def _reader_of_text() -> AnswerReader:
+    return TextReader()
 
 
 def chat_options(members: Members, body: ChatBody) -> dict[str, object]:
@@ -66,16 +101,16 @@ def _limit_name(members: Members) -> str:
     return "max_completion_tokens" if "max_completion_tokens" in members else "max_tokens"
 
 
-def _form(call: LanguageCall, body: ChatBody, prompt: Sequence[int], choices: int) -> ChatForm:
-    model = call.generative
+def _form(call: LanguageCall, plan: ChatPlan) -> ChatForm:
+    model, body = call.generative, plan.body
     kind = "chat.completion.chunk" if body.stream else "chat.completion"
-    as_ids = bool(body.return_tokens_as_token_ids)
     return ChatForm(
         head=answer_head("chatcmpl-", kind, body.model, call.version.record),
-        prompt=prompt,
-        choices=choices,
-        new_reader=TextReader,
-        texts=TokenTexts(model.codec, as_ids=as_ids),
+        prompt=plan.request.prompt,
+        choices=plan.request.choices,
+        new_reader=plan.new_reader,
+        calls_end_it=plan.calls_end_it,
+        texts=TokenTexts(model.codec, as_ids=bool(body.return_tokens_as_token_ids)),
         is_scored=bool(body.logprobs),
         ends=model.end_tokens,
         has_tokens=bool(body.return_token_ids),
@@ -85,15 +120,15 @@ def _form(call: LanguageCall, body: ChatBody, prompt: Sequence[int], choices: in
 
 
 async def chat_prompt(
-    model: GenerativeModel, members: Members, body: ChatBody, size: int
+    model: GenerativeModel, members: Members, body: ChatBody, choice: ToolChoice, size: int
 ) -> list[int]:
     """A conversation as tokens. Raises InvalidArgument."""
     chat = model.chat
     if chat is None:
         raise no_template()
     if size > ON_LOOP_BYTES:
-        return await asyncio.to_thread(_prompt, chat, members, body)
-    return _prompt(chat, members, body)
+        return await asyncio.to_thread(_prompt, chat, members, body, choice)
+    return _prompt(chat, members, body, choice)
 
 
 def no_template() -> HeadraceError:
@@ -105,20 +140,15 @@ def no_template() -> HeadraceError:
     )
 
 
-def _prompt(chat: ChatFormat, members: Members, body: ChatBody) -> list[int]:
+def _prompt(chat: ChatFormat, members: Members, body: ChatBody, choice: ToolChoice) -> list[int]:
     messages = members["messages"]
     assert isinstance(messages, list), "it was looked at"
-    tools = [tool["function"] for tool in _listed(members.get("tools"))]
     return chat.prompt(
         messages,
-        tools,
+        choice.shown(),
         continues_last=bool(body.continue_final_message),
         variables=_variables(body),
     )
-
-
-def _listed(tools: object) -> list[Mapping[str, Mapping[str, object]]]:
-    return tools if isinstance(tools, list) else []
 
 
 def _variables(body: ChatBody) -> dict[str, object]:

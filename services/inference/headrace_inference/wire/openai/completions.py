@@ -6,7 +6,7 @@ import asyncio
 
 from headrace.service.http.answers import Response
 from headrace_inference.domain.generation.model import GenerativeModel
-from headrace_inference.domain.generation.requests import GenerationRequest
+from headrace_inference.domain.generation.requests import GenerationRequest, Grammar
 from headrace_inference.domain.ingress.language_calls import LanguageCall
 from headrace_inference.wire.openai.answer_head import answer_head
 from headrace_inference.wire.openai.bodies import Members
@@ -21,7 +21,7 @@ from headrace_inference.wire.openai.completion_body import (
     completion_body,
 )
 from headrace_inference.wire.openai.event_answers import stream_answer
-from headrace_inference.wire.openai.grammars import grammar_of
+from headrace_inference.wire.openai.grammars import checked_grammar, grammar_of
 from headrace_inference.wire.openai.option_names import options_in, refuse_unsupported
 from headrace_inference.wire.openai.port import OpenAiPort, Received
 from headrace_inference.wire.openai.scores import TokenTexts
@@ -49,7 +49,8 @@ class CompletionRoutes:
             refuse_unsupported(members)
             body = completion_body(members)
             prompts = await completion_prompts(model, body, len(received.body))
-            requests = [_request(model, prompt, members, body) for prompt in prompts]
+            grammar = await checked_grammar(model, grammar_of(body))
+            requests = [_request(model, prompt, members, body, grammar) for prompt in prompts]
             form = _form(call, body, requests)
             streams = [call.generate(request) for request in requests]
             if body.stream:
@@ -79,7 +80,11 @@ def _tokens(model: GenerativeModel, prompt: Prompt, body: CompletionBody) -> lis
 
 
 def _request(
-    model: GenerativeModel, prompt: list[int], members: Members, body: CompletionBody
+    model: GenerativeModel,
+    prompt: list[int],
+    members: Members,
+    body: CompletionBody,
+    grammar: Grammar | None,
 ) -> GenerationRequest:
     options = options_in(members)
     options["max_tokens"] = DEFAULT_MAX_TOKENS if body.max_tokens is None else body.max_tokens
@@ -89,7 +94,7 @@ def _request(
             options.setdefault("prompt_logprobs", body.logprobs)
     if body.max_tokens == 0:
         options.setdefault("prompt_logprobs", 0)  # else nothing would be done at all
-    return generation_request(model, Asked(prompt, options, grammar_of(body)), body, {})
+    return generation_request(model, Asked(prompt, options, grammar), body, {})
 
 
 def _form(

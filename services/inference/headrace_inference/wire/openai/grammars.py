@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import msgspec
 
+from headrace.errors import InvalidArgument
+from headrace_inference.domain.generation.model import GenerativeModel
 from headrace_inference.domain.generation.requests import Grammar, GrammarKind
 from headrace_inference.wire.openai.bodies import unsupported, wrong
 from headrace_inference.wire.openai.chat_body import (
@@ -14,15 +18,36 @@ from headrace_inference.wire.openai.chat_body import (
     StructuredOutputs,
     TextBody,
 )
+from headrace_inference.wire.openai.errors import PARAMETER
 
 
-def grammar_of(body: TextBody) -> Grammar | None:
+@dataclass(frozen=True, slots=True)
+class NamedGrammar:
+    """What an answer has to be, and the member of the body that says so."""
+
+    parameter: str
+    grammar: Grammar
+
+
+async def checked_grammar(model: GenerativeModel, named: NamedGrammar | None) -> Grammar | None:
+    """The grammar, if the version can hold an answer to it. Raises InvalidArgument."""
+    if named is None:
+        return None
+    try:
+        await asyncio.to_thread(model.grammars.check, named.grammar)
+    except InvalidArgument as error:
+        facts = {**error.facts, PARAMETER: named.parameter}
+        raise InvalidArgument(error.reason, error.message, facts=facts) from None
+    return named.grammar
+
+
+def grammar_of(body: TextBody) -> NamedGrammar | None:
     """What the answer has to be; None: anything. Raises InvalidArgument for two, or an unknown one."""
     found = list(_grammars(body))
     if len(found) > 1:
         names = " and ".join(f"'{name}'" for name, _ in found)
         raise wrong(found[1][0], f"an answer is held to one form alone; {names} were given")
-    return found[0][1] if found else None
+    return NamedGrammar(*found[0]) if found else None
 
 
 def _grammars(body: TextBody) -> Iterator[tuple[str, Grammar]]:

@@ -14,6 +14,7 @@ from headrace_inference.wire.openai.model_names import ServedNames
 from headrace_inference.wire.openai.models import ModelRoutes
 from headrace_inference.wire.openai.port import OpenAiPort
 from headrace_inference.wire.openai.request_ids import add_request_id
+from headrace_inference.wire.openai.responses import ResponseRoutes
 from headrace_inference.wire.openai.tokens import TokenRoutes
 from headrace_inference.wire.rest.exchanges import RestApp
 from headrace_inference.wire.server_queries import ServerFacts
@@ -36,6 +37,7 @@ def add_openai_routes(
     tokens = TokenRoutes(port)
     port.add("/v1/chat/completions", ChatRoutes(port).chat)
     port.add("/v1/completions", CompletionRoutes(port).complete)
+    port.add("/v1/responses", ResponseRoutes(port).respond)
     for prefix in ("", _PREFIX):
         port.add(f"{prefix}/tokenize", tokens.tokenize)
         port.add(f"{prefix}/detokenize", tokens.detokenize)

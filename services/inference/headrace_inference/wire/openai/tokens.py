@@ -16,6 +16,7 @@ from headrace_inference.wire.openai.chats import chat_prompt
 from headrace_inference.wire.openai.errors import PARAMETER
 from headrace_inference.wire.openai.models import context_length
 from headrace_inference.wire.openai.port import OpenAiPort, Received
+from headrace_inference.wire.openai.tool_choices import tool_choice_of
 
 ON_LOOP_BYTES = 4096
 """More is made tokens of in a thread: it takes milliseconds."""
@@ -74,7 +75,8 @@ class TokenRoutes:
 async def _tokens(call: LanguageCall, members: Members, body: TokenizeBody, size: int) -> list[int]:
     model = call.generative
     if body.messages is not None:
-        return await chat_prompt(model, members, _conversation(members, body), size)
+        chat = _conversation(members, body)
+        return await chat_prompt(model, members, chat, tool_choice_of(chat), size)
     if body.prompt is None:
         raise wrong("prompt", "'prompt' has to be a text; or send 'messages'")
     prompt, adds = body.prompt, body.add_special_tokens is not False
