@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
+from headrace import errors
 from headrace.datatype_names import Datatype
 from headrace.inference import model_config_pb2
 from headrace.model_files.warm_up_samples import NPY
+from headrace.state.language_records import VersionKind
 from headrace.state.records import (
     ArtifactFile,
     DeclaredShape,
@@ -52,6 +54,8 @@ class DescribedVersion(Protocol):
     def signature(self) -> Signature: ...
     @property
     def config(self) -> ServingConfig: ...
+    @property
+    def kind(self) -> VersionKind: ...
 
 
 def model_config(version: DescribedVersion) -> model_config_pb2.ModelConfig:
@@ -65,6 +69,8 @@ def model_config(version: DescribedVersion) -> model_config_pb2.ModelConfig:
         default_model_filename=version.graph_path,
     )
     message.version_policy.specific.versions.append(version.number)
+    if version.kind is VersionKind.GENERATION:  # so its clients stream
+        message.model_transaction_policy.decoupled = True
     _add_tensors(message, version)
     message.instance_group.add(
         name=version.model, count=config.instances, kind=_kind(config.provider)
@@ -76,7 +82,17 @@ def model_config(version: DescribedVersion) -> model_config_pb2.ModelConfig:
 
 
 def config_for_triton(version: DescribedVersion) -> str:
-    """The text of a `config.pbtxt` with which Triton serves a version; comments say where its files go."""
+    """The text of a `config.pbtxt` with which Triton serves a version; comments say where its files go.
+
+    Raises InvalidArgument (VERSION_KIND) for a version of text, whose graph Triton would serve as tensors.
+    """
+    if version.kind is not VersionKind.TENSORS:
+        raise errors.InvalidArgument(
+            "VERSION_KIND",
+            f"version {version.number} of {version.model} is one of {version.kind.value}, and Triton's "
+            "ONNX backend serves tensors alone: there is no config for it",
+            facts={"kind": version.kind.value},
+        )
     message = model_config(version)
     readable = without_npy(version.config)
     if readable != version.config.warm_up.samples:

@@ -231,6 +231,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
             "services/inference/headrace_inference/wire/openai/",
             "headrace/client/text_messages.py",
             "headrace/cli/compare.py",
+            "headrace/triton/to_model_config.py",
         ),
         frozenset(
             (

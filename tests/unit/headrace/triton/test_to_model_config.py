@@ -13,6 +13,8 @@ from headrace import errors
 from headrace.conversion import serving_config_from_proto
 from headrace.datatypes import Datatype
 from headrace.inference import model_config_pb2
+from headrace.language.triton_form import GENERATION_SIGNATURE
+from headrace.state.language_records import LanguageFacts, VersionKind
 from headrace.state.records import (
     ArtifactFile,
     Batching,
@@ -50,6 +52,22 @@ def version(config: ServingConfig, signature: Signature = SIGNATURE) -> VersionR
     """Version 3 of `m`, with labels."""
     files = (ArtifactFile("model.onnx", 10, "a" * 64), ArtifactFile("y.labels.txt", 5, "b" * 64))
     return VersionRecord("m", 3, "d" * 64, files, "model.onnx", signature, config, 0.0)
+
+
+def test_a_generative_version_streams_and_has_no_config_for_triton() -> None:
+    """Triton's clients see its tensors, and that it answers more than once."""
+    facts = LanguageFacts(VersionKind.GENERATION, "llama", 512, 640, "e" * 64)
+    generative = replace(version(ServingConfig(), GENERATION_SIGNATURE), language=facts)
+    shown = model_config(generative)
+    assert (True, 0, "text_input") == (
+        shown.model_transaction_policy.decoupled,
+        shown.max_batch_size,
+        shown.input[0].name,
+    )
+    assert not model_config(version(ServingConfig())).model_transaction_policy.decoupled
+    with pytest.raises(errors.InvalidArgument, match="one of generation") as refused:
+        config_for_triton(generative)
+    assert "VERSION_KIND" == refused.value.reason
 
 
 CONFIGS = [
