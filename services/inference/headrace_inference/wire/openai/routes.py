@@ -9,11 +9,13 @@ from headrace.service.http.requests import Request
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.wire.openai.chats import ChatRoutes
 from headrace_inference.wire.openai.completions import CompletionRoutes
+from headrace_inference.wire.openai.embeddings import EmbeddingRoutes
 from headrace_inference.wire.openai.errors import in_openai_form
 from headrace_inference.wire.openai.model_names import ServedNames
 from headrace_inference.wire.openai.models import ModelRoutes
 from headrace_inference.wire.openai.port import OpenAiPort
 from headrace_inference.wire.openai.request_ids import add_request_id
+from headrace_inference.wire.openai.rerank import RerankRoutes
 from headrace_inference.wire.openai.responses import ResponseRoutes
 from headrace_inference.wire.openai.tokens import TokenRoutes
 from headrace_inference.wire.rest.exchanges import RestApp
@@ -38,6 +40,10 @@ def add_openai_routes(
     port.add("/v1/chat/completions", ChatRoutes(port).chat)
     port.add("/v1/completions", CompletionRoutes(port).complete)
     port.add("/v1/responses", ResponseRoutes(port).respond)
+    port.add("/v1/embeddings", EmbeddingRoutes(port).embed)
+    rerank = RerankRoutes(port).rerank
+    for prefix in ("", _PREFIX, "/v2"):
+        port.add(f"{prefix}/rerank", rerank)
     for prefix in ("", _PREFIX):
         port.add(f"{prefix}/tokenize", tokens.tokenize)
         port.add(f"{prefix}/detokenize", tokens.detokenize)
