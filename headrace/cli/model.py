@@ -125,6 +125,7 @@ def _lines(found: Model) -> list[str]:
     labels = ", ".join(f"{key}={value}" for key, value in sorted(found.labels.items()))
     facts = {
         "model": found.name,
+        **({"kind": found.kind} if found.kind else {}),
         "description": found.description or "-",
         "labels": labels or "-",
         "keep latest": found.keep_latest,

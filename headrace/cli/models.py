@@ -17,10 +17,16 @@ def register(app: typer.Typer) -> None:
         async with cli.client() as client:
             found = await client.models()
         rows = [
-            (model.name, model.last_version, output.moment(model.created_at), model.description)
+            (
+                model.name,
+                model.kind or "-",
+                model.last_version,
+                output.moment(model.created_at),
+                model.description,
+            )
             for model in found
         ]
-        columns = ("model", "newest>", "created", "description")
+        columns = ("model", "kind", "newest>", "created", "description")
         nothing = (
             "no models yet, or none that you may read (`headrace whoami`): `headrace push NAME model.onnx` "
             "brings one in"

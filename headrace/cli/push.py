@@ -18,6 +18,7 @@ from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
 from headrace.cli.insistence import AllowSignatureChange
 from headrace.cli.unsupported_fields import warn
+from headrace.state.language_records import VersionKind
 
 if TYPE_CHECKING:
     from headrace.artifacts.signatures import SigningKey
@@ -61,6 +62,16 @@ SignatureFile = Annotated[
 ]
 Alias = Annotated[str, typer.Option(help="An alias to point at the new version.")]
 Description = Annotated[str, typer.Option(help="What is new in it.")]
+Graph = Annotated[
+    str,
+    typer.Option(help="Of a language model's folder with several graphs, the one: its path."),
+]
+Kind = Annotated[
+    VersionKind | None,
+    typer.Option(
+        "--as", help="What callers ask it for, where its files leave that open.", show_default=False
+    ),
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until every replica serves it.")]
 
 
@@ -80,6 +91,8 @@ async def push(
     sign_certificate: SignCertificate = None,
     sign_chain: SignChain = None,
     signature: SignatureFile = None,
+    graph: Graph = "",
+    kind: Kind = None,
     wait: Wait = False,
     allow_signature_change: AllowSignatureChange = False,
 ) -> None:
@@ -108,6 +121,8 @@ async def push(
                 allow_signature_change=allow_signature_change,
                 signing_key=signing_key,
                 signature_bundle=signature.read_text("utf-8") if signature else "",
+                graph=graph,
+                kind=kind,
                 progress=lambda step: report(step.phase, step),
                 timeout_seconds=total,
             )

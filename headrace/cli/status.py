@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from headrace.client import Alias, AsyncClient, Model, Route
     from headrace.state.records import ReplicaRecord
 
-MODEL_COLUMNS = ("model", "newest>", "stable>", "canary", "previous>", "aliases")
+MODEL_COLUMNS = ("model", "kind", "newest>", "stable>", "canary", "previous>", "aliases")
 VERSION_COLUMNS = ("model", "version>", "replica", "state", "provider", "memory>", "reason")
 REPLICA_COLUMNS = ("replica", "stage", "grpc", "rest", "devices", "revision>")
 
@@ -83,6 +83,7 @@ def _tables(found: list[ModelStatus], replicas: list[ReplicaRecord]) -> list[Any
 def _model_row(each: ModelStatus) -> tuple[object, ...]:
     return (
         each.model.name,
+        each.model.kind or "-",
         each.model.last_version,
         each.route.stable if each.route else "-",
         _trials(each.route) or "-",

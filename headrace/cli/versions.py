@@ -11,12 +11,16 @@ from headrace.cli import output
 from headrace.cli.arguments import ModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
+from headrace.state.language_records import VersionKind
 
 if TYPE_CHECKING:
     from headrace.client import Version
+    from headrace.state.language_records import LanguageFacts
     from headrace.state.records import Signature, TensorSpec
 
-COLUMNS = ("version>", "pushed", "size>", "digest", "takes", "gives", "batch>", "description")
+COLUMNS = (
+    *("version>", "kind", "pushed", "size>", "digest", "takes", "gives", "batch>", "description"),
+)
 
 MOST_OPTIONAL = 4
 """Some exporters list every weight as an input."""
@@ -36,6 +40,7 @@ def register(app: typer.Typer) -> None:
             {"versions": found},
             lambda: [
                 output.table(COLUMNS, [_row(version) for version in found]),
+                *language_lines(found),
                 *notice_lines(found),
             ],
         )
@@ -44,14 +49,50 @@ def register(app: typer.Typer) -> None:
 def _row(version: Version) -> tuple[object, ...]:
     return (
         version.number,
+        version.kind,
         output.moment(version.created_at),
         output.size(version.size_bytes),
         version.digest[:12],
-        _inputs(version.signature),
-        ", ".join(_tensor(spec) for spec in version.signature.outputs),
+        *_ends(version),
         version.config.batching.max_batch_size,
         _shortened(version.description),
     )
+
+
+def _ends(version: Version) -> tuple[str, str]:
+    """Return what it takes and gives: texts of a version of text, whose tensors are all alike."""
+    facts = version.language
+    if facts is None:
+        outputs = ", ".join(_tensor(spec) for spec in version.signature.outputs)
+        return _inputs(version.signature), outputs
+    gives = {
+        VersionKind.GENERATION: "text",
+        VersionKind.EMBEDDING: f"{facts.embedding_size} numbers",
+        VersionKind.RERANK: "scores",
+    }
+    return f"text, up to {facts.context_length} tokens", gives.get(facts.kind, "text")
+
+
+def language_lines(versions: Sequence[Version]) -> list[str]:
+    """A line for each version of text, below the table, after an empty one."""
+    lines = [
+        f"version {version.number}: {printable(_facts(version.language))}"
+        for version in versions
+        if version.language
+    ]
+    return ["", *lines] if lines else []
+
+
+def _facts(facts: LanguageFacts) -> str:
+    said = [facts.architecture, f"{facts.weights} weights" if facts.weights else ""]
+    said += [f"context of {facts.context_length} tokens", f"{facts.vocabulary_size} tokens known"]
+    if facts.kv_bytes_per_token:
+        said.append(f"{output.size(facts.kv_bytes_per_token)} of keys and values a token")
+    if facts.embedding_size:
+        pooled = f", pooled by {facts.pooling}" if facts.pooling else ""
+        said.append(f"vectors of {facts.embedding_size} numbers{pooled}")
+    said.append(f"for {', '.join(facts.capabilities)}" if facts.capabilities else "")
+    return "; ".join(filter(None, said))
 
 
 def _shortened(text: str) -> str:

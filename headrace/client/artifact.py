@@ -16,6 +16,7 @@ from typing import IO, Literal
 
 from headrace import errors
 from headrace.client.folder import folder_files
+from headrace.language.folder_layout import is_language_folder, needed_files
 from headrace.model_files.artifact_names import ArtifactPaths
 from headrace.model_files.external_data import external_files
 from headrace.model_files.foreign_formats import (
@@ -147,8 +148,23 @@ def members_of(path: Path) -> Mapping[str, Path]:
     return {path.name: path, **external} if external else {}
 
 
+def choose_graph(source: Source, graph: str) -> Mapping[str, Path]:
+    """The files of a folder of which this is the graph; a folder may have several.
+
+    Raises InvalidArgument (GRAPH_NOT_FOUND, ARTIFACT_NOT_FOUND, LANGUAGE_FILES_INVALID, …).
+    """
+    if isinstance(source, bytes) or (not isinstance(source, Mapping) and not Path(source).is_dir()):
+        raise errors.InvalidArgument(
+            "ARTIFACT_KIND_UNKNOWN", f"{graph[:200]!r} is chosen of a folder: push the folder"
+        )
+    files = source if isinstance(source, Mapping) else folder_files(Path(source))
+    return needed_files(files, graph)
+
+
 def _folder_with_graph(folder: Path) -> Mapping[str, Path]:
     files = folder_files(folder)
+    if is_language_folder(files):
+        return needed_files(files)
     found = None if any(name.endswith(".onnx") for name in files) else format_of_files(files)
     if found is not None:
         raise not_onnx(folder.name, found)

@@ -30,13 +30,15 @@ class EncodingCalls:
         *,
         version: int | str = "",
         dimensions: int = 0,
+        truncate: bool = False,
         parameters: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_seconds: float | None = None,
     ) -> Embeddings:
         """Make a vector of each text (or of its tokens): a float32 array with a row for each.
 
-        `dimensions` takes the first so many numbers of each, for versions that were trained for it.
+        `dimensions` takes the first so many numbers of each, for versions that were trained for it. Texts
+        over the context length are refused, or cut with `truncate`.
         """
         every: list[Prompt] = [texts] if isinstance(texts, str) else list(texts)
         request = pb.EmbedRequest(
@@ -45,6 +47,7 @@ class EncodingCalls:
             texts=[text for text in every if isinstance(text, str)],
             token_ids=[pb.TokenIds(ids=text) for text in every if not isinstance(text, str)],
             dimensions=dimensions,
+            truncate=truncate,
             parameters=parameters or {},
         )
         answer = await self._calls.unary(
@@ -66,17 +69,22 @@ class EncodingCalls:
         *,
         version: int | str = "",
         top_n: int = 0,
+        truncate: bool = False,
         parameters: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_seconds: float | None = None,
     ) -> Ranking:
-        """Order documents by how well they answer a query; `top_n` keeps so many of the best."""
+        """Order documents by how well they answer a query; `top_n` keeps so many of the best.
+
+        Documents over the context length are refused, or cut with `truncate`.
+        """
         request = pb.RerankRequest(
             model=model,
             version=str(version),
             query=query,
             documents=documents,
             top_n=top_n,
+            truncate=truncate,
             parameters=parameters or {},
         )
         answer = await self._calls.unary(

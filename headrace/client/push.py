@@ -13,15 +13,23 @@ from google.protobuf import json_format
 from headrace import errors
 from headrace.artifacts.signatures import SigningKey
 from headrace.client import methods, resource_messages
-from headrace.client.artifact import Artifact, Progress, Report, Source, open_artifact
+from headrace.client.artifact import (
+    Artifact,
+    Progress,
+    Report,
+    Source,
+    choose_graph,
+    open_artifact,
+)
 from headrace.client.calls import finished
 from headrace.client.catalog import RegistryCalls
 from headrace.client.methods import Undecodable
 from headrace.client.resources import Version
 from headrace.client.signable import stored_files, without_signature
-from headrace.conversion import serving_config_to_proto
+from headrace.conversion import kind_to_proto, serving_config_to_proto
 from headrace.registry.v1 import registry_service_pb2, version_pb2
 from headrace.resource_names import model_resource
+from headrace.state.language_records import VersionKind
 from headrace.state.records import ServingConfig
 from headrace.type.v1 import serving_config_pb2
 
@@ -50,6 +58,8 @@ class PushCalls(RegistryCalls):
         allow_signature_change: bool = False,
         signing_key: SigningKey | None = None,
         signature_bundle: str = "",
+        graph: str = "",
+        kind: VersionKind | None = None,
         progress: Report | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
@@ -63,6 +73,11 @@ class PushCalls(RegistryCalls):
         one version; one for which there is no room beside other pushes waits for it. Raises
         InvalidArgument for what the registry refuses, FailedPrecondition
         (SIGNATURE_CHANGED) for a version that would break callers of `alias`, unless allowed.
+
+        Of a language model's folder the graph is pushed that genai_config.json names, or else model.onnx
+        at the top or in `onnx`, with its weights and the small files; `graph` chooses another by its path.
+        What callers ask the version for shows in its files, unless `kind` says it: as TENSORS, a decoder
+        is taken as any other graph.
 
         With a `signing_key` it is signed here; `signature_bundle` is one that was made elsewhere. Then a
         file model.sig at the top of a folder is left out, and archives cannot be signed.
@@ -80,9 +95,12 @@ class PushCalls(RegistryCalls):
             allow_signature_change=allow_signature_change,
             request_id=request_id or str(uuid4()),
             signature_bundle=signature_bundle,
+            kind=kind_to_proto(kind) if kind else None,
         )
         if signing_key or signature_bundle:
             source = await asyncio.to_thread(without_signature, source)
+        if graph:
+            source = await asyncio.to_thread(choose_graph, source, graph)
         with ExitStack() as stack:
             opening = open_artifact(source, report)
             artifact = await asyncio.to_thread(stack.enter_context, opening)

@@ -62,6 +62,7 @@ def model_from_proto(proto: model_pb2.Model) -> Model:
         keep_latest=proto.keep_latest,
         pinned=proto.pinned,
         protected=proto.protected,
+        kind=kind_from_proto(proto.kind) if proto.kind else None,
         last_version=proto.last_version,
         created_at=timestamp_from_proto(proto.create_time),
         etag=proto.etag,

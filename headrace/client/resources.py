@@ -32,6 +32,8 @@ class Model:
     etag: str = ""
     pinned: bool = False
     protected: bool = False
+    kind: VersionKind | None = None
+    """What its stable version is asked for; None before the first, and in answers to changes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from headrace.client.async_client import AsyncClient
 from headrace.client.loop_thread import LoopThread
 from headrace.client.push import Config
 from headrace.client.resources import Alias, Change, Model, Route, Version
+from headrace.state.language_records import VersionKind
 from headrace.state.records import ReplicaRecord
 from headrace.state.route_records import RequestKey
 
@@ -210,6 +211,8 @@ class BlockingRegistryCalls:
         allow_signature_change: bool = False,
         signing_key: SigningKey | None = None,
         signature_bundle: str = "",
+        graph: str = "",
+        kind: VersionKind | None = None,
         progress: Report | None = None,
         request_id: str = "",
         timeout_seconds: float | None = None,
@@ -223,6 +226,11 @@ class BlockingRegistryCalls:
         one version; one for which there is no room beside other pushes waits for it. Raises
         InvalidArgument for what the registry refuses, FailedPrecondition
         (SIGNATURE_CHANGED) for a version that would break callers of `alias`, unless allowed.
+
+        Of a language model's folder the graph is pushed that genai_config.json names, or else model.onnx
+        at the top or in `onnx`, with its weights and the small files; `graph` chooses another by its path.
+        What callers ask the version for shows in its files, unless `kind` says it: as TENSORS, a decoder
+        is taken as any other graph.
 
         With a `signing_key` it is signed here; `signature_bundle` is one that was made elsewhere. Then a
         file model.sig at the top of a folder is left out, and archives cannot be signed.
@@ -238,6 +246,8 @@ class BlockingRegistryCalls:
                 allow_signature_change=allow_signature_change,
                 signing_key=signing_key,
                 signature_bundle=signature_bundle,
+                graph=graph,
+                kind=kind,
                 progress=progress,
                 request_id=request_id,
                 timeout_seconds=timeout_seconds,

@@ -233,13 +233,15 @@ class BlockingTextCalls:
         *,
         version: int | str = "",
         dimensions: int = 0,
+        truncate: bool = False,
         parameters: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_seconds: float | None = None,
     ) -> Embeddings:
         """Make a vector of each text (or of its tokens): a float32 array with a row for each.
 
-        `dimensions` takes the first so many numbers of each, for versions that were trained for it.
+        `dimensions` takes the first so many numbers of each, for versions that were trained for it. Texts
+        over the context length are refused, or cut with `truncate`.
         """
         return self._thread.run(
             self._async.embed(
@@ -247,6 +249,7 @@ class BlockingTextCalls:
                 texts,
                 version=version,
                 dimensions=dimensions,
+                truncate=truncate,
                 parameters=parameters,
                 headers=headers,
                 timeout_seconds=timeout_seconds,
@@ -261,11 +264,15 @@ class BlockingTextCalls:
         *,
         version: int | str = "",
         top_n: int = 0,
+        truncate: bool = False,
         parameters: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_seconds: float | None = None,
     ) -> Ranking:
-        """Order documents by how well they answer a query; `top_n` keeps so many of the best."""
+        """Order documents by how well they answer a query; `top_n` keeps so many of the best.
+
+        Documents over the context length are refused, or cut with `truncate`.
+        """
         return self._thread.run(
             self._async.rerank(
                 model,
@@ -273,6 +280,7 @@ class BlockingTextCalls:
                 documents,
                 version=version,
                 top_n=top_n,
+                truncate=truncate,
                 parameters=parameters,
                 headers=headers,
                 timeout_seconds=timeout_seconds,

@@ -52,9 +52,13 @@ def read_genai_config(folder: Path) -> GenaiConfig | None:
 
     Raises InvalidArgument (LANGUAGE_FILES_INVALID, GENERATION_UNSUPPORTED).
     """
-    if not (folder / GENAI_CONFIG).is_file():
-        return None
-    config = read_config(folder / GENAI_CONFIG)
+    path = folder / GENAI_CONFIG
+    return read_genai_file(path) if path.is_file() else None
+
+
+def read_genai_file(path: Path) -> GenaiConfig:
+    """Return what a file of this form says. Raises as `read_genai_config` does."""
+    config = read_config(path)
     model, search = part(config, "model"), part(config, "search")
     decoder = part(model, "decoder")
     _check_supported(model, decoder)

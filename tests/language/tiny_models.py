@@ -92,8 +92,13 @@ def _random_tensors(
     }
     norms = {names.ATTENTION_NORM: shape.hidden_size, names.FEED_FORWARD_NORM: shape.hidden_size}
     norms |= {names.QUERY_NORM: shape.head_size, names.KEY_NORM: shape.head_size}
+    # A head that is the table of embeddings says the last token again, unless layers say more.
+    loud = (names.ATTENTION_OUTPUT, names.DOWN) if shape.tied else ()
     for layer in range(shape.layers):
-        made += [(of_layer(layer, name), tensor(*size)) for name, size in sizes.items()]
+        for name, size in sizes.items():
+            made.append(
+                (of_layer(layer, name), tensor(*size, scale=0.5 if name in loud else 0.125))
+            )
         made += [(of_layer(layer, name), tensor(size, middle=1)) for name, size in norms.items()]
     return made
 

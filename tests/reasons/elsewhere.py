@@ -124,6 +124,11 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         frozenset(["SHADOW_DROPPED"]),
     ),
     Elsewhere(
+        "Reads a GGUF file, for the command line.",
+        ("headrace/language/gguf/",),
+        frozenset(["GGUF_INVALID", "GGUF_UNSUPPORTED"]),
+    ),
+    Elsewhere(
         "Reads a repository of Triton's, for the command line.",
         ("headrace/triton/",),
         frozenset(

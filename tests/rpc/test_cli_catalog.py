@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
+from tests.language.tiny_models import TinyModel
 from tests.rpc.registry_fixtures import onnx_file
 from tests.rpc.test_cli_commands import Shell, open_shell
 
@@ -137,3 +139,37 @@ async def _lines(shell: Shell, count: int, *arguments: str) -> list[str]:
 
 def _facts(model: dict[str, object]) -> tuple[object, object, object]:
     return model["labels"], model["description"], model["keep_latest"]
+
+
+async def test_a_language_model_s_folder_is_pushed_as_it_is_and_shown(
+    redis_url: str, namespace: str, tmp_path: Path, tiny_optimum: TinyModel
+) -> None:
+    """Files that are not served stay behind; tables say the kind, and what the files say of it."""
+    folder = shutil.copytree(tiny_optimum.folder, tmp_path / "hub")
+    for name in ("model.safetensors", "README.md", "model_q4.onnx"):
+        (folder / name).write_bytes(b"not served")
+    pulled = tmp_path / "pulled"
+    async with open_shell(redis_url, namespace, tmp_path / "data") as shell:
+        pushed = await shell("push", "chat", str(folder), "--json")
+        models, versions, model, status, pull = await asyncio.gather(
+            shell("models"),
+            shell("versions", "chat"),
+            shell("model", "chat"),
+            shell("status"),
+            shell("pull", "chat", str(pulled)),
+        )
+    assert sorted(path.name for path in tiny_optimum.folder.iterdir()) == [
+        file["path"] for file in pushed.document["files"]
+    ]
+    assert ["chat", "generation", "1"] == models.output.splitlines()[1].split()[:3]
+    assert "kind         generation" in model.output.splitlines()
+    assert ["chat", "generation", "1"] == status.output.splitlines()[1].split()[:3]
+    assert "text, up to 512 tokens" in versions.output
+    assert (
+        "version 1: llama; fp32 weights; context of 512 tokens; 640 tokens known; 512 B of keys and values "
+        "a token; for completion, chat" in " ".join(versions.output.split())
+    )
+    assert 0 == pull.status, pull.error
+    assert {path.name: path.read_bytes() for path in tiny_optimum.folder.iterdir()} == {
+        path.name: path.read_bytes() for path in pulled.iterdir()
+    }

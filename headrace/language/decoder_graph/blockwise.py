@@ -21,6 +21,10 @@ class WeightFormat(enum.StrEnum):
     FP32 = "fp32"
     INT8 = "int8"
     INT4 = "int4"
+    """Of the feed-forward layers, which are most of a model; attention and the head keep 8 bits.
+
+    With all matrices at 4 bits SmolLM2-135M parts from its floats twice as far, for a fifth less memory.
+    """
 
     @property
     def bits(self) -> int:

@@ -77,12 +77,22 @@ class GraphWriter:
         return self.node("GatherBlockQuantized", inputs, output, MICROSOFT, **attributes)
 
     def matmul(
-        self, name: str, sources: Sequence[tuple[str, int]], columns: int, operand: str, output: str
+        self,
+        name: str,
+        sources: Sequence[tuple[str, int]],
+        columns: int,
+        operand: str,
+        output: str,
+        *,
+        sensitive: bool = True,
     ) -> str:
-        """Multiply by matrices, given with their rows, whose outputs stand side by side."""
+        """Multiply by matrices, given with their rows, whose outputs stand side by side.
+
+        Those that are `sensitive` have 8 bits at least.
+        """
         if self._format is WeightFormat.FP32:
             return self.node("MatMul", [operand, self._transposed(name, sources)], output)
-        bits = self._format.bits
+        bits = 8 if sensitive else self._format.bits
         shape = (-(-columns // BLOCK_SIZE), BLOCK_SIZE * bits // 8)
         names = self._write_quantized(name, sources, columns, bits, shape)
         attributes = {

@@ -136,6 +136,7 @@ class LayerWriter:
                 shape.hidden_size,
                 normed,
                 f"{part}.{layer}",
+                sensitive=False,
             )
             for part in (weights.GATE, weights.UP)
         )
@@ -143,6 +144,5 @@ class LayerWriter:
         active = graph.node("Mul", [gate, sigmoid], f"gate_active.{layer}")
         gated = graph.node("Mul", [active, up], f"gated.{layer}")
         source = (of_layer(layer, weights.DOWN), shape.hidden_size)
-        return graph.matmul(
-            source[0], [source], shape.feed_forward_size, gated, f"feed_forward_out.{layer}"
-        )
+        size, output = shape.feed_forward_size, f"feed_forward_out.{layer}"
+        return graph.matmul(source[0], [source], size, gated, output, sensitive=False)

@@ -87,6 +87,10 @@ class EchoEngine:
             self._running.append(_Running(call))
             self._changed.notify_all()
 
+    def made_of_first(self) -> int:
+        """Count the tokens of each choice of the call that came first of those that run."""
+        return self._running[0].made
+
     def step(self, count: int = 1) -> None:
         """Let it make so many steps."""
         with self._changed:
@@ -145,7 +149,9 @@ class EchoEngine:
             sink.failed(error, usage)
             return True
         if request.prompt_logprobs is not None and not running.made:
-            sink.prompt_scored([TokenScore(token, -1.0) for token in request.prompt[1:]])
+            sink.prompt_scored(
+                [TokenScore(token, -1.0) for token in request.prompt[request.scored_from :]]
+            )
         token = request.prompt[running.made % len(request.prompt)]
         running.made += 1
         finish = FinishReason.LENGTH if running.made >= request.stop.max_tokens else None

@@ -23,6 +23,7 @@ from headrace.resource_names import (
     route_resource,
     version_resource,
 )
+from headrace.state.catalog import Catalog
 from headrace.state.records import (
     AliasRecord,
     ArtifactFile,
@@ -32,7 +33,17 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace.state.route_records import RouteRecord
+from headrace.type.v1 import language_pb2
 from headrace_registry.domain.decisions.etags import etag_of
+
+
+def model_in_catalog(catalog: Catalog, model: ModelRecord) -> model_pb2.Model:
+    """A model as its message, with the kind of its stable version."""
+    proto = model_to_proto(model)
+    stable = catalog.versions.get((model.name, model.route.stable)) if model.route else None
+    if stable is not None:
+        proto.kind = getattr(language_pb2, kind_to_proto(stable.kind))
+    return proto
 
 
 def model_to_proto(model: ModelRecord) -> model_pb2.Model:

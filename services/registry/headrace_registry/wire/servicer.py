@@ -87,7 +87,8 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def GetModel(self, request: pb.GetModelRequest, _: Context) -> model_pb2.Model:
         """Get a model."""
         model = parse_model(request.name)
-        return convert.model_to_proto(find_model(await self._store.latest(), model))
+        catalog = await self._store.latest()
+        return convert.model_in_catalog(catalog, find_model(catalog, model))
 
     async def ListModels(self, request: pb.ListModelsRequest, _: Context) -> pb.ListModelsResponse:
         """List models."""
@@ -95,7 +96,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         asked = requests.page(request, "models")
 
         def find(name: str) -> model_pb2.Model:
-            return convert.model_to_proto(catalog.models[name])
+            return convert.model_in_catalog(catalog, catalog.models[name])
 
         page = await take_page(
             catalog.model_names(), find, asked, model_pb2.Model.ByteSize, self._sight.models()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from headrace.errors import HeadraceError
+from headrace.state.language_records import GenerationConfig
 from headrace.state.records import Priorities, QueuePolicy, ServingConfig, TimeoutAction
 from headrace_inference.adapters.system_clock import SystemClock
 from headrace_inference.domain.generation.engine import EngineLoad
@@ -250,6 +251,25 @@ def test_a_prompt_is_scored_in_one_reading(tiny_llama: TinyModel) -> None:
             assert [one.token for one in caller.scores] == PROMPT[1:]
             assert np.allclose([one.logprob for one in caller.scores], expected, atol=1e-4)
             assert [FinishReason.LENGTH] == [chunk.finish for chunk in caller.chunks]
+
+
+@pytest.mark.parametrize("chunk", [0, 16])
+def test_scores_may_begin_late_and_reuse_what_is_before(tiny_llama: TinyModel, chunk: int) -> None:
+    """Of a prompt that was read before only what is scored is read again, and scored as if all were."""
+    prompt = PROMPT * (64 // len(PROMPT) + 1)
+    every = GenerationRequest(prompt, StopConditions(0), prompt_logprobs=2)
+    late = replace(every, scored_from=50)
+    generation = GenerationConfig(prefill_tokens_per_step=chunk)
+    with running_engine(tiny_llama.folder, generation=generation) as running:
+        callers = [running.submit(request) for request in (every, late, late)]
+        for caller in callers:
+            assert caller.tokens() == []
+    whole = [score.logprob for score in callers[0].scores]
+    for caller in callers[1:]:
+        assert [score.token for score in caller.scores] == prompt[50:]
+        assert np.allclose([score.logprob for score in caller.scores], whole[49:], atol=1e-5)
+    usages = [caller.usage.cached_tokens for caller in callers if caller.usage is not None]
+    assert (usages[0], max(usages) < 50, usages[2] > 0) == (0, True, True)
 
 
 def test_options_are_each_call_s_own(tiny_llama: TinyModel) -> None:

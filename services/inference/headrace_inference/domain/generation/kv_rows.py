@@ -122,9 +122,12 @@ class KvRows:
             match = best_match(progress.prompt, self._known(), sequence.prompt_length)
             if match is not None and match.tokens == sequence.prompt_length:
                 return match
-        if not self._reuses or not request.reuses_prefix or request.prompt_logprobs is not None:
+        most = sequence.prompt_length - LEAST_CHUNK
+        if request.prompt_logprobs is not None:
+            most = min(most, request.scored_from - 1)
+        if not self._reuses or not request.reuses_prefix or most < 1:
             return None
-        return best_match(progress.prompt, self._known(), sequence.prompt_length - LEAST_CHUNK)
+        return best_match(progress.prompt, self._known(), most)
 
     def _known(self) -> Iterator[tuple[int, Tokens]]:
         for one in self.sequences:

@@ -20,10 +20,11 @@ def token_score(row: Logits, token: int, top: int) -> TokenScore:
     peak = float(values.max())
     total = peak + float(np.log(np.exp(values - peak).sum(dtype=np.float64)))
     best = _best(values, min(top, len(values)))
+    logprobs = np.maximum(values[best].astype(np.float64) - total, LOWEST_LOGPROB)
     return TokenScore(
         token,
         _logprob(float(values[token]), total),
-        tuple((int(each), _logprob(float(values[each]), total)) for each in best),
+        tuple(zip(best.tolist(), logprobs.tolist(), strict=True)),
     )
 
 

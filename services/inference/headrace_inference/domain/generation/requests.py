@@ -74,11 +74,13 @@ class GenerationRequest:
     logprobs: int | None = None
     """Score each token, and so many of the most probable beside it; None: no scores."""
     prompt_logprobs: int | None = None
-    """The same of the prompt's own tokens, from the second on."""
+    """The same of the prompt's own tokens, from `scored_from` on."""
     skip_special_tokens: bool = True
     priority: int = 0
     """The level of its queue; 0 is the version's default and 1 the highest."""
     reuses_prefix: bool = True
+    scored_from: int = 1
+    """The first token of the prompt, from 0, that is scored; the very first one has nothing before it."""
 
 
 class FinishReason(enum.StrEnum):
@@ -138,7 +140,7 @@ class GenerationSink(Protocol):
         """Tell whether the caller reads too slowly: its sequences pause until that ends."""
 
     def prompt_scored(self, scores: Sequence[TokenScore]) -> None:
-        """Take the scores of the prompt's tokens, from the second on."""
+        """Take the scores of the prompt's tokens, from `scored_from` on."""
 
     def deliver(self, chunks: Sequence[GeneratedChunk]) -> None:
         """Take what is new of some choices."""

@@ -141,7 +141,8 @@ class Steps:
         tokens = chunk_of(one.prompt_length - one.length, tokens)
         if one.row < 0 or not tokens:
             return
-        every = one.wants_scores
+        scored_from = one.progress.call.request.scored_from
+        every = one.wants_scores and one.length + tokens >= scored_from
         began = self._now_ns()
         try:
             logits = self._runs.read(one, tokens, every=every)
@@ -157,10 +158,11 @@ class Steps:
 
     def _score(self, one: SequenceState, tokens: int, logits: Array) -> None:
         """Score the tokens that come after those that were read."""
-        start = one.length + 1
-        after = one.tokens[start : min(start + tokens, one.prompt_length)]
-        most = one.progress.call.request.prompt_logprobs or 0
-        one.progress.scores += prompt_scores(logits[: len(after)], after, most)
+        request = one.progress.call.request
+        start = max(one.length + 1, request.scored_from)
+        after = one.tokens[start : min(one.length + 1 + tokens, one.prompt_length)]
+        rows = logits[start - one.length - 1 :][: len(after)]
+        one.progress.scores += prompt_scores(rows, after, request.prompt_logprobs or 0)
 
     def _prompt_read(self, one: SequenceState, logits: Array) -> None:
         progress = one.progress

@@ -25,7 +25,7 @@ READER_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class PromptScores:
-    """The scores of the prompt's tokens, from the second on."""
+    """The scores of the prompt's tokens, from the first that is scored on."""
 
     scores: Sequence[TokenScore]
 

@@ -77,3 +77,9 @@ def _joined(chunks: Sequence[GeneratedChunk]) -> GeneratedChunk:
         last.finish,
         last.stopped_by,
     )
+
+
+def ranked(scores: Sequence[float], most: int) -> list[pb.RankedDocument]:
+    """Documents by their scores, the best first, of equals the earlier; `most` of them, 0 is all."""
+    places = sorted(range(len(scores)), key=lambda place: -scores[place])
+    return [pb.RankedDocument(index=place, score=scores[place]) for place in places[: most or None]]

@@ -9,6 +9,12 @@ from typing import Any, ParamSpec, TypeVar
 
 from headrace.errors import InvalidArgument
 from headrace.inference.v1 import generation_service_pb2 as pb
+from headrace_inference.domain.encoding.request_texts import (
+    CallerText,
+    embedding_request,
+    rerank_request,
+)
+from headrace_inference.domain.encoding.requests import EncoderModel, EncodingRequest
 from headrace_inference.domain.generation.model import ChatMessage, GenerativeModel, TextCodec, Tool
 from headrace_inference.domain.generation.options import check_prompt, request_options
 from headrace_inference.domain.generation.requests import (
@@ -168,10 +174,8 @@ def _grammar(grammar: pb.Grammar) -> Grammar | None:
     return Grammar(_KINDS[which], text)
 
 
-async def scored_of(
-    model: GenerativeModel, request: pb.ScoreRequest
-) -> tuple[int, list[GenerationRequest]]:
-    """How many tokens the prompt has, and what scores each continuation. Raises InvalidArgument."""
+async def scored_of(model: GenerativeModel, request: pb.ScoreRequest) -> list[GenerationRequest]:
+    """What scores each continuation. Raises InvalidArgument."""
     prompt = await prompt_of(model, request)
     vocabulary = model.facts.vocabulary_size
     count, top = len(request.continuations), request.top_logprobs
@@ -190,9 +194,10 @@ async def scored_of(
                 StopConditions(max_tokens=0),
                 prompt_logprobs=min(top, vocabulary),
                 priority=request.priority,
+                scored_from=len(prompt),
             )
         )
-    return len(prompt), requests
+    return requests
 
 
 async def _continuation(model: GenerativeModel, continuation: pb.Continuation) -> list[int]:
@@ -210,4 +215,25 @@ async def _continuation(model: GenerativeModel, continuation: pb.Continuation) -
 def _out_of_range(name: str, wanted: str, value: int) -> InvalidArgument:
     return InvalidArgument(
         "PARAMETER_INVALID", f"'{name}' must be {wanted}, not {value}", facts={"parameter": name}
+    )
+
+
+async def embedding_of(model: EncoderModel, name: str, request: pb.EmbedRequest) -> EncodingRequest:
+    """What is to become vectors. Raises InvalidArgument."""
+    if request.texts and request.token_ids:
+        raise InvalidArgument(
+            "PARAMETER_INVALID", "send either 'texts' or 'token_ids': their order would be unknown"
+        )
+    texts: list[CallerText] = [*request.texts, *(list(one.ids) for one in request.token_ids)]
+    size = request.ByteSize()
+    return await _run(size, embedding_request, model, name, texts, truncate=request.truncate)
+
+
+async def ranking_of(model: EncoderModel, name: str, request: pb.RerankRequest) -> EncodingRequest:
+    """What is to be scored. Raises InvalidArgument."""
+    if request.top_n < 0:
+        raise _out_of_range("top_n", "0 or more", request.top_n)
+    documents, size = list(request.documents), request.ByteSize()
+    return await _run(
+        size, rerank_request, model, name, request.query, documents, truncate=request.truncate
     )

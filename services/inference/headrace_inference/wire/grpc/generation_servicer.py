@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from headrace.inference.v1 import generation_service_pb2 as pb
 from headrace.inference.v1 import generation_service_pb2_grpc as pb_grpc
 from headrace.service.grpc_admission import CertificateOf
+from headrace_inference.domain.encoding.request_texts import cut_to, scores_of
 from headrace_inference.domain.generation.options import context_length
 from headrace_inference.domain.generation.requests import GeneratedChunk, TokenScore
 from headrace_inference.domain.ingress.generation_stream import GenerationStream, PromptScores
@@ -18,13 +19,16 @@ from headrace_inference.domain.ingress.language_calls import CallFacts, Language
 from headrace_inference.wire.grpc.generation_answers import (
     chunk_to_proto,
     joined,
+    ranked,
     scores_to_proto,
     usage_to_proto,
 )
 from headrace_inference.wire.grpc.generation_requests import (
+    embedding_of,
     generation_of,
     known_tokens,
     prompt_of,
+    ranking_of,
     scored_of,
 )
 
@@ -32,7 +36,14 @@ SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"]
 WIRE = "grpc"
 
 Context = grpc.aio.ServicerContext[Message, Message]
-Asked = pb.GenerateRequest | pb.ScoreRequest | pb.TokenizeRequest | pb.DetokenizeRequest
+Asked = (
+    pb.GenerateRequest
+    | pb.ScoreRequest
+    | pb.EmbedRequest
+    | pb.RerankRequest
+    | pb.TokenizeRequest
+    | pb.DetokenizeRequest
+)
 
 
 class GenerationServicer(pb_grpc.GenerationServiceServicer):
@@ -70,20 +81,49 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         """Tell how probable continuations are."""
         async with self._calls.open(self._facts(request, context)) as call:
             model = call.generative
-            begin, asked = await scored_of(model, request)
-            streams = [call.generate(each) for each in asked]
+            streams = [call.generate(each) for each in await scored_of(model, request)]
             results = [await _scores(stream) for stream in streams]
             return pb.ScoreResponse(
                 model=call.version.record.model,
                 version=call.version.record.number,
                 route=call.route,
                 results=[
-                    pb.ContinuationScores(scores=scores_to_proto(scores[begin - 1 :], model.codec))
+                    pb.ContinuationScores(scores=scores_to_proto(scores, model.codec))
                     for scores in results
                 ],
                 usage=usage_to_proto([stream.usage for stream in streams]),
                 tokenizer_digest=model.facts.tokenizer_digest,
                 vocabulary_size=model.facts.vocabulary_size,
+            )
+
+    async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
+        """Make a vector of each text."""
+        async with self._calls.open(self._facts(request, context)) as call:
+            model, name = call.encoder, call.version.record.model
+            asked = await embedding_of(model, name, request)
+            vectors = await call.encode(asked)
+            if request.dimensions:
+                vectors = cut_to(model, name, vectors, request.dimensions)
+            return pb.EmbedResponse(
+                model=name,
+                version=call.version.record.number,
+                route=call.route,
+                vectors=vectors.astype("<f4", copy=False).tobytes(),
+                dimensions=vectors.shape[1],
+                usage=pb.Usage(prompt_tokens=sum(map(len, asked.texts))),
+            )
+
+    async def Rerank(self, request: pb.RerankRequest, context: Context) -> pb.RerankResponse:
+        """Order documents by how well they answer a query."""
+        async with self._calls.open(self._facts(request, context)) as call:
+            asked = await ranking_of(call.encoder, call.version.record.model, request)
+            scores = scores_of(await call.encode(asked))
+            return pb.RerankResponse(
+                model=call.version.record.model,
+                version=call.version.record.number,
+                route=call.route,
+                results=ranked(scores.tolist(), request.top_n),
+                usage=pb.Usage(prompt_tokens=sum(map(len, asked.texts))),
             )
 
     async def Tokenize(self, request: pb.TokenizeRequest, context: Context) -> pb.TokenizeResponse:
@@ -133,7 +173,7 @@ def _identity(call: LanguageCall) -> pb.GenerateResponse:
 
 
 async def _scores(stream: GenerationStream) -> list[TokenScore]:
-    """The scores of a prompt's tokens, from the second on."""
+    """The scores of those of a prompt's tokens that are scored."""
     scores: list[TokenScore] = []
     async for piece in stream:
         if isinstance(piece, PromptScores):

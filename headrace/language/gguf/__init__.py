@@ -1,0 +1,1 @@
+"""GGUF files as onnxruntime-genai's folders: config, weights, tokenizer, chat template."""
