@@ -92,7 +92,7 @@ def _check_text(task: CheckTask, unpacked: Unpacked, progress: Progress) -> Chec
     check = recognise(candidate)
     if check is None:
         return None
-    progress(Phase.RUNNING.name)
+    progress(Phase.READING.name)
     found = check(candidate)
     return CheckReport(
         Checked(

@@ -23,6 +23,7 @@ class Phase(enum.StrEnum):
     UNPACKING = "it was unpacked"
     OPENING = "ONNX Runtime opened it"
     RUNNING = "it ran on made-up inputs or a warm-up sample"
+    READING = "it was tried on a text"
     COMPARING = "rows were run alone and together"
 
 
