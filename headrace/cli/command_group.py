@@ -49,7 +49,7 @@ MODULES: Mapping[str, str] = {
     "whoami": "whoami",
     "login": "login",
     "profile": "profile",
-    "import": "import_triton",
+    "import": "importing",
     "export-config": "export_config",
     "redis-acl": "redis_acl",
 }

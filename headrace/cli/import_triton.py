@@ -38,10 +38,8 @@ SignKey = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the group of commands."""
-    group = typer.Typer(help="Bring models from other servers.", no_args_is_help=True)
-    app.add_typer(group, name="import")
+def register(group: typer.Typer) -> None:
+    """Add the commands of Triton's models."""
     command(group, "triton", changes=True)(triton)
     command(group, "triton-access")(triton_access)
 

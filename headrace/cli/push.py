@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +14,7 @@ from headrace.cli.arguments import NewModelName
 from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
 from headrace.cli.insistence import AllowSignatureChange
+from headrace.cli.progress_bars import Bars, progress_bars
 from headrace.cli.unsupported_fields import warn
 from headrace.state.language_records import VersionKind
 
@@ -111,7 +109,7 @@ async def push(
     total = WAIT_SECONDS if cli.timeout_seconds is None else cli.timeout_seconds
     deadline = time.monotonic() + total
     async with cli.client() as client:
-        with _progress(shown=not cli.as_json and sys.stderr.isatty()) as report:
+        with progress_bars(cli) as bars:
             version = await client.push(
                 name,
                 path,
@@ -123,18 +121,25 @@ async def push(
                 signature_bundle=signature.read_text("utf-8") if signature else "",
                 graph=graph,
                 kind=kind,
-                progress=lambda step: report(step.phase, step),
+                progress=lambda step: _draw(bars, step),
                 timeout_seconds=total,
             )
         pushed = f"pushed version {version.number} of {name} ({output.size(version.size_bytes)})"
         cli.show(version, lambda: [pushed, *map(printable, version.notices)])
         if wait:
-            with _progress(shown=not cli.as_json and sys.stderr.isatty()) as report:
-                report(_LOADING, None)
+            with progress_bars(cli) as bars:
+                bars(_LOADING)
                 remaining = max(0.1, deadline - time.monotonic())
                 await client.wait_until_ready(name, version.number, timeout_seconds=remaining)
             if not cli.as_json:
                 cli.show(version, lambda: f"version {version.number} of {name} is served")
+
+
+def _draw(bars: Bars, step: Progress) -> None:
+    """Draw how far a push is; what waits or is checked has no measure."""
+    measured = step.phase not in ("waiting", "checking")
+    amount = f"{output.size(step.done_bytes)} of {output.size(step.total_bytes)}"
+    bars(step.phase, step.done_bytes, step.total_bytes if measured else 0, amount)
 
 
 def _signing_key(
@@ -210,32 +215,3 @@ def _graph_at(source: Path) -> GraphTensors | None:
 
     path = source / "model.onnx" if source.is_dir() else source
     return read_graph(path) if path.suffix == ".onnx" and path.is_file() else None
-
-
-Reporter = Callable[[str, "Progress | None"], None]
-
-
-@contextmanager
-def _progress(*, shown: bool) -> Iterator[Reporter]:
-    """A bar on standard error for each phase, while inside; nothing where nobody looks."""
-    if not shown:
-        yield lambda *_: None
-        return
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[amount]}"))
-    with Bars(*columns, console=output.console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def report(phase: str, step: Progress | None) -> None:
-            if phase not in tasks:
-                tasks[phase] = bars.add_task(phase, total=None, amount="")
-            # What waits, is checked or loaded has no measure: the bar moves without end.
-            if step is not None and step.phase not in ("waiting", "checking"):
-                amount = f"{output.size(step.done_bytes)} of {output.size(step.total_bytes)}"
-                bars.update(
-                    tasks[phase], completed=step.done_bytes, total=step.total_bytes, amount=amount
-                )
-
-        yield report

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from headrace.language.decoder_graph.blockwise import BLOCK_SIZE, WeightFormat, quantized
+from headrace.language.decoder_graph.blockwise import BLOCK_SIZE, quantized
 from headrace.language.decoder_graph.external_tensors import ExternalTensors
 from headrace.language.decoder_graph.weights import DecoderWeights, FloatArray
+from headrace.language.weight_format import WeightFormat
 
 MICROSOFT = "com.microsoft"
 PART_ELEMENTS = 2**22

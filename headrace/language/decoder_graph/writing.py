@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from headrace.language.decoder_graph.blockwise import WeightFormat
 from headrace.language.decoder_graph.decoder_shape import DecoderShape
 from headrace.language.decoder_graph.external_tensors import ExternalTensors
 from headrace.language.decoder_graph.graph_writer import MICROSOFT, GraphWriter
@@ -19,6 +18,7 @@ from headrace.language.decoder_graph.weights import (
     HEAD,
     DecoderWeights,
 )
+from headrace.language.weight_format import WeightFormat
 
 KEEP_INPUT = "num_logits_to_keep"
 """An input that may be left out: how many of the last tokens get logits; 0, and without it: all.

@@ -14,6 +14,7 @@ from headrace.language.decoder_graph import (
     write_decoder,
     write_genai_config,
 )
+from headrace.language.extra import language_library
 from headrace.language.gguf.architectures import Family, family_of, shape_of
 from headrace.language.gguf.gguf_file import open_gguf
 from headrace.language.gguf.gguf_weights import GgufWeights
@@ -52,8 +53,10 @@ def import_gguf(
 ) -> ImportedGguf:
     """Write a GGUF file's model into an empty folder. What cannot be imported is refused first.
 
-    Raises InvalidArgument (GGUF_INVALID, GGUF_UNSUPPORTED).
+    Raises InvalidArgument (GGUF_INVALID, GGUF_UNSUPPORTED), FailedPrecondition (LANGUAGE_EXTRA_MISSING).
     """
+    for library in ("gguf", "tokenizers"):
+        language_library(library)
     with open_gguf(path) as file:
         metadata = Metadata(file.metadata)
         family = family_of(metadata)

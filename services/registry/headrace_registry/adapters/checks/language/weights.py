@@ -31,20 +31,29 @@ _PACKED = ("MatMulNBits", "GatherBlockQuantized")
 
 
 def weights_of(model: ModelProto) -> str:
-    """Return the form of most weights, such as `int4`; '' where there are none."""
+    """Return the narrowest form of at least a third of the weights, such as `int4`; '' for none.
+
+    Exporters keep what is sensitive in more bits, and call the whole by the fewest. Packed tables of
+    embeddings are read a row at a time, and are not counted.
+    """
     counts: Counter[str] = Counter()
     packed: set[str] = set()
     for graph in all_graphs(model):
         for node in graph.node:
             if node.op_type in _PACKED and len(node.input) > 1:
-                packed.update(node.input[1:])
+                packed.update(node.input)  # the table of GatherBlockQuantized is its first
                 counts[f"int{_attribute(node, 'bits', 4)}"] += _packed_count(node)
     for graph in all_graphs(model):
         for tensor in graph.initializer:
             form = _BY_ELEMENT.get(tensor.data_type)
             if form and tensor.name not in packed:
                 counts[form] += math.prod(tensor.dims)
-    return counts.most_common(1)[0][0] if counts else ""
+    many = [form for form, count in counts.items() if 3 * count >= counts.total()]
+    return min(many, key=_bits) if many else ""
+
+
+def _bits(form: str) -> int:
+    return int(form.lstrip("bfpint"))
 
 
 def _packed_count(node: NodeProto) -> int:
