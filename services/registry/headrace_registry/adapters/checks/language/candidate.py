@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.datatype_names import Datatype
-from headrace.language.graph_ends import GraphEnd, GraphEnds
+from headrace.language.graph_ends import LOGITS_TO_KEEP, GraphEnd, GraphEnds
 from headrace.state.language_records import LanguageFacts, VersionKind
 from headrace.state.records import ServingConfig, Signature
 from headrace_registry.adapters.checks.graph_opening import (
@@ -80,8 +80,9 @@ class Candidate:
     def ends(self) -> GraphEnds:
         """What the graph says that it takes and gives."""
         inputs, outputs = declared_inputs(self.model), self.model.graph.output
+        optional = [value for value in self.model.graph.input if value.name in LOGITS_TO_KEEP]
         return GraphEnds(
-            {value.name: _end(value) for value in inputs},
+            {value.name: _end(value) for value in (*inputs, *optional)},
             {value.name: _end(value) for value in outputs},
         )
 
