@@ -12,7 +12,7 @@ import pytest
 from headrace.errors import HeadraceError, InvalidArgument, ResourceExhausted, Unavailable
 from headrace.state.catalog import Catalog
 from headrace.state.records import ModelRecord, VersionRecord
-from headrace.state.route_records import Canary, RouteRecord
+from headrace.state.route_records import Canary, RouteRecord, Shadow
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.app.ending_text import ending_text
 from headrace_inference.domain.generation.requests import (
@@ -30,6 +30,7 @@ from headrace_inference.domain.ingress.language_calls import CallFacts, Language
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from tests.unit.inference.doubles import DoublingRunner, version
+from tests.unit.inference.text_doubles import FACTS as TEXT_FACTS
 from tests.unit.inference.text_doubles import EchoRunner, failing_after, generative_version, until
 
 
@@ -228,6 +229,26 @@ async def test_a_generation_stays_on_its_version_to_its_end() -> None:
             assert (1, "abcabc") == (call.version.record.number, await text_of(stream))
         assert await asyncio.to_thread(former.closed.wait, 10)
         assert [(1, {"stable": 1}, {})] * 2 == [here.counted(1), here.counted(2)]
+
+
+async def test_a_shadow_generates_the_same_and_nobody_waits() -> None:
+    """It counts for the shadow alone; one with another tokenizer would read another text, and gets none."""
+    route = RouteRecord(1, shadow=Shadow(2, 100.0))
+    wanted = catalog(1, 2, stable=1)
+    wanted = replace(wanted, models={"m": replace(wanted.models["m"], route=route)})
+    async with site() as here:
+        await here.follow(wanted, 1, 2)
+        for tokens in (2, 3):
+            async with here.calls.open(FACTS) as call:
+                await text_of(call.generate(asking(tokens=tokens)))
+        await until(lambda: here.counted(2)[0] == 2)
+        assert (2, {"stable": 2}, {}) == here.counted(1)
+        assert (2, {"shadow": 2}, {}) == here.counted(2)
+        assert 5 == here.book.of("m", 2).generation.totals()["shadow"].completion_tokens
+        here.loader.echoes[2].generative.facts = replace(TEXT_FACTS, tokenizer_digest="other")
+        async with here.calls.open(FACTS) as call:
+            await text_of(call.generate(asking()))
+        assert {"SHADOW_DROPPED": 1} == here.counted(2)[2]
 
 
 def _refuse() -> None:

@@ -24,6 +24,7 @@ from headrace_inference.domain.ingress.incoming import Fit, IncomingRequest, Req
 from headrace_inference.domain.ingress.limits import IngressLimits
 from headrace_inference.domain.ingress.receptions import Receptions
 from headrace_inference.domain.ingress.shadow_copies import ShadowCopies
+from headrace_inference.domain.ingress.shadow_generations import ShadowGenerations
 from headrace_inference.domain.reconciliation.load_waits import LoadWait
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.routing.table import Target, state_unread
@@ -56,6 +57,7 @@ class Ingress:
         self.callers = callers or Callers(self.clock)
         self.budget = InFlightBudget(self.limits)
         self.shadow_copies = ShadowCopies(self.budget.can_spare)
+        self.shadow_generations = ShadowGenerations()
         self.text_streams = OpenStreams()
         """What is generated and read on the event loop."""
         self.receptions = Receptions(lambda: reconciler.table, book, self.clock)

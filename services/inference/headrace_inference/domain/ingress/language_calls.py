@@ -28,8 +28,10 @@ from headrace_inference.domain.ingress.generation_stream import (
 )
 from headrace_inference.domain.ingress.ingress import ROUTE_ATTEMPTS, Ingress
 from headrace_inference.domain.ingress.receptions import Reception
+from headrace_inference.domain.ingress.shadow_generations import ShadowGenerations
 from headrace_inference.domain.routing.request_texts import Headers, Parameter
 from headrace_inference.domain.routing.table import OnStandby, Picked, Target
+from headrace_inference.domain.routing.targets import ShadowTarget
 from headrace_inference.domain.scheduling.queue_refusals import unloading
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
@@ -94,6 +96,8 @@ class LanguageCalls:
     ) -> Iterator[LanguageCall]:
         version, route = picked
         call = LanguageCall(version, route, reception, self._outbox, self._ingress.text_streams)
+        if target.shadow is not None and target.shadow.is_due():
+            call.copies = target.shadow, self._ingress.shadow_generations
         try:
             if limiter is None:
                 yield call
@@ -154,6 +158,8 @@ class LanguageCall:
         self.route = route
         self.has_run = False
         """Whether anything of it was handed to the version to run."""
+        self.copies: tuple[ShadowTarget, ShadowGenerations] | None = None
+        """The shadow that gets copies of this call's generations, and what sends them."""
         self._reception = reception
         self._outbox = outbox
         self._all_streams = streams
@@ -186,6 +192,9 @@ class LanguageCall:
         stream.call, stream.wake = call, engine.wake
         self.version.generate(call)
         self.has_run = True
+        if self.copies is not None:
+            shadow, copies = self.copies
+            copies.send(shadow, self.version, request)
         self._streams.append(stream)
         self._all_streams.add(stream)
         self._runs.append(call)
@@ -200,6 +209,9 @@ class LanguageCall:
         self.encoder  # noqa: B018  # it raises
         self.version.encode(call)
         self.has_run = True
+        if self.copies is not None:
+            shadow, copies = self.copies
+            copies.drop(shadow)
         self._runs.append(call)
         try:
             return await wait.vectors

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from headrace.errors import HeadraceError, ResourceExhausted
 from headrace_inference.domain.ingress.receptions import known_error
@@ -24,6 +25,7 @@ from headrace_inference.domain.scheduling.requests import (
     InferenceRequest,
     Options,
     RequestPlan,
+    ResponsePart,
     TensorData,
     TensorHeader,
 )
@@ -43,7 +45,7 @@ MAX_COPY_NS = 30_000_000_000
 class ShadowCopies:
     """Copies in flight. `has_room` says of so many bytes whether the replica can spare them."""
 
-    takes_parts = False
+    takes_parts = True
 
     def __init__(self, has_room: Callable[[int], bool]) -> None:
         self._has_room = has_room
@@ -78,6 +80,8 @@ class ShadowCopies:
         indexes: Sequence[int],
     ) -> EncodedResponses:
         """Encode nothing: the outputs are dropped."""
+        if result.part is ResponsePart.PARTIAL:
+            return (), NONE_REFUSED
         return [result.requests[index] for index in indexes], NONE_REFUSED
 
     def deliver(self, answers: Sequence[InferenceRequest]) -> Collection[InferenceRequest]:
@@ -129,6 +133,8 @@ class ShadowCopies:
         if copied is None:
             copied = _plan(version, original, plan)
             self._plans.keep(key, copied)
+        if plan.parameters:
+            copied = replace(copied, parameters=plan.parameters)
         contents = [request.contents[place] for place in copied.order]
         size = sum(map(_size, contents))
         return InferenceRequest(
