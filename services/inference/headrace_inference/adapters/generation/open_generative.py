@@ -27,7 +27,6 @@ from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.generation import kv_budget
 from headrace_inference.domain.generation.choice_writer import WriterTools
 from headrace_inference.domain.generation.continuous_batching import ContinuousBatching
-from headrace_inference.domain.generation.grammars import GrammarState
 from headrace_inference.domain.generation.model import ChatFormat
 from headrace_inference.domain.generation.requests import GenerationRequest
 from headrace_inference.domain.generation.text_stream import CONTEXT_TOKENS, TextStream
@@ -50,24 +49,6 @@ class OpenGeneration:
     end_tokens: frozenset[int]
     grammars: LlguidanceGrammars
     engine: ContinuousBatching
-
-
-class _Answer:
-    """A sequence's state in its grammar, as the engine asks it."""
-
-    def __init__(self, grammars: LlguidanceGrammars, state: GrammarState) -> None:
-        self._grammars = grammars
-        self._state = state
-        self.allowed, self.accept = state.allowed, state.accept
-
-    def prepare(self) -> None:
-        """Begin to find out which tokens may come next, on another thread."""
-        self._grammars.look_ahead([self._state])
-
-    @property
-    def is_complete(self) -> bool:
-        """Tell whether nothing can follow."""
-        return self._state.is_over
 
 
 class OpenGenerative:
@@ -107,7 +88,7 @@ class OpenGenerative:
             record.key,
             self._decoder,
             record.config,
-            WriterTools(self._ends, self._text, self._answer),
+            WriterTools(self._ends, self._text, self._grammars),
             self._clock,
             kv_cache_bytes=config.kv_cache_bytes,
             max_sequences=config.max_sequences,
@@ -125,11 +106,6 @@ class OpenGenerative:
             skip_special_tokens=request.skip_special_tokens,
             context=request.prompt[-CONTEXT_TOKENS:],
         )
-
-    def _answer(self, request: GenerationRequest) -> _Answer | None:
-        if request.grammar is None:
-            return None
-        return _Answer(self._grammars, self._grammars.begin(request.grammar))
 
     def new_handle(self) -> RunHandle:
         """Return what ends a run that is begun with it."""

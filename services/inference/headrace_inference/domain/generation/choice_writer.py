@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
+from headrace.errors import InvalidArgument
+from headrace_inference.domain.generation.grammars import Grammars, GrammarState
 from headrace_inference.domain.generation.logprobs import token_score
 from headrace_inference.domain.generation.requests import (
     FinishReason,
@@ -13,26 +14,9 @@ from headrace_inference.domain.generation.requests import (
     GenerationRequest,
     TokenScore,
 )
-from headrace_inference.domain.generation.sampling import Allowed, Sampler
+from headrace_inference.domain.generation.sampling import Sampler
 from headrace_inference.domain.generation.text_stream import TextStream
 from headrace_inference.domain.scheduling.requests import Array
-
-
-class GrammarState(Protocol):
-    """Where an answer is in its grammar."""
-
-    def prepare(self) -> None:
-        """Begin to find out which tokens may come next, on another thread; never blocks."""
-
-    def allowed(self) -> Allowed:
-        """Return which tokens may come next."""
-
-    def accept(self, token: int) -> None:
-        """Take a token."""
-
-    @property
-    def is_complete(self) -> bool:
-        """Tell whether the answer is complete and nothing can follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +25,8 @@ class WriterTools:
 
     end_tokens: frozenset[int]
     open_text: Callable[[GenerationRequest], TextStream]
-    open_grammar: Callable[[GenerationRequest], GrammarState | None] = lambda _: None
+    grammars: Grammars | None = None
+    """None where answers cannot be held to any."""
 
 
 class ChoiceWriter:
@@ -64,7 +49,7 @@ class ChoiceWriter:
             forbidden=forbidden,
         )
         self._text = tools.open_text(request)
-        self._grammar = tools.open_grammar(request)
+        self._grammar = _begun(request, tools)
         self._most = min(stop.max_tokens, context_length - len(request.prompt))
         self._count = 0
 
@@ -78,10 +63,10 @@ class ChoiceWriter:
         """Tell whether the largest logit is the next choice."""
         return self._grammar is None and self._sampler.takes_largest
 
-    def prepare(self) -> None:
-        """Begin to find out which tokens its grammar allows next, while the step runs."""
-        if self._grammar is not None:
-            self._grammar.prepare()
+    @property
+    def grammar(self) -> GrammarState | None:
+        """Return where it stands in its grammar; None: it has none."""
+        return self._grammar
 
     def write(self, row: Array, largest: int | None = None) -> tuple[int, GeneratedChunk]:
         """Choose the next token, the `largest` where that is known; what is new with it."""
@@ -117,7 +102,7 @@ class ChoiceWriter:
             )
         if self._grammar is not None:
             self._grammar.accept(token)
-            if self._grammar.is_complete:
+            if self._grammar.is_over:
                 return self._end(FinishReason.STOP, (token,), scores, piece.text)
         if self._count >= self._most:
             return self._end(FinishReason.LENGTH, (token,), scores, piece.text)
@@ -133,3 +118,14 @@ class ChoiceWriter:
     ) -> GeneratedChunk:
         text += self._text.finish()
         return GeneratedChunk(self._choice, text, tokens, scores, reason, stopped_by)
+
+
+def _begun(request: GenerationRequest, tools: WriterTools) -> GrammarState | None:
+    if request.grammar is None:
+        return None
+    if tools.grammars is None:
+        raise InvalidArgument(
+            "GRAMMAR_INVALID",
+            "answers of this version cannot be held to a grammar: its replica has no headrace[language]",
+        )
+    return tools.grammars.begin(request.grammar)

@@ -64,7 +64,8 @@ class ContinuousBatching:
         self._max_in_flight = config.max_in_flight_requests
         budget_tokens = kv_cache_bytes // decoder.facts.kv_bytes_per_token
         self._rows = KvRows(decoder, budget_tokens, reuses=config.generation.prefix_reuse)
-        self._limit = min(decoder.facts.context_length, self._rows.books.capacity)
+        longest = config.generation.context_length or decoder.facts.context_length
+        self._limit = min(longest, decoder.facts.context_length, self._rows.books.capacity)
         self._line = WaitingLine(name, config)
         failures = FailureStreak(self._probe, broken)
         self._steps = Steps(
@@ -75,6 +76,7 @@ class ContinuousBatching:
             PrefillPace(config.generation.prefill_tokens_per_step),
             clock,
             max_sequences,
+            tools.grammars,
         )
         self._numbers = itertools.count()
         self._calls: set[CallProgress] = set()

@@ -8,6 +8,7 @@ import numpy as np
 
 from headrace.errors import HeadraceError
 from headrace_inference.domain.clock import Clock
+from headrace_inference.domain.generation.grammars import Grammars
 from headrace_inference.domain.generation.kv_rows import KvRows
 from headrace_inference.domain.generation.logprobs import prompt_scores
 from headrace_inference.domain.generation.pace import PrefillPace
@@ -40,6 +41,7 @@ class Steps:
         pace: PrefillPace,
         clock: Clock,
         most: int,
+        grammars: Grammars | None = None,
     ) -> None:
         self._name = name
         self._rows = rows
@@ -48,6 +50,7 @@ class Steps:
         self._pace = pace
         self._now_ns = clock.monotonic_ns
         self._most = most
+        self._grammars = grammars
         self.running: list[SequenceState] = []
 
     def take(self) -> bool:
@@ -194,8 +197,7 @@ class Steps:
             self._fail([(one, error_of(self._name, error)) for one in decoding])
             return
         ordered = self._rows.arrange(decoding)
-        for one in ordered:
-            one.writer.prepare()
+        self._look_ahead(ordered)
         try:
             logits = self._runs.decode(ordered)
         except StepFailed as failed:
@@ -205,6 +207,12 @@ class Steps:
             one.length += 1
         self._write_all(ordered, logits)
         self._pace.decoded(self._now_ns() - began)
+
+    def _look_ahead(self, sequences: Sequence[SequenceState]) -> None:
+        """Have masks of grammars worked out while the step runs."""
+        states = [one.writer.grammar for one in sequences if one.writer.grammar is not None]
+        if states and self._grammars is not None:
+            self._grammars.look_ahead(states)
 
     def _decode_apart(self, ordered: Sequence[SequenceState], failed: StepFailed) -> None:
         """Let those go on that can, where a run of several failed."""
