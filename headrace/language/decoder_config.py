@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -25,6 +26,12 @@ from headrace.language.language_files import (
 from headrace.state.language_records import SamplingDefaults
 
 _BYTES = {Datatype.FP32: 4, Datatype.FP16: 2, Datatype.BF16: 2, Datatype.INT8: 1, Datatype.UINT8: 1}
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_MOST_TOKENS = 10_000_000
+_MOST_SIZE = 1 << 16
+"""Of heads, and of numbers in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ def read_decoder_config(folder: Path, ends: GraphEnds) -> DecoderConfig:
     kv_heads, head_size, kv_datatype = _kv_cache(genai, told, ends, found)
     logits = ends.outputs[found.logits]
     return DecoderConfig(
-        architecture=genai.model_type or told.model_type or "decoder",
+        architecture=_architecture(genai.model_type or told.model_type),
         vocabulary_size=_vocabulary_size(genai, told, logits.shape[-1]),
         context_length=_context_length(genai, told),
         layers=_layers(genai, found),
@@ -91,6 +98,17 @@ def read_decoder_config(folder: Path, ends: GraphEnds) -> DecoderConfig:
         tokenizer_folder=genai.tokenizer_folder,
         sampling=_sampling(told.sampling, genai.sampling),
     )
+
+
+def _architecture(named: str) -> str:
+    """Return the name of the family; it is shown to people, so nothing else than a name counts."""
+    return named if _NAME.fullmatch(named) else "decoder"
+
+
+def _bounded(name: str, size: int, most: int) -> int:
+    if size > most:
+        raise invalid(f"its {name} is {str(size)[:20]}, and at most {most} is taken")
+    return size
 
 
 def _layers(genai: GenaiConfig, found: DecoderEnds) -> int:
@@ -120,6 +138,10 @@ def _kv_cache(
         )
     heads = _agreed("num_key_value_heads", past.shape[1], genai.kv_heads, told.kv_heads)
     size = _agreed("head_size", past.shape[3], genai.head_size, told.head_size)
+    heads, size = (
+        _bounded("num_key_value_heads", heads, _MOST_SIZE),
+        _bounded("head_size", size, _MOST_SIZE),
+    )
     return heads, size, _of(past.datatype, found.past_keys[0], tuple(_BYTES))
 
 
@@ -148,7 +170,7 @@ def _vocabulary_size(genai: GenaiConfig, told: HuggingFaceConfig, of_graph: int)
         )
     if of_graph <= 0 and size <= 0:
         raise invalid("neither its graph nor its config says how wide the logits are (vocab_size)")
-    return of_graph if of_graph > 0 else size
+    return _bounded("vocab_size", of_graph if of_graph > 0 else size, _MOST_TOKENS)
 
 
 def _context_length(genai: GenaiConfig, told: HuggingFaceConfig) -> int:
@@ -158,7 +180,7 @@ def _context_length(genai: GenaiConfig, told: HuggingFaceConfig) -> int:
             "no file says its context length: genai_config.json has it as model.context_length, "
             "config.json as max_position_embeddings, tokenizer_config.json as model_max_length"
         )
-    return length
+    return _bounded("context length", length, _MOST_TOKENS)
 
 
 def _end_by_text(folder: Path, genai: GenaiConfig, told: HuggingFaceConfig) -> tuple[int, ...]:

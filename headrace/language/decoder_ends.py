@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from headrace.datatype_names import Datatype
@@ -112,9 +112,7 @@ def _count(pattern: str, names: Mapping[str, object]) -> int:
 
 def _required(ends: GraphEnds, name: str) -> str:
     if name not in ends.inputs:
-        raise unsupported(
-            f"its graph has no input {name!r}; it has: {', '.join(list(ends.inputs)[:10])[:300]}"
-        )
+        raise unsupported(f"its graph has no input {name!r}; it has: {_listed(ends.inputs)}")
     return name
 
 
@@ -136,9 +134,7 @@ def _optional(ends: GraphEnds, name: str) -> str:
 
 def _logits(ends: GraphEnds, name: str) -> str:
     if name not in ends.outputs:
-        raise unsupported(
-            f"its graph has no output {name!r}; it has: {', '.join(list(ends.outputs)[:10])[:300]}"
-        )
+        raise unsupported(f"its graph has no output {name!r}; it has: {_listed(ends.outputs)}")
     if len(ends.outputs[name].shape) != 3:
         raise unsupported(
             f"{name!r} has the shape {list(ends.outputs[name].shape)}: logits are taken in the form "
@@ -158,3 +154,7 @@ def _check_nothing_more(ends: GraphEnds, found: DecoderEnds) -> None:
             f"its graph wants an input {unknown[0][:80]!r}, which the engine does not know how to give: it "
             "gives input_ids, attention_mask, position_ids and past keys and values"
         )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, [name[:80] for name in names][:10]))

@@ -223,6 +223,12 @@ def ruin_weights(folder: Path) -> None:
     with_graph(folder, ruin)
 
 
+def misname_an_input(folder: Path) -> None:
+    """A name that is no text."""
+    path = folder / "model.onnx"
+    path.write_bytes(path.read_bytes().replace(b"attention_mask", b"attention_mas\xff"))
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason", "said"),
     [
@@ -232,6 +238,7 @@ def ruin_weights(folder: Path) -> None:
         (narrow_vocabulary, "TOKENIZER_MISMATCH", "the logits are 500 wide"),
         (end_outside, "TOKENIZER_MISMATCH", "the end is the token 640"),
         (ruin_weights, "GENERATION_FAILED", "NaN"),
+        (misname_an_input, "MODEL_REFUSED", ""),
     ],
 )
 def test_what_could_not_answer_is_refused(

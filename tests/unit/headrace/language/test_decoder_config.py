@@ -172,6 +172,20 @@ def test_an_end_is_found_by_its_text(tmp_path: Path) -> None:
     assert ((9,), 77) == (config.end_tokens, config.context_length)
 
 
+def test_values_of_a_wrong_type_are_as_if_they_were_not_there(tmp_path: Path) -> None:
+    """Whoever wrote the file by hand hears of what is missing, not of Python's types."""
+    files = genai(
+        type="\x1b[31m" * 1000, eos_token_id=["2", None, True, 5], pad_token_id="0", vocab_size=1.5
+    )
+    config = read(tmp_path, {**files, "config.json": {"layer_types": 3}}, ends())
+    assert ("decoder", (5,), None, 100) == (
+        config.architecture,
+        config.end_tokens,
+        config.pad_token,
+        config.vocabulary_size,
+    )
+
+
 @pytest.mark.parametrize(
     ("search", "expected"),
     [
@@ -204,6 +218,21 @@ def test_defaults_of_a_library_are_nobodys_wish(
         (genai(decoder__head_size=16), ends(), "LANGUAGE_FILES_INVALID", "head_size 16"),
         (genai(vocab_size=99), ends(), "LANGUAGE_FILES_INVALID", "vocab_size 99"),
         (genai(context_length=0), ends(), "LANGUAGE_FILES_INVALID", "context length"),
+        (genai(context_length=10**30), ends(), "LANGUAGE_FILES_INVALID", "at most 10000000"),
+        (
+            genai(vocab_size=10**30),
+            ends(logits=GraphEnd(Datatype.FP32, (-1, -1, -1))),
+            "LANGUAGE_FILES_INVALID",
+            "vocab_size",
+        ),
+        (
+            genai(decoder__head_size=10**30),
+            ends(kept=GraphEnd(Datatype.FP32, (-1, 2, -1, -1))),
+            "LANGUAGE_FILES_INVALID",
+            "head_size",
+        ),
+        (genai(decoder__inputs={"past_key_names": "k%s"}), ends(), "GENERATION_UNSUPPORTED", "%d"),
+        (genai(decoder__inputs={"past_key_names": "%d%d"}), ends(), "GENERATION_UNSUPPORTED", "%d"),
         (genai(tokenizer_dir="../x"), ends(), "LANGUAGE_FILES_INVALID", "tokenizer_dir"),
         (genai(decoder__filename="/etc/x"), ends(), "LANGUAGE_FILES_INVALID", "filename"),
         ({}, ends(kept=GraphEnd(Datatype.FP32, (-1,) * 4)), "LANGUAGE_FILES_INVALID", "heads"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from headrace.state.records import ServingConfig, Signature
 from headrace_registry.adapters.checks.graph_opening import (
     open_session,
     parse_graph,
+    refused,
     session_options,
     size_of,
 )
@@ -78,13 +79,20 @@ class Candidate:
 
     @cached_property
     def ends(self) -> GraphEnds:
-        """What the graph says that it takes and gives."""
-        inputs, outputs = declared_inputs(self.model), self.model.graph.output
-        optional = [value for value in self.model.graph.input if value.name in LOGITS_TO_KEEP]
-        return GraphEnds(
-            {value.name: _end(value) for value in (*inputs, *optional)},
-            {value.name: _end(value) for value in outputs},
-        )
+        """What the graph says that it takes and gives. Raises InvalidArgument (MODEL_REFUSED)."""
+        graph = self.model.graph
+        optional = [value for value in graph.input if value.name in LOGITS_TO_KEEP]
+        inputs = (*declared_inputs(self.model), *optional)
+        return GraphEnds(self._named(inputs), self._named(graph.output))
+
+    def _named(self, values: Iterable[ValueInfoProto]) -> Mapping[str, GraphEnd]:
+        found = {value.name: _end(value) for value in values}
+        if not all(
+            isinstance(name, str) for name in found
+        ):  # protobuf gives bytes for what is no text
+            path = self.folder / self.graph_path
+            raise refused("the name of an input or output is not UTF-8", ValueError(), path)
+        return found
 
     def open(self) -> Any:
         """Return the graph, ready to run. Raises InvalidArgument (MODEL_REFUSED), MemoryError."""

@@ -43,6 +43,9 @@ class _GreedyLoop:
         self._session = session
         self._config = config
         self._ids_dtype = NUMPY_DTYPES[config.ends.ids_datatype]
+        taken = {arg.name: len(arg.shape) for arg in session.get_inputs()}
+        self._taken = taken.keys()  # an input with a default is none of them
+        self._keep_rank = taken.get(config.ends.logits_to_keep, 0)
         self._seen = 0
         shape = (1, config.kv_heads, 0, config.head_size)
         empty = np.zeros(shape, NUMPY_DTYPES[config.kv_datatype])
@@ -66,10 +69,10 @@ class _GreedyLoop:
             ends.attention_mask: np.ones((1, total), self._ids_dtype),
             ends.position_ids: np.arange(self._seen, total, dtype=self._ids_dtype)[None],
             ends.use_cache_branch: np.ones(1, np.bool_),
-            ends.logits_to_keep: np.array(1, np.int64),
+            ends.logits_to_keep: np.ones((1,) * self._keep_rank, np.int64),
             **self._past,
         }
-        return {name: value for name, value in inputs.items() if name}
+        return {name: value for name, value in inputs.items() if name in self._taken}
 
     def _run(self, outputs: list[str], inputs: Mapping[str, Array]) -> list[Array]:
         from onnxruntime import RunOptions

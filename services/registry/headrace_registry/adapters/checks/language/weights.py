@@ -26,6 +26,7 @@ _BY_ELEMENT = {
     22: "int4",
 }
 """By the number of ONNX's datatype; numbers that are no weights are not among them."""
+_BITS = range(2, 9)
 _PACKED = ("MatMulNBits", "GatherBlockQuantized")
 """Operators whose weights are packed into bytes, and that say how many bits one has."""
 
@@ -42,7 +43,8 @@ def weights_of(model: ModelProto) -> str:
         for node in graph.node:
             if node.op_type in _PACKED and len(node.input) > 1:
                 packed.update(node.input)  # the table of GatherBlockQuantized is its first
-                counts[f"int{_attribute(node, 'bits', 4)}"] += _packed_count(node)
+                bits = _attribute(node, "bits", 4)
+                counts[f"int{bits}"] += _packed_count(node) if bits in _BITS else 0
     for graph in all_graphs(model):
         for tensor in graph.initializer:
             form = _BY_ELEMENT.get(tensor.data_type)
