@@ -91,7 +91,8 @@ class Candidate:
             isinstance(name, str) for name in found
         ):  # protobuf gives bytes for what is no text
             path = self.folder / self.graph_path
-            raise refused("the name of an input or output is not UTF-8", ValueError(), path)
+            error = ValueError("export it with other names")
+            raise refused("the name of an input or output is not UTF-8", error, path)
         return found
 
     def open(self) -> Any:
