@@ -261,9 +261,10 @@ def test_scores_may_begin_late_and_reuse_what_is_before(tiny_llama: TinyModel, c
     late = replace(every, scored_from=50)
     generation = GenerationConfig(prefill_tokens_per_step=chunk)
     with running_engine(tiny_llama.folder, generation=generation) as running:
-        callers = [running.submit(request) for request in (every, late, late)]
-        for caller in callers:
-            assert caller.tokens() == []
+        callers = []
+        for request in (every, late, late):
+            callers.append(running.submit(request))
+            assert callers[-1].tokens() == []
     whole = [score.logprob for score in callers[0].scores]
     for caller in callers[1:]:
         assert [score.token for score in caller.scores] == prompt[50:]
