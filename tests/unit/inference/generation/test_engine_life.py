@@ -150,7 +150,7 @@ def test_calls_over_the_bound_of_all_are_refused(tiny_llama: TinyModel) -> None:
 
 def test_a_call_that_waited_too_long_is_refused(tiny_llama: TinyModel) -> None:
     """By the queue's timeout."""
-    policy = QueuePolicy(timeout_microseconds=1000)
+    policy = QueuePolicy(timeout_microseconds=200_000)
     config = ServingConfig(queue=policy)
     with (
         running_engine(tiny_llama.folder, max_sequences=1, config=config) as running,
