@@ -120,7 +120,10 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     ),
     Elsewhere(
         "Counts for a shadow's version; the caller of the request that was copied never hears of it.",
-        ("services/inference/headrace_inference/domain/ingress/shadow_copies.py",),
+        (
+            "services/inference/headrace_inference/domain/ingress/shadow_copies.py",
+            "services/inference/headrace_inference/domain/ingress/shadow_generations.py",
+        ),
         frozenset(["SHADOW_DROPPED"]),
     ),
     Elsewhere(
