@@ -18,8 +18,11 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
 from headrace.datatypes import Datatype
+from headrace.errors import HeadraceError
 from headrace.language.triton_form import GENERATION_SIGNATURE
 from headrace.state.records import VersionRecord
+from headrace_inference.domain.generation.requests import GenerationRequest, StopConditions
+from headrace_inference.domain.ingress.language_calls import CallFacts, LanguageCalls
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, open_grpc_replica
 from tests.rpc.rest_fixtures import echo
 from tests.unit.inference.text_doubles import FACTS, EchoRunner, failing_after, until
@@ -297,3 +300,29 @@ async def test_a_client_that_leaves_a_stream_of_events_frees_its_place(tmp_path:
         await until(lambda: is_idle(replica, runner))
         counts = replica.ingress.book.of(MODEL, 1).totals()
     assert {"CANCELLED": 1} == dict(counts.errors)
+
+
+async def test_calls_of_text_are_traced(tmp_path: Path) -> None:
+    """By the settings of all requests: with their route, what the call says of itself, and their errors."""
+    path = tmp_path / "traces"
+    options: dict[str, Any] = {"trace_file": path, "trace_level": ("TIMESTAMPS",), "trace_rate": 1}
+    facts = CallFacts(model_name=MODEL, wire="openai", parameters={"user": "anna"})
+    async with generating(tmp_path, **options) as (replica, runner):
+        calls = LanguageCalls(replica.ingress)
+        request = GenerationRequest(list(b"abc"), StopConditions(2))
+        async with calls.open(facts) as call:
+            pieces = [piece async for piece in call.generate(request)]
+        runner.engine.fails = failing_after(0)
+        with pytest.raises(HeadraceError):
+            await _read(calls, facts, request)
+    answered, failed = (json.loads(line) for line in path.read_text().splitlines())
+    assert pieces
+    assert ({"user": "anna"}, "stable") == (answered["parameters"], answered["route"])
+    assert len(answered["timestamps"]) > len(failed["timestamps"])
+    assert "RUN_FAILED" in json.dumps(failed)
+
+
+async def _read(calls: LanguageCalls, facts: CallFacts, request: GenerationRequest) -> None:
+    async with calls.open(facts) as call:
+        async for _ in call.generate(request):
+            pass

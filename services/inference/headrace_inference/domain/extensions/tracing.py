@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from headrace.errors import FailedPrecondition
+from headrace.errors import FailedPrecondition, HeadraceError
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.extensions.forwarded_headers import HeaderPattern
-from headrace_inference.domain.extensions.trace_records import RequestFacts, TraceLog
-from headrace_inference.domain.extensions.trace_settings import Changes, TraceSettings
+from headrace_inference.domain.extensions.trace_records import (
+    RequestFacts,
+    TracedBatch,
+    TraceLog,
+)
+from headrace_inference.domain.extensions.trace_settings import (
+    TIMESTAMPS,
+    Changes,
+    TraceSettings,
+)
 from headrace_inference.domain.extensions.traced_sink import TracedSink
 from headrace_inference.domain.scheduling.requests import InferenceRequest, ResponseSink
+
+
+@dataclass(frozen=True, slots=True)
+class CallTrace:
+    """A call of text that ended: when it came, the times of its run (none where it failed), its error."""
+
+    facts: RequestFacts
+    received_ns: int
+    times_ns: Sequence[int] = ()
+    error: HeadraceError | None = None
 
 
 class Rule:
@@ -129,3 +147,21 @@ class Tracer:
         if self._log is not None:
             request.traced = facts
             request.sink = rule.sink_around(request.sink, clock, self._log)
+
+    def keep(self, rule: Rule, call: CallTrace, clock: Clock) -> None:
+        """Have a call of text traced that has ended."""
+        if self._log is None:
+            return
+        settings = rule.settings
+        batch = TracedBatch(
+            settings.log_frequency,
+            clock.wall_ns(),
+            [call.facts],
+            [call.received_ns],
+            call.times_ns,
+            clock.monotonic_ns(),
+            TIMESTAMPS in settings.levels,
+        )
+        if call.error is not None:
+            batch.error = call.error.reason, call.error.message
+        self._log.keep(batch)

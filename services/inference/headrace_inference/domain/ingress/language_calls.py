@@ -16,6 +16,7 @@ from headrace_inference.domain.encoding.requests import (
     EncodingRequest,
     Vectors,
 )
+from headrace_inference.domain.extensions.trace_records import RequestFacts
 from headrace_inference.domain.generation.model import GenerativeModel
 from headrace_inference.domain.generation.requests import GenerationCall, GenerationRequest
 from headrace_inference.domain.ingress.call_limits import CallLimiter
@@ -29,6 +30,7 @@ from headrace_inference.domain.ingress.generation_stream import (
 from headrace_inference.domain.ingress.ingress import ROUTE_ATTEMPTS, Ingress
 from headrace_inference.domain.ingress.receptions import Reception
 from headrace_inference.domain.ingress.shadow_generations import ShadowGenerations
+from headrace_inference.domain.ingress.text_reception import TextReception, traced_wire
 from headrace_inference.domain.routing.request_texts import Headers, Parameter
 from headrace_inference.domain.routing.table import OnStandby, Picked, Target
 from headrace_inference.domain.routing.targets import ShadowTarget
@@ -77,7 +79,9 @@ class LanguageCalls:
         ingress = self._ingress
         names = (facts.model_name, facts.model_version)
         with (
-            ingress.receptions.receiving(lambda: names, facts.deadline_ns) as reception,
+            ingress.receptions.ending(
+                TextReception(ingress.receptions, lambda: names, facts.deadline_ns)
+            ) as reception,
             ingress.budget.holding(1, facts.held_bytes),
         ):
             limiter = None
@@ -86,6 +90,8 @@ class LanguageCalls:
                     facts.metadata, facts.model_name, facts.certificate
                 )
             target, picked = await self._leased(facts, reception)
+            if ingress.tracer.on:
+                self._trace(facts, picked, reception)
             with self._inside(target, picked, reception, limiter) as call:
                 yield call
             call.count()
@@ -112,6 +118,19 @@ class LanguageCalls:
         finally:
             call.end()
             version.leases.give_back()
+
+    def _trace(self, facts: CallFacts, picked: Picked, reception: TextReception) -> None:
+        tracer, (version, route) = self._ingress.tracer, picked
+        rule = tracer.rule_for_next(version.record.model)
+        if rule is not None:
+            headers = tracer.forwarded(traced_wire(facts.wire), facts.metadata)
+            parameters = {**facts.parameters, **headers}
+            number = version.version_text
+            reception.trace(
+                tracer,
+                rule,
+                RequestFacts(version.record.model, number, "", parameters, route, rows=1),
+            )
 
     async def _leased(self, facts: CallFacts, reception: Reception) -> tuple[Target, Picked]:
         """What the call's names lead to, and the version that takes it, which is leased."""

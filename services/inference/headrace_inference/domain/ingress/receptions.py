@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from headrace.errors import DeadlineExceeded, HeadraceError, Internal
 from headrace_inference.domain.clock import Clock
@@ -103,6 +104,9 @@ class Reception:
         return True
 
 
+AnyReception = TypeVar("AnyReception", bound=Reception)
+
+
 class Receptions:
     """The requests that the event loop has received and not answered, and where refusals count."""
 
@@ -121,7 +125,12 @@ class Receptions:
     @contextmanager
     def receiving(self, names: Names, deadline_ns: int | None = None) -> Iterator[Reception]:
         """Around a request: it is answered when the block is left, and counted, however it ends."""
-        reception = self.begin(names, deadline_ns)
+        with self.ending(self.begin(names, deadline_ns)) as reception:
+            yield reception
+
+    @contextmanager
+    def ending(self, reception: AnyReception) -> Iterator[AnyReception]:
+        """The same around one that has begun."""
         try:
             yield reception
             reception.answered()
