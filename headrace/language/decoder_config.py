@@ -131,10 +131,10 @@ def _kv_cache(
             "the layers of its graph keep keys and values of different shapes or datatypes"
         )
     past = kept.pop()
-    if len(past.shape) != 4 or past.shape[0] != -1 or past.shape[2] != -1:
+    if len(past.shape) != 4 or past.shape[2] != -1:
         raise unsupported(
             f"{found.past_keys[0]!r} has the shape {list(past.shape)}: past keys are taken in the form "
-            "[batch, heads, tokens, size], with a batch and tokens of any number"
+            "[batch, heads, tokens, size], with any number of tokens"
         )
     heads = _agreed("num_key_value_heads", past.shape[1], genai.kv_heads, told.kv_heads)
     size = _agreed("head_size", past.shape[3], genai.head_size, told.head_size)

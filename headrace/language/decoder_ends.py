@@ -68,7 +68,6 @@ def find_ends(ends: GraphEnds, inputs: Config, outputs: Config) -> DecoderEnds:
         logits_to_keep=next((name for name in LOGITS_TO_KEEP if name in ends.inputs), ""),
     )
     _check_nothing_more(ends, found)
-    _check_any_size(ends, found)
     return replace(found, ids_datatype=_ids_datatype(ends, found))
 
 
@@ -142,17 +141,6 @@ def _logits(ends: GraphEnds, name: str) -> str:
             "[batch, tokens, vocabulary]"
         )
     return name
-
-
-def _check_any_size(ends: GraphEnds, found: DecoderEnds) -> None:
-    """Pass if sequences of any length share a run: prompts are read in pieces, and answers side by side."""
-    shape = ends.inputs[found.input_ids].shape
-    if shape != (-1, -1):
-        raise unsupported(
-            f"{found.input_ids!r} has the shape {list(shape)}: tokens are given in the form [batch, "
-            "tokens], both of any size; export it with dynamic axes, and not as one graph for prompts "
-            "and another for what follows"
-        )
 
 
 def _check_nothing_more(ends: GraphEnds, found: DecoderEnds) -> None:

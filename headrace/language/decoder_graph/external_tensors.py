@@ -38,7 +38,7 @@ class ExternalTensors:
     def write(self, name: str, array: npt.NDArray[np.generic]) -> onnx.TensorProto:
         """Write a whole array; return the tensor that the graph names."""
         if array.nbytes < INLINE_BYTES:
-            return onnx.numpy_helper.from_array(array, name)
+            return onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
         return self.write_parts(name, array.dtype, array.shape, [array])
 
     def write_parts(

@@ -79,9 +79,8 @@ def _write_inputs(graph: GraphWriter, shape: DecoderShape) -> None:
 
 def _kept(graph: GraphWriter, hidden: str) -> str:
     """The last tokens' numbers, as many as the optional input says."""
-    keep = graph.constant(KEEP_INPUT, np.array(0, np.int64))
-    alone = graph.constant("alone", np.array([1], np.int64))
-    first = graph.node("Reshape", [graph.node("Neg", [keep], "minus_kept"), alone], "first_kept")
+    keep = graph.constant(KEEP_INPUT, np.array([0], np.int64))
+    first = graph.node("Neg", [keep], "first_kept")
     end = graph.constant("end_kept", np.array([np.iinfo(np.int64).max], np.int64))
     axis = graph.constant("axis_kept", np.array([1], np.int64))
     return graph.node("Slice", [hidden, first, end, axis], "kept")
@@ -103,7 +102,7 @@ def _inputs(shape: DecoderShape) -> list[onnx.ValueInfoProto]:
         _value("input_ids", whole, ["batch_size", "sequence_length"]),
         _value("attention_mask", whole, ["batch_size", "total_sequence_length"]),
         *_cache("past_key_values", "past_sequence_length", shape),
-        _value(KEEP_INPUT, whole, []),
+        _value(KEEP_INPUT, whole, [1]),
     ]
 
 

@@ -253,7 +253,7 @@ def test_defaults_of_a_library_are_nobodys_wish(
             genai(),
             ends(kept=GraphEnd(Datatype.FP32, (-1, 2, 64, 8))),
             "GENERATION_UNSUPPORTED",
-            "tokens of any number",
+            "any number of tokens",
         ),
         (
             genai(),

@@ -81,7 +81,7 @@ def test_fewer_logits_can_be_asked_for(tmp_path: Path) -> None:
     tokens = model.encode(TEXT)
     all_logits = _Session(model).run(tokens)
     for keep in (0, 1, 3):
-        kept = _Session(model).run(tokens, num_logits_to_keep=np.array(keep))
+        kept = _Session(model).run(tokens, num_logits_to_keep=np.array([keep]))
         np.testing.assert_allclose(kept, all_logits[-keep:], atol=1e-5)
 
 

@@ -1,0 +1,139 @@
+"""Makes messages in OpenAI's form such that a chat template can write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.errors import InvalidArgument
+
+Message = Mapping[str, Any]
+
+_TEXT_PARTS = ("text", "input_text", "output_text")
+
+
+@dataclass(frozen=True, slots=True)
+class MessageForm:
+    """The form of messages that a template takes."""
+
+    as_parts: bool = False
+    """It goes through the parts of a content, and takes no text in their place."""
+    arguments_as_text: bool = False
+    """It takes a call's arguments as JSON; most take an object."""
+    knows_developer: bool = False
+    """It knows the role `developer`; others call that the system."""
+    knows_tools: bool = True
+    """It writes calls of tools and their results; for others they become words of the two who speak."""
+
+
+def fit_messages(messages: Sequence[Message], form: MessageForm) -> list[dict[str, Any]]:
+    """Return the messages in a template's form. Raises InvalidArgument (CONTENT_UNSUPPORTED)."""
+    names = _called(messages)
+    fitted = [_fit(message, place, form, names) for place, message in enumerate(messages)]
+    return fitted if form.knows_tools else _spoken(fitted)
+
+
+def _fit(
+    message: Message, place: int, form: MessageForm, names: Mapping[str, str]
+) -> dict[str, Any]:
+    role = message.get("role")
+    made = {key: value for key, value in message.items() if value is not None}
+    text = _text(message.get("content"), place)
+    made["content"] = [{"type": "text", "text": text}] if form.as_parts else text
+    if role == "developer" and not form.knows_developer:
+        made["role"] = "system"
+    calls = message.get("tool_calls")
+    made.pop("tool_calls", None)
+    if isinstance(calls, list) and calls:
+        made["tool_calls"] = [_fit_call(call, form) for call in calls]
+    if role == "tool" and "name" not in made and message.get("tool_call_id") in names:
+        made["name"] = names[message["tool_call_id"]]
+    return made
+
+
+def _text(content: object, place: int) -> str:
+    """A content as one text; its parts one after the other."""
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list | tuple) else [content]
+    return "".join(_part(part, place, number) for number, part in enumerate(parts))
+
+
+def _part(part: object, place: int, number: int) -> str:
+    kind = part.get("type", "text") if isinstance(part, Mapping) else type(part).__name__
+    if isinstance(part, Mapping):
+        text = part.get("refusal" if kind == "refusal" else "text")
+        if (kind in _TEXT_PARTS or kind == "refusal") and isinstance(text, str):
+            return text
+    raise InvalidArgument(
+        "CONTENT_UNSUPPORTED",
+        f"messages[{place}].content[{number}] is of the type {str(kind)[:60]!r}, and this model takes text "
+        "alone: send parts of the type 'text'",
+    )
+
+
+def _fit_call(call: Any, form: MessageForm) -> Any:
+    function = call.get("function") if isinstance(call, Mapping) else None
+    if not isinstance(function, Mapping):
+        return call
+    arguments = function.get("arguments")
+    if form.arguments_as_text:
+        arguments = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    elif isinstance(arguments, str):
+        arguments = _object(arguments)
+    return {**call, "function": {**function, "arguments": arguments}}
+
+
+def _object(text: str) -> Any:
+    """The arguments of a call, which come as a text; as they are, where that is no JSON."""
+    try:
+        return json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError):
+        return text
+
+
+def _called(messages: Iterable[Message]) -> dict[str, str]:
+    """The names of the functions that were called, by the calls' ids."""
+    calls = (call for message in messages for call in message.get("tool_calls") or ())
+    return {
+        str(call.get("id")): str(call["function"].get("name"))
+        for call in calls
+        if isinstance(call, Mapping) and isinstance(call.get("function"), Mapping)
+    }
+
+
+def _spoken(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Calls as words of the assistant, results as words of the user, as Hermes' models write them."""
+    made: list[dict[str, Any]] = []
+    after_result = False
+    for message in messages:
+        calls = message.pop("tool_calls", None)
+        content = message.get("content")
+        is_result = message.get("role") in ("tool", "function")
+        if calls:
+            written = [_spoken_call(call) for call in calls]
+            message["content"] = "\n".join([str(content), *written] if content else written)
+        elif is_result:
+            message = {"role": "user", "content": _spoken_result(content)}
+        if is_result and after_result:
+            made[-1]["content"] += "\n" + message["content"]
+        else:
+            made.append(message)
+        after_result = is_result
+    return made
+
+
+def _spoken_result(content: object) -> str:
+    return f"<tool_response>\n{content}\n</tool_response>"
+
+
+def _spoken_call(call: Mapping[str, Any]) -> str:
+    function = call.get("function", {})
+    written = json.dumps(
+        {"name": function.get("name"), "arguments": function.get("arguments")}, ensure_ascii=False
+    )
+    return f"<tool_call>\n{written}\n</tool_call>"
