@@ -150,7 +150,7 @@ def test_calls_over_the_bound_of_all_are_refused(tiny_llama: TinyModel) -> None:
 
 def test_a_call_that_waited_too_long_is_refused(tiny_llama: TinyModel) -> None:
     """By the queue's timeout."""
-    policy = QueuePolicy(timeout_microseconds=200_000)
+    policy = QueuePolicy(timeout_microseconds=1000)
     config = ServingConfig(queue=policy)
     with (
         running_engine(tiny_llama.folder, max_sequences=1, config=config) as running,
@@ -261,10 +261,9 @@ def test_scores_may_begin_late_and_reuse_what_is_before(tiny_llama: TinyModel, c
     late = replace(every, scored_from=50)
     generation = GenerationConfig(prefill_tokens_per_step=chunk)
     with running_engine(tiny_llama.folder, generation=generation) as running:
-        callers = []
-        for request in (every, late, late):
-            callers.append(running.submit(request))
-            assert callers[-1].tokens() == []
+        callers = [running.submit(request) for request in (every, late, late)]
+        for caller in callers:
+            assert caller.tokens() == []
     whole = [score.logprob for score in callers[0].scores]
     for caller in callers[1:]:
         assert [score.token for score in caller.scores] == prompt[50:]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from headrace.errors import FailedPrecondition, InvalidArgument
+from headrace.language.chat_format import TemplateChatFormat, open_chat_format
 from headrace.language.tokenizer import TOKENIZER_FILE, TextTokenizer
 from headrace.state.language_records import GenerationConfig, LanguageFacts
 from headrace.state.records import VersionRecord
@@ -27,7 +28,6 @@ from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.generation import kv_budget
 from headrace_inference.domain.generation.choice_writer import WriterTools
 from headrace_inference.domain.generation.continuous_batching import ContinuousBatching
-from headrace_inference.domain.generation.model import ChatFormat
 from headrace_inference.domain.generation.requests import GenerationRequest
 from headrace_inference.domain.generation.text_stream import CONTEXT_TOKENS, TextStream
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN
@@ -45,7 +45,7 @@ class OpenGeneration:
     facts: LanguageFacts
     config: GenerationConfig
     codec: TextTokenizer
-    chat: ChatFormat | None
+    chat: TemplateChatFormat | None
     end_tokens: frozenset[int]
     grammars: LlguidanceGrammars
     engine: ContinuousBatching
@@ -62,12 +62,14 @@ class OpenGenerative:
         record: VersionRecord,
         decoder: DecoderSession,
         codec: TextTokenizer,
+        chat: TemplateChatFormat | None,
         config: GenerationConfig,
         clock: Clock,
     ) -> None:
         self._record = record
         self._decoder = decoder
         self._codec = codec
+        self._chat = chat
         self._config = config
         self._clock = clock
         self._ends = frozenset(decoder.config.end_tokens)
@@ -97,7 +99,9 @@ class OpenGenerative:
         )
         facts = record.language
         assert facts is not None, "only versions of text are opened here"
-        return OpenGeneration(facts, config, self._codec, None, self._ends, self._grammars, engine)
+        return OpenGeneration(
+            facts, config, self._codec, self._chat, self._ends, self._grammars, engine
+        )
 
     def _text(self, request: GenerationRequest) -> TextStream:
         return TextStream(
@@ -194,13 +198,15 @@ def _opened(
     with opening_session(graph_path, record, defaults) as (session, handle):
         try:
             decoder = decoder_of_session(session, folder, 2 * config.max_sequences + 1)
-            codec = TextTokenizer(folder / decoder.config.tokenizer_folder / TOKENIZER_FILE)
+            tokens = folder / decoder.config.tokenizer_folder
+            codec = TextTokenizer(tokens / TOKENIZER_FILE)
+            chat = open_chat_format(tokens, codec)
         except InvalidArgument as error:
             raise FailedPrecondition(
                 "MODEL_UNLOADABLE", f"{record.key}: {error.message}"
             ) from error
         _try(record, decoder, handle)
-        opened = OpenGenerative(record, decoder, codec, config, clock)
+        opened = OpenGenerative(record, decoder, codec, chat, config, clock)
         opened.provider = execution_providers.short_name(session.get_providers()[0])
     return opened
 

@@ -91,8 +91,7 @@ class Candidate:
             isinstance(name, str) for name in found
         ):  # protobuf gives bytes for what is no text
             path = self.folder / self.graph_path
-            error = ValueError("export it with other names")
-            raise refused("the name of an input or output is not UTF-8", error, path)
+            raise refused("the name of an input or output is not UTF-8", ValueError(), path)
         return found
 
     def open(self) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.language.language_files import read_config, text
+from headrace.errors import InvalidArgument
+from headrace.language.chat_files import find_chat_files
+from headrace.language.chat_format import TemplateChatFormat
+from headrace.language.chat_template import ChatTemplate
 from headrace.language.tokenizer import TextTokenizer
 
 
@@ -22,9 +24,15 @@ class ChatFacts:
     notices: tuple[str, ...] = ()
 
 
-def check_chat(folder: Path, _tokenizer: TextTokenizer) -> ChatFacts:
+def check_chat(folder: Path, tokenizer: TextTokenizer) -> ChatFacts:
     """Return the findings on the template in a folder. Raises InvalidArgument (CHAT_TEMPLATE_INVALID)."""
-    template = text(read_config(folder / "tokenizer_config.json"), "chat_template")
-    if not template:
+    files = find_chat_files(folder)
+    if files is None:
         return ChatFacts()
-    return ChatFacts(hashlib.sha256(template.encode()).hexdigest(), ("chat",))
+    chat = TemplateChatFormat(ChatTemplate(files), tokenizer)
+    try:
+        prompt = chat.prompt([{"role": "user", "content": "Hello"}])
+    except InvalidArgument as error:
+        raise InvalidArgument("CHAT_TEMPLATE_INVALID", error.message) from None
+    tools = ("tools",) if chat.template.knows_tools else ()
+    return ChatFacts(files.digest, ("chat", *tools), prompt)
