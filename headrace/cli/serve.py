@@ -166,14 +166,17 @@ def _say(text: str, *, quiet: bool) -> None:
 def _calls(where: dict[str, Any], served: Served) -> Calls | None:
     from headrace.addresses import reachable
     from headrace.cli.example_calls import example_calls
+    from headrace.cli.text_calls import text_calls
     from headrace.client.settings import ClientSettings
 
-    if served.example is None:
-        return None
     replica = where["inference"][0]
     grpc = reachable(replica["grpc"])
     usual = grpc == ClientSettings().inference
-    model = served.version.model
+    model, facts = served.version.model, served.version.language
+    if facts is not None:
+        return text_calls(model, facts, reachable(replica["http"]), grpc, usual=usual)
+    if served.example is None:
+        return None
     return example_calls(model, reachable(replica["http"]), grpc, served.example, usual=usual)
 
 
@@ -225,7 +228,16 @@ def _lines(where: dict[str, Any], served: Served, *, alone: bool) -> list[str]:
         lines += ["", "# Python (pip install headrace)", calls.python.rstrip()]
     if alone and served.speaks_json:
         lines += ["", "# JavaScript", calls.javascript.rstrip()]
-    return [*lines, *_image_lines(where, served)]
+    return [*lines, *_chat_lines(where, served), *_image_lines(where, served)]
+
+
+def _chat_lines(where: dict[str, Any], served: Served) -> list[str]:
+    """How to chat in this terminal, where the model can."""
+    facts = served.version.language
+    if facts is None or "chat" not in facts.capabilities:
+        return []
+    grpc = where["inference"][0]["grpc"]
+    return ["", "# A chat", f"headrace --inference {grpc} chat {served.version.model}"]
 
 
 def _image_lines(where: dict[str, Any], served: Served) -> list[str]:

@@ -155,7 +155,12 @@ async def _import(client: AsyncClient, source: Source) -> Served:
 
 
 async def with_example(client: AsyncClient, served: Served, http: str) -> Served:
-    """The same with inputs that the model answers: over REST if it can, else over gRPC."""
+    """The same with inputs that the model answers: over REST if it can, else over gRPC.
+
+    A model of text is not tried: its calls are all alike, and an answer takes long.
+    """
+    if served.version.language is not None:
+        return served
     examples = list(example_inputs(served.version.signature))[:_MOST_TRIES]
     model = served.version.model
     for example in examples:

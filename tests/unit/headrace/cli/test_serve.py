@@ -12,8 +12,10 @@ from headrace.cli import app, serve
 from headrace.cli.example_calls import example_calls
 from headrace.cli.example_inputs import ExampleTensor, example_inputs
 from headrace.cli.served_models import Served, sources_of
+from headrace.cli.text_calls import text_calls
 from headrace.client import Version
 from headrace.datatype_names import Datatype
+from headrace.state.language_records import LanguageFacts, VersionKind
 from headrace.state.records import ServingConfig, Signature, TensorSpec
 
 
@@ -78,6 +80,26 @@ def test_large_calls_repeat_a_value() -> None:
     assert "[Array(3).fill(Array(224).fill(Array(224).fill(0.5)))]" in calls.javascript
     assert calls.curl.startswith("python3 -c 'import json; ")
     assert 'headrace.Client(inference="a:2")' in calls.python
+
+
+@pytest.mark.parametrize(
+    ("kind", "capabilities", "path", "method"),
+    [
+        (VersionKind.GENERATION, ("completion", "chat"), "chat/completions", 'client.chat("m"'),
+        (VersionKind.GENERATION, ("completion",), "completions", 'client.generate("m"'),
+        (VersionKind.EMBEDDING, ("embedding",), "embeddings", 'client.embed("m"'),
+        (VersionKind.RERANK, ("rerank",), "rerank", 'client.rerank("m"'),
+    ],
+)
+def test_models_of_text_are_called_as_openai_s(
+    kind: VersionKind, capabilities: tuple[str, ...], path: str, method: str
+) -> None:
+    """Each by the part of the API that its kind answers."""
+    facts = LanguageFacts(kind, "llama", 512, 640, "e" * 64, capabilities=capabilities)
+    calls = text_calls("m", facts, "a:1", "a:2")
+    assert f"curl -s http://a:1/v1/{path} " in calls.curl
+    assert f'headrace.Client(inference="a:2") as client:\n    print({method}' in calls.python
+    assert f'fetch("http://a:1/v1/{path}"' in calls.javascript
 
 
 def test_models_are_called_as_their_files(tmp_path: Path) -> None:
