@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from onnxruntime import OrtValue
 
 from headrace.language.decoder_config import DecoderConfig
 from headrace_inference.adapters.generation.element_dtypes import (
@@ -36,7 +37,11 @@ class SharedBufferRuns:
         self._present = (*config.ends.present_keys, *config.ends.present_values)
         self._ids_dtype = dtype_of(config.ends.ids_datatype)
         self._logits_dtype = dtype_of(config.logits_datatype)
-        self._keep_last, self._keep_all = logits_counts(session, config.ends.logits_to_keep)
+        # As OrtValues: an input that may be left out can be bound as nothing else.
+        self._keep_last, self._keep_all = (
+            OrtValue.ortvalue_from_numpy(count)
+            for count in logits_counts(session, config.ends.logits_to_keep)
+        )
         self._bindings: dict[tuple[int, int], Any] = {}
         self._columns = np.arange(0)
         self._logits = self._empty_logits(0)
@@ -79,7 +84,7 @@ class SharedBufferRuns:
     def _run_unbounded(self, binding: Any, handle: RunHandle, *, every: bool) -> Array:
         """Run with the logits of as many tokens as the graph gives; nothing keeps them."""
         if self._ends.logits_to_keep:
-            binding.bind_cpu_input(self._ends.logits_to_keep, self._keep_all)
+            binding.bind_ortvalue_input(self._ends.logits_to_keep, self._keep_all)
         binding.bind_output(self._ends.logits, *_CPU)
         self._session.run_with_iobinding(binding, handle)
         logits = binding.get_outputs()[0].numpy()[0]
@@ -110,7 +115,7 @@ class SharedBufferRuns:
             binding = self._bindings[first, count] = self._session.io_binding()
             self._bind_logits(binding, self._logits_of(count))
             if self._ends.logits_to_keep:
-                binding.bind_cpu_input(self._ends.logits_to_keep, self._keep_last)
+                binding.bind_ortvalue_input(self._ends.logits_to_keep, self._keep_last)
             self._bind_rows(binding, first, count)
         return binding
 
@@ -132,7 +137,7 @@ class SharedBufferRuns:
 
     def _bind_logits(self, binding: Any, logits: Array) -> None:
         if self._ends.logits_to_keep:
-            binding.bind_cpu_input(self._ends.logits_to_keep, self._keep_last)
+            binding.bind_ortvalue_input(self._ends.logits_to_keep, self._keep_last)
         shape, address = list(logits.shape), logits.ctypes.data
         binding.bind_output(self._ends.logits, *_CPU, self._logits_dtype, shape, address)
 
