@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -125,3 +126,28 @@ async def test_a_version_that_does_not_fit_is_refused_with_the_numbers(
     assert reason.startswith("MEMORY_PROMISED: chat/2 needs ")
     assert f"{mebibytes(most)} for keys and values" in reason
     assert "chat/1 (" in reason
+
+
+async def test_clients_that_leave_hold_nothing(
+    redis_url: str, namespace: str, tmp_path: Path, tiny_llama: TinyModel
+) -> None:
+    """After a hundred that left at their first token, no place, key or value is held for any."""
+    body = {"text_input": PROMPT, "stream": True, "ignore_eos": True}
+    async with serving(redis_url, namespace, tmp_path) as (registry, replica, session):
+        await push_tar(registry, packed(tiny_llama.folder))
+        await until_ready(replica, 1)
+
+        async def leave() -> None:
+            async with session.post("/v2/models/chat/generate_stream", json=body) as stream:
+                await stream.content.readline()
+                stream.close()
+
+        for _ in range(10):
+            await asyncio.gather(*[leave() for _ in range(10)])
+        served = replica.reconciler.table.ready["chat", 1]
+        assert served.generative is not None
+        engine = served.generative.engine
+        await eventually(lambda: not (served.in_flight or engine.load.running))
+        load, counts = engine.load, served.statistics.totals()
+    assert (0, 0, 0) == (load.running, load.waiting, load.kv_tokens)
+    assert {"CANCELLED": 100} == dict(counts.errors)

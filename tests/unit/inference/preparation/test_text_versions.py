@@ -111,6 +111,16 @@ def test_memory_is_promised_while_a_version_is_open(tmp_path: Path, tiny_llama: 
     assert "MEMORY_PROMISED" == refused.value.reason
 
 
+def test_a_version_says_that_it_keeps_less_than_its_context(
+    tmp_path: Path, tiny_llama: TinyModel
+) -> None:
+    """Whoever asks for more is told the limit, and where it comes from."""
+    with preparing(tmp_path) as (opener, _):
+        runner = opened(opener, *pushed(tiny_llama.folder, kv_cache_bytes=64 * KV_BYTES))
+        runner.close()
+    assert "at most 64 tokens: 0.03125 MiB (generation.kv_cache_bytes)" in runner.remark
+
+
 def test_a_failed_load_gives_its_promise_back() -> None:
     """So that others are not refused for it."""
     book = MemoryBook(100)
@@ -130,8 +140,9 @@ def test_a_failed_load_gives_its_promise_back() -> None:
         ({}, 16 * 2**20, {"kv_cache_bytes": 2 * 2**20}),
         # as much as one sequence takes, up to a quarter
         ({}, 2**20, {"kv_cache_bytes": 2**18}),
-        ({}, 2**19, {"kv_cache_bytes": 2**17}),
-        ({"kv_cache_bytes": 12345}, 2**30, {"kv_cache_bytes": 12345}),
+        # no sequence is longer than what is kept
+        ({}, 2**19, {"kv_cache_bytes": 2**17, "context_length": 256}),
+        ({"kv_cache_bytes": 12345}, 2**30, {"kv_cache_bytes": 12345, "context_length": 24}),
     ],
 )
 def test_a_replica_chooses_what_a_config_leaves_open(

@@ -77,7 +77,7 @@ class OpenGenerative:
         self.provider = "cpu"
         self.labels: Mapping[str, Sequence[bytes]] = {}
         self.batching_obstacle = ""
-        self.remark = ""
+        self.remark = _remark_on(record, config)
         self.memory_bytes = 0
         """Its weights, as the process grew, and all keys and values that it may keep."""
         self.closed: Callable[[], None] = lambda: None
@@ -141,6 +141,17 @@ class OpenGenerative:
         self._decoder.close()
         return_freed_memory()
         self.closed()
+
+
+def _remark_on(record: VersionRecord, config: GenerationConfig) -> str:
+    facts = record.language
+    longest = record.config.generation.context_length or (facts.context_length if facts else 0)
+    if config.context_length >= longest:
+        return ""
+    return (
+        f"a prompt and its answer have at most {config.context_length} tokens: "
+        f"{kv_budget.mebibytes(config.kv_cache_bytes)} (generation.kv_cache_bytes) keep no more"
+    )
 
 
 def open_generative(

@@ -19,18 +19,20 @@ def chosen(
 ) -> GenerationConfig:
     """The config with its open choices made, for a replica with so much memory.
 
-    `kv_cache_bytes` is a bound, of which sequences take what they need: memory that nobody uses is free.
+    `kv_cache_bytes` is a bound, of which sequences take what they need: memory that nobody uses is free. No
+    sequence is longer than what it keeps.
     """
     longest = min(config.context_length or context_length, context_length)
     sequences = config.max_sequences or MAX_SEQUENCES
     whole = longest * kv_bytes_per_token
     usual = min(sequences * whole, memory_bytes // USUAL_PART)
     least = min(whole, memory_bytes // MOST_PART)
+    kept = config.kv_cache_bytes or max(usual, least, kv_bytes_per_token)
     return replace(
         config,
         max_sequences=sequences,
-        kv_cache_bytes=config.kv_cache_bytes or max(usual, least, kv_bytes_per_token),
-        context_length=longest,
+        kv_cache_bytes=kept,
+        context_length=min(longest, max(1, kept // kv_bytes_per_token)),
     )
 
 

@@ -205,7 +205,7 @@ class Standby:
         if key in self._measured:
             return self._measured[key]
         record = self._held.records.get(key) or record_in(self._catalog, key)
-        return record.size_bytes if record else 0
+        return record.size_bytes + record.config.generation.kv_cache_bytes if record else 0
 
     def evict(self) -> Sequence[Key]:
         """Decide what is not to be loaded any more, where the caps ask for that."""
