@@ -133,6 +133,21 @@ def test_what_is_asked_for_and_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "LANGUAGE_FILES_INVALID" == refused.value.reason
 
 
+def test_a_template_says_what_can_be_asked_for(tiny_llama: TinyModel, tmp_path: Path) -> None:
+    """Chats where there is one, tools where it writes them, and another digest for another text."""
+    folder = copied(tiny_llama, tmp_path)
+    plain = checked(folder).facts
+    write_template("{{ tools | tojson }}{{ messages[0].content }}")(folder)
+    tools = checked(folder).facts
+    (folder / "chat_template.jinja").unlink()
+    with_json(folder, "tokenizer_config.json", lambda held: held.pop("chat_template"))
+    mute = checked(folder).facts
+    assert ("completion", "chat") == plain.capabilities
+    assert ("completion", "chat", "tools") == tools.capabilities
+    assert ("completion",) == mute.capabilities
+    assert 3 == len({each.chat_template_digest for each in (plain, tools, mute)})
+
+
 def test_advice_that_no_request_may_follow_is_left_out(
     tiny_optimum: TinyModel, tmp_path: Path
 ) -> None:
@@ -229,6 +244,15 @@ def misname_an_input(folder: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"attention_mask", b"attention_mas\xff"))
 
 
+def write_template(text: str) -> Callable[[Path], None]:
+    """One that lies beside the tokenizer's config, and counts before what that says."""
+
+    def write(folder: Path) -> None:
+        (folder / "chat_template.jinja").write_text(text)
+
+    return write
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason", "said"),
     [
@@ -238,6 +262,15 @@ def misname_an_input(folder: Path) -> None:
         (narrow_vocabulary, "TOKENIZER_MISMATCH", "the logits are 500 wide"),
         (end_outside, "TOKENIZER_MISMATCH", "the end is the token 640"),
         (ruin_weights, "GENERATION_FAILED", "NaN"),
+        (write_template("{% if %}"), "CHAT_TEMPLATE_INVALID", "no template that can be run"),
+        (
+            write_template("{{ messages[0].nothing.at_all }}"),
+            "CHAT_TEMPLATE_INVALID",
+            "no greeting",
+        ),
+        (write_template("{{ raise_exception('no chats') }}"), "CHAT_TEMPLATE_INVALID", "no chats"),
+        (write_template("{{ 'a' * 10**10 }}"), "CHAT_TEMPLATE_INVALID", "too much text"),
+        (write_template("{{ ''.__class__.__mro__ }}"), "CHAT_TEMPLATE_INVALID", "no greeting"),
         (misname_an_input, "MODEL_REFUSED", ""),
     ],
 )

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.errors import InvalidArgument
+from headrace import errors
 from headrace.language.chat_files import find_chat_files
 from headrace.language.chat_format import TemplateChatFormat
 from headrace.language.chat_template import ChatTemplate
 from headrace.language.tokenizer import TextTokenizer
+
+_GREETING = ({"role": "user", "content": "Hello"},)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +23,22 @@ class ChatFacts:
     capabilities: tuple[str, ...] = ()
     prompt: Sequence[int] = ()
     """A greeting, as tokens."""
-    notices: tuple[str, ...] = ()
 
 
 def check_chat(folder: Path, tokenizer: TextTokenizer) -> ChatFacts:
-    """Return the findings on the template in a folder. Raises InvalidArgument (CHAT_TEMPLATE_INVALID)."""
+    """Return the findings on the templates in a folder, which have to write a greeting.
+
+    Raises InvalidArgument (CHAT_TEMPLATE_INVALID, LANGUAGE_FILES_INVALID).
+    """
     files = find_chat_files(folder)
     if files is None:
         return ChatFacts()
-    chat = TemplateChatFormat(ChatTemplate(files), tokenizer)
+    template = ChatTemplate(files)
     try:
-        prompt = chat.prompt([{"role": "user", "content": "Hello"}])
-    except InvalidArgument as error:
-        raise InvalidArgument("CHAT_TEMPLATE_INVALID", error.message) from None
-    tools = ("tools",) if chat.template.knows_tools else ()
-    return ChatFacts(files.digest, ("chat", *tools), prompt)
+        prompt = TemplateChatFormat(template, tokenizer).prompt(_GREETING)
+    except errors.InvalidArgument as error:
+        raise errors.InvalidArgument(
+            "CHAT_TEMPLATE_INVALID", f"the chat template writes no greeting: {error.message}"
+        ) from error
+    capabilities = ("chat", "tools") if template.knows_tools else ("chat",)
+    return ChatFacts(files.digest, capabilities, prompt)

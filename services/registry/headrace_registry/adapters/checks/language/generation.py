@@ -63,7 +63,7 @@ def check_generation(candidate: Candidate) -> CheckedText:
     proposed = ServingConfig(
         generation=GenerationConfig(sampling=proposed_sampling(config.sampling))
     )
-    notices = (*chat.notices, *_without_end(config), *notices)
+    notices = (*_without_end(config), *notices)
     return CheckedText(facts, GENERATION_SIGNATURE, proposed, notices)
 
 
