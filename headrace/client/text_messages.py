@@ -74,7 +74,7 @@ def chat_to_proto(
 
 def _message(turn: Message) -> pb.ChatMessage:
     return pb.ChatMessage(
-        role=turn["role"],
+        role=turn.get("role") or "",
         content=_content(turn.get("content")),
         tool_calls=[_call(call) for call in turn.get("tool_calls") or ()],
         tool_call_id=turn.get("tool_call_id") or "",

@@ -217,6 +217,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "unknown tokens": (lambda c: c.generate("m", [256]), "TOKEN_UNKNOWN"),
     "negative tokens": (lambda c: c.detokenize("m", [-1]), "TOKEN_UNKNOWN"),
     "no template": (lambda c: c.chat("m", "Hi"), "CHAT_TEMPLATE_MISSING"),
+    "no messages": (lambda c: c.chat("m", []), "PROMPT_MISSING"),
+    "an unknown role": (lambda c: c.chat("m", [{"role": "alien"}]), "PARAMETER_INVALID"),
     "another kind": (lambda c: c.embed("m", "a"), "VERSION_KIND"),
     "no continuation": (lambda c: c.score("m", "a", []), "PARAMETER_INVALID"),
     "an empty one": (lambda c: c.score("m", "a", [""]), "PROMPT_EMPTY"),

@@ -27,6 +27,7 @@ from headrace_inference.domain.generation.requests import (
 MAX_CONTINUATIONS = 256
 MAX_TOP_LOGPROBS = 1024
 """Of a score: so many of the most probable tokens are nearly all of a distribution, and few kilobytes."""
+ROLES = ("system", "developer", "user", "assistant", "tool")
 LONG_TEXT = 16_384
 """Characters from which a thread makes tokens of a text: that takes a millisecond and more."""
 
@@ -66,6 +67,7 @@ def known_tokens(tokens: Sequence[int], vocabulary: int) -> list[int]:
 
 
 async def _conversation(model: GenerativeModel, chat: pb.Chat) -> list[int]:
+    _check_turns(chat)
     if model.chat is None:
         raise InvalidArgument(
             "CHAT_TEMPLATE_MISSING",
@@ -79,6 +81,19 @@ async def _conversation(model: GenerativeModel, chat: pb.Chat) -> list[int]:
         continues_last=chat.continue_last,
         variables=_object(chat.template_variables, "template_variables"),
     )
+
+
+def _check_turns(chat: pb.Chat) -> None:
+    if not chat.messages:
+        raise InvalidArgument("PROMPT_MISSING", "the conversation has no messages: send one")
+    for place, message in enumerate(chat.messages):
+        if message.role not in ROLES:
+            raise InvalidArgument(
+                "PARAMETER_INVALID",
+                f"the role of messages[{place}] must be one of {', '.join(ROLES)}, not "
+                f"'{message.role[:40]}'",
+                facts={"parameter": f"messages[{place}].role"},
+            )
 
 
 async def _run(size: int, made: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
