@@ -7,7 +7,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Target:
     channels: dict[str, Any]
     pids: dict[str, int]
     resident: dict[str, int]
+    pushed: set[str] = field(default_factory=set)
+    """Further models that tests have pushed to it."""
 
     def call(
         self, service: str, method: str, payload: bytes | Sequence[bytes], **options: Any
