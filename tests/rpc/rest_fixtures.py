@@ -37,6 +37,7 @@ from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.scheduling.runner import Runner
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
+from headrace_inference.wire.openai.routes import add_openai_routes
 from headrace_inference.wire.rest.routes import RestLimits, rest_app
 from headrace_inference.wire.server_queries import ServerFacts
 
@@ -163,6 +164,7 @@ async def open_rest_server(
         facts = ServerFacts(SERVER_VERSION, lambda: server.ready)
         limits = RestLimits(MAX_BODY_BYTES, max_bytes_in_flight)
         app = rest_app(server.ingress, facts, limits)
+        add_openai_routes(app, server.ingress, facts)
         async with open_http_server(app, "127.0.0.1", 0) as port:
             server.address = f"127.0.0.1:{port}"
             yield server

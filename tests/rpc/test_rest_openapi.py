@@ -20,6 +20,7 @@ from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
+from headrace_inference.wire.openai.routes import add_openai_routes
 from headrace_inference.wire.rest.routes import RestLimits, rest_app
 from headrace_inference.wire.server_queries import ServerFacts
 from tests.rpc.rest_fixtures import (
@@ -67,6 +68,7 @@ async def test_every_route_is_described(tmp_path: Path) -> None:
     facts = ServerFacts(SERVER_VERSION, lambda: True)
     ingress = Ingress(reconciler, StatisticsRegistry())
     app = rest_app(ingress, facts, RestLimits(1, 1))
+    add_openai_routes(app, ingress, facts)
     routed = {(verb.lower(), template) for verb, template in app.router.routes()}
     async with open_http(tmp_path) as http:
         document = await document_of(http)
@@ -105,6 +107,9 @@ GETS = [
     "/v2/trace/setting",
     f"{MODEL}/trace/setting",
     "/openapi.json",
+    "/v1/models",
+    "/version",
+    "/health",
 ]
 
 
@@ -155,11 +160,13 @@ async def test_binary_heads_fit_the_schema(tmp_path: Path) -> None:
         ("post", "/v2/logging", 400),
         ("get", "/v2/systemsharedmemory/status", 501),
         ("post", "/v2/repository/models/{model}/load", 503),
+        ("get", "/v1/models/{id}", 404),
+        ("post", "/v1/chat/completions", 400),
     ],
 )
 async def test_errors_fit_their_schemas(verb: str, path: str, status: int, tmp_path: Path) -> None:
     """Errors are described with their statuses, and have the described form."""
-    url = path.format(model="other")
+    url = path.format(model="other", id="other")
     body: object = GOOD if "infer" in path else {} if "models" in path else []
     async with open_http(tmp_path) as http:
         document = await document_of(http)

@@ -9,6 +9,7 @@ from headrace.service.http.requests import Request
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.wire.openai.chats import ChatRoutes
 from headrace_inference.wire.openai.completions import CompletionRoutes
+from headrace_inference.wire.openai.description import DESCRIPTION
 from headrace_inference.wire.openai.embeddings import EmbeddingRoutes
 from headrace_inference.wire.openai.errors import in_openai_form
 from headrace_inference.wire.openai.model_names import ServedNames
@@ -19,6 +20,7 @@ from headrace_inference.wire.openai.rerank import RerankRoutes
 from headrace_inference.wire.openai.responses import ResponseRoutes
 from headrace_inference.wire.openai.tokens import TokenRoutes
 from headrace_inference.wire.rest.exchanges import RestApp
+from headrace_inference.wire.rest.openapi.document import add_description_routes
 from headrace_inference.wire.server_queries import ServerFacts
 
 _PREFIX = "/v1"
@@ -47,6 +49,7 @@ def add_openai_routes(
     for prefix in ("", _PREFIX):
         port.add(f"{prefix}/tokenize", tokens.tokenize)
         port.add(f"{prefix}/detokenize", tokens.detokenize)
+    add_description_routes(app, facts.version, DESCRIPTION)
     app.finishers.append(in_openai_form(is_of_openai))
     app.finishers.append(add_request_id(is_of_openai))
 

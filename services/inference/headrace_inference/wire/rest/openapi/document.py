@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -35,9 +36,21 @@ _QUERY: dict[str, tuple[str, Schema]] = {
 _RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-def add_description_routes(app: RestApp, version: str) -> None:
-    """Add GET /openapi.json and /docs."""
-    described = document(version)
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What another API on the same port adds: operations, their schemas, and names in paths."""
+
+    operations: Sequence[Operation] = ()
+    schemas: Mapping[str, Schema] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING_MORE = Description()
+
+
+def add_description_routes(app: RestApp, version: str, more: Description = NOTHING_MORE) -> None:
+    """Add GET /openapi.json and /docs; they replace those that were added before."""
+    described = document(version, more)
     body = msgspec.json.encode(described)
     html = page_of(described)
 
@@ -51,29 +64,33 @@ def add_description_routes(app: RestApp, version: str) -> None:
     app.add("GET", "/docs", page)
 
 
-def document(version: str) -> dict[str, Any]:
+def document(version: str, more: Description = NOTHING_MORE) -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.verb] = _operation(operation)
+    names = {**_PARAMETERS, **more.parameters}
+    for operation in (*more.operations, *OPERATIONS):
+        paths.setdefault(operation.path, {})[operation.verb] = _operation(operation, names)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Headrace inference",
             "version": version,
-            "description": "The Open Inference Protocol over REST, with Triton's extensions.",
+            "description": (
+                "The Open Inference Protocol over REST, with Triton's extensions; OpenAI's API for models "
+                "of text."
+            ),
         },
         "paths": paths,
-        "components": {"schemas": schemas()},
+        "components": {"schemas": {**schemas(), **more.schemas}},
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _operation(operation: Operation, names: Mapping[str, str]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "parameters": list(_parameters(operation)),
+        "parameters": list(_parameters(operation, names)),
         "responses": _responses(operation),
     }
     if operation.body is not None:
@@ -84,13 +101,13 @@ def _operation(operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _parameters(operation: Operation) -> Iterator[dict[str, Any]]:
+def _parameters(operation: Operation, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     for name in _PARAMETER.findall(operation.path):
         yield {
             "name": name,
             "in": "path",
             "required": True,
-            "description": _PARAMETERS[name],
+            "description": names[name],
             "schema": {"type": "string", "minLength": 1},
         }
     for name in operation.query:
@@ -115,9 +132,10 @@ def _responses(operation: Operation) -> dict[str, Any]:
         length: Schema = {"type": "integer", "minimum": 0}
         ok["headers"] = {HEADER_LENGTH: {"required": False, "schema": length}}
     responses = {"200": ok}
-    for status in sorted({*operation.errors, *([400] if operation.unready else [])}):
-        schema = operation.unready if status == HTTPStatus.BAD_REQUEST else ""
-        responses[str(status)] = _error(HTTPStatus(status), schema or "Error")
+    unready = operation.unready_status
+    for status in sorted({*operation.errors, *([unready] if operation.unready else [])}):
+        schema = operation.unready if status == unready else ""
+        responses[str(status)] = _error(HTTPStatus(status), schema or operation.error)
     return responses
 
 

@@ -42,8 +42,11 @@ class Operation:
     """Not so for infer: an empty tensor, sent raw, is no bytes."""
     query: tuple[str, ...] = ()
     """Parameters in the query, all optional."""
+    error: str = "Error"
+    """The schema of errors."""
     unready: str = ""
-    """The schema of status 400 where it says that something is not ready."""
+    """The schema of the status that says that something is not ready."""
+    unready_status: int = 400
 
 
 def _json(schema: str) -> dict[str, str]:
