@@ -77,7 +77,8 @@ async def chat_plan(model: GenerativeModel, members: Members, size: int) -> Chat
         )
     prompt = await chat_prompt(model, members, body, choice, size)
     asked = Asked(prompt, chat_options(members, body), await checked_grammar(model, named))
-    request = generation_request(model, asked, body, {"max_tokens": _limit_name(members)})
+    names = {"max_tokens": _limit_name(members), "logprobs": "top_logprobs"}
+    request = generation_request(model, asked, body, names)
     return ChatPlan(body, request, new_reader, calls_end_it=not isinstance(body.tool_choice, dict))
 
 
