@@ -31,6 +31,8 @@ _REMEDIES: Mapping[str, str] = {
     "VERSION_NOT_SERVED": "`headrace status NAME` shows every replica; --allow-unready goes on anyway",
     "VERSION_UNAVAILABLE": "`headrace status NAME` shows every replica",
     "VERSION_NOT_READY": "`headrace status NAME` shows every replica; --timeout allows more time",
+    "VERSION_KIND": "`headrace versions NAME` says what a version can be asked for",
+    "GENERATION_UNSUPPORTED": "`headrace push --as tensors` takes its graph as any other",
     "DEADLINE_EXCEEDED": "--timeout SECONDS allows more time",
 }
 

@@ -81,11 +81,14 @@ async def test_kinds_are_not_mixed_by_chance(
 ) -> None:
     """A route or an alias goes to a version of another kind only where somebody insists."""
     artifact = packed(tiny_llama.folder)
+    configs = ("genai_config.json", "tokenizer.json", "tokenizer_config.json")
+    without_tokenizer = packed(tiny_llama.folder, **dict.fromkeys(configs))
     without_chat = packed(tiny_llama.folder, **{"tokenizer_config.json": b"{}"})
     async with running_registry(redis_url, namespace, tmp_path) as running:
         await push_tar(running, artifact)
         mute = await push_tar(running, without_chat)
         tensors = await push_tar(running, artifact, kind="VERSION_KIND_TENSORS")
+        lone = await push_tar(running, without_tokenizer, parent="models/lone")
         route = {"name": "models/chat/route", "stable_version": 3}
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await running.stub.UpdateRoute(pb.UpdateRouteRequest(route=route))
@@ -101,6 +104,11 @@ async def test_kinds_are_not_mixed_by_chance(
         tensors.kind,
         tensors.HasField("language"),
     )
+    assert language_pb2.VERSION_KIND_TENSORS == lone.kind
+    assert (
+        "takes tensors: its graph is a decoder's, and no tokenizer.json lies beside it"
+        in lone.notices
+    )
     assert "past_key_values.0.key" in {spec.name for spec in tensors.signature.inputs}
     assert "it is one of tensors, not of generation" in (refused.value.details() or "")
 
@@ -115,7 +123,7 @@ async def test_how_a_version_of_text_is_served_is_kept_or_refused(
     wrong = {
         "batching": {"max_batch_size": 8},
         "instances": 2,
-        "generation": {"context_length": 513},
+        "generation": {"context_length": 513, "default_max_tokens": 514, "kv_cache_bytes": 9},
         "encoding": {"truncate": True},
     }
     async with running_registry(redis_url, namespace, tmp_path) as running:
@@ -131,7 +139,10 @@ async def test_how_a_version_of_text_is_served_is_kept_or_refused(
     message = refused.value.details() or ""
     assert [] == [
         each
-        for each in ("batching:", "instances:", "generation.context_length:", "encoding:")
+        for each in (
+            *("batching:", "instances:", "encoding:", "generation.context_length:"),
+            *("generation.default_max_tokens:", "generation.kv_cache_bytes:"),
+        )
         if f"serving_config.{each}" not in message
     ]
 

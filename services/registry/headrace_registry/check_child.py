@@ -20,6 +20,7 @@ from headrace.service.confinement import confine
 from headrace.state.codec import decode, encode
 from headrace.state.declared_shapes import with_declared_shapes
 from headrace.state.language_records import VersionKind
+from headrace.state.records import Signature
 from headrace_registry.adapters.checks.task import (
     OUT_OF_MEMORY,
     CheckReport,
@@ -135,9 +136,8 @@ def _check_tensors(task: CheckTask, unpacked: Unpacked, progress: Progress) -> C
         prove=analyse_apart,
         trial_load=run_first,
     )
-    checked = Checked(
-        graph_path, graph.signature, graph.invariance, (*graph.changes, *graph.notices)
-    )
+    notices = (*graph.changes, *graph.notices, *_overlooked(asked, graph.signature))
+    checked = Checked(graph_path, graph.signature, graph.invariance, notices)
     if samples := asked.warm_up.samples:
         batches = _batches(asked, checked)
         signature = with_declared_shapes(checked.signature, asked.shapes, batches=batches)
@@ -145,6 +145,15 @@ def _check_tensors(task: CheckTask, unpacked: Unpacked, progress: Progress) -> C
         tried = run(graph.opened, batches=batches)
         checked = replace(checked, notices=(*checked.notices, *tried.notices))
     return CheckReport(checked, rewritten=bool(graph.changes))
+
+
+def _overlooked(asked: RequestedOptions, signature: Signature) -> tuple[str, ...]:
+    """Say of a decoder that it takes tensors, where nobody said that it should."""
+    inputs = {spec.name for spec in signature.inputs}
+    is_decoder = "input_ids" in inputs and any(name.startswith("past_key") for name in inputs)
+    if asked.kind is not None or not is_decoder:
+        return ()
+    return ("takes tensors: its graph is a decoder's, and no tokenizer.json lies beside it",)
 
 
 def _batches(asked: RequestedOptions, checked: Checked) -> bool:

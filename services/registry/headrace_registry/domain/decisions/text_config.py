@@ -82,9 +82,15 @@ def _of_tensors(config: ServingConfig) -> Iterator[FieldViolation]:
 
 
 def _too_long(config: ServingConfig, facts: LanguageFacts) -> Iterator[FieldViolation]:
-    if config.generation.context_length > facts.context_length:
+    generation = config.generation
+    for name in ("context_length", "default_max_tokens"):
+        if getattr(generation, name) > facts.context_length:
+            yield _violation(
+                f"generation.{name}", f"the model's context has {facts.context_length} tokens"
+            )
+    if 0 < generation.kv_cache_bytes < facts.kv_bytes_per_token:
         yield _violation(
-            "generation.context_length", f"the model's context has {facts.context_length} tokens"
+            "generation.kv_cache_bytes", f"one token takes {facts.kv_bytes_per_token} bytes"
         )
 
 
