@@ -23,6 +23,7 @@ from headrace.language.triton_form import GENERATION_SIGNATURE
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.generation.requests import GenerationRequest, StopConditions
 from headrace_inference.domain.ingress.language_calls import CallFacts, LanguageCalls
+from headrace_inference.domain.scheduling.queue_refusals import shutting_down
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, open_grpc_replica
 from tests.rpc.rest_fixtures import echo
 from tests.unit.inference.text_doubles import FACTS, EchoRunner, failing_after, until
@@ -282,6 +283,27 @@ async def test_an_error_in_a_stream_of_events_is_an_event(tmp_path: Path) -> Non
     assert (200, {"error": "unlucky"}) == (status, json.loads(lines[1].removeprefix(b"data: ")))
     assert (400, "PARAMETER_INVALID") == refused
     assert {"RUN_FAILED": 1, "PARAMETER_INVALID": 1} == dict(counts.errors)
+
+
+async def test_the_replicas_end_is_an_event_too(tmp_path: Path) -> None:
+    """A client is told that its text is not whole, in place of a connection that breaks."""
+    body = {"text_input": "abc", "stream": True}
+    async with (
+        generating(tmp_path, gated=True) as (replica, runner),
+        aiohttp.ClientSession(f"http://{replica.http_address}") as session,
+        asyncio.timeout(PATIENCE_SECONDS),
+    ):
+        asking = asyncio.create_task(session.post(f"{GENERATE}_stream", json=body))
+        runner.engine.step()
+        async with await asking as answer:
+            first = await answer.content.readline()
+            replica.ingress.text_streams.end_all(shutting_down())
+            rest = await answer.read()
+        await until(lambda: is_idle(replica, runner))
+        counts = replica.ingress.book.of(MODEL, 1).totals()
+    assert b'"text_output":"a"' in first
+    assert "shutting down" in json.loads(rest.strip().removeprefix(b"data: "))["error"]
+    assert ({"REPLICA_STOPPING": 1}, 0) == (dict(counts.errors), len(replica.ingress.text_streams))
 
 
 async def test_a_client_that_leaves_a_stream_of_events_frees_its_place(tmp_path: Path) -> None:

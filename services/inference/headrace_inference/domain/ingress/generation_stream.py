@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from headrace.errors import HeadraceError, ResourceExhausted
 from headrace_inference.domain.generation.requests import (
@@ -211,21 +212,32 @@ class GenerationStream:
         self.end_by(reader_too_slow(self._reader_seconds))
 
 
+class Endable(Protocol):
+    """Something that is generated for somebody."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether nothing of it runs any more."""
+
+    def end_by(self, error: HeadraceError) -> None:
+        """Have nothing more generated, and tell whoever waits why."""
+
+
 class OpenStreams:
-    """The streams that are read on an event loop."""
+    """What is generated for callers of an event loop."""
 
     def __init__(self) -> None:
-        self._streams: set[GenerationStream] = set()
+        self._streams: set[Endable] = set()
 
     def __len__(self) -> int:
         """Count them."""
         return len(self._streams)
 
-    def add(self, stream: GenerationStream) -> None:
+    def add(self, stream: Endable) -> None:
         """One more."""
         self._streams.add(stream)
 
-    def discard(self, stream: GenerationStream) -> None:
+    def discard(self, stream: Endable) -> None:
         """One is read no more."""
         self._streams.discard(stream)
 

@@ -8,9 +8,13 @@ from headrace.errors import HeadraceError, ResourceExhausted
 from headrace.service.http.answers import Response
 from headrace.service.http.app import printable
 from headrace.service.http.events import EVENT_STREAM, event
+from headrace.service.http.requests import Request
 from headrace.service.http.streamed import BodyStream
+from headrace_inference.domain.ingress.generation_stream import OpenStreams
+from headrace_inference.domain.ingress.receptions import Receptions
 from headrace_inference.domain.scheduling.requests import ResponsePart
-from headrace_inference.wire.rest.rest_call import RestCall
+from headrace_inference.wire.rest.exchanges import RestApp
+from headrace_inference.wire.rest.rest_call import RestCall, Way
 
 MAX_UNREAD_BYTES = 1_048_576
 """Of one request's events; a client that reads slower than its model answers gets no more."""
@@ -21,9 +25,30 @@ _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 class EventCall(RestCall):
     """Its first response decides the status: an error before it has its own, one after it is an event."""
 
-    __slots__ = ("_body",)
+    __slots__ = ("_body", "_open")
 
-    _body: BodyStream | None
+    def __init__(
+        self,
+        app: RestApp,
+        receptions: Receptions,
+        http: Request,
+        way: Way,
+        open_streams: OpenStreams,
+    ) -> None:
+        super().__init__(app, receptions, http, way)
+        self._body: BodyStream | None = None
+        self._open = open_streams
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether it was told its outcome."""
+        return self.ended
+
+    def end_by(self, error: HeadraceError) -> None:
+        """Have nothing more generated, and tell its client why."""
+        if self.request is not None:
+            self.request.cancelled = True
+        self.bursts.refuse(self, error)
 
     def take_answer(self, encoded: Response, part: ResponsePart) -> None:
         """Send an event, or the end."""
@@ -36,13 +61,11 @@ class EventCall(RestCall):
         if part is ResponsePart.END:
             self._end(body)
         elif body.pending_bytes > MAX_UNREAD_BYTES:
-            if self.request is not None:
-                self.request.cancelled = True
-            self.bursts.refuse(self, _unread())
+            self.end_by(_unread())
 
     def take_error(self, error: HeadraceError) -> None:
         """Send the error, as an event where others went before it."""
-        body = self._opened()
+        body = self._body
         if body is None:
             super().take_error(error)
             return
@@ -54,14 +77,17 @@ class EventCall(RestCall):
         self.release()
         self.http.respond(body.response)
 
-    def _opened(self) -> BodyStream | None:
-        return getattr(self, "_body", None)
-
     def _begun(self) -> BodyStream:
-        body = self._opened()
+        body = self._body
         if body is None:
             body = self._body = self.http.begin(Response(b"", EVENT_STREAM, headers=_HEADERS))
+            self._open.add(self)
         return body
+
+    def release(self) -> None:
+        """It has ended, or its client has gone."""
+        self._open.discard(self)
+        super().release()
 
 
 def _unread() -> HeadraceError:

@@ -70,7 +70,10 @@ class InferRoutes:
 
     def generate_stream(self, request: Request) -> RestCall:
         """Answer one request of the generate form by server-sent events: by one for each response."""
-        return EventCall(self.app, self.ingress.receptions, request, self._events_way)
+        ingress = self.ingress
+        return EventCall(
+            self.app, ingress.receptions, request, self._events_way, ingress.text_streams
+        )
 
     def _encoded(self, answer: Answer) -> Response:
         incoming: InferIncoming | GenerateIncoming = answer.request.reply
