@@ -181,20 +181,30 @@ async def _until(holds: Any) -> None:
             await asyncio.sleep(0.005)
 
 
+async def test_responses_come_beside_those_to_earlier_requests(tmp_path: Path) -> None:
+    """A request that takes long holds up no other."""
+    async with counting(tmp_path, instances=2) as (replica, runner):
+        runner.step = lambda number, last: None if last == 2 else _wait(runner.left)
+        call = replica.stub.ModelStreamInfer(sent(up_to(1), up_to(2, empty_final=True)))
+        found = [heard(message)[:2] async for message in call]
+    assert [("2", 1.0), ("2", 2.0), ("2", None), ("1", 1.0)] == found
+
+
 async def test_responses_that_nobody_reads_have_a_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of a later request wait for the earlier ones', and not without end."""
+    """In MLServer's form those of a later request wait for the earlier ones', and not without end."""
     monkeypatch.setattr(calls, "MAX_UNSENT_RESPONSES", 3)
-    async with counting(tmp_path, instances=2) as (replica, runner):
+    options: dict[str, Any] = {"instances": 2, "stream_response": "mlserver"}
+    async with counting(tmp_path, **options) as (replica, runner):
         runner.step = lambda number, last: None if last == 9 else _wait(runner.left)
-        call = replica.stub.ModelStreamInfer(sent(up_to(2), up_to(9)))
-        found = [heard(message) async for message in call]
+        found: list[Any] = []
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await _read_bare(replica, found, up_to(2), up_to(9))
         counts = replica.ingress.book.of("echo-FP32", 1).totals()
-    assert [("2", 1.0), ("2", 2.0), ("9", 1.0), ("9", 2.0), ("9", 3.0)] == [
-        (name, value) for name, value, _ in found[:5]
-    ]
-    assert ["9"] == [name for name, _, _ in found[5:]]
+    values = [np.frombuffer(one.raw_output_contents[0], np.float32)[0] for one in found]
+    assert [1, 2, 1, 2, 3] == values
+    assert grpc.StatusCode.RESOURCE_EXHAUSTED is ended.value.code()
     assert (1, {"RESPONSES_UNREAD": 1}) == (counts.successes, dict(counts.errors))
 
 
@@ -209,16 +219,21 @@ async def test_one_response_is_asked_for_in_vain(tmp_path: Path, front: str) -> 
     assert {"STREAM_REQUIRED": 1} == dict(counts.errors)
 
 
-async def test_bare_responses_have_no_mark(tmp_path: Path) -> None:
-    """MLServer's form of a stream is the responses alone."""
-    async with (
-        counting(tmp_path, stream_response="mlserver") as (replica, _),
-        grpc.aio.insecure_channel(replica.grpc_address) as channel,
-    ):
+async def _read_bare(replica: GrpcReplica, found: list[Any], *requests: Any) -> None:
+    """Read what answers these requests in MLServer's form."""
+    async with grpc.aio.insecure_channel(replica.grpc_address) as channel:
         call: Any = channel.stream_stream(
             "/inference.GRPCInferenceService/ModelStreamInfer",
             request_serializer=pb.ModelInferRequest.SerializeToString,
             response_deserializer=pb.ModelInferResponse.FromString,
         )
-        found = [message async for message in call(sent(up_to(2)))]
+        async for message in call(sent(*requests)):
+            found.append(message)  # noqa: PERF401  # what came before an error stays
+
+
+async def test_bare_responses_have_no_mark(tmp_path: Path) -> None:
+    """MLServer's form of a stream is the responses alone."""
+    found: list[Any] = []
+    async with counting(tmp_path, stream_response="mlserver") as (replica, _):
+        await _read_bare(replica, found, up_to(2))
     assert [("2", False), ("2", False)] == [(one.id, FINAL in one.parameters) for one in found]

@@ -28,6 +28,7 @@ class StreamedCall(LoopCall[bytes]):
         "_answered_by",
         "_budget",
         "_ended_by",
+        "_in_parts",
         "_leave",
         "_unsent_bytes",
         "_wake",
@@ -44,11 +45,13 @@ class StreamedCall(LoopCall[bytes]):
         deadline_ns: int | None,
         wake: Callable[[], None],
         leave: Callable[[StreamedCall], None],
+        in_parts: list[StreamedCall],
     ) -> None:
         super().__init__(receptions, lambda: names_in(payload), deadline_ns, len(payload))
         self._budget = budget
         self._wake = wake
         self._leave = leave
+        self._in_parts = in_parts
         self._answered_by: tuple[Received, RunTimes] | None = None
         self._ended_by: HeadraceError | None = None
         self._unsent_bytes = 0
@@ -70,6 +73,7 @@ class StreamedCall(LoopCall[bytes]):
             return
         if self.parts is None:
             self.parts = deque()
+            self._in_parts.append(self)
         if len(self.parts) >= MAX_UNSENT_RESPONSES:
             self._end_by(_unread())
             return

@@ -1,4 +1,7 @@
-"""A stream of requests: what came is answered side by side, and told in the order in which it came."""
+"""A stream of requests: what came is answered side by side, and told in the order in which it came.
+
+Those that get several responses are told each as it comes, whatever came before them.
+"""
 
 from __future__ import annotations
 
@@ -108,6 +111,8 @@ class StreamSession:
         self._wake = wake
         self._calls: deque[StreamedCall] = deque()
         """The requests whose callers were not told all, in the order in which they came."""
+        self._in_parts: list[StreamedCall] = []
+        """Those that get several responses: these do not wait for what came before."""
         self._max_in_flight = service.options.max_in_flight
         self._bare = service.options.response == "mlserver"
         self._wants_status = self._bare or any(
@@ -149,6 +154,7 @@ class StreamSession:
             self._deadline_ns,
             self._wake,
             service.bursts.leave,
+            self._in_parts,
         )
         self._calls.append(call)
         try:
@@ -170,15 +176,29 @@ class StreamSession:
             call = self._calls[0]
             if (part := call.next_part()) is not None:
                 return part if self._bare else wrapped(part, is_last=False)
-            outcome = call.outcome
-            if outcome is None:
-                return None
+            if call.outcome is None:
+                return None if self._bare else self._take_other()
             self._calls.popleft()
-            if isinstance(outcome, HeadraceError):
-                return self._told_error(call, outcome)
-            if (message := self._told(call, outcome)) is not None:
+            if (message := self._told_outcome(call, call.outcome)) is not None:
                 return message
         return None
+
+    def _take_other(self) -> bytes | None:
+        """The next message to one of those that get several responses, which the first does not hold up."""
+        for call in self._in_parts:
+            if (part := call.next_part()) is not None:
+                return wrapped(part, is_last=False)
+            if call.outcome is not None:
+                self._calls.remove(call)
+                return self._told_outcome(call, call.outcome) or self.take()
+        return None
+
+    def _told_outcome(self, call: StreamedCall, outcome: bytes | HeadraceError) -> bytes | None:
+        if call.parts is not None:
+            self._in_parts.remove(call)
+        if isinstance(outcome, HeadraceError):
+            return self._told_error(call, outcome)
+        return self._told(call, outcome)
 
     def _greet(self) -> None:
         """Find out who calls, before anything is read: nobody who is unknown gets further."""
