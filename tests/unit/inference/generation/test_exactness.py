@@ -69,7 +69,7 @@ def test_answers_are_those_of_a_plain_forward_run(model: TinyModel) -> None:
     assert (expected[:3], expected) == (alone, together)
 
 
-@pytest.mark.parametrize("chunk", [2, 3, 7, 16])
+@pytest.mark.parametrize("chunk", [2, 7])
 def test_prompts_read_in_chunks_have_the_same_answers(model: TinyModel, chunk: int) -> None:
     """Whatever the chunks are."""
     prompts = _prompts(4, seed=2)

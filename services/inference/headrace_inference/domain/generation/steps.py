@@ -62,10 +62,14 @@ class Steps:
             self._give_up(known[key], now)
         for key in step.put_off:
             self._put_off(known[key])
+        chunks = {chunk.key: chunk.tokens for chunk in step.chunks}
         for key in step.admit:
-            self._admit(known[key], now)
-        for chunk in step.chunks:
-            self._read(known[chunk.key], chunk.tokens)
+            chunks.setdefault(key, 0)
+        # Each is read before the next one enters, which may begin as it does.
+        for key, tokens in chunks.items():
+            if known[key].row < 0 and key in step.admit:
+                self._admit(known[key], now)
+            self._read(known[key], tokens)
         decoding = [known[key] for key in step.decode if known[key].row >= 0]
         if decoding:
             self._decode(decoding)
