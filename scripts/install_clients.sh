@@ -10,6 +10,11 @@ kserve=0.21.0
 # onnxmltools imports packaging and does not name it.
 converters=(scikit-learn==1.9.1 skl2onnx==1.20.0 onnxmltools==1.16.0 lightgbm==4.7.0 packaging)
 
+langchain=(langchain-openai==1.7.4)
+# Both want the official client before its third version.
+llama_index=(llama-index-llms-openai-like==0.8.1 instructor==1.17.0)
+openai_node=6.49.0
+
 compilers=(protobuf-compiler pkg-config cmake g++ curl)
 cpp=(libgrpc++-dev protobuf-compiler-grpc)
 go=(golang-go golang-google-grpc-dev protoc-gen-go-1-3)
@@ -65,6 +70,26 @@ converter_environment() {
     touch "$clients/converters/.installed"
 }
 
+# NAME PACKAGE...: what talks to OpenAI's API, in an environment of its own.
+openai_environment() {
+  local name=$1
+  shift
+  [ "$(cat "$clients/$name/.installed" 2>/dev/null)" = "$*" ] && return
+  echo "Installing $* into $clients/$name"
+  "$venv/bin/python" -m venv "$clients/$name" &&
+    "$clients/$name/bin/python" -m pip install --quiet --disable-pip-version-check "$@" &&
+    echo "$*" >"$clients/$name/.installed"
+}
+
+openai_node_packages() {
+  local folder=$clients/openai_node
+  [ -e "$folder/node_modules/.$openai_node" ] && return
+  echo "Installing openai $openai_node for Node into $folder"
+  mkdir -p "$folder" && echo '{"private": true}' >"$folder/package.json" &&
+    npm install --prefix "$folder" --silent --no-audit --no-fund --no-package-lock "openai@$openai_node" &&
+    touch "$folder/node_modules/.$openai_node"
+}
+
 if command -v apt-get >/dev/null; then
   debian_packages || leave_out "the clients in C++, Go and Java, the proxy, and Prometheus"
 else
@@ -72,10 +97,13 @@ else
 fi
 if command -v npm >/dev/null; then
   node_packages || leave_out "the client in Node"
+  openai_node_packages || leave_out "OpenAI's client in Node"
 else
-  leave_out "the client in Node: npm is not installed"
+  leave_out "the clients in Node: npm is not installed"
 fi
 converter_environment || leave_out "converters of scikit-learn and LightGBM"
+openai_environment langchain "${langchain[@]}" || leave_out "LangChain"
+openai_environment llama_index "${llama_index[@]}" || leave_out "LlamaIndex and instructor"
 kserve_environment || leave_out "KServe's clients"
 "$(dirname "$0")/install_perf_analyzer.sh" "$venv" || leave_out "perf_analyzer"
 "$(dirname "$0")/install_helm.sh" "$venv" || leave_out "helm, and the checks of the chart"
