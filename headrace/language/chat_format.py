@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from headrace.errors import InvalidArgument
 from headrace.language.chat_files import find_chat_files
 from headrace.language.chat_template import ChatTemplate
-from headrace.language.messages import fit_messages
+from headrace.language.messages import fit_messages, with_instructions
 from headrace.language.tokenizer import TextTokenizer, refuse_broken
+from headrace.language.tool_forms import PLAIN_FORM, Tool, plain_instructions, tool_form
+from headrace.language.tool_reader import ToolAnswers
 
 Message = Mapping[str, Any]
-Tool = Mapping[str, Any]
 
 _PRIVATE = range(0xE000, 0xF8FF)
 """Characters that nobody means anything by: two of them mark control tokens that people wrote."""
@@ -25,6 +27,11 @@ class TemplateChatFormat:
     def __init__(self, template: ChatTemplate, tokenizer: TextTokenizer) -> None:
         self.template = template
         self._tokenizer = tokenizer
+        taught = tool_form(template.text, tokenizer) if template.knows_tools else None
+        self.tool_form = taught or PLAIN_FORM
+        """The form in which the model calls tools: that of its template, or one that it is told of."""
+        self._is_taught = taught is not None
+        self._form = replace(template.form, knows_tools=self._is_taught)
 
     def prompt(
         self,
@@ -47,6 +54,12 @@ class TemplateChatFormat:
         )
         return marks.encode(text)
 
+    def tool_answers(self, tools: Sequence[Tool], *, must: bool, several: bool) -> ToolAnswers:
+        """Return what holds an answer to calls of these, which it must make or may, and what reads them."""
+        form = self.tool_form
+        grammar = form.forced if must else form.free
+        return ToolAnswers(grammar(tools, several=several), form)
+
     def _text(
         self,
         messages: list[Any],
@@ -55,7 +68,10 @@ class TemplateChatFormat:
         *,
         continues_last: bool,
     ) -> str:
-        fitted = fit_messages(messages, self.template.form)
+        fitted = fit_messages(messages, self._form)
+        if tools and not self._is_taught:
+            fitted = with_instructions(fitted, plain_instructions(tools), self._form)
+            tools = []
         functions = [{"type": "function", "function": tool} for tool in tools]
         if not continues_last:
             return self.template.render(fitted, functions, variables=variables)

@@ -43,9 +43,10 @@ class ChatTemplate:
         self._tokens = dict(files.tokens)
         self._default = _compiled(files.default)
         self._with_tools = _compiled(files.with_tools) if files.with_tools else self._default
+        self.text = "\n".join(filter(None, (files.default, files.with_tools)))
         self.knows_tools = "tools" in (files.with_tools or files.default)
         """Whether it writes the functions that a model may call."""
-        self.form = self._form(files)
+        self.form = self._form()
 
     def render(
         self,
@@ -79,8 +80,7 @@ class ChatTemplate:
             "add_generation_prompt": adds_prompt,
         }
 
-    def _form(self, files: ChatFiles) -> MessageForm:
-        text = files.default + (files.with_tools or "")
+    def _form(self) -> MessageForm:
         parts = [{**one, "content": [{"type": "text", "text": "abc"}]} for one in _PROBE[:1]]
         whole = [{**one, "content": "abc"} for one in _PROBE[:1]]
         return MessageForm(
@@ -88,8 +88,8 @@ class ChatTemplate:
             arguments_as_text=self.knows_tools
             and not self._takes(_PROBE)
             and self._takes(_AS_TEXT),
-            knows_developer="developer" in text,
-            knows_tools=self.knows_tools or "tool_calls" in text,
+            knows_developer="developer" in self.text,
+            knows_system=self._takes([{"role": "system", "content": "a"}, *_PROBE[:1]]),
         )
 
     def _takes(self, messages: Sequence[Mapping[str, Any]]) -> bool:

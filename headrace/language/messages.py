@@ -24,6 +24,8 @@ class MessageForm:
     """It takes a call's arguments as JSON; most take an object."""
     knows_developer: bool = False
     """It knows the role `developer`; others call that the system."""
+    knows_system: bool = True
+    """It takes a system's message."""
     knows_tools: bool = True
     """It writes calls of tools and their results; for others they become words of the two who speak."""
 
@@ -32,7 +34,25 @@ def fit_messages(messages: Sequence[Message], form: MessageForm) -> list[dict[st
     """Return the messages in a template's form. Raises InvalidArgument (CONTENT_UNSUPPORTED)."""
     names = _called(messages)
     fitted = [_fit(message, place, form, names) for place, message in enumerate(messages)]
-    return fitted if form.knows_tools else _spoken(fitted)
+    return fitted if form.knows_tools else _spoken(fitted, form)
+
+
+def with_instructions(
+    messages: Sequence[dict[str, Any]], text: str, form: MessageForm
+) -> list[dict[str, Any]]:
+    """Return fitted messages with instructions behind the system's, or before the first of all others."""
+    first = messages[0] if messages else {}
+    if first.get("role") == "system":
+        return [
+            {**first, "content": _fitted(f"{_text(first['content'], 0)}\n\n{text}", form)},
+            *messages[1:],
+        ]
+    if form.knows_system or not messages:
+        return [{"role": "system", "content": _fitted(text, form)}, *messages]
+    return [
+        {**first, "content": _fitted(f"{text}\n\n{_text(first['content'], 0)}", form)},
+        *messages[1:],
+    ]
 
 
 def _fit(
@@ -40,8 +60,7 @@ def _fit(
 ) -> dict[str, Any]:
     role = message.get("role")
     made = {key: value for key, value in message.items() if value is not None}
-    text = _text(message.get("content"), place)
-    made["content"] = [{"type": "text", "text": text}] if form.as_parts else text
+    made["content"] = _fitted(_text(message.get("content"), place), form)
     if role == "developer" and not form.knows_developer:
         made["role"] = "system"
     calls = message.get("tool_calls")
@@ -51,6 +70,10 @@ def _fit(
     if role == "tool" and "name" not in made and message.get("tool_call_id") in names:
         made["name"] = names[message["tool_call_id"]]
     return made
+
+
+def _fitted(text: str, form: MessageForm) -> Any:
+    return [{"type": "text", "text": text}] if form.as_parts else text
 
 
 def _text(content: object, place: int) -> str:
@@ -106,29 +129,25 @@ def _called(messages: Iterable[Message]) -> dict[str, str]:
     }
 
 
-def _spoken(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _spoken(messages: Iterable[dict[str, Any]], form: MessageForm) -> list[dict[str, Any]]:
     """Calls as words of the assistant, results as words of the user, as Hermes' models write them."""
     made: list[dict[str, Any]] = []
     after_result = False
     for message in messages:
         calls = message.pop("tool_calls", None)
-        content = message.get("content")
+        content = _text(message.get("content"), 0)
         is_result = message.get("role") in ("tool", "function")
         if calls:
             written = [_spoken_call(call) for call in calls]
-            message["content"] = "\n".join([str(content), *written] if content else written)
+            content = "\n".join([content, *written] if content else written)
         elif is_result:
-            message = {"role": "user", "content": _spoken_result(content)}
+            content = f"<tool_response>\n{content}\n</tool_response>"
+            message = {"role": "user"}
         if is_result and after_result:
-            made[-1]["content"] += "\n" + message["content"]
-        else:
-            made.append(message)
+            content = f"{_text(made.pop()['content'], 0)}\n{content}"
+        made.append({**message, "content": _fitted(content, form)})
         after_result = is_result
     return made
-
-
-def _spoken_result(content: object) -> str:
-    return f"<tool_response>\n{content}\n</tool_response>"
 
 
 def _spoken_call(call: Mapping[str, Any]) -> str:

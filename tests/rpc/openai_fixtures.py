@@ -13,6 +13,8 @@ import msgspec
 from openai import AsyncOpenAI
 
 from headrace.datatypes import Datatype
+from headrace.language.tool_forms import PLAIN_FORM
+from headrace.language.tool_reader import ToolAnswers
 from headrace.language.triton_form import GENERATION_SIGNATURE
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.generation.model import ChatMessage, Tool
@@ -39,6 +41,10 @@ class LetterChat:
         """The letters of it."""
         text = "".join(map(_text, messages))
         return list(text.encode("latin-1"))
+
+    def tool_answers(self, tools: Sequence[Tool], *, must: bool, several: bool) -> ToolAnswers:
+        """Calls between `<tool_call>` and `</tool_call>`."""
+        return ToolAnswers(PLAIN_FORM.free(tools, several=several), PLAIN_FORM)
 
 
 def _text(message: ChatMessage) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from headrace.language.tool_forms import PLAIN_FORM
+from headrace.language.tool_reader import ToolAnswers
 from tests.rpc.test_cli_commands import Finished, Shell
 from tests.rpc.test_generation_service import Scene, scene
 
@@ -32,6 +34,11 @@ class SaidInTurn:
         variables: Mapping[str, Any] | None = None,
     ) -> list[int]:
         return list("".join(f"{one['role'][0]}:{one['content']};" for one in messages).encode())
+
+    def tool_answers(
+        self, tools: Sequence[Mapping[str, Any]], *, must: bool, several: bool
+    ) -> ToolAnswers:
+        return ToolAnswers(PLAIN_FORM.free(tools, several=several), PLAIN_FORM)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 WITH_TOOLS = (
+    "{# <tool_call> #}"
     "{% if tools %}{% for t in tools %}{{ t | tojson }}{% endfor %}{% endif %}"
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}"
     "{% for c in m.tool_calls or [] %}{% set f = c.function %}"
@@ -147,7 +148,7 @@ def test_calls_and_results_are_written_as_they_were_taught(folder: Path) -> None
 def test_a_template_that_joins_arguments_gets_text(folder: Path) -> None:
     """Some were written for arguments as OpenAI sends them."""
     template = (
-        "{{ tools }}{% for m in messages %}{% for c in m.tool_calls or [] %}"
+        "{# <tool_call> #}{{ tools }}{% for m in messages %}{% for c in m.tool_calls or [] %}"
         "{{ '<' + c.function.arguments + '>' }}{% endfor %}{% endfor %}"
     )
     chat = _format(folder, template)
@@ -167,6 +168,33 @@ def test_a_template_without_tools_has_them_as_words(folder: Path) -> None:
         '<assistant\nSo:\n<tool_call>\n{"name": "f", "arguments": {"x": "é"}}\n</tool_call>>'
         "<user\n<tool_response>\n4\n</tool_response>\n<tool_response>\n5\n</tool_response>><assistant\n"
     ) == said
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        (CHATML, "<|im_start|>system\nBe brief.\n\nYou may call"),
+        (
+            CHATML + "{{ tools }} {# <tool_call><function= #}",
+            "<|im_start|>system\nBe brief.\n\nYou may call",
+        ),
+        (
+            "{{ raise_exception('no system') if messages[0].role == 'system' }}" + CHATML,
+            "<|im_start|>user\nYou may call",
+        ),
+    ],
+)
+def test_a_model_that_was_taught_no_calls_is_told_of_them(
+    folder: Path, template: str, expected: str
+) -> None:
+    """In the system's message, or in the first where there can be none."""
+    chat = _format(folder, template)
+    system = [{"role": "system", "content": "Be brief."}] * chat.template.form.knows_system
+    tools = [{"name": "add", "parameters": {"type": "object"}}]
+    said = _said(chat, *system, {"role": "user", "content": "a"}, tools=tools)
+    assert said.startswith(expected)
+    assert json.dumps(tools[0]) in said
+    assert "<tool_call>" in said
 
 
 def test_the_developer_is_the_system_where_a_template_knows_none(folder: Path) -> None:
@@ -257,7 +285,7 @@ def test_a_template_for_tools_is_taken_where_there_are_any(folder: Path) -> None
     """Named ones stand in a list, or in a folder of their own."""
     named = [
         {"name": "default", "template": "plain"},
-        {"name": "tool_use", "template": "{{ tools|length }} tools"},
+        {"name": "tool_use", "template": "{# <tool_call> #}{{ tools|length }} tools"},
     ]
     _configured(folder, chat_template=named)
     chat = open_chat_format(folder, TextTokenizer(folder / "tokenizer.json"))

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from headrace.errors import InvalidArgument
 from headrace.language.extra import language_library
+from headrace.language.json_schemas import SEPARATORS, closed
 from headrace.language.tokenizer import TextTokenizer
-from headrace_inference.adapters.generation.json_schemas import closed
 from headrace_inference.domain.generation.grammars import GrammarState
 from headrace_inference.domain.generation.requests import Grammar, GrammarKind
 
@@ -24,9 +24,6 @@ MAX_GRAMMAR_CHARACTERS = 256 << 10
 KEPT_GRAMMARS = 64
 """Compiled ones, each of some 100 KB: those that were asked for last."""
 
-# A space after a comma or a colon, which is what models write, and none anywhere else: where any may come,
-# a small model writes line ends until it has no tokens left.
-_SEPARATORS = {"whitespace_flexible": False, "key_separator": ": ?", "item_separator": ", ?"}
 _LIMITS = {
     "initial_lexer_fuel": 500_000,  # 10 ms
     "step_lexer_fuel": 100_000,  # 7 ms
@@ -190,7 +187,7 @@ def _from_schema(library: Any, grammar: Grammar) -> str:
         if not isinstance(schema, dict):
             raise _invalid(grammar, "it is not a JSON object")
         written: str = library.LLMatcher.grammar_from_json_schema(
-            json.dumps(closed(schema)), overrides=_SEPARATORS
+            json.dumps(closed(schema)), overrides=SEPARATORS
         )
     except (ValueError, RecursionError) as error:
         raise _invalid(grammar, str(error)) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from headrace.language.tool_reader import ToolAnswers
 from headrace.state.language_records import GenerationConfig, LanguageFacts
 from headrace_inference.domain.generation.engine import GenerationEngine
 from headrace_inference.domain.generation.grammars import Grammars
@@ -53,6 +54,9 @@ class ChatFormat(Protocol):
         Control tokens in what people wrote are plain text. It may take milliseconds: long ones go to a
         thread. Raises InvalidArgument (CHAT_TEMPLATE_MISSING, CHAT_TEMPLATE_FAILED, CONTENT_UNSUPPORTED).
         """
+
+    def tool_answers(self, tools: Sequence[Tool], *, must: bool, several: bool) -> ToolAnswers:
+        """Return what holds an answer to calls of these, which it must make or may, and what reads them."""
 
 
 class GenerativeModel(Protocol):

@@ -18,6 +18,7 @@ from headrace_inference.wire.openai.chat_answers import ChatForm, StreamedChat, 
 from headrace_inference.wire.openai.chat_body import ChatBody, chat_body
 from headrace_inference.wire.openai.event_answers import stream_answer
 from headrace_inference.wire.openai.forced_calls import forced_call
+from headrace_inference.wire.openai.free_calls import free_answer
 from headrace_inference.wire.openai.grammars import NamedGrammar, checked_grammar, grammar_of
 from headrace_inference.wire.openai.option_names import options_in, refuse_unsupported
 from headrace_inference.wire.openai.port import OpenAiPort, Received
@@ -75,8 +76,14 @@ async def chat_plan(model: GenerativeModel, members: Members, size: int) -> Chat
             f"'{named.parameter}' is not offered beside tools that the model may call or not; set "
             "'tool_choice' to none or required",
         )
+    options = chat_options(members, body)
+    if choice.tools and not choice.must:
+        answers = _chat_of(model).tool_answers(choice.shown(), must=False, several=choice.several)
+        named, new_reader = free_answer(answers)
+        if answers.shows_control:
+            options["skip_special_tokens"] = False
     prompt = await chat_prompt(model, members, body, choice, size)
-    asked = Asked(prompt, chat_options(members, body), await checked_grammar(model, named))
+    asked = Asked(prompt, options, await checked_grammar(model, named))
     names = {"max_tokens": _limit_name(members), "logprobs": "top_logprobs"}
     request = generation_request(model, asked, body, names)
     return ChatPlan(body, request, new_reader, calls_end_it=not isinstance(body.tool_choice, dict))
@@ -124,12 +131,16 @@ async def chat_prompt(
     model: GenerativeModel, members: Members, body: ChatBody, choice: ToolChoice, size: int
 ) -> list[int]:
     """A conversation as tokens. Raises InvalidArgument."""
-    chat = model.chat
-    if chat is None:
-        raise no_template()
+    chat = _chat_of(model)
     if size > ON_LOOP_BYTES:
         return await asyncio.to_thread(_prompt, chat, members, body, choice)
     return _prompt(chat, members, body, choice)
+
+
+def _chat_of(model: GenerativeModel) -> ChatFormat:
+    if model.chat is None:
+        raise no_template()
+    return model.chat
 
 
 def no_template() -> HeadraceError:

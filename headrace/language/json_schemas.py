@@ -7,6 +7,12 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
+SEPARATORS = {"whitespace_flexible": False, "key_separator": ": ?", "item_separator": ", ?"}
+"""For llguidance: a space after a comma or a colon, which is what models write, and none anywhere else.
+
+Where any may come, a small model writes line ends until it has no tokens left.
+"""
+
 _OF_ONE = ("items", "additionalProperties", "not", "contains")
 _OF_MANY = ("anyOf", "oneOf", "allOf", "prefixItems")
 _NAMED = ("properties", "patternProperties", "$defs", "definitions")
