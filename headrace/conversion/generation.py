@@ -15,7 +15,6 @@ from headrace.type.v1.serving_config_pb2 import ServingConfig as ConfigMessage
 MAX_SEQUENCES = 4096
 MAX_TOKENS = 10_000_000
 MAX_TOKENS_PER_STEP = 1_000_000
-MAX_DRAFT_TOKENS = 64
 MAX_KV_CACHE_BYTES = 1 << 50
 MAX_TOP_K = 1_000_000
 MAX_TEMPERATURE = 2.0
@@ -34,7 +33,6 @@ def generation_to_proto(config: GenerationConfig) -> ConfigMessage.Generation | 
         kv_cache_bytes=config.kv_cache_bytes,
         prefill_tokens_per_step=config.prefill_tokens_per_step,
         prefix_reuse=config.prefix_reuse,
-        draft_tokens=config.draft_tokens,
         context_length=config.context_length,
         default_max_tokens=config.default_max_tokens,
         sampling=serving_config_pb2.ServingConfig.Generation.Sampling(
@@ -60,7 +58,6 @@ def generation_from_proto(
         kv_cache_bytes=number("kv_cache_bytes", MAX_KV_CACHE_BYTES),
         prefill_tokens_per_step=number("prefill_tokens_per_step", MAX_TOKENS_PER_STEP),
         prefix_reuse=reader.flag(proto, "prefix_reuse", default=default.prefix_reuse),
-        draft_tokens=number("draft_tokens", MAX_DRAFT_TOKENS),
         context_length=number("context_length", MAX_TOKENS),
         default_max_tokens=number("default_max_tokens", MAX_TOKENS),
         sampling=_sampling_from_proto(reader, proto.sampling, default.sampling, f"{path}.sampling"),

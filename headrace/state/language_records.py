@@ -82,8 +82,6 @@ class GenerationConfig:
     """How many tokens of prompts are read between two steps of those that decode, at most."""
     prefix_reuse: bool = True
     """Whether a prompt that begins as a recent one did is read from where they part."""
-    draft_tokens: int = 0
-    """How many tokens are guessed from the prompt and checked in one step; 0: none."""
     context_length: int = 0
     """A limit below that of the model; 0: the model's."""
     default_max_tokens: int = 0

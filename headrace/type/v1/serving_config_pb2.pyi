@@ -240,7 +240,7 @@ class ServingConfig(_message.Message):
         outputs: _containers.MessageMap[str, ServingConfig.Shapes.Shape]
         def __init__(self, inputs: _Optional[_Mapping[str, ServingConfig.Shapes.Shape]] = ..., outputs: _Optional[_Mapping[str, ServingConfig.Shapes.Shape]] = ...) -> None: ...
     class Generation(_message.Message):
-        __slots__ = ("max_sequences", "kv_cache_bytes", "prefill_tokens_per_step", "prefix_reuse", "draft_tokens", "context_length", "default_max_tokens", "sampling")
+        __slots__ = ("max_sequences", "kv_cache_bytes", "prefill_tokens_per_step", "prefix_reuse", "context_length", "default_max_tokens", "sampling")
         class Sampling(_message.Message):
             __slots__ = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
             TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
@@ -258,7 +258,6 @@ class ServingConfig(_message.Message):
         KV_CACHE_BYTES_FIELD_NUMBER: _ClassVar[int]
         PREFILL_TOKENS_PER_STEP_FIELD_NUMBER: _ClassVar[int]
         PREFIX_REUSE_FIELD_NUMBER: _ClassVar[int]
-        DRAFT_TOKENS_FIELD_NUMBER: _ClassVar[int]
         CONTEXT_LENGTH_FIELD_NUMBER: _ClassVar[int]
         DEFAULT_MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
         SAMPLING_FIELD_NUMBER: _ClassVar[int]
@@ -266,11 +265,10 @@ class ServingConfig(_message.Message):
         kv_cache_bytes: int
         prefill_tokens_per_step: int
         prefix_reuse: bool
-        draft_tokens: int
         context_length: int
         default_max_tokens: int
         sampling: ServingConfig.Generation.Sampling
-        def __init__(self, max_sequences: _Optional[int] = ..., kv_cache_bytes: _Optional[int] = ..., prefill_tokens_per_step: _Optional[int] = ..., prefix_reuse: _Optional[bool] = ..., draft_tokens: _Optional[int] = ..., context_length: _Optional[int] = ..., default_max_tokens: _Optional[int] = ..., sampling: _Optional[_Union[ServingConfig.Generation.Sampling, _Mapping]] = ...) -> None: ...
+        def __init__(self, max_sequences: _Optional[int] = ..., kv_cache_bytes: _Optional[int] = ..., prefill_tokens_per_step: _Optional[int] = ..., prefix_reuse: _Optional[bool] = ..., context_length: _Optional[int] = ..., default_max_tokens: _Optional[int] = ..., sampling: _Optional[_Union[ServingConfig.Generation.Sampling, _Mapping]] = ...) -> None: ...
     class Encoding(_message.Message):
         __slots__ = ("pooling", "normalize", "max_batch_tokens", "truncate")
         POOLING_FIELD_NUMBER: _ClassVar[int]

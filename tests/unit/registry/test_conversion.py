@@ -76,7 +76,6 @@ OTHER = ServingConfig(
         1 << 40,
         256,
         prefix_reuse=False,
-        draft_tokens=4,
         context_length=2048,
         default_max_tokens=512,
         sampling=SamplingDefaults(0.0, 0, 0.5, 0.25, 1.5),
@@ -323,7 +322,6 @@ def test_a_kind_that_nobody_says_is_tensors() -> None:
 @pytest.mark.parametrize(
     ("generation", "wrong"),
     [
-        ({"draft_tokens": 65}, "draft_tokens"),
         ({"max_sequences": -1}, "max_sequences"),
         ({"sampling": {"temperature": 2.5}}, "sampling.temperature"),
         ({"sampling": {"temperature": float("nan")}}, "sampling.temperature"),

@@ -70,7 +70,6 @@ DEFAULTS = {
             "kv_cache_bytes": 0,
             "prefill_tokens_per_step": 0,
             "prefix_reuse": True,
-            "draft_tokens": 0,
             "context_length": 0,
             "default_max_tokens": 0,
             "sampling": {
