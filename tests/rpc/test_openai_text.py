@@ -54,6 +54,19 @@ async def test_names_of_models(tmp_path: Path, name: str) -> None:
     assert (name, name) == (one.id, answer.model)
 
 
+async def test_names_that_the_settings_give(tmp_path: Path) -> None:
+    """Programs that ask for another suite's models are answered by those here; the name is told back."""
+    names = ("gpt-4o=" + MODEL, f"org/small={MODEL}@champion", "nowhere=none")
+    async with talking(tmp_path, served_names=names) as here:
+        listed = [model.id async for model in here.client.models.list()]
+        one = await here.client.models.retrieve("org/small")
+        answer = await here.client.chat.completions.create(**ABC | {"model": "gpt-4o"})
+        status, refused = await here.post(CHAT, ABC | {"model": "nowhere"})
+    assert [MODEL, f"{MODEL}@champion", "gpt-4o", "org/small"] == listed
+    assert ("org/small", "gpt-4o") == (one.id, answer.model)
+    assert (404, "model_not_found") == (status, refused["error"]["code"])
+
+
 async def test_a_streamed_chat(tmp_path: Path) -> None:
     """Each choice says who speaks, then its text, then why it ended; then the usage, and the end."""
     body = ABC | {"max_tokens": 2, "n": 2, "stream_options": {"include_usage": True}}

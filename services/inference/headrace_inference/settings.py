@@ -193,6 +193,9 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings):
     custom_operators: Path | None = None
     """The folder of the shared libraries with custom operators that serving configs may name, the same as
     the registry's; without one they are refused."""
+    served_names: tuple[str, ...] = ()
+    """Further names of models in OpenAI's API, as name=model,name=model@alias: with gpt-4o=smol, programs
+    that ask for gpt-4o are answered by smol."""
     gpu_memory_limit_bytes: int = 0
     """The most memory of a device that one version may take; 0 sets no limit."""
     cache_max_bytes: int = 50 * 2**30
@@ -260,6 +263,9 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings):
         if strange:
             expected = "an origin is scheme://host or scheme://host:port, without a path, or *"
             yield "cors_origins", f"{', '.join(strange)}: {expected}"
+        nameless = [repr(pair) for pair in self.served_names if not all(pair.partition("="))]
+        if nameless:
+            yield "served_names", f"{', '.join(nameless)}: name=model is expected"
         for name in (setting.name for setting in fields(self)):
             value, positive = getattr(self, name), name in _POSITIVE
             if isinstance(value, int | float) and not (value > 0 or (value == 0 and not positive)):
@@ -324,6 +330,10 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings):
         if host in addresses.EVERY_INTERFACE:
             host = socket.gethostname()
         return addresses.join(self.advertised_host or host, int(port))
+
+    def served_map(self) -> dict[str, str]:
+        """The models that the served names stand for."""
+        return dict(pair.partition("=")[::2] for pair in self.served_names)
 
     def label_map(self) -> dict[str, str]:
         """The labels by key."""

@@ -37,6 +37,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         "grace_seconds": -0.5,
         "max_message_bytes": 0,
         "cors_origins": ("nonsense",),
+        "served_names": ("gpt-4o", "gpt-4o="),
         "max_connection_age_seconds": 3e6,
     }
     with pytest.raises(ValueError, match="max-loading") as refused:

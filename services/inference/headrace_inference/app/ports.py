@@ -50,6 +50,7 @@ from headrace_inference.settings import Settings
 from headrace_inference.wire.grpc import servicer
 from headrace_inference.wire.http2.server import open_stream_endpoint
 from headrace_inference.wire.native import server
+from headrace_inference.wire.openai.model_names import ServedNames
 from headrace_inference.wire.openai.routes import add_openai_routes
 from headrace_inference.wire.rest.cors import Cors
 from headrace_inference.wire.rest.exchanges import RestApp
@@ -256,7 +257,7 @@ class Ports:
         limits = RestLimits(settings.max_http_body_bytes, settings.max_http_bytes_in_flight)
         cors = Cors(settings.cors_origins) if settings.cors_origins else None
         app = rest_app(self.ingress, facts, limits, cors)
-        add_openai_routes(app, self.ingress, facts)
+        add_openai_routes(app, self.ingress, facts, ServedNames(settings.served_map()))
         app.finishers.append(_ends_connections(self.readiness))
         return app
 
