@@ -9,6 +9,10 @@ from typing import Any
 from tests.language.bert_graphs import BertShape, bert_model, random_weights, save
 
 SHAPE = BertShape()
+MINILM = BertShape(
+    vocabulary=30_522, hidden=384, heads=12, layers=6, intermediate=1536, positions=512
+)
+"""The sizes of all-MiniLM-L6-v2, which many use to embed."""
 
 SENTENCES = (
     "the cat sat on the mat",
@@ -27,11 +31,12 @@ def write_embedder(
     pooling: str = "mean",
     normalizes: bool = True,
     max_length: int = 48,
+    shape: BertShape = SHAPE,
     **config: Any,
 ) -> Path:
     """Write an encoder that embeds; the folder. `config` goes into config.json."""
-    _write_common(folder, ["BertModel"], config, max_length)
-    save(bert_model(SHAPE, random_weights(SHAPE)), folder / "model.onnx")
+    _write_common(folder, ["BertModel"], config, max_length, shape)
+    save(bert_model(shape, random_weights(shape)), folder / "model.onnx")
     modules = ["Transformer", "Pooling", *(["Normalize"] if normalizes else [])]
     listed = [
         {"idx": place, "name": str(place), "path": f"{place}_{name}" if place else ""}
@@ -40,8 +45,13 @@ def write_embedder(
     ]
     _write(folder / "modules.json", listed)
     modes = {f"pooling_mode_{mode}": name == pooling for name, mode in _MODES.items()}
-    _write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": SHAPE.hidden} | modes)
+    _write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": shape.hidden} | modes)
     return folder
+
+
+def write_minilm(folder: Path) -> Path:
+    """Write an embedder as large as all-MiniLM-L6-v2, of random weights; the folder."""
+    return write_embedder(folder, max_length=256, shape=MINILM)
 
 
 def write_reranker(folder: Path, *, max_length: int = 48) -> Path:
@@ -64,15 +74,19 @@ _MODES = {
 
 
 def _write_common(
-    folder: Path, architectures: list[str], config: dict[str, Any], max_length: int
+    folder: Path,
+    architectures: list[str],
+    config: dict[str, Any],
+    max_length: int,
+    shape: BertShape = SHAPE,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     sizes = {
         "architectures": architectures,
         "model_type": "bert",
-        "hidden_size": SHAPE.hidden,
-        "vocab_size": SHAPE.vocabulary,
-        "max_position_embeddings": SHAPE.positions,
+        "hidden_size": shape.hidden,
+        "vocab_size": shape.vocabulary,
+        "max_position_embeddings": shape.positions,
         "pad_token_id": 0,
     }
     _write(folder / "config.json", sizes | config)

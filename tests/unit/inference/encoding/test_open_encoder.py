@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 
 from headrace.errors import Cancelled, DeadlineExceeded, InvalidArgument, ResourceExhausted
 from headrace.state.language_records import EncodingConfig, Pooling, VersionKind
@@ -95,13 +97,39 @@ def _quantized(folder: Path) -> Path:
 
 
 def test_a_graph_that_mixes_its_rows_runs_one_text_at_a_time(tmp_path: Path) -> None:
-    """Dynamically quantised graphs take one scale for all rows: company would change the vectors."""
+    """Dynamically quantised graphs take one scale for all rows, and padding would change it, too."""
     texts = _texts(20)
-    with opened(_quantized(write_embedder(tmp_path))) as encoder:
+    folder = _quantized(write_embedder(tmp_path))
+    expected = np.stack([one.mean(axis=0) for one in _bare(folder, texts, "last_hidden_state")])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    with opened(folder) as encoder:
         alone = np.concatenate([submit(encoder, [text])[1].wait() for text in texts])
         together = submit(encoder, texts)[1].wait()
         assert "one at a time" in encoder.remark
     assert np.array_equal(alone, together)
+    assert np.allclose(alone, expected, atol=1e-6)
+
+
+def test_a_graph_that_sees_padding_runs_texts_as_they_are(tmp_path: Path) -> None:
+    """Without an attention mask padding would be taken for words."""
+    folder = write_embedder(tmp_path)
+    graph = onnx.load(folder / "model.onnx")
+    mask = next(one for one in graph.graph.input if one.name == "attention_mask")
+    graph.graph.input.remove(mask)
+    ones = helper.make_node("ConstantOfShape", ["size"], ["attention_mask"], value=_ONE)
+    shape = helper.make_node("Shape", ["input_ids"], ["size"])
+    graph.graph.node.insert(0, ones)
+    graph.graph.node.insert(0, shape)
+    onnx.save(graph, folder / "model.onnx")
+    texts = _texts(20)
+    with opened(folder) as encoder:
+        vectors = submit(encoder, texts)[1].wait()
+    expected = write_embedder(tmp_path / "masked")
+    with opened(expected) as encoder:
+        assert np.allclose(vectors, submit(encoder, texts)[1].wait(), atol=1e-6)
+
+
+_ONE = helper.make_tensor("one", TensorProto.INT64, [1], [1])
 
 
 def test_texts_that_cannot_run_fail_alone(tmp_path: Path) -> None:

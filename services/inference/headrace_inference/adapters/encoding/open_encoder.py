@@ -95,6 +95,7 @@ class OpenEncoder:
             normalizes=files.normalizes,
             pad_token=files.pad_token,
             shares_runs=self._rows is not Rows.MIXED,
+            pads=self._rows is Rows.EXACT,
             fixed_length=files.graph.fixed_length,
         )
         return OpenModel(

@@ -17,13 +17,15 @@ BOUND = 2e-5
 """Of a vector's largest number: what sums in another order differ by. More shows that rows are mixed."""
 
 _TEXTS = 5
-_LENGTHS = (7, 29)
+_LENGTHS = (3, 7, 13, 29, 40)
+_PADDING = (4, 12, 24)
 
 
 class Rows(enum.Enum):
     """How a text's vector depends on what runs beside it."""
 
-    EXACT = "each vector is the same, bit for bit"
+    EXACT = "each vector is the same, bit for bit, whatever runs with it and however it is padded"
+    SAME_LENGTH = "each vector is the same, bit for bit, among texts that are padded alike"
     WITHIN_BOUND = "vectors differ in their last bits"
     MIXED = "vectors change with the texts that share a run"
 
@@ -31,21 +33,30 @@ class Rows(enum.Enum):
 def try_rows(
     runner: TextRunner, pooling: Pooling, vocabulary: int, context_length: int, fixed_length: int
 ) -> Rows:
-    """Run made-up texts alone and together. Raises RunFailed where a single one fails."""
-    worst = 0.0
+    """Run made-up texts alone, together, and padded. Raises RunFailed where a single one fails."""
+    together, padded = 0.0, 0.0
     for length in sorted({min(length, context_length) for length in _LENGTHS}):
-        padded = fixed_length or padded_length(length, context_length)
+        own = fixed_length or padded_length(length, context_length)
         random = np.random.default_rng(length)
         texts = random.integers(0, max(2, vocabulary), (_TEXTS, length)).tolist()
-        alone = np.concatenate([_run(runner, pooling, [text], padded) for text in texts])
-        together = _run(runner, pooling, texts, padded)
-        if alone.shape != together.shape:
-            return Rows.MIXED
-        largest = float(np.abs(alone).max()) or 1.0
-        worst = max(worst, float(np.abs(alone - together).max()) / largest)
-    if worst == 0.0:
-        return Rows.EXACT
-    return Rows.WITHIN_BOUND if worst <= BOUND else Rows.MIXED
+        alone = np.concatenate([_run(runner, pooling, [text], own) for text in texts])
+        together = max(together, _difference(alone, _run(runner, pooling, texts, own)))
+        for more in () if fixed_length else _PADDING:
+            longer = min(own + more, context_length)
+            padded = max(padded, _difference(alone, _run(runner, pooling, texts, longer)))
+    if max(together, padded) > BOUND:
+        return Rows.MIXED
+    if together:
+        return Rows.WITHIN_BOUND
+    return Rows.SAME_LENGTH if padded else Rows.EXACT
+
+
+def _difference(alone: Vectors, together: Vectors) -> float:
+    """Return by how much the most different number differs, as a part of the largest."""
+    if alone.shape != together.shape:
+        return float("inf")
+    difference = float(np.abs(alone - together).max())
+    return difference / (float(np.abs(alone).max()) or 1.0)
 
 
 def _run(

@@ -5,12 +5,11 @@ None of it is locked: a batcher is, and calls it with its mutex held.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headrace.errors import HeadraceError
 from headrace.state.records import QueuePolicy, ServingConfig, TimeoutAction
 from headrace_inference.domain.encoding.batch_policy import Limits, next_batch
-from headrace_inference.domain.encoding.buckets import padded_length
 from headrace_inference.domain.encoding.requests import EncodingCall
 from headrace_inference.domain.encoding.text_limits import check_length, refuse_empty
 from headrace_inference.domain.encoding.waiting_texts import PendingCall, Text, WaitingTexts
@@ -23,13 +22,17 @@ class CallQueue:
     """The calls of one version of which a text waits, up to the bounds of its serving config."""
 
     def __init__(
-        self, name: str, config: ServingConfig, context_length: int, fixed_length: int = 0
+        self,
+        name: str,
+        config: ServingConfig,
+        context_length: int,
+        padded: Callable[[int], int],
     ) -> None:
-        """`fixed_length`: the only one that texts are padded to; 0: as their own lengths say."""
+        """`padded` tells to how many tokens a text of so many is padded."""
         self._name = name
         self._config = config
         self._context_length = context_length
-        self._fixed_length = fixed_length
+        self._padded = padded
         self._levels = max(1, config.priorities.levels)
         self._times_out = any(
             policy.timeout_microseconds
@@ -56,12 +59,12 @@ class CallQueue:
         self.in_flight += 1
         return pending
 
-    def take(self, limits: Limits) -> list[Text]:
-        """Take the texts that run next; none where none waits."""
+    def take(self, limits: Limits) -> tuple[list[Text], int]:
+        """Take the texts that run next, and the length that they are padded to; none where none waits."""
         while choice := next_batch(self._waiting.heads(), limits):
             if taken := self._waiting.take(choice):
-                return taken
-        return []
+                return taken, choice.length
+        return [], 0
 
     def end(self, pending: PendingCall) -> bool:
         """A call has ended: no text of it waits any more. False: it had ended already."""
@@ -99,7 +102,7 @@ class CallQueue:
 
     def _length_of(self, tokens: Sequence[int]) -> int:
         check_length(self._name, len(tokens), self._context_length)
-        return self._fixed_length or padded_length(len(tokens), self._context_length)
+        return self._padded(len(tokens))
 
     def _level_of(self, call: EncodingCall) -> int:
         asked = call.request.priority

@@ -10,7 +10,8 @@ from headrace.errors import HeadraceError
 from headrace.state.language_records import Pooling
 from headrace.state.records import ServingConfig
 from headrace_inference.domain.clock import Clock
-from headrace_inference.domain.encoding.batch_policy import Limits
+from headrace_inference.domain.encoding.batch_policy import RUN_OVERHEAD_TOKENS, Limits
+from headrace_inference.domain.encoding.buckets import padded_length
 from headrace_inference.domain.encoding.call_queue import CallQueue
 from headrace_inference.domain.encoding.pooling import normalized, pooled
 from headrace_inference.domain.encoding.requests import EncodingCall, Vectors
@@ -39,8 +40,19 @@ class Encoding:
     pad_token: int = 0
     shares_runs: bool = True
     """Whether texts may run together: a graph that mixes its rows runs them one at a time."""
+    pads: bool = True
+    """Whether padding changes no vector, so that texts of other lengths may share a run."""
     fixed_length: int = 0
     """The only length that the graph takes; 0: any."""
+
+    def padded(self, tokens: int) -> int:
+        """Return to how many tokens a text of so many is padded when it runs with others of its length.
+
+        What runs alone is not padded: such a graph may look at padding, too.
+        """
+        if self.fixed_length:
+            return self.fixed_length
+        return padded_length(tokens, self.context_length) if self.shares_runs else tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +88,9 @@ class TokenBatcher:
         self.reported = reported
         self._max_tokens = config.encoding.max_batch_tokens or MAX_BATCH_TOKENS
         self._max_texts = self._max_tokens if encoding.shares_runs else 1
+        self._padding = RUN_OVERHEAD_TOKENS if encoding.pads else 0
         self._mutex = threading.Lock()
-        self._queue = CallQueue(
-            encoding.name, config, encoding.context_length, encoding.fixed_length
-        )
+        self._queue = CallQueue(encoding.name, config, encoding.context_length, encoding.padded)
         self._instances = Instances(
             encoding.name, max(1, config.instances), self._serve, self._watched
         )
@@ -136,7 +147,7 @@ class TokenBatcher:
         rested = False
         while True:
             with self._mutex:
-                texts = self._queue.take(self._limits())
+                texts, length = self._queue.take(self._limits())
                 if not texts and (self._stopping or rested):
                     self._instances.end()
                     return
@@ -145,7 +156,7 @@ class TokenBatcher:
                 elif self._queue.texts:
                     self._instances.wake_one()
             if texts:
-                self._run_live(texts)
+                self._run_live(texts, length)
                 rested = False
             else:
                 rested = self._sleep(sleeper)
@@ -162,10 +173,10 @@ class TokenBatcher:
             return False
 
     def _limits(self) -> Limits:
-        return Limits(self._max_tokens, self._max_texts, self._instances.free + 1)
+        return Limits(self._max_tokens, self._max_texts, self._instances.free + 1, self._padding)
 
-    def _run_live(self, texts: Sequence[Text]) -> None:
-        """Run those of the texts whose callers still wait."""
+    def _run_live(self, texts: Sequence[Text], length: int) -> None:
+        """Run those of the texts whose callers still wait, padded to a length."""
         now = self._now_ns()
         for pending in {pending for pending, _ in texts}:
             with self._mutex:
@@ -176,26 +187,28 @@ class TokenBatcher:
                 pending.call.started_ns = now
         live = [text for text in texts if not text[0].ended]
         if live:
-            self._run(live)
+            self._run(live, length)
 
-    def _run(self, texts: Sequence[Text]) -> None:
+    def _run(self, texts: Sequence[Text], length: int) -> None:
         """Run texts together; where that fails each runs alone, so that one bad text fails alone."""
         handle, started = self._runner.new_handle(), self._now_ns()
         try:
-            vectors = self._vectors(texts, handle, started)
+            vectors = self._vectors(texts, length, handle, started)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the fault of one text at most
             if len(texts) > 1:
-                for text in texts:
-                    self._run_live([text])
+                for pending, place in texts:
+                    self._run_live([(pending, place)], pending.lengths[place])
             else:
                 self._fail(texts[0][0], self._error(texts[0][0], error, handle, started))
             return
         self._deliver(texts, vectors)
 
-    def _vectors(self, texts: Sequence[Text], handle: RunHandle, started_ns: int) -> Vectors:
-        encoding, (first, place) = self._encoding, texts[0]
+    def _vectors(
+        self, texts: Sequence[Text], length: int, handle: RunHandle, started_ns: int
+    ) -> Vectors:
+        encoding = self._encoding
         rows = [(pending.call.request, text) for pending, text in texts]
-        batch = batch_of(rows, first.lengths[place], encoding.pad_token)
+        batch = batch_of(rows, length, encoding.pad_token)
         ticket = self._watchdog.begin([pending.call for pending, _ in texts], handle, started_ns)
         try:
             output = self._runner.run(batch, handle)

@@ -96,17 +96,22 @@ class WaitingTexts:
 
     def take(self, choice: Choice) -> list[Text]:
         """Take texts out, in the order of their turns; fewer where calls have ended."""
-        heap = self._heaps[choice.length]
         taken: list[Text] = []
-        while heap and len(taken) < choice.texts:
+        for length, texts in choice.texts.items():
+            taken += self._take_of(length, texts)
+        return taken
+
+    def _take_of(self, length: int, texts: int) -> Iterator[Text]:
+        heap = self._heaps[length]
+        while heap and texts:
             level, turn, _, pending, text = heapq.heappop(heap)
             if pending.ended:
                 self._ended_texts -= 1
                 continue
+            texts -= 1
             self._served[level] = max(turn, self._served.get(level, 0.0))
-            self._leave(pending, choice.length, 1)
-            taken.append((pending, text))
-        return taken
+            self._leave(pending, length, 1)
+            yield pending, text
 
     def drop(self, pending: PendingCall) -> None:
         """Let none of a call's texts wait any more; the call has ended."""
