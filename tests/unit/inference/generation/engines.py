@@ -19,6 +19,7 @@ from headrace_inference.adapters.runtime import session_options
 from headrace_inference.adapters.system_clock import SystemClock
 from headrace_inference.domain.generation.choice_writer import WriterTools
 from headrace_inference.domain.generation.continuous_batching import ContinuousBatching
+from headrace_inference.domain.generation.grammars import Grammars
 from headrace_inference.domain.generation.requests import (
     GeneratedChunk,
     GenerationCall,
@@ -132,6 +133,7 @@ def running_engine(
     kv_tokens: int = 8192,
     config: ServingConfig | None = None,
     generation: GenerationConfig | None = None,
+    grammars: Grammars | None = None,
     broken: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Running]:
     """Run an engine over a tiny model."""
@@ -142,6 +144,7 @@ def running_engine(
         lambda request: TextStream(
             TinyCodec(), request.stop, skip_special_tokens=request.skip_special_tokens
         ),
+        grammars,
     )
     engine = ContinuousBatching(
         "tiny",
