@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -51,6 +51,8 @@ class _Method:
     path: str
     calls: MethodCalls
     gate: Gate
+    writes: bool = False
+    """Whether it is a coroutine that writes its answers to its context."""
 
     async def begin(self, context: Any) -> Admission | None:
         """From here on the call's task, which is its own, acts and logs for this call."""
@@ -81,6 +83,7 @@ def _wrapped(handler: Any, method: _Method) -> Any:
     )
     read = _parsed_stream if handler.request_streaming else _parsed
     generates = handler.response_streaming and not inspect.iscoroutinefunction(behaviour)
+    method = replace(method, writes=handler.response_streaming and not generates)
     around = _around_stream if generates else _around_unary  # a coroutine writes to its context
     # as a stream of one the message is received when its caller was let in, not before
     as_stream = not handler.request_streaming and method.gate.receives_late(method.path)
@@ -107,6 +110,29 @@ Receive = Callable[[Any], Awaitable[bytes]] | None
 """Receives the message of a call that has one, where that was put off until its caller is known."""
 
 
+@dataclass(frozen=True, slots=True)
+class _CheckedContext:
+    """The context of a call that writes its answers: whoever may not be told any more is told no more.
+
+    A generator whose call ends while it is written from is closed when it is collected; a coroutine ends
+    at once. So what holds something for its caller is one.
+    """
+
+    context: Any
+    admission: Admission | None
+    calls: MethodCalls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.context, name)
+
+    async def write(self, message: Any) -> None:
+        """Write a message, and count it. Raises Unauthenticated, PermissionDenied."""
+        if self.admission is not None:
+            await self.admission.check_again()
+        self.calls.sent += 1
+        await self.context.write(message)
+
+
 def _around_unary(behaviour: Any, read: Read, method: _Method, receive: Receive) -> Any:
     calls = method.calls
 
@@ -116,7 +142,8 @@ def _around_unary(behaviour: Any, read: Read, method: _Method, receive: Receive)
                 admission = await method.begin(context)
                 if receive is not None:
                     request = await receive(request)
-                response = await behaviour(read(request, admission), context)
+                own = context if not method.writes else _CheckedContext(context, admission, calls)
+                response = await behaviour(read(request, admission), own)
             except errors.HeadraceError as error:
                 refusal = error
             except (grpc.aio.AbortError, GeneratorExit):
@@ -125,7 +152,7 @@ def _around_unary(behaviour: Any, read: Read, method: _Method, receive: Receive)
                 logger.exception("a bug ended a call", extra={"method": method.path})
                 refusal = _bug()
             else:
-                calls.sent += 1
+                calls.sent += not method.writes
                 return response
             # grpc keeps what aborts in a cycle, with this frame: it must not hold the message
             del request

@@ -115,8 +115,9 @@ async def test_a_whole_answer_has_everything(tmp_path: Path, front: str) -> None
 @both_fronts
 async def test_who_stops_reading_frees_the_place(tmp_path: Path, front: str) -> None:
     """Closing the stream ends the generation, and the call counts as its caller's end."""
-    async with scene(tmp_path, front) as site:
+    async with scene(tmp_path, front, gated=True) as site:
         parts = site.client.generate_stream("m", "abc", max_tokens=CONTEXT - 3)
+        site.engine.step()
         await anext(parts)
         await parts.aclose()
         await site.until_idle()

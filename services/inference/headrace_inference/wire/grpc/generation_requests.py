@@ -15,7 +15,13 @@ from headrace_inference.domain.encoding.request_texts import (
     rerank_request,
 )
 from headrace_inference.domain.encoding.requests import EncoderModel, EncodingRequest
-from headrace_inference.domain.generation.model import ChatMessage, GenerativeModel, TextCodec, Tool
+from headrace_inference.domain.generation.model import (
+    ChatFormat,
+    ChatMessage,
+    GenerativeModel,
+    TextCodec,
+    Tool,
+)
 from headrace_inference.domain.generation.options import check_prompt, request_options
 from headrace_inference.domain.generation.requests import (
     GenerationRequest,
@@ -36,7 +42,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-async def prompt_of(model: GenerativeModel, request: Prompted) -> list[int]:
+async def prompt_of(model: GenerativeModel | EncoderModel, request: Prompted) -> list[int]:
     """The prompt as tokens. Raises InvalidArgument."""
     match request.WhichOneof("prompt"):
         case "text":
@@ -66,16 +72,17 @@ def known_tokens(tokens: Sequence[int], vocabulary: int) -> list[int]:
     return list(tokens)
 
 
-async def _conversation(model: GenerativeModel, chat: pb.Chat) -> list[int]:
+async def _conversation(model: GenerativeModel | EncoderModel, chat: pb.Chat) -> list[int]:
     _check_turns(chat)
-    if model.chat is None:
+    form: ChatFormat | None = getattr(model, "chat", None)  # encoders have none
+    if form is None:
         raise InvalidArgument(
             "CHAT_TEMPLATE_MISSING",
             "this version has no chat template, so nobody can chat with it: send a text as the prompt",
         )
     return await _run(
         chat.ByteSize(),
-        model.chat.prompt,
+        form.prompt,
         [_message(message) for message in chat.messages],
         [_tool(tool) for tool in chat.tools],
         continues_last=chat.continue_last,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import grpc
 from google.protobuf.message import Message
 
@@ -54,10 +52,10 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         self._certificate_of = certificate_of
         self._calls = LanguageCalls(ingress)
 
-    async def Generate(
+    async def Generate(  # type: ignore[override]  # gRPC takes a coroutine that writes, too
         self, request: pb.GenerateRequest, context: Context
-    ) -> AsyncIterator[pb.GenerateResponse]:
-        """Go on from a prompt, piece by piece."""
+    ) -> None:
+        """Go on from a prompt, and write it piece by piece."""
         async with self._calls.open(self._facts(request, context)) as call:
             model = call.generative
             stream = call.generate(await generation_of(model, request))
@@ -70,12 +68,12 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
                     kept.extend(piece)
                 else:
                     answer.chunks.extend([chunk_to_proto(chunk, model.codec) for chunk in piece])
-                    yield answer
+                    await context.write(answer)
                     answer = pb.GenerateResponse()
             answer.chunks.extend([chunk_to_proto(chunk, model.codec) for chunk in joined(kept)])
             answer.usage.CopyFrom(usage_to_proto([stream.usage]))
             call.count()
-            yield answer
+            await context.write(answer)
 
     async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:
         """Tell how probable continuations are."""
@@ -129,14 +127,16 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     async def Tokenize(self, request: pb.TokenizeRequest, context: Context) -> pb.TokenizeResponse:
         """Make tokens of a text or a conversation."""
         async with self._calls.open(self._facts(request, context)) as call:
-            model = call.generative
+            encoder = call.version.encoder
+            model = encoder or call.generative
             tokens = await prompt_of(model, request)
+            longest = model.facts.context_length if encoder else context_length(call.generative)
             return pb.TokenizeResponse(
                 model=call.version.record.model,
                 version=call.version.record.number,
                 token_ids=tokens,
                 tokens=[model.codec.token_bytes(token) for token in tokens],
-                context_length=context_length(model),
+                context_length=longest,
                 tokenizer_digest=model.facts.tokenizer_digest,
             )
 
@@ -145,7 +145,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     ) -> pb.DetokenizeResponse:
         """Make a text of tokens."""
         async with self._calls.open(self._facts(request, context)) as call:
-            model = call.generative
+            model = call.version.encoder or call.generative
             tokens = known_tokens(request.token_ids, model.facts.vocabulary_size)
             return pb.DetokenizeResponse(
                 model=call.version.record.model,
