@@ -17,13 +17,12 @@ from headrace_inference.wire.openai.bodies import Members, unsupported
 from headrace_inference.wire.openai.chat_answers import ChatForm, StreamedChat, WholeChat
 from headrace_inference.wire.openai.chat_body import ChatBody, chat_body
 from headrace_inference.wire.openai.event_answers import stream_answer
-from headrace_inference.wire.openai.forced_calls import forced_call
-from headrace_inference.wire.openai.free_calls import free_answer
 from headrace_inference.wire.openai.grammars import NamedGrammar, checked_grammar, grammar_of
 from headrace_inference.wire.openai.option_names import options_in, refuse_unsupported
 from headrace_inference.wire.openai.port import OpenAiPort, Received
 from headrace_inference.wire.openai.scores import TokenTexts
 from headrace_inference.wire.openai.streams import read_all, usage_of
+from headrace_inference.wire.openai.taught_calls import taught_answer
 from headrace_inference.wire.openai.text_requests import Asked, generation_request
 from headrace_inference.wire.openai.tool_choices import ToolChoice, tool_choice_of
 
@@ -66,27 +65,31 @@ async def chat_plan(model: GenerativeModel, members: Members, size: int) -> Chat
     refuse_unsupported(members)
     body = chat_body(members)
     choice = tool_choice_of(body)
-    named, new_reader = grammar_of(body), _reader_of_text
-    if choice.must:
-        grammar, new_reader = forced_call(choice.tools)
-        named = NamedGrammar("tools", grammar)
-    elif choice.tools and named is not None:
-        raise unsupported(
-            named.parameter,
-            f"'{named.parameter}' is not offered beside tools that the model may call or not; set "
-            "'tool_choice' to none or required",
-        )
     options = chat_options(members, body)
-    if choice.tools and not choice.must:
-        answers = _chat_of(model).tool_answers(choice.shown(), must=False, several=choice.several)
-        named, new_reader = free_answer(answers)
+    named, new_reader = grammar_of(body), _reader_of_text
+    if choice.tools:
+        _check_beside_tools(choice, named)
+        answers = _chat_of(model).tool_answers(
+            choice.shown(), must=choice.must, several=choice.several
+        )
+        named, new_reader = taught_answer(answers)
         if answers.shows_control:
             options["skip_special_tokens"] = False
     prompt = await chat_prompt(model, members, body, choice, size)
     asked = Asked(prompt, options, await checked_grammar(model, named))
     names = {"max_tokens": _limit_name(members), "logprobs": "top_logprobs"}
     request = generation_request(model, asked, body, names)
-    return ChatPlan(body, request, new_reader, calls_end_it=not isinstance(body.tool_choice, dict))
+    return ChatPlan(body, request, new_reader, calls_end_it=not choice.is_named)
+
+
+def _check_beside_tools(choice: ToolChoice, named: NamedGrammar | None) -> None:
+    """Refuse a form of the answer beside calls that the model may make or not: it would never call."""
+    if named is not None and not choice.must:
+        raise unsupported(
+            named.parameter,
+            f"'{named.parameter}' is not offered beside tools that the model may call or not; set "
+            "'tool_choice' to none or required",
+        )
 
 
 def _reader_of_text() -> AnswerReader:

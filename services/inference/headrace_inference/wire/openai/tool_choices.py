@@ -24,6 +24,8 @@ class ToolChoice:
     """Whether it has to call one of them."""
     several: bool = True
     """Whether it may make more than one call."""
+    is_named: bool = False
+    """Whether the request names the one that is called: the answer does not end for calling it, then."""
 
     def shown(self) -> list[Mapping[str, object]]:
         """They as a chat template takes them."""
@@ -87,7 +89,8 @@ def _by_word(word: str, tools: Sequence[Function], *, several: bool) -> ToolChoi
 def _by_object(choice: Schema, tools: Sequence[Function], *, several: bool) -> ToolChoice:
     asked = known(_Choice, choice, "tool_choice.")
     if asked.type == "function" and asked.function is not None:
-        return ToolChoice([_tool_named(asked.function.name, tools)], must=True, several=False)
+        tool = _tool_named(asked.function.name, tools)
+        return ToolChoice([tool], must=True, several=False, is_named=True)
     if asked.type == "allowed_tools" and asked.allowed_tools is not None:
         allowed = asked.allowed_tools
         names = [tool.function.name for tool in allowed.tools]

@@ -1,4 +1,4 @@
-"""Answers that may call, in the form that their model was taught: the grammar, and reading them."""
+"""Reads answers that may call, or must, in the form that their model was taught, and holds them to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headrace_inference.wire.openai.answer_parts import AnswerReader, CallPart, 
 from headrace_inference.wire.openai.grammars import NamedGrammar
 
 
-def free_answer(answers: ToolAnswers) -> tuple[NamedGrammar, Callable[[], AnswerReader]]:
+def taught_answer(answers: ToolAnswers) -> tuple[NamedGrammar, Callable[[], AnswerReader]]:
     """What holds calls to their schemas, from the first sign of one on, and what finds them."""
     grammar = Grammar(GrammarKind.LARK, answers.grammar)
     return NamedGrammar("tools", grammar), lambda: TaughtCallReader(answers)
