@@ -17,7 +17,7 @@ from headrace.language.graph_ends import ends_of_session
 from headrace.machine.memory import resident_bytes
 from headrace.model_files.custom_operators import find_libraries
 from headrace.state.language_records import EncodingConfig, LanguageFacts
-from headrace.state.records import VersionRecord
+from headrace.state.records import Provider, VersionRecord
 from headrace_inference.adapters.allocator import return_freed_memory
 from headrace_inference.adapters.encoding.encoder_codec import EncoderCodec
 from headrace_inference.adapters.encoding.graph_session import GraphSession
@@ -37,6 +37,10 @@ from headrace_inference.domain.scheduling.runner import OutOfMemory, RunFailed
 from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog
 
 logger = logging.getLogger(__name__)
+
+MOST_TOKENS = 1024
+"""Of a run where the serving config leaves it open: more gains nothing on a CPU, and others wait."""
+MOST_TOKENS_ON_DEVICE = 16_384
 
 _MIXES = (
     "its texts run one at a time, for its graph mixes texts that share a run (as int8 graphs do whose "
@@ -84,6 +88,10 @@ class OpenEncoder:
         self.remark = {Rows.MIXED: _MIXES, Rows.WITHIN_BOUND: _WITHIN}.get(rows, "")
         self.memory_bytes = 0
 
+    @property
+    def _most_tokens(self) -> int:
+        return MOST_TOKENS if self.provider == Provider.CPU else MOST_TOKENS_ON_DEVICE
+
     def start_encoder(self, watchdog: RunWatchdog) -> OpenModel:
         """Make its encoder, once; whoever closes this stops that before."""
         files, config = self._files, self._record.config
@@ -97,6 +105,7 @@ class OpenEncoder:
             shares_runs=self._rows is not Rows.MIXED,
             pads=self._rows is Rows.EXACT,
             fixed_length=files.graph.fixed_length,
+            max_batch_tokens=config.encoding.max_batch_tokens or self._most_tokens,
         )
         return OpenModel(
             self._record.language or files.facts(""),

@@ -24,9 +24,6 @@ from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog, is_awaited
 
-MAX_BATCH_TOKENS = 1024
-"""Where the serving config leaves it open: more gains nothing on a CPU, and the next run waits for it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
@@ -44,6 +41,7 @@ class Encoding:
     """Whether padding changes no vector, so that texts of other lengths may share a run."""
     fixed_length: int = 0
     """The only length that the graph takes; 0: any."""
+    max_batch_tokens: int = 1024
 
     def padded(self, tokens: int) -> int:
         """Return to how many tokens a text of so many is padded when it runs with others of its length.
@@ -86,7 +84,7 @@ class TokenBatcher:
         self._now_ns = clock.monotonic_ns
         self._watchdog = watchdog or RunWatchdog(clock)
         self.reported = reported
-        self._max_tokens = config.encoding.max_batch_tokens or MAX_BATCH_TOKENS
+        self._max_tokens = encoding.max_batch_tokens
         self._max_texts = self._max_tokens if encoding.shares_runs else 1
         self._padding = RUN_OVERHEAD_TOKENS if encoding.pads else 0
         self._mutex = threading.Lock()
