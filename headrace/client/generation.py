@@ -27,6 +27,7 @@ class GenerationCalls:
         messages: str | Iterable[Message],
         *,
         tools: Iterable[Tool] = (),
+        tool_choice: str = "",
         version: int | str = "",
         continue_last: bool = False,
         template_variables: Mapping[str, Any] | None = None,
@@ -38,14 +39,19 @@ class GenerationCalls:
         """Answer a conversation: turns as {"role": ..., "content": ...}, or a user's one as a text.
 
         `model` may be `name@alias`. The version's chat template makes a prompt of the turns, and with
-        `continue_last` goes on with the last one, the assistant's. `tools` are functions in OpenAI's form.
-        Rules of the route look at `headers` and `parameters`. Without `timeout_seconds`, the client's
+        `continue_last` goes on with the last one, the assistant's. `tools` are functions in OpenAI's form;
+        `tool_choice` says which may be called: auto, none, required, or one by its name. Rules of the route
+        look at `headers` and `parameters`. Without `timeout_seconds`, the client's
         `generation_timeout_seconds` hold. A call that finds no server is sent again, perhaps elsewhere.
 
         Raises InvalidArgument (CHAT_TEMPLATE_MISSING) for a version that nobody can chat with.
         """
         chat = text_messages.chat_to_proto(
-            messages, tools, continue_last=continue_last, template_variables=template_variables
+            messages,
+            tools,
+            tool_choice=tool_choice,
+            continue_last=continue_last,
+            template_variables=template_variables,
         )
         request = _request(model, version, parameters, options, chat=chat, whole=True)
         return await self._whole(request, headers, timeout_seconds)
@@ -56,6 +62,7 @@ class GenerationCalls:
         messages: str | Iterable[Message],
         *,
         tools: Iterable[Tool] = (),
+        tool_choice: str = "",
         version: int | str = "",
         continue_last: bool = False,
         template_variables: Mapping[str, Any] | None = None,
@@ -69,7 +76,11 @@ class GenerationCalls:
         Only a call of which nothing has come yet is sent again.
         """
         chat = text_messages.chat_to_proto(
-            messages, tools, continue_last=continue_last, template_variables=template_variables
+            messages,
+            tools,
+            tool_choice=tool_choice,
+            continue_last=continue_last,
+            template_variables=template_variables,
         )
         request = _request(model, version, parameters, options, chat=chat)
         async with aclosing(self._parts(request, headers, timeout_seconds)) as parts:

@@ -34,6 +34,7 @@ class BlockingTextCalls:
         messages: str | Iterable[Message],
         *,
         tools: Iterable[Tool] = (),
+        tool_choice: str = "",
         version: int | str = "",
         continue_last: bool = False,
         template_variables: Mapping[str, Any] | None = None,
@@ -45,8 +46,9 @@ class BlockingTextCalls:
         """Answer a conversation: turns as {"role": ..., "content": ...}, or a user's one as a text.
 
         `model` may be `name@alias`. The version's chat template makes a prompt of the turns, and with
-        `continue_last` goes on with the last one, the assistant's. `tools` are functions in OpenAI's form.
-        Rules of the route look at `headers` and `parameters`. Without `timeout_seconds`, the client's
+        `continue_last` goes on with the last one, the assistant's. `tools` are functions in OpenAI's form;
+        `tool_choice` says which may be called: auto, none, required, or one by its name. Rules of the route
+        look at `headers` and `parameters`. Without `timeout_seconds`, the client's
         `generation_timeout_seconds` hold. A call that finds no server is sent again, perhaps elsewhere.
 
         Raises InvalidArgument (CHAT_TEMPLATE_MISSING) for a version that nobody can chat with.
@@ -56,6 +58,7 @@ class BlockingTextCalls:
                 model,
                 messages,
                 tools=tools,
+                tool_choice=tool_choice,
                 version=version,
                 continue_last=continue_last,
                 template_variables=template_variables,
@@ -72,6 +75,7 @@ class BlockingTextCalls:
         messages: str | Iterable[Message],
         *,
         tools: Iterable[Tool] = (),
+        tool_choice: str = "",
         version: int | str = "",
         continue_last: bool = False,
         template_variables: Mapping[str, Any] | None = None,
@@ -89,6 +93,7 @@ class BlockingTextCalls:
                 model,
                 messages,
                 tools=tools,
+                tool_choice=tool_choice,
                 version=version,
                 continue_last=continue_last,
                 template_variables=template_variables,

@@ -59,6 +59,7 @@ def chat_to_proto(
     messages: str | Iterable[Message],
     tools: Iterable[Tool] = (),
     *,
+    tool_choice: str = "",
     continue_last: bool = False,
     template_variables: Mapping[str, Any] | None = None,
 ) -> pb.Chat:
@@ -67,6 +68,7 @@ def chat_to_proto(
     return pb.Chat(
         messages=[_message(turn) for turn in turns],
         tools=[_tool(tool) for tool in tools],
+        tool_choice=tool_choice,
         continue_last=continue_last,
         template_variables=json.dumps(template_variables) if template_variables else "",
     )

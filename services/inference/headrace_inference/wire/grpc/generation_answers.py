@@ -1,10 +1,11 @@
-"""What was generated, as messages of GenerationService: pure functions."""
+"""What was generated, as messages of GenerationService."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from headrace.inference.v1 import generation_service_pb2 as pb
+from headrace.language.tool_reader import CallDelta, ToolAnswers, ToolCallReader
 from headrace_inference.domain.generation.model import TextCodec
 from headrace_inference.domain.generation.requests import (
     FinishReason,
@@ -18,6 +19,52 @@ _FINISHED = {
     FinishReason.STOP: pb.FINISH_REASON_STOP,
     FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
 }
+
+
+class AnswerWriter:
+    """Writes what is new of the answers of one call; with `tools`, calls apart from words."""
+
+    def __init__(self, codec: TextCodec, tools: ToolAnswers | None = None) -> None:
+        self.codec = codec
+        self._tools = tools
+        self._readers: dict[int, _Calls] = {}
+
+    def written(self, chunks: Iterable[GeneratedChunk]) -> list[pb.GeneratedChunk]:
+        """These chunks as messages."""
+        return [self._chunk(chunk) for chunk in chunks]
+
+    def _chunk(self, chunk: GeneratedChunk) -> pb.GeneratedChunk:
+        message = chunk_to_proto(chunk, self.codec)
+        if self._tools is not None:
+            if chunk.choice not in self._readers:
+                self._readers[chunk.choice] = _Calls(self._tools.new_reader())
+            self._readers[chunk.choice].take_apart(message)
+        return message
+
+
+class _Calls:
+    """The calls of one answer."""
+
+    def __init__(self, reader: ToolCallReader) -> None:
+        self._reader = reader
+        self._calls: dict[int, pb.ToolCall] = {}
+
+    def take_apart(self, message: pb.GeneratedChunk) -> None:
+        """Leave words alone in the text; the last chunk gets the calls."""
+        parts = self._reader.push(message.text)
+        has_ended = message.finish_reason != pb.FINISH_REASON_UNSPECIFIED
+        if has_ended:
+            parts += self._reader.finish()
+        message.text = "".join([part for part in parts if isinstance(part, str)])
+        for part in parts:
+            if isinstance(part, CallDelta):
+                call = self._calls.setdefault(part.index, pb.ToolCall())
+                call.id, call.name = call.id or part.id, call.name or part.name
+                call.arguments += part.arguments
+        if has_ended and self._calls:
+            message.tool_calls.extend(self._calls.values())
+            if message.finish_reason == pb.FINISH_REASON_STOP:
+                message.finish_reason = pb.FINISH_REASON_TOOL_CALLS
 
 
 def chunk_to_proto(chunk: GeneratedChunk, codec: TextCodec) -> pb.GeneratedChunk:

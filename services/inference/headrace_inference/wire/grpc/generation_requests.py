@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from headrace.errors import InvalidArgument
 from headrace.inference.v1 import generation_service_pb2 as pb
+from headrace.language.tool_reader import ToolAnswers
 from headrace_inference.domain.encoding.request_texts import (
     CallerText,
     embedding_request,
@@ -17,23 +18,31 @@ from headrace_inference.domain.encoding.request_texts import (
 from headrace_inference.domain.encoding.requests import EncoderModel, EncodingRequest
 from headrace_inference.domain.generation.model import (
     ChatFormat,
-    ChatMessage,
     GenerativeModel,
     TextCodec,
-    Tool,
 )
-from headrace_inference.domain.generation.options import check_prompt, request_options
+from headrace_inference.domain.generation.options import (
+    CheckedOptions,
+    check_prompt,
+    request_options,
+)
 from headrace_inference.domain.generation.requests import (
     GenerationRequest,
     Grammar,
     GrammarKind,
     StopConditions,
 )
+from headrace_inference.wire.grpc.conversations import (
+    check_turns,
+    json_object,
+    message_of,
+    tool_answers_of,
+    tool_choice_of,
+)
 
 MAX_CONTINUATIONS = 256
 MAX_TOP_LOGPROBS = 1024
 """Of a score: so many of the most probable tokens are nearly all of a distribution, and few kilobytes."""
-ROLES = ("system", "developer", "user", "assistant", "tool")
 LONG_TEXT = 16_384
 """Characters from which a thread makes tokens of a text: that takes a millisecond and more."""
 
@@ -73,7 +82,7 @@ def known_tokens(tokens: Sequence[int], vocabulary: int) -> list[int]:
 
 
 async def _conversation(model: GenerativeModel | EncoderModel, chat: pb.Chat) -> list[int]:
-    _check_turns(chat)
+    check_turns(chat)
     form: ChatFormat | None = getattr(model, "chat", None)  # encoders have none
     if form is None:
         raise InvalidArgument(
@@ -83,24 +92,11 @@ async def _conversation(model: GenerativeModel | EncoderModel, chat: pb.Chat) ->
     return await _run(
         chat.ByteSize(),
         form.prompt,
-        [_message(message) for message in chat.messages],
-        [_tool(tool) for tool in chat.tools],
+        [message_of(message) for message in chat.messages],
+        tool_choice_of(chat).tools,
         continues_last=chat.continue_last,
-        variables=_object(chat.template_variables, "template_variables"),
+        variables=json_object(chat.template_variables, "template_variables"),
     )
-
-
-def _check_turns(chat: pb.Chat) -> None:
-    if not chat.messages:
-        raise InvalidArgument("PROMPT_MISSING", "the conversation has no messages: send one")
-    for place, message in enumerate(chat.messages):
-        if message.role not in ROLES:
-            raise InvalidArgument(
-                "PARAMETER_INVALID",
-                f"the role of messages[{place}] must be one of {', '.join(ROLES)}, not "
-                f"'{message.role[:40]}'",
-                facts={"parameter": f"messages[{place}].role"},
-            )
 
 
 async def _run(size: int, made: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
@@ -109,55 +105,41 @@ async def _run(size: int, made: Callable[P, R], *given: P.args, **named: P.kwarg
     return await asyncio.to_thread(made, *given, **named)
 
 
-def _message(message: pb.ChatMessage) -> ChatMessage:
-    calls = [
-        {
-            "id": call.id,
-            "type": "function",
-            "function": {"name": call.name, "arguments": call.arguments},
-        }
-        for call in message.tool_calls
-    ]
-    fields: dict[str, Any] = {"role": message.role, "content": message.content}
-    optional = {
-        "tool_calls": calls,
-        "tool_call_id": message.tool_call_id,
-        "name": message.name,
-    }
-    return fields | {name: value for name, value in optional.items() if value}
-
-
-def _tool(tool: pb.Tool) -> Tool:
-    parameters = _object(tool.parameters, f"the parameters of the tool '{tool.name[:64]}'")
-    return {"name": tool.name, "description": tool.description, "parameters": parameters}
-
-
-def _object(text: str, what: str) -> Mapping[str, Any]:
-    if not text:
-        return {}
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidArgument("PARAMETER_INVALID", f"{what} must be JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise InvalidArgument("PARAMETER_INVALID", f"{what} must be a JSON object")
-    return found
-
-
-async def generation_of(model: GenerativeModel, request: pb.GenerateRequest) -> GenerationRequest:
-    """What is to be generated. Raises InvalidArgument."""
+async def generation_of(
+    model: GenerativeModel, request: pb.GenerateRequest
+) -> tuple[GenerationRequest, ToolAnswers | None]:
+    """What is to be generated, and what finds calls of tools in it. Raises InvalidArgument."""
     prompt = await prompt_of(model, request)
-    options = request_options(model, _asked(request), len(prompt), {"choices": "n"})
+    asked, grammar = _asked(request), _grammar(request.grammar)
+    answers = tool_answers_of(model.chat, request.chat) if model.chat is not None else None
+    if answers is not None:
+        if grammar is not None:
+            raise InvalidArgument(
+                "PARAMETER_INVALID",
+                "a grammar is not offered beside tools: set 'tool_choice' to none, or leave it out",
+            )
+        grammar = Grammar(GrammarKind.LARK, answers.grammar)
+        if answers.shows_control:
+            asked["skip_special_tokens"] = False
+    if grammar is not None:
+        await asyncio.to_thread(model.grammars.check, grammar)
+    options = request_options(model, asked, len(prompt), {"choices": "n"})
+    return _with_options(prompt, options, grammar, request.priority), answers
+
+
+def _with_options(
+    prompt: list[int], options: CheckedOptions, grammar: Grammar | None, priority: int
+) -> GenerationRequest:
     return GenerationRequest(
         prompt,
         options.stop,
         options.sampling,
         options.choices,
-        _grammar(request.grammar) if request.HasField("grammar") else None,
+        grammar,
         options.logprobs,
         options.prompt_logprobs,
         options.skip_special_tokens,
-        request.priority,
+        priority,
     )
 
 

@@ -15,7 +15,7 @@ from headrace_inference.domain.ingress.generation_stream import GenerationStream
 from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.ingress.language_calls import CallFacts, LanguageCall, LanguageCalls
 from headrace_inference.wire.grpc.generation_answers import (
-    chunk_to_proto,
+    AnswerWriter,
     joined,
     ranked,
     scores_to_proto,
@@ -58,7 +58,8 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         """Go on from a prompt, and write it piece by piece."""
         async with self._calls.open(self._facts(request, context)) as call:
             model = call.generative
-            stream = call.generate(await generation_of(model, request))
+            asked, tools = await generation_of(model, request)
+            stream, writer = call.generate(asked), AnswerWriter(model.codec, tools)
             answer = _identity(call)
             kept: list[GeneratedChunk] = []
             async for piece in stream:
@@ -67,10 +68,10 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
                 elif request.whole:
                     kept.extend(piece)
                 else:
-                    answer.chunks.extend([chunk_to_proto(chunk, model.codec) for chunk in piece])
+                    answer.chunks.extend(writer.written(piece))
                     await context.write(answer)
                     answer = pb.GenerateResponse()
-            answer.chunks.extend([chunk_to_proto(chunk, model.codec) for chunk in joined(kept)])
+            answer.chunks.extend(writer.written(joined(kept)))
             answer.usage.CopyFrom(usage_to_proto([stream.usage]))
             call.count()
             await context.write(answer)
