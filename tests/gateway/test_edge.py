@@ -16,6 +16,7 @@ from headrace import AsyncClient
 from tests.gateway.envoy import needs_envoy
 from tests.gateway.fixtures import MODEL, Served, infer, request, served, stream_infer
 from tests.gateway.raw_http import status_of
+from tests.language.tiny_models import TinyModel
 
 pytestmark = needs_envoy
 
@@ -94,6 +95,29 @@ def test_streams_go_through(edge: Served, loop: asyncio.Runner) -> None:
         return rows
 
     assert [1, 3] == loop.run(call())
+
+
+def test_streams_of_text_go_through(
+    edge: Served, loop: asyncio.Runner, tiny_llama: TinyModel
+) -> None:
+    """As they are generated, in many pieces; and a client that leaves frees its place."""
+
+    async def call() -> tuple[int, bytes]:
+        async with AsyncClient(registry=edge.address, inference=edge.address) as client:
+            version = await client.push("tiny", tiny_llama.folder, timeout_seconds=60)
+            await client.wait_until_ready("tiny", version.number, timeout_seconds=60)
+        body = {"model": "tiny", "prompt": "The", "max_tokens": 100, "ignore_eos": True}
+        async with aiohttp.ClientSession(edge.url) as session:
+            async with session.post("/v1/completions", json=body | {"stream": True}) as answer:
+                pieces = [piece async for piece, _ in answer.content.iter_chunks()]
+            async with session.post("/v1/completions", json=body | {"stream": True}) as answer:
+                await answer.content.readany()
+            assert 200 == (await session.post("/v1/completions", json=body)).status
+        return len(pieces), b"".join(pieces)
+
+    count, text = loop.run(call())
+    assert count > 10
+    assert text.endswith(b"data: [DONE]\n\n")
 
 
 FORGED = {
