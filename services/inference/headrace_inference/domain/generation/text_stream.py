@@ -114,12 +114,16 @@ class _Detokenizer:
         return fresh
 
     def _overdue(self, text: str) -> str:
-        """Give out all but what the last tokens may still become: the first ones wait in vain."""
-        self._pending = self._pending[-_LONGEST_PART:]
-        left = self._text()
-        unsettled = _unsettled(left)
-        fresh = text[self._given : len(text) - unsettled]
-        self._given = len(left) - unsettled
+        """Give out the first pending tokens that decode as well without those behind them."""
+        before = len(self._decode(self._context))
+        for count in range(1, len(self._pending) + 1):
+            end = len(self._decode(self._context + self._pending[:count]))
+            rest = len(self._decode(self._context + self._pending[count:])) - before
+            if end + rest == len(text):
+                break
+        fresh = text[self._given : end]
+        self._pending = self._pending[count:]
+        self._given = before
         return fresh
 
     def _text(self) -> str:
