@@ -18,6 +18,7 @@ from headrace.client import AsyncClient, Client, GenerationPart
 from headrace.datatypes import Datatype
 from headrace.inference.v1 import generation_service_pb2 as pb
 from headrace.inference.v1.generation_service_pb2_grpc import GenerationServiceStub
+from headrace.security.access import OPEN_ACCESS, Access
 from headrace.state.records import VersionRecord
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, open_grpc_replica
 from tests.rpc.rest_fixtures import echo
@@ -51,7 +52,12 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    folder: Path, front: str = "native", *, gated: bool = False, context: int = CONTEXT
+    folder: Path,
+    front: str = "native",
+    *,
+    gated: bool = False,
+    context: int = CONTEXT,
+    access: Access = OPEN_ACCESS,
 ) -> AsyncIterator[Scene]:
     opened: list[EchoRunner] = []
 
@@ -61,7 +67,7 @@ async def scene(
         return opened[0]
 
     model = replace(echo(Datatype.FP32), record=generative_version())
-    opening = open_grpc_replica(folder, model, open_model=open_model, front=front)
+    opening = open_grpc_replica(folder, model, open_model=open_model, front=front, access=access)
     async with (
         opening as replica,
         AsyncClient(inference=replica.grpc_address, timeout_seconds=20) as client,
