@@ -1,4 +1,4 @@
-"""Finds the models in a folder: a Triton repository, one model of it, or plain folders with a graph."""
+"""Finds the models in a folder: a Triton repository, one model of it, or plain folders."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from headrace.errors import FailedPrecondition, InvalidArgument
 from headrace.inference import model_config_pb2
+from headrace.language.folder_layout import is_language_folder, needed_files
 from headrace.model_files.external_data import external_files
 from headrace.model_files.labels import LABELS
 from headrace.model_files.platform_metadata import is_platform_metadata
@@ -46,11 +47,15 @@ class FoundModel:
     folder: Path
     has_versions: bool
     mark: Mark
+    is_language: bool = False
+    """Whether it is a language model's folder, as exporters write it; its graph has the last word."""
 
     def read(self) -> Mapping[int, Mapping[str, Path]]:
         """The files of its versions. Raises InvalidArgument, NotFound for what cannot be served."""
         with file_errors(self.folder):
             config = self.config()
+            if self.is_language:
+                return {1: needed_files(_visible_files(self.folder))}
             if not self.has_versions:
                 return {1: self._plain_files(config)}
             numbers = version_numbers(each.name for each in self.folder.iterdir() if each.is_dir())
@@ -108,8 +113,8 @@ def _named(model: FoundModel, name: str) -> FoundModel:
 
 
 _ALLOWED = (
-    "A model is a folder with model.onnx (or one other .onnx file), or with versions (1/model.onnx); give "
-    "such a folder, or one that has such folders"
+    "A model is a folder with model.onnx (or one other .onnx file), with versions (1/model.onnx), or with "
+    "a language model and its tokenizer.json; give such a folder, or one that has such folders"
 )
 
 
@@ -125,7 +130,20 @@ def _found(folder: Path, name: str) -> Iterator[FoundModel]:
             yield model
 
 
+def _visible_files(folder: Path) -> dict[str, Path]:
+    """All files that are not hidden, by their paths in the folder."""
+    return {path: folder / path for path, *_ in _stats(folder, _MOST_DEPTH)}
+
+
+def _is_language(folder: Path) -> bool:
+    """Return whether it is a language model's, with which no config.pbtxt lies that says otherwise."""
+    names = [path.name for path in folder.iterdir()]
+    return is_language_folder(names) and CONFIG not in names
+
+
 def _model_in(folder: Path) -> FoundModel | None:
+    if _is_language(folder):
+        return FoundModel(folder.name, folder, False, _mark(folder), is_language=True)
     graphs = _graphs(folder)
     if len(graphs) > 1:
         names = ", ".join(path.name for path in graphs[:_MOST_NAMED])

@@ -13,12 +13,14 @@ from pathlib import Path
 from uuid import uuid4
 
 from headrace.inference import model_config_pb2
+from headrace.language.folder_layout import find_language_graph, is_language_folder
 from headrace.service.folder_lock import hold_folder
 from headrace.state.records import ModelRecord, VersionRecord
 from headrace.state.route_records import RouteRecord
 from headrace.triton.repository import GRAPH
 from headrace_inference.adapters.artifact_cache.file_checks import digests
 from headrace_inference.adapters.local_models import FolderLoader, described
+from headrace_inference.adapters.model_folder.language_models import described_language
 from headrace_inference.adapters.model_folder.layouts import FoundModel, unusable
 from headrace_inference.domain.reconciliation.model_control import LocalModel
 from headrace_inference.domain.scheduling.runner import Runner
@@ -63,7 +65,7 @@ class StagedModels:
         beside = self._folder / f"new-{uuid4().hex}"
         try:
             _copy(files, beside)
-            record = described(name, number, beside, files, GRAPH, config)
+            record = _described(name, number, beside, files, config)
             digest = _digest(beside, record)
             record = replace(record, digest=digest)
             if not (self._folder / digest).exists():
@@ -73,6 +75,23 @@ class StagedModels:
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         return record
+
+
+def _described(
+    name: str,
+    number: int,
+    folder: Path,
+    files: Mapping[str, Path],
+    config: model_config_pb2.ModelConfig,
+) -> VersionRecord:
+    """The record of a version. Raises HeadraceError."""
+    if is_language_folder(files):
+        graph = find_language_graph(folder, files)
+        record = described_language(name, number, folder, files, graph)
+        if record is not None:
+            return record
+        return described(name, number, folder, files, graph, config)
+    return described(name, number, folder, files, GRAPH, config)
 
 
 @asynccontextmanager

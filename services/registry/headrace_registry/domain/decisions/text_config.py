@@ -1,10 +1,8 @@
-"""The serving config of a version of text: what is proposed, and what such a version has no use for."""
+"""Refuses what the serving config of a version says and has no meaning for its kind."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import fields
 
 from headrace import errors
 from headrace.errors import FieldViolation
@@ -12,31 +10,9 @@ from headrace.state.language_records import (
     EncodingConfig,
     GenerationConfig,
     LanguageFacts,
-    SamplingDefaults,
     VersionKind,
 )
 from headrace.state.records import Batching, DeclaredShapes, ServingConfig
-
-_RANGES = {
-    "temperature": (0.0, 2.0),
-    "top_k": (0.0, 1e6),
-    "top_p": (1e-6, 1.0),
-    "min_p": (0.0, 1.0),
-    "repetition_penalty": (1e-6, 100.0),
-}
-
-
-def proposed_sampling(advised: SamplingDefaults) -> SamplingDefaults:
-    """Return what a model's files advise, without what no request may ask for either."""
-    held = {one.name: getattr(advised, one.name) for one in fields(advised)}
-    return SamplingDefaults(
-        **{name: value for name, value in held.items() if _in_range(name, value)}
-    )
-
-
-def _in_range(name: str, value: float | None) -> bool:
-    low, high = _RANGES[name]
-    return value is not None and math.isfinite(value) and low <= value <= high
 
 
 def check_text_config(config: ServingConfig, facts: LanguageFacts | None) -> None:

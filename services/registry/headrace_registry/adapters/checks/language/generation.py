@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headrace import errors
 from headrace.datatype_names import Datatype
+from headrace.language.advised_sampling import proposed_sampling
 from headrace.language.decoder_config import DecoderConfig, read_decoder_config
 from headrace.language.decoder_ends import has_kv_cache
 from headrace.language.folder_layout import TOKENIZER
@@ -20,7 +21,6 @@ from headrace_registry.adapters.checks.language.candidate import Candidate, Chec
 from headrace_registry.adapters.checks.language.chat import check_chat
 from headrace_registry.adapters.checks.language.ten_tokens import WANTED, write_tokens
 from headrace_registry.adapters.checks.language.weights import weights_of
-from headrace_registry.domain.decisions.text_config import proposed_sampling
 
 _UNFOLDED = ("fp16", "bf16")
 """Weights that the CPU has no arithmetic for: ONNX Runtime makes FP32 of them when it opens the graph."""
