@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos format check test e2e exhaustive faults conformance published bench docs pages demo demo-secure run clean
+.PHONY: help setup protos format check test e2e exhaustive faults conformance published bench docs pages demo demo-secure demo-chat run clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ demo: setup ## Push, serve, call, watch and replace a real model
 
 demo-secure: setup ## The same behind a gateway with TLS, keys, roles and tokens; rotate and revoke under load
 	@$(BIN)/python examples/demo_secure.py
+
+demo-chat: setup ## A language model from a GGUF file to OpenAI's clients, and replaced under chats (downloads 70 MB)
+	@$(BIN)/python examples/chat/demo.py
 
 run: setup ## Run the suite in the foreground
 	@$(BIN)/headrace up
