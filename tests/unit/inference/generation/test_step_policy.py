@@ -26,8 +26,8 @@ def _reading(key: int, length: int, prompt: int, held: int = 32) -> Running:
     return Running(key, 0, key, length, prompt, held)
 
 
-def _waiting(key: int, prompt: int, unread: int | None = None) -> Waiting:
-    return Waiting(key, prompt, prompt if unread is None else unread)
+def _waiting(key: int, tokens: int, unread: int | None = None) -> Waiting:
+    return Waiting(key, tokens, tokens if unread is None else unread)
 
 
 ROOM = Room(rows=4, kv_tokens=64, granule=16, prefill_tokens=24)

@@ -44,12 +44,12 @@ class KvRows:
         return self.books.held[sequence.row]
 
     def enter(self, sequence: SequenceState) -> None:
-        """Give a sequence a row with memory for its prompt and one more, and what is known of it.
+        """Give a sequence a row with memory for its tokens and one more, and what is known of it.
 
         Raises OutOfMemory.
         """
         match = self._match(sequence)
-        wanted = sequence.prompt_length + 1
+        wanted = len(sequence.tokens) + 1
         row = self._row_for(match)
         if not self._reserve(row, wanted, match):
             row = self._kept_row(match)  # no room for a copy: the row itself, then

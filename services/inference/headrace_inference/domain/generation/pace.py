@@ -6,9 +6,10 @@ MOST_TOKENS = 512
 """Of a prompt at a time: a caller that leaves is noticed after so many at the latest."""
 
 LEAST_TOKENS = 16
-"""Fewer cost nearly as much time as so many."""
+"""Fewer cost nearly as much time: all weights are read for them. Else few sequences would decode, whose
+steps are short, so that prompts were read too slowly for more to join."""
 
-FIRST_TOKENS = 64
+FIRST_TOKENS = 32
 """Until both times are known."""
 
 STEPS_OF_READING = 1.5
@@ -38,9 +39,12 @@ class PrefillPace:
         tokens = int(STEPS_OF_READING * self.step_ns / self.token_ns)
         return min(max(tokens, LEAST_TOKENS), MOST_TOKENS)
 
-    def read(self, tokens: int, took_ns: int) -> None:
-        """Learn from the reading of so many tokens."""
-        if tokens >= LEAST_TOKENS:
+    def read(self, tokens: int, took_ns: int, *, beside_others: bool) -> None:
+        """Learn from the reading of so many tokens.
+
+        Where nothing decodes pieces are long, and a token of them takes less than of short ones.
+        """
+        if tokens >= LEAST_TOKENS and (beside_others or not self.token_ns):
             self.token_ns = _mixed(self.token_ns, took_ns / tokens)
 
     def decoded(self, took_ns: int) -> None:

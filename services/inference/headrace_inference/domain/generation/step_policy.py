@@ -11,6 +11,9 @@ from dataclasses import dataclass
 LEAST_CHUNK = 2
 """A chunk of one token runs through other kernels, whose last bits differ: a prompt is never cut so."""
 
+LEAST_LEFT = 8
+"""All weights are read for a piece of a prompt, however short: less of a budget is left for nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -41,7 +44,8 @@ class Waiting:
     """A sequence that has no row yet, in the order of the queue."""
 
     key: int
-    prompt: int
+    tokens: int
+    """What it has memory for, and for one more, when it comes in: its prompt, and what it had generated."""
     unread: int
     """Tokens of its prompt to be read: none where another choice of its call has read them."""
 
@@ -73,7 +77,7 @@ class Step:
     put_off: tuple[int, ...] = ()
     """They lose their memory and wait again, before all others."""
     admit: tuple[int, ...] = ()
-    """They get a row with memory for their prompt and one token."""
+    """They get a row with memory for their tokens and one more."""
     chunks: tuple[Chunk, ...] = ()
     decode: tuple[int, ...] = ()
 
@@ -153,8 +157,9 @@ def _admitted(
     """Return those that come in: a row, memory for the prompt, and a beginning in this step."""
     admitted: list[Waiting] = []
     for one in waiting:
-        memory = -(-(one.prompt + 1) // room.granule) * room.granule
-        chunk = chunk_of(one.unread, budget)
+        memory = -(-(one.tokens + 1) // room.granule) * room.granule
+        enough = budget >= min(LEAST_LEFT, room.prefill_tokens)
+        chunk = chunk_of(one.unread, budget) if enough else 0
         if len(admitted) >= rows or memory > free or (one.unread and not chunk):
             break
         admitted.append(one)
@@ -171,7 +176,7 @@ def _chunks_of(
     chunks = []
     for key, tokens in left:
         chunk = chunk_of(tokens, budget)
-        if not chunk:
+        if not chunk or (budget < LEAST_LEFT and budget < room.prefill_tokens):
             break
         chunks.append(Chunk(key, chunk))
         budget -= chunk

@@ -53,6 +53,11 @@ class Steps:
         self._grammars = grammars
         self.running: list[SequenceState] = []
 
+    @property
+    def _decodes(self) -> bool:
+        """Tell whether any prompt was read to its end."""
+        return any(one.length >= one.prompt_length for one in self.running)
+
     def take(self) -> bool:
         """Take the next step. False: there was nothing to do."""
         now = self._now_ns()
@@ -67,6 +72,8 @@ class Steps:
             chunks.setdefault(key, 0)
         # Each is read before the next one enters, which may begin as it does.
         for key, tokens in chunks.items():
+            if not step.decode and self._decodes:
+                break  # one of them goes on now, and the budget was for none
             if known[key].row < 0 and key in step.admit:
                 self._admit(known[key], now)
             self._read(known[key], tokens)
@@ -95,7 +102,7 @@ class Steps:
         books = self._rows.books
         room = Room(self._most, books.capacity, books.granule, self._pace.tokens(decoding))
         lined = [
-            Waiting(one.key, one.prompt_length, 0 if one.choice else one.prompt_length)
+            Waiting(one.key, len(one.tokens), 0 if one.choice else one.prompt_length)
             for one in waiting
         ]
         known = {one.key: one for one in (*self.running, *waiting)}
@@ -156,7 +163,8 @@ class Steps:
         except StepFailed as failed:
             self._fail(failed.errors)
             return
-        self._pace.read(tokens, self._now_ns() - began)
+        took_ns = self._now_ns() - began
+        self._pace.read(tokens, took_ns, beside_others=self._decodes)
         if every:
             self._score(one, tokens, logits)
         one.length += tokens

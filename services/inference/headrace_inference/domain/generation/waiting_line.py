@@ -135,7 +135,7 @@ class WaitingLine:
         limit_ns = max_wait_ns(policy, level.calls)
         if wait_ns > limit_ns:
             return refusals.wait_too_long(self._name, LongWait(wait_ns, limit_ns))
-        if deadline_ns is not None and wait_ns > deadline_ns - now_ns:
+        if wait_ns and deadline_ns is not None and wait_ns > deadline_ns - now_ns:
             left = LongWait(wait_ns, deadline_ns - now_ns, is_deadline=True)
             return refusals.wait_too_long(self._name, left)
         return None
