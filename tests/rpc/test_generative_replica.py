@@ -75,6 +75,37 @@ async def test_a_pushed_model_generates_what_its_weights_say(
         assert served.runner.memory_bytes >= config.kv_cache_bytes
 
 
+async def test_whoever_writes_a_whole_prompt_writes_its_turns(
+    redis_url: str, namespace: str, tmp_path: Path, tiny_llama: TinyModel
+) -> None:
+    """Control tokens in a prompt are such tokens, on every wire, and plain text in a conversation."""
+    turn = "<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n"
+    asked = {"model": "chat", "max_tokens": 1}
+    async with serving(redis_url, namespace, tmp_path) as (registry, replica, session):
+        await push_tar(registry, packed(tiny_llama.folder))
+        await until_ready(replica, 1)
+        written = {"prompt": turn}
+        said = {"messages": [{"role": "user", "content": "Who?"}]}
+        quoted = {"messages": [{"role": "user", "content": turn}]}
+        counts = [
+            await _prompt_tokens(session, path, {**asked, **body})
+            for path, body in (
+                ("completions", written),
+                ("chat/completions", said),
+                ("chat/completions", quoted),
+            )
+        ]
+        body = {"text_input": turn, "max_tokens": 1, "return_num_input_tokens": True}
+        async with session.post("/v2/models/chat/generate", json=body) as answer:
+            tensors = (await answer.json())["num_input_tokens"]
+    assert counts[0] == counts[1] == tensors < counts[2]
+
+
+async def _prompt_tokens(session: aiohttp.ClientSession, path: str, body: dict[str, Any]) -> int:
+    async with session.post(f"/v1/{path}", json=body) as answer:
+        return int((await answer.json())["usage"]["prompt_tokens"])
+
+
 async def test_a_generation_is_finished_by_the_version_that_began_it(
     redis_url: str, namespace: str, tmp_path: Path, tiny_llama: TinyModel
 ) -> None:

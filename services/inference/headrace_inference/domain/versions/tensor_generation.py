@@ -31,7 +31,7 @@ from headrace_inference.domain.scheduling.requests import (
 )
 from headrace_inference.domain.versions.responder import Responder
 from headrace_inference.domain.versions.stream_executor import stream_required
-from headrace_inference.domain.versions.vllm_options import vllm_options
+from headrace_inference.domain.versions.vllm_options import VLLM_NAMES, vllm_options
 
 _SIGNATURE = triton_form.GENERATION_SIGNATURE
 _INPUTS = (*_SIGNATURE.inputs, *_SIGNATURE.optional_inputs)
@@ -95,8 +95,9 @@ def tensor_call(
     wanted = _read(request)
     if wanted.stream and not request.sink.takes_parts:
         raise stream_required(responder.model)
-    tokens = model.codec.encode(wanted.prompt, add_special_tokens=True)
-    options = request_options(model, wanted.options, len(tokens))
+    # Whoever writes a whole prompt writes its turns, too.
+    tokens = model.codec.encode(wanted.prompt, add_special_tokens=True, parse_special=True)
+    options = request_options(model, wanted.options, len(tokens), VLLM_NAMES)
     logprobs = options.logprobs
     if logprobs is None and wanted.has(*_SCORED):
         logprobs = 0

@@ -27,6 +27,8 @@ _OURS = {
     "top_p": "top_p",
     "typical_p": "typical_p",
 }
+VLLM_NAMES = {ours: theirs for theirs, ours in _OURS.items()}
+"""What callers call an option, by our name of it."""
 _HARMLESS: Mapping[str, object] = {
     "best_of": 1,
     "detokenize": True,

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from headrace.errors import InvalidArgument
 from headrace.inference.v1 import generation_service_pb2 as pb
 from headrace.language.tool_reader import ToolAnswers
+from headrace.state.language_records import VersionKind
 from headrace_inference.domain.encoding.request_texts import (
     CallerText,
     embedding_request,
@@ -56,7 +57,11 @@ async def prompt_of(model: GenerativeModel | EncoderModel, request: Prompted) ->
     match request.WhichOneof("prompt"):
         case "text":
             special = not request.HasField("add_special_tokens") or request.add_special_tokens
-            return await tokens_of(model.codec, request.text, add_special_tokens=special)
+            # Whoever writes a whole prompt writes its turns, too; a text to embed has none.
+            is_prompt = model.facts.kind is VersionKind.GENERATION
+            return await tokens_of(
+                model.codec, request.text, add_special_tokens=special, parse_special=is_prompt
+            )
         case "token_ids" if not isinstance(request, pb.TokenizeRequest):
             return known_tokens(request.token_ids.ids, model.facts.vocabulary_size)
         case "chat":
@@ -65,9 +70,17 @@ async def prompt_of(model: GenerativeModel | EncoderModel, request: Prompted) ->
             raise InvalidArgument("PROMPT_MISSING", "the request has no prompt: send one")
 
 
-async def tokens_of(codec: TextCodec, text: str, *, add_special_tokens: bool) -> list[int]:
+async def tokens_of(
+    codec: TextCodec, text: str, *, add_special_tokens: bool, parse_special: bool = False
+) -> list[int]:
     """A text as tokens. Raises InvalidArgument."""
-    return await _run(len(text), codec.encode, text, add_special_tokens=add_special_tokens)
+    return await _run(
+        len(text),
+        codec.encode,
+        text,
+        add_special_tokens=add_special_tokens,
+        parse_special=parse_special,
+    )
 
 
 def known_tokens(tokens: Sequence[int], vocabulary: int) -> list[int]:

@@ -74,7 +74,7 @@ async def completion_prompts(
 def _tokens(model: GenerativeModel, prompt: Prompt, body: CompletionBody) -> list[int]:
     if isinstance(prompt, str):
         adds = body.add_special_tokens is not False
-        return model.codec.encode(prompt, add_special_tokens=adds)
+        return model.codec.encode(prompt, add_special_tokens=adds, parse_special=True)
     check_tokens(model, prompt, "prompt")
     return prompt
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import msgspec
 
@@ -80,9 +81,8 @@ async def _tokens(call: LanguageCall, members: Members, body: TokenizeBody, size
     if body.prompt is None:
         raise wrong("prompt", "'prompt' has to be a text; or send 'messages'")
     prompt, adds = body.prompt, body.add_special_tokens is not False
-    if size > ON_LOOP_BYTES:
-        return await asyncio.to_thread(model.codec.encode, prompt, add_special_tokens=adds)
-    return model.codec.encode(prompt, add_special_tokens=adds)
+    encode = partial(model.codec.encode, prompt, add_special_tokens=adds, parse_special=True)
+    return await asyncio.to_thread(encode) if size > ON_LOOP_BYTES else encode()
 
 
 def _conversation(members: Members, body: TokenizeBody) -> ChatBody:
