@@ -53,7 +53,7 @@ class DecoderConfig:
     bos_token: int | None = None
     pad_token: int | None = None
     sliding_window: int = 0
-    """How many tokens its layers look back at most; 0: all, or the graph keeps to it by itself."""
+    """How many tokens some of its layers look back at most, which the graph keeps to by itself; 0: all."""
     shares_buffer: bool = False
     """Whether past and present may be one buffer, into which the graph writes the new tokens' rows."""
     tokenizer_folder: str = ""
@@ -93,7 +93,7 @@ def read_decoder_config(folder: Path, ends: GraphEnds) -> DecoderConfig:
         end_tokens=genai.end_tokens or told.end_tokens or _end_by_text(folder, genai, told),
         bos_token=genai.bos_token if genai.bos_token is not None else told.bos_token,
         pad_token=genai.pad_token if genai.pad_token is not None else told.pad_token,
-        sliding_window=genai.sliding_window or told.sliding_window,
+        sliding_window=told.sliding_window,
         shares_buffer=genai.shares_buffer,
         tokenizer_folder=genai.tokenizer_folder,
         sampling=_sampling(told.sampling, genai.sampling),
@@ -180,7 +180,9 @@ def _context_length(genai: GenaiConfig, told: HuggingFaceConfig) -> int:
             "no file says its context length: genai_config.json has it as model.context_length, "
             "config.json as max_position_embeddings, tokenizer_config.json as model_max_length"
         )
-    return _bounded("context length", length, _MOST_TOKENS)
+    # A graph that leaves the window to the runtime is right up to there, and wrong beyond.
+    window = genai.sliding_window if genai.sliding_window > 0 else length
+    return _bounded("context length", min(length, window), _MOST_TOKENS)
 
 
 def _end_by_text(folder: Path, genai: GenaiConfig, told: HuggingFaceConfig) -> tuple[int, ...]:

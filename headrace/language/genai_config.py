@@ -41,6 +41,7 @@ class GenaiConfig:
     kv_heads: int = 0
     head_size: int = 0
     sliding_window: int = 0
+    """What the model was trained to look back at most; the graph itself sees all tokens."""
     shares_buffer: bool = False
     sampling: SamplingDefaults = SamplingDefaults()
     input_names: Config | None = None
@@ -109,6 +110,11 @@ def _check_supported(model: Config, decoder: Config) -> None:
         kind = repr(str(other[0])[:80]) if other else "with a convolution's cache"
         raise unsupported(
             f"{GENAI_CONFIG} has layers of the type {kind}, which keep another state than keys and values"
+        )
+    if part(decoder, "sliding_window").get("layers"):
+        raise unsupported(
+            f"{GENAI_CONFIG} has sliding_window.layers, whose keys and values are kept in a ring: export "
+            "it with the model builder's --extra_options windowed_kv_cache=false"
         )
     if text(part(decoder, "session_options"), "custom_ops_library"):
         raise unsupported(

@@ -171,6 +171,24 @@ def test_a_model_without_an_end_is_taken_and_said_to_be_so(
     ]
 
 
+def test_a_window_that_the_graph_leaves_open_bounds_the_context(
+    tiny_llama: TinyModel, tmp_path: Path
+) -> None:
+    """Up to there the graph says what the model would; beyond, it sees what the model must not see."""
+    folder = copied(tiny_llama, tmp_path)
+    window = {"window_size": 64, "slide_key_value_cache": False, "layers": []}
+    with_json(
+        folder,
+        "genai_config.json",
+        lambda held: held["model"]["decoder"].update(sliding_window=window),
+    )
+    found = checked(folder)
+    assert 64 == found.facts.context_length
+    assert ["context of 64 tokens instead of 512"] == [
+        notice.partition(":")[0] for notice in found.notices
+    ]
+
+
 def test_a_check_without_time_writes_one_token(tiny_llama: TinyModel) -> None:
     """And says that it stopped there."""
     (notice,) = checked(tiny_llama.folder, seconds=0).notices

@@ -239,6 +239,12 @@ def test_defaults_of_a_library_are_nobodys_wish(
         (genai(vision={"filename": "v.onnx"}), ends(), "GENERATION_UNSUPPORTED", "model.vision"),
         (genai(mtp={"filename": "v.onnx"}), ends(), "GENERATION_UNSUPPORTED", "model.mtp"),
         (genai(decoder__pipeline=[{}]), ends(), "GENERATION_UNSUPPORTED", "decoder.pipeline"),
+        (
+            genai(decoder__sliding_window={"window_size": 16, "layers": [0]}),
+            ends(),
+            "GENERATION_UNSUPPORTED",
+            "windowed_kv_cache=false",
+        ),
         (genai(decoder__layer_types=["conv"]), ends(), "GENERATION_UNSUPPORTED", "'conv'"),
         (
             {"config.json": {"layer_types": ["linear_attention"]}},

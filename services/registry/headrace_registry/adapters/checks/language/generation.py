@@ -11,7 +11,7 @@ from headrace.language.advised_sampling import proposed_sampling
 from headrace.language.decoder_config import DecoderConfig, read_decoder_config
 from headrace.language.decoder_ends import has_kv_cache
 from headrace.language.folder_layout import TOKENIZER
-from headrace.language.genai_config import GENAI_CONFIG
+from headrace.language.genai_config import GENAI_CONFIG, read_genai_config
 from headrace.language.language_files import invalid
 from headrace.language.tokenizer import TextTokenizer, tokenizer_digest
 from headrace.language.triton_form import GENERATION_SIGNATURE
@@ -63,7 +63,7 @@ def check_generation(candidate: Candidate) -> CheckedText:
     proposed = ServingConfig(
         generation=GenerationConfig(sampling=proposed_sampling(config.sampling))
     )
-    notices = (*_without_end(config), *notices)
+    notices = (*_windowed(candidate.folder), *_without_end(config), *notices)
     return CheckedText(facts, GENERATION_SIGNATURE, proposed, notices)
 
 
@@ -91,6 +91,14 @@ def _mismatch(what: str) -> errors.InvalidArgument:
         f"the language model is not taken: {what}; the tokenizer is that of another model, or of another "
         "version of it",
     )
+
+
+def _windowed(folder: Path) -> tuple[str, ...]:
+    genai = read_genai_config(folder)
+    if genai is None or not 0 < genai.sliding_window < genai.context_length:
+        return ()
+    said = f"{genai.sliding_window} tokens instead of {genai.context_length}"
+    return (f"context of {said}: its graph leaves the sliding window to whoever runs it",)
 
 
 def _without_end(config: DecoderConfig) -> tuple[str, ...]:
