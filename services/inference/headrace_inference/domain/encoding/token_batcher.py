@@ -10,7 +10,7 @@ from headrace.errors import HeadraceError
 from headrace.state.language_records import Pooling
 from headrace.state.records import ServingConfig
 from headrace_inference.domain.clock import Clock
-from headrace_inference.domain.encoding.batch_policy import RUN_OVERHEAD_TOKENS, Limits
+from headrace_inference.domain.encoding.batch_policy import MOST_PADDING, Limits
 from headrace_inference.domain.encoding.buckets import padded_length
 from headrace_inference.domain.encoding.call_queue import CallQueue
 from headrace_inference.domain.encoding.pooling import normalized, pooled
@@ -86,7 +86,7 @@ class TokenBatcher:
         self.reported = reported
         self._max_tokens = encoding.max_batch_tokens
         self._max_texts = self._max_tokens if encoding.shares_runs else 1
-        self._padding = RUN_OVERHEAD_TOKENS if encoding.pads else 0
+        self._padding = MOST_PADDING if encoding.pads else 0
         self._mutex = threading.Lock()
         self._queue = CallQueue(encoding.name, config, encoding.context_length, encoding.padded)
         self._instances = Instances(
