@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from headrace.state.language_records import GenerationConfig, LanguageFacts, Ver
 from headrace.state.records import ArtifactFile, ServingConfig, VersionRecord
 from headrace_inference.adapters.artifact_cache.file_checks import sha256
 from headrace_inference.adapters.generation.open_generative import OpenGenerative
+from headrace_inference.adapters.model_folder.language_models import described_language
 from headrace_inference.adapters.preparation.cached_opener import PreparingOpener
 from headrace_inference.adapters.runtime.memory_book import MemoryBook
 from headrace_inference.domain.generation.kv_budget import chosen
+from tests.language.tiny_encoders import write_embedder
 from tests.language.tiny_models import TinyModel
 from tests.unit.inference.preparation.fixtures import preparing
 
@@ -119,6 +122,21 @@ def test_a_version_says_that_it_keeps_less_than_its_context(
         runner = opened(opener, *pushed(tiny_llama.folder, kv_cache_bytes=64 * KV_BYTES))
         runner.close()
     assert "at most 64 tokens: 0.03125 MiB (generation.kv_cache_bytes)" in runner.remark
+
+
+def test_encoders_are_promised_their_memory_too(tmp_path: Path) -> None:
+    """What their weights take, until they are gone."""
+    folder = write_embedder(tmp_path / "embedder")
+    record = described_language("e", 1, folder, ["model.onnx"], "model.onnx")
+    assert record is not None
+    with preparing(tmp_path) as (opener, _):
+        runner = opener.open_any(folder / "model.onnx", record)
+        assert opener.memory.promised_bytes == runner.memory_bytes
+        runner.close()
+        opened = weakref.ref(runner)
+        del runner
+        assert opened() is None
+        assert 0 == opener.memory.promised_bytes
 
 
 def test_a_failed_load_gives_its_promise_back() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 from headrace.errors import HeadraceError
@@ -31,7 +32,13 @@ def open_text_version(
         return open_generative(graph_path, record, defaults, SYSTEM_CLOCK, memory)
     from headrace_inference.adapters.encoding.open_encoder import open_encoder
 
-    return open_encoder(graph_path, record, defaults, SYSTEM_CLOCK)
+    if memory is None:
+        return open_encoder(graph_path, record, defaults, SYSTEM_CLOCK)
+    with memory.promising(record.key, record.size_bytes, kv_bytes=0) as number:
+        encoder = open_encoder(graph_path, record, defaults, SYSTEM_CLOCK)
+    memory.correct(number, encoder.memory_bytes)
+    weakref.finalize(encoder, memory.give_back, number)
+    return encoder
 
 
 def try_text_version(task: PrepareTask, defaults: RuntimeDefaults) -> PrepareReport:
