@@ -148,6 +148,17 @@ def test_calls_over_the_bound_of_all_are_refused(tiny_llama: TinyModel) -> None:
         assert len(running.submit(asking(PROMPT, 1)).tokens()) == 1
 
 
+def test_a_call_says_how_long_it_waits_where_its_queue_lets_it(tiny_llama: TinyModel) -> None:
+    """Beside others that wait for as long as it takes."""
+    config = ServingConfig(queue=QueuePolicy(allow_timeout_override=True))
+    with (
+        running_engine(tiny_llama.folder, max_sequences=1, config=config) as running,
+        _row_taken(running),
+    ):
+        waiting = running.submit(replace(asking(PROMPT, 1), timeout_us=1000))
+        assert _reason(waiting.tokens) == "QUEUE_TIMEOUT"
+
+
 def test_a_call_that_waited_too_long_is_refused(tiny_llama: TinyModel) -> None:
     """By the timeout of its level."""
     queues = {2: QueuePolicy(timeout_microseconds=1000)}

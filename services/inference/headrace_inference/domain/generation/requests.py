@@ -78,6 +78,8 @@ class GenerationRequest:
     skip_special_tokens: bool = True
     priority: int = 0
     """The level of its queue; 0 is the version's default and 1 the highest."""
+    timeout_us: int = 0
+    """How long it may wait, where its queue lets requests say that; 0: as long as the queue says."""
     reuses_prefix: bool = True
     scored_from: int = 1
     """The first token of the prompt, from 0, that is scored; the very first one has nothing before it."""

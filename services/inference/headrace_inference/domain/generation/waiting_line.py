@@ -13,6 +13,7 @@ from headrace_inference.domain.generation.sequences import CallProgress, Sequenc
 from headrace_inference.domain.scheduling import queue_refusals as refusals
 from headrace_inference.domain.scheduling.admission import LongWait, max_wait_ns
 from headrace_inference.domain.scheduling.drain_rate import DrainRate
+from headrace_inference.domain.scheduling.queues import timeout_us
 
 
 class _Level:
@@ -192,12 +193,12 @@ class WaitingLine:
             return refusals.deadline_passed(now_ns - call.received_ns)
         rejects = policy.timeout_action is TimeoutAction.REJECT and not progress.has_started
         if rejects and self._is_past_timeout(progress, policy, now_ns):
-            limit_ns = policy.timeout_microseconds * 1000
+            limit_ns = timeout_us(policy, call.request) * 1000
             wait_ns = self.expected_wait_ns(progress.level, now_ns)
             return refusals.waited_too_long(now_ns - call.received_ns, limit_ns, wait_ns)
         return None
 
     @staticmethod
     def _is_past_timeout(progress: CallProgress, policy: QueuePolicy, now_ns: int) -> bool:
-        limit_ns = policy.timeout_microseconds * 1000
+        limit_ns = timeout_us(policy, progress.call.request) * 1000
         return bool(limit_ns) and now_ns - progress.call.received_ns > limit_ns

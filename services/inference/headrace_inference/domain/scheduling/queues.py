@@ -210,7 +210,15 @@ def _take_out(
     return taken
 
 
-def timeout_us(policy: QueuePolicy, plan: RequestPlan) -> int:
+class HasTimeout(Protocol):
+    """A request that may say how long it waits at most."""
+
+    @property
+    def timeout_us(self) -> int:
+        """Return that in microseconds; 0: it does not say."""
+
+
+def timeout_us(policy: QueuePolicy, plan: HasTimeout) -> int:
     """Return how long a request with this plan may wait; 0: as long as it likes.
 
     A request may shorten what the policy says, and not lengthen it.

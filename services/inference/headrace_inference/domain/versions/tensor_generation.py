@@ -111,6 +111,7 @@ def tensor_call(
         logprobs=logprobs,
         skip_special_tokens=options.skip_special_tokens,
         priority=request.plan.priority,
+        timeout_us=request.plan.timeout_us,
     )
     sink.call = TensorCall(request, generation, sink)
     return sink.call
