@@ -31,6 +31,9 @@ async def test_the_official_client_embeds(tmp_path: Path) -> None:
         tokens = await embed(model=EMBEDDER, input=[[2, 5, 6, 3], [2, 7, 3]])
         token_list = await embed(model=EMBEDDER, input=[2, 5, 6, 3])
         assert replica.counted(EMBEDDER) == (5, {})
+        counts = replica.replica.ingress.book.of(EMBEDDER, 1).generation.totals()
+        asked = (one, many, floats, tokens, token_list)
+        assert counts["stable"].prompt_tokens == sum(each.usage.prompt_tokens for each in asked)
     assert [item.index for item in many.data] == list(range(len(SENTENCES)))
     assert many.data[0].embedding == one.data[0].embedding
     assert [item.embedding for item in many.data] == [item.embedding for item in floats.data]

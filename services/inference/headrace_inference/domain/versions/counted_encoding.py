@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from headrace.errors import HeadraceError
 from headrace_inference.domain.encoding.requests import EncodingCall, EncodingSink, Vectors
+from headrace_inference.domain.generation.statistics import EndedGeneration
 from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.versions.batch_executor import Execution
 
@@ -30,13 +31,17 @@ class CountedEncoding:
         self._counts_run = counts_run
 
     def encoded(self, vectors: Vectors) -> None:
-        """Count the run, then hand the vectors on."""
-        execution = self._execution
+        """Count the run and its tokens, then hand the vectors on."""
+        call, execution = self._call, self._execution
         execution.failures.length = 0
+        began, now = call.started_ns, execution.clock.monotonic_ns()
         if self._counts_run:
-            began, now = self._call.started_ns, execution.clock.monotonic_ns()
             with execution.statistics.lock:
                 execution.statistics.record_run((), len(vectors), (began, began, now, now))
+        tokens = sum(map(len, call.request.texts))
+        execution.statistics.generation.record_end(
+            EndedGeneration(call.route, call.received_ns, began, 0, now, tokens, 0, 0)
+        )
         self._is_over(self._call)
         self._inner.encoded(vectors)
 
