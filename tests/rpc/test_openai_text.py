@@ -6,9 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from openai import APIError
 
+from headrace_inference.domain.generation.requests import GenerationCall, GenerationSink
 from tests.rpc.openai_fixtures import CHAT, COMPLETIONS, MODEL, talking
 from tests.unit.inference.text_doubles import failing_after, until
 
@@ -242,6 +244,30 @@ async def test_a_client_that_leaves_a_whole_answer(tmp_path: Path) -> None:
         await until(lambda: not here.runner.engine.load.running)
         await until(lambda: here.counted() == (0, {"CANCELLED": 1}))
         await asyncio.wait([asking])
+
+
+async def test_a_client_that_reads_slowly_makes_its_sequences_pause(tmp_path: Path) -> None:
+    """What was generated and not read is bounded, and counted; the rest comes as it reads."""
+    body = msgspec.json.encode(ABC | {"n": 100, "stream": True})
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    made: list[tuple[GenerationSink, int]] = []
+
+    def watch(call: GenerationCall, count: int) -> None:
+        made.append((call.sink, count))
+
+    async with talking(tmp_path) as here:
+        here.runner.engine.fails = watch
+        host, _, port = here.replica.http_address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=2**16)
+        writer.write(head.encode() + body)
+        budget = here.replica.ingress.budget
+        await until(lambda: bool(made) and made[-1][0].is_full and budget.bytes > len(body))
+        assert made[-1][1] < 700
+        text = b""
+        while not text.endswith(b"0\r\n\r\n"):
+            text = text[-5:] + await reader.read(2**20)
+        assert 996 == made[-1][1]
+        writer.close()
 
 
 async def test_a_version_without_a_chat_template(tmp_path: Path) -> None:

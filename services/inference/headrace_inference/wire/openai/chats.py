@@ -26,7 +26,7 @@ from headrace_inference.wire.openai.taught_calls import taught_answer
 from headrace_inference.wire.openai.text_requests import Asked, generation_request
 from headrace_inference.wire.openai.tool_choices import ToolChoice, tool_choice_of
 
-ON_LOOP_BYTES = 4096
+ON_LOOP_BYTES = 1024
 """A longer conversation is written as tokens in a thread: it takes milliseconds."""
 
 

@@ -29,7 +29,7 @@ from headrace_inference.wire.openai.streams import read_all, usage_of
 from headrace_inference.wire.openai.text_requests import Asked, generation_request
 from headrace_inference.wire.openai.tokens import check_tokens
 
-ON_LOOP_BYTES = 4096
+ON_LOOP_BYTES = 1024
 """Longer prompts are made tokens of in a thread: it takes milliseconds."""
 
 DEFAULT_MAX_TOKENS = 16

@@ -19,7 +19,7 @@ from headrace_inference.wire.openai.models import context_length
 from headrace_inference.wire.openai.port import OpenAiPort, Received
 from headrace_inference.wire.openai.tool_choices import tool_choice_of
 
-ON_LOOP_BYTES = 4096
+ON_LOOP_BYTES = 1024
 """More is made tokens of in a thread: it takes milliseconds."""
 
 
