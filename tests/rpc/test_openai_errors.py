@@ -50,6 +50,17 @@ async def test_errors(
     assert "mine" == response.headers["X-Request-Id"]
 
 
+@pytest.mark.parametrize("path", ["/chat/completions", "/v1/chat/completion", "/v1/completion"])
+async def test_paths_that_are_nearly_right(tmp_path: Path, path: str) -> None:
+    """A client whose base URL lacks /v1 is told what was meant, in the form that it reads."""
+    response, answer = await asked(tmp_path, "POST", path)
+    assert 404 == response.status
+    assert (
+        f"did you mean /v1/{'chat/' if 'chat' in path else ''}completions"
+        in answer["error"]["message"]
+    )
+
+
 async def test_tensors_are_no_models_of_text(tmp_path: Path) -> None:
     """The list has what takes or gives text; it may be empty."""
     response, answer = await asked(tmp_path, "GET", "/v1/models")

@@ -27,6 +27,11 @@ _PREFIX = "/v1"
 _BESIDE = frozenset(("/tokenize", "/detokenize", "/rerank", "/v2/rerank"))
 """Paths of this API that are not below /v1."""
 
+_WITHOUT_PREFIX = frozenset(
+    ("/chat/completions", "/completions", "/responses", "/embeddings", "/models")
+)
+"""What clients ask for whose base URL lacks /v1: they read the error, which says so, in this form alone."""
+
 
 def add_openai_routes(
     app: RestApp, ingress: Ingress, facts: ServerFacts, names: ServedNames | None = None
@@ -57,7 +62,9 @@ def add_openai_routes(
 def is_of_openai(request: Request) -> bool:
     """Return whether a request is one of this API."""
     path = request.head.raw_path
-    return path.startswith(f"{_PREFIX}/") or path in _BESIDE or path == _PREFIX
+    if path.startswith(f"{_PREFIX}/") or path in _BESIDE or path == _PREFIX:
+        return True
+    return path in _WITHOUT_PREFIX
 
 
 def _add_service_routes(app: RestApp, facts: ServerFacts) -> None:
