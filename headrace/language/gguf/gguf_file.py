@@ -1,4 +1,4 @@
-"""Opens a GGUF file: its metadata, and where its tensors lie. The tensors are mapped, not read."""
+"""Opens a GGUF file: its metadata, and where its tensors lie, which are read a few rows at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +53,7 @@ class GgufFile:
 
     metadata: Mapping[str, Value]
     tensors: Mapping[str, TensorPlace]
-    _data: mmap
+    _file: BinaryIO
 
     def rows(self, place: TensorPlace, rows: RowNumbers | slice) -> FloatArray:
         """Some rows of a tensor as floats. Raises InvalidArgument where a number is not finite."""
@@ -68,23 +68,26 @@ class GgufFile:
         return made.astype(np.float32, copy=False)
 
     def _packed(self, place: TensorPlace, rows: RowNumbers | slice) -> npt.NDArray[np.uint8]:
-        """A copy of rows as they are kept: what refers to the map keeps it from being closed."""
-        size = place.rows * place.row_bytes
-        packed = np.frombuffer(self._data, np.uint8, size, place.offset)
-        return np.array(packed.reshape(place.rows, place.row_bytes)[rows])
+        """Rows as they are kept. They are read, not mapped: pages of a map would stay in memory."""
+        start, stop, _ = (rows if isinstance(rows, slice) else slice(None)).indices(place.rows)
+        self._file.seek(place.offset + start * place.row_bytes)
+        read = self._file.read((stop - start) * place.row_bytes)
+        packed = np.frombuffer(read, np.uint8).reshape(stop - start, place.row_bytes)
+        return packed if isinstance(rows, slice) else packed[rows]
 
 
 @contextmanager
 def open_gguf(path: Path) -> Iterator[GgufFile]:
-    """Map a file and read its header. Raises InvalidArgument (GGUF_INVALID, GGUF_UNSUPPORTED)."""
+    """Open a file and read its header. Raises InvalidArgument (GGUF_INVALID, GGUF_UNSUPPORTED)."""
     with path.open("rb") as file:
         if path.stat().st_size < len(MAGIC):
             raise invalid("it has no header")
         with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-            yield _read(data)
+            metadata, tensors = _header(data)
+        yield GgufFile(metadata, tensors, file)
 
 
-def _read(data: mmap) -> GgufFile:
+def _header(data: mmap) -> tuple[dict[str, Value], dict[str, TensorPlace]]:
     reader = ByteReader(data)
     start = reader.take(len(MAGIC), "its first bytes")
     if data[start : reader.at] != MAGIC:
@@ -99,7 +102,7 @@ def _read(data: mmap) -> GgufFile:
         if key in metadata:
             raise invalid(f"{key} is there twice")
         metadata[key] = reader.value(key)
-    return GgufFile(metadata, _tensors(reader, tensors, _alignment(metadata)), data)
+    return metadata, _tensors(reader, tensors, _alignment(metadata))
 
 
 def _counts(reader: ByteReader) -> tuple[int, int]:
