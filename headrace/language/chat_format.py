@@ -10,7 +10,7 @@ from typing import Any
 from headrace.errors import InvalidArgument
 from headrace.language.chat_files import find_chat_files
 from headrace.language.chat_template import ChatTemplate
-from headrace.language.messages import fit_messages, with_instructions
+from headrace.language.messages import SHORT_ID, fit_messages, with_instructions
 from headrace.language.tokenizer import TextTokenizer, refuse_broken
 from headrace.language.tool_forms import PLAIN_FORM, Tool, plain_instructions, tool_form
 from headrace.language.tool_reader import ToolAnswers
@@ -31,7 +31,8 @@ class TemplateChatFormat:
         self.tool_form = taught or PLAIN_FORM
         """The form in which the model calls tools: that of its template, or one that it is told of."""
         self._is_taught = taught is not None
-        self._form = replace(template.form, knows_tools=self._is_taught)
+        short_ids = self.tool_form.id_letters == SHORT_ID
+        self._form = replace(template.form, knows_tools=self._is_taught, short_ids=short_ids)
 
     def prompt(
         self,

@@ -24,14 +24,14 @@ _COPIES = 32
 _MOST = 1 << 28
 
 _CALL = {
-    "id": "call_0",
+    "id": "call00000",
     "type": "function",
     "function": {"name": "f", "arguments": {"x": 1}},
 }
 _PROBE = (
     {"role": "user", "content": "a"},
     {"role": "assistant", "content": "", "tool_calls": [_CALL]},
-    {"role": "tool", "content": "b", "tool_call_id": "call_0", "name": "f"},
+    {"role": "tool", "content": "b", "tool_call_id": "call00000", "name": "f"},
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from typing import Any
 from headrace.errors import InvalidArgument
 
 Message = Mapping[str, Any]
+
+SHORT_ID = 9
+"""Letters and digits of a call's id, for templates that take no others."""
 
 _TEXT_PARTS = ("text", "input_text", "output_text")
 
@@ -26,6 +30,8 @@ class MessageForm:
     """It knows the role `developer`; others call that the system."""
     knows_system: bool = True
     """It takes a system's message."""
+    short_ids: bool = False
+    """It takes ids of calls that have nine letters and digits, and no others."""
     knows_tools: bool = True
     """It writes calls of tools and their results; for others they become words of the two who speak."""
 
@@ -67,8 +73,11 @@ def _fit(
     made.pop("tool_calls", None)
     if isinstance(calls, list) and calls:
         made["tool_calls"] = [_fit_call(call, form) for call in calls]
-    if role == "tool" and "name" not in made and message.get("tool_call_id") in names:
-        made["name"] = names[message["tool_call_id"]]
+    answered = message.get("tool_call_id")
+    if role == "tool" and isinstance(answered, str):
+        if answered in names:
+            made.setdefault("name", names[answered])
+        made["tool_call_id"] = _fit_id(answered, form)
     return made
 
 
@@ -108,7 +117,17 @@ def _fit_call(call: Any, form: MessageForm) -> Any:
         arguments = arguments if isinstance(arguments, str) else json.dumps(arguments)
     elif isinstance(arguments, str):
         arguments = _object(arguments)
-    return {**call, "function": {**function, "arguments": arguments}}
+    fitted = {**call, "function": {**function, "arguments": arguments}}
+    if isinstance(call.get("id"), str):
+        fitted["id"] = _fit_id(call["id"], form)
+    return fitted
+
+
+def _fit_id(name: str, form: MessageForm) -> str:
+    """A call's id, or the same other one for it each time, where the template takes short ones alone."""
+    if not form.short_ids or (len(name) == SHORT_ID and name.isascii() and name.isalnum()):
+        return name
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:SHORT_ID]
 
 
 def _object(text: str) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.language.json_schemas import SEPARATORS, closed
+from headrace.language.messages import SHORT_ID
 from headrace.language.tokenizer import TextTokenizer
 
 Tool = Mapping[str, Any]
@@ -100,7 +101,9 @@ def tool_form(template: str, tokenizer: TextTokenizer) -> ToolForm | None:
         if "[ARGS]" in template:
             return None
         mark = "[TOOL_CALLS]"
-        return ToolForm(mark, is_list=True, begin_token=_control(mark, tokenizer), id_letters=9)
+        return ToolForm(
+            mark, is_list=True, begin_token=_control(mark, tokenizer), id_letters=SHORT_ID
+        )
     if "<tool_call>" in template:
         if "<function=" in template or "<arg_key>" in template:
             return None
@@ -108,7 +111,8 @@ def tool_form(template: str, tokenizer: TextTokenizer) -> ToolForm | None:
             "<tool_call>", "</tool_call>", begin_token=_control("<tool_call>", tokenizer)
         )
     mark = "<|python_tag|>"
-    if '"parameters"' in template or mark in template:
+    names_parameters = '"name"' in template and '"parameters"' in template
+    if names_parameters or mark in template:
         token = _control(mark, tokenizer)
         return ToolForm(
             mark if token is not None else "",

@@ -9,6 +9,7 @@ import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from headrace.language.messages import SHORT_ID
 from headrace.language.tool_forms import ToolForm
 
 _LETTERS = string.ascii_letters + string.digits
@@ -270,4 +271,4 @@ def _beginning(text: str, mark: str) -> int:
 
 def _new_id(form: ToolForm) -> str:
     letters = "".join(secrets.choice(_LETTERS) for _ in range(form.id_letters))
-    return letters if form.id_letters == 9 else f"call_{letters}"
+    return letters if form.id_letters == SHORT_ID else f"call_{letters}"

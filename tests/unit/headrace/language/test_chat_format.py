@@ -145,6 +145,24 @@ def test_calls_and_results_are_written_as_they_were_taught(folder: Path) -> None
     assert written + "<user>a" == _said(chat, {"role": "user", "content": "a"}, tools=tools)
 
 
+def test_ids_are_as_a_template_takes_them(folder: Path) -> None:
+    """Mistral's refuse ids that other models give: a call and its result keep the same one."""
+    chat = _format(
+        folder,
+        "{# [TOOL_CALLS] #}{{ tools }}{% for m in messages %}{% for id in [m.tool_call_id] if id %}"
+        "{{ raise_exception('9') if id|length != 9 }}={{ id }}{% endfor %}"
+        "{% for c in m.tool_calls or [] %}{{ c.id }}{% endfor %}{% endfor %}",
+    )
+    turns: list[dict[str, Any]] = [
+        {"role": "assistant", "tool_calls": [{**CALL, "id": "call_of_another"}]},
+        {"role": "tool", "tool_call_id": "call_of_another", "content": "4"},
+    ]
+    first, second = _said(chat, *turns).removeprefix("None").split("=")
+    assert first == second
+    kept = [{**turns[0], "tool_calls": [{**CALL, "id": "Abc012345"}]}]
+    assert "NoneAbc012345" == _said(chat, *kept)
+
+
 def test_a_template_that_joins_arguments_gets_text(folder: Path) -> None:
     """Some were written for arguments as OpenAI sends them."""
     template = (

@@ -121,6 +121,7 @@ def test_a_free_answer_is_held_from_the_mark_on(
         ("[TOOL_CALLS] {{ tools }}", ("[TOOL_CALLS]", "", "arguments")),
         ("[TOOL_CALLS]f[ARGS]", None),
         ('{"name": x, "parameters": y}', ("", "", "parameters")),
+        ('{"tool_name": x, "parameters": y}', None),
         ("{{ tools }}", None),
     ],
 )
