@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -213,6 +213,7 @@ class TensorSink:
         self._now_ns = clock.monotonic_ns
         self._codec = codec
         self._wanted = wanted
+        self._places = frozenset(wanted.outputs)
         self._choices = [
             _Choice("" if wanted.exclude_input else wanted.prompt) for _ in range(choices)
         ]
@@ -266,18 +267,34 @@ class TensorSink:
         return began, began, self._now_ns()
 
     def _arrays(self) -> list[Array]:
-        """All outputs, in the order of the signature; those that nobody wants may be anything."""
-        choices = self._choices
-        prompt_tokens = len(self.call.request.prompt) if self.call is not None else 0
-        scored = self._wanted.has(triton_form.LOGPROBS)
+        """Those outputs that are wanted, in the places of the signature."""
         return [
-            _texts([choice.text for choice in choices]),
-            _texts([choice.finish for choice in choices]),
-            np.array([choice.cumulative for choice in choices], np.float32),
-            _texts([self._logprobs(choice) if scored else "" for choice in choices]),
-            np.array([prompt_tokens], np.uint32),
-            np.array([choice.tokens for choice in choices], np.uint32),
+            make(self) if place in self._places else _NOTHING for place, make in enumerate(_MAKERS)
         ]
+
+    def texts(self) -> Array:
+        """The new text of each choice."""
+        return _texts([choice.text for choice in self._choices])
+
+    def finish_reasons(self) -> Array:
+        """The reason of each choice to end, "None" while it goes on."""
+        return _texts([choice.finish for choice in self._choices])
+
+    def cumulative_logprobs(self) -> Array:
+        """The log-probability of each choice so far."""
+        return np.array([choice.cumulative for choice in self._choices], np.float32)
+
+    def logprobs(self) -> Array:
+        """The scores of each choice's new tokens."""
+        return _texts([self._logprobs(choice) for choice in self._choices])
+
+    def input_tokens(self) -> Array:
+        """The tokens of the prompt."""
+        return np.array([len(self.call.request.prompt) if self.call else 0], np.uint32)
+
+    def output_tokens(self) -> Array:
+        """The new tokens of each choice."""
+        return np.array([choice.tokens for choice in self._choices], np.uint32)
 
     def _logprobs(self, choice: _Choice) -> str:
         """As vLLM has them: for each token, an object by token id."""
@@ -300,3 +317,15 @@ def _texts(texts: Sequence[str]) -> Array:
     array: Array = np.empty(len(texts), np.object_)
     array[:] = texts
     return array
+
+
+_NOTHING: Array = np.empty(0)
+_MAKERS: tuple[Callable[[TensorSink], Array], ...] = (
+    TensorSink.texts,
+    TensorSink.finish_reasons,
+    TensorSink.cumulative_logprobs,
+    TensorSink.logprobs,
+    TensorSink.input_tokens,
+    TensorSink.output_tokens,
+)
+"""What makes each output, in the order of the signature."""
