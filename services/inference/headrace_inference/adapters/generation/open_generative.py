@@ -144,13 +144,16 @@ class OpenGenerative:
 
 
 def _remark_on(record: VersionRecord, config: GenerationConfig) -> str:
+    """Say what of its memory is only promised, and where that is less than the context asks for."""
     facts = record.language
+    kept = kv_budget.mebibytes(config.kv_cache_bytes)
+    remark = f"{kept} of its memory are for keys and values, and taken as they come"
     longest = record.config.generation.context_length or (facts.context_length if facts else 0)
     if config.context_length >= longest:
-        return ""
+        return remark
     return (
-        f"a prompt and its answer have at most {config.context_length} tokens: "
-        f"{kv_budget.mebibytes(config.kv_cache_bytes)} (generation.kv_cache_bytes) keep no more"
+        f"{remark}; a prompt and its answer have at most {config.context_length} tokens, since no more are "
+        "kept (generation.kv_cache_bytes)"
     )
 
 
