@@ -5,9 +5,8 @@ from __future__ import annotations
 MOST_TOKENS = 512
 """Of a prompt at a time: a caller that leaves is noticed after so many at the latest."""
 
-LEAST_TOKENS = 16
-"""Fewer cost nearly as much time: all weights are read for them. Else few sequences would decode, whose
-steps are short, so that prompts were read too slowly for more to join."""
+LEAST_TOKENS = 8
+"""Fewer cost nearly as much time: all weights are read for them."""
 
 FIRST_TOKENS = 32
 """Until both times are known."""

@@ -63,7 +63,7 @@ class PrefixCache:
     @property
     def tokens(self) -> int:
         """Count the tokens that are kept."""
-        return sum(map(len, self._kept.values()))
+        return sum(map(len, list(self._kept.values())))  # from any thread: a copy at once
 
     def length(self, row: int) -> int:
         """Return how many tokens a row keeps."""

@@ -80,6 +80,7 @@ class Step:
     """They get a row with memory for their tokens and one more."""
     chunks: tuple[Chunk, ...] = ()
     decode: tuple[int, ...] = ()
+    """They get their next token, before prompts are read."""
 
     @property
     def is_empty(self) -> bool:

@@ -67,6 +67,14 @@ class Steps:
             self._give_up(known[key], now)
         for key in step.put_off:
             self._put_off(known[key])
+        decoding = [known[key] for key in step.decode]
+        if decoding:
+            self._decode(decoding)
+        self._read_prompts(step, known, now)
+        return not step.is_empty
+
+    def _read_prompts(self, step: Step, known: dict[int, SequenceState], now_ns: int) -> None:
+        """Let sequences in, and read of prompts; the first token of one is not held up by a step."""
         chunks = {chunk.key: chunk.tokens for chunk in step.chunks}
         for key in step.admit:
             chunks.setdefault(key, 0)
@@ -75,12 +83,8 @@ class Steps:
             if not step.decode and self._decodes:
                 break  # one of them goes on now, and the budget was for none
             if known[key].row < 0 and key in step.admit:
-                self._admit(known[key], now)
+                self._admit(known[key], now_ns)
             self._read(known[key], tokens)
-        decoding = [known[key] for key in step.decode if known[key].row >= 0]
-        if decoding:
-            self._decode(decoding)
-        return not step.is_empty
 
     def clear(self) -> list[CallProgress]:
         """Take all out; their calls."""
