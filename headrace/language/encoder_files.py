@@ -103,6 +103,10 @@ def read_encoder_files(
     Raises InvalidArgument (LANGUAGE_FILES_INVALID, ENCODER_UNSUPPORTED).
     """
     config = read_config(root / "config.json")
+    if graph.fixed_rows > 1:
+        raise _unsupported(
+            f"its graph takes {graph.fixed_rows} texts at a time, no more and no less"
+        )
     classifies = _architecture(config).endswith("ForSequenceClassification")
     if classifies and graph.logits and _labels(config, graph) == 1:
         return _described(root, config, graph, VersionKind.RERANK, graph.logits, Pooling.NONE)
@@ -168,10 +172,9 @@ class _Modules:
         """Raises InvalidArgument (ENCODER_UNSUPPORTED) for a step that is not done here."""
         pooling = "" if pooling_asked else self._unsupported_pooling
         if unsupported := self._unsupported or pooling:
-            raise errors.InvalidArgument(
-                "ENCODER_UNSUPPORTED",
-                f"the encoder is not taken: {unsupported}; export it with the whole of it in the graph, "
-                "whose output is then 'sentence_embedding'",
+            raise _unsupported(
+                f"{unsupported}; export it with the whole of it in the graph, whose output is then "
+                "'sentence_embedding'"
             )
 
     def _read(self, root: Path, name: str, path: str) -> None:
@@ -199,6 +202,10 @@ class _Modules:
         self._unsupported_pooling = (
             f"its pooling is {said}, and only {', '.join(_POOLINGS)} are supported"
         )
+
+
+def _unsupported(what: str) -> errors.InvalidArgument:
+    return errors.InvalidArgument("ENCODER_UNSUPPORTED", f"the encoder is not taken: {what}")
 
 
 def _pooling_config(root: Path, path: str) -> Config:

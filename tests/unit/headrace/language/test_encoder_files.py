@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,14 @@ def test_a_dense_step_is_refused_by_name(tmp_path: Path) -> None:
     (folder / "modules.json").write_text(json.dumps([*listed, dense]))
     with pytest.raises(InvalidArgument, match="'Dense'"):
         _read(folder, pooling=Pooling.MEAN)
+
+
+def test_a_graph_of_several_rows_at_once_is_refused(tmp_path: Path) -> None:
+    """Nobody would always send as many texts."""
+    folder = write_embedder(tmp_path)
+    fixed = replace(_graph(folder), fixed_rows=8)
+    with pytest.raises(InvalidArgument, match="8 texts at a time"):
+        read_encoder_files(folder, fixed, EncodingConfig())
 
 
 def test_two_poolings_at_once_are_refused(tmp_path: Path) -> None:

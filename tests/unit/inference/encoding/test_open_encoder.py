@@ -129,6 +129,29 @@ def test_a_graph_that_sees_padding_runs_texts_as_they_are(tmp_path: Path) -> Non
         assert np.allclose(vectors, submit(encoder, texts)[1].wait(), atol=1e-6)
 
 
+@pytest.mark.parametrize(("rows", "length"), [(1, 0), (0, 24), (1, 24)])
+def test_graphs_of_fixed_sizes_are_served_as_they_are(
+    tmp_path: Path, rows: int, length: int
+) -> None:
+    """One row: one text at a time; one length: all texts are padded to it, and longer ones refused."""
+    folder = write_embedder(tmp_path / "free")
+    texts = [text[:24] for text in _texts(20)]
+    with opened(folder) as encoder:
+        expected = submit(encoder, texts)[1].wait()
+    graph = onnx.load(folder / "model.onnx")
+    for value in graph.graph.input:
+        for dim, size in zip(value.type.tensor_type.shape.dim, (rows, length), strict=True):
+            if size:
+                dim.dim_value = size
+    onnx.save(graph, folder / "model.onnx")
+    with opened(folder) as encoder:
+        assert np.allclose(submit(encoder, texts)[1].wait(), expected, atol=1e-6)
+        assert ("one row" in encoder.remark) == bool(rows)
+        if length:
+            with pytest.raises(InvalidArgument, match="takes 24"):
+                submit(encoder, [[1] * 25])
+
+
 _ONE = helper.make_tensor("one", TensorProto.INT64, [1], [1])
 
 

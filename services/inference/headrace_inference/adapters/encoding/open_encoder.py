@@ -47,6 +47,8 @@ _MIXES = (
     "scales are taken from the whole batch): quantize it with static scales"
 )
 _WITHIN = "a vector's last bits depend on the texts that share its run"
+_ONE = "its texts run one at a time, for its graph takes one row: export it with a free batch dimension"
+_REMARKS = {Rows.MIXED: _MIXES, Rows.ONE: _ONE, Rows.WITHIN_BOUND: _WITHIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,15 @@ class OpenEncoder:
         self._rows = rows
         self.provider = provider
         self.labels: Mapping[str, Sequence[bytes]] = {}
-        self.batching_obstacle = _MIXES if rows is Rows.MIXED else ""
+        self.batching_obstacle = "" if self._shares_runs else _REMARKS[rows]
         self.plan = NO_PLAN
         self.graph = "pushed"
-        self.remark = {Rows.MIXED: _MIXES, Rows.WITHIN_BOUND: _WITHIN}.get(rows, "")
+        self.remark = _REMARKS.get(rows, "")
         self.memory_bytes = 0
+
+    @property
+    def _shares_runs(self) -> bool:
+        return self._rows not in (Rows.MIXED, Rows.ONE)
 
     @property
     def _most_tokens(self) -> int:
@@ -102,7 +108,7 @@ class OpenEncoder:
             pooling=files.pooling,
             normalizes=files.normalizes,
             pad_token=files.pad_token,
-            shares_runs=self._rows is not Rows.MIXED,
+            shares_runs=self._shares_runs,
             pads=self._rows is Rows.EXACT,
             fixed_length=files.graph.fixed_length,
             max_batch_tokens=config.encoding.max_batch_tokens or self._most_tokens,
@@ -191,8 +197,8 @@ def _opened(graph_path: Path, record: VersionRecord, session: Any, clock: Clock)
 def _try(runner: GraphSession, files: EncoderFiles, tokens: int) -> Rows:
     """Run it, and find out whether texts may share a run."""
     _run_one(runner, files)
-    if files.graph.fixed_rows == 1:
-        return Rows.MIXED
+    if files.graph.fixed_rows:
+        return Rows.ONE
     known = min(tokens, files.vocabulary_size or tokens)
     try:
         return try_rows(

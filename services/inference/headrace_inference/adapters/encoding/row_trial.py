@@ -28,6 +28,7 @@ class Rows(enum.Enum):
     SAME_LENGTH = "each vector is the same, bit for bit, among texts that are padded alike"
     WITHIN_BOUND = "vectors differ in their last bits"
     MIXED = "vectors change with the texts that share a run"
+    ONE = "the graph takes one text at a time"
 
 
 def try_rows(
