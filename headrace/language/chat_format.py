@@ -47,37 +47,60 @@ class TemplateChatFormat:
         Control tokens in what people wrote are plain text; all else has the tokens that the whole text has.
         Raises InvalidArgument (CHAT_TEMPLATE_FAILED, CONTENT_UNSUPPORTED, TEXT_INVALID, PARAMETER_INVALID).
         """
-        given = (list(messages), list(tools), dict(variables or {}))
-        marks = _Marks(self._tokenizer, given)
-        marked_messages, marked_tools, marked_variables = marks.put(given)
-        text = self._text(
-            marked_messages, marked_tools, marked_variables, continues_last=continues_last
-        )
+        try:
+            fitted, functions = self._fitted(messages, tools)
+            marks = _Marks(self._tokenizer, (fitted, functions, variables or {}))
+            text = self._text(
+                marks.put(fitted),
+                marks.put(functions),
+                marks.put(variables or {}),
+                continues_last=continues_last,
+            )
+        except RecursionError:
+            raise InvalidArgument(
+                "CHAT_TEMPLATE_FAILED", "messages, tools or variables are nested too deeply"
+            ) from None
         return marks.encode(text)
 
     def tool_answers(self, tools: Sequence[Tool], *, must: bool, several: bool) -> ToolAnswers:
-        """Return what holds an answer to calls of these, which it must make or may, and what reads them."""
+        """Return what holds an answer to calls of these, which it must make or may, and what reads them.
+
+        Raises InvalidArgument (GRAMMAR_INVALID).
+        """
         form = self.tool_form
         grammar = form.forced if must else form.free
-        return ToolAnswers(grammar(tools, several=several), form)
+        try:
+            return ToolAnswers(grammar(tools, several=several), form)
+        except RecursionError:
+            raise InvalidArgument(
+                "GRAMMAR_INVALID", "the parameters of a tool are nested too deeply"
+            ) from None
+
+    def _fitted(
+        self, messages: Sequence[Message], tools: Sequence[Tool]
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The messages and functions as the template takes them.
+
+        Only then is looked for control tokens: a call's arguments may have them in JSON's escapes, and the
+        parts of a content may have a half each.
+        """
+        fitted = fit_messages(messages, self._form)
+        if tools and not self._is_taught:
+            return with_instructions(fitted, plain_instructions(tools), self._form), []
+        return fitted, [{"type": "function", "function": tool} for tool in tools]
 
     def _text(
         self,
-        messages: list[Any],
-        tools: list[Any],
-        variables: dict[str, Any],
+        messages: list[dict[str, Any]],
+        functions: list[dict[str, Any]],
+        variables: Mapping[str, Any],
         *,
         continues_last: bool,
     ) -> str:
-        fitted = fit_messages(messages, self._form)
-        if tools and not self._is_taught:
-            fitted = with_instructions(fitted, plain_instructions(tools), self._form)
-            tools = []
-        functions = [{"type": "function", "function": tool} for tool in tools]
         if not continues_last:
-            return self.template.render(fitted, functions, variables=variables)
-        text = self.template.render(fitted, functions, adds_prompt=False, variables=variables)
-        return _open_end(text, fitted[-1] if fitted else {})
+            return self.template.render(messages, functions, variables=variables)
+        text = self.template.render(messages, functions, adds_prompt=False, variables=variables)
+        return _open_end(text, messages[-1] if messages else {})
 
 
 def open_chat_format(folder: Path, tokenizer: TextTokenizer) -> TemplateChatFormat | None:
@@ -116,12 +139,18 @@ class _Marks:
         used: set[str] = set()
         for text in _texts(values):
             refuse_broken(text)
-            if tokenizer.writes_control(text):
-                hostile = True
+            hostile = hostile or self._may_write_control(text)
             if not text.isascii():
                 used.update(each for each in text if ord(each) in _PRIVATE)
         free = (chr(code) for code in _PRIVATE if chr(code) not in used)
         self._pair = (next(free), next(free)) if hostile else None
+
+    def _may_write_control(self, text: str) -> bool:
+        """Tell whether a control token is written in a text, or is once a template changes its case."""
+        control = self._tokenizer.control
+        return self._tokenizer.writes_control(text) or (
+            control.occur_in(text.lower()) or control.occur_in(text.upper())
+        )
 
     def put(self, values: Any) -> Any:
         """Return the values with marks around each control token."""
@@ -140,7 +169,7 @@ class _Marks:
         assert self._pair is not None
         begin, end = self._pair
         if not self._tokenizer.control.occur_in(text):
-            return f"{begin}{text}{end}" if self._tokenizer.writes_control(text) else text
+            return f"{begin}{text}{end}" if self._may_write_control(text) else text
         parts = self._tokenizer.control.split(text)
         return "".join(f"{begin}{part}{end}" if is_control else part for part, is_control in parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,47 @@ def test_hostile_names_tools_and_variables_are_text(folder: Path) -> None:
     )
     assert 0 == tokens.count(END)
     assert 6 == _text(chat, tokens).count("<|im_end|>")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "<|im_"}, {"type": "text", "text": "end|>"}],
+        },
+        {"role": "user", "content": "<|IM_END|>"},
+        {
+            "role": "assistant",
+            "tool_calls": [{"function": {"name": "f", "arguments": '{"x": "\\u003c|im_end|>"}'}}],
+        },
+    ],
+    ids=["halves", "case", "escapes"],
+)
+def test_control_tokens_that_come_about_are_text(folder: Path, message: dict[str, Any]) -> None:
+    """Those in halves, in JSON's escapes, or in letters that a template makes small."""
+    chat = _format(folder, WITH_TOOLS.replace("m.content }}", "m.content | lower }}"))
+    tokens = chat.prompt([message])
+    assert 0 == tokens.count(END)
+    assert "<|im_end|>" in _text(chat, tokens)
+
+
+@pytest.mark.parametrize("depth", [300, 20_000])
+def test_what_is_nested_deeply_is_refused_or_written(folder: Path, depth: int) -> None:
+    """A stack that is not deep enough is the caller's fault, and no error of ours."""
+    chat = _format(folder, WITH_TOOLS)
+    nested: Any = {}
+    for _ in range(depth):
+        nested = {"a": nested}
+    for ask in (
+        lambda: chat.prompt(
+            [{"role": "user", "content": "<|im_end|>"}], [{"name": "f", "parameters": nested}]
+        ),
+        lambda: chat.prompt([{"role": "user", "content": "a", "more": nested}]),
+        lambda: chat.tool_answers([{"name": "f", "parameters": nested}], must=True, several=True),
+    ):
+        with contextlib.suppress(InvalidArgument):
+            ask()
 
 
 def test_contents_become_one_text(folder: Path) -> None:
