@@ -89,6 +89,8 @@ async def _converse(session: ChatSession, asked: _Asked) -> None:
                     session.withdraw()
                     if not is_terminal:
                         raise
+                    if error.reason == "CONTEXT_LENGTH_EXCEEDED":
+                        error.add_note("/reset forgets what was said")
                     report(error, as_json=False)
 
 

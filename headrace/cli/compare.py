@@ -201,8 +201,8 @@ class _Work:
             second.text,
             first.token_ids,
             second.token_ids,
-            await self._scored(asked, self.pair.first, first, by_text=False),
-            await self._scored(asked, self.pair.second, first, by_text=self.pair.by_text),
+            await self._scored(asked, self.pair.first, first),
+            await self._scored(asked, self.pair.second, first),
             self.check(first.text) if self.check else None,
             self.check(second.text) if self.check else None,
         )
@@ -227,13 +227,15 @@ class _Work:
             max_tokens=self.max_tokens,
         )
 
-    async def _scored(
-        self, asked: Asked, version: int, answer: Generation, *, by_text: bool
-    ) -> Sequence[TokenScore]:
+    async def _scored(self, asked: Asked, version: int, answer: Generation) -> Sequence[TokenScore]:
+        """The scores of an answer: of its tokens, or of its text, which has no end token."""
+        said = answer.text if self.pair.by_text else answer.token_ids
+        if not said:
+            return ()
         found = await self.client.score(
             self.pair.model,
             asked.messages or asked.text,
-            [answer.text if by_text else answer.token_ids],
+            [said],
             version=version,
             top_logprobs=0 if self.pair.by_text else self.top_logprobs,
             timeout_seconds=self.cli.timeout_seconds,

@@ -33,6 +33,7 @@ _REMEDIES: Mapping[str, str] = {
     "VERSION_NOT_READY": "`headrace status NAME` shows every replica; --timeout allows more time",
     "VERSION_KIND": "`headrace versions NAME` says what a version can be asked for",
     "GENERATION_UNSUPPORTED": "`headrace push --as tensors` takes its graph as any other",
+    "CHAT_TEMPLATE_MISSING": "`headrace generate NAME TEXT` goes on from a text as it is",
     "DEADLINE_EXCEEDED": "--timeout SECONDS allows more time",
 }
 

@@ -10,7 +10,17 @@ import typer.main
 from headrace.cli.app import build
 
 CHANGING = {
-    *("alias", "delete", "grant", "import triton", "model", "push", "revoke", "route"),
+    *(
+        "alias",
+        "delete",
+        "grant",
+        "import gguf",
+        "import triton",
+        "model",
+        "push",
+        "revoke",
+        "route",
+    ),
     *("keys create", "keys revoke", "keys rotate", "roles delete", "roles set"),
 }
 
