@@ -26,7 +26,7 @@ def write_optimum_model(folder: Path, shape: DecoderShape = LLAMA, seed: int = 0
     weights = RandomWeights(shape, seed)
     with ExternalTensors(folder / "model.onnx_data") as tensors:
         graph = GraphWriter(weights, tensors, WeightFormat.FP32)
-        _PlainDecoder(graph, shape).write()
+        _PlainDecoder(graph, shape, weights).write()
     made = onnx.helper.make_graph(
         graph.nodes, "main_graph", _inputs(shape), _outputs(shape), graph.initializers
     )
@@ -41,8 +41,9 @@ def write_optimum_model(folder: Path, shape: DecoderShape = LLAMA, seed: int = 0
 class _PlainDecoder:
     """Writes the nodes, one part after the other."""
 
-    def __init__(self, graph: GraphWriter, shape: DecoderShape) -> None:
+    def __init__(self, graph: GraphWriter, shape: DecoderShape, weights: RandomWeights) -> None:
         self._graph = graph
+        self._weights = weights
         self._shape = shape
         self._made = 0
 
@@ -57,7 +58,9 @@ class _PlainDecoder:
             hidden = self._layer(layer, hidden)
         last = self._norm(hidden, names.FINAL_NORM)
         source = names.EMBEDDING if shape.tied else names.HEAD
-        self._graph.matmul("head", [(source, shape.vocabulary_size)], 0, last, "logits")
+        self._graph.matmul(
+            "head", [(source, shape.vocabulary_size)], shape.hidden_size, last, "logits"
+        )
 
     def _node(self, operator: str, *inputs: str, **attributes: float | list[int]) -> str:
         self._made += 1
@@ -114,7 +117,10 @@ class _PlainDecoder:
     def _matmul(self, layer: int, name: str, operand: str) -> str:
         self._made += 1
         source = of_layer(layer, name)
-        return self._graph.matmul(source, [(source, 0)], 0, operand, f"MatMul_{self._made}")
+        rows, columns = self._weights.read(source).shape
+        return self._graph.matmul(
+            source, [(source, rows)], columns, operand, f"MatMul_{self._made}"
+        )
 
     def _attention(self, layer: int, normed: str) -> str:
         shape = self._shape

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from headrace.language.decoder_graph.weights import FloatArray
+
 ALIGNMENT = 4096
 """Tensors begin on a page, so that runtimes can map them."""
 INLINE_BYTES = 1024
@@ -49,10 +51,30 @@ class ExternalTensors:
         parts: Iterable[npt.NDArray[np.generic]],
     ) -> onnx.TensorProto:
         """Write an array that comes in parts along its first axis."""
-        self._file.write(bytes(-self._file.tell() % ALIGNMENT))
-        offset = self._file.tell()
+        offset = self._begin()
         for part in parts:
             self._file.write(np.ascontiguousarray(part).data)
+        return self._tensor(name, dtype, shape, offset)
+
+    def write_turned(
+        self, name: str, shape: tuple[int, int], parts: Iterable[FloatArray]
+    ) -> onnx.TensorProto:
+        """Write a matrix of this shape that comes turned, in parts along its second axis."""
+        offset, done = self._begin(), 0
+        for part in parts:
+            for row, run in enumerate(np.ascontiguousarray(part.T)):
+                self._file.seek(offset + run.itemsize * (row * shape[1] + done))
+                self._file.write(run.data)
+            done += len(part)
+        return self._tensor(name, np.dtype(np.float32), shape, offset)
+
+    def _begin(self) -> int:
+        self._file.write(bytes(-self._file.tell() % ALIGNMENT))
+        return self._file.tell()
+
+    def _tensor(
+        self, name: str, dtype: np.dtype[np.generic], shape: tuple[int, ...], offset: int
+    ) -> onnx.TensorProto:
         length = self._file.tell() - offset
         element = onnx.helper.np_dtype_to_tensor_dtype(dtype)
         tensor = onnx.TensorProto(name=name, dims=shape, data_type=element)

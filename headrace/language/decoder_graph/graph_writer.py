@@ -92,7 +92,7 @@ class GraphWriter:
         Those that are `sensitive` have 8 bits at least.
         """
         if self._format is WeightFormat.FP32:
-            return self.node("MatMul", [operand, self._transposed(name, sources)], output)
+            return self.node("MatMul", [operand, self._turned(name, sources, columns)], output)
         bits = 8 if sensitive else self._format.bits
         shape = (-(-columns // BLOCK_SIZE), BLOCK_SIZE * bits // 8)
         names = self._write_quantized(name, sources, columns, bits, shape)
@@ -105,15 +105,12 @@ class GraphWriter:
         }
         return self.node("MatMulNBits", [operand, *names], output, MICROSOFT, **attributes)
 
-    def _transposed(self, name: str, sources: Sequence[tuple[str, int]]) -> str:
-        matrix = np.concatenate([self._weights.read(source) for source, _ in sources])
-        rows, columns = matrix.shape
-        step = max(1, PART_ELEMENTS // rows)
-        parts = (matrix[:, at : at + step].T for at in range(0, columns, step))
+    def _turned(self, name: str, sources: Sequence[tuple[str, int]], columns: int) -> str:
+        """Write a matrix as MatMul takes it: a column for each number that it makes."""
         named = f"{name}.weight"
-        self.initializers.append(
-            self._tensors.write_parts(named, matrix.dtype, (columns, rows), parts)
-        )
+        parts = (part for source, rows in sources for part in self._parts(source, rows, columns))
+        shape = (columns, sum(rows for _, rows in sources))
+        self.initializers.append(self._tensors.write_turned(named, shape, parts))
         return named
 
     def _write_quantized(

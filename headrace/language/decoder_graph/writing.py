@@ -42,7 +42,7 @@ def write_decoder(
     weight_format: WeightFormat = WeightFormat.FP32,
     progress: Progress | None = None,
 ) -> None:
-    """Write `model.onnx` and `model.onnx.data`. Memory holds a matrix at most; of int4 and int8, a part."""
+    """Write `model.onnx` and `model.onnx.data`. Memory holds a part of a matrix at a time."""
     tell = progress or (lambda _done, _all: None)
     steps = shape.layers + 2
     with ExternalTensors(folder / DATA_FILE) as tensors:
