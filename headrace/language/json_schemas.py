@@ -7,6 +7,22 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
+_NOTES = frozenset(
+    (
+        "binary",
+        "byte",
+        "directory-path",
+        "double",
+        "file-path",
+        "float",
+        "int32",
+        "int64",
+        "password",
+        "path",
+    )
+)
+"""Formats of OpenAPI and pydantic that tell programs something, and rule out no text."""
+
 SEPARATORS = {"whitespace_flexible": False, "key_separator": ": ?", "item_separator": ", ?"}
 """For llguidance: a space after a comma or a colon, which is what models write, and none anywhere else.
 

@@ -72,6 +72,7 @@ def _say(grammars: LlguidanceGrammars, state: GrammarState, text: str) -> None:
         {"$ref": "#/$defs/P", "$defs": {"P": PERSON}},
         {"type": "array", "items": PERSON, "maxItems": 2},
         {"enum": ["one", 2, None]},
+        {"type": "integer", "format": "int32", "minimum": 0},
         {"anyOf": [{"type": "boolean"}, {"type": "integer"}]},
         {
             "allOf": [{"$ref": "#/$defs/P"}, {"properties": {"x": {"type": "null"}}}],
