@@ -131,6 +131,16 @@ async def test_a_call_is_answered_and_counted_once() -> None:
     assert (2, 1) == (totals.executions, totals.queue.count)
 
 
+async def test_a_call_that_runs_nothing_counts_too() -> None:
+    """As one that asks for the tokens of a text: it was answered, in no run."""
+    async with site() as here:
+        await here.follow(catalog(1, stable=1), 1)
+        async with here.calls.open(FACTS) as call:
+            call.generative.codec.encode("abc", add_special_tokens=True)
+        assert (1, {"stable": 1}, {}) == here.counted()
+        assert 0 == here.book.of("m", 1).totals().executions
+
+
 async def test_scores_of_a_prompt_come_first() -> None:
     """They are a piece of their own."""
     async with site() as here:

@@ -37,6 +37,7 @@ from headrace_inference.domain.routing.targets import ShadowTarget
 from headrace_inference.domain.scheduling.queue_refusals import unloading
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
+from headrace_inference.domain.versions.statistics import Received
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -162,6 +163,14 @@ class LanguageCalls:
             )
 
 
+@dataclass(slots=True)
+class _Asked:
+    """A call of which nothing ran, for the statistics."""
+
+    received_ns: int
+    route: str
+
+
 class LanguageCall:
     """One call and the version that answers it. Several generations may run in it."""
 
@@ -245,10 +254,13 @@ class LanguageCall:
         """
         if self._reception.ended:
             return
+        now = self.version.clock.monotonic_ns()
+        run: Received = _Asked(self._reception.received_ns, self.route)
+        began = self._reception.received_ns  # of a call that only asked for tokens
         if self._runs:
-            first = min(self._runs, key=lambda run: run.started_ns or run.received_ns)
-            began, now = first.started_ns, self.version.clock.monotonic_ns()
-            self._reception.run = first, (began, began, now, now)
+            run = first = min(self._runs, key=lambda run: run.started_ns or run.received_ns)
+            began = first.started_ns or first.received_ns
+        self._reception.run = run, (began, began, now, now)
         self._reception.answered()
 
     def end(self) -> None:
