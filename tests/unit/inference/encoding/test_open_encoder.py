@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,8 +17,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from headrace.errors import Cancelled, DeadlineExceeded, InvalidArgument, ResourceExhausted
+from headrace.language.encoder_files import read_encoder_files
+from headrace.language.encoder_graph import encoder_graph
+from headrace.language.graph_ends import ends_of_session
 from headrace.state.language_records import EncodingConfig, Pooling, VersionKind
 from headrace.state.records import QueuePolicy, ServingConfig
+from headrace_inference.adapters.encoding.graph_session import GraphSession
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.domain.encoding.request_texts import (
     cut_to,
@@ -25,10 +30,11 @@ from headrace_inference.domain.encoding.request_texts import (
     rerank_request,
     scores_of,
 )
-from headrace_inference.domain.encoding.requests import Vectors
+from headrace_inference.domain.encoding.requests import EncodingCall, EncodingRequest, Vectors
+from headrace_inference.domain.encoding.token_batcher import Encoding, TokenBatcher
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from tests.language.tiny_encoders import SENTENCES, SHAPE, write_embedder, write_reranker
-from tests.unit.inference.encoding.encoders import Started, opened, submit
+from tests.unit.inference.encoding.encoders import Outcome, Started, opened, submit
 
 
 def _texts(count: int, seed: int = 0) -> list[list[int]]:
@@ -322,3 +328,29 @@ def test_the_serving_config_says_what_files_do_not(tmp_path: Path) -> None:
     expected = np.stack([one[0] for one in _bare(folder, texts, "last_hidden_state")])
     with opened(folder, replace(ServingConfig(), encoding=encoding)) as encoder:
         assert np.allclose(submit(encoder, texts)[1].wait(), expected, atol=1e-6)
+
+
+def test_an_idle_encoder_rests_ends_its_thread_and_begins_again(tmp_path: Path) -> None:
+    """Once nobody called for a while; the next call starts a thread anew."""
+    folder = write_embedder(tmp_path)
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
+    graph = encoder_graph(ends_of_session(session))
+    assert graph is not None
+    files = read_encoder_files(folder, graph, EncodingConfig())
+    assert files is not None
+    rested = threading.Semaphore(0)
+    encoding = Encoding("tiny", ServingConfig(), 48, Pooling.MEAN, normalizes=True)
+    batcher = TokenBatcher(
+        encoding,
+        GraphSession(session, files),
+        SYSTEM_CLOCK,
+        rest=rested.release,
+        linger_seconds=0.01,
+    )
+    for _ in range(2):
+        outcome = Outcome()
+        call = EncodingCall(EncodingRequest([[2, 5, 3]]), outcome, "stable", 0)
+        batcher.submit(call)
+        assert outcome.wait().shape == (1, SHAPE.hidden)
+        assert rested.acquire(timeout=20)
+    batcher.stop()

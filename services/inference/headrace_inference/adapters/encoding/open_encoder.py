@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ class OpenEncoder:
             self._record.language or files.facts(""),
             config.encoding,
             self._codec,
-            TokenBatcher(encoding, self._session, self._clock, watchdog),
+            TokenBatcher(encoding, self._session, self._clock, watchdog, self.rest),
             self._codec.end_tokens,
             files.dimensions,
         )
@@ -139,7 +140,10 @@ class OpenEncoder:
         return self.run(inputs, handle)
 
     def rest(self) -> None:
-        """Give back what the C library keeps."""
+        """Give back what runs took beside the weights, and what the C library keeps."""
+        with suppress(RunFailed):
+            if self.provider == Provider.CPU:
+                _run_one(self._session, self._files, session_options.shrinking_run_options())
         return_freed_memory()
 
     def probe(self) -> str:
@@ -209,10 +213,10 @@ def _try(runner: GraphSession, files: EncoderFiles, tokens: int) -> Rows:
         return Rows.MIXED
 
 
-def _run_one(runner: GraphSession, files: EncoderFiles) -> None:
+def _run_one(runner: GraphSession, files: EncoderFiles, handle: RunHandle | None = None) -> None:
     request = EncodingRequest([[0]])
     batch = batch_of([(request, 0)], files.graph.fixed_length or 1, files.pad_token)
-    runner.run(batch, runner.new_handle())
+    runner.run(batch, handle or runner.new_handle())
 
 
 def _options(record: VersionRecord, defaults: RuntimeDefaults) -> Any:

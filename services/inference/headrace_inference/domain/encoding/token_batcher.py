@@ -53,21 +53,11 @@ class Encoding:
         return padded_length(tokens, self.context_length) if self.shares_runs else tokens
 
 
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """A run that is over."""
-
-    texts: int
-    tokens: int
-    padded_tokens: int
-    took_ns: int
-
-
 class TokenBatcher:
     """A queue and the threads that empty it. Whoever made it calls `stop`.
 
     The threads start when texts wait, and end when none did for a while; meanwhile the watchdog drops
-    calls that nobody waits for, and ends their runs. `reported` is told of each run, from its thread.
+    calls that nobody waits for, and ends their runs. `rest` is called when the last thread is about to end.
     """
 
     def __init__(
@@ -76,14 +66,16 @@ class TokenBatcher:
         runner: TextRunner,
         clock: Clock,
         watchdog: RunWatchdog | None = None,
-        reported: Callable[[RunReport], None] = lambda _: None,
+        rest: Callable[[], None] = lambda: None,
+        linger_seconds: float = LINGER_SECONDS,
     ) -> None:
         config = encoding.config
         self._encoding = encoding
         self._runner = runner
         self._now_ns = clock.monotonic_ns
         self._watchdog = watchdog or RunWatchdog(clock)
-        self.reported = reported
+        self._rest = rest
+        self._linger_seconds = linger_seconds
         self._max_tokens = encoding.max_batch_tokens
         self._max_texts = self._max_tokens if encoding.shares_runs else 1
         self._padding = MOST_PADDING if encoding.pads else 0
@@ -158,10 +150,12 @@ class TokenBatcher:
                 rested = False
             else:
                 rested = self._sleep(sleeper)
+                if rested and len(self._instances.threads) == 1 and not self._queue.texts:
+                    self._rest()
 
     def _sleep(self, sleeper: threading.Lock) -> bool:
         """Sleep until woken. True: nobody woke the thread for so long that it should end."""
-        if sleeper.acquire(timeout=LINGER_SECONDS):
+        if sleeper.acquire(timeout=self._linger_seconds):
             return False
         with self._mutex:
             if sleeper in self._instances.sleeping:
@@ -215,10 +209,8 @@ class TokenBatcher:
         vectors = pooled(output, batch.lengths, encoding.pooling)
         vectors = normalized(vectors) if encoding.normalizes else vectors
         now = self._now_ns()
-        report = RunReport(len(texts), sum(batch.lengths), batch.token_ids.size, now - started_ns)
         with self._mutex:
-            self._queue.record_run(report.padded_tokens, report.took_ns, now)
-        self.reported(report)
+            self._queue.record_run(batch.token_ids.size, now - started_ns, now)
         return vectors
 
     def _deliver(self, texts: Sequence[Text], vectors: Vectors) -> None:

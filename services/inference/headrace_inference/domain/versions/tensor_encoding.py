@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headrace.errors import HeadraceError
 from headrace.state.language_records import VersionKind
 from headrace_inference.domain.clock import Clock
@@ -86,6 +88,7 @@ def encoding_call(
         encoding = rerank_request(model, name, arrays[0][0], arrays[1])
     else:
         encoding = embedding_request(model, name, arrays[0])
+    encoding = replace(encoding, priority=request.plan.priority)
     sink = TensorEncodingSink(request, responder, clock, scores=is_rerank)
     sink.call = TensorEncoding(request, encoding, sink)
     return sink.call
