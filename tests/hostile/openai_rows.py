@@ -171,6 +171,12 @@ CHATS: list[Row] = [
     chat("a prompt over the context", "400 CONTEXT_LENGTH_EXCEEDED", messages=[
         {"role": "user", "content": "How many? " * 400}
     ]),
+    chat("a prompt of megabytes", "400 CONTEXT_LENGTH_EXCEEDED", messages=[
+        {"role": "user", "content": "How many? " * 400_000}
+    ]),
+    chat("too many messages", f"{INVALID} messages", messages=[
+        {"role": "user", "content": ""}
+    ] * 70_000),
     chat("stream_options without stream", f"{INVALID} stream_options", stream_options={}),
     chat("top_logprobs without logprobs", f"{INVALID} top_logprobs", top_logprobs=1),
     chat("logprobs as a number", f"{INVALID} logprobs", logprobs=1),
@@ -255,6 +261,8 @@ COMPLETED: list[Row] = [
     completion("a number", f"{INVALID} prompt", prompt=7),
     completion("an unknown token", "400 TOKEN_UNKNOWN prompt", prompt=[10**6]),
     completion("a negative token", "400 TOKEN_UNKNOWN prompt", prompt=[-1]),
+    completion("megabytes", "400 CONTEXT_LENGTH_EXCEEDED", prompt="river " * 700_000),
+    completion("many tokens", "400 CONTEXT_LENGTH_EXCEEDED", prompt=[5] * 700_000),
     completion("too many", f"{INVALID} prompt", prompt=["a"] * 1025),
     completion("best_of", f"{UNSUPPORTED} best_of", best_of=2),
     completion("suffix", f"{UNSUPPORTED} suffix", suffix="x"),

@@ -18,6 +18,9 @@ MAX_STOP_TOKENS = 1024
 MAX_BIASED_TOKENS = 4096
 MAX_SEED = 2**63 - 1
 
+_USUAL_CHARACTERS = 32
+"""More than tokens of a text have in the mean, by far."""
+
 Names = Mapping[str, str]
 """The name that a wire has for an option, where that is another one: errors say it."""
 
@@ -82,6 +85,25 @@ def check_prompt(model: GenerativeModel, prompt_tokens: int) -> int:
     if room < 1:
         raise _too_long(model, prompt_tokens, 1)
     return room
+
+
+def check_characters(model: GenerativeModel, count: int) -> None:
+    """Refuse a text that no tokenizer can make fit the context: making tokens of it might take minutes.
+
+    Blocks for tenths of a second where a text is suspiciously long. Raises InvalidArgument.
+    """
+    longest = context_length(model)
+    if count <= longest * _USUAL_CHARACTERS:
+        return
+    codec = model.codec
+    most = longest * max(len(codec.token_bytes(token)) for token in range(codec.size))
+    if count > most:
+        raise InvalidArgument(
+            "CONTEXT_LENGTH_EXCEEDED",
+            f"the prompt has {count} characters, and this version's context of {longest} tokens holds "
+            f"{most} at most: send a shorter prompt",
+            facts={"limit": str(longest), "characters": str(count)},
+        )
 
 
 def _sampling(reader: _Reader, model: GenerativeModel) -> SamplingOptions:

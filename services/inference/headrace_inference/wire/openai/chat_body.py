@@ -13,6 +13,7 @@ from headrace_inference.wire.openai.errors import PARAMETER
 Small = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Schema = dict[str, object]
 
+MAX_MESSAGES = 65_536
 _ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 _TEXT_PARTS = ("text", "input_text", "output_text", "refusal")
 
@@ -48,6 +49,13 @@ class Message(msgspec.Struct, frozen=True):
     name: str | None = None
     tool_calls: list[CallMade] | None = None
     tool_call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """All that it says."""
+        if isinstance(self.content, list):
+            return "".join(part.text or "" for part in self.content)
+        return self.content or ""
 
 
 class Function(msgspec.Struct, frozen=True):
@@ -131,7 +139,7 @@ class TextBody(msgspec.Struct, frozen=True, kw_only=True):
 class ChatBody(TextBody, frozen=True, kw_only=True):
     """A conversation, and how it goes on."""
 
-    messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
+    messages: Annotated[list[Message], msgspec.Meta(min_length=1, max_length=MAX_MESSAGES)]
     logprobs: bool | None = None
     top_logprobs: Small | None = None
     tools: list[Tool] | None = None
@@ -143,6 +151,11 @@ class ChatBody(TextBody, frozen=True, kw_only=True):
     documents: list[Schema] | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
+
+    @property
+    def characters(self) -> int:
+        """How many of them its messages have together."""
+        return sum(len(message.text) for message in self.messages)
 
 
 def chat_body(members: Members) -> ChatBody:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from headrace.errors import HeadraceError, InvalidArgument
 from headrace.service.http.answers import Response
 from headrace_inference.domain.generation.model import ChatFormat, GenerativeModel
+from headrace_inference.domain.generation.options import check_characters
 from headrace_inference.domain.generation.requests import GenerationRequest
 from headrace_inference.domain.ingress.language_calls import LanguageCall
 from headrace_inference.wire.openai.answer_head import answer_head
@@ -19,15 +19,12 @@ from headrace_inference.wire.openai.chat_body import ChatBody, chat_body
 from headrace_inference.wire.openai.event_answers import stream_answer
 from headrace_inference.wire.openai.grammars import NamedGrammar, checked_grammar, grammar_of
 from headrace_inference.wire.openai.option_names import options_in, refuse_unsupported
-from headrace_inference.wire.openai.port import OpenAiPort, Received
+from headrace_inference.wire.openai.port import OpenAiPort, Received, aside
 from headrace_inference.wire.openai.scores import TokenTexts
 from headrace_inference.wire.openai.streams import read_all, usage_of
 from headrace_inference.wire.openai.taught_calls import taught_answer
 from headrace_inference.wire.openai.text_requests import Asked, generation_request
 from headrace_inference.wire.openai.tool_choices import ToolChoice, tool_choice_of
-
-ON_LOOP_BYTES = 1024
-"""A longer conversation is written as tokens in a thread: it takes milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +59,27 @@ class ChatRoutes:
 
 async def chat_plan(model: GenerativeModel, members: Members, size: int) -> ChatPlan:
     """Plan the chat that these members ask for. Raises InvalidArgument."""
+    draft = await aside(size, _drafted, model, members)
+    body, choice = draft.body, draft.choice
+    asked = Asked(draft.prompt, draft.options, await checked_grammar(model, draft.named))
+    names = {"max_tokens": _limit_name(members), "logprobs": "top_logprobs"}
+    request = generation_request(model, asked, body, names)
+    return ChatPlan(body, request, draft.new_reader, calls_end_it=not choice.is_named)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A chat before its grammar was looked at."""
+
+    body: ChatBody
+    choice: ToolChoice
+    prompt: list[int]
+    options: dict[str, object]
+    named: NamedGrammar | None
+    new_reader: Callable[[], AnswerReader]
+
+
+def _drafted(model: GenerativeModel, members: Members) -> _Draft:
     refuse_unsupported(members)
     body = chat_body(members)
     choice = tool_choice_of(body)
@@ -75,11 +93,8 @@ async def chat_plan(model: GenerativeModel, members: Members, size: int) -> Chat
         named, new_reader = taught_answer(answers)
         if answers.shows_control:
             options["skip_special_tokens"] = False
-    prompt = await chat_prompt(model, members, body, choice, size)
-    asked = Asked(prompt, options, await checked_grammar(model, named))
-    names = {"max_tokens": _limit_name(members), "logprobs": "top_logprobs"}
-    request = generation_request(model, asked, body, names)
-    return ChatPlan(body, request, new_reader, calls_end_it=not choice.is_named)
+    prompt = chat_prompt(model, members, body, choice)
+    return _Draft(body, choice, prompt, options, named, new_reader)
 
 
 def _check_beside_tools(choice: ToolChoice, named: NamedGrammar | None) -> None:
@@ -130,14 +145,20 @@ def _form(call: LanguageCall, plan: ChatPlan) -> ChatForm:
     )
 
 
-async def chat_prompt(
-    model: GenerativeModel, members: Members, body: ChatBody, choice: ToolChoice, size: int
+def chat_prompt(
+    model: GenerativeModel, members: Members, body: ChatBody, choice: ToolChoice
 ) -> list[int]:
     """A conversation as tokens. Raises InvalidArgument."""
     chat = _chat_of(model)
-    if size > ON_LOOP_BYTES:
-        return await asyncio.to_thread(_prompt, chat, members, body, choice)
-    return _prompt(chat, members, body, choice)
+    check_characters(model, body.characters)
+    messages = members["messages"]
+    assert isinstance(messages, list), "it was looked at"
+    return chat.prompt(
+        messages,
+        choice.shown(),
+        continues_last=bool(body.continue_final_message),
+        variables=_variables(body),
+    )
 
 
 def _chat_of(model: GenerativeModel) -> ChatFormat:
@@ -152,17 +173,6 @@ def no_template() -> HeadraceError:
         "CHAT_TEMPLATE_MISSING",
         "this version has no chat template, so it takes no conversations; ask it by /v1/completions, or "
         "push it again with a chat_template.jinja beside its tokenizer",
-    )
-
-
-def _prompt(chat: ChatFormat, members: Members, body: ChatBody, choice: ToolChoice) -> list[int]:
-    messages = members["messages"]
-    assert isinstance(messages, list), "it was looked at"
-    return chat.prompt(
-        messages,
-        choice.shown(),
-        continues_last=bool(body.continue_final_message),
-        variables=_variables(body),
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+from dataclasses import replace
 
 from headrace.service.http.answers import Response
 from headrace_inference.domain.generation.model import GenerativeModel
-from headrace_inference.domain.generation.requests import GenerationRequest, Grammar
+from headrace_inference.domain.generation.options import check_characters
+from headrace_inference.domain.generation.requests import GenerationRequest
 from headrace_inference.domain.ingress.language_calls import LanguageCall
 from headrace_inference.wire.openai.answer_head import answer_head
 from headrace_inference.wire.openai.bodies import Members
@@ -23,14 +24,11 @@ from headrace_inference.wire.openai.completion_body import (
 from headrace_inference.wire.openai.event_answers import stream_answer
 from headrace_inference.wire.openai.grammars import checked_grammar, grammar_of
 from headrace_inference.wire.openai.option_names import options_in, refuse_unsupported
-from headrace_inference.wire.openai.port import OpenAiPort, Received
+from headrace_inference.wire.openai.port import OpenAiPort, Received, aside
 from headrace_inference.wire.openai.scores import TokenTexts
 from headrace_inference.wire.openai.streams import read_all, usage_of
 from headrace_inference.wire.openai.text_requests import Asked, generation_request
 from headrace_inference.wire.openai.tokens import check_tokens
-
-ON_LOOP_BYTES = 1024
-"""Longer prompts are made tokens of in a thread: it takes milliseconds."""
 
 DEFAULT_MAX_TOKENS = 16
 """As OpenAI has it for completions."""
@@ -46,11 +44,10 @@ class CompletionRoutes:
         """Go on from each prompt."""
         async with self._port.call(received) as (call, members):
             model = call.generative
-            refuse_unsupported(members)
-            body = completion_body(members)
-            prompts = await completion_prompts(model, body, len(received.body))
+            body, requests = await aside(len(received.body), _planned, model, members)
             grammar = await checked_grammar(model, grammar_of(body))
-            requests = [_request(model, prompt, members, body, grammar) for prompt in prompts]
+            if grammar is not None:
+                requests = [replace(request, grammar=grammar) for request in requests]
             form = _form(call, body, requests)
             streams = [call.generate(request) for request in requests]
             if body.stream:
@@ -60,19 +57,22 @@ class CompletionRoutes:
             return whole.response(usage_of(streams))
 
 
-async def completion_prompts(
-    model: GenerativeModel, body: CompletionBody, size: int
-) -> list[list[int]]:
-    """Each prompt as tokens. Raises InvalidArgument."""
+def _planned(
+    model: GenerativeModel, members: Members
+) -> tuple[CompletionBody, list[GenerationRequest]]:
+    """The completion that these members ask for, and a generation for each prompt.
 
-    def encode() -> list[list[int]]:
-        return [_tokens(model, prompt, body) for prompt in body.prompts]
-
-    return await asyncio.to_thread(encode) if size > ON_LOOP_BYTES else encode()
+    Raises InvalidArgument.
+    """
+    refuse_unsupported(members)
+    body = completion_body(members)
+    prompts = [_tokens(model, prompt, body) for prompt in body.prompts]
+    return body, [_request(model, prompt, members, body) for prompt in prompts]
 
 
 def _tokens(model: GenerativeModel, prompt: Prompt, body: CompletionBody) -> list[int]:
     if isinstance(prompt, str):
+        check_characters(model, len(prompt))
         adds = body.add_special_tokens is not False
         return model.codec.encode(prompt, add_special_tokens=adds, parse_special=True)
     check_tokens(model, prompt, "prompt")
@@ -80,11 +80,7 @@ def _tokens(model: GenerativeModel, prompt: Prompt, body: CompletionBody) -> lis
 
 
 def _request(
-    model: GenerativeModel,
-    prompt: list[int],
-    members: Members,
-    body: CompletionBody,
-    grammar: Grammar | None,
+    model: GenerativeModel, prompt: list[int], members: Members, body: CompletionBody
 ) -> GenerationRequest:
     options = options_in(members)
     options["max_tokens"] = DEFAULT_MAX_TOKENS if body.max_tokens is None else body.max_tokens
@@ -94,7 +90,7 @@ def _request(
             options.setdefault("prompt_logprobs", body.logprobs)
     if body.max_tokens == 0:
         options.setdefault("prompt_logprobs", 0)  # else nothing would be done at all
-    return generation_request(model, Asked(prompt, options, grammar), body, {})
+    return generation_request(model, Asked(prompt, options), body, {})
 
 
 def _form(

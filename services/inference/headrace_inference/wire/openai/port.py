@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from headrace.errors import HeadraceError
 from headrace.service.http.answers import Response
@@ -22,6 +23,9 @@ from headrace_inference.wire.rest.exchanges import RestApp
 WIRE = "openai"
 ON_LOOP_BYTES = 65_536
 """JSON of more than this is read in a thread: it takes milliseconds."""
+
+QUICK_BYTES = 1024
+"""Longer prompts are checked, and made tokens of, in a thread."""
 
 _PROCESSING = "OpenAI-Processing-Ms"
 
@@ -45,6 +49,17 @@ class Received:
 
 
 Handle = Callable[[Received], Awaitable[Response]]
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+
+
+async def aside(
+    size: int, work: Callable[Given, Made], *given: Given.args, **named: Given.kwargs
+) -> Made:
+    """What work makes of a body of so many bytes: in a thread where that takes milliseconds."""
+    if size > QUICK_BYTES:
+        return await asyncio.to_thread(work, *given, **named)
+    return work(*given, **named)
 
 
 class OpenAiPort:

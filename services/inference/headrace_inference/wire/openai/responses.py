@@ -16,7 +16,7 @@ from headrace_inference.wire.openai.bodies import Members
 from headrace_inference.wire.openai.chats import ChatPlan, chat_plan
 from headrace_inference.wire.openai.errors import PARAMETER
 from headrace_inference.wire.openai.event_answers import EventAnswer, stream_answer
-from headrace_inference.wire.openai.port import OpenAiPort, Received
+from headrace_inference.wire.openai.port import OpenAiPort, Received, aside
 from headrace_inference.wire.openai.response_objects import (
     CallItem,
     MessageItem,
@@ -37,7 +37,7 @@ class ResponseRoutes:
     async def respond(self, received: Received) -> Response:
         """Answer the input."""
         async with self._port.call(received) as (call, members):
-            chat = chat_members(members)
+            chat = await aside(len(received.body), chat_members, members)
             plan = await _plan(call.generative, chat, len(received.body))
             stream = call.generate(plan.request)
             writer = ResponseWriter(ResponseObject(members), plan.new_reader())

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from functools import partial
-
 import msgspec
 
 from headrace.errors import InvalidArgument
@@ -16,11 +13,8 @@ from headrace_inference.wire.openai.chat_body import ChatBody, chat_body
 from headrace_inference.wire.openai.chats import chat_prompt
 from headrace_inference.wire.openai.errors import PARAMETER
 from headrace_inference.wire.openai.models import context_length
-from headrace_inference.wire.openai.port import OpenAiPort, Received
+from headrace_inference.wire.openai.port import OpenAiPort, Received, aside
 from headrace_inference.wire.openai.tool_choices import tool_choice_of
-
-ON_LOOP_BYTES = 1024
-"""More is made tokens of in a thread: it takes milliseconds."""
 
 
 class TokenizeBody(msgspec.Struct, frozen=True):
@@ -49,7 +43,7 @@ class TokenRoutes:
         """Make tokens, as a completion or a chat would."""
         async with self._port.call(received) as (call, members):
             body = known(TokenizeBody, members)
-            tokens = await _tokens(call, members, body, len(received.body))
+            tokens = await aside(len(received.body), _tokens, call, members, body)
             answer: dict[str, object] = {
                 "count": len(tokens),
                 "max_model_len": context_length(call.version.record),
@@ -67,22 +61,25 @@ class TokenRoutes:
         """Make a text of tokens."""
         async with self._port.call(received) as (call, members):
             model = call.generative
-            body = known(DetokenizeBody, members)
-            check_tokens(model, body.tokens, "tokens")
-            text = model.codec.decode(body.tokens, skip_special_tokens=False)
+            text = await aside(len(received.body), _text, model, members)
             return json_response({"prompt": text})
 
 
-async def _tokens(call: LanguageCall, members: Members, body: TokenizeBody, size: int) -> list[int]:
+def _text(model: GenerativeModel, members: Members) -> str:
+    body = known(DetokenizeBody, members)
+    check_tokens(model, body.tokens, "tokens")
+    return model.codec.decode(body.tokens, skip_special_tokens=False)
+
+
+def _tokens(call: LanguageCall, members: Members, body: TokenizeBody) -> list[int]:
     model = call.generative
     if body.messages is not None:
         chat = _conversation(members, body)
-        return await chat_prompt(model, members, chat, tool_choice_of(chat), size)
+        return chat_prompt(model, members, chat, tool_choice_of(chat))
     if body.prompt is None:
         raise wrong("prompt", "'prompt' has to be a text; or send 'messages'")
-    prompt, adds = body.prompt, body.add_special_tokens is not False
-    encode = partial(model.codec.encode, prompt, add_special_tokens=adds, parse_special=True)
-    return await asyncio.to_thread(encode) if size > ON_LOOP_BYTES else encode()
+    adds = body.add_special_tokens is not False
+    return model.codec.encode(body.prompt, add_special_tokens=adds, parse_special=True)
 
 
 def _conversation(members: Members, body: TokenizeBody) -> ChatBody:
