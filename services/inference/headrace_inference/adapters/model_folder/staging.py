@@ -20,7 +20,6 @@ from headrace.state.route_records import RouteRecord
 from headrace.triton.repository import GRAPH
 from headrace_inference.adapters.artifact_cache.file_checks import digests
 from headrace_inference.adapters.local_models import FolderLoader, described
-from headrace_inference.adapters.model_folder.language_models import described_language
 from headrace_inference.adapters.model_folder.layouts import FoundModel, unusable
 from headrace_inference.domain.reconciliation.model_control import LocalModel
 from headrace_inference.domain.scheduling.runner import Runner
@@ -86,6 +85,8 @@ def _described(
 ) -> VersionRecord:
     """The record of a version. Raises HeadraceError."""
     if is_language_folder(files):
+        from headrace_inference.adapters.model_folder.language_models import described_language
+
         graph = find_language_graph(folder, files)
         record = described_language(name, number, folder, files, graph)
         if record is not None:
