@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class TextTokenizer:
         """The ids of the control tokens."""
         self.control = ControlTokens([one.content for one in added.values() if one.special])
         """Their texts."""
-        self._vocabulary = 1 + max(self._tokenizer.get_vocab().values(), default=-1)
+        self._vocabulary = _size(self._tokenizer, added)
         self._bytes = TokenBytes(self._tokenizer, {t: one.content for t, one in added.items()})
         self._normalizes = any(one.special and one.normalized for one in added.values())
         self._plain: Any = None
@@ -127,6 +127,15 @@ def refuse_broken(text: str) -> None:
             f"the text is not Unicode: half of a surrogate pair at character {error.start}; "
             "send whole characters",
         ) from None
+
+
+def _size(tokenizer: Any, added: Mapping[int, object]) -> int:
+    """One more than the largest id, which is the number of tokens where no id is left out."""
+    count: int = tokenizer.get_vocab_size(with_added_tokens=True)
+    if max(added, default=0) < count and tokenizer.id_to_token(count - 1) is not None:
+        return count
+    # A mapping of all tokens takes megabytes, so it is the last resort.
+    return 1 + max(tokenizer.get_vocab().values(), default=-1)
 
 
 def _opened(path: Path) -> Any:

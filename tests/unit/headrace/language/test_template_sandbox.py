@@ -50,7 +50,7 @@ HOSTILE = {
     "shared objects": _twice("{}", "dict(a=ns.a, b=ns.a)", "{{ ns.a|tojson }}"),
     "namespaces": "{% set a = namespace() %}{% set b = namespace() %}{% set b.x = [a, a] %}{{ b.x }}",
     "deep": "{% set ns = namespace(a=[]) %}{% for i in range(99999) %}{% set ns.a = [ns.a] %}{% endfor %}",
-    "generators": "{% set ns = namespace(a=range(9)) %}{% for i in range(9999) %}"
+    "generators": "{% set ns = namespace(a=range(9)) %}{% for i in range(2500) %}"
     "{% set ns.a = ns.a|map('string') %}{% endfor %}{{ ns.a|list }}",
     "json": "{{ {'a': [1]*1000}|tojson(indent=10**9) }}",
     "sum": "{{ ([[1, 2]]*10000)|sum(start=[]) }}",

@@ -96,6 +96,13 @@ def test_unknown_tokens_are_left_out(tiny: TextTokenizer) -> None:
     assert (END, None) == (tiny.token_of("<|im_end|>"), tiny.token_of("no such token"))
 
 
+def test_ids_may_leave_some_out(tmp_path: Path) -> None:
+    """The size is one more than the largest, so that every id below it may be asked for."""
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 9}, unk_token="a"))
+    opened = _opened(tokenizer, tmp_path)
+    assert (10, b"b", b"") == (opened.size, opened.token_bytes(9), opened.token_bytes(5))
+
+
 def test_pairs_say_which_text_a_token_belongs_to(tmp_path: Path) -> None:
     """Whatever the file says of cutting and filling up: neither happens."""
     tokenizer = Tokenizer(

@@ -179,7 +179,7 @@ def test_what_answers_cannot_be_held_to_is_refused(
 
 @pytest.mark.parametrize(
     "text",
-    ["(a*)*b" * 200, "(a?){1000}a{1000}", "(.{0,500}a){50}", "(a{1000}){1000}", "." * 20_000],
+    ["(a*)*b" * 200, "(a?){1000}a{1000}", "(.{0,500}a){50}", "(a{300}){300}", "." * 20_000],
 )
 def test_hostile_expressions_end_or_are_refused(grammars: LlguidanceGrammars, text: str) -> None:
     """They take bounded time and memory: a refusal at the start, or one while the answer is written."""

@@ -40,7 +40,7 @@ def _row(values: list[float]) -> np.ndarray:
     return np.array(values, dtype=np.float32)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(_rows, _options, _tokens, _tokens, st.none() | st.sets(st.integers(0, _VOCABULARY - 1)))
 def test_only_tokens_that_may_come_are_drawn_each_with_its_chance(
     values: list[float],

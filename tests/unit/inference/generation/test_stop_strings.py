@@ -26,7 +26,7 @@ def _plain(
     return text, None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(_text, max_size=8), _stops, st.booleans(), st.integers(0, 4))
 def test_borders_of_pieces_change_nothing(
     pieces: list[str], stops: list[str], included: bool, unsearched: int

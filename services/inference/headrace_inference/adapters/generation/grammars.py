@@ -22,7 +22,7 @@ from headrace_inference.domain.generation.requests import Grammar, GrammarKind
 MAX_GRAMMAR_CHARACTERS = 256 << 10
 """Of a schema, regular expression or grammar as it was sent."""
 KEPT_GRAMMARS = 64
-"""Compiled ones, each of some 100 KB: those that were asked for last."""
+"""Compiled ones, of 10 KB and more each: those that were asked for last."""
 
 _LIMITS = {
     "initial_lexer_fuel": 500_000,  # 10 ms
@@ -37,7 +37,7 @@ _LIMITS = {
 class LlguidanceGrammars:
     """Compiles grammars for a vocabulary, once each. Whoever opens one closes it.
 
-    What llguidance needs of the vocabulary (26 MB for 49,152 tokens) is made for the first grammar.
+    What llguidance needs of the vocabulary (35 MB for 49,152 tokens) is made for the first grammar.
     """
 
     def __init__(
