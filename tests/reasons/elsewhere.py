@@ -236,6 +236,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
             "services/inference/headrace_inference/domain/versions/",
             "services/inference/headrace_inference/domain/ingress/",
             "services/inference/headrace_inference/wire/grpc/generation_requests.py",
+            "services/inference/headrace_inference/wire/grpc/conversations.py",
             "services/inference/headrace_inference/wire/openai/",
             "headrace/client/text_messages.py",
             "headrace/language/",
