@@ -21,6 +21,13 @@ def quantized(matrix: FloatArray, bits: int) -> tuple[ByteArray, FloatArray]:
     return _int4(blocks)
 
 
+def signed_codes(matrix: FloatArray) -> tuple[npt.NDArray[np.int8], FloatArray]:
+    """Return codes of 8 bits [rows, columns] and scales [rows, blocks]; zero is 0."""
+    rows, columns = matrix.shape
+    codes, scales = quantized(matrix, 8)
+    return (codes ^ 0x80).view(np.int8).reshape(rows, -1)[:, :columns], scales
+
+
 def _in_blocks(matrix: FloatArray) -> FloatArray:
     rows, columns = matrix.shape
     missing = -columns % BLOCK_SIZE

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from tempfile import TemporaryFile
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
-from headrace.language.decoder_graph.blockwise import BLOCK_SIZE, quantized
+from headrace.language.decoder_graph.blockwise import BLOCK_SIZE, quantized, signed_codes
 from headrace.language.decoder_graph.external_tensors import ExternalTensors
 from headrace.language.decoder_graph.weights import DecoderWeights, FloatArray
 from headrace.language.weight_format import WeightFormat
@@ -71,11 +71,12 @@ class GraphWriter:
             self.initializers.append(self._tensors.write_parts(name, dtype, (rows, columns), parts))
             return self.node("Gather", [name, tokens], output)
         # A table is read a row at a time: 8 bits cost no time, and 4 would cost accuracy for nothing.
-        width = -(-columns // BLOCK_SIZE) * BLOCK_SIZE
-        names = self._write_quantized(source, [(source, rows)], columns, 8, (width,))
-        attributes = {"bits": 8, "block_size": BLOCK_SIZE, "gather_axis": 0, "quantize_axis": 1}
-        inputs = [names[0], tokens, names[1]]
-        return self.node("GatherBlockQuantized", inputs, output, MICROSOFT, **attributes)
+        coded = (signed_codes(part) for part in self._parts(source, rows, columns))
+        table, scales = self._write_coded(source, np.dtype(np.int8), (rows, columns), coded)
+        codes = self.node("Gather", [table, tokens], f"{output}.codes")
+        steps = self.node("Gather", [scales, tokens], f"{output}.scales")
+        operator = "DequantizeLinear"
+        return self.node(operator, [codes, steps], output, axis=2, block_size=BLOCK_SIZE)
 
     def matmul(
         self,
@@ -94,11 +95,14 @@ class GraphWriter:
         if self._format is WeightFormat.FP32:
             return self.node("MatMul", [operand, self._turned(name, sources, columns)], output)
         bits = 8 if sensitive else self._format.bits
-        shape = (-(-columns // BLOCK_SIZE), BLOCK_SIZE * bits // 8)
-        names = self._write_quantized(name, sources, columns, bits, shape)
+        rows = sum(count for _, count in sources)
+        parts = (part for source, count in sources for part in self._parts(source, count, columns))
+        coded = (quantized(part, bits) for part in parts)
+        shape = (rows, -(-columns // BLOCK_SIZE), BLOCK_SIZE * bits // 8)
+        names = self._write_coded(name, np.dtype(np.uint8), shape, coded)
         attributes = {
             "K": columns,
-            "N": sum(rows for _, rows in sources),
+            "N": rows,
             "bits": bits,
             "block_size": BLOCK_SIZE,
             "accuracy_level": _INT8_COMPUTE,
@@ -113,35 +117,26 @@ class GraphWriter:
         self.initializers.append(self._tensors.write_turned(named, shape, parts))
         return named
 
-    def _write_quantized(
+    def _write_coded(
         self,
         name: str,
-        sources: Sequence[tuple[str, int]],
-        columns: int,
-        bits: int,
-        row_shape: tuple[int, ...],
+        dtype: np.dtype[np.generic],
+        shape: tuple[int, ...],
+        coded: Iterable[tuple[npt.NDArray[np.generic], FloatArray]],
     ) -> tuple[str, str]:
-        """Write the bytes of a matrix part by part, then its scales, kept in a file until then."""
-        rows = sum(count for _, count in sources)
-        blocks = -(-columns // BLOCK_SIZE)
+        """Write the codes of a matrix part by part, then its scales, kept in a file until then."""
         with TemporaryFile() as kept:
 
-            def codes() -> Iterator[npt.NDArray[np.uint8]]:
-                for source, count in sources:
-                    for part in self._parts(source, count, columns):
-                        made, scales = quantized(part, bits)
-                        kept.write(np.ascontiguousarray(scales).data)
-                        yield made
+            def codes() -> Iterator[npt.NDArray[np.generic]]:
+                for part, scales in coded:
+                    kept.write(np.ascontiguousarray(scales).data)
+                    yield part
 
-            byte, single = np.dtype(np.uint8), np.dtype(np.float32)
-            self.initializers.append(
-                self._tensors.write_parts(f"{name}.weight", byte, (rows, *row_shape), codes())
-            )
+            tensor = self._tensors.write_parts(f"{name}.weight", dtype, shape, codes())
+            self.initializers.append(tensor)
             kept.seek(0)
-            scales = np.frombuffer(kept.read(), np.float32)
-            self.initializers.append(
-                self._tensors.write_parts(f"{name}.scales", single, (rows, blocks), [scales])
-            )
+            scales = np.frombuffer(kept.read(), np.float32).reshape(shape[0], -1)
+            self.constant(f"{name}.scales", scales)
         return f"{name}.weight", f"{name}.scales"
 
     def _parts(self, source: str, rows: int, columns: int) -> Iterator[FloatArray]:

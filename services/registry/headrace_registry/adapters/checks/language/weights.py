@@ -32,7 +32,7 @@ _PACKED = ("MatMulNBits", "GatherBlockQuantized")
 
 
 def weights_of(model: ModelProto) -> str:
-    """Return the narrowest form of at least a third of the weights, such as `int4`; '' for none.
+    """Return the narrowest form of at least a quarter of the weights, such as `int4`; '' for none.
 
     Exporters keep what is sensitive in more bits, and call the whole by the fewest. Packed tables of
     embeddings are read a row at a time, and are not counted.
@@ -50,7 +50,7 @@ def weights_of(model: ModelProto) -> str:
             form = _BY_ELEMENT.get(tensor.data_type)
             if form and tensor.name not in packed:
                 counts[form] += math.prod(tensor.dims)
-    many = [form for form, count in counts.items() if 3 * count >= counts.total()]
+    many = [form for form, count in counts.items() if 4 * count >= counts.total()]
     return min(many, key=_bits) if many else ""
 
 
