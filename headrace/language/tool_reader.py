@@ -74,10 +74,15 @@ class ToolCallReader:
         if self._step == self._arguments:
             return [*parts, CallDelta(self._calls - 1, held)] if held else parts
         if self._step in (self._call, self._first):
-            return [*parts, *self._whole(held)]
+            return [*parts, *self._whole("" if self._is_cut(held) else held)]
         if self._step == self._between:
             held = "" if self._is_mere_mark(held) else held
         return [*parts, held] if held.strip() or (held and not self._is_quiet) else parts
+
+    def _is_cut(self, held: str) -> bool:
+        """Tell whether a call was begun and cut before its arguments: that is neither a call nor words."""
+        is_marked = bool(self._form.begin) and self._form.is_begun
+        return self._step == self._call and is_marked and _may_be_head(held) and not _is_json(held)
 
     def _first(self) -> Iterator[Part]:
         """Where a call is all of the answer: does it begin as one?"""
@@ -261,6 +266,14 @@ def _may_be_head(text: str) -> bool:
     tight = "".join(text.split())
     head = '{"name":"'
     return head.startswith(tight[: len(head)])
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _beginning(text: str, mark: str) -> int:

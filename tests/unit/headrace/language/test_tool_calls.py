@@ -147,6 +147,14 @@ def test_an_answer_that_was_cut_shows_what_there_is() -> None:
     assert [] == reader.finish()
 
 
+@pytest.mark.parametrize("cut", range(1, 30))
+def test_a_call_that_was_cut_before_its_arguments_is_no_text(cut: int) -> None:
+    """Neither a call without them, nor words with half of one."""
+    begun = '\n{"name": "f", "arguments": '
+    whole = _hermes("So:", [("f", {})])
+    assert ("So:", [("f", {})]) == _read(PLAIN_FORM, [f"{whole}\n<tool_call>{begun[:cut]}"])
+
+
 def test_ids_are_as_models_were_taught_them() -> None:
     """Mistral's templates take nine letters and digits, and nothing else."""
     (first, *_) = ToolCallReader(MISTRAL).push('[TOOL_CALLS] [{"name": "f", "arguments": {}}]')
