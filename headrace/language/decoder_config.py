@@ -17,9 +17,8 @@ from headrace.language.hugging_face_config import (
     read_hugging_face_config,
 )
 from headrace.language.language_files import (
-    MAX_TOKENIZER_BYTES,
     invalid,
-    read_config,
+    read_added_tokens,
     token_ids,
     unsupported,
 )
@@ -90,7 +89,7 @@ def read_decoder_config(folder: Path, ends: GraphEnds) -> DecoderConfig:
         kv_datatype=kv_datatype,
         logits_datatype=_of(logits.datatype, found.logits, (Datatype.FP32, Datatype.FP16)),
         ends=found,
-        end_tokens=genai.end_tokens or told.end_tokens or _end_by_text(folder, genai, told),
+        end_tokens=_end_tokens(folder / genai.tokenizer_folder, genai, told),
         bos_token=genai.bos_token if genai.bos_token is not None else told.bos_token,
         pad_token=genai.pad_token if genai.pad_token is not None else told.pad_token,
         sliding_window=told.sliding_window,
@@ -185,19 +184,15 @@ def _context_length(genai: GenaiConfig, told: HuggingFaceConfig) -> int:
     return _bounded("context length", min(length, window), _MOST_TOKENS)
 
 
-def _end_by_text(folder: Path, genai: GenaiConfig, told: HuggingFaceConfig) -> tuple[int, ...]:
-    """Return the token whose text tokenizer_config.json names as the end of an answer, if there is one."""
-    if not told.end_text:
-        return ()
-    path = folder / genai.tokenizer_folder / "tokenizer.json"
-    listed = read_config(path, MAX_TOKENIZER_BYTES).get("added_tokens")
-    named = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    return tuple(
-        token
-        for one in named
-        if one.get("content") == told.end_text
-        for token in token_ids(one, "id")
-    )
+def _end_tokens(folder: Path, genai: GenaiConfig, told: HuggingFaceConfig) -> tuple[int, ...]:
+    """Return what a config calls ends, and the token that the tokenizer's config calls the end of a turn.
+
+    Models of chats often have the latter there alone, and would go on with the user's next words.
+    """
+    named = genai.end_tokens or told.end_tokens
+    of_turn = read_added_tokens(folder / "tokenizer.json") if told.end_text else []
+    by_text = (token_ids(one, "id") for one in of_turn if one.get("content") == told.end_text)
+    return tuple(dict.fromkeys((*named, *(token for tokens in by_text for token in tokens))))
 
 
 def _sampling(first: SamplingDefaults, other: SamplingDefaults) -> SamplingDefaults:

@@ -53,6 +53,22 @@ def _read_json(path: Path, max_bytes: int, missing: Any) -> Any:
         raise invalid(f"{path.name} is not JSON: {str(error)[:200]}") from error
 
 
+def read_added_tokens(path: Path) -> list[Config]:
+    """Return the tokens that a tokenizer.json lists beside its vocabulary, without reading that.
+
+    An empty list where there is no such file, or no such list in it.
+    """
+    try:
+        if path.stat().st_size > MAX_TOKENIZER_BYTES:
+            return []
+        held = path.read_text("utf-8", errors="replace")
+        begin = held.index("[", held.index('"added_tokens"'))
+        listed, _ = json.JSONDecoder().raw_decode(held, begin)
+    except (OSError, ValueError, RecursionError):
+        return []
+    return [one for one in listed if isinstance(one, dict)]
+
+
 def integer(config: Config, *keys: str) -> int:
     """Return the first of these keys that has a number; 0 where none has."""
     for key in keys:

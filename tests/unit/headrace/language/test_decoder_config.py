@@ -172,6 +172,16 @@ def test_an_end_is_found_by_its_text(tmp_path: Path) -> None:
     assert ((9,), 77) == (config.end_tokens, config.context_length)
 
 
+def test_the_end_of_a_turn_ends_an_answer_too(tmp_path: Path) -> None:
+    """Configs of base models that were taught to chat often name the end of a document alone."""
+    files = {
+        **genai(eos_token_id=2),
+        "tokenizer_config.json": {"eos_token": "<|im_end|>"},
+        "tokenizer.json": {"added_tokens": [{"id": 7, "content": "<|im_end|>"}], "model": {}},
+    }
+    assert (2, 7) == read(tmp_path, files, ends()).end_tokens
+
+
 def test_values_of_a_wrong_type_are_as_if_they_were_not_there(tmp_path: Path) -> None:
     """Whoever wrote the file by hand hears of what is missing, not of Python's types."""
     files = genai(
