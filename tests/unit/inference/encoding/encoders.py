@@ -7,6 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
 
 from headrace.errors import HeadraceError
 from headrace.state.records import ServingConfig, Signature, VersionRecord
@@ -92,3 +96,14 @@ def submit(
     call = EncodingCall(request, outcome, "stable", SYSTEM_CLOCK.monotonic_ns(), deadline_ns)
     encoder.text_encoder.encoder.submit(call)
     return call, outcome
+
+
+def bare_outputs(folder: Path, texts: Sequence[Sequence[int]], output: str) -> list[Any]:
+    """Run each text alone and without padding, by ONNX Runtime itself."""
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
+    outputs = []
+    for text in texts:
+        ids = np.array([text], np.int64)
+        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        outputs.append(session.run([output], feeds | {"token_type_ids": np.zeros_like(ids)})[0][0])
+    return outputs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,21 +19,15 @@ from headrace.errors import Cancelled, DeadlineExceeded, InvalidArgument, Resour
 from headrace.language.encoder_files import read_encoder_files
 from headrace.language.encoder_graph import encoder_graph
 from headrace.language.graph_ends import ends_of_session
-from headrace.state.language_records import EncodingConfig, Pooling, VersionKind
+from headrace.state.language_records import EncodingConfig, Pooling
 from headrace.state.records import QueuePolicy, ServingConfig
 from headrace_inference.adapters.encoding.graph_session import GraphSession
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
-from headrace_inference.domain.encoding.request_texts import (
-    cut_to,
-    embedding_request,
-    rerank_request,
-    scores_of,
-)
-from headrace_inference.domain.encoding.requests import EncodingCall, EncodingRequest, Vectors
+from headrace_inference.domain.encoding.requests import EncodingCall, EncodingRequest
 from headrace_inference.domain.encoding.token_batcher import Encoding, TokenBatcher
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
-from tests.language.tiny_encoders import SENTENCES, SHAPE, write_embedder, write_reranker
-from tests.unit.inference.encoding.encoders import Outcome, Started, opened, submit
+from tests.language.tiny_encoders import SHAPE, write_embedder
+from tests.unit.inference.encoding.encoders import Outcome, bare_outputs, opened, submit
 
 
 def _texts(count: int, seed: int = 0) -> list[list[int]]:
@@ -42,17 +35,6 @@ def _texts(count: int, seed: int = 0) -> list[list[int]]:
     return [
         [made.randrange(SHAPE.vocabulary) for _ in range(made.randint(1, 48))] for _ in range(count)
     ]
-
-
-def _bare(folder: Path, texts: Sequence[Sequence[int]], output: str) -> list[Any]:
-    """Run each text alone and without padding, by ONNX Runtime itself."""
-    session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
-    outputs = []
-    for text in texts:
-        ids = np.array([text], np.int64)
-        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        outputs.append(session.run([output], feeds | {"token_type_ids": np.zeros_like(ids)})[0][0])
-    return outputs
 
 
 @pytest.mark.parametrize(
@@ -70,7 +52,9 @@ def test_vectors_are_those_of_the_graph_pooled(
     """Mean, first, greatest and last of a text's own tokens; made as long as 1 where the files say so."""
     folder = write_embedder(tmp_path, pooling=pooling, normalizes=pooling != "last")
     texts = _texts(40)
-    expected = np.stack([of_tokens(one) for one in _bare(folder, texts, "last_hidden_state")])
+    expected = np.stack(
+        [of_tokens(one) for one in bare_outputs(folder, texts, "last_hidden_state")]
+    )
     if pooling != "last":
         expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     with opened(folder) as encoder:
@@ -106,7 +90,9 @@ def test_a_graph_that_mixes_its_rows_runs_one_text_at_a_time(tmp_path: Path) -> 
     """Dynamically quantised graphs take one scale for all rows, and padding would change it, too."""
     texts = _texts(20)
     folder = _quantized(write_embedder(tmp_path))
-    expected = np.stack([one.mean(axis=0) for one in _bare(folder, texts, "last_hidden_state")])
+    expected = np.stack(
+        [one.mean(axis=0) for one in bare_outputs(folder, texts, "last_hidden_state")]
+    )
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     with opened(folder) as encoder:
         alone = np.concatenate([submit(encoder, [text])[1].wait() for text in texts])
@@ -214,118 +200,12 @@ def test_a_stopped_encoder_finishes_and_takes_no_more(tmp_path: Path) -> None:
             submit(encoder, [[1]])
 
 
-def _embedded(encoder: Started, texts: Sequence[Any], **options: bool) -> Vectors:
-    request = embedding_request(encoder.text_encoder, "tiny", texts, **options)
-    return submit(encoder, request.texts)[1].wait()
-
-
-def test_texts_and_their_tokens_have_the_same_vector(tmp_path: Path) -> None:
-    """The tokenizer's own padding and cutting are undone; control tokens in a text are plain text."""
-    with opened(write_embedder(tmp_path)) as encoder:
-        codec = encoder.text_encoder.codec
-        texts = [*SENTENCES, " ".join(SENTENCES[:4])]
-        tokens = codec.encode_texts(texts)
-        assert 16 < len(tokens[-1]) <= 48
-        assert 3 not in codec.encode("a [SEP] b", add_special_tokens=False)
-        assert np.array_equal(_embedded(encoder, texts), _embedded(encoder, tokens))
-
-
-def test_a_long_text_is_refused_or_cut_before_its_end(tmp_path: Path) -> None:
-    """Over the context length a text is refused by its place; where it may be cut, its end token stays."""
-    long = " ".join(SENTENCES * 3)
-    with opened(write_embedder(tmp_path)) as encoder:
-        with pytest.raises(InvalidArgument, match="takes 48") as refused:
-            _embedded(encoder, ["short", long])
-        assert refused.value.reason == "CONTEXT_LENGTH_EXCEEDED"
-        assert [one.field for one in refused.value.violations] == ["input[1]"]
-        cut = embedding_request(encoder.text_encoder, "tiny", [long], truncate=True).texts[0]
-        assert (len(cut), cut[0], cut[-1]) == (48, 2, 3)
-
-
-@pytest.mark.parametrize(
-    ("texts", "reason"),
-    [
-        ([], "TEXTS_MISSING"),
-        (["a"] * 2049, "TOO_MANY_TEXTS"),
-        (["a", ""], "TEXT_EMPTY"),
-        ([[]], "TEXT_EMPTY"),
-        (["\ud800"], "TEXT_INVALID"),
-        ([[1, 120]], "TOKEN_UNKNOWN"),
-        ([[-1]], "TOKEN_UNKNOWN"),
-    ],
-)
-def test_what_cannot_be_embedded_is_refused_by_name(
-    tmp_path: Path, texts: list[Any], reason: str
-) -> None:
-    """Nothing of it reaches the graph."""
-    with opened(write_embedder(tmp_path)) as encoder:
-        with pytest.raises(InvalidArgument) as refused:
-            embedding_request(encoder.text_encoder, "tiny", texts)
-        assert refused.value.reason == reason
-
-
-def test_vectors_are_cut_only_where_the_model_was_trained_for_it(tmp_path: Path) -> None:
-    """The sizes of matryoshka_dimensions, as long as 1 again; others are refused with those."""
-    folder = write_embedder(tmp_path / "cut", matryoshka_dimensions=[8, 16, 32])
-    with opened(folder) as encoder:
-        vectors = _embedded(encoder, SENTENCES)
-        short = cut_to(encoder.text_encoder, "tiny", vectors, 8)
-        assert np.allclose(np.linalg.norm(short, axis=1), 1)
-        assert np.allclose(short, vectors[:, :8] / np.linalg.norm(vectors[:, :8], axis=1)[:, None])
-        with pytest.raises(InvalidArgument, match="8, 16, 32") as refused:
-            cut_to(encoder.text_encoder, "tiny", vectors, 9)
-        assert refused.value.reason == "DIMENSIONS_UNSUPPORTED"
-    with opened(write_embedder(tmp_path / "whole")) as encoder:
-        vectors = _embedded(encoder, ["a"])
-        assert cut_to(encoder.text_encoder, "tiny", vectors, 32) is vectors
-        with pytest.raises(InvalidArgument, match="not trained"):
-            cut_to(encoder.text_encoder, "tiny", vectors, 8)
-
-
-def test_a_reranker_scores_documents_between_0_and_1(tmp_path: Path) -> None:
-    """Scores are the logistic function of the graph's own logits, of the pair with its token types."""
-    folder = write_reranker(tmp_path)
-    with opened(folder) as encoder:
-        model = encoder.text_encoder
-        request = rerank_request(model, "tiny", "the cat", SENTENCES)
-        call, outcome = submit(encoder, request.texts)
-        assert request.token_types is not None
-        assert [sum(types) for types in request.token_types] == [
-            len(model.codec.encode(text, add_special_tokens=False)) + 1 for text in SENTENCES
-        ]
-        plain = scores_of(outcome.wait())
-        expected = [one[0] for one in _bare(folder, call.request.texts, "logits")]
-        assert np.allclose(plain, 1 / (1 + np.exp(-np.array(expected))), atol=1e-6)
-        assert model.facts.kind is VersionKind.RERANK
-        with pytest.raises(InvalidArgument, match="kind 'rerank'"):
-            embedding_request(model, "tiny", ["a"])
-
-
-def test_a_long_document_is_cut_and_the_query_kept(tmp_path: Path) -> None:
-    """Cutting takes the document's end, and the query's only where nothing else is left."""
-    with opened(write_reranker(tmp_path)) as encoder:
-        model = encoder.text_encoder
-        long = " ".join(SENTENCES * 3)
-        with pytest.raises(InvalidArgument, match="takes 48"):
-            rerank_request(model, "tiny", "the cat", ["a", long])
-        pair = rerank_request(model, "tiny", "the cat", ["a", long], truncate=True)
-        assert len(pair.texts[1]) == 48
-        assert pair.texts[1][:4] == pair.texts[0][:4]
-        assert pair.texts[1][-1] == 3
-        short = rerank_request(model, "tiny", long, ["a"], truncate=True, most_tokens=20)
-        assert len(short.texts[0]) == 20
-        of_document = rerank_request(
-            model, "tiny", "the cat", [long], truncate=True, document_tokens=5
-        )
-        assert len(of_document.texts[0]) == len(pair.texts[0]) + 4
-
-
 def test_the_serving_config_says_what_files_do_not(tmp_path: Path) -> None:
     """Pooling and normalisation of the config hold over those of the files."""
     folder = write_embedder(tmp_path, pooling="mean")
     encoding = EncodingConfig(pooling=Pooling.CLS, normalize=False)
     texts = _texts(5)
-    expected = np.stack([one[0] for one in _bare(folder, texts, "last_hidden_state")])
+    expected = np.stack([one[0] for one in bare_outputs(folder, texts, "last_hidden_state")])
     with opened(folder, replace(ServingConfig(), encoding=encoding)) as encoder:
         assert np.allclose(submit(encoder, texts)[1].wait(), expected, atol=1e-6)
 
