@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,33 @@ from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.watchdog import RunHandle
 
 
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """What a step gave: the keys and values of rows which have these lengths after it."""
+
+    rows: list[int]
+    lengths: list[int]
+    changes: int
+    present: list[Array]
+
+    def is_of(self, rows: Sequence[int], lengths: Sequence[int], changes: int) -> bool:
+        return (
+            self.changes == changes
+            and self.rows == list(rows)
+            and self.lengths == list(lengths)
+            and self.present[0].shape[2] < 2 * max(lengths)
+        )
+
+
 class CopiedRuns:
     """Gives each run a copy of what rows hold, and takes the new tokens' keys and values into the rows.
 
     Slower, and the same. Rows that decode together begin with so much padding that all end at the same
     place, which keeps distances within them right, so that windows of attention are. Where the graph takes
     no positions or no mask only rows of equal length share a run: it would count padding.
+
+    What a step gave is what the next one takes, as long as the same rows decode: that holds their keys and
+    values twice.
     """
 
     def __init__(self, session: Any, config: DecoderConfig, arena: KvArena) -> None:
@@ -35,10 +57,12 @@ class CopiedRuns:
         self._outputs = [ends.logits, *ends.present_keys, *ends.present_values]
         self._ids_dtype = dtype_of(ends.ids_datatype)
         self._keep_last, self._keep_all = logits_counts(session, ends.logits_to_keep)
+        self._joined: _Joined | None = None
         self._pads = bool(ends.position_ids and ends.attention_mask)
 
     def forget(self) -> None:
-        """Hold nothing: it never does between runs."""
+        """Hold nothing."""
+        self._joined = None
 
     def decode(self, tokens: Sequence[int], lengths: Sequence[int], handle: RunHandle) -> Array:
         """Append one token to each of the first rows: their logits, in float32."""
@@ -59,6 +83,7 @@ class CopiedRuns:
     ) -> Array:
         """Append tokens to a row: the logits after the last, or after every one."""
         after = length + len(tokens)
+        self._arena.changes += 1
         ids = np.array([tokens], self._ids_dtype)
         positions = np.arange(length, after, dtype=self._ids_dtype)[None]
         mask = np.ones((1, after), self._ids_dtype)
@@ -77,19 +102,31 @@ class CopiedRuns:
         lengths: Sequence[int],
         handle: RunHandle,
     ) -> Array:
-        longest = max(lengths)
+        past = self._past_of(rows, lengths)
+        width = past[0].shape[2]
         ids = np.array(tokens, self._ids_dtype).reshape(-1, 1)
         positions = np.array(lengths, self._ids_dtype).reshape(-1, 1)
-        starts = longest - positions
-        mask = (np.arange(longest + 1, dtype=self._ids_dtype) >= starts).astype(self._ids_dtype)
+        starts = width - positions
+        mask = (np.arange(width + 1, dtype=self._ids_dtype) >= starts).astype(self._ids_dtype)
         feeds = self._feeds(ids, positions, mask, every=False)
-        for name, tensor in zip(self._past, self._arena.tensors, strict=True):
-            feeds[name] = self._ending_together(tensor, rows, lengths, longest)
+        feeds |= dict(zip(self._past, past, strict=True))
         logits, *present = self._session.run(self._outputs, feeds, handle)
         for tensor, new in zip(self._arena.tensors, present, strict=True):
             for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-                tensor[row, :, length] = new[place, :, longest]
+                tensor[row, :, length] = new[place, :, width]
+        after = [length + 1 for length in lengths]
+        self._joined = _Joined(list(rows), after, self._arena.changes, present)
         return float32(logits[:, -1])
+
+    def _past_of(self, rows: Sequence[int], lengths: Sequence[int]) -> list[Array]:
+        """Return what the last step gave, if these rows have that and nothing else; a copy, if not."""
+        joined, self._joined = self._joined, None
+        if joined is not None and joined.is_of(rows, lengths, self._arena.changes):
+            return joined.present
+        longest = max(lengths)
+        return [
+            self._ending_together(tensor, rows, lengths, longest) for tensor in self._arena.tensors
+        ]
 
     def _ending_together(
         self, tensor: Array, rows: Sequence[int], lengths: Sequence[int], longest: int

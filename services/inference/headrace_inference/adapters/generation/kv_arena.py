@@ -52,9 +52,12 @@ class KvArena:
         self._maps: list[mmap.mmap | None] = []
         self.tensors: list[Array] = []
         self.tokens = 0
+        self.changes = 0
+        """Counts what happened to rows, but for a token that was added to each of the first ones."""
 
     def grow(self, tokens: int, lengths: Sequence[int]) -> None:
         """Give each row room for so many tokens, at least. Raises OutOfMemory."""
+        self.changes += 1
         room = max(self.tokens, self._granule, min(LEAST_TOKENS, self._most_tokens))
         while room < tokens:
             room *= 2
@@ -67,22 +70,26 @@ class KvArena:
 
     def copy(self, source: int, target: int, tokens: int) -> None:
         """Copy the first tokens of a row to another."""
+        self.changes += 1
         for tensor in self.tensors:
             tensor[target, :, :tokens] = tensor[source, :, :tokens]
 
     def move(self, source: int, target: int, tokens: int) -> None:
         """The same, and give the memory back tensor by tensor: no more than one is held twice."""
+        self.changes += 1
         for place, tensor in enumerate(self.tensors):
             tensor[target, :, :tokens] = tensor[source, :, :tokens]
             self._free(place, source)
 
     def free(self, row: int) -> None:
         """Give a row's memory back to the system."""
+        self.changes += 1
         for place in range(len(self.tensors)):
             self._free(place, row)
 
     def release(self) -> None:
         """Give all memory back, and the addresses; nobody may use the tensors any more."""
+        self.changes += 1
         self.tensors = []
         self._maps = []
         self.tokens = 0
