@@ -29,7 +29,7 @@ DEFAULT_CONTEXT_LENGTH = 512
 _MOST_POSITIONS = 1 << 20
 """What a tokenizer's config has above that stands for "no limit"."""
 _PADDED_POSITIONS = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer")
-"""Their first two positions belong to padding, and no text gets them."""
+"""Their positions up to the number of the token that pads belong to padding, and no text gets them."""
 
 _POOLINGS = {
     "pooling_mode_cls_token": Pooling.CLS,
@@ -61,6 +61,8 @@ class EncoderFiles:
     embedding_size: int
     """The width of a vector; 1 of a score, and 0 where only a run can tell."""
     pad_token: int = 0
+    first_position: int = 0
+    """That of a text's first token, where the graph asks for positions."""
     lowercases: bool = False
     prompt: str = ""
     """A text that is put before each text, unless a caller brings his own."""
@@ -151,6 +153,7 @@ def _described(
         vocabulary_size=integer(config, "vocab_size"),
         embedding_size=size,
         pad_token=integer(config, "pad_token_id"),
+        first_position=_first_position(config),
         lowercases=sentence.get("do_lower_case") is True,
         prompt=_default_prompt(root),
         dimensions=_dimensions(config, size) if kind is VersionKind.EMBEDDING else (),
@@ -230,13 +233,17 @@ def _labels(config: Config, graph: EncoderGraph) -> int:
 
 def _context_length(root: Path, config: Config, sentence: Config, graph: EncoderGraph) -> int:
     positions = integer(config, "max_position_embeddings", "n_positions", "max_trained_positions")
-    if positions > 2 and text(config, "model_type") in _PADDED_POSITIONS:
-        positions -= 2
+    positions = max(0, positions - _first_position(config))
     tokenizer = integer(read_config(root / "tokenizer_config.json"), "model_max_length")
     said = integer(sentence, "max_seq_length") or tokenizer
     limits = [said, positions, graph.fixed_length]
     known = [limit for limit in limits if 0 < limit <= _MOST_POSITIONS]
     return min(known, default=DEFAULT_CONTEXT_LENGTH)
+
+
+def _first_position(config: Config) -> int:
+    is_padded = text(config, "model_type") in _PADDED_POSITIONS
+    return integer(config, "pad_token_id") + 1 if is_padded else 0
 
 
 def _default_prompt(root: Path) -> str:

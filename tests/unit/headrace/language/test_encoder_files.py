@@ -135,7 +135,7 @@ def test_the_newer_form_of_pooling_is_read(tmp_path: Path) -> None:
     [
         ({}, 48),
         ({"max_position_embeddings": 40}, 40),
-        ({"max_position_embeddings": 40, "model_type": "roberta"}, 38),
+        ({"max_position_embeddings": 40, "model_type": "roberta", "pad_token_id": 1}, 38),
     ],
 )
 def test_the_context_is_the_shortest_that_is_said(

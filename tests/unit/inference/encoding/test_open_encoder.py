@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from headrace.errors import Cancelled, DeadlineExceeded, InvalidArgument, ResourceExhausted
 from headrace.language.encoder_files import read_encoder_files
@@ -142,6 +142,37 @@ def test_graphs_of_fixed_sizes_are_served_as_they_are(
         if length:
             with pytest.raises(InvalidArgument, match="takes 24"):
                 submit(encoder, [[1] * 25])
+
+
+def test_a_graph_that_asks_for_positions_gets_them(tmp_path: Path) -> None:
+    """From 0, or behind the positions that belong to padding, as RoBERTa counts."""
+    texts = _texts(20)
+    folder = write_embedder(tmp_path / "plain")
+    with opened(folder) as encoder:
+        expected = submit(encoder, texts)[1].wait()
+    for name, pad_token, first in (("bert", 0, 0), ("roberta", 1, 2)):
+        folder = write_embedder(tmp_path / name, model_type=name, pad_token_id=pad_token)
+        graph = onnx.load(folder / "model.onnx")
+        _ask_for_positions(graph, first)
+        onnx.save(graph, folder / "model.onnx")
+        with opened(folder) as encoder:
+            assert np.allclose(submit(encoder, texts)[1].wait(), expected, atol=1e-6)
+
+
+def _ask_for_positions(graph: Any, first: int) -> None:
+    """Have positions looked up in the table, which begins with so many rows of padding."""
+    slices = next(node for node in graph.graph.node if node.op_type == "Slice")
+    table = next(one for one in graph.graph.initializer if one.name == slices.input[0])
+    rows = numpy_helper.to_array(table)
+    padded = np.concatenate([np.full_like(rows[:first], np.nan), rows])
+    table.CopyFrom(numpy_helper.from_array(padded, table.name))
+    slices.CopyFrom(
+        helper.make_node("Gather", [table.name, "position_ids"], list(slices.output), axis=0)
+    )
+    shape = ["batch", "sequence"]
+    graph.graph.input.append(
+        helper.make_tensor_value_info("position_ids", TensorProto.INT64, shape)
+    )
 
 
 _ONE = helper.make_tensor("one", TensorProto.INT64, [1], [1])

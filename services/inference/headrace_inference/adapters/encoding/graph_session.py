@@ -22,6 +22,7 @@ class GraphSession:
     def __init__(self, session: Any, files: EncoderFiles) -> None:
         self._session: Any = session
         self._outputs = [files.output]
+        self._first_position = files.first_position
         self._dtypes = {name: NUMPY_DTYPES[kind] for name, kind in files.graph.inputs.items()}
 
     def new_handle(self) -> RunHandle:
@@ -50,7 +51,8 @@ class GraphSession:
             return batch.token_ids
         rows, length = batch.token_ids.shape
         if name == POSITIONS:
-            return np.broadcast_to(np.arange(length), (rows, length)).copy()
+            positions = np.arange(self._first_position, self._first_position + length)
+            return np.broadcast_to(positions, (rows, length)).copy()
         if name == TYPES:
             return (
                 np.zeros((rows, length), np.int64)

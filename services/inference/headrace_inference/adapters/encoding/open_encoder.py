@@ -22,7 +22,7 @@ from headrace.state.records import Provider, VersionRecord
 from headrace_inference.adapters.allocator import return_freed_memory
 from headrace_inference.adapters.encoding.encoder_codec import EncoderCodec
 from headrace_inference.adapters.encoding.graph_session import GraphSession
-from headrace_inference.adapters.encoding.row_trial import Rows, try_rows
+from headrace_inference.adapters.encoding.row_trial import Rows, TrialTexts, try_rows
 from headrace_inference.adapters.runtime import execution_providers, session_options
 from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.load_limit import load_limit
@@ -205,9 +205,8 @@ def _try(runner: GraphSession, files: EncoderFiles, tokens: int) -> Rows:
         return Rows.ONE
     known = min(tokens, files.vocabulary_size or tokens)
     try:
-        return try_rows(
-            runner, files.pooling, known, files.context_length, files.graph.fixed_length
-        )
+        texts = TrialTexts(known, files.pad_token, files.context_length, files.graph.fixed_length)
+        return try_rows(runner, files.pooling, texts)
     except RunFailed as failure:  # several rows, or some tokens, are too much for it
         logger.warning("texts run one at a time: %s", failure)
         return Rows.MIXED

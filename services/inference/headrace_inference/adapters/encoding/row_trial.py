@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,20 +32,55 @@ class Rows(enum.Enum):
     ONE = "the graph takes one text at a time"
 
 
-def try_rows(
-    runner: TextRunner, pooling: Pooling, vocabulary: int, context_length: int, fixed_length: int
-) -> Rows:
-    """Run made-up texts alone, together, and padded. Raises RunFailed where a single one fails."""
-    together, padded = 0.0, 0.0
-    for length in sorted({min(length, context_length) for length in _LENGTHS}):
-        own = fixed_length or padded_length(length, context_length)
+@dataclass(frozen=True, slots=True)
+class TrialTexts:
+    """What texts are made up of."""
+
+    vocabulary: int
+    pad_token: int
+    context_length: int
+    fixed_length: int = 0
+    """The only length that the graph takes; 0: any."""
+
+    def lengths(self) -> list[int]:
+        """Return the tokens of the texts."""
+        return sorted({min(length, self.context_length) for length in _LENGTHS})
+
+    def padded(self, length: int) -> int:
+        """Return to how many tokens a text of so many is padded."""
+        return self.fixed_length or padded_length(length, self.context_length)
+
+    def longer(self, padded: int) -> list[int]:
+        """Return further lengths that it could be padded to."""
+        if self.fixed_length:
+            return []
+        return [min(padded + more, self.context_length) for more in _PADDING]
+
+    def of(self, length: int) -> list[list[int]]:
+        """Make texts of so many tokens, the same every time."""
         random = np.random.default_rng(length)
-        texts = random.integers(0, max(2, vocabulary), (_TEXTS, length)).tolist()
-        alone = np.concatenate([_run(runner, pooling, [text], own) for text in texts])
-        together = max(together, _difference(alone, _run(runner, pooling, texts, own)))
-        for more in () if fixed_length else _PADDING:
-            longer = min(own + more, context_length)
-            padded = max(padded, _difference(alone, _run(runner, pooling, texts, longer)))
+        made: list[list[int]] = random.integers(
+            0, max(2, self.vocabulary), (_TEXTS, length)
+        ).tolist()
+        return made
+
+
+def try_rows(runner: TextRunner, pooling: Pooling, texts: TrialTexts) -> Rows:
+    """Run made-up texts alone, together, and padded. Raises RunFailed where a single one fails."""
+
+    def run(rows: Sequence[Sequence[int]], length: int) -> Vectors:
+        request = EncodingRequest(rows)
+        places = [(request, place) for place in range(len(rows))]
+        batch = batch_of(places, length, texts.pad_token)
+        return pooled(runner.run(batch, runner.new_handle()), batch.lengths, pooling)
+
+    together, padded = 0.0, 0.0
+    for length in texts.lengths():
+        rows, own = texts.of(length), texts.padded(length)
+        alone = np.concatenate([run([row], own) for row in rows])
+        together = max(together, _difference(alone, run(rows, own)))
+        for longer in texts.longer(own):
+            padded = max(padded, _difference(alone, run(rows, longer)))
     if max(together, padded) > BOUND:
         return Rows.MIXED
     if together:
@@ -58,11 +94,3 @@ def _difference(alone: Vectors, together: Vectors) -> float:
         return float("inf")
     difference = float(np.abs(alone - together).max())
     return difference / (float(np.abs(alone).max()) or 1.0)
-
-
-def _run(
-    runner: TextRunner, pooling: Pooling, texts: Sequence[Sequence[int]], length: int
-) -> Vectors:
-    request = EncodingRequest(texts)
-    batch = batch_of([(request, place) for place in range(len(texts))], length, 0)
-    return pooled(runner.run(batch, runner.new_handle()), batch.lengths, pooling)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from headrace import errors
 from headrace.datatypes import NUMPY_DTYPES
 from headrace.language.encoder_files import EncoderFiles, encoder_root, read_encoder_files
-from headrace.language.encoder_graph import MASK, POSITIONS, TOKENS, EncoderGraph, encoder_graph
+from headrace.language.encoder_graph import MASK, POSITIONS, TOKENS, encoder_graph
 from headrace.language.folder_layout import TOKENIZER
 from headrace.language.language_files import invalid
 from headrace.language.tokenizer import TextTokenizer, tokenizer_digest
@@ -111,7 +111,7 @@ def _encode(session: Any, files: EncoderFiles, tokens: Sequence[int]) -> int:
     options = RunOptions()
     options.log_severity_level = _SILENT
     try:
-        output: Array = session.run([files.output], _inputs(files.graph, tokens), options)[0]
+        output: Array = session.run([files.output], _inputs(files, tokens), options)[0]
     except RUN_ERRORS as error:
         said = clean_message(str(error))
         if isinstance(error, MemoryError) or any(sign in said for sign in _MEMORY_SIGNS):
@@ -120,8 +120,9 @@ def _encode(session: Any, files: EncoderFiles, tokens: Sequence[int]) -> int:
     return _width(files, output)
 
 
-def _inputs(graph: EncoderGraph, tokens: Sequence[int]) -> dict[str, Array]:
+def _inputs(files: EncoderFiles, tokens: Sequence[int]) -> dict[str, Array]:
     """One text in the first row; the others, and what is behind it, are padding."""
+    graph, first = files.graph, files.first_position
     length, rows = graph.fixed_length or len(tokens), graph.fixed_rows or 1
     own = min(length, len(tokens))
     values: dict[str, Array] = {
@@ -131,7 +132,7 @@ def _inputs(graph: EncoderGraph, tokens: Sequence[int]) -> dict[str, Array]:
     if MASK in values:
         values[MASK][:, :own] = 1
     if POSITIONS in values:
-        values[POSITIONS][:] = np.arange(length)
+        values[POSITIONS][:] = np.arange(first, first + length)
     return values
 
 
