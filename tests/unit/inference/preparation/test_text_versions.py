@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,13 @@ def opened(opener: PreparingOpener, graph: Path, record: VersionRecord) -> OpenG
     return runner
 
 
+@pytest.fixture(scope="module")
+def opener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreparingOpener]:
+    """One for tests that need no process of their own; each opens versions of another number."""
+    with preparing(tmp_path_factory.mktemp("prepared")) as (opener, _):
+        yield opener
+
+
 def test_the_second_load_needs_no_process(tmp_path: Path, tiny_llama: TinyModel) -> None:
     """That it was tried is noted, and nothing else: its own files are opened."""
     graph, record = pushed(tiny_llama.folder)
@@ -71,73 +79,73 @@ def test_the_second_load_needs_no_process(tmp_path: Path, tiny_llama: TinyModel)
 
 
 def test_damaged_files_are_found_before_they_are_opened(
-    tmp_path: Path, tiny_llama: TinyModel
+    tmp_path: Path, opener: PreparingOpener, tiny_llama: TinyModel
 ) -> None:
     """As those of every version."""
     folder = shutil.copytree(tiny_llama.folder, tmp_path / "chat")
-    graph, record = pushed(folder)
+    graph, record = pushed(folder, 3)
     (folder / "tokenizer.json").write_bytes(b"{}")
-    with preparing(tmp_path) as (opener, _), pytest.raises(Unavailable, match=r"tokenizer\.json"):
+    with pytest.raises(Unavailable, match=r"tokenizer\.json"):
         opener.open_any(graph, record)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "reason"),
-    [
-        ("tokenizer.json", b"{}", "MODEL_UNLOADABLE"),
-        ("model.onnx", b"no graph", "MODEL_UNLOADABLE"),
-    ],
+    ("number", "name", "content"), [(4, "tokenizer.json", b"{}"), (5, "model.onnx", b"no graph")]
 )
 def test_files_that_are_no_model_fail_the_version(
-    tmp_path: Path, tiny_llama: TinyModel, name: str, content: bytes, reason: str
+    tmp_path: Path,
+    opener: PreparingOpener,
+    tiny_llama: TinyModel,
+    number: int,
+    name: str,
+    content: bytes,
 ) -> None:
     """They were pushed so: nothing will heal them."""
     folder = shutil.copytree(tiny_llama.folder, tmp_path / "chat")
     (folder / name).write_bytes(content)
-    graph, record = pushed(folder)
-    with preparing(tmp_path) as (opener, _), pytest.raises(FailedPrecondition) as refused:
+    graph, record = pushed(folder, number)
+    with pytest.raises(FailedPrecondition) as refused:
         opener.open_any(graph, record)
-    assert reason == refused.value.reason
+    assert "MODEL_UNLOADABLE" == refused.value.reason
 
 
-def test_memory_is_promised_while_a_version_is_open(tmp_path: Path, tiny_llama: TinyModel) -> None:
+def test_memory_is_promised_while_a_version_is_open(
+    opener: PreparingOpener, tiny_llama: TinyModel
+) -> None:
     """Its keys and values count before they are there, and go with it."""
-    with preparing(tmp_path) as (opener, _):
-        book = opener.memory
-        runner = opened(opener, *pushed(tiny_llama.folder, kv_cache_bytes=2**30))
-        assert book.promised_bytes == runner.memory_bytes >= 2**30
-        graph, other = pushed(tiny_llama.folder, 2, kv_cache_bytes=book.total_bytes)
-        with pytest.raises(Unavailable, match=r"chat/2 needs .* are left beside chat/1") as refused:
-            opener.open_any(graph, other)
-        runner.close()
-        assert 0 == book.promised_bytes
+    book = opener.memory
+    runner = opened(opener, *pushed(tiny_llama.folder, 6, kv_cache_bytes=2**30))
+    assert book.promised_bytes == runner.memory_bytes >= 2**30
+    graph, other = pushed(tiny_llama.folder, 7, kv_cache_bytes=book.total_bytes)
+    with pytest.raises(Unavailable, match=r"chat/7 needs .* are left beside chat/6") as refused:
+        opener.open_any(graph, other)
+    runner.close()
+    assert 0 == book.promised_bytes
     assert "MEMORY_PROMISED" == refused.value.reason
 
 
 def test_a_version_says_that_it_keeps_less_than_its_context(
-    tmp_path: Path, tiny_llama: TinyModel
+    opener: PreparingOpener, tiny_llama: TinyModel
 ) -> None:
     """Whoever asks for more is told the limit, and where it comes from."""
-    with preparing(tmp_path) as (opener, _):
-        runner = opened(opener, *pushed(tiny_llama.folder, kv_cache_bytes=64 * KV_BYTES))
-        runner.close()
+    runner = opened(opener, *pushed(tiny_llama.folder, 8, kv_cache_bytes=64 * KV_BYTES))
+    runner.close()
     said = "0.03125 MiB of its memory are for keys and values, and taken as they come; a prompt and its "
     assert runner.remark.startswith(f"{said}answer have at most 64 tokens")
 
 
-def test_encoders_are_promised_their_memory_too(tmp_path: Path) -> None:
+def test_encoders_are_promised_their_memory_too(tmp_path: Path, opener: PreparingOpener) -> None:
     """What their weights take, until they are gone."""
     folder = write_embedder(tmp_path / "embedder")
     record = described_language("e", 1, folder, ["model.onnx"], "model.onnx")
     assert record is not None
-    with preparing(tmp_path) as (opener, _):
-        runner = opener.open_any(folder / "model.onnx", record)
-        assert opener.memory.promised_bytes == runner.memory_bytes
-        runner.close()
-        opened = weakref.ref(runner)
-        del runner
-        assert opened() is None
-        assert 0 == opener.memory.promised_bytes
+    runner = opener.open_any(folder / "model.onnx", record)
+    assert opener.memory.promised_bytes == runner.memory_bytes
+    runner.close()
+    gone = weakref.ref(runner)
+    del runner
+    assert gone() is None
+    assert 0 == opener.memory.promised_bytes
 
 
 def test_a_failed_load_gives_its_promise_back() -> None:
