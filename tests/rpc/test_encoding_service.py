@@ -48,7 +48,7 @@ async def test_vectors_are_those_of_the_other_wire(tmp_path: Path) -> None:
     assert (1, "stable", len(tokens)) == (found.version, found.route, of_tokens.usage.prompt_tokens)
     assert np.allclose(np.load(saved), expected[:2], atol=1e-6)
     assert (0, "embedder version 1 (stable)") == (shown.status, shown.output.splitlines()[0])
-    assert (4, {}) == counted
+    assert (5, {}) == counted
 
 
 async def test_rankings_are_those_of_the_other_wire(tmp_path: Path) -> None:
