@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from headrace.inference.v1 import generation_service_pb2 as pb
 from headrace.inference.v1.generation_service_pb2_grpc import GenerationServiceStub
 from headrace.security.access import OPEN_ACCESS, Access
 from headrace.state.records import VersionRecord
+from headrace_inference.domain.generation.requests import GenerationCall
 from tests.rpc.grpc_fixtures import FRONTS, GrpcReplica, open_grpc_replica
 from tests.rpc.rest_fixtures import echo
 from tests.unit.inference.text_doubles import (
@@ -195,6 +196,28 @@ async def test_an_error_ends_a_stream_after_what_came(tmp_path: Path, front: str
 
     assert ("ab", "RUN_FAILED") == ("".join(texts), caught.value.reason)
     assert counted == (0, {"RUN_FAILED": 1})
+
+
+@pytest.mark.parametrize(("made", "tries"), [(0, 2), (2, 1)])
+async def test_only_a_stream_of_which_nothing_came_is_opened_again(
+    tmp_path: Path, made: int, tries: int
+) -> None:
+    """What may heal is tried again before the first token, and told after it."""
+    calls: list[GenerationCall] = []
+
+    def fails(call: GenerationCall, count: int) -> errors.HeadraceError | None:
+        if call not in calls:
+            calls.append(call)
+        is_first = call is calls[0] and count == made
+        return errors.Unavailable("VERSION_BROKEN", "unlucky") if is_first else None
+
+    async with scene(tmp_path) as site:
+        site.engine.fails = fails
+        texts: list[str] = []
+        with suppress(errors.Unavailable):
+            await read(site.client.generate_stream("m", "abc", max_tokens=3), texts)
+
+    assert (tries, "abc"[: made or 3]) == (len(calls), "".join(texts))
 
 
 async def test_continuations_are_scored_by_themselves(tmp_path: Path) -> None:
