@@ -47,6 +47,14 @@ FAMILIES: Mapping[str, Family] = {
 
 def family_of(metadata: Metadata) -> Family:
     """Return the architecture's family. Raises InvalidArgument (GGUF_UNSUPPORTED)."""
+    kind, parts = metadata.text("general.type", "model"), metadata.whole("split.count", 0)
+    if kind != "model":
+        raise unsupported(f"a file of type {kind!r}", "whole models can be")
+    if parts > 1:
+        raise unsupported(
+            f"one of {parts} parts of a model",
+            "whole files can be; llama.cpp's llama-gguf-split --merge joins parts",
+        )
     family = FAMILIES.get(metadata.architecture)
     if family is None:
         raise unsupported(

@@ -32,7 +32,7 @@ class Splitting:
 
 
 _LLAMA3 = Splitting((_WORDS.format(digits="{1,3}"),), begins=True, whole_words=True)
-_QWEN2 = Splitting((_WORDS.format(digits=""),), composed=True)
+_ONE_DIGIT = _WORDS.format(digits="")
 _DIGITS_ALONE = Splitting((r"\p{N}", _GPT2))
 _GPT = Splitting((_GPT2,))
 
@@ -42,8 +42,8 @@ SPLITTINGS: Mapping[str, Splitting] = {
     "llama3": _LLAMA3,
     "llama-v3": _LLAMA3,
     "llama-bpe": _LLAMA3,
-    "qwen2": _QWEN2,
-    "deepseek-r1-qwen": _QWEN2,
+    "qwen2": Splitting((_ONE_DIGIT,), composed=True),
+    "deepseek-r1-qwen": Splitting((_ONE_DIGIT,)),
     "smollm": _DIGITS_ALONE,
     "starcoder": _DIGITS_ALONE,
 }

@@ -28,6 +28,8 @@ def _refusal(path: Path, context: int | None = None) -> errors.HeadraceError:
 
 Change = Callable[[GGUFWriter], Any]
 CHANGES: dict[str, tuple[Change, str]] = {
+    "parts": (lambda w: w.add_uint16("split.count", 3), "one of 3 parts of a model"),
+    "adapter": (lambda w: w.add_type("adapter"), "a file of type 'adapter'"),
     "experts": (lambda w: w.add_expert_count(8), "a mixture of 8 experts"),
     "yarn": (lambda w: w.add_string("llama.rope.scaling.type", "yarn"), "scaled by 'yarn'"),
     "scaled logits": (lambda w: w.add_logit_scale(0.5), "llama.logit_scale"),
