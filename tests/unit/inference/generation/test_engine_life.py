@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -97,6 +98,8 @@ def test_a_caller_that_reads_too_slowly_pauses(tiny_llama: TinyModel) -> None:
 
         slow.on_chunk = fill
         running.call(asking(PROMPT, 8), caller=slow)
+        while not slow.is_full:  # the other comes when this one pauses
+            time.sleep(0.001)
         expected = running.submit(asking(PROMPT, 8)).tokens()
         assert len(slow.chunks) == 3
         slow.is_full = False

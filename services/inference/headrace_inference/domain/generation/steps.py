@@ -54,9 +54,9 @@ class Steps:
         self.running: list[SequenceState] = []
 
     @property
-    def _decodes(self) -> bool:
-        """Tell whether any prompt was read to its end."""
-        return any(one.length >= one.prompt_length for one in self.running)
+    def _decoding(self) -> int:
+        """Count those whose prompt was read to its end, paused ones too."""
+        return sum([one.length >= one.prompt_length for one in self.running])
 
     def take(self) -> bool:
         """Take the next step. False: there was nothing to do."""
@@ -78,9 +78,10 @@ class Steps:
         chunks = {chunk.key: chunk.tokens for chunk in step.chunks}
         for key in step.admit:
             chunks.setdefault(key, 0)
+        before = self._decoding
         # Each is read before the next one enters, which may begin as it does.
         for key, tokens in chunks.items():
-            if not step.decode and self._decodes:
+            if not step.decode and self._decoding > before:
                 break  # one of them goes on now, and the budget was for none
             if known[key].row < 0 and key in step.admit:
                 self._admit(known[key], now_ns)
@@ -168,7 +169,7 @@ class Steps:
             self._fail(failed.errors)
             return
         took_ns = self._now_ns() - began
-        self._pace.read(tokens, took_ns, beside_others=self._decodes)
+        self._pace.read(tokens, took_ns, beside_others=self._decoding > 0)
         if every:
             self._score(one, tokens, logits)
         one.length += tokens
