@@ -153,11 +153,13 @@ async def test_encoders_are_versions_that_embed_and_rerank(
     """They are checked in the child process, from where only the artifact can be read."""
     embedder = packed(write_embedder(tmp_path / "embedder"))
     reranker = packed(write_reranker(tmp_path / "reranker"))
+    config = {"instances": 2, "encoding": {"truncate": True}}
     async with running_registry(redis_url, namespace, tmp_path / "registry") as running:
-        embeds = await push_tar(running, embedder, parent="models/embedder")
+        embeds = await push_tar(running, embedder, parent="models/embedder", serving_config=config)
         reranks = await push_tar(running, reranker, parent="models/reranker")
     assert [VersionKind.EMBEDDING, VersionKind.RERANK] == [
         facts_of(version).kind for version in (embeds, reranks)
     ]
     assert (SHAPE.hidden, 48) == (facts_of(embeds).embedding_size, facts_of(embeds).context_length)
+    assert (2, True) == (embeds.serving_config.instances, embeds.serving_config.encoding.truncate)
     assert ["query", "documents"] == [spec.name for spec in reranks.signature.inputs]

@@ -62,10 +62,12 @@ def test_vectors_are_those_of_the_graph_pooled(
     assert np.allclose(vectors, expected, atol=1e-6)
 
 
-def test_a_vector_is_bit_for_bit_the_same_in_any_company(tmp_path: Path) -> None:
+@pytest.mark.parametrize("instances", [0, 3])
+def test_a_vector_is_bit_for_bit_the_same_in_any_company(tmp_path: Path, instances: int) -> None:
     """Alone, in one large call, and among 200 calls of 8 threads a text has the very same vector."""
     texts = _texts(200)
-    with opened(write_embedder(tmp_path)) as encoder:
+    config = ServingConfig(instances=instances)
+    with opened(write_embedder(tmp_path), config) as encoder:
         alone = np.concatenate([submit(encoder, [text])[1].wait() for text in texts])
         together = submit(encoder, texts)[1].wait()
         with ThreadPoolExecutor(8) as threads:

@@ -23,7 +23,7 @@ def check_text_config(config: ServingConfig, facts: LanguageFacts | None) -> Non
     kind = facts.kind if facts else VersionKind.TENSORS
     wrong = [*_other_sections(config, kind)]
     if facts is not None:
-        wrong += _of_tensors(config)
+        wrong += _of_tensors(config, kind)
         wrong += _too_long(config, facts)
     if wrong:
         listed = "; ".join(f"{each.field}: {each.description}" for each in wrong)
@@ -44,11 +44,11 @@ def _other_sections(config: ServingConfig, kind: VersionKind) -> Iterator[FieldV
         yield _violation("encoding", "of versions that embed or rerank alone")
 
 
-def _of_tensors(config: ServingConfig) -> Iterator[FieldViolation]:
+def _of_tensors(config: ServingConfig, kind: VersionKind) -> Iterator[FieldViolation]:
     if config.batching != Batching():
         yield _violation("batching", "rows of tensors alone are batched; texts share runs anyway")
-    if config.instances > 1:
-        yield _violation("instances", "texts share the runs of one instance")
+    if config.instances > 1 and kind is VersionKind.GENERATION:
+        yield _violation("instances", "all sequences decode in the steps of one instance")
     if config.warm_up.samples:
         yield _violation("warm_up.samples", "samples are tensors")
     if config.shapes != DeclaredShapes():
