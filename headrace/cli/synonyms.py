@@ -55,7 +55,8 @@ ADVICE: Mapping[str, str] = {
     "dashboard": "the monitor serves one; `headrace up` prints its address",
     "help": "`headrace --help` lists the commands, `headrace COMMAND --help` explains one",
     "version": "`headrace --version` prints the version of Headrace, `headrace versions NAME` a model's",
-    "convert": "export the model to ONNX first: docs/export-your-model.md says how",
+    "convert": "export the model to ONNX first: docs/export-your-model.md says how; "
+    "`headrace import gguf` converts GGUF files",
     "export": "export the model to ONNX where it was trained: docs/export-your-model.md says how",
 }
 """What to do instead, by the word."""

@@ -43,8 +43,8 @@ SAFETENSORS = ForeignFormat(
 )
 GGUF = ForeignFormat(
     "a GGUF file of llama.cpp",
-    "export the model that it was made from with `optimum-cli export onnx --model NAME OUTPUT`",
-    "hugging-face",
+    "`headrace import gguf FILE NAME` makes it one, and pushes that",
+    "gguf",
 )
 PICKLE = ForeignFormat(
     "a pickled Python object",
