@@ -48,6 +48,8 @@ def test_only_health_and_the_way_in_are_open() -> None:
         ("GET", "/readyz"),
         ("GET", "/v2/health/live"),
         ("GET", "/v2/health/ready"),
+        ("GET", "/health"),
+        ("GET", "/ping"),
         ("GET", "/login"),
         ("POST", "/login"),
         ("POST", "/logout"),
