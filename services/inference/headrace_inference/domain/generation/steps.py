@@ -103,7 +103,7 @@ class Steps:
     ) -> tuple[Step, dict[int, SequenceState]]:
         """Return the next step, and the sequences by its keys."""
         running = [self._as_running(one, now_ns) for one in self.running]
-        decoding = sum([one.decodes for one in running])
+        decoding = sum([one.decodes and not one.is_paused for one in running])
         books = self._rows.books
         room = Room(self._most, books.capacity, books.granule, self._pace.tokens(decoding))
         lined = [
