@@ -32,6 +32,8 @@ _WITHOUT_PREFIX = frozenset(
 )
 """What clients ask for whose base URL lacks /v1: they read the error, which says so, in this form alone."""
 
+_OURS = frozenset((_PREFIX, *_BESIDE, *_WITHOUT_PREFIX))
+
 
 def add_openai_routes(
     app: RestApp, ingress: Ingress, facts: ServerFacts, names: ServedNames | None = None
@@ -60,11 +62,9 @@ def add_openai_routes(
 
 
 def is_of_openai(request: Request) -> bool:
-    """Return whether a request is one of this API."""
+    """Return whether a request is one of this API. It is asked of every answer of the port."""
     path = request.head.raw_path
-    if path.startswith(f"{_PREFIX}/") or path in _BESIDE or path == _PREFIX:
-        return True
-    return path in _WITHOUT_PREFIX
+    return path in _OURS or path.startswith("/v1/")
 
 
 def _add_service_routes(app: RestApp, facts: ServerFacts) -> None:
