@@ -13,6 +13,7 @@ converters=(scikit-learn==1.9.1 skl2onnx==1.20.0 onnxmltools==1.16.0 lightgbm==4
 langchain=(langchain-openai==1.7.4)
 # Both want the official client before its third version.
 llama_index=(llama-index-llms-openai-like==0.8.1 instructor==1.17.0)
+cohere=(cohere==7.3.1)
 openai_node=6.49.0
 
 compilers=(protobuf-compiler pkg-config cmake g++ curl)
@@ -104,6 +105,7 @@ fi
 converter_environment || leave_out "converters of scikit-learn and LightGBM"
 openai_environment langchain "${langchain[@]}" || leave_out "LangChain"
 openai_environment llama_index "${llama_index[@]}" || leave_out "LlamaIndex and instructor"
+openai_environment cohere "${cohere[@]}" || leave_out "Cohere's client"
 kserve_environment || leave_out "KServe's clients"
 "$(dirname "$0")/install_perf_analyzer.sh" "$venv" || leave_out "perf_analyzer"
 "$(dirname "$0")/install_helm.sh" "$venv" || leave_out "helm, and the checks of the chart"

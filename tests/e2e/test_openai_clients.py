@@ -16,25 +16,27 @@ import pytest
 
 from headrace import AsyncClient
 from tests.e2e.served import Addresses, serving
-from tests.language.tiny_encoders import SHAPE, write_embedder
+from tests.language.tiny_encoders import SHAPE, write_embedder, write_reranker
 from tests.language.tiny_models import TinyModel
 
 SCRIPTS = Path(__file__).parent / "openai_clients"
 INSTALLED = Path(sys.prefix) / "clients"
 """Where scripts/install_clients.sh installs."""
 RUN_SECONDS = 120
-MODEL, EMBEDDER = "tiny", "embedder"
+MODEL, EMBEDDER, RERANKER = "tiny", "embedder", "reranker"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.toolchain, pytest.mark.timeout(2 * RUN_SECONDS)]
 
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory, tiny_llama: TinyModel) -> Iterator[Addresses]:
-    """A suite that serves a model that generates, and one that embeds."""
+    """A suite that serves a model that generates, one that embeds, and one that reranks."""
     folder: Path = tmp_path_factory.mktemp("suite")
     embedder = write_embedder(folder / "embedder")
     with serving(folder / "data", {}) as addresses:
-        asyncio.run(_push(addresses, {MODEL: tiny_llama.folder, EMBEDDER: embedder}))
+        reranker = write_reranker(folder / "reranker")
+        models = {MODEL: tiny_llama.folder, EMBEDDER: embedder, RERANKER: reranker}
+        asyncio.run(_push(addresses, models))
         yield addresses
 
 
@@ -45,12 +47,12 @@ async def _push(addresses: Addresses, models: dict[str, Path]) -> None:
             await client.wait_until_ready(name, version.number, timeout_seconds=60)
 
 
-def told(suite: Addresses, program: str | Path, script: str) -> dict[str, Any]:
+def told(suite: Addresses, program: str | Path, script: str, *models: str) -> dict[str, Any]:
     """What a client's script says of its scenarios; skips where the client is not installed."""
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed; `make e2e` installs it")
     run = subprocess.run(
-        [program, SCRIPTS / script, suite.url, MODEL, EMBEDDER],
+        [program, SCRIPTS / script, suite.url, *(models or (MODEL, EMBEDDER))],
         capture_output=True,
         text=True,
         timeout=RUN_SECONDS,
@@ -124,3 +126,12 @@ def test_llama_index_and_instructor(suite: Addresses) -> None:
         "errors": "model_not_found",
         "embeddings": 2,
     } == {name: value for name, value in found.items() if name not in ("plain", "stream")}
+
+
+def test_cohere(suite: Addresses) -> None:
+    """Both versions of its API read the same answer."""
+    program = INSTALLED / "cohere" / "bin" / "python"
+    found = told(suite, program, "cohere_client.py", RERANKER)
+    assert [[*one, True] for one in found["newer"]] == found["older"]
+    assert found["newer"][0][1] >= found["newer"][1][1]
+    assert 404 == found["error"]

@@ -217,25 +217,6 @@ async def test_what_cannot_be_reranked_is_refused_with_its_exact_status(tmp_path
     assert lengths[1][1]["usage"]["total_tokens"] == 48
 
 
-@pytest.mark.toolchain
-async def test_the_client_of_cohere_reranks(tmp_path: Path) -> None:
-    """Its API of version 2, and that of version 1, which asks for the documents."""
-    cohere = pytest.importorskip("cohere")
-    asked = {"model": RERANKER, "query": "the cat", "documents": list(SENTENCES), "top_n": 3}
-    async with encoding(tmp_path) as replica:
-        async with cohere.AsyncClientV2(api_key="none", base_url=replica.address) as newer:
-            second = await newer.rerank(**asked)
-        async with cohere.AsyncClient(api_key="none", base_url=replica.address) as older:
-            first = await older.rerank(**asked, return_documents=True)
-        _, ours = await replica.post(RERANK, asked)
-    expected = [(one["index"], one["relevance_score"]) for one in ours["results"]]
-    for answer in (first, second):
-        assert [(one.index, one.relevance_score) for one in answer.results] == expected
-    assert [one.document.text for one in first.results] == [
-        SENTENCES[place] for place, _ in expected
-    ]
-
-
 async def test_callers_who_leave_free_what_they_took(tmp_path: Path) -> None:
     """After 100 calls that were given up nothing waits, and the next is answered."""
     body = {"model": EMBEDDER, "input": ["the cat sat on the mat"] * 500}
