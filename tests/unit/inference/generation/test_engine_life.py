@@ -130,6 +130,12 @@ def test_a_prompt_over_the_kv_cache_is_refused_with_the_numbers(tiny_llama: Tiny
         assert len(running.submit(asking([5] * 40, 100)).tokens()) == 24  # to the cache's end
 
 
+def test_a_prompt_without_tokens_is_refused(tiny_llama: TinyModel) -> None:
+    """There is nothing to go on from."""
+    with running_engine(tiny_llama.folder) as running:
+        assert _reason(lambda: running.submit(asking([], 1))) == "PROMPT_EMPTY"
+
+
 def test_calls_over_the_bound_of_the_queue_are_refused(tiny_llama: TinyModel) -> None:
     """As requests of tensors are."""
     config = ServingConfig(queue=QueuePolicy(max_requests=1))

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from headrace.errors import Internal, ResourceExhausted
+from headrace.errors import Internal, InvalidArgument, ResourceExhausted
 from headrace.state.records import ServingConfig
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.generation.choice_writer import ChoiceWriter, WriterTools
@@ -101,8 +101,9 @@ class ContinuousBatching:
     def submit(self, call: GenerationCall) -> None:
         """Take a call; its sink is told how it ends, whatever happens. From any thread; never blocks.
 
-        Raises ResourceExhausted (QUEUE_FULL, QUEUE_WAIT_TOO_LONG, MAX_IN_FLIGHT_REACHED, NO_THREAD,
-        KV_CACHE_TOO_SMALL), DeadlineExceeded (DEADLINE_OUT_OF_REACH), SchedulerStopped.
+        Raises InvalidArgument (PROMPT_EMPTY), ResourceExhausted (QUEUE_FULL, QUEUE_WAIT_TOO_LONG,
+        NO_THREAD, MAX_IN_FLIGHT_REACHED, KV_CACHE_TOO_SMALL), DeadlineExceeded (DEADLINE_OUT_OF_REACH),
+        SchedulerStopped.
         """
         self._check_size(call)
         level = self._line.level_of(call.request.priority)
@@ -133,6 +134,8 @@ class ContinuousBatching:
 
     def _check_size(self, call: GenerationCall) -> None:
         capacity, tokens = self._rows.books.capacity, len(call.request.prompt)
+        if not tokens:
+            raise InvalidArgument("PROMPT_EMPTY", "the prompt has no tokens; send some text")
         if tokens < capacity:
             return
         kept = capacity * self._decoder.facts.kv_bytes_per_token / 2**20
