@@ -6,7 +6,7 @@ They repeat 408, 409, 429 and all from 500 on: what will stay wrong has another 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -17,7 +17,6 @@ from headrace.errors import HeadraceError
 from headrace.service.http.answers import JSON_TYPE, Response
 from headrace.service.http.app import printable
 from headrace.service.http.events import event
-from headrace.service.http.requests import Request
 
 _BAD_REQUEST = HTTPStatus.BAD_REQUEST
 _STATUSES: Mapping[str, int] = {
@@ -93,17 +92,8 @@ def _object(message: str, reason: str, found: int, parameter: str | None) -> dic
     }
 
 
-def in_openai_form(is_ours: Callable[[Request], bool]) -> Callable[[Request, Response], None]:
-    """Return what writes the errors of some requests anew, wherever they were raised."""
-
-    def rewrite(request: Request, response: Response) -> None:
-        if response.reason and is_ours(request):
-            _rewrite(response)
-
-    return rewrite
-
-
-def _rewrite(response: Response) -> None:
+def in_openai_form(response: Response) -> None:
+    """Write an error anew, wherever it was raised."""
     told: dict[str, Any] = msgspec.json.decode(b"".join(response.parts))
     response.status = openai_status(response.reason, response.status)
     violations = told.get("violations") or [{}]

@@ -57,14 +57,18 @@ def add_openai_routes(
         port.add(f"{prefix}/tokenize", tokens.tokenize)
         port.add(f"{prefix}/detokenize", tokens.detokenize)
     add_description_routes(app, facts.version, DESCRIPTION)
-    app.finishers.append(in_openai_form(is_of_openai))
-    app.finishers.append(add_request_id(is_of_openai))
+    app.finishers.append(finish)
 
 
-def is_of_openai(request: Request) -> bool:
-    """Return whether a request is one of this API. It is asked of every answer of the port."""
+def finish(request: Request, response: Response) -> None:
+    """Give an answer of this API its form. It is asked of every answer of the port: of most, nothing."""
+    if not (request.id or response.reason):  # tensors were asked for, and given
+        return
     path = request.head.raw_path
-    return path in _OURS or path.startswith("/v1/")
+    if path in _OURS or path.startswith("/v1/"):
+        if response.reason:
+            in_openai_form(response)
+        add_request_id(request, response)
 
 
 def _add_service_routes(app: RestApp, facts: ServerFacts) -> None:
