@@ -80,7 +80,7 @@ def test_the_official_client_in_python(suite: Addresses) -> None:
             ["BadRequestError", "invalid_value", "messages", True],
         ],
         "embeddings": True,
-        "models": sorted((MODEL, EMBEDDER)),
+        "models": sorted((MODEL, EMBEDDER, RERANKER)),
     } == {name: value for name, value in found.items() if name not in ("plain", "stream")}
 
 
