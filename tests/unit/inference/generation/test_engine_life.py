@@ -46,7 +46,7 @@ def _reason(attempt: Callable[[], object]) -> str:
 
 
 @contextmanager
-def _row_taken(running: Running) -> Iterator[Caller]:
+def _row_taken(running: Running, *, reuses_prefix: bool = True) -> Iterator[Caller]:
     """A call that has a row, and pauses while inside."""
     begun = threading.Event()
     caller = Caller()
@@ -56,7 +56,7 @@ def _row_taken(running: Running) -> Iterator[Caller]:
         begun.set()
 
     caller.on_chunk = pause
-    running.call(asking(PROMPT, 3), caller=caller)
+    running.call(asking(PROMPT, 3, reuses_prefix=reuses_prefix), caller=caller)
     assert begun.wait(10)
     try:
         yield caller
@@ -291,6 +291,18 @@ def test_scores_may_begin_late_and_reuse_what_is_before(tiny_llama: TinyModel, c
         assert np.allclose([score.logprob for score in caller.scores], whole[49:], atol=1e-5)
     usages = [caller.usage.cached_tokens for caller in callers if caller.usage is not None]
     assert (usages[0], max(usages) < 50, usages[2] > 0) == (0, True, True)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_prompt_that_is_not_shared_is_of_no_use_to_others(
+    tiny_llama: TinyModel, shared: bool
+) -> None:
+    """Not while it runs either: else what others are told of reuse would tell them the prompt."""
+    with running_engine(tiny_llama.folder) as running, _row_taken(running, reuses_prefix=shared):
+        other = running.submit(asking(PROMPT, 2))
+        assert other.tokens() == tiny_llama.greedy(PROMPT, 2)
+    assert other.usage is not None
+    assert (other.usage.cached_tokens > 0) is shared
 
 
 def test_options_are_each_call_s_own(tiny_llama: TinyModel) -> None:

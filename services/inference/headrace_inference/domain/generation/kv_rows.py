@@ -15,7 +15,7 @@ from headrace_inference.domain.generation.prefix_cache import (
     Tokens,
     best_match,
 )
-from headrace_inference.domain.generation.sequences import SequenceState
+from headrace_inference.domain.generation.sequences import CallProgress, SequenceState
 from headrace_inference.domain.generation.step_policy import LEAST_CHUNK
 from headrace_inference.domain.scheduling.runner import OutOfMemory
 
@@ -119,7 +119,7 @@ class KvRows:
         progress = sequence.progress
         request = progress.call.request
         if progress.prompt_logits is not None:  # a choice whose prompt another one has read
-            match = best_match(progress.prompt, self._known(), sequence.prompt_length)
+            match = best_match(progress.prompt, self._known(progress), sequence.prompt_length)
             if match is not None and match.tokens == sequence.prompt_length:
                 return match
         most = sequence.prompt_length - LEAST_CHUNK
@@ -127,11 +127,13 @@ class KvRows:
             most = min(most, request.scored_from - 1)
         if not self._reuses or not request.reuses_prefix or most < 1:
             return None
-        return best_match(progress.prompt, self._known(), most)
+        return best_match(progress.prompt, self._known(progress), most)
 
-    def _known(self) -> Iterator[tuple[int, Tokens]]:
+    def _known(self, progress: CallProgress) -> Iterator[tuple[int, Tokens]]:
+        """Yield the rows that a call may take from: its own, and of others those that may be shared."""
         for one in self.sequences:
-            yield one.row, one.read_prompt
+            if one.progress is progress or one.progress.call.request.reuses_prefix:
+                yield one.row, one.read_prompt
         yield from self.prefixes.rows
 
     def _row_for(self, match: Match | None) -> int:
