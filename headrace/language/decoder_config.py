@@ -22,11 +22,9 @@ from headrace.language.language_files import (
     token_ids,
     unsupported,
 )
-from headrace.state.language_records import SamplingDefaults
+from headrace.state.language_records import LanguageFacts, SamplingDefaults, VersionKind
 
 _BYTES = {Datatype.FP32: 4, Datatype.FP16: 2, Datatype.BF16: 2, Datatype.INT8: 1, Datatype.UINT8: 1}
-
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _MOST_TOKENS = 10_000_000
 _MOST_SIZE = 1 << 16
@@ -64,6 +62,26 @@ class DecoderConfig:
     def kv_bytes_per_token(self) -> int:
         """The bytes of keys and values that one token keeps."""
         return 2 * self.layers * self.kv_heads * self.head_size * _BYTES[self.kv_datatype]
+
+    def facts(
+        self,
+        tokenizer_digest: str,
+        chat_template_digest: str,
+        capabilities: tuple[str, ...],
+        weights: str = "",
+    ) -> LanguageFacts:
+        """Return what is recorded of it; `capabilities` are those beside completing a text."""
+        return LanguageFacts(
+            kind=VersionKind.GENERATION,
+            architecture=self.architecture,
+            context_length=self.context_length,
+            vocabulary_size=self.vocabulary_size,
+            tokenizer_digest=tokenizer_digest,
+            kv_bytes_per_token=self.kv_bytes_per_token,
+            chat_template_digest=chat_template_digest,
+            capabilities=("completion", *capabilities),
+            weights=weights,
+        )
 
 
 def read_decoder_config(folder: Path, ends: GraphEnds) -> DecoderConfig:

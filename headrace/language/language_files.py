@@ -18,12 +18,12 @@ Config = Mapping[str, Any]
 """A JSON object, of which nothing but that is known."""
 
 
-def read_config(path: Path, max_bytes: int = MAX_CONFIG_BYTES) -> Config:
+def read_config(path: Path) -> Config:
     """Return the object in a file, and an empty one where there is no such file.
 
     Raises InvalidArgument (LANGUAGE_FILES_INVALID).
     """
-    held = _read_json(path, max_bytes, {})
+    held = _read_json(path, {})
     if not isinstance(held, dict):
         raise invalid(f"{path.name} is not a JSON object")
     return held
@@ -34,19 +34,19 @@ def read_objects(path: Path) -> Sequence[Config]:
 
     Raises InvalidArgument (LANGUAGE_FILES_INVALID).
     """
-    held = _read_json(path, MAX_CONFIG_BYTES, [])
+    held = _read_json(path, [])
     if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
         raise invalid(f"{path.name} is not a JSON list of objects")
     return held
 
 
-def _read_json(path: Path, max_bytes: int, missing: Any) -> Any:
+def _read_json(path: Path, missing: Any) -> Any:
     try:
         size = path.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
         return missing
-    if size > max_bytes:
-        raise invalid(f"{path.name} has {size} bytes, and at most {max_bytes} are read")
+    if size > MAX_CONFIG_BYTES:
+        raise invalid(f"{path.name} has {size} bytes, and at most {MAX_CONFIG_BYTES} are read")
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:

@@ -26,6 +26,7 @@ from headrace_inference.adapters.encoding.row_trial import Rows, TrialTexts, try
 from headrace_inference.adapters.runtime import execution_providers, session_options
 from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.load_limit import load_limit
+from headrace_inference.adapters.runtime.no_tensor_runs import NoTensorRuns
 from headrace_inference.adapters.runtime.ort_errors import RUNTIME_ERRORS, run_failed
 from headrace_inference.adapters.runtime.version_files import folder_of, no_memory
 from headrace_inference.domain.clock import Clock
@@ -33,7 +34,6 @@ from headrace_inference.domain.encoding.requests import EncodingRequest
 from headrace_inference.domain.encoding.text_runner import batch_of
 from headrace_inference.domain.encoding.token_batcher import Encoding, TokenBatcher
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN
-from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.runner import OutOfMemory, RunFailed
 from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog
 
@@ -64,7 +64,7 @@ class OpenModel:
     dimensions: Sequence[int]
 
 
-class OpenEncoder:
+class OpenEncoder(NoTensorRuns):
     """An encoder that is open, warmed and tried: the domain's `EncoderRunner`."""
 
     def __init__(
@@ -126,18 +126,6 @@ class OpenEncoder:
     def new_handle(self) -> RunHandle:
         """Return what ends a run that is begun with it."""
         return self._session.new_handle()
-
-    def run(
-        self,
-        inputs: Sequence[Array],  # noqa: ARG002  # as every runner takes them
-        handle: RunHandle | None = None,  # noqa: ARG002
-    ) -> list[Array]:
-        """Refuse: it runs texts, by its encoder. Raises RunFailed."""
-        raise RunFailed("a version of text runs no tensors")
-
-    def run_alone(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
-        """Refuse likewise. Raises RunFailed."""
-        return self.run(inputs, handle)
 
     def rest(self) -> None:
         """Give back what runs took beside the weights, and what the C library keeps."""

@@ -22,6 +22,7 @@ from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.adapters.runtime.bare_session import opening_session
 from headrace_inference.adapters.runtime.defaults import RuntimeDefaults
 from headrace_inference.adapters.runtime.memory_book import MemoryBook
+from headrace_inference.adapters.runtime.no_tensor_runs import NoTensorRuns
 from headrace_inference.adapters.runtime.onnx_runtime import settled_bytes
 from headrace_inference.adapters.runtime.version_files import folder_of
 from headrace_inference.domain.clock import Clock
@@ -31,7 +32,6 @@ from headrace_inference.domain.generation.continuous_batching import ContinuousB
 from headrace_inference.domain.generation.requests import GenerationRequest
 from headrace_inference.domain.generation.text_stream import CONTEXT_TOKENS, TextStream
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN
-from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog
 
@@ -51,7 +51,7 @@ class OpenGeneration:
     engine: ContinuousBatching
 
 
-class OpenGenerative:
+class OpenGenerative(NoTensorRuns):
     """A version that is open and was tried: the domain's `GenerativeRunner`."""
 
     plan = NO_PLAN
@@ -114,18 +114,6 @@ class OpenGenerative:
     def new_handle(self) -> RunHandle:
         """Return what ends a run that is begun with it."""
         return self._decoder.new_handle()
-
-    def run(
-        self,
-        inputs: Sequence[Array],  # noqa: ARG002  # as every runner takes them
-        handle: RunHandle | None = None,  # noqa: ARG002
-    ) -> list[Array]:
-        """Refuse: it generates, by its engine. Raises RunFailed."""
-        raise RunFailed("a version of text runs no tensors")
-
-    def run_alone(self, inputs: Sequence[Array], handle: RunHandle | None = None) -> list[Array]:
-        """Refuse likewise. Raises RunFailed."""
-        return self.run(inputs, handle)
 
     def rest(self) -> None:
         """Give back what the C library keeps; the engine gives back the rest by itself."""

@@ -68,16 +68,8 @@ def _decoder(folder: Path, ends: GraphEnds) -> tuple[LanguageFacts, SamplingDefa
     config = read_decoder_config(folder, ends)
     tokens = folder / config.tokenizer_folder
     chat = find_chat_files(tokens)
-    facts = LanguageFacts(
-        kind=VersionKind.GENERATION,
-        architecture=config.architecture,
-        context_length=config.context_length,
-        vocabulary_size=config.vocabulary_size,
-        tokenizer_digest=tokenizer_digest(tokens / TOKENIZER),
-        kv_bytes_per_token=config.kv_bytes_per_token,
-        chat_template_digest=chat.digest if chat else "",
-        capabilities=("completion", "chat") if chat else ("completion",),
-    )
+    digest = tokenizer_digest(tokens / TOKENIZER)
+    facts = config.facts(digest, chat.digest if chat else "", ("chat",) if chat else ())
     return facts, proposed_sampling(config.sampling)
 
 

@@ -11,7 +11,7 @@ from headrace_inference.domain.scheduling.queue_refusals import unloading
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from headrace_inference.domain.versions.batch_executor import Execution
-from headrace_inference.domain.versions.tensor_generation import TensorCall, tensor_call
+from headrace_inference.domain.versions.tensor_generation import TensorGeneration, generation_call
 from headrace_inference.domain.versions.text_scheduler import TextScheduler
 
 
@@ -51,7 +51,7 @@ class GenerationExecutor:
     def _hand_over(self, request: InferenceRequest) -> None:
         """Make a call of a request in tensors, and have it run."""
         execution = self._execution
-        call = tensor_call(self.model, execution.responder, execution.clock, request)
+        call = generation_call(self.model, execution.responder, execution.clock, request)
         try:
             self.generate(call)
         except SchedulerStopped:  # it was taken before that: nobody else answers it
@@ -59,7 +59,7 @@ class GenerationExecutor:
 
     def _is_over(self, call: GenerationCall, error: HeadraceError | None) -> None:
         execution = self._execution
-        if error is None and not isinstance(call, TensorCall):  # its responder counts its run
+        if error is None and not isinstance(call, TensorGeneration):  # its responder counts its run
             began, now = call.started_ns, execution.clock.monotonic_ns()
             with execution.statistics.lock:
                 execution.statistics.record_run((), 1, (began, began, now, now))

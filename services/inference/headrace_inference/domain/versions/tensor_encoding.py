@@ -21,10 +21,11 @@ from headrace_inference.domain.encoding.requests import (
 from headrace_inference.domain.scheduling.batching import assemble
 from headrace_inference.domain.scheduling.requests import BatchResult, InferenceRequest
 from headrace_inference.domain.versions.responder import Responder
+from headrace_inference.domain.versions.tensor_call import TensorCall
 
 
-class TensorEncoding(EncodingCall):
-    """The call of one request in tensors: it is left and late when that is."""
+class TensorEncoding(TensorCall, EncodingCall):
+    """The encoding of one request in tensors."""
 
     __slots__ = ("_asked",)
 
@@ -33,24 +34,6 @@ class TensorEncoding(EncodingCall):
     ) -> None:
         self._asked = asked
         super().__init__(request, sink, asked.route, asked.received_ns, asked.deadline_ns)
-
-    @property
-    def cancelled(self) -> bool:
-        """Tell whether its caller is gone."""
-        return self._asked.cancelled
-
-    @cancelled.setter
-    def cancelled(self, gone: bool) -> None:
-        self._asked.cancelled = self._asked.cancelled or gone
-
-    @property
-    def deadline_ns(self) -> int | None:
-        """Return until when it is waited for; a caller that leaves late brings that forward."""
-        return self._asked.deadline_ns
-
-    @deadline_ns.setter
-    def deadline_ns(self, deadline_ns: int | None) -> None:
-        """It is the request's already."""
 
 
 class TensorEncodingSink:

@@ -31,6 +31,7 @@ from headrace_inference.domain.scheduling.requests import (
 )
 from headrace_inference.domain.versions.responder import Responder
 from headrace_inference.domain.versions.stream_executor import stream_required
+from headrace_inference.domain.versions.tensor_call import TensorCall
 from headrace_inference.domain.versions.vllm_options import VLLM_NAMES, vllm_options
 
 _SIGNATURE = triton_form.GENERATION_SIGNATURE
@@ -42,34 +43,16 @@ _GOES_ON = "None"
 """The finish reason of a choice that has not ended."""
 
 
-class TensorCall(GenerationCall):
-    """The generation of one request in tensors: it is left and late when that is."""
+class TensorGeneration(TensorCall, GenerationCall):
+    """The generation of one request in tensors."""
 
     __slots__ = ("_asked",)
 
     def __init__(
-        self, asked: InferenceRequest, request: GenerationRequest, sink: TensorSink
+        self, asked: InferenceRequest, request: GenerationRequest, sink: TensorGenerationSink
     ) -> None:
         self._asked = asked
         super().__init__(request, sink, asked.route, asked.received_ns, asked.deadline_ns)
-
-    @property
-    def cancelled(self) -> bool:
-        """Tell whether its caller is gone."""
-        return self._asked.cancelled
-
-    @cancelled.setter
-    def cancelled(self, gone: bool) -> None:
-        self._asked.cancelled = self._asked.cancelled or gone
-
-    @property
-    def deadline_ns(self) -> int | None:
-        """Return until when it is waited for; a caller that leaves late brings that forward."""
-        return self._asked.deadline_ns
-
-    @deadline_ns.setter
-    def deadline_ns(self, deadline_ns: int | None) -> None:
-        """It is the request's already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +71,9 @@ class _Wanted:
         return any(_OUTPUTS.index(name) in self.outputs for name in names)
 
 
-def tensor_call(
+def generation_call(
     model: GenerativeModel, responder: Responder, clock: Clock, request: InferenceRequest
-) -> TensorCall:
+) -> TensorGeneration:
     """The generation that a request asks for. Raises HeadraceError where it is not one."""
     wanted = _read(request)
     if wanted.stream and not request.sink.takes_parts:
@@ -102,7 +85,7 @@ def tensor_call(
     if logprobs is None and wanted.has(*_SCORED):
         logprobs = 0
     request.plan = replace(request.plan, outputs=wanted.outputs)
-    sink = TensorSink(request, responder, clock, model.codec, wanted, options.choices)
+    sink = TensorGenerationSink(request, responder, clock, model.codec, wanted, options.choices)
     generation = GenerationRequest(
         prompt=tokens,
         stop=options.stop,
@@ -113,7 +96,7 @@ def tensor_call(
         priority=request.plan.priority,
         timeout_us=request.plan.timeout_us,
     )
-    sink.call = TensorCall(request, generation, sink)
+    sink.call = TensorGeneration(request, generation, sink)
     return sink.call
 
 
@@ -193,7 +176,7 @@ class _Choice:
         self.text, self.tokens, self.scores = "", 0, []
 
 
-class TensorSink:
+class TensorGenerationSink:
     """Answers a request with what is generated: by a response a piece, or by one of all."""
 
     is_full = False
@@ -320,12 +303,12 @@ def _texts(texts: Sequence[str]) -> Array:
 
 
 _NOTHING: Array = np.empty(0)
-_MAKERS: tuple[Callable[[TensorSink], Array], ...] = (
-    TensorSink.texts,
-    TensorSink.finish_reasons,
-    TensorSink.cumulative_logprobs,
-    TensorSink.logprobs,
-    TensorSink.input_tokens,
-    TensorSink.output_tokens,
+_MAKERS: tuple[Callable[[TensorGenerationSink], Array], ...] = (
+    TensorGenerationSink.texts,
+    TensorGenerationSink.finish_reasons,
+    TensorGenerationSink.cumulative_logprobs,
+    TensorGenerationSink.logprobs,
+    TensorGenerationSink.input_tokens,
+    TensorGenerationSink.output_tokens,
 )
 """What makes each output, in the order of the signature."""

@@ -15,7 +15,7 @@ from headrace.language.genai_config import GENAI_CONFIG, read_genai_config
 from headrace.language.language_files import invalid
 from headrace.language.tokenizer import TextTokenizer, tokenizer_digest
 from headrace.language.triton_form import GENERATION_SIGNATURE
-from headrace.state.language_records import GenerationConfig, LanguageFacts, VersionKind
+from headrace.state.language_records import GenerationConfig, VersionKind
 from headrace.state.records import ServingConfig
 from headrace_registry.adapters.checks.language.candidate import Candidate, Check, CheckedText
 from headrace_registry.adapters.checks.language.chat import check_chat
@@ -49,17 +49,8 @@ def check_generation(candidate: Candidate) -> CheckedText:
     chat = check_chat(tokens, tokenizer)
     weights = weights_of(candidate.model)
     notices = _try(candidate, config, chat.prompt or _plain_prompt(tokenizer), weights)
-    facts = LanguageFacts(
-        kind=VersionKind.GENERATION,
-        architecture=config.architecture,
-        context_length=config.context_length,
-        vocabulary_size=config.vocabulary_size,
-        tokenizer_digest=tokenizer_digest(tokens / TOKENIZER),
-        kv_bytes_per_token=config.kv_bytes_per_token,
-        chat_template_digest=chat.template_digest,
-        capabilities=("completion", *chat.capabilities),
-        weights=weights,
-    )
+    digest = tokenizer_digest(tokens / TOKENIZER)
+    facts = config.facts(digest, chat.template_digest, chat.capabilities, weights)
     proposed = ServingConfig(
         generation=GenerationConfig(sampling=proposed_sampling(config.sampling))
     )
