@@ -96,9 +96,11 @@ def test_sequences_that_were_put_off_have_the_same_answers(model: TinyModel) -> 
     """The KV cache has room for two of five at their full length: they take turns."""
     prompts = [(prompt * 20)[:50] for prompt in _prompts(5, seed=5)]
     with running_engine(model.folder, max_sequences=5, kv_tokens=320) as running:
-        callers = [running.submit(asking(prompt, 40)) for prompt in prompts]
-        found = [caller.tokens() for caller in callers]
+        calls = [running.call(asking(prompt, 40)) for prompt in prompts]
+        found = [caller.tokens() for _, caller in calls]
     assert _all_plain(model, prompts, found) == found
+    assert sum(call.times_put_off for call, _ in calls) >= 1
+    assert calls[0][0].times_put_off == 0, "the oldest goes on"
 
 
 _ARRIVALS = st.lists(

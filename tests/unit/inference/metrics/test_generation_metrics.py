@@ -24,7 +24,8 @@ def book_of(*versions: tuple[str, int]) -> StatisticsRegistry:
         for route in ("stable", "canary"):
             counters.record_gap(route, 2 * MILLISECOND, 3)
             counters.record_finish(route, "length")
-            counters.record_end(EndedGeneration(route, 1, 2, MILLISECOND, 9 * MILLISECOND, 8, 6, 4))
+            ended = EndedGeneration(route, 1, 2, MILLISECOND, 9 * MILLISECOND, 8, 6, 4, put_off=3)
+            counters.record_end(ended)
     return book
 
 
@@ -43,12 +44,14 @@ def test_routes_are_apart_by_our_names_and_together_by_those_of_vllm() -> None:
     for route in ("stable", "canary"):
         labels = f'{ours},route="{route}"'
         assert f"headrace_inference_generated_tokens_total{{{labels}}} 4" in lines
+        assert f"headrace_inference_sequences_put_off_total{{{labels}}} 3" in lines
         assert f"headrace_inference_between_tokens_seconds_count{{{labels}}} 3" in lines
         assert (
             f'headrace_inference_generations_finished_total{{{labels},reason="length"}} 1' in lines
         )
     assert f"vllm:generation_tokens_total{{{theirs}}} 8" in lines
     assert f"vllm:prefix_cache_hits_total{{{theirs}}} 12" in lines
+    assert f"vllm:num_preemptions_total{{{theirs}}} 6" in lines
     assert f'vllm:request_success_total{{{theirs},finished_reason="length"}} 2' in lines
     assert f'vllm:request_success_total{{{theirs},finished_reason="stop"}} 0' in lines
     assert f"vllm:time_to_first_token_seconds_count{{{theirs}}} 2" in lines

@@ -1,7 +1,7 @@
 """Metrics of generative versions: by our names with their routes, and by those of vLLM's dashboards.
 
 A route is no label of vLLM, so all of them are together there. Its histograms of tokens a request and of an
-engine's iterations are left out, and so are preemptions: nothing here is pre-empted.
+engine's iterations are left out.
 """
 
 from __future__ import annotations
@@ -77,6 +77,11 @@ def _work(counts: Mapping[Key, ByRoute]) -> Iterator[Family]:
         "Generations whose prompt was not all computed again",
     )
     tokens = Family(f"{name}_generated_tokens_total", "counter", "Tokens generated")
+    put_off = Family(
+        f"{name}_sequences_put_off_total",
+        "counter",
+        "Times that a sequence gave way to others since the KV cache was full",
+    )
     finished = Family(
         f"{name}_generations_finished_total", "counter", "Answers and failed generations, by why"
     )
@@ -86,9 +91,10 @@ def _work(counts: Mapping[Key, ByRoute]) -> Iterator[Family]:
         reused.add(each.cached_tokens, labels)
         hits.add(each.prefix_hits, labels)
         tokens.add(each.completion_tokens, labels)
+        put_off.add(each.put_off, labels)
         for reason, count in each.finished.items():
             finished.add(count, f"{labels},{label_text(reason=reason)}")
-    yield from (prompts, reused, hits, tokens, finished)
+    yield from (prompts, reused, hits, tokens, put_off, finished)
     yield from _durations(counts)
 
 
@@ -137,6 +143,7 @@ _COUNTERS_OF_VLLM = {
     "generation_tokens": ("completion_tokens", "Tokens generated"),
     "prefix_cache_queries": ("prompt_tokens", "Tokens of prompts that were looked for"),
     "prefix_cache_hits": ("cached_tokens", "Tokens of prompts that were found"),
+    "num_preemptions": ("put_off", "Times that a sequence gave way to others"),
 }
 _HISTOGRAMS_OF_VLLM = {
     "time_to_first_token": ("first_token", "From reception to the first token"),

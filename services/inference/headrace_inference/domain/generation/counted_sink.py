@@ -89,5 +89,6 @@ class CountedSink:
                 usage.prompt_tokens,
                 usage.cached_tokens,
                 usage.completion_tokens,
+                call.times_put_off,
             )
         )

@@ -166,6 +166,7 @@ class GenerationCall:
         "route",
         "sink",
         "started_ns",
+        "times_put_off",
     )
 
     def __init__(
@@ -186,3 +187,5 @@ class GenerationCall:
         self.started_ns = 0
         """When its prompt began to be read; 0 while it waits."""
         self.first_token_ns = 0
+        self.times_put_off = 0
+        """How often a sequence of it gave way to others and had to wait again."""

@@ -28,6 +28,8 @@ class GenerationCounts:
     prefix_hits: int = 0
     """Generations of which some of the prompt was not computed again."""
     completion_tokens: int = 0
+    put_off: int = 0
+    """How often sequences gave way to others, since the KV cache was full, and waited again."""
     finished: Counter[str] = field(default_factory=Counter)
     """Choices by why they ended: `stop`, `length`; generations that failed by `abort` or `error`."""
     first_token: Histogram = field(default_factory=Histogram)
@@ -55,6 +57,7 @@ class GenerationCounts:
         self.cached_tokens += other.cached_tokens
         self.prefix_hits += other.prefix_hits
         self.completion_tokens += other.completion_tokens
+        self.put_off += other.put_off
         self.finished.update(other.finished)
         self.first_token.merge(other.first_token)
         self.between_tokens.merge(other.between_tokens)
@@ -76,6 +79,8 @@ class EndedGeneration:
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
+    put_off: int = 0
+    """How often its sequences gave way to others."""
 
 
 class GenerationCounters:
@@ -110,6 +115,7 @@ class GenerationCounters:
             counts.cached_tokens += ended.cached_tokens
             counts.prefix_hits += ended.cached_tokens > 0
             counts.completion_tokens += ended.completion_tokens
+            counts.put_off += ended.put_off
             counts.total.record_one(ended.ended_ns - ended.received_ns)
             if ended.started_ns:
                 counts.queue.record_one(max(0, ended.started_ns - ended.received_ns))

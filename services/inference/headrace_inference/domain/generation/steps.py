@@ -133,6 +133,7 @@ class Steps:
 
     def _put_off(self, one: SequenceState) -> None:
         self.running.remove(one)
+        one.progress.call.times_put_off += 1
         self._rows.put_off(one)
         if not one.has_read:
             one.progress.scores.clear()
