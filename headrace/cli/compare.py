@@ -252,7 +252,7 @@ def _schema_check(path: Path | None) -> Check | None:
     except ImportError as error:
         raise errors.FailedPrecondition(
             "SCHEMA_LIBRARY_MISSING",
-            "telling whether answers fit a schema needs a library: pip install jsonschema-rs",
+            "telling whether answers fit a schema needs a library: pip install 'headrace[language]'",
         ) from error
     try:
         schema = json.loads(read_text(path))
