@@ -180,6 +180,13 @@ def _row(each: VersionStatistics) -> tuple[object, ...]:
         f"{each.requests_per_second:.1f}",
         each.error_count,
         *_durations(each),
-        f"{each.mean_batch_rows:.1f}",
-        "-" if each.batch_fill is None else f"{each.batch_fill:.0%}",
+        *_batches(each),
     )
+
+
+def _batches(each: VersionStatistics) -> tuple[str, str]:
+    """Steps of versions of text hold tokens of many requests: a mean of rows tells nothing of them."""
+    if each.prompt_tokens:
+        return "-", "-"
+    fill = "-" if each.batch_fill is None else f"{each.batch_fill:.0%}"
+    return f"{each.mean_batch_rows:.1f}", fill
