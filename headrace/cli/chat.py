@@ -45,6 +45,12 @@ def register(app: typer.Typer) -> None:
 async def chat(
     cli: Cli,
     name: CallableName,
+    message: Annotated[
+        str,
+        typer.Argument(
+            metavar="[MESSAGE]", help="Have this answered, and end.", show_default=False
+        ),
+    ] = "",
     version: VersionOrAlias = "",
     system: Annotated[str, typer.Option(metavar="TEXT", help="What the model is told to be.")] = "",
     max_tokens: MaxTokens = None,
@@ -71,7 +77,12 @@ async def chat(
     )
     async with cli.client() as client:
         asked = _Asked(cli, client, name, version, options)
-        await _converse(ChatSession(system), asked)
+        session = ChatSession(system)
+        if message:
+            session.ask(message)
+            await asked.answer(session)
+        else:
+            await _converse(session, asked)
 
 
 async def _converse(session: ChatSession, asked: _Asked) -> None:

@@ -35,7 +35,7 @@ class ChatSession:
         if not text:
             return "nothing"
         if not text.startswith("/"):
-            self.turns.append({"role": "user", "content": line})
+            self.ask(line)
             return "ask"
         word, _, rest = text.partition(" ")
         if word in ("/exit", "/quit"):
@@ -55,6 +55,10 @@ class ChatSession:
                 return "noted" if rest else "no system message any more"
             case _:
                 return f"{word} is not a command\n{HELP}"
+
+    def ask(self, text: str) -> None:
+        """Take a text as what a person says, whatever is in it."""
+        self.turns.append({"role": "user", "content": text})
 
     def answered(self, text: str) -> None:
         """Keep an answer, or as much of it as came."""

@@ -109,6 +109,20 @@ async def test_a_piped_chat_answers_each_line_and_keeps_the_turns(tmp_path: Path
     assert "CONTEXT_LENGTH_EXCEEDED" == json.loads(documents.error)["error"]["reason"]
 
 
+async def test_a_message_on_the_command_line_is_answered_at_once(tmp_path: Path) -> None:
+    """Nothing is read; a message that looks like a command is none."""
+    async with chatting(tmp_path) as (_, shell):
+        plain, command, refused = await asyncio.gather(
+            piped(shell, "not this\n", "chat", "m", "Hi?", "--max-tokens", "6"),
+            shell("chat", "m", "/exit", "--max-tokens=8", "--json"),
+            shell("chat", "m", "x" * 2000),
+        )
+
+    assert (0, "u:Hi?;\n", "") == (plain.status, plain.output, plain.error)
+    assert "u:/exit;" == command.document["content"]
+    assert (1, True) == (refused.status, "CONTEXT_LENGTH_EXCEEDED" in refused.error)
+
+
 class Terminal:
     """A command at a pseudo-terminal: what it shows, and keys for it."""
 
