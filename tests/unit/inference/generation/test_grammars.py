@@ -223,3 +223,30 @@ def test_large_schemas_are_taken(grammars: LlguidanceGrammars) -> None:
     ]
     schema = {"anyOf": [*forms, {"enum": [f"text {number}" for number in range(1000)]}]}
     assert _written(grammars, Grammar(GrammarKind.JSON_SCHEMA, json.dumps(schema)), 3) is not None
+
+
+def _rules(count: int) -> str:
+    between = (f'r{each}: "a" r{each + 1} | "b"' for each in range(count))
+    return "\n".join(["start: r0", *between, f'r{count}: "x"'])
+
+
+def _references(count: int) -> str:
+    made: dict[str, object] = {str(count): {"type": "integer"}}
+    for each in range(count):
+        made[str(each)] = {"anyOf": [{"type": "string"}, {"$ref": f"#/$defs/{each + 1}"}]}
+    return json.dumps({"$ref": "#/$defs/0", "$defs": made})
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        Grammar(GrammarKind.LARK, _rules(4_000)),
+        Grammar(GrammarKind.JSON_SCHEMA, _references(2_000)),
+    ],
+    ids=["rules", "references"],
+)
+def test_what_leads_on_as_deep_as_it_is_long_is_taken(
+    grammars: LlguidanceGrammars, grammar: Grammar
+) -> None:
+    """Either ends the process where its compiler has a thread's usual stack."""
+    assert grammars.begin(grammar).allowed().any()

@@ -16,6 +16,7 @@ from headrace.errors import InvalidArgument
 from headrace.language.extra import language_library
 from headrace.language.json_schemas import SEPARATORS, closed
 from headrace.language.tokenizer import TextTokenizer
+from headrace_inference.adapters.generation.deep_stack import on_deep_stack
 from headrace_inference.domain.generation.grammars import GrammarState
 from headrace_inference.domain.generation.requests import Grammar, GrammarKind
 
@@ -79,7 +80,9 @@ class LlguidanceGrammars:
             if matcher is not None:
                 self._compiled.move_to_end(grammar)
                 return matcher
-        matcher = self._compile(grammar)
+        # A grammar's rules may lead to each other as deep as it is long, and so deep calls its compiler
+        # itself: on a thread's usual stack some thousands end the process.
+        matcher = on_deep_stack("grammar-compiler", lambda: self._compile(grammar))
         with self._mutex:
             self._compiled[grammar] = matcher
             while len(self._compiled) > KEPT_GRAMMARS:
