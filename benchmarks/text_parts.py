@@ -21,15 +21,15 @@ from headrace.language.chat_format import open_chat_format
 from headrace.language.tokenizer import TextTokenizer
 from headrace.language.tool_forms import PLAIN_FORM
 from headrace_inference.adapters.generation.grammars import LlguidanceGrammars
-from headrace_inference.domain.generation.logprobs import token_score
 from headrace_inference.domain.generation.requests import (
     Grammar,
     GrammarKind,
     SamplingOptions,
     StopConditions,
 )
-from headrace_inference.domain.generation.sampling import Sampler
-from headrace_inference.domain.generation.text_stream import TextStream
+from headrace_inference.domain.generation.tokens.logprobs import token_score
+from headrace_inference.domain.generation.tokens.sampling import Sampler
+from headrace_inference.domain.generation.tokens.text_stream import TextStream
 from tests.language.tiny_tokenizer import write_tiny_tokenizer
 
 OPTIONS = {

@@ -13,7 +13,7 @@ import aiohttp
 from headrace.machine.memory import usable_memory_bytes
 from headrace.registry.v1 import registry_service_pb2 as pb
 from headrace_inference.app import Replica
-from headrace_inference.domain.generation.kv_budget import mebibytes
+from headrace_inference.domain.generation.batching.kv_budget import mebibytes
 from tests.language.tiny_models import TinyModel
 from tests.language.tiny_tokenizer import tiny_tokenizer
 from tests.rpc.registry_fixtures import RunningRegistry, eventually, running_registry

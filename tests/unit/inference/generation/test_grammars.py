@@ -16,7 +16,7 @@ from headrace.language.tokenizer import TextTokenizer
 from headrace_inference.adapters.generation.grammars import LlguidanceGrammars
 from headrace_inference.domain.generation.grammars import GrammarState
 from headrace_inference.domain.generation.requests import Grammar, GrammarKind, SamplingOptions
-from headrace_inference.domain.generation.sampling import Sampler
+from headrace_inference.domain.generation.tokens.sampling import Sampler
 from tests.language.tiny_tokenizer import BEGIN, END, write_tiny_tokenizer
 
 _WIDTH = 640  # wider than the tokenizer, as many models' logits are

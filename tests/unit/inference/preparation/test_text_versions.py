@@ -20,7 +20,7 @@ from headrace_inference.adapters.generation.open_generative import OpenGenerativ
 from headrace_inference.adapters.model_folder.language_models import described_language
 from headrace_inference.adapters.preparation.cached_opener import PreparingOpener
 from headrace_inference.adapters.runtime.memory_book import MemoryBook
-from headrace_inference.domain.generation.kv_budget import chosen
+from headrace_inference.domain.generation.batching.kv_budget import chosen
 from tests.language.tiny_encoders import write_embedder
 from tests.language.tiny_models import TinyModel
 from tests.unit.inference.preparation.fixtures import preparing

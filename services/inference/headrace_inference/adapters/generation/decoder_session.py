@@ -10,7 +10,7 @@ from headrace_inference.adapters.allocator import return_freed_memory
 from headrace_inference.adapters.generation.kv_arena import KvArena, granule_tokens
 from headrace_inference.adapters.runtime import session_options
 from headrace_inference.adapters.runtime.ort_errors import RUNTIME_ERRORS, run_failed
-from headrace_inference.domain.generation.decoder import DecoderFacts
+from headrace_inference.domain.generation.batching.decoder import DecoderFacts
 from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.watchdog import RunHandle
 

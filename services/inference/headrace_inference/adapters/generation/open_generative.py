@@ -26,11 +26,11 @@ from headrace_inference.adapters.runtime.no_tensor_runs import NoTensorRuns
 from headrace_inference.adapters.runtime.onnx_runtime import settled_bytes
 from headrace_inference.adapters.runtime.version_files import folder_of
 from headrace_inference.domain.clock import Clock
-from headrace_inference.domain.generation import kv_budget
-from headrace_inference.domain.generation.choice_writer import WriterTools
-from headrace_inference.domain.generation.continuous_batching import ContinuousBatching
+from headrace_inference.domain.generation.batching import kv_budget
+from headrace_inference.domain.generation.batching.continuous_batching import ContinuousBatching
 from headrace_inference.domain.generation.requests import GenerationRequest
-from headrace_inference.domain.generation.text_stream import CONTEXT_TOKENS, TextStream
+from headrace_inference.domain.generation.tokens.choice_writer import WriterTools
+from headrace_inference.domain.generation.tokens.text_stream import CONTEXT_TOKENS, TextStream
 from headrace_inference.domain.scheduling.execution_plan import NO_PLAN
 from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog

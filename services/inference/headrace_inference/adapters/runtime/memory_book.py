@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from headrace.errors import Unavailable
-from headrace_inference.domain.generation.kv_budget import mebibytes
+from headrace_inference.domain.generation.batching.kv_budget import mebibytes
 
 MOST_PART = 0.9
 """Of the memory that the process may use: the rest is for everything that is no version of text."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from headrace.errors import Internal
 from headrace_inference.domain.generation.requests import SamplingOptions
-from headrace_inference.domain.generation.sampling import Sampler
-from tests.unit.inference.generation.plain_sampling import chances
+from headrace_inference.domain.generation.tokens.sampling import Sampler
+from tests.unit.inference.generation.tokens.plain_sampling import chances
 
 _VOCABULARY = 40
 _logit = st.integers(-12, 12).map(lambda number: number / 2)  # with many ties

@@ -23,7 +23,7 @@ from headrace_inference.domain.generation.requests import (
 )
 from tests.language.tiny_models import TinyModel
 from tests.language.tiny_tokenizer import END, START, tiny_tokenizer
-from tests.unit.inference.generation.engines import Caller, Running, running_engine
+from tests.unit.inference.generation.batching.engines import Caller, Running, running_engine
 
 SCHEMA = {
     "type": "object",

@@ -10,16 +10,16 @@ from collections.abc import Callable
 from headrace.errors import Internal, InvalidArgument, ResourceExhausted
 from headrace.state.records import ServingConfig
 from headrace_inference.domain.clock import Clock
-from headrace_inference.domain.generation.choice_writer import ChoiceWriter, WriterTools
-from headrace_inference.domain.generation.decoder import Decoder
+from headrace_inference.domain.generation.batching.decoder import Decoder
+from headrace_inference.domain.generation.batching.kv_rows import KvRows
+from headrace_inference.domain.generation.batching.pace import PrefillPace
+from headrace_inference.domain.generation.batching.sequences import CallProgress, SequenceState
+from headrace_inference.domain.generation.batching.step_runs import StepRuns
+from headrace_inference.domain.generation.batching.steps import Steps
+from headrace_inference.domain.generation.batching.waiting_line import WaitingLine
 from headrace_inference.domain.generation.engine import EngineLoad
-from headrace_inference.domain.generation.kv_rows import KvRows
-from headrace_inference.domain.generation.pace import PrefillPace
 from headrace_inference.domain.generation.requests import GenerationCall
-from headrace_inference.domain.generation.sequences import CallProgress, SequenceState
-from headrace_inference.domain.generation.step_runs import StepRuns
-from headrace_inference.domain.generation.steps import Steps
-from headrace_inference.domain.generation.waiting_line import WaitingLine
+from headrace_inference.domain.generation.tokens.choice_writer import ChoiceWriter, WriterTools
 from headrace_inference.domain.scheduling import queue_refusals as refusals
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped

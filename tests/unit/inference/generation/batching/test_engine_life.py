@@ -25,7 +25,7 @@ from headrace_inference.domain.generation.requests import (
 )
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
 from tests.language.tiny_models import TinyModel
-from tests.unit.inference.generation.engines import (
+from tests.unit.inference.generation.batching.engines import (
     GREEDY,
     Caller,
     Running,

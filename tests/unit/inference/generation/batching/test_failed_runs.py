@@ -12,14 +12,14 @@ from headrace.errors import HeadraceError
 from headrace.state.records import ServingConfig
 from headrace_inference.adapters.generation.decoder_session import DecoderSession
 from headrace_inference.adapters.system_clock import SystemClock
-from headrace_inference.domain.generation.choice_writer import WriterTools
-from headrace_inference.domain.generation.continuous_batching import ContinuousBatching
-from headrace_inference.domain.generation.text_stream import TextStream
+from headrace_inference.domain.generation.batching.continuous_batching import ContinuousBatching
+from headrace_inference.domain.generation.tokens.choice_writer import WriterTools
+from headrace_inference.domain.generation.tokens.text_stream import TextStream
 from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.runner import RunFailed
 from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog
 from tests.language.tiny_models import TinyModel
-from tests.unit.inference.generation.engines import (
+from tests.unit.inference.generation.batching.engines import (
     Caller,
     Running,
     TinyCodec,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from headrace_inference.domain.generation.requests import StopConditions
-from headrace_inference.domain.generation.stop_strings import StopStrings
+from headrace_inference.domain.generation.tokens.stop_strings import StopStrings
 
 CONTEXT_TOKENS = 6
 """As many of a prompt's last tokens tell how the text after them begins."""

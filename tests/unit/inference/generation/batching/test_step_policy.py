@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from headrace_inference.domain.generation.step_policy import (
+from headrace_inference.domain.generation.batching.step_policy import (
     Chunk,
     Room,
     Running,

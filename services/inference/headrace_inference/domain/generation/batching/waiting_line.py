@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 
 from headrace.errors import HeadraceError
 from headrace.state.records import Priorities, QueuePolicy, ServingConfig, TimeoutAction
-from headrace_inference.domain.generation.sequences import CallProgress, SequenceState
+from headrace_inference.domain.generation.batching.sequences import CallProgress, SequenceState
 from headrace_inference.domain.scheduling import queue_refusals as refusals
 from headrace_inference.domain.scheduling.admission import LongWait, max_wait_ns
 from headrace_inference.domain.scheduling.drain_rate import DrainRate

@@ -10,14 +10,14 @@ from functools import cached_property
 import numpy as np
 
 from headrace.errors import HeadraceError
-from headrace_inference.domain.generation.choice_writer import ChoiceWriter
-from headrace_inference.domain.generation.prefix_cache import Tokens
+from headrace_inference.domain.generation.batching.prefix_cache import Tokens
 from headrace_inference.domain.generation.requests import (
     GeneratedChunk,
     GenerationCall,
     TokenScore,
     Usage,
 )
+from headrace_inference.domain.generation.tokens.choice_writer import ChoiceWriter
 from headrace_inference.domain.scheduling.requests import Array
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace.errors import Internal
-from headrace_inference.domain.generation import candidates
 from headrace_inference.domain.generation.requests import SamplingOptions
+from headrace_inference.domain.generation.tokens import candidates
 
 Logits = npt.NDArray[np.floating]
 Allowed = npt.NDArray[np.bool_]

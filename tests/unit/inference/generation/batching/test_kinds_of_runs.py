@@ -6,7 +6,7 @@ import pytest
 
 from headrace_inference.adapters.generation.copied_runs import CopiedRuns
 from headrace_inference.adapters.generation.shared_buffer_runs import SharedBufferRuns
-from tests.unit.inference.generation.engines import open_tiny_decoder
+from tests.unit.inference.generation.batching.engines import open_tiny_decoder
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from headrace_inference.domain.generation.requests import StopConditions
-from headrace_inference.domain.generation.text_stream import Piece, TextStream
+from headrace_inference.domain.generation.tokens.text_stream import Piece, TextStream
 from tests.language.metaspace_tokenizer import metaspace_tokenizer
 from tests.language.tiny_tokenizer import END, tiny_tokenizer
 

@@ -15,7 +15,7 @@ from headrace.state.language_records import GenerationConfig
 from headrace_inference.domain.generation.requests import SamplingOptions
 from tests.language.optimum_form import write_optimum_model
 from tests.language.tiny_models import LLAMA, MISTRAL, TinyModel
-from tests.unit.inference.generation.engines import Caller, asking, running_engine
+from tests.unit.inference.generation.batching.engines import Caller, asking, running_engine
 
 MODELS = ["tiny_llama", "tiny_qwen", "tiny_mistral", "optimum_llama", "optimum_mistral"]
 ANSWER = 12

@@ -17,8 +17,7 @@ from headrace_inference.adapters.generation.decoder_session import DecoderSessio
 from headrace_inference.adapters.generation.open_decoder import decoder_of_session
 from headrace_inference.adapters.runtime import session_options
 from headrace_inference.adapters.system_clock import SystemClock
-from headrace_inference.domain.generation.choice_writer import WriterTools
-from headrace_inference.domain.generation.continuous_batching import ContinuousBatching
+from headrace_inference.domain.generation.batching.continuous_batching import ContinuousBatching
 from headrace_inference.domain.generation.grammars import Grammars
 from headrace_inference.domain.generation.requests import (
     GeneratedChunk,
@@ -29,7 +28,8 @@ from headrace_inference.domain.generation.requests import (
     TokenScore,
     Usage,
 )
-from headrace_inference.domain.generation.text_stream import TextStream
+from headrace_inference.domain.generation.tokens.choice_writer import WriterTools
+from headrace_inference.domain.generation.tokens.text_stream import TextStream
 from tests.language.tiny_tokenizer import END, tiny_tokenizer
 
 GREEDY = SamplingOptions(temperature=0)

@@ -15,7 +15,7 @@ from headrace_inference.domain.generation.requests import (
     StopConditions,
 )
 from tests.language.tiny_models import TinyModel
-from tests.unit.inference.generation.engines import Caller, Running, running_engine
+from tests.unit.inference.generation.batching.engines import Caller, Running, running_engine
 
 pytestmark = pytest.mark.toolchain
 

@@ -8,13 +8,10 @@ import numpy as np
 
 from headrace.errors import HeadraceError
 from headrace_inference.domain.clock import Clock
-from headrace_inference.domain.generation.grammars import Grammars
-from headrace_inference.domain.generation.kv_rows import KvRows
-from headrace_inference.domain.generation.logprobs import prompt_scores
-from headrace_inference.domain.generation.pace import PrefillPace
-from headrace_inference.domain.generation.requests import GeneratedChunk
-from headrace_inference.domain.generation.sequences import CallProgress, SequenceState
-from headrace_inference.domain.generation.step_policy import (
+from headrace_inference.domain.generation.batching.kv_rows import KvRows
+from headrace_inference.domain.generation.batching.pace import PrefillPace
+from headrace_inference.domain.generation.batching.sequences import CallProgress, SequenceState
+from headrace_inference.domain.generation.batching.step_policy import (
     Room,
     Running,
     Step,
@@ -22,8 +19,11 @@ from headrace_inference.domain.generation.step_policy import (
     chunk_of,
     plan_step,
 )
-from headrace_inference.domain.generation.step_runs import StepFailed, StepRuns
-from headrace_inference.domain.generation.waiting_line import WaitingLine
+from headrace_inference.domain.generation.batching.step_runs import StepFailed, StepRuns
+from headrace_inference.domain.generation.batching.waiting_line import WaitingLine
+from headrace_inference.domain.generation.grammars import Grammars
+from headrace_inference.domain.generation.requests import GeneratedChunk
+from headrace_inference.domain.generation.tokens.logprobs import prompt_scores
 from headrace_inference.domain.scheduling.request_failures import error_of
 from headrace_inference.domain.scheduling.requests import Array
 from headrace_inference.domain.scheduling.runner import OutOfMemory

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from headrace.errors import InvalidArgument
 from headrace_inference.domain.generation.grammars import Grammars, GrammarState
-from headrace_inference.domain.generation.logprobs import token_score
 from headrace_inference.domain.generation.requests import (
     FinishReason,
     GeneratedChunk,
     GenerationRequest,
     TokenScore,
 )
-from headrace_inference.domain.generation.sampling import Sampler
-from headrace_inference.domain.generation.text_stream import TextStream
+from headrace_inference.domain.generation.tokens.logprobs import token_score
+from headrace_inference.domain.generation.tokens.sampling import Sampler
+from headrace_inference.domain.generation.tokens.text_stream import TextStream
 from headrace_inference.domain.scheduling.requests import Array
 
 

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from headrace_inference.domain.generation.decoder import Decoder
-from headrace_inference.domain.generation.kv_cache import KvBooks
-from headrace_inference.domain.generation.prefix_cache import (
+from headrace_inference.domain.generation.batching.decoder import Decoder
+from headrace_inference.domain.generation.batching.kv_cache import KvBooks
+from headrace_inference.domain.generation.batching.prefix_cache import (
     LEAST_TOKENS,
     Match,
     PrefixCache,
     Tokens,
     best_match,
 )
-from headrace_inference.domain.generation.sequences import CallProgress, SequenceState
-from headrace_inference.domain.generation.step_policy import LEAST_CHUNK
+from headrace_inference.domain.generation.batching.sequences import CallProgress, SequenceState
+from headrace_inference.domain.generation.batching.step_policy import LEAST_CHUNK
 from headrace_inference.domain.scheduling.runner import OutOfMemory
 
 

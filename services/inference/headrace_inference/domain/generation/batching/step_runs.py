@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from headrace.errors import HeadraceError
 from headrace_inference.domain.clock import Clock
-from headrace_inference.domain.generation.decoder import Decoder
+from headrace_inference.domain.generation.batching.decoder import Decoder
+from headrace_inference.domain.generation.batching.sequences import SequenceState, calls_of
 from headrace_inference.domain.generation.requests import GenerationCall
-from headrace_inference.domain.generation.sequences import SequenceState, calls_of
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
 from headrace_inference.domain.scheduling.request_failures import error_of
 from headrace_inference.domain.scheduling.requests import Array

@@ -9,17 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace_inference.adapters.generation.kv_arena import KvArena, granule_tokens
-from headrace_inference.domain.generation.choice_writer import ChoiceWriter, WriterTools
-from headrace_inference.domain.generation.decoder import DecoderFacts
-from headrace_inference.domain.generation.kv_rows import KvRows
+from headrace_inference.domain.generation.batching.decoder import DecoderFacts
+from headrace_inference.domain.generation.batching.kv_rows import KvRows
+from headrace_inference.domain.generation.batching.sequences import CallProgress, SequenceState
 from headrace_inference.domain.generation.requests import (
     GenerationCall,
     GenerationRequest,
     StopConditions,
 )
-from headrace_inference.domain.generation.sequences import CallProgress, SequenceState
-from headrace_inference.domain.generation.text_stream import TextStream
-from tests.unit.inference.generation.engines import Caller, TinyCodec
+from headrace_inference.domain.generation.tokens.choice_writer import ChoiceWriter, WriterTools
+from headrace_inference.domain.generation.tokens.text_stream import TextStream
+from tests.unit.inference.generation.batching.engines import Caller, TinyCodec
 
 SIZE, ROWS, RUNNING = 256, 9, 4
 GRANULE = granule_tokens(SIZE, 4)

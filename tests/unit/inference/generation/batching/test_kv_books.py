@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace_inference.domain.generation.kv_cache import KvBooks
-from headrace_inference.domain.generation.prefix_cache import (
+from headrace_inference.domain.generation.batching.kv_cache import KvBooks
+from headrace_inference.domain.generation.batching.prefix_cache import (
     Match,
     PrefixCache,
     best_match,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace_inference.domain.generation.stop_strings import StopStrings
+from headrace_inference.domain.generation.tokens.stop_strings import StopStrings
 
 _text = st.text("abc", max_size=12)
 _stops = st.lists(st.text("abc", min_size=1, max_size=5), min_size=1, max_size=4)

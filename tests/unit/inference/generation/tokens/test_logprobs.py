@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headrace_inference.domain.generation.logprobs import prompt_scores, token_score
+from headrace_inference.domain.generation.tokens.logprobs import prompt_scores, token_score
 
 
 def test_a_score_is_the_log_softmax_of_the_raw_row() -> None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headrace_inference.domain.generation import candidates
 from headrace_inference.domain.generation.requests import TokenScore
-from headrace_inference.domain.generation.sampling import Logits
+from headrace_inference.domain.generation.tokens import candidates
+from headrace_inference.domain.generation.tokens.sampling import Logits
 
 LOWEST_LOGPROB = -9999.0
 """Of a token that cannot come: JSON knows no infinity."""

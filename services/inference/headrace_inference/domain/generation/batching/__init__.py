@@ -1,0 +1,1 @@
+"""The engine: decodes sequences together, step by step, within the memory for keys and values."""
