@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from headrace.language.chat_format import open_chat_format
+from headrace.language.chats.chat_format import open_chat_format
+from headrace.language.chats.tool_forms import PLAIN_FORM
 from headrace.language.tokenizer import TextTokenizer
-from headrace.language.tool_forms import PLAIN_FORM
 from headrace_inference.adapters.generation.grammars import LlguidanceGrammars
 from headrace_inference.domain.generation.requests import (
     Grammar,

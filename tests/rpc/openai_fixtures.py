@@ -13,8 +13,8 @@ import msgspec
 from openai import AsyncOpenAI
 
 from headrace.datatypes import Datatype
-from headrace.language.tool_forms import PLAIN_FORM
-from headrace.language.tool_reader import ToolAnswers
+from headrace.language.chats.tool_forms import PLAIN_FORM
+from headrace.language.chats.tool_reader import ToolAnswers
 from headrace.language.triton_form import GENERATION_SIGNATURE
 from headrace.state.records import VersionRecord
 from headrace_inference.domain.generation.model import ChatMessage, Tool

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from headrace.language.tool_forms import PLAIN_FORM
-from headrace.language.tool_reader import ToolAnswers
+from headrace.language.chats.tool_forms import PLAIN_FORM
+from headrace.language.chats.tool_reader import ToolAnswers
 from tests.rpc.test_cli_commands import Finished, Shell
 from tests.rpc.test_generation_service import Scene, scene
 

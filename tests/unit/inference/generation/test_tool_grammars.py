@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from headrace.language.chats.tool_forms import PLAIN_FORM, ToolForm, tool_form
+from headrace.language.chats.tool_reader import CallDelta, ToolCallReader
 from headrace.language.tokenizer import TextTokenizer
-from headrace.language.tool_forms import PLAIN_FORM, ToolForm, tool_form
-from headrace.language.tool_reader import CallDelta, ToolCallReader
 from headrace_inference.adapters.generation.grammars import LlguidanceGrammars
 from headrace_inference.domain.generation.requests import Grammar, GrammarKind
 from tests.language.tiny_tokenizer import BEGIN, END, START, write_tiny_tokenizer

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from headrace.errors import FailedPrecondition, InvalidArgument
-from headrace.language.chat_format import TemplateChatFormat, open_chat_format
+from headrace.language.chats.chat_format import TemplateChatFormat, open_chat_format
 from headrace.language.tokenizer import TOKENIZER_FILE, TextTokenizer
 from headrace.state.language_records import GenerationConfig, LanguageFacts
 from headrace.state.records import VersionRecord

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headrace.datatype_names import Datatype
 from headrace.language.advised_sampling import proposed_sampling
-from headrace.language.chat_files import find_chat_files
+from headrace.language.chats.chat_files import find_chat_files
 from headrace.language.decoder_config import read_decoder_config
 from headrace.language.decoder_ends import has_kv_cache
 from headrace.language.encoder_files import encoder_root, read_encoder_files

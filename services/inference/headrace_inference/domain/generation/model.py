@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from headrace.language.tool_reader import ToolAnswers
+from headrace.language.chats.tool_reader import ToolAnswers
 from headrace.state.language_records import GenerationConfig, LanguageFacts
 from headrace_inference.domain.generation.engine import GenerationEngine
 from headrace_inference.domain.generation.grammars import Grammars

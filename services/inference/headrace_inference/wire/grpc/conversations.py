@@ -10,7 +10,7 @@ from typing import Any
 
 from headrace.errors import InvalidArgument
 from headrace.inference.v1 import generation_service_pb2 as pb
-from headrace.language.tool_reader import ToolAnswers
+from headrace.language.chats.tool_reader import ToolAnswers
 from headrace_inference.domain.generation.model import ChatFormat, ChatMessage, Tool
 
 ROLES = ("system", "developer", "user", "assistant", "tool")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from headrace.inference.v1 import generation_service_pb2 as pb
-from headrace.language.tool_reader import CallDelta, ToolAnswers, ToolCallReader
+from headrace.language.chats.tool_reader import CallDelta, ToolAnswers, ToolCallReader
 from headrace_inference.domain.generation.model import TextCodec
 from headrace_inference.domain.generation.requests import (
     FinishReason,

@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from headrace.errors import InvalidArgument
 from headrace.inference.v1 import generation_service_pb2 as pb
-from headrace.language.tool_reader import ToolAnswers
+from headrace.language.chats.tool_reader import ToolAnswers
 from headrace.state.language_records import VersionKind
 from headrace_inference.domain.encoding.request_texts import (
     CallerText,

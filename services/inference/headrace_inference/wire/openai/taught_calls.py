@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from headrace.language.tool_reader import CallDelta, ToolAnswers
-from headrace.language.tool_reader import Part as TaughtPart
+from headrace.language.chats.tool_reader import CallDelta, ToolAnswers
+from headrace.language.chats.tool_reader import Part as TaughtPart
 from headrace_inference.domain.generation.requests import Grammar, GrammarKind
 from headrace_inference.wire.openai.answer_parts import AnswerReader, CallPart, Part
 from headrace_inference.wire.openai.grammars import NamedGrammar

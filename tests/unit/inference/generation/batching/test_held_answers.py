@@ -9,9 +9,9 @@ import jsonschema_rs
 import pytest
 
 from headrace.errors import InvalidArgument
+from headrace.language.chats.tool_forms import ToolForm
+from headrace.language.chats.tool_reader import CallDelta, ToolCallReader
 from headrace.language.tokenizer import TextTokenizer
-from headrace.language.tool_forms import ToolForm
-from headrace.language.tool_reader import CallDelta, ToolCallReader
 from headrace_inference.adapters.generation.grammars import LlguidanceGrammars
 from headrace_inference.domain.generation.requests import (
     FinishReason,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace import errors
-from headrace.language.chat_files import find_chat_files
-from headrace.language.chat_format import TemplateChatFormat
-from headrace.language.chat_template import ChatTemplate
+from headrace.language.chats.chat_files import find_chat_files
+from headrace.language.chats.chat_format import TemplateChatFormat
+from headrace.language.chats.chat_template import ChatTemplate
 from headrace.language.tokenizer import TextTokenizer
 
 _GREETING = ({"role": "user", "content": "Hello"},)

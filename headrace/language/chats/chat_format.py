@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors import InvalidArgument
-from headrace.language.chat_files import find_chat_files
-from headrace.language.chat_template import ChatTemplate
-from headrace.language.messages import SHORT_ID, fit_messages, with_instructions
+from headrace.language.chats.chat_files import find_chat_files
+from headrace.language.chats.chat_template import ChatTemplate
+from headrace.language.chats.messages import SHORT_ID, fit_messages, with_instructions
+from headrace.language.chats.tool_forms import PLAIN_FORM, Tool, plain_instructions, tool_form
+from headrace.language.chats.tool_reader import ToolAnswers
 from headrace.language.tokenizer import TextTokenizer, refuse_broken
-from headrace.language.tool_forms import PLAIN_FORM, Tool, plain_instructions, tool_form
-from headrace.language.tool_reader import ToolAnswers
 
 Message = Mapping[str, Any]
 

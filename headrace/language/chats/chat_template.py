@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headrace.errors import HeadraceError, InvalidArgument
-from headrace.language.chat_files import ChatFiles
-from headrace.language.messages import MessageForm
-from headrace.language.template_budget import Budget, TemplateTooCostly, weight
-from headrace.language.template_sandbox import compile_template, render
+from headrace.language.chats.chat_files import ChatFiles
+from headrace.language.chats.messages import MessageForm
+from headrace.language.chats.template_budget import Budget, TemplateTooCostly, weight
+from headrace.language.chats.template_sandbox import compile_template, render
 
 RESERVED = frozenset({"messages", "tools", "add_generation_prompt"})
 """Variables that no caller sets by himself; nor those of control tokens."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from headrace.errors import InvalidArgument
-from headrace.language.chat_files import ChatFiles
-from headrace.language.chat_template import ChatTemplate
+from headrace.language.chats.chat_files import ChatFiles
+from headrace.language.chats.chat_template import ChatTemplate
 
 _TWICE = (
     "{% set ns = namespace(a=START) %}{% for i in range(100) %}{% set ns.a = MORE %}{% endfor %}"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from headrace.errors import InvalidArgument
-from headrace.language.chat_files import find_chat_files
-from headrace.language.chat_format import TemplateChatFormat, open_chat_format
+from headrace.language.chats.chat_files import find_chat_files
+from headrace.language.chats.chat_format import TemplateChatFormat, open_chat_format
 from headrace.language.tokenizer import TextTokenizer
 from tests.language.tiny_tokenizer import END, START, write_tiny_tokenizer
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.language.chats.messages import SHORT_ID
 from headrace.language.json_schemas import SEPARATORS, closed
-from headrace.language.messages import SHORT_ID
 from headrace.language.tokenizer import TextTokenizer
 
 Tool = Mapping[str, Any]

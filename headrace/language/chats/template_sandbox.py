@@ -12,9 +12,8 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from headrace.language.extra import language_library
-from headrace.language.template_budget import BUDGET, Budget, NeverHeld, TemplateTooCostly
-from headrace.language.template_filters import (
+from headrace.language.chats.template_budget import BUDGET, Budget, NeverHeld, TemplateTooCostly
+from headrace.language.chats.template_filters import (
     FILTERS,
     OWN_FILTERS,
     check_format,
@@ -23,6 +22,7 @@ from headrace.language.template_filters import (
     replaced_length,
     text_length,
 )
+from headrace.language.extra import language_library
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -9,8 +9,8 @@ import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from headrace.language.messages import SHORT_ID
-from headrace.language.tool_forms import ToolForm
+from headrace.language.chats.messages import SHORT_ID
+from headrace.language.chats.tool_forms import ToolForm
 
 _LETTERS = string.ascii_letters + string.digits
 _SPACE = " \t\r\n"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from headrace.language.template_budget import BUDGET, TemplateTooCostly, counted
+from headrace.language.chats.template_budget import BUDGET, TemplateTooCostly, counted
 
 FILTERS = (
     "abs",

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.language.tool_forms import PLAIN_FORM, ToolForm
-from headrace.language.tool_reader import CallDelta, Part, ToolCallReader
+from headrace.language.chats.tool_forms import PLAIN_FORM, ToolForm
+from headrace.language.chats.tool_reader import CallDelta, Part, ToolCallReader
 
 MISTRAL = ToolForm("[TOOL_CALLS]", is_list=True, id_letters=9)
 LLAMA = ToolForm("<|python_tag|>", arguments="parameters", is_begun=False)
