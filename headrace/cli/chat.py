@@ -172,7 +172,7 @@ def _document(last: GenerationPart | None, text: str, pace: Pace) -> dict[str, A
 
 
 def _lines(is_terminal: bool) -> Iterator[str]:
-    """What a person writes, line by line; one that ends in a backslash goes on in the next."""
+    """Yield what a person writes, line by line; one that ends in a backslash goes on in the next."""
     if is_terminal:
         with suppress(ImportError):  # Windows has none: lines are edited as its terminal does it
             import readline  # noqa: F401

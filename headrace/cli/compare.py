@@ -244,7 +244,7 @@ class _Work:
 
 
 def _schema_check(path: Path | None) -> Check | None:
-    """What tells whether an answer fits the schema. Raises typer.BadParameter, FailedPrecondition."""
+    """Return a test of whether an answer fits the schema. Raises typer.BadParameter, FailedPrecondition."""
     if path is None:
         return None
     try:

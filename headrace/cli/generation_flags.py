@@ -57,7 +57,7 @@ def options_of(
     stop: Sequence[str] | None = None,
     schema: Path | None = None,
 ) -> GenerationOptions:
-    """What was said of how text is generated. Raises typer.BadParameter for a file that is no text."""
+    """Return what the flags say of generation. Raises typer.BadParameter for a file that is no text."""
     return {
         "max_tokens": max_tokens,
         "temperature": temperature,
@@ -89,7 +89,7 @@ def _for_terminal(text: str) -> str:
 
 @dataclass(slots=True)
 class Pace:
-    """How fast an answer came."""
+    """Measures how fast an answer came."""
 
     began: float
     first: float | None = None

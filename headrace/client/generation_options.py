@@ -1,4 +1,4 @@
-"""What a call may say of how text is generated, as keyword arguments and as a message."""
+"""Declares the options of generation, as keyword arguments and as a message."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def _as_json(value: str | Mapping[str, Any]) -> str:
 def parts_from_proto(
     response: pb.GenerateResponse, began: pb.GenerateResponse
 ) -> list[GenerationPart]:
-    """What is new in a response; `began` is the first one, which says who answers."""
+    """Return what is new in a response; `began` is the first one, which says who answers."""
     who = began.model, began.version, began.route
     parts = [_part(chunk, who) for chunk in response.chunks]
     scores = tuple(map(_score, response.prompt_scores))

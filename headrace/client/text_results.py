@@ -1,4 +1,4 @@
-"""What models of text answer: generated text, scores, vectors, ranks."""
+"""Holds the answers of models of text: generated text, scores, vectors, ranks."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class GenerationPart:
-    """What is new of one answer. The last part of a stream has the usage, and nothing else that is new."""
+    """A part of one answer. The last part of a stream has the usage, and nothing else that is new."""
 
     model: str
     version: int
@@ -118,7 +118,7 @@ class GenerationPart:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """How probable continuations of a prompt are to a version."""
+    """Scores of continuations of a prompt: how probable a version finds them."""
 
     model: str
     version: int

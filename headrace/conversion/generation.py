@@ -1,4 +1,4 @@
-"""How versions of text are served: two sections of a serving config."""
+"""Converts the two sections of a serving config that say how versions of text are served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the files of a version of text say, as a message and back."""
+"""Converts what the files of a version of text say to a message and back."""
 
 from __future__ import annotations
 

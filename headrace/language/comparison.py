@@ -39,7 +39,7 @@ class Scored(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What both versions said to one prompt, and how both scored what the first said."""
+    """The answers of both versions to one prompt, and how both scored what the first said."""
 
     first: str
     second: str
@@ -56,7 +56,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What all answers together say."""
+    """A summary of all answers."""
 
     prompts: int
     tokens: int
@@ -128,7 +128,7 @@ def first_difference(answers: Answers) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """How far two distributions are apart."""
+    """The distance of two distributions."""
 
     nats: float
     is_exact: bool

@@ -27,7 +27,7 @@ _ATTENTION_LAYERS = ("attention", "full_attention", "sliding_attention", "slidin
 
 @dataclass(frozen=True, slots=True)
 class GenaiConfig:
-    """What genai_config.json says; 0, '' and () where it says nothing."""
+    """The contents of genai_config.json; 0, '' and () where it says nothing."""
 
     graph_path: str
     model_type: str = ""

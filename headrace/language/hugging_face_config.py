@@ -25,7 +25,7 @@ _ATTENTION_LAYERS = ("attention", "full_attention", "sliding_attention")
 
 @dataclass(frozen=True, slots=True)
 class HuggingFaceConfig:
-    """What the three files say together; 0, '' and () where they say nothing."""
+    """The contents of the three files together; 0, '' and () where they say nothing."""
 
     model_type: str = ""
     architecture: str = ""

@@ -89,7 +89,7 @@ def _leaves_open(key: str, value: Any) -> bool:
 
 
 def _references(schema: Any) -> Iterator[str]:
-    """What schemas that are met together refer to."""
+    """List what schemas that are met together refer to."""
     if isinstance(schema, dict):
         for key, value in schema.items():
             if _leaves_open(key, value):

@@ -18,5 +18,5 @@ class WeightFormat(enum.StrEnum):
 
     @property
     def bits(self) -> int:
-        """How many bits a weight takes, its block's scale not counted."""
+        """Count the bits that a weight takes, its block's scale not counted."""
         return {WeightFormat.FP32: 32, WeightFormat.INT8: 8, WeightFormat.INT4: 4}[self]

@@ -1,4 +1,4 @@
-"""What the registry records of a version that takes or gives text, and how such a version is served."""
+"""Records of versions that take or give text, and of how they are served."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class VersionKind(enum.StrEnum):
-    """What callers ask a version for."""
+    """The kind of work that callers ask a version for."""
 
     TENSORS = "tensors"
     """Tensors for tensors."""
@@ -20,7 +20,7 @@ class VersionKind(enum.StrEnum):
 
 
 class Pooling(enum.StrEnum):
-    """How the vectors of a text's tokens become one."""
+    """The way in which the vectors of a text's tokens become one."""
 
     MEAN = "mean"
     CLS = "cls"
@@ -32,7 +32,7 @@ class Pooling(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LanguageFacts:
-    """What the registry found in the files of a version of text. Digests are SHA-256, 64 hex digits."""
+    """Facts found in the files of a version of text. Digests are SHA-256, 64 hex digits."""
 
     kind: VersionKind
     architecture: str
@@ -58,7 +58,7 @@ class LanguageFacts:
 
 @dataclass(frozen=True, slots=True)
 class SamplingDefaults:
-    """How tokens are chosen where a request does not say; None: as OpenAI's, 1 or off."""
+    """Options of sampling where a request does not say; None: as OpenAI's, 1 or off."""
 
     temperature: float | None = None
     top_k: int | None = None
@@ -69,7 +69,7 @@ class SamplingDefaults:
 
 @dataclass(frozen=True, slots=True)
 class GenerationConfig:
-    """How a generative version is served; 0 lets a replica choose.
+    """The settings of a generative version; 0 lets a replica choose.
 
     A replica never keeps more than `kv_cache_bytes` of keys and values of a version's sequences: what does
     not fit waits in the queue.
@@ -91,7 +91,7 @@ class GenerationConfig:
 
 @dataclass(frozen=True, slots=True)
 class EncodingConfig:
-    """How a version that embeds or reranks is served; what is None is read from its files."""
+    """The settings of a version that embeds or reranks; what is None is read from its files."""
 
     pooling: Pooling | None = None
     normalize: bool | None = None

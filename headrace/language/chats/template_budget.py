@@ -20,7 +20,7 @@ class TemplateTooCostly(Exception):
 
 
 class Budget:
-    """What one rendering may still do: steps (loops, calls, filters), text that is made, seconds of CPU."""
+    """A budget of one rendering: the steps (loops, calls, filters), text that is made, seconds of CPU."""
 
     def __init__(self, steps: int, characters: int, seconds: float) -> None:
         self._steps = steps
@@ -80,7 +80,7 @@ BUDGET: ContextVar[Budget] = ContextVar("budget")
 
 
 class Counted:
-    """What a loop goes through, each element a step."""
+    """Elements that a loop goes through, each counted as a step."""
 
     def __init__(self, values: Any, budget: Budget) -> None:
         self._values = values
@@ -128,7 +128,7 @@ def weight(value: Any, most: int) -> int:
 
 
 class NeverHeld:
-    """What must not be within another value, since it may change after that was counted."""
+    """A value that must not be within another, since it may change after that was counted."""
 
 
 def _bits(bits: int) -> None:

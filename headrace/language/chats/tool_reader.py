@@ -23,7 +23,7 @@ _LONGEST_HEAD = 512
 
 @dataclass(frozen=True, slots=True)
 class CallDelta:
-    """What is new of a call: its id and the function's name come once, first; then its arguments."""
+    """A piece of a call: its id and the function's name come once, first; then its arguments."""
 
     index: int
     arguments: str = ""
@@ -216,7 +216,7 @@ class ToolCallReader:
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswers:
-    """What holds an answer to calls of tools, and what reads them."""
+    """The grammar that holds an answer to calls of tools, and what reads them."""
 
     grammar: str
     """In Lark."""

@@ -15,7 +15,7 @@ CONFIG_FILE = "genai_config.json"
 
 @dataclass(frozen=True, slots=True)
 class TextFacts:
-    """What a genai_config.json says beyond the graph."""
+    """Facts of a genai_config.json beyond the graph."""
 
     architecture: str
     """The family, such as `llama` or `qwen2`."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class Rope:
-    """How fast each pair of a head's numbers turns with the position."""
+    """The frequencies of rotary positions: how fast each pair of a head's numbers turns."""
 
     base: float = 10_000.0
     divisors: tuple[float, ...] = ()

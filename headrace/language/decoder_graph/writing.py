@@ -63,7 +63,7 @@ def write_decoder(
 
 
 def _write_inputs(graph: GraphWriter, shape: DecoderShape) -> None:
-    """What all layers take: how long each sequence is, the longest, and the tables of positions."""
+    """Write what all layers take: how long each sequence is, the longest, and the tables of positions."""
     one = graph.constant("one", np.array([1], np.int64))
     lengths = graph.node("ReduceSum", ["attention_mask", one], "lengths", keepdims=0)
     before = graph.node("Sub", [lengths, one], "lengths_less_one")

@@ -30,7 +30,7 @@ _OTHER_MATHEMATICS = (
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What sets an architecture apart."""
+    """The traits that set an architecture apart."""
 
     kind: str
     """How genai_config.json calls it."""

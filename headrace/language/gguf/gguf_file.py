@@ -43,7 +43,7 @@ class TensorPlace:
 
     @property
     def rows(self) -> int:
-        """How many rows it has; a vector is one."""
+        """Count its rows; a vector is one."""
         return math.prod(self.shape[:-1])
 
 

@@ -34,7 +34,7 @@ _SAMPLING = {
 
 @dataclass(frozen=True, slots=True)
 class ImportedGguf:
-    """What was written."""
+    """A summary of what was written."""
 
     name: str
     """How the file calls the model; '' where it does not."""

@@ -20,7 +20,7 @@ class Metadata:
         return f"{self.architecture}.{key}"
 
     def has(self, key: str) -> bool:
-        """Whether the key is there."""
+        """Tell whether the key is there."""
         return key in self._values
 
     def text(self, key: str, default: str | None = None) -> str:

@@ -25,7 +25,7 @@ _ENDS = frozenset(
 
 
 class TokenType(enum.IntEnum):
-    """What a token is for."""
+    """The purpose of a token."""
 
     NORMAL = 1
     UNKNOWN = 2

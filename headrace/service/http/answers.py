@@ -93,7 +93,7 @@ def refusal(
 
 
 def bug() -> errors.Internal:
-    """What callers are told of a bug."""
+    """The answer that callers get for a bug."""
     return errors.Internal(
         "INTERNAL", "the service failed on its own account; its log has the details"
     )

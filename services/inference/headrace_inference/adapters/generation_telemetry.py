@@ -1,4 +1,4 @@
-"""What a generative version did, as measures of its telemetry."""
+"""Reports what a generative version did, as measures of its telemetry."""
 
 from __future__ import annotations
 

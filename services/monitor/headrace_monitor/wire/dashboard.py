@@ -166,7 +166,7 @@ def _version_to_json(version: VersionStatistics, span_seconds: float) -> dict[st
 
 
 def _text_to_json(version: VersionStatistics, span_seconds: float) -> dict[str, object]:
-    """What a version generated; of those that generated none there is nothing to tell."""
+    """Write what a version generated; of those that generated none there is nothing to tell."""
     tally = version.tally
     first, gap = tally[FIRST_TOKEN_TIME], tally[TOKEN_GAP]
     prompts = sum(tally[PROMPT_TOKENS].values())

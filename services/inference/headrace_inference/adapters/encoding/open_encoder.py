@@ -54,7 +54,7 @@ _REMARKS = {Rows.MIXED: _MIXES, Rows.ONE: _ONE, Rows.WITHIN_BOUND: _WITHIN}
 
 @dataclass(frozen=True, slots=True)
 class OpenModel:
-    """What wires need of an encoder: the domain's `EncoderModel`."""
+    """A running encoder, for wires: the domain's `EncoderModel`."""
 
     facts: LanguageFacts
     config: EncodingConfig

@@ -23,7 +23,7 @@ _PADDING = (4, 12, 24)
 
 
 class Rows(enum.Enum):
-    """How a text's vector depends on what runs beside it."""
+    """The dependence of a text's vector on what runs beside it."""
 
     EXACT = "each vector is the same, bit for bit, whatever runs with it and however it is padded"
     SAME_LENGTH = "each vector is the same, bit for bit, among texts that are padded alike"
@@ -34,7 +34,7 @@ class Rows(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class TrialTexts:
-    """What texts are made up of."""
+    """The parts that trial texts are made of."""
 
     vocabulary: int
     pad_token: int

@@ -40,7 +40,7 @@ _TRIED_TOKENS = 4
 
 @dataclass(frozen=True, slots=True)
 class OpenGeneration:
-    """What wires need of it: the domain's `GenerativeModel`."""
+    """A running generative version, for wires: the domain's `GenerativeModel`."""
 
     facts: LanguageFacts
     config: GenerationConfig

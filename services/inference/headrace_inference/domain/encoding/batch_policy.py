@@ -31,7 +31,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may share a run, and how many instances are free to take a share of what waits."""
+    """The bounds of a run, and how many instances are free to take a share of what waits."""
 
     tokens: int
     """Padding counted; a text that is longer than that runs alone."""

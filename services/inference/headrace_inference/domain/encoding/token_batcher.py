@@ -27,7 +27,7 @@ from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How a version's texts run, and become vectors."""
+    """The settings by which a version's texts run and become vectors."""
 
     name: str
     config: ServingConfig

@@ -10,7 +10,7 @@ from headrace_inference.domain.generation.requests import GenerationCall
 
 @dataclass(frozen=True, slots=True)
 class EngineLoad:
-    """How busy an engine is."""
+    """The load of an engine."""
 
     running: int
     """Sequences that decode or whose prompts are being read."""

@@ -1,4 +1,4 @@
-"""What a caller wants generated, and the pieces in which it gets that."""
+"""Declares requests of generation, and the pieces in which they are answered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headrace.errors import HeadraceError
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
-    """How each token is chosen. All values are checked: whoever makes one refuses what is out of range.
+    """Options of choosing tokens. All values are checked: whoever makes one refuses what is out of range.
 
     `temperature` 0 takes the most probable token. `seed` None draws differently each time.
     """
@@ -56,7 +56,7 @@ class GrammarKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """What the whole answer must be."""
+    """A form that the whole answer must have."""
 
     kind: GrammarKind
     text: str = ""
@@ -104,7 +104,7 @@ class TokenScore:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedChunk:
-    """What is new of one choice. Text never ends within a character, nor within a stop string.
+    """A piece of one choice: what is new. Text never ends within a character, nor within a stop string.
 
     `tokens` are those generated since the last chunk, also where their text is still held back.
     """

@@ -64,7 +64,7 @@ class LoopOutbox:
 
 
 class GenerationStream:
-    """What becomes of one generation, piece by piece; an async iterator, and the engine's sink.
+    """The pieces of one generation, as they come; an async iterator, and the engine's sink.
 
     It yields PromptScores if they were asked for, then what is new of the choices, and ends after the last;
     `usage` is there then. It raises HeadraceError where the generation fails, after what came before that.
@@ -224,7 +224,7 @@ class Endable(Protocol):
 
 
 class OpenStreams:
-    """What is generated for callers of an event loop."""
+    """The streams of callers of an event loop."""
 
     def __init__(self) -> None:
         self._streams: set[Endable] = set()

@@ -42,7 +42,7 @@ from headrace_inference.domain.versions.statistics import Received
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CallFacts:
-    """What a call says before its text is looked at: whom it asks, and what its route may look at."""
+    """Facts of a call before its text is looked at: whom it asks, and what its route may look at."""
 
     model_name: str
     wire: str
@@ -57,7 +57,7 @@ class CallFacts:
 
     @property
     def header(self) -> CallFacts:
-        """What a route reads parameters from."""
+        """Return what a route reads parameters from."""
         return self
 
 
@@ -134,7 +134,7 @@ class LanguageCalls:
             )
 
     async def _leased(self, facts: CallFacts, reception: Reception) -> tuple[Target, Picked]:
-        """What the call's names lead to, and the version that takes it, which is leased."""
+        """Return what the call's names lead to, and the version that takes it, which is leased."""
         picked: Picked | None = None
         for _ in range(ROUTE_ATTEMPTS):
             target = await self._target(facts, reception)
@@ -151,7 +151,7 @@ class LanguageCalls:
         raise unloading()
 
     async def _target(self, facts: CallFacts, reception: Reception) -> Target:
-        """What the names lead to, once that is loaded where it stood by."""
+        """Return what the names lead to, once that is loaded where it stood by."""
         reconciler = self._ingress.reconciler
         while True:
             try:
@@ -196,7 +196,7 @@ class LanguageCall:
 
     @property
     def generative(self) -> GenerativeModel:
-        """What the version is for whoever has it generate. Raises InvalidArgument (VERSION_KIND)."""
+        """Return the version for whoever has it generate. Raises InvalidArgument (VERSION_KIND)."""
         model = self.version.generative
         if model is None:
             raise _other_kind(self.version, "generates no text")
@@ -204,7 +204,7 @@ class LanguageCall:
 
     @property
     def encoder(self) -> EncoderModel:
-        """What the version is for whoever has it encode. Raises InvalidArgument (VERSION_KIND)."""
+        """Return the version for whoever has it encode. Raises InvalidArgument (VERSION_KIND)."""
         model = self.version.encoder
         if model is None:
             raise _other_kind(self.version, "makes no vectors or scores of texts")

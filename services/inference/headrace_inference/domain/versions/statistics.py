@@ -105,7 +105,7 @@ RunTimes = tuple[int, int, int, int]
 
 
 class Received(Protocol):
-    """What a version was asked: a request, or a call of text."""
+    """A request or a call of text that a version was asked."""
 
     received_ns: int
     route: str
@@ -139,7 +139,7 @@ class VersionCounters:
 
     @property
     def generation(self) -> GenerationCounters:
-        """What it generated, begun when first asked for."""
+        """Return the counts of what it generated, begun when first asked for."""
         if self._generation is None:
             with self.lock:
                 self._generation = self._generation or GenerationCounters()

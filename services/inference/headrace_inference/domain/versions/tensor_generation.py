@@ -155,7 +155,7 @@ def _no_object(why: str) -> HeadraceError:
 
 
 class _Choice:
-    """What is new of one choice since the last response, and how it stands."""
+    """The state of one choice: what is new since the last response, and how it stands."""
 
     def __init__(self, text: str) -> None:
         self.text = text

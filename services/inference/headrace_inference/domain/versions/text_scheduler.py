@@ -29,7 +29,7 @@ class TextEngine(Protocol):
 
 
 class Awaited(Protocol):
-    """What an engine runs for somebody."""
+    """A call that an engine runs for somebody."""
 
     cancelled: bool
     deadline_ns: int | None

@@ -27,7 +27,7 @@ class ToolChoice:
 
 
 def tool_choice_of(chat: pb.Chat) -> ToolChoice:
-    """What a conversation says of its tools. Raises InvalidArgument."""
+    """Read what a conversation says of its tools. Raises InvalidArgument."""
     if len(chat.tools) > MAX_TOOLS:
         raise _wrong("tools", f"at most {MAX_TOOLS} tools are offered, not {len(chat.tools)}")
     tools, choice = [_tool(tool) for tool in chat.tools], chat.tool_choice or "auto"
@@ -45,7 +45,7 @@ def tool_choice_of(chat: pb.Chat) -> ToolChoice:
 
 
 def tool_answers_of(form: ChatFormat, chat: pb.Chat) -> ToolAnswers | None:
-    """What holds an answer to calls and finds them; None where no tool may be called."""
+    """Return what holds an answer to calls and finds them; None where no tool may be called."""
     choice = tool_choice_of(chat)
     if not choice.tools:
         return None

@@ -1,4 +1,4 @@
-"""What was generated, as messages of GenerationService."""
+"""Encodes what was generated as messages of GenerationService."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class _Calls:
 
 
 def chunk_to_proto(chunk: GeneratedChunk, codec: TextCodec) -> pb.GeneratedChunk:
-    """What is new of an answer."""
+    """Encode what is new of an answer."""
     message = pb.GeneratedChunk(
         choice=chunk.choice,
         text=chunk.text,

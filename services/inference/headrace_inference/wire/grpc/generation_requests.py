@@ -121,7 +121,7 @@ async def _run(size: int, made: Callable[P, R], *given: P.args, **named: P.kwarg
 async def generation_of(
     model: GenerativeModel, request: pb.GenerateRequest
 ) -> tuple[GenerationRequest, ToolAnswers | None]:
-    """What is to be generated, and what finds calls of tools in it. Raises InvalidArgument."""
+    """Return the request, and what finds calls of tools in its answer. Raises InvalidArgument."""
     prompt = await prompt_of(model, request)
     asked, grammar = _asked(request), _grammar(request.grammar)
     answers = tool_answers_of(model.chat, request.chat) if model.chat is not None else None
@@ -192,7 +192,7 @@ def _grammar(grammar: pb.Grammar) -> Grammar | None:
 
 
 async def scored_of(model: GenerativeModel, request: pb.ScoreRequest) -> list[GenerationRequest]:
-    """What scores each continuation. Raises InvalidArgument."""
+    """Return the requests that score each continuation. Raises InvalidArgument."""
     prompt = await prompt_of(model, request)
     vocabulary = model.facts.vocabulary_size
     count, top = len(request.continuations), request.top_logprobs
@@ -236,7 +236,7 @@ def _out_of_range(name: str, wanted: str, value: int) -> InvalidArgument:
 
 
 async def embedding_of(model: EncoderModel, name: str, request: pb.EmbedRequest) -> EncodingRequest:
-    """What is to become vectors. Raises InvalidArgument."""
+    """Read the texts that become vectors. Raises InvalidArgument."""
     if request.texts and request.token_ids:
         raise InvalidArgument(
             "PARAMETER_INVALID", "send either 'texts' or 'token_ids': their order would be unknown"
@@ -247,7 +247,7 @@ async def embedding_of(model: EncoderModel, name: str, request: pb.EmbedRequest)
 
 
 async def ranking_of(model: EncoderModel, name: str, request: pb.RerankRequest) -> EncodingRequest:
-    """What is to be scored. Raises InvalidArgument."""
+    """Read the documents that are scored. Raises InvalidArgument."""
     if request.top_n < 0:
         raise _out_of_range("top_n", "0 or more", request.top_n)
     documents, size = list(request.documents), request.ByteSize()

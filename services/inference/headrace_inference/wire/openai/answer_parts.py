@@ -89,7 +89,7 @@ class WholeChoice:
 
     @property
     def content(self) -> str:
-        """What it says beside its calls."""
+        """Return what it says beside its calls."""
         return "".join(self._texts)
 
     def calls(self) -> list[dict[str, object]]:

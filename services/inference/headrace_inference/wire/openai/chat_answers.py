@@ -29,7 +29,7 @@ _encode = msgspec.json.encode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatForm:
-    """How the answer to one chat is written."""
+    """Writes the answer to one chat."""
 
     head: AnswerHead
     prompt: Sequence[int]
@@ -152,7 +152,7 @@ class StreamedChat(EventAnswer):
         return b""
 
     def chunks(self, number: int, chunks: Sequence[GeneratedChunk]) -> bytes:
-        """What is new."""
+        """Write what is new."""
         if self._running is not None:
             self._running.take(chunks)
         return b"".join([self._written(chunk) for chunk in chunks])

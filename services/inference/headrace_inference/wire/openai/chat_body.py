@@ -101,14 +101,14 @@ class StructuredOutputs(msgspec.Struct, frozen=True):
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
-    """What a stream has beside the answer."""
+    """Options of a stream: what it has beside the answer."""
 
     include_usage: bool | None = None
     continuous_usage_stats: bool | None = None
 
 
 class TextBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What chats and completions have in common. Options of sampling are looked at elsewhere."""
+    """The members common to chats and completions. Options of sampling are looked at elsewhere."""
 
     model: str
     stream: bool | None = None
@@ -154,7 +154,7 @@ class ChatBody(TextBody, frozen=True, kw_only=True):
 
     @property
     def characters(self) -> int:
-        """How many of them its messages have together."""
+        """Count them over all of its messages."""
         return sum(len(message.text) for message in self.messages)
 
 

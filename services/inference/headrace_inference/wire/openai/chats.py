@@ -177,7 +177,7 @@ def no_template() -> HeadraceError:
 
 
 def _variables(body: ChatBody) -> dict[str, object]:
-    """What a template is given beside messages and tools."""
+    """Return what a template is given beside messages and tools."""
     named = {
         "reasoning_effort": body.reasoning_effort,
         "verbosity": body.verbosity,

@@ -31,7 +31,7 @@ class ChunkFrames:
         return self._opening + _encode(members) + closing
 
     def around(self, before: bytes, after: bytes) -> tuple[bytes, bytes]:
-        """What comes before and after the one value that differs from chunk to chunk."""
+        """Return what comes before and after the one value that differs from chunk to chunk."""
         return self._opening + before, after + self._closing
 
     def usage(self, usage: Usage) -> bytes:

@@ -27,7 +27,7 @@ _encode = msgspec.json.encode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionForm:
-    """How the answers to the prompts of one request are written. Choices are numbered prompt by prompt."""
+    """Writes the answers to the prompts of one request. Choices are numbered prompt by prompt."""
 
     head: AnswerHead
     prompts: Sequence[Sequence[int]]
@@ -56,7 +56,7 @@ class CompletionForm:
 
 
 class _Answer:
-    """What is known of one choice so far."""
+    """The state of one choice so far."""
 
     def __init__(self, form: CompletionForm, prompt: int) -> None:
         self._form = form
@@ -184,7 +184,7 @@ class StreamedCompletions(EventAnswer):
         )
 
     def chunks(self, number: int, chunks: Sequence[GeneratedChunk]) -> bytes:
-        """What is new."""
+        """Write what is new."""
         if self._running is not None:
             self._running.take(chunks)
         return b"".join([self._written(self._form.place(number, one), one) for one in chunks])

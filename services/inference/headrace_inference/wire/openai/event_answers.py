@@ -24,7 +24,7 @@ class EventAnswer:
     """Writes what is generated, as events; each method returns whole ones."""
 
     def opening(self) -> bytes:
-        """What comes first."""
+        """Write what comes first."""
         raise NotImplementedError
 
     def scored(self, number: int, scores: PromptScores) -> bytes:
@@ -32,15 +32,15 @@ class EventAnswer:
         raise NotImplementedError
 
     def chunks(self, number: int, chunks: Sequence[GeneratedChunk]) -> bytes:
-        """What is new of the answer to a prompt."""
+        """Write what is new of the answer to a prompt."""
         raise NotImplementedError
 
     def closing(self, usage: Usage) -> bytes:
-        """What comes last."""
+        """Write what comes last."""
         raise NotImplementedError
 
     def failure(self, error: HeadraceError) -> bytes:
-        """What comes last where it failed."""
+        """Write what comes last where it failed."""
         return error_event(error)
 
 
@@ -66,7 +66,7 @@ async def stream_answer(
 
 
 async def _first(stream: GenerationStream) -> Piece:
-    """What comes first; nothing where that takes longer than a moment."""
+    """Return what comes first; nothing where that takes longer than a moment."""
     with suppress(TimeoutError, StopAsyncIteration):
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await anext(stream)

@@ -23,7 +23,7 @@ from headrace_inference.wire.openai.errors import PARAMETER
 
 @dataclass(frozen=True, slots=True)
 class NamedGrammar:
-    """What an answer has to be, and the member of the body that says so."""
+    """A form that an answer has to have, and the member of the body that says so."""
 
     parameter: str
     grammar: Grammar
@@ -42,7 +42,7 @@ async def checked_grammar(model: GenerativeModel, named: NamedGrammar | None) ->
 
 
 def grammar_of(body: TextBody) -> NamedGrammar | None:
-    """What the answer has to be; None: anything. Raises InvalidArgument for two, or an unknown one."""
+    """Read the form of the answer; None: any. Raises InvalidArgument for two, or an unknown one."""
     found = list(_grammars(body))
     if len(found) > 1:
         names = " and ".join(f"'{name}'" for name, _ in found)

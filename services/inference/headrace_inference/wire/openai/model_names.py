@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class AskedModel:
-    """What a request means by its `model`."""
+    """The model that a request means by its `model`."""
 
     name: str
     """A model's name, or `name@alias`."""
@@ -23,6 +23,6 @@ class ServedNames:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def asked(self, text: str) -> AskedModel:
-        """What a `model` means. A name never has a slash, so what follows one is a version."""
+        """Read a `model`. A name never has a slash, so what follows one is a version."""
         name, _, version = self.names.get(text, text).partition("/")
         return AskedModel(name, version)

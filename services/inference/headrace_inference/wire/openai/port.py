@@ -56,7 +56,7 @@ Made = TypeVar("Made")
 async def aside(
     size: int, work: Callable[Given, Made], *given: Given.args, **named: Given.kwargs
 ) -> Made:
-    """What work makes of a body of so many bytes: in a thread where that takes milliseconds."""
+    """Return what work makes of a body of so many bytes: in a thread where that takes milliseconds."""
     if size > QUICK_BYTES:
         return await asyncio.to_thread(work, *given, **named)
     return work(*given, **named)
@@ -126,7 +126,7 @@ def _model_in(members: Members) -> str:
 
 
 def _parameters(members: Members) -> Mapping[str, Parameter]:
-    """What a route may look at: the members that are one value, and those of `metadata`."""
+    """Return what a route may look at: the members that are one value, and those of `metadata`."""
     metadata = members.get("metadata")
     inner = metadata if isinstance(metadata, dict) else {}
     return {

@@ -37,7 +37,7 @@ _DEFAULTS: Members = {
 
 @dataclass(slots=True)
 class MessageItem:
-    """What the assistant says."""
+    """An item of the output: what the assistant says."""
 
     id: str = field(default_factory=lambda: f"msg_{uuid4().hex}")
     text: str = ""

@@ -169,7 +169,7 @@ class StreamedResponse(EventAnswer):
         return b""
 
     def chunks(self, number: int, chunks: Sequence[GeneratedChunk]) -> bytes:
-        """What is new."""
+        """Write what is new."""
         return b"".join(
             [self._event(*event) for chunk in chunks for event in self._writer.take(chunk)]
         )

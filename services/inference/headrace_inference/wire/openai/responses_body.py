@@ -46,13 +46,13 @@ class Format(msgspec.Struct, frozen=True):
 
 
 class TextOptions(msgspec.Struct, frozen=True):
-    """How its text is."""
+    """Options of its text."""
 
     format: Format | None = None
 
 
 class Reasoning(msgspec.Struct, frozen=True):
-    """How much the model thinks."""
+    """Options of the model's thinking."""
 
     effort: str | None = None
 
@@ -80,7 +80,7 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class ResponsesBody(msgspec.Struct, frozen=True):
-    """What has members of its own beside those of a chat."""
+    """The members of a body beside those of a chat."""
 
     input: str | list[Item]
     instructions: str | None = None

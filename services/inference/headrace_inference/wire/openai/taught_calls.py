@@ -12,7 +12,7 @@ from headrace_inference.wire.openai.grammars import NamedGrammar
 
 
 def taught_answer(answers: ToolAnswers) -> tuple[NamedGrammar, Callable[[], AnswerReader]]:
-    """What holds calls to their schemas, from the first sign of one on, and what finds them."""
+    """Return what holds calls to their schemas, from the first sign of one on, and what finds them."""
     grammar = Grammar(GrammarKind.LARK, answers.grammar)
     return NamedGrammar("tools", grammar), lambda: TaughtCallReader(answers)
 
@@ -29,11 +29,11 @@ class TaughtCallReader:
         return self._reader.has_calls
 
     def push(self, text: str) -> Sequence[Part]:
-        """What more of the text says."""
+        """Read more of the text."""
         return [_part(part) for part in self._reader.push(text)]
 
     def finish(self) -> Sequence[Part]:
-        """What was held back."""
+        """Return what was held back."""
         return [_part(part) for part in self._reader.finish()]
 
 

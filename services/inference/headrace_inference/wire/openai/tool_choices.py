@@ -60,7 +60,7 @@ class _Choice(msgspec.Struct, frozen=True):
 
 
 def tool_choice_of(body: ChatBody) -> ToolChoice:
-    """What a chat says of tools. Raises InvalidArgument."""
+    """Read what a chat says of tools. Raises InvalidArgument."""
     if body.tools is None:
         if body.tool_choice not in (None, "none"):
             raise wrong("tool_choice", "'tool_choice' needs 'tools'")

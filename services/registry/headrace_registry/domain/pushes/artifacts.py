@@ -300,7 +300,7 @@ def _new_version(
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """How a version is going to be served, and what there is to say of it."""
+    """The settings by which a version will be served, and what there is to say of it."""
 
     signature: Signature
     config: ServingConfig

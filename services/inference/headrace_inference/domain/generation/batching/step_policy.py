@@ -71,7 +71,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is done next, in this order. Keys of sequences."""
+    """The next actions, in this order. Keys of sequences."""
 
     leave: tuple[int, ...] = ()
     put_off: tuple[int, ...] = ()

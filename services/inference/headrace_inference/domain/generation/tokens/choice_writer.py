@@ -21,7 +21,7 @@ from headrace_inference.domain.scheduling.requests import Array
 
 @dataclass(frozen=True, slots=True)
 class WriterTools:
-    """What a version has for the answers of its calls."""
+    """The tools of a version for the answers of its calls."""
 
     end_tokens: frozenset[int]
     open_text: Callable[[GenerationRequest], TextStream]

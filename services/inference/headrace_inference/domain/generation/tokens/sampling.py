@@ -130,7 +130,7 @@ class Sampler:
 
 
 class _Bias:
-    """What a request adds to the logits of single tokens."""
+    """The amounts that a request adds to the logits of single tokens."""
 
     __slots__ = ("_added", "_tokens")
 

@@ -26,7 +26,7 @@ class TokenDecoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What may be sent now, and the stop string that ended the text."""
+    """Text that may be sent now, and the stop string that ended the text."""
 
     text: str
     stopped_by: str | None = None

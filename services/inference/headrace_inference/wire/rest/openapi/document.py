@@ -38,7 +38,7 @@ _RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What another API on the same port adds: operations, their schemas, and names in paths."""
+    """An addition by another API on the same port: its operations, their schemas, and names in paths."""
 
     operations: Sequence[Operation] = ()
     schemas: Mapping[str, Schema] = field(default_factory=dict)

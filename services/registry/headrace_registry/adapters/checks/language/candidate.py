@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CheckBounds:
-    """How long a check may go on, as monotonic time, and how much memory it may take."""
+    """The bounds of a check: its end, as monotonic time, and the memory that it may take."""
 
     deadline: float
     memory_bytes: int
@@ -79,7 +79,7 @@ class Candidate:
 
     @cached_property
     def ends(self) -> GraphEnds:
-        """What the graph says that it takes and gives. Raises InvalidArgument (MODEL_REFUSED)."""
+        """Read what the graph takes and gives. Raises InvalidArgument (MODEL_REFUSED)."""
         graph = self.model.graph
         optional = [value for value in graph.input if value.name in LOGITS_TO_KEEP]
         inputs = (*declared_inputs(self.model), *optional)
