@@ -55,12 +55,19 @@ class TextTokenizer:
     def encode(
         self, text: str, *, add_special_tokens: bool, parse_special: bool = False
     ) -> list[int]:
-        """Make tokens of a text. Raises InvalidArgument (TEXT_INVALID) for what is not Unicode text."""
+        """Make tokens of a text.
+
+        Raises InvalidArgument (TEXT_INVALID) for what is not Unicode text, or too much for its expressions.
+        """
         refuse_broken(text)
         tokenizer = self._tokenizer
         if not parse_special and self.writes_control(text):
             tokenizer = self._without_control()
-        return _ids(tokenizer, text, add_special_tokens=add_special_tokens)
+        try:
+            return _ids(tokenizer, text, add_special_tokens=add_special_tokens)
+        except BaseException as error:
+            refuse_panic(error)
+            raise
 
     def writes_control(self, text: str) -> bool:
         """Tell whether a control token is written in the text."""
@@ -78,7 +85,11 @@ class TextTokenizer:
         refuse_broken(second)
         hostile = self.writes_control(first) or self.writes_control(second)
         tokenizer = self._without_control() if hostile else self._tokenizer
-        encoded = tokenizer.encode(first, second, add_special_tokens=True)
+        try:
+            encoded = tokenizer.encode(first, second, add_special_tokens=True)
+        except BaseException as error:
+            refuse_panic(error)
+            raise
         return encoded.ids, encoded.type_ids
 
     def decode(self, tokens: Sequence[int], *, skip_special_tokens: bool) -> str:
@@ -126,6 +137,19 @@ def refuse_broken(text: str) -> None:
             "TEXT_INVALID",
             f"the text is not Unicode: half of a surrogate pair at character {error.start}; "
             "send whole characters",
+        ) from None
+
+
+def refuse_panic(error: BaseException) -> None:
+    """Raise InvalidArgument (TEXT_INVALID) where the library gave up: its panics are no `Exception`s.
+
+    A regular expression of a tokenizer.json may need more steps for a text than are taken.
+    """
+    if type(error).__name__ == "PanicException":
+        raise InvalidArgument(
+            "TEXT_INVALID",
+            f"the model's tokenizer makes no tokens of the text ({str(error)[:100]}); send another text, "
+            "or push the model with a simpler expression in its tokenizer.json",
         ) from None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from headrace.errors import FailedPrecondition, InvalidArgument
 from headrace.language.tokenizer import TextTokenizer, tokenizer_digest
@@ -85,6 +85,18 @@ def test_half_a_surrogate_pair_is_refused(tiny: TextTokenizer) -> None:
         with pytest.raises(InvalidArgument) as raised:
             encode()
         assert "TEXT_INVALID" == raised.value.reason
+
+
+@pytest.mark.parametrize("count", [40, 5_000])
+def test_a_text_that_is_too_much_for_an_expression_is_refused(tmp_path: Path, count: int) -> None:
+    """As an error that every caller is told."""
+    tokenizer = Tokenizer.from_str(tiny_tokenizer().to_str())
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("(a+)+$"), "isolated")
+    opened = _opened(tokenizer, tmp_path)
+    assert opened.encode("b" * count, add_special_tokens=False)
+    with pytest.raises(InvalidArgument) as raised:
+        opened.encode("a" * count + "!", add_special_tokens=False)
+    assert raised.value.reason == "TEXT_INVALID"
 
 
 def test_unknown_tokens_are_left_out(tiny: TextTokenizer) -> None:
