@@ -93,12 +93,18 @@ class TextTokenizer:
         return encoded.ids, encoded.type_ids
 
     def decode(self, tokens: Sequence[int], *, skip_special_tokens: bool) -> str:
-        """Make a text of tokens. Tokens that it does not know are left out."""
+        """Make a text of tokens. Tokens that it does not know are left out.
+
+        Raises InvalidArgument (TEXT_INVALID) for what is too much for its expressions.
+        """
         try:
             text = self._tokenizer.decode(tokens, skip_special_tokens=skip_special_tokens)
         except OverflowError:
             known = [token for token in tokens if 0 <= token < self._vocabulary]
             text = self._tokenizer.decode(known, skip_special_tokens=skip_special_tokens)
+        except BaseException as error:
+            refuse_panic(error)
+            raise
         return str(text)
 
     def token_bytes(self, token: int) -> bytes:
@@ -148,7 +154,7 @@ def refuse_panic(error: BaseException) -> None:
     if type(error).__name__ == "PanicException":
         raise InvalidArgument(
             "TEXT_INVALID",
-            f"the model's tokenizer makes no tokens of the text ({str(error)[:100]}); send another text, "
+            f"the model's tokenizer gives up on the text ({str(error)[:100]}); send another text, "
             "or push the model with a simpler expression in its tokenizer.json",
         ) from None
 

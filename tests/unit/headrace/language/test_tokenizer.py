@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
 
 from headrace.errors import FailedPrecondition, InvalidArgument
 from headrace.language.tokenizer import TextTokenizer, tokenizer_digest
@@ -96,6 +105,17 @@ def test_a_text_that_is_too_much_for_an_expression_is_refused(tmp_path: Path, co
     assert opened.encode("b" * count, add_special_tokens=False)
     with pytest.raises(InvalidArgument) as raised:
         opened.encode("a" * count + "!", add_special_tokens=False)
+    assert raised.value.reason == "TEXT_INVALID"
+
+
+def test_tokens_that_are_too_much_for_an_expression_are_refused(tmp_path: Path) -> None:
+    """By an error that ends one answer: a panic would end the thread of all."""
+    tokenizer = Tokenizer.from_str(tiny_tokenizer().to_str())
+    tokenizer.decoder = decoders.Sequence([decoders.Fuse(), decoders.Replace(Regex("(a+)+$"), "b")])
+    opened = _opened(tokenizer, tmp_path)
+    tokens = opened.encode("a" * 40 + "!", add_special_tokens=False)
+    with pytest.raises(InvalidArgument) as raised:
+        opened.decode(tokens, skip_special_tokens=False)
     assert raised.value.reason == "TEXT_INVALID"
 
 
