@@ -305,6 +305,19 @@ def test_a_prompt_that_is_not_shared_is_of_no_use_to_others(
     assert (other.usage.cached_tokens > 0) is shared
 
 
+def test_a_panic_of_a_library_ends_what_runs_and_no_more(tiny_llama: TinyModel) -> None:
+    """It is no Exception, and later calls are served."""
+
+    class Panic(BaseException): ...
+
+    def fail(_: GeneratedChunk) -> None:
+        raise Panic
+
+    with running_engine(tiny_llama.folder) as running:
+        assert _reason(running.call(asking(PROMPT, 3), caller=Caller(on_chunk=fail))[1].tokens)
+        assert running.submit(asking(PROMPT, 2)).tokens() == tiny_llama.greedy(PROMPT, 2)
+
+
 def test_options_are_each_call_s_own(tiny_llama: TinyModel) -> None:
     """A bias of one does not reach its neighbours."""
     biased = SamplingOptions(temperature=0, logit_bias={77: 100.0})

@@ -177,7 +177,7 @@ class ContinuousBatching:
         while self._wait_for_work():
             try:
                 self._take_step()
-            except Exception:  # a bug: what runs ends with it, and later calls are served
+            except BaseException:  # a bug, or a library's panic: later calls are served
                 logger.exception("a bug ended a step", extra={"version": self._name})
                 self._fail_all()
 
