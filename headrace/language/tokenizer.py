@@ -76,22 +76,6 @@ class TextTokenizer:
         normalizer = self._tokenizer.normalizer if self._normalizes else None
         return normalizer is not None and self.control.occur_in(normalizer.normalize_str(text))
 
-    def encode_pair(self, first: str, second: str) -> tuple[list[int], list[int]]:
-        """Return the tokens of both as one text, and which of the two each belongs to.
-
-        Raises InvalidArgument (TEXT_INVALID).
-        """
-        refuse_broken(first)
-        refuse_broken(second)
-        hostile = self.writes_control(first) or self.writes_control(second)
-        tokenizer = self._without_control() if hostile else self._tokenizer
-        try:
-            encoded = tokenizer.encode(first, second, add_special_tokens=True)
-        except BaseException as error:
-            refuse_panic(error)
-            raise
-        return encoded.ids, encoded.type_ids
-
     def decode(self, tokens: Sequence[int], *, skip_special_tokens: bool) -> str:
         """Make a text of tokens. Tokens that it does not know are left out.
 

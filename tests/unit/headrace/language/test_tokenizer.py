@@ -87,12 +87,9 @@ def test_a_control_token_that_normalization_writes_is_text(tmp_path: Path) -> No
 
 def test_half_a_surrogate_pair_is_refused(tiny: TextTokenizer) -> None:
     """JSON can carry it, and UTF-8 cannot."""
-    for encode in (
-        lambda: tiny.encode("ab\ud800", add_special_tokens=False),
-        lambda: tiny.encode_pair("a", "\udfff"),
-    ):
+    for text in ("ab\ud800", "\udfff"):
         with pytest.raises(InvalidArgument) as raised:
-            encode()
+            tiny.encode(text, add_special_tokens=False)
         assert "TEXT_INVALID" == raised.value.reason
 
 
@@ -135,8 +132,8 @@ def test_ids_may_leave_some_out(tmp_path: Path) -> None:
     assert (10, b"b", b"") == (opened.size, opened.token_bytes(9), opened.token_bytes(5))
 
 
-def test_pairs_say_which_text_a_token_belongs_to(tmp_path: Path) -> None:
-    """Whatever the file says of cutting and filling up: neither happens."""
+def test_texts_are_neither_cut_nor_filled_up(tmp_path: Path) -> None:
+    """Whatever the file says of that; and a control token that somebody writes is no control token."""
     tokenizer = Tokenizer(
         models.WordLevel({"[CLS]": 0, "[SEP]": 1, "[UNK]": 2, "a": 3, "b": 4}, unk_token="[UNK]")
     )
@@ -144,16 +141,14 @@ def test_pairs_say_which_text_a_token_belongs_to(tmp_path: Path) -> None:
     tokenizer.add_special_tokens(["[CLS]", "[SEP]"])
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", 0), ("[SEP]", 1)],
     )
     tokenizer.enable_truncation(4)
     tokenizer.enable_padding(length=9)
     opened = _opened(tokenizer, tmp_path)
-    assert ([0, 3, 1, 4, 4, 4, 1], [0, 0, 0, 1, 1, 1, 1]) == opened.encode_pair("a", "b b b")
+    assert [0, 3, 1] == opened.encode("a", add_special_tokens=True)
     assert [0, 3, 3, 3, 3, 1] == opened.encode("a a a a", add_special_tokens=True)
-    tokens, _ = opened.encode_pair("a", "[SEP]")
-    assert 2 == tokens.count(1)
+    assert 1 == opened.encode("[SEP]", add_special_tokens=True).count(1)
 
 
 @pytest.mark.parametrize("held", [None, b"", b"{}", b"[]", b'{"model": 1}', b"\xff"])
