@@ -81,7 +81,7 @@ def test_the_least_recently_used_goes_first() -> None:
     cache.keep(1, _tokens(*range(10)))
     cache.keep(2, _tokens(*range(100, 110)))
     cache.use(1)
-    assert cache.oldest() == 2
+    assert [2, 1] == [row for row, _ in cache.rows]
 
 
 def test_the_beginning_of_another_prompt_is_not_kept_beside_it() -> None:

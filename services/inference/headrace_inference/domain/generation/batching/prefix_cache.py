@@ -57,7 +57,7 @@ class PrefixCache:
 
     @property
     def rows(self) -> Sequence[tuple[int, Tokens]]:
-        """Return the rows with the tokens that they keep."""
+        """Return the rows with the tokens that they keep, the least recently used first."""
         return list(self._kept.items())
 
     @property
@@ -94,7 +94,3 @@ class PrefixCache:
     def drop(self, row: int) -> None:
         """Keep a row no more."""
         del self._kept[row]
-
-    def oldest(self) -> int | None:
-        """Return the row that goes next; None: none is kept."""
-        return next(iter(self._kept), None)
