@@ -282,7 +282,7 @@ async def test_status_shows_why_a_version_is_not_served(
         shown = await shell("status")
 
     words = [line.split() for line in shown.output.splitlines()]
-    assert ["add", "1", "1", "-", "-", "-"] in words
+    assert ["add", "tensors", "1", "1", "-", "-", "-"] in words
     assert ["add", "1", "r1", "UNAVAILABLE", "-", "-", *["no", "such", "operator:", "Zzz"]] in words
     assert ["r1", "ready", "h:1", "h:2", "1"] in words
     assert "\x1b" not in shown.output
