@@ -54,7 +54,7 @@ def rest_is_ready(address: str) -> bool:
 
 
 @needs_ipv6
-@pytest.mark.parametrize("front", ["native", "grpcio"])
+@pytest.mark.parametrize("front", ["native", pytest.param("grpcio", marks=pytest.mark.toolchain)])
 async def test_up_listens_on_the_ipv6_loopback(tmp_path: Path, front: str) -> None:
     """Every address that it shows has brackets, and answers."""
     async with running_suite(tmp_path, extra=["--host=::1", f"--front={front}"]) as suite:

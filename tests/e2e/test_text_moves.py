@@ -9,7 +9,6 @@ import pytest
 
 from headrace.client import AsyncClient, GenerationPart, VersionStatistics
 from tests.language.tiny_models import TinyModel, write_tiny_model
-from tests.rpc.grpc_fixtures import FRONTS
 from tests.suite import running_suite
 
 AT_A_TIME = 8
@@ -22,7 +21,7 @@ async def streamed(client: AsyncClient) -> list[GenerationPart]:
     return [part async for part in parts]
 
 
-@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("front", ["native", pytest.param("grpcio", marks=pytest.mark.toolchain)])
 async def test_a_route_moves_under_streams(
     tmp_path: Path, tiny_llama: TinyModel, front: str
 ) -> None:
