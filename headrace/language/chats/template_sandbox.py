@@ -53,12 +53,29 @@ def render(template: Template, variables: Mapping[str, Any], budget: Budget) -> 
 @cache
 def _environment() -> Any:
     """The environment that chat templates are written for, as transformers has it."""
-    jinja2 = language_library("jinja2")
-    language_library("jinja2.ext")
-    sandbox = language_library("jinja2.sandbox")
+    extensions = language_library("jinja2.ext")
+    environment = _environment_class()(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=[_generation_extension(), extensions.loopcontrols],
+        finalize=held,
+        cache_size=0,
+    )
+    own = {name: environment.filters[name] for name in FILTERS}
+    environment.filters = {name: counted_filter(name, function) for name, function in own.items()}
+    environment.filters.update(OWN_FILTERS)
+    environment.globals = {name: environment.globals[name] for name in _GLOBALS}
+    environment.globals.update(
+        namespace=_namespace_class(), raise_exception=_raise_exception, strftime_now=_strftime_now
+    )
+    return environment
+
+
+def _generation_extension() -> type[Any]:
+    jinja2_ext = language_library("jinja2.ext")
     nodes = language_library("jinja2.nodes")
 
-    class Generation(jinja2.ext.Extension):  # type: ignore[misc, name-defined]
+    class Generation(jinja2_ext.Extension):  # type: ignore[misc, name-defined]
         """`{% generation %}` marks the assistant's words for training; here they are words."""
 
         tags = frozenset(["generation"])
@@ -67,6 +84,13 @@ def _environment() -> Any:
             line = next(parser.stream).lineno
             body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
             return nodes.Scope(body, lineno=line)
+
+    return Generation
+
+
+def _environment_class() -> type[Any]:
+    sandbox = language_library("jinja2.sandbox")
+    nodes = language_library("jinja2.nodes")
 
     class Environment(sandbox.ImmutableSandboxedEnvironment):  # type: ignore[misc, name-defined]
         intercepted_binops = frozenset(["+", "*", "**", "%"])
@@ -91,21 +115,7 @@ def _environment() -> Any:
                 )
             )
 
-    environment = Environment(
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=[Generation, jinja2.ext.loopcontrols],
-        finalize=held,
-        cache_size=0,
-    )
-    own = {name: environment.filters[name] for name in FILTERS}
-    environment.filters = {name: counted_filter(name, function) for name, function in own.items()}
-    environment.filters.update(OWN_FILTERS)
-    environment.globals = {name: environment.globals[name] for name in _GLOBALS}
-    environment.globals.update(
-        namespace=_namespace_class(), raise_exception=_raise_exception, strftime_now=_strftime_now
-    )
-    return environment
+    return Environment
 
 
 def _counting(tree: Any, nodes: Any) -> Any:
