@@ -85,6 +85,13 @@ def without_reason(
             "a longer timeout",
             facts=facts,
         )
+    if isinstance(error, errors.Unimplemented):
+        return errors.Unimplemented(
+            error.reason,
+            f"the {called} at {address} does not know this call ({error.message}): it is older than this "
+            f"client (`pip install --upgrade headrace` there), or no {called}",
+            facts=facts,
+        )
     return type(error)(error.reason, f"the {called} at {address}: {error.message}", facts=facts)
 
 
