@@ -1,5 +1,6 @@
 """The digits example: its script trains two models that ONNX Runtime serves well."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,11 @@ VERSIONS = ("v1", "v2")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that one run of the script filled."""
     folder = tmp_path_factory.mktemp("digits")
-    subprocess.run([sys.executable, SCRIPT, folder], check=True, timeout=100)
+    alone = os.environ | {
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }  # several wait for each other
+    subprocess.run([sys.executable, SCRIPT, folder], check=True, timeout=100, env=alone)
     return folder
 
 
