@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from headrace import errors
 
 FIRST_PAUSE_SECONDS = 0.1
@@ -9,6 +11,8 @@ LONGEST_PAUSE_SECONDS = 5.0
 BY_HAND = frozenset({"STATE_NOT_STARTED", "STATE_NOT_WHOLE", "STATE_ACCESS_DENIED"})
 """Reasons that are over soon where a service has just started, else not before somebody mends it."""
 MOST_TRIES_BY_HAND = 3
+MOST_TRIES_FAILED_LOAD = 16
+"""Of a version that a replica could not load: its next attempts come within half a minute, or never help."""
 
 
 def may_heal(error: errors.HeadraceError) -> bool:
@@ -32,9 +36,9 @@ def pause_before_retry(
     There is none where it goes `elsewhere`, to a server that has not failed it. Else the pause is drawn
     from zero to a bound that doubles with every failure (`chance`, 0 to 1, is the draw), so that many
     callers do not come back at once; it is at least what the service asked for. It must end before the
-    deadline does. What heals by hand only is tried three times.
+    deadline does. What heals by hand only is tried three times, and a version whose load failed sixteen.
     """
-    if not may_heal(error) or (error.reason in BY_HAND and failures >= MOST_TRIES_BY_HAND):
+    if not may_heal(error) or failures >= _most_tries(error):
         return None
     if elsewhere:
         pause = 0.0
@@ -42,3 +46,11 @@ def pause_before_retry(
         bound = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 16))
         pause = max(chance * bound, error.retry_after_seconds or 0.0)
     return pause if pause < remaining_seconds else None
+
+
+def _most_tries(error: errors.HeadraceError) -> float:
+    """Return how often a call is made at most that fails so; only time bounds most."""
+    if error.reason in BY_HAND:
+        return MOST_TRIES_BY_HAND
+    has_failed = error.reason == "VERSION_NOT_READY" and error.facts.get("state") == "UNAVAILABLE"
+    return MOST_TRIES_FAILED_LOAD if has_failed else math.inf

@@ -11,6 +11,8 @@ GONE = errors.Unavailable("STATE_UNAVAILABLE", "gone")
 BUSY = errors.Unavailable("STATE_UNAVAILABLE", "gone", retry_after_seconds=1.0)
 LOST = errors.Cancelled("CANCELLED", "cancelled")
 EMPTIED = errors.Unavailable("STATE_NOT_STARTED", "gone", retry_after_seconds=1.0)
+FAILED = errors.Unavailable("VERSION_NOT_READY", "no", facts={"state": "UNAVAILABLE"})
+LOADING = errors.Unavailable("VERSION_NOT_READY", "no", facts={"state": "LOADING"})
 REFUSED = errors.NotFound("MODEL_NOT_FOUND", "no")
 
 
@@ -31,6 +33,9 @@ def test_there_is_no_pause_before_another_server_is_asked() -> None:
         (GONE, 100, 60.0, 1.0, 5.0),  # only time and the budget end it
         (EMPTIED, 2, 900.0, 0.5, 1.0),  # it may have just started
         (EMPTIED, 3, 900.0, 0.5, None),  # or somebody has to restore its data
+        (FAILED, 15, 600.0, 1.0, 5.0),  # a replica tries a failed load again
+        (FAILED, 16, 600.0, 1.0, None),  # but not for as long as an answer may take
+        (LOADING, 100, 600.0, 1.0, 5.0),
         (LOST, 1, 10.0, 0.5, 0.05),  # a server that ends cancels what comes in the same moment
         (GONE, 1, 0.04, 0.5, None),  # the pause would outlast the deadline
         (REFUSED, 1, 10.0, 0.5, None),  # no other error heals by itself
