@@ -14,7 +14,7 @@ from headrace.client import AsyncClient
 from tests.e2e.models import scaling
 from tests.suite import RunningSuite, running_suite
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
 
 NO_SUCH_PROXY = {
     **dict.fromkeys(("http_proxy", "https_proxy", "grpc_proxy"), "http://127.0.0.1:9"),

@@ -19,7 +19,7 @@ from examples.triton_repository.build import build
 from headrace.triton.pbtxt import parse_config
 from tests.e2e.served import Addresses, serving
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.toolchain]
 
 
 @dataclass(frozen=True, slots=True)
