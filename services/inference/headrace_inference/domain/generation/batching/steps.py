@@ -104,8 +104,10 @@ class Steps:
         """Return the next step, and the sequences by its keys."""
         running = [self._as_running(one, now_ns) for one in self.running]
         decoding = sum([one.decodes and not one.is_paused for one in running])
+        unread = sum([not one.decodes for one in running]) + len(waiting)
         books = self._rows.books
-        room = Room(self._most, books.capacity, books.granule, self._pace.tokens(decoding))
+        tokens = self._pace.tokens(decoding, min(unread, self._most - decoding))
+        room = Room(self._most, books.capacity, books.granule, tokens)
         lined = [
             Waiting(one.key, len(one.tokens), 0 if one.choice else one.prompt_length)
             for one in waiting
