@@ -12,7 +12,7 @@ BY_HAND = frozenset({"STATE_NOT_STARTED", "STATE_NOT_WHOLE", "STATE_ACCESS_DENIE
 """Reasons that are over soon where a service has just started, else not before somebody mends it."""
 MOST_TRIES_BY_HAND = 3
 MOST_TRIES_FAILED_LOAD = 16
-"""Of a version that a replica could not load: its next attempts come within half a minute, or never help."""
+"""Of a version that a replica could not load: it tries again within half a minute, or in vain."""
 
 
 def may_heal(error: errors.HeadraceError) -> bool:

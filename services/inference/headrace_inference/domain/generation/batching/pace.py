@@ -17,7 +17,7 @@ STEPS_OF_READING = 1.5
 STEPS_FOR_EACH_MORE = 6.0
 """The same, for each prompt but one that is to be read, divided by the sequences that decode.
 
-The few wait for a moment, and then all of them decode together: a step costs little more for eight than for one.
+The few wait for a moment, and then all of them decode together: a step costs little more for eight.
 """
 
 NEW_WEIGHT = 1 / 8
