@@ -21,9 +21,9 @@ def _learned() -> PrefillPace:
         (0, 3, MOST_TOKENS),  # nobody waits for a token
         (1, 1, 30),  # one and a half steps
         (8, 1, 30),
-        (8, 3, 30),  # few are to be read
-        (8, 9, 120),  # as many: those that decode wait a little longer
-        (1, 4, 360),
+        (16, 3, 30),  # few are to be read
+        (8, 3, 60),
+        (8, 9, 240),  # as many: those that decode wait longer
         (1, 31, MOST_TOKENS),  # hardly anybody waits
     ],
 )

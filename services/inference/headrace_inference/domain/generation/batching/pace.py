@@ -14,7 +14,7 @@ FIRST_TOKENS = 32
 STEPS_OF_READING = 1.5
 """Reading takes so many times as long as a step that decodes: gaps between tokens stay below thrice it."""
 
-STEPS_FOR_EACH_MORE = 6.0
+STEPS_FOR_EACH_MORE = 12.0
 """The same, for each prompt but one that is to be read, divided by the sequences that decode.
 
 The few wait for a moment, and then all of them decode together: a step costs little more for eight.
