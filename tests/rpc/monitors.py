@@ -16,7 +16,7 @@ from google.protobuf import duration_pb2, timestamp_pb2
 
 from headrace.histogram import Histogram
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc, telemetry_pb2
-from headrace_monitor import app
+from headrace_monitor.app.monitor import open_monitor
 from headrace_monitor.settings import Settings
 
 SECOND = 1_000_000_000
@@ -92,7 +92,7 @@ async def running_monitor(
     stopping = asyncio.Event()
     own = Settings(data=data, grpc_port=0, http_port=0, **settings)
     async with (
-        app.open_monitor(own, stopping, clock or FakeClock()) as monitor,
+        open_monitor(own, stopping, clock or FakeClock()) as monitor,
         grpc.aio.insecure_channel(f"127.0.0.1:{monitor.grpc_port}") as channel,
         aiohttp.ClientSession(f"http://127.0.0.1:{monitor.http_port}") as http,
     ):

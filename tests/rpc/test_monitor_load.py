@@ -20,7 +20,7 @@ from headrace import errors, status
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
-from headrace_monitor import app
+from headrace_monitor.app.monitor import open_monitor
 from headrace_monitor.settings import Settings
 from tests.rpc.monitors import (
     MILLISECOND,
@@ -51,7 +51,7 @@ class Served:
     async def serve(self) -> None:
         """Serve until told to end."""
         stopping = asyncio.Event()
-        async with app.open_monitor(self._settings, stopping, FakeClock()) as monitor:
+        async with open_monitor(self._settings, stopping, FakeClock()) as monitor:
             options = [("grpc.max_receive_message_length", -1)]
             self.channel = grpc.insecure_channel(f"127.0.0.1:{monitor.grpc_port}", options)
             self.stub = pb_grpc.MonitorServiceStub(self.channel)

@@ -33,7 +33,7 @@ from headrace_inference.domain.generation.statistics import EndedGeneration
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_monitor.domain.telemetry.cardinality import MAX_UNKNOWN_MEASURES
-from headrace_monitor.wire.report_convert import FIELDS, MAX_MEASURES
+from headrace_monitor.wire.grpc.report_convert import FIELDS, MAX_MEASURES
 from tests.rpc.monitors import (
     MILLISECOND,
     RunningMonitor,

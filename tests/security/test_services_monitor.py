@@ -15,7 +15,7 @@ import pytest
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.security.api_keys import make_key
 from headrace.tls.authority import Authority, Names
-from headrace_monitor.app import open_monitor
+from headrace_monitor.app.monitor import open_monitor
 from headrace_monitor.domain.sessions import SESSION_SECONDS
 from headrace_monitor.settings import Settings
 from tests.rpc.monitors import running_monitor

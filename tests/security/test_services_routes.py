@@ -18,7 +18,7 @@ from headrace_monitor.domain.clock import start_clock
 from headrace_monitor.domain.ledger.ledger import Ledger, LedgerSnapshot
 from headrace_monitor.domain.ledger.windows import resolutions
 from headrace_monitor.domain.queries.query_engine import QueryEngine
-from headrace_monitor.wire import dashboard
+from headrace_monitor.wire.console import dashboard
 
 
 def _registry() -> HttpApp:

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from headrace.type.v1 import profile_pb2 as _profile_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -116,7 +117,7 @@ class VersionTelemetry(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., success_count: _Optional[int] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., total: _Optional[_Union[Histogram, _Mapping]] = ..., queue: _Optional[_Union[Histogram, _Mapping]] = ..., compute: _Optional[_Union[Histogram, _Mapping]] = ..., failed: _Optional[_Union[Histogram, _Mapping]] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ...) -> None: ...
 
 class TelemetryReport(_message.Message):
-    __slots__ = ("replica", "boot_id", "sequence", "start_time", "end_time", "versions", "dropped_reports", "last")
+    __slots__ = ("replica", "boot_id", "sequence", "start_time", "end_time", "versions", "dropped_reports", "last", "profiles", "predictions")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +126,8 @@ class TelemetryReport(_message.Message):
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     DROPPED_REPORTS_FIELD_NUMBER: _ClassVar[int]
     LAST_FIELD_NUMBER: _ClassVar[int]
+    PROFILES_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     replica: str
     boot_id: str
     sequence: int
@@ -133,4 +136,46 @@ class TelemetryReport(_message.Message):
     versions: _containers.RepeatedCompositeFieldContainer[VersionTelemetry]
     dropped_reports: int
     last: bool
-    def __init__(self, replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., sequence: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[VersionTelemetry, _Mapping]]] = ..., dropped_reports: _Optional[int] = ..., last: _Optional[bool] = ...) -> None: ...
+    profiles: _containers.RepeatedCompositeFieldContainer[VersionProfile]
+    predictions: _containers.RepeatedCompositeFieldContainer[Prediction]
+    def __init__(self, replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., sequence: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[VersionTelemetry, _Mapping]]] = ..., dropped_reports: _Optional[int] = ..., last: _Optional[bool] = ..., profiles: _Optional[_Iterable[_Union[VersionProfile, _Mapping]]] = ..., predictions: _Optional[_Iterable[_Union[Prediction, _Mapping]]] = ...) -> None: ...
+
+class VersionProfile(_message.Message):
+    __slots__ = ("model", "version", "slice", "layout", "profile")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SLICE_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    slice: str
+    layout: _profile_pb2.Layout
+    profile: _profile_pb2.Profile
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., slice: _Optional[str] = ..., layout: _Optional[_Union[_profile_pb2.Layout, _Mapping]] = ..., profile: _Optional[_Union[_profile_pb2.Profile, _Mapping]] = ...) -> None: ...
+
+class Prediction(_message.Message):
+    __slots__ = ("model", "version", "request_id", "row", "time", "slices", "label", "value", "confidence", "score", "positive_label")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    SLICES_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    POSITIVE_LABEL_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    request_id: str
+    row: int
+    time: _timestamp_pb2.Timestamp
+    slices: _containers.RepeatedScalarFieldContainer[str]
+    label: str
+    value: float
+    confidence: float
+    score: float
+    positive_label: str
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., request_id: _Optional[str] = ..., row: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., slices: _Optional[_Iterable[str]] = ..., label: _Optional[str] = ..., value: _Optional[float] = ..., confidence: _Optional[float] = ..., score: _Optional[float] = ..., positive_label: _Optional[str] = ...) -> None: ...

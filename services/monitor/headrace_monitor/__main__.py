@@ -9,7 +9,7 @@ import sys
 from headrace import settings
 from headrace.service import logs, serving
 from headrace.service.standard_streams import open_closed_streams
-from headrace_monitor import app
+from headrace_monitor.app import monitor
 from headrace_monitor.settings import Settings
 
 SWITCH_SECONDS = 0.001
@@ -23,7 +23,7 @@ def main() -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     own = settings.read_or_exit(Settings, "monitor", sys.argv[1:], os.environ)
     logs.set_up("monitor", own.log_format, own.log_level)
-    return serving.run(functools.partial(app.main, own), stop_with_stdin=own.stop_with_stdin)
+    return serving.run(functools.partial(monitor.main, own), stop_with_stdin=own.stop_with_stdin)
 
 
 if __name__ == "__main__":

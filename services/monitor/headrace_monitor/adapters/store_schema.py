@@ -51,6 +51,12 @@ UPDATE lives SET reports = highest, begin_ns = first_end_ns, first_seen_ns = see
 UPDATE reports SET steady_ns = (SELECT ifnull(max(seen_ns), 0) FROM lives);
 """
 
+_BOOKS = """
+CREATE TABLE books (
+  book TEXT, key BLOB, value BLOB NOT NULL, PRIMARY KEY (book, key)
+) WITHOUT ROWID;
+"""
+
 Step = Callable[[sqlite3.Connection], None]
 
 
@@ -72,7 +78,12 @@ def _encode_measures_by_name(database: sqlite3.Connection) -> None:
             database.execute(write, (encode_anew(tally), rowid))
 
 
-_STEPS = (_script(_BEGINNING), _script(_STEADY_TIME_AND_GAPS), _encode_measures_by_name)
+_STEPS = (
+    _script(_BEGINNING),
+    _script(_STEADY_TIME_AND_GAPS),
+    _encode_measures_by_name,
+    _script(_BOOKS),
+)
 """The steps from each schema to the next; 0 is an empty file."""
 
 SCHEMA_VERSION = len(_STEPS)

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import fields
@@ -22,7 +22,8 @@ from typing import TypeVar
 
 from headrace import errors
 from headrace.service.private_files import make_private
-from headrace_monitor.adapters import store_schema
+from headrace_monitor.adapters import book_entries, store_schema
+from headrace_monitor.domain.ingestion.books import BookChanges
 from headrace_monitor.domain.ledger.ledger import LedgerSnapshot
 from headrace_monitor.domain.ledger.totals import VersionKey
 from headrace_monitor.domain.ledger.windows import Cell, WindowKey
@@ -55,12 +56,18 @@ class WindowStore:
         self._database = database
         self._thread = thread
 
-    async def save(self, changes: LedgerSnapshot) -> None:
-        """Write all changes in one transaction.
+    async def save(
+        self, changes: LedgerSnapshot, books: Mapping[str, BookChanges] | None = None
+    ) -> None:
+        """Write all changes, of the ledger and of books by their names, in one transaction.
 
         Raises Unavailable (TELEMETRY_STORE_UNAVAILABLE) where they cannot be written now: a full disk, say.
         """
-        await _on(self._thread, lambda: _save(self._database, changes))
+        await _on(self._thread, lambda: _save(self._database, changes, books or {}))
+
+    async def entries_of(self, book: str) -> list[tuple[bytes, bytes]]:
+        """Read all entries of a book; those that are damaged are left out, with an error in the log."""
+        return await _on(self._thread, lambda: list(book_entries.read(self._database, book)))
 
 
 @asynccontextmanager
@@ -223,11 +230,15 @@ def _text(raw: bytes) -> str:
     return raw.decode(errors="replace")
 
 
-def _save(database: sqlite3.Connection, changes: LedgerSnapshot) -> None:
+def _save(
+    database: sqlite3.Connection, changes: LedgerSnapshot, books: Mapping[str, BookChanges]
+) -> None:
     try:
         with _transaction(database):
             _drop(database, changes)  # first: a window that was dropped may have been opened again
             _write(database, changes)
+            for name, of_book in books.items():
+                book_entries.write(database, name, of_book)
     except sqlite3.OperationalError as error:
         raise errors.Unavailable(
             "TELEMETRY_STORE_UNAVAILABLE",

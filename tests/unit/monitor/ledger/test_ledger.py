@@ -14,6 +14,7 @@ from headrace import errors
 from headrace.histogram import Histogram
 from headrace.measures import BATCHES, ERRORS, ROUTES, SUCCESSES, Measure, Value
 from headrace_monitor.domain.clock import Moment
+from headrace_monitor.domain.ingestion.books import BookChanges
 from headrace_monitor.domain.ingestion.ingestion import open_ingestion
 from headrace_monitor.domain.ledger import totals
 from headrace_monitor.domain.ledger.ledger import MAX_SESSIONS_OF_A_REPLICA, Ledger, LedgerSnapshot
@@ -283,10 +284,13 @@ class TroubledStore:
         self.troubled = False
         self.saved: list[LedgerSnapshot] = []
 
-    async def save(self, changes: LedgerSnapshot) -> None:
+    async def save(self, changes: LedgerSnapshot, books: Mapping[str, BookChanges]) -> None:
         if self.troubled:
             raise errors.Unavailable("TELEMETRY_STORE_UNAVAILABLE", "no space left")
         self.saved.append(changes)
+
+    async def entries_of(self, book: str) -> list[tuple[bytes, bytes]]:
+        return []
 
 
 async def test_reports_that_wait_are_stored_together() -> None:
@@ -366,8 +370,8 @@ async def test_what_grew_too_old_goes_without_a_report(monkeypatch: pytest.Monke
     ledger = new_ledger()
 
     class Watched(TroubledStore):
-        async def save(self, changes: LedgerSnapshot) -> None:
-            await super().save(changes)
+        async def save(self, changes: LedgerSnapshot, books: Mapping[str, BookChanges]) -> None:
+            await super().save(changes, books)
             if changes.gone_totals:
                 stored.set()
 

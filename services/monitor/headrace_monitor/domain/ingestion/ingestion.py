@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
-from typing import Protocol
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, cast
 
 from headrace import errors
 from headrace_monitor.domain.clock import Clock
+from headrace_monitor.domain.ingestion.books import Book, BookChanges
 from headrace_monitor.domain.ledger.ledger import Ledger, LedgerSnapshot
 from headrace_monitor.domain.limits import DEFAULT_LIMITS, Limits
 from headrace_monitor.domain.replicas.reporter_limit import ReporterLimit
@@ -28,14 +31,29 @@ IDLE_SECONDS = 60.0
 
 
 class Store(Protocol):
-    """Keeps the ledger's data over the end of the process."""
+    """Keeps the ledger's data, and that of books by their names, over the end of the process."""
 
-    async def save(self, changes: LedgerSnapshot) -> None:
+    async def save(self, changes: LedgerSnapshot, books: Mapping[str, BookChanges]) -> None:
         """Store all changes or none; Unavailable where that cannot be done now."""
+
+    async def entries_of(self, book: str) -> list[tuple[bytes, bytes]]:
+        """Read all entries of a book."""
+
+
+Change = Callable[[], object]
+"""Changes a book in the thread of the reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a caller is told once it is stored."""
+
+    result: object = None
+    error: errors.HeadraceError | None = None
 
 
 class Ingestion:
-    """Accepts reports while it is open. Only its own job changes the ledger, and does so in `thread`."""
+    """Accepts reports while it is open. Only its own job changes the ledger and books, and in `thread`."""
 
     def __init__(
         self,
@@ -44,14 +62,16 @@ class Ingestion:
         clock: Clock,
         reporter_limit: ReporterLimit,
         thread: Executor | None = None,
+        books: Sequence[Book] = (),
     ) -> None:
         self._thread = thread
+        self._books = books
         self._ledger = ledger
         self._store = store
         self._clock = clock
         self._reporter_limit = reporter_limit
         self._waiting_versions = 0
-        self._waiting: list[tuple[Report, asyncio.Future[int]]] = []
+        self._waiting: list[tuple[Report | Change, asyncio.Future[object]]] = []
         self._arrived = asyncio.Event()
         self.failed = False
 
@@ -67,8 +87,23 @@ class Ingestion:
             raise _full()
         self._reporter_limit.admit(report.replica, self._clock().steady_ns, reporter)
         self._waiting_versions += report.weight
-        stored: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append((report, stored))
+        await self._enter(report)
+        return report.sequence
+
+    async def apply(self, change: Callable[[], Result]) -> Result:
+        """Run `change`, which changes a book, and give its result once that is stored.
+
+        Raises what it raises (a HeadraceError, where nothing is to be stored of it), ResourceExhausted
+        (INTAKE_FULL), and Unavailable where it could not be stored now; it may be stored later then.
+        """
+        if self._waiting_versions >= MAX_WAITING:
+            raise _full()
+        self._waiting_versions += 1
+        return cast("Result", await self._enter(change))
+
+    async def _enter(self, one: Report | Change) -> object:
+        stored: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._waiting.append((one, stored))
         self._arrived.set()
         return await stored
 
@@ -90,32 +125,53 @@ class Ingestion:
             async with asyncio.timeout(IDLE_SECONDS):
                 await self._arrived.wait()
 
-    async def _store_all(self, batch: list[tuple[Report, asyncio.Future[int]]]) -> None:
-        changes = await run_in(self._thread, lambda: self._merge(report for report, _ in batch))
-        error = await self._try_to_save(changes)
-        for report, stored in batch:
+    async def _store_all(
+        self, batch: Sequence[tuple[Report | Change, asyncio.Future[object]]]
+    ) -> None:
+        outcomes, changes, of_books = await run_in(
+            self._thread, lambda: self._take_in([one for one, _ in batch])
+        )
+        failure = await self._try_to_save(changes, of_books)
+        for (_, stored), outcome in zip(batch, outcomes, strict=True):
             if stored.done():  # its caller went away
                 continue
-            if error is None:
-                stored.set_result(report.sequence)
-            else:
+            if error := outcome.error or failure:
                 stored.set_exception(error)
+            else:
+                stored.set_result(outcome.result)
 
-    def _merge(self, reports: Iterable[Report]) -> LedgerSnapshot:
-        for report in reports:
-            self._ledger.merge(report, self._clock())
-        return self._ledger.changes(self._clock())
+    def _take_in(
+        self, batch: Iterable[Report | Change]
+    ) -> tuple[list[_Outcome], LedgerSnapshot, Mapping[str, BookChanges]]:
+        outcomes = [
+            self._merge(one) if isinstance(one, Report) else _outcome_of(one) for one in batch
+        ]
+        moment = self._clock()
+        changes = self._ledger.changes(moment)
+        return outcomes, changes, {book.name: book.changes(moment) for book in self._books}
 
-    async def _try_to_save(self, changes: LedgerSnapshot) -> errors.Unavailable | None:
-        # What was merged stays among the ledger's changes until a save succeeds, so a report that is sent
-        # again after a failed one is answered when it really is stored.
+    def _merge(self, report: Report) -> _Outcome:
+        moment = self._clock()
+        counted = self._ledger.merge(report, moment)
+        if counted is not None:
+            for book in self._books:
+                book.merge(counted, moment)
+        return _Outcome()
+
+    async def _try_to_save(
+        self, changes: LedgerSnapshot, of_books: Mapping[str, BookChanges]
+    ) -> errors.Unavailable | None:
+        # What was merged stays among the changes until a save succeeds, so a report that is sent again
+        # after a failed one is answered when it really is stored.
         try:
-            await self._store.save(changes)
+            await self._store.save(changes, of_books)
         except errors.Unavailable as error:
             self._log_failure(error)
             self.failed = True
             return error
         self._ledger.mark_stored()
+        for book in self._books:
+            book.mark_stored()
         self.failed = False
         return None
 
@@ -131,16 +187,32 @@ async def open_ingestion(
     clock: Clock,
     limits: Limits = DEFAULT_LIMITS,
     thread: Executor | None = None,
+    books: Sequence[Book] = (),
 ) -> AsyncIterator[Ingestion]:
-    """Open an ingestion that works while inside, merging in `thread`; its failure ends what is inside."""
+    """Open an ingestion that works while inside, merging in `thread`; its failure ends what is inside.
+
+    The books are given what was stored of them.
+    """
+    for book in books:
+        entries = await store.entries_of(book.name)
+        await run_in(thread, partial(book.restore, entries))
     heard_ns = {key.replica: session.seen_ns for key, session in ledger.sessions.items()}
-    ingestion = Ingestion(ledger, store, clock, ReporterLimit(limits.replicas, heard_ns), thread)
+    ingestion = Ingestion(
+        ledger, store, clock, ReporterLimit(limits.replicas, heard_ns), thread, books
+    )
     async with asyncio.TaskGroup() as jobs:
         job = jobs.create_task(ingestion.run())
         try:
             yield ingestion
         finally:
             job.cancel()
+
+
+def _outcome_of(change: Change) -> _Outcome:
+    try:
+        return _Outcome(change())
+    except errors.HeadraceError as error:
+        return _Outcome(error=error)
 
 
 def _full() -> errors.ResourceExhausted:

@@ -74,15 +74,15 @@ class Ledger:
         self.mark_stored()
         self._gone_windows |= self.windows.take_gone()
 
-    def merge(self, report: Report, moment: Moment) -> None:
-        """Count a report, unless it was counted before.
+    def merge(self, report: Report, moment: Moment) -> Report | None:
+        """Count a report, and give it back as it was counted; None where it was counted before.
 
         Its times are corrected by how far its replica's clock is off; it ends now at the latest.
         """
         key = SessionKey(report.replica, report.boot_id)
         session = self.sessions.get(key, ReplicaSession())
         if session.has(report.sequence):
-            return
+            return None
         self.windows.prune(moment)  # tells them the time: the clock may have been set
         report, ahead_ns = self._clocks.corrected(report, moment)
         self._count(report, session, moment.steady_ns)
@@ -92,6 +92,7 @@ class Ledger:
         self.sessions[key] = session.after(report, moment.steady_ns, ahead_ns)
         self._changed_sessions.add(key)
         self._gone_sessions.discard(key)
+        return report
 
     def changes(self, moment: Moment) -> LedgerSnapshot:
         """Drop what is too old, and give all that differs from what is stored."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+
+import grpc
 
 from headrace import addresses
 from headrace.monitor.v1 import monitor_service_pb2
@@ -26,20 +28,29 @@ from headrace_monitor.adapters.rights import FollowedRights, open_rights
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import open_window_store
 from headrace_monitor.domain.clock import TimeSource, start_clock
+from headrace_monitor.domain.ingestion.books import Book
 from headrace_monitor.domain.ingestion.ingestion import Ingestion, open_ingestion
 from headrace_monitor.domain.ingestion.report_memory import ReportMemory
 from headrace_monitor.domain.ledger.ledger import Ledger
 from headrace_monitor.domain.ledger.windows import resolutions
 from headrace_monitor.domain.queries.query_engine import QueryEngine
 from headrace_monitor.settings import Settings
-from headrace_monitor.wire import dashboard
-from headrace_monitor.wire.servicer import MonitorServicer, register
+from headrace_monitor.wire.console import dashboard
+from headrace_monitor.wire.grpc.servicer import MonitorServicer, register
 
-SERVICE = monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"]
+_MONITOR = monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"]
+
+SERVICES = (_MONITOR,)
+"""Those of this project that its gRPC port serves."""
+
 _MIB = 2**20
 MAX_MESSAGE_BYTES = 4 * _MIB
 """A hundred versions whose histograms are full have two. gRPC refuses what is larger by its announced
 length, before it is read."""
+
+
+Register = Callable[[grpc.aio.Server], None]
+"""Adds the methods of a service to a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +96,12 @@ async def open_monitor(
             ThreadPoolExecutor(1, "questions") as questions,
         ):
             query_engine = QueryEngine(ledger, clock, questions)
-            calls = CallMetrics([SERVICE])
+            books: tuple[Book, ...] = ()
+            calls = CallMetrics(SERVICES)
             registry = metrics.build_registry(ledger, clock, calls)
             registry.register(TlsMetrics(tls))
             async with (
-                open_ingestion(ledger, store, clock, settings.limits, reports) as ingestion,
+                open_ingestion(ledger, store, clock, settings.limits, reports, books) as ingestion,
                 open_rights(settings, registry) as rights,
             ):
                 servicer = MonitorServicer(
@@ -100,6 +112,7 @@ async def open_monitor(
                     max_versions=settings.max_report_versions,
                     access=rights.access,
                 )
+                services = [functools.partial(register, servicer)]
                 pages = dashboard.application(
                     query_engine, settings.namespace, rights.access, is_secure=tls is not None
                 )
@@ -110,7 +123,7 @@ async def open_monitor(
                     open_http_server(
                         pages, settings.host, settings.http_port, tls=tls
                     ) as http_port,
-                    _open_grpc(settings, servicer, calls, tls, sockets, rights.access) as grpc_port,
+                    _open_grpc(settings, services, calls, tls, sockets, rights.access) as grpc_port,
                 ):
                     yield Monitor(grpc_port, http_port)
 
@@ -118,16 +131,20 @@ async def open_monitor(
 @asynccontextmanager
 async def _open_grpc(
     settings: Settings,
-    servicer: MonitorServicer,
+    services: Sequence[Register],
     calls: CallMetrics,
     tls: ServerTls | None,
     sockets: GatewaySockets | None,
     access: Access,
 ) -> AsyncIterator[int]:
+    def register_all(server: grpc.aio.Server) -> None:
+        for add in services:
+            add(server)
+
     async with grpc_serving.open_grpc_server(
         addresses.join(settings.host, settings.grpc_port),
-        [SERVICE.full_name],
-        functools.partial(register, servicer),
+        [service.full_name for service in SERVICES],
+        register_all,
         drain_seconds=settings.drain_seconds,
         max_message_bytes=MAX_MESSAGE_BYTES,
         calls=calls,

@@ -36,8 +36,8 @@ from headrace_monitor.domain.queries.query_engine import (
 )
 from headrace_monitor.domain.replicas.gaps import Gap
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
-from headrace_monitor.wire.report_convert import FIELDS
-from headrace_monitor.wire.times import duration, nanoseconds, signed_duration, timestamp
+from headrace_monitor.wire.grpc.report_convert import FIELDS
+from headrace_monitor.wire.grpc.times import duration, nanoseconds, signed_duration, timestamp
 
 DEFAULT_INTERVAL_SECONDS = 1.0
 MIN_INTERVAL_SECONDS = 0.1

@@ -16,7 +16,7 @@ from headrace_monitor.domain.ingestion.ingestion import Ingestion
 from headrace_monitor.domain.ingestion.report_memory import ReportMemory
 from headrace_monitor.domain.queries.query_engine import Query, QueryEngine
 from headrace_monitor.domain.telemetry.report import Report
-from headrace_monitor.wire import answers, convert, report_bytes, streams
+from headrace_monitor.wire.grpc import answers, convert, report_bytes, streams
 from headrace_monitor.wire.sight import Sight
 
 _OWN_BYTES = {

@@ -12,7 +12,7 @@ from headrace.measures import BY_NAME, MEASURES, NAME_PATTERN, Kind, Value, key_
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
 from headrace_monitor.domain.telemetry.report import Report, VersionTelemetry
 from headrace_monitor.domain.telemetry.tally import Tally, is_zero
-from headrace_monitor.wire.times import nanoseconds
+from headrace_monitor.wire.grpc.times import nanoseconds
 
 MAX_NAME_LENGTH = 128
 """Of model names, as the registry has it; replicas' ids and reasons need no more."""

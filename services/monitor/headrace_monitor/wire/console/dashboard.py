@@ -36,7 +36,7 @@ from headrace_monitor.domain.queries.query_engine import (
 )
 from headrace_monitor.domain.sessions import Sessions
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
-from headrace_monitor.wire.console import ConsoleApp
+from headrace_monitor.wire.console.console_app import ConsoleApp
 from headrace_monitor.wire.sight import Sight
 
 PAGE = "dashboard.html"

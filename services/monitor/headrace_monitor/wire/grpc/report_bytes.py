@@ -14,7 +14,7 @@ from headrace import errors
 from headrace.errors import FieldViolation
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
 from headrace_monitor.domain.telemetry.report import Report
-from headrace_monitor.wire import report_convert
+from headrace_monitor.wire.grpc import report_convert
 
 SMALL_BYTES = 16 * 1024
 """A report of some ten versions: parsed and checked in 2 ms."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from headrace import errors
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace_monitor.domain.queries.query_engine import Statistics
-from headrace_monitor.wire import convert
+from headrace_monitor.wire.grpc import convert
 
 MAX_ANSWER_BYTES = 64 * 2**20
 """The largest answer; gRPC clients read 4 MiB unless they are told otherwise."""

@@ -1,0 +1,1 @@
+"""How rows look: profiles of fields in bins, references that say how they looked, and learnt schemas."""

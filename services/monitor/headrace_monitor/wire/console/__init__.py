@@ -1,0 +1,1 @@
+"""HTTP: what people look at, and how a browser logs in."""
