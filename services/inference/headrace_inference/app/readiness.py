@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from headrace.service import serving
+from headrace.state.catalog import Catalog
 from headrace.state.records import ReplicaStage
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
 
@@ -18,6 +19,10 @@ class Followed(Protocol):
     @property
     def synced(self) -> bool:
         """Return whether that is known."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """Return what it is."""
 
     def facts(self) -> dict[str, object]:
         """Return what else is known about it."""
@@ -48,8 +53,14 @@ class ReplicaReadiness:
         """Return where the replica is in its life."""
         if self._stopping.is_set():
             return ReplicaStage.LEAVING
-        self._joined = self._joined or (self._follower.synced and self._reconciler.settled())
+        self._joined = self._joined or self._holds_all()
         return ReplicaStage.READY if self._joined else ReplicaStage.JOINING
+
+    def _holds_all(self) -> bool:
+        """Tell whether all that is wanted is here: a moment before, the reconciler may not know of it."""
+        told, known = self._reconciler.table.catalog, self._follower.catalog
+        is_told = told.known and told.revision == known.revision
+        return self._follower.synced and is_told and self._reconciler.settled()
 
     def is_ready(self) -> bool:
         """The one word."""
