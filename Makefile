@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 # EXTRAS=dev,gpu runs on the GPU.
 EXTRAS ?= dev
+# So many processes run the tests, each file in one of them.
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
@@ -29,7 +31,7 @@ check: setup ## Lint, types, import contracts, protos, generated code
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check.sh
 
 test: setup ## Run the tests, but for those that are long or need foreign tools
-	@$(BIN)/python -m pytest tests -m "not toolchain"
+	@$(BIN)/python -m pytest tests -m "not toolchain" -n $(JOBS) --dist loadfile
 
 e2e: setup ## Run the suite as real processes, with foreign clients and tools, and under faults
 	@scripts/install_clients.sh "$(VENV)"
