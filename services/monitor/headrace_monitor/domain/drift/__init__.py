@@ -1,0 +1,1 @@
+"""Drift: rows compared with a reference, and what is found."""
