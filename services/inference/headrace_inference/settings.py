@@ -18,6 +18,7 @@ from headrace.service.object_store import url_problem
 from headrace.state.connection import check_redis
 from headrace.state.redis_settings import RedisSettings, server_of
 from headrace.tls.settings import PeerTlsSettings
+from headrace_inference.domain.sampling.slices import slicings
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,?#@]+")
 _MAX_AGE_SECONDS = 2_000_000
@@ -213,6 +214,15 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings):
     """A regular expression; headers of gRPC calls that it matches are parameters in traces."""
     http_header_forward_pattern: str = ""
     """The same for the headers of REST requests."""
+    profile_rows: float = 2000.0
+    """How many rows a second are looked at, over all models, for profiles of what goes in and out; 0 looks
+    at none. Large rows are fewer: 16 MiB a second are copied, and a hundredth of a core is used."""
+    slice_by: tuple[str, ...] = ()
+    """What requests are told apart by in profiles and in quality, as header:x-region,parameter:tier: by the
+    first 20 values of each; others are of the slice _other."""
+    label_share: float = 0.1
+    """Of the requests that bring an id, the share, 0 to 1, whose answers are told to the monitor, so that
+    labels that come late can be joined by the id; which they are is decided by a hash of the id."""
     telemetry_seconds: float = 1.0
     """How often telemetry is reported."""
     telemetry_max_reports: int = 600
@@ -249,6 +259,14 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings):
         if self.gateway_folder is not None and self.shares_ports:
             yield "gateway_folder", "a replica behind a gateway shares no ports"
 
+    def _problems_of_sampling(self) -> Iterator[tuple[str, str]]:
+        try:
+            slicings(self.slice_by)
+        except ValueError as error:
+            yield "slice_by", str(error)
+        if self.label_share > 1:
+            yield "label_share", f"{self.label_share} is not from 0 to 1"
+
     def _problems(self) -> Iterator[tuple[str, str]]:
         """Every setting that no replica can be started with, and why."""
         yield from self._problems_of_origin()
@@ -270,6 +288,7 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings):
             value, positive = getattr(self, name), name in _POSITIVE
             if isinstance(value, int | float) and not (value > 0 or (value == 0 and not positive)):
                 yield name, f"{value} is not {'over 0' if positive else '0 or more'}"
+        yield from self._problems_of_sampling()
         if self.shares_ports and self.shared_folder is None:
             yield "shared_folder", "replicas that share ports need one"
         yield from self._problems_behind_gateway()

@@ -41,6 +41,7 @@ from headrace_inference.app.origins import (
     served_folder,
 )
 from headrace_inference.app.readiness import ReplicaReadiness
+from headrace_inference.app.sampling import open_sampling
 from headrace_inference.app.servers import Fronts, open_fronts
 from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.ingress.ingress import Ingress
@@ -116,7 +117,8 @@ async def _open(
         tracer = stack.enter_context(open_tracer(settings, access.access))
         await stack.enter_async_context(_reporting(settings, book))
         loads = stack.enter_context(open_loads(settings, origin.source, origin, policy))
-        models = await stack.enter_async_context(open_models(settings, loads, book))
+        sampler = stack.enter_context(open_sampling(settings))
+        models = await stack.enter_async_context(open_models(settings, loads, book, sampler))
         reconciler = models.reconciler
         followed = origin.followed(models)
         readiness = ReplicaReadiness(followed, reconciler, stopping, access.facts)

@@ -26,7 +26,7 @@ class CountedSink:
         call: GenerationCall,
         counters: GenerationCounters,
         clock: Clock,
-        is_over: Callable[[GenerationCall, HeadraceError | None], None],
+        is_over: Callable[[GenerationCall, HeadraceError | None, Usage], None],
     ) -> None:
         self._call = call
         self._inner: GenerationSink = call.sink
@@ -58,7 +58,7 @@ class CountedSink:
     def ended(self, usage: Usage) -> None:
         """Count it, then hand it on: whoever has the answer and asks finds it counted."""
         self._record(usage)
-        self._is_over(self._call, None)
+        self._is_over(self._call, None, usage)
         self._inner.ended(usage)
 
     def failed(self, error: HeadraceError, usage: Usage) -> None:
@@ -66,7 +66,7 @@ class CountedSink:
         gone = isinstance(error, Cancelled)
         self._counters.record_finish(self._call.route, ABORTED if gone else FAILED)
         self._record(usage)
-        self._is_over(self._call, error)
+        self._is_over(self._call, error, usage)
         self._inner.failed(error, usage)
 
     def _count_tokens(self, choice: int, count: int, now_ns: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from headrace.errors import HeadraceError
+from headrace_inference.domain.scheduling.requests import Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,7 @@ class GenerationCall:
     """A request on its way through an engine. Times are monotonic nanoseconds."""
 
     __slots__ = (
+        "asked",
         "cancelled",
         "deadline_ns",
         "first_token_ns",
@@ -176,7 +178,9 @@ class GenerationCall:
         route: str,
         received_ns: int,
         deadline_ns: int | None = None,
+        asked: Asked | None = None,
     ) -> None:
+        self.asked = asked
         self.request = request
         self.sink = sink
         self.route = route

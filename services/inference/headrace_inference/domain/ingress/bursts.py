@@ -116,7 +116,15 @@ class BurstInference:
         plan, values = fit
         sink = self._sink if plan.output_options is None else self._rendering_sink
         return version, InferenceRequest(
-            plan, values, route, received_ns, deadline_ns, version.statistics, sink, incoming
+            plan,
+            values,
+            route,
+            received_ns,
+            deadline_ns,
+            version.statistics,
+            sink,
+            incoming,
+            incoming,
         )
 
     def _fit(

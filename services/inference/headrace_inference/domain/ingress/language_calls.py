@@ -49,6 +49,8 @@ class CallFacts:
     """The wire that it came over, such as `openai`."""
     model_version: str = ""
     metadata: Headers = ()
+    id_text: str = ""
+    """The id that its caller gave it, '' where there is none."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     certificate: PeerCertificate | None = None
     deadline_ns: int | None = None
@@ -93,16 +95,23 @@ class LanguageCalls:
             target, picked = await self._leased(facts, reception)
             if ingress.tracer.on:
                 self._trace(facts, picked, reception)
-            with self._inside(target, picked, reception, limiter) as call:
+            with self._inside(facts, target, picked, reception, limiter) as call:
                 yield call
             call.count()
 
     @contextmanager
     def _inside(
-        self, target: Target, picked: Picked, reception: Reception, limiter: CallLimiter | None
+        self,
+        facts: CallFacts,
+        target: Target,
+        picked: Picked,
+        reception: Reception,
+        limiter: CallLimiter | None,
     ) -> Iterator[LanguageCall]:
         version, route = picked
-        call = LanguageCall(version, route, reception, self._outbox, self._ingress.text_streams)
+        call = LanguageCall(
+            version, route, reception, self._outbox, self._ingress.text_streams, facts
+        )
         if target.shadow is not None and target.shadow.is_due():
             call.copies = target.shadow, self._ingress.shadow_generations
         try:
@@ -181,7 +190,9 @@ class LanguageCall:
         reception: Reception,
         outbox: LoopOutbox,
         streams: OpenStreams,
+        facts: CallFacts,
     ) -> None:
+        self._facts = facts
         self.version = version
         self.route = route
         self.has_run = False
@@ -215,7 +226,12 @@ class LanguageCall:
         engine = self.generative.engine
         stream = GenerationStream(self._outbox, self._reception.failed)
         call = GenerationCall(
-            request, stream, self.route, self._reception.received_ns, self._reception.deadline_ns
+            request,
+            stream,
+            self.route,
+            self._reception.received_ns,
+            self._reception.deadline_ns,
+            self._facts,
         )
         stream.call, stream.wake = call, engine.wake
         self.version.generate(call)

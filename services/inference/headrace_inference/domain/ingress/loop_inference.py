@@ -88,7 +88,7 @@ class LoopInference(ABC, Generic[Reply]):
                 target.give_back(route, version.record.number)
                 raise
             reply = self._new_reply()
-            request = self._request(fit, picked, reception, reply)
+            request = self._request(fit, picked, reception, reply, incoming)
             if self._ingress.tracer.on:
                 self._ingress.trace(incoming, version, request)
             try:
@@ -118,7 +118,12 @@ class LoopInference(ABC, Generic[Reply]):
         return plan, await asyncio.to_thread(self._ingress.values, incoming, version, plan)
 
     def _request(
-        self, fit: Fit, picked: Picked, reception: Reception, reply: Reply
+        self,
+        fit: Fit,
+        picked: Picked,
+        reception: Reception,
+        reply: Reply,
+        incoming: IncomingRequest,
     ) -> InferenceRequest:
         plan, values = fit
         version, route = picked
@@ -131,6 +136,7 @@ class LoopInference(ABC, Generic[Reply]):
             version.statistics,
             self if plan.output_options is None else self._rendering_sink,
             reply,
+            incoming,
         )
 
     def encode(

@@ -146,6 +146,7 @@ class ShadowCopies:
             version.statistics,
             self,
             (version, size),
+            request.asked,
         )
 
 

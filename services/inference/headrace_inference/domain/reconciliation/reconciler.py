@@ -28,6 +28,7 @@ from headrace_inference.domain.reconciliation.policy import VersionState
 from headrace_inference.domain.reconciliation.residency import Caps
 from headrace_inference.domain.reconciliation.standby import LOAD_WAIT_SECONDS, Standby
 from headrace_inference.domain.routing.table import RoutingTable, build_table
+from headrace_inference.domain.sampling.sampler import Sampler
 from headrace_inference.domain.scheduling.queue_refusals import shutting_down
 from headrace_inference.domain.scheduling.runner import Runner
 from headrace_inference.domain.scheduling.watchdog import MAX_RUN_SECONDS, RunWatchdog
@@ -64,9 +65,11 @@ class VersionReconciler:
         max_run_seconds: float = MAX_RUN_SECONDS,
         caps: Caps | None = None,
         load_wait_seconds: float = LOAD_WAIT_SECONDS,
+        sampler: Sampler | None = None,
     ) -> None:
         self._loader = loader
         self._book = book
+        self._sampler = sampler
         self.clock = clock
         places = LoadPlaces(max_loading) if isinstance(max_loading, int) else max_loading
         self._slots = LoadSlots(places)
@@ -372,7 +375,14 @@ class VersionReconciler:
 
         book = self._book.of(*key)
         return LoadedVersion(
-            record, runner, book, self.clock, self._watchdog, broken, remarked=remarked
+            record,
+            runner,
+            book,
+            self.clock,
+            self._watchdog,
+            broken,
+            remarked=remarked,
+            sampler=self._sampler,
         )
 
     def tell_anew(self, model: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -29,6 +29,30 @@ TensorData = bytes | memoryview | Array
 
 Parameter = bool | float | str | None
 """The value of a request's parameter."""
+
+
+class WithParameters(Protocol):
+    """Has the parameters of a request."""
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Its parameters by name."""
+
+
+class Asked(Protocol):
+    """A request as its wire knows it, beside its tensors; read only of those that are sampled."""
+
+    @property
+    def id_text(self) -> str:
+        """Its id, '' where it has none."""
+
+    @property
+    def header(self) -> WithParameters:
+        """Return what has its parameters."""
+
+    @property
+    def metadata(self) -> Iterable[tuple[str, str | bytes]]:
+        """The headers that its caller sent beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +144,7 @@ class InferenceRequest:
     """
 
     __slots__ = (
+        "asked",
         "cancelled",
         "contents",
         "deadline_ns",
@@ -149,6 +174,7 @@ class InferenceRequest:
         statistics: ErrorCounter,
         sink: ResponseSink,
         reply: Reply,
+        asked: Asked | None = None,
     ) -> None:
         self.plan = plan
         self.contents = contents
@@ -158,6 +184,7 @@ class InferenceRequest:
         self.statistics = statistics
         self.sink = sink
         self.reply = reply
+        self.asked = asked
         self.cancelled = False
 
     def leave(self, now_ns: int) -> None:
@@ -204,6 +231,8 @@ class BatchResult:
     first_rows: Sequence[int]
     times_ns: tuple[int, int, int] = (0, 0, 0)
     """The times when the batch was begun, its inputs were joined, and the run had ended."""
+    inputs: Sequence[Array | None] = ()
+    """Those of the run, as its outputs, with None for optional ones that are left out; for who samples."""
 
     def outputs_of(self, index: int) -> list[Array]:
         """The outputs that request `index` asked for, in the order asked, without copying."""

@@ -18,6 +18,7 @@ from headrace.state.records import (
     VersionRecord,
 )
 from headrace_inference.domain.clock import Clock
+from headrace_inference.domain.sampling.version_sampler import VersionSampler
 from headrace_inference.domain.scheduling.batching import assemble
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
 from headrace_inference.domain.scheduling.inline_policy import INLINE_POLICY
@@ -64,6 +65,7 @@ class Execution:
     failures: FailureStreak
     remarked: Callable[[], None]
     open_scheduler: OpenScheduler
+    sampler: VersionSampler | None = None
 
 
 class BatchExecutor:
@@ -138,7 +140,7 @@ class BatchExecutor:
         # A request that can share no run says nothing of those that can.
         if len(batch) > 1 or (self._is_guarded and batch[0].plan.batch_key is not None):
             self._guard(outputs, first_rows[-1], len(batch))
-        result = BatchResult(batch, outputs, first_rows, (started, assembled, ran))
+        result = BatchResult(batch, outputs, first_rows, (started, assembled, ran), inputs)
         if ticket is not None:
             ticket.wait()
         self._failures.length = 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 from headrace.errors import HeadraceError
 from headrace_inference.domain.generation.counted_sink import CountedSink
 from headrace_inference.domain.generation.engine import GenerationEngine
-from headrace_inference.domain.generation.requests import GenerationCall
+from headrace_inference.domain.generation.requests import GenerationCall, Usage
 from headrace_inference.domain.generation.runner import GenerativeRunner
+from headrace_inference.domain.sampling.rows import ANSWER, PROMPT
 from headrace_inference.domain.scheduling.queue_refusals import unloading
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 from headrace_inference.domain.scheduling.scheduler import SchedulerStopped
@@ -57,8 +58,12 @@ class GenerationExecutor:
         except SchedulerStopped:  # it was taken before that: nobody else answers it
             raise unloading() from None
 
-    def _is_over(self, call: GenerationCall, error: HeadraceError | None) -> None:
+    def _is_over(self, call: GenerationCall, error: HeadraceError | None, usage: Usage) -> None:
         execution = self._execution
+        if error is None and execution.sampler is not None:
+            lengths = {PROMPT: usage.prompt_tokens, ANSWER: usage.completion_tokens}
+            with execution.statistics.lock:
+                execution.sampler.look_at_lengths(lengths, call.route, call.asked)
         if error is None and not isinstance(call, TensorGeneration):  # its responder counts its run
             began, now = call.started_ns, execution.clock.monotonic_ns()
             with execution.statistics.lock:

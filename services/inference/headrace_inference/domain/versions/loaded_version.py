@@ -14,6 +14,7 @@ from headrace_inference.domain.encoding.requests import EncodingCall
 from headrace_inference.domain.encoding.runner import EncoderRunner
 from headrace_inference.domain.generation.requests import GenerationCall
 from headrace_inference.domain.generation.runner import GenerativeRunner
+from headrace_inference.domain.sampling.sampler import Sampler
 from headrace_inference.domain.scheduling.batching import rows_of_quick_run, take
 from headrace_inference.domain.scheduling.failure_detector import FailureStreak
 from headrace_inference.domain.scheduling.inline_policy import INLINE_POLICY
@@ -72,6 +73,7 @@ class LoadedVersion:
         alone_first: int = ALONE_FIRST,
         remarked: Callable[[], None] = lambda: None,
         open_scheduler: OpenScheduler = open_scheduler,
+        sampler: Sampler | None = None,
     ) -> None:
         self.id = next(_ids)
         self.clock = clock
@@ -87,6 +89,11 @@ class LoadedVersion:
         self.effective_record = replace(record, config=config)
         """The version with what was chosen here, where its config leaves that open."""
         self._broken = broken
+        self._sampler = (
+            None if sampler is None else sampler.open(record, runner.labels, statistics.lock)
+        )
+        is_generative = isinstance(runner, GenerativeRunner)  # of which the lengths are sampled
+        rows_sampler = None if is_generative else self._sampler
         self._executor = executor_for(
             Execution(
                 record,
@@ -95,10 +102,11 @@ class LoadedVersion:
                 statistics,
                 clock,
                 watchdog or RunWatchdog(clock),
-                Responder(self, statistics),
+                Responder(self, statistics, rows_sampler),
                 FailureStreak(runner.probe, self._tell_broken),
                 remarked,
                 open_scheduler,
+                self._sampler,
             ),
             alone_first,
         )
@@ -207,6 +215,8 @@ class LoadedVersion:
         """Finish what waits, then give the memory back. Blocks until then."""
         self.leases.close()
         self.scheduler.stop()
+        if self._sampler is not None:
+            self._sampler.is_closed = True
         self.runner.close()
 
     def _tell_broken(self, wrong: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headrace.errors import HeadraceError
+from headrace_inference.domain.sampling.version_sampler import VersionSampler
 from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
 from headrace_inference.domain.scheduling.request_failures import error_of
 from headrace_inference.domain.scheduling.requests import (
@@ -19,9 +20,15 @@ from headrace_inference.domain.versions.statistics import VersionCounters
 class Responder:
     """Answers for one version."""
 
-    def __init__(self, version: AnsweringVersion, statistics: VersionCounters) -> None:
+    def __init__(
+        self,
+        version: AnsweringVersion,
+        statistics: VersionCounters,
+        sampler: VersionSampler | None = None,
+    ) -> None:
         self._version = version
         self._statistics = statistics
+        self._sampler = sampler
         self._now_ns = version.clock.monotonic_ns
 
     @property
@@ -49,6 +56,10 @@ class Responder:
         times = (*result.times_ns, self._now_ns())
         statistics = self._statistics
         with statistics.lock:
+            if (
+                self._sampler is not None
+            ):  # before callers may change what they lent, as shared memory
+                self._sampler.look_at(result, result.first_rows[-1])
             for sink, indexes, answers in encoded:
                 try:
                     others = sink.deliver(answers)

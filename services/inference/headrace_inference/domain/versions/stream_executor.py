@@ -82,7 +82,7 @@ class StreamExecutor:
             watchdog.end(run)
         self._execution.failures.length = 0
         times = (started, assembled, self._now_ns())
-        self._execution.responder.respond(StreamEnd([request], (), first_rows, times))
+        self._execution.responder.respond(StreamEnd([request], (), first_rows, times, inputs))
 
 
 def stream_required(model: str) -> HeadraceError:

@@ -52,7 +52,9 @@ class TensorGeneration(TensorCall, GenerationCall):
         self, asked: InferenceRequest, request: GenerationRequest, sink: TensorGenerationSink
     ) -> None:
         self._asked = asked
-        super().__init__(request, sink, asked.route, asked.received_ns, asked.deadline_ns)
+        super().__init__(
+            request, sink, asked.route, asked.received_ns, asked.deadline_ns, asked.asked
+        )
 
 
 @dataclass(frozen=True, slots=True)

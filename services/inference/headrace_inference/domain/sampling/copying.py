@@ -1,0 +1,36 @@
+"""Copies rows out of a run: what is copied holds nothing of the requests' messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from headrace_inference.domain.scheduling.requests import Array
+
+Places = npt.NDArray[np.intp]
+
+
+def copied(arrays: Sequence[Array | None], places: Places, rows: int) -> tuple[Array | None, ...]:
+    """These rows of each array. Of a run of one row, an array without rows is that row."""
+    return tuple([_copied(array, places, rows) for array in arrays])
+
+
+def _copied(array: Array | None, places: Places, rows: int) -> Array | None:
+    if array is None:
+        return None
+    if array.ndim and array.shape[0] == rows:
+        return array.take(places, axis=0)
+    return array[np.newaxis].copy() if rows == 1 else None
+
+
+def size_of(arrays: Sequence[Array | None]) -> int:
+    """About how many bytes these hold."""
+    return sum([_size(array) for array in arrays if array is not None])
+
+
+def _size(array: Array) -> int:
+    if array.dtype != object:
+        return array.nbytes
+    return sum(len(value) for value in array.ravel() if isinstance(value, (bytes, str)))

@@ -1,0 +1,227 @@
+"""Decides which rows of a loaded version are copied: some by a budget, some by their requests' ids."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from headrace.sampled_ids import is_sampled
+from headrace.state.records import VersionRecord
+from headrace_inference.domain.clock import Clock
+from headrace_inference.domain.sampling.copying import copied, size_of
+from headrace_inference.domain.sampling.rows import SampledRequest, SampledRows
+from headrace_inference.domain.sampling.slices import Slicing, slices_of
+from headrace_inference.domain.scheduling.requests import Asked, BatchResult, InferenceRequest
+
+NEVER = math.inf
+SLACK_ROWS = 4
+"""Over what a version may take, so that chance alone makes nobody take fewer."""
+
+MAX_WAITING_BYTES = 8 * 2**20
+"""Of rows of one version that were taken by their ids and wait for the thread; more are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingRules:
+    """What is sampled beside the budget, alike for all versions of a replica."""
+
+    slicings: Sequence[Slicing] = ()
+    id_share: float = 0.0
+    """Of the requests with an id, by the hash of it; 0 where nobody takes those."""
+    id_inputs: bool = False
+    """Whether the inputs of those are copied, too."""
+
+
+@dataclass(slots=True)
+class Drained:
+    """What came together of one version since it was last asked."""
+
+    seen: int = 0
+    taken: list[tuple[SampledRows, float]] = field(default_factory=list)
+    """By the budget, with the probability by which they were taken."""
+    probability: float = 1.0
+    """That of the last of them: those that were taken by a larger one are to be thinned to it."""
+    by_id: list[SampledRows] = field(default_factory=list)
+    dropped_by_id: int = 0
+    row_bytes: float = 0.0
+
+
+class VersionSampler:
+    """Looks at each run of a version. Whoever calls it holds `lock`, which is that of its statistics.
+
+    Each row is taken by the same probability, drawn as the number of rows until the next, so that a run of
+    which none is taken costs an addition and a comparison. Where more rows come than were expected, the
+    probability is halved; what was taken by a larger one is thinned later, by the thread that looks at it.
+    """
+
+    def __init__(
+        self,
+        record: VersionRecord,
+        labels: Mapping[str, Sequence[bytes]],
+        lock: AbstractContextManager[object],
+        clock: Clock,
+        rules: SamplingRules,
+        allotted: float,
+    ) -> None:
+        self.record = record
+        self.lock = lock
+        self.is_closed = False
+        """Set when the version is unloaded: what it has left is taken, then it is forgotten."""
+        self._labels, self._clock, self._rules = labels, clock, rules
+        self._share = rules.id_share
+        self._seen = 0
+        self._next = NEVER
+        """Rows that are passed by until the next that is taken."""
+        self._taken = 0.0
+        """Rows that were taken, as many as will be left of them."""
+        self._id_bytes = 0
+        self._waiting = Drained()
+        self._random = random.Random()  # noqa: S311  # chooses rows, and keeps no secret
+        self.allot(allotted, 1.0)
+
+    def allot(self, rows: float, probability: float) -> None:
+        """From now on take rows by this probability, and until this is called again so many at most."""
+        self._most = 2 * rows + SLACK_ROWS if rows else 0.0
+        self._set_probability(probability if rows else 0.0)
+
+    def _set_probability(self, probability: float) -> None:
+        self._probability = probability
+        self._log_missed = math.log1p(-probability) if probability < 1 else -math.inf
+        self._next = self._gap()
+
+    def _gap(self) -> float:
+        if self._probability <= 0:
+            return NEVER
+        return int(math.log(1.0 - self._random.random()) / self._log_missed)
+
+    def look_at(self, result: BatchResult, rows: int) -> None:
+        """Copy rows of a run of so many, if it is the turn of any."""
+        self._seen += rows
+        if self._next >= rows:
+            self._next -= rows
+        else:
+            self._take(result, rows)
+        if self._share:
+            self._take_by_id(result, rows)
+
+    def look_at_lengths(self, lengths: Mapping[str, int], route: str, asked: Asked | None) -> None:
+        """The same of a generation, whose prompt and answer have these lengths."""
+        self._seen += 1
+        self._next -= 1
+        if self._next >= 0:
+            return
+        self._make_room(1)
+        if self._next > 0:
+            return
+        self._next = self._gap()
+        self._keep(
+            SampledRows(
+                self.record,
+                self._clock.wall_ns(),
+                (self._request(route, asked),),
+                (0,),
+                lengths={name: np.array([value]) for name, value in lengths.items()},
+            )
+        )
+
+    def drain(self) -> Drained:
+        """What came together since this was last called."""
+        drained, self._waiting = self._waiting, Drained(row_bytes=self._waiting.row_bytes)
+        drained.seen, drained.probability = self._seen, self._probability
+        self._seen, self._taken, self._id_bytes = 0, 0.0, 0
+        return drained
+
+    def _make_room(self, rows: int) -> None:
+        """Halve the probability until so many rows more fit into what may be taken."""
+        probability = self._probability
+        while self._taken + rows * probability > self._most:
+            probability, self._taken = probability / 2, self._taken / 2
+        if probability != self._probability:
+            self._set_probability(probability)
+
+    def _take(self, result: BatchResult, rows: int) -> None:
+        self._make_room(rows)
+        places = []
+        place = self._next
+        while place < rows:
+            places.append(int(place))
+            place += 1 + self._gap()
+        self._next = place - rows
+        if places:
+            self._keep(self._copy(result, places, rows, inputs=True))
+
+    def _keep(self, rows: SampledRows) -> None:
+        self._taken += len(rows)
+        self._waiting.row_bytes = _bytes(rows) / len(rows)
+        self._waiting.taken.append((rows, self._probability))
+
+    def _take_by_id(self, result: BatchResult, rows: int) -> None:
+        """Take the requests that are among the share by their ids, with all of their rows."""
+        share, first_rows = self._share, result.first_rows
+        places: list[int] = []
+        for index, request in enumerate(result.requests):
+            asked = request.asked
+            if asked is not None and is_sampled(asked.id_text, share):
+                places.extend(range(first_rows[index], first_rows[index + 1]))
+        if not places:
+            return
+        if self._id_bytes > MAX_WAITING_BYTES:
+            self._waiting.dropped_by_id += len(places)
+            return
+        taken = self._copy(result, places, rows, inputs=self._rules.id_inputs)
+        self._id_bytes += _bytes(taken) + 256 * len(taken)
+        self._waiting.by_id.append(taken)
+
+    def _copy(
+        self, result: BatchResult, places: Sequence[int], rows: int, *, inputs: bool
+    ) -> SampledRows:
+        requests, numbers = self._origins(result, places)
+        at = np.array(places, np.intp)
+        return SampledRows(
+            self.record,
+            self._clock.wall_ns(),
+            requests,
+            numbers,
+            copied(result.inputs, at, rows) if inputs else (),
+            copied(result.outputs, at, rows),
+            labels=self._labels,
+        )
+
+    def _origins(
+        self, result: BatchResult, places: Sequence[int]
+    ) -> tuple[list[SampledRequest], list[int]]:
+        """The request of each row, and which of its rows it is; the places ascend."""
+        requests, numbers = [], []
+        index, first_rows = -1, result.first_rows
+        sampled = SampledRequest()
+        for place in places:
+            if index < 0 or place >= first_rows[index + 1]:
+                index = max(index, 0)
+                while place >= first_rows[index + 1]:
+                    index += 1
+                sampled = self._request_of(result.requests[index])
+            requests.append(sampled)
+            numbers.append(place - first_rows[index])
+        return requests, numbers
+
+    def _request_of(self, request: InferenceRequest) -> SampledRequest:
+        return self._request(request.route, request.asked)
+
+    def _request(self, route: str, asked: Asked | None) -> SampledRequest:
+        if asked is None:
+            return SampledRequest(route=route)
+        return SampledRequest(
+            asked.id_text,
+            route,
+            slices_of(asked, self._rules.slicings),
+            dict(asked.header.parameters),
+        )
+
+
+def _bytes(rows: SampledRows) -> int:
+    return size_of(rows.inputs) + size_of(rows.outputs)

@@ -1,0 +1,237 @@
+"""Tests of sampling: which rows are copied, how many, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from headrace.sampled_ids import is_sampled
+from headrace.state.records import VersionRecord
+from headrace_inference.domain.sampling.budget import BYTES_PER_SECOND, Demand, allotments
+from headrace_inference.domain.sampling.rows import SampledRows
+from headrace_inference.domain.sampling.sampler import TICK_SECONDS, Sampler
+from headrace_inference.domain.sampling.slices import slicings
+from headrace_inference.domain.sampling.version_sampler import SamplingRules, VersionSampler
+from headrace_inference.domain.scheduling.requests import BatchResult, InferenceRequest, Parameter
+from headrace_inference.domain.versions.loaded_version import LoadedVersion
+from headrace_inference.domain.versions.statistics import VersionCounters
+from tests.unit.inference.doubles import (
+    DoublingRunner,
+    FakeClock,
+    RecordingSink,
+    header,
+    served,
+    version,
+)
+
+
+class Collected:
+    """Remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.taken: list[SampledRows] = []
+        self.rows_seen = 0
+
+    def take(self, rows: SampledRows) -> None:
+        self.taken.append(rows)
+
+    def seen(self, record: VersionRecord, rows: int) -> None:
+        self.rows_seen += rows
+
+    @property
+    def values(self) -> list[float]:
+        """The first input's first column of all rows."""
+        return [
+            value
+            for rows in self.taken
+            if rows.inputs[0] is not None
+            for value in rows.inputs[0][:, 0].tolist()
+        ]
+
+
+@dataclass
+class Header:
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+
+@dataclass
+class Caller:
+    """What a wire knows of a request."""
+
+    id_text: str = ""
+    metadata: Sequence[tuple[str, str]] = ()
+    header: Header = field(default_factory=Header)
+
+
+LOADED = served(version())
+PLAN = LOADED.plan_request([header(1)], [])
+
+
+def result(
+    loaded: LoadedVersion, first: int, rows_each: Sequence[int], callers: Sequence[Caller | None]
+) -> BatchResult:
+    """A run of requests whose rows count up from `first`."""
+    requests = [
+        InferenceRequest(
+            PLAN,
+            [],
+            "stable",
+            0,
+            None,
+            VersionCounters(),
+            RecordingSink(),
+            None,
+            caller,
+        )
+        for caller in callers
+    ]
+    total = sum(rows_each)
+    values = np.repeat(np.arange(first, first + total, dtype=np.float32)[:, np.newaxis], 2, axis=1)
+    firsts = [0, *np.cumsum(rows_each).tolist()]
+    return BatchResult(requests, [values * 2, np.arange(total)], firsts, (0, 0, 0), [values])
+
+
+def opened(sampler: Sampler) -> VersionSampler:
+    found = sampler.open(version(), {}, VersionCounters().lock)
+    assert found is not None
+    return found
+
+
+def run(sampler: VersionSampler, batches: int, rows: int, first: int = 0) -> None:
+    for batch in range(batches):
+        made = result(LOADED, first + batch * rows, [rows], [None])
+        sampler.look_at(made, rows)
+
+
+def test_all_rows_are_taken_where_there_are_few() -> None:
+    """Whoever is asked less than the budget has each of its rows looked at, once, as a copy."""
+    collected, clock = Collected(), FakeClock()
+    sampler = Sampler(clock, 2000, SamplingRules(), [collected])
+    looking = opened(sampler)
+    made = result(LOADED, 5, [1, 3], [None, None])
+    looking.look_at(made, 4)
+    made.inputs[0][:] = -1  # type: ignore[index]  # the message's memory is used for something else
+    sampler.tick()
+    assert [5.0, 6.0, 7.0, 8.0] == collected.values
+    assert [0, 0, 1, 2] == list(collected.taken[0].row_numbers)
+    assert 4 == collected.rows_seen
+
+
+def test_a_budget_is_held_and_each_row_is_as_likely() -> None:
+    """Of many more rows so many are taken as the budget says, from everywhere alike."""
+    collected, clock = Collected(), FakeClock()
+    sampler = Sampler(clock, 400, SamplingRules(), [collected])
+    looking = opened(sampler)
+    for tick in range(40):
+        run(looking, 50, 64, first=tick * 3200)
+        clock.advance(TICK_SECONDS)
+        sampler.tick()
+    assert 40 * 3200 == collected.rows_seen
+    values = np.array(collected.values)
+    expected = 40 * 400 * TICK_SECONDS
+    assert abs(len(values) - expected) < 0.15 * expected
+    by_place, _ = np.histogram(values % 3200, 8, (0, 3200))
+    assert (np.abs(by_place - len(values) / 8) < 6 * np.sqrt(len(values) / 8)).all()
+
+
+def test_a_surge_takes_a_bounded_number_of_rows_evenly() -> None:
+    """A version that was idle and gets a thousand times its part keeps a few, late ones as early ones."""
+    collected, clock = Collected(), FakeClock()
+    sampler = Sampler(clock, 400, SamplingRules(), [collected])
+    run(looking := opened(sampler), 800, 256)
+    copied = sum(len(rows) for rows, _ in looking._waiting.taken)
+    assert copied < 6000
+    sampler.tick()
+    values = np.array(collected.values)
+    assert 50 < len(values) < 900
+    assert 0.3 < (values < 800 * 128).mean() < 0.7
+
+
+def test_large_rows_are_fewer() -> None:
+    """The bytes of rows and the time that they take are bounded as their number is, and divided fairly."""
+    large = BYTES_PER_SECOND / 10
+    allotted = allotments([Demand(1000, large), Demand(5, large), Demand(40)], 2000, 1.0)
+    assert [5.0, 5.0, 40.0] == [round(rows, 6) for rows in allotted]
+    assert [10.0] == allotments([Demand(1000, 0.0, 0.001)], 2000, 1.0)
+
+
+def test_requests_are_taken_by_their_ids() -> None:
+    """Whoever knows an id and the share knows whether its rows were taken; one without is in none."""
+    ids = [f"request-{number}" for number in range(400)]
+    collected = Collected()
+    sampler = Sampler(FakeClock(), 0, SamplingRules(id_share=0.25), (), [collected])
+    looking = opened(sampler)
+    for name in ids:
+        looking.look_at(result(LOADED, 0, [2, 1], [Caller(name), Caller()]), 3)
+    sampler.tick()
+    taken = [request.id for rows in collected.taken for request in rows.requests]
+    expected = [name for name in ids if is_sampled(name, 0.25)]
+    assert [name for name in expected for _ in range(2)] == taken
+    assert 60 < len(expected) < 140
+
+
+def test_an_id_that_was_in_a_share_is_in_every_larger_one() -> None:
+    """A share may grow: what was sampled stays so."""
+    ids = [str(number) for number in range(2000)]
+    small, large = ({name for name in ids if is_sampled(name, share)} for share in (0.1, 0.5))
+    assert small < large
+    assert set(ids) == {name for name in ids if is_sampled(name, 1.0)}
+    assert 900 < len(large) < 1100
+    assert not is_sampled("", 1.0)
+
+
+def test_requests_are_told_apart_by_headers_and_parameters() -> None:
+    """Twenty values have slices of their own; others share one, and who says nothing is in none."""
+    collected = Collected()
+    rules = SamplingRules(slicings(["header:X-Region", "parameter:tier"]))
+    sampler = Sampler(FakeClock(), 2000, rules, [collected])
+    looking = opened(sampler)
+    callers = [Caller(metadata=[("x-region", f"r{number}")]) for number in range(22)]
+    callers += [Caller(header=Header({"tier": True})), Caller()]
+    looking.look_at(result(LOADED, 0, [1] * 24, callers), 24)
+    sampler.tick()
+    found = [request.slices for rows in collected.taken for request in rows.requests]
+    assert [(f"header x-region=r{number}",) for number in range(20)] == found[:20]
+    assert [("header x-region=_other",)] * 2 == found[20:22]
+    assert [("parameter tier=true",), ()] == found[22:]
+
+
+def test_what_is_left_of_an_unloaded_version_is_looked_at() -> None:
+    """A version that is closed is forgotten once its rows were handed on."""
+    collected = Collected()
+    sampler = Sampler(FakeClock(), 2000, SamplingRules(), [collected])
+    looking = opened(sampler)
+    run(looking, 1, 3)
+    looking.is_closed = True
+    sampler.tick()
+    sampler.tick()
+    assert 3 == len(collected.values)
+    assert not sampler._versions
+
+
+def test_a_version_that_runs_has_its_rows_sampled() -> None:
+    """What goes into a version and what comes out of it is copied as it was."""
+    collected = Collected()
+    sampler = Sampler(FakeClock(), 2000, SamplingRules(), [collected])
+    record = version()
+    loaded = LoadedVersion(
+        record, DoublingRunner(), VersionCounters(), FakeClock(), sampler=sampler
+    )
+    sink = RecordingSink()
+    plan = loaded.plan_request([header(2)], [])
+    contents = np.array([[1, 2], [3, 4]], np.float32).tobytes()
+    caller = Caller("an id")
+    request = InferenceRequest(
+        plan, [contents], "stable", 0, None, loaded.statistics, sink, "a", caller
+    )
+    loaded.scheduler.enqueue([request])
+    sink.wait(1)
+    loaded.close()
+    sampler.tick()
+    (rows,) = collected.taken
+    assert [[1.0, 2.0], [3.0, 4.0]] == rows.inputs[0].tolist()  # type: ignore[union-attr]
+    assert sink.outputs["a"][0].tolist() == rows.outputs[0].tolist()  # type: ignore[union-attr]
+    assert "an id" == rows.requests[0].id
+    assert record is rows.record
