@@ -24,6 +24,7 @@ from headrace.client.methods import Method, Request, Response, Undecodable
 from headrace.client.retry import may_heal, pause_before_retry
 from headrace.client.retry_budget import RetryBudget
 from headrace.client.settings import ClientSettings
+from headrace.client.trace_context import trace_metadata
 from headrace.security import callers
 from headrace.tls.token_file import AUTHORIZATION, TokenFile, require_private_way
 
@@ -89,7 +90,7 @@ class Calls:
         actor = (callers.ACTOR_KEY, as_ascii(self.settings.actor))
         token = self._token.metadata() if self._token else ()
         named = (("x-request-id", as_ascii(request_id)),) if request_id else ()
-        return (actor, *self._reason, *token, *named)
+        return (actor, *self._reason, *token, *named, *trace_metadata())
 
     def require_private_way(self, service: Service, more: Metadata = ()) -> None:
         """Raises FailedPrecondition (TOKEN_IN_PLAINTEXT) where what a call brings could be read."""

@@ -22,6 +22,8 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from headrace.service.call_spans import CallSpans
+
 EDGES_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 _LABELS = ("grpc_type", "grpc_service", "grpc_method")
@@ -42,8 +44,11 @@ _NAMES = {code: code.name.title().replace("_", "") for code in grpc.StatusCode} 
 class MethodCalls:
     """The calls of one method."""
 
-    def __init__(self, kind: str = "", service: str = "", method: str = "") -> None:
+    def __init__(
+        self, kind: str = "", service: str = "", method: str = "", spans: CallSpans | None = None
+    ) -> None:
         self.labels = (kind, service, method)
+        self.spans = spans
         self.started = 0
         self.received = 0
         """Messages of callers."""
@@ -72,7 +77,7 @@ class MethodCalls:
 class _Call:
     """One call, while inside."""
 
-    __slots__ = ("_began", "_calls", "_context", "_has_ended")
+    __slots__ = ("_began", "_calls", "_context", "_has_ended", "_span")
 
     def __init__(self, calls: MethodCalls, context: Any) -> None:
         self._calls = calls
@@ -81,13 +86,15 @@ class _Call:
 
     def __enter__(self) -> Self:
         self._calls.started += 1
+        spans = self._calls.spans
+        self._span = spans.begin(*self._calls.labels, self._context) if spans is not None else None
         self._began = time.perf_counter()
         return self
 
     def refused(self, code: grpc.StatusCode, reason: str) -> None:
         """It ends with this error, which its caller is about to be told: who then asks finds it counted."""
         self._has_ended = True
-        self._calls.end(code, time.perf_counter() - self._began, reason)
+        self._end(code, reason)
 
     def __exit__(
         self,
@@ -96,7 +103,12 @@ class _Call:
         traceback: TracebackType | None,
     ) -> None:
         if not self._has_ended:
-            self._calls.end(_code(kind, self._context), time.perf_counter() - self._began)
+            self._end(_code(kind, self._context), "")
+
+    def _end(self, code: grpc.StatusCode, reason: str) -> None:
+        self._calls.end(code, time.perf_counter() - self._began, reason)
+        if self._span is not None:
+            self._span.end(code, reason)
 
 
 def _code(kind: type[BaseException] | None, context: Any) -> grpc.StatusCode:
@@ -113,12 +125,18 @@ def _code(kind: type[BaseException] | None, context: Any) -> grpc.StatusCode:
 class CallMetrics(Collector):
     """The calls of the methods of these services (descriptors), but for some, named as on the wire."""
 
-    def __init__(self, services: Iterable[Any] = (), without: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        services: Iterable[Any] = (),
+        without: Collection[str] = (),
+        spans: CallSpans | None = None,
+    ) -> None:
         self._methods = {
             path: MethodCalls(
                 _TYPES[method.client_streaming, method.server_streaming],
                 service.full_name,
                 method.name,
+                spans,
             )
             for service in services
             for method in service.methods

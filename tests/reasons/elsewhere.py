@@ -316,6 +316,7 @@ TRIED: Mapping[str, str] = {
     "MODEL_CHECK_TIMEOUT": "tests/rpc/test_registry_push.py",
     "MODEL_ENDLESS": "tests/rpc/test_registry_trials.py",
     "NO_THREAD": "tests/unit/inference/scheduling/test_instance_threads.py",
+    "OTEL_EXTRA_MISSING": "tests/rpc/test_otlp_spans.py",
     "RECORD_TOO_LARGE": "tests/unit/registry/decisions/test_limits.py",
     "SEAL_KEY_UNKNOWN": "tests/security/test_sealed_artifacts.py",
     "SERVICE_STOPPING": "tests/rpc/test_registry_watch.py",

@@ -18,6 +18,7 @@ from headrace.service.object_store import url_problem
 from headrace.state.connection import check_redis
 from headrace.state.redis_settings import RedisSettings, server_of
 from headrace.tls.settings import PeerTlsSettings
+from headrace.tracing.settings import OtlpSettings
 from headrace_inference.domain.sampling.slices import slicings
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,?#@]+")
@@ -45,7 +46,7 @@ def _own_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(PeerTlsSettings, RedisSettings, AccessSettings):
+class Settings(PeerTlsSettings, RedisSettings, AccessSettings, OtlpSettings):
     """A replica: serves versions over the Open Inference Protocol."""
 
     data: Path
@@ -251,7 +252,7 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings):
         if self.redis_url:
             check_redis(server_of(self))
         wrong = [f"--{name.replace('_', '-')}: {why}" for name, why in self._problems()]
-        wrong += [*self.peer_problems(), *self.access_problems()]
+        wrong += [*self.peer_problems(), *self.access_problems(), *self.otlp_problems()]
         if wrong:
             raise ValueError("\n".join(wrong))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from headrace.security.settings import AccessSettings
 from headrace.service import logs
 from headrace.tls.settings import PeerTlsSettings
+from headrace.tracing.settings import OtlpSettings
 from headrace_monitor.domain.limits import Limits
 
 SENT_VERSIONS = 100
@@ -25,7 +26,7 @@ _RANGES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(PeerTlsSettings, AccessSettings):
+class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
     """The monitor: what the models do, over all replicas."""
 
     data: Path
@@ -96,7 +97,7 @@ class Settings(PeerTlsSettings, AccessSettings):
             for name, (least, most) in _RANGES.items()
             if not least <= getattr(self, name) <= most
         ]
-        wrong += [*self.peer_problems(), *self.access_problems()]
+        wrong += [*self.peer_problems(), *self.access_problems(), *self.otlp_problems()]
         if wrong:
             raise ValueError("\n".join(wrong))
 

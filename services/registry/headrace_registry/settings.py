@@ -13,12 +13,13 @@ from headrace.state.connection import check_redis
 from headrace.state.keys import Keys
 from headrace.state.redis_settings import RedisSettings, server_of
 from headrace.tls.settings import ServerTlsSettings
+from headrace.tracing.settings import OtlpSettings
 
 _GIB = 1 << 30
 
 
 @dataclass(frozen=True)
-class Settings(ServerTlsSettings, RedisSettings, AccessSettings):
+class Settings(ServerTlsSettings, RedisSettings, AccessSettings, OtlpSettings):
     """The registry: models, versions, aliases, routes and artifacts."""
 
     redis_url: str
@@ -113,7 +114,7 @@ class Settings(ServerTlsSettings, RedisSettings, AccessSettings):
         Keys(self.namespace)
         check_redis(server_of(self))
         wrong = [f"blob_store: {problem}"] if (problem := self._blob_store_problem()) else []
-        wrong += [*self.tls_problems(), *self.access_problems()]
+        wrong += [*self.tls_problems(), *self.access_problems(), *self.otlp_problems()]
         if (self.seal_key_file or self.seal_key_command) and not self.blob_store:
             wrong.append("seal_key_file seals what lies in a blob_store, and there is none")
         wrong += [

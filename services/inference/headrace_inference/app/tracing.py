@@ -1,4 +1,4 @@
-"""Sets up traces: which requests from the start, and the file."""
+"""Sets up traces: which requests from the start, the file, and the way of spans to a collector."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from headrace.security.access import OPEN_ACCESS, Access
+from headrace.tracing.context import Sampler
+from headrace.tracing.otlp import open_spans
+from headrace_inference.adapters.span_log import SpanLog
 from headrace_inference.adapters.trace_file import open_trace_file
 from headrace_inference.domain.extensions.forwarded_headers import HeaderPattern
 from headrace_inference.domain.extensions.trace_settings import TraceSettings, levels
-from headrace_inference.domain.extensions.tracing import Tracer
+from headrace_inference.domain.extensions.tracing import SpanRule, Tracer
 from headrace_inference.settings import Settings
 
 _IDS_OF_A_PROCESS = 30
@@ -30,11 +33,13 @@ def open_tracer(settings: Settings, access: Access = OPEN_ACCESS) -> Iterator[Tr
         for pattern in (settings.grpc_header_forward_pattern, settings.http_header_forward_pattern)
     )
     with ExitStack() as stack:
-        log, path = None, ""
+        log, path, rule = None, "", None
+        if spans := stack.enter_context(open_spans(settings, "inference", settings.replica_id)):
+            rule = SpanRule(Sampler(settings.otlp_trace_share), SpanLog(spans))
         if settings.trace_file is not None:
             log = stack.enter_context(open_trace_file(settings.trace_file, _first_id(settings)))
             path = str(settings.trace_file)
-        yield Tracer(log, path, initial, grpc_headers, http_headers)
+        yield Tracer(log, path, initial, grpc_headers, http_headers, rule)
 
 
 def _first_id(settings: Settings) -> int:

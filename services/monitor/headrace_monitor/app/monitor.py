@@ -16,6 +16,7 @@ from headrace.monitor.v1 import monitor_service_pb2
 from headrace.security.access import Access
 from headrace.service import grpc_serving, serving
 from headrace.service.call_metrics import CallMetrics
+from headrace.service.call_spans import open_call_spans
 from headrace.service.gateway_serving import open_sockets
 from headrace.service.gateway_sockets import GatewaySockets
 from headrace.service.grpc_admission import Gate, certificate_or_gateway, peer_certificate
@@ -94,10 +95,11 @@ async def open_monitor(
         with (
             ThreadPoolExecutor(1, "reports") as reports,
             ThreadPoolExecutor(1, "questions") as questions,
+            open_call_spans(settings, "monitor") as spans,
         ):
             query_engine = QueryEngine(ledger, clock, questions)
             books: tuple[Book, ...] = ()
-            calls = CallMetrics(SERVICES)
+            calls = CallMetrics(SERVICES, spans=spans)
             registry = metrics.build_registry(ledger, clock, calls)
             registry.register(TlsMetrics(tls))
             async with (

@@ -12,6 +12,7 @@ from headrace import addresses
 from headrace.registry.v1 import access_service_pb2, access_service_pb2_grpc, registry_service_pb2
 from headrace.security.access import Access
 from headrace.service.call_metrics import CallMetrics
+from headrace.service.call_spans import open_call_spans
 from headrace.service.gateway_serving import open_sockets
 from headrace.service.grpc_admission import Gate, certificate_or_gateway, peer_certificate
 from headrace.service.grpc_serving import Register, open_grpc_server
@@ -63,8 +64,23 @@ async def open_ports(
     access: Access,
 ) -> AsyncIterator[Registry]:
     """The registry is called while inside, at the addresses that it yields. Raises FailedPrecondition."""
+    with open_call_spans(settings, "registry") as spans:
+        calls = CallMetrics([SERVICE, ACCESS_SERVICE], spans=spans)
+        async with _open_ports(settings, register, metrics, readiness, tls, access, calls) as ports:
+            yield ports
+
+
+@asynccontextmanager
+async def _open_ports(
+    settings: Settings,
+    register: Register,
+    metrics: Metrics,
+    readiness: ReadinessProbe,
+    tls: ServerTls | None,
+    access: Access,
+    calls: CallMetrics,
+) -> AsyncIterator[Registry]:
     http = signposted(_ABOUT, access)
-    calls = CallMetrics([SERVICE, ACCESS_SERVICE])
     metrics.collectors.register(calls)
     metrics.collectors.register(TlsMetrics(tls))
     add_operations_routes(http, metrics.collectors, readiness)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from headrace.tracing.context import TraceContext
 from headrace_inference.domain.scheduling.requests import Array
 
 MAX_ELEMENTS = 4096
@@ -19,7 +20,7 @@ RECORD_BYTES = 512
 class RequestFacts:
     """What a trace says of a request that is known before it runs. Requests that are alike may share it.
 
-    `rendered` belongs to whoever writes traces.
+    `rendered` belongs to whoever writes traces. `context` is where its spans belong; those have it alone.
     """
 
     model: str
@@ -29,6 +30,7 @@ class RequestFacts:
     route: str
     rows: int
     rendered: str = ""
+    context: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,9 @@ def _size(elements: Array) -> int:
 class TraceLog(Protocol):
     """Takes traces, from any thread, and does not make it wait."""
 
-    dropped: int
-    """Traces for which there was no room."""
+    @property
+    def dropped(self) -> int:
+        """Count the traces for which there was no room."""
 
     def keep(self, batch: TracedBatch) -> None:
         """Have these traces written soon, in the order in which they are given."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from headrace.errors import FailedPrecondition, HeadraceError
+from headrace.tracing.context import Sampler, TraceContext
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.extensions.forwarded_headers import HeaderPattern
 from headrace_inference.domain.extensions.trace_records import (
@@ -22,6 +23,8 @@ from headrace_inference.domain.extensions.trace_settings import (
 )
 from headrace_inference.domain.extensions.traced_sink import TracedSink
 from headrace_inference.domain.scheduling.requests import InferenceRequest, ResponseSink
+
+Headers = Iterable[tuple[str, str | bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,21 @@ class Rule:
         return around[1]
 
 
+class SpanRule:
+    """Which calls have spans, and the sink of those."""
+
+    def __init__(self, sampler: Sampler, log: TraceLog) -> None:
+        self.sampler = sampler
+        self.log = log
+        self._rule = Rule(TraceSettings((TIMESTAMPS,)))
+
+    def sink_around(self, inner: ResponseSink, clock: Clock) -> TracedSink:
+        """The sink of requests that `inner` answers and that have spans."""
+        return self._rule.sink_around(inner, clock, self.log)
+
+
 class Tracer:
-    """Says which requests are traced. Without a log of traces none is."""
+    """Says which requests are traced, to a file, as spans, or both. Without a log of traces none is."""
 
     def __init__(
         self,
@@ -76,7 +92,9 @@ class Tracer:
         initial: TraceSettings | None = None,
         grpc_headers: HeaderPattern | None = None,
         http_headers: HeaderPattern | None = None,
+        spans: SpanRule | None = None,
     ) -> None:
+        self._spans = spans
         self.grpc_headers = grpc_headers or HeaderPattern()
         self.http_headers = http_headers or HeaderPattern()
         self._log = log
@@ -85,7 +103,7 @@ class Tracer:
         self._lock = threading.Lock()
         self._all = Rule(self._initial)
         self._models: dict[str, Rule] = {}
-        self.on = log is not None and bool(self._initial.levels)
+        self.on = spans is not None or (log is not None and bool(self._initial.levels))
         """True while any request may be traced; fronts look at it once for a burst."""
 
     @property
@@ -124,13 +142,17 @@ class Tracer:
             else:
                 self._models.pop(model, None)
             rules = (self._all, *self._models.values())
-            self.on = any(rule.settings.levels for rule in rules)
+            self.on = self._spans is not None or any(rule.settings.levels for rule in rules)
 
     def forwarded(
         self, wire: Literal["grpc", "http"], metadata: Iterable[tuple[str, str | bytes]]
     ) -> dict[str, str]:
         """Return what a trace has of the metadata or headers that came with a request."""
         return (self.grpc_headers if wire == "grpc" else self.http_headers).forwarded(metadata)
+
+    def context_of(self, headers: Headers) -> TraceContext | None:
+        """The place in a trace where the spans of a call with these headers belong; None: it has none."""
+        return self._spans.sampler.context_of(headers) if self._spans is not None else None
 
     def rule_for_next(self, model: str) -> Rule | None:
         """Count a request of a model, and return by which rule it is traced; None: it is not."""
@@ -141,27 +163,33 @@ class Tracer:
             return rule if rule.takes_next() else None
 
     def trace(
-        self, rule: Rule, request: InferenceRequest, facts: RequestFacts, clock: Clock
+        self, rule: Rule | None, request: InferenceRequest, facts: RequestFacts, clock: Clock
     ) -> None:
-        """Have a request traced that is not queued yet."""
-        if self._log is not None:
-            request.traced = facts
+        """Have a request traced that is not queued yet: by a rule, and as spans where it has a context."""
+        request.traced = facts
+        if rule is not None and self._log is not None:
             request.sink = rule.sink_around(request.sink, clock, self._log)
+        if facts.context is not None and self._spans is not None:
+            request.sink = self._spans.sink_around(request.sink, clock)
 
-    def keep(self, rule: Rule, call: CallTrace, clock: Clock) -> None:
-        """Have a call of text traced that has ended."""
-        if self._log is None:
-            return
-        settings = rule.settings
-        batch = TracedBatch(
-            settings.log_frequency,
-            clock.wall_ns(),
-            [call.facts],
-            [call.received_ns],
-            call.times_ns,
-            clock.monotonic_ns(),
-            TIMESTAMPS in settings.levels,
-        )
-        if call.error is not None:
-            batch.error = call.error.reason, call.error.message
-        self._log.keep(batch)
+    def keep(self, rule: Rule | None, call: CallTrace, clock: Clock) -> None:
+        """Have a call of text traced that has ended: by a rule, and as spans where it has a context."""
+        if rule is not None and self._log is not None:
+            self._log.keep(_ended(call, rule.settings, clock))
+        if call.facts.context is not None and self._spans is not None:
+            self._spans.log.keep(_ended(call, TraceSettings((TIMESTAMPS,)), clock))
+
+
+def _ended(call: CallTrace, settings: TraceSettings, clock: Clock) -> TracedBatch:
+    batch = TracedBatch(
+        settings.log_frequency,
+        clock.wall_ns(),
+        [call.facts],
+        [call.received_ns],
+        call.times_ns,
+        clock.monotonic_ns(),
+        TIMESTAMPS in settings.levels,
+    )
+    if call.error is not None:
+        batch.error = call.error.reason, call.error.message
+    return batch

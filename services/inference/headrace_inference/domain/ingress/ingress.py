@@ -12,6 +12,7 @@ from functools import partial
 
 from headrace.errors import HeadraceError, InvalidArgument
 from headrace.state.desired import Key
+from headrace.tracing.context import TraceContext
 from headrace_inference.domain.extensions.output_rendering import check_windows
 from headrace_inference.domain.extensions.shared_memory import RegionTable
 from headrace_inference.domain.extensions.trace_records import RequestFacts
@@ -120,8 +121,9 @@ class Ingress:
     ) -> None:
         """Trace a request if it is its turn, before it is queued."""
         rule = self.tracer.rule_for_next(version.record.model)
-        if rule is not None:
-            facts = _traced_facts(self.tracer, incoming, version, run)
+        context = self.tracer.context_of(incoming.metadata)
+        if rule is not None or context is not None:
+            facts = _traced_facts(self.tracer, incoming, version, run, context)
             self.tracer.trace(rule, run, facts, self.clock)
 
     def load_for(
@@ -149,17 +151,22 @@ class Ingress:
 
 
 def _traced_facts(
-    tracer: Tracer, incoming: IncomingRequest, version: LoadedVersion, run: InferenceRequest
+    tracer: Tracer,
+    incoming: IncomingRequest,
+    version: LoadedVersion,
+    run: InferenceRequest,
+    context: TraceContext | None,
 ) -> RequestFacts:
     """What a trace says of a request: as of the last with its header, where it has nothing of its own."""
     header, request_id = incoming.header, incoming.id_text
-    is_alike = not (request_id or tracer.forwards_headers)
+    is_alike = not (request_id or tracer.forwards_headers or context)
     known = header.traced if is_alike else None
     model, number = version.record.model, version.version_text
     if known and (known.model, known.version, known.route) == (model, number, run.route):
         return known
     parameters = {**header.parameters, **tracer.forwarded(incoming.wire, incoming.metadata)}
     facts = RequestFacts(model, number, request_id, parameters, run.route, run.plan.rows)
+    facts.context = context
     if is_alike:
         header.traced = facts
     return facts

@@ -131,16 +131,18 @@ class LanguageCalls:
 
     def _trace(self, facts: CallFacts, picked: Picked, reception: TextReception) -> None:
         tracer, (version, route) = self._ingress.tracer, picked
-        rule = tracer.rule_for_next(version.record.model)
-        if rule is not None:
-            headers = tracer.forwarded(traced_wire(facts.wire), facts.metadata)
-            parameters = {**facts.parameters, **headers}
-            number = version.version_text
-            reception.trace(
-                tracer,
-                rule,
-                RequestFacts(version.record.model, number, "", parameters, route, rows=1),
-            )
+        rule, context = (
+            tracer.rule_for_next(version.record.model),
+            tracer.context_of(facts.metadata),
+        )
+        if rule is None and context is None:
+            return
+        headers = tracer.forwarded(traced_wire(facts.wire), facts.metadata)
+        parameters = {**facts.parameters, **headers}
+        number = version.version_text
+        told = RequestFacts(version.record.model, number, "", parameters, route, rows=1)
+        told.context = context
+        reception.trace(tracer, rule, told)
 
     async def _leased(self, facts: CallFacts, reception: Reception) -> tuple[Target, Picked]:
         """Return what the call's names lead to, and the version that takes it, which is leased."""

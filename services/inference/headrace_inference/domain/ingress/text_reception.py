@@ -19,7 +19,7 @@ class TextReception(Reception):
 
     _tell: Callable[[RunTimes | tuple[()], HeadraceError | None], None]
 
-    def trace(self, tracer: Tracer, rule: Rule, facts: RequestFacts) -> None:
+    def trace(self, tracer: Tracer, rule: Rule | None, facts: RequestFacts) -> None:
         """Have its end traced."""
         clock, received_ns = self._receptions.clock, self.received_ns
 
