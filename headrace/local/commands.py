@@ -127,13 +127,12 @@ def registry_command(options: SuiteOptions, before: Addresses) -> list[str]:
 def monitor_command(options: SuiteOptions, before: Addresses, registry: str = "") -> list[str]:
     """The command line that starts the monitor on the addresses that it had `before`.
 
-    It is told of the registry where that has to say who may do what.
+    It shows what the registry has, and is told by it who may do what.
     """
     ports = {"grpc": options.monitor_port, "http": options.monitor_http_port}
     flags = {**(options.tls.peer_flags() if options.tls else {}), **_by_gateway(options, MONITOR)}
-    if options.access:
-        flags |= {"registry-address": _called_at(options, registry)}
-        flags |= token_flags(options.data, MONITOR)
+    flags |= {"registry-address": _called_at(options, registry)} if registry else {}
+    flags |= token_flags(options.data, MONITOR) if options.access else {}
     return _command(options, "headrace_monitor", MONITOR, _same(ports, before), flags)
 
 

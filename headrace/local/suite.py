@@ -174,10 +174,15 @@ class Suite:
             yield
 
     def _first_tiers(self) -> list[list[ChildSupervisor]]:
-        """Registry and monitor: together, or in turn where the monitor has to call the registry."""
+        """Registry and monitor: together, or in turn where the registry's address is not known before.
+
+        The monitor calls it, and does not wait for it but where that has to say who may do what.
+        """
         access = self.options.access
-        if access is None:
+        if access is None and self.options.registry_port:
             return [[self._registry, self._monitor]]
+        if access is None:
+            return [[self._registry], [self._monitor]]
         data = self.options.data
         children = (MONITOR, REPLICA, *((GATEWAY,) if self.options.gateway else ()))
         make_keys(data, data / REGISTRY, access, children)
@@ -211,7 +216,8 @@ class Suite:
         return self._open(REGISTRY, registry_command(self.options, before))
 
     def _open_monitor(self, before: Addresses) -> AbstractAsyncContextManager[Running]:
-        registry = self._registry.addresses.get("grpc", "")
+        planned = addresses.join(self.options.host, self.options.registry_port)
+        registry = self._registry.addresses.get("grpc", planned)
         return self._open(MONITOR, monitor_command(self.options, before, registry))
 
     def _open_gateway(self, before: Addresses) -> AbstractAsyncContextManager[Running]:

@@ -49,7 +49,7 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
     machine: its word on callers' certificates is believed."""
 
     registry_address: str = "127.0.0.1:8100"
-    """The address of the registry, which tells who may do what; used with --auth on."""
+    """The address of the registry: its models are shown, and with --auth on it tells who may do what."""
 
     kept_hours: int = 24
     """How long windows of a minute are kept, of the time in which the monitor runs. Those of 10 s are kept

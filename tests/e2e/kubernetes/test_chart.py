@@ -225,6 +225,7 @@ def test_only_who_needs_somebody_reaches_him() -> None:
         ("gateway", "monitor", 8200),
         ("gateway", "monitor", 8201),
         ("monitor", "registry", 8100),
+        ("monitor", "inference", 8000),
     } == set(flows(policies, "egress", "to"))
     others = [rule for rule in policies["inference"]["spec"]["ingress"] if 8001 in ports_of([rule])]
     assert 1 == len(others)

@@ -323,12 +323,10 @@ user {{ include "headrace.redisUser" (dict "root" .root "who" "registry") }} on 
 user {{ include "headrace.redisUser" (dict "root" .root "who" "replica") }} on #{{ sha256sum .replica }} sanitize-payload resetchannels %R~{{ $keys }}:* %RW~{{ $keys }}:replicas %RW~{{ $keys }}:replica:* %RW~{{ $keys }}:replica-versions:* -@all +get +set +del +mget +hget +hset +hdel +hlen +hscan +expire +xread +xrange +zadd +zrem +zremrangebyscore +time +eval +eval_ro +multi +exec +ping +client|setinfo
 {{- end -}}
 
-{{/* The monitor calls the registry only to learn of keys and roles. */}}
+{{/* The monitor shows what the registry has, and learns of keys and roles from it. */}}
 {{- define "headrace.monitorPeerArgs" -}}
-{{- if .root.Values.auth.enabled }}
 - "--registry-address={{ include "headrace.host" (dict "root" .root "component" "registry") }}:8100"
 {{- include "headrace.peerArgs" . }}
-{{- end }}
 {{- end -}}
 
 {{/* The identity file: `kubernetes:system:serviceaccount:NAMESPACE:NAME` is a pod's subject. */}}

@@ -25,6 +25,7 @@ from headrace.service.http.server import open_http_server
 from headrace.service.tls_serving import TlsMetrics, open_server_tls
 from headrace.tls.servers import ServerTls
 from headrace_monitor.adapters import metrics
+from headrace_monitor.adapters.registry.link import open_registry_link
 from headrace_monitor.adapters.rights import FollowedRights, open_rights
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import open_window_store
@@ -105,6 +106,7 @@ async def open_monitor(
             async with (
                 open_ingestion(ledger, store, clock, settings.limits, reports, books) as ingestion,
                 open_rights(settings, registry) as rights,
+                open_registry_link(settings),
             ):
                 servicer = MonitorServicer(
                     ingestion,

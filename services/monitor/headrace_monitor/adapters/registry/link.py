@@ -1,0 +1,35 @@
+"""All that the monitor has of the registry, opened together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from headrace.service.serving import open_background
+from headrace_monitor.adapters.registry.calls import RegistryCalls, open_registry_calls
+from headrace_monitor.adapters.registry.catalog_feed import CatalogFeed
+from headrace_monitor.adapters.registry.histories import Histories
+from headrace_monitor.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryLink:
+    """The registry: calls of it, its catalog followed, and histories of models."""
+
+    calls: RegistryCalls
+    catalog: CatalogFeed
+    histories: Histories
+
+
+@asynccontextmanager
+async def open_registry_link(settings: Settings) -> AsyncIterator[RegistryLink]:
+    """The registry, followed while inside; it may be away, also at first.
+
+    Raises FailedPrecondition where the files of TLS or the token cannot be used.
+    """
+    async with open_registry_calls(settings) as calls, open_background() as jobs:
+        catalog, histories = CatalogFeed(calls), Histories(calls)
+        catalog.on_change = histories.forget
+        jobs.run(catalog.run())
+        yield RegistryLink(calls, catalog, histories)

@@ -1,0 +1,120 @@
+"""The catalog as the registry told it last, and how far that can be relied on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from headrace.client.resources import Alias, Model, Route, Version
+from headrace.state.records import LoadState, ReplicaRecord
+
+NOT_LOADED = "NOT_LOADED"
+"""The state of a version that no replica holds."""
+
+_BEST_FIRST = (LoadState.READY, LoadState.UNAVAILABLE, LoadState.LOADING, LoadState.UNLOADING)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogModel:
+    """A model with its versions, the newest first, its aliases by name, and its route, once it has one."""
+
+    model: Model
+    versions: Mapping[int, Version] = field(default_factory=dict)
+    aliases: Mapping[str, Alias] = field(default_factory=dict)
+    route: Route | None = None
+    left_out: int = 0
+    """Older versions that are not kept here."""
+
+    def roles_of(self, number: int) -> list[str]:
+        """The places of a version in the route, and whether it is the newest."""
+        route = self.route
+        if route is None:
+            return []
+        canaries = [one for one in (route.canary, *route.more_canaries) if one is not None]
+        named = (
+            ("stable", number == route.stable),
+            ("canary", any(one.version == number for one in canaries)),
+            ("rule", any(rule.version == number for rule in route.matches)),
+            ("shadow", route.shadow is not None and route.shadow.version == number),
+            ("previous", number == route.previous),
+            ("latest", number == max(self.versions, default=0)),
+        )
+        return [role for role, has in named if has]
+
+
+class Holding(NamedTuple):
+    """A version on one replica."""
+
+    replica: str
+    state: LoadState
+    reason: str
+    memory_bytes: int
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """The replicas that are there, and by model and number what they hold of a version."""
+
+    records: tuple[ReplicaRecord, ...] = ()
+    holdings: Mapping[tuple[str, int], tuple[Holding, ...]] = field(default_factory=dict)
+
+    def of(self, model: str, number: int) -> tuple[Holding, ...]:
+        """A version on all replicas that hold it."""
+        return self.holdings.get((model, number), ())
+
+
+def replicas_of(records: Iterable[ReplicaRecord]) -> Replicas:
+    """Sort what replicas hold by version."""
+    records = tuple(records)
+    holdings: dict[tuple[str, int], list[Holding]] = defaultdict(list)
+    for record in records:
+        for each in record.versions:
+            holding = Holding(record.id, each.state, each.reason, each.memory_bytes, each.provider)
+            holdings[each.model, each.number].append(holding)
+    return Replicas(records, {key: tuple(found) for key, found in holdings.items()})
+
+
+def state_over(holdings: Iterable[Holding]) -> str:
+    """The state of a version over all replicas: READY where any serves it."""
+    states = {holding.state for holding in holdings}
+    return next((state.value for state in _BEST_FIRST if state in states), NOT_LOADED)
+
+
+def reasons_over(holdings: Iterable[Holding]) -> list[str]:
+    """The different reasons for which replicas could not load a version."""
+    return list(dict.fromkeys(each.reason for each in holdings if each.reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that is known at one moment; it never changes."""
+
+    models: Mapping[str, CatalogModel] = field(default_factory=dict)
+    replicas: Replicas = Replicas()
+    revision: int = 0
+    is_complete: bool = True
+    """Whether it has all models of the registry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far a snapshot can be relied on: its age in seconds, and what keeps the registry from telling."""
+
+    is_known: bool
+    is_connected: bool
+    age_seconds: float
+    problem: str = ""
+
+
+class Catalog(Protocol):
+    """What follows the registry, for everybody who asks in whatever thread."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is known now."""
+
+    def freshness(self) -> Freshness:
+        """How far that can be relied on."""
