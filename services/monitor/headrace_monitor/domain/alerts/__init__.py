@@ -1,0 +1,1 @@
+"""What is wrong now, by rules: alerts, their states, whom they are told, silences."""
