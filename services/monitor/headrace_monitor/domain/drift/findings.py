@@ -69,7 +69,8 @@ class Finding:
     rows: int = 0
     """The rows that `effects` are of, the newest ones."""
     evidence: float = 0.0
-    """The natural logarithm of the e-value against "as the reference"; more is surer."""
+    """The logarithm of how much likelier these rows are than with the nearest shares that count as the
+    reference's. What made it a finding were bets, at a wealth of about e^20."""
     effects: Effects = Effects()
     source: ReferenceSource = ReferenceSource.FIRST_ROWS
 
