@@ -287,6 +287,8 @@ def _latency_from_proto(proto: monitor_service_pb2.Latency) -> Latency:
         p95_seconds=_seconds(proto.p95),
         p99_seconds=_seconds(proto.p99),
         p999_seconds=_seconds(proto.p999),
+        below_range=proto.below_range,
+        above_range=proto.above_range,
     )
 
 

@@ -16,6 +16,7 @@ from google.protobuf import duration_pb2, timestamp_pb2
 
 from headrace.histogram import Histogram
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc, telemetry_pb2
+from headrace_inference.adapters.generation_telemetry import histogram_to_proto
 from headrace_monitor.app.monitor import open_monitor
 from headrace_monitor.settings import Settings
 
@@ -117,7 +118,7 @@ def histogram_of(durations_ns: Iterable[int]) -> telemetry_pb2.Histogram:
     """The histogram of some durations, as replicas send it."""
     histogram = Histogram()
     histogram.record(np.array(list(durations_ns), dtype=np.int64))
-    return telemetry_pb2.Histogram(counts=histogram.sparse(), sum_ns=histogram.sum_ns)
+    return histogram_to_proto(histogram)
 
 
 def telemetry(

@@ -70,7 +70,28 @@ def names(least: int = 1) -> st.SearchStrategy[str]:
 
 
 COUNTS = from_below(LARGEST)
-HISTOGRAMS = st.builds(
+
+
+def packed(found: dict[int, int], width: int, **others: Any) -> telemetry_pb2.Histogram:
+    """Buckets as bytes, in any order; indexes may be beyond the last, counts of any width that they fit."""
+    most = max(found.values(), default=0)
+    width = next(each for each in (1, 2, 4, 8) if each >= width and most < 1 << 8 * each)
+    return telemetry_pb2.Histogram(
+        buckets=b"".join(index.to_bytes(2, "little") for index in found),
+        bucket_counts=b"".join(count.to_bytes(width, "little") for count in found.values()),
+        **others,
+    )
+
+
+INDEXES = st.sampled_from([0, 1, 1919, 1920, 1921, 2**16 - 1]) | st.integers(0, 1920)
+PACKED_HISTOGRAMS = st.builds(
+    packed,
+    st.dictionaries(INDEXES, COUNTS, max_size=20),
+    st.sampled_from([1, 2, 4, 8]),
+    counts=st.dictionaries(st.integers(0, 480), COUNTS, max_size=2),
+    sum_ns=from_below(2**63 - 1),
+)
+COARSE_HISTOGRAMS = st.builds(
     telemetry_pb2.Histogram,
     counts=st.dictionaries(
         st.sampled_from([-(2**31), -1, 0, 1, 479, 480, 481, 2**31 - 1]) | st.integers(0, 480),
@@ -79,6 +100,7 @@ HISTOGRAMS = st.builds(
     ),
     sum_ns=from_below(2**63 - 1),
 )
+HISTOGRAMS = PACKED_HISTOGRAMS | COARSE_HISTOGRAMS
 VERSIONS = st.builds(
     Version,
     model=names(0),

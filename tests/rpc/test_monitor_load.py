@@ -202,7 +202,7 @@ async def test_streams_of_reports_have_a_bound(tmp_path: Path) -> None:
 @pytest.mark.parametrize("large", [False, True])
 def test_a_large_report_is_read_as_a_small_one(tmp_path: Path, large: bool) -> None:
     """Whether it is read at once or piece by piece, a report says the same, and so do its refusals."""
-    several = [plain(number) for number in range(60 if large else 3)]
+    several = [plain(number) for number in range(90 if large else 3)]
     good = report("a", 1, *several)
     wrong = report("a", 2, *several, telemetry_pb2.VersionTelemetry(model="m" * 129))
     nobody = report("", 3, *several)

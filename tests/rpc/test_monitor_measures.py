@@ -156,6 +156,14 @@ async def test_one_name_of_two_kinds_is_kept_apart(tmp_path: Path) -> None:
         (Measure(name="t", labels={"counts": {"": 1}}), "measures[0].labels must have 1 to 128"),
         (Measure(name="t", sizes={"counts": {-1: 1}}), "measures[0].sizes must be of"),
         (Measure(name="t", histogram={"sum_ns": -1}), "measures[0].histogram.sum_ns must not"),
+        (
+            Measure(name="t", histogram={"buckets": b"\1\0\2\0", "bucket_counts": b"\1"}),
+            "measures[0].histogram.bucket_counts must have 1, 2, 4 or 8 bytes",
+        ),
+        (
+            Measure(name="t", histogram={"buckets": b"\1\0", "bucket_counts": b"\xff" * 8}),
+            "measures[0].histogram.bucket_counts must be from 0",
+        ),
     ],
 )
 async def test_a_wrong_measure_is_refused(tmp_path: Path, measure: Measure, told: str) -> None:

@@ -156,7 +156,7 @@ class MeasureStatistics(_message.Message):
     def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., labels: _Optional[_Union[_telemetry_pb2.CountsByLabel, _Mapping]] = ..., sizes: _Optional[_Union[_telemetry_pb2.CountsBySize, _Mapping]] = ..., latency: _Optional[_Union[Latency, _Mapping]] = ...) -> None: ...
 
 class Latency(_message.Message):
-    __slots__ = ("count", "mean", "p50", "p90", "p95", "p99", "p999", "histogram")
+    __slots__ = ("count", "mean", "p50", "p90", "p95", "p99", "p999", "histogram", "below_range", "above_range")
     COUNT_FIELD_NUMBER: _ClassVar[int]
     MEAN_FIELD_NUMBER: _ClassVar[int]
     P50_FIELD_NUMBER: _ClassVar[int]
@@ -165,6 +165,8 @@ class Latency(_message.Message):
     P99_FIELD_NUMBER: _ClassVar[int]
     P999_FIELD_NUMBER: _ClassVar[int]
     HISTOGRAM_FIELD_NUMBER: _ClassVar[int]
+    BELOW_RANGE_FIELD_NUMBER: _ClassVar[int]
+    ABOVE_RANGE_FIELD_NUMBER: _ClassVar[int]
     count: int
     mean: _duration_pb2.Duration
     p50: _duration_pb2.Duration
@@ -173,7 +175,9 @@ class Latency(_message.Message):
     p99: _duration_pb2.Duration
     p999: _duration_pb2.Duration
     histogram: _telemetry_pb2.Histogram
-    def __init__(self, count: _Optional[int] = ..., mean: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p50: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p90: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p95: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p99: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p999: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., histogram: _Optional[_Union[_telemetry_pb2.Histogram, _Mapping]] = ...) -> None: ...
+    below_range: int
+    above_range: int
+    def __init__(self, count: _Optional[int] = ..., mean: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p50: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p90: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p95: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p99: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p999: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., histogram: _Optional[_Union[_telemetry_pb2.Histogram, _Mapping]] = ..., below_range: _Optional[int] = ..., above_range: _Optional[int] = ...) -> None: ...
 
 class ReplicaStatistics(_message.Message):
     __slots__ = ("replica", "last_report_time", "dropped_reports", "clock_ahead")

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from headrace.type.v1 import profile_pb2 as headrace_dot_type_dot_v1_dot_profile__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#headrace/monitor/v1/telemetry.proto\x12\x13headrace.monitor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadrace/type/v1/profile.proto\"\x86\x01\n\tHistogram\x12:\n\x06\x63ounts\x18\x01 \x03(\x0b\x32*.headrace.monitor.v1.Histogram.CountsEntry\x12\x0e\n\x06sum_ns\x18\x02 \x01(\x03\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"~\n\rCountsByLabel\x12>\n\x06\x63ounts\x18\x01 \x03(\x0b\x32..headrace.monitor.v1.CountsByLabel.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"|\n\x0c\x43ountsBySize\x12=\n\x06\x63ounts\x18\x01 \x03(\x0b\x32-.headrace.monitor.v1.CountsBySize.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xd0\x01\n\x07Measure\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x05\x63ount\x18\x02 \x01(\x03H\x00\x12\x34\n\x06labels\x18\x03 \x01(\x0b\x32\".headrace.monitor.v1.CountsByLabelH\x00\x12\x32\n\x05sizes\x18\x04 \x01(\x0b\x32!.headrace.monitor.v1.CountsBySizeH\x00\x12\x33\n\thistogram\x18\x05 \x01(\x0b\x32\x1e.headrace.monitor.v1.HistogramH\x00\x42\x07\n\x05value\"\xea\x05\n\x10VersionTelemetry\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x15\n\rsuccess_count\x18\x03 \x01(\x03\x12\x11\n\trow_count\x18\x04 \x01(\x03\x12\x17\n\x0f\x65xecution_count\x18\x05 \x01(\x03\x12L\n\x0c\x65rror_counts\x18\x06 \x03(\x0b\x32\x36.headrace.monitor.v1.VersionTelemetry.ErrorCountsEntry\x12L\n\x0croute_counts\x18\x07 \x03(\x0b\x32\x36.headrace.monitor.v1.VersionTelemetry.RouteCountsEntry\x12L\n\x0c\x62\x61tch_counts\x18\x08 \x03(\x0b\x32\x36.headrace.monitor.v1.VersionTelemetry.BatchCountsEntry\x12-\n\x05total\x18\t \x01(\x0b\x32\x1e.headrace.monitor.v1.Histogram\x12-\n\x05queue\x18\n \x01(\x0b\x32\x1e.headrace.monitor.v1.Histogram\x12/\n\x07\x63ompute\x18\x0b \x01(\x0b\x32\x1e.headrace.monitor.v1.Histogram\x12.\n\x06\x66\x61iled\x18\x0c \x01(\x0b\x32\x1e.headrace.monitor.v1.Histogram\x12.\n\x08measures\x18\r \x03(\x0b\x32\x1c.headrace.monitor.v1.Measure\x1a\x32\n\x10\x45rrorCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10RouteCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10\x42\x61tchCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xf0\x02\n\x0fTelemetryReport\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x08versions\x18\x06 \x03(\x0b\x32%.headrace.monitor.v1.VersionTelemetry\x12\x17\n\x0f\x64ropped_reports\x18\x07 \x01(\x03\x12\x0c\n\x04last\x18\x08 \x01(\x08\x12\x35\n\x08profiles\x18\t \x03(\x0b\x32#.headrace.monitor.v1.VersionProfile\x12\x34\n\x0bpredictions\x18\n \x03(\x0b\x32\x1f.headrace.monitor.v1.Prediction\"\x95\x01\n\x0eVersionProfile\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05slice\x18\x03 \x01(\t\x12(\n\x06layout\x18\x04 \x01(\x0b\x32\x18.headrace.type.v1.Layout\x12*\n\x07profile\x18\x05 \x01(\x0b\x32\x19.headrace.type.v1.Profile\"\x91\x02\n\nPrediction\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0b\n\x03row\x18\x04 \x01(\x05\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06slices\x18\x06 \x03(\t\x12\x0f\n\x05label\x18\x07 \x01(\tH\x00\x12\x0f\n\x05value\x18\x08 \x01(\x01H\x00\x12\x17\n\nconfidence\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x12\n\x05score\x18\n \x01(\x01H\x02\x88\x01\x01\x12\x16\n\x0epositive_label\x18\x0b \x01(\tB\x08\n\x06\x61nswerB\r\n\x0b_confidenceB\x08\n\x06_scoreb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#headrace/monitor/v1/telemetry.proto\x12\x13headrace.monitor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadrace/type/v1/profile.proto\"\xae\x01\n\tHistogram\x12:\n\x06\x63ounts\x18\x01 \x03(\x0b\x32*.headrace.monitor.v1.Histogram.CountsEntry\x12\x0e\n\x06sum_ns\x18\x02 \x01(\x03\x12\x0f\n\x07\x62uckets\x18\x03 \x01(\x0c\x12\x15\n\rbucket_counts\x18\x04 \x01(\x0c\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"~\n\rCountsByLabel\x12>\n\x06\x63ounts\x18\x01 \x03(\x0b\x32..headrace.monitor.v1.CountsByLabel.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"|\n\x0c\x43ountsBySize\x12=\n\x06\x63ounts\x18\x01 \x03(\x0b\x32-.headrace.monitor.v1.CountsBySize.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xd0\x01\n\x07Measure\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x05\x63ount\x18\x02 \x01(\x03H\x00\x12\x34\n\x06labels\x18\x03 \x01(\x0b\x32\".headrace.monitor.v1.CountsByLabelH\x00\x12\x32\n\x05sizes\x18\x04 \x01(\x0b\x32!.headrace.monitor.v1.CountsBySizeH\x00\x12\x33\n\thistogram\x18\x05 \x01(\x0b\x32\x1e.headrace.monitor.v1.HistogramH\x00\x42\x07\n\x05value\"\xea\x05\n\x10VersionTelemetry\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x15\n\rsuccess_count\x18\x03 \x01(\x03\x12\x11\n\trow_count\x18\x04 \x01(\x03\x12\x17\n\x0f\x65xecution_count\x18\x05 \x01(\x03\x12L\n\x0c\x65rror_counts\x18\x06 \x03(\x0b\x32\x36.headrace.monitor.v1.VersionTelemetry.ErrorCountsEntry\x12L\n\x0croute_counts\x18\x07 \x03(\x0b\x32\x36.headrace.monitor.v1.VersionTelemetry.RouteCountsEntry\x12L\n\x0c\x62\x61tch_counts\x18\x08 \x03(\x0b\x32\x36.headrace.monitor.v1.VersionTelemetry.BatchCountsEntry\x12-\n\x05total\x18\t \x01(\x0b\x32\x1e.headrace.monitor.v1.Histogram\x12-\n\x05queue\x18\n \x01(\x0b\x32\x1e.headrace.monitor.v1.Histogram\x12/\n\x07\x63ompute\x18\x0b \x01(\x0b\x32\x1e.headrace.monitor.v1.Histogram\x12.\n\x06\x66\x61iled\x18\x0c \x01(\x0b\x32\x1e.headrace.monitor.v1.Histogram\x12.\n\x08measures\x18\r \x03(\x0b\x32\x1c.headrace.monitor.v1.Measure\x1a\x32\n\x10\x45rrorCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10RouteCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10\x42\x61tchCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xf0\x02\n\x0fTelemetryReport\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x08versions\x18\x06 \x03(\x0b\x32%.headrace.monitor.v1.VersionTelemetry\x12\x17\n\x0f\x64ropped_reports\x18\x07 \x01(\x03\x12\x0c\n\x04last\x18\x08 \x01(\x08\x12\x35\n\x08profiles\x18\t \x03(\x0b\x32#.headrace.monitor.v1.VersionProfile\x12\x34\n\x0bpredictions\x18\n \x03(\x0b\x32\x1f.headrace.monitor.v1.Prediction\"\x95\x01\n\x0eVersionProfile\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05slice\x18\x03 \x01(\t\x12(\n\x06layout\x18\x04 \x01(\x0b\x32\x18.headrace.type.v1.Layout\x12*\n\x07profile\x18\x05 \x01(\x0b\x32\x19.headrace.type.v1.Profile\"\x91\x02\n\nPrediction\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0b\n\x03row\x18\x04 \x01(\x05\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06slices\x18\x06 \x03(\t\x12\x0f\n\x05label\x18\x07 \x01(\tH\x00\x12\x0f\n\x05value\x18\x08 \x01(\x01H\x00\x12\x17\n\nconfidence\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x12\n\x05score\x18\n \x01(\x01H\x02\x88\x01\x01\x12\x16\n\x0epositive_label\x18\x0b \x01(\tB\x08\n\x06\x61nswerB\r\n\x0b_confidenceB\x08\n\x06_scoreb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,31 +46,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERSIONTELEMETRY_BATCHCOUNTSENTRY']._loaded_options = None
   _globals['_VERSIONTELEMETRY_BATCHCOUNTSENTRY']._serialized_options = b'8\001'
   _globals['_HISTOGRAM']._serialized_start=126
-  _globals['_HISTOGRAM']._serialized_end=260
-  _globals['_HISTOGRAM_COUNTSENTRY']._serialized_start=215
-  _globals['_HISTOGRAM_COUNTSENTRY']._serialized_end=260
-  _globals['_COUNTSBYLABEL']._serialized_start=262
-  _globals['_COUNTSBYLABEL']._serialized_end=388
-  _globals['_COUNTSBYLABEL_COUNTSENTRY']._serialized_start=343
-  _globals['_COUNTSBYLABEL_COUNTSENTRY']._serialized_end=388
-  _globals['_COUNTSBYSIZE']._serialized_start=390
-  _globals['_COUNTSBYSIZE']._serialized_end=514
-  _globals['_COUNTSBYSIZE_COUNTSENTRY']._serialized_start=215
-  _globals['_COUNTSBYSIZE_COUNTSENTRY']._serialized_end=260
-  _globals['_MEASURE']._serialized_start=517
-  _globals['_MEASURE']._serialized_end=725
-  _globals['_VERSIONTELEMETRY']._serialized_start=728
-  _globals['_VERSIONTELEMETRY']._serialized_end=1474
-  _globals['_VERSIONTELEMETRY_ERRORCOUNTSENTRY']._serialized_start=1320
-  _globals['_VERSIONTELEMETRY_ERRORCOUNTSENTRY']._serialized_end=1370
-  _globals['_VERSIONTELEMETRY_ROUTECOUNTSENTRY']._serialized_start=1372
-  _globals['_VERSIONTELEMETRY_ROUTECOUNTSENTRY']._serialized_end=1422
-  _globals['_VERSIONTELEMETRY_BATCHCOUNTSENTRY']._serialized_start=1424
-  _globals['_VERSIONTELEMETRY_BATCHCOUNTSENTRY']._serialized_end=1474
-  _globals['_TELEMETRYREPORT']._serialized_start=1477
-  _globals['_TELEMETRYREPORT']._serialized_end=1845
-  _globals['_VERSIONPROFILE']._serialized_start=1848
-  _globals['_VERSIONPROFILE']._serialized_end=1997
-  _globals['_PREDICTION']._serialized_start=2000
-  _globals['_PREDICTION']._serialized_end=2273
+  _globals['_HISTOGRAM']._serialized_end=300
+  _globals['_HISTOGRAM_COUNTSENTRY']._serialized_start=255
+  _globals['_HISTOGRAM_COUNTSENTRY']._serialized_end=300
+  _globals['_COUNTSBYLABEL']._serialized_start=302
+  _globals['_COUNTSBYLABEL']._serialized_end=428
+  _globals['_COUNTSBYLABEL_COUNTSENTRY']._serialized_start=383
+  _globals['_COUNTSBYLABEL_COUNTSENTRY']._serialized_end=428
+  _globals['_COUNTSBYSIZE']._serialized_start=430
+  _globals['_COUNTSBYSIZE']._serialized_end=554
+  _globals['_COUNTSBYSIZE_COUNTSENTRY']._serialized_start=255
+  _globals['_COUNTSBYSIZE_COUNTSENTRY']._serialized_end=300
+  _globals['_MEASURE']._serialized_start=557
+  _globals['_MEASURE']._serialized_end=765
+  _globals['_VERSIONTELEMETRY']._serialized_start=768
+  _globals['_VERSIONTELEMETRY']._serialized_end=1514
+  _globals['_VERSIONTELEMETRY_ERRORCOUNTSENTRY']._serialized_start=1360
+  _globals['_VERSIONTELEMETRY_ERRORCOUNTSENTRY']._serialized_end=1410
+  _globals['_VERSIONTELEMETRY_ROUTECOUNTSENTRY']._serialized_start=1412
+  _globals['_VERSIONTELEMETRY_ROUTECOUNTSENTRY']._serialized_end=1462
+  _globals['_VERSIONTELEMETRY_BATCHCOUNTSENTRY']._serialized_start=1464
+  _globals['_VERSIONTELEMETRY_BATCHCOUNTSENTRY']._serialized_end=1514
+  _globals['_TELEMETRYREPORT']._serialized_start=1517
+  _globals['_TELEMETRYREPORT']._serialized_end=1885
+  _globals['_VERSIONPROFILE']._serialized_start=1888
+  _globals['_VERSIONPROFILE']._serialized_end=2037
+  _globals['_PREDICTION']._serialized_start=2040
+  _globals['_PREDICTION']._serialized_end=2313
 # @@protoc_insertion_point(module_scope)

@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Histogram(_message.Message):
-    __slots__ = ("counts", "sum_ns")
+    __slots__ = ("counts", "sum_ns", "buckets", "bucket_counts")
     class CountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -21,9 +21,13 @@ class Histogram(_message.Message):
         def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     SUM_NS_FIELD_NUMBER: _ClassVar[int]
+    BUCKETS_FIELD_NUMBER: _ClassVar[int]
+    BUCKET_COUNTS_FIELD_NUMBER: _ClassVar[int]
     counts: _containers.ScalarMap[int, int]
     sum_ns: int
-    def __init__(self, counts: _Optional[_Mapping[int, int]] = ..., sum_ns: _Optional[int] = ...) -> None: ...
+    buckets: bytes
+    bucket_counts: bytes
+    def __init__(self, counts: _Optional[_Mapping[int, int]] = ..., sum_ns: _Optional[int] = ..., buckets: _Optional[bytes] = ..., bucket_counts: _Optional[bytes] = ...) -> None: ...
 
 class CountsByLabel(_message.Message):
     __slots__ = ("counts",)

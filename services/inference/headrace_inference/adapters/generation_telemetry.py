@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from headrace import packed_histograms
 from headrace.histogram import Histogram
 from headrace.measures import (
     FINISH_REASONS,
@@ -40,7 +41,8 @@ def generation_measures(by_route: Mapping[str, GenerationCounts]) -> Iterator[pb
 
 def histogram_to_proto(histogram: Histogram) -> pb.Histogram:
     """Durations as a message."""
-    return pb.Histogram(counts=histogram.sparse(), sum_ns=histogram.sum_ns)
+    buckets, counts = packed_histograms.pack(histogram)
+    return pb.Histogram(buckets=buckets, bucket_counts=counts, sum_ns=histogram.sum_ns)
 
 
 def _labels(measure: Measure[Value], counts: Mapping[str, int]) -> Iterator[pb.Measure]:

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable
 
 from headrace import errors
-from headrace_monitor.domain.telemetry.first_encoding import encode_anew
+from headrace_monitor.domain.telemetry import encoding, first_encoding, second_encoding
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,19 @@ def _script(statements: str) -> Step:
 
 
 def _encode_measures_by_name(database: sqlite3.Connection) -> None:
+    _encode_tallies(database, first_encoding.encode_anew)
+
+
+def _encode_at_scale_6(database: sqlite3.Connection) -> None:
+    _encode_tallies(database, lambda tally: _at_scale_6(bytes(tally)))
+
+
+def _at_scale_6(tally: bytes) -> bytes:
+    """Encode a tally anew, unless it is: the step by names gives the present format."""
+    return tally if encoding.is_intact(tally) else second_encoding.encode_anew(tally)
+
+
+def _encode_tallies(database: sqlite3.Connection, encode_anew: Callable[[bytes], bytes]) -> None:
     for table in ("cells", "totals"):
         rowids = database.execute(f"SELECT rowid FROM {table}").fetchall()  # noqa: S608 (our names)
         for (rowid,) in rowids:  # one by one: all of them together are as much as windows may take
@@ -83,6 +96,7 @@ _STEPS = (
     _script(_STEADY_TIME_AND_GAPS),
     _encode_measures_by_name,
     _script(_BOOKS),
+    _encode_at_scale_6,
 )
 """The steps from each schema to the next; 0 is an empty file."""
 

@@ -79,7 +79,7 @@ class SummaryWindows:
 
 def quantiles_us(total: Histogram, before: Histogram | None) -> list[tuple[float, float]]:
     """The quantiles in microseconds of what `total` has more than `before`; NaN where that is nothing."""
-    fresh = Histogram(total.counts if before is None else total.counts - before.counts)
+    fresh = total if before is None else total.since(before)
     if not fresh.count:
         return [(quantile, math.nan) for quantile in QUANTILES]
     return [(quantile, fresh.quantile_ns(quantile) / 1000) for quantile in QUANTILES]

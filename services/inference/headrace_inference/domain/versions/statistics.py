@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from headrace.histogram import NO_COUNTS, Histogram
+from headrace.histogram import Histogram
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.generation.statistics import GenerationCounters
 from headrace_inference.domain.scheduling.requests import InferenceRequest
@@ -60,7 +60,7 @@ class Counts:
     def idle(self) -> bool:
         """True where nothing happened."""
         served = self.executions or self.successes or self.errors
-        return not served and self.load_time.counts is NO_COUNTS
+        return not served and self.load_time.is_empty
 
     def add(self, other: Counts) -> None:
         """Add another span."""

@@ -1,8 +1,9 @@
-"""Tallies as some hundred bytes instead of twelve kilobytes, and the sum of many of them in one go.
+"""Tallies as some hundred bytes instead of some kilobytes, and the sum of many of them in one go.
 
 An encoded tally is what windows hold in memory and what the store writes:
 
-    checksum, format, bytes of a count, number of buckets | bucket indexes | bucket counts | values as JSON
+    checksum, format, bytes of a count, bytes of an index, number of buckets
+    | bucket indexes | bucket counts | values as JSON
 
 The checksum tells damaged bytes from good ones. The JSON has all values that are not zero by the keys of
 their measures, `{"c:row_count": 3, "h:total": [sum of nanoseconds]}`; a histogram's place among the
@@ -22,12 +23,15 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from headrace.histogram import BUCKET_COUNT, MAX_COUNT, MAX_SUM_NS, Histogram
+from headrace import packed_histograms
+from headrace.histogram import BUCKET_COUNT, MAX_COUNT, MAX_SUM_NS, NO_COUNTS, Counts, Histogram
 from headrace.measures import Kind, Value, kind_of
+from headrace.packed_histograms import COUNT_TYPES
 from headrace_monitor.domain.telemetry.tally import Tally, saturated
 
-FORMAT = 2
-"""In every encoded tally. The first format, which had ten measures by position, had no such number."""
+FORMAT = 3
+"""In every encoded tally. The second had coarser buckets; the first, of ten measures by position, had
+no such number."""
 
 _ABBREVIATIONS = {
     "c:success_count": "s",
@@ -48,37 +52,37 @@ written by their whole keys, so that a monitor that does not know them can keep 
 _KEYS = {short: key for key, short in _ABBREVIATIONS.items()}
 
 CHECKSUM = struct.Struct("<I")
-_HEADER = struct.Struct("<IBBH")
-_INDEX_BYTES = 2
-_DTYPES = {width: np.dtype(f"<u{width}") for width in (1, 2, 4, 8)}
-"""By the bytes of a count."""
+_HEADER = struct.Struct("<IBBBI")
 
 
 def encode(tally: Tally) -> bytes:
     """Encode a tally."""
     values: dict[str, object] = {}
-    histograms: list[npt.NDArray[np.int64]] = []
+    indexes: list[Counts] = []
+    counts: list[Counts] = []
     for key, value in tally.items():
         short = _ABBREVIATIONS.get(key, key)
         if isinstance(value, Histogram):
+            places, found = value.used()
+            indexes.append(places + BUCKET_COUNT * len(indexes))
+            counts.append(found)
             values[short] = [value.sum_ns]  # JSON: a sum over years outgrows 64 bits
-            histograms.append(value.counts)
         else:
             values[short] = value
-    counts = np.concatenate(histograms) if histograms else np.zeros(0, dtype=np.int64)
-    buckets = np.flatnonzero(counts)
-    return assemble(buckets.astype("<u2").tobytes(), counts[buckets], values)
+    if not counts:
+        return assemble(NO_COUNTS, NO_COUNTS, values)
+    return assemble(np.concatenate(indexes), np.concatenate(counts), values)
 
 
-def assemble(indexes: bytes, counts: npt.NDArray[np.int64], values: Mapping[str, object]) -> bytes:
+def assemble(indexes: Counts, counts: Counts, values: Mapping[str, object]) -> bytes:
     """Put an encoded tally together: indexes and counts of its buckets, and its values by their keys."""
-    most = int(counts.max(initial=0))
-    width = next(each for each in _DTYPES if most < 1 << 8 * each)
+    width = packed_histograms.width_of(counts)
+    index_width = max(packed_histograms.width_of(indexes), packed_histograms.INDEX_BYTES)
     body = b"".join(
         (
-            _HEADER.pack(0, FORMAT, width, len(counts))[CHECKSUM.size :],
-            indexes,
-            counts.astype(_DTYPES[width]).tobytes(),
+            _HEADER.pack(0, FORMAT, width, index_width, len(counts))[CHECKSUM.size :],
+            indexes.astype(COUNT_TYPES[index_width]).tobytes(),
+            counts.astype(COUNT_TYPES[width]).tobytes(),
             json.dumps(values, separators=(",", ":")).encode(),
         )
     )
@@ -94,12 +98,12 @@ def decode_sum(cells: Iterable[bytes]) -> Tally:
     """Decode the sum of all these tallies."""
     values, buckets = _ValueSums(), _BucketSums()
     for encoded in cells:
-        _, _, width, length = _HEADER.unpack_from(encoded)
-        middle = _HEADER.size + length * _INDEX_BYTES
+        _, _, width, index_width, length = _HEADER.unpack_from(encoded)
+        middle = _HEADER.size + length * index_width
         end = middle + length * width
         layout = values.add(json.loads(encoded[end:]))
         if length:
-            indexes, counts = buckets.parts[layout, width]
+            indexes, counts = buckets.parts[layout, width, index_width]
             indexes.append(encoded[_HEADER.size : middle])
             counts.append(encoded[middle:end])
     return values.tally(buckets.counts())
@@ -158,19 +162,19 @@ class _BucketSums:
     """Adds up the buckets of many histograms: those of all tallies of the same form in one step."""
 
     def __init__(self) -> None:
-        self.parts: dict[tuple[Layout, int], tuple[list[bytes], list[bytes]]] = defaultdict(
+        self.parts: dict[tuple[Layout, int, int], tuple[list[bytes], list[bytes]]] = defaultdict(
             lambda: ([], [])
         )
-        """By the order of the histograms and the bytes of a count: indexes and counts of buckets."""
+        """By the order of the histograms and the bytes of a count and of an index: indexes and counts."""
 
     def counts(self) -> dict[str, npt.NDArray[np.int64]]:
         """Sum up, by histogram."""
         found: dict[str, npt.NDArray[np.int64]] = {}
-        for (layout, width), (indexes, counts) in self.parts.items():
+        for (layout, width, index_width), (indexes, counts) in self.parts.items():
             # added up as floats, which do not wrap and are exact up to MAX_COUNT
             sums = np.bincount(
-                np.frombuffer(b"".join(indexes), dtype="<u2"),
-                np.frombuffer(b"".join(counts), dtype=_DTYPES[width]),
+                np.frombuffer(b"".join(indexes), dtype=COUNT_TYPES[index_width]),
+                np.frombuffer(b"".join(counts), dtype=COUNT_TYPES[width]),
                 len(layout) * BUCKET_COUNT,
             )
             dense = np.minimum(sums, MAX_COUNT).astype(np.int64).reshape(-1, BUCKET_COUNT)
@@ -185,8 +189,6 @@ def _counts(kind: Kind, counts: Mapping[str, int]) -> Mapping[str, int] | Mappin
     return {label: saturated(count) for label, count in counts.items()}
 
 
-def _histogram(counts: npt.NDArray[np.int64] | None, sum_ns: int) -> Histogram:
-    histogram = Histogram(sum_ns=min(sum_ns, MAX_SUM_NS))
-    if counts is not None:
-        histogram.counts = counts
-    return histogram
+def _histogram(counts: Counts | None, sum_ns: int) -> Histogram:
+    sum_ns = min(sum_ns, MAX_SUM_NS)
+    return Histogram(sum_ns=sum_ns) if counts is None else Histogram.of_all_buckets(counts, sum_ns)

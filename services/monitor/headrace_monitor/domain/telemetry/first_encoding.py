@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from headrace_monitor.domain.telemetry import encoding
+from headrace_monitor.domain.telemetry import second_encoding
 
 _HEADER = struct.Struct("<IH")
 _HISTOGRAMS = ("t", "q", "c", "f")
@@ -34,5 +34,6 @@ def encode_anew(encoded: bytes) -> bytes:
     }
     values |= {name: value for name, value in zip(_COUNTS, counts, strict=True) if value}
     values |= {name: [sum_ns] for name, sum_ns in sums.items()}
-    indexes = encoded[_HEADER.size : middle]
-    return encoding.assemble(indexes, np.frombuffer(encoded[middle:end], dtype="<i8"), values)
+    indexes = np.frombuffer(encoded[_HEADER.size : middle], dtype="<u2").astype(np.int64)
+    counts = np.frombuffer(encoded[middle:end], dtype="<u8")
+    return second_encoding.anew(indexes, counts, values)

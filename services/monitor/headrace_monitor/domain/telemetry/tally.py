@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, KeysView, Mapping
 from typing import TypeVar, cast
 
-from headrace.histogram import MAX_COUNT, NO_COUNTS, Histogram
+from headrace.histogram import MAX_COUNT, Histogram
 from headrace.measures import ERRORS, SUCCESSES, Kind, Measure, Value
 
 Key = TypeVar("Key", str, int)
@@ -90,7 +90,7 @@ def zero(kind: Kind) -> Value:
 def is_zero(value: Value) -> bool:
     """True for the value of a measure that counted nothing."""
     if isinstance(value, Histogram):
-        return value.sum_ns == 0 and (value.counts is NO_COUNTS or not value.counts.any())
+        return value.is_empty
     return not value
 
 

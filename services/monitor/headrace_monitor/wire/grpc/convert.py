@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from headrace import errors
+from headrace import errors, packed_histograms
 from headrace.errors import FieldViolation
 from headrace.histogram import Histogram
 from headrace.measures import (
@@ -155,9 +155,19 @@ def latency_to_proto(histogram: Histogram) -> pb.Latency:
         p95=duration(histogram.quantile_ns(0.95)),
         p99=duration(histogram.quantile_ns(0.99)),
         p999=duration(histogram.quantile_ns(0.999)),
-        histogram=telemetry_pb2.Histogram(
-            counts=histogram.sparse(), sum_ns=min(histogram.sum_ns, _MAX_INT64)
-        ),
+        histogram=_histogram_to_proto(histogram),
+        below_range=histogram.below_range,
+        above_range=histogram.above_range,
+    )
+
+
+def _histogram_to_proto(histogram: Histogram) -> telemetry_pb2.Histogram:
+    buckets, counts = packed_histograms.pack(histogram)
+    return telemetry_pb2.Histogram(
+        counts=histogram.coarse(),
+        sum_ns=min(histogram.sum_ns, _MAX_INT64),
+        buckets=buckets,
+        bucket_counts=counts,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from headrace import errors
+from headrace import errors, packed_histograms
 from headrace.errors import FieldViolation
-from headrace.histogram import Histogram
+from headrace.histogram import BUCKET_COUNT, Histogram
 from headrace.measures import BY_NAME, MEASURES, NAME_PATTERN, Kind, Value, key_of, kind_of
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
 from headrace_monitor.domain.telemetry.report import Report, VersionTelemetry
@@ -44,6 +44,10 @@ _KINDS = {
     "histogram": Kind.HISTOGRAM,
 }
 
+_LONGEST = max(packed_histograms.WIDTHS)
+_WRONG_WIDTH = (
+    f"must have 1, 2, 4 or 8 bytes for each of up to {BUCKET_COUNT} buckets of two bytes each"
+)
 _GROUPED = frozenset({Kind.LABELS, Kind.SIZES})
 
 Field = int | telemetry_pb2.Histogram | Mapping[str, int] | Mapping[int, int]
@@ -115,7 +119,9 @@ def _value(field: Field) -> Value:
     if isinstance(field, int):
         return field
     if isinstance(field, telemetry_pb2.Histogram):
-        return Histogram.from_sparse(field.counts, field.sum_ns)
+        if field.buckets:
+            return packed_histograms.unpack(field.buckets, field.bucket_counts, field.sum_ns)
+        return Histogram.from_coarse(field.counts, field.sum_ns)
     return dict(field)
 
 
@@ -174,12 +180,22 @@ def _value_violations(path: str, key: str, field: Field) -> Iterator[FieldViolat
     if isinstance(field, int):
         yield from _count_violations(path, field)
     elif isinstance(field, telemetry_pb2.Histogram):
-        yield from _map_violations(f"{path}.counts", field.counts)
-        if field.sum_ns < 0:
-            yield FieldViolation(f"{path}.sum_ns", "must not be negative")
+        yield from _histogram_violations(path, field)
     else:
         yield from _map_violations(path, field)
         yield from _key_violations(path, kind_of(key), field)
+
+
+def _histogram_violations(path: str, field: telemetry_pb2.Histogram) -> Iterator[FieldViolation]:
+    yield from _map_violations(f"{path}.counts", field.counts)
+    if field.sum_ns < 0:
+        yield FieldViolation(f"{path}.sum_ns", "must not be negative")
+    width = packed_histograms.width_in(field.buckets, field.bucket_counts)
+    if not width:
+        yield FieldViolation(f"{path}.bucket_counts", _WRONG_WIDTH)
+    elif width == _LONGEST:
+        most = packed_histograms.counts_of(field.buckets, field.bucket_counts).max()
+        yield from _count_violations(f"{path}.bucket_counts", int(most))
 
 
 def _key_violations(path: str, kind: Kind, keys: Iterable[str | int]) -> Iterator[FieldViolation]:
