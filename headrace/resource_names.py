@@ -31,6 +31,11 @@ def route_resource(model: str) -> str:
     return f"models/{model}/route"
 
 
+def reference_resource(model: str, number: int) -> str:
+    """`models/{model}/versions/{number}/reference`."""
+    return f"{version_resource(model, number)}/reference"
+
+
 def model_of(resource: str) -> str:
     """The model that a resource is or belongs to; '' where it belongs to none."""
     collection, _, rest = resource.partition("/")
@@ -46,6 +51,12 @@ def parse_model(name: str) -> str:
 def parse_version(name: str) -> tuple[str, int]:
     """The model and number of `models/{model}/versions/{number}`."""
     model, number = _parts(name, "models/{model}/versions/{number}")
+    return check_model_name(model), _parse_number(number)
+
+
+def parse_reference(name: str) -> tuple[str, int]:
+    """The model and number of `models/{model}/versions/{number}/reference`."""
+    model, number = _parts(name, "models/{model}/versions/{number}/reference")
     return check_model_name(model), _parse_number(number)
 
 

@@ -17,13 +17,14 @@ from google.protobuf.descriptor import Descriptor
 from headrace.inference import grpc_service_pb2
 from headrace.inference.v1 import generation_service_pb2
 from headrace.monitor.v1 import monitor_service_pb2
-from headrace.registry.v1 import access_service_pb2, registry_service_pb2
+from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
 
 FILE = Path(__file__).parents[1] / "headrace" / "client" / "methods.py"
 MARK = "# All methods of the services, written by `make pages` from the protos.\n"
 SERVICES = {
     "_REGISTRY": registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"],
     "_ACCESS": access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
+    "_REFERENCES": reference_service_pb2.DESCRIPTOR.services_by_name["ReferenceService"],
     "_MONITOR": monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"],
     "_INFERENCE": grpc_service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"],
     "_GENERATION": generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"],
@@ -31,6 +32,7 @@ SERVICES = {
 MODULES = {
     "registry_service": "registry",
     "access_service": "access",
+    "reference_service": "references",
     "monitor_service": "monitor",
     "grpc_service": "inference",
     "generation_service": "generation",

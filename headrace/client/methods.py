@@ -16,10 +16,12 @@ from headrace.registry.v1 import (
     access_pb2,
     alias_pb2,
     model_pb2,
+    reference_pb2,
     route_pb2,
     version_pb2,
 )
 from headrace.registry.v1 import access_service_pb2 as access
+from headrace.registry.v1 import reference_service_pb2 as references
 from headrace.registry.v1 import registry_service_pb2 as registry
 
 Request = TypeVar("Request")
@@ -62,6 +64,7 @@ def _method(service: str, name: str, sent: type[_Sent], got: type[_Got]) -> Meth
 
 _REGISTRY = "headrace.registry.v1.RegistryService"
 _ACCESS = "headrace.registry.v1.AccessService"
+_REFERENCES = "headrace.registry.v1.ReferenceService"
 _MONITOR = "headrace.monitor.v1.MonitorService"
 _INFERENCE = "inference.GRPCInferenceService"
 _GENERATION = "headrace.inference.v1.GenerationService"
@@ -129,6 +132,22 @@ REVOKE_ROLE = _method(_ACCESS, "RevokeRole", access.RevokeRoleRequest, access_pb
 GET_CALLER = _method(_ACCESS, "GetCaller", access.GetCallerRequest, access.GetCallerResponse)
 WATCH_RIGHTS = _method(
     _ACCESS, "WatchRights", access.WatchRightsRequest, access.WatchRightsResponse
+)
+
+SET_REFERENCE = _method(
+    _REFERENCES, "SetReference", references.SetReferenceRequest, reference_pb2.VersionReference
+)
+GET_REFERENCE = _method(
+    _REFERENCES, "GetReference", references.GetReferenceRequest, reference_pb2.VersionReference
+)
+DELETE_REFERENCE = _method(
+    _REFERENCES, "DeleteReference", references.DeleteReferenceRequest, empty_pb2.Empty
+)
+UPDATE_ENFORCEMENT = _method(
+    _REFERENCES,
+    "UpdateEnforcement",
+    references.UpdateEnforcementRequest,
+    reference_pb2.VersionReference,
 )
 
 REPORT_TELEMETRY = _method(

@@ -151,6 +151,13 @@ _ACCESS: Mapping[str, MethodRule] = {
     "WatchRights": _everywhere(Verb.SERVICE),
 }
 
+_REFERENCES: Mapping[str, MethodRule] = {
+    "SetReference": _on(Verb.PUSH, _parent),
+    "GetReference": _on(Verb.READ, _name),
+    "DeleteReference": _on(Verb.PUSH, _name),
+    "UpdateEnforcement": _on(Verb.PUSH, _name),
+}
+
 _MONITOR: Mapping[str, MethodRule] = {
     "ReportTelemetry": _everywhere(Verb.SERVICE),
     "QueryStatistics": _on(Verb.READ, _model, Scope.FILTERED),
@@ -163,6 +170,7 @@ _SERVICES: Mapping[str, Mapping[str, MethodRule]] = {
     "headrace.inference.v1.GenerationService": _GENERATION,
     "headrace.registry.v1.RegistryService": _REGISTRY,
     "headrace.registry.v1.AccessService": _ACCESS,
+    "headrace.registry.v1.ReferenceService": _REFERENCES,
     "headrace.monitor.v1.MonitorService": _MONITOR,
     "grpc.health.v1.Health": {
         "Check": MethodRule(OPEN),

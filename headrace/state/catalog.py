@@ -16,6 +16,7 @@ from headrace.state.version_map import VersionMap
 
 Record = TypeVar("Record")
 
+_NO_RECORDS: PersistentMap[str, object] = PersistentMap()
 _NONE: Mapping[str, Mapping[str, object]] = {}
 
 
@@ -124,6 +125,11 @@ class Catalog:
     def versions_differing(self, former: Catalog) -> set[str]:
         """The names of models whose versions are not the same in both catalogs."""
         return set(self._versions.models.differing(former._versions.models))
+
+    def differing(self, collection: Collection[Record], former: Catalog) -> set[str]:
+        """The keys of a further collection whose records are not the same in both catalogs."""
+        ours = self.further.get(collection.name, _NO_RECORDS)
+        return set(ours.differing(former.further.get(collection.name, _NO_RECORDS)))
 
     @property
     def _models(self) -> PersistentMap[str, ModelRecord]:

@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from headrace.state.access_records import ApiKeyRecord, BindingRecord, RoleRecord
 from headrace.state.differences import ModelDifference, difference
 from headrace.state.records import ModelRecord, VersionRecord
+from headrace.state.reference_records import ReferenceRecord
 
 Record = TypeVar("Record")
 Recorded = TypeVar("Recorded", contravariant=True)  # noqa: PLC0105  # records are only taken
@@ -129,6 +130,8 @@ ROLES = COLLECTIONS.register(Collection("roles", "role", RoleRecord))
 """By `roles/{name}`."""
 BINDINGS = COLLECTIONS.register(Collection("bindings", "binding", BindingRecord))
 """By `bindings/{subject}`."""
+REFERENCES = COLLECTIONS.register(Collection("references", "reference", ReferenceRecord))
+"""By `models/{model}/versions/{number}/reference`."""
 
 ACCESS: tuple[Collection[Any], ...] = (API_KEYS, ROLES, BINDINGS)
 """Those that decide who may do what. Watchers of models are not told of them."""

@@ -10,6 +10,7 @@ from tests.reasons.access import ACCESS
 from tests.reasons.elsewhere import CLIENT_SAYS, ELSEWHERE, TRIED
 from tests.reasons.exact import listed
 from tests.reasons.messages import CALLS, POSTS
+from tests.reasons.references import REFERENCES
 from tests.reasons.scenes import SCENES
 from tests.unit.headrace.test_errors_documented import raised_errors
 
@@ -30,6 +31,7 @@ ROWS: tuple[Sequence[methods.Method | registry.Refusal], ...] = (
     registry.LIMITED,
     registry.CONFIGS,
     ACCESS,
+    REFERENCES,
 )
 OTHERS = {(one.kind, one.reason) for rows in ROWS for one in rows} | {
     (kind, reason) for kind, reason, *_ in test_monitor.REFUSALS

@@ -13,6 +13,7 @@ import pytest
 from headrace.registry.v1 import registry_service_pb2 as pb
 from tests.reasons.access import ACCESS
 from tests.reasons.exact import expected
+from tests.reasons.references import REFERENCES
 from tests.reasons.registry import CALLS, CONFIGS, LIMITED, PUSHES, Refusal
 from tests.rpc.registry_fixtures import RunningRegistry, onnx_file, push, running_registry
 
@@ -76,3 +77,10 @@ async def test_refusals_of_access(redis_url: str, namespace: str, tmp_path: Path
     """Those of keys, roles and grants."""
     async with running_registry(redis_url, namespace, tmp_path) as running:
         await look(running, ACCESS)
+
+
+async def test_refusals_of_references(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """Those of how data looked, and of what is enforced of it."""
+    async with running_registry(redis_url, namespace, tmp_path) as running:
+        await push(running, onnx_file())
+        await look(running, REFERENCES)

@@ -15,7 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from headrace.inference import grpc_service_pb2
 from headrace.inference.v1 import generation_service_pb2
 from headrace.monitor.v1 import monitor_service_pb2
-from headrace.registry.v1 import access_service_pb2, registry_service_pb2
+from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
 
 SECONDS = 20.0
 SERVICES: Mapping[str, ServiceDescriptor] = {
@@ -25,6 +25,7 @@ SERVICES: Mapping[str, ServiceDescriptor] = {
         generation_service_pb2,
         registry_service_pb2,
         access_service_pb2,
+        reference_service_pb2,
         monitor_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()
@@ -79,6 +80,10 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "DeleteRole": {"name": "roles/admin"},
     "GrantRole": {"subject": "nobody-new", "grant": {"role": "no-such-role"}},
     "RevokeRole": {"subject": "nobody-new", "role": "viewer"},
+    "SetReference": {"parent": "models/digits/versions/1"},
+    "GetReference": {"name": "models/digits/versions/1/reference"},
+    "DeleteReference": {"name": "models/digits/versions/1/reference", "etag": WRONG_ETAG},
+    "UpdateEnforcement": {"name": "models/digits/versions/1/reference"},
     "QueryStatistics": {"model": "digits"},
     "WatchStatistics": {"query": {"model": "digits"}},
     "QuerySeries": {"query": {"model": "digits"}},

@@ -79,6 +79,13 @@ _REGISTRY = {
     "ListChanges": _READ,
 }
 
+_REFERENCES = {
+    "SetReference": _PUSH,
+    "GetReference": _READ,
+    "DeleteReference": _PUSH,
+    "UpdateEnforcement": _PUSH,
+}
+
 _MONITOR = {
     "ReportTelemetry": _SERVICE,
     "QueryStatistics": _READ,
@@ -108,6 +115,7 @@ GRPC: Mapping[str, Mapping[str, str]] = {
     "headrace.inference.v1.GenerationService": _GENERATION,
     "headrace.registry.v1.RegistryService": _REGISTRY,
     "headrace.registry.v1.AccessService": _ACCESS,
+    "headrace.registry.v1.ReferenceService": _REFERENCES,
     "headrace.monitor.v1.MonitorService": _MONITOR,
 }
 """By service and method. ModelStreamInfer answers in its messages: it has tests of its own."""

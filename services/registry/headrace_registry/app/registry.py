@@ -33,9 +33,11 @@ from headrace_registry.domain.catalog_store import CatalogStore
 from headrace_registry.domain.history.rights_watches import RightsWatches
 from headrace_registry.domain.history.watches import Watches
 from headrace_registry.domain.pushes.blob_garbage import BlobGarbage
+from headrace_registry.domain.references import References
 from headrace_registry.settings import Settings
 from headrace_registry.wire.access_servicer import AccessServicer
 from headrace_registry.wire.origins import origin_of_caller
+from headrace_registry.wire.reference_servicer import ReferenceServicer
 from headrace_registry.wire.rights_message import encode_rights, encode_rights_mark
 from headrace_registry.wire.servicer import RegistryServicer
 from headrace_registry.wire.watching import encode_change, encode_mark
@@ -106,7 +108,8 @@ async def open_registry(settings: Settings, stopping: asyncio.Event) -> AsyncIte
         key_uses = partial(known_key_uses, state.redis, state.keys)
         rights = AccessServicer(store, access, rights_watches, key_uses, time.time)
         is_ready = partial(readiness, follower, log, blobs, state.note, audit)
-        services = partial(register, servicer, rights)
+        references = ReferenceServicer(store, References(store, blobs, garbage))
+        services = partial(register, servicer, rights, references)
         async with open_ports(settings, services, metrics, is_ready, tls, access) as registry:
             yield registry
         for job in following:

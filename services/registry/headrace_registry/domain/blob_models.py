@@ -7,14 +7,16 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from headrace import errors
+from headrace.resource_names import model_of, reference_resource
 from headrace.state.catalog import Catalog
+from headrace.state.record_collections import REFERENCES
 
 _AT_ONCE = 64
 """Models that are read before others get their turn on the loop."""
 
 
 class BlobModels:
-    """The models with a version that has a blob, by its digest.
+    """The models with a version, or the reference of one, that has a blob, by its digest.
 
     It is filled when it is first asked, which nobody does who may read all models: 0.8 kB a version.
     """
@@ -32,7 +34,9 @@ class BlobModels:
             return any(map(wanted, self._models.get(digest, ())))
 
     async def _read(self, catalog: Catalog) -> None:
-        for count, model in enumerate(catalog.versions_differing(self._catalog)):
+        references = catalog.differing(REFERENCES, self._catalog)
+        changed = {*catalog.versions_differing(self._catalog), *map(model_of, references)}
+        for count, model in enumerate(changed):
             self._replace(model, _digests(catalog, model))
             if count % _AT_ONCE == _AT_ONCE - 1:
                 await asyncio.sleep(0)
@@ -51,8 +55,9 @@ class BlobModels:
 
 def _digests(catalog: Catalog, model: str) -> frozenset[str]:
     try:
-        return frozenset(
-            file.sha256 for artifact in catalog.artifacts(model) for file in artifact.files
-        )
+        files = [file.sha256 for artifact in catalog.artifacts(model) for file in artifact.files]
     except errors.DataLoss:  # records that cannot be read give nobody a right
         return frozenset()
+    names = (reference_resource(model, number) for number in catalog.numbers_of(model))
+    references = map(catalog.of(REFERENCES).get, names)
+    return frozenset([*files, *(each.sha256 for each in references if each is not None)])

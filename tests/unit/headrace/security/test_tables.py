@@ -10,7 +10,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from headrace.inference import grpc_service_pb2
 from headrace.inference.v1 import generation_service_pb2
 from headrace.monitor.v1 import monitor_service_pb2
-from headrace.registry.v1 import access_service_pb2, registry_service_pb2
+from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
 from headrace.security.methods import METHODS
 from headrace.security.model_names import model_in
 from headrace.security.verbs import Scope, Verb
@@ -21,6 +21,7 @@ FILES = (
     monitor_service_pb2,
     registry_service_pb2,
     access_service_pb2,
+    reference_service_pb2,
     health_pb2,
     reflection_pb2,
 )

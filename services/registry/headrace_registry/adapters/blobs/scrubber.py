@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from headrace import errors
 from headrace.state.catalog import Catalog
+from headrace.state.record_collections import REFERENCES
 from headrace_registry.adapters.blobs.store import BlobStore
 
 PASS_SECONDS = 3600.0
@@ -89,6 +90,8 @@ def _named(catalog: Catalog) -> Named:
             for artifact in catalog.artifacts(model):
                 for file in artifact.files:
                     named.setdefault(file.sha256, []).append(artifact.key)
+    for reference in catalog.of(REFERENCES).values():
+        named.setdefault(reference.sha256, []).append(reference.key)
     return named
 
 

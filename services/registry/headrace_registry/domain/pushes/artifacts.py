@@ -7,7 +7,7 @@ digest, check in a child process, then store the blobs and commit the version th
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Protocol
 
 from headrace import errors
+from headrace.resource_names import reference_resource
+from headrace.state.catalog import Catalog
 from headrace.state.changes import Change
 from headrace.state.declared_shapes import with_declared_shapes
 from headrace.state.language_records import EncodingConfig, LanguageFacts, VersionKind
+from headrace.state.record_collections import REFERENCES
 from headrace.state.records import (
     ArtifactFile,
     DeclaredShapes,
@@ -217,17 +220,22 @@ class Artifacts:
         change = partial(
             self._store.change, removal.model, partial(delete_version, removal=removal), actor
         )
-        version = self._store.read().versions.get((removal.model, removal.number))
-        return await self._garbage.delete(version.files if version else (), change)
+        catalog = self._store.read()
+        version = catalog.versions.get((removal.model, removal.number))
+        of_reference = _reference_files(catalog, removal.model, [removal.number])
+        return await self._garbage.delete(
+            (*(version.files if version else ()), *of_reference), change
+        )
 
     async def delete_model(self, removal: ModelRemoval, actor: str) -> Change:
         """Delete a model, and the blobs that no other names. Raises as its decision does, Unavailable."""
         change = partial(
             self._store.change, removal.name, partial(delete_model, removal=removal), actor
         )
-        artifacts = self._store.read().artifacts(removal.name)
-        files = [file for artifact in artifacts for file in artifact.files]
-        return await self._garbage.delete(files, change)
+        catalog = self._store.read()
+        files = [file for artifact in catalog.artifacts(removal.name) for file in artifact.files]
+        of_references = _reference_files(catalog, removal.name, catalog.numbers_of(removal.name))
+        return await self._garbage.delete([*files, *of_references], change)
 
     def _admit(self, push: Push, upload: Upload, actor: str) -> None:
         """Refuse before the bytes are sent what would be refused after."""
@@ -276,6 +284,13 @@ class Artifacts:
         decide = partial(publish_version, new=new)
         commit = partial(self._store.change, push.model, decide, actor, push.creation)
         return await self._garbage.publish(folder, new.files, commit)
+
+
+def _reference_files(catalog: Catalog, model: str, numbers: Iterable[int]) -> list[ArtifactFile]:
+    """The contents of references that go with these versions."""
+    names = (reference_resource(model, number) for number in numbers)
+    found = map(catalog.of(REFERENCES).get, names)
+    return [each.file for each in found if each is not None]
 
 
 def _new_version(

@@ -65,15 +65,21 @@ class BlobGarbage:
         # or a delete could take the bytes from under a push of the same file.
         self._changing = asyncio.Lock()
 
-    async def publish(self, folder: Path, files: Iterable[ArtifactFile], commit: Commit) -> Change:
-        """Store a folder's files, and make the change that names them.
+    async def publish(
+        self,
+        folder: Path,
+        files: Iterable[ArtifactFile],
+        commit: Commit,
+        replaced: Iterable[ArtifactFile] = (),
+    ) -> Change:
+        """Store a folder's files, and make the change that names them, perhaps instead of others.
 
         From then on it goes on to its end, though its caller goes. Raises what storing and `commit` raise.
         """
-        files = list(files)
+        files, gone = list(files), _digests(replaced)
 
         async def store_and_commit() -> Change:
-            async with self._intent(_digests(files)):
+            async with self._intent(_digests(files) | gone, gone=gone):
                 await self._blobs.store(folder, files)
                 return await commit()
 
@@ -111,7 +117,11 @@ class BlobGarbage:
 
     @asynccontextmanager
     async def _intent(
-        self, digests: AbstractSet[str], *, deleting: bool = False
+        self,
+        digests: AbstractSet[str],
+        *,
+        deleting: bool = False,
+        gone: AbstractSet[str] = frozenset(),
     ) -> AsyncIterator[None]:
         """An intent is recorded while inside, and cleared on leaving, once what nobody names is removed.
 
@@ -125,7 +135,7 @@ class BlobGarbage:
         except errors.HeadraceError:
             await self._finish(intent, digests)
             raise
-        await self._finish(intent, digests if deleting else frozenset())
+        await self._finish(intent, digests if deleting else gone)
 
     async def _record_intent(self, digests: AbstractSet[str], *, deleting: bool) -> Path | None:
         """The intent; None where a full disk has no room for it and a deletion is what makes room."""

@@ -33,7 +33,13 @@ from headrace_registry.domain.decisions.signature_changes import (
     check_signature,
     listed,
 )
-from headrace_registry.domain.resources.models import NewModel, begin_model, find_model, with_alias
+from headrace_registry.domain.resources.models import (
+    NewModel,
+    begin_model,
+    find_model,
+    with_alias,
+    without_references,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +175,11 @@ def delete_version(context: DecisionContext, removal: VersionRemoval) -> Decisio
         route=_forgetting(context, model.route, removal.number),
         revision=context.next_revision,
     )
-    records: Records = {MODELS.name: {removal.model: changed}, VERSIONS.name: {version.key: None}}
+    records: Records = {
+        MODELS.name: {removal.model: changed},
+        VERSIONS.name: {version.key: None},
+        **without_references(context.catalog, removal.model, [removal.number]),
+    }
     return context.change("version.delete", resource, records)
 
 
