@@ -7,10 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from headrace.conversion.times import timestamp_from_proto, timestamp_to_proto
+from headrace.data_profiles.binning import bin_count
 from headrace.data_profiles.layouts import BinKind, Bins, FieldKind, FieldLayout, Layout, Place
 from headrace.data_profiles.profiles import AspectKey, Counts, Profile
 from headrace.data_profiles.references import Enforcement, FieldSchema, Reference, Source
 from headrace.type.v1 import profile_pb2 as pb
+
+MAX_COUNT = 2**48
+"""In one bin of a message: 32,000 of them add up within 64 bits."""
 
 _BIN_KINDS = {
     BinKind.FLOAT_BITS: pb.Bins.KIND_FLOAT_BITS,
@@ -116,15 +120,6 @@ def profile_from_proto(proto: pb.Profile, layout: Layout) -> Profile:
     return Profile(proto.reference, proto.rows, proto.seen_rows, counts)
 
 
-def bin_count(bins: Bins) -> int:
-    """How many bins there are of one aspect; 0 for bins of the floats' bits: as many as needed."""
-    if bins.kind is BinKind.EDGES:
-        return len(bins.edges) + 3
-    if bins.kind is BinKind.LABELS:
-        return len(bins.labels) + 3
-    return 0
-
-
 def _counts_to_proto(key: AspectKey, counts: Counts) -> pb.AspectCounts:
     filled = np.flatnonzero(counts)
     return pb.AspectCounts(
@@ -137,12 +132,14 @@ def _counts_to_proto(key: AspectKey, counts: Counts) -> pb.AspectCounts:
 
 def _counts_from_proto(proto: pb.AspectCounts, size: int) -> Counts:
     bins = np.array(proto.bins, np.int64)
-    if len(bins) != len(proto.counts) or (len(bins) and bins.min() < 0):
+    if len(bins) != len(proto.counts) or (np.diff(bins, prepend=-1) <= 0).any():
         raise ValueError(f"the counts of {proto.field!r} do not name their bins")
+    if len(bins) and not 0 <= min(proto.counts) <= max(proto.counts) <= MAX_COUNT:
+        raise ValueError(f"a count of {proto.field!r} is not from 0 to 2^48")
     least = int(bins.max()) + 1 if len(bins) else 0
-    if size and least > size:
+    if least > size:
         raise ValueError(f"there is no bin {least - 1} of {proto.field!r}")
-    counts = np.zeros(size or least, np.int64)
+    counts = np.zeros(size, np.int64)
     counts[bins] = np.array(proto.counts, np.int64)
     return counts
 

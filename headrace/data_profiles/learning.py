@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from headrace.data_profiles.binning import Values, count
 from headrace.data_profiles.layouts import VALUE, BinKind, Bins, FieldKind, FieldLayout, Layout
 from headrace.data_profiles.learnt_schemas import learn_schemas
 from headrace.data_profiles.number_labels import label_of
 from headrace.data_profiles.profiles import AspectKey, Counts, Profile
-from headrace.data_profiles.quantile_edges import counts_between, edges_at_quantiles
+from headrace.data_profiles.quantile_edges import edges_at_quantiles
 from headrace.data_profiles.reference_digests import with_digest
 from headrace.data_profiles.references import Reference, Source
 
@@ -26,9 +25,6 @@ MAX_DISTINCT_NUMBERS = 32
 MAX_LABEL_CHARACTERS = 128
 _ROWS_A_LABEL = 8
 """A sample of fewer rows for each distinct value says too little of which values there are."""
-
-Values = npt.NDArray[Any]
-"""Of one aspect, one a row: float64, or texts as objects, '' where missing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,35 +103,3 @@ def _text_labels(values: Values) -> tuple[str, ...]:
         if 0 < len(text) <= MAX_LABEL_CHARACTERS
     ]
     return tuple(sorted(text for _, text in sorted(usable)[:MAX_LABELS]))
-
-
-def count(bins: Bins, values: Values) -> Counts:
-    """Counts of values by bin, as layouts say what the bins are."""
-    if values.dtype == object:
-        return _count_texts(bins, values)
-    finite = np.isfinite(values)
-    missing = int(np.isnan(values).sum())
-    head = np.array([missing, len(values) - missing - int(finite.sum())], np.int64)
-    if bins.kind is BinKind.LABELS:
-        rest = _count_labelled(bins, values[finite])
-    elif bins.kind is BinKind.EDGES:
-        rest = counts_between(bins.edges, values[finite])
-    else:
-        rest = np.zeros(0, np.int64)
-    return np.concatenate([head, rest])
-
-
-def _count_labelled(bins: Bins, values: Values) -> Counts:
-    numbers = np.array([float(label) for label in bins.labels], np.float64)
-    order = np.argsort(numbers)
-    places = np.searchsorted(numbers, values, sorter=order).clip(max=len(numbers) - 1)
-    found = order[places]
-    found = np.where(numbers[found] == values, found, len(numbers))
-    return np.bincount(found, minlength=len(numbers) + 1).astype(np.int64)
-
-
-def _count_texts(bins: Bins, values: Values) -> Counts:
-    place = {label: 2 + at for at, label in enumerate(bins.labels)} | {"": 0}
-    others = 2 + len(bins.labels)
-    places = np.array([place.get(value, others) for value in values], np.int64)
-    return np.bincount(places, minlength=others + 1).astype(np.int64)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from headrace.data_profiles.binning import between
+
 QUANTILES = 64
 """So many bins hold alike many rows of the sample, where its values do not repeat."""
 
@@ -51,7 +53,4 @@ def edges_among(
 
 def counts_between(edges: Sequence[float], values: Floats) -> npt.NDArray[np.int64]:
     """Counts of finite values below the first edge, in each pair of edges, and above the last."""
-    places = np.searchsorted(np.asarray(edges), values, side="left")
-    if len(edges) > 1:
-        places[values == edges[0]] = 1
-    return np.bincount(places, minlength=len(edges) + 1).astype(np.int64)
+    return np.bincount(between(edges, values), minlength=len(edges) + 1).astype(np.int64)

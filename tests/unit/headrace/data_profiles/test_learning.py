@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from headrace.data_profiles.binning import count
 from headrace.data_profiles.layouts import VALUE, BinKind, FieldKind
-from headrace.data_profiles.learning import MAX_FIELDS, MAX_LABELS, count, reference_of
+from headrace.data_profiles.learning import MAX_FIELDS, MAX_LABELS, reference_of
 from headrace.data_profiles.learnt_schemas import MARGIN
 from headrace.data_profiles.observed_rows import observed_fields
 from headrace.data_profiles.profiles import AspectKey, Counts
@@ -85,7 +86,7 @@ def test_many_distinct_texts_are_texts() -> None:
     """Their lengths are counted, and no schema names them."""
     reference = _reference(x=np.array([f"no {n}" for n in range(MAX_LABELS + 1)] * 20, object))
     (field,) = reference.layout.fields
-    assert (field.kind, list(field.aspects)) == (FieldKind.TEXT, ["length"])
+    assert (field.kind, list(field.aspects)) == (FieldKind.TEXT, ["length", "script"])
     assert reference.schema["input x"] == FieldSchema(missing_rate=0.0)
 
 
