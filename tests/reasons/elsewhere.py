@@ -81,6 +81,11 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         frozenset(["TOO_MANY_BINDINGS", "TOO_MANY_ROLES"]),
     ),
     Elsewhere(
+        "The console's JSON alone tells it; tests/rpc/test_console_changes.py brings it about.",
+        ("services/monitor/headrace_monitor/wire/console/",),
+        frozenset(["CHANGE_INVALID", "PAGE_FOREIGN"]),
+    ),
+    Elsewhere(
         "Said where authentication is on; tests/security/test_services_monitor.py brings it about.",
         ("services/monitor/headrace_monitor/domain/replicas/reporter_limit.py",),
         frozenset(["REPLICA_ID_TAKEN"]),

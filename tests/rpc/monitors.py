@@ -18,6 +18,7 @@ from headrace.histogram import Histogram
 from headrace.monitor.v1 import monitor_service_pb2, monitor_service_pb2_grpc, telemetry_pb2
 from headrace_inference.adapters.generation_telemetry import histogram_to_proto
 from headrace_monitor.app.monitor import open_monitor
+from headrace_monitor.domain.clock import TimeSource
 from headrace_monitor.settings import Settings
 
 SECOND = 1_000_000_000
@@ -87,7 +88,7 @@ class RunningMonitor:
 
 @contextlib.asynccontextmanager
 async def running_monitor(
-    data: Path, clock: FakeClock | None = None, **settings: Any
+    data: Path, clock: TimeSource | None = None, **settings: Any
 ) -> AsyncIterator[RunningMonitor]:
     """A monitor over the folder `data`; stopped on leaving."""
     stopping = asyncio.Event()

@@ -192,5 +192,11 @@ OPERATIONS: Mapping[tuple[str, str], str] = {
 CONSOLE: Mapping[tuple[str, str], str] = {
     ("GET", "/api/statistics"): _KNOWN,
     ("GET", "/api/series"): _KNOWN,
+    ("GET", "/api/v1/me"): _KNOWN,
+    ("GET", "/api/v1/overview"): _KNOWN,
+    ("GET", "/api/v1/models"): _KNOWN,
+    ("GET", "/api/v1/replicas"): _KNOWN,
+    ("GET", "/api/v1/models/{model}"): _READ,
+    ("GET", "/api/v1/models/{model}/series"): _READ,
 }
 """Of the monitor's port beside that."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -13,12 +14,18 @@ from headrace.security.verbs import OPEN, Scope
 from headrace.service.http.app import HttpApp
 from headrace.service.http.operations import add_operations_routes
 from headrace.service.http.pages import About, signposted
+from headrace.tls.peers import PlainPeer
+from headrace_monitor.adapters.registry.calls import RegistryCalls
+from headrace_monitor.adapters.registry.catalog_feed import CatalogFeed
+from headrace_monitor.adapters.registry.histories import Histories
+from headrace_monitor.adapters.registry.link import RegistryLink
 from headrace_monitor.adapters.system_time import SystemTime
+from headrace_monitor.app.console import console
 from headrace_monitor.domain.clock import start_clock
 from headrace_monitor.domain.ledger.ledger import Ledger, LedgerSnapshot
 from headrace_monitor.domain.ledger.windows import resolutions
 from headrace_monitor.domain.queries.query_engine import QueryEngine
-from headrace_monitor.wire.console import dashboard
+from headrace_monitor.settings import Settings
 
 
 def _registry() -> HttpApp:
@@ -30,7 +37,10 @@ def _registry() -> HttpApp:
 def _monitor() -> HttpApp:
     clock = start_clock(SystemTime(), 1)
     ledger = Ledger(resolutions(1), 1 << 20, LedgerSnapshot(), clock())
-    app = dashboard.application(QueryEngine(ledger, clock), "x", Access())
+    calls = RegistryCalls(PlainPeer(None), PlainPeer(None), "", is_tls=False)  # type: ignore[arg-type]  # nobody calls
+    link = RegistryLink(calls, CatalogFeed(calls), Histories(calls))
+    settings = Settings(data=Path())
+    app = console(settings, QueryEngine(ledger, clock), Access(), link, is_secure=False)
     add_operations_routes(app, CollectorRegistry(), lambda: (True, {}))
     return app
 

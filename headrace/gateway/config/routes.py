@@ -55,6 +55,8 @@ _REST_TEXT = r"/v1/(chat/completions|completions|responses)"
 """Answered in one piece or as a stream, as the body says; repeated only where nothing of it was run."""
 _DASHBOARD = ("/", "/login", "/api/statistics", "/api/series")
 _FORMS = ("/login", "/logout")
+_CONSOLE = "/api/v1/"
+"""What the console reads and sends; a chat that is tried there is answered as a stream."""
 
 _GRPC_FAILURES = "connect-failure,refused-stream,unavailable,reset"
 _REST_FAILURES = "connect-failure,refused-stream,reset,retriable-status-codes"
@@ -117,6 +119,8 @@ def _dashboard(settings: Settings) -> Iterator[Message]:
         yield _route(settings, {"path": page, **_method("GET|HEAD")}, DASHBOARD, None)
     for form in _FORMS:
         yield _route(settings, {"path": form, **_method("POST")}, DASHBOARD, None)
+    yield _route(settings, {"prefix": _CONSOLE, **_method("GET|HEAD")}, DASHBOARD, None)
+    yield _stream(settings, {"prefix": _CONSOLE, **_method("POST")}, DASHBOARD)
 
 
 def _fits(pattern: str, methods: str) -> Message:

@@ -29,6 +29,7 @@ from headrace_monitor.adapters.registry.link import open_registry_link
 from headrace_monitor.adapters.rights import FollowedRights, open_rights
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import open_window_store
+from headrace_monitor.app.console import console
 from headrace_monitor.domain.clock import TimeSource, start_clock
 from headrace_monitor.domain.ingestion.books import Book
 from headrace_monitor.domain.ingestion.ingestion import Ingestion, open_ingestion
@@ -37,7 +38,6 @@ from headrace_monitor.domain.ledger.ledger import Ledger
 from headrace_monitor.domain.ledger.windows import resolutions
 from headrace_monitor.domain.queries.query_engine import QueryEngine
 from headrace_monitor.settings import Settings
-from headrace_monitor.wire.console import dashboard
 from headrace_monitor.wire.grpc.servicer import MonitorServicer, register
 
 _MONITOR = monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"]
@@ -106,7 +106,7 @@ async def open_monitor(
             async with (
                 open_ingestion(ledger, store, clock, settings.limits, reports, books) as ingestion,
                 open_rights(settings, registry) as rights,
-                open_registry_link(settings),
+                open_registry_link(settings) as link,
             ):
                 servicer = MonitorServicer(
                     ingestion,
@@ -117,8 +117,8 @@ async def open_monitor(
                     access=rights.access,
                 )
                 services = [functools.partial(register, servicer)]
-                pages = dashboard.application(
-                    query_engine, settings.namespace, rights.access, is_secure=tls is not None
+                pages = console(
+                    settings, query_engine, rights.access, link, is_secure=tls is not None
                 )
                 add_health_routes(pages, functools.partial(_readiness, ledger, ingestion, rights))
                 add_metrics_route(pages, registry, query_engine.run_in_thread)

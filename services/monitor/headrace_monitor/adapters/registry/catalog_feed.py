@@ -25,7 +25,7 @@ from headrace_monitor.domain.catalog.changes import MAX_MODELS, changed
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 2.0
+POLL_SECONDS = 1.0
 """Replicas speak once a second, and nobody watches them: they are listed again and again."""
 
 IDLE_POLL_SECONDS = 10.0

@@ -13,6 +13,9 @@ from headrace.state.records import LoadState, ReplicaRecord
 NOT_LOADED = "NOT_LOADED"
 """The state of a version that no replica holds."""
 
+STANDBY = "STANDBY"
+"""The state of one that no replica holds, and replicas load when a request asks for it."""
+
 _BEST_FIRST = (LoadState.READY, LoadState.UNAVAILABLE, LoadState.LOADING, LoadState.UNLOADING)
 
 
@@ -43,6 +46,11 @@ class CatalogModel:
         )
         return [role for role, has in named if has]
 
+    def is_named(self, number: int) -> bool:
+        """Return whether the route or an alias leads to a version, or it is the newest."""
+        aliased = any(alias.version == number for alias in self.aliases.values())
+        return aliased or any(role != "previous" for role in self.roles_of(number))
+
 
 class Holding(NamedTuple):
     """A version on one replica."""
@@ -61,9 +69,19 @@ class Replicas:
     records: tuple[ReplicaRecord, ...] = ()
     holdings: Mapping[tuple[str, int], tuple[Holding, ...]] = field(default_factory=dict)
 
+    load_on_request: bool = False
+    """Whether some load what a name leads to when it is asked for."""
+
     def of(self, model: str, number: int) -> tuple[Holding, ...]:
         """A version on all replicas that hold it."""
         return self.holdings.get((model, number), ())
+
+    def state(self, entry: CatalogModel, number: int) -> str:
+        """The state of a version over all replicas."""
+        state = state_over(self.of(entry.model.name, number))
+        if state == NOT_LOADED and self.load_on_request and entry.is_named(number):
+            return STANDBY
+        return state
 
 
 def replicas_of(records: Iterable[ReplicaRecord]) -> Replicas:
@@ -74,7 +92,8 @@ def replicas_of(records: Iterable[ReplicaRecord]) -> Replicas:
         for each in record.versions:
             holding = Holding(record.id, each.state, each.reason, each.memory_bytes, each.provider)
             holdings[each.model, each.number].append(holding)
-    return Replicas(records, {key: tuple(found) for key, found in holdings.items()})
+    by_version = {key: tuple(found) for key, found in holdings.items()}
+    return Replicas(records, by_version, any(record.loads_on_request for record in records))
 
 
 def state_over(holdings: Iterable[Holding]) -> str:

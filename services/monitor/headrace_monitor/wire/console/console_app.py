@@ -69,6 +69,10 @@ class ConsoleApp(HttpApp):
             return Refusal(request, _see(LOGIN))
         return super().refuse(request, error)
 
+    def credentials_of(self, request: Request) -> str:
+        """What its caller proved himself with: a header, or what his session stands for; '' for neither."""
+        return request.head.get("authorization") or self._authorization_of(request)
+
     def _authorization_of(self, request: Request) -> str:
         return self._sessions.authorization_of(self._cookie_of(request))
 
@@ -87,7 +91,7 @@ class ConsoleApp(HttpApp):
         return self._login_page("")
 
     async def _log_in(self, request: Request, body: Body) -> Response:
-        if not _is_from_here(request.head):
+        if not is_from_here(request.head):
             return self._login_page("Log in on this page.", HTTPStatus.FORBIDDEN)
         authorization = f"Bearer {_key_in(body)}"
         try:
@@ -100,7 +104,7 @@ class ConsoleApp(HttpApp):
         return _see("/", self._set_cookie(request, cookie, SESSION_SECONDS))
 
     async def _log_out(self, request: Request) -> Response:
-        if _is_from_here(request.head):
+        if is_from_here(request.head):
             self._sessions.end(self._cookie_of(request))
         return _see(LOGIN, self._set_cookie(request, "", 0))
 
@@ -136,7 +140,7 @@ def _cookie(head: RequestHead, name: str) -> str:
     return values[0] if len(values) == 1 else ""
 
 
-def _is_from_here(head: RequestHead) -> bool:
+def is_from_here(head: RequestHead) -> bool:
     """Return whether a form was sent by a page of this host; programs say nothing of where they are."""
     if head.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False

@@ -25,7 +25,6 @@ from headrace.measures import (
 )
 from headrace.security.access import OPEN_ACCESS, Access
 from headrace.service.http.answers import HTML_TYPE, JSON_TYPE, Response, json_response
-from headrace.service.http.app import HttpApp
 from headrace.service.http.pages import About, is_browser
 from headrace.service.http.requests import Request
 from headrace_monitor.domain.queries.query_engine import (
@@ -56,6 +55,7 @@ _ABOUT = About(
         "/": "in a browser: the dashboard",
         "/api/statistics": "what versions did in the last minute (?window=SECONDS)",
         "/api/series": "the same, step by step (?window=SECONDS&step=SECONDS)",
+        "/api/v1/models": "models with their versions, routes and figures (?search=TEXT&page=1)",
         "/metrics": "metrics for Prometheus",
         "/healthz": "whether the process answers",
         "/readyz": "whether the monitor is ready, and why not",
@@ -69,7 +69,7 @@ def application(
     access: Access = OPEN_ACCESS,
     *,
     is_secure: bool = False,
-) -> HttpApp:
+) -> ConsoleApp:
     """GET / (the page), /api/statistics?window=SECONDS and /api/series?window=SECONDS&step=SECONDS.
 
     Where callers have to be somebody, a browser logs in.

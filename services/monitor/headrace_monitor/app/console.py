@@ -1,0 +1,32 @@
+"""The console, put together: its pages, and the JSON that they read."""
+
+from __future__ import annotations
+
+from headrace.security.access import Access
+from headrace_monitor.adapters.registry.link import RegistryLink
+from headrace_monitor.domain.queries.query_engine import QueryEngine
+from headrace_monitor.domain.queries.recent_figures import RecentFiguresCache
+from headrace_monitor.settings import Settings
+from headrace_monitor.wire.console import dashboard
+from headrace_monitor.wire.console.api import Api
+from headrace_monitor.wire.console.api_me import MeApi
+from headrace_monitor.wire.console.api_models import ModelsApi
+from headrace_monitor.wire.console.api_series import SeriesApi
+from headrace_monitor.wire.console.console_app import ConsoleApp
+from headrace_monitor.wire.sight import Sight
+
+
+def console(
+    settings: Settings, engine: QueryEngine, access: Access, link: RegistryLink, *, is_secure: bool
+) -> ConsoleApp:
+    """The application of the monitor's HTTP port."""
+    app = dashboard.application(engine, settings.namespace, access, is_secure=is_secure)
+    api, sight = Api(app, engine), Sight(access)
+    recent = RecentFiguresCache(engine)
+    for part in (
+        MeApi(access, sight, settings.namespace),
+        ModelsApi(link.catalog, link.histories, recent, sight),
+        SeriesApi(engine, link.histories, sight),
+    ):
+        part.add_to(api)
+    return app
