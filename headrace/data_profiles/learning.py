@@ -15,9 +15,8 @@ from headrace.data_profiles.profiles import AspectKey, Counts, Profile
 from headrace.data_profiles.quantile_edges import edges_at_quantiles
 from headrace.data_profiles.reference_digests import with_digest
 from headrace.data_profiles.references import Reference, Source
+from headrace.data_profiles.tensor_fields import MAX_FIELDS
 
-MAX_FIELDS = 2048
-"""A reference has so many at most; those behind are left out, outputs first."""
 MAX_LABELS = 64
 """A field with more distinct texts is a text, not a category."""
 MAX_DISTINCT_NUMBERS = 32

@@ -47,7 +47,7 @@ def edges_among(
     first, last = int(filled[0]), int(filled[-1])
     wanted = np.linspace(0, cumulative[-1], quantiles + 1)[1:-1]
     places = np.searchsorted(cumulative, wanted, side="left")
-    chosen = np.unique(np.concatenate([[max(first - 1, 0)], places, [last]]))
+    chosen = np.unique(np.concatenate([[max(first - 1, 0)], places, [max(last, 1)]]))
     return tuple(uppers[chosen].tolist())
 
 

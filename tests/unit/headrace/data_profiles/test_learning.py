@@ -10,12 +10,13 @@ import pytest
 
 from headrace.data_profiles.binning import count
 from headrace.data_profiles.layouts import VALUE, BinKind, FieldKind
-from headrace.data_profiles.learning import MAX_FIELDS, MAX_LABELS, reference_of
+from headrace.data_profiles.learning import MAX_LABELS, reference_of
 from headrace.data_profiles.learnt_schemas import MARGIN
 from headrace.data_profiles.observed_rows import observed_fields
 from headrace.data_profiles.profiles import AspectKey, Counts
 from headrace.data_profiles.quantile_edges import QUANTILES, edges_among
 from headrace.data_profiles.references import FieldSchema, Reference
+from headrace.data_profiles.tensor_fields import MAX_FIELDS
 
 _RANDOM = np.random.default_rng(7)
 
