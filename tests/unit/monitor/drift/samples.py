@@ -16,11 +16,6 @@ ROWS_A_MINUTE = 600
 KEY = ProfileKey("census", 3)
 
 
-def limits_of(bins: Bins) -> np.ndarray:
-    """The limits between bins by edges."""
-    return np.array([-np.inf, *bins.edges, np.inf])
-
-
 class Rows:
     """Draws rows of fields `x0`, `x1`, ..., all normal with a mean of 0 and a deviation of 1."""
 
@@ -33,9 +28,7 @@ class Rows:
             bins = Bins(BinKind.EDGES, edges_at_quantiles(values))
             counts = np.concatenate(([0, 0], counts_between(bins.edges, values)))
             self.bins.append(bins)
-            self.baselines.append(
-                baseline_of(AspectKey(f"x{field}", "value"), bins, counts, limits_of)
-            )
+            self.baselines.append(baseline_of(AspectKey(f"x{field}", "value"), bins, counts))
 
     def panel(self) -> Panel:
         """All fields, with no evidence yet."""

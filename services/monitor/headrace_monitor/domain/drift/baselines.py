@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from headrace.data_profiles.binning import limits_of
 from headrace.data_profiles.layouts import BinKind, Bins
 from headrace.data_profiles.profiles import AspectKey
 from headrace_monitor.domain.drift.events import VALUES, Ints, Span
@@ -15,9 +15,6 @@ from headrace_monitor.domain.drift.proportion_bounds import Floats
 
 STRETCHES = 64
 """So many groups a field's values are kept in, each with about as many of the reference's rows."""
-
-BinLimits = Callable[[Bins], Floats]
-"""The limits between the bins of numbers, ascending: one more than there are bins of values."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +58,6 @@ def baseline_of(
     key: AspectKey,
     bins: Bins,
     counts: Ints,
-    limits_of: BinLimits,
     source: ReferenceSource = ReferenceSource.FIRST_ROWS,
     origin: str = "",
 ) -> Baseline:

@@ -1,9 +1,9 @@
 """Gathers evidence that shares are not a reference's: e-detectors, one for each event and size of change.
 
 For an event whose share was at most u (the upper end of the reference's interval, and the margin), each
-minute multiplies a wealth by the likelihood ratio of a larger share p against u. While the share is at
+step multiplies a wealth by the likelihood ratio of a larger share p against u. While the share is at
 most u, no such bet gains on average, so that a wealth of c, begun anew whenever it falls below 1, is
-reached in c minutes or more, on average. With c = minutes a day x tests / alpha, all tests together alarm
+reached in c steps or more, on average. With c = steps a day x tests / alpha, all tests together alarm
 on nothing less than alpha times a day. Nothing is assumed of when a change begins, and good rows from
 before it cost nothing, since losses are forgotten at each new beginning. That is also when the change
 began.
@@ -20,8 +20,10 @@ import numpy.typing as npt
 from headrace_monitor.domain.drift.events import Event, Ints
 from headrace_monitor.domain.drift.proportion_bounds import Floats, upper_bound
 
-STEPS_A_DAY = 1440
-"""Evidence is looked at once a minute."""
+STEP_SECONDS = 20
+"""Evidence is looked at so often."""
+
+STEPS_A_DAY = 24 * 3600 // STEP_SECONDS
 
 CHANGES = (0.03, 0.1, 0.3, 0.9)
 """Sizes of change that are bet on, in the angle 2 asin(sqrt(share)): at a share of a half, 1.5,
@@ -62,7 +64,7 @@ class Bets:
         return np.where(self.fewer, rows - hits, hits), rows
 
     def play(self, wealth: Singles, counts: Ints) -> Singles:
-        """The wealth after one more minute's rows; it stops at the threshold."""
+        """The wealth after one more step's rows; it stops at the threshold."""
         hits, rows = self.hits(counts)
         gains = hits * self.of_hit + (rows - hits) * self.of_miss
         played = np.maximum(wealth, 0) + gains

@@ -1,4 +1,4 @@
-"""A panel: the fields of one version, or of a slice of it, tested against their baselines each minute."""
+"""A panel: the fields of one version, or of a slice of it, tested against their baselines step by step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headrace_monitor.domain.drift.baselines import Baseline
 from headrace_monitor.domain.drift.effect_sizes import effects_of
 from headrace_monitor.domain.drift.events import VALUES, Ints, events_of
 from headrace_monitor.domain.drift.evidence import place_bets
-from headrace_monitor.domain.drift.findings import Concern, Effects, Finding
+from headrace_monitor.domain.drift.findings import Concern, Effects, Finding, ReferenceSource
 from headrace_monitor.domain.drift.proportion_bounds import Floats, divergence
 from headrace_monitor.domain.drift.recent_rows import RecentRows
 from headrace_monitor.domain.drift.wording import change_of
@@ -52,16 +52,12 @@ class Panel:
         self._slots, self._slot_starts = self._name_slots()
 
     @property
-    def size_bytes(self) -> int:
-        """Its memory, but for what was found."""
-        bets = self.bets
-        arrays = (bets.starts, bets.stops, bets.firsts, bets.lasts, bets.bounds, bets.events)
-        held = (*arrays, bets.of_hit, bets.of_miss, self.wealth, self.began, self.recent.counts)
-        groups = sum(each.groups.nbytes + 2 * each.counts.nbytes for each in self.baselines)
-        return sum(each.nbytes for each in held) + groups + 200 * len(self._events)
+    def source(self) -> ReferenceSource:
+        """Where its baselines come from; all come from one place."""
+        return self.baselines[0].source
 
     def step(self, counts: Ints, now_ns: int) -> bool:
-        """Take in the rows of a minute, by group; give whether a finding was opened or closed."""
+        """Take in the rows of a step, by group; give whether a finding was opened or closed."""
         minute = now_ns // MINUTE_NS
         self.began[self.wealth <= 0] = minute
         self.wealth = self.bets.play(self.wealth, counts)

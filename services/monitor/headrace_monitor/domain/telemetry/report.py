@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from headrace.data_profiles.layouts import Layout
+from headrace.data_profiles.profiles import Profile, ProfileKey
 from headrace_monitor.domain.telemetry.tally import Tally
 
 NANOSECONDS = 1_000_000_000
@@ -29,6 +31,15 @@ class VersionTelemetry:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionProfile:
+    """What sampled rows of a version, or of a slice of it, looked like; in the bins of the layout."""
+
+    key: ProfileKey
+    layout: Layout
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The tallies of a replica in an interval of its session `boot_id`; times are ns since 1970."""
 
@@ -43,6 +54,7 @@ class Report:
     """True for the last report of a process, which counts no more."""
     sent_ns: int = 0
     """When it was sent, by the replica's clock; 0 where it does not say."""
+    profiles: tuple[VersionProfile, ...] = ()
 
     @property
     def weight(self) -> int:
