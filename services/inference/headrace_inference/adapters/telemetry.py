@@ -45,6 +45,9 @@ MAX_VERSIONS = 100
 MAX_BYTES = 2**20
 """Of the versions in one report, but for the last; the monitor takes messages of 4 MiB."""
 
+MAX_PROFILE_BYTES = 16 * 2**20
+"""Of the profiles in all reports that are not acknowledged."""
+
 MAX_BATCH_SIZES = 1000
 """Of one version in one report; if there are more, batches count at the next power of two."""
 
@@ -68,6 +71,10 @@ class TelemetryBuffer:
         self.added = asyncio.Event()
         self.dropped = 0
         """Reports that were dropped, unacknowledged."""
+        self._profiles: deque[telemetry_pb2.VersionProfile] = deque()
+        self._profile_bytes: dict[int, int] = {}
+        """Of profiles in reports that are not acknowledged, by their sequence numbers."""
+        self.left_out_profiles = 0
 
     def collect(self, *, last: bool = False) -> None:
         """Add what happened since this was last called, also if that is nothing.
@@ -82,8 +89,11 @@ class TelemetryBuffer:
         ]
         if len(self._last_of_interval) == self._last_of_interval.maxlen:
             self._drop_until(self._last_of_interval[0])
+        profiles = self._waiting_profiles()
         for part in _parts(versions):
-            self._add(now_ns, part)
+            self._add(now_ns, part, next(profiles, ()))
+        for some in profiles:
+            self._add(now_ns, [], some)
         if last:
             self._reports[-1].last = True
         self._last_of_interval.append(self._sequence)
@@ -97,7 +107,37 @@ class TelemetryBuffer:
             if place % COUNTED_TOGETHER == COUNTED_TOGETHER - 1:
                 await asyncio.sleep(0)
 
-    def _add(self, now_ns: int, versions: list[telemetry_pb2.VersionTelemetry]) -> None:
+    def add_profiles(self, profiles: Sequence[telemetry_pb2.VersionProfile]) -> None:
+        """Have these told with the next reports; from any thread."""
+        self._profiles.extend(profiles)
+
+    def _waiting_profiles(self) -> Iterator[Sequence[telemetry_pb2.VersionProfile]]:
+        """Yield the profiles that wait, as many together as a report may have.
+
+        Where the monitor is away for long, new ones are left out: their rows count as not looked at.
+        """
+        part: list[telemetry_pb2.VersionProfile] = []
+        size = 0
+        while self._profiles:
+            profile = self._profiles.popleft()
+            bytes_of_it = profile.ByteSize()
+            if sum(self._profile_bytes.values()) + size + bytes_of_it > MAX_PROFILE_BYTES:
+                self.left_out_profiles += 1
+                continue
+            if part and size + bytes_of_it > MAX_BYTES:
+                yield part
+                part, size = [], 0
+            part.append(profile)
+            size += bytes_of_it
+        if part:
+            yield part
+
+    def _add(
+        self,
+        now_ns: int,
+        versions: list[telemetry_pb2.VersionTelemetry],
+        profiles: Sequence[telemetry_pb2.VersionProfile],
+    ) -> None:
         self._sequence += 1
         report = telemetry_pb2.TelemetryReport(
             replica=self._replica,
@@ -107,7 +147,10 @@ class TelemetryBuffer:
             end_time=_timestamp(now_ns),
             versions=versions,
             dropped_reports=self.dropped,
+            profiles=profiles,
         )
+        if profiles:
+            self._profile_bytes[self._sequence] = sum(one.ByteSize() for one in profiles)
         self._reports.append(report)
 
     def _drop_until(self, sequence: int) -> None:
@@ -121,14 +164,17 @@ class TelemetryBuffer:
     def acknowledge(self, sequence: int) -> None:
         """The monitor has this report and all before it."""
         while self._reports and self._reports[0].sequence <= sequence:
-            self._reports.popleft()
+            self._remove_oldest()
 
     def drop_oldest(self) -> None:
         """Give the oldest report up."""
         if self._reports:
-            self._reports.popleft()
+            self._remove_oldest()
             self.dropped += 1
             self._book.dropped_reports = self.dropped
+
+    def _remove_oldest(self) -> None:
+        self._profile_bytes.pop(self._reports.popleft().sequence, None)
 
     def __len__(self) -> int:
         return len(self._reports)

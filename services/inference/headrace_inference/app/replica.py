@@ -115,9 +115,9 @@ async def _open(
         tls = await stack.enter_async_context(open_server_tls(settings))
         access = stack.enter_context(open_replica_access(settings))
         tracer = stack.enter_context(open_tracer(settings, access.access))
-        await stack.enter_async_context(_reporting(settings, book))
+        reports = await stack.enter_async_context(_reporting(settings, book))
         loads = stack.enter_context(open_loads(settings, origin.source, origin, policy))
-        sampler = stack.enter_context(open_sampling(settings))
+        sampler = stack.enter_context(open_sampling(settings, reports))
         models = await stack.enter_async_context(open_models(settings, loads, book, sampler))
         reconciler = models.reconciler
         followed = origin.followed(models)
@@ -212,10 +212,12 @@ class _Description:
 
 
 @asynccontextmanager
-async def _reporting(settings: Settings, book: StatisticsRegistry) -> AsyncIterator[None]:
-    """Collect and send telemetry while inside; on leaving, send what is left."""
+async def _reporting(
+    settings: Settings, book: StatisticsRegistry
+) -> AsyncIterator[telemetry.TelemetryBuffer | None]:
+    """Collect and send telemetry while inside, if there is a monitor; on leaving, send what is left."""
     if settings.monitor_address is None:
-        yield
+        yield None
         return
     buffer = telemetry.TelemetryBuffer(settings.replica_id, book, settings.telemetry_max_reports)
     async with open_peer(settings.monitor_address, settings, CHANNEL_OPTIONS) as monitor:
@@ -224,5 +226,5 @@ async def _reporting(settings: Settings, book: StatisticsRegistry) -> AsyncItera
             jobs.run(keep_running("telemetry", collect))
             send = partial(telemetry.send_telemetry, buffer, monitor)
             jobs.run(keep_running("reports", send))
-            yield
+            yield buffer
         await telemetry.flush_telemetry(buffer, monitor, _FLUSH_SECONDS)

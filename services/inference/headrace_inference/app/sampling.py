@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from headrace_inference.adapters.profile_reports import ProfileReports
 from headrace_inference.adapters.sampling_thread import looking_at_rows
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.adapters.telemetry import TelemetryBuffer
+from headrace_inference.domain.sampling.row_profiles import RowProfiles
 from headrace_inference.domain.sampling.rows import RowConsumer
 from headrace_inference.domain.sampling.sampler import Sampler
 from headrace_inference.domain.sampling.slices import slicings
+from headrace_inference.domain.sampling.version_layouts import References
 from headrace_inference.domain.sampling.version_sampler import SamplingRules
 from headrace_inference.settings import Settings
 
 
 @contextmanager
 def open_sampling(
-    settings: Settings, by_budget: Sequence[RowConsumer] = (), by_id: Sequence[RowConsumer] = ()
+    settings: Settings,
+    reports: TelemetryBuffer | None,
+    references: References | None = None,
+    by_id: Sequence[RowConsumer] = (),
 ) -> Iterator[Sampler]:
-    """Yield the sampler, whose thread runs while inside: consumers of rows by the budget, and by ids."""
+    """Yield the sampler, whose thread runs while inside. Rows are profiled where a monitor is to be told.
+
+    `by_id` take the rows of the share of requests that are chosen by their ids.
+    """
+    by_budget: list[RowConsumer] = []
+    after_tick: list[Callable[[], None]] = []
+    at_end: list[Callable[[], None]] = []
+    if reports is not None:
+        profiles = RowProfiles(references)
+        telling = ProfileReports(profiles, SYSTEM_CLOCK, reports.add_profiles)
+        by_budget.append(profiles)
+        after_tick.append(telling.report_if_due)
+        at_end.append(telling.report)
     rules = SamplingRules(slicings(settings.slice_by), settings.label_share)
     sampler = Sampler(SYSTEM_CLOCK, settings.profile_rows, rules, by_budget, by_id)
-    with looking_at_rows(sampler):
+    with looking_at_rows(sampler, after_tick, at_end):
         yield sampler
