@@ -34,6 +34,8 @@ ROUTES: Mapping[tuple[str, str], Permission] = {
     ("GET", "/login"): OPEN,
     ("POST", "/login"): OPEN,
     ("POST", "/logout"): OPEN,
+    ("GET", "/console/{digest}/{file}"): KNOWN,
+    ("GET", "/console/{digest}/vendor/{file}"): KNOWN,
     ("GET", "/api/statistics"): _LISTED,
     ("GET", "/api/series"): _LISTED,
     ("GET", "/api/v1/me"): KNOWN,

@@ -1,4 +1,4 @@
-"""The monitor over HTTP: metrics for a scraper, the dashboard and its JSON for people."""
+"""The monitor over HTTP: metrics for a scraper, statistics as JSON."""
 
 from __future__ import annotations
 
@@ -92,21 +92,8 @@ async def test_live_and_ready(tmp_path: Path) -> None:
     assert (200, expected) == (status, json.loads(body))
 
 
-async def test_the_dashboard_is_one_page_with_nothing_from_elsewhere(tmp_path: Path) -> None:
-    """The page names its suite, escaped, and loads nothing but its own JSON."""
-    async with (
-        running_monitor(tmp_path, namespace="<b>prod</b>") as monitor,
-        monitor.http.get("/", headers={"Accept": "text/html"}) as response,
-    ):
-        page, headers = await response.text(), response.headers
-    assert "&lt;b&gt;prod&lt;/b&gt;" in page
-    assert "<b>prod" not in page
-    assert "{{" not in page
-    assert "default-src 'none'" in headers["Content-Security-Policy"]
-
-
-async def test_the_dashboards_json(tmp_path: Path) -> None:
-    """Statistics and series as the page reads them."""
+async def test_statistics_and_series_as_json(tmp_path: Path) -> None:
+    """They have what versions did, once and step by step."""
     async with running_monitor(tmp_path) as monitor:
         await monitor.send([report("a", 1, telemetry([MILLISECOND] * 60, failed=6))])
         _, statistics = await monitor.get("/api/statistics?window=60")

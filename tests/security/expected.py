@@ -190,6 +190,8 @@ OPERATIONS: Mapping[tuple[str, str], str] = {
 """Of the ports of operations: of the registry, the monitor and the replica."""
 
 CONSOLE: Mapping[tuple[str, str], str] = {
+    ("GET", "/console/{digest}/{file}"): _KNOWN,
+    ("GET", "/console/{digest}/vendor/{file}"): _KNOWN,
     ("GET", "/api/statistics"): _KNOWN,
     ("GET", "/api/series"): _KNOWN,
     ("GET", "/api/v1/me"): _KNOWN,

@@ -92,7 +92,7 @@ async def test_a_browser_logs_in_and_out(redis_url: str, namespace: str, tmp_pat
         )
         session = {"Cookie": cookie.partition(";")[0]}
         code, page, _ = await scene.ask("/", headers=BROWSER | session)
-        assert (code, "Log out" in page) == (200, True)
+        assert (code, "/main.js" in page) == (200, True)
         code, body, headers = await scene.ask("/api/statistics", headers=session)
         assert (code, "team-a" in body, "other" in body) == (200, True, False)
         assert headers["Cache-Control"] == "no-store"

@@ -124,7 +124,13 @@ async def walk_routes(scene: Secured) -> list[str]:
         for address, rows in ports:
             for (verb, template), wanted in rows.items():
                 path = template.format(
-                    model="digits", id="digits", version="1", repository="r", region="r"
+                    model="digits",
+                    id="digits",
+                    version="1",
+                    repository="r",
+                    region="r",
+                    digest="d",
+                    file="main.js",
                 )
                 found = {
                     identity: (await fetched(session, verb, f"http://{address}{path}", key))[0]

@@ -54,6 +54,7 @@ _REST_STREAM = rf"{_MODEL}/generate_stream"
 _REST_TEXT = r"/v1/(chat/completions|completions|responses)"
 """Answered in one piece or as a stream, as the body says; repeated only where nothing of it was run."""
 _DASHBOARD = ("/", "/login", "/api/statistics", "/api/series")
+_CONSOLE_FILES = "/console/"
 _FORMS = ("/login", "/logout")
 _CONSOLE = "/api/v1/"
 """What the console reads and sends; a chat that is tried there is answered as a stream."""
@@ -117,6 +118,7 @@ def _rest_inference(settings: Settings, retries: Message | None) -> Iterator[Mes
 def _dashboard(settings: Settings) -> Iterator[Message]:
     for page in _DASHBOARD:
         yield _route(settings, {"path": page, **_method("GET|HEAD")}, DASHBOARD, None)
+    yield _route(settings, {"prefix": _CONSOLE_FILES, **_method("GET|HEAD")}, DASHBOARD, None)
     for form in _FORMS:
         yield _route(settings, {"path": form, **_method("POST")}, DASHBOARD, None)
     yield _route(settings, {"prefix": _CONSOLE, **_method("GET|HEAD")}, DASHBOARD, None)

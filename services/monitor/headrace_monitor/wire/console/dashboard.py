@@ -1,12 +1,10 @@
-"""The dashboard: one page, and the JSON that it fetches."""
+"""The console's application: its page for browsers, and statistics as JSON."""
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Iterable
-from importlib import resources
 
 from headrace import errors
 from headrace.measures import (
@@ -24,7 +22,7 @@ from headrace.measures import (
     TOTAL_TIME,
 )
 from headrace.security.access import OPEN_ACCESS, Access
-from headrace.service.http.answers import HTML_TYPE, JSON_TYPE, Response, json_response
+from headrace.service.http.answers import JSON_TYPE, Response, json_response
 from headrace.service.http.pages import About, is_browser
 from headrace.service.http.requests import Request
 from headrace_monitor.domain.queries.query_engine import (
@@ -36,23 +34,15 @@ from headrace_monitor.domain.queries.query_engine import (
 from headrace_monitor.domain.sessions import Sessions
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
 from headrace_monitor.wire.console.console_app import ConsoleApp
+from headrace_monitor.wire.console.web_files import WebFiles
 from headrace_monitor.wire.sight import Sight
-
-PAGE = "dashboard.html"
-SECURITY_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-"""The page is one file, fetches from here, and can do nothing else."""
-
-_LOGOUT = '<form method="post" action="/logout"><button>Log out</button></form>'
 
 _ABOUT = About(
     "Headrace monitor",
-    "What replicas did, for browsers a dashboard. The monitor is queried over gRPC, at a port of its own "
+    "What replicas did, for browsers a console. The monitor is queried over gRPC, at a port of its own "
     "(8200 by default): by `headrace top`, or by headrace.Client.",
     {
-        "/": "in a browser: the dashboard",
+        "/": "in a browser: the console",
         "/api/statistics": "what versions did in the last minute (?window=SECONDS)",
         "/api/series": "the same, step by step (?window=SECONDS&step=SECONDS)",
         "/api/v1/models": "models with their versions, routes and figures (?search=TEXT&page=1)",
@@ -75,15 +65,12 @@ def application(
     Where callers have to be somebody, a browser logs in.
     """
     sight = Sight(access)
-    template = resources.files(__package__).joinpath(PAGE).read_text(encoding="utf-8")
-    page = template.replace("{{namespace}}", html.escape(namespace))
-    page = page.replace("{{logout}}", _LOGOUT if access.is_on else "")
+    files = WebFiles(namespace)
 
     async def index(request: Request) -> Response:
         if not is_browser(request):
             return json_response(_ABOUT.as_json())
-        headers = {"Content-Security-Policy": SECURITY_POLICY}
-        return Response(page, HTML_TYPE, headers=headers)
+        return await files.page(request)
 
     async def statistics(request: Request) -> Response:
         query = Query(window_ns=_seconds(request, "window", 60))
@@ -98,6 +85,7 @@ def application(
     sessions = Sessions(access.now)
     app = ConsoleApp(_ABOUT.not_found, access, sessions, namespace, is_secure=is_secure)
     app.add("GET", "/", index)
+    files.add_to(app)
     app.add("GET", "/api/statistics", statistics)
     app.add("GET", "/api/series", series)
     return app
