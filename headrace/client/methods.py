@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError, Message
 from headrace.inference import grpc_service_pb2 as inference
 from headrace.inference.v1 import generation_service_pb2 as generation
 from headrace.monitor.v1 import monitor_service_pb2 as monitor
+from headrace.monitor.v1 import quality_service_pb2 as quality
 from headrace.registry.v1 import (
     access_pb2,
     alias_pb2,
@@ -66,6 +67,7 @@ _REGISTRY = "headrace.registry.v1.RegistryService"
 _ACCESS = "headrace.registry.v1.AccessService"
 _REFERENCES = "headrace.registry.v1.ReferenceService"
 _MONITOR = "headrace.monitor.v1.MonitorService"
+_QUALITY = "headrace.monitor.v1.QualityService"
 _INFERENCE = "inference.GRPCInferenceService"
 _GENERATION = "headrace.inference.v1.GenerationService"
 
@@ -161,6 +163,13 @@ WATCH_STATISTICS = _method(
 )
 QUERY_SERIES = _method(
     _MONITOR, "QuerySeries", monitor.QuerySeriesRequest, monitor.QuerySeriesResponse
+)
+
+RECORD_LABELS = _method(
+    _QUALITY, "RecordLabels", quality.RecordLabelsRequest, quality.RecordLabelsResponse
+)
+QUERY_QUALITY = _method(
+    _QUALITY, "QueryQuality", quality.QueryQualityRequest, quality.QueryQualityResponse
 )
 
 SERVER_LIVE = _method(

@@ -158,6 +158,11 @@ _REFERENCES: Mapping[str, MethodRule] = {
     "UpdateEnforcement": _on(Verb.PUSH, _name),
 }
 
+_QUALITY: Mapping[str, MethodRule] = {
+    "RecordLabels": _on(Verb.LABEL, _model, first_only=True),
+    "QueryQuality": _on(Verb.READ, _model, Scope.FILTERED),
+}
+
 _MONITOR: Mapping[str, MethodRule] = {
     "ReportTelemetry": _everywhere(Verb.SERVICE),
     "QueryStatistics": _on(Verb.READ, _model, Scope.FILTERED),
@@ -172,6 +177,7 @@ _SERVICES: Mapping[str, Mapping[str, MethodRule]] = {
     "headrace.registry.v1.AccessService": _ACCESS,
     "headrace.registry.v1.ReferenceService": _REFERENCES,
     "headrace.monitor.v1.MonitorService": _MONITOR,
+    "headrace.monitor.v1.QualityService": _QUALITY,
     "grpc.health.v1.Health": {
         "Check": MethodRule(OPEN),
         "List": MethodRule(OPEN),

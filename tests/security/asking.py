@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from headrace.inference import grpc_service_pb2
 from headrace.inference.v1 import generation_service_pb2
-from headrace.monitor.v1 import monitor_service_pb2
+from headrace.monitor.v1 import monitor_service_pb2, quality_service_pb2
 from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
 
 SECONDS = 20.0
@@ -27,6 +27,7 @@ SERVICES: Mapping[str, ServiceDescriptor] = {
         access_service_pb2,
         reference_service_pb2,
         monitor_service_pb2,
+        quality_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()
 }
@@ -86,6 +87,8 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "UpdateEnforcement": {"name": "models/digits/versions/1/reference"},
     "QueryStatistics": {"model": "digits"},
     "WatchStatistics": {"query": {"model": "digits"}},
+    "RecordLabels": {"model": "digits"},
+    "QueryQuality": {"model": "digits"},
     "QuerySeries": {"query": {"model": "digits"}},
 }
 """Requests about `digits` that change nothing, whoever sends them: what would is wrong in another way."""

@@ -18,7 +18,7 @@ _KNOWN = "U......"
 _INFER = "UD..D.D"
 _READ = "UD....."
 _READ_ALL = "UDDD..."
-_PUSH = _DELETE = _ROUTE = "UDD.D.D"
+_PUSH = _DELETE = _ROUTE = _LABEL = "UDD.D.D"
 _ADMIN = "UDDDD.D"
 _SERVICE = "UDDDDD."
 
@@ -117,6 +117,7 @@ GRPC: Mapping[str, Mapping[str, str]] = {
     "headrace.registry.v1.AccessService": _ACCESS,
     "headrace.registry.v1.ReferenceService": _REFERENCES,
     "headrace.monitor.v1.MonitorService": _MONITOR,
+    "headrace.monitor.v1.QualityService": {"RecordLabels": _LABEL, "QueryQuality": _READ},
 }
 """By service and method. ModelStreamInfer answers in its messages: it has tests of its own."""
 
@@ -200,5 +201,7 @@ CONSOLE: Mapping[tuple[str, str], str] = {
     ("GET", "/api/v1/replicas"): _KNOWN,
     ("GET", "/api/v1/models/{model}"): _READ,
     ("GET", "/api/v1/models/{model}/series"): _READ,
+    ("GET", "/api/v1/models/{model}/quality"): _READ,
+    ("POST", "/api/v1/models/{model}/labels"): _LABEL,
 }
 """Of the monitor's port beside that."""

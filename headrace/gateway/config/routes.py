@@ -88,6 +88,7 @@ def _routes(settings: Settings) -> Iterator[Message]:
         for name in (*QUERIES, "WatchStatistics"):
             path = f"/headrace.monitor.v1.MonitorService/{name}"
             yield _stream(settings, {"path": path}, MONITOR)
+        yield _stream(settings, {"prefix": "/headrace.monitor.v1.QualityService/"}, MONITOR)
     if settings.monitor_http_address:
         yield from _dashboard(settings)
     yield _NOT_OFFERED

@@ -121,7 +121,7 @@ class VersionTelemetry(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., success_count: _Optional[int] = ..., row_count: _Optional[int] = ..., execution_count: _Optional[int] = ..., error_counts: _Optional[_Mapping[str, int]] = ..., route_counts: _Optional[_Mapping[str, int]] = ..., batch_counts: _Optional[_Mapping[int, int]] = ..., total: _Optional[_Union[Histogram, _Mapping]] = ..., queue: _Optional[_Union[Histogram, _Mapping]] = ..., compute: _Optional[_Union[Histogram, _Mapping]] = ..., failed: _Optional[_Union[Histogram, _Mapping]] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ...) -> None: ...
 
 class TelemetryReport(_message.Message):
-    __slots__ = ("replica", "boot_id", "sequence", "start_time", "end_time", "versions", "dropped_reports", "last", "profiles", "predictions")
+    __slots__ = ("replica", "boot_id", "sequence", "start_time", "end_time", "versions", "dropped_reports", "last", "profiles", "predictions", "prediction_share", "dropped_predictions")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +132,8 @@ class TelemetryReport(_message.Message):
     LAST_FIELD_NUMBER: _ClassVar[int]
     PROFILES_FIELD_NUMBER: _ClassVar[int]
     PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_SHARE_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     replica: str
     boot_id: str
     sequence: int
@@ -142,7 +144,9 @@ class TelemetryReport(_message.Message):
     last: bool
     profiles: _containers.RepeatedCompositeFieldContainer[VersionProfile]
     predictions: _containers.RepeatedCompositeFieldContainer[Prediction]
-    def __init__(self, replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., sequence: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[VersionTelemetry, _Mapping]]] = ..., dropped_reports: _Optional[int] = ..., last: _Optional[bool] = ..., profiles: _Optional[_Iterable[_Union[VersionProfile, _Mapping]]] = ..., predictions: _Optional[_Iterable[_Union[Prediction, _Mapping]]] = ...) -> None: ...
+    prediction_share: float
+    dropped_predictions: int
+    def __init__(self, replica: _Optional[str] = ..., boot_id: _Optional[str] = ..., sequence: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[VersionTelemetry, _Mapping]]] = ..., dropped_reports: _Optional[int] = ..., last: _Optional[bool] = ..., profiles: _Optional[_Iterable[_Union[VersionProfile, _Mapping]]] = ..., predictions: _Optional[_Iterable[_Union[Prediction, _Mapping]]] = ..., prediction_share: _Optional[float] = ..., dropped_predictions: _Optional[int] = ...) -> None: ...
 
 class VersionProfile(_message.Message):
     __slots__ = ("model", "version", "slice", "layout", "profile")

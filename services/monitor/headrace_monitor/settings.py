@@ -22,6 +22,8 @@ _RANGES = {
     "max_versions": (1, 20_000),
     "max_reasons": (1, 4096),
     "max_replicas": (1, 10_000),
+    "kept_predictions": (256, 50_000_000),
+    "kept_labels_days": (1, 366),
 }
 
 
@@ -74,6 +76,13 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
 
     max_replicas: int = 1000
     """The most replicas that report within 10 minutes; those of others are refused until there is room."""
+
+    kept_predictions: int = 500_000
+    """The most answers that labels may still join: some 170 bytes of memory and 65 of disk each, taken when
+    they come; beyond them the oldest go."""
+
+    kept_labels_days: int = 30
+    """How long answers, labels and the counts of both are kept, of the time in which the monitor runs."""
 
     drain_seconds: float = 10.0
     """How long calls that run may take to end at a stop."""

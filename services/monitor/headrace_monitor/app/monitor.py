@@ -29,6 +29,7 @@ from headrace_monitor.adapters.registry.link import open_registry_link
 from headrace_monitor.adapters.rights import FollowedRights, open_rights
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import open_window_store
+from headrace_monitor.app import quality
 from headrace_monitor.app.console import console
 from headrace_monitor.domain.clock import TimeSource, start_clock
 from headrace_monitor.domain.ingestion.books import Book
@@ -42,7 +43,7 @@ from headrace_monitor.wire.grpc.servicer import MonitorServicer, register
 
 _MONITOR = monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"]
 
-SERVICES = (_MONITOR,)
+SERVICES = (_MONITOR, quality.SERVICE)
 """Those of this project that its gRPC port serves."""
 
 _MIB = 2**20
@@ -99,7 +100,8 @@ async def open_monitor(
             open_call_spans(settings, "monitor") as spans,
         ):
             query_engine = QueryEngine(ledger, clock, questions)
-            books: tuple[Book, ...] = ()
+            quality_book = quality.make_book(settings)
+            books: tuple[Book, ...] = (quality_book,)
             calls = CallMetrics(SERVICES, spans=spans)
             registry = metrics.build_registry(ledger, clock, calls)
             registry.register(TlsMetrics(tls))
@@ -107,6 +109,9 @@ async def open_monitor(
                 open_ingestion(ledger, store, clock, settings.limits, reports, books) as ingestion,
                 open_rights(settings, registry) as rights,
                 open_registry_link(settings) as link,
+                quality.open_quality(
+                    quality_book, ingestion, clock, questions, registry
+                ) as quality_desk,
             ):
                 servicer = MonitorServicer(
                     ingestion,
@@ -116,10 +121,11 @@ async def open_monitor(
                     max_versions=settings.max_report_versions,
                     access=rights.access,
                 )
-                services = [functools.partial(register, servicer)]
+                services: list[Register] = [functools.partial(register, servicer)]
                 pages = console(
                     settings, query_engine, rights.access, link, is_secure=tls is not None
                 )
+                services.append(quality.serve_quality(quality_desk, stopping, rights.access, pages))
                 add_health_routes(pages, functools.partial(_readiness, ledger, ingestion, rights))
                 add_metrics_route(pages, registry, query_engine.run_in_thread)
                 async with (

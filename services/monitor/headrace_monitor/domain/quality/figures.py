@@ -86,8 +86,9 @@ class QualityFigures:
 class QualityQuery:
     """What is asked: of models, versions and slices ('' and 0: of all), in a stretch of time."""
 
-    end_ns: int
     window_ns: int
+    end_ns: int = 0
+    """0 for now."""
     step_ns: int = 0
     """The length of each stretch that is answered apart; 0 for the whole window at once."""
     model: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from headrace_monitor.domain.clock import Moment
+from headrace_monitor.domain.telemetry.prediction import ToldPredictions
 from headrace_monitor.domain.telemetry.report import NANOSECONDS, Report
 
 TOLERATED_NS = 2 * NANOSECONDS
@@ -53,6 +54,7 @@ class ReplicaClocks:
             report,
             start_ns=_between(report.start_ns - off_ns, moment),
             end_ns=_between(report.end_ns - off_ns, moment),
+            told=_told_in_time(report.told, off_ns, moment),
         ), max(-LARGEST_AHEAD_NS, min(ahead_ns, LARGEST_AHEAD_NS))
 
     def forget(self, replica: str, boot_id: str) -> None:
@@ -76,6 +78,15 @@ class ReplicaClocks:
         if self._offset_ns is not None and abs(offset_ns - self._offset_ns) > STEP_NS:
             self._measured.clear()
         self._offset_ns = offset_ns
+
+
+def _told_in_time(told: ToldPredictions, off_ns: int, moment: Moment) -> ToldPredictions:
+    if not told.predictions:
+        return told
+    corrected = (
+        replace(each, time_ns=_between(each.time_ns - off_ns, moment)) for each in told.predictions
+    )
+    return replace(told, predictions=tuple(corrected))
 
 
 def _between(time_ns: int, moment: Moment) -> int:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from headrace.data_profiles.layouts import Layout
 from headrace.data_profiles.profiles import Profile, ProfileKey
+from headrace_monitor.domain.telemetry.prediction import NONE_TOLD, ToldPredictions
 from headrace_monitor.domain.telemetry.tally import Tally
 
 NANOSECONDS = 1_000_000_000
@@ -55,6 +56,8 @@ class Report:
     sent_ns: int = 0
     """When it was sent, by the replica's clock; 0 where it does not say."""
     profiles: tuple[VersionProfile, ...] = ()
+    told: ToldPredictions = NONE_TOLD
+    """Answers to a sample of the requests that have an id."""
 
     @property
     def weight(self) -> int:

@@ -12,6 +12,7 @@ from headrace.measures import BY_NAME, MEASURES, NAME_PATTERN, Kind, Value, key_
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
 from headrace_monitor.domain.telemetry.report import Report, VersionTelemetry
 from headrace_monitor.domain.telemetry.tally import Tally, is_zero
+from headrace_monitor.wire.grpc import prediction_convert
 from headrace_monitor.wire.grpc.times import nanoseconds
 
 MAX_NAME_LENGTH = 128
@@ -69,7 +70,7 @@ def report_from_parts(
 ) -> Report:
     """The report with these versions instead of its own. Raises InvalidArgument (INVALID_REPORT)."""
     proto = request.report
-    violations = list(_head_violations(proto))
+    violations = [*_head_violations(proto), *prediction_convert.violations_in(proto)]
     sent_ns = nanoseconds(request.sent_time) if request.HasField("sent_time") else 0
     if sent_ns <= 0 and request.HasField("sent_time"):
         violations.append(FieldViolation("sent_time", "must be after 1970"))
@@ -99,6 +100,7 @@ def report_from_parts(
         proto.dropped_reports,
         proto.last,
         sent_ns,
+        told=prediction_convert.told_from_proto(proto),
     )
 
 

@@ -1,0 +1,59 @@
+"""Opens what knows how good answers were: its book, its methods, its routes, its gauges."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+
+from headrace.monitor.v1 import quality_service_pb2, quality_service_pb2_grpc
+from headrace.security.access import Access
+from headrace.service.http.app import HttpApp
+from headrace.service.serving import open_background
+from headrace_monitor.adapters.quality_gauges import QualityGauges
+from headrace_monitor.domain.clock import Clock
+from headrace_monitor.domain.ingestion.ingestion import Ingestion
+from headrace_monitor.domain.quality.quality_book import QualityBook
+from headrace_monitor.domain.quality.quality_desk import QualityDesk
+from headrace_monitor.settings import Settings
+from headrace_monitor.wire.console.api_quality import add_quality_routes
+from headrace_monitor.wire.grpc.quality_servicer import QualityServicer
+
+SERVICE = quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"]
+
+
+def make_book(settings: Settings) -> QualityBook:
+    """The book, as the settings bound it."""
+    return QualityBook(settings.kept_predictions, settings.kept_labels_days)
+
+
+@asynccontextmanager
+async def open_quality(
+    book: QualityBook,
+    ingestion: Ingestion,
+    clock: Clock,
+    questions: Executor,
+    metrics: CollectorRegistry,
+) -> AsyncIterator[QualityDesk]:
+    """Yield the desk; while inside, the gauges are kept fresh."""
+    desk = QualityDesk(book, ingestion, clock, questions)
+    gauges = QualityGauges(desk)
+    metrics.register(gauges)
+    async with open_background() as jobs:
+        jobs.run(gauges.run())
+        yield desk
+
+
+def serve_quality(
+    desk: QualityDesk, stopping: asyncio.Event, access: Access, pages: HttpApp
+) -> functools.partial[None]:
+    """Add the routes to the pages, and return what adds the methods to a server."""
+    add_quality_routes(pages, desk)
+    servicer = QualityServicer(desk, stopping, access)
+    return functools.partial(
+        quality_service_pb2_grpc.add_QualityServiceServicer_to_server, servicer
+    )

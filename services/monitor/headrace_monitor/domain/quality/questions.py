@@ -1,0 +1,162 @@
+"""Questions about quality: first the counts of each stretch are gathered, then figures are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from headrace import errors
+from headrace.errors import FieldViolation
+from headrace_monitor.domain.quality.classification import class_figures
+from headrace_monitor.domain.quality.estimates import (
+    SMALL,
+    Calibration,
+    calibrate,
+    estimated_figures,
+)
+from headrace_monitor.domain.quality.figures import (
+    ConfusionCount,
+    Figure,
+    QualityFigures,
+    QualityKey,
+    QualityQuery,
+)
+from headrace_monitor.domain.quality.regression import number_figures
+from headrace_monitor.domain.quality.tallies import OTHER, Tally
+from headrace_monitor.domain.quality.tallies_by_time import STRETCH_NS, TalliesByTime
+from headrace_monitor.domain.telemetry.report import NANOSECONDS
+
+MAX_STEPS = 200
+MAX_ANSWERS = 2_000
+"""Stretches by version and slice in one answer."""
+
+OLD_NS = 7 * 24 * 3600 * NANOSECONDS
+"""An estimate that learnt from labels of answers that are older than so says it."""
+
+MAX_CONFUSION = 10_000
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What was counted of a version and slice in one stretch, and what is known to learn from."""
+
+    key: QualityKey
+    start_ns: int
+    end_ns: int
+    tally: Tally
+    learnt: Learnt
+
+
+@dataclass(slots=True)
+class Learnt:
+    """The labels of a version and slice up to the end of a question."""
+
+    tally: Tally
+    newest_ns: int = 0
+    """The end of the newest stretch that has labels."""
+
+
+def gather(tallies: TalliesByTime, query: QualityQuery, *, limited: bool = True) -> list[Gathered]:
+    """Add up the tallies of a question, in the thread that changes them.
+
+    A stretch of 10 minutes belongs to the step in which it begins; the first begins with the stretch in
+    which the window begins. Raises InvalidArgument (INVALID_QUERY) for too many steps.
+    """
+    begin = (query.end_ns - query.window_ns) // STRETCH_NS
+    end = -(-query.end_ns // STRETCH_NS)
+    per_step = max(-(-query.step_ns // STRETCH_NS), 1) if query.step_ns else max(end - begin, 1)
+    if (end - begin) > MAX_STEPS * per_step:
+        raise _too_many("step", f"must cut the window into at most {MAX_STEPS} stretches")
+    found: dict[tuple[QualityKey, int], Gathered] = {}
+    learnt: dict[QualityKey, Learnt] = {}
+    for at, tally in tallies.items():
+        key = QualityKey(at.model, at.version, at.slice)
+        if at.stretch >= end or not _is_asked(query, key):
+            continue
+        known = learnt.setdefault(key, Learnt(Tally()))
+        if tally.judged:
+            known.tally.add_judged(tally)
+            known.newest_ns = max(known.newest_ns, (at.stretch + 1) * STRETCH_NS)
+        if at.stretch >= begin:
+            step = (at.stretch - begin) // per_step
+            one = found.get((key, step))
+            if one is None:
+                start_ns = (begin + step * per_step) * STRETCH_NS
+                stop_ns = min(start_ns + per_step * STRETCH_NS, query.end_ns)
+                one = found[key, step] = Gathered(key, start_ns, stop_ns, Tally(), known)
+            one.tally.add(tally)
+    answers = [one for one in found.values() if not one.tally.is_empty]
+    if limited and len(answers) > MAX_ANSWERS:
+        raise _too_many(
+            "model", f"has {len(answers)} stretches, versions and slices: ask for fewer"
+        )
+    return sorted(
+        answers, key=lambda one: (one.key.model, one.key.version, one.key.slice, one.start_ns)
+    )
+
+
+def figures_of(gathered: list[Gathered]) -> list[QualityFigures]:
+    """Make figures of what was gathered; it takes milliseconds for each, in any thread."""
+    calibrations: dict[QualityKey, Calibration | None] = {}
+    for one in gathered:
+        if one.key not in calibrations:
+            calibrations[one.key] = calibrate(one.learnt.tally.judged)
+    return [_figures(one, calibrations[one.key]) for one in gathered]
+
+
+def _figures(one: Gathered, calibration: Calibration | None) -> QualityFigures:
+    tally = one.tally
+    estimates: tuple[Figure, ...] = ()
+    if calibration is not None:
+        estimates = tuple(estimated_figures(tally, calibration))
+    return QualityFigures(
+        one.key,
+        one.start_ns,
+        one.end_ns,
+        tally.predictions,
+        tally.labelled,
+        tally.delay_seconds / tally.labelled if tally.labelled else 0.0,
+        (*class_figures(tally), *number_figures(tally)),
+        estimates,
+        tuple(_confusion(tally)),
+        tuple(_notes(one, calibration if estimates else None)),
+    )
+
+
+def _confusion(tally: Tally) -> list[ConfusionCount]:
+    counts = [
+        ConfusionCount(predicted, truth, count)
+        for predicted, truths in tally.confusion.items()
+        for truth, count in truths.items()
+        if count > 0
+    ]
+    counts.sort(key=lambda each: (-each.count, each.predicted, each.truth))
+    return counts[:MAX_CONFUSION]
+
+
+def _notes(one: Gathered, calibration: Calibration | None) -> Iterator[str]:
+    if calibration is not None:
+        if calibration.labels < SMALL:
+            yield f"the estimate was learnt from {calibration.labels} labels alone: fewer than {SMALL}"
+        age_ns = one.end_ns - one.learnt.newest_ns
+        if age_ns > OLD_NS:
+            days = age_ns // (24 * 3600 * NANOSECONDS)
+            yield f"the estimate was learnt from answers that are {days} days older"
+    names = {OTHER} & {*one.tally.confusion, *one.tally.seen}
+    if names or any(OTHER in truths for truths in one.tally.confusion.values()):
+        yield f"there are more classes than are told apart: the others are {OTHER}"
+
+
+def _is_asked(query: QualityQuery, key: QualityKey) -> bool:
+    return (
+        query.model in ("", key.model)
+        and query.version in (0, key.version)
+        and query.slice in (None, key.slice)
+        and query.is_seen(key.model)
+    )
+
+
+def _too_many(field: str, description: str) -> errors.InvalidArgument:
+    return errors.InvalidArgument(
+        "INVALID_QUERY", f"{field} {description}", violations=(FieldViolation(field, description),)
+    )
