@@ -43,6 +43,7 @@ async def test_a_model_is_told_with_its_versions_their_states_and_what_they_do(
         model = await called(scene)
         listed = await scene.get("/models?search=DIG")
         series = await scene.get("/models/digits/series?window=120&step=10")
+        rates = await scene.get("/rates?models=digits,other")
         replicas = await scene.get("/replicas")
         overview = await scene.get("/overview")
         _, text = await scene.monitor.get(f"{API}/models/digits")
@@ -70,6 +71,8 @@ async def test_a_model_is_told_with_its_versions_their_states_and_what_they_do(
     assert row["requests_per_second"] > 0
     assert 20 == sum(sum(version["success_count"]) for version in series["versions"])
     assert 20 == sum(sum(map(sum, version["heat"]["counts"])) for version in series["versions"])
+    assert ["digits"] == [*rates["models"]]
+    assert rates["models"]["digits"][-1] > 0
     assert {1, 3} <= {version["version"] for version in series["versions"]}
     assert ("route.update", "ada", "a trial") == next(
         (change["kind"], change["actor"], change["reason"])

@@ -198,6 +198,7 @@ CONSOLE: Mapping[tuple[str, str], str] = {
     ("GET", "/api/v1/me"): _KNOWN,
     ("GET", "/api/v1/overview"): _KNOWN,
     ("GET", "/api/v1/models"): _KNOWN,
+    ("GET", "/api/v1/rates"): _KNOWN,
     ("GET", "/api/v1/replicas"): _KNOWN,
     ("GET", "/api/v1/models/{model}"): _READ,
     ("GET", "/api/v1/models/{model}/series"): _READ,

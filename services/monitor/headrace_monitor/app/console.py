@@ -11,6 +11,7 @@ from headrace_monitor.wire.console import dashboard
 from headrace_monitor.wire.console.api import Api
 from headrace_monitor.wire.console.api_me import MeApi
 from headrace_monitor.wire.console.api_models import ModelsApi
+from headrace_monitor.wire.console.api_rates import RatesApi
 from headrace_monitor.wire.console.api_series import SeriesApi
 from headrace_monitor.wire.console.console_app import ConsoleApp
 from headrace_monitor.wire.sight import Sight
@@ -26,6 +27,7 @@ def console(
     for part in (
         MeApi(access, sight, settings.namespace),
         ModelsApi(link.catalog, link.histories, recent, sight),
+        RatesApi(engine, sight),
         SeriesApi(engine, link.histories, sight),
     ):
         part.add_to(api)

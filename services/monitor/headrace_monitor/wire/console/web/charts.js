@@ -62,16 +62,20 @@ function marksPlugin(marks) {
         ctx.lineWidth = devicePixelRatio;
         ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
         ctx.textAlign = "center";
+        const named = [];
         marks.forEach((mark, index) => {
           const x = plot.valToPos(mark.at, "x", true);
           if (x < bbox.left || x > bbox.left + bbox.width) return;
+          const before = named.at(-1);
+          if (before && x - before.x < 18 * devicePixelRatio) before.last = mark.sign || String(index + 1);
+          else named.push({ x, first: mark.sign || String(index + 1) });
           ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
           ctx.beginPath();
           ctx.moveTo(x, bbox.top + 12 * devicePixelRatio);
           ctx.lineTo(x, bbox.top + bbox.height);
           ctx.stroke();
-          ctx.fillText(mark.sign || String(index + 1), x, bbox.top + 9 * devicePixelRatio);
         });
+        for (const { x, first, last: end } of named) ctx.fillText(end ? `${first}–${end}` : first, x, bbox.top + 9 * devicePixelRatio);
         ctx.restore();
       },
     },

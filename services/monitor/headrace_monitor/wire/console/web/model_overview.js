@@ -81,7 +81,7 @@ function Charts({ told, place }) {
   return html`
     <div class="halves">
       <div class="card"><${Series} ...${common} title="Requests" note="a second" series=${by("requests_per_second")} format=${number} /></div>
-      <div class="card"><${Series} ...${common} title="Errors by reason" note="in each step" series=${errorSeries(versions)} format=${number} /></div>
+      <div class="card"><${Series} ...${common} title="Errors by reason" note="a second" series=${errorSeries(versions, told)} format=${number} /></div>
     </div>
     <${Latency} common=${common} versions=${versions} told=${told} place=${place} />
     <div class="halves">
@@ -101,12 +101,14 @@ function Charts({ told, place }) {
 export const Changes = ({ marks }) => html`<ol class="tight" style=${{ paddingLeft: "1.6em", margin: "10px 0 0" }}>${marks.map(({ at, change: each }) => html`
   <li key=${each.revision}><${Time} at=${at} /> <strong>${each.kind}</strong> <span class="soft">${each.resource}${each.actor ? ` by ${each.actor}` : ""}</span>${each.reason ? ` “${each.reason}”` : ""}</li>`)}</ol>`;
 
-function errorSeries(versions) {
+function errorSeries(versions, told) {
+  // the last step may not be over yet
+  const lengths = told.times.map((at, index) => Math.max(1, (told.times[index + 1] ?? told.end) - at));
   const sums = new Map();
   for (const version of versions) {
     for (const [reason, values] of Object.entries(version.errors || {})) {
       const sum = sums.get(reason) || new Array(values.length).fill(0);
-      values.forEach((value, index) => { sum[index] += value || 0; });
+      values.forEach((value, index) => { sum[index] += (value || 0) / lengths[index]; });
       sums.set(reason, sum);
     }
   }

@@ -34,7 +34,7 @@ function Version({ quality }) {
   const all = figures.filter((each) => !each.of);
   const classes = figures.filter((each) => each.of);
   return html`<section class="card flush" aria-label=${`Quality of v${quality.version}`}><header><h2><span class="version-name"><span class=${`dot c${(quality.version - 1) % 8}`} aria-hidden="true"></span>v${quality.version}</span></h2>
-      <span class="hint">${count(quality.labelled)} of ${count(quality.predictions)} kept answers have their truth${quality.delay ? `, on the mean after ${length(quality.delay)}` : ""}</span></header>
+      <span class="hint">${count(quality.labelled)} of ${count(quality.predictions)} kept answers have their truth${quality.delay_seconds ? `, on the mean after ${length(quality.delay_seconds)}` : ""}</span></header>
     ${all.length ? html`<table class="cards"><caption class="hidden-text">Figures with intervals at 95 %</caption><thead><tr><th scope="col">Figure</th><th scope="col" class="num">Value</th><th scope="col" class="num">95 % interval</th><th scope="col" class="num">Rows</th><th scope="col">How it is known</th></tr></thead>
       <tbody>${all.map((each) => html`<${Figure} key=${`${each.name}${each.estimated}`} figure=${each} />`)}</tbody></table>` : html`<p class="hint" style=${{ padding: "0 18px 16px" }}>No truth is known yet, and there was no confidence to estimate by.</p>`}
     ${classes.length > 0 && html`<details class="alternative" style=${{ padding: "0 18px 14px" }}><summary>By class</summary><div class="wide" tabindex="0"><table><thead><tr><th scope="col">Class</th><th scope="col">Figure</th><th scope="col" class="num">Value</th><th scope="col" class="num">95 % interval</th><th scope="col" class="num">Rows</th></tr></thead>
@@ -53,9 +53,9 @@ function OverTime({ answer, slice }) {
   const found = (answer?.qualities || []).filter((each) => (each.slice || "") === slice);
   const name = MAIN.find((each) => found.some((quality) => [...(quality.figures || []), ...(quality.estimates || [])].some((figure) => figure.name === each)));
   if (!name) return null;
-  const times = [...new Set(found.map((each) => each.start_time))].sort((one, other) => one - other);
+  const times = [...new Set(found.map((each) => each.start))].sort((one, other) => one - other);
   const versions = [...new Set(found.map((each) => each.version))].sort((one, other) => other - one);
-  const of = (version, kind, key) => times.map((at) => found.find((each) => each.version === version && each.start_time === at)?.[kind]?.find((figure) => figure.name === name && !figure.of)?.[key] ?? null);
+  const of = (version, kind, key) => times.map((at) => found.find((each) => each.version === version && each.start === at)?.[kind]?.find((figure) => figure.name === name && !figure.of)?.[key] ?? null);
   const series = versions.flatMap((version) => [
     { label: `v${version} by labels`, values: of(version, "figures", "value"), colour: colourOf(version) },
     { label: `v${version} lower end`, values: of(version, "figures", "low"), colour: colourOf(version), dash: [2, 5] },

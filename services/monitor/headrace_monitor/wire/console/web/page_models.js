@@ -10,7 +10,6 @@ import { Aliases, Route, Signs, VersionStates } from "./versions.js";
 const SORTS = [
   ["name", "Name"], ["-problems", "Problems first"], ["-rate", "Busiest first"], ["-errors", "Most errors first"], ["-p99", "Slowest first"], ["-created", "Newest first"],
 ];
-const KEPT = 60;
 
 export default function Models({ place, overview }) {
   const { params } = place;
@@ -20,6 +19,9 @@ export default function Models({ place, overview }) {
   const path = address("/api/v1/models", { search, page: page === 1 ? "" : page, sort: sort === "name" ? "" : sort, size: 50 });
   const models = usePoll(path, 5);
   const shown = models.data || (models.error ? null : models.previous);
+  const names = (shown?.models || []).map((each) => each.name).join(",");
+  const rates = usePoll(names ? address("/api/v1/rates", { models: names }) : "", 15);
+  const told = (rates.data || rates.previous)?.models || {};
   return html`
     <h1>Models</h1>
     <${Summary} overview=${overview.data} />
@@ -30,7 +32,7 @@ export default function Models({ place, overview }) {
       <header><${Search} value=${search} />
         <label class="version-name"><span class="hint">Sorted by</span> <select value=${sort} onChange=${(event) => change({ sort: event.currentTarget.value, page: "" })}>
           ${SORTS.map(([key, text]) => html`<option key=${key} value=${key} selected=${key === sort}>${text}</option>`)}</select></label></header>
-      ${shown ? html`<${Table} answer=${shown} search=${search} />` : !models.error && html`<${Skeleton} height=${420} />`}
+      ${shown ? html`<${Table} answer=${shown} rates=${told} search=${search} />` : !models.error && html`<${Skeleton} height=${420} />`}
       ${shown && shown.total > 0 && html`<${Pager} page=${shown.page} pages=${shown.pages} total=${shown.total} noun=${shown.total === 1 ? "model" : "models"} onPage=${(next) => change({ page: next === 1 ? "" : next })} />`}
     </section>`;
 }
@@ -62,31 +64,15 @@ function Search({ value }) {
   return html`<div class="grow" role="search"><input type="search" aria-label="Search names, aliases, labels and descriptions" placeholder="Search names, aliases, labels" value=${text} onInput=${typed} /></div>`;
 }
 
-// The rates that were told since the page was opened, where the monitor tells none of before.
-const seen = new Map();
-
-function historyOf(model) {
-  if (model.history) return model.history;
-  const kept = seen.get(model.name) || [];
-  if (kept.told !== model) {
-    kept.push(model.requests_per_second);
-    kept.told = model;
-    if (kept.length > KEPT) kept.shift();
-    seen.set(model.name, kept);
-  }
-  return [...kept];
-}
-
-function Table({ answer, search }) {
+function Table({ answer, rates, search }) {
   if (!answer.models.length) return html`<${Nothing} search=${search} />`;
-  return html`<table class="cards"><caption class="hidden-text">Models, with figures of the last ${answer.window_seconds} seconds</caption>
+  return html`<table class="cards"><caption class="hidden-text">Models, with figures of the last ${Math.round(answer.window_seconds)} seconds</caption>
     <thead><tr><th scope="col">Model</th><th scope="col">Route</th><th scope="col">Versions</th><th scope="col" class="num">Requests</th><th scope="col">Lately</th>
       <th scope="col" class="num">Errors</th><th scope="col" class="num">p99</th><th scope="col">Signs</th></tr></thead>
-    <tbody>${answer.models.map((model) => html`<${Row} key=${model.name} model=${model} />`)}</tbody></table>`;
+    <tbody>${answer.models.map((model) => html`<${Row} key=${model.name} model=${model} values=${rates[model.name] || []} />`)}</tbody></table>`;
 }
 
-function Row({ model }) {
-  const values = historyOf(model);
+function Row({ model, values }) {
   const labels = Object.entries(model.labels || {}).map(([name, value]) => (value ? `${name}=${value}` : name));
   return html`<tr>
     <th scope="row"><a href=${link(["models", model.name])}>${model.name}</a>
@@ -94,7 +80,7 @@ function Row({ model }) {
     <td data-label="Route" class="full"><${Route} route=${model.route} /><span class="chips"><${Aliases} aliases=${model.aliases} /></span></td>
     <td data-label="Versions" class="full">${model.versions.length ? html`<${VersionStates} versions=${model.versions} more=${model.more_versions} />` : html`<span class="soft">none yet</span>`}</td>
     <td data-label="Requests" class="num">${rate(model.requests_per_second)}</td>
-    <td data-label="Lately"><${Spark} values=${values} label=${`Requests a second, at most ${number(Math.max(0, ...values.filter((value) => value !== null)))}`} /></td>
+    <td data-label="Lately"><${Spark} values=${values} label=${`Requests a second in the last 15 minutes, at most ${number(Math.max(0, ...values))}`} /></td>
     <td data-label="Errors" class=${`num ${model.error_share > 0 ? "bad-text" : ""}`}>${model.requests_per_second > 0 || model.errors_per_second > 0 ? share(model.error_share) : "–"}</td>
     <td data-label="p99" class="num">${millis(model.p99_ms)}</td>
     <td data-label="Signs"><${Signs} model=${model} /></td>

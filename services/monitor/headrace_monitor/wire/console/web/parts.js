@@ -11,6 +11,7 @@ const STATES = {
   LOADING: ["", "◌", "loading"],
   UNLOADING: ["", "◌", "unloading"],
   UNAVAILABLE: ["bad", "✕", "failed"],
+  STANDBY: ["plain", "○", "on request"],
   NOT_LOADED: ["plain", "○", "not loaded"],
   DELETED: ["plain", "–", "deleted"],
   JOINING: ["", "◌", "joining"],
