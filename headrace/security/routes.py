@@ -16,6 +16,7 @@ MODEL_NAME = "model"
 _READ = Permission(Scope.MODEL, Verb.READ)
 _INFER = Permission(Scope.MODEL, Verb.INFER)
 _INFER_CONTENT = Permission(Scope.CONTENT, Verb.INFER)
+_ROUTE = Permission(Scope.MODEL, Verb.ROUTE)
 _CONTROL = Permission(Scope.MODEL, Verb.ADMIN)
 _LISTED = Permission(Scope.FILTERED, Verb.READ)
 _ADMIN = Permission(Scope.EVERYTHING, Verb.ADMIN)
@@ -40,9 +41,15 @@ ROUTES: Mapping[tuple[str, str], Permission] = {
     ("GET", "/api/series"): _LISTED,
     ("GET", "/api/v1/me"): KNOWN,
     **{("GET", f"/api/v1/{path}"): _LISTED for path in ("overview", "models", "rates", "replicas")},
-    **{("GET", f"/api/v1/models/{{model}}{part}"): _READ for part in ("", "/series")},
+    **{("GET", f"/api/v1/models/{{model}}{part}"): _READ for part in ("", "/series", "/audit")},
     ("GET", "/api/v1/models/{model}/quality"): _READ,
     ("POST", "/api/v1/models/{model}/labels"): Permission(Scope.MODEL, Verb.LABEL),
+    ("GET", "/api/v1/audit"): _ADMIN,
+    **{
+        ("POST", f"/api/v1/models/{{model}}/{change}"): _ROUTE
+        for change in ("route", "rollback", "alias")
+    },
+    **{("POST", f"/api/v1/models/{{model}}/{trial}"): _INFER for trial in ("infer", "chat")},
     ("GET", "/version"): KNOWN,
     ("GET", "/health"): OPEN,
     ("GET", "/ping"): OPEN,

@@ -119,8 +119,12 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         ),
     ),
     Elsewhere(
-        "Of a replica that shares ports with one that hangs; tests/rpc/test_shared_ports.py has one.",
-        ("services/inference/headrace_inference/adapters/siblings.py",),
+        "Of a replica that shares ports with one that hangs, as tests/rpc/test_shared_ports.py has one; "
+        "and of one that the console asks.",
+        (
+            "services/inference/headrace_inference/adapters/siblings.py",
+            "services/monitor/headrace_monitor/",
+        ),
         frozenset(["REPLICA_UNREACHABLE"]),
     ),
     Elsewhere(

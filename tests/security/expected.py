@@ -204,5 +204,12 @@ CONSOLE: Mapping[tuple[str, str], str] = {
     ("GET", "/api/v1/models/{model}/series"): _READ,
     ("GET", "/api/v1/models/{model}/quality"): _READ,
     ("POST", "/api/v1/models/{model}/labels"): _LABEL,
+    ("GET", "/api/v1/models/{model}/audit"): _READ,
+    ("GET", "/api/v1/audit"): _ADMIN,
+    ("POST", "/api/v1/models/{model}/route"): _ROUTE,
+    ("POST", "/api/v1/models/{model}/rollback"): _ROUTE,
+    ("POST", "/api/v1/models/{model}/alias"): _ROUTE,
+    ("POST", "/api/v1/models/{model}/infer"): _INFER,
+    ("POST", "/api/v1/models/{model}/chat"): _INFER,
 }
 """Of the monitor's port beside that."""

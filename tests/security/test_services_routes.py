@@ -19,6 +19,7 @@ from headrace_monitor.adapters.registry.calls import RegistryCalls
 from headrace_monitor.adapters.registry.catalog_feed import CatalogFeed
 from headrace_monitor.adapters.registry.histories import Histories
 from headrace_monitor.adapters.registry.link import RegistryLink
+from headrace_monitor.adapters.registry.writes import RegistryWrites
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.app.console import console
 from headrace_monitor.domain.clock import start_clock
@@ -38,7 +39,7 @@ def _monitor() -> HttpApp:
     clock = start_clock(SystemTime(), 1)
     ledger = Ledger(resolutions(1), 1 << 20, LedgerSnapshot(), clock())
     calls = RegistryCalls(PlainPeer(None), PlainPeer(None), "", is_tls=False)  # type: ignore[arg-type]  # nobody calls
-    link = RegistryLink(calls, CatalogFeed(calls), Histories(calls))
+    link = RegistryLink(calls, CatalogFeed(calls), Histories(calls), RegistryWrites(calls))
     settings = Settings(data=Path())
     app = console(settings, QueryEngine(ledger, clock), Access(), link, is_secure=False)
     add_operations_routes(app, CollectorRegistry(), lambda: (True, {}))

@@ -93,7 +93,7 @@ async def watched(redis_url: str, namespace: str, folder: Path) -> AsyncIterator
             yield scene
 
 
-async def until(ask: Any, expected: str) -> None:
+async def until(ask: Any, expected: str | int) -> None:
     """Wait until the monitor has followed the registry."""
     for _ in range(2000):
         if await ask() == expected:

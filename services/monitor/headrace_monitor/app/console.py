@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from headrace.security.access import Access
 from headrace_monitor.adapters.registry.link import RegistryLink
+from headrace_monitor.adapters.replicas.http_calls import ReplicaCalls
 from headrace_monitor.domain.queries.query_engine import QueryEngine
 from headrace_monitor.domain.queries.recent_figures import RecentFiguresCache
 from headrace_monitor.settings import Settings
 from headrace_monitor.wire.console import dashboard
 from headrace_monitor.wire.console.api import Api
+from headrace_monitor.wire.console.api_audit import AuditApi
+from headrace_monitor.wire.console.api_changes import ChangesApi
 from headrace_monitor.wire.console.api_me import MeApi
 from headrace_monitor.wire.console.api_models import ModelsApi
 from headrace_monitor.wire.console.api_rates import RatesApi
 from headrace_monitor.wire.console.api_series import SeriesApi
+from headrace_monitor.wire.console.api_trial import TrialApi
 from headrace_monitor.wire.console.console_app import ConsoleApp
 from headrace_monitor.wire.sight import Sight
 
@@ -29,6 +33,9 @@ def console(
         ModelsApi(link.catalog, link.histories, recent, sight),
         RatesApi(engine, sight),
         SeriesApi(engine, link.histories, sight),
+        AuditApi(link.histories),
+        ChangesApi(link.writes),
+        TrialApi(link.catalog, ReplicaCalls(settings, is_tls=link.calls.is_tls)),
     ):
         part.add_to(api)
     return app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -16,6 +16,7 @@ from headrace.client.methods import Method, Request, Response, Undecodable
 from headrace.security import callers
 from headrace.tls.peers import Metadata, Peer, open_peer
 from headrace.tls.token_file import AUTHORIZATION, require_private_way
+from headrace_monitor.domain.catalog.on_behalf import OnBehalf
 from headrace_monitor.settings import Settings
 
 ASK_SECONDS = 10.0
@@ -24,21 +25,12 @@ ASK_SECONDS = 10.0
 MAX_MESSAGE_BYTES = 16 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class OnBehalf:
-    """Somebody for whom a call is made: what he proved himself with, what he calls himself, and why."""
-
-    authorization: str = ""
-    actor: str = ""
-    reason: str = ""
-    request_id: str = ""
-
-    def metadata(self) -> Metadata:
-        """What the call brings; the registry asks nobody but him."""
-        proof = ((AUTHORIZATION, as_ascii(self.authorization)),) if self.authorization else ()
-        named = ((callers.ACTOR_KEY, as_ascii(self.actor)),) if self.actor else ()
-        known = (("x-request-id", as_ascii(self.request_id)),) if self.request_id else ()
-        return (*proof, *named, *reason_metadata(self.reason), *known)
+def _metadata(caller: OnBehalf) -> Metadata:
+    """What a call for somebody brings: the registry asks nobody but him."""
+    proof = ((AUTHORIZATION, as_ascii(caller.authorization)),) if caller.authorization else ()
+    named = ((callers.ACTOR_KEY, as_ascii(caller.actor)),) if caller.actor else ()
+    known = (("x-request-id", as_ascii(caller.request_id)),) if caller.request_id else ()
+    return (*proof, *named, *reason_metadata(caller.reason), *known)
 
 
 class RegistryCalls:
@@ -48,7 +40,8 @@ class RegistryCalls:
         self._own = own
         self._others = others
         self._address = address
-        self._is_tls = is_tls
+        self.is_tls = is_tls
+        """Whether the suite is called over TLS."""
 
     async def ask(
         self, method: Method[Request, Response], request: Request, seconds: float = ASK_SECONDS
@@ -64,8 +57,8 @@ class RegistryCalls:
         Raises the registry's errors, and FailedPrecondition (TOKEN_IN_PLAINTEXT).
         """
         if caller.authorization:
-            require_private_way(self._address, is_tls=self._is_tls)
-        return await _asked(self._others, method, request, caller.metadata(), ASK_SECONDS)
+            require_private_way(self._address, is_tls=self.is_tls)
+        return await _asked(self._others, method, request, _metadata(caller), ASK_SECONDS)
 
     async def watch(
         self, method: Method[Request, Response], request: Request

@@ -9,11 +9,18 @@ from contextlib import aclosing, suppress
 from headrace import errors
 from headrace.client import methods, resource_messages
 from headrace.client.resources import Change
-from headrace.conversion.times import timestamp_from_proto
+from headrace.conversion.times import timestamp_from_proto, timestamp_to_proto
 from headrace.registry.v1 import registry_service_pb2
 from headrace.resource_names import model_resource
 from headrace_monitor.adapters.registry.calls import RegistryCalls
-from headrace_monitor.domain.catalog.history import History, Mark, routes_in
+from headrace_monitor.domain.catalog.history import (
+    ChangesPage,
+    ChangesQuery,
+    History,
+    Mark,
+    routes_in,
+)
+from headrace_monitor.domain.catalog.on_behalf import OnBehalf
 
 MAX_KEPT = 100
 """Histories that are kept: those that were asked for last."""
@@ -56,6 +63,22 @@ class Histories:
             while len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
         return found
+
+    async def changes(self, caller: OnBehalf, query: ChangesQuery) -> ChangesPage:
+        """A page of the log of changes, as far as a caller may read it. Raises the registry's errors."""
+        request = registry_service_pb2.ListChangesRequest(
+            model=model_resource(query.model) if query.model else "",
+            actor=query.actor,
+            kind=query.kind,
+            page_size=query.size,
+            page_token=query.page,
+        )
+        if query.since:
+            request.start_time.CopyFrom(timestamp_to_proto(query.since))
+        if query.until:
+            request.end_time.CopyFrom(timestamp_to_proto(query.until))
+        page = await self._calls.ask_for(caller, methods.LIST_CHANGES, request)
+        return ChangesPage(tuple(_mark(each) for each in page.changes), page.next_page_token)
 
     async def _read(self, model: str) -> History:
         request = registry_service_pb2.ListChangesRequest(
@@ -102,4 +125,9 @@ def _mark(change: registry_service_pb2.LoggedChange) -> Mark:
         change.actor,
         change.reason,
         tuple(change.further),
+        change.proof,
+        change.claim,
+        change.peer,
+        change.request_id,
+        change.hash,
     )

@@ -10,16 +10,18 @@ from headrace.service.serving import open_background
 from headrace_monitor.adapters.registry.calls import RegistryCalls, open_registry_calls
 from headrace_monitor.adapters.registry.catalog_feed import CatalogFeed
 from headrace_monitor.adapters.registry.histories import Histories
+from headrace_monitor.adapters.registry.writes import RegistryWrites
 from headrace_monitor.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryLink:
-    """The registry: calls of it, its catalog followed, and histories of models."""
+    """The registry: calls of it, its catalog followed, histories of models, changes for callers."""
 
     calls: RegistryCalls
     catalog: CatalogFeed
     histories: Histories
+    writes: RegistryWrites
 
 
 @asynccontextmanager
@@ -32,4 +34,4 @@ async def open_registry_link(settings: Settings) -> AsyncIterator[RegistryLink]:
         catalog, histories = CatalogFeed(calls), Histories(calls)
         catalog.on_change = histories.forget
         jobs.run(catalog.run())
-        yield RegistryLink(calls, catalog, histories)
+        yield RegistryLink(calls, catalog, histories, RegistryWrites(calls))

@@ -19,6 +19,34 @@ class Mark:
     actor: str
     reason: str
     further: tuple[str, ...] = ()
+    proof: str = ""
+    """How it was proved who made it."""
+    claim: str = ""
+    """What he called himself, where another name was proved."""
+    peer: str = ""
+    request_id: str = ""
+    hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesQuery:
+    """A question about the log of changes: '' and 0 stand for all."""
+
+    model: str = ""
+    actor: str = ""
+    kind: str = ""
+    since: float = 0.0
+    until: float = 0.0
+    size: int = 100
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesPage:
+    """A page of the log of changes, the newest first; `next_page` is '' on the last."""
+
+    changes: tuple[Mark, ...]
+    next_page: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import msgspec
 
 from headrace import errors
 from headrace.service.http.answers import JSON_TYPE, Response, json_response
+from headrace.service.http.app import HandleBody
 from headrace.service.http.requests import Body, Request
 from headrace_monitor.domain.queries.query_engine import QueryEngine
 from headrace_monitor.wire.console.console_app import ConsoleApp, is_from_here
@@ -37,14 +38,14 @@ class Api:
 
     def __init__(self, app: ConsoleApp, engine: QueryEngine) -> None:
         self.app = app
-        self._run_in_thread = engine.run_in_thread
+        self.run_in_thread = engine.run_in_thread
 
     def get(self, path: str, answer: Answer) -> None:
         """Have a question answered."""
 
         async def handle(request: Request) -> Response:
             make = await answer(request)
-            body, etag = await self._run_in_thread(lambda: _encoded(make))
+            body, etag = await self.run_in_thread(lambda: _encoded(make))
             headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Authorization, Cookie"}
             if etag in request.head.get("if-none-match"):
                 return Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
@@ -63,9 +64,18 @@ class Api:
 
         self.app.add_with_form("POST", PREFIX + path, handle, max_body_bytes)
 
+    def post_bytes(self, path: str, handle: HandleBody, max_body_bytes: int) -> None:
+        """Have a change made by what reads its JSON itself."""
 
-def object_in(request: Request, body: Body) -> Mapping[str, object]:
-    """The JSON object that one of our own pages, or a program, sends.
+        async def checked(request: Request, body: Body) -> Response:
+            check_sender(request)
+            return await handle(request, body)
+
+        self.app.add_with_form("POST", PREFIX + path, checked, max_body_bytes)
+
+
+def check_sender(request: Request) -> None:
+    """Let pass what one of our own pages, or a program, sends as JSON.
 
     Raises PermissionDenied (PAGE_FOREIGN) for a page of another site, InvalidArgument (CHANGE_INVALID).
     """
@@ -75,6 +85,11 @@ def object_in(request: Request, body: Body) -> Mapping[str, object]:
         )
     if request.head.get("content-type").partition(";")[0].strip().lower() != JSON_TYPE:
         raise _invalid(f"the header Content-Type must be {JSON_TYPE}")
+
+
+def object_in(request: Request, body: Body) -> Mapping[str, object]:
+    """The JSON object that a change has. Raises as `check_sender` does, and InvalidArgument for another."""
+    check_sender(request)
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from headrace import errors
 from headrace.client.resources import Model
 from headrace.measures import TOTAL_TIME
 from headrace.service.http.requests import Request
 from headrace.state.records import ReplicaRecord
 from headrace_monitor.domain.catalog import catalog as nouns
 from headrace_monitor.domain.catalog.catalog import Catalog, CatalogModel, Snapshot
+from headrace_monitor.domain.catalog.choice import entry_of
 from headrace_monitor.domain.catalog.history import History
 from headrace_monitor.domain.catalog.search import Page, fits, page_of
 from headrace_monitor.domain.ledger.totals import OTHER
@@ -75,12 +75,9 @@ class Known:
 
     def entry(self, name: str) -> CatalogModel:
         """One model. Raises NotFound (MODEL_NOT_FOUND)."""
-        found = self.snapshot.models.get(name)
-        if found is None and not self.freshness.is_known and name in self.figures.models:
+        if not self.freshness.is_known and name in self.figures.models:
             return CatalogModel(Model(name))
-        if found is None:
-            raise errors.NotFound("MODEL_NOT_FOUND", f"there is no model {name!r:.200}")
-        return found
+        return entry_of(self.snapshot, name)
 
     def numbers(self, entry: CatalogModel) -> list[int]:
         """The versions that are there, and those that still have figures, newest first."""

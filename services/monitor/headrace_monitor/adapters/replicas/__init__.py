@@ -1,0 +1,1 @@
+"""Calls of replicas, for whoever tries a model in the console."""
