@@ -170,6 +170,19 @@ _MONITOR: Mapping[str, MethodRule] = {
     "QuerySeries": _on(Verb.READ, lambda request: (request.query.model,), Scope.FILTERED),
 }
 
+_ALERTS: Mapping[str, MethodRule] = {
+    "ApplyRules": _everywhere(Verb.ADMIN),
+    "ListRules": _everywhere(Verb.READ),
+    "ListAlerts": _on(Verb.READ, _model, Scope.FILTERED),
+    "WatchAlerts": _on(Verb.READ, _model, Scope.FILTERED),
+    "AcknowledgeAlert": _FILTERED,  # the alert's model is not in the request: the servicer asks
+    "CreateSilence": _everywhere(Verb.ADMIN),
+    "ListSilences": _everywhere(Verb.READ),
+    "DeleteSilence": _everywhere(Verb.ADMIN),
+    "TestReceiver": _everywhere(Verb.ADMIN),
+    "ListObjectives": _on(Verb.READ, _model, Scope.FILTERED),
+}
+
 _SERVICES: Mapping[str, Mapping[str, MethodRule]] = {
     "inference.GRPCInferenceService": _INFERENCE,
     "headrace.inference.v1.GenerationService": _GENERATION,
@@ -178,6 +191,7 @@ _SERVICES: Mapping[str, Mapping[str, MethodRule]] = {
     "headrace.registry.v1.ReferenceService": _REFERENCES,
     "headrace.monitor.v1.MonitorService": _MONITOR,
     "headrace.monitor.v1.QualityService": _QUALITY,
+    "headrace.monitor.v1.AlertService": _ALERTS,
     "grpc.health.v1.Health": {
         "Check": MethodRule(OPEN),
         "List": MethodRule(OPEN),

@@ -81,6 +81,11 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         frozenset(["TOO_MANY_BINDINGS", "TOO_MANY_ROLES"]),
     ),
     Elsewhere(
+        "Of more silences than a test makes; tests/unit/monitor/alerts/test_alert_book.py does.",
+        ("services/monitor/headrace_monitor/domain/alerts/",),
+        frozenset(["TOO_MANY_SILENCES"]),
+    ),
+    Elsewhere(
         "The console's JSON alone tells it; tests/rpc/test_console_changes.py brings it about.",
         ("services/monitor/headrace_monitor/wire/console/",),
         frozenset(["CHANGE_INVALID", "PAGE_FOREIGN"]),
@@ -169,12 +174,14 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
             "services/inference/headrace_inference/app/",
             "services/inference/headrace_inference/wire/native/server.py",
             "services/monitor/headrace_monitor/adapters/store_schema.py",
+            "services/monitor/headrace_monitor/app/alerts.py",
             "services/monitor/headrace_monitor/adapters/window_store.py",
             "services/registry/headrace_registry/adapters/shared_state/history_note.py",
         ),
         frozenset(
             [
                 "ADDRESS_IN_USE",
+                "ALERT_RULES_UNUSABLE",
                 "CHILD_NOT_READY",
                 "DATA_FROM_NEWER_VERSION",
                 "DATA_IN_USE",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.reasons import methods, registry, test_monitor
+from tests.reasons import methods, registry, test_alerts, test_monitor
 from tests.reasons.access import ACCESS
 from tests.reasons.elsewhere import CLIENT_SAYS, ELSEWHERE, TRIED
 from tests.reasons.exact import listed
@@ -34,7 +34,7 @@ ROWS: tuple[Sequence[methods.Method | registry.Refusal], ...] = (
     REFERENCES,
 )
 OTHERS = {(one.kind, one.reason) for rows in ROWS for one in rows} | {
-    (kind, reason) for kind, reason, *_ in test_monitor.REFUSALS
+    (kind, reason) for kind, reason, *_ in (*test_monitor.REFUSALS, *test_alerts.REFUSALS)
 }
 """Of a replica's other methods, the registry and the monitor, with their classes."""
 

@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from headrace.inference import grpc_service_pb2
 from headrace.inference.v1 import generation_service_pb2
-from headrace.monitor.v1 import monitor_service_pb2, quality_service_pb2
+from headrace.monitor.v1 import alert_service_pb2, monitor_service_pb2, quality_service_pb2
 from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
 
 SECONDS = 20.0
@@ -28,6 +28,7 @@ SERVICES: Mapping[str, ServiceDescriptor] = {
         reference_service_pb2,
         monitor_service_pb2,
         quality_service_pb2,
+        alert_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()
 }
@@ -85,6 +86,14 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "GetReference": {"name": "models/digits/versions/1/reference"},
     "DeleteReference": {"name": "models/digits/versions/1/reference", "etag": WRONG_ETAG},
     "UpdateEnforcement": {"name": "models/digits/versions/1/reference"},
+    "ApplyRules": {"rules": "not TOML", "dryRun": True},
+    "ListAlerts": {"model": "digits"},
+    "WatchAlerts": {"model": "digits"},
+    "AcknowledgeAlert": {"id": "nothing"},
+    "CreateSilence": {"silence": {"model": "digits"}},
+    "DeleteSilence": {"id": "nothing"},
+    "TestReceiver": {"receiver": "nothing"},
+    "ListObjectives": {"model": "digits"},
     "QueryStatistics": {"model": "digits"},
     "WatchStatistics": {"query": {"model": "digits"}},
     "RecordLabels": {"model": "digits"},

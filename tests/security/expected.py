@@ -93,6 +93,19 @@ _MONITOR = {
     "QuerySeries": _READ,
 }
 
+_ALERTS = {
+    "ApplyRules": _ADMIN,
+    "ListRules": _READ_ALL,
+    "ListAlerts": _READ,
+    "WatchAlerts": _READ,
+    "AcknowledgeAlert": _KNOWN,
+    "CreateSilence": _ADMIN,
+    "ListSilences": _READ_ALL,
+    "DeleteSilence": _ADMIN,
+    "TestReceiver": _ADMIN,
+    "ListObjectives": _READ,
+}
+
 _ACCESS = {
     "CreateApiKey": _ADMIN,
     "ListApiKeys": _ADMIN,
@@ -118,6 +131,7 @@ GRPC: Mapping[str, Mapping[str, str]] = {
     "headrace.registry.v1.ReferenceService": _REFERENCES,
     "headrace.monitor.v1.MonitorService": _MONITOR,
     "headrace.monitor.v1.QualityService": {"RecordLabels": _LABEL, "QueryQuality": _READ},
+    "headrace.monitor.v1.AlertService": _ALERTS,
 }
 """By service and method. ModelStreamInfer answers in its messages: it has tests of its own."""
 

@@ -15,6 +15,7 @@ SENT_VERSIONS = 100
 """What replicas put into one report, by the contract."""
 
 _RANGES = {
+    "alert_seconds": (0.05, 600),
     "kept_hours": (1, 24 * 31),
     "window_memory_mb": (1, 2**20),
     "report_memory_mb": (4, 2**16),
@@ -52,6 +53,19 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
 
     registry_address: str = "127.0.0.1:8100"
     """The address of the registry: its models are shown, and with --auth on it tells who may do what."""
+
+    alert_rules: Path | None = None
+    """A file of rules of alerts, beside those that are shipped: docs/alerts.md. Without one, those are in
+    force that `headrace apply` sent."""
+
+    alert_secrets: Path | None = None
+    """The folder of the secrets that receivers of alerts name: of webhooks, of services of notification."""
+
+    alert_seconds: float = 10.0
+    """How often the rules of alerts are evaluated (seconds)."""
+
+    console_url: str = ""
+    """The address at which people reach the console, for the links in notifications: https://HOST."""
 
     kept_hours: int = 24
     """How long windows of a minute are kept, of the time in which the monitor runs. Those of 10 s are kept

@@ -29,7 +29,7 @@ from headrace_monitor.adapters.registry.link import open_registry_link
 from headrace_monitor.adapters.rights import FollowedRights, open_rights
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import open_window_store
-from headrace_monitor.app import quality
+from headrace_monitor.app import alerts, quality
 from headrace_monitor.app.console import console
 from headrace_monitor.domain.clock import TimeSource, start_clock
 from headrace_monitor.domain.ingestion.books import Book
@@ -43,7 +43,7 @@ from headrace_monitor.wire.grpc.servicer import MonitorServicer, register
 
 _MONITOR = monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"]
 
-SERVICES = (_MONITOR, quality.SERVICE)
+SERVICES = (_MONITOR, quality.SERVICE, alerts.SERVICE)
 """Those of this project that its gRPC port serves."""
 
 _MIB = 2**20
@@ -101,7 +101,8 @@ async def open_monitor(
         ):
             query_engine = QueryEngine(ledger, clock, questions)
             quality_book = quality.make_book(settings)
-            books: tuple[Book, ...] = (quality_book,)
+            alert_book = alerts.build_book(settings)
+            books: tuple[Book, ...] = (quality_book, alert_book)
             calls = CallMetrics(SERVICES, spans=spans)
             registry = metrics.build_registry(ledger, clock, calls)
             registry.register(TlsMetrics(tls))
@@ -112,6 +113,14 @@ async def open_monitor(
                 quality.open_quality(
                     quality_book, ingestion, clock, questions, registry
                 ) as quality_desk,
+                alerts.open_alerts(
+                    settings,
+                    alert_book,
+                    alerts.sources_of(query_engine, ledger, clock, link.catalog),
+                    ingestion,
+                    query_engine,
+                    clock,
+                ) as alert_parts,
             ):
                 servicer = MonitorServicer(
                     ingestion,
@@ -121,7 +130,10 @@ async def open_monitor(
                     max_versions=settings.max_report_versions,
                     access=rights.access,
                 )
-                services: list[Register] = [functools.partial(register, servicer)]
+                services: list[Register] = [
+                    functools.partial(register, servicer),
+                    alerts.serve_alerts(alert_parts, rights.access, stopping),
+                ]
                 pages = console(
                     settings, query_engine, rights.access, link, is_secure=tls is not None
                 )

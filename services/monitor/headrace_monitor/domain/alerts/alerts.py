@@ -137,6 +137,8 @@ class Alert:
     resolve_ns: int = 0
     clear_steady_ns: int = 0
     """Since when it fires and what it is about is not there; 0 while it is."""
+    about: str = ""
+    """What the rule says of itself."""
     told: Mapping[str, int] = field(default_factory=dict)
     """When each receiver was told last that it fires, by the steady time."""
     told_ns: int = 0
@@ -148,6 +150,16 @@ class Alert:
     def subject(self) -> Subject:
         """What it is about."""
         return self.seen.subject
+
+    @property
+    def summary(self) -> str:
+        """What is wrong, in a line."""
+        subject, finding = self.subject, self.seen.finding or self.about
+        if not subject.model:
+            return finding
+        return (
+            f"{subject.model}{f' version {subject.version}' if subject.version else ''}: {finding}"
+        )
 
     @property
     def link(self) -> str:

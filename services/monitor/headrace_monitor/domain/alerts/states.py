@@ -66,6 +66,7 @@ def begun(seen: Observation, rule: AnyRule, moment: Moment) -> Alert:
         start_steady_ns=moment.steady_ns,
         update_ns=moment.now_ns,
         worst=seen.value,
+        about=rule.summary,
     )
     return _fired_if_held(alert, rule, moment)
 
@@ -108,6 +109,7 @@ def _updated(alert: Alert, seen: Observation, rule: AnyRule, moment: Moment) -> 
         seen=seen if seen.finding else replace(seen, finding=alert.seen.finding),
         severity=seen.severity or rule.severity,
         look_at=rule.look_at,
+        about=rule.summary,
         worst=worse(alert.worst, seen.value),
         update_ns=moment.now_ns,
     )

@@ -1,0 +1,1 @@
+"""Tells receivers of alerts: the log, webhooks, Alertmanager, apprise."""

@@ -1,0 +1,98 @@
+"""Alerts, put together: the book, what rules look at, the evaluation, and what tells receivers."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import grpc
+
+from headrace import errors
+from headrace.alert_rules.rules_file import MAX_FILE_BYTES, read_rules
+from headrace.monitor.v1 import alert_service_pb2, alert_service_pb2_grpc
+from headrace.security.access import Access
+from headrace.security.regular_files import read_regular_file
+from headrace.service.serving import open_background
+from headrace_monitor.adapters.notify.delivery import open_delivery
+from headrace_monitor.adapters.notify.senders import Senders
+from headrace_monitor.domain.alerts.alert_book import AlertBook, RulesInForce
+from headrace_monitor.domain.alerts.alert_desk import AlertDesk
+from headrace_monitor.domain.alerts.evaluator import Evaluator
+from headrace_monitor.domain.alerts.figures import Sources
+from headrace_monitor.domain.alerts.known_figures import CatalogStates, LedgerFigures, SessionGaps
+from headrace_monitor.domain.alerts.objectives import Objectives
+from headrace_monitor.domain.catalog.catalog import Catalog
+from headrace_monitor.domain.clock import Clock
+from headrace_monitor.domain.ingestion.ingestion import Ingestion
+from headrace_monitor.domain.ledger.ledger import Ledger
+from headrace_monitor.domain.queries.query_engine import QueryEngine
+from headrace_monitor.settings import Settings
+from headrace_monitor.wire.grpc.alert_servicer import AlertParts, AlertServicer
+
+FIRST_PAUSE_SECONDS = 1.0
+"""What a receiver did not take is sent again after this, then after twice as long, up to 5 minutes."""
+
+
+SERVICE = alert_service_pb2.DESCRIPTOR.services_by_name["AlertService"]
+
+
+def build_book(settings: Settings) -> AlertBook:
+    """Build the book of alerts. Raises FailedPrecondition where the file of rules cannot be used."""
+    if settings.alert_rules is None:
+        return AlertBook()
+    try:
+        data = read_regular_file(settings.alert_rules, MAX_FILE_BYTES)
+        source = data.decode()
+        return AlertBook(RulesInForce(read_rules(source), source))
+    except (OSError, UnicodeDecodeError, errors.InvalidArgument) as error:
+        raise errors.FailedPrecondition(
+            "ALERT_RULES_UNUSABLE", f"--alert-rules {settings.alert_rules}: {error}"
+        ) from error
+
+
+def sources_of(
+    query_engine: QueryEngine, ledger: Ledger, clock: Clock, catalog: Catalog
+) -> Sources:
+    """All that rules look at."""
+    kept_seconds = ledger.windows.resolutions[-1].kept_seconds
+    return Sources(
+        LedgerFigures(query_engine, kept_seconds),
+        SessionGaps(ledger, clock),
+        versions=CatalogStates(catalog),
+    )
+
+
+@asynccontextmanager
+async def open_alerts(
+    settings: Settings,
+    book: AlertBook,
+    sources: Sources,
+    ingestion: Ingestion,
+    questions: QueryEngine,
+    clock: Clock,
+) -> AsyncIterator[AlertParts]:
+    """What evaluates the rules and tells receivers while inside."""
+    senders = Senders(settings.alert_secrets, settings.console_url)
+    pause = min(FIRST_PAUSE_SECONDS, settings.alert_seconds)
+    async with (
+        open_delivery(book, ingestion, senders, clock, pause) as delivery,
+        open_background() as jobs,
+    ):
+        evaluator = Evaluator(
+            book, sources, ingestion, questions, clock, settings.alert_seconds, delivery.wake
+        )
+        jobs.run(evaluator.run())
+        desk = AlertDesk(book, ingestion, delivery, clock)
+        objectives = Objectives(book, sources.service, clock)
+        path = str(settings.alert_rules) if settings.alert_rules else ""
+        yield AlertParts(desk, evaluator, objectives, path)
+
+
+def serve_alerts(
+    parts: AlertParts, access: Access, stopping: asyncio.Event
+) -> Callable[[grpc.aio.Server], None]:
+    """Return what adds the methods to a server."""
+    servicer = AlertServicer(parts, access, stopping)
+    return functools.partial(alert_service_pb2_grpc.add_AlertServiceServicer_to_server, servicer)
