@@ -190,6 +190,23 @@ TOKEN_GAP: Measure[Histogram] = Measure(
     sparse=True,
 )
 
+CPU_TIME: Measure[int] = Measure(
+    "c:cpu_time_us",
+    "microseconds",
+    "Processor time of its replicas, shared among versions by how long their runs took.",
+    "headrace_cpu_microseconds",
+    sparse=True,
+)
+ENERGY: Measure[Mapping[str, int]] = Measure(
+    "l:energy_mj",
+    "millijoules",
+    "Energy, shared the same way, by how it was got: nvml, rapl, or model, which is processor time times a "
+    "setting.",
+    "headrace_energy_millijoules",
+    label="source",
+    sparse=True,
+)
+
 MEASURES: tuple[Measure[Value], ...] = (
     SUCCESSES,
     ROWS,
@@ -210,6 +227,8 @@ MEASURES: tuple[Measure[Value], ...] = (
     FINISH_REASONS,
     FIRST_TOKEN_TIME,
     TOKEN_GAP,
+    CPU_TIME,
+    ENERGY,
 )
 """All measures, in the order of /metrics."""
 

@@ -226,6 +226,9 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings, OtlpSettings):
     labels that come late can be joined by the id; which they are is decided by a hash of the id."""
     telemetry_seconds: float = 1.0
     """How often telemetry is reported."""
+    watts_per_core: float = 10.0
+    """What a busy core is taken to need, where the processor's own counter of energy (RAPL) cannot be read:
+    energy is processor time times this then, and says so."""
     telemetry_max_reports: int = 600
     """Of how many intervals reports are kept while the monitor is away; then the oldest are dropped, and
     counted."""

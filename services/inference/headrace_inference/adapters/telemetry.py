@@ -17,7 +17,7 @@ import grpc
 from google.protobuf import timestamp_pb2
 
 from headrace.errors import HeadraceError
-from headrace.measures import LOAD_TIME, ROW_CAPACITY
+from headrace.measures import CPU_TIME, ENERGY, LOAD_TIME, ROW_CAPACITY
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
@@ -25,6 +25,12 @@ from headrace.tls.peers import Peer
 from headrace_inference.adapters.generation_telemetry import (
     generation_measures,
     histogram_to_proto,
+)
+from headrace_inference.domain.versions.energy_shares import (
+    Busy,
+    EnergyShares,
+    Share,
+    UsageMeter,
 )
 from headrace_inference.domain.versions.statistics import (
     Counts,
@@ -60,7 +66,15 @@ class TelemetryBuffer:
     An interval has one report, or one for each MAX_VERSIONS versions that did something in it.
     """
 
-    def __init__(self, replica: str, book: StatisticsRegistry, max_intervals: int) -> None:
+    def __init__(
+        self,
+        replica: str,
+        book: StatisticsRegistry,
+        max_intervals: int,
+        usage: UsageMeter | None = None,
+    ) -> None:
+        self._usage = usage
+        self._shares = EnergyShares()
         self._replica = replica
         self._book = book
         self._boot_id = uuid.uuid4().hex
@@ -82,10 +96,11 @@ class TelemetryBuffer:
         With `last` nothing is counted any more: the monitor then knows that nothing is missing.
         """
         now_ns = time.time_ns()
+        shares = self._used()
         versions = [
             telemetry
-            for (model, number), statistics in self._book.items()
-            if (telemetry := _news(model, number, statistics)) is not None
+            for key, statistics in self._book.items()
+            if (telemetry := _news(*key, statistics, shares.get(key))) is not None
         ]
         if len(self._last_of_interval) == self._last_of_interval.maxlen:
             self._drop_until(self._last_of_interval[0])
@@ -99,6 +114,15 @@ class TelemetryBuffer:
         self._last_of_interval.append(self._sequence)
         self._since_ns = now_ns
         self.added.set()
+
+    def _used(self) -> Mapping[tuple[str, int], Share]:
+        if self._usage is None:
+            return {}
+        busy = {
+            key: Busy(statistics.take_busy_ns(), statistics.is_on_device)
+            for key, statistics in self._book.items()
+        }
+        return self._shares.of(self._usage.take(), busy)
 
     async def count_ahead(self) -> None:
         """Count what versions did, some at a time: 500 at once would hold up the event loop for 50 ms."""
@@ -278,16 +302,26 @@ def _request(report: telemetry_pb2.TelemetryReport) -> pb.ReportTelemetryRequest
 
 
 def _news(
-    model: str, number: int, statistics: VersionCounters
+    model: str, number: int, statistics: VersionCounters, share: Share | None
 ) -> telemetry_pb2.VersionTelemetry | None:
-    """What a version did since this was last called; None for nothing."""
+    """What a version did since this was last called, and its share of what it took; None for nothing."""
     counts = statistics.drain()
     generated = statistics.generation.drain() if statistics.has_generated else {}
-    if counts.idle and not generated:
+    if counts.idle and not generated and share is None:
         return None
     telemetry = _version_telemetry(model, number, counts)
     telemetry.measures.extend(generation_measures(generated))
+    if share is not None:
+        telemetry.measures.extend(_used(share))
     return telemetry
+
+
+def _used(share: Share) -> Iterator[telemetry_pb2.Measure]:
+    if share.cpu_us:
+        yield telemetry_pb2.Measure(name=CPU_TIME.name, count=share.cpu_us)
+    if share.millijoules:
+        labels = telemetry_pb2.CountsByLabel(counts=share.millijoules)
+        yield telemetry_pb2.Measure(name=ENERGY.name, labels=labels)
 
 
 def _version_telemetry(model: str, number: int, counts: Counts) -> telemetry_pb2.VersionTelemetry:

@@ -20,8 +20,10 @@ from headrace.state.records import ReplicaRecord, ReplicaStage
 from headrace.tls.peers import open_peer
 from headrace_inference.adapters import telemetry
 from headrace_inference.adapters.core_use import MachineCoreUse
+from headrace_inference.adapters.energy import ProcessUsage
 from headrace_inference.adapters.metrics.cache import CacheMeter
 from headrace_inference.adapters.metrics.collectors import CollectorMeter
+from headrace_inference.adapters.metrics.devices import open_device_meter
 from headrace_inference.adapters.metrics.traces import TraceMeter
 from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
@@ -219,12 +221,23 @@ async def _reporting(
     if settings.monitor_address is None:
         yield None
         return
-    buffer = telemetry.TelemetryBuffer(settings.replica_id, book, settings.telemetry_max_reports)
+    with open_device_meter() as devices:
+        usage = ProcessUsage(settings.watts_per_core, devices.joules if devices else None)
+        buffer = telemetry.TelemetryBuffer(
+            settings.replica_id, book, settings.telemetry_max_reports, usage
+        )
+        async with _sending(settings, buffer):
+            yield buffer
+
+
+@asynccontextmanager
+async def _sending(settings: Settings, buffer: telemetry.TelemetryBuffer) -> AsyncIterator[None]:
+    assert settings.monitor_address is not None
     async with open_peer(settings.monitor_address, settings, CHANNEL_OPTIONS) as monitor:
         async with serving.open_background() as jobs:
             collect = partial(telemetry.collect_telemetry, buffer, settings.telemetry_seconds)
             jobs.run(keep_running("telemetry", collect))
             send = partial(telemetry.send_telemetry, buffer, monitor)
             jobs.run(keep_running("reports", send))
-            yield buffer
+            yield
         await telemetry.flush_telemetry(buffer, monitor, _FLUSH_SECONDS)

@@ -80,6 +80,11 @@ class DeviceMeter:
             yield family
         yield self._energy()
 
+    def joules(self) -> float:
+        """The energy that all devices used that tell, since their drivers were loaded."""
+        found = [self._read(_joules, device.handle) for device in self._devices]
+        return sum(joules for joules in found if joules is not None)
+
     def _energy(self) -> Family:
         family = Family("nv_energy_consumption", "counter", "Joules since the replica started")
         for device in self._devices:
@@ -102,18 +107,25 @@ class DeviceMeter:
 @contextmanager
 def open_device_meter() -> Iterator[DeviceMeter | None]:
     """A meter of this machine's devices while inside; None where NVML is not there."""
+    nvml = open_nvml()
+    if nvml is None:
+        yield None
+        return
+    try:
+        yield DeviceMeter(nvml)
+    finally:
+        nvml.nvmlShutdown()
+
+
+def open_nvml() -> Any:
+    """NVML, begun; whoever asks ends it by `nvmlShutdown`. None where it is not there."""
     try:
         import pynvml
-    except ImportError:
-        yield None
-        return
-    try:
+
         pynvml.nvmlInit()
+    except ImportError:
+        return None
     except pynvml.NVMLError as error:
         logger.debug("no metrics of devices: %s", error)
-        yield None
-        return
-    try:
-        yield DeviceMeter(pynvml)
-    finally:
-        pynvml.nvmlShutdown()
+        return None
+    return pynvml

@@ -74,6 +74,10 @@ class Encoder(Protocol):
     def waiting(self) -> int:
         """Count the texts that wait."""
 
+    @property
+    def busy_ns(self) -> int:
+        """Tell how long all its runs took together."""
+
     def submit(self, call: EncodingCall) -> None:
         """Take a call; its sink is told how it ends. From any thread; never blocks.
 

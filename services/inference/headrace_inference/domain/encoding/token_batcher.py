@@ -75,6 +75,7 @@ class TokenBatcher:
         self._now_ns = clock.monotonic_ns
         self._watchdog = watchdog or RunWatchdog(clock)
         self._rest = rest
+        self._busy_ns = 0
         self._linger_seconds = linger_seconds
         self._max_tokens = encoding.max_batch_tokens
         self._max_texts = self._max_tokens if encoding.shares_runs else 1
@@ -85,6 +86,11 @@ class TokenBatcher:
             encoding.name, max(1, config.instances), self._serve, self._watched
         )
         self._stopping = False
+
+    @property
+    def busy_ns(self) -> int:
+        """Tell how long all its runs took together."""
+        return self._busy_ns
 
     @property
     def waiting(self) -> int:
@@ -210,6 +216,7 @@ class TokenBatcher:
         vectors = normalized(vectors) if encoding.normalizes else vectors
         now = self._now_ns()
         with self._mutex:
+            self._busy_ns += now - started_ns
             self._queue.record_run(batch.token_ids.size, now - started_ns, now)
         return vectors
 

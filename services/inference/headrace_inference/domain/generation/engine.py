@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from headrace_inference.domain.generation.requests import GenerationCall
@@ -22,6 +22,8 @@ class EngineLoad:
     """The most that may be kept."""
     cached_tokens: int = 0
     """Tokens kept for prompts to come; they make room whenever it is needed."""
+    busy_ns: int = field(default=0, compare=False)
+    """How long its runs took, all of them since it was opened."""
 
 
 class GenerationEngine(Protocol):

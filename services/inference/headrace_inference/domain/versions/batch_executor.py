@@ -84,6 +84,7 @@ class BatchExecutor:
         self._record, self._runner = execution.record, runner
         self._statistics, self._responder = execution.statistics, execution.responder
         self._statistics.set_max_rows(self.max_rows)
+        self._statistics.is_on_device = runner.provider not in ("", Provider.CPU)
         self._now_ns, self._thread_ns = execution.clock.monotonic_ns, execution.clock.thread_ns
         self._runs_on_thread = _runs_on_calling_thread(runner.provider, config.session)
         self._watchdog, self._failures = execution.watchdog, execution.failures

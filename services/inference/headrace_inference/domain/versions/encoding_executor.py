@@ -25,6 +25,7 @@ class EncodingExecutor:
     def __init__(self, execution: Execution, runner: EncoderRunner) -> None:
         self._execution = execution
         self.model = runner.start_encoder(execution.watchdog)
+        execution.statistics.follow_runs(lambda: self.model.encoder.busy_ns)
         self._scheduler = TextScheduler(
             execution.record.key, self._hand_over, _Encoder(self.model.encoder), execution.watchdog
         )

@@ -28,6 +28,7 @@ class GenerationExecutor:
         self._execution = execution
         self.model = runner.start(execution.watchdog, execution.failures.tell_broken)
         self._engine = self.model.engine
+        execution.statistics.follow_runs(lambda: self._engine.load.busy_ns)
         self._scheduler = TextScheduler(
             execution.record.key, self._hand_over, _Engine(self._engine), execution.watchdog
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -136,6 +136,27 @@ class VersionCounters:
         self._last_answered_ns = 0
         self._max_rows = 1
         self._generation: GenerationCounters | None = None
+        self._busy_ns = 0
+        self._taken_busy_ns = 0
+        self._runs_elsewhere: Callable[[], int] | None = None
+        self.is_on_device = False
+        """True where it runs on a device of its own, not on the processor."""
+
+    def follow_runs(self, busy_ns: Callable[[], int]) -> None:
+        """Its runs are not told one by one: this says how long all of them took, from now on."""
+        with self.lock:
+            before, at_start = self._runs_elsewhere, busy_ns()
+            self._busy_ns += before() if before is not None else 0
+            self._runs_elsewhere = lambda: busy_ns() - at_start
+
+    def take_busy_ns(self) -> int:
+        """Return for how long runs went on since this was last called, those at a time added up."""
+        with self.lock:
+            self._count()
+            elsewhere = self._runs_elsewhere() if self._runs_elsewhere is not None else 0
+            busy_ns = self._busy_ns + elsewhere
+            taken, self._taken_busy_ns = busy_ns - self._taken_busy_ns, busy_ns
+        return taken
 
     @property
     def generation(self) -> GenerationCounters:
@@ -244,6 +265,8 @@ class VersionCounters:
         np.add.at(sums, places, parts)
         self._new.rows += int(rows.sum())
         self._new.row_capacity += int(np.maximum(rows, self._max_rows).sum())
+        if self._runs_elsewhere is None:
+            self._busy_ns += int(parts.sum())
         for size, count, (inputs, infers, outputs) in zip(
             sizes.tolist(), counts.tolist(), sums.tolist(), strict=True
         ):

@@ -68,10 +68,11 @@ class ContinuousBatching:
         self._limit = min(longest, decoder.facts.context_length, self._rows.books.capacity)
         self._line = WaitingLine(name, config)
         failures = FailureStreak(self._probe, broken)
+        self._runs = StepRuns(name, decoder, clock, watchdog or RunWatchdog(clock), failures)
         self._steps = Steps(
             name,
             self._rows,
-            StepRuns(name, decoder, clock, watchdog or RunWatchdog(clock), failures),
+            self._runs,
             self._line,
             PrefillPace(config.generation.prefill_tokens_per_step),
             clock,
@@ -96,6 +97,7 @@ class ContinuousBatching:
             sum([one.length for one in running]),
             self._rows.books.capacity,
             self._rows.prefixes.tokens,
+            self._runs.busy_ns,
         )
 
     def submit(self, call: GenerationCall) -> None:

@@ -44,6 +44,8 @@ class StepRuns:
         self._watchdog = watchdog
         self._failures = failures
         self._handle = decoder.new_handle()
+        self.busy_ns = 0
+        """How long all runs took, those that failed, too."""
 
     def read(self, sequence: SequenceState, tokens: int, *, every: bool) -> Array:
         """Read so many tokens of a prompt. Raises StepFailed."""
@@ -85,6 +87,8 @@ class StepRuns:
             self._failures.add(failure)
             error = error_of(self._name, failure)
             raise StepFailed([(one, error) for one in sequences]) from failure
+        finally:
+            self.busy_ns += self._now_ns() - began
         self._was_ended(ticket)
         self._failures.length = 0
         return logits
