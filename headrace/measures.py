@@ -129,6 +129,14 @@ ROW_CAPACITY: Measure[int] = Measure(
     "headrace_row_capacity",
     sparse=True,
 )
+SCHEMA_VIOLATIONS: Measure[Mapping[str, int]] = Measure(
+    "l:schema_violations",
+    "rows",
+    "Rows that differ from what was learnt of the version's data, by field, of fields that flag or reject.",
+    "headrace_schema_violations",
+    label="field",
+    sparse=True,
+)
 LOAD_TIME: Measure[Histogram] = Measure(
     "h:load_time",
     "nanoseconds",
@@ -219,6 +227,7 @@ MEASURES: tuple[Measure[Value], ...] = (
     COMPUTE_TIME,
     FAILED_TIME,
     ROW_CAPACITY,
+    SCHEMA_VIOLATIONS,
     LOAD_TIME,
     PROMPT_TOKENS,
     GENERATED_TOKENS,

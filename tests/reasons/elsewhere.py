@@ -312,6 +312,7 @@ TRIED: Mapping[str, str] = {
     "CHAT_TEMPLATE_FAILED": "tests/unit/headrace/language/chats/test_chat_format.py",
     "CHAT_TEMPLATE_INVALID": "tests/unit/headrace/language/chats/test_chat_format.py",
     "CHECKS_BUSY": "tests/rpc/test_registry_checks.py",
+    "DATA_OUT_OF_SCHEMA": "tests/rpc/test_enforced_schemas.py",
     "DECLARED_SHAPE_IMPOSSIBLE": "tests/unit/headrace/state/test_declared_shapes.py",
     "DIMENSIONS_UNSUPPORTED": "tests/unit/inference/encoding/test_request_texts.py",
     "DISK_FULL": "tests/rpc/test_disk_reserve.py",

@@ -23,6 +23,7 @@ from headrace.measures import (
     PROMPT_TOKENS,
     REUSED_PROMPT_TOKENS,
     ROW_CAPACITY,
+    SCHEMA_VIOLATIONS,
     TOKEN_GAP,
 )
 from headrace.monitor.v1 import monitor_service_pb2 as pb
@@ -190,7 +191,7 @@ def test_fields_are_what_replicas_of_before_send() -> None:
     assert ["success_count", "row_count", "execution_count"] == names[:3]
     assert 10 == len(names)
     later = {each for each in MEASURES if each.key not in FIELDS}
-    assert {ROW_CAPACITY, LOAD_TIME, *OF_TEXT} == later
+    assert {ROW_CAPACITY, SCHEMA_VIOLATIONS, LOAD_TIME, *OF_TEXT} == later
     assert len(later) <= MAX_MEASURES
 
 

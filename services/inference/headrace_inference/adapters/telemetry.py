@@ -17,7 +17,7 @@ import grpc
 from google.protobuf import timestamp_pb2
 
 from headrace.errors import HeadraceError
-from headrace.measures import CPU_TIME, ENERGY, LOAD_TIME, ROW_CAPACITY
+from headrace.measures import CPU_TIME, ENERGY, LOAD_TIME, ROW_CAPACITY, SCHEMA_VIOLATIONS
 from headrace.monitor.v1 import monitor_service_pb2 as pb
 from headrace.monitor.v1 import monitor_service_pb2_grpc as pb_grpc
 from headrace.monitor.v1 import telemetry_pb2
@@ -346,6 +346,10 @@ def _measures(counts: Counts) -> Iterator[telemetry_pb2.Measure]:
     """Yield what has no field of its own: a monitor that does not know one keeps it all the same."""
     if counts.row_capacity:
         yield telemetry_pb2.Measure(name=ROW_CAPACITY.name, count=counts.row_capacity)
+    if counts.violations:
+        yield telemetry_pb2.Measure(
+            name=SCHEMA_VIOLATIONS.name, labels={"counts": counts.violations}
+        )
     if counts.load_time.count:
         yield telemetry_pb2.Measure(
             name=LOAD_TIME.name, histogram=histogram_to_proto(counts.load_time)

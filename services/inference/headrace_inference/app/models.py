@@ -42,6 +42,7 @@ from headrace_inference.domain.reconciliation.model_control import (
 from headrace_inference.domain.reconciliation.reconciler import Loader, VersionReconciler
 from headrace_inference.domain.reconciliation.residency import Caps
 from headrace_inference.domain.sampling.sampler import Sampler
+from headrace_inference.domain.schemas.doors import SchemaDoors
 from headrace_inference.domain.versions.identity import record_in
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.settings import Settings
@@ -86,23 +87,27 @@ class HasCatalog(Protocol):
 
 @asynccontextmanager
 async def open_models(
-    settings: Settings, loads: Loads, book: StatisticsRegistry, sampler: Sampler | None = None
+    settings: Settings,
+    loads: Loads,
+    book: StatisticsRegistry,
+    sampler: Sampler | None = None,
+    doors: SchemaDoors | None = None,
 ) -> AsyncIterator[Models]:
     """Keep the versions while inside, those of callers too where the setting allows them."""
     loader = loads.loader
     if settings.model_folder is not None:
         async with open_staged_models(settings.data, loader) as staged:
-            reconciler = _reconciler(settings, staged, loads, book, sampler)
+            reconciler = _reconciler(settings, staged, loads, book, sampler, doors)
             async with reconciler.running():
                 yield Models(reconciler, FolderControl(), reconciler.want, staged)
         return
     if settings.model_control == "registry":
-        reconciler = _reconciler(settings, loader, loads, book, sampler)
+        reconciler = _reconciler(settings, loader, loads, book, sampler, doors)
         async with reconciler.running():
             yield Models(reconciler, RegistryControl(), reconciler.want)
         return
     async with open_local_models(settings.data, loader) as local:
-        reconciler = _reconciler(settings, local, loads, book, sampler)
+        reconciler = _reconciler(settings, local, loads, book, sampler, doors)
         control = ExplicitControl(reconciler, local, local)
         async with reconciler.running():
             yield Models(reconciler, control, control.want)
@@ -114,6 +119,7 @@ def _reconciler(
     loads: Loads,
     book: StatisticsRegistry,
     sampler: Sampler | None,
+    doors: SchemaDoors | None,
 ) -> VersionReconciler:
     return VersionReconciler(
         loader,
@@ -124,6 +130,7 @@ def _reconciler(
         Caps(settings.max_loaded_versions, settings.max_loaded_bytes, settings.unload_idle_seconds),
         settings.load_wait_seconds,
         sampler,
+        doors,
     )
 
 

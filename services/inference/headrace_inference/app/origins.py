@@ -28,6 +28,7 @@ from headrace_inference.adapters.artifact_cache.sources import (
     SharedSource,
 )
 from headrace_inference.adapters.model_folder.follower import FolderFollower, FollowedFolder
+from headrace_inference.adapters.references import VersionReferences
 from headrace_inference.app.models import Models
 from headrace_inference.app.readiness import Followed
 from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
@@ -66,7 +67,14 @@ class Origin(Protocol):
     def followed(self, models: Models) -> Followed:
         """Return what says how far the replica knows what to serve."""
 
-    def follow(self, jobs: Background, models: Models, describe: Describe, rights: Rights) -> None:
+    def follow(
+        self,
+        jobs: Background,
+        models: Models,
+        describe: Describe,
+        rights: Rights,
+        references: VersionReferences,
+    ) -> None:
         """Begin to have the models kept as they are wanted, and to tell others what the replica is.
 
         The rights are told of every catalog before anything is done about it.
@@ -91,7 +99,14 @@ class SharedState:
         """Return the follower."""
         return self.follower
 
-    def follow(self, jobs: Background, models: Models, describe: Describe, rights: Rights) -> None:
+    def follow(
+        self,
+        jobs: Background,
+        models: Models,
+        describe: Describe,
+        rights: Rights,
+        references: VersionReferences,
+    ) -> None:
         """Follow the state, and be present in it."""
         self.follower.on_update = lambda update: rights.follow(update.catalog)
         noting = partial(note_for_ever, self.redis, self.keys, rights.used_keys)
@@ -99,6 +114,8 @@ class SharedState:
         self.follower.on_unread = partial(_want_unread, models)
         jobs.run(keep_running("follower", self.follower.run))
         jobs.run(keep_running("updates", partial(_apply_updates, self.follower, models)))
+        following = partial(_follow_references, self.follower, references)
+        jobs.run(keep_running("references", following))
         reconciler = models.reconciler
         writer = presence.PresenceWriter(
             self.redis, self.keys, reconciler, partial(_with_problem, self.follower, describe)
@@ -139,7 +156,9 @@ class ServedFolder:
         self._follower = FolderFollower(self.folder, models.staged, models.reconciler)
         return self._follower
 
-    def follow(self, jobs: Background, _: Models, __: Describe, ___: Rights) -> None:
+    def follow(
+        self, jobs: Background, _: Models, __: Describe, ___: Rights, ____: VersionReferences
+    ) -> None:
         """Read the folder, which ends the replica where it cannot be served, and look for changes."""
         assert self._follower is not None, "followed() comes first"
         jobs.run(_begin_and_follow(self._follower))
@@ -183,6 +202,10 @@ def _want_unread(models: Models, why: Unavailable) -> None:
     """Have requests told what keeps the state from being read for the first time."""
     denied = why.reason == ACCESS_DENIED
     models.want(replace(UNREAD, unread_because=why.message, unread_denied=denied))
+
+
+async def _follow_references(follower: StateFollower, references: VersionReferences) -> None:
+    await references.follow(follower.updates())
 
 
 async def _apply_updates(follower: StateFollower, models: Models) -> None:

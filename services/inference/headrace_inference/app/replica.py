@@ -25,6 +25,7 @@ from headrace_inference.adapters.metrics.cache import CacheMeter
 from headrace_inference.adapters.metrics.collectors import CollectorMeter
 from headrace_inference.adapters.metrics.devices import open_device_meter
 from headrace_inference.adapters.metrics.traces import TraceMeter
+from headrace_inference.adapters.references import VersionReferences
 from headrace_inference.adapters.runtime import execution_providers
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.app.access import open_replica_access
@@ -50,12 +51,13 @@ from headrace_inference.domain.ingress.ingress import Ingress
 from headrace_inference.domain.reconciliation.lasting_jobs import keep_running
 from headrace_inference.domain.reconciliation.later_measuring import LaterMeasuring
 from headrace_inference.domain.reconciliation.reconciler import VersionReconciler
+from headrace_inference.domain.schemas.doors import SchemaDoors
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
 from headrace_inference.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-OWN_FILES = ("artifacts", "prepared*", "in-use*", "engines", "local-*")
+OWN_FILES = ("artifacts", "references", "prepared*", "in-use*", "engines", "local-*")
 """What a replica has in its data folder."""
 _FLUSH_SECONDS = 2.0
 
@@ -119,8 +121,10 @@ async def _open(
         tracer = stack.enter_context(open_tracer(settings, access.access))
         reports = await stack.enter_async_context(_reporting(settings, book))
         loads = stack.enter_context(open_loads(settings, origin.source, origin, policy))
-        sampler = stack.enter_context(open_sampling(settings, reports))
-        models = await stack.enter_async_context(open_models(settings, loads, book, sampler))
+        doors = SchemaDoors()
+        references = VersionReferences(settings.data / "references", origin.source, doors)
+        sampler = stack.enter_context(open_sampling(settings, reports, references))
+        models = await stack.enter_async_context(open_models(settings, loads, book, sampler, doors))
         reconciler = models.reconciler
         followed = origin.followed(models)
         readiness = ReplicaReadiness(followed, reconciler, stopping, access.facts)
@@ -131,7 +135,7 @@ async def _open(
         async def join(fronts: Fronts) -> None:
             describe = _Description(settings, fronts, reconciler, readiness)
             jobs = await stack.enter_async_context(serving.open_background())
-            origin.follow(jobs, models, describe.record, access)
+            origin.follow(jobs, models, describe.record, access, references)
             jobs.run(keep_running("rights", access.follow_file))
             stages = partial(_announce_stages, readiness, reconciler.changed)
             jobs.run(keep_running("stages", stages))

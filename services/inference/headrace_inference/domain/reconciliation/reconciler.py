@@ -32,6 +32,7 @@ from headrace_inference.domain.sampling.sampler import Sampler
 from headrace_inference.domain.scheduling.queue_refusals import shutting_down
 from headrace_inference.domain.scheduling.runner import Runner
 from headrace_inference.domain.scheduling.watchdog import MAX_RUN_SECONDS, RunWatchdog
+from headrace_inference.domain.schemas.doors import SchemaDoors
 from headrace_inference.domain.versions.identity import is_other
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
 from headrace_inference.domain.versions.statistics import StatisticsRegistry
@@ -66,10 +67,12 @@ class VersionReconciler:
         caps: Caps | None = None,
         load_wait_seconds: float = LOAD_WAIT_SECONDS,
         sampler: Sampler | None = None,
+        doors: SchemaDoors | None = None,
     ) -> None:
         self._loader = loader
         self._book = book
         self._sampler = sampler
+        self._doors = doors or SchemaDoors()
         self.clock = clock
         places = LoadPlaces(max_loading) if isinstance(max_loading, int) else max_loading
         self._slots = LoadSlots(places)
@@ -383,6 +386,7 @@ class VersionReconciler:
             broken,
             remarked=remarked,
             sampler=self._sampler,
+            door=self._doors.of(key),
         )
 
     def tell_anew(self, model: str) -> None:

@@ -16,6 +16,7 @@ from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.sampling.copying import copied, size_of
 from headrace_inference.domain.sampling.rows import SampledRequest, SampledRows
 from headrace_inference.domain.sampling.slices import Slicing, slices_of
+from headrace_inference.domain.scheduling.flagged_routes import plain_route
 from headrace_inference.domain.scheduling.requests import Asked, BatchResult, InferenceRequest
 
 NEVER = math.inf
@@ -210,7 +211,7 @@ class VersionSampler:
         return requests, numbers
 
     def _request_of(self, request: InferenceRequest) -> SampledRequest:
-        return self._request(request.route, request.asked)
+        return self._request(plain_route(request.route), request.asked)
 
     def _request(self, route: str, asked: Asked | None) -> SampledRequest:
         if asked is None:

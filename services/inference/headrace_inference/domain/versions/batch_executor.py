@@ -6,7 +6,7 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headrace.datatypes import NUMPY_DTYPES, Datatype
 from headrace.state.records import (
@@ -31,6 +31,8 @@ from headrace_inference.domain.scheduling.row_guard import RowsDiffer, check_row
 from headrace_inference.domain.scheduling.runner import RunFailed, Runner
 from headrace_inference.domain.scheduling.scheduler_factory import OpenScheduler, Workload
 from headrace_inference.domain.scheduling.watchdog import RunHandle, RunWatchdog, is_awaited
+from headrace_inference.domain.schemas.doors import SchemaDoor
+from headrace_inference.domain.schemas.passing import OutOfSchema, pass_door
 from headrace_inference.domain.versions.responder import Responder
 from headrace_inference.domain.versions.statistics import VersionCounters
 
@@ -66,6 +68,7 @@ class Execution:
     remarked: Callable[[], None]
     open_scheduler: OpenScheduler
     sampler: VersionSampler | None = None
+    door: SchemaDoor = field(default_factory=SchemaDoor)
 
 
 class BatchExecutor:
@@ -87,6 +90,7 @@ class BatchExecutor:
         self._statistics.is_on_device = runner.provider not in ("", Provider.CPU)
         self._now_ns, self._thread_ns = execution.clock.monotonic_ns, execution.clock.thread_ns
         self._runs_on_thread = _runs_on_calling_thread(runner.provider, config.session)
+        self._door = execution.door
         self._watchdog, self._failures = execution.watchdog, execution.failures
         self._remarked = execution.remarked
         self._handles: list[RunHandle] = []
@@ -117,6 +121,8 @@ class BatchExecutor:
             self._run_together(batch, ticket, by_own_time=queued and self._runs_on_thread)
         except RunEnded as ended:
             self._settle_ended(batch, ended.started_ns, ticket)
+        except OutOfSchema as found:
+            self._settle_refused(batch, found, ticket, queued=queued)
         except RowsDiffer as found:
             self._stop_batching(str(found))
             self._run_one_by_one(batch, ticket)
@@ -134,6 +140,8 @@ class BatchExecutor:
         started = self._now_ns()
         used = self._thread_ns() if by_own_time else 0
         inputs = assemble(batch)
+        if self._door.checks is not None:
+            pass_door(self._door.checks, batch, inputs, _first_rows(batch), self._statistics)
         assembled = self._now_ns()
         outputs = self._watched_run(batch, inputs, assembled)
         ran = self._now_ns()
@@ -224,6 +232,21 @@ class BatchExecutor:
             if request not in again:
                 request.fail(self._watchdog.error_for(request, started_ns, now))
         self._run_one_by_one(again, ticket)
+
+    def _settle_refused(
+        self,
+        batch: list[InferenceRequest],
+        found: OutOfSchema,
+        ticket: Ticket | None,
+        *,
+        queued: bool,
+    ) -> None:
+        """Tell those who are refused, and run the others."""
+        for place, error in found.refused.items():
+            batch[place].fail(error)
+        rest = [one for place, one in enumerate(batch) if place not in found.refused]
+        if rest:
+            self.run(rest, ticket, queued=queued)
 
     def _settle_failure(
         self, batch: list[InferenceRequest], error: Exception, ticket: Ticket | None

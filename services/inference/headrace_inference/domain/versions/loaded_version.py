@@ -38,6 +38,7 @@ from headrace_inference.domain.scheduling.runner import Runner, StreamingRunner
 from headrace_inference.domain.scheduling.scheduler import Scheduler
 from headrace_inference.domain.scheduling.scheduler_factory import OpenScheduler, open_scheduler
 from headrace_inference.domain.scheduling.watchdog import RunWatchdog
+from headrace_inference.domain.schemas.doors import SchemaDoor
 from headrace_inference.domain.versions.batch_executor import ALONE_FIRST, BatchExecutor, Execution
 from headrace_inference.domain.versions.encoding_executor import EncodingExecutor
 from headrace_inference.domain.versions.generation_executor import GenerationExecutor
@@ -74,6 +75,7 @@ class LoadedVersion:
         remarked: Callable[[], None] = lambda: None,
         open_scheduler: OpenScheduler = open_scheduler,
         sampler: Sampler | None = None,
+        door: SchemaDoor | None = None,
     ) -> None:
         self.id = next(_ids)
         self.clock = clock
@@ -89,6 +91,8 @@ class LoadedVersion:
         self.effective_record = replace(record, config=config)
         """The version with what was chosen here, where its config leaves that open."""
         self._broken = broken
+        self.door = door or SchemaDoor()
+        """What is enforced of its data at present."""
         self._sampler = (
             None if sampler is None else sampler.open(record, runner.labels, statistics.lock)
         )
@@ -107,6 +111,7 @@ class LoadedVersion:
                 remarked,
                 open_scheduler,
                 self._sampler,
+                self.door,
             ),
             alone_first,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -16,10 +16,16 @@ import numpy.typing as npt
 from headrace.histogram import Histogram
 from headrace_inference.domain.clock import Clock
 from headrace_inference.domain.generation.statistics import GenerationCounters
+from headrace_inference.domain.scheduling.flagged_routes import FlaggedRoute
 from headrace_inference.domain.scheduling.requests import InferenceRequest
 
 MAX_BATCH_SIZES = 1024
 """Told apart of one version; beyond them, runs count at the next power of two."""
+
+MAX_VIOLATED = 64
+"""Fields of one version told apart among those that rows differed in; all others count together."""
+
+OTHER_FIELDS = "_other"
 
 MAX_BUFFERED = 4096
 """Requests whose runs are kept uncounted at most: some 300 kB."""
@@ -53,6 +59,8 @@ class Counts:
     input: Histogram = field(default_factory=Histogram)
     infer: Histogram = field(default_factory=Histogram)
     output: Histogram = field(default_factory=Histogram)
+    violations: Counter[str] = field(default_factory=Counter)
+    """Rows that differed from what was learnt, by field, where that is enforced."""
     load_time: Histogram = field(default_factory=Histogram)
     """From the start of a load until the version was ready."""
 
@@ -71,6 +79,7 @@ class Counts:
         self.batching_disabled += other.batching_disabled
         self.errors.update(other.errors)
         self.routes.update(other.routes)
+        self.violations.update(other.violations)
         self.batches.update(other.batches)
         self.total.merge(other.total)
         self.queue.merge(other.queue)
@@ -131,6 +140,7 @@ class VersionCounters:
         """Of each answer that is not counted yet: its reception, its end, the four times of its run."""
         self._failed_ns = array("q")
         """The time that each request took whose error is not in the histogram yet."""
+        self._violated: set[str] = set()
         self._by_batch_size: dict[int, BatchDurations] = {}
         self._failed = FailDuration()
         self._last_answered_ns = 0
@@ -223,7 +233,10 @@ class VersionCounters:
             failed_ns, self._failed_ns = self._failed_ns, array("q")
             self._new.failed.record(np.array(failed_ns, dtype=np.int64))
         routes, self._routes = self._routes, []
-        self._new.routes.update(routes)
+        counted = self._new.routes
+        counted.update(routes)
+        for route in [each for each in counted if isinstance(each, FlaggedRoute)]:
+            counted[route.plain] += counted.pop(route)
 
     def _count_runs(self) -> None:
         runs = np.array(self._runs, dtype=np.int64).reshape(-1, _RUN_NUMBERS)
@@ -307,6 +320,14 @@ class VersionCounters:
             self._failed_ns.append(duration_ns)
             if len(self._failed_ns) >= MAX_BUFFERED:
                 self._count()
+
+    def record_violations(self, fields: Mapping[str, int]) -> None:
+        """Rows that differed from what was learnt, by field."""
+        with self.lock:
+            for name, rows in fields.items():
+                known = name in self._violated or len(self._violated) < MAX_VIOLATED
+                self._violated.update([name] if known else ())
+                self._new.violations[name if known else OTHER_FIELDS] += rows
 
     def record_batching_disabled(self) -> None:
         """Its requests are run alone from now on."""

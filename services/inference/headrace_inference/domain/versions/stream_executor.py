@@ -16,6 +16,7 @@ from headrace_inference.domain.scheduling.requests import (
 )
 from headrace_inference.domain.scheduling.runner import RunFailed, StreamingRunner
 from headrace_inference.domain.scheduling.scheduler_factory import Workload
+from headrace_inference.domain.schemas.passing import OutOfSchema, pass_door
 from headrace_inference.domain.versions.batch_executor import Execution, RunEnded
 
 
@@ -51,6 +52,8 @@ class StreamExecutor:
         for request in batch:
             try:
                 self._stream(request)
+            except OutOfSchema as found:
+                request.fail(found.refused[0])
             except RunEnded as ended:
                 now = self._now_ns()
                 request.fail(self._execution.watchdog.error_for(request, ended.started_ns, now))
@@ -63,8 +66,11 @@ class StreamExecutor:
         if not request.sink.takes_parts:
             raise stream_required(self._execution.record.model)
         started = self._now_ns()
-        inputs = assemble([request])
-        assembled, first_rows = self._now_ns(), (0, request.plan.rows)
+        inputs, first_rows = assemble([request]), (0, request.plan.rows)
+        checks = self._execution.door.checks
+        if checks is not None:
+            pass_door(checks, [request], inputs, first_rows, self._execution.statistics)
+        assembled = self._now_ns()
         handle, watchdog = self._runner.new_handle(), self._execution.watchdog
         run = watchdog.begin([request], handle, assembled)
         try:

@@ -17,11 +17,11 @@ from headrace.inference import grpc_service_pb2 as pb
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
 from headrace_inference.domain.ingress.limits import AnswerLimit
 from headrace_inference.domain.scheduling.answering_version import AnsweringVersion
+from headrace_inference.domain.scheduling.flagged_routes import route_parameters
 from headrace_inference.domain.scheduling.requests import Array, BatchResult, RequestPlan
 from headrace_inference.domain.scheduling.response_cache import ResponseFrame
 from headrace_inference.wire.codec.protobuf_fields import varint
 
-ROUTE_PARAMETER = "headrace.route"
 COPY_ONCE_BYTES = 65_536
 """Up to this size a batch's output becomes one `bytes` that is sliced; over it rows are sliced in place."""
 
@@ -225,7 +225,8 @@ def _message(
 def _empty_message(served: AnsweringVersion, route: str) -> pb.ModelInferResponse:
     model = served.record.model
     message = pb.ModelInferResponse(model_name=model, model_version=served.version_text)
-    message.parameters[ROUTE_PARAMETER].string_param = route
+    for name, text in route_parameters(route).items():
+        message.parameters[name].string_param = text
     return message
 
 

@@ -15,10 +15,10 @@ from headrace.service.http.answers import JSON_TYPE, Part, Response
 from headrace_inference.domain.extensions.output_rendering import RenderedOutput
 from headrace_inference.domain.ingress.limits import AnswerLimit
 from headrace_inference.domain.ingress.loop_inference import Answer
+from headrace_inference.domain.scheduling.flagged_routes import route_parameters
 from headrace_inference.domain.scheduling.requests import OutputOptions, RequestPlan
 from headrace_inference.domain.scheduling.response_cache import JsonFrame
 from headrace_inference.domain.versions.loaded_version import LoadedVersion
-from headrace_inference.wire.codec.responses import ROUTE_PARAMETER
 from headrace_inference.wire.rest.requests import HEADER_LENGTH, RestRequest
 from headrace_inference.wire.rest.tensors import binary_contents, check_json, tensor_to_json
 
@@ -103,7 +103,7 @@ def _new_frame(
         else:
             shown["data"] = msgspec.Raw(_HOLE)
         outputs.append(shown)
-    rest = {"parameters": {ROUTE_PARAMETER: answer.request.route}, "outputs": outputs}
+    rest = {"parameters": route_parameters(answer.request.route), "outputs": outputs}
     pieces = (b"," + msgspec.json.encode(rest)[1:]).split(_HOLE)
     return JsonFrame((msgspec.json.encode(start)[:-1], *pieces), tail_bytes)
 
@@ -122,7 +122,7 @@ def _from_anew(request: RestRequest, answer: Answer, limit: AnswerLimit) -> Resp
         "model_name": answer.version.record.model,
         "model_version": answer.version.version_text,
         **({"id": request.id} if request.id else {}),
-        "parameters": {ROUTE_PARAMETER: answer.request.route},
+        "parameters": route_parameters(answer.request.route),
         "outputs": outputs,
     }
     json = msgspec.json.encode(head)

@@ -1,0 +1,1 @@
+"""What was learnt of a version's data, held at its door: rows that differ are flagged or refused."""
