@@ -16,7 +16,7 @@ from google.protobuf.descriptor import Descriptor
 
 from headrace.inference import grpc_service_pb2
 from headrace.inference.v1 import generation_service_pb2
-from headrace.monitor.v1 import monitor_service_pb2, quality_service_pb2
+from headrace.monitor.v1 import drift_service_pb2, monitor_service_pb2, quality_service_pb2
 from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
 
 FILE = Path(__file__).parents[1] / "headrace" / "client" / "methods.py"
@@ -26,6 +26,7 @@ SERVICES = {
     "_ACCESS": access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
     "_REFERENCES": reference_service_pb2.DESCRIPTOR.services_by_name["ReferenceService"],
     "_MONITOR": monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"],
+    "_DRIFT": drift_service_pb2.DESCRIPTOR.services_by_name["DriftService"],
     "_QUALITY": quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"],
     "_INFERENCE": grpc_service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"],
     "_GENERATION": generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"],
@@ -35,6 +36,7 @@ MODULES = {
     "access_service": "access",
     "reference_service": "references",
     "monitor_service": "monitor",
+    "drift_service": "drift",
     "quality_service": "quality",
     "grpc_service": "inference",
     "generation_service": "generation",

@@ -35,6 +35,7 @@ MODULES: Mapping[str, str] = {
     "rerank": "rerank",
     "compare": "compare",
     "top": "top",
+    "drift": "drift",
     "watch": "watch",
     "audit": "audit",
     "pull": "pull",

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from headrace.client.artifact import Progress
     from headrace.client.async_client import AsyncClient
     from headrace.client.binding import Inputs
+    from headrace.client.drift_resources import (
+        Distributions,
+        Drift,
+        DriftEffects,
+        DriftFinding,
+        FieldDrift,
+        SliceCause,
+        VersionDrift,
+    )
     from headrace.client.generation_options import GenerationOptions
     from headrace.client.inference import IndexEntry
     from headrace.client.input_errors import InputTypeError
@@ -74,6 +83,15 @@ _MODULES = {
     "artifact": ("Progress",),
     "async_client": ("AsyncClient",),
     "binding": ("Inputs",),
+    "drift_resources": (
+        "Distributions",
+        "Drift",
+        "DriftEffects",
+        "DriftFinding",
+        "FieldDrift",
+        "SliceCause",
+        "VersionDrift",
+    ),
     "generation_options": ("GenerationOptions",),
     "inference": ("IndexEntry",),
     "input_errors": ("InputTypeError",),
@@ -124,7 +142,12 @@ __all__ = [
     "ChangedResource",
     "Client",
     "ClientSettings",
+    "Distributions",
+    "Drift",
+    "DriftEffects",
+    "DriftFinding",
     "Embeddings",
+    "FieldDrift",
     "Gap",
     "GeneratedChoice",
     "Generation",
@@ -149,6 +172,7 @@ __all__ = [
     "Rule",
     "Scores",
     "SigningKey",
+    "SliceCause",
     "Statistics",
     "StoredRecord",
     "TensorMetadata",
@@ -157,6 +181,7 @@ __all__ = [
     "ToolCall",
     "Usage",
     "Version",
+    "VersionDrift",
     "VersionStatistics",
     "read_client_settings",
 ]

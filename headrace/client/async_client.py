@@ -10,6 +10,7 @@ from typing import Self
 from headrace.client.access import AccessCalls
 from headrace.client.audit import AuditCalls
 from headrace.client.calls import Calls
+from headrace.client.drift import DriftCalls
 from headrace.client.encoding import EncodingCalls
 from headrace.client.generation import GenerationCalls
 from headrace.client.inference import InferenceCalls
@@ -33,6 +34,7 @@ class AsyncClient(
     GenerationCalls,
     EncodingCalls,
     MonitorCalls,
+    DriftCalls,
 ):
     """Push, route, infer and watch, from asyncio: `async with AsyncClient() as client`.
 

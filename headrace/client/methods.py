@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from headrace.inference import grpc_service_pb2 as inference
 from headrace.inference.v1 import generation_service_pb2 as generation
+from headrace.monitor.v1 import drift_service_pb2 as drift
 from headrace.monitor.v1 import monitor_service_pb2 as monitor
 from headrace.monitor.v1 import quality_service_pb2 as quality
 from headrace.registry.v1 import (
@@ -67,6 +68,7 @@ _REGISTRY = "headrace.registry.v1.RegistryService"
 _ACCESS = "headrace.registry.v1.AccessService"
 _REFERENCES = "headrace.registry.v1.ReferenceService"
 _MONITOR = "headrace.monitor.v1.MonitorService"
+_DRIFT = "headrace.monitor.v1.DriftService"
 _QUALITY = "headrace.monitor.v1.QualityService"
 _INFERENCE = "inference.GRPCInferenceService"
 _GENERATION = "headrace.inference.v1.GenerationService"
@@ -163,6 +165,11 @@ WATCH_STATISTICS = _method(
 )
 QUERY_SERIES = _method(
     _MONITOR, "QuerySeries", monitor.QuerySeriesRequest, monitor.QuerySeriesResponse
+)
+
+QUERY_DRIFT = _method(_DRIFT, "QueryDrift", drift.QueryDriftRequest, drift.QueryDriftResponse)
+RESET_BASELINE = _method(
+    _DRIFT, "ResetBaseline", drift.ResetBaselineRequest, drift.ResetBaselineResponse
 )
 
 RECORD_LABELS = _method(

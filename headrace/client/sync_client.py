@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from headrace.client.async_client import AsyncClient
+from headrace.client.drift_resources import Drift
 from headrace.client.inference import IndexEntry
 from headrace.client.loop_thread import LoopThread
 from headrace.client.resources import Statistics
@@ -201,5 +202,51 @@ class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
                 version,
                 by_replica=by_replica,
                 interval_seconds=interval_seconds,
+            )
+        )
+
+    def drift(
+        self,
+        model: str,
+        version: int = 0,
+        *,
+        slice_name: str = "",
+        field: str = "",
+        distributions: bool = False,
+        stretch_seconds: float = 3600.0,
+        timeout_seconds: float | None = None,
+    ) -> Drift:
+        """Return how the fields of a model's versions stand beside their references.
+
+        Effects are those of the newest rows: of 5 minutes (300), an hour or a day (86400). Raises
+        InvalidArgument for another stretch.
+        """
+        return self._thread.run(
+            self._async.drift(
+                model,
+                version,
+                slice_name=slice_name,
+                field=field,
+                distributions=distributions,
+                stretch_seconds=stretch_seconds,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def reset_baseline(
+        self,
+        model: str,
+        version: int,
+        *,
+        slice_name: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> int:
+        """Have what rows are compared with learnt anew, from the next ones; return of how many slices.
+
+        All of them and all rows, or the one that is named. Once it was done, doing it again does no harm.
+        """
+        return self._thread.run(
+            self._async.reset_baseline(
+                model, version, slice_name=slice_name, timeout_seconds=timeout_seconds
             )
         )

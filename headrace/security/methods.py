@@ -158,6 +158,11 @@ _REFERENCES: Mapping[str, MethodRule] = {
     "UpdateEnforcement": _on(Verb.PUSH, _name),
 }
 
+_DRIFT: Mapping[str, MethodRule] = {
+    "QueryDrift": _on(Verb.READ, _model),
+    "ResetBaseline": _on(Verb.PUSH, _model),
+}
+
 _QUALITY: Mapping[str, MethodRule] = {
     "RecordLabels": _on(Verb.LABEL, _model, first_only=True),
     "QueryQuality": _on(Verb.READ, _model, Scope.FILTERED),
@@ -192,6 +197,7 @@ _SERVICES: Mapping[str, Mapping[str, MethodRule]] = {
     "headrace.monitor.v1.MonitorService": _MONITOR,
     "headrace.monitor.v1.QualityService": _QUALITY,
     "headrace.monitor.v1.AlertService": _ALERTS,
+    "headrace.monitor.v1.DriftService": _DRIFT,
     "grpc.health.v1.Health": {
         "Check": MethodRule(OPEN),
         "List": MethodRule(OPEN),

@@ -14,7 +14,12 @@ from google.protobuf.message_factory import GetMessageClass
 
 from headrace.inference import grpc_service_pb2
 from headrace.inference.v1 import generation_service_pb2
-from headrace.monitor.v1 import alert_service_pb2, monitor_service_pb2, quality_service_pb2
+from headrace.monitor.v1 import (
+    alert_service_pb2,
+    drift_service_pb2,
+    monitor_service_pb2,
+    quality_service_pb2,
+)
 from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
 
 SECONDS = 20.0
@@ -27,6 +32,7 @@ SERVICES: Mapping[str, ServiceDescriptor] = {
         access_service_pb2,
         reference_service_pb2,
         monitor_service_pb2,
+        drift_service_pb2,
         quality_service_pb2,
         alert_service_pb2,
     )
@@ -96,6 +102,8 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "ListObjectives": {"model": "digits"},
     "QueryStatistics": {"model": "digits"},
     "WatchStatistics": {"query": {"model": "digits"}},
+    "QueryDrift": {"model": "digits"},
+    "ResetBaseline": {"model": "digits", "version": 1},
     "RecordLabels": {"model": "digits"},
     "QueryQuality": {"model": "digits"},
     "QuerySeries": {"query": {"model": "digits"}},

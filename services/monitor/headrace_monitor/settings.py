@@ -23,6 +23,11 @@ _RANGES = {
     "max_versions": (1, 20_000),
     "max_reasons": (1, 4096),
     "max_replicas": (1, 10_000),
+    "drift_alpha": (0.000001, 1),
+    "drift_margin": (0, 0.5),
+    "drift_first_rows": (1000, 100_000_000),
+    "drift_learning_minutes": (0, 7 * 1440),
+    "drift_memory_mb": (1, 2**16),
     "kept_predictions": (256, 50_000_000),
     "kept_labels_days": (1, 366),
 }
@@ -90,6 +95,25 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
 
     max_replicas: int = 1000
     """The most replicas that report within 10 minutes; those of others are refused until there is room."""
+
+    drift_alpha: float = 0.01
+    """The false alarms of drift that one version may give a day, on average: over all of its fields and
+    slices."""
+
+    drift_margin: float = 0.01
+    """By how much the share of rows in any part of a field's values may differ from the reference's before
+    it counts as drift."""
+
+    drift_first_rows: int = 10_000
+    """Where a version has no reference, rows are compared with so many of its first ones; with those of an
+    hour (1,000 at least) where fewer came."""
+
+    drift_learning_minutes: int = 10
+    """First rows are taken from so long at least, however many come. 1440 has them cover a day."""
+
+    drift_memory_mb: int = 64
+    """What the comparison of data with references may take of memory (MiB), 24 kB a field: versions and
+    slices for which there is no room are not compared, and `headrace drift` says so."""
 
     kept_predictions: int = 500_000
     """The most answers that labels may still join: some 170 bytes of memory and 65 of disk each, taken when

@@ -20,7 +20,7 @@ from headrace_monitor.adapters.notify.senders import Senders
 from headrace_monitor.domain.alerts.alert_book import AlertBook, RulesInForce
 from headrace_monitor.domain.alerts.alert_desk import AlertDesk
 from headrace_monitor.domain.alerts.evaluator import Evaluator
-from headrace_monitor.domain.alerts.figures import Sources
+from headrace_monitor.domain.alerts.figures import OpenFindings, Sources
 from headrace_monitor.domain.alerts.known_figures import CatalogStates, LedgerFigures, SessionGaps
 from headrace_monitor.domain.alerts.objectives import Objectives
 from headrace_monitor.domain.catalog.catalog import Catalog
@@ -53,13 +53,18 @@ def build_book(settings: Settings) -> AlertBook:
 
 
 def sources_of(
-    query_engine: QueryEngine, ledger: Ledger, clock: Clock, catalog: Catalog
+    query_engine: QueryEngine,
+    ledger: Ledger,
+    clock: Clock,
+    catalog: Catalog,
+    drift: OpenFindings,
 ) -> Sources:
     """All that rules look at."""
     kept_seconds = ledger.windows.resolutions[-1].kept_seconds
     return Sources(
         LedgerFigures(query_engine, kept_seconds),
         SessionGaps(ledger, clock),
+        drift=drift,
         versions=CatalogStates(catalog),
     )
 

@@ -29,7 +29,7 @@ from headrace_monitor.adapters.registry.link import open_registry_link
 from headrace_monitor.adapters.rights import FollowedRights, open_rights
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import open_window_store
-from headrace_monitor.app import alerts, quality
+from headrace_monitor.app import alerts, drift, quality
 from headrace_monitor.app.console import console
 from headrace_monitor.domain.clock import TimeSource, start_clock
 from headrace_monitor.domain.ingestion.books import Book
@@ -43,7 +43,7 @@ from headrace_monitor.wire.grpc.servicer import MonitorServicer, register
 
 _MONITOR = monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"]
 
-SERVICES = (_MONITOR, quality.SERVICE, alerts.SERVICE)
+SERVICES = (_MONITOR, drift.SERVICE, quality.SERVICE, alerts.SERVICE)
 """Those of this project that its gRPC port serves."""
 
 _MIB = 2**20
@@ -102,21 +102,24 @@ async def open_monitor(
             query_engine = QueryEngine(ledger, clock, questions)
             quality_book = quality.make_book(settings)
             alert_book = alerts.build_book(settings)
-            books: tuple[Book, ...] = (quality_book, alert_book)
+            drift_parts = drift.make_parts(settings)
+            books: tuple[Book, ...] = (quality_book, drift_parts.book, alert_book)
             calls = CallMetrics(SERVICES, spans=spans)
             registry = metrics.build_registry(ledger, clock, calls)
+            registry.register(drift_parts.gauges)
             registry.register(TlsMetrics(tls))
             async with (
                 open_ingestion(ledger, store, clock, settings.limits, reports, books) as ingestion,
                 open_rights(settings, registry) as rights,
                 open_registry_link(settings) as link,
+                drift.open_drift(drift_parts, ingestion, clock, link) as serve_drift,
                 quality.open_quality(
                     quality_book, ingestion, clock, questions, registry
                 ) as quality_desk,
                 alerts.open_alerts(
                     settings,
                     alert_book,
-                    alerts.sources_of(query_engine, ledger, clock, link.catalog),
+                    alerts.sources_of(query_engine, ledger, clock, link.catalog, drift_parts.book),
                     ingestion,
                     query_engine,
                     clock,
@@ -132,6 +135,7 @@ async def open_monitor(
                 )
                 services: list[Register] = [
                     functools.partial(register, servicer),
+                    serve_drift,
                     alerts.serve_alerts(alert_parts, rights.access, stopping),
                 ]
                 pages = console(

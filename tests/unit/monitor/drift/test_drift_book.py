@@ -129,8 +129,8 @@ class OneReference:
     def __init__(self) -> None:
         self.known: Reference | None = None
 
-    def reference(self, model: str, version: int) -> Reference | None:
-        return self.known
+    def reference(self, model: str, version: int, digest: str) -> Reference | None:
+        return self.known if self.known and self.known.layout.reference == digest else None
 
 
 def test_rows_are_compared_with_the_registered_reference_from_the_first_on() -> None:

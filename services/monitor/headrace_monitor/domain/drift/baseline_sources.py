@@ -17,8 +17,8 @@ from headrace_monitor.domain.drift.learning import FirstRows
 class References(Protocol):
     """Gives what the registry keeps. It is asked in the thread of the reports, so it does not wait."""
 
-    def reference(self, model: str, version: int) -> Reference | None:
-        """The reference of a version; None where it has none, or none is known yet."""
+    def reference(self, model: str, version: int, digest: str) -> Reference | None:
+        """The reference of a version that has a digest; None where it is another, or is not here yet."""
 
 
 class _Aspect(NamedTuple):

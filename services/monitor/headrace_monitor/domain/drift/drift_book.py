@@ -57,7 +57,7 @@ class DriftBook:
     def __init__(
         self, rules: DriftRules = DEFAULT_RULES, references: References | None = None
     ) -> None:
-        self._rules = rules
+        self.rules = rules
         self._references = references
         self.subjects: dict[ProfileKey, Subject] = {}
         self.findings: tuple[Finding, ...] = ()
@@ -75,6 +75,14 @@ class DriftBook:
     def slice_causes(self, model: str, version: int) -> Collection[SliceCause]:
         """For each field that is off, the slices that moved and that did not. In any thread."""
         return self._causes.get((model, version), ())
+
+    def slices_of(self, model: str, version: int) -> list[str]:
+        """The slices of a version whose rows are looked at, but that of all rows."""
+        return sorted(
+            key.slice
+            for key in self.subjects
+            if key.slice and (key.model, key.version) == (model, version)
+        )
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Take up what was stored; what cannot be read begins anew."""
@@ -148,7 +156,7 @@ class DriftBook:
             return True
         if subject.first is None:
             return False
-        if subject.first.suffice(self._rules.learning, moment.steady_ns):
+        if subject.first.suffice(self.rules.learning, moment.steady_ns):
             own = baseline_sources.of_first_rows(subject.layout, subject.first)
             self._compare(subject, own, is_final=True)
             return True
@@ -163,13 +171,13 @@ class DriftBook:
             return []
         if panel and panel.source is ReferenceSource.REGISTERED:
             return []
-        reference = self._reference(subject.key)
-        if reference is None or reference.layout.reference != digest:
-            return []
-        return baseline_sources.of_registry(reference)
+        reference = self._reference(subject.key, digest)
+        return baseline_sources.of_registry(reference) if reference else []
 
-    def _reference(self, key: ProfileKey) -> Reference | None:
-        return self._references.reference(key.model, key.version) if self._references else None
+    def _reference(self, key: ProfileKey, digest: str) -> Reference | None:
+        if self._references is None:
+            return None
+        return self._references.reference(key.model, key.version, digest)
 
     def _compare(self, subject: Subject, baselines: Sequence[Baseline], *, is_final: bool) -> None:
         if baselines:
@@ -199,11 +207,10 @@ class DriftBook:
         """Rows in other bins are taken up if the registry says so, or if no others come any more."""
         if moment.steady_ns - known.seen_ns > SILENT_NS:
             return True
-        reference = self._reference(known.key)
-        return reference is not None and reference.layout.reference == layout.reference
+        return bool(layout.reference) and self._reference(known.key, layout.reference) is not None
 
     def _new_subject(self, key: ProfileKey, layout: Layout, moment: Moment) -> Subject | None:
-        if self.size_bytes + needed_bytes(layout) > self._rules.memory_bytes:
+        if self.size_bytes + needed_bytes(layout) > self.rules.memory_bytes:
             self._refuse(key)
             return None
         self.untested.discard(key)
@@ -239,11 +246,11 @@ class DriftBook:
         return sum(each.size_bytes for each in self.subjects.values())
 
     def _new_panel(self, key: ProfileKey, order: int, baselines: Sequence[Baseline]) -> Panel:
-        return Panel(key, baselines, margin=self._rules.margin, alpha=self._alpha_of(order))
+        return Panel(key, baselines, margin=self.rules.margin, alpha=self._alpha_of(order))
 
     def _alpha_of(self, order: int) -> float:
         """Half of it for all rows, the rest for the slices, less for each that comes: 1/4, 1/12, 1/24..."""
-        half = self._rules.alpha / 2
+        half = self.rules.alpha / 2
         return half / (order * (order + 1)) if order else half
 
 

@@ -1,0 +1,160 @@
+"""Questions about drift, and their answers: how each field of a version stands, with what is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headrace.data_profiles.profiles import AspectKey, ProfileKey
+from headrace_monitor.domain.clock import Clock
+from headrace_monitor.domain.drift.baselines import Baseline
+from headrace_monitor.domain.drift.drift_book import DriftBook
+from headrace_monitor.domain.drift.events import Ints
+from headrace_monitor.domain.drift.findings import Concern, Effects, Finding, SliceCause
+from headrace_monitor.domain.drift.panel import MINUTE_NS, Panel, effects
+from headrace_monitor.domain.drift.rankings import worst_first
+from headrace_monitor.domain.drift.recent_rows import SCALES
+from headrace_monitor.domain.drift.subject import Subject
+from headrace_monitor.domain.drift.wording import change_of
+from headrace_monitor.domain.ingestion.ingestion import Ingestion
+
+STRETCHES = SCALES
+"""The lengths of stretches of newest rows that can be asked for, in minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftQuery:
+    """What is asked."""
+
+    model: str
+    version: int = 0
+    """0: all versions."""
+    slice: str = ""
+    field: str = ""
+    """'': all fields."""
+    minutes: int = 60
+    """The newest rows that are compared: of one of STRETCHES, up to twice as long."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FieldDrift:
+    """How one aspect of one field stands."""
+
+    baseline: Baseline
+    findings: Sequence[Finding]
+    effects: Effects
+    evidence_share: float
+    """Of its furthest test, from 0 to 1: at 1 it becomes a finding."""
+    current: Ints
+    """The newest rows by group."""
+    since_ns: int
+    """When those begin."""
+    change: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SubjectDrift:
+    """How a version, or a slice of it, stands."""
+
+    key: ProfileKey
+    baseline: Baseline | None
+    """Any of its baselines: all have the same source; None while there are none."""
+    compared_rows: int
+    learnt_rows: int
+    fields: Sequence[FieldDrift]
+    slices: Sequence[str]
+    causes: Collection[SliceCause]
+    closed: Sequence[Finding]
+    untested: bool = False
+
+
+class DriftDesk:
+    """Answers questions in the thread of the reports, and has baselines learnt anew."""
+
+    def __init__(self, book: DriftBook, ingestion: Ingestion, clock: Clock) -> None:
+        self._book = book
+        self._ingestion = ingestion
+        self._clock = clock
+
+    @property
+    def alpha(self) -> float:
+        """The false alarms a day of one version that are allowed."""
+        return self._book.rules.alpha
+
+    @property
+    def margin(self) -> float:
+        """By how much a share may change."""
+        return self._book.rules.margin
+
+    async def ask(self, query: DriftQuery) -> Sequence[SubjectDrift]:
+        """How the versions that are asked for stand, the newest first."""
+        return await self._ingestion.run_in_thread(lambda: list(self._answers(query)))
+
+    async def reset(self, model: str, version: int, part: str | None) -> int:
+        """Learn anew what rows are compared with, of one slice or of all; give of how many that is.
+
+        Raises ResourceExhausted (INTAKE_FULL), or Unavailable where it could not be stored now.
+        """
+        return await self._ingestion.apply(
+            lambda: self._book.reset(model, version, part, self._clock())
+        )
+
+    def _answers(self, query: DriftQuery) -> Iterator[SubjectDrift]:
+        known = [each for each in self._book.subjects.values() if _is_asked(each.key, query)]
+        minute = self._clock().now_ns // MINUTE_NS
+        for subject in sorted(known, key=lambda each: -each.key.version):
+            yield self._answer(subject, query, minute)
+        for key in self._book.untested:
+            if _is_asked(key, query) and key not in self._book.subjects:
+                yield SubjectDrift(key, None, 0, 0, (), (), (), (), untested=True)
+
+    def _answer(self, subject: Subject, query: DriftQuery, minute: int) -> SubjectDrift:
+        model, version, _ = subject.key
+        panel = subject.panel
+        return SubjectDrift(
+            subject.key,
+            panel.baselines[0] if panel else None,
+            subject.compared_rows,
+            subject.first.rows if subject.first else 0,
+            _ordered(_fields(panel, query, minute)) if panel else (),
+            self._book.slices_of(model, version),
+            self._book.slice_causes(model, version),
+            panel.closed[::-1] if panel else (),
+        )
+
+
+def _is_asked(key: ProfileKey, query: DriftQuery) -> bool:
+    is_version = key.version == query.version or not query.version
+    return is_version and (key.model, key.slice) == (query.model, query.slice)
+
+
+def _fields(panel: Panel, query: DriftQuery, minute: int) -> Iterator[FieldDrift]:
+    newest = panel.recent.of_scale(query.minutes, minute)
+    for baseline, span in zip(panel.baselines, panel.spans, strict=True):
+        if query.field in {"", baseline.key.field}:
+            current = newest.counts[span.first : span.last]
+            yield FieldDrift(
+                baseline,
+                worst_first(_findings_of(panel, baseline.key)),
+                effects(baseline, current),
+                panel.wealth_of(baseline.key),
+                current,
+                newest.since * MINUTE_NS,
+                change_of(baseline, current, Concern.DISTRIBUTION) if np.any(current) else "",
+            )
+
+
+def _findings_of(panel: Panel, key: AspectKey) -> Iterator[Finding]:
+    return (finding for (aspect, _), finding in panel.open.items() if aspect == key)
+
+
+def _ordered(fields: Iterable[FieldDrift]) -> Sequence[FieldDrift]:
+    """Those that are off come first, worst first; the others by name."""
+    return sorted(fields, key=_rank)
+
+
+def _rank(field: FieldDrift) -> tuple[object, ...]:
+    worst = max((each.effects.jensen_shannon for each in field.findings), default=0.0)
+    return (not field.findings, -worst, field.baseline.key)
