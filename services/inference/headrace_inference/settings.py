@@ -19,6 +19,7 @@ from headrace.state.connection import check_redis
 from headrace.state.redis_settings import RedisSettings, server_of
 from headrace.tls.settings import PeerTlsSettings
 from headrace.tracing.settings import OtlpSettings
+from headrace_inference.domain.sampling.prediction_outputs import outputs_by_model
 from headrace_inference.domain.sampling.slices import slicings
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s,?#@]+")
@@ -224,6 +225,12 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings, OtlpSettings):
     label_share: float = 0.1
     """Of the requests that bring an id, the share, 0 to 1, whose answers are told to the monitor, so that
     labels that come late can be joined by the id; which they are is decided by a hash of the id."""
+    prediction_rate: float = 20.0
+    """How many answers to those requests are told in a second at most, one for each row, over all versions;
+    others are left out, and counted. 0 tells of none."""
+    prediction_outputs: tuple[str, ...] = ()
+    """Which output is a model's answer, as MODEL=OUTPUT,...: else the first that is a class, weights of
+    classes, or a number."""
     telemetry_seconds: float = 1.0
     """How often telemetry is reported."""
     watts_per_core: float = 10.0
@@ -268,6 +275,10 @@ class Settings(PeerTlsSettings, RedisSettings, AccessSettings, OtlpSettings):
             slicings(self.slice_by)
         except ValueError as error:
             yield "slice_by", str(error)
+        try:
+            outputs_by_model(self.prediction_outputs)
+        except ValueError as error:
+            yield "prediction_outputs", str(error)
         if self.label_share > 1:
             yield "label_share", f"{self.label_share} is not from 0 to 1"
 

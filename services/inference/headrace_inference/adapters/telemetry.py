@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 import grpc
 from google.protobuf import timestamp_pb2
@@ -26,6 +26,7 @@ from headrace_inference.adapters.generation_telemetry import (
     generation_measures,
     histogram_to_proto,
 )
+from headrace_inference.adapters.prediction_reports import NOTHING_TOLD, Told
 from headrace_inference.domain.versions.energy_shares import (
     Busy,
     EnergyShares,
@@ -89,6 +90,8 @@ class TelemetryBuffer:
         self._profile_bytes: dict[int, int] = {}
         """Of profiles in reports that are not acknowledged, by their sequence numbers."""
         self.left_out_profiles = 0
+        self.predictions: Callable[[], Iterator[Told]] = lambda: iter(())
+        """Gives the answers that wait to be told."""
 
     def collect(self, *, last: bool = False) -> None:
         """Add what happened since this was last called, also if that is nothing.
@@ -104,11 +107,13 @@ class TelemetryBuffer:
         ]
         if len(self._last_of_interval) == self._last_of_interval.maxlen:
             self._drop_until(self._last_of_interval[0])
-        profiles = self._waiting_profiles()
+        profiles, told = self._waiting_profiles(), self.predictions()
         for part in _parts(versions):
-            self._add(now_ns, part, next(profiles, ()))
+            self._add(now_ns, part, next(profiles, ()), next(told, NOTHING_TOLD))
         for some in profiles:
-            self._add(now_ns, [], some)
+            self._add(now_ns, [], some, next(told, NOTHING_TOLD))
+        for answers in told:
+            self._add(now_ns, [], (), answers)
         if last:
             self._reports[-1].last = True
         self._last_of_interval.append(self._sequence)
@@ -161,6 +166,7 @@ class TelemetryBuffer:
         now_ns: int,
         versions: list[telemetry_pb2.VersionTelemetry],
         profiles: Sequence[telemetry_pb2.VersionProfile],
+        told: Told,
     ) -> None:
         self._sequence += 1
         report = telemetry_pb2.TelemetryReport(
@@ -172,6 +178,9 @@ class TelemetryBuffer:
             versions=versions,
             dropped_reports=self.dropped,
             profiles=profiles,
+            predictions=told.predictions,
+            prediction_share=told.share,
+            dropped_predictions=told.dropped,
         )
         if profiles:
             self._profile_bytes[self._sequence] = sum(one.ByteSize() for one in profiles)

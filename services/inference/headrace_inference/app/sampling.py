@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from headrace_inference.adapters.prediction_reports import PredictionReports
 from headrace_inference.adapters.profile_reports import ProfileReports
 from headrace_inference.adapters.sampling_thread import looking_at_rows
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
 from headrace_inference.adapters.telemetry import TelemetryBuffer
+from headrace_inference.domain.sampling.prediction_outputs import outputs_by_model
 from headrace_inference.domain.sampling.row_profiles import RowProfiles
 from headrace_inference.domain.sampling.rows import RowConsumer
-from headrace_inference.domain.sampling.sampler import Sampler
+from headrace_inference.domain.sampling.sampler import TICK_SECONDS, Sampler
 from headrace_inference.domain.sampling.slices import slicings
 from headrace_inference.domain.sampling.version_layouts import References
 from headrace_inference.domain.sampling.version_sampler import SamplingRules
@@ -32,13 +35,28 @@ def open_sampling(
     by_budget: list[RowConsumer] = []
     after_tick: list[Callable[[], None]] = []
     at_end: list[Callable[[], None]] = []
+    answers: PredictionReports | None = None
+    id_rows = math.inf
     if reports is not None:
         profiles = RowProfiles(references)
         telling = ProfileReports(profiles, SYSTEM_CLOCK, reports.add_profiles)
         by_budget.append(profiles)
         after_tick.append(telling.report_if_due)
         at_end.append(telling.report)
-    rules = SamplingRules(slicings(settings.slice_by), settings.label_share)
+        if settings.label_share and settings.prediction_rate:
+            answers = PredictionReports(
+                SYSTEM_CLOCK,
+                settings.label_share,
+                settings.prediction_rate,
+                outputs_by_model(settings.prediction_outputs),
+            )
+            reports.predictions = answers.told
+            if not by_id:  # nobody else looks at more of them
+                id_rows = max(1.0, settings.prediction_rate * TICK_SECONDS)
+            by_id = (*by_id, answers)
+    rules = SamplingRules(slicings(settings.slice_by), settings.label_share, id_rows)
     sampler = Sampler(SYSTEM_CLOCK, settings.profile_rows, rules, by_budget, by_id)
+    if answers is not None:
+        answers.dropped_before = lambda: sampler.dropped_by_id
     with looking_at_rows(sampler, after_tick, at_end):
         yield sampler

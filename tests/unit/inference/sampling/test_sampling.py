@@ -172,6 +172,22 @@ def test_requests_are_taken_by_their_ids() -> None:
     assert 60 < len(expected) < 140
 
 
+def test_rows_by_ids_are_bounded_and_the_others_counted() -> None:
+    """Until the next tick so many are taken; what is dropped is about the share of what came after."""
+    collected = Collected()
+    rules = SamplingRules(id_share=0.25, id_rows=10)
+    sampler = Sampler(FakeClock(), 0, rules, (), [collected])
+    looking = opened(sampler)
+    for number in range(4000):
+        looking.look_at(result(LOADED, 0, [1], [Caller(f"request-{number}")]), 1)
+    sampler.tick()
+    assert 10 == sum(len(rows) for rows in collected.taken)
+    assert 900 < sampler.dropped_by_id < 1000
+    looking.look_at(result(LOADED, 0, [1] * 400, [Caller(str(n)) for n in range(400)]), 400)
+    sampler.tick()
+    assert 20 == sum(len(rows) for rows in collected.taken)
+
+
 def test_an_id_that_was_in_a_share_is_in_every_larger_one() -> None:
     """A share may grow: what was sampled stays so."""
     ids = [str(number) for number in range(2000)]

@@ -34,6 +34,8 @@ class SamplingRules:
     slicings: Sequence[Slicing] = ()
     id_share: float = 0.0
     """Of the requests with an id, by the hash of it; 0 where nobody takes those."""
+    id_rows: float = math.inf
+    """How many rows of those are taken at most until a version is drained; beyond, it looks at no ids."""
     id_inputs: bool = False
     """Whether the inputs of those are copied, too."""
 
@@ -49,6 +51,7 @@ class Drained:
     """That of the last of them: those that were taken by a larger one are to be thinned to it."""
     by_id: list[SampledRows] = field(default_factory=list)
     dropped_by_id: int = 0
+    """About how many rows were to be taken by their ids, and were not."""
     row_bytes: float = 0.0
 
 
@@ -81,6 +84,9 @@ class VersionSampler:
         self._taken = 0.0
         """Rows that were taken, as many as will be left of them."""
         self._id_bytes = 0
+        self._id_left = rules.id_rows
+        self._passed_ids = 0.0
+        """Rows of requests whose ids were not looked at, of which the share is dropped."""
         self._waiting = Drained()
         self._random = random.Random()  # noqa: S311  # chooses rows, and keeps no secret
         self.allot(allotted, 1.0)
@@ -134,7 +140,9 @@ class VersionSampler:
         """What came together since this was last called."""
         drained, self._waiting = self._waiting, Drained(row_bytes=self._waiting.row_bytes)
         drained.seen, drained.probability = self._seen, self._probability
+        drained.dropped_by_id += round(self._passed_ids * self._share)
         self._seen, self._taken, self._id_bytes = 0, 0.0, 0
+        self._id_left, self._passed_ids = self._rules.id_rows, 0.0
         return drained
 
     def _make_room(self, rows: int) -> None:
@@ -164,16 +172,28 @@ class VersionSampler:
     def _take_by_id(self, result: BatchResult, rows: int) -> None:
         """Take the requests that are among the share by their ids, with all of their rows."""
         share, first_rows = self._share, result.first_rows
+        if self._id_left <= 0:  # to look at each id would cost more than all the rest
+            first = result.requests[0].asked
+            if first is not None and first.id_text:
+                self._passed_ids += rows
+            return
         places: list[int] = []
         for index, request in enumerate(result.requests):
             asked = request.asked
-            if asked is not None and is_sampled(asked.id_text, share):
+            if asked is None:
+                continue
+            request_id = asked.id_text
+            if request_id and is_sampled(request_id, share):
                 places.extend(range(first_rows[index], first_rows[index + 1]))
+                if len(places) >= self._id_left:
+                    self._passed_ids += rows - first_rows[index + 1]
+                    break
         if not places:
             return
         if self._id_bytes > MAX_WAITING_BYTES:
             self._waiting.dropped_by_id += len(places)
             return
+        self._id_left -= len(places)
         taken = self._copy(result, places, rows, inputs=self._rules.id_inputs)
         self._id_bytes += _bytes(taken) + 256 * len(taken)
         self._waiting.by_id.append(taken)
