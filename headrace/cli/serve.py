@@ -24,9 +24,9 @@ from headrace.cli.suite_options import (
 )
 
 if TYPE_CHECKING:
-    from headrace.cli.example_calls import Calls
     from headrace.cli.served_models import Served, Source
     from headrace.client.push import Config
+    from headrace.model_calls.example_calls import Calls
 
 Paths = Annotated[
     list[Path],
@@ -165,9 +165,9 @@ def _say(text: str, *, quiet: bool) -> None:
 
 def _calls(where: dict[str, Any], served: Served) -> Calls | None:
     from headrace.addresses import reachable
-    from headrace.cli.example_calls import example_calls
-    from headrace.cli.text_calls import text_calls
     from headrace.client.settings import ClientSettings
+    from headrace.model_calls.example_calls import example_calls
+    from headrace.model_calls.text_calls import text_calls
 
     replica = where["inference"][0]
     grpc = reachable(replica["grpc"])

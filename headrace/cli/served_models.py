@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from headrace import errors
-from headrace.cli.example_inputs import ExampleTensor, example_inputs
+from headrace.model_calls.example_inputs import ExampleTensor, example_inputs
 from headrace.resource_names import nearest_model_name
 
 if TYPE_CHECKING:

@@ -15,6 +15,8 @@ from headrace.local.child import Addresses
 from headrace.local.gateway_child import (
     DRAIN_NOTICE_SECONDS,
     GATEWAY,
+    PLAIN_PORT,
+    TLS_PORT,
     GatewayOptions,
     gateway_command,
     gateway_flags,
@@ -133,7 +135,17 @@ def monitor_command(options: SuiteOptions, before: Addresses, registry: str = ""
     flags = {**(options.tls.peer_flags() if options.tls else {}), **_by_gateway(options, MONITOR)}
     flags |= {"registry-address": _called_at(options, registry)} if registry else {}
     flags |= token_flags(options.data, MONITOR) if options.access else {}
+    flags |= {"public-address": edge} if (edge := _edge(options)) else {}
     return _command(options, "headrace_monitor", MONITOR, _same(ports, before), flags)
+
+
+def _edge(options: SuiteOptions) -> str:
+    """Where the gateway is called, as far as that is known before it runs; '' without one."""
+    gateway = options.gateway
+    if gateway is None or gateway.port == 0 or (gateway.port is None and gateway.settings_file):
+        return ""
+    port = gateway.port or (TLS_PORT if options.tls else PLAIN_PORT)
+    return _called_at(options, addresses.join(options.host, port))
 
 
 def suite_gateway_command(options: SuiteOptions, before: Addresses) -> list[str]:

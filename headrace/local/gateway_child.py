@@ -11,6 +11,7 @@ from headrace import addresses
 from headrace.service.gateway_sockets import GRPC_NAME, GatewaySockets, sockets_in
 
 GATEWAY = "gateway"
+TLS_PORT, PLAIN_PORT = 8443, 8080
 HTTP_PORT = 8301
 LONGEST_SOCKET = f"replica-1000/{GRPC_NAME}"
 DRAIN_NOTICE_SECONDS = 2.0

@@ -41,7 +41,10 @@ ROUTES: Mapping[tuple[str, str], Permission] = {
     ("GET", "/api/series"): _LISTED,
     ("GET", "/api/v1/me"): KNOWN,
     **{("GET", f"/api/v1/{path}"): _LISTED for path in ("overview", "models", "rates", "replicas")},
-    **{("GET", f"/api/v1/models/{{model}}{part}"): _READ for part in ("", "/series", "/audit")},
+    **{
+        ("GET", f"/api/v1/models/{{model}}{part}"): _READ
+        for part in ("", "/series", "/audit", "/calls")
+    },
     ("GET", "/api/v1/models/{model}/quality"): _READ,
     ("POST", "/api/v1/models/{model}/labels"): Permission(Scope.MODEL, Verb.LABEL),
     ("GET", "/api/v1/audit"): _ADMIN,

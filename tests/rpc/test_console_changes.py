@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,12 @@ async def test_a_request_is_tried_and_shows_its_version_and_route(
             path + str(document): await scene.post(f"/models/digits/{path}", document)
             for path, document in WRONG
         }
+        calls = await scene.get("/models/digits/calls?version=2")
+        example = {"request": calls["example"], "version": 2}
+        as_written = await scene.post("/models/digits/infer", example)
+        curl = calls["calls"][0]["code"]
+        run = await asyncio.create_subprocess_shell(curl, stdout=asyncio.subprocess.PIPE)
+        printed, _ = await run.communicate()
         plain = await scene.monitor.http.post(f"{API}/models/digits/infer", data=b"{}")
     status, told = by_route
     assert (200, "1", "stable") == (status, told["version"], told["route"])
@@ -135,3 +143,7 @@ async def test_a_request_is_tried_and_shows_its_version_and_route(
     assert (200, 80_000) == (many[0], len(many[1]["response"]["outputs"][0]["data"]))
     assert {(400, "CHANGE_INVALID")} == {(code, each["reason"]) for code, each in wrong.values()}
     assert 400 == plain.status
+    assert ["curl", "Python", "JavaScript", "grpcurl", "tritonclient"] == [
+        call["title"] for call in calls["calls"]
+    ]
+    assert as_written[1]["response"]["outputs"] == json.loads(printed)["outputs"]

@@ -220,6 +220,7 @@ CONSOLE: Mapping[tuple[str, str], str] = {
     ("GET", "/api/v1/models/{model}/quality"): _READ,
     ("POST", "/api/v1/models/{model}/labels"): _LABEL,
     ("GET", "/api/v1/models/{model}/audit"): _READ,
+    ("GET", "/api/v1/models/{model}/calls"): _READ,
     ("GET", "/api/v1/audit"): _ADMIN,
     ("POST", "/api/v1/models/{model}/route"): _ROUTE,
     ("POST", "/api/v1/models/{model}/rollback"): _ROUTE,

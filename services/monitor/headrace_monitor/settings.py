@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace import addresses
 from headrace.security.settings import AccessSettings
 from headrace.service import logs
 from headrace.tls.settings import PeerTlsSettings
@@ -71,6 +72,10 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
 
     console_url: str = ""
     """The address at which people reach the console, for the links in notifications: https://HOST."""
+
+    public_address: str = ""
+    """Where callers reach the models, host:port, as that of a gateway: the console's calls to copy name it.
+    Default: a replica's own."""
 
     kept_hours: int = 24
     """How long windows of a minute are kept, of the time in which the monitor runs. Those of 10 s are kept
@@ -145,6 +150,8 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
             if not least <= getattr(self, name) <= most
         ]
         wrong += [*self.peer_problems(), *self.access_problems(), *self.otlp_problems()]
+        if self.public_address and (problem := addresses.problem(self.public_address)):
+            wrong.append(f"--public-address: {problem}")
         if wrong:
             raise ValueError("\n".join(wrong))
 

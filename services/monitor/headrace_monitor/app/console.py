@@ -11,6 +11,7 @@ from headrace_monitor.settings import Settings
 from headrace_monitor.wire.console import dashboard
 from headrace_monitor.wire.console.api import Api
 from headrace_monitor.wire.console.api_audit import AuditApi
+from headrace_monitor.wire.console.api_calls import CallPlaces, CallsApi
 from headrace_monitor.wire.console.api_changes import ChangesApi
 from headrace_monitor.wire.console.api_me import MeApi
 from headrace_monitor.wire.console.api_models import ModelsApi
@@ -34,6 +35,9 @@ def console(
         RatesApi(engine, sight),
         SeriesApi(engine, link.histories, sight),
         AuditApi(link.histories),
+        CallsApi(
+            link.catalog, CallPlaces(settings.public_address, link.calls.is_tls, access.is_on)
+        ),
         ChangesApi(link.writes),
         TrialApi(link.catalog, ReplicaCalls(settings, is_tls=link.calls.is_tls)),
     ):

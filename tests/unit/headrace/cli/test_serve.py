@@ -9,12 +9,12 @@ import pytest
 import typer
 
 from headrace.cli import app, serve
-from headrace.cli.example_calls import example_calls
-from headrace.cli.example_inputs import ExampleTensor, example_inputs
 from headrace.cli.served_models import Served, sources_of
-from headrace.cli.text_calls import text_calls
 from headrace.client import Version
 from headrace.datatype_names import Datatype
+from headrace.model_calls.example_calls import example_calls
+from headrace.model_calls.example_inputs import ExampleTensor, example_inputs
+from headrace.model_calls.text_calls import text_calls
 from headrace.state.language_records import LanguageFacts, VersionKind
 from headrace.state.records import ServingConfig, Signature, TensorSpec
 

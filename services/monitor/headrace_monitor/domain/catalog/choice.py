@@ -28,11 +28,9 @@ def replica_for(
 
     Raises NotFound for an alias that is not there, Unavailable (VERSION_NOT_READY) where none serves it.
     """
-    number = _number(entry, version)
-    there = [one for one in snapshot.replicas.records if one.stage is ReplicaStage.READY]
-    serving = [one for one in there if one.loads_on_request or _serves(one, entry, number)]
-    if serving:
-        return choose(serving)
+    number = number_of(entry, version)
+    if found := serving(snapshot, entry, number):
+        return choose(found)
     wanted = f"version {number} of {entry.model.name}" if number else entry.model.name
     raise errors.Unavailable(
         "VERSION_NOT_READY",
@@ -41,8 +39,14 @@ def replica_for(
     )
 
 
-def _number(entry: CatalogModel, version: str) -> int:
-    """The number of a version; 0 where the route has none yet."""
+def serving(snapshot: Snapshot, entry: CatalogModel, number: int) -> list[ReplicaRecord]:
+    """The replicas that serve a version (0: any), or load it when it is asked for."""
+    there = [one for one in snapshot.replicas.records if one.stage is ReplicaStage.READY]
+    return [one for one in there if one.loads_on_request or _serves(one, entry, number)]
+
+
+def number_of(entry: CatalogModel, version: str) -> int:
+    """The number of a version; 0 where the route has none yet. Raises NotFound (ALIAS_NOT_FOUND)."""
     if version.isascii() and version.isdigit():
         return int(version[:20])
     if version and version not in entry.aliases:

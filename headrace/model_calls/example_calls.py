@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from headrace.cli.example_inputs import ExampleTensor, Scalar
+from headrace.model_calls.example_inputs import ExampleTensor, Scalar
 
 Fill = Callable[[str, int], str]
 """How a language writes so many repetitions of an expression."""
@@ -30,7 +30,7 @@ def example_calls(
     url = f"http://{http}/v2/models/{quote(model)}/generate"
     return Calls(
         curl=_curl(url, inputs),
-        python=_python(model, "" if usual else f"inference={_python_literal(grpc)}", inputs),
+        python=_python(model, "" if usual else f"inference={python_literal(grpc)}", inputs),
         javascript=_javascript(url, inputs),
     )
 
@@ -39,7 +39,7 @@ def _curl(url: str, inputs: Sequence[ExampleTensor]) -> str:
     if all(tensor.is_written_out for tensor in inputs):
         body = json.dumps({tensor.name: tensor.values() for tensor in inputs}, ensure_ascii=False)
         return f"curl -s {url} -d {shlex.quote(body)}"
-    code = f"import json; print(json.dumps({_members(inputs, _python_literal, _python_fill)}))"
+    code = f"import json; print(json.dumps({members(inputs, python_literal, python_fill)}))"
     return f"python3 -c {shlex.quote(code)} | curl -s {url} -d @-"
 
 
@@ -47,7 +47,7 @@ def _python(model: str, where: str, inputs: Sequence[ExampleTensor]) -> str:
     return f"""import headrace
 
 with headrace.Client({where}) as client:
-    answer = client.infer({_python_literal(model)}, {_members(inputs, _python_literal, _python_fill)})
+    answer = client.infer({python_literal(model)}, {members(inputs, python_literal, python_fill)})
     print(answer.outputs)
 """
 
@@ -55,13 +55,13 @@ with headrace.Client({where}) as client:
 def _javascript(url: str, inputs: Sequence[ExampleTensor]) -> str:
     return f"""const response = await fetch({json.dumps(url)}, {{
   method: "POST",
-  body: JSON.stringify({_members(inputs, json.dumps, _javascript_fill)}),
+  body: JSON.stringify({members(inputs, json.dumps, javascript_fill)}),
 }});
 console.log(await response.json());
 """
 
 
-def _members(inputs: Sequence[ExampleTensor], literal: Callable[[object], str], fill: Fill) -> str:
+def members(inputs: Sequence[ExampleTensor], literal: Callable[[object], str], fill: Fill) -> str:
     written = (f"{literal(each.name)}: {_value(each, literal, fill)}" for each in inputs)
     return f"{{{', '.join(written)}}}"
 
@@ -76,16 +76,16 @@ def _value(tensor: ExampleTensor, literal: Callable[[object], str], fill: Fill) 
     return text
 
 
-def _python_literal(value: object) -> str:
+def python_literal(value: object) -> str:
     """As `repr`, but with double quotes, which need no others around them in a shell."""
     if isinstance(value, list):
-        return f"[{', '.join(map(_python_literal, value))}]"
+        return f"[{', '.join(map(python_literal, value))}]"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
-def _python_fill(text: str, size: int) -> str:
+def python_fill(text: str, size: int) -> str:
     return f"[{text}]" if size == 1 else f"[{text}] * {size}"
 
 
-def _javascript_fill(text: str, size: int) -> str:
+def javascript_fill(text: str, size: int) -> str:
     return f"[{text}]" if size == 1 else f"Array({size}).fill({text})"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from headrace.datatype_names import FLOATS, Datatype
@@ -45,6 +46,16 @@ class ExampleTensor:
     def values(self) -> Nested:
         """All of it as nested lists."""
         return _nested(self.shape, iter(self._elements()))
+
+    def flat(self) -> list[Scalar]:
+        """All of it as one list, row by row."""
+        return [*self._elements()]
+
+    def as_base64(self) -> ExampleTensor:
+        """The same with a text as gRPC's JSON has bytes."""
+        if not isinstance(self.element, str):
+            return self
+        return replace(self, element=b64encode(self.element.encode()).decode())
 
     def _elements(self) -> Sequence[Scalar]:
         if self.is_written_out and isinstance(self.element, float):

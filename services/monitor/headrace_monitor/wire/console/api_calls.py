@@ -1,0 +1,109 @@
+"""GET /api/v1/models/{model}/calls: calls to copy, with the model's own names, shapes and address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+
+from headrace import addresses
+from headrace.client.resources import Version
+from headrace.model_calls.example_inputs import example_inputs
+from headrace.model_calls.places import CopiedCall, Place
+from headrace.model_calls.protocol_calls import protocol_calls, request_of
+from headrace.model_calls.text_calls import text_call
+from headrace.model_calls.text_protocol_calls import text_protocol_calls
+from headrace.service.http.requests import Request
+from headrace.state.records import ReplicaRecord
+from headrace_monitor.domain.catalog.catalog import CatalogModel, Snapshot
+from headrace_monitor.domain.catalog.choice import entry_of, number_of, serving
+from headrace_monitor.wire.console import api_parameters as parameters
+from headrace_monitor.wire.console.api import Api, Make
+from headrace_monitor.wire.console.api_models import FollowedCatalog
+
+NOWHERE = "REPLICA:PORT"
+"""Stands for an address that is not known."""
+
+MAX_ELEMENTS = 4096
+"""Of an example that is sent along for the form; larger ones are written by calls alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlaces:
+    """How models are called: at a public address, or at replicas themselves."""
+
+    public_address: str = ""
+    is_tls: bool = False
+    needs_key: bool = False
+
+    def of(self, replicas: Iterable[ReplicaRecord]) -> Place:
+        """The place at which callers reach what one of these replicas serves."""
+        if self.public_address:
+            is_tls = addresses.is_over_tls(self.public_address, otherwise=self.is_tls)
+            named = addresses.without_scheme(self.public_address)
+            return Place(named, named, is_tls, self.needs_key)
+        for replica in replicas:
+            http, grpc = replica.http_address, replica.grpc_address
+            if not (http.startswith("unix:") or grpc.startswith("unix:")):
+                http, grpc = addresses.reachable(http), addresses.reachable(grpc)
+                return Place(http, grpc, self.is_tls, self.needs_key)
+        return Place(NOWHERE, NOWHERE, self.is_tls, self.needs_key)
+
+
+class CallsApi:
+    """Answers how a model is called."""
+
+    def __init__(self, catalog: FollowedCatalog, places: CallPlaces) -> None:
+        self._catalog = catalog
+        self._places = places
+
+    def add_to(self, api: Api) -> None:
+        """Add the route."""
+        api.get("/models/{model}/calls", self._calls)
+
+    async def _calls(self, request: Request) -> Make:
+        self._catalog.asked()
+        snapshot = self._catalog.snapshot
+        entry = entry_of(snapshot, request.names["model"])
+        wanted = parameters.text(request, "version")
+        number = number_of(entry, wanted)
+        return self._make(snapshot, entry, wanted, number)
+
+    def _make(
+        self, snapshot: Snapshot, entry: CatalogModel, wanted: str, number: int
+    ) -> Callable[[], object]:
+        def make() -> object:
+            found = serving(snapshot, entry, number)
+            place = self._places.of(found)
+            version = entry.versions.get(number)
+            calls = _calls(entry.model.name, wanted, place, version) if version else []
+            return {
+                "model": entry.model.name,
+                "version": wanted or None,
+                "http": place.http,
+                "grpc": place.grpc,
+                "tls": place.is_tls,
+                "ready": bool(found),
+                "kind": version.kind if version else None,
+                "calls": [asdict(call) for call in calls],
+                "example": _example(entry.model.name, version) if version else None,
+            }
+
+        return make
+
+
+def _calls(model: str, wanted: str, place: Place, version: Version) -> Iterable[CopiedCall]:
+    if version.language is not None:
+        return text_protocol_calls(model, wanted, place, version.language)
+    inputs = next(example_inputs(version.signature), ())
+    outputs = [spec.name for spec in version.signature.outputs]
+    return protocol_calls(model, wanted, place, inputs, outputs)
+
+
+def _example(model: str, version: Version) -> dict[str, object] | None:
+    """A body for the form; None where it would be long."""
+    if version.language is not None:
+        return text_call(model, version.language).body
+    inputs = next(example_inputs(version.signature), ())
+    if sum(tensor.size for tensor in inputs) > MAX_ELEMENTS:
+        return None
+    return request_of(inputs)
