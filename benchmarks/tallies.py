@@ -25,7 +25,7 @@ from headrace.measures import (
     SUCCESSES,
     TOTAL_TIME,
 )
-from headrace_monitor.domain.ledger.windows import CELL_OVERHEAD_BYTES
+from headrace_monitor.domain.ledger.cells import CELL_OVERHEAD_BYTES
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.tally import Tally
 

@@ -8,6 +8,7 @@ import logging
 import os
 import sqlite3
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,10 +45,10 @@ def some_changes(sequences: int = 3) -> LedgerSnapshot:
     """What a ledger gives to store after some reports."""
     ledger = Ledger(resolutions(24), 2**30, LedgerSnapshot(), at(NOW))
     for sequence in range(1, sequences + 1):
-        version = VersionTelemetry("digits", 1, Tally({SUCCESSES: sequence}))
+        version = VersionTelemetry.of("digits", 1, Tally({SUCCESSES: sequence}))
         end_ns = NOW - sequence * SECOND
         ledger.merge(Report("a", "boot", sequence, end_ns, end_ns, (version,), sequence), at(NOW))
-    return ledger.changes(at(NOW))
+    return ledger.checkpoint(at(NOW))
 
 
 def names_in(folder: Path) -> list[str]:
@@ -62,7 +63,7 @@ async def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         await store.save(changes)
     async with open_window_store(tmp_path) as (_, snapshot):
         pass
-    assert (changes.cells, changes.sessions) == (snapshot.cells, snapshot.sessions)
+    assert (changes.windows, changes.sessions) == (snapshot.windows, snapshot.sessions)
     assert (changes.totals, changes.reports) == (snapshot.totals, snapshot.reports)
     assert (changes.dropped, changes.opened) == (snapshot.dropped, snapshot.opened)
     assert changes.window_floors == snapshot.window_floors
@@ -76,11 +77,13 @@ async def test_what_was_dropped_is_gone(tmp_path: Path) -> None:
         now = NOW // SECOND
         windows = {WindowKey(1, now - 4), WindowKey(10, now - 10)}
         gone = frozenset(windows), frozenset({SessionKey("a", "boot")})
-        await store.save(LedgerSnapshot(gone_windows=gone[0], gone_sessions=gone[1]))
+        await store.save(
+            LedgerSnapshot(gone_windows=gone[0], gone_sessions=gone[1], is_checkpoint=True)
+        )
     async with open_window_store(tmp_path) as (_, snapshot):
         pass
     assert {(1, now - 3), (1, now - 2), (60, now - now % 60)} == {
-        (cell.resolution, cell.start) for cell in snapshot.cells
+        (window.resolution, window.start) for window in snapshot.windows
     }
     assert ({}, {}) == (snapshot.sessions, snapshot.dropped)
 
@@ -90,7 +93,7 @@ async def test_versions_that_were_silent_are_gone(tmp_path: Path) -> None:
     changes = some_changes()
     async with open_window_store(tmp_path) as (store, _):
         await store.save(changes)
-        await store.save(LedgerSnapshot(gone_totals=frozenset(changes.totals)))
+        await store.save(LedgerSnapshot(gone_totals=frozenset(changes.totals), is_checkpoint=True))
     async with open_window_store(tmp_path) as (_, snapshot):
         assert {} == snapshot.totals
 
@@ -101,7 +104,9 @@ async def test_a_session_far_along_is_kept_exactly(tmp_path: Path) -> None:
     for sequence in (*range(1, 6000, 3), 2**40):
         session = session.after(Report("a", "boot", sequence, NOW, NOW), NOW)
     async with open_window_store(tmp_path) as (store, _):
-        await store.save(LedgerSnapshot(sessions={SessionKey("a", "boot"): session}))
+        await store.save(
+            LedgerSnapshot(sessions={SessionKey("a", "boot"): session}, is_checkpoint=True)
+        )
     async with open_window_store(tmp_path) as (_, snapshot):
         pass
     assert {SessionKey("a", "boot"): session} == snapshot.sessions
@@ -237,7 +242,21 @@ def overwrite_the_middle(path: Path) -> None:
 
 def change_a_tally(path: Path) -> None:
     with sqlite3.connect(path) as database:
-        database.execute("UPDATE cells SET tally = x'00112233445566' WHERE resolution = 60")
+        (cells,) = database.execute("SELECT cells FROM windows WHERE resolution = 60").fetchone()
+        changed = cells[:-1] + bytes([cells[-1] ^ 1])
+        database.execute("UPDATE windows SET cells = ? WHERE resolution = 60", (changed,))
+    database.close()
+
+
+def change_a_series(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE windows SET cells = x'00112233445566' WHERE resolution = 60")
+    database.close()
+
+
+def add_a_report(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("INSERT INTO journal (report) VALUES (x'0011223344556677')")
     database.close()
 
 
@@ -246,7 +265,11 @@ def cut_it_short(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [overwrite_everything, overwrite_the_middle, change_a_tally, cut_it_short]
+    "damage",
+    [
+        *(overwrite_everything, overwrite_the_middle, cut_it_short),
+        *(change_a_tally, change_a_series, add_a_report),
+    ],
 )
 async def test_a_damaged_file_is_set_aside(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
@@ -277,7 +300,7 @@ async def test_old_telemetry_leaves_the_file(tmp_path: Path) -> None:
         await monitor.send([report("b", 1, end_ns=clock.now_ns())])
     async with open_window_store(tmp_path) as (_, snapshot):
         pass
-    assert [] == list(snapshot.cells)
+    assert {} == snapshot.windows
     assert [SessionKey("b", "boot")] == list(snapshot.sessions)
 
 
@@ -295,9 +318,12 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     acknowledged = await _send_and_kill(address, process)
     await process.wait()
     async with open_window_store(tmp_path) as (_, snapshot):
-        session = snapshot.sessions[SessionKey("a", "boot")]
+        ledger = Ledger(resolutions(24), 2**30, snapshot, at(time.time_ns()))
+    session = ledger.sessions[SessionKey("a", "boot")]
+    (tally,) = ledger.totals.versions.values()
     assert 20 == len(acknowledged)
     assert all(map(session.has, acknowledged))
+    assert tally[SUCCESSES] >= len(acknowledged)
 
 
 async def _send_and_kill(address: str, process: asyncio.subprocess.Process) -> list[int]:

@@ -48,7 +48,7 @@ class LedgerCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Every metric as it is now."""
-        versions = dict(self._ledger.totals.versions)  # of this moment: other threads add to it
+        versions = self._ledger.totals.versions
         yield _requests(versions)
         for measure in MEASURES:
             if measure.metric:

@@ -11,7 +11,9 @@ import sqlite3
 from collections.abc import Callable
 
 from headrace import errors
+from headrace_monitor.adapters import window_bytes
 from headrace_monitor.domain.telemetry import encoding, first_encoding, second_encoding
+from headrace_monitor.domain.telemetry.report import Series
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,14 @@ CREATE TABLE books (
 ) WITHOUT ROWID;
 """
 
+_WINDOWS_AND_JOURNAL = """
+CREATE TABLE windows (
+  resolution INTEGER, start INTEGER, opened_ns INTEGER NOT NULL, cells BLOB NOT NULL,
+  PRIMARY KEY (resolution, start)
+);
+CREATE TABLE journal (id INTEGER PRIMARY KEY, report BLOB NOT NULL);
+"""
+
 Step = Callable[[sqlite3.Connection], None]
 
 
@@ -81,6 +91,25 @@ def _at_scale_6(tally: bytes) -> bytes:
     return tally if encoding.is_intact(tally) else second_encoding.encode_anew(tally)
 
 
+def _gather_windows(database: sqlite3.Connection) -> None:
+    """Put the cells of a window into one row: it is written as a whole from now on."""
+    _script(_WINDOWS_AND_JOURNAL)(database)
+    windows = database.execute(
+        "SELECT resolution, start, min(opened_ns) FROM cells GROUP BY resolution, start"
+    ).fetchall()
+    for resolution, start, opened_ns in windows:
+        cells = database.execute(
+            "SELECT model, version, replica, tally FROM cells WHERE resolution = ? AND start = ?",
+            (resolution, start),
+        )
+        series = {
+            Series(model, int(version), replica): tally for model, version, replica, tally in cells
+        }
+        row = (resolution, start, opened_ns, window_bytes.pack(series))
+        database.execute("INSERT INTO windows VALUES (?, ?, ?, ?)", row)
+    database.execute("DROP TABLE cells")
+
+
 def _encode_tallies(database: sqlite3.Connection, encode_anew: Callable[[bytes], bytes]) -> None:
     for table in ("cells", "totals"):
         rowids = database.execute(f"SELECT rowid FROM {table}").fetchall()  # noqa: S608 (our names)
@@ -97,6 +126,7 @@ _STEPS = (
     _encode_measures_by_name,
     _script(_BOOKS),
     _encode_at_scale_6,
+    _gather_windows,
 )
 """The steps from each schema to the next; 0 is an empty file."""
 

@@ -22,11 +22,12 @@ from typing import TypeVar
 
 from headrace import errors
 from headrace.service.private_files import make_private
-from headrace_monitor.adapters import book_entries, store_schema
+from headrace_monitor.adapters import book_entries, store_schema, window_bytes
 from headrace_monitor.domain.ingestion.books import BookChanges
+from headrace_monitor.domain.ledger import journal
 from headrace_monitor.domain.ledger.ledger import LedgerSnapshot
 from headrace_monitor.domain.ledger.totals import VersionKey
-from headrace_monitor.domain.ledger.windows import Cell, WindowKey
+from headrace_monitor.domain.ledger.windows import WindowKey
 from headrace_monitor.domain.replicas.replica_sessions import REMEMBERED, ReplicaSession, SessionKey
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.report import Series
@@ -170,27 +171,41 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 def _load(database: sqlite3.Connection) -> LedgerSnapshot:
     reports, steady_ns = _progress(database)
+    opened: dict[WindowKey, int] = {}
+    windows: dict[WindowKey, Mapping[Series, bytes]] = {}
+    known: dict[
+        Series, Series
+    ] = {}  # one object for all windows of a series: keys are most of them
+    for resolution, start, opened_ns, cells in database.execute(
+        "SELECT resolution, start, opened_ns, cells FROM windows"
+    ):
+        key = WindowKey(int(resolution), int(start))
+        opened[key] = int(opened_ns)
+        windows[key] = {
+            known.setdefault(series, series): encoded
+            for series, encoded in window_bytes.unpack(cells)
+        }
+    reports_after = tuple(_journal(database))
+    if reports_after:
+        steady_ns = max(steady_ns, journal.decode(reports_after[-1]).moment.steady_ns)
     return LedgerSnapshot(
-        dict(_cells(database)),
+        windows,
         dict(_sessions(database)),
         dict(_totals(database)),
         reports,
         dict(database.execute("SELECT replica, reports FROM dropped")),
         dict(database.execute("SELECT resolution, start FROM floors")),
-        _opened(database),
+        opened,
         steady_ns,
+        journal=reports_after,
     )
 
 
-def _cells(database: sqlite3.Connection) -> Iterator[tuple[Cell, bytes]]:
-    known: dict[
-        Series, Series
-    ] = {}  # one object for all windows of a series: the keys are most of them
-    for resolution, start, model, version, replica, tally in database.execute(
-        "SELECT resolution, start, model, version, replica, tally FROM cells"
-    ):
-        series = Series(model, int(version), replica)
-        yield Cell(int(resolution), int(start), known.setdefault(series, series)), _intact(tally)
+def _journal(database: sqlite3.Connection) -> Iterator[bytes]:
+    for (report,) in database.execute("SELECT report FROM journal ORDER BY id"):
+        if not journal.is_intact(report):
+            raise ValueError("a report's checksum does not match")
+        yield report
 
 
 def _sessions(database: sqlite3.Connection) -> Iterator[tuple[SessionKey, ReplicaSession]]:
@@ -199,15 +214,6 @@ def _sessions(database: sqlite3.Connection) -> Iterator[tuple[SessionKey, Replic
         ended = bool(facts.pop("ended"))
         known = int.from_bytes(merged, "big")
         yield SessionKey(replica, boot_id), ReplicaSession(merged=known, ended=ended, **facts)
-
-
-def _opened(database: sqlite3.Connection) -> dict[WindowKey, int]:
-    rows = database.execute(
-        "SELECT resolution, start, min(opened_ns) FROM cells GROUP BY resolution, start"
-    )
-    return {
-        WindowKey(int(resolution), int(start)): int(opened) for resolution, start, opened in rows
-    }
 
 
 def _totals(database: sqlite3.Connection) -> Iterator[tuple[VersionKey, bytes]]:
@@ -235,8 +241,15 @@ def _save(
 ) -> None:
     try:
         with _transaction(database):
-            _drop(database, changes)  # first: a window that was dropped may have been opened again
-            _write(database, changes)
+            if changes.is_checkpoint:
+                _drop(
+                    database, changes
+                )  # first: a window that was dropped may have been opened again
+                _write(database, changes)
+                database.execute("DELETE FROM journal")
+            database.executemany(
+                "INSERT INTO journal (report) VALUES (?)", [(entry,) for entry in changes.journal]
+            )
             for name, of_book in books.items():
                 book_entries.write(database, name, of_book)
     except sqlite3.OperationalError as error:
@@ -249,14 +262,11 @@ def _save(
 
 def _write(database: sqlite3.Connection, changes: LedgerSnapshot) -> None:
     database.executemany(
-        "REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                *(cell.resolution, cell.start, *cell.series),
-                *(encoded, changes.opened[WindowKey(cell.resolution, cell.start)]),
-            )
-            for cell, encoded in changes.cells.items()
-        ],
+        "REPLACE INTO windows VALUES (?, ?, ?, ?)",
+        (
+            (*window, changes.opened[window], window_bytes.pack(cells))
+            for window, cells in changes.windows.items()
+        ),
     )
     database.executemany(
         _WRITE_SESSION,
@@ -278,7 +288,7 @@ def _session_row(session: ReplicaSession) -> tuple[int | bytes, ...]:
 
 def _drop(database: sqlite3.Connection, changes: LedgerSnapshot) -> None:
     database.executemany(
-        "DELETE FROM cells WHERE resolution = ? AND start = ?", list(changes.gone_windows)
+        "DELETE FROM windows WHERE resolution = ? AND start = ?", list(changes.gone_windows)
     )
     database.executemany(
         "DELETE FROM lives WHERE replica = ? AND boot_id = ?", list(changes.gone_sessions)

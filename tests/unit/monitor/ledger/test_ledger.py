@@ -11,13 +11,17 @@ from dataclasses import replace
 import pytest
 
 from headrace import errors
-from headrace.histogram import Histogram
-from headrace.measures import BATCHES, ERRORS, ROUTES, SUCCESSES, Measure, Value
+from headrace.measures import BATCHES, ERRORS, ROUTES, ROWS, SUCCESSES, Measure, Value
 from headrace_monitor.domain.clock import Moment
 from headrace_monitor.domain.ingestion.books import BookChanges
 from headrace_monitor.domain.ingestion.ingestion import open_ingestion
 from headrace_monitor.domain.ledger import totals
-from headrace_monitor.domain.ledger.ledger import MAX_SESSIONS_OF_A_REPLICA, Ledger, LedgerSnapshot
+from headrace_monitor.domain.ledger.ledger import (
+    CHECKPOINT_SECONDS,
+    MAX_SESSIONS_OF_A_REPLICA,
+    Ledger,
+    LedgerSnapshot,
+)
 from headrace_monitor.domain.ledger.totals import VersionKey
 from headrace_monitor.domain.ledger.windows import resolutions
 from headrace_monitor.domain.limits import DEFAULT_LIMITS, SILENT_SECONDS, Limits
@@ -25,7 +29,7 @@ from headrace_monitor.domain.queries.query_engine import Query, QueryEngine, Rep
 from headrace_monitor.domain.replicas.replica_sessions import REMEMBERED, ReplicaSession, SessionKey
 from headrace_monitor.domain.telemetry import encoding
 from headrace_monitor.domain.telemetry.cardinality import MAX_BATCH_SIZES
-from headrace_monitor.domain.telemetry.report import NANOSECONDS, Report, VersionTelemetry
+from headrace_monitor.domain.telemetry.report import NANOSECONDS, Report, Series, VersionTelemetry
 from headrace_monitor.domain.telemetry.tally import Tally
 
 NOW = 1_000_000 * NANOSECONDS
@@ -45,7 +49,7 @@ def new_ledger(
 
 
 def report(sequence: int, *, boot_id: str = "boot", end_ns: int = NOW, dropped: int = 0) -> Report:
-    telemetry = VersionTelemetry("digits", 1, Tally({SUCCESSES: 1}))
+    telemetry = VersionTelemetry.of("digits", 1, Tally({SUCCESSES: 1}))
     return Report("a", boot_id, sequence, end_ns - 1, end_ns, (telemetry,), dropped)
 
 
@@ -116,7 +120,7 @@ def test_sessions_go_when_their_reports_would_be_too_old_to_count() -> None:
     ledger = new_ledger()
     ledger.merge(report(1, dropped=1), at(NOW))
     assert {SessionKey("a", "boot")} == ledger.changes(at(NOW + 24 * HOUR)).sessions.keys()
-    gone = ledger.changes(at(NOW + 24 * HOUR + 1))
+    gone = ledger.checkpoint(at(NOW + 24 * HOUR + 1))
     assert [SessionKey("a", "boot")] == list(gone.gone_sessions)
     assert (0, 0) == (len(ledger.sessions), len(ledger.totals.dropped))
 
@@ -128,7 +132,7 @@ def test_invented_sessions_take_no_other_replicas_place() -> None:
     for number in range(MAX_SESSIONS_OF_A_REPLICA + 50):
         ledger.merge(report(1, boot_id=f"{number}"), at(NOW + number))
     ledger.merge(replace(report(1), replica="b"), at(NOW + 500))
-    gone = ledger.changes(at(NOW + 500)).gone_sessions
+    gone = ledger.checkpoint(at(NOW + 500)).gone_sessions
     assert {SessionKey("a", f"{number}") for number in range(50)} == gone
     assert MAX_SESSIONS_OF_A_REPLICA + 1 == len(ledger.sessions)
     assert MAX_SESSIONS_OF_A_REPLICA + 51 == requests(ledger)
@@ -145,17 +149,66 @@ def test_a_session_that_goes_on_after_its_last_report_has_not_ended() -> None:
 
 
 def test_changes_are_what_was_not_stored() -> None:
-    """A change is given until it is stored, and then no more."""
+    """A report is given until it is stored, and then no more; a checkpoint gives what changed."""
     ledger = new_ledger()
     ledger.merge(report(1), at(NOW))
-    assert 3 == len(ledger.changes(at(NOW)).cells)
-    assert 3 == len(ledger.changes(at(NOW)).cells)
-    ledger.mark_stored()
-    assert ({}, {}, {}) == (
-        ledger.changes(at(NOW)).cells,
-        ledger.changes(at(NOW)).sessions,
-        ledger.changes(at(NOW)).totals,
-    )
+    first, again = ledger.changes(at(NOW)), ledger.changes(at(NOW))
+    assert (1, first.journal) == (len(first.journal), again.journal)
+    ledger.mark_stored(again)
+    assert () == ledger.changes(at(NOW)).journal
+    checkpoint = ledger.checkpoint(at(NOW))
+    changed = len(checkpoint.windows), len(checkpoint.sessions), len(checkpoint.totals)
+    assert (3, 1, 1) == changed
+    ledger.mark_stored(checkpoint)
+    empty = ledger.checkpoint(at(NOW))
+    assert ({}, {}, {}) == (empty.windows, empty.sessions, empty.totals)
+
+
+def test_a_checkpoint_is_due_after_a_minute_or_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a start reads few reports again; where none can be stored, their bytes do not pile up."""
+    ledger = new_ledger()
+    later = at(NOW + CHECKPOINT_SECONDS * NANOSECONDS)
+    due = [ledger.changes(each).is_checkpoint for each in (at(NOW), later, later)]
+    assert [False, True, False] == due
+    monkeypatch.setattr("headrace_monitor.domain.ledger.ledger.JOURNAL_BYTES", 1000)
+    monkeypatch.setattr("headrace_monitor.domain.ledger.ledger.UNSTORED_BYTES", 2000)
+    checkpoints, kept = [], []
+    for sequence in range(1, 40):
+        ledger.merge(report(sequence), later)
+        changes = ledger.changes(later)
+        checkpoints.append(changes.is_checkpoint)
+        kept.append(sum(map(len, changes.journal)))
+        if sequence < 20:
+            ledger.mark_stored(changes)
+    assert any(checkpoints[:20])
+    assert checkpoints[-1]
+    assert max(kept) <= 2000
+
+
+def test_a_start_after_any_report_counts_the_same() -> None:
+    """From the last checkpoint and the reports after it, or from a checkpoint now: the same ledger."""
+    ledger, stored, entries = new_ledger(limits=Limits(versions=3)), LedgerSnapshot(), list[bytes]()
+    for sequence in range(1, 30):
+        merged(ledger, sequence, NOW + sequence * NANOSECONDS // 2, f"m{sequence % 5}", {ROWS: 1})
+        changes = ledger.changes(at(NOW + sequence * NANOSECONDS // 2))
+        ledger.mark_stored(changes)
+        entries += changes.journal
+        stored = replace(stored, journal=entries, steady_ns=NOW)
+        again = new_ledger(stored, NOW + 20 * NANOSECONDS, Limits(versions=3))
+        assert facts(ledger) == facts(again)
+    whole = new_ledger(ledger.checkpoint(at(NOW + 20 * NANOSECONDS)), NOW + 20 * NANOSECONDS)
+    assert facts(ledger) == facts(whole)
+
+
+def facts(ledger: Ledger) -> tuple[object, ...]:
+    """All that a ledger counted."""
+    rows: dict[tuple[int, int, Series], int] = {}
+    for resolution in resolutions(24):
+        for start, series, cell in ledger.windows.between(resolution.seconds, 0, 2**40):
+            place = resolution.seconds, start, series
+            rows[place] = rows.get(place, 0) + encoding.decode(cell)[ROWS]
+    totals_of = {key: tally[ROWS] for key, tally in ledger.totals.versions.items()}
+    return rows, totals_of, ledger.sessions, ledger.totals.reports
 
 
 async def test_a_ledger_goes_on_from_its_contents() -> None:
@@ -185,7 +238,7 @@ def test_versions_over_the_limit_count_together() -> None:
     ledger = new_ledger(limits=Limits(versions=2))
     names = itertools.cycle(["one", "two", "three", "four"])
     for sequence in range(1, 9):
-        version = VersionTelemetry(next(names), 1, Tally({SUCCESSES: 1}))
+        version = VersionTelemetry.of(next(names), 1, Tally({SUCCESSES: 1}))
         ledger.merge(replace(report(sequence), versions=(version,)), at(NOW))
     counted = {key.model: tally[SUCCESSES] for key, tally in ledger.totals.versions.items()}
     assert {"one": 2, "two": 2, totals.OTHER.model: 4} == counted
@@ -194,7 +247,7 @@ def test_versions_over_the_limit_count_together() -> None:
 def merged(
     ledger: Ledger, sequence: int, now_ns: int, model: str, counts: Mapping[Measure[Value], Value]
 ) -> None:
-    version = VersionTelemetry(model, 1, Tally(counts))
+    version = VersionTelemetry.of(model, 1, Tally(counts))
     ledger.merge(replace(report(sequence, end_ns=now_ns), versions=(version,)), at(now_ns))
 
 
@@ -209,15 +262,15 @@ def test_a_silent_version_gives_its_place_to_a_new_one() -> None:
     assert {"two": 1, "new": 1, "_other": 2} == {
         key.model: tally[SUCCESSES] for key, tally in ledger.totals.versions.items()
     } | {"_other": ledger.totals.versions[totals.OTHER][SUCCESSES]}
-    assert {VersionKey("one", 1)} == ledger.changes(at(late + 1)).gone_totals
+    assert {VersionKey("one", 1)} == ledger.checkpoint(at(late + 1)).gone_totals
 
 
 def test_what_was_silent_past_the_windows_is_gone() -> None:
     """A version that nobody reported for as long as windows are kept leaves the totals and the store."""
     ledger = new_ledger()
     merged(ledger, 1, NOW, "digits", {SUCCESSES: 1})
-    assert frozenset() == ledger.changes(at(NOW + 24 * HOUR)).gone_totals
-    gone = ledger.changes(at(NOW + 24 * HOUR + 1))
+    assert frozenset() == ledger.checkpoint(at(NOW + 24 * HOUR)).gone_totals
+    gone = ledger.checkpoint(at(NOW + 24 * HOUR + 1))
     assert {VersionKey("digits", 1)} == gone.gone_totals
     assert {} == gone.totals
     assert {} == ledger.totals.versions
@@ -250,17 +303,17 @@ def test_labels_of_unknown_measures_have_the_same_limit() -> None:
     ledger = new_ledger(limits=Limits(reasons=3))
     for sequence in range(1, 11):
         tally = Tally.by_key({"l:tenants": {f"T{sequence}": 1}})
-        version = VersionTelemetry("digits", 1, tally)
+        version = VersionTelemetry.of("digits", 1, tally)
         ledger.merge(replace(report(sequence), versions=(version,)), at(NOW))
     counted = dict(ledger.totals.versions[VersionKey("digits", 1)].items())
     assert {"l:tenants": {"T1": 1, "T2": 1, "T3": 1, "_other": 7}} == counted
 
 
-@pytest.mark.parametrize(("histograms", "weight"), [(0, 1), (4, 1), (5, 2), (20, 5)])
-def test_a_report_weighs_what_its_histograms_take(histograms: int, weight: int) -> None:
-    """Reports that wait are bounded by memory, of which histograms are nearly all."""
-    tally = Tally.by_key({f"h:m{number}": Histogram(sum_ns=1) for number in range(histograms)})
-    versions = (VersionTelemetry("digits", 1, tally),) * 2
+@pytest.mark.parametrize(("reasons", "weight"), [(1, 1), (200, 1), (1000, 3)])
+def test_a_report_weighs_what_its_tallies_take(reasons: int, weight: int) -> None:
+    """Reports that wait are bounded by memory: a large tally counts as several."""
+    tally = Tally({ERRORS: {f"R{number:05}": 1 for number in range(reasons)}})
+    versions = (VersionTelemetry.of("digits", 1, tally),) * 2
     assert 2 * weight == replace(report(1), versions=versions).weight
     assert 1 == replace(report(1), versions=()).weight
 
@@ -299,7 +352,8 @@ async def test_reports_that_wait_are_stored_together() -> None:
     async with open_ingestion(ledger, store, lambda: at(NOW)) as ingestion:
         stored = await asyncio.gather(*(ingestion.accept(report(n)) for n in range(1, 51)))
     assert list(range(1, 51)) == stored
-    assert [50] == [changes.reports for changes in store.saved]
+    assert [50, 0] == [len(changes.journal) for changes in store.saved]
+    assert [False, True] == [changes.is_checkpoint for changes in store.saved]
 
 
 async def test_what_could_not_be_stored_is_stored_when_sent_again() -> None:
@@ -314,8 +368,10 @@ async def test_what_could_not_be_stored_is_stored_when_sent_again() -> None:
         assert 1 == await ingestion.accept(report(1))
         failed.append(ingestion.failed)
     assert [True, False] == failed
-    (changes,) = store.saved
-    assert [1, 1, 1] == [encoding.decode(cell)[SUCCESSES] for cell in changes.cells.values()]
+    changes, at_the_end = store.saved
+    assert 1 == len(changes.journal)
+    (windows,) = {tuple(cells.values()) for cells in at_the_end.windows.values()}
+    assert [1] == [encoding.decode(cell)[SUCCESSES] for cell in windows]
 
 
 async def test_too_many_waiting_reports_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

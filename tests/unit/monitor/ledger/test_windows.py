@@ -38,6 +38,11 @@ def new_windows(kept: tuple[Resolution, ...] = DAY, limit: int = LIMIT) -> Windo
     return windows
 
 
+def some(requests: int) -> bytes:
+    """An encoded tally of so many requests."""
+    return encoding.encode(Tally({SUCCESSES: requests}))
+
+
 def counts(
     windows: Windows, resolution: int, first: int = 0, last: int = 2 * NOW
 ) -> dict[int, int]:
@@ -69,7 +74,7 @@ def test_reports_add_up_in_every_resolution() -> None:
     """What ends in one window adds up there, at each resolution by itself."""
     windows = new_windows()
     for time in (NOW + 0.5, NOW + 0.9, NOW + 1.5, NOW + 10.5):
-        windows.add(SERIES, ns(time), Tally({SUCCESSES: 1}))
+        windows.add(SERIES, ns(time), some(1))
     assert {NOW: 2, NOW + 1: 1, NOW + 10: 1} == counts(windows, 1)
     assert {NOW: 3, NOW + 10: 1} == counts(windows, 10)
     assert {NOW - NOW % 60: 4} == counts(windows, 60)
@@ -80,7 +85,7 @@ def test_a_late_report_counts_in_its_own_window() -> None:
     windows = new_windows()
     windows.prune(at(ns(NOW)))
     late = NOW - 3600 + 0.5
-    changed = windows.add(SERIES, ns(late), Tally({SUCCESSES: 3}))
+    changed = windows.add(SERIES, ns(late), some(3))
     assert [10, 60] == [cell.resolution for cell in changed]
     assert {NOW - 3600: 3} == counts(windows, 10)
 
@@ -89,14 +94,14 @@ def test_a_report_older_than_all_windows_counts_in_none() -> None:
     """A report from before the retention changes nothing."""
     windows = new_windows()
     windows.prune(at(ns(NOW)))
-    assert [] == windows.add(SERIES, ns(NOW - 25 * 3600), Tally({SUCCESSES: 3}))
+    assert [] == windows.add(SERIES, ns(NOW - 25 * 3600), some(3))
 
 
 @pytest.mark.parametrize(("resolution", "kept_seconds"), [(1, 600), (10, 7200), (60, 86400)])
 def test_windows_go_when_they_are_too_old(resolution: int, kept_seconds: int) -> None:
     """Each resolution keeps its windows for its time and no longer."""
     windows = new_windows()
-    windows.add(SERIES, ns(NOW + 1), Tally({SUCCESSES: 1}))
+    windows.add(SERIES, ns(NOW + 1), some(1))
     windows.prune(at(ns(NOW + kept_seconds)))
     assert 1 == sum(counts(windows, resolution).values())
     windows.prune(at(ns(NOW + kept_seconds + 2 * resolution)))
@@ -107,7 +112,7 @@ def test_nothing_kept_is_no_memory() -> None:
     """When the last window is gone, so is all that was counted as held."""
     windows = new_windows()
     for second in range(50):
-        windows.add(SERIES, ns(NOW + second), Tally({SUCCESSES: second}))
+        windows.add(SERIES, ns(NOW + second), some(second))
     assert windows.size_bytes > 0
     windows.prune(at(ns(NOW + 2 * 86400)))
     assert 0 == windows.size_bytes
@@ -119,7 +124,7 @@ def test_over_the_bound_the_oldest_windows_go() -> None:
     windows = new_windows((Resolution(1, 600),), limit)
     for second in range(500):
         windows.prune(at(ns(NOW + second + 1)))
-        windows.add(SERIES, ns(NOW + second + 0.5), Tally({SUCCESSES: 1}))
+        windows.add(SERIES, ns(NOW + second + 0.5), some(1))
         assert windows.size_bytes <= limit
     left = sorted(counts(windows, 1))
     assert list(range(left[0], NOW + 500)) == left
@@ -131,8 +136,8 @@ def test_what_was_dropped_for_memory_does_not_come_back() -> None:
     windows = new_windows((Resolution(1, 600),), 1000)
     for second in range(20):
         windows.prune(at(ns(NOW + second + 1)))
-        windows.add(SERIES, ns(NOW + second + 0.5), Tally({SUCCESSES: 1}))
-    assert [] == windows.add(SERIES, ns(NOW + 0.7), Tally({SUCCESSES: 1}))
+        windows.add(SERIES, ns(NOW + second + 0.5), some(1))
+    assert [] == windows.add(SERIES, ns(NOW + 0.7), some(1))
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ class Ingestion:
         self._waiting_versions = 0
         self._waiting: list[tuple[Report | Change, asyncio.Future[object]]] = []
         self._arrived = asyncio.Event()
+        self._stopping = False
         self.failed = False
 
     async def accept(self, report: Report, reporter: str = "") -> int:
@@ -112,13 +113,29 @@ class Ingestion:
         return await run_in(self._thread, work)
 
     async def run(self) -> None:
-        """Store what waits, for ever."""
-        while True:
+        """Store what waits, until it is stopped."""
+        while not self._stopping or self._waiting:
             await self._wait_for_reports()
+            if self._stopping and not self._waiting:
+                return
             self._arrived.clear()
             batch, self._waiting = self._waiting, []
             self._waiting_versions = 0
             await self._store_all(batch)
+
+    async def store_checkpoint(self) -> None:
+        """Store everything at once, so that the next start reads no reports again. Not while `run` runs."""
+        await self._try_to_save(*await run_in(self._thread, self._checkpoint))
+
+    def _checkpoint(self) -> tuple[LedgerSnapshot, Mapping[str, BookChanges]]:
+        moment = self._clock()
+        books = {book.name: book.changes(moment) for book in self._books}
+        return self._ledger.checkpoint(moment), books
+
+    def stop(self) -> None:
+        """Let `run` end once it has stored what waits."""
+        self._stopping = True
+        self._arrived.set()
 
     async def _wait_for_reports(self) -> None:
         with suppress(TimeoutError):
@@ -132,6 +149,14 @@ class Ingestion:
             self._thread, lambda: self._take_in([one for one, _ in batch])
         )
         failure = await self._try_to_save(changes, of_books)
+        self._answer(batch, outcomes, failure)
+
+    def _answer(
+        self,
+        batch: Sequence[tuple[Report | Change, asyncio.Future[object]]],
+        outcomes: Sequence[_Outcome],
+        failure: errors.Unavailable | None,
+    ) -> None:
         for (_, stored), outcome in zip(batch, outcomes, strict=True):
             if stored.done():  # its caller went away
                 continue
@@ -169,7 +194,7 @@ class Ingestion:
             self._log_failure(error)
             self.failed = True
             return error
-        self._ledger.mark_stored()
+        self._ledger.mark_stored(changes)
         for book in self._books:
             book.mark_stored()
         self.failed = False
@@ -205,7 +230,10 @@ async def open_ingestion(
         try:
             yield ingestion
         finally:
-            job.cancel()
+            ingestion.stop()
+            await asyncio.wait((job,))
+            if not job.cancelled() and not job.exception():  # else something may be counted in part
+                await ingestion.store_checkpoint()
 
 
 def _outcome_of(change: Change) -> _Outcome:

@@ -2,23 +2,28 @@
 
 A window of a resolution covers (start, start + seconds], so a report that ends on the full second counts
 to the second it tells of. A window goes when it was opened longer ago than its resolution is kept, by the
-steady time: a clock that steps deletes nothing. When all of them together outgrow the bound, those that
-were opened first go first, at every resolution alike.
+steady time: a clock that steps deletes nothing. When all of them together outgrow the bound, the finest go
+first, those that were opened first before others.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from headrace_monitor.domain.clock import Moment
-from headrace_monitor.domain.telemetry import encoding
+from headrace_monitor.domain.ledger.cells import Cells, WindowCells
 from headrace_monitor.domain.telemetry.report import NANOSECONDS, Series
-from headrace_monitor.domain.telemetry.tally import Tally
 
-CELL_OVERHEAD_BYTES = 250
-"""The memory of a cell beside its bytes: bytes object, dict entry, a share of its key (measured)."""
+KEPT_OF_EACH = 60
+"""Windows of each resolution that are kept when memory is short, while coarser ones have more: a minute,
+ten minutes and an hour."""
+
+ADDED_UP = 64
+"""Cells of a resolution that are added up at once, where memory is short."""
 
 _NEVER = 2**62
 
@@ -64,14 +69,22 @@ class WindowKey(NamedTuple):
     start: int
 
 
+class _SeveralTallies(NamedTuple):
+    """A cell that holds several tallies, and when its window is over, by the steady time."""
+
+    over_ns: int
+    window: WindowCells
+    series: Series
+
+
 class Windows:
     """All windows; holds at most `limit_bytes`, cells' overhead included. `prune` tells it the time."""
 
     def __init__(self, kept: tuple[Resolution, ...], limit_bytes: int) -> None:
         self.resolutions = kept
         self._limit_bytes = limit_bytes
-        self._size_bytes = 0
-        self._windows: dict[int, dict[int, dict[Series, bytes]]] = {
+        self._cells = Cells()
+        self._windows: dict[int, dict[int, WindowCells]] = {
             resolution.seconds: {} for resolution in kept
         }
         self._opened: dict[int, dict[int, int]] = {resolution.seconds: {} for resolution in kept}
@@ -80,12 +93,15 @@ class Windows:
         self._earliest = dict(self._floors)
         self._present = {resolution.seconds: _NEVER for resolution in kept}
         self._steady_ns = 0
+        self._several: dict[int, deque[_SeveralTallies]] = {each.seconds: deque() for each in kept}
+        """By resolution, the cells that hold several tallies, in the order of their windows."""
         self._gone: set[WindowKey] = set()
+        self._changed: set[WindowKey] = set()
 
     @property
     def size_bytes(self) -> int:
         """The memory that all windows take now."""
-        return self._size_bytes
+        return self._cells.size_bytes
 
     @property
     def floors(self) -> dict[int, int]:
@@ -96,14 +112,28 @@ class Windows:
         """Give when a window was opened, by the steady time."""
         return self._opened[window.resolution][window.start]
 
-    def take_gone(self) -> frozenset[WindowKey]:
-        """The windows that were dropped since this was last called."""
-        gone, self._gone = frozenset(self._gone), set()
-        return gone
+    def changed(self) -> list[WindowKey]:
+        """The windows that changed since `mark_stored`, and are still there."""
+        return [key for key in self._changed if key.start in self._windows[key.resolution]]
+
+    def gone(self) -> frozenset[WindowKey]:
+        """The windows that were dropped since `mark_stored`."""
+        return frozenset(self._gone)
+
+    def mark_stored(self) -> None:
+        """All windows are stored as they are now."""
+        self._changed, self._gone = set(), set()
+
+    def encoded(self, window: WindowKey) -> dict[Series, bytes]:
+        """Add up the cells of a window: one encoded tally for each series."""
+        cells = self._windows[window.resolution][window.start]
+        for series in cells:
+            self._cells.add_up(cells, series)
+        return {series: parts[0] for series, parts in cells.items()}
 
     def restore(
         self,
-        cells: Mapping[Cell, bytes],
+        windows: Mapping[WindowKey, Mapping[Series, bytes]],
         opened: Mapping[WindowKey, int],
         floors: Mapping[int, int],
     ) -> None:
@@ -111,17 +141,15 @@ class Windows:
         self._floors.update(
             (seconds, floors[seconds]) for seconds in self._floors if seconds in floors
         )
-        windows: dict[WindowKey, list[Cell]] = {}
-        for cell in cells:
-            if cell.resolution in self._windows:
-                windows.setdefault(WindowKey(cell.resolution, cell.start), []).append(cell)
-        for window in sorted(windows, key=lambda window: opened[window]):
+        known = [window for window in windows if window.resolution in self._windows]
+        for window in sorted(known, key=lambda window: opened[window]):
             self._opened[window.resolution][window.start] = opened[window]
-            for cell in windows[window]:
-                self.put(cell, cells[cell])
+            for series, encoded in windows[window].items():
+                self._put(Cell(*window, series), encoded)
+        self._changed = set()
 
-    def add(self, series: Series, end_ns: int, tally: Tally) -> list[Cell]:
-        """Count `tally` in the windows in which its interval ended, and say which cells changed.
+    def add(self, series: Series, end_ns: int, encoded: bytes) -> list[Cell]:
+        """Count a tally in the windows in which its interval ended, and say which cells changed.
 
         A resolution that keeps no window as old, or dropped it, counts nothing.
         """
@@ -129,37 +157,38 @@ class Windows:
         for resolution in self.resolutions:
             cell = Cell(resolution.seconds, resolution.window_of(end_ns), series)
             if cell.start >= self._earliest[resolution.seconds]:
-                self.put(cell, encoding.encode(self._sum(cell, tally)))
+                self._put(cell, encoded)
                 changed.append(cell)
+        self._add_up_what_is_over()
         return changed
 
-    def put(self, cell: Cell, encoded: bytes) -> None:
-        """Set what a cell holds; then drop the oldest windows that are over the bound."""
+    def _put(self, cell: Cell, encoded: bytes) -> None:
+        """Add to what a cell holds; then drop the oldest windows that are over the bound."""
         self._opened[cell.resolution].setdefault(cell.start, self._steady_ns)
         window = self._windows[cell.resolution].setdefault(cell.start, {})
-        self._size_bytes += _cost(encoded) - _cost(window.get(cell.series))
-        window[cell.series] = encoded
-        while self._size_bytes > self._limit_bytes:
-            self._drop_oldest()
-
-    def get(self, cell: Cell) -> bytes | None:
-        """The encoded tally of a cell."""
-        return self._windows[cell.resolution].get(cell.start, {}).get(cell.series)
+        if self._cells.put(window, cell.series, encoded):
+            over_ns = self._steady_ns + 2 * cell.resolution * NANOSECONDS
+            self._several[cell.resolution].append(_SeveralTallies(over_ns, window, cell.series))
+        self._changed.add(WindowKey(cell.resolution, cell.start))
+        while self._cells.size_bytes > self._limit_bytes:
+            self._make_room()
 
     def between(
         self, resolution: int, first: int, last: int
     ) -> Iterator[tuple[int, Series, bytes]]:
         """(start, series, encoded tally) of the windows that start at `first` to `last`, in no order.
 
-        Any thread may ask; what is merged meanwhile may be told or not.
+        A series has one or more in a window, which add up. Any thread may ask; what is merged meanwhile
+        may be told or not.
         """
         windows = self._windows[resolution]
         wanted = range(first, last + 1, resolution)
         for start in wanted if len(wanted) < len(windows) else list(windows):
             if first <= start <= last:
                 # a copy, since another thread may add to it
-                for series, encoded in list(windows.get(start, {}).items()):
-                    yield start, series, encoded
+                for series, parts in list(windows.get(start, {}).items()):
+                    for encoded in parts:
+                        yield start, series, encoded
 
     def prune(self, moment: Moment) -> None:
         """It is now this moment: drop every window that was opened too long ago."""
@@ -174,22 +203,42 @@ class Windows:
             floor = self._floors[seconds]
             self._earliest[seconds] = max(floor, resolution.floor_at(moment.now_ns))
 
-    def _sum(self, cell: Cell, tally: Tally) -> Tally:
-        encoded = self.get(cell)
-        return tally if encoded is None else encoding.decode(encoded).plus(tally)
+    def _add_up_what_is_over(self) -> None:
+        """One cell of each resolution with each tally that comes: never many at once."""
+        for several in self._several.values():
+            if several and several[0].over_ns <= self._steady_ns:
+                _, window, series = several.popleft()
+                self._cells.add_up(window, series)
 
-    def _drop_oldest(self) -> None:
-        oldest = [
-            (opened[start := next(iter(opened))], WindowKey(seconds, start))
-            for seconds, opened in self._opened.items()
-            if opened
-        ]
-        self._drop(min(oldest)[1])
+    def _make_room(self) -> None:
+        """Drop the oldest of the finest windows of which there are many; at last whatever there is."""
+        if self._drop_oldest_beyond(KEPT_OF_EACH, self.resolutions[:1]) or self._add_up_some():
+            return
+        for least in (KEPT_OF_EACH, 1, 0):
+            if self._drop_oldest_beyond(least, self.resolutions):
+                return
+
+    def _drop_oldest_beyond(self, least: int, kept: tuple[Resolution, ...]) -> bool:
+        for resolution in kept:
+            opened = self._opened[resolution.seconds]
+            if len(opened) > least:
+                self._drop(WindowKey(resolution.seconds, next(iter(opened))))
+                return True
+        return False
+
+    def _add_up_some(self) -> bool:
+        """Add up cells before their windows are over; False where there were none."""
+        some = [each for several in self._several.values() for each in islice(several, ADDED_UP)]
+        for several in self._several.values():
+            for _ in range(min(ADDED_UP, len(several))):
+                several.popleft()
+        for _, window, series in some:
+            self._cells.add_up(window, series)
+        return bool(some)
 
     def _drop(self, window: WindowKey) -> None:
         del self._opened[window.resolution][window.start]
-        cells = self._windows[window.resolution].pop(window.start)
-        self._size_bytes -= sum(map(_cost, cells.values()))
+        self._cells.drop(self._windows[window.resolution].pop(window.start))
         self._gone.add(window)
         floor = max(self._floors[window.resolution], window.start + window.resolution)
         self._set_floor(window.resolution, floor)
@@ -198,7 +247,3 @@ class Windows:
         # never above the present: what comes after a clock that was ahead is set back, counts at once
         self._floors[seconds] = floor = min(floor, self._present[seconds])
         self._earliest[seconds] = max(floor, self._earliest[seconds])
-
-
-def _cost(encoded: bytes | None) -> int:
-    return 0 if encoded is None else len(encoded) + CELL_OVERHEAD_BYTES

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import cast
 
 from headrace.measures import MEASURES, Kind, Value, kind_of, name_of
+from headrace_monitor.domain.telemetry import encoding
+from headrace_monitor.domain.telemetry.encoding import Values
 from headrace_monitor.domain.telemetry.tally import Key, Tally, add_counts
 
 logger = logging.getLogger(__name__)
@@ -22,19 +24,25 @@ MAX_ROWS = 2**31 - 1
 """The most rows of a batch that a message can tell of."""
 
 MAX_UNKNOWN_MEASURES = 16
-"""Measures of newer replicas that are kept; a histogram of one takes 4 kB in the totals of a version."""
+"""Measures of newer replicas that are kept; a histogram of one takes 2 kB in the totals of a version."""
 
 _KNOWN = frozenset(measure.key for measure in MEASURES)
+_KNOWN_SHORT = frozenset(map(encoding.short_key, _KNOWN))
 
 
 class UnknownMeasures:
     """The measures that are kept though this monitor does not know them: the first so many."""
 
-    def __init__(self, tallies: Iterable[Tally]) -> None:
+    def __init__(self, tallies: Iterable[Values]) -> None:
         self._kept: set[str] = set()
-        for tally in tallies:
-            self._kept.update(tally.keys() - _KNOWN)
+        for values in tallies:
+            self._kept.update(set(map(encoding.long_key, values)) - _KNOWN)
         self._told = False
+
+    def takes(self, values: Values) -> bool:
+        """True where there is room for all measures of an encoded tally."""
+        unknown = values.keys() - _KNOWN_SHORT
+        return not unknown or all(map(self._has_room, unknown))
 
     def within_limit(self, tally: Tally) -> Tally:
         """Give the tally without unknown measures for which there is no room."""
@@ -61,18 +69,56 @@ class UnknownMeasures:
         )
 
 
-def within_limits(tally: Tally, known: Tally, limit: int) -> Tally:
+class KnownKeys:
+    """The labels and sizes of a version's totals, by the short keys of their measures."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, values: Values) -> None:
+        self._keys: dict[str, set[str]] = {}
+        self.add(values)
+
+    def add(self, values: Values) -> None:
+        """Know all that an encoded tally has."""
+        for short, value in values.items():
+            if isinstance(value, dict):
+                self._keys.setdefault(short, set()).update(value)
+
+    def take(self, values: Values, limit: int) -> bool:
+        """Know all that an encoded tally has, if there is room for it; tell whether there is."""
+        for short, value in values.items():
+            if isinstance(value, dict):
+                known = self._keys.get(short, _NO_KEYS)
+                if not value.keys() <= known:
+                    most = MAX_BATCH_SIZES if _kind(short) is Kind.SIZES else limit
+                    if len(known | value.keys()) > most:
+                        return False
+                    self._keys.setdefault(short, set()).update(value)
+        return True
+
+    def of(self, key: str) -> Collection[str]:
+        """The labels or sizes of a measure."""
+        return self._keys.get(encoding.short_key(key), _NO_KEYS)
+
+
+_NO_KEYS: frozenset[str] = frozenset()
+
+
+def _kind(short: str) -> Kind:
+    return kind_of(encoding.long_key(short))
+
+
+def within_limits(tally: Tally, known: KnownKeys, limit: int) -> Tally:
     """Fold keys of `tally`, so that with `known` there are at most `limit` labels each, and a few more."""
     folded: dict[str, Value] = {}
     for key, value in tally.items():
         kind = kind_of(key)
         if kind is Kind.LABELS:
             labels = cast("Mapping[str, int]", value)
-            known_labels = cast("Mapping[str, int]", known.get(key, {}))
-            folded[key] = _folded(labels, known_labels, limit, _other)
+            folded[key] = _folded(labels, known.of(key), limit, _other)
         elif kind is Kind.SIZES:
             sizes = cast("Mapping[int, int]", value)
-            known_sizes = cast("Mapping[int, int]", known.get(key, {}))
+            known_sizes = frozenset(map(int, known.of(key)))
             folded[key] = _folded(sizes, known_sizes, MAX_BATCH_SIZES, _next_power_of_two)
     return Tally.by_key({**dict(tally.items()), **folded}) if folded else tally
 
@@ -86,7 +132,7 @@ def _next_power_of_two(rows: int) -> int:
 
 
 def _folded(
-    counts: Mapping[Key, int], known: Mapping[Key, int], limit: int, fold: Callable[[Key], Key]
+    counts: Mapping[Key, int], known: Collection[Key], limit: int, fold: Callable[[Key], Key]
 ) -> Mapping[Key, int]:
     new = [key for key in counts if key not in known]
     over = set(new[max(0, limit - len(known)) :])

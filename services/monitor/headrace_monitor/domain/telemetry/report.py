@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 from headrace.data_profiles.layouts import Layout
 from headrace.data_profiles.profiles import Profile, ProfileKey
+from headrace_monitor.domain.telemetry import encoding
+from headrace_monitor.domain.telemetry.encoding import Values
 from headrace_monitor.domain.telemetry.prediction import NONE_TOLD, ToldPredictions
 from headrace_monitor.domain.telemetry.tally import Tally
 
 NANOSECONDS = 1_000_000_000
-USUAL_HISTOGRAMS = 4
+USUAL_BYTES = 4096
+"""Of an encoded tally, at most, where four histograms have some hundred buckets each."""
 
 
 class Series(NamedTuple):
@@ -28,7 +31,21 @@ class VersionTelemetry:
 
     model: str
     version: int
-    tally: Tally
+    encoded: bytes
+    """The tally, encoded: most of them are stored and added up as they are."""
+    values: Values
+    """The values in it but for the buckets."""
+
+    @classmethod
+    def of(cls, model: str, version: int, tally: Tally) -> VersionTelemetry:
+        """Make one of a tally."""
+        encoded = encoding.encode(tally)
+        return cls(model, version, encoded, encoding.values_of(encoded))
+
+    @property
+    def tally(self) -> Tally:
+        """Decode the tally."""
+        return encoding.decode(self.encoded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +78,5 @@ class Report:
 
     @property
     def weight(self) -> int:
-        """Its memory in versions with the usual four histograms; at least one."""
-        histograms = (each.tally.histogram_count for each in self.versions)
-        return max(1, sum(max(1, -(-count // USUAL_HISTOGRAMS)) for count in histograms))
+        """Its memory in versions of up to USUAL_BYTES; at least one."""
+        return max(1, sum(-(-len(each.encoded) // USUAL_BYTES) for each in self.versions))

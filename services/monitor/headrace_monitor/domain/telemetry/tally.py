@@ -55,11 +55,6 @@ class Tally:
         return self._values.get(key, default)
 
     @property
-    def histogram_count(self) -> int:
-        """The number of its histograms, which are most of its memory."""
-        return sum(isinstance(value, Histogram) for value in self._values.values())
-
-    @property
     def error_count(self) -> int:
         """Requests answered with an error, whatever its reason."""
         return saturated(sum(self[ERRORS].values()))

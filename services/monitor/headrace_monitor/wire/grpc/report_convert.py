@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from headrace import errors, packed_histograms
 from headrace.errors import FieldViolation
 from headrace.histogram import BUCKET_COUNT, Histogram
-from headrace.measures import BY_NAME, MEASURES, NAME_PATTERN, Kind, Value, key_of, kind_of
+from headrace.measures import BY_NAME, MEASURES, NAME_PATTERN, Kind, key_of, kind_of
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
+from headrace_monitor.domain.telemetry import encoding
+from headrace_monitor.domain.telemetry.encoding import PackedHistogram
 from headrace_monitor.domain.telemetry.report import Report, VersionTelemetry
-from headrace_monitor.domain.telemetry.tally import Tally, is_zero
 from headrace_monitor.wire.grpc import prediction_convert
 from headrace_monitor.wire.grpc.times import nanoseconds
 
@@ -44,6 +45,12 @@ _KINDS = {
     "sizes": Kind.SIZES,
     "histogram": Kind.HISTOGRAM,
 }
+
+_FIELDS_BY_KIND = {
+    kind: [(name, encoding.short_key(key)) for key, name in FIELDS.items() if kind_of(key) is kind]
+    for kind in Kind
+}
+_GROUPED_FIELDS = [*_FIELDS_BY_KIND[Kind.LABELS], *_FIELDS_BY_KIND[Kind.SIZES]]
 
 _LONGEST = max(packed_histograms.WIDTHS)
 _WRONG_WIDTH = (
@@ -105,26 +112,58 @@ def report_from_parts(
 
 
 def _version_from_proto(proto: telemetry_pb2.VersionTelemetry) -> VersionTelemetry:
-    tally = _tally((key, getattr(proto, name)) for key, name in FIELDS.items())
+    tally = _NewTally()
+    for name, short in _FIELDS_BY_KIND[Kind.COUNTER]:
+        if count := getattr(proto, name):
+            tally.values[short] = count
+    for name, short in _GROUPED_FIELDS:
+        if counts := getattr(proto, name):
+            tally.values[short] = dict(counts)
+    for name, short in _FIELDS_BY_KIND[Kind.HISTOGRAM]:
+        if proto.HasField(name):
+            tally.add_histogram(short, getattr(proto, name))
     for measure in proto.measures[:MAX_MEASURES]:
-        if measure.WhichOneof("value"):  # None for a kind that is not known here
-            tally = tally.plus(_tally([_content(measure)]))
-    return VersionTelemetry(proto.model, proto.version, tally)
+        if of := measure.WhichOneof("value"):  # None for a kind that is not known here
+            tally.add_measure(measure, of)
+    encoded, values = encoding.encode_packed(tally.values, tally.histograms)
+    if tally.further:
+        whole = encoding.encode(encoding.decode_sum([encoded, *tally.further]))
+        return VersionTelemetry(proto.model, proto.version, whole, encoding.values_of(whole))
+    return VersionTelemetry(proto.model, proto.version, encoded, values)
 
 
-def _tally(fields: Iterable[tuple[str, Field]]) -> Tally:
-    values = ((key, _value(field)) for key, field in fields)
-    return Tally.by_key({key: value for key, value in values if not is_zero(value)})
+class _NewTally:
+    """Values of a version by the short keys of their measures; histograms stay packed."""
 
+    __slots__ = ("further", "histograms", "values")
 
-def _value(field: Field) -> Value:
-    if isinstance(field, int):
-        return field
-    if isinstance(field, telemetry_pb2.Histogram):
-        if field.buckets:
-            return packed_histograms.unpack(field.buckets, field.bucket_counts, field.sum_ns)
-        return Histogram.from_coarse(field.counts, field.sum_ns)
-    return dict(field)
+    def __init__(self) -> None:
+        self.values: dict[str, object] = {}
+        self.histograms: dict[str, PackedHistogram] = {}
+        self.further: list[bytes] = []
+        """What came a second time, by its name."""
+
+    def add_measure(self, measure: telemetry_pb2.Measure, of: str) -> None:
+        """Add one that came by its name."""
+        key, field = _content(measure)
+        short = encoding.short_key(key)
+        if short in self.values or short in self.histograms:
+            other = _NewTally()
+            other.add_measure(measure, of)
+            self.further.append(encoding.encode_packed(other.values, other.histograms)[0])
+        elif isinstance(field, telemetry_pb2.Histogram):
+            self.add_histogram(short, field)
+        elif field:
+            self.values[short] = field if isinstance(field, int) else dict(field)
+
+    def add_histogram(self, short: str, field: telemetry_pb2.Histogram) -> None:
+        """Add a histogram, if anything was counted in it."""
+        packed = field.buckets, field.bucket_counts
+        if not field.buckets and field.counts:  # of an older replica
+            packed = packed_histograms.pack(Histogram.from_coarse(field.counts, 0))
+        if packed[0] or field.sum_ns:
+            width = packed_histograms.width_in(*packed)
+            self.histograms[short] = PackedHistogram(*packed, field.sum_ns, width)
 
 
 def _content(measure: telemetry_pb2.Measure) -> tuple[str, Field]:
