@@ -232,10 +232,10 @@ export function Drawn({ title, note, label, height, option, table }) {
   </figure>`;
 }
 
-const tooltip = () => ({
+export const tooltip = () => ({
   renderMode: "richText", confine: true, backgroundColor: tone("card"), borderColor: tone("line"), textStyle: { color: tone("ink"), fontSize: 12 },
 });
-const axisLook = () => ({
+export const axisLook = () => ({
   axisLine: { lineStyle: { color: tone("line-strong") } }, axisTick: { show: false }, axisLabel: { color: tone("soft"), fontSize: 11, hideOverlap: true },
   splitLine: { lineStyle: { color: tone("line") } },
 });
@@ -267,27 +267,4 @@ export function Heat({ title, note, times, step, edges, counts, format, height =
   return html`<${Drawn} title=${title} note=${note} height=${height} option=${option}
     label=${`${title}: the most, ${busiest[2]} requests, took ${between(busiest[1])} at ${at(busiest[0])}; all between ${edges.length ? `0 and ${format(edges.at(-1))}` : ""}`}
     table=${{ head: ["Took", "Requests"], rows: () => edges.map((_, y) => [between(y), cells.filter((cell) => cell[1] === y).reduce((sum, cell) => sum + cell[2], 0).toLocaleString("en")]).reverse() }} />`;
-}
-
-// Two distributions, over the same bins: how it was, and how it is.
-export function Distributions({ title, note, labels, sets, height = 240 }) {
-  const key = JSON.stringify([labels, sets]);
-  const share = (value) => `${(value * 100).toFixed(value < 0.1 ? 1 : 0)} %`;
-  const option = useMemo(() => () => ({
-    grid: { left: 48, right: 8, top: 34, bottom: labels.length > 16 ? 34 : 30 },
-    legend: { top: 0, left: 0, textStyle: { color: tone("ink"), fontSize: 12 }, itemWidth: 14, itemHeight: 10, icon: "rect", selectedMode: false },
-    tooltip: {
-      ...tooltip(), trigger: "axis",
-      formatter: (points) => [labels[points[0].dataIndex], ...points.map((each) => `${each.seriesName}: ${share(each.value)}`)].join("\n"),
-    },
-    xAxis: { type: "category", data: labels, ...axisLook(), splitLine: { show: false } },
-    yAxis: { type: "value", min: 0, ...axisLook(), axisLabel: { color: tone("soft"), fontSize: 11, formatter: share } },
-    series: sets.map((each, index) => ({
-      name: each.name, type: "bar", data: each.values, barGap: "-100%", barCategoryGap: "12%", z: index + 2,
-      itemStyle: index ? { color: "transparent", borderColor: tone(each.colour), borderWidth: 2 } : { color: tone(each.colour), opacity: 0.45 },
-    })),
-  }), [key]);
-  return html`<${Drawn} title=${title} note=${note} height=${height} option=${option}
-    label=${`${title}: ${sets.map((each) => `${each.name}, most in ${labels[each.values.indexOf(Math.max(...each.values))]}`).join("; ")}`}
-    table=${{ head: ["Values", ...sets.map((each) => each.name)], rows: () => labels.map((label, index) => [label, ...sets.map((each) => share(each.values[index]))]) }} />`;
 }
