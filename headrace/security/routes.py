@@ -46,7 +46,16 @@ ROUTES: Mapping[tuple[str, str], Permission] = {
         for part in ("", "/series", "/audit", "/calls")
     },
     ("GET", "/api/v1/models/{model}/quality"): _READ,
+    ("GET", "/api/v1/models/{model}/drift"): _READ,
     ("POST", "/api/v1/models/{model}/labels"): Permission(Scope.MODEL, Verb.LABEL),
+    ("GET", "/api/v1/alerts"): _LISTED,
+    (
+        "POST",
+        "/api/v1/alerts/{id}/acknowledge",
+    ): _LISTED,  # the alert's model is found, then asked for
+    ("GET", "/api/v1/silences"): _READ_ALL,
+    ("POST", "/api/v1/silences"): _ADMIN,
+    ("POST", "/api/v1/silences/{id}/end"): _ADMIN,
     ("GET", "/api/v1/audit"): _ADMIN,
     **{
         ("POST", f"/api/v1/models/{{model}}/{change}"): _ROUTE

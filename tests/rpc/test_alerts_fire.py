@@ -27,7 +27,7 @@ async def test_a_version_that_fails_is_told_and_over(tmp_path: Path) -> None:
         assert expected == (found.rule, found.state, found.model, found.version)
         assert {"RUN_FAILED": 600} == dict(found.reasons)
         assert pb.SEVERITY_PAGE == found.severity
-        assert f"/models/digits?alert={found.id}&version=1" == found.link
+        assert f"/#/models/digits?alert={found.id}&version=1" == found.link
         assert [("version-failing", "firing")] == await hook.told()
         await scene.serve(244)  # the failures are older than the window now
         await scene.evaluated()

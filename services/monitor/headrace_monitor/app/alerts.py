@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +11,6 @@ import grpc
 from headrace import errors
 from headrace.alert_rules.rules_file import MAX_FILE_BYTES, read_rules
 from headrace.monitor.v1 import alert_service_pb2, alert_service_pb2_grpc
-from headrace.security.access import Access
 from headrace.security.regular_files import read_regular_file
 from headrace.service.serving import open_background
 from headrace_monitor.adapters.notify.delivery import open_delivery
@@ -95,9 +93,6 @@ async def open_alerts(
         yield AlertParts(desk, evaluator, objectives, path)
 
 
-def serve_alerts(
-    parts: AlertParts, access: Access, stopping: asyncio.Event
-) -> Callable[[grpc.aio.Server], None]:
+def serve_alerts(servicer: AlertServicer) -> Callable[[grpc.aio.Server], None]:
     """Return what adds the methods to a server."""
-    servicer = AlertServicer(parts, access, stopping)
     return functools.partial(alert_service_pb2_grpc.add_AlertServiceServicer_to_server, servicer)

@@ -9,12 +9,12 @@ from headrace_monitor.domain.queries.query_engine import QueryEngine
 from headrace_monitor.domain.queries.recent_figures import RecentFiguresCache
 from headrace_monitor.settings import Settings
 from headrace_monitor.wire.console import dashboard
-from headrace_monitor.wire.console.api import Api
+from headrace_monitor.wire.console.api import Api, Part
 from headrace_monitor.wire.console.api_audit import AuditApi
 from headrace_monitor.wire.console.api_calls import CallPlaces, CallsApi
 from headrace_monitor.wire.console.api_changes import ChangesApi
 from headrace_monitor.wire.console.api_me import MeApi
-from headrace_monitor.wire.console.api_models import ModelsApi
+from headrace_monitor.wire.console.api_models import Attention, ModelsApi, nothing_to_say
 from headrace_monitor.wire.console.api_rates import RatesApi
 from headrace_monitor.wire.console.api_series import SeriesApi
 from headrace_monitor.wire.console.api_trial import TrialApi
@@ -23,15 +23,21 @@ from headrace_monitor.wire.sight import Sight
 
 
 def console(
-    settings: Settings, engine: QueryEngine, access: Access, link: RegistryLink, *, is_secure: bool
+    settings: Settings,
+    engine: QueryEngine,
+    access: Access,
+    link: RegistryLink,
+    *more: Part,
+    attention: Attention = nothing_to_say,
+    is_secure: bool,
 ) -> ConsoleApp:
-    """The application of the monitor's HTTP port."""
+    """The application of the monitor's HTTP port; `more` are parts that others answer."""
     app = dashboard.application(engine, settings.namespace, access, is_secure=is_secure)
     api, sight = Api(app, engine), Sight(access)
     recent = RecentFiguresCache(engine)
-    for part in (
+    parts: tuple[Part, ...] = (
         MeApi(access, sight, settings.namespace),
-        ModelsApi(link.catalog, link.histories, recent, sight),
+        ModelsApi(link.catalog, link.histories, recent, sight, attention),
         RatesApi(engine, sight),
         SeriesApi(engine, link.histories, sight),
         AuditApi(link.histories),
@@ -40,6 +46,8 @@ def console(
         ),
         ChangesApi(link.writes),
         TrialApi(link.catalog, ReplicaCalls(settings, is_tls=link.calls.is_tls)),
-    ):
+        *more,
+    )
+    for part in parts:
         part.add_to(api)
     return app

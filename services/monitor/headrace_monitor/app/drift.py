@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from headrace_monitor.domain.drift.learning import LearningRules
 from headrace_monitor.domain.drift.questions import DriftDesk
 from headrace_monitor.domain.ingestion.ingestion import Ingestion
 from headrace_monitor.settings import Settings
-from headrace_monitor.wire.grpc.drift_servicer import DriftServicer, register
+from headrace_monitor.wire.grpc.drift_servicer import DriftServicer
 
 SERVICE = drift_service_pb2.DESCRIPTOR.services_by_name["DriftService"]
 
@@ -48,9 +47,9 @@ def make_parts(settings: Settings) -> DriftParts:
 @asynccontextmanager
 async def open_drift(
     parts: DriftParts, ingestion: Ingestion, clock: Clock, link: RegistryLink
-) -> AsyncIterator[functools.partial[None]]:
-    """Yield what adds the methods to a server; while inside, references are fetched."""
+) -> AsyncIterator[DriftServicer]:
+    """Yield what answers the methods; while inside, references are fetched."""
     desk = DriftDesk(parts.book, ingestion, clock)
     async with open_background() as jobs:
         jobs.run(parts.references.run(link.calls))
-        yield functools.partial(register, DriftServicer(desk))
+        yield DriftServicer(desk)

@@ -39,7 +39,13 @@ from headrace_monitor.domain.ledger.ledger import Ledger
 from headrace_monitor.domain.ledger.windows import resolutions
 from headrace_monitor.domain.queries.query_engine import QueryEngine
 from headrace_monitor.settings import Settings
+from headrace_monitor.wire.console.api_alerts import AlertsApi
+from headrace_monitor.wire.console.api_drift import DriftApi
+from headrace_monitor.wire.console.attention import AttentionCounts
+from headrace_monitor.wire.grpc.alert_servicer import AlertServicer
+from headrace_monitor.wire.grpc.drift_servicer import register as register_drift
 from headrace_monitor.wire.grpc.servicer import MonitorServicer, register
+from headrace_monitor.wire.sight import Sight
 
 _MONITOR = monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"]
 
@@ -112,7 +118,7 @@ async def open_monitor(
                 open_ingestion(ledger, store, clock, settings.limits, reports, books) as ingestion,
                 open_rights(settings, registry) as rights,
                 open_registry_link(settings) as link,
-                drift.open_drift(drift_parts, ingestion, clock, link) as serve_drift,
+                drift.open_drift(drift_parts, ingestion, clock, link) as drift_servicer,
                 quality.open_quality(
                     quality_book, ingestion, clock, questions, registry
                 ) as quality_desk,
@@ -133,13 +139,21 @@ async def open_monitor(
                     max_versions=settings.max_report_versions,
                     access=rights.access,
                 )
+                alert_servicer = AlertServicer(alert_parts, rights.access, stopping)
                 services: list[Register] = [
                     functools.partial(register, servicer),
-                    serve_drift,
-                    alerts.serve_alerts(alert_parts, rights.access, stopping),
+                    functools.partial(register_drift, drift_servicer),
+                    alerts.serve_alerts(alert_servicer),
                 ]
                 pages = console(
-                    settings, query_engine, rights.access, link, is_secure=tls is not None
+                    settings,
+                    query_engine,
+                    rights.access,
+                    link,
+                    AlertsApi(alert_servicer, Sight(rights.access)),
+                    DriftApi(drift_servicer),
+                    attention=AttentionCounts(alert_book, drift_parts.book.open_findings),
+                    is_secure=tls is not None,
                 )
                 services.append(quality.serve_quality(quality_desk, stopping, rights.access, pages))
                 add_health_routes(pages, functools.partial(_readiness, ledger, ingestion, rights))

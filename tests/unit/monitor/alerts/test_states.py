@@ -103,7 +103,7 @@ def test_a_link_leads_to_the_field_and_the_slice() -> None:
     moment = Moment(10**18, 10**18)
     (alert,), _ = after_look({}, Look(RULE, (Observation(Subject("a/b", 3), OVER),)), moment)
     in_slice = replace(alert, seen=replace(alert.seen, slices=("header x-region=eu",)))
-    expected = f"/models/a%2Fb?alert={alert.id}&version=3&slice=header+x-region%3Deu"
+    expected = f"/#/models/a%2Fb?alert={alert.id}&version=3&slice=header+x-region%3Deu"
     assert expected == in_slice.link
 
 

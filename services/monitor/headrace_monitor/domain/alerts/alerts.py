@@ -173,8 +173,15 @@ def id_of(rule: str, subject: Subject) -> str:
     return blake2b(text.encode(errors="surrogatepass"), digest_size=6).hexdigest()
 
 
+VIEWS = {"drift": "/drift", "data_quality": "/drift", "quality": "/quality"}
+"""The view of a model's page that shows alerts of a kind; the first one shows others."""
+
+
 def link_of(alert: Alert) -> str:
-    """Return the console's page that shows what an alert is about, from its root."""
+    """Return the console's page that shows what an alert is about, from its root.
+
+    Behind # stands what the page itself reads; no server sees it.
+    """
     subject, seen = alert.subject, alert.seen
     more: dict[str, str] = {"alert": alert.id}
     if subject.version:
@@ -183,9 +190,9 @@ def link_of(alert: Alert) -> str:
         more["field"] = seen.fields[0].field
     if seen.slices and seen.slices[0]:
         more["slice"] = seen.slices[0]
-    if not subject.model:
-        page = "/replicas" if subject.replica else "/alerts"
-        return (
-            f"{page}?{urlencode(more | ({'replica': subject.replica} if subject.replica else {}))}"
-        )
-    return f"/models/{quote(subject.model, safe='')}?{urlencode(more)}"
+    if subject.model:
+        view = VIEWS.get(alert.kind, "")
+        return f"/#/models/{quote(subject.model, safe='')}{view}?{urlencode(more)}"
+    if subject.replica:
+        return f"/#/replicas?{urlencode({'search': subject.replica, **more})}"
+    return f"/#/alerts/{alert.id}"

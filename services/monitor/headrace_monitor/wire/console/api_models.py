@@ -48,11 +48,11 @@ class ModelHistories(Protocol):
         """The history of a model, as far as it is known."""
 
 
-Attention = Callable[[str], Mapping[str, object]]
-"""What else there is to say of a model: its alerts, and how many of its fields drift."""
+Attention = Callable[[Callable[[str], bool]], Mapping[str, object]]
+"""What else there is to say of the models that count: their alerts, and how many fields drift."""
 
 
-def nothing_to_say(_: str) -> Mapping[str, object]:
+def nothing_to_say(_: Callable[[str], bool]) -> Mapping[str, object]:
     """No alerts, no drift."""
     return {"alerts": {"firing": 0, "pending": 0}, "drift": {"fields": 0}}
 
@@ -204,7 +204,7 @@ class ModelsApi:
             "errors_per_second": tally.error_count / row.seconds,
             "error_share": tally.error_count / max(1, tally.request_count),
             "p99_ms": quantile_ms(tally[TOTAL_TIME], 0.99),
-            **self._attention(name),
+            **self._attention(lambda model: model == name),
         }
 
     async def _overview(self, _: Request) -> Make:
@@ -221,7 +221,7 @@ class ModelsApi:
                 "requests_per_second": tally.request_count / known.figures.seconds,
                 "errors_per_second": tally.error_count / known.figures.seconds,
                 "p99_ms": quantile_ms(tally[TOTAL_TIME], 0.99),
-                **self._attention(""),
+                **self._attention(lambda model: not model or sees(model)),
                 "gaps": [gap_json(gap) for gap in known.figures.gaps],
             }
 

@@ -11,6 +11,7 @@ from headrace.monitor.v1 import alert_service_pb2_grpc
 from headrace.security.access import Access
 from headrace.security.callers import current_caller
 from headrace.security.verbs import Verb
+from headrace_monitor.domain.alerts.alert_book import AlertBook
 from headrace_monitor.domain.alerts.alert_desk import MAX_PAGE, AlertDesk, AlertQuery
 from headrace_monitor.domain.alerts.evaluator import Evaluator
 from headrace_monitor.domain.alerts.objectives import Objectives
@@ -43,6 +44,11 @@ class AlertServicer(alert_service_pb2_grpc.AlertServiceServicer):
         self._access = access
         self._sight = Sight(access)
         self._stopping = stopping
+
+    @property
+    def book(self) -> AlertBook:
+        """What is pending, firing and over."""
+        return self._desk.book
 
     def _sees(self) -> Callable[[str], bool]:
         """What tells the models that the caller may read; what belongs to no model, everybody sees."""

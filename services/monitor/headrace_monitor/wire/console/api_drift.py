@@ -1,0 +1,39 @@
+"""GET /api/v1/models/{model}/drift: what the gRPC service of drift answers, as JSON."""
+
+from __future__ import annotations
+
+from google.protobuf.duration_pb2 import Duration
+
+from headrace.monitor.v1 import drift_service_pb2 as pb
+from headrace.service.http.requests import Request
+from headrace_monitor.wire.console import api_parameters as parameters
+from headrace_monitor.wire.console.api import Api, Make
+from headrace_monitor.wire.console.messages_json import message_json
+from headrace_monitor.wire.grpc.drift_servicer import DriftServicer
+
+HOUR_SECONDS, DAY_SECONDS = 3600, 86_400
+
+
+class DriftApi:
+    """Answers how the data of a model's versions stand."""
+
+    def __init__(self, drift: DriftServicer) -> None:
+        self._drift = drift
+
+    def add_to(self, api: Api) -> None:
+        """Add the route."""
+        api.get("/models/{model}/drift", self._of_model)
+
+    async def _of_model(self, request: Request) -> Make:
+        stretch = parameters.whole_number(request, "stretch", HOUR_SECONDS, 1, DAY_SECONDS)
+        distributions = parameters.choice(request, "distributions", ("true", "false"), "false")
+        asked = pb.QueryDriftRequest(
+            model=request.names["model"],
+            version=parameters.whole_number(request, "version", 0, 0, 2**63 - 1),
+            slice=parameters.text(request, "slice"),
+            field=parameters.text(request, "field"),
+            with_distributions=distributions == "true",
+            stretch=Duration(seconds=stretch),
+        )
+        found = await self._drift.QueryDrift(asked, None)
+        return lambda: message_json(found)

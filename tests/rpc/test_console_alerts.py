@@ -1,0 +1,70 @@
+"""What the console is told of alerts, and has done about them; and what it is told of drift."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.rpc.alerting import Scene, alerting
+
+API = "/api/v1"
+
+
+async def get(scene: Scene, path: str) -> Any:
+    """The JSON of an answer."""
+    status, text = await scene.monitor.get(f"{API}{path}")
+    assert 200 == status, text
+    return json.loads(text)
+
+
+async def post(scene: Scene, path: str, **document: object) -> tuple[int, Any]:
+    """The status and the JSON of a change."""
+    async with scene.monitor.http.post(f"{API}{path}", json=document) as response:
+        return response.status, await response.json()
+
+
+async def test_alerts_are_told_acknowledged_and_silenced(tmp_path: Path) -> None:
+    """As over gRPC: with seconds for times, words for states, and what the caller may do."""
+    async with alerting(tmp_path) as scene:
+        await scene.serve(8, failed=300)
+        await scene.evaluated()
+        (alert,) = (await get(scene, "/alerts"))["alerts"]
+        assert [] == (await get(scene, "/alerts?state=firing"))["alerts"]
+        overview = await get(scene, "/overview")
+        told = await post(scene, f"/alerts/{alert['id']}/acknowledge", comment="on it")
+        end = scene.clock.now_ns() / 1e9 + 3600
+        made, silence = await post(scene, "/silences", model="dig*", comment="moving", end_time=end)
+        (listed,) = (await get(scene, "/silences"))["silences"]
+        ended = await post(scene, f"/silences/{listed['id']}/end")
+        left = await get(scene, "/silences")
+    expected = ("version-failing", "pending", "page", "digits", 1, {"RUN_FAILED": 600})
+    keys = ("rule", "state", "severity", "model", "version", "reasons")
+    assert expected == tuple(alert[key] for key in keys)
+    assert alert["start_time"] == scene.clock.now_ns() / 1e9
+    assert "route" in alert["may"]
+    assert {"firing": 0, "pending": 1} == overview["alerts"]
+    assert (200, "on it") == (told[0], told[1]["alert"]["comment"])
+    assert (200, "dig*", "moving") == (made, silence["silence"]["model"], listed["comment"])
+    assert end == listed["end_time"]
+    assert (200, []) == (ended[0], left["silences"])
+
+
+async def test_what_is_wrong_with_a_question_or_a_change_is_said(tmp_path: Path) -> None:
+    """A state that is none, an alert that is none, a silence without an end."""
+    async with alerting(tmp_path) as scene:
+        status, text = await scene.monitor.get(f"{API}/alerts?state=odd")
+        missing = await post(scene, "/alerts/none/acknowledge")
+        endless = await post(scene, "/silences", model="digits", comment="x", end_time=-1)
+    assert (400, "INVALID_QUERY") == (status, json.loads(text)["reason"])
+    assert (404, "ALERT_NOT_FOUND") == (missing[0], missing[1]["reason"])
+    assert (400, "CHANGE_INVALID") == (endless[0], endless[1]["reason"])
+
+
+async def test_drift_of_a_model_without_rows_is_empty(tmp_path: Path) -> None:
+    """The answer says what is allowed; a stretch that is none is refused."""
+    async with alerting(tmp_path) as scene:
+        found = await get(scene, "/models/digits/drift?slice=header%20x-region%3Deu")
+        status, text = await scene.monitor.get(f"{API}/models/digits/drift?stretch=0")
+    assert ([], 0.01) == (found["versions"], found["alpha"])
+    assert (400, "INVALID_QUERY") == (status, json.loads(text)["reason"])
