@@ -16,7 +16,12 @@ from google.protobuf.descriptor import Descriptor
 
 from headrace.inference import grpc_service_pb2
 from headrace.inference.v1 import generation_service_pb2
-from headrace.monitor.v1 import drift_service_pb2, monitor_service_pb2, quality_service_pb2
+from headrace.monitor.v1 import (
+    alert_service_pb2,
+    drift_service_pb2,
+    monitor_service_pb2,
+    quality_service_pb2,
+)
 from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
 
 FILE = Path(__file__).parents[1] / "headrace" / "client" / "methods.py"
@@ -28,6 +33,7 @@ SERVICES = {
     "_MONITOR": monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"],
     "_DRIFT": drift_service_pb2.DESCRIPTOR.services_by_name["DriftService"],
     "_QUALITY": quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"],
+    "_ALERTS": alert_service_pb2.DESCRIPTOR.services_by_name["AlertService"],
     "_INFERENCE": grpc_service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"],
     "_GENERATION": generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"],
 }
@@ -38,6 +44,7 @@ MODULES = {
     "monitor_service": "monitor",
     "drift_service": "drift",
     "quality_service": "quality",
+    "alert_service": "alerts",
     "grpc_service": "inference",
     "generation_service": "generation",
 }

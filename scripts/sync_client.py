@@ -20,7 +20,7 @@ FOLDER = ROOT / "headrace" / "client"
 OF_REGISTRY = ("catalog", "push", "pulling", "routes", "replicas")
 OF_ACCESS = ("access", "audit")
 OF_TEXT = ("generation", "encoding")
-OF_OTHERS = ("inference", "monitoring", "drift")
+OF_OTHERS = ("inference", "monitoring", "drift", "alerts")
 """The modules with the classes that AsyncClient inherits, in the order of their methods."""
 
 IMPORTS = """

@@ -141,6 +141,26 @@ def command(
     return add
 
 
+def default_command(app: typer.Typer) -> Callable[[Function], Function]:
+    """Add what a group of commands does where none of them is named."""
+
+    def add(function: Function) -> Function:
+        run = _with_common_options(function, COMMON)
+
+        @functools.wraps(run)
+        def unless_one_is_named(ctx: typer.Context, **given: Any) -> None:
+            if ctx.invoked_subcommand is None:
+                run(ctx, **given)
+            else:
+                common = {name: given[name] for name in COMMON if given[name]}
+                ctx.obj = {**(ctx.obj or {}), **common}
+
+        app.callback(invoke_without_command=True)(unless_one_is_named)
+        return function
+
+    return add
+
+
 def _with_common_options(
     function: Function, options: Mapping[str, tuple[Any, Any]]
 ) -> Callable[..., None]:

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
         Role,
         Rule,
     )
+    from headrace.client.alert_resources import (
+        Alert,
+        AlertRules,
+        ObjectiveStatus,
+        RuleChange,
+        Silence,
+    )
     from headrace.client.artifact import Progress
     from headrace.client.async_client import AsyncClient
     from headrace.client.binding import Inputs
@@ -80,6 +87,7 @@ _MODULES = {
         "Role",
         "Rule",
     ),
+    "alert_resources": ("Alert", "AlertRules", "ObjectiveStatus", "RuleChange", "Silence"),
     "artifact": ("Progress",),
     "async_client": ("AsyncClient",),
     "binding": ("Inputs",),
@@ -132,6 +140,8 @@ _MODULES = {
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "Alert",
+    "AlertRules",
     "Alias",
     "ApiKey",
     "AsyncClient",
@@ -163,6 +173,7 @@ __all__ = [
     "Model",
     "ModelMetadata",
     "NewApiKey",
+    "ObjectiveStatus",
     "Progress",
     "RankedDocument",
     "Ranking",
@@ -170,8 +181,10 @@ __all__ = [
     "Role",
     "Route",
     "Rule",
+    "RuleChange",
     "Scores",
     "SigningKey",
+    "Silence",
     "SliceCause",
     "Statistics",
     "StoredRecord",

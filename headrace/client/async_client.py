@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from headrace.client.access import AccessCalls
+from headrace.client.alerts import AlertCalls
 from headrace.client.audit import AuditCalls
 from headrace.client.calls import Calls
 from headrace.client.drift import DriftCalls
@@ -35,6 +36,7 @@ class AsyncClient(
     EncodingCalls,
     MonitorCalls,
     DriftCalls,
+    AlertCalls,
 ):
     """Push, route, infer and watch, from asyncio: `async with AsyncClient() as client`.
 

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from headrace.inference import grpc_service_pb2 as inference
 from headrace.inference.v1 import generation_service_pb2 as generation
+from headrace.monitor.v1 import alert_service_pb2 as alerts
 from headrace.monitor.v1 import drift_service_pb2 as drift
 from headrace.monitor.v1 import monitor_service_pb2 as monitor
 from headrace.monitor.v1 import quality_service_pb2 as quality
@@ -70,6 +71,7 @@ _REFERENCES = "headrace.registry.v1.ReferenceService"
 _MONITOR = "headrace.monitor.v1.MonitorService"
 _DRIFT = "headrace.monitor.v1.DriftService"
 _QUALITY = "headrace.monitor.v1.QualityService"
+_ALERTS = "headrace.monitor.v1.AlertService"
 _INFERENCE = "inference.GRPCInferenceService"
 _GENERATION = "headrace.inference.v1.GenerationService"
 
@@ -177,6 +179,29 @@ RECORD_LABELS = _method(
 )
 QUERY_QUALITY = _method(
     _QUALITY, "QueryQuality", quality.QueryQualityRequest, quality.QueryQualityResponse
+)
+
+APPLY_RULES = _method(_ALERTS, "ApplyRules", alerts.ApplyRulesRequest, alerts.ApplyRulesResponse)
+LIST_RULES = _method(_ALERTS, "ListRules", alerts.ListRulesRequest, alerts.ListRulesResponse)
+LIST_ALERTS = _method(_ALERTS, "ListAlerts", alerts.ListAlertsRequest, alerts.ListAlertsResponse)
+WATCH_ALERTS = _method(
+    _ALERTS, "WatchAlerts", alerts.WatchAlertsRequest, alerts.WatchAlertsResponse
+)
+ACKNOWLEDGE_ALERT = _method(
+    _ALERTS, "AcknowledgeAlert", alerts.AcknowledgeAlertRequest, alerts.Alert
+)
+CREATE_SILENCE = _method(_ALERTS, "CreateSilence", alerts.CreateSilenceRequest, alerts.Silence)
+LIST_SILENCES = _method(
+    _ALERTS, "ListSilences", alerts.ListSilencesRequest, alerts.ListSilencesResponse
+)
+DELETE_SILENCE = _method(
+    _ALERTS, "DeleteSilence", alerts.DeleteSilenceRequest, alerts.DeleteSilenceResponse
+)
+TEST_RECEIVER = _method(
+    _ALERTS, "TestReceiver", alerts.TestReceiverRequest, alerts.TestReceiverResponse
+)
+LIST_OBJECTIVES = _method(
+    _ALERTS, "ListObjectives", alerts.ListObjectivesRequest, alerts.ListObjectivesResponse
 )
 
 SERVER_LIVE = _method(

@@ -9,8 +9,9 @@ import copy
 from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
+from headrace.client.alert_resources import Alert, AlertRules, ObjectiveStatus, RuleChange, Silence
 from headrace.client.async_client import AsyncClient
 from headrace.client.drift_resources import Drift
 from headrace.client.inference import IndexEntry
@@ -250,3 +251,112 @@ class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
                 model, version, slice_name=slice_name, timeout_seconds=timeout_seconds
             )
         )
+
+    def alerts(
+        self,
+        model: str = "",
+        *,
+        rule: str = "",
+        state: Literal["", "pending", "firing", "resolved"] = "",
+        severity: Literal["info", "ticket", "page"] = "info",
+        limit: int = 1000,
+        timeout_seconds: float | None = None,
+    ) -> list[Alert]:
+        """Alerts that are pending or firing, the worst first; with `resolved` what is over, newest first.
+
+        `severity` is the least. Of models that the caller may read.
+        """
+        return self._thread.run(
+            self._async.alerts(
+                model,
+                rule=rule,
+                state=state,
+                severity=severity,
+                limit=limit,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def watch_alerts(self, model: str = "") -> Generator[list[Alert], None, None]:
+        """All alerts that are pending or firing, now and after every change, until the reader stops."""
+        return self._thread.iterate(lambda: self._async.watch_alerts(model))
+
+    def acknowledge_alert(
+        self, alert_id: str, comment: str = "", *, timeout_seconds: float | None = None
+    ) -> Alert:
+        """Say that somebody looks after an alert. Raises NotFound, PermissionDenied."""
+        return self._thread.run(
+            self._async.acknowledge_alert(alert_id, comment, timeout_seconds=timeout_seconds)
+        )
+
+    def silence_alerts(
+        self,
+        seconds: float,
+        comment: str,
+        *,
+        model: str = "",
+        rule: str = "",
+        version: int = 0,
+        replica: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Silence:
+        """Have nobody told of some alerts for so long. `model`, `rule` and `replica` are patterns (`*`).
+
+        Raises InvalidArgument (SILENCE_INVALID), ResourceExhausted (TOO_MANY_SILENCES).
+        """
+        return self._thread.run(
+            self._async.silence_alerts(
+                seconds,
+                comment,
+                model=model,
+                rule=rule,
+                version=version,
+                replica=replica,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def silences(self, *, timeout_seconds: float | None = None) -> list[Silence]:
+        """The silences that have not ended, those that end first before others."""
+        return self._thread.run(self._async.silences(timeout_seconds=timeout_seconds))
+
+    def end_silence(self, silence_id: str, *, timeout_seconds: float | None = None) -> None:
+        """End a silence. Raises NotFound (SILENCE_NOT_FOUND)."""
+        self._thread.run(self._async.end_silence(silence_id, timeout_seconds=timeout_seconds))
+
+    def alert_rules(self, *, timeout_seconds: float | None = None) -> AlertRules:
+        """The rules in force; for callers who administrate, the receivers and the file, too."""
+        return self._thread.run(self._async.alert_rules(timeout_seconds=timeout_seconds))
+
+    def apply_alert_rules(
+        self,
+        rules: str,
+        *,
+        dry_run: bool = False,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> RuleChange:
+        """Put a file of rules (TOML) in force, or with `dry_run` only say what would change.
+
+        Raises InvalidArgument (ALERT_RULES_INVALID) with all that is wrong, FailedPrecondition, Aborted.
+        """
+        return self._thread.run(
+            self._async.apply_alert_rules(
+                rules, dry_run=dry_run, etag=etag, timeout_seconds=timeout_seconds
+            )
+        )
+
+    def test_receiver(self, receiver: str, *, timeout_seconds: float | None = None) -> str:
+        """Send a test to a receiver of alerts; returns why it did not take it, '' where it did.
+
+        Raises NotFound (RECEIVER_NOT_FOUND).
+        """
+        return self._thread.run(
+            self._async.test_receiver(receiver, timeout_seconds=timeout_seconds)
+        )
+
+    def objectives(
+        self, model: str = "", *, timeout_seconds: float | None = None
+    ) -> list[ObjectiveStatus]:
+        """How the service objectives stand, those with the least budget left first."""
+        return self._thread.run(self._async.objectives(model, timeout_seconds=timeout_seconds))
