@@ -20,6 +20,7 @@ from headrace.monitor.v1 import (
     alert_service_pb2,
     drift_service_pb2,
     monitor_service_pb2,
+    profile_service_pb2,
     quality_service_pb2,
 )
 from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
@@ -34,6 +35,7 @@ SERVICES = {
     "_DRIFT": drift_service_pb2.DESCRIPTOR.services_by_name["DriftService"],
     "_QUALITY": quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"],
     "_ALERTS": alert_service_pb2.DESCRIPTOR.services_by_name["AlertService"],
+    "_PROFILES": profile_service_pb2.DESCRIPTOR.services_by_name["ProfileService"],
     "_INFERENCE": grpc_service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"],
     "_GENERATION": generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"],
 }
@@ -45,6 +47,7 @@ MODULES = {
     "drift_service": "drift",
     "quality_service": "quality",
     "alert_service": "alerts",
+    "profile_service": "profiles",
     "grpc_service": "inference",
     "generation_service": "generation",
 }

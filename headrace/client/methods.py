@@ -14,6 +14,7 @@ from headrace.inference.v1 import generation_service_pb2 as generation
 from headrace.monitor.v1 import alert_service_pb2 as alerts
 from headrace.monitor.v1 import drift_service_pb2 as drift
 from headrace.monitor.v1 import monitor_service_pb2 as monitor
+from headrace.monitor.v1 import profile_service_pb2 as profiles
 from headrace.monitor.v1 import quality_service_pb2 as quality
 from headrace.registry.v1 import (
     access_pb2,
@@ -72,6 +73,7 @@ _MONITOR = "headrace.monitor.v1.MonitorService"
 _DRIFT = "headrace.monitor.v1.DriftService"
 _QUALITY = "headrace.monitor.v1.QualityService"
 _ALERTS = "headrace.monitor.v1.AlertService"
+_PROFILES = "headrace.monitor.v1.ProfileService"
 _INFERENCE = "inference.GRPCInferenceService"
 _GENERATION = "headrace.inference.v1.GenerationService"
 
@@ -202,6 +204,10 @@ TEST_RECEIVER = _method(
 )
 LIST_OBJECTIVES = _method(
     _ALERTS, "ListObjectives", alerts.ListObjectivesRequest, alerts.ListObjectivesResponse
+)
+
+QUERY_PROFILES = _method(
+    _PROFILES, "QueryProfiles", profiles.QueryProfilesRequest, profiles.QueryProfilesResponse
 )
 
 SERVER_LIVE = _method(

@@ -168,6 +168,10 @@ _QUALITY: Mapping[str, MethodRule] = {
     "QueryQuality": _on(Verb.READ, _model, Scope.FILTERED),
 }
 
+_PROFILES: Mapping[str, MethodRule] = {
+    "QueryProfiles": _on(Verb.READ, _model),
+}
+
 _MONITOR: Mapping[str, MethodRule] = {
     "ReportTelemetry": _everywhere(Verb.SERVICE),
     "QueryStatistics": _on(Verb.READ, _model, Scope.FILTERED),
@@ -198,6 +202,7 @@ _SERVICES: Mapping[str, Mapping[str, MethodRule]] = {
     "headrace.monitor.v1.QualityService": _QUALITY,
     "headrace.monitor.v1.AlertService": _ALERTS,
     "headrace.monitor.v1.DriftService": _DRIFT,
+    "headrace.monitor.v1.ProfileService": _PROFILES,
     "grpc.health.v1.Health": {
         "Check": MethodRule(OPEN),
         "List": MethodRule(OPEN),

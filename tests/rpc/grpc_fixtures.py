@@ -20,10 +20,12 @@ from headrace.security.access import OPEN_ACCESS, Access
 from headrace.security.verifications import MAX_WAITING, Verifications
 from headrace_inference.adapters.runtime.onnx_runtime import open_session
 from headrace_inference.adapters.system_clock import SYSTEM_CLOCK
+from headrace_inference.adapters.telemetry import TelemetryBuffer
 from headrace_inference.app.limits import ingress_limits
 from headrace_inference.app.memory import region_table
 from headrace_inference.app.models import Loads, open_models
 from headrace_inference.app.readiness import AlwaysReady
+from headrace_inference.app.sampling import open_sampling
 from headrace_inference.app.servers import open_fronts
 from headrace_inference.app.tracing import open_tracer
 from headrace_inference.domain.ingress.callers import Callers
@@ -55,9 +57,13 @@ async def open_grpc_replica(
     open_model: OpenModel = open_session,
     access: Access = OPEN_ACCESS,
     max_new_tokens: int = MAX_WAITING,
+    reports: TelemetryBuffer | None = None,
     **options: Any,
 ) -> AsyncIterator[GrpcReplica]:
-    """These models, ready, behind the fronts that these settings ask for, while inside."""
+    """These models, ready, behind the fronts that these settings ask for, while inside.
+
+    Profiles of what they were asked go to `reports`, the last of them at the end.
+    """
     for served in models:
         onnx.save(served.graph, folder / f"{served.record.model}.onnx")
     settings = replace(_settings(folder), **options)
@@ -67,7 +73,8 @@ async def open_grpc_replica(
         tracer = stack.enter_context(open_tracer(settings, access))
         loader = FolderLoader(folder, open_model)
         loads = Loads(loader, LoadPlaces(settings.max_loading))
-        held = await stack.enter_async_context(open_models(settings, loads, book))
+        sampler = stack.enter_context(open_sampling(settings, reports))
+        held = await stack.enter_async_context(open_models(settings, loads, book, sampler))
         reconciler = held.reconciler
         held.want(catalog_of(models))
         await wait_until_settled(reconciler)

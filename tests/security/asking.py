@@ -18,6 +18,7 @@ from headrace.monitor.v1 import (
     alert_service_pb2,
     drift_service_pb2,
     monitor_service_pb2,
+    profile_service_pb2,
     quality_service_pb2,
 )
 from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
@@ -33,6 +34,7 @@ SERVICES: Mapping[str, ServiceDescriptor] = {
         reference_service_pb2,
         monitor_service_pb2,
         drift_service_pb2,
+        profile_service_pb2,
         quality_service_pb2,
         alert_service_pb2,
     )
@@ -46,6 +48,7 @@ _REGION = {"name": "r", "key": "/nothing", "byteSize": 8}
 
 REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "ModelReady": {"name": "digits"},
+    "QueryProfiles": {"model": "digits", "version": 1},
     "ModelMetadata": {"name": "digits"},
     "ModelConfig": {"name": "digits"},
     "ModelStatistics": {"name": "digits"},

@@ -133,6 +133,7 @@ GRPC: Mapping[str, Mapping[str, str]] = {
     "headrace.monitor.v1.DriftService": {"QueryDrift": _READ, "ResetBaseline": _PUSH},
     "headrace.monitor.v1.QualityService": {"RecordLabels": _LABEL, "QueryQuality": _READ},
     "headrace.monitor.v1.AlertService": _ALERTS,
+    "headrace.monitor.v1.ProfileService": {"QueryProfiles": _READ},
 }
 """By service and method. ModelStreamInfer answers in its messages: it has tests of its own."""
 

@@ -90,6 +90,7 @@ def _routes(settings: Settings) -> Iterator[Message]:
             yield _stream(settings, {"path": path}, MONITOR)
         yield _stream(settings, {"prefix": "/headrace.monitor.v1.QualityService/"}, MONITOR)
         yield _stream(settings, {"prefix": "/headrace.monitor.v1.DriftService/"}, MONITOR)
+        yield _stream(settings, {"prefix": "/headrace.monitor.v1.ProfileService/"}, MONITOR)
     if settings.monitor_http_address:
         yield from _dashboard(settings)
     yield _NOT_OFFERED

@@ -20,6 +20,7 @@ _RANGES = {
     "kept_hours": (1, 24 * 31),
     "window_memory_mb": (1, 2**20),
     "report_memory_mb": (4, 2**16),
+    "profile_memory_mb": (1, 2**16),
     "max_report_versions": (SENT_VERSIONS, 10_000),
     "max_versions": (1, 20_000),
     "max_reasons": (1, 4096),
@@ -83,6 +84,10 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
 
     window_memory_mb: int = 256
     """What windows may take of memory (MiB); over it the oldest are dropped early."""
+
+    profile_memory_mb: int = 128
+    """What sums of profiles of data may take of memory (MiB); over it the oldest are dropped early. A
+    version of 16 columns takes 2 MB a day."""
 
     report_memory_mb: int = 32
     """What reports that are not stored yet may have together (MiB of messages, each at most 4); others are

@@ -29,7 +29,7 @@ from headrace_monitor.adapters.registry.link import open_registry_link
 from headrace_monitor.adapters.rights import FollowedRights, open_rights
 from headrace_monitor.adapters.system_time import SystemTime
 from headrace_monitor.adapters.window_store import open_window_store
-from headrace_monitor.app import alerts, drift, quality
+from headrace_monitor.app import alerts, drift, profiles, quality
 from headrace_monitor.app.console import console
 from headrace_monitor.domain.clock import TimeSource, start_clock
 from headrace_monitor.domain.ingestion.books import Book
@@ -38,6 +38,7 @@ from headrace_monitor.domain.ingestion.report_memory import ReportMemory
 from headrace_monitor.domain.ledger.ledger import Ledger
 from headrace_monitor.domain.ledger.windows import resolutions
 from headrace_monitor.domain.queries.query_engine import QueryEngine
+from headrace_monitor.domain.telemetry.known_layouts import KnownLayouts
 from headrace_monitor.settings import Settings
 from headrace_monitor.wire.console.api_alerts import AlertsApi
 from headrace_monitor.wire.console.api_drift import DriftApi
@@ -49,7 +50,7 @@ from headrace_monitor.wire.sight import Sight
 
 _MONITOR = monitor_service_pb2.DESCRIPTOR.services_by_name["MonitorService"]
 
-SERVICES = (_MONITOR, drift.SERVICE, quality.SERVICE, alerts.SERVICE)
+SERVICES = (_MONITOR, drift.SERVICE, quality.SERVICE, alerts.SERVICE, profiles.SERVICE)
 """Those of this project that its gRPC port serves."""
 
 _MIB = 2**20
@@ -109,7 +110,9 @@ async def open_monitor(
             quality_book = quality.make_book(settings)
             alert_book = alerts.build_book(settings)
             drift_parts = drift.make_parts(settings)
-            books: tuple[Book, ...] = (quality_book, drift_parts.book, alert_book)
+            layouts = KnownLayouts()
+            profile_book = profiles.make_book(settings, layouts)
+            books: tuple[Book, ...] = (profile_book, quality_book, drift_parts.book, alert_book)
             calls = CallMetrics(SERVICES, spans=spans)
             registry = metrics.build_registry(ledger, clock, calls)
             registry.register(drift_parts.gauges)
@@ -138,6 +141,7 @@ async def open_monitor(
                     stopping,
                     max_versions=settings.max_report_versions,
                     access=rights.access,
+                    layouts=layouts,
                 )
                 alert_servicer = AlertServicer(alert_parts, rights.access, stopping)
                 services: list[Register] = [
@@ -156,6 +160,7 @@ async def open_monitor(
                     is_secure=tls is not None,
                 )
                 services.append(quality.serve_quality(quality_desk, stopping, rights.access, pages))
+                services.append(profiles.serve_profiles(profile_book, settings, clock, questions))
                 add_health_routes(pages, functools.partial(_readiness, ledger, ingestion, rights))
                 add_metrics_route(pages, registry, query_engine.run_in_thread)
                 async with (

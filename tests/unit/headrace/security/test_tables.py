@@ -9,7 +9,13 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from headrace.inference import grpc_service_pb2
 from headrace.inference.v1 import generation_service_pb2
-from headrace.monitor.v1 import monitor_service_pb2
+from headrace.monitor.v1 import (
+    alert_service_pb2,
+    drift_service_pb2,
+    monitor_service_pb2,
+    profile_service_pb2,
+    quality_service_pb2,
+)
 from headrace.registry.v1 import access_service_pb2, reference_service_pb2, registry_service_pb2
 from headrace.security.methods import METHODS
 from headrace.security.model_names import model_in
@@ -19,6 +25,10 @@ FILES = (
     grpc_service_pb2,
     generation_service_pb2,
     monitor_service_pb2,
+    profile_service_pb2,
+    quality_service_pb2,
+    alert_service_pb2,
+    drift_service_pb2,
     registry_service_pb2,
     access_service_pb2,
     reference_service_pb2,

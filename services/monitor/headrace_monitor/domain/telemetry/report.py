@@ -15,6 +15,8 @@ from headrace_monitor.domain.telemetry.tally import Tally
 NANOSECONDS = 1_000_000_000
 USUAL_BYTES = 4096
 """Of an encoded tally, at most, where four histograms have some hundred buckets each."""
+PROFILED_ASPECTS = 2
+"""Aspects of a profile in bins of floats' bits, which take as much memory as a version."""
 
 
 class Series(NamedTuple):
@@ -79,4 +81,6 @@ class Report:
     @property
     def weight(self) -> int:
         """Its memory in versions of up to USUAL_BYTES; at least one."""
-        return max(1, sum(-(-len(each.encoded) // USUAL_BYTES) for each in self.versions))
+        profiles = sum(1 + len(each.profile.counts) // PROFILED_ASPECTS for each in self.profiles)
+        versions = sum(-(-len(each.encoded) // USUAL_BYTES) for each in self.versions)
+        return max(1, profiles + versions)

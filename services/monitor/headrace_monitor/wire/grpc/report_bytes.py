@@ -7,14 +7,20 @@ versions are found first, counted before any is parsed, and then parsed one by o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from google.protobuf.message import DecodeError
 
 from headrace import errors
 from headrace.errors import FieldViolation
 from headrace.monitor.v1 import monitor_service_pb2, telemetry_pb2
+from headrace_monitor.domain.telemetry.known_layouts import KnownLayouts
 from headrace_monitor.domain.telemetry.report import Report
 from headrace_monitor.wire.grpc import report_convert
+from headrace_monitor.wire.grpc.report_profiles import profiles_from_proto
+
+MAX_PROFILE_BYTES = 2 * 2**20
+"""Of one profile: the fields of the largest reference take 1.2 MB, and 10 ms."""
 
 SMALL_BYTES = 16 * 1024
 """A report of some ten versions: parsed and checked in 2 ms."""
@@ -23,10 +29,10 @@ MAX_VERSION_BYTES = 512 * 1024
 """Of one version in a report. A replica's largest has 100 kB; so many bytes are parsed in 5 ms."""
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of all that is not a version."""
+"""Of all that is neither a version nor a profile."""
 
 _REPORT_FIELD = 1
-_VERSIONS_FIELD = 6
+_VERSIONS_FIELD, _PROFILES_FIELD = 6, 9
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
 _MAX_VARINT_BYTES = 10
@@ -37,17 +43,21 @@ def is_small(request: bytes) -> bool:
     return len(request) <= SMALL_BYTES
 
 
-def report_from_bytes(request: bytes, max_versions: int) -> Report:
-    """The report of a ReportTelemetryRequest.
+def report_from_bytes(request: bytes, max_versions: int, layouts: KnownLayouts) -> Report:
+    """The report of a ReportTelemetryRequest, whose profiles are of these layouts.
 
     Raises InvalidArgument (MALFORMED_REQUEST, INVALID_REPORT, REPORT_TOO_LARGE).
     """
     try:
         if is_small(request):
             whole = monitor_service_pb2.ReportTelemetryRequest.FromString(request)
-            return report_convert.report_from_request(whole, max_versions)
-        head, versions = _split(request, max_versions)
-        return report_convert.report_from_parts(head, map(_version, versions))
+            report = report_convert.report_from_request(whole, max_versions)
+            profiles = profiles_from_proto(whole.report.profiles, layouts)
+        else:
+            head, versions, parts = _split(request, max_versions)
+            report = report_convert.report_from_parts(head, map(_version, versions))
+            profiles = profiles_from_proto(map(_profile, parts), layouts)
+        return replace(report, profiles=profiles) if profiles else report
     except (DecodeError, IndexError) as error:
         raise errors.InvalidArgument(
             "MALFORMED_REQUEST", "the request's bytes are not a message of this method"
@@ -58,26 +68,37 @@ def _version(data: bytes) -> telemetry_pb2.VersionTelemetry:
     return telemetry_pb2.VersionTelemetry.FromString(data)
 
 
+def _profile(data: bytes) -> telemetry_pb2.VersionProfile:
+    return telemetry_pb2.VersionProfile.FromString(data)
+
+
 def _split(
     request: bytes, max_versions: int
-) -> tuple[monitor_service_pb2.ReportTelemetryRequest, list[bytes]]:
-    """The request without the report's versions, and the bytes of each version."""
+) -> tuple[monitor_service_pb2.ReportTelemetryRequest, list[bytes], list[bytes]]:
+    """The request without the report's versions and profiles, and the bytes of each of these."""
     outer, inner = _Head(request), _Head(request)
     versions: list[bytes] = []
+    profiles: list[bytes] = []
     for number, begin, report, report_end in _fields(request, 0, len(request)):
         if number != _REPORT_FIELD or report is None:
             outer.take(begin, report_end)
             continue
         for each, start, content, end in _fields(request, report, report_end):
+            if each == _PROFILES_FIELD and content is not None:
+                path = f"profiles[{len(profiles)}]"
+                profiles.append(_bounded(path, request, content, end, MAX_PROFILE_BYTES))
+                continue
             if each != _VERSIONS_FIELD or content is None:
                 inner.take(start, end)
                 continue
-            versions.append(_bounded(f"versions[{len(versions)}]", request, content, end))
+            versions.append(
+                _bounded(f"versions[{len(versions)}]", request, content, end, MAX_VERSION_BYTES)
+            )
             if len(versions) > max_versions:
                 raise report_convert.too_large(f"more than {max_versions}", max_versions)
     head = monitor_service_pb2.ReportTelemetryRequest.FromString(outer.joined())
     head.report.MergeFromString(inner.joined())
-    return head, versions
+    return head, versions, profiles
 
 
 class _Head:
@@ -100,9 +121,9 @@ class _Head:
         return b"".join(self._parts)
 
 
-def _bounded(field: str, request: bytes, start: int, end: int) -> bytes:
-    if end - start > MAX_VERSION_BYTES:
-        raise _too_many_bytes(field, MAX_VERSION_BYTES)
+def _bounded(field: str, request: bytes, start: int, end: int, most: int) -> bytes:
+    if end - start > most:
+        raise _too_many_bytes(field, most)
     return request[start:end]
 
 

@@ -15,6 +15,7 @@ from headrace.service.method_table import Methods, with_methods_changed
 from headrace_monitor.domain.ingestion.ingestion import Ingestion
 from headrace_monitor.domain.ingestion.report_memory import ReportMemory
 from headrace_monitor.domain.queries.query_engine import Query, QueryEngine
+from headrace_monitor.domain.telemetry.known_layouts import KnownLayouts
 from headrace_monitor.domain.telemetry.report import Report
 from headrace_monitor.wire.grpc import answers, convert, report_bytes, streams
 from headrace_monitor.wire.sight import Sight
@@ -46,12 +47,14 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
         *,
         max_versions: int,
         access: Access = OPEN_ACCESS,
+        layouts: KnownLayouts | None = None,
     ) -> None:
         self._ingestion = ingestion
         self._query_engine = query_engine
         self._memory = memory
         self._stopping = stopping
         self._max_versions = max_versions
+        self._layouts = layouts or KnownLayouts()
         self._sight = Sight(access)
 
     async def ReportTelemetry(  # type: ignore[override]  # bytes come in
@@ -67,7 +70,7 @@ class MonitorServicer(monitor_service_pb2_grpc.MonitorServiceServicer):
 
     async def _store(self, request: bytes) -> int:
         def read() -> Report:
-            return report_bytes.report_from_bytes(request, self._max_versions)
+            return report_bytes.report_from_bytes(request, self._max_versions, self._layouts)
 
         small = report_bytes.is_small(request)
         report = read() if small else await self._ingestion.run_in_thread(read)

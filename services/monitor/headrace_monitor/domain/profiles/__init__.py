@@ -1,0 +1,1 @@
+"""Profiles by version, slice and time: summed over replicas, kept, asked for."""
