@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "headrace" / "client"
-OF_REGISTRY = ("catalog", "push", "pulling", "routes", "replicas")
+OF_REGISTRY = ("catalog", "push", "pulling", "routes", "replicas", "references")
 OF_ACCESS = ("access", "audit")
 OF_TEXT = ("generation", "encoding")
 OF_OTHERS = ("inference", "monitoring", "drift", "alerts")
@@ -49,7 +49,7 @@ Written by `make pages` from AsyncClient: change that.
 
 REGISTRY_CLASS = '''
 class BlockingRegistryCalls:
-    """Models, versions, aliases, routes, pushes and replicas."""
+    """Models, versions, aliases, routes, pushes, replicas and references."""
 
     _async: AsyncClient
     _thread: LoopThread

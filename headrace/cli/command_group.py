@@ -28,6 +28,7 @@ MODULES: Mapping[str, str] = {
     "status": "status",
     "alias": "alias",
     "route": "route",
+    "reference": "reference",
     "infer": "infer",
     "chat": "chat",
     "generate": "generate",

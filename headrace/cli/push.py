@@ -15,6 +15,7 @@ from headrace.cli.command import Cli, command
 from headrace.cli.error_report import printable
 from headrace.cli.insistence import AllowSignatureChange
 from headrace.cli.progress_bars import Bars, progress_bars
+from headrace.cli.sample_files import read_samples
 from headrace.cli.unsupported_fields import warn
 from headrace.state.language_records import VersionKind
 
@@ -70,6 +71,14 @@ Kind = Annotated[
         "--as", help="What callers ask it for, where its files leave that open.", show_default=False
     ),
 ]
+ReferenceSamples = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="Rows that show how its data look: the version's reference (see `headrace reference set`).",
+    ),
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until every replica serves it.")]
 
 
@@ -91,6 +100,7 @@ async def push(
     signature: SignatureFile = None,
     graph: Graph = "",
     kind: Kind = None,
+    reference: ReferenceSamples = None,
     wait: Wait = False,
     allow_signature_change: AllowSignatureChange = False,
 ) -> None:
@@ -105,6 +115,7 @@ async def push(
         )
     signing_key = _signing_key(sign_key, sign_certificate, sign_chain or [], signature)
     name, path = _named(name, path)
+    samples = None if reference is None else read_samples(reference)
     serving_config = None if config is None else read_config(config, path)
     total = WAIT_SECONDS if cli.timeout_seconds is None else cli.timeout_seconds
     deadline = time.monotonic() + total
@@ -126,6 +137,10 @@ async def push(
             )
         pushed = f"pushed version {version.number} of {name} ({output.size(version.size_bytes)})"
         cli.show(version, lambda: [pushed, *map(printable, version.notices)])
+        if samples is not None and reference is not None:
+            made = await client.set_reference(name, version.number, samples, origin=reference.name)
+            if not cli.as_json:
+                cli.show(made, lambda: f"its reference is of {made.rows} rows")
         if wait:
             with progress_bars(cli) as bars:
                 bars(_LOADING)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from headrace.client.generation_options import GenerationOptions
     from headrace.client.inference import IndexEntry
     from headrace.client.input_errors import InputTypeError
+    from headrace.client.reference_resources import ReferenceField, VersionReference
     from headrace.client.resources import (
         Alias,
         Change,
@@ -103,6 +104,7 @@ _MODULES = {
     "generation_options": ("GenerationOptions",),
     "inference": ("IndexEntry",),
     "input_errors": ("InputTypeError",),
+    "reference_resources": ("ReferenceField", "VersionReference"),
     "resources": (
         "Alias",
         "Change",
@@ -177,6 +179,7 @@ __all__ = [
     "Progress",
     "RankedDocument",
     "Ranking",
+    "ReferenceField",
     "ReplicaStatistics",
     "Role",
     "Route",
@@ -195,6 +198,7 @@ __all__ = [
     "Usage",
     "Version",
     "VersionDrift",
+    "VersionReference",
     "VersionStatistics",
     "read_client_settings",
 ]

@@ -18,6 +18,7 @@ from headrace.client.inference import InferenceCalls
 from headrace.client.monitoring import MonitorCalls
 from headrace.client.pulling import PullCalls
 from headrace.client.push import PushCalls
+from headrace.client.references import ReferenceCalls
 from headrace.client.replicas import ReplicaCalls
 from headrace.client.routes import RouteCalls
 from headrace.client.settings import ClientSettings, read_client_settings
@@ -31,6 +32,7 @@ class AsyncClient(
     ReplicaCalls,
     AccessCalls,
     AuditCalls,
+    ReferenceCalls,
     InferenceCalls,
     GenerationCalls,
     EncodingCalls,

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from pathlib import Path
+from typing import Any
 
 from headrace.artifacts.signatures import SigningKey
 from headrace.client.artifact import Report, Source
 from headrace.client.async_client import AsyncClient
 from headrace.client.loop_thread import LoopThread
 from headrace.client.push import Config
+from headrace.client.reference_resources import VersionReference
 from headrace.client.resources import Alias, Change, Model, Route, Version
 from headrace.state.language_records import VersionKind
 from headrace.state.records import ReplicaRecord
@@ -20,7 +22,7 @@ from headrace.state.route_records import RequestKey
 
 
 class BlockingRegistryCalls:
-    """Models, versions, aliases, routes, pushes and replicas."""
+    """Models, versions, aliases, routes, pushes, replicas and references."""
 
     _async: AsyncClient
     _thread: LoopThread
@@ -377,3 +379,78 @@ class BlockingRegistryCalls:
         (HISTORY_DIFFERS), and Unavailable where the registry stays away.
         """
         return self._thread.iterate(lambda: self._async.watch(start_revision, model))
+
+    def reference(
+        self, model: str, version: int | str, *, timeout_seconds: float | None = None
+    ) -> VersionReference:
+        """The reference of a version, by its number or an alias. Raises NotFound."""
+        return self._thread.run(
+            self._async.reference(model, version, timeout_seconds=timeout_seconds)
+        )
+
+    def set_reference(
+        self,
+        model: str,
+        version: int | str,
+        samples: Mapping[str, Any],
+        *,
+        origin: str = "",
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> VersionReference:
+        """Make the reference of a version of samples: arrays with the rows first, by tensor or column.
+
+        `x` is an input or output, `x[3]` a column of it; columns with other names are those of the only
+        input. Raises InvalidArgument (SAMPLES_INVALID) for others, NotFound, Aborted, ResourceExhausted.
+        """
+        return self._thread.run(
+            self._async.set_reference(
+                model, version, samples, origin=origin, etag=etag, timeout_seconds=timeout_seconds
+            )
+        )
+
+    def copy_reference(
+        self,
+        model: str,
+        version: int | str,
+        from_version: int | str,
+        *,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> VersionReference:
+        """Give a version the reference of another, and what is enforced of it. Raises NotFound, Aborted."""
+        return self._thread.run(
+            self._async.copy_reference(
+                model, version, from_version, etag=etag, timeout_seconds=timeout_seconds
+            )
+        )
+
+    def enforce(
+        self,
+        model: str,
+        version: int | str,
+        fields: Mapping[str, str],
+        *,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> VersionReference:
+        """Say what is done with rows that differ, by field: `count`, `flag` or `reject`.
+
+        Raises NotFound, Aborted, InvalidArgument (ENFORCEMENT_INVALID).
+        """
+        return self._thread.run(
+            self._async.enforce(model, version, fields, etag=etag, timeout_seconds=timeout_seconds)
+        )
+
+    def delete_reference(
+        self,
+        model: str,
+        version: int | str,
+        *,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """Delete the reference of a version. Raises NotFound, Aborted."""
+        self._thread.run(
+            self._async.delete_reference(model, version, etag=etag, timeout_seconds=timeout_seconds)
+        )

@@ -48,6 +48,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
                 "PROFILE_NOT_FOUND",
                 "PROFILE_NOT_KEPT",
                 "RESPONSE_MALFORMED",
+                "SAMPLES_INVALID",
                 "SCHEMA_LIBRARY_MISSING",
                 "SERVICE_SILENT",
                 "SERVICE_UNREACHABLE",

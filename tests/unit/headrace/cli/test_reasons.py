@@ -22,6 +22,7 @@ CHANGING = {
         "route",
     ),
     *("keys create", "keys revoke", "keys rotate", "roles delete", "roles set"),
+    *("reference delete", "reference enforce", "reference set"),
 }
 
 

@@ -1,0 +1,70 @@
+"""Messages of references as what the client hands out, and words of enforcement as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from headrace.client.reference_resources import ReferenceField, VersionReference
+from headrace.conversion import timestamp_from_proto
+from headrace.errors import InvalidArgument
+from headrace.registry.v1 import reference_pb2
+from headrace.resource_names import parse_reference
+from headrace.type.v1 import profile_pb2
+
+_WORDS = {
+    "count": profile_pb2.FieldSchema.ENFORCEMENT_COUNT,
+    "flag": profile_pb2.FieldSchema.ENFORCEMENT_FLAG,
+    "reject": profile_pb2.FieldSchema.ENFORCEMENT_REJECT,
+}
+Enforcement = profile_pb2.FieldSchema.Enforcement
+_SAID = {value: word for word, value in _WORDS.items()}
+
+
+def reference_from_proto(proto: reference_pb2.VersionReference) -> VersionReference:
+    """A reference as the registry tells it."""
+    model, version = parse_reference(proto.name)
+    content = proto.reference
+    source = profile_pb2.Reference.Source.Name(content.source).removeprefix("SOURCE_").lower()
+    return VersionReference(
+        model,
+        version,
+        proto.digest,
+        proto.rows,
+        proto.size_bytes,
+        source,
+        content.origin,
+        timestamp_from_proto(content.create_time),
+        timestamp_from_proto(proto.update_time),
+        proto.etag,
+        tuple(_field(each, content.schema) for each in content.layout.fields),
+    )
+
+
+def enforcement_to_proto(fields: Mapping[str, str]) -> dict[str, Enforcement]:
+    """Words by field as a message has them. Raises InvalidArgument (ENFORCEMENT_INVALID)."""
+    wrong = next((word for word in fields.values() if word not in _WORDS), None)
+    if wrong is not None:
+        raise InvalidArgument(
+            "ENFORCEMENT_INVALID", f"{wrong!r} cannot be enforced: say {', '.join(_WORDS)}"
+        )
+    return {name: _WORDS[word] for name, word in fields.items()}
+
+
+def _field(
+    proto: profile_pb2.FieldLayout, schema: Mapping[str, profile_pb2.FieldSchema]
+) -> ReferenceField:
+    kind = profile_pb2.FieldLayout.Kind.Name(proto.kind).removeprefix("KIND_").lower()
+    bins = sum(len(each.edges) + len(each.labels) for each in proto.aspects.values())
+    learnt = schema.get(proto.name)
+    if learnt is None:
+        return ReferenceField(proto.name, kind, bins)
+    return ReferenceField(
+        proto.name,
+        kind,
+        bins,
+        learnt.lowest if learnt.HasField("lowest") else None,
+        learnt.highest if learnt.HasField("highest") else None,
+        tuple(learnt.categories) if learnt.has_categories else None,
+        learnt.missing_rate,
+        _SAID.get(learnt.enforcement, "count"),
+    )
