@@ -212,6 +212,11 @@ def _shares(counts: Sequence[int]) -> list[float]:
 def _groups(both: Distributions) -> list[str]:
     if both.limits:
         low, high = both.limits[0], both.limits[-1]
-        inner = [f"{left:.4g} to {right:.4g}" for left, right in pairwise(both.limits)]
+        inner = [_range(left, right) for left, right in pairwise(both.limits)]
         return ["missing", "infinite", f"below {low:.4g}", *inner, f"above {high:.4g}"]
     return ["missing", "infinite", *both.labels, "others"]
+
+
+def _range(left: float, right: float) -> str:
+    low, high = f"{left:.4g}", f"{right:.4g}"
+    return high if low == high else f"{low} to {high}"

@@ -46,7 +46,7 @@ def _number_change(baseline: Baseline, values: Floats, expected: Ints, actual: I
         return f"standard deviation {_number(sigma)} → {_number(sigma_now)}"
     most = int(np.abs(_share(expected) - _share(actual))[1:-1].argmax())
     low, high = baseline.limits[most : most + 2]
-    return f"{_number(low)} to {_number(high)}: {_shares(expected, actual, [most + 1])}"
+    return f"{_range(low, high)}: {_shares(expected, actual, [most + 1])}"
 
 
 def _moments(values: Floats, counts: Ints) -> tuple[float, float]:
@@ -66,6 +66,12 @@ def _shares(before: Ints, now: Ints, places: Sequence[int]) -> str:
 def _percent(shares: Floats) -> str:
     percent = 100 * float(shares.sum())
     return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
+
+
+def _range(low: float, high: float) -> str:
+    """A value that makes up much of a reference has a bin of its own, which is no wider than a rounding."""
+    first, last = _number(low), _number(high)
+    return last if first == last else f"{first} to {last}"
 
 
 def _number(value: float) -> str:
