@@ -48,7 +48,11 @@ ROUTES: Mapping[tuple[str, str], Permission] = {
     ("GET", "/api/v1/models/{model}/quality"): _READ,
     ("GET", "/api/v1/models/{model}/drift"): _READ,
     ("POST", "/api/v1/models/{model}/labels"): Permission(Scope.MODEL, Verb.LABEL),
+    ("GET", "/api/v1/models/{model}/profiles"): _READ,
+    ("POST", "/api/v1/models/{model}/drift/reset"): Permission(Scope.MODEL, Verb.PUSH),
     ("GET", "/api/v1/alerts"): _LISTED,
+    ("GET", "/api/v1/alerts/rules"): _READ_ALL,
+    ("GET", "/api/v1/objectives"): _LISTED,
     (
         "POST",
         "/api/v1/alerts/{id}/acknowledge",

@@ -68,3 +68,21 @@ async def test_drift_of_a_model_without_rows_is_empty(tmp_path: Path) -> None:
         status, text = await scene.monitor.get(f"{API}/models/digits/drift?stretch=0")
     assert ([], 0.01) == (found["versions"], found["alpha"])
     assert (400, "INVALID_QUERY") == (status, json.loads(text)["reason"])
+
+
+async def test_rules_objectives_and_profiles_are_told_and_a_baseline_is_reset(
+    tmp_path: Path,
+) -> None:
+    """As their gRPC services answer; what they refuse is refused here."""
+    async with alerting(tmp_path) as scene:
+        rules = await get(scene, "/alerts/rules")
+        objectives = await get(scene, "/objectives?model=digits")
+        profiles = await get(scene, "/models/digits/profiles?version=1&window=600&step=60")
+        status, text = await scene.monitor.get(f"{API}/models/digits/profiles")
+        reset = await post(scene, "/models/digits/drift/reset", version=1)
+        no_version = await post(scene, "/models/digits/drift/reset", slice="")
+    assert {"version-failing"} <= {rule["name"] for rule in rules["rules"]}
+    assert ([], []) == (objectives["objectives"], profiles["profiles"])
+    assert (400, "INVALID_QUERY") == (status, json.loads(text)["reason"])
+    assert (200, {"reset_count": 0}) == reset
+    assert (400, "CHANGE_INVALID") == (no_version[0], no_version[1]["reason"])

@@ -42,6 +42,7 @@ from headrace_monitor.domain.telemetry.known_layouts import KnownLayouts
 from headrace_monitor.settings import Settings
 from headrace_monitor.wire.console.api_alerts import AlertsApi
 from headrace_monitor.wire.console.api_drift import DriftApi
+from headrace_monitor.wire.console.api_profiles import ProfilesApi
 from headrace_monitor.wire.console.attention import AttentionCounts
 from headrace_monitor.wire.grpc.alert_servicer import AlertServicer
 from headrace_monitor.wire.grpc.drift_servicer import register as register_drift
@@ -65,10 +66,11 @@ Register = Callable[[grpc.aio.Server], None]
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """A running monitor: the ports it got."""
+    """A running monitor: the ports it got, and the routes of HTTP by verb and template."""
 
     grpc_port: int
     http_port: int
+    routes: frozenset[tuple[str, str]]
 
 
 async def main(settings: Settings, stopping: asyncio.Event) -> None:
@@ -144,10 +146,12 @@ async def open_monitor(
                     layouts=layouts,
                 )
                 alert_servicer = AlertServicer(alert_parts, rights.access, stopping)
+                profile_servicer = profiles.make_servicer(profile_book, settings, clock, questions)
                 services: list[Register] = [
                     functools.partial(register, servicer),
                     functools.partial(register_drift, drift_servicer),
                     alerts.serve_alerts(alert_servicer),
+                    profiles.serve_profiles(profile_servicer),
                 ]
                 pages = console(
                     settings,
@@ -156,11 +160,11 @@ async def open_monitor(
                     link,
                     AlertsApi(alert_servicer, Sight(rights.access)),
                     DriftApi(drift_servicer),
+                    ProfilesApi(profile_servicer),
                     attention=AttentionCounts(alert_book, drift_parts.book.open_findings),
                     is_secure=tls is not None,
                 )
                 services.append(quality.serve_quality(quality_desk, stopping, rights.access, pages))
-                services.append(profiles.serve_profiles(profile_book, settings, clock, questions))
                 add_health_routes(pages, functools.partial(_readiness, ledger, ingestion, rights))
                 add_metrics_route(pages, registry, query_engine.run_in_thread)
                 async with (
@@ -170,7 +174,7 @@ async def open_monitor(
                     ) as http_port,
                     _open_grpc(settings, services, calls, tls, sockets, rights.access) as grpc_port,
                 ):
-                    yield Monitor(grpc_port, http_port)
+                    yield Monitor(grpc_port, http_port, frozenset(pages.router.routes()))
 
 
 @asynccontextmanager

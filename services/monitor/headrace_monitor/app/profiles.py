@@ -23,11 +23,15 @@ def make_book(settings: Settings, layouts: KnownLayouts) -> ProfileBook:
     return ProfileBook(layouts, settings.kept_hours * 3600, settings.profile_memory_mb * _MIB)
 
 
-def serve_profiles(
+def make_servicer(
     book: ProfileBook, settings: Settings, clock: Clock, questions: Executor
-) -> functools.partial[None]:
+) -> ProfileServicer:
+    """The methods."""
+    return ProfileServicer(ProfileQuestions(book, clock, settings.kept_hours * 3600, questions))
+
+
+def serve_profiles(servicer: ProfileServicer) -> functools.partial[None]:
     """Return what adds the methods to a server."""
-    asking = ProfileQuestions(book, clock, settings.kept_hours * 3600, questions)
     return functools.partial(
-        profile_service_pb2_grpc.add_ProfileServiceServicer_to_server, ProfileServicer(asking)
+        profile_service_pb2_grpc.add_ProfileServiceServicer_to_server, servicer
     )

@@ -1,4 +1,4 @@
-"""/api/v1/alerts and /api/v1/silences: what the gRPC service of alerts answers, as JSON."""
+"""/api/v1/alerts, /objectives and /silences: what the gRPC service of alerts answers, as JSON."""
 
 from __future__ import annotations
 
@@ -65,6 +65,8 @@ class AlertsApi:
         """Add the routes."""
         api.get("/alerts", self._list)
         api.post("/alerts/{id}/acknowledge", self._acknowledge)
+        api.get("/alerts/rules", self._rules)
+        api.get("/objectives", self._objectives)
         api.get("/silences", self._silences)
         api.post("/silences", self._silence)
         api.post("/silences/{id}/end", self._end_silence)
@@ -93,6 +95,15 @@ class AlertsApi:
         body = bodies.read(AcknowledgeBody, document)
         asked = pb.AcknowledgeAlertRequest(id=request.names["id"], comment=body.comment)
         return {"alert": message_json(await self._alerts.AcknowledgeAlert(asked, None))}
+
+    async def _rules(self, _: Request) -> Make:
+        found = await self._alerts.ListRules(pb.ListRulesRequest(), None)
+        return lambda: message_json(found)
+
+    async def _objectives(self, request: Request) -> Make:
+        asked = pb.ListObjectivesRequest(model=parameters.text(request, "model"))
+        found = await self._alerts.ListObjectives(asked, None)
+        return lambda: message_json(found)
 
     async def _silences(self, _: Request) -> Make:
         found = await self._alerts.ListSilences(pb.ListSilencesRequest(), None)
