@@ -10,6 +10,7 @@ import typer
 from headrace.cli import output
 from headrace.cli.command import Cli, command
 from headrace.cli.completion import callable_names
+from headrace.cli.durations import seconds_in
 from headrace.cli.error_report import printable
 from headrace.cli.sample_files import read_samples
 
@@ -69,18 +70,27 @@ async def set_reference(
     from_version: Annotated[
         str | None, typer.Option(help="Take that of another version: a number or an alias.")
     ] = None,
+    from_traffic: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Make it of what the monitor counted lately: 30m, 2h, 1d."
+        ),
+    ] = None,
     etag: Annotated[
         str, typer.Option(help="Set it only if this is still the etag of the present one.")
     ] = "",
 ) -> None:
     """Set the reference of a version, in the place of the one that it has."""
-    if (samples is None) == (from_version is None):
-        raise typer.BadParameter("give one of --samples and --from-version")
+    if [samples, from_version, from_traffic].count(None) != 2:
+        raise typer.BadParameter("give one of --samples, --from-version and --from-traffic")
+    window = seconds_in(from_traffic, "--from-traffic")
     rows = None if samples is None else read_samples(samples)
     async with cli.client() as client:
         model, version = await named(client, name)
         if rows is not None and samples is not None:
             made = await client.set_reference(model, version, rows, origin=samples.name, etag=etag)
+        elif window is not None:
+            made = await client.reference_from_traffic(model, version, window, etag=etag)
         else:
             made = await client.copy_reference(model, version, str(from_version), etag=etag)
     cli.show(made, lambda: _set(made))

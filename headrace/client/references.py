@@ -10,6 +10,8 @@ from headrace.client import methods
 from headrace.client.catalog import CatalogCalls
 from headrace.client.reference_messages import enforcement_to_proto, reference_from_proto
 from headrace.client.reference_resources import VersionReference
+from headrace.client.resource_messages import duration_to_proto
+from headrace.monitor.v1.profile_service_pb2 import QueryProfilesRequest
 from headrace.registry.v1 import reference_service_pb2 as pb
 from headrace.resource_names import reference_resource, version_resource
 
@@ -55,6 +57,37 @@ class ReferenceCalls(CatalogCalls):
         )
         request = pb.SetReferenceRequest(
             parent=version_resource(model, number), reference=reference_to_proto(made), etag=etag
+        )
+        return reference_from_proto(
+            await self._change(methods.SET_REFERENCE, request, timeout_seconds)
+        )
+
+    async def reference_from_traffic(
+        self,
+        model: str,
+        version: int | str,
+        window_seconds: float,
+        *,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> VersionReference:
+        """Make the reference of a version of what the monitor counted of it lately.
+
+        Raises InvalidArgument (SAMPLES_INVALID) where it counted no rows, NotFound, Aborted.
+        """
+        from headrace.client.traffic_samples import reference_of_answer
+
+        number = await self.resolve(model, version, timeout_seconds=timeout_seconds)
+        asked = QueryProfilesRequest(
+            model=model, version=number, window=duration_to_proto(window_seconds)
+        )
+        found = await self._calls.unary(
+            "monitor", methods.QUERY_PROFILES, asked, timeout_seconds=timeout_seconds
+        )
+        request = pb.SetReferenceRequest(
+            parent=version_resource(model, number),
+            reference=reference_of_answer(found, time.time()),
+            etag=etag,
         )
         return reference_from_proto(
             await self._change(methods.SET_REFERENCE, request, timeout_seconds)

@@ -409,6 +409,25 @@ class BlockingRegistryCalls:
             )
         )
 
+    def reference_from_traffic(
+        self,
+        model: str,
+        version: int | str,
+        window_seconds: float,
+        *,
+        etag: str = "",
+        timeout_seconds: float | None = None,
+    ) -> VersionReference:
+        """Make the reference of a version of what the monitor counted of it lately.
+
+        Raises InvalidArgument (SAMPLES_INVALID) where it counted no rows, NotFound, Aborted.
+        """
+        return self._thread.run(
+            self._async.reference_from_traffic(
+                model, version, window_seconds, etag=etag, timeout_seconds=timeout_seconds
+            )
+        )
+
     def copy_reference(
         self,
         model: str,
