@@ -37,6 +37,8 @@ MODULES: Mapping[str, str] = {
     "compare": "compare",
     "top": "top",
     "drift": "drift",
+    "quality": "quality",
+    "label": "label",
     "alerts": "alerts",
     "slo": "slo",
     "apply": "apply",

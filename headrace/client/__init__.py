@@ -43,6 +43,14 @@ if TYPE_CHECKING:
     from headrace.client.generation_options import GenerationOptions
     from headrace.client.inference import IndexEntry
     from headrace.client.input_errors import InputTypeError
+    from headrace.client.quality_resources import (
+        ConfusionCount,
+        Label,
+        LabelCounts,
+        QualityAnswer,
+        QualityFigure,
+        VersionQuality,
+    )
     from headrace.client.reference_resources import ReferenceField, VersionReference
     from headrace.client.resources import (
         Alias,
@@ -101,6 +109,14 @@ _MODULES = {
         "SliceCause",
         "VersionDrift",
     ),
+    "quality_resources": (
+        "ConfusionCount",
+        "Label",
+        "LabelCounts",
+        "QualityAnswer",
+        "QualityFigure",
+        "VersionQuality",
+    ),
     "generation_options": ("GenerationOptions",),
     "inference": ("IndexEntry",),
     "input_errors": ("InputTypeError",),
@@ -154,6 +170,7 @@ __all__ = [
     "ChangedResource",
     "Client",
     "ClientSettings",
+    "ConfusionCount",
     "Distributions",
     "Drift",
     "DriftEffects",
@@ -170,6 +187,8 @@ __all__ = [
     "InferResult",
     "InputTypeError",
     "Inputs",
+    "Label",
+    "LabelCounts",
     "Latency",
     "MeasureValue",
     "Model",
@@ -177,6 +196,8 @@ __all__ = [
     "NewApiKey",
     "ObjectiveStatus",
     "Progress",
+    "QualityAnswer",
+    "QualityFigure",
     "RankedDocument",
     "Ranking",
     "ReferenceField",
@@ -198,6 +219,7 @@ __all__ = [
     "Usage",
     "Version",
     "VersionDrift",
+    "VersionQuality",
     "VersionReference",
     "VersionStatistics",
     "read_client_settings",

@@ -18,6 +18,7 @@ from headrace.client.inference import InferenceCalls
 from headrace.client.monitoring import MonitorCalls
 from headrace.client.pulling import PullCalls
 from headrace.client.push import PushCalls
+from headrace.client.quality import QualityCalls
 from headrace.client.references import ReferenceCalls
 from headrace.client.replicas import ReplicaCalls
 from headrace.client.routes import RouteCalls
@@ -39,6 +40,7 @@ class AsyncClient(
     MonitorCalls,
     DriftCalls,
     AlertCalls,
+    QualityCalls,
 ):
     """Push, route, infer and watch, from asyncio: `async with AsyncClient() as client`.
 

@@ -16,6 +16,7 @@ from headrace.client.async_client import AsyncClient
 from headrace.client.drift_resources import Drift
 from headrace.client.inference import IndexEntry
 from headrace.client.loop_thread import LoopThread
+from headrace.client.quality_resources import Label, LabelCounts, QualityAnswer
 from headrace.client.resources import Statistics
 from headrace.client.results import InferResult, Parameter
 from headrace.client.settings import ClientSettings
@@ -360,3 +361,42 @@ class Client(BlockingRegistryCalls, BlockingAccessCalls, BlockingTextCalls):
     ) -> list[ObjectiveStatus]:
         """How the service objectives stand, those with the least budget left first."""
         return self._thread.run(self._async.objectives(model, timeout_seconds=timeout_seconds))
+
+    def record_labels(
+        self, model: str, labels: Iterable[Label], *, timeout_seconds: float | None = None
+    ) -> LabelCounts:
+        """Tell the truth about answers of a model; any number of labels, of which 5,000 are sent at a time.
+
+        A label that was told before counts once, so all may be told again after an error. Raises
+        InvalidArgument for one without id, or that is no finite number. The time is that of 5,000.
+        """
+        return self._thread.run(
+            self._async.record_labels(model, labels, timeout_seconds=timeout_seconds)
+        )
+
+    def quality(
+        self,
+        model: str = "",
+        version: int = 0,
+        *,
+        slice_name: str | None = None,
+        window_seconds: float = 86400.0,
+        step_seconds: float | None = None,
+        timeout_seconds: float | None = None,
+    ) -> QualityAnswer:
+        """Return how good answers of the last `window_seconds` were, by version and slice.
+
+        `slice_name` "" is of all requests together, None of every slice as well. With `step_seconds`, 600
+        or more, each stretch of that length is answered apart. Raises InvalidArgument for a window or step
+        out of range.
+        """
+        return self._thread.run(
+            self._async.quality(
+                model,
+                version,
+                slice_name=slice_name,
+                window_seconds=window_seconds,
+                step_seconds=step_seconds,
+                timeout_seconds=timeout_seconds,
+            )
+        )
