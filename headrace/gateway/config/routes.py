@@ -33,6 +33,8 @@ TEXT_REPEATABLE = ("Score", "Embed", "Rerank", "Tokenize", "Detokenize")
 """Methods of text that may run twice; one that generates is a stream, and is never repeated."""
 QUERIES = ("QueryStatistics", "QuerySeries")
 """Methods of the monitor for everybody; replicas report to it without the gateway."""
+MONITOR_SERVICES = ("QualityService", "DriftService", "ProfileService", "AlertService")
+"""Services of the monitor all of whose methods are for everybody."""
 SERVICES_ALONE = ("/headrace.registry.v1.AccessService/WatchRights",)
 """Methods of the registry that processes of the suite call, without the gateway."""
 
@@ -88,9 +90,8 @@ def _routes(settings: Settings) -> Iterator[Message]:
         for name in (*QUERIES, "WatchStatistics"):
             path = f"/headrace.monitor.v1.MonitorService/{name}"
             yield _stream(settings, {"path": path}, MONITOR)
-        yield _stream(settings, {"prefix": "/headrace.monitor.v1.QualityService/"}, MONITOR)
-        yield _stream(settings, {"prefix": "/headrace.monitor.v1.DriftService/"}, MONITOR)
-        yield _stream(settings, {"prefix": "/headrace.monitor.v1.ProfileService/"}, MONITOR)
+        for name in MONITOR_SERVICES:
+            yield _stream(settings, {"prefix": f"/headrace.monitor.v1.{name}/"}, MONITOR)
     if settings.monitor_http_address:
         yield from _dashboard(settings)
     yield _NOT_OFFERED
