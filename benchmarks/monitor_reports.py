@@ -91,15 +91,22 @@ class Replica:
             self.took.append(time.perf_counter() - self._sent.pop(answer.sequence))
 
     async def _messages(self, seconds: int) -> AsyncIterator[bytes]:
-        await asyncio.sleep(random.random())  # noqa: S311 (replicas do not beat together)
+        await asyncio.sleep(random.random())
         due = time.perf_counter()
         for sequence in range(1, seconds + 1):
             head = telemetry_pb2.TelemetryReport(
-                replica=self._name, boot_id="boot", sequence=sequence, start_time=now(), end_time=now()
+                replica=self._name,
+                boot_id="boot",
+                sequence=sequence,
+                start_time=now(),
+                end_time=now(),
             )
             report = head.SerializeToString() + self._versions
             self._sent[sequence] = time.perf_counter()
-            yield _as_field(1, report) + pb.ReportTelemetryRequest(sent_time=now()).SerializeToString()
+            yield (
+                _as_field(1, report)
+                + pb.ReportTelemetryRequest(sent_time=now()).SerializeToString()
+            )
             due += 1
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
 

@@ -237,6 +237,7 @@ def statistics_from_proto(proto: monitor_service_pb2.QueryStatisticsResponse) ->
             )
             for gap in proto.gaps
         ),
+        covered_seconds=_seconds(proto.covered_time),
     )
 
 

@@ -284,3 +284,5 @@ class Statistics:
     replicas: tuple[ReplicaStatistics, ...]
     gaps: tuple[Gap, ...] = ()
     """What the counts do not cover, though it was asked for."""
+    covered_seconds: float = 0.0
+    """How long replicas' reports tell of: rates are taken over it. 0 also at an older monitor."""

@@ -14,6 +14,8 @@ from headrace import status
 from headrace.client import Latency, MeasureValue, resource_messages
 from headrace.measures import (
     BY_NAME,
+    CPU_TIME,
+    ENERGY,
     FINISH_REASONS,
     FIRST_TOKEN_TIME,
     GENERATED_TOKENS,
@@ -191,7 +193,7 @@ def test_fields_are_what_replicas_of_before_send() -> None:
     assert ["success_count", "row_count", "execution_count"] == names[:3]
     assert 10 == len(names)
     later = {each for each in MEASURES if each.key not in FIELDS}
-    assert {ROW_CAPACITY, SCHEMA_VIOLATIONS, LOAD_TIME, *OF_TEXT} == later
+    assert {ROW_CAPACITY, SCHEMA_VIOLATIONS, LOAD_TIME, CPU_TIME, ENERGY, *OF_TEXT} == later
     assert len(later) <= MAX_MEASURES
 
 

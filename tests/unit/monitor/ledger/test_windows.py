@@ -165,6 +165,32 @@ def test_a_window_is_answered_by_the_coarsest_resolution_that_cuts_it_finely(
 
 
 @pytest.mark.parametrize(
+    ("floors", "resolution"),
+    [({1: NOW - 61}, 1), ({1: NOW - 59}, 10), ({1: NOW - 5, 10: NOW - 10}, 60)],
+)
+def test_windows_that_were_dropped_early_do_not_answer(
+    floors: dict[int, int], resolution: int
+) -> None:
+    """Coarser ones do, which are dropped later."""
+    found = time_ranges.for_window(DAY, ns(NOW - 60), ns(NOW), ns(NOW), floors)
+    assert resolution == found.seconds
+
+
+def test_the_finest_windows_go_first() -> None:
+    """When memory is short, seconds go before tens, and tens before minutes; the newest of each stay."""
+    windows = new_windows(DAY, 200_000)
+    for second in range(0, 4000, 5):
+        windows.prune(at(ns(NOW + second + 1)))
+        windows.add(SERIES, ns(NOW + second + 0.5), some(1))
+    left = [sorted(counts(windows, each.seconds, last=3 * NOW)) for each in DAY]
+    kept = [NOW + 4000 - starts[0] for starts in left]
+    assert windows.size_bytes <= 200_000
+    assert kept[0] < kept[1] < kept[2]
+    assert kept[2] >= 3600
+    assert len(left[0]) >= 60
+
+
+@pytest.mark.parametrize(
     ("seconds", "start", "end", "time_range"),
     [
         (1, NOW - 60, NOW, (NOW - 60, NOW - 1, NOW - 60, NOW)),

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from headrace import errors
 from headrace_monitor.domain.clock import Clock, Moment
@@ -13,7 +14,8 @@ from headrace_monitor.domain.ledger.ledger import Ledger
 from headrace_monitor.domain.ledger.totals import OTHER
 from headrace_monitor.domain.queries import time_ranges
 from headrace_monitor.domain.queries.time_ranges import TimeRange
-from headrace_monitor.domain.replicas import gaps
+from headrace_monitor.domain.replicas import coverage, gaps
+from headrace_monitor.domain.replicas.coverage import Stretch
 from headrace_monitor.domain.replicas.gaps import Gap, Reason
 from headrace_monitor.domain.replicas.replica_sessions import ReplicaSession, SessionKey
 from headrace_monitor.domain.telemetry import encoding
@@ -56,6 +58,7 @@ class VersionStatistics:
     series: Series
     tally: Tally
     requests_per_second: float
+    """Over the time that is covered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,24 @@ class Statistics:
     replicas: tuple[ReplicaStatistics, ...]
     gaps: tuple[Gap, ...] = ()
     """Parts of the time range that the counts do not cover."""
+    covered: tuple[Stretch, ...] = ()
+    """Parts of the time range of which reports tell."""
+
+    @property
+    def rate_seconds(self) -> float:
+        """The time that counts are divided by, to get rates: what is covered of the time range."""
+        return coverage.rate_seconds(self.covered, self.time_range.seconds)
+
+    def with_versions(
+        self, tallies: Mapping[Series, Tally], of_replicas: Mapping[str, float] | None = None
+    ) -> Statistics:
+        """The same with these tallies; a replica's own rates are over what it covers, if that is given."""
+        seconds, own = self.rate_seconds, of_replicas or {}
+        versions = tuple(
+            VersionStatistics(series, tally, tally.request_count / own.get(series.replica, seconds))
+            for series, tally in sorted(tallies.items(), key=lambda item: item[0])
+        )
+        return replace(self, versions=versions)
 
 
 class QueryEngine:
@@ -91,7 +112,8 @@ class QueryEngine:
         """Give the statistics of the query's window. Raises InvalidArgument (INVALID_QUERY)."""
         moment, start_ns, end_ns = self._times(query)
         now_ns, kept = moment.now_ns, self._ledger.windows.resolutions
-        resolution = time_ranges.for_window(kept, start_ns, end_ns, now_ns)
+        floors = self._ledger.windows.floors
+        resolution = time_ranges.for_window(kept, start_ns, end_ns, now_ns, floors)
         time_range = time_ranges.time_range_of(resolution, start_ns, end_ns, now_ns)
         return (await self.run_in_thread(lambda: self._answers(query, [time_range], moment)))[0]
 
@@ -101,7 +123,8 @@ class QueryEngine:
         if step_ns > query.window_ns:
             raise _invalid("step", "must be at most as long as the window")
         kept = self._ledger.windows.resolutions
-        steps = time_ranges.steps_of(kept, start_ns, end_ns, step_ns, moment.now_ns)
+        floors = self._ledger.windows.floors
+        steps = time_ranges.steps_of(kept, start_ns, end_ns, step_ns, moment.now_ns, floors)
         return await self.run_in_thread(lambda: self._answers(query, steps, moment))
 
     async def run_in_thread(self, work: Callable[[], Result]) -> Result:
@@ -120,9 +143,10 @@ class QueryEngine:
         cells, folded = _cells(self._ledger, query, steps)
         sessions = dict(self._ledger.sessions)
         known = [*gaps.gaps_of_sessions(sessions, moment), *folded]
-        if floor := self._ledger.windows.floors[steps[0].resolution]:
-            known.append(Gap(Reason.TRIMMED, 0, floor * NANOSECONDS))
-        return _add_up(cells, _by_replica(sessions), steps, known)
+        floor_ns = self._ledger.windows.floors[steps[0].resolution] * NANOSECONDS
+        if floor_ns:
+            known.append(Gap(Reason.TRIMMED, 0, floor_ns))
+        return _add_up(cells, _Reporting(sessions, floor_ns), steps, known)
 
 
 Cells = dict[int, dict[Series, list[bytes]]]
@@ -149,28 +173,66 @@ def _cells(ledger: Ledger, query: Query, steps: list[TimeRange]) -> tuple[Cells,
     ]
 
 
-def _by_replica(sessions: Mapping[SessionKey, ReplicaSession]) -> dict[str, list[ReplicaSession]]:
-    by_replica: dict[str, list[ReplicaSession]] = defaultdict(list)
-    for key, session in sessions.items():
-        by_replica[key.replica].append(session)
-    return by_replica
+class _Reporting:
+    """The sessions of an answer: which replicas reported when, and what time they cover."""
+
+    def __init__(self, sessions: Mapping[SessionKey, ReplicaSession], floor_ns: int) -> None:
+        self._floor_ns = floor_ns
+        self._by_replica: dict[str, list[ReplicaSession]] = defaultdict(list)
+        for key, session in sessions.items():
+            self._by_replica[key.replica].append(session)
+        self._covered = {name: coverage.covered(own) for name, own in self._by_replica.items()}
+        self._covered_by_any = coverage.joined(chain.from_iterable(self._covered.values()))
+
+    def covered(self, time_range: TimeRange) -> tuple[Stretch, ...]:
+        """The parts of a time range of which some replica's reports tell, and are all there."""
+        start_ns = max(time_range.start_ns, self._floor_ns)
+        return coverage.within(self._covered_by_any, start_ns, time_range.end_ns)
+
+    def rate_seconds(self, replica: str, time_range: TimeRange) -> float:
+        """The time of a time range to divide a replica's counts by."""
+        own = self._covered.get(replica, [])
+        start_ns = max(time_range.start_ns, self._floor_ns)
+        within = coverage.within(own, start_ns, time_range.end_ns)
+        return coverage.rate_seconds(within, time_range.seconds)
+
+    def replicas(self, time_range: TimeRange) -> tuple[ReplicaStatistics, ...]:
+        """The replicas that reported in a time range."""
+        present = {
+            replica: max(sessions, key=lambda session: session.last_end_ns)
+            for replica, sessions in self._by_replica.items()
+            if any(_reported_in(session, time_range) for session in sessions)
+        }
+        return tuple(
+            ReplicaStatistics(
+                replica, session.last_end_ns, session.dropped_reports, session.clock_ahead_ns
+            )
+            for replica, session in sorted(present.items())
+        )
 
 
 def _add_up(
-    cells: Cells,
-    sessions: dict[str, list[ReplicaSession]],
-    steps: list[TimeRange],
-    known: list[Gap],
+    cells: Cells, reporting: _Reporting, steps: list[TimeRange], known: list[Gap]
 ) -> list[Statistics]:
     return [
-        Statistics(
-            time_range,
-            _versions(cells.get(index, {}), time_range.seconds),
-            _replicas(sessions, time_range),
-            _gaps(known, time_range),
-        )
+        _statistics(cells.get(index, {}), reporting, time_range, known)
         for index, time_range in enumerate(steps)
     ]
+
+
+def _statistics(
+    cells: dict[Series, list[bytes]],
+    reporting: _Reporting,
+    time_range: TimeRange,
+    known: list[Gap],
+) -> Statistics:
+    replicas, covered = reporting.replicas(time_range), reporting.covered(time_range)
+    whole = Statistics(time_range, (), replicas, _gaps(known, time_range), covered)
+    own = {series.replica for series in cells} - {""}
+    return whole.with_versions(
+        {series: encoding.decode_sum(parts) for series, parts in cells.items()},
+        {replica: reporting.rate_seconds(replica, time_range) for replica in own},
+    )
 
 
 def _gaps(known: Iterable[Gap], time_range: TimeRange) -> tuple[Gap, ...]:
@@ -181,29 +243,6 @@ def _gaps(known: Iterable[Gap], time_range: TimeRange) -> tuple[Gap, ...]:
         else gap
         for gap in known
         if gap.belongs_to(time_range.start_ns, time_range.end_ns)
-    )
-
-
-def _versions(cells: dict[Series, list[bytes]], seconds: float) -> tuple[VersionStatistics, ...]:
-    tallies = [(series, encoding.decode_sum(cells[series])) for series in sorted(cells)]
-    return tuple(
-        VersionStatistics(series, tally, tally.request_count / seconds) for series, tally in tallies
-    )
-
-
-def _replicas(
-    sessions: dict[str, list[ReplicaSession]], time_range: TimeRange
-) -> tuple[ReplicaStatistics, ...]:
-    present = {
-        replica: max(of_replica, key=lambda session: session.last_end_ns)
-        for replica, of_replica in sessions.items()
-        if any(_reported_in(session, time_range) for session in of_replica)
-    }
-    return tuple(
-        ReplicaStatistics(
-            replica, session.last_end_ns, session.dropped_reports, session.clock_ahead_ns
-        )
-        for replica, session in sorted(present.items())
     )
 
 

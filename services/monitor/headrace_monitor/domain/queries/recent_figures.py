@@ -30,6 +30,7 @@ class RecentFigures:
     replicas: Mapping[str, ReplicaStatistics] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
     seconds: float = float(WINDOW_SECONDS)
+    """The time that is covered: counts are divided by it."""
 
     def of(self, model: str) -> Mapping[int, VersionStatistics]:
         """The figures of a model's versions."""
@@ -61,4 +62,4 @@ def _sorted(statistics: Statistics) -> RecentFigures:
     for version in statistics.versions:
         models[version.series.model][version.series.version] = version
     replicas = {replica.replica: replica for replica in statistics.replicas}
-    return RecentFigures(dict(models), replicas, statistics.gaps, statistics.time_range.seconds)
+    return RecentFigures(dict(models), replicas, statistics.gaps, statistics.rate_seconds)

@@ -6,6 +6,7 @@ down to a window's, its end up, but never beyond the present.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace_monitor.domain.ledger.windows import Resolution
@@ -15,6 +16,11 @@ MAX_STEPS = 1000
 DEFAULT_STEPS = 60
 WINDOWS_IN_A_RANGE = 60
 """A time range is cut from at least so many windows where they are kept: its start is at most 1/60 off."""
+
+Floors = Mapping[int, int]
+"""By resolution, where windows begin that are all there, in seconds."""
+
+_ALL_THERE: Floors = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +49,37 @@ def time_range_of(resolution: Resolution, start_ns: int, end_ns: int, now_ns: in
     )
 
 
-def for_window(kept: tuple[Resolution, ...], start_ns: int, end_ns: int, now_ns: int) -> Resolution:
-    """The coarsest resolution that cuts (start, end] finely enough, or the next that goes back so far."""
+def for_window(
+    kept: tuple[Resolution, ...],
+    start_ns: int,
+    end_ns: int,
+    now_ns: int,
+    floors: Floors = _ALL_THERE,
+) -> Resolution:
+    """The coarsest resolution that cuts (start, end] finely enough, or the next that goes back so far.
+
+    `floors` are where windows begin that are all there: finer ones may have been dropped early.
+    """
     enough = (end_ns - start_ns) // (WINDOWS_IN_A_RANGE * NANOSECONDS)
     fine = [resolution for resolution in kept if resolution.seconds <= enough] or [kept[0]]
     return next(
         (
             resolution
             for resolution in kept
-            if resolution.seconds >= fine[-1].seconds and _reaches(resolution, start_ns, now_ns)
+            if resolution.seconds >= fine[-1].seconds
+            and _reaches(resolution, start_ns, now_ns, floors)
         ),
         kept[-1],
     )
 
 
 def steps_of(
-    kept: tuple[Resolution, ...], start_ns: int, end_ns: int, step_ns: int, now_ns: int
+    kept: tuple[Resolution, ...],
+    start_ns: int,
+    end_ns: int,
+    step_ns: int,
+    now_ns: int,
+    floors: Floors = _ALL_THERE,
 ) -> list[TimeRange]:
     """(start, end] in steps of `step_ns` (0: a sixtieth of it), whole multiples of a kept resolution.
 
@@ -66,7 +87,7 @@ def steps_of(
     last one is as short as the end makes it.
     """
     step_seconds = _step_seconds(end_ns - start_ns, step_ns)
-    resolution = _for_step(kept, step_seconds, start_ns, now_ns)
+    resolution = _for_step(kept, step_seconds, start_ns, now_ns, floors)
     step_seconds = _ceil_to(step_seconds, resolution.seconds)
     length_ns = step_seconds * NANOSECONDS
     starts = range(start_ns // length_ns * length_ns, end_ns, length_ns)
@@ -83,14 +104,16 @@ def _step_seconds(window_ns: int, step_ns: int) -> int:
 
 
 def _for_step(
-    kept: tuple[Resolution, ...], step_seconds: int, start_ns: int, now_ns: int
+    kept: tuple[Resolution, ...], step_seconds: int, start_ns: int, now_ns: int, floors: Floors
 ) -> Resolution:
-    reaching = [resolution for resolution in kept if _reaches(resolution, start_ns, now_ns)]
+    reaching = [resolution for resolution in kept if _reaches(resolution, start_ns, now_ns, floors)]
     exact = [resolution for resolution in reaching if step_seconds % resolution.seconds == 0]
     return exact[-1] if exact else (reaching or [kept[-1]])[0]
 
 
-def _reaches(resolution: Resolution, start_ns: int, now_ns: int) -> bool:
+def _reaches(resolution: Resolution, start_ns: int, now_ns: int, floors: Floors) -> bool:
+    if start_ns < floors.get(resolution.seconds, 0) * NANOSECONDS:
+        return False
     return start_ns >= now_ns - resolution.kept_seconds * NANOSECONDS
 
 

@@ -98,7 +98,7 @@ def _gaps(steps: Sequence[Statistics]) -> list[Gap]:
 
 def _version_json(steps: Sequence[Statistics], number: int) -> dict[str, object]:
     tallies = [_tally(step, number) for step in steps]
-    lengths = [step.time_range.seconds for step in steps]
+    lengths = [step.rate_seconds for step in steps]
 
     def rates(count: Callable[[Tally], float]) -> Column:
         return [count(tally) / length for tally, length in zip(tallies, lengths, strict=True)]

@@ -102,11 +102,12 @@ def _to_json(steps: Iterable[Statistics]) -> bytes:
 
 def statistics_to_json(statistics: Statistics) -> dict[str, object]:
     """The answer as the page reads it: seconds since the epoch, milliseconds for latencies."""
-    spanned = statistics.time_range
-    span = max(1.0, (spanned.end_ns - spanned.start_ns) / NANOSECONDS)
+    span = statistics.rate_seconds
     return {
         "start": statistics.time_range.start_ns / NANOSECONDS,
         "end": statistics.time_range.end_ns / NANOSECONDS,
+        "covered_seconds": sum(each.end_ns - each.start_ns for each in statistics.covered)
+        / NANOSECONDS,
         "versions": [_version_to_json(version, span) for version in statistics.versions],
         "replicas": [
             {

@@ -34,6 +34,7 @@ from headrace_monitor.domain.queries.query_engine import (
     Statistics,
     VersionStatistics,
 )
+from headrace_monitor.domain.replicas.coverage import Stretch
 from headrace_monitor.domain.replicas.gaps import Gap
 from headrace_monitor.domain.telemetry.report import NANOSECONDS
 from headrace_monitor.wire.grpc.report_convert import FIELDS
@@ -42,6 +43,9 @@ from headrace_monitor.wire.grpc.times import duration, nanoseconds, signed_durat
 DEFAULT_INTERVAL_SECONDS = 1.0
 MIN_INTERVAL_SECONDS = 0.1
 MAX_INTERVAL_SECONDS = 3600.0
+MAX_STRETCHES = 100
+"""Of covered time in an answer, the newest: replicas seldom all fall silent so often."""
+
 _MAX_INT64 = 2**63 - 1
 
 
@@ -102,6 +106,8 @@ def frame_to_proto(statistics: Statistics) -> pb.QueryStatisticsResponse:
         end_time=timestamp(statistics.time_range.end_ns),
         replicas=map(_replica_to_proto, statistics.replicas),
         gaps=map(_gap_to_proto, statistics.gaps),
+        covered=map(_stretch_to_proto, statistics.covered[-MAX_STRETCHES:]),
+        covered_time=duration(sum(each.end_ns - each.start_ns for each in statistics.covered)),
     )
 
 
@@ -178,6 +184,10 @@ def _replica_to_proto(statistics: ReplicaStatistics) -> pb.ReplicaStatistics:
         dropped_reports=statistics.dropped_reports,
         clock_ahead=signed_duration(statistics.clock_ahead_ns),
     )
+
+
+def _stretch_to_proto(stretch: Stretch) -> pb.Stretch:
+    return pb.Stretch(start_time=timestamp(stretch.start_ns), end_time=timestamp(stretch.end_ns))
 
 
 def _gap_to_proto(gap: Gap) -> pb.Gap:
