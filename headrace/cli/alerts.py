@@ -35,17 +35,17 @@ def register(app: typer.Typer) -> None:
     """Add the command with its own commands."""
     group = typer.Typer(rich_markup_mode="markdown")
     default_command(group)(list_alerts)
-    for name, function, changes in (
-        ("show", show, False),
-        ("ack", acknowledge, True),
-        ("silence", silence, True),
-        ("silences", list_silences, False),
-        ("unsilence", end_silence, True),
-        ("rules", list_rules, False),
-        ("test", test_receiver, True),
-        ("export-prometheus", export_prometheus, False),
+    for name, function in (
+        ("show", show),
+        ("ack", acknowledge),
+        ("silence", silence),
+        ("silences", list_silences),
+        ("unsilence", end_silence),
+        ("rules", list_rules),
+        ("test", test_receiver),
+        ("export-prometheus", export_prometheus),
     ):
-        command(group, name, changes=changes)(function)
+        command(group, name)(function)
     app.add_typer(group, name="alerts")
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, "apply", changes=True)(apply)
+    command(app, "apply")(apply)
 
 
 async def apply(

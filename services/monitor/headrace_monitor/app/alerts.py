@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import grpc
+from prometheus_client import CollectorRegistry
 
 from headrace import errors
 from headrace.alert_rules.rules_file import MAX_FILE_BYTES, read_rules
 from headrace.monitor.v1 import alert_service_pb2, alert_service_pb2_grpc
 from headrace.security.regular_files import read_regular_file
 from headrace.service.serving import open_background
+from headrace_monitor.adapters.alert_gauges import AlertGauges
 from headrace_monitor.adapters.notify.delivery import open_delivery
 from headrace_monitor.adapters.notify.senders import Senders
 from headrace_monitor.domain.alerts.alert_book import AlertBook, RulesInForce
@@ -20,11 +22,13 @@ from headrace_monitor.domain.alerts.alert_desk import AlertDesk
 from headrace_monitor.domain.alerts.evaluator import Evaluator
 from headrace_monitor.domain.alerts.figures import OpenFindings, Sources
 from headrace_monitor.domain.alerts.known_figures import CatalogStates, LedgerFigures, SessionGaps
+from headrace_monitor.domain.alerts.known_quality import LabelledFigures
 from headrace_monitor.domain.alerts.objectives import Objectives
 from headrace_monitor.domain.catalog.catalog import Catalog
 from headrace_monitor.domain.clock import Clock
 from headrace_monitor.domain.ingestion.ingestion import Ingestion
 from headrace_monitor.domain.ledger.ledger import Ledger
+from headrace_monitor.domain.quality.quality_desk import QualityDesk
 from headrace_monitor.domain.queries.query_engine import QueryEngine
 from headrace_monitor.settings import Settings
 from headrace_monitor.wire.grpc.alert_servicer import AlertParts, AlertServicer
@@ -56,6 +60,7 @@ def sources_of(
     clock: Clock,
     catalog: Catalog,
     drift: OpenFindings,
+    quality: QualityDesk,
 ) -> Sources:
     """All that rules look at."""
     kept_seconds = ledger.windows.resolutions[-1].kept_seconds
@@ -63,6 +68,7 @@ def sources_of(
         LedgerFigures(query_engine, kept_seconds),
         SessionGaps(ledger, clock),
         drift=drift,
+        quality=LabelledFigures(quality, clock),
         versions=CatalogStates(catalog),
     )
 
@@ -75,6 +81,7 @@ async def open_alerts(
     ingestion: Ingestion,
     questions: QueryEngine,
     clock: Clock,
+    metrics: CollectorRegistry,
 ) -> AsyncIterator[AlertParts]:
     """What evaluates the rules and tells receivers while inside."""
     senders = Senders(settings.alert_secrets, settings.console_url)
@@ -86,6 +93,7 @@ async def open_alerts(
         evaluator = Evaluator(
             book, sources, ingestion, questions, clock, settings.alert_seconds, delivery.wake
         )
+        metrics.register(AlertGauges(book, evaluator, delivery))
         jobs.run(evaluator.run())
         desk = AlertDesk(book, ingestion, delivery, clock)
         objectives = Objectives(book, sources.service, clock)

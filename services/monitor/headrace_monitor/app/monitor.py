@@ -130,10 +130,13 @@ async def open_monitor(
                 alerts.open_alerts(
                     settings,
                     alert_book,
-                    alerts.sources_of(query_engine, ledger, clock, link.catalog, drift_parts.book),
+                    alerts.sources_of(
+                        query_engine, ledger, clock, link.catalog, drift_parts.book, quality_desk
+                    ),
                     ingestion,
                     query_engine,
                     clock,
+                    registry,
                 ) as alert_parts,
             ):
                 servicer = MonitorServicer(

@@ -96,13 +96,14 @@ class Evaluator:
     async def _facts(self, rules: Sequence[AnyRule]) -> Facts:
         windows = dict(await self._windows(rules))
         sources = self._sources
+        quality = await sources.quality.figures()
 
         def others() -> Facts:
             return Facts(
                 windows,
                 sources.gaps.gaps(),
                 sources.drift.open_findings(),
-                sources.quality.figures(),
+                quality,
                 sources.versions.unready(),
             )
 

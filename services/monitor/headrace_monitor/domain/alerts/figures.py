@@ -88,7 +88,7 @@ class QualityFigure(NamedTuple):
 class QualityFigures(Protocol):
     """Tells how good answers are."""
 
-    def figures(self) -> Sequence[QualityFigure] | None:
+    async def figures(self) -> Sequence[QualityFigure] | None:
         """Those of the present; None while that cannot be told."""
 
 
@@ -120,7 +120,7 @@ class Unknown:
         """It cannot be told."""
         return None
 
-    def figures(self) -> Sequence[QualityFigure] | None:
+    async def figures(self) -> Sequence[QualityFigure] | None:
         """It cannot be told."""
         return None
 
