@@ -55,7 +55,7 @@ class Ours:
             baseline_of(AspectKey(f"x{place}", "value"), bins, count(bins, reference[place]))
             for place, bins in enumerate(self.bins)
         ]
-        self.panel = Panel(ProfileKey("m", 1), self.baselines, margin=0.01, alpha=0.01)
+        self.panel = Panel(ProfileKey("m", 1), self.baselines, margin=0.01, alpha=0.005)
 
     def minute(self, minute: int, rows: Rows) -> Iterator[tuple[float, int]]:
         """Take in a minute; give when which field was found."""

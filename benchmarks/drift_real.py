@@ -75,7 +75,7 @@ class Compared:
 
     def findings(self, rows: Frame) -> Mapping[str, tuple[float, Finding]]:
         """By field, the minute in which it was found, and the finding as it is at the end."""
-        panel = Panel(ProfileKey("m", 1), self.baselines, margin=0.01, alpha=0.01)
+        panel = Panel(ProfileKey("m", 1), self.baselines, margin=0.01, alpha=0.005)
         columns = {name: values(rows, name) for name in self.names}
         found: dict[str, float] = {}
         for step in range(len(rows) // STEP_ROWS):

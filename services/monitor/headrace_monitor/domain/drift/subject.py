@@ -62,7 +62,8 @@ class Subject:
 
     def compare_with(self, panel: Panel, *, is_final: bool) -> None:
         """Compare rows with these baselines from now on; with its own first rows later, if not final."""
-        self.panel, self.pending, self.compared_rows = panel, _no_counts(), 0
+        self.panel, self.compared_rows = panel, 0
+        self.pending, self.pending_rows = _no_counts(), 0
         if is_final:
             self.first = None
 
