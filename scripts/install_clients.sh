@@ -15,6 +15,8 @@ langchain=(langchain-openai==1.7.4)
 llama_index=(llama-index-llms-openai-like==0.8.1 instructor==1.17.0)
 cohere=(cohere==7.3.1)
 openai_node=6.49.0
+# What walks through the console: Chromium is Debian's.
+console=(playwright-core@1.65.1 axe-core@4.14.1)
 
 compilers=(protobuf-compiler pkg-config cmake g++ curl)
 cpp=(libgrpc++-dev protobuf-compiler-grpc)
@@ -91,6 +93,15 @@ openai_node_packages() {
     touch "$folder/node_modules/.$openai_node"
 }
 
+console_packages() {
+  local folder=$clients/console
+  [ "$(cat "$folder/.installed" 2>/dev/null)" = "${console[*]}" ] && return
+  echo "Installing ${console[*]} into $folder"
+  mkdir -p "$folder" && echo '{"private": true}' >"$folder/package.json" &&
+    npm install --prefix "$folder" --silent --no-audit --no-fund --no-package-lock "${console[@]}" &&
+    echo "${console[*]}" >"$folder/.installed"
+}
+
 if command -v apt-get >/dev/null; then
   debian_packages || leave_out "the clients in C++, Go and Java, the proxy, and Prometheus"
 else
@@ -99,6 +110,7 @@ fi
 if command -v npm >/dev/null; then
   node_packages || leave_out "the client in Node"
   openai_node_packages || leave_out "OpenAI's client in Node"
+  console_packages || leave_out "Playwright, and the walk through the console"
 else
   leave_out "the clients in Node: npm is not installed"
 fi

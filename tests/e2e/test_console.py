@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from tests.e2e.browsers import CHROMIUM, Tab, open_pages, open_tab
+from tests.e2e.models import scaling
 from tests.security.watched_monitors import watched
 
 pytestmark = [
@@ -19,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
 ]
 
-ROWS = "[...document.querySelectorAll('#versions .name')].map(cell => cell.textContent)"
+ROWS = "[...document.querySelectorAll('main th[scope=row] a')].map(link => link.textContent)"
 
 
 async def log_in(tab: Tab, key: str) -> None:
@@ -51,6 +52,8 @@ async def test_a_browser_at_the_console(redis_url: str, namespace: str, tmp_path
         open_tab(tmp_path / "profile") as tab,
     ):
         team = await scene.known(await scene.registry.key("team", ("viewer", "team-*")))
+        for model in ("team-a", "other"):
+            await scene.registry.push(scene.registry.admin, model, scaling(1.0))
         home = str(scene.monitor.http._base_url)
         await tab.go(home)
         await log_in(tab, "hr_wrong")
@@ -59,7 +62,9 @@ async def test_a_browser_at_the_console(redis_url: str, namespace: str, tmp_path
         await tab.until(f"location.pathname === '/' && {ROWS}.length > 0")
         assert await tab.value(ROWS) == ["team-a"]
         assert await tab.value("document.cookie") == ""
-        await tab.value("document.querySelector('form button').click()")
+        await tab.go(f"{home}#/models/team-a/route")
+        await tab.until("document.body.innerText.includes('moving it takes the permission')")
+        await tab.value("document.querySelector('form[action=\"/logout\"] button').click()")
         await tab.until("location.pathname === '/login'")
         await tab.go(home)
         await log_in(tab, team)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from headrace.histogram import Histogram
 from headrace.measures import (
     BATCHES,
+    CPU_TIME,
+    ENERGY,
     ERRORS,
     FIRST_TOKEN_TIME,
     GENERATED_TOKENS,
@@ -45,7 +47,20 @@ def statistics_json(found: VersionStatistics | None, seconds: float) -> dict[str
         "queue_p99_ms": quantile_ms(tally[QUEUE_TIME], 0.99),
         "mean_batch_rows": mean_batch_rows(tally),
         "batch_fill": batch_fill(tally),
+        "cost": cost_json(tally),
         "text": text_json(tally, seconds),
+    }
+
+
+def cost_json(tally: Tally) -> dict[str, object] | None:
+    """What a request took of processors and energy; None where no replica tells, or nothing was asked."""
+    if CPU_TIME not in tally or not tally.request_count:
+        return None
+    energy = tally[ENERGY]
+    return {
+        "cpu_ms_per_request": tally[CPU_TIME] / 1000 / tally.request_count,
+        "joules_per_request": sum(energy.values()) / 1000 / tally.request_count if energy else None,
+        "energy_by": sorted(energy),
     }
 
 

@@ -26,7 +26,7 @@ export default function Drift({ name, model, place }) {
 
 function Nothing({ name, slice }) {
   if (slice) return html`<div class="card"><${Empty} title="No rows of this slice were looked at"><button type="button" onClick=${() => change({ slice: "" })}>Show all requests</button></${Empty}></div>`;
-  return html`<div class="card"><${Empty} title="Nothing is known of its data yet"><p>Replicas look at samples of the rows that they are asked. The version's first rows become the reference; or keep one with the version:</p><pre>headrace reference set ${name} samples.csv</pre></${Empty}></div>`;
+  return html`<div class="card"><${Empty} title="Nothing is known of its data yet"><p>Replicas look at samples of the rows that they are asked. The version's first rows become the reference; or keep one with the version:</p><pre tabindex="0">headrace reference set ${name} --samples rows.csv</pre></${Empty}></div>`;
 }
 
 const off = (version) => version.fields.filter((each) => each.findings.length);

@@ -30,18 +30,19 @@ function Versions({ name, model }) {
     return html`<section class="card"><h2>Versions</h2><p class="hint">None was pushed yet: <code>headrace push ${name} model.onnx</code></p></section>`;
   }
   const texts = model.versions.some((each) => each.statistics?.text);
+  const costs = model.versions.some((each) => each.statistics?.cost);
   const fills = model.versions.some((each) => !missing(each.statistics?.batch_fill) && !each.statistics?.text);
   return html`<section class="card flush" aria-labelledby="versions-title"><header><h2 id="versions-title">Versions</h2><span class="hint">figures of the last minute</span></header>
     <table class="cards"><caption class="hidden-text">Versions of ${name} side by side</caption><thead><tr>
       <th scope="col">Version</th><th scope="col">State</th><th scope="col" class="num">Requests</th><th scope="col" class="num">Errors</th><th scope="col" class="num">p50</th><th scope="col" class="num">p99</th>
       <th scope="col" class="num">Queue p99</th><th scope="col" class="num">Batch</th>${fills && html`<th scope="col" class="num">Fill</th>`}
-      ${texts && html`<th scope="col" class="num">Tokens</th><th scope="col" class="num">First token p99</th>`}<th scope="col">Pushed</th></tr></thead>
-    <tbody>${versions.map((each) => html`<${Version} key=${each.number} version=${each} route=${model.route} texts=${texts} fills=${fills} />`)}</tbody></table>
+      ${texts && html`<th scope="col" class="num">Tokens</th><th scope="col" class="num">First token p99</th>`}${costs && html`<th scope="col" class="num">A request costs</th>`}<th scope="col">Pushed</th></tr></thead>
+    <tbody>${versions.map((each) => html`<${Version} key=${each.number} version=${each} route=${model.route} texts=${texts} fills=${fills} costs=${costs} />`)}</tbody></table>
     ${model.versions.length > versions.length && html`<div class="pager"><span>${versions.length} of ${model.versions.length} versions</span><button type="button" onClick=${() => more(true)}>Show all</button></div>`}
   </section>`;
 }
 
-function Version({ version, route, texts, fills }) {
+function Version({ version, route, texts, fills, costs }) {
   const did = version.statistics || {};
   const errors = Object.entries(did.error_counts || {}).sort((one, other) => other[1] - one[1]);
   const failed = errors.reduce((sum, [, times]) => sum + times, 0);
@@ -63,8 +64,17 @@ function Version({ version, route, texts, fills }) {
     <td data-label="Batch" class="num">${did.success_count && did.mean_batch_rows ? number(did.mean_batch_rows) : "–"}</td>
     ${fills && html`<td data-label="Fill" class="num">${did.text ? "–" : share(did.batch_fill)}</td>`}
     ${texts && html`<td data-label="Tokens" class="num">${did.text ? rate(did.text.tokens_per_second) : "–"}</td><td data-label="First token p99" class="num">${did.text ? millis(did.text.first_token_p99_ms) : "–"}</td>`}
+    ${costs && html`<td data-label="A request costs" class="num"><${Cost} cost=${did.cost} /></td>`}
     <td data-label="Pushed"><${Time} at=${version.created_at} />${(version.pushed_by || version.size_bytes) && html`<span class="sub">${[version.pushed_by, version.size_bytes && bytes(version.size_bytes)].filter(Boolean).join(" · ")}</span>`}</td>
   </tr>`;
+}
+
+const SOURCES = { nvml: "measured by the GPU", rapl: "measured by the processor", model: "estimated from processor time" };
+
+function Cost({ cost }) {
+  if (!cost) return "–";
+  const by = (cost.energy_by || []).map((each) => SOURCES[each] || each).join(", ");
+  return html`${millis(cost.cpu_ms_per_request)}<span class="sub" title=${by}>${missing(cost.joules_per_request) ? "of a processor" : `${cost.energy_by.includes("model") ? "≈ " : ""}${number(cost.joules_per_request * 1000)} mJ`}</span>`;
 }
 
 // The changes of the registry, as lines on the charts.

@@ -24,7 +24,7 @@ export default function Quality({ name, place }) {
       <span class="hint grow">${whole.data?.sampled_share !== undefined ? `Answers of ${number(whole.data.sampled_share * 100)} % of the requests with an id are kept.` : ""}</span></div>
     <${Problem} error=${whole.error} old=${whole.data && whole.at} onRetry=${whole.reload} />
     ${whole.loading ? html`<${Skeleton} height=${320} />` : shown.length ? html`${shown.map((each) => html`<${Version} key=${each.version} quality=${each} />`)}<${OverTime} answer=${steps.data} slice=${slice || ""} />`
-    : !whole.error && html`<div class="card"><${Empty} title="No answer was kept yet"><p>Send requests with an id, and tell the truth about them later by that id:</p><pre>headrace label ${name} --file labels.csv</pre></${Empty}></div>`}`;
+    : !whole.error && html`<div class="card"><${Empty} title="No answer was kept yet"><p>Send requests with an id, and tell the truth about them later by that id:</p><pre tabindex="0">headrace label ${name} --file labels.csv</pre></${Empty}></div>`}`;
 }
 
 const shortly = (value) => (Math.abs(value) <= 1 ? value.toFixed(3) : number(value, 4));

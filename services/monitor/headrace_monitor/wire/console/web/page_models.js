@@ -92,5 +92,5 @@ function Nothing({ search }) {
     return html`<${Empty} title="No model fits"><p>Nothing has “${search}” in its name, aliases, labels or description.</p>
       <button type="button" onClick=${() => change({ search: "", page: "" })}>Show all models</button></${Empty}>`;
   }
-  return html`<${Empty} title="There is no model yet"><p>Push one; it is listed here at once, and served as soon as a replica has loaded it.</p><pre>headrace push digits model.onnx</pre></${Empty}>`;
+  return html`<${Empty} title="There is no model yet"><p>Push one; it is listed here at once, and served as soon as a replica has loaded it.</p><pre tabindex="0">headrace push digits model.onnx</pre></${Empty}>`;
 }

@@ -19,7 +19,7 @@ export default function Replicas({ place }) {
       <tbody>${found.map((each) => html`<${Replica} key=${each.id} replica=${each} />`)}
         ${lost.map((each) => html`<tr key=${`lost ${each.id}`}><th scope="row">${each.id}</th><td data-label="Stage"><${State} state="LOST" /></td><td data-label="Versions">–</td><td data-label="Last report"><${Time} at=${each.last_report} /> <span class="soft">${ago(each.last_report)}</span></td>
           <td data-label="Reports dropped" class="num">–</td><td data-label="Clock" class="num">–</td><td data-label="Addresses">–</td><td data-label="Started">–</td></tr>`)}</tbody></table>`
-      : !replicas.error && html`<${Empty} title=${search ? "No replica fits" : "No replica is there"}>${search ? html`<button type="button" onClick=${() => change({ search: "" })}>Show all</button>` : html`<p>Start one, and it joins by itself:</p><pre>python -m headrace_inference --redis-url redis://…</pre>`}</${Empty}>`}
+      : !replicas.error && html`<${Empty} title=${search ? "No replica fits" : "No replica is there"}>${search ? html`<button type="button" onClick=${() => change({ search: "" })}>Show all</button>` : html`<p>Start one, and it joins by itself:</p><pre tabindex="0">python -m headrace_inference --redis-url redis://…</pre>`}</${Empty}>`}
     </section>`;
 }
 

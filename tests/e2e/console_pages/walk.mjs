@@ -1,0 +1,127 @@
+// Walks through the console in Chromium: walk.mjs URL NODE_MODULES CHROMIUM FOLDER; prints what is wrong, a line each.
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const [base, modules, executablePath, folder] = process.argv.slice(2);
+const require = createRequire(join(modules, "x.js"));
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+const VIEWS = ["", "#/models/digits", "#/models/digits/route", "#/models/digits/drift", "#/models/digits/quality", "#/models/digits/alerts",
+  "#/models/digits/call", "#/models/digits/history", "#/replicas", "#/alerts", "#/audit", "#/models/nothing"];
+const RULES = { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
+const wrong = [];
+const tell = (text) => { wrong.push(text); console.log(text); };
+
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+
+async function open(hash, { width = 1440, colorScheme = "light" } = {}) {
+  const context = await browser.newContext({ viewport: { width, height: 800 }, colorScheme, permissions: ["clipboard-read", "clipboard-write"] });
+  const page = await context.newPage();
+  const where = `${hash || "#/models"} at ${width}, ${colorScheme}`;
+  const isExpected = (text) => hash === "#/models/nothing" && text.includes("404");
+  page.on("console", (message) => { if (message.type() === "error" && !isExpected(message.text())) tell(`${where}: ${message.text()}`); });
+  page.on("pageerror", (error) => tell(`${where}: ${error.message}`));
+  page.on("dialog", (dialog) => { tell(`${where}: a script of a name ran`); dialog.dismiss(); });
+  page.on("request", (request) => { if (!request.url().startsWith(base) && !/^(data|blob):/.test(request.url())) tell(`${where}: asks ${request.url()}`); });
+  await page.goto(`${base}/${hash}`);
+  await settled(page);
+  return page;
+}
+
+async function settled(page) {
+  await page.waitForSelector("main > *");
+  await page.waitForFunction(() => !document.querySelector("main .skeleton"));
+}
+
+async function look(hash, width, colorScheme) {
+  const page = await open(hash, { width, colorScheme });
+  const where = `${hash || "#/models"} at ${width}, ${colorScheme}`;
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  if (over > 0) tell(`${where}: ${over} pixels too wide`);
+  const session = await page.context().newCDPSession(page);
+  await session.send("Runtime.evaluate", { expression: axe });
+  const found = await page.evaluate((runOnly) => axe.run(document, { runOnly }), RULES);
+  for (const each of found.violations) tell(`${where}: ${each.id}: ${each.help}: ${each.nodes[0].html.slice(0, 200)}`);
+  const name = `${hash.replace(/[#/?=&]+/g, "-").replace(/^-/, "") || "models"}-${width}-${colorScheme}`;
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+  await page.context().close();
+}
+
+async function step(name, hash, act, options) {
+  const page = await open(hash, options);
+  page.setDefaultTimeout(10000);
+  try {
+    await act(page);
+  } catch (error) {
+    tell(`${name}: ${error.message.split("\n")[0]}`);
+  }
+  await page.context().close();
+}
+
+function expect(name, wanted, found) {
+  if (JSON.stringify(wanted) !== JSON.stringify(found)) tell(`${name}: wanted ${JSON.stringify(wanted)}, found ${JSON.stringify(found)}`);
+}
+
+const names = (page) => page.locator("main th[scope=row] a").allTextContents();
+
+for (const width of [360, 820, 1440]) for (const hash of VIEWS) for (const scheme of ["light", "dark"]) await look(hash, width, scheme);
+
+await step("search", "", async (page) => {
+  await page.getByRole("searchbox").fill("dig");
+  await page.waitForFunction(() => location.hash.includes("search=dig"));
+  await page.waitForFunction(() => document.querySelectorAll("main th[scope=row]").length === 1);
+  expect("search", ["digits"], await names(page));
+  expect("a description is text", true, (await page.locator("main").innerText()).includes("<img src=x onerror=alert(1)>"));
+  await page.reload();
+  await settled(page);
+  expect("a link shows the same", ["digits"], await names(page));
+});
+await step("keyboard", "", async (page) => {
+  await page.keyboard.press("Tab");
+  expect("the skip link is first", "To the content", await page.evaluate(() => document.activeElement.textContent));
+  await page.keyboard.press("Enter");
+  expect("it leads to the content", "content", await page.evaluate(() => document.activeElement.id));
+  const seen = new Set();
+  for (let times = 0; times < 40; times += 1) {
+    await page.keyboard.press("Tab");
+    seen.add(await page.evaluate(() => document.activeElement.outerHTML.slice(0, 120)));
+  }
+  expect("nothing traps the focus", true, seen.size > 4);
+});
+await step("a range in the address", "#/models/digits?range=1h", async (page) => {
+  expect("range", "1 h", await page.locator('[aria-label="Time range"] [aria-pressed=true]').innerText());
+  expect("each chart has its words", true, await page.locator(".plot[role=img][aria-label]").count() >= 5);
+  await page.getByText("As a table").first().click();
+  await page.locator(".alternative table").first().waitFor();
+});
+await step("trying it", "#/models/digits/call", async (page) => {
+  await page.getByRole("button", { name: "Ask it" }).click();
+  await page.getByText("answered by v1").waitFor();
+  await page.getByRole("button", { name: "Copy" }).click();
+  await page.getByRole("button", { name: "Copied" }).waitFor();
+  expect("the copied call", true, (await page.evaluate(() => navigator.clipboard.readText())).startsWith("curl"));
+});
+await step("moving the route", "#/models/digits/route", async (page) => {
+  await page.getByRole("button", { name: "Move it…" }).click();
+  await page.getByLabel("Stable version").selectOption("2");
+  expect("no reason, no move", true, await page.getByRole("button", { name: "Move the route" }).isDisabled());
+  await page.getByLabel(/^Reason/).fill("two is better");
+  await page.getByRole("button", { name: "Move the route" }).click();
+  await page.getByText("The route was moved.").waitFor();
+  await page.getByRole("button", { name: "Roll back…" }).click();
+  await page.getByLabel(/^Reason/).fill("it was not");
+  await page.getByRole("button", { name: "Roll back to v1" }).click();
+  await page.getByText("The route is back at v1.").waitFor();
+  await page.getByRole("link", { name: "History" }).click();
+  await page.getByText("it was not").waitFor();
+});
+await step("colours", "", async (page) => {
+  await page.getByRole("button", { name: /^Colours as the system/ }).click();
+  await page.getByRole("button", { name: /^Light/ }).click();
+  await page.reload();
+  expect("the choice is kept", "dark", await page.evaluate(() => document.documentElement.dataset.theme));
+});
+await browser.close();
+process.exit(wrong.length ? 1 : 0);
