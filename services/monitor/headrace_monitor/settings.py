@@ -126,7 +126,7 @@ class Settings(PeerTlsSettings, AccessSettings, OtlpSettings):
     slices for which there is no room are not compared, and `headrace drift` says so."""
 
     kept_predictions: int = 500_000
-    """The most answers that labels may still join: some 170 bytes of memory and 65 of disk each, taken when
+    """The most answers that labels may still join: some 200 bytes of memory and 65 of disk each, taken when
     they come; beyond them the oldest go."""
 
     kept_labels_days: int = 30

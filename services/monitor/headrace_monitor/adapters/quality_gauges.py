@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from headrace_monitor.domain.quality.figures import ACCURACY, MAE, ROC_AUC, Figure, QualityQuery
-from headrace_monitor.domain.quality.quality_desk import (
-    DEFAULT_WINDOW_NS,
-    QualityAnswer,
-    QualityDesk,
-)
-
-FRESH_SECONDS = 15.0
-"""How often the figures are made anew, if anybody answered or labelled anything."""
+from headrace_monitor.domain.quality.figures import ACCURACY, MAE, ROC_AUC, Figure, QualityFigures
+from headrace_monitor.domain.quality.latest import LastDay, LatestQuality
 
 _VERSION = ("model", "version")
 _SHOWN = {
@@ -31,17 +23,8 @@ _PREFIX = "headrace_quality_"
 class QualityGauges(Collector):
     """Has what was found last at hand, for scrapes in any thread."""
 
-    def __init__(self, desk: QualityDesk) -> None:
-        self._desk = desk
-        self._answer: QualityAnswer | None = None
-
-    async def run(self) -> None:
-        """Find the figures anew, for ever."""
-        query = QualityQuery(DEFAULT_WINDOW_NS, slice="")
-        while True:
-            if self._desk.has_answers:
-                self._answer = await self._desk.ask(query, limited=False)
-            await asyncio.sleep(FRESH_SECONDS)
+    def __init__(self, latest: LatestQuality) -> None:
+        self._latest = latest
 
     def describe(self) -> Iterable[Metric]:
         """Nothing in advance: what there is depends on what was answered."""
@@ -49,7 +32,7 @@ class QualityGauges(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Every gauge as it was found last, and how many labels were joined."""
-        answer = self._answer
+        answer = self._latest.last_day
         if answer is None:
             return
         for name, text in _SHOWN.items():
@@ -72,24 +55,28 @@ class QualityGauges(Collector):
         yield dropped
 
     def _gauge(
-        self, answer: QualityAnswer, metric: str, text: str, name: str, *, estimated: bool
+        self, answer: LastDay, metric: str, text: str, name: str, *, estimated: bool
     ) -> Metric:
         family = GaugeMetricFamily(metric, text, labels=_VERSION)
-        for each in answer.figures:
+        for each in _of_all(answer):
             found = _first(each.estimates if estimated else each.figures, name)
             if found is not None:
                 family.add_metric((each.key.model, str(each.key.version)), found.value)
         return family
 
-    def _labelled(self, answer: QualityAnswer) -> Metric:
+    def _labelled(self, answer: LastDay) -> Metric:
         family = GaugeMetricFamily(
             f"{_PREFIX}label_coverage",
             "The share of the kept answers of the last day whose truth is known.",
             labels=_VERSION,
         )
-        for each in answer.figures:
+        for each in _of_all(answer):
             family.add_metric((each.key.model, str(each.key.version)), each.coverage)
         return family
+
+
+def _of_all(answer: LastDay) -> list[QualityFigures]:
+    return [each for each in answer.figures if not each.key.slice]
 
 
 def _first(figures: Iterable[Figure], name: str) -> Figure | None:

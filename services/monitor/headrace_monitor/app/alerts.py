@@ -21,14 +21,18 @@ from headrace_monitor.domain.alerts.alert_book import AlertBook, RulesInForce
 from headrace_monitor.domain.alerts.alert_desk import AlertDesk
 from headrace_monitor.domain.alerts.evaluator import Evaluator
 from headrace_monitor.domain.alerts.figures import OpenFindings, Sources
-from headrace_monitor.domain.alerts.known_figures import CatalogStates, LedgerFigures, SessionGaps
-from headrace_monitor.domain.alerts.known_quality import LabelledFigures
+from headrace_monitor.domain.alerts.known_figures import (
+    CatalogStates,
+    LedgerFigures,
+    SessionGaps,
+)
+from headrace_monitor.domain.alerts.known_quality import QualityOfLastDay
 from headrace_monitor.domain.alerts.objectives import Objectives
 from headrace_monitor.domain.catalog.catalog import Catalog
 from headrace_monitor.domain.clock import Clock
 from headrace_monitor.domain.ingestion.ingestion import Ingestion
 from headrace_monitor.domain.ledger.ledger import Ledger
-from headrace_monitor.domain.quality.quality_desk import QualityDesk
+from headrace_monitor.domain.quality.latest import LatestQuality
 from headrace_monitor.domain.queries.query_engine import QueryEngine
 from headrace_monitor.settings import Settings
 from headrace_monitor.wire.grpc.alert_servicer import AlertParts, AlertServicer
@@ -60,7 +64,7 @@ def sources_of(
     clock: Clock,
     catalog: Catalog,
     drift: OpenFindings,
-    quality: QualityDesk,
+    quality: LatestQuality,
 ) -> Sources:
     """All that rules look at."""
     kept_seconds = ledger.windows.resolutions[-1].kept_seconds
@@ -68,7 +72,7 @@ def sources_of(
         LedgerFigures(query_engine, kept_seconds),
         SessionGaps(ledger, clock),
         drift=drift,
-        quality=LabelledFigures(quality, clock),
+        quality=QualityOfLastDay(quality),
         versions=CatalogStates(catalog),
     )
 

@@ -126,12 +126,17 @@ async def open_monitor(
                 drift.open_drift(drift_parts, ingestion, clock, link) as drift_servicer,
                 quality.open_quality(
                     quality_book, ingestion, clock, questions, registry
-                ) as quality_desk,
+                ) as quality_parts,
                 alerts.open_alerts(
                     settings,
                     alert_book,
                     alerts.sources_of(
-                        query_engine, ledger, clock, link.catalog, drift_parts.book, quality_desk
+                        query_engine,
+                        ledger,
+                        clock,
+                        link.catalog,
+                        drift_parts.book,
+                        quality_parts.latest,
                     ),
                     ingestion,
                     query_engine,
@@ -167,7 +172,9 @@ async def open_monitor(
                     attention=AttentionCounts(alert_book, drift_parts.book.open_findings),
                     is_secure=tls is not None,
                 )
-                services.append(quality.serve_quality(quality_desk, stopping, rights.access, pages))
+                services.append(
+                    quality.serve_quality(quality_parts.desk, stopping, rights.access, pages)
+                )
                 add_health_routes(pages, functools.partial(_readiness, ledger, ingestion, rights))
                 add_metrics_route(pages, registry, query_engine.run_in_thread)
                 async with (

@@ -1,88 +1,65 @@
-"""How good answers are now and how good they were before, as questions about quality are answered."""
+"""The figures of quality that rules look at: of the last day, beside those of the days before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from headrace_monitor.domain.alerts.figures import QualityFigure
-from headrace_monitor.domain.clock import Clock
-from headrace_monitor.domain.quality.figures import Figure, QualityFigures, QualityKey, QualityQuery
-from headrace_monitor.domain.quality.quality_desk import QualityDesk
-from headrace_monitor.domain.telemetry.report import NANOSECONDS
+from headrace_monitor.domain.quality.figures import ACCURACY, F1, MACRO, PRECISION, RECALL, Figure
+from headrace_monitor.domain.quality.figures import QualityFigures as VersionFigures
+from headrace_monitor.domain.quality.latest import LatestQuality
 
-PRESENT_NS = 3600 * NANOSECONDS
-BEFORE_NS = 24 * 3600 * NANOSECONDS
-"""The last hour is compared with the day before it."""
+_ESTIMATED_ACCURACY = "estimated_accuracy"
+_MEANS = {f"{name}{MACRO}": name for name in (PRECISION, RECALL, F1)}
+"""A rule on precision, recall or F1 looks at its mean over classes."""
 
-FRESH_NS = 60 * NANOSECONDS
-"""So often both are asked for: labels come late anyway."""
-
-ENOUGH = 100
-"""Rows that there have to be of the day before, to compare with it."""
-
-ESTIMATED = "estimated_"
+MIN_LABELS_BEFORE = 100
+"""Of the days before; with fewer they are no reference."""
 
 
-class LabelledFigures:
-    """What is known of the quality of all versions and slices, at most a minute old."""
+class QualityOfLastDay:
+    """How good the answers of the last day are."""
 
-    def __init__(self, desk: QualityDesk, clock: Clock) -> None:
-        self._desk = desk
-        self._clock = clock
-        self._known: Sequence[QualityFigure] = ()
-        self._asked_ns = 0
+    def __init__(self, latest: LatestQuality) -> None:
+        self._latest = latest
 
-    async def figures(self) -> Sequence[QualityFigure]:
-        """All figures of the last hour, each with what it was in the day before."""
-        moment = self._clock()
-        if not self._desk.has_answers:
-            return ()
-        if not self._asked_ns or moment.steady_ns - self._asked_ns >= FRESH_NS:
-            self._known = await self._asked(moment.now_ns)
-            self._asked_ns = moment.steady_ns
-        return self._known
-
-    async def _asked(self, now_ns: int) -> Sequence[QualityFigure]:
-        present = await self._desk.ask(QualityQuery(now_ns, PRESENT_NS), limited=False)
-        before = await self._desk.ask(QualityQuery(now_ns - PRESENT_NS, BEFORE_NS), limited=False)
-        return compared(present.figures, before.figures)
+    async def figures(self) -> Sequence[QualityFigure] | None:
+        """Those that are measured, and the estimated accuracy; None before they were made first."""
+        last_day = self._latest.last_day
+        if last_day is None:
+            return None
+        return [
+            figure
+            for each in last_day.figures
+            for figure in _figures(each, last_day.before.get(each.key))
+        ]
 
 
-def compared(
-    present: Iterable[QualityFigures], before: Iterable[QualityFigures]
-) -> list[QualityFigure]:
-    """Return the present figures with those of before beside them."""
-    references = {
-        (each.key, name): figure.value
-        for each in before
-        for name, figure in _named(each)
-        if figure.count >= ENOUGH
-    }
-    return [
-        _figure(each.key, name, figure, references.get((each.key, name)))
-        for each in present
-        for name, figure in _named(each)
-    ]
+def _figures(now: VersionFigures, before: VersionFigures | None) -> Iterator[QualityFigure]:
+    for each in now.figures:
+        measure = _MEANS.get(each.name, each.name)
+        if each.name in (PRECISION, RECALL, F1):  # of one class
+            continue
+        earlier = before.figure(each.name, each.of) if before is not None else None
+        yield _figure(now, measure, each, earlier)
+    estimate = now.estimate(ACCURACY)
+    if estimate is not None:
+        earlier = before.figure(ACCURACY) if before is not None else None
+        yield _figure(now, _ESTIMATED_ACCURACY, estimate, earlier)
 
 
-def _named(figures: QualityFigures) -> Iterator[tuple[str, Figure]]:
-    for each in figures.figures:
-        if not each.of:
-            yield each.name, each
-    for each in figures.estimates:
-        if not each.of:
-            yield f"{ESTIMATED}{each.name}", each
-
-
-def _figure(key: QualityKey, name: str, figure: Figure, reference: float | None) -> QualityFigure:
+def _figure(
+    now: VersionFigures, measure: str, figure: Figure, earlier: Figure | None
+) -> QualityFigure:
+    is_reference = earlier is not None and earlier.count >= MIN_LABELS_BEFORE
     return QualityFigure(
-        key.model,
-        key.version,
-        key.slice,
-        name,
+        now.key.model,
+        now.key.version,
+        now.key.slice,
+        measure,
         figure.value,
         figure.low,
         figure.high,
         figure.count,
-        reference,
+        earlier.value if is_reference and earlier is not None else None,
     )

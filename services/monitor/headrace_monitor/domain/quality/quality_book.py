@@ -19,7 +19,7 @@ from headrace_monitor.domain.telemetry.prediction import Prediction
 from headrace_monitor.domain.telemetry.report import NANOSECONDS, Report
 
 DEFAULT_KEPT = 500_000
-"""Answers: 85 MB when all are there, 30 MB in the file."""
+"""Answers: 100 MB when all are there, 32 MB in the file."""
 
 DEFAULT_DAYS = 30
 

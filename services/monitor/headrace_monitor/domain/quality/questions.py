@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from headrace import errors
@@ -95,16 +95,17 @@ def gather(tallies: TalliesByTime, query: QualityQuery, *, limited: bool = True)
     )
 
 
-def figures_of(gathered: list[Gathered]) -> list[QualityFigures]:
-    """Make figures of what was gathered; it takes milliseconds for each, in any thread."""
+def figures_of(gathered: Sequence[Gathered]) -> list[QualityFigures]:
+    """Make figures of what was gathered; it takes up to 50 ms for each, in any thread."""
     calibrations: dict[QualityKey, Calibration | None] = {}
     for one in gathered:
         if one.key not in calibrations:
             calibrations[one.key] = calibrate(one.learnt.tally.judged)
-    return [_figures(one, calibrations[one.key]) for one in gathered]
+    return [measured(one, calibrations[one.key]) for one in gathered]
 
 
-def _figures(one: Gathered, calibration: Calibration | None) -> QualityFigures:
+def measured(one: Gathered, calibration: Calibration | None = None) -> QualityFigures:
+    """Make figures of one; estimates where there is something that teaches them."""
     tally = one.tally
     estimates: tuple[Figure, ...] = ()
     if calibration is not None:
