@@ -81,36 +81,40 @@ class _InputChecks:
     """The checks of one input."""
 
     def __init__(self, place: int, checks: Sequence[FieldCheck]) -> None:
+        checks = sorted(checks, key=lambda check: check.column)
         self.place = place
         self._checks = checks
         self._columns = np.array([check.column for check in checks], np.intp)
         bounds = [(check.schema.lowest, check.schema.highest) for check in checks]
         self._low = np.array([-np.inf if low is None else low for low, _ in bounds])
         self._high = np.array([np.inf if high is None else high for _, high in bounds])
-        self._bounded = np.array([low is not None or high is not None for low, high in bounds])
         self._forbids = np.array([check.forbids_missing for check in checks])
-        self._numbers = [_numbers(check.schema.categories) for check in checks]
+        self._numbers = [
+            (at, numbers)
+            for at, check in enumerate(checks)
+            if (numbers := _numbers(check.schema.categories)) is not None
+        ]
         self._texts = [_texts(check.schema.categories) for check in checks]
 
     def violations(self, rows: Array) -> Iterator[Violation]:
         if self._columns[-1] >= rows.shape[1]:  # of another shape than was learnt from
             return
-        values = rows[:, self._columns]
+        whole = rows.shape[1] == len(self._columns)
+        values = rows if whole else rows[:, self._columns]
         flags = self._of_texts(values) if values.dtype.kind in "OUS" else self._of_numbers(values)
         if flags.any():
             for row, at in np.argwhere(flags).tolist():
                 yield Violation(self._checks[at], row, _shown(values[row, at]))
 
     def _of_numbers(self, values: Array) -> Flags:
-        flags: Flags = (values < self._low) | (values > self._high)
-        if values.dtype.kind not in "iub":
+        """The values outside their ranges, and those of no category. NaN is inside of no range."""
+        flags: Flags = ~((values >= self._low) & (values <= self._high))
+        if values.dtype.kind not in "iub" and flags.any():
             missing = np.isnan(values)
-            flags |= missing & self._forbids
-            flags |= np.isinf(values) & self._bounded
-        for at, numbers in enumerate(self._numbers):
-            if numbers is not None:
-                column = values[:, at].astype(np.float64)
-                flags[:, at] |= ~np.isin(column, numbers) & ~np.isnan(column)
+            flags = np.where(missing, self._forbids, flags)
+        for at, numbers in self._numbers:
+            column = values[:, at].astype(np.float64)
+            flags[:, at] |= ~np.isin(column, numbers) & ~np.isnan(column)
         return flags
 
     def _of_texts(self, values: Array) -> Flags:

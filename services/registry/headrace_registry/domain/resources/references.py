@@ -10,7 +10,7 @@ from headrace import errors
 from headrace.resource_names import reference_resource
 from headrace.state.catalog import Catalog
 from headrace.state.record_collections import REFERENCES
-from headrace.state.records import Signature
+from headrace.state.records import Signature, VersionRecord
 from headrace.state.reference_records import ReferenceRecord
 from headrace_registry.domain.decisions.decision import Decision
 from headrace_registry.domain.decisions.decision_context import DecisionContext
@@ -130,6 +130,7 @@ def set_reference(context: DecisionContext, new: NewReference) -> Decision:
         kept = present.enforcement if present else {}
         enforced = {name: word for name, word in kept.items() if name in content.enforceable}
     else:
+        _check_tensors_alone(version)
         check_enforceable(new.enforcement, content.enforceable)
         enforced = _without_counted(new.enforcement)
     return _set(context, SET, replace(record, enforcement=enforced), new.etag)
@@ -171,6 +172,7 @@ def update_enforcement(
             f"{present.name} was set anew meanwhile: read it again, then decide",
             facts={"resource": present.name},
         )
+    _check_tensors_alone(find_version(context.catalog, edit.model, edit.number))
     check_enforceable(edit.fields, enforceable)
     enforced = _without_counted({**present.enforcement, **edit.fields})
     return _set(context, ENFORCE, replace(present, enforcement=enforced), edit.etag)
@@ -196,6 +198,16 @@ def check_enforceable(fields: Iterable[str], enforceable: AbstractSet[str]) -> N
         f"{', '.join(map(repr, allowed[:_LISTED])) + more if allowed else 'no input'}",
         facts={"fields": ", ".join(unknown[:_LISTED])},
     )
+
+
+def _check_tensors_alone(version: VersionRecord) -> None:
+    """Pass for a version of tensors. Raises InvalidArgument (ENFORCEMENT_INVALID) for one of text."""
+    if version.language is not None:
+        raise errors.InvalidArgument(
+            "ENFORCEMENT_INVALID",
+            f"version {version.number} of {version.model!r} takes texts, and nothing is enforced of those: "
+            "its data are profiled, and counted",
+        )
 
 
 def _set(context: DecisionContext, kind: str, record: ReferenceRecord, etag: str) -> Decision:
