@@ -61,7 +61,7 @@ async def test_alerts_are_listed_shown_and_looked_after(
         assert ("firing", "digits", 1) == (alert["state"], alert["model"], alert["version"])
         shown = await shell.run("alerts", "show", alert["id"])
         assert "reasons     RUN_FAILED 300" in shown
-        assert f"console     /models/digits?alert={alert['id']}&version=1" in shown
+        assert f"console     {alert['link']}" in shown
         acknowledged = await shell.run("alerts", "ack", alert["id"], "-m", "mine")
         assert "looks after version-failing" in acknowledged
         assert "(looked after)" in await shell.run("alerts")
