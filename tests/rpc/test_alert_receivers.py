@@ -1,4 +1,4 @@
-"""Receivers of alerts, that are real HTTP servers: signed, tried again, over a restart, and never elsewhere."""
+"""Receivers of alerts that are real HTTP servers: signed, tried again, over a restart, never elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiohttp import web
 from headrace.monitor.v1 import alert_service_pb2 as pb
 from headrace_monitor.adapters.notify.posting import Connections, NotSentError, Target, post
 from headrace_monitor.adapters.notify.senders import signature_of
-from tests.certificates import Authority
+from tests.certificates import make_certificates
 from tests.rpc.alerting import RULES, Receiver, Scene, alerting, receiving
 from tests.rpc.monitors import SECOND, FakeClock
 
@@ -48,7 +48,10 @@ async def test_a_webhook_is_signed_and_its_secret_can_be_another(tmp_path: Path)
     (tmp_path / "hook").write_text("first secret\n")
     rules = RULES + 'secret_file = "hook"\ntoken_file = "token"\n' + AT_ONCE + OFF
     (tmp_path / "token").write_text("tok\n")
-    settings: dict[str, Any] = {"alert_secrets": tmp_path, "console_url": "https://console.example/"}
+    settings: dict[str, Any] = {
+        "alert_secrets": tmp_path,
+        "console_url": "https://console.example/",
+    }
     async with receiving() as hook, alerting(tmp_path / "data", **settings) as scene:
         await scene.apply(rules.format(url=hook.url + "/path?x=1"))
         await fail(scene)
@@ -186,6 +189,7 @@ async def test_a_secret_that_is_not_there_is_said(tmp_path: Path) -> None:
         assert hook.requests.empty()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what its plugins import
 async def test_apprise_tells_its_services(tmp_path: Path) -> None:
     """With a title and some lines; the URLs are in a file of secrets."""
     pytest.importorskip("apprise")
@@ -211,9 +215,7 @@ def test_addresses_of_the_link_are_never_called() -> None:
 
 async def test_certificates_are_verified(tmp_path: Path) -> None:
     """Of an authority that the receiver names; a server of another gets nothing."""
-    authority, other = Authority("ours"), Authority("another")
-    (tmp_path / "ca").write_bytes(authority.pem)
-    (tmp_path / "other").write_bytes(other.pem)
+    ours, others = make_certificates(tmp_path / "ours"), make_certificates(tmp_path / "others")
     receiver = Receiver()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", receiver.handle)
@@ -221,18 +223,15 @@ async def test_certificates_are_verified(tmp_path: Path) -> None:
     await runner.setup()
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        leaf = authority.issue("localhost")
-        (tmp_path / "leaf").write_bytes(leaf.chain)
-        (tmp_path / "key").write_bytes(leaf.key)
-        context.load_cert_chain(tmp_path / "leaf", tmp_path / "key")
+        context.load_cert_chain(ours.cert, ours.key)
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
         await site.start()
         url = f"https://localhost:{runner.addresses[0][1]}/"
-        target = Target(url, 5.0, tmp_path / "ca")
+        target = Target(url, 5.0, ours.ca)
         await asyncio.to_thread(post, target, b"{}", {}, Connections())
         assert b"{}" == (await receiver.next()).body
+        wrong = Target(url, 5.0, others.ca)
         with pytest.raises(NotSentError, match="CERTIFICATE_VERIFY_FAILED"):
-            wrong = Target(url, 5.0, tmp_path / "other")
             await asyncio.to_thread(post, wrong, b"{}", {}, Connections())
         assert receiver.requests.empty()
     finally:

@@ -13,7 +13,7 @@ from headrace.data_profiles.binning import count
 from headrace.data_profiles.layouts import Bins, FieldKind, FieldLayout, Layout, Place
 from headrace.data_profiles.profiles import AspectKey, Profile
 from headrace.monitor.v1 import alert_service_pb2 as pb
-from headrace.monitor.v1 import quality_service_pb2, quality_service_pb2_grpc, telemetry_pb2
+from headrace.monitor.v1 import telemetry_pb2
 from headrace.registry.v1 import registry_service_pb2
 from headrace.state.connection import open_redis
 from headrace.state.keys import Keys
@@ -21,7 +21,7 @@ from headrace.state.records import LoadState, ReplicaRecord
 from headrace_inference.adapters.presence import PresenceWriter
 from tests.rpc.alerting import RULES, Receiver, Scene, alerting, receiving
 from tests.rpc.held_models import Models
-from tests.rpc.monitors import SECOND, report, timestamp
+from tests.rpc.monitors import SECOND, report
 from tests.rpc.registry_fixtures import onnx_file, push, running_registry
 
 PENDING, FIRING = pb.ALERT_STATE_PENDING, pb.ALERT_STATE_FIRING
@@ -326,69 +326,3 @@ async def test_a_field_that_goes_missing_is_told(tmp_path: Path) -> None:
             if [] == await scene.states():
                 break
         assert [("data-quality", "resolved")] == await hook.told()
-
-
-class Answers:
-    """Has a replica tell answers, and labels them."""
-
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._stub: Any = quality_service_pb2_grpc.QualityServiceStub(scene.monitor.channel)
-        self._count = 0
-
-    async def serve(self, right: int, wrong: int) -> None:
-        """So many answers of now, whose truth comes at once."""
-        scene = self._scene
-        made: telemetry_pb2.TelemetryReport = report("a", 0, end_ns=scene.clock.now_ns())
-        scene.sequence["a"] = made.sequence = scene.sequence.get("a", 0) + 1
-        made.prediction_share = 1.0
-        labels = []
-        for number in range(right + wrong):
-            self._count += 1
-            request_id = f"order-{self._count}"
-            made.predictions.add(
-                model="digits",
-                version=1,
-                request_id=request_id,
-                time=timestamp(scene.clock.now_ns()),
-                label="7",
-            )
-            truth = "7" if number < right else "1"
-            labels.append(quality_service_pb2.Label(id=request_id, label=truth))
-        await scene.monitor.send([made])
-        message = quality_service_pb2.RecordLabelsRequest(model="digits", labels=labels)
-        await self._stub.RecordLabels(iter([message]))
-
-
-async def test_answers_that_get_worse_are_told(tmp_path: Path) -> None:
-    """An hour that is surely worse than the day before; and it is over when one is as good."""
-    off = "[shipped]\noff = ['telemetry-missing']\n"
-    async with receiving() as hook, alerting(tmp_path, **LEARNING) as scene:
-        await scene.apply(RULES.format(url=hook.url) + off)
-        answers = Answers(scene)
-        await answers.serve(950, 50)
-        scene.clock.pass_by(2 * 3600 * SECOND)
-        await answers.serve(190, 10)
-        await scene.evaluated()
-        assert [] == await scene.states()
-        scene.clock.pass_by(2 * 3600 * SECOND)
-        await answers.serve(120, 80)
-        scene.clock.pass_by(61 * SECOND)  # figures are a minute old at most
-        await scene.evaluated()
-        assert [("quality-drop", PENDING)] == await scene.states()
-        scene.clock.pass_by(300 * SECOND)
-        await scene.evaluated()
-        found = await scene.only()
-        assert ("digits", 1, "accuracy", 0.6) == (
-            found.model,
-            found.version,
-            found.unit,
-            found.value,
-        )
-        assert [("quality-drop", "firing")] == await hook.told()
-        scene.clock.pass_by(2 * 3600 * SECOND)
-        await answers.serve(190, 10)
-        for _ in range(3):
-            scene.clock.pass_by(70 * SECOND)
-            await scene.evaluated()
-        assert [("quality-drop", "resolved")] == await hook.told()

@@ -6,9 +6,10 @@ import hashlib
 import hmac
 import importlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -90,14 +91,13 @@ class Senders:
             raise NotSentError(
                 "apprise is not installed: pip install 'headrace[notify]'"
             ) from error
-        told = apprise.Apprise()
-        for line in self._secret(receiver.url_file).decode(errors="replace").splitlines():
-            if line.strip() and not told.add(line.strip()):
-                raise NotSentError(f"a line of {receiver.url_file} is no URL that apprise knows")
-        if not told.notify(
-            title=payloads.title(notification), body=payloads.text(notification, self.console_url)
-        ):
-            raise NotSentError("apprise could not deliver it to all of its services")
+        urls = self._secret(receiver.url_file).decode(errors="replace").splitlines()
+        try:
+            _tell(apprise.Apprise(), urls, receiver.url_file, notification, self.console_url)
+        except NotSentError:
+            raise
+        except Exception as error:  # of a hundred plugins of others none ends the monitor
+            raise NotSentError(f"apprise failed: {type(error).__name__}: {error}"[:300]) from error
 
     def _path(self, name: str) -> Path:
         if self.secrets is None:
@@ -112,6 +112,18 @@ class Senders:
         if not found:
             raise NotSentError(f"the secret {name} is empty")
         return found
+
+
+def _tell(
+    told: Any, urls: Iterable[str], file: str, notification: Notification, console_url: str
+) -> None:
+    for url in filter(None, map(str.strip, urls)):
+        if not told.add(url):
+            raise NotSentError(f"a line of {file} is no URL that apprise knows")
+    if not told.notify(
+        title=payloads.title(notification), body=payloads.text(notification, console_url)
+    ):
+        raise NotSentError("apprise could not deliver it to all of its services")
 
 
 def _log(notification: Notification) -> None:
