@@ -38,6 +38,7 @@ def _version(proto: pb.VersionDrift) -> VersionDrift:
         ),
         tuple(map(_finding, proto.closed)),
         proto.untested,
+        proto.left_out_fields,
     )
 
 

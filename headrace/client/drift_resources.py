@@ -104,6 +104,8 @@ class VersionDrift:
     closed: tuple[DriftFinding, ...]
     untested: bool
     """There is no memory to compare it."""
+    left_out_fields: int = 0
+    """Fields that are not told: an answer has 2,048 at most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'headrace/monitor/v1/drift_service.proto\x12\x13headrace.monitor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x01\n\x11QueryDriftRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05slice\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\x1a\n\x12with_distributions\x18\x05 \x01(\x08\x12*\n\x07stretch\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"h\n\x12QueryDriftResponse\x12\x33\n\x08versions\x18\x01 \x03(\x0b\x32!.headrace.monitor.v1.VersionDrift\x12\r\n\x05\x61lpha\x18\x02 \x01(\x01\x12\x0e\n\x06margin\x18\x03 \x01(\x01\"\xd4\x03\n\x0cVersionDrift\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05slice\x18\x03 \x01(\t\x12\x38\n\x06source\x18\x04 \x01(\x0e\x32(.headrace.monitor.v1.VersionDrift.Source\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12\x15\n\rcompared_rows\x18\x06 \x01(\x03\x12\x13\n\x0blearnt_rows\x18\x07 \x01(\x03\x12/\n\x06\x66ields\x18\x08 \x03(\x0b\x32\x1f.headrace.monitor.v1.FieldDrift\x12\x0e\n\x06slices\x18\t \x03(\t\x12/\n\x06\x63\x61uses\x18\n \x03(\x0b\x32\x1f.headrace.monitor.v1.SliceCause\x12\x31\n\x06\x63losed\x18\x0b \x03(\x0b\x32!.headrace.monitor.v1.DriftFinding\x12\x10\n\x08untested\x18\x0c \x01(\x08\"h\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x15\n\x11SOURCE_REGISTERED\x10\x01\x12\x15\n\x11SOURCE_FIRST_ROWS\x10\x02\x12\x18\n\x14SOURCE_OTHER_VERSION\x10\x03\";\n\nSliceCause\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05moved\x18\x02 \x03(\t\x12\x0f\n\x07unmoved\x18\x03 \x03(\t\"\x9d\x02\n\nFieldDrift\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x61spect\x18\x02 \x01(\t\x12\x33\n\x08\x66indings\x18\x03 \x03(\x0b\x32!.headrace.monitor.v1.DriftFinding\x12\x32\n\x07\x65\x66\x66\x65\x63ts\x18\x04 \x01(\x0b\x32!.headrace.monitor.v1.DriftEffects\x12\x16\n\x0e\x65vidence_share\x18\x05 \x01(\x01\x12\x0c\n\x04rows\x18\x06 \x01(\x03\x12\x16\n\x0ereference_rows\x18\x07 \x01(\x03\x12\x39\n\rdistributions\x18\x08 \x01(\x0b\x32\".headrace.monitor.v1.Distributions\x12\x0e\n\x06\x63hange\x18\t \x01(\t\"\x8b\x01\n\rDistributions\x12\x0e\n\x06limits\x18\x01 \x03(\x01\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\x11\n\treference\x18\x03 \x03(\x03\x12\x0f\n\x07\x63urrent\x18\x04 \x03(\x03\x12\x36\n\x12\x63urrent_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"i\n\x0c\x44riftEffects\x12\x0b\n\x03psi\x18\x01 \x01(\x01\x12\x16\n\x0ejensen_shannon\x18\x02 \x01(\x01\x12\n\n\x02ks\x18\x03 \x01(\x01\x12\x18\n\x0bwasserstein\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x0e\n\x0c_wasserstein\"\xfc\x03\n\x0c\x44riftFinding\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x61spect\x18\x02 \x01(\t\x12:\n\x07\x63oncern\x18\x03 \x01(\x0e\x32).headrace.monitor.v1.DriftFinding.Concern\x12\x0e\n\x06\x63hange\x18\x04 \x01(\t\x12.\n\nsince_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nfound_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63losed_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rows\x18\x08 \x01(\x03\x12\x10\n\x08\x65vidence\x18\t \x01(\x01\x12\x32\n\x07\x65\x66\x66\x65\x63ts\x18\n \x01(\x0b\x32!.headrace.monitor.v1.DriftEffects\"\x9b\x01\n\x07\x43oncern\x12\x17\n\x13\x43ONCERN_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONCERN_DISTRIBUTION\x10\x01\x12\x13\n\x0f\x43ONCERN_MISSING\x10\x02\x12\x14\n\x10\x43ONCERN_INFINITE\x10\x03\x12\x18\n\x14\x43ONCERN_OUT_OF_RANGE\x10\x04\x12\x18\n\x14\x43ONCERN_NEW_CATEGORY\x10\x05\"T\n\x14ResetBaselineRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x12\n\x05slice\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x08\n\x06_slice\",\n\x15ResetBaselineResponse\x12\x13\n\x0breset_count\x18\x01 \x01(\x05\x32\xd5\x01\n\x0c\x44riftService\x12]\n\nQueryDrift\x12&.headrace.monitor.v1.QueryDriftRequest\x1a\'.headrace.monitor.v1.QueryDriftResponse\x12\x66\n\rResetBaseline\x12).headrace.monitor.v1.ResetBaselineRequest\x1a*.headrace.monitor.v1.ResetBaselineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'headrace/monitor/v1/drift_service.proto\x12\x13headrace.monitor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x01\n\x11QueryDriftRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05slice\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\x1a\n\x12with_distributions\x18\x05 \x01(\x08\x12*\n\x07stretch\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"h\n\x12QueryDriftResponse\x12\x33\n\x08versions\x18\x01 \x03(\x0b\x32!.headrace.monitor.v1.VersionDrift\x12\r\n\x05\x61lpha\x18\x02 \x01(\x01\x12\x0e\n\x06margin\x18\x03 \x01(\x01\"\xed\x03\n\x0cVersionDrift\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05slice\x18\x03 \x01(\t\x12\x38\n\x06source\x18\x04 \x01(\x0e\x32(.headrace.monitor.v1.VersionDrift.Source\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12\x15\n\rcompared_rows\x18\x06 \x01(\x03\x12\x13\n\x0blearnt_rows\x18\x07 \x01(\x03\x12/\n\x06\x66ields\x18\x08 \x03(\x0b\x32\x1f.headrace.monitor.v1.FieldDrift\x12\x0e\n\x06slices\x18\t \x03(\t\x12/\n\x06\x63\x61uses\x18\n \x03(\x0b\x32\x1f.headrace.monitor.v1.SliceCause\x12\x31\n\x06\x63losed\x18\x0b \x03(\x0b\x32!.headrace.monitor.v1.DriftFinding\x12\x10\n\x08untested\x18\x0c \x01(\x08\x12\x17\n\x0fleft_out_fields\x18\r \x01(\x05\"h\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x15\n\x11SOURCE_REGISTERED\x10\x01\x12\x15\n\x11SOURCE_FIRST_ROWS\x10\x02\x12\x18\n\x14SOURCE_OTHER_VERSION\x10\x03\";\n\nSliceCause\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05moved\x18\x02 \x03(\t\x12\x0f\n\x07unmoved\x18\x03 \x03(\t\"\x9d\x02\n\nFieldDrift\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x61spect\x18\x02 \x01(\t\x12\x33\n\x08\x66indings\x18\x03 \x03(\x0b\x32!.headrace.monitor.v1.DriftFinding\x12\x32\n\x07\x65\x66\x66\x65\x63ts\x18\x04 \x01(\x0b\x32!.headrace.monitor.v1.DriftEffects\x12\x16\n\x0e\x65vidence_share\x18\x05 \x01(\x01\x12\x0c\n\x04rows\x18\x06 \x01(\x03\x12\x16\n\x0ereference_rows\x18\x07 \x01(\x03\x12\x39\n\rdistributions\x18\x08 \x01(\x0b\x32\".headrace.monitor.v1.Distributions\x12\x0e\n\x06\x63hange\x18\t \x01(\t\"\x8b\x01\n\rDistributions\x12\x0e\n\x06limits\x18\x01 \x03(\x01\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\x11\n\treference\x18\x03 \x03(\x03\x12\x0f\n\x07\x63urrent\x18\x04 \x03(\x03\x12\x36\n\x12\x63urrent_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"i\n\x0c\x44riftEffects\x12\x0b\n\x03psi\x18\x01 \x01(\x01\x12\x16\n\x0ejensen_shannon\x18\x02 \x01(\x01\x12\n\n\x02ks\x18\x03 \x01(\x01\x12\x18\n\x0bwasserstein\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x0e\n\x0c_wasserstein\"\xfc\x03\n\x0c\x44riftFinding\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x61spect\x18\x02 \x01(\t\x12:\n\x07\x63oncern\x18\x03 \x01(\x0e\x32).headrace.monitor.v1.DriftFinding.Concern\x12\x0e\n\x06\x63hange\x18\x04 \x01(\t\x12.\n\nsince_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nfound_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63losed_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rows\x18\x08 \x01(\x03\x12\x10\n\x08\x65vidence\x18\t \x01(\x01\x12\x32\n\x07\x65\x66\x66\x65\x63ts\x18\n \x01(\x0b\x32!.headrace.monitor.v1.DriftEffects\"\x9b\x01\n\x07\x43oncern\x12\x17\n\x13\x43ONCERN_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONCERN_DISTRIBUTION\x10\x01\x12\x13\n\x0f\x43ONCERN_MISSING\x10\x02\x12\x14\n\x10\x43ONCERN_INFINITE\x10\x03\x12\x18\n\x14\x43ONCERN_OUT_OF_RANGE\x10\x04\x12\x18\n\x14\x43ONCERN_NEW_CATEGORY\x10\x05\"T\n\x14ResetBaselineRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x12\n\x05slice\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x08\n\x06_slice\",\n\x15ResetBaselineResponse\x12\x13\n\x0breset_count\x18\x01 \x01(\x05\x32\xd5\x01\n\x0c\x44riftService\x12]\n\nQueryDrift\x12&.headrace.monitor.v1.QueryDriftRequest\x1a\'.headrace.monitor.v1.QueryDriftResponse\x12\x66\n\rResetBaseline\x12).headrace.monitor.v1.ResetBaselineRequest\x1a*.headrace.monitor.v1.ResetBaselineResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,25 +38,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUERYDRIFTRESPONSE']._serialized_start=285
   _globals['_QUERYDRIFTRESPONSE']._serialized_end=389
   _globals['_VERSIONDRIFT']._serialized_start=392
-  _globals['_VERSIONDRIFT']._serialized_end=860
-  _globals['_VERSIONDRIFT_SOURCE']._serialized_start=756
-  _globals['_VERSIONDRIFT_SOURCE']._serialized_end=860
-  _globals['_SLICECAUSE']._serialized_start=862
-  _globals['_SLICECAUSE']._serialized_end=921
-  _globals['_FIELDDRIFT']._serialized_start=924
-  _globals['_FIELDDRIFT']._serialized_end=1209
-  _globals['_DISTRIBUTIONS']._serialized_start=1212
-  _globals['_DISTRIBUTIONS']._serialized_end=1351
-  _globals['_DRIFTEFFECTS']._serialized_start=1353
-  _globals['_DRIFTEFFECTS']._serialized_end=1458
-  _globals['_DRIFTFINDING']._serialized_start=1461
-  _globals['_DRIFTFINDING']._serialized_end=1969
-  _globals['_DRIFTFINDING_CONCERN']._serialized_start=1814
-  _globals['_DRIFTFINDING_CONCERN']._serialized_end=1969
-  _globals['_RESETBASELINEREQUEST']._serialized_start=1971
-  _globals['_RESETBASELINEREQUEST']._serialized_end=2055
-  _globals['_RESETBASELINERESPONSE']._serialized_start=2057
-  _globals['_RESETBASELINERESPONSE']._serialized_end=2101
-  _globals['_DRIFTSERVICE']._serialized_start=2104
-  _globals['_DRIFTSERVICE']._serialized_end=2317
+  _globals['_VERSIONDRIFT']._serialized_end=885
+  _globals['_VERSIONDRIFT_SOURCE']._serialized_start=781
+  _globals['_VERSIONDRIFT_SOURCE']._serialized_end=885
+  _globals['_SLICECAUSE']._serialized_start=887
+  _globals['_SLICECAUSE']._serialized_end=946
+  _globals['_FIELDDRIFT']._serialized_start=949
+  _globals['_FIELDDRIFT']._serialized_end=1234
+  _globals['_DISTRIBUTIONS']._serialized_start=1237
+  _globals['_DISTRIBUTIONS']._serialized_end=1376
+  _globals['_DRIFTEFFECTS']._serialized_start=1378
+  _globals['_DRIFTEFFECTS']._serialized_end=1483
+  _globals['_DRIFTFINDING']._serialized_start=1486
+  _globals['_DRIFTFINDING']._serialized_end=1994
+  _globals['_DRIFTFINDING_CONCERN']._serialized_start=1839
+  _globals['_DRIFTFINDING_CONCERN']._serialized_end=1994
+  _globals['_RESETBASELINEREQUEST']._serialized_start=1996
+  _globals['_RESETBASELINEREQUEST']._serialized_end=2080
+  _globals['_RESETBASELINERESPONSE']._serialized_start=2082
+  _globals['_RESETBASELINERESPONSE']._serialized_end=2126
+  _globals['_DRIFTSERVICE']._serialized_start=2129
+  _globals['_DRIFTSERVICE']._serialized_end=2342
 # @@protoc_insertion_point(module_scope)

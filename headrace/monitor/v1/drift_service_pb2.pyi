@@ -38,7 +38,7 @@ class QueryDriftResponse(_message.Message):
     def __init__(self, versions: _Optional[_Iterable[_Union[VersionDrift, _Mapping]]] = ..., alpha: _Optional[float] = ..., margin: _Optional[float] = ...) -> None: ...
 
 class VersionDrift(_message.Message):
-    __slots__ = ("model", "version", "slice", "source", "origin", "compared_rows", "learnt_rows", "fields", "slices", "causes", "closed", "untested")
+    __slots__ = ("model", "version", "slice", "source", "origin", "compared_rows", "learnt_rows", "fields", "slices", "causes", "closed", "untested", "left_out_fields")
     class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         SOURCE_UNSPECIFIED: _ClassVar[VersionDrift.Source]
@@ -61,6 +61,7 @@ class VersionDrift(_message.Message):
     CAUSES_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
     UNTESTED_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELDS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     slice: str
@@ -73,7 +74,8 @@ class VersionDrift(_message.Message):
     causes: _containers.RepeatedCompositeFieldContainer[SliceCause]
     closed: _containers.RepeatedCompositeFieldContainer[DriftFinding]
     untested: bool
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., slice: _Optional[str] = ..., source: _Optional[_Union[VersionDrift.Source, str]] = ..., origin: _Optional[str] = ..., compared_rows: _Optional[int] = ..., learnt_rows: _Optional[int] = ..., fields: _Optional[_Iterable[_Union[FieldDrift, _Mapping]]] = ..., slices: _Optional[_Iterable[str]] = ..., causes: _Optional[_Iterable[_Union[SliceCause, _Mapping]]] = ..., closed: _Optional[_Iterable[_Union[DriftFinding, _Mapping]]] = ..., untested: _Optional[bool] = ...) -> None: ...
+    left_out_fields: int
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., slice: _Optional[str] = ..., source: _Optional[_Union[VersionDrift.Source, str]] = ..., origin: _Optional[str] = ..., compared_rows: _Optional[int] = ..., learnt_rows: _Optional[int] = ..., fields: _Optional[_Iterable[_Union[FieldDrift, _Mapping]]] = ..., slices: _Optional[_Iterable[str]] = ..., causes: _Optional[_Iterable[_Union[SliceCause, _Mapping]]] = ..., closed: _Optional[_Iterable[_Union[DriftFinding, _Mapping]]] = ..., untested: _Optional[bool] = ..., left_out_fields: _Optional[int] = ...) -> None: ...
 
 class SliceCause(_message.Message):
     __slots__ = ("field", "moved", "unmoved")

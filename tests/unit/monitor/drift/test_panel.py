@@ -18,7 +18,7 @@ def test_rows_as_the_reference_are_no_finding() -> None:
     for minute in range(QUIET_MINUTES):
         panel.step(rows.minute(), minute * MINUTE_NS)
     assert {} == panel.open
-    assert max(panel.wealth_of(each.key) for each in panel.baselines) < 0.9
+    assert max(panel.evidence_shares().values()) < 0.9
 
 
 @pytest.mark.parametrize(("shift", "within"), [(1.0, 1), (0.25, 9)])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from headrace.data_profiles.profiles import AspectKey, ProfileKey
 from headrace_monitor.domain.drift.baselines import Baseline
@@ -50,6 +51,7 @@ class Panel:
         self.open: dict[FindingKey, Finding] = {}
         self.closed: list[Finding] = []
         self._slots, self._slot_starts = self._name_slots()
+        self._places = {each.key: place for place, each in enumerate(self.baselines)}
 
     @property
     def source(self) -> ReferenceSource:
@@ -62,10 +64,7 @@ class Panel:
         self.began[self.wealth <= 0] = minute
         self.wealth = self.bets.play(self.wealth, counts)
         self.recent.add(counts, minute)
-        if not self._slots:
-            return False
-        best = np.maximum.reduceat(self.wealth.max(axis=0), self._slot_starts)
-        enough = self.bets.threshold
+        best, enough = self._best(), self.bets.threshold
         changed = [
             self._note(place, slot, now_ns) if best[place] >= enough else self._close(slot, now_ns)
             for place, slot in enumerate(self._slots)
@@ -111,22 +110,25 @@ class Panel:
     def _newest(
         self, aspect: AspectKey, tests: slice, began_ns: int
     ) -> tuple[Baseline, Ints, float]:
-        place = self.place_of(aspect)
+        place = self._places[aspect]
         counts = self.recent.since(began_ns // MINUTE_NS).counts
         span = self.spans[place]
         hits, rows = self.bets.hits(counts)
         evidence = _surprise(hits[tests], rows[tests], self.bets.bounds[tests])
         return self.baselines[place], counts[span.first : span.last], evidence
 
-    def place_of(self, aspect: AspectKey) -> int:
-        """The place of an aspect's baseline."""
-        return next(at for at, each in enumerate(self.baselines) if each.key == aspect)
+    def evidence_shares(self) -> Mapping[AspectKey, float]:
+        """Of each aspect's furthest test, as a share of what it takes to alarm: from 0 to 1."""
+        shares = dict.fromkeys(self._places, 0.0)
+        for (key, _), wealth in zip(self._slots, self._best(), strict=True):
+            shares[key] = max(shares[key], float(wealth) / self.bets.threshold)
+        return shares
 
-    def wealth_of(self, aspect: AspectKey) -> float:
-        """The share of the evidence that it takes to alarm, of an aspect's furthest test, from 0 to 1."""
-        slots = [at for at, (key, _) in enumerate(self._slots) if key == aspect]
-        most = max((float(self.wealth[:, self._tests_of(at)].max()) for at in slots), default=0.0)
-        return most / self.bets.threshold
+    def _best(self) -> npt.NDArray[np.float32]:
+        """The largest wealth of each slot."""
+        if not self._slots:
+            return np.zeros(0, np.float32)
+        return np.maximum.reduceat(self.wealth.max(axis=0), self._slot_starts)
 
     def _tests_of(self, slot: int) -> slice:
         after = self._slot_starts[slot + 1 : slot + 2]

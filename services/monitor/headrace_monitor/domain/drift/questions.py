@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,9 +20,13 @@ from headrace_monitor.domain.drift.recent_rows import SCALES
 from headrace_monitor.domain.drift.subject import Subject
 from headrace_monitor.domain.drift.wording import change_of
 from headrace_monitor.domain.ingestion.ingestion import Ingestion
+from headrace_monitor.domain.threads import Result
 
 STRETCHES = SCALES
 """The lengths of stretches of newest rows that can be asked for, in minutes."""
+
+MAX_FIELDS = 2048
+"""In one answer: 3 MB with all distributions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class SubjectDrift:
     causes: Collection[SliceCause]
     closed: Sequence[Finding]
     untested: bool = False
+    left_out_fields: int = 0
+    """Fields that are not told, since there are too many."""
 
 
 class DriftDesk:
@@ -88,9 +95,11 @@ class DriftDesk:
         """By how much a share may change."""
         return self._book.rules.margin
 
-    async def ask(self, query: DriftQuery) -> Sequence[SubjectDrift]:
-        """How the versions that are asked for stand, the newest first."""
-        return await self._ingestion.run_in_thread(lambda: list(self._answers(query)))
+    async def ask(
+        self, query: DriftQuery, write: Callable[[Sequence[SubjectDrift]], Result]
+    ) -> Result:
+        """How the versions that are asked for stand, the newest first, as `write` makes of it there."""
+        return await self._ingestion.run_in_thread(lambda: write(list(self._answers(query))))
 
     async def reset(self, model: str, version: int, part: str | None) -> int:
         """Learn anew what rows are compared with, of one slice or of all; give of how many that is.
@@ -103,9 +112,13 @@ class DriftDesk:
 
     def _answers(self, query: DriftQuery) -> Iterator[SubjectDrift]:
         known = [each for each in self._book.subjects.values() if _is_asked(each.key, query)]
-        minute = self._clock().now_ns // MINUTE_NS
+        minute, room = self._clock().now_ns // MINUTE_NS, MAX_FIELDS
         for subject in sorted(known, key=lambda each: -each.key.version):
-            yield self._answer(subject, query, minute)
+            answer = self._answer(subject, query, minute)
+            kept = answer.fields[:room]
+            room -= len(kept)
+            left_out = len(answer.fields) - len(kept)
+            yield replace(answer, fields=kept, left_out_fields=left_out)
         for key in self._book.untested:
             if _is_asked(key, query) and key not in self._book.subjects:
                 yield SubjectDrift(key, None, 0, 0, (), (), (), (), untested=True)
@@ -132,22 +145,22 @@ def _is_asked(key: ProfileKey, query: DriftQuery) -> bool:
 
 def _fields(panel: Panel, query: DriftQuery, minute: int) -> Iterator[FieldDrift]:
     newest = panel.recent.of_scale(query.minutes, minute)
+    shares = panel.evidence_shares()
+    off: defaultdict[AspectKey, list[Finding]] = defaultdict(list)
+    for (key, _), finding in panel.open.items():
+        off[key].append(finding)
     for baseline, span in zip(panel.baselines, panel.spans, strict=True):
         if query.field in {"", baseline.key.field}:
             current = newest.counts[span.first : span.last]
             yield FieldDrift(
                 baseline,
-                worst_first(_findings_of(panel, baseline.key)),
+                worst_first(off.get(baseline.key, ())),
                 effects(baseline, current),
-                panel.wealth_of(baseline.key),
+                shares[baseline.key],
                 current,
                 newest.since * MINUTE_NS,
                 change_of(baseline, current, Concern.DISTRIBUTION) if np.any(current) else "",
             )
-
-
-def _findings_of(panel: Panel, key: AspectKey) -> Iterator[Finding]:
-    return (finding for (aspect, _), finding in panel.open.items() if aspect == key)
 
 
 def _ordered(fields: Iterable[FieldDrift]) -> Sequence[FieldDrift]:

@@ -83,6 +83,7 @@ def subject_to_proto(subject: SubjectDrift, *, with_distributions: bool) -> pb.V
         causes=[_cause(each) for each in subject.causes],
         closed=[_finding(each) for each in subject.closed],
         untested=subject.untested,
+        left_out_fields=subject.left_out_fields,
     )
 
 

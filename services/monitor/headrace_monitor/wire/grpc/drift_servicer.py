@@ -24,14 +24,16 @@ class DriftServicer(drift_service_pb2_grpc.DriftServiceServicer):
         self, request: drift_service_pb2.QueryDriftRequest, context: object
     ) -> drift_service_pb2.QueryDriftResponse:
         """Answer how fields stand."""
-        found = await self._desk.ask(drift_convert.query_from_proto(request))
         shown = request.with_distributions
-        return drift_service_pb2.QueryDriftResponse(
-            versions=[
-                drift_convert.subject_to_proto(each, with_distributions=shown) for each in found
-            ],
-            alpha=self._desk.alpha,
-            margin=self._desk.margin,
+        return await self._desk.ask(
+            drift_convert.query_from_proto(request),
+            lambda found: drift_service_pb2.QueryDriftResponse(
+                versions=[
+                    drift_convert.subject_to_proto(each, with_distributions=shown) for each in found
+                ],
+                alpha=self._desk.alpha,
+                margin=self._desk.margin,
+            ),
         )
 
     async def ResetBaseline(
